@@ -1,0 +1,81 @@
+/// A compiled kernel: bytes, entry, signature, launch plan and static facts. What compile
+/// processes produce, runners load, the database keeps and exports link.
+///
+/// Calling convention of an entry (the same for candidates, references and peers):
+///
+///   extern "C" int32_t entry(void* const* arguments);
+///
+/// arguments[i] is the address of the first element of buffer i, or the address of the value of
+/// scalar i. Returns 0, or a positive code of the kernel's own. Buffers are compact row-major and
+/// aligned to kArgumentAlignment bytes; they do not overlap.
+#pragma once
+
+#include "ir/dtype.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace temper::codegen {
+
+inline constexpr int kArgumentAlignment = 64;
+
+/// Raised by hand whenever generated code changes; part of the toolchain's identity, so that
+/// results made under an older one are shown as stale.
+inline constexpr int kCodegenVersion = 1;
+
+struct ArgumentSpec {
+  std::string name;
+  DataType dtype;
+  std::vector<int64_t> shape; ///< elements per dimension, row-major; empty for a scalar argument
+  bool is_buffer = true;
+  bool is_output = false; ///< written by the kernel (may be read too)
+
+  int64_t element_count() const;
+  int64_t byte_count() const { return element_count() * dtype.bytes(); }
+  bool operator==(const ArgumentSpec&) const = default;
+};
+
+struct LaunchPlan {
+  int threads = 1; ///< CPU threads the kernel forks at most
+  bool operator==(const LaunchPlan&) const = default;
+};
+
+/// What the compiler knows without running. Zero or empty where it is not known.
+struct StaticFacts {
+  int64_t code_bytes = 0;
+  int64_t stack_bytes = 0;  ///< frame of the entry and its parallel bodies, the largest
+  int64_t spills = 0;       ///< stack stores and reloads inside innermost loops
+  int vector_bits = 0;      ///< widest vector in the hottest loop
+  int64_t instructions = 0; ///< machine instructions in all
+  double lower_ms = 0;      ///< s-tir to LLVM IR
+  double optimize_ms = 0;
+  double emit_ms = 0; ///< machine code
+  double link_ms = 0;
+};
+
+/// Where the machine code comes from.
+enum class ArtifactKind : uint8_t {
+  kSharedObject, ///< `code` is a complete ELF shared object, loaded from memory
+  kLibrary,      ///< `library_path` names a shared library on this host (a peer)
+};
+
+struct Artifact {
+  ArtifactKind kind = ArtifactKind::kSharedObject;
+  std::string code;         ///< the shared object's bytes (kSharedObject)
+  std::string object;       ///< the relocatable object it was linked from, for `export`
+  std::string library_path; ///< (kLibrary)
+  /// Environment that the child sets before loading (kLibrary), as OPENBLAS_CORETYPE.
+  std::map<std::string, std::string> environment;
+  std::string entry;
+  std::vector<ArgumentSpec> signature;
+  LaunchPlan launch;
+  StaticFacts facts;
+  std::string target; ///< canonical text of the target
+  /// Hash of what is executed: machine code without its symbol names, plus the launch plan. Equal
+  /// hashes are one trial.
+  uint64_t code_hash = 0;
+};
+
+} // namespace temper::codegen

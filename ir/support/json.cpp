@@ -1,0 +1,21 @@
+#include "ir/support/json.h"
+
+#include <algorithm>
+
+namespace temper {
+
+Result<Json> parse_json(std::string_view text) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    const size_t end = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
+    const auto head = text.substr(0, end);
+    const auto line = 1 + std::count(head.begin(), head.end(), '\n');
+    const size_t last_newline = head.rfind('\n');
+    const size_t column = end - (last_newline == std::string_view::npos ? 0 : last_newline + 1) + 1;
+    return Error(ErrorCode::kCorrupt, "this is not valid JSON at line " + std::to_string(line) +
+                                          ", column " + std::to_string(column));
+  }
+}
+
+} // namespace temper
