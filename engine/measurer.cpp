@@ -1,0 +1,26 @@
+#include "engine/measurer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace temper::engine {
+
+std::vector<InputSet> default_input_sets(uint64_t seed,
+                                         const std::map<std::string, std::string>& distributions) {
+  InputSet random{seed, distributions, "normal"};
+  InputSet exact{seed + 1, distributions, "small_int"};
+  // "normal" and "uniform" are only a wish for random numbers; a range of integers is meaning
+  // (an index), which the exact set must keep.
+  for (auto it = exact.distributions.begin(); it != exact.distributions.end();)
+    it = it->second == "normal" || it->second == "uniform" ? exact.distributions.erase(it)
+                                                           : std::next(it);
+  return {std::move(random), std::move(exact)};
+}
+
+double DeviceState::drift(const DeviceState& before, const DeviceState& after) {
+  const auto change = [](double a, double b) { return a > 0 && b > 0 ? std::abs(b / a - 1) : 0; };
+  return std::max(change(before.anchor_compute_ns, after.anchor_compute_ns),
+                  change(before.anchor_memory_ns, after.anchor_memory_ns));
+}
+
+} // namespace temper::engine

@@ -1,0 +1,106 @@
+#include "engine/timing/stop_rule.h"
+
+#include "ir/support/check.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace temper::engine {
+namespace {
+
+// The longest that a virtual machine's host was seen to take a core away, with room to spare.
+constexpr double kLongestGapNs = 30e6;
+
+// A short sample has a gap inside when it exceeds the lower quartile by a quarter of it as well:
+// a 4 ms sample may vary by 1 ms without any preemption.
+constexpr double kGapShare = 0.25;
+
+// Long samples whose 80 % quantile lies this far above their lower quartile are not one mode.
+constexpr double kLongSpread = 0.03;
+
+} // namespace
+
+const char* to_string(Decision decision) {
+  switch (decision) {
+  case Decision::kContinue:
+    return "continue";
+  case Decision::kHopeless:
+    return "hopeless";
+  case Decision::kBeaten:
+    return "beaten";
+  case Decision::kPrecise:
+    return "precise";
+  case Decision::kOutOfTime:
+    return "out_of_time";
+  }
+  TEMPER_UNREACHABLE("a decision outside its enum");
+}
+
+int64_t calls_per_sample(const StopRule& rule, double call_ns) {
+  if (!(call_ns > 0))
+    return 1;
+  // A million calls bound the batch should the first call have been too quick to see.
+  return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(rule.sample_ns / call_ns)), 1,
+                             1'000'000);
+}
+
+bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double best_ns) {
+  if (rule.hopeless_factor <= 0 || best_ns <= 0)
+    return false;
+  const double limit = rule.hopeless_factor * best_ns;
+  if (fastest_call_ns <= limit)
+    return false;
+  return calls >= 3 || fastest_call_ns - limit > kLongestGapNs;
+}
+
+Summary summarize(std::span<const double> samples_ns, int64_t calls, double level) {
+  Summary summary;
+  if (samples_ns.empty())
+    return summary;
+  const auto batch = static_cast<double>(std::max<int64_t>(calls, 1));
+  const double low = quantile(samples_ns, 0.25);
+  if (low * batch < kLongSampleNs) {
+    const double excess = std::max(kGapNs, kGapShare * low * batch) / batch;
+    for (double sample : samples_ns) {
+      if (sample - low >= excess)
+        ++summary.gaps_dropped;
+      else
+        summary.kept.push_back(sample);
+    }
+  } else {
+    summary.kept.assign(samples_ns.begin(), samples_ns.end());
+    summary.flagged = samples_ns.size() >= 4 && quantile(samples_ns, 0.8) > (1 + kLongSpread) * low;
+  }
+  summary.value_ns = summary.flagged ? low : median(summary.kept);
+  summary.interval = median_interval(summary.kept, level);
+  if (summary.flagged) // the value must lie in what is reported around it
+    summary.interval.low = std::min(summary.interval.low, low);
+  return summary;
+}
+
+Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_t calls,
+                double best_ns, double elapsed_ns) {
+  if (!samples_ns.empty()) {
+    const double fastest = *std::min_element(samples_ns.begin(), samples_ns.end());
+    const int seen = static_cast<int>(std::min<int64_t>(
+        static_cast<int64_t>(samples_ns.size()) * std::max<int64_t>(calls, 1), 1000));
+    if (is_hopeless(rule, fastest, seen, best_ns))
+      return Decision::kHopeless;
+  }
+  if (static_cast<int>(samples_ns.size()) >= rule.min_samples) {
+    const Summary summary = summarize(samples_ns, calls, rule.level);
+    if (static_cast<int>(summary.kept.size()) >= rule.min_samples) {
+      if (best_ns > 0 && summary.interval.low > best_ns)
+        return Decision::kBeaten;
+      const double half_width = (summary.interval.high - summary.interval.low) / 2;
+      if (half_width <= rule.half_width * summary.value_ns)
+        return Decision::kPrecise;
+    }
+  }
+  if (elapsed_ns >= rule.max_seconds * 1e9 ||
+      static_cast<int>(samples_ns.size()) >= rule.max_samples)
+    return Decision::kOutOfTime;
+  return Decision::kContinue;
+}
+
+} // namespace temper::engine

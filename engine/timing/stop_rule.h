@@ -1,0 +1,67 @@
+/// When to stop timing a kernel, and what its samples say. Pure functions on numbers: no clock
+/// here, so that every rule has a test.
+///
+/// The rule, in the order it is asked after each sample:
+///   1. hopeless: even the fastest call so far is `hopeless_factor` times the best known -> stop,
+///      the candidate is censored;
+///   2. beaten: enough samples, and their interval lies wholly above the best -> stop, it is ok;
+///   3. precise: the interval's half width is under `half_width` of the median -> stop;
+///   4. time or number of samples used up -> stop with what there is.
+/// A candidate that beats the best goes on to 3, because all later ones are held against it.
+#pragma once
+
+#include "ir/support/statistics.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace temper::engine {
+
+struct StopRule {
+  double hopeless_factor = 2.0; ///< times the best known; 0 never gives up
+  double half_width = 0.01;     ///< of the median
+  double level = 0.95;          ///< of the interval
+  int min_samples = 7;          ///< fewer order statistics give no 95 % interval
+  int max_samples = 300;
+  double max_seconds = 0.3; ///< of timed calls; the cap for noisy or slow kernels
+  /// A sample is a batch of calls at least this long: 50 us against a clock of 30 ns, and still
+  /// short against the 4 to 12 ms for which a host takes a core away, so that a gap shows.
+  double sample_ns = 50'000;
+};
+
+enum class Decision : uint8_t { kContinue, kHopeless, kBeaten, kPrecise, kOutOfTime };
+const char* to_string(Decision decision);
+
+/// What the samples say once gaps are out.
+struct Summary {
+  std::vector<double> kept; ///< in the order they were taken
+  int gaps_dropped = 0;
+  bool flagged = false; ///< `value_ns` is the lower quartile
+  double value_ns = 0;  ///< per call
+  Interval interval;    ///< of the median of `kept`
+};
+
+/// Calls in one sample of a kernel whose single call took `call_ns`; at least 1.
+int64_t calls_per_sample(const StopRule& rule, double call_ns);
+
+/// True when `fastest_call_ns`, the fastest single call so far of `calls`, rules the candidate out
+/// against `best_ns` (0: none known). A short call may have lost its core in the middle, so one
+/// call alone convicts only where a gap could not explain the excess.
+bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double best_ns);
+
+/// The rule above. `samples_ns` are times per call, `calls` of them in each sample; `elapsed_ns`
+/// is the time spent in timed calls.
+Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_t calls,
+                double best_ns, double elapsed_ns);
+
+/// Drops or flags what a host's preemption did. A sample counts as short below kLongSampleNs: a
+/// short one that is longer than the lower quartile by kGapNs or more, and by a quarter of it, has
+/// a gap inside and goes. Long samples cannot be told apart that way: when their upper half
+/// spreads, all are kept, the summary is flagged and its value is the lower quartile.
+Summary summarize(std::span<const double> samples_ns, int64_t calls, double level = 0.95);
+
+inline constexpr double kLongSampleNs = 5e6;
+inline constexpr double kGapNs = 1e6;
+
+} // namespace temper::engine

@@ -1,0 +1,120 @@
+#include "engine/timing/stop_rule.h"
+
+#include "ir/support/random.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace temper::engine {
+namespace {
+
+std::vector<double> noisy(int count, double center, double spread, uint64_t seed = 3) {
+  Random random(seed);
+  std::vector<double> samples;
+  for (int i = 0; i < count; ++i)
+    samples.push_back(center * (1 + spread * (random.uniform() - 0.5)));
+  return samples;
+}
+
+TEST(StopRule, BatchesShortKernelsToTheSampleLength) {
+  StopRule rule;
+  EXPECT_EQ(calls_per_sample(rule, 100), 500);
+  EXPECT_EQ(calls_per_sample(rule, 49'999), 2);
+  EXPECT_EQ(calls_per_sample(rule, 50'000), 1);
+  EXPECT_EQ(calls_per_sample(rule, 5e9), 1);
+  EXPECT_EQ(calls_per_sample(rule, 0), 1);
+}
+
+TEST(StopRule, OneSlowCallIsNoVerdictWhereAGapCouldExplainIt) {
+  StopRule rule;
+  EXPECT_FALSE(is_hopeless(rule, 8e6, 1, 1e5)) << "8 ms against 0.1 ms may be a lost core";
+  EXPECT_TRUE(is_hopeless(rule, 8e6, 3, 1e5));
+  EXPECT_TRUE(is_hopeless(rule, 500e6, 1, 100e6)) << "no gap is 300 ms long";
+}
+
+TEST(StopRule, NothingIsHopelessWithoutABest) {
+  StopRule rule;
+  EXPECT_FALSE(is_hopeless(rule, 1e12, 100, 0));
+  rule.hopeless_factor = 0;
+  EXPECT_FALSE(is_hopeless(rule, 1e12, 100, 1));
+}
+
+TEST(StopRule, StopsAtOnceWhenHopeless) {
+  StopRule rule;
+  const std::vector<double> samples = {2500, 2600};
+  EXPECT_EQ(decide(rule, samples, 20, 1000, 1e5), Decision::kHopeless);
+}
+
+TEST(StopRule, GoesOnUntilThereAreEnoughSamples) {
+  StopRule rule;
+  EXPECT_EQ(decide(rule, noisy(3, 1000, 0.001), 50, 1000, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, noisy(7, 1000, 0.001), 50, 1000, 1e5), Decision::kPrecise);
+}
+
+TEST(StopRule, StopsWhenTheIntervalExcludesTheBest) {
+  StopRule rule;
+  EXPECT_EQ(decide(rule, noisy(9, 1300, 0.1), 50, 1000, 1e5), Decision::kBeaten);
+}
+
+TEST(StopRule, ANewBestIsMeasuredUntilPrecise) {
+  StopRule rule;
+  EXPECT_EQ(decide(rule, noisy(9, 700, 0.3), 80, 1000, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, noisy(200, 700, 0.03), 80, 1000, 1e5), Decision::kPrecise);
+}
+
+TEST(StopRule, TimeAndSamplesAreCapped) {
+  StopRule rule;
+  EXPECT_EQ(decide(rule, noisy(2, 4e8, 0.5), 1, 0, 1e9), Decision::kOutOfTime);
+  EXPECT_EQ(decide(rule, noisy(300, 1000, 1.5), 50, 0, 1e6), Decision::kOutOfTime);
+}
+
+TEST(Summarize, DropsAndCountsGapsInShortSamples) {
+  std::vector<double> samples = noisy(20, 60'000, 0.01);
+  samples[4] += 5e6;
+  samples[11] += 9e6;
+  const Summary summary = summarize(samples, 1);
+  EXPECT_EQ(summary.gaps_dropped, 2);
+  EXPECT_EQ(summary.kept.size(), 18U);
+  EXPECT_FALSE(summary.flagged);
+  EXPECT_NEAR(summary.value_ns, 60'000, 600);
+}
+
+TEST(Summarize, AGapIsAsLongInABatchAsInASingleCall) {
+  std::vector<double> samples = noisy(20, 100, 0.01); // 500 calls of 100 ns each
+  samples[4] += 5e6 / 500;
+  EXPECT_EQ(summarize(samples, 500).gaps_dropped, 1);
+}
+
+TEST(Summarize, KeepsAKernelsOwnTwoModes) {
+  std::vector<double> samples = noisy(20, 60'000, 0.01);
+  for (size_t i = 0; i < samples.size(); i += 2)
+    samples[i] *= 2; // far too little for a preemption
+  EXPECT_EQ(summarize(samples, 1).gaps_dropped, 0);
+}
+
+TEST(Summarize, FlagsUnevenLongSamplesAndTakesTheirLowerQuartile) {
+  std::vector<double> samples = noisy(12, 50e6, 0.004);
+  for (size_t i = 0; i < samples.size(); i += 3)
+    samples[i] += 8e6;
+  const Summary summary = summarize(samples, 1);
+  EXPECT_TRUE(summary.flagged);
+  EXPECT_EQ(summary.gaps_dropped, 0);
+  EXPECT_EQ(summary.kept.size(), samples.size());
+  EXPECT_NEAR(summary.value_ns, 50e6, 0.2e6);
+  EXPECT_LE(summary.interval.low, summary.value_ns);
+}
+
+TEST(Summarize, LeavesEvenLongSamplesAlone) {
+  const Summary summary = summarize(noisy(12, 50e6, 0.004), 1);
+  EXPECT_FALSE(summary.flagged);
+  EXPECT_NEAR(summary.value_ns, 50e6, 0.2e6);
+}
+
+TEST(Summarize, IsEmptyForNoSamples) {
+  EXPECT_EQ(summarize({}, 1).value_ns, 0);
+  EXPECT_TRUE(summarize({}, 1).kept.empty());
+}
+
+} // namespace
+} // namespace temper::engine
