@@ -1,0 +1,79 @@
+#include "ir/op.h"
+
+#include <array>
+
+namespace temper::ir {
+namespace {
+
+constexpr auto kSame = OpResult::kSameAsArgument;
+
+const std::vector<OpInfo>& table() {
+  static const std::vector<OpInfo> ops = [] {
+    std::vector<OpInfo> list;
+    for (const char* name : {"exp", "exp2", "exp10", "log", "log2", "log10", "log1p", "sqrt",
+                             "rsqrt", "tanh", "sigmoid", "erf", "sin", "cos", "tan", "asin", "acos",
+                             "atan", "sinh", "cosh"})
+      list.push_back({name, 1, kSame, true, false, true, true});
+    for (const char* name : {"floor", "ceil", "round", "trunc", "nearbyint"})
+      list.push_back({name, 1, kSame, true, false, true, false});
+    list.push_back({"abs", 1, kSame, false, false, true, false});
+    list.push_back({"pow", 2, kSame, true, false, true, true});
+    list.push_back({"atan2", 2, kSame, true, false, true, true});
+    list.push_back({"fma", 3, kSame, true, false, true, false});
+    list.push_back({"copysign", 2, kSame, true, false, true, false});
+    for (const char* name : {"isnan", "isinf", "isfinite"})
+      list.push_back({name, 1, OpResult::kBool, true, false, true, false});
+    for (const char* name : {"bitwise_and", "bitwise_or", "bitwise_xor", "shift_left",
+                             "shift_right"})
+      list.push_back({name, 2, kSame, false, true, true, false});
+    list.push_back({"bitwise_not", 1, kSame, false, true, true, false});
+    list.push_back({"popcount", 1, kSame, false, true, true, false});
+    list.push_back({"clz", 1, kSame, false, true, true, false});
+    list.push_back({"if_then_else", 3, OpResult::kSecondArgument, false, false, true, false});
+    list.push_back({"likely", 1, kSame, false, false, true, false});
+    list.push_back({"reinterpret", 1, OpResult::kExplicit, false, false, true, false});
+    // Horizontal sum of a vector's lanes, in any order: only where reassociation is allowed.
+    list.push_back({"vector_reduce_add", 1, OpResult::kExplicit, false, false, true, false});
+    list.push_back({"vector_reduce_max", 1, OpResult::kExplicit, false, false, true, false});
+    list.push_back({"vector_reduce_min", 1, OpResult::kExplicit, false, false, true, false});
+    // A hint: (address as a load, read or write 0/1, locality 0..3).
+    list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false});
+    return list;
+  }();
+  return ops;
+}
+
+} // namespace
+
+const OpInfo* find_op(std::string_view name) {
+  for (const OpInfo& op : table())
+    if (op.name == name)
+      return &op;
+  return nullptr;
+}
+
+std::span<const OpInfo> all_ops() { return table(); }
+
+Expr call_op(std::string_view name, std::vector<Expr> args) {
+  const OpInfo* op = find_op(name);
+  TEMPER_CHECK(op != nullptr, "no such operation");
+  TEMPER_CHECK(op->arity < 0 || static_cast<size_t>(op->arity) == args.size(),
+               "wrong number of arguments for an operation");
+  DataType dtype;
+  switch (op->result) {
+  case OpResult::kSameAsArgument:
+    dtype = args[0]->dtype;
+    break;
+  case OpResult::kSecondArgument:
+    dtype = args[1]->dtype;
+    break;
+  case OpResult::kBool:
+    dtype = DataType::boolean(args[0]->dtype.lanes);
+    break;
+  case OpResult::kExplicit:
+    TEMPER_UNREACHABLE("this operation's result type must be given: use make_call");
+  }
+  return make_call(dtype, op->name, std::move(args));
+}
+
+} // namespace temper::ir

@@ -1,0 +1,98 @@
+#include "ir/walk.h"
+
+namespace temper::ir {
+
+void walk(const NodeRef& node, FunctionRef<bool(const NodeRef&)> visit) {
+  if (!node || !visit(node))
+    return;
+  node->info().for_each_child(node.get(),
+                              [&](const NodeRef& child, Role) { walk(child, visit); });
+}
+
+NodeRef rewrite_post(const NodeRef& node, FunctionRef<NodeRef(const NodeRef&)> rewrite) {
+  return rewrite(node->info().map_children(
+      node.get(), [&](const NodeRef& child, Role) { return rewrite_post(child, rewrite); }));
+}
+
+NodeRef rewrite_pre(const NodeRef& node, FunctionRef<NodeRef(const NodeRef&)> rewrite) {
+  if (NodeRef replacement = rewrite(node))
+    return replacement;
+  return node->info().map_children(
+      node.get(), [&](const NodeRef& child, Role) { return rewrite_pre(child, rewrite); });
+}
+
+namespace {
+
+NodeRef substitute_node(const NodeRef& node, const VarMap& values) {
+  return rewrite_pre(node, [&](const NodeRef& child) -> NodeRef {
+    if (child->kind() == VarNode::kKind) {
+      const auto found = values.find(cast_ref<VarNode>(child));
+      return found == values.end() ? child : NodeRef(found->second);
+    }
+    if (child->kind() == IntImm::kKind || child->kind() == FloatImm::kKind)
+      return child;
+    return nullptr;
+  });
+}
+
+} // namespace
+
+Expr substitute(const Expr& expr, const VarMap& values) {
+  return values.empty() ? expr : cast_ref<ExprNode>(substitute_node(expr, values));
+}
+
+Stmt substitute(const Stmt& stmt, const VarMap& values) {
+  return values.empty() ? stmt : cast_ref<StmtNode>(substitute_node(stmt, values));
+}
+
+NodeRef replace_buffers(const NodeRef& node, const BufferMap& buffers) {
+  if (buffers.empty())
+    return node;
+  return rewrite_pre(node, [&](const NodeRef& child) -> NodeRef {
+    if (child->kind() == BufferNode::kKind) {
+      const auto found = buffers.find(cast_ref<BufferNode>(child));
+      return found == buffers.end() ? child : NodeRef(found->second);
+    }
+    if (child->kind() == VarNode::kKind)
+      return child;
+    return nullptr;
+  });
+}
+
+bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which) {
+  bool found = false;
+  walk(node, [&](const NodeRef& child) {
+    if (!found && child->kind() == VarNode::kKind)
+      found = which(*cast_ref<VarNode>(child));
+    return !found;
+  });
+  return found;
+}
+
+Stmt with_fresh_definitions(const Stmt& stmt) {
+  std::unordered_map<NodeRef, NodeRef, RefHash> fresh;
+  auto map = [&](auto&& self, const NodeRef& node, Role role) -> NodeRef {
+    if (node->kind() == VarNode::kKind || node->kind() == BufferNode::kKind) {
+      if (const auto found = fresh.find(node); found != fresh.end())
+        return found->second;
+      if (role != Role::kDefine)
+        return node;
+      NodeRef copy;
+      if (node->kind() == VarNode::kKind) {
+        copy = copy_node(*cast_ref<VarNode>(node), [](VarNode&) {});
+      } else {
+        // A buffer's shape may mention variables that were just renewed.
+        const NodeRef mapped = node->info().map_children(
+            node.get(), [&](const NodeRef& child, Role r) { return self(self, child, r); });
+        copy = copy_node(*cast_ref<BufferNode>(mapped), [](BufferNode&) {});
+      }
+      fresh.emplace(node, copy);
+      return copy;
+    }
+    return node->info().map_children(
+        node.get(), [&](const NodeRef& child, Role r) { return self(self, child, r); });
+  };
+  return cast_ref<StmtNode>(map(map, stmt, Role::kChild));
+}
+
+} // namespace temper::ir
