@@ -1,0 +1,38 @@
+/// An output against its reference, element by element.
+///
+/// Integers and booleans must be equal. A floating element may differ from its reference by
+///     relative * max(|reference|, rms of the reference's finite elements):
+/// the second term is there because a sum that cancels keeps the rounding errors of its terms. NaN
+/// must meet NaN, and an infinity the same infinity (or a reference beyond the type's range).
+#pragma once
+
+#include "engine/measurement.h"
+#include "ir/dtype.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace temper::engine {
+
+/// Relative error allowed by default for elements that sum `reduction_length` terms: the type's
+/// rounding unit, times a constant for reassociation and fused operations, growing with the square
+/// root of the length. 16-bit floats are taken to be accumulated in float32 or better. 0 for
+/// integers.
+double default_tolerance(DataType type, int64_t reduction_length);
+
+/// What is known of a reference output before any candidate is compared with it.
+struct Reference {
+  std::span<const std::byte> bytes;
+  DataType type;    ///< as the reference computed it: the output's own type, or a wider float
+  double scale = 0; ///< rms of the finite elements; see reference_scale
+};
+double reference_scale(std::span<const std::byte> bytes, DataType type);
+
+/// Nothing when all of `got` is right; else the worst element and how many are wrong.
+/// `relative` 0 demands equality.
+std::optional<WorstElement> compare(std::span<const std::byte> got, DataType type,
+                                    const Reference& reference, double relative);
+
+} // namespace temper::engine
