@@ -1,0 +1,68 @@
+/// From scheduled s-tir to what a CPU code generator takes: flat tir, explicit vectors, register
+/// tiles in `local` buffers. The passes are in ir/s_tir (blocks) and ir/pass (everything else), their
+/// order in ir/pass/pipelines.cpp.
+///
+///   for k in range(64):
+///     with T.sblock("C"): ...                    C_local[T.Ramp(0, 1, 16)] =
+///                                         ->       C_local[T.Ramp(0, 1, 16)] + T.Broadcast(A[k], 16)
+///                                                  * B[T.Ramp(k * 16, 1, 16)]
+///
+/// **What the emitter may rely on** (verify_lowered states it as code):
+///  - Every buffer has rank 1, a constant extent, no strides, offset or layout. Parameters too: the
+///    function's attribute `temper.param_shapes` ([[512, 512], ...], [] for a scalar) keeps their
+///    shapes, `temper.outputs` the positions of the parameters that are written.
+///  - Statements are Bind, AllocBuffer, BufferStore, Evaluate, SeqStmt, IfThenElse, For, While, Break,
+///    Continue, Return and Assert. A For is kSerial or kParallel. kParallel loops do not nest; what is
+///    allocated in their body belongs to one iteration, so iterations share only what is defined
+///    outside. Serial loops may carry the annotation `temper.unroll` = 0: do not unroll further.
+///  - Indices and loop variables are int64 and cannot overflow. A vector access has a Ramp index
+///    (stride 1 = contiguous, other constants = strided, else a gather or scatter) or any integer
+///    vector. Indices are linear forms, so index_divisor() (ir/pass/lowering.h) gives the alignment
+///    of an access: gcd(buffer alignment, index_divisor * element bytes).
+///  - Vectors have a power of two of lanes and fit LowerOptions::vector_bits for the widest type of
+///    the statement they are in (a bool vector has as many lanes as what it masks).
+///  - A predicate (of loads and stores) is a bool vector; lanes that are off touch no memory.
+///  - A buffer of scope "local" is at most a few KiB and accessed at constant indices only (or
+///    Ramp(constant, 1, lanes)), slices that are equal or disjoint: an alloca that SROA takes apart
+///    into registers. Other buffers are memory; their size may be anything.
+///  - Distinct buffers never overlap. Loads of a parameter that is not in `temper.outputs` are
+///    invariant.
+#pragma once
+
+#include "ir/module.h"
+#include "ir/support/result.h"
+#include "ir/target.h"
+
+namespace temper::codegen {
+
+/// Facts about the machine and limits. The defaults are an AVX-512 core.
+struct LowerOptions {
+  int vector_bits = 512;     ///< of one register: 128, 256 or 512
+  int vector_registers = 32; ///< 16 for SSE and AVX2
+  /// Statements that explicit unrolling of one loop nest may make (T.unroll and pragmas).
+  int max_unrolled_statements = 1024;
+  /// Parallel loops become serial ones: the kernel is to run on one thread.
+  bool serial = false;
+  /// Only what is needed to be correct: no unrolling, no register tiles. For references.
+  bool plain = false;
+};
+
+/// Every PrimFunc of the module, s-tir or tir, lowered. Error: kUnsupported when a function cannot
+/// be lowered for a CPU (symbolic shape, thread binding), with the reason.
+Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options);
+
+/// The program that computes references: floating types widened to float64, integer types kept.
+/// Parameters that are only read keep their type and are cast on load; those that are written are
+/// widened. Works on s-tir and tir before lowering; schedules carry over.
+ir::PrimFunc widen_for_reference(const ir::PrimFunc& function);
+
+/// Ok when `function` is as the emitter expects it; else one sentence about the first violation.
+Result<void> verify_lowered(const ir::PrimFunc& function, const LowerOptions& options);
+
+/// Element types and shapes of the parameters as they were before flattening: reads
+/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered.
+std::vector<std::vector<int64_t>> parameter_shapes(const ir::PrimFunc& function);
+/// For each parameter, whether the function writes it.
+std::vector<bool> written_parameters(const ir::PrimFunc& function);
+
+} // namespace temper::codegen
