@@ -1,0 +1,266 @@
+#include "database/query.h"
+
+#include "database/store.h"
+#include "ir/support/json.h"
+#include "ir/support/text.h"
+
+#include <algorithm>
+
+namespace temper::database {
+
+namespace {
+
+Error usage(std::string sentence) { return {ErrorCode::kInvalidArgument, std::move(sentence)}; }
+
+bool is_assignment(std::string_view word) {
+  const size_t equals = word.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return false;
+  return std::ranges::all_of(word.substr(0, equals),
+                             [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+}
+
+/// `m3f9c2 (record of matmul, ok)`: one match of an ambiguous prefix.
+std::string describe(Store& store, const Id& id) {
+  const Result<std::string> short_id = store.short_id(id);
+  std::string text = short_id ? *short_id : id;
+  switch (static_cast<Kind>(id[0])) {
+  case Kind::kMeasurement:
+    if (const auto row = store.measurement(id))
+      text += std::string(" (") + to_string(row->outcome) + ", run " + row->run.substr(0, 6) + ")";
+    break;
+  case Kind::kRun:
+    if (const auto row = store.run(id))
+      text += std::string(" (") + to_string(row->state) + ")";
+    break;
+  case Kind::kWorkload:
+    if (const auto row = store.workload(id))
+      text += " (" + row->name + " " + row->binding_json + ")";
+    break;
+  default:
+    break;
+  }
+  return text;
+}
+
+std::string binding_text(const std::map<std::string, std::string>& binding) {
+  std::string text;
+  for (const auto& [name, value] : binding)
+    text += " " + name + "=" + value;
+  return text;
+}
+
+/// Says what there is, when nothing was found.
+Error nothing_found(Store& store, const Selection& selection, const RecordFilter& filter) {
+  // The same question without the demands on environment, toolchain and regime.
+  RecordFilter wide;
+  wide.workload_name = filter.workload_name;
+  wide.workloads = filter.workloads;
+  wide.binding = filter.binding;
+  wide.run = filter.run;
+  wide.tag = filter.tag;
+  wide.include_stale = true;
+  wide.current_toolchains = filter.current_toolchains;
+  const std::string what = selection.to_string();
+  if (const auto rows = store.best(wide); rows && !rows->empty()) {
+    const RecordRow& row = rows->front();
+    if (!filter.environment_class.empty() && row.environment_class != filter.environment_class)
+      return {ErrorCode::kNotFound, "no record of " + what + " was made on this machine (" +
+                                        filter.environment_class + "); there are some from " +
+                                        row.environment_class};
+    if (row.stale)
+      return {ErrorCode::kNotFound,
+              "every record of " + what +
+                  " was made with an older toolchain; tune again, or ask for stale records too"};
+    return {ErrorCode::kNotFound, "no record of " + what +
+                                      " fits the target, threads and timing regime asked for; "
+                                      "there are some for " +
+                                      row.target + ", " + to_string(row.regime) + " cache"};
+  }
+  wide.limit = 1;
+  const auto any = store.list_records(wide);
+  if (any && !any->empty())
+    return {ErrorCode::kNotFound, "no candidate of " + what +
+                                      " was correct and timed; see its failures with "
+                                      "`temper show " +
+                                      any->front().run.substr(0, kShortIdLength) + "`"};
+  if (selection.form == Selection::Form::kWorkload) {
+    const auto workloads = store.list_workloads();
+    std::vector<std::string> names;
+    bool known = false;
+    if (workloads)
+      for (const WorkloadRow& row : *workloads) {
+        names.push_back(row.workload.name);
+        known = known || row.workload.name == selection.text;
+      }
+    if (known)
+      return {ErrorCode::kNotFound, "there is no record of " + what + "; `temper list records " +
+                                        selection.text + "` shows what there is"};
+    const std::string near = nearest_name(selection.text, names);
+    return {ErrorCode::kNotFound,
+            "there is no record of a workload '" + selection.text + "'" +
+                (near.empty() ? std::string("; tune it first") : "; did you mean '" + near + "'?")};
+  }
+  return {ErrorCode::kNotFound, "there is no record for " + what};
+}
+
+} // namespace
+
+std::string Selection::to_string() const {
+  switch (form) {
+  case Form::kId:
+    return text;
+  case Form::kRun:
+    return "run:" + text;
+  case Form::kTag:
+    return "tag:" + text;
+  case Form::kWorkload:
+    return text + binding_text(binding);
+  }
+  TEMPER_UNREACHABLE("form of a selection");
+}
+
+Result<Selection> parse_selection(std::span<const std::string> words) {
+  if (words.empty())
+    return usage("a selection is missing: give a record's id, a workload with its parameters, "
+                 "run:ID or tag:NAME");
+  const std::string& head = words[0];
+  Selection selection;
+  const auto after = [&](std::string_view prefix) { return head.substr(prefix.size()); };
+  if (head.starts_with("query:"))
+    return usage("query:\"…\" is not there yet; select by id, workload NAME=VALUE…, run:ID or "
+                 "tag:NAME");
+  if (head.starts_with("run:") || head.starts_with("tag:")) {
+    selection.form = head.starts_with("run:") ? Selection::Form::kRun : Selection::Form::kTag;
+    selection.text = after("run:");
+    if (selection.text.empty())
+      return usage("'" + head + "' names nothing: write " + head + "NAME");
+    if (selection.form == Selection::Form::kRun &&
+        !(selection.text[0] == 'r' && looks_like_id(selection.text)))
+      return usage("'" + selection.text +
+                   "' is no id of a run; those are an r and at least 5 hexadecimal digits, as "
+                   "r81ab0");
+  } else if (is_assignment(head)) {
+    return usage("'" + head + "' is a parameter; name the workload before it");
+  } else {
+    selection.form = looks_like_id(head) ? Selection::Form::kId : Selection::Form::kWorkload;
+    selection.text = head;
+    if (head.empty())
+      return usage("an empty word selects nothing");
+  }
+  for (const std::string& word : words.subspan(1)) {
+    if (!is_assignment(word))
+      return usage("'" + word + "' after '" + head + "' is no parameter; write NAME=VALUE");
+    if (selection.form == Selection::Form::kRun || selection.form == Selection::Form::kTag)
+      return usage("'" + word + "' does not belong here: only a workload has parameters");
+    // An id-like word with parameters can only be a workload's name.
+    selection.form = Selection::Form::kWorkload;
+    const size_t equals = word.find('=');
+    if (equals + 1 == word.size())
+      return usage("parameter '" + word.substr(0, equals) + "' has no value");
+    if (!selection.binding.emplace(word.substr(0, equals), word.substr(equals + 1)).second)
+      return usage("parameter '" + word.substr(0, equals) + "' is given twice");
+  }
+  return selection;
+}
+
+Result<std::vector<Selection>> parse_selections(std::span<const std::string> words) {
+  std::vector<Selection> selections;
+  for (size_t begin = 0; begin < words.size();) {
+    size_t end = begin + 1;
+    while (end < words.size() && is_assignment(words[end]))
+      ++end;
+    TEMPER_TRY(selection, parse_selection(words.subspan(begin, end - begin)));
+    selections.push_back(std::move(selection));
+    begin = end;
+  }
+  return selections;
+}
+
+Result<Id> resolve_id(Store& store, std::string_view prefix) {
+  if (!looks_like_id(prefix))
+    return usage("'" + std::string(prefix) +
+                 "' is no id; ids are a letter and at least 5 hexadecimal digits, as m3f9c2");
+  constexpr size_t kShown = 5;
+  TEMPER_TRY(matches, store.ids_with_prefix(prefix, kShown + 1));
+  const auto kind = static_cast<Kind>(prefix[0]);
+  if (matches.empty())
+    return Error(ErrorCode::kNotFound, "there is no " + std::string(to_string(kind)) + " " +
+                                           std::string(prefix) + " in the database '" +
+                                           store.name() + "'");
+  if (matches.size() == 1)
+    return matches.front();
+  std::vector<std::string> shown;
+  for (const Id& id : matches)
+    if (shown.size() < kShown)
+      shown.push_back(describe(store, id));
+  return usage("'" + std::string(prefix) + "' is the start of several ids: " + join(shown, ", ") +
+               (matches.size() > kShown ? ", …" : "") + "; give more of it");
+}
+
+Result<Id> resolve_id(Store& store, std::string_view prefix, Kind kind) {
+  if (looks_like_id(prefix) && prefix[0] != static_cast<char>(kind))
+    return usage("'" + std::string(prefix) + "' is the id of a " +
+                 to_string(static_cast<Kind>(prefix[0])) + "; here it must be that of a " +
+                 to_string(kind) + ", which begins with " + static_cast<char>(kind));
+  return resolve_id(store, prefix);
+}
+
+Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& selection,
+                                                 const RecordFilter& defaults) {
+  RecordFilter filter = defaults;
+  Selection::Form form = selection.form;
+  if (form == Selection::Form::kId) {
+    // A workload may be called `ebbed0`: a name that is known wins over an id that is not.
+    const auto ids = store.ids_with_prefix(selection.text, 1);
+    if (ids && ids->empty())
+      if (const auto rows = store.list_workloads(selection.text); rows && !rows->empty())
+        form = Selection::Form::kWorkload;
+  }
+  switch (form) {
+  case Selection::Form::kId: {
+    TEMPER_TRY(id, resolve_id(store, selection.text));
+    switch (static_cast<Kind>(id[0])) {
+    case Kind::kMeasurement: {
+      TEMPER_TRY(row, store.record_row(id, defaults.current_toolchains));
+      return std::vector<RecordRow>{std::move(row)};
+    }
+    case Kind::kRun:
+      // Whoever names a run wants its records, wherever and with whatever it was made.
+      filter = RecordFilter{
+          .run = id, .current_toolchains = defaults.current_toolchains, .include_stale = true};
+      break;
+    case Kind::kCandidate:
+      filter.candidate = id;
+      break;
+    case Kind::kWorkload:
+      filter.workloads = {id};
+      break;
+    default:
+      return usage("'" + selection.text + "' is the id of a " +
+                   to_string(static_cast<Kind>(id[0])) +
+                   "; records are selected by a record, run, candidate or workload");
+    }
+    break;
+  }
+  case Selection::Form::kRun: {
+    TEMPER_TRY(id, resolve_id(store, selection.text, Kind::kRun));
+    filter = RecordFilter{
+        .run = id, .current_toolchains = defaults.current_toolchains, .include_stale = true};
+    break;
+  }
+  case Selection::Form::kTag:
+    filter.tag = selection.text;
+    break;
+  case Selection::Form::kWorkload:
+    filter.workload_name = selection.text;
+    filter.binding = selection.binding;
+    break;
+  }
+  TEMPER_TRY(rows, store.best(filter));
+  if (rows.empty())
+    return nothing_found(store, selection, filter);
+  return std::move(rows);
+}
+
+} // namespace temper::database
