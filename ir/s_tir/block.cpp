@@ -4,9 +4,16 @@
 
 namespace temper::s_tir {
 
-BlockId new_block_id() {
-  static std::atomic<BlockId> next{1};
-  return next.fetch_add(1, std::memory_order_relaxed);
+namespace {
+std::atomic<BlockId> next_block_id{1};
+} // namespace
+
+BlockId new_block_id() { return next_block_id.fetch_add(1, std::memory_order_relaxed); }
+
+void reserve_block_ids(BlockId id) {
+  BlockId next = next_block_id.load(std::memory_order_relaxed);
+  while (next <= id && !next_block_id.compare_exchange_weak(next, id + 1)) {
+  }
 }
 
 Stmt make_realize(std::vector<Expr> iter_values, Expr predicate, Block block) {

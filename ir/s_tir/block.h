@@ -71,6 +71,8 @@ struct MatchBufferRegion {
 /// of the program's value.
 using BlockId = uint64_t;
 BlockId new_block_id();
+/// Makes later ids larger than `id`, which came from elsewhere (a file).
+void reserve_block_ids(BlockId id);
 
 struct SBlock : NodeOf<SBlock, static_cast<Kind>(SStmtKind::kSBlock), STirStmtNode> {
   BlockId id = 0;

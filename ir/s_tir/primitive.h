@@ -92,6 +92,9 @@ struct Arguments {
 struct Context {
   IRModule module;
   Random* random = nullptr;
+  /// Illegal uses render the IR into the error (costs a print of the module); a search that tries
+  /// thousands of candidates turns it off.
+  bool render_errors = true;
 };
 
 /// The result of a primitive: a new module (the same one when it changed nothing), outputs, what was
@@ -117,6 +120,8 @@ struct Primitive {
   bool variadic_output = false;
   bool has_decision = false;
   bool changes_module = true; ///< false for getters and sampling
+  /// The order of Python's keywords where it is not inputs, then attrs; names of parameters.
+  std::vector<std::string> python_order;
   /// One paragraph, and an example before -> after as text.
   std::string summary;
 
@@ -126,7 +131,10 @@ struct Primitive {
   Result<Applied> (*apply)(const Context& context, const Arguments& arguments);
   /// Legal uses at a loop or block, a bounded number of representative ones (for the editor and the
   /// fuzzer); empty when there are none. May be null for primitives without a place (get_sblock).
-  std::vector<Arguments> (*enumerate)(const Context& context, const Value& handle);
+  std::vector<Arguments> (*enumerate)(const Context& context, const Value& handle) = nullptr;
+  /// Sampling primitives: the legal decision nearest to `arguments.decision`, which was made for
+  /// another shape. None when there is no legal one.
+  Value (*adapt)(const Context& context, const Arguments& arguments) = nullptr;
 };
 
 /// Null when there is no such primitive. Both spellings are known.
