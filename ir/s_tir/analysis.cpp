@@ -1,0 +1,676 @@
+#include "ir/s_tir/analysis.h"
+
+#include "ir/s_tir/detail/index_math.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace temper::s_tir {
+namespace {
+
+// --- Accesses ----------------------------------------------------------------------------------
+
+class AccessDetector {
+public:
+  void run(const Stmt& stmt) { visit_stmt(stmt); }
+
+  Accesses finish() {
+    Accesses accesses;
+    accesses.reads = regions(reads_);
+    accesses.writes = regions(writes_);
+    return accesses;
+  }
+
+private:
+  struct Dimension {
+    LinearInterval range;
+    DataType dtype;
+    bool whole = false;
+  };
+  struct Access {
+    Buffer buffer;
+    std::vector<Dimension> dims;
+  };
+
+  void visit_stmt(const Stmt& stmt) {
+    visit(
+        stmt,
+        [&](const SeqStmt& seq) {
+          for (const Stmt& child : seq.statements)
+            visit_stmt(child);
+        },
+        [&](const For& loop) {
+          visit_expr(loop.min);
+          visit_expr(loop.extent);
+          math_.set_loop(loop);
+          inner_.push_back(loop.loop_var.get());
+          visit_stmt(loop.body);
+        },
+        [&](const While& loop) {
+          visit_expr(loop.condition);
+          visit_stmt(loop.body);
+        },
+        [&](const IfThenElse& branch) {
+          visit_expr(branch.condition);
+          visit_stmt(branch.then_case);
+          if (branch.else_case)
+            visit_stmt(branch.else_case);
+        },
+        [&](const Bind& bind) {
+          visit_expr(bind.value);
+          if (bind.var->dtype.is_integral())
+            math_.define(bind.var, bind.value);
+        },
+        [&](const AllocBuffer& alloc) { local_.push_back(alloc.buffer.get()); },
+        [&](const BufferStore& store) {
+          visit_expr(store.value);
+          for (const Expr& index : store.indices)
+            visit_expr(index);
+          if (store.predicate)
+            visit_expr(store.predicate);
+          add_point(writes_, store.buffer, store.indices);
+        },
+        [&](const Evaluate& evaluate) { visit_expr(evaluate.value); },
+        [&](const Return& node) {
+          if (node.value)
+            visit_expr(node.value);
+        },
+        [&](const Assert& node) { visit_expr(node.condition); },
+        [&](const SBlockRealize& realize) { visit_realize(realize); },
+        [](const StmtNode&) {});
+  }
+
+  void visit_realize(const SBlockRealize& realize) {
+    for (const Expr& value : realize.iter_values)
+      visit_expr(value);
+    visit_expr(realize.predicate);
+    math_.define_axes(realize);
+    const SBlock& block = *realize.block;
+    // What the block declares stands for what it does.
+    for (const Buffer& buffer : block.alloc_buffers)
+      local_.push_back(buffer.get());
+    for (const BufferRegion& region : block.reads)
+      add_region(reads_, region);
+    for (const BufferRegion& region : block.writes)
+      add_region(writes_, region);
+  }
+
+  void visit_expr(const Expr& expr) {
+    walk(expr, [&](const NodeRef& node) {
+      if (node->kind() == BufferLoad::kKind) {
+        const auto& load = static_cast<const BufferLoad&>(*node);
+        for (const Expr& index : load.indices)
+          visit_expr(index);
+        if (load.predicate)
+          visit_expr(load.predicate);
+        add_point(reads_, load.buffer, load.indices);
+        return false;
+      }
+      if (node->kind() == Let::kKind) {
+        const auto& let = static_cast<const Let&>(*node);
+        if (let.var->dtype.is_integral() && let.var->dtype.is_scalar())
+          math_.define(let.var, let.value);
+      }
+      return node->kind() != VarNode::kKind;
+    });
+  }
+
+  static void whole(Dimension& dim, DataType dtype) {
+    dim.whole = true;
+    dim.dtype = dtype;
+  }
+
+  Dimension relaxed(const Linear& lo, const Linear& hi, DataType dtype) {
+    Dimension dim;
+    dim.dtype = dtype;
+    if (inner_.empty()) {
+      dim.range = {lo, hi};
+      return dim;
+    }
+    auto low = math_.relax(lo, inner_);
+    auto high = math_.relax(hi, inner_);
+    if (!low || !high)
+      dim.whole = true;
+    else
+      dim.range = {std::move(low->lo), std::move(high->hi)};
+    return dim;
+  }
+
+  void add_point(std::vector<Access>& accesses, const Buffer& buffer,
+                 const std::vector<Expr>& indices) {
+    if (is_local(buffer))
+      return;
+    std::vector<Dimension> dims;
+    dims.reserve(indices.size());
+    for (const Expr& index : indices) {
+      if (const auto* ramp = index.as<Ramp>()) {
+        const Linear base = math_.linear(ramp->base);
+        const Linear last =
+            math_.sum(base, math_.linear(ramp->stride), ramp->lanes() - 1);
+        const bool rising = math_.bound(ramp->stride).lo >= 0;
+        dims.push_back(relaxed(rising ? base : last, rising ? last : base, index->dtype.element()));
+      } else if (!index->dtype.is_scalar() || reads_memory(index)) {
+        whole(dims.emplace_back(), index->dtype.element());
+      } else {
+        const Linear point = math_.linear(index);
+        if (inner_.empty()) {
+          dims.push_back({{point, point}, index->dtype});
+        } else if (auto range = math_.relax(point, inner_)) {
+          dims.push_back({std::move(*range), index->dtype});
+        } else {
+          whole(dims.emplace_back(), index->dtype);
+        }
+      }
+    }
+    merge(accesses, buffer, std::move(dims));
+  }
+
+  void add_region(std::vector<Access>& accesses, const BufferRegion& region) {
+    if (is_local(region.buffer))
+      return;
+    std::vector<Dimension> dims;
+    dims.reserve(region.region.size());
+    for (const Range& range : region.region) {
+      const Linear lo = math_.linear(range.min);
+      dims.push_back(relaxed(lo, math_.offset(math_.sum(lo, math_.linear(range.extent)), -1),
+                             range.min->dtype));
+    }
+    merge(accesses, region.buffer, std::move(dims));
+  }
+
+  static bool reads_memory(const Expr& expr) {
+    bool found = false;
+    walk(expr, [&](const NodeRef& node) {
+      found |= node->kind() == BufferLoad::kKind;
+      return !found;
+    });
+    return found;
+  }
+
+  bool is_local(const Buffer& buffer) const {
+    return std::find(local_.begin(), local_.end(), buffer.get()) != local_.end();
+  }
+
+  void merge(std::vector<Access>& accesses, const Buffer& buffer, std::vector<Dimension> dims) {
+    for (Access& access : accesses) {
+      if (access.buffer != buffer)
+        continue;
+      for (size_t i = 0; i < dims.size(); ++i) {
+        Dimension& mine = access.dims[i];
+        if (mine.whole || dims[i].whole) {
+          mine.whole = true;
+          continue;
+        }
+        mine.range.lo = math_.minimum(mine.range.lo, dims[i].range.lo);
+        mine.range.hi = math_.maximum(mine.range.hi, dims[i].range.hi);
+      }
+      return;
+    }
+    accesses.push_back({buffer, std::move(dims)});
+  }
+
+  std::vector<BufferRegion> regions(const std::vector<Access>& accesses) {
+    std::vector<BufferRegion> result;
+    result.reserve(accesses.size());
+    for (const Access& access : accesses) {
+      BufferRegion region{access.buffer, {}};
+      region.region.reserve(access.dims.size());
+      for (size_t i = 0; i < access.dims.size(); ++i) {
+        const Dimension& dim = access.dims[i];
+        if (dim.whole) {
+          region.region.push_back({make_int(access.buffer->shape[i]->dtype, 0),
+                                   access.buffer->shape[i]});
+          continue;
+        }
+        const Linear extent =
+            math_.offset(math_.difference(dim.range.hi, dim.range.lo), 1);
+        region.region.push_back(
+            {math_.expr(dim.range.lo, dim.dtype), math_.expr(extent, dim.dtype)});
+      }
+      result.push_back(std::move(region));
+    }
+    return result;
+  }
+
+  IndexMath math_;
+  std::vector<const VarNode*> inner_;
+  std::vector<const BufferNode*> local_;
+  std::vector<Access> reads_;
+  std::vector<Access> writes_;
+};
+
+} // namespace
+
+Accesses detect_accesses(const Stmt& body) {
+  AccessDetector detector;
+  detector.run(body);
+  return detector.finish();
+}
+
+Accesses detect_accesses(const SBlock& block) {
+  AccessDetector detector;
+  if (block.init)
+    detector.run(block.init);
+  detector.run(block.body);
+  Accesses accesses = detector.finish();
+  auto allocated = [&](const BufferRegion& region) {
+    return std::find(block.alloc_buffers.begin(), block.alloc_buffers.end(), region.buffer) !=
+           block.alloc_buffers.end();
+  };
+  std::erase_if(accesses.reads, allocated);
+  std::erase_if(accesses.writes, allocated);
+  if (block.init)
+    std::erase_if(accesses.reads, [&](const BufferRegion& read) {
+      return std::any_of(accesses.writes.begin(), accesses.writes.end(),
+                         [&](const BufferRegion& write) { return write.buffer == read.buffer; });
+    });
+  // A view's accesses are accesses of what it is a view of.
+  for (const MatchBufferRegion& match : block.match_buffers) {
+    for (auto* regions : {&accesses.reads, &accesses.writes})
+      for (BufferRegion& region : *regions)
+        if (region.buffer == match.buffer)
+          region = match.source;
+  }
+  return accesses;
+}
+
+// --- Scopes ------------------------------------------------------------------------------------
+
+namespace {
+
+void collect_children(const Stmt& stmt, std::vector<const For*>& loops, Scope& scope) {
+  switch (stmt->kind()) {
+  case SeqStmt::kKind:
+    for (const Stmt& child : stmt.as<SeqStmt>()->statements)
+      collect_children(child, loops, scope);
+    return;
+  case For::kKind:
+    loops.push_back(stmt.as<For>());
+    collect_children(stmt.as<For>()->body, loops, scope);
+    loops.pop_back();
+    return;
+  case SBlockRealize::kKind:
+    scope.children.push_back({stmt.as<SBlockRealize>(), loops});
+    return;
+  case IfThenElse::kKind:
+    scope.schedulable = false;
+    collect_children(stmt.as<IfThenElse>()->then_case, loops, scope);
+    if (stmt.as<IfThenElse>()->else_case)
+      collect_children(stmt.as<IfThenElse>()->else_case, loops, scope);
+    return;
+  case While::kKind:
+    scope.schedulable = false;
+    collect_children(stmt.as<While>()->body, loops, scope);
+    return;
+  default:
+    scope.schedulable = false;
+    return;
+  }
+}
+
+bool share_buffer(const std::vector<BufferRegion>& a, const std::vector<BufferRegion>& b) {
+  for (const BufferRegion& x : a)
+    for (const BufferRegion& y : b)
+      if (x.buffer == y.buffer)
+        return true;
+  return false;
+}
+
+} // namespace
+
+Scope analyze_scope(const SBlock& scope_block) {
+  Scope scope;
+  scope.block = &scope_block;
+  std::vector<const For*> loops;
+  if (scope_block.init)
+    collect_children(scope_block.init, loops, scope);
+  collect_children(scope_block.body, loops, scope);
+  const int count = static_cast<int>(scope.children.size());
+  for (int to = 1; to < count; ++to) {
+    const SBlock& later = scope.children[static_cast<size_t>(to)].block();
+    for (int from = 0; from < to; ++from) {
+      const SBlock& earlier = scope.children[static_cast<size_t>(from)].block();
+      if (share_buffer(earlier.writes, later.reads))
+        scope.dependencies.push_back({from, to, DependencyKind::kReadAfterWrite});
+      if (share_buffer(earlier.writes, later.writes))
+        scope.dependencies.push_back({from, to, DependencyKind::kWriteAfterWrite});
+      // Where both read and write (two updates of one output), the write after write says it all.
+      else if (share_buffer(earlier.reads, later.writes))
+        scope.dependencies.push_back({from, to, DependencyKind::kWriteAfterRead});
+    }
+  }
+  return scope;
+}
+
+int Scope::index_of(BlockId id) const {
+  for (size_t i = 0; i < children.size(); ++i)
+    if (children[i].block().id == id)
+      return static_cast<int>(i);
+  return -1;
+}
+
+std::vector<int> Scope::producers(int child) const {
+  std::vector<int> result;
+  for (const Dependency& dependency : dependencies)
+    if (dependency.to == child && dependency.kind == DependencyKind::kReadAfterWrite)
+      result.push_back(dependency.from);
+  return result;
+}
+
+std::vector<int> Scope::consumers(int child) const {
+  std::vector<int> result;
+  for (const Dependency& dependency : dependencies)
+    if (dependency.from == child && dependency.kind == DependencyKind::kReadAfterWrite)
+      result.push_back(dependency.to);
+  return result;
+}
+
+bool Scope::only_writer(int child) const {
+  return std::none_of(dependencies.begin(), dependencies.end(), [&](const Dependency& dependency) {
+    return dependency.kind == DependencyKind::kWriteAfterWrite &&
+           (dependency.from == child || dependency.to == child);
+  });
+}
+
+bool Scope::is_output(const Buffer& buffer) const {
+  return std::find(block->alloc_buffers.begin(), block->alloc_buffers.end(), buffer) ==
+         block->alloc_buffers.end();
+}
+
+// --- Kinds of blocks ---------------------------------------------------------------------------
+
+const char* why_not_complete(const Scope& scope, int child) {
+  const SBlock& block = scope.children[static_cast<size_t>(child)].block();
+  for (const IterVar& axis : block.iter_vars)
+    if (axis.type != IterType::kSpatial)
+      return "has an axis that is not spatial";
+  if (!scope.only_writer(child))
+    return "is not the only writer of its output";
+  if (share_buffer(block.reads, block.writes))
+    return "reads a buffer that it writes";
+  return nullptr;
+}
+
+const char* why_not_reduction(const Scope& scope, int child) {
+  const ChildBlock& place = scope.children[static_cast<size_t>(child)];
+  const SBlock& block = place.block();
+  if (!block.init)
+    return "has no init";
+  for (const IterVar& axis : block.iter_vars)
+    if (axis.type != IterType::kSpatial && axis.type != IterType::kReduce)
+      return "has an axis that is neither spatial nor a reduction";
+  if (!scope.only_writer(child))
+    return "is not the only writer of its output";
+  for (const BufferRegion& write : block.writes)
+    for (const Range& range : write.region)
+      for (const IterVar& axis : block.iter_vars)
+        if (axis.type == IterType::kReduce &&
+            (uses_var(range.min, [&](const VarNode& var) { return &var == axis.var.get(); }) ||
+             uses_var(range.extent, [&](const VarNode& var) { return &var == axis.var.get(); })))
+          return "indexes its output by a reduction axis";
+  if (!is_affine_binding(*place.realize, place.loops))
+    return "has bindings that are not affine in its loops";
+  return nullptr;
+}
+
+BlockKind block_kind(const Scope& scope, int child) {
+  if (why_not_complete(scope, child) == nullptr)
+    return BlockKind::kComplete;
+  if (why_not_reduction(scope, child) == nullptr)
+    return BlockKind::kReduction;
+  return BlockKind::kOther;
+}
+
+namespace {
+
+/// The range of each dimension while the axes run over what the loops below `shared` reach.
+struct Box {
+  std::vector<LinearInterval> dims;
+  bool known = true;
+};
+
+Box box_of(IndexMath& math, const ChildBlock& place, size_t shared, const BufferRegion& region) {
+  Box box;
+  const size_t mark = math.size();
+  std::vector<const VarNode*> inner;
+  if (shared == 0) {
+    // Over all its loops a block reaches all of its axes' domains, whatever the bindings.
+    math.set_axes(place.block());
+    for (const IterVar& axis : place.block().iter_vars)
+      inner.push_back(axis.var.get());
+  } else {
+    for (const For* loop : place.loops)
+      math.set_loop(*loop);
+    math.define_axes(*place.realize);
+    for (size_t i = shared; i < place.loops.size(); ++i)
+      inner.push_back(place.loops[i]->loop_var.get());
+  }
+  for (size_t i = 0; i < region.region.size(); ++i) {
+    const Linear lo = math.linear(region.region[i].min);
+    const Linear hi = math.offset(math.sum(lo, math.linear(region.region[i].extent)), -1);
+    auto low = math.relax(lo, inner);
+    auto high = math.relax(hi, inner);
+    if (!low || !high) {
+      box.known = false;
+      break;
+    }
+    box.dims.push_back({std::move(low->lo), std::move(high->hi)});
+  }
+  math.truncate(mark);
+  return box;
+}
+
+} // namespace
+
+bool covers_region(const Scope& scope, int producer, int consumer) {
+  const ChildBlock& from = scope.children[static_cast<size_t>(producer)];
+  const ChildBlock& to = scope.children[static_cast<size_t>(consumer)];
+  size_t shared = 0;
+  while (shared < from.loops.size() && shared < to.loops.size() &&
+         from.loops[shared] == to.loops[shared])
+    ++shared;
+  IndexMath math;
+  for (size_t i = 0; i < shared; ++i)
+    math.set_loop(*from.loops[i]);
+  for (const BufferRegion& write : from.block().writes) {
+    for (const BufferRegion& read : to.block().reads) {
+      if (read.buffer != write.buffer)
+        continue;
+      const Box written = box_of(math, from, shared, write);
+      const Box wanted = box_of(math, to, shared, read);
+      if (!written.known || !wanted.known)
+        return false;
+      for (size_t i = 0; i < written.dims.size(); ++i) {
+        // Reads outside the buffer are the program's business (a guard in the expression); only
+        // what is inside must have been written.
+        const Linear first = math.maximum(wanted.dims[i].lo, {});
+        const Linear last = math.minimum(
+            wanted.dims[i].hi, math.offset(math.linear(read.buffer->shape[i]), -1));
+        if (!math.proves_less_equal(written.dims[i].lo, first) ||
+            !math.proves_less_equal(last, written.dims[i].hi))
+          return false;
+      }
+    }
+  }
+  return true;
+}
+
+std::string why_not_stage_pipeline(const Scope& scope) {
+  if (!scope.schedulable)
+    return fmt::format("block \"{}\" holds statements that are neither loops nor blocks",
+                       scope.block->name);
+  for (const Dependency& dependency : scope.dependencies) {
+    if (dependency.kind == DependencyKind::kWriteAfterWrite)
+      continue;
+    const SBlock& from = scope.children[static_cast<size_t>(dependency.from)].block();
+    const SBlock& to = scope.children[static_cast<size_t>(dependency.to)].block();
+    if (dependency.kind == DependencyKind::kWriteAfterRead)
+      return fmt::format("block \"{}\" writes a buffer that block \"{}\" read before", to.name,
+                         from.name);
+    if (!covers_region(scope, dependency.from, dependency.to) &&
+        scope.only_writer(dependency.from))
+      return fmt::format("block \"{}\" reads elements that its producer \"{}\" does not write",
+                         to.name, from.name);
+  }
+  return {};
+}
+
+// --- Bindings ----------------------------------------------------------------------------------
+
+namespace {
+
+/// Conditions of a conjunction, in order.
+void split_conjunction(const Expr& condition, std::vector<Expr>& parts) {
+  if (const auto* both = condition.as<And>()) {
+    split_conjunction(both->a, parts);
+    split_conjunction(both->b, parts);
+  } else if (!is_int(condition, 1)) {
+    parts.push_back(condition);
+  }
+}
+
+/// Which axes have their end, and which their start, cut by the predicate; nothing when a condition
+/// is of another form.
+struct Cuts {
+  std::vector<bool> end;
+  std::vector<bool> start;
+};
+std::optional<Cuts> cuts_of(IndexMath& math, const SBlockRealize& realize,
+                            const std::vector<Linear>& values) {
+  Cuts cuts{std::vector<bool>(values.size()), std::vector<bool>(values.size())};
+  std::vector<Expr> conditions;
+  split_conjunction(realize.predicate, conditions);
+  for (const Expr& condition : conditions) {
+    // As "0 <= form".
+    Linear form;
+    if (const auto* node = condition.as<LT>())
+      form = math.offset(math.difference(math.linear(node->b), math.linear(node->a)), -1);
+    else if (const auto* node = condition.as<LE>())
+      form = math.difference(math.linear(node->b), math.linear(node->a));
+    else if (const auto* node = condition.as<GT>())
+      form = math.offset(math.difference(math.linear(node->a), math.linear(node->b)), -1);
+    else if (const auto* node = condition.as<GE>())
+      form = math.difference(math.linear(node->a), math.linear(node->b));
+    else
+      return std::nullopt;
+    if (math.bound(form).lo >= 0)
+      continue;
+    bool found = false;
+    for (size_t i = 0; i < values.size() && !found; ++i) {
+      const Range& domain = realize.block->iter_vars[i].domain;
+      const Linear first = math.linear(domain.min);
+      const Linear last = math.offset(math.sum(first, math.linear(domain.extent)), -1);
+      // Holds inside the domain: the slack at the domain's end is not negative.
+      const Linear above = math.difference(form, math.difference(last, values[i]));
+      const Linear below = math.difference(form, math.difference(values[i], first));
+      if (above.is_constant() && above.constant >= 0)
+        cuts.end[i] = found = true;
+      else if (below.is_constant() && below.constant >= 0)
+        cuts.start[i] = found = true;
+    }
+    if (!found)
+      return std::nullopt;
+  }
+  return cuts;
+}
+
+} // namespace
+
+bool predicate_follows_from_domains(const SBlockRealize& realize,
+                                    std::span<const For* const> loops) {
+  if (!has_predicate(realize))
+    return true;
+  IndexMath math;
+  for (const For* loop : loops)
+    math.set_loop(*loop);
+  std::vector<Linear> values;
+  for (const Expr& value : realize.iter_values)
+    values.push_back(math.linear(value));
+  return cuts_of(math, realize, values).has_value();
+}
+
+bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const> loops) {
+  IndexMath math;
+  std::vector<const VarNode*> variables;
+  for (const For* loop : loops) {
+    math.set_loop(*loop);
+    variables.push_back(loop->loop_var.get());
+  }
+  std::vector<Linear> values;
+  std::vector<int64_t> extents;
+  values.reserve(realize.iter_values.size());
+  for (const Expr& value : realize.iter_values)
+    values.push_back(math.linear(value));
+  const auto cuts = cuts_of(math, realize, values);
+  if (!cuts)
+    return false;
+  std::unique_ptr<bool[]> clipped(new bool[values.size()]);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Range& domain = realize.block->iter_vars[i].domain;
+    clipped[i] = cuts->end[i];
+    if (cuts->start[i])
+      return false;
+    const auto extent = as_int(domain.extent);
+    if (!extent) {
+      // A symbolic domain: bound whole to one loop of the same extent, or not known.
+      const VarNode* variable = values[i].variable();
+      const auto loop = std::find_if(loops.begin(), loops.end(), [&](const For* candidate) {
+        return candidate->loop_var.get() == variable;
+      });
+      if (loop == loops.end() || !same_index((*loop)->extent, domain.extent))
+        return false;
+      std::erase(variables, variable);
+      values[i] = {};
+      extents.push_back(1);
+      continue;
+    }
+    extents.push_back(*extent);
+    values[i] = math.difference(values[i], math.linear(domain.min));
+  }
+  return covers_box(math, values, extents, {clipped.get(), values.size()}, variables,
+                    /*injective=*/false);
+}
+
+LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var) {
+  LoopUse use;
+  for (size_t i = 0; i < realize.iter_values.size(); ++i) {
+    if (!uses_var(realize.iter_values[i],
+                  [&](const VarNode& var) { return &var == loop_var.get(); }))
+      continue;
+    switch (realize.block->iter_vars[i].type) {
+    case IterType::kSpatial:
+      use.spatial = true;
+      break;
+    case IterType::kReduce:
+      use.reduce = true;
+      break;
+    default:
+      use.other = true;
+    }
+  }
+  return use;
+}
+
+bool has_trivial_writes(const SBlock& block) {
+  for (const BufferRegion& write : block.writes) {
+    std::vector<const VarNode*> seen;
+    for (const Range& range : write.region) {
+      if (!is_int(range.extent, 1))
+        return false;
+      if (as_int(range.min))
+        continue;
+      const auto* var = range.min.as<VarNode>();
+      if (var == nullptr || std::find(seen.begin(), seen.end(), var) != seen.end())
+        return false;
+      seen.push_back(var);
+    }
+  }
+  return true;
+}
+
+const BufferStore* single_store(const Stmt& body) { return body.as<BufferStore>(); }
+
+} // namespace temper::s_tir

@@ -1,0 +1,750 @@
+#include "ir/s_tir/detail/index_math.h"
+
+#include "ir/walk.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+
+namespace temper::s_tir {
+namespace {
+
+constexpr int64_t kInf = Bound::kPlusInfinity;
+
+int64_t clamp(__int128 value) {
+  if (value >= kInf)
+    return kInf;
+  if (value <= -kInf)
+    return -kInf;
+  return static_cast<int64_t>(value);
+}
+int64_t times(int64_t a, int64_t b) {
+  if (a == 0 || b == 0)
+    return 0;
+  if (a >= kInf || a <= -kInf || b >= kInf || b <= -kInf)
+    return (a > 0) == (b > 0) ? kInf : -kInf;
+  return clamp(static_cast<__int128>(a) * b);
+}
+int64_t plus(int64_t a, int64_t b) {
+  if (a >= kInf || b >= kInf)
+    return kInf;
+  if (a <= -kInf || b <= -kInf)
+    return -kInf;
+  return clamp(static_cast<__int128>(a) + b);
+}
+int64_t divide_end(int64_t a, int64_t divisor) {
+  return a >= kInf || a <= -kInf ? a : floor_div(a, divisor);
+}
+Bound scale_bound(Bound bound, int64_t factor) {
+  const int64_t lo = times(bound.lo, factor);
+  const int64_t hi = times(bound.hi, factor);
+  return factor >= 0 ? Bound{lo, hi} : Bound{hi, lo};
+}
+Bound add_bounds(Bound a, Bound b) {
+  return {a.lo <= -kInf || b.lo <= -kInf ? -kInf : plus(a.lo, b.lo),
+          a.hi >= kInf || b.hi >= kInf ? kInf : plus(a.hi, b.hi)};
+}
+
+bool is_var(const Expr& expr) { return expr->kind() == VarNode::kKind; }
+
+/// A floordiv or floormod by a positive constant: its operand and divisor.
+struct Division {
+  const Expr* operand = nullptr;
+  int64_t divisor = 0;
+};
+template <typename T> Division division(const Expr& expr) {
+  const auto* node = expr.as<T>();
+  if (node == nullptr)
+    return {};
+  const auto* divisor = node->b.template as<IntImm>();
+  if (divisor == nullptr || divisor->value <= 0)
+    return {};
+  return {&node->a, divisor->value};
+}
+
+bool mentions(const Expr& expr, std::span<const VarNode* const> vars) {
+  if (is_var(expr))
+    return std::find(vars.begin(), vars.end(), expr.as<VarNode>()) != vars.end();
+  return uses_var(expr, [&](const VarNode& var) {
+    return std::find(vars.begin(), vars.end(), &var) != vars.end();
+  });
+}
+
+bool same_list(const std::vector<Expr>& a, const std::vector<Expr>& b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_index);
+}
+
+template <typename T> bool same_operands(const Expr& a, const Expr& b) {
+  const auto* x = a.as<T>();
+  const auto* y = b.as<T>();
+  return same_index(x->a, y->a) && same_index(x->b, y->b);
+}
+
+} // namespace
+
+bool same_index(const Expr& a, const Expr& b) {
+  if (a == b)
+    return true;
+  if (!a || !b || a->kind() != b->kind() || a->dtype != b->dtype)
+    return false;
+  switch (static_cast<ExprKind>(a->kind())) {
+  case ExprKind::kIntImm:
+    return a.as<IntImm>()->value == b.as<IntImm>()->value;
+  case ExprKind::kFloatImm:
+    return a.as<FloatImm>()->value == b.as<FloatImm>()->value;
+  case ExprKind::kAdd:
+    return same_operands<Add>(a, b);
+  case ExprKind::kSub:
+    return same_operands<Sub>(a, b);
+  case ExprKind::kMul:
+    return same_operands<Mul>(a, b);
+  case ExprKind::kDiv:
+    return same_operands<Div>(a, b);
+  case ExprKind::kMod:
+    return same_operands<Mod>(a, b);
+  case ExprKind::kFloorDiv:
+    return same_operands<FloorDiv>(a, b);
+  case ExprKind::kFloorMod:
+    return same_operands<FloorMod>(a, b);
+  case ExprKind::kMin:
+    return same_operands<Min>(a, b);
+  case ExprKind::kMax:
+    return same_operands<Max>(a, b);
+  case ExprKind::kEQ:
+    return same_operands<EQ>(a, b);
+  case ExprKind::kNE:
+    return same_operands<NE>(a, b);
+  case ExprKind::kLT:
+    return same_operands<LT>(a, b);
+  case ExprKind::kLE:
+    return same_operands<LE>(a, b);
+  case ExprKind::kGT:
+    return same_operands<GT>(a, b);
+  case ExprKind::kGE:
+    return same_operands<GE>(a, b);
+  case ExprKind::kAnd:
+    return same_operands<And>(a, b);
+  case ExprKind::kOr:
+    return same_operands<Or>(a, b);
+  case ExprKind::kNot:
+    return same_index(a.as<Not>()->a, b.as<Not>()->a);
+  case ExprKind::kCast:
+    return same_index(a.as<Cast>()->value, b.as<Cast>()->value);
+  case ExprKind::kBufferLoad:
+    return a.as<BufferLoad>()->buffer == b.as<BufferLoad>()->buffer &&
+           !a.as<BufferLoad>()->predicate && !b.as<BufferLoad>()->predicate &&
+           same_list(a.as<BufferLoad>()->indices, b.as<BufferLoad>()->indices);
+  case ExprKind::kCall:
+    return a.as<Call>()->op == b.as<Call>()->op && same_list(a.as<Call>()->args, b.as<Call>()->args);
+  default:
+    return false;
+  }
+}
+
+const VarNode* Linear::variable_plus_offset() const {
+  return terms.size() == 1 && terms[0].factor == 1 ? terms[0].atom.as<VarNode>() : nullptr;
+}
+
+const IndexMath::Fact* IndexMath::find(const VarNode* var) const {
+  // Later facts win: a fact may be restated while it is in force.
+  for (size_t i = facts_.size(); i-- > 0;)
+    if (facts_[i].var.get() == var)
+      return &facts_[i];
+  return nullptr;
+}
+
+void IndexMath::set_range(const Var& var, Bound bound) {
+  Fact& fact = facts_.emplace_back();
+  fact.var = var;
+  fact.bound = bound;
+}
+
+void IndexMath::set_loop(const For& loop) {
+  const Linear first = linear(loop.min);
+  const Linear last = offset(sum(first, linear(loop.extent)), -1);
+  Fact fact;
+  fact.var = loop.loop_var;
+  fact.bound = {bound(first).lo, bound(last).hi};
+  if (!last.is_constant()) {
+    fact.last = last;
+    fact.has_last = true;
+  }
+  facts_.push_back(std::move(fact));
+}
+
+void IndexMath::set_axes(const SBlock& block) {
+  for (const IterVar& axis : block.iter_vars) {
+    const Linear first = linear(axis.domain.min);
+    const Linear last = offset(sum(first, linear(axis.domain.extent)), -1);
+    Fact fact;
+    fact.var = axis.var;
+    fact.bound = {bound(first).lo, bound(last).hi};
+    if (!last.is_constant()) {
+      fact.last = last;
+      fact.has_last = true;
+    }
+    facts_.push_back(std::move(fact));
+  }
+}
+
+void IndexMath::define(const Var& var, Linear value) {
+  Fact& fact = facts_.emplace_back();
+  fact.var = var;
+  fact.value = std::move(value);
+  fact.defined = true;
+}
+
+void IndexMath::define_axes(const SBlockRealize& realize) {
+  for (size_t i = 0; i < realize.iter_values.size(); ++i)
+    define(realize.block->iter_vars[i].var, linear(realize.iter_values[i]));
+}
+
+void IndexMath::add_term(Linear& into, const Expr& atom, int64_t factor) {
+  if (factor == 0)
+    return;
+  for (size_t i = 0; i < into.terms.size(); ++i) {
+    Linear::Term& term = into.terms[i];
+    if (term.atom == atom || (!is_var(atom) && same_index(term.atom, atom))) {
+      term.factor += factor;
+      if (term.factor == 0)
+        into.terms.erase(into.terms.begin() + static_cast<ptrdiff_t>(i));
+      return;
+    }
+  }
+  // x // c * (c * k) + x % c * k is x * k.
+  const Division quotient = division<FloorDiv>(atom);
+  const Division remainder = division<FloorMod>(atom);
+  if (quotient.divisor != 0 || remainder.divisor != 0) {
+    for (size_t i = 0; i < into.terms.size(); ++i) {
+      const Linear::Term& term = into.terms[i];
+      const Division other = quotient.divisor != 0 ? division<FloorMod>(term.atom)
+                                                   : division<FloorDiv>(term.atom);
+      const Division& mine = quotient.divisor != 0 ? quotient : remainder;
+      if (other.divisor != mine.divisor || other.operand == nullptr ||
+          !same_index(*other.operand, *mine.operand))
+        continue;
+      const int64_t of_quotient = quotient.divisor != 0 ? factor : term.factor;
+      const int64_t of_remainder = quotient.divisor != 0 ? term.factor : factor;
+      if (of_quotient != of_remainder * mine.divisor)
+        continue;
+      const Expr operand = *mine.operand;
+      into.terms.erase(into.terms.begin() + static_cast<ptrdiff_t>(i));
+      accumulate(operand, of_remainder, into);
+      return;
+    }
+  }
+  into.terms.push_back({atom, factor});
+}
+
+void IndexMath::add_form(Linear& into, const Linear& form, int64_t factor) {
+  into.constant += form.constant * factor;
+  for (const Linear::Term& term : form.terms)
+    add_term(into, term.atom, term.factor * factor);
+}
+
+void IndexMath::add_opaque(Linear& into, const Expr& expr, int64_t factor) {
+  VarMap values;
+  for (const Fact& fact : facts_)
+    if (fact.defined)
+      values[fact.var] = this->expr(fact.value, fact.var->dtype);
+  add_term(into, substitute(expr, values), factor);
+}
+
+void IndexMath::accumulate(const Expr& expr, int64_t factor, Linear& into) {
+  switch (static_cast<ExprKind>(expr->kind())) {
+  case ExprKind::kIntImm:
+    into.constant += factor * expr.as<IntImm>()->value;
+    return;
+  case ExprKind::kVarNode: {
+    const Fact* fact = find(expr.as<VarNode>());
+    if (fact != nullptr && fact->defined) {
+      const Linear value = fact->value; // facts_ may grow below
+      add_form(into, value, factor);
+    } else if (fact != nullptr && fact->bound.lo == fact->bound.hi) {
+      into.constant += factor * fact->bound.lo;
+    } else {
+      add_term(into, expr, factor);
+    }
+    return;
+  }
+  case ExprKind::kAdd:
+    accumulate(expr.as<Add>()->a, factor, into);
+    accumulate(expr.as<Add>()->b, factor, into);
+    return;
+  case ExprKind::kSub:
+    accumulate(expr.as<Sub>()->a, factor, into);
+    accumulate(expr.as<Sub>()->b, -factor, into);
+    return;
+  case ExprKind::kMul: {
+    const auto* node = expr.as<Mul>();
+    if (const auto* imm = node->b.as<IntImm>())
+      return accumulate(node->a, factor * imm->value, into);
+    if (const auto* imm = node->a.as<IntImm>())
+      return accumulate(node->b, factor * imm->value, into);
+    const Linear a = linear(node->a);
+    const Linear b = linear(node->b);
+    if (b.is_constant())
+      return add_form(into, a, factor * b.constant);
+    if (a.is_constant())
+      return add_form(into, b, factor * a.constant);
+    return add_term(into, this->expr(a, expr->dtype) * this->expr(b, expr->dtype), factor);
+  }
+  case ExprKind::kFloorDiv:
+  case ExprKind::kDiv:
+  case ExprKind::kFloorMod:
+  case ExprKind::kMod: {
+    // The four structs have the same two operands; read them by kind.
+    const bool quotient = expr.is<FloorDiv>() || expr.is<Div>();
+    const bool towards_zero = expr.is<Div>() || expr.is<Mod>();
+    const Expr& a = expr.is<FloorDiv>()   ? expr.as<FloorDiv>()->a
+                    : expr.is<Div>()      ? expr.as<Div>()->a
+                    : expr.is<FloorMod>() ? expr.as<FloorMod>()->a
+                                          : expr.as<Mod>()->a;
+    const Expr& b = expr.is<FloorDiv>()   ? expr.as<FloorDiv>()->b
+                    : expr.is<Div>()      ? expr.as<Div>()->b
+                    : expr.is<FloorMod>() ? expr.as<FloorMod>()->b
+                                          : expr.as<Mod>()->b;
+    if (!expr->dtype.is_integral() || !expr->dtype.is_scalar())
+      return add_opaque(into, expr, factor);
+    const Linear operand = linear(a);
+    const Linear divisor = linear(b);
+    if (!divisor.is_constant() || divisor.constant <= 0 ||
+        (towards_zero && bound(operand).lo < 0))
+      return add_opaque(into, expr, factor);
+    return add_form(into,
+                    quotient ? floor_divide(operand, divisor.constant)
+                             : floor_modulo(operand, divisor.constant),
+                    factor);
+  }
+  case ExprKind::kMin:
+    return add_form(into, minimum(linear(expr.as<Min>()->a), linear(expr.as<Min>()->b)), factor);
+  case ExprKind::kMax:
+    return add_form(into, maximum(linear(expr.as<Max>()->a), linear(expr.as<Max>()->b)), factor);
+  default:
+    return add_opaque(into, expr, factor);
+  }
+}
+
+Linear IndexMath::linear(const Expr& expr) {
+  Linear form;
+  if (expr->dtype.is_integral() && expr->dtype.is_scalar())
+    accumulate(expr, 1, form);
+  else
+    add_opaque(form, expr, 1);
+  return form;
+}
+
+Linear IndexMath::sum(const Linear& a, const Linear& b, int64_t factor_of_b) {
+  Linear result = a;
+  add_form(result, b, factor_of_b);
+  return result;
+}
+
+Linear IndexMath::scaled(Linear a, int64_t factor) {
+  if (factor == 0)
+    return {};
+  a.constant *= factor;
+  for (Linear::Term& term : a.terms)
+    term.factor *= factor;
+  return a;
+}
+
+namespace {
+
+DataType index_type(const Linear& form) {
+  return form.terms.empty() ? DataType::int32() : form.terms[0].atom->dtype;
+}
+
+} // namespace
+
+Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
+  if (divisor == 1)
+    return a;
+  Linear quotient;
+  Linear rest;
+  quotient.constant = floor_div(a.constant, divisor);
+  rest.constant = floor_mod(a.constant, divisor);
+  for (const Linear::Term& term : a.terms) {
+    if (term.factor % divisor == 0)
+      quotient.terms.push_back({term.atom, term.factor / divisor});
+    else
+      rest.terms.push_back(term);
+  }
+  const Bound range = bound(rest);
+  if (range.bounded() && floor_div(range.lo, divisor) == floor_div(range.hi, divisor)) {
+    quotient.constant += floor_div(range.lo, divisor);
+    return quotient;
+  }
+  // (g * x + r) // (g * d) is x // d when 0 <= r < g.
+  for (const Linear::Term& candidate : rest.terms) {
+    const int64_t g = std::gcd(std::abs(candidate.factor), divisor);
+    if (g == 1)
+      continue;
+    Linear multiple;
+    Linear remainder;
+    multiple.constant = floor_div(rest.constant, g);
+    remainder.constant = floor_mod(rest.constant, g);
+    for (const Linear::Term& term : rest.terms) {
+      if (term.factor % g == 0)
+        multiple.terms.push_back({term.atom, term.factor / g});
+      else
+        remainder.terms.push_back(term);
+    }
+    const Bound small = bound(remainder);
+    if (small.lo < 0 || small.hi >= g)
+      continue;
+    return sum(quotient, floor_divide(multiple, divisor / g));
+  }
+  // (x // c) // d is x // (c * d).
+  if (rest.terms.size() == 1 && rest.terms[0].factor == 1 && rest.constant == 0)
+    if (const Division inner = division<FloorDiv>(rest.terms[0].atom); inner.divisor != 0)
+      return sum(quotient, floor_divide(linear(*inner.operand), inner.divisor * divisor));
+  const DataType dtype = index_type(rest);
+  add_term(quotient, make_binary<FloorDiv>(expr(rest, dtype), make_int(dtype, divisor)), 1);
+  return quotient;
+}
+
+Linear IndexMath::floor_modulo(const Linear& a, int64_t divisor) {
+  if (divisor == 1)
+    return {};
+  Linear rest;
+  rest.constant = floor_mod(a.constant, divisor);
+  for (const Linear::Term& term : a.terms)
+    if (term.factor % divisor != 0)
+      rest.terms.push_back(term);
+  const Bound range = bound(rest);
+  if (range.bounded() && floor_div(range.lo, divisor) == floor_div(range.hi, divisor))
+    return offset(rest, -divisor * floor_div(range.lo, divisor));
+  // (g * x + r) % (g * d) is x % d * g + r when 0 <= r < g.
+  for (const Linear::Term& candidate : rest.terms) {
+    const int64_t g = std::gcd(std::abs(candidate.factor), divisor);
+    if (g == 1)
+      continue;
+    Linear multiple;
+    Linear remainder;
+    multiple.constant = floor_div(rest.constant, g);
+    remainder.constant = floor_mod(rest.constant, g);
+    for (const Linear::Term& term : rest.terms) {
+      if (term.factor % g == 0)
+        multiple.terms.push_back({term.atom, term.factor / g});
+      else
+        remainder.terms.push_back(term);
+    }
+    const Bound small = bound(remainder);
+    if (small.lo < 0 || small.hi >= g)
+      continue;
+    return sum(scaled(floor_modulo(multiple, divisor / g), g), remainder);
+  }
+  if (rest.terms.size() == 1 && rest.terms[0].factor == 1 && rest.constant == 0)
+    if (const Division inner = division<FloorMod>(rest.terms[0].atom);
+        inner.divisor != 0 && inner.divisor % divisor == 0)
+      return floor_modulo(linear(*inner.operand), divisor);
+  const DataType dtype = index_type(rest);
+  Linear result;
+  add_term(result, make_binary<FloorMod>(expr(rest, dtype), make_int(dtype, divisor)), 1);
+  return result;
+}
+
+Linear IndexMath::extremum(const Linear& a, const Linear& b, bool least) {
+  const Bound range = bound(difference(b, a));
+  if (range.lo >= 0)
+    return least ? a : b;
+  if (range.hi <= 0)
+    return least ? b : a;
+  const DataType dtype = a.terms.empty() ? index_type(b) : index_type(a);
+  const Expr x = expr(a, dtype);
+  const Expr y = expr(b, dtype);
+  Linear result;
+  add_term(result, least ? make_binary<Min>(x, y) : make_binary<Max>(x, y), 1);
+  return result;
+}
+Linear IndexMath::minimum(const Linear& a, const Linear& b) { return extremum(a, b, true); }
+Linear IndexMath::maximum(const Linear& a, const Linear& b) { return extremum(a, b, false); }
+
+Bound IndexMath::atom_bound(const Expr& atom) {
+  switch (static_cast<ExprKind>(atom->kind())) {
+  case ExprKind::kVarNode: {
+    const Fact* fact = find(atom.as<VarNode>());
+    if (fact == nullptr)
+      return {};
+    if (fact->defined) {
+      const Linear value = fact->value;
+      return bound(value);
+    }
+    return fact->bound;
+  }
+  case ExprKind::kFloorDiv:
+    if (const Division node = division<FloorDiv>(atom); node.divisor != 0) {
+      const Bound operand = bound(*node.operand);
+      return {divide_end(operand.lo, node.divisor), divide_end(operand.hi, node.divisor)};
+    }
+    return {};
+  case ExprKind::kFloorMod:
+    if (const Division node = division<FloorMod>(atom); node.divisor != 0) {
+      const Bound operand = bound(*node.operand);
+      if (operand.lo >= 0 && operand.hi < node.divisor)
+        return operand;
+      return {0, node.divisor - 1};
+    }
+    return {};
+  case ExprKind::kMin: {
+    const Bound a = bound(atom.as<Min>()->a);
+    const Bound b = bound(atom.as<Min>()->b);
+    return {std::min(a.lo, b.lo), std::min(a.hi, b.hi)};
+  }
+  case ExprKind::kMax: {
+    const Bound a = bound(atom.as<Max>()->a);
+    const Bound b = bound(atom.as<Max>()->b);
+    return {std::max(a.lo, b.lo), std::max(a.hi, b.hi)};
+  }
+  case ExprKind::kMul: {
+    const Bound a = bound(atom.as<Mul>()->a);
+    const Bound b = bound(atom.as<Mul>()->b);
+    const int64_t ends[] = {times(a.lo, b.lo), times(a.lo, b.hi), times(a.hi, b.lo),
+                            times(a.hi, b.hi)};
+    return {*std::min_element(ends, ends + 4), *std::max_element(ends, ends + 4)};
+  }
+  case ExprKind::kSelect: {
+    const Bound a = bound(atom.as<Select>()->true_value);
+    const Bound b = bound(atom.as<Select>()->false_value);
+    return {std::min(a.lo, b.lo), std::max(a.hi, b.hi)};
+  }
+  case ExprKind::kCast:
+    if (atom->dtype.is_int() && atom.as<Cast>()->value->dtype.is_integral())
+      return bound(atom.as<Cast>()->value);
+    return {};
+  case ExprKind::kCall:
+    if (atom.as<Call>()->op == "if_then_else") {
+      const Bound a = bound(atom.as<Call>()->args[1]);
+      const Bound b = bound(atom.as<Call>()->args[2]);
+      return {std::min(a.lo, b.lo), std::max(a.hi, b.hi)};
+    }
+    return {};
+  default:
+    return {};
+  }
+}
+
+Bound IndexMath::bound(const Linear& form) {
+  Bound total{form.constant, form.constant};
+  const size_t count = form.terms.size();
+  uint64_t done = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (i < 64 && ((done >> i) & 1) != 0)
+      continue;
+    const Linear::Term& term = form.terms[i];
+    // (x + d) // c - x // c is between d // c and its ceiling, whatever x is.
+    if (const Division mine = division<FloorDiv>(term.atom); mine.divisor != 0) {
+      bool paired = false;
+      for (size_t j = i + 1; j < count && j < 64 && !paired; ++j) {
+        const Division other = division<FloorDiv>(form.terms[j].atom);
+        if (((done >> j) & 1) != 0 || other.divisor != mine.divisor ||
+            form.terms[j].factor != -term.factor)
+          continue;
+        const Linear distance = difference(linear(*mine.operand), linear(*other.operand));
+        if (!distance.is_constant())
+          continue;
+        const int64_t d = distance.constant;
+        total = add_bounds(total, scale_bound({floor_div(d, mine.divisor),
+                                               -floor_div(-d, mine.divisor)},
+                                              term.factor));
+        done |= uint64_t{1} << j;
+        paired = true;
+      }
+      if (paired)
+        continue;
+    }
+    total = add_bounds(total, scale_bound(atom_bound(term.atom), term.factor));
+  }
+  return total;
+}
+
+std::optional<LinearInterval> IndexMath::relax(const Linear& form,
+                                               std::span<const VarNode* const> inner) {
+  LinearInterval result;
+  result.lo.constant = form.constant;
+  result.hi.constant = form.constant;
+  for (const Linear::Term& term : form.terms) {
+    if (!mentions(term.atom, inner)) {
+      add_term(result.lo, term.atom, term.factor);
+      add_term(result.hi, term.atom, term.factor);
+      continue;
+    }
+    LinearInterval range;
+    bool known = false;
+    if (const auto* var = term.atom.as<VarNode>()) {
+      if (const Fact* fact = find(var); fact != nullptr && fact->bound.lo > -kInf) {
+        range.lo.constant = fact->bound.lo;
+        if (fact->has_last) {
+          const Linear last = fact->last;
+          auto relaxed = relax(last, inner);
+          if (relaxed) {
+            range.hi = relaxed->hi;
+            known = true;
+          }
+        } else if (fact->bound.hi < kInf) {
+          range.hi.constant = fact->bound.hi;
+          known = true;
+        }
+      }
+    } else if (const Division node = division<FloorDiv>(term.atom); node.divisor != 0) {
+      if (auto operand = relax(linear(*node.operand), inner)) {
+        range = {floor_divide(operand->lo, node.divisor), floor_divide(operand->hi, node.divisor)};
+        known = true;
+      }
+    } else if (const Division node = division<FloorMod>(term.atom); node.divisor != 0) {
+      range.hi.constant = node.divisor - 1;
+      known = true;
+      if (auto operand = relax(linear(*node.operand), inner)) {
+        const Linear first = floor_divide(operand->lo, node.divisor);
+        if (proves_equal(first, floor_divide(operand->hi, node.divisor)))
+          range = {sum(operand->lo, first, -node.divisor), sum(operand->hi, first, -node.divisor)};
+      }
+    } else if (const auto* least = term.atom.as<Min>()) {
+      auto a = relax(linear(least->a), inner);
+      auto b = relax(linear(least->b), inner);
+      if (a && b) {
+        range = {minimum(a->lo, b->lo), minimum(a->hi, b->hi)};
+        known = true;
+      }
+    } else if (const auto* most = term.atom.as<Max>()) {
+      auto a = relax(linear(most->a), inner);
+      auto b = relax(linear(most->b), inner);
+      if (a && b) {
+        range = {maximum(a->lo, b->lo), maximum(a->hi, b->hi)};
+        known = true;
+      }
+    }
+    if (!known) {
+      const Bound constant = atom_bound(term.atom);
+      if (!constant.bounded())
+        return std::nullopt;
+      range.lo.constant = constant.lo;
+      range.hi.constant = constant.hi;
+    }
+    add_form(result.lo, term.factor >= 0 ? range.lo : range.hi, term.factor);
+    add_form(result.hi, term.factor >= 0 ? range.hi : range.lo, term.factor);
+  }
+  return result;
+}
+
+Expr IndexMath::expr(const Linear& form, DataType dtype) {
+  Expr result;
+  auto operand = [&](const Linear::Term& term, int64_t factor) {
+    const Expr atom = term.atom->dtype == dtype ? term.atom : make_cast(dtype, term.atom);
+    return factor == 1 ? atom : make_binary<Mul>(atom, make_int(dtype, factor));
+  };
+  // A positive term leads, so that i - j is not spelled j * -1 + i.
+  const auto first = std::find_if(form.terms.begin(), form.terms.end(),
+                                  [](const Linear::Term& term) { return term.factor > 0; });
+  if (first != form.terms.end())
+    result = operand(*first, first->factor);
+  else
+    result = form.terms.empty() ? nullptr : make_int(dtype, form.constant);
+  if (!result)
+    return make_int(dtype, form.constant);
+  for (auto term = form.terms.begin(); term != form.terms.end(); ++term) {
+    if (term == first)
+      continue;
+    result = term->factor > 0 ? make_binary<Add>(result, operand(*term, term->factor))
+                              : make_binary<Sub>(result, operand(*term, -term->factor));
+  }
+  if (first == form.terms.end() || form.constant == 0)
+    return result;
+  return form.constant > 0 ? make_binary<Add>(result, make_int(dtype, form.constant))
+                           : make_binary<Sub>(result, make_int(dtype, -form.constant));
+}
+
+std::optional<std::vector<IndexPiece>> split_into_pieces(IndexMath& math, const Linear& form) {
+  std::vector<IndexPiece> pieces;
+  pieces.reserve(form.terms.size());
+  for (const Linear::Term& term : form.terms) {
+    IndexPiece piece{nullptr, 1, 0, term.factor};
+    if (term.factor <= 0)
+      return std::nullopt;
+    // From the outside in: at most one remainder and one quotient, in either order.
+    Expr atom = term.atom;
+    while (!is_var(atom)) {
+      if (const Division node = division<FloorDiv>(atom); node.divisor != 0) {
+        piece.divisor *= node.divisor;
+        atom = Expr(*node.operand);
+      } else if (const Division node = division<FloorMod>(atom); node.divisor != 0) {
+        // value = (x % m) // d, d collected so far; a remainder outside the quotient was seen first.
+        if (node.divisor % piece.divisor != 0)
+          return std::nullopt;
+        const int64_t extent = node.divisor / piece.divisor;
+        piece.extent = piece.extent == 0 ? extent : std::min(piece.extent, extent);
+        atom = Expr(*node.operand);
+      } else {
+        return std::nullopt;
+      }
+      if (atom->kind() != VarNode::kKind && !atom.is<FloorDiv>() && !atom.is<FloorMod>())
+        return std::nullopt;
+    }
+    // (x // d) % m: the remainder was met before the quotient, and counts in units of d already.
+    const Bound range = math.bound(atom);
+    if (range.lo != 0 || !range.bounded())
+      return std::nullopt;
+    const int64_t count = range.hi + 1;
+    if (count % piece.divisor != 0 && count > piece.divisor)
+      return std::nullopt;
+    const int64_t all = (count + piece.divisor - 1) / piece.divisor;
+    if (piece.extent == 0 || piece.extent > all)
+      piece.extent = all;
+    else if (all % piece.extent != 0)
+      return std::nullopt;
+    piece.source = atom.as<VarNode>();
+    if (piece.extent != 1)
+      pieces.push_back(piece);
+  }
+  std::sort(pieces.begin(), pieces.end(),
+            [](const IndexPiece& a, const IndexPiece& b) { return a.scale < b.scale; });
+  return pieces;
+}
+
+bool covers_box(IndexMath& math, std::span<const Linear> forms, std::span<const int64_t> extents,
+                std::span<const bool> clipped, std::span<const VarNode* const> variables,
+                bool injective) {
+  std::vector<IndexPiece> all;
+  for (size_t i = 0; i < forms.size(); ++i) {
+    if (forms[i].constant != 0)
+      return false;
+    const auto pieces = split_into_pieces(math, forms[i]);
+    if (!pieces)
+      return false;
+    int64_t scale = 1;
+    for (const IndexPiece& piece : *pieces) {
+      if (piece.scale != scale)
+        return false;
+      scale *= piece.extent;
+      all.push_back(piece);
+    }
+    if (scale != extents[i] && !(clipped[i] && scale > extents[i]))
+      return false;
+  }
+  // Each variable's pieces must be different parts of it; all of it, for injective.
+  for (const VarNode* variable : variables) {
+    std::vector<std::pair<int64_t, int64_t>> parts;
+    for (const IndexPiece& piece : all)
+      if (piece.source == variable)
+        parts.emplace_back(piece.divisor, piece.extent);
+    std::sort(parts.begin(), parts.end());
+    int64_t next = 1;
+    for (const auto& [divisor, extent] : parts) {
+      if (divisor < next || (injective && divisor != next))
+        return false;
+      next = divisor * extent;
+    }
+    if (injective) {
+      const Bound range = math.bound(Expr(variable));
+      if (range.lo != 0 || !range.bounded() || next < range.hi + 1)
+        return false;
+    }
+  }
+  // A variable that is not among `variables` is fixed: it cannot help to cover.
+  return std::all_of(all.begin(), all.end(), [&](const IndexPiece& piece) {
+    return std::find(variables.begin(), variables.end(), piece.source) != variables.end();
+  });
+}
+
+} // namespace temper::s_tir
