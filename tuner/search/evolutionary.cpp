@@ -1,0 +1,152 @@
+#include "tuner/search/strategy.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace temper::tuner {
+namespace {
+
+struct Scored {
+  CandidateRef candidate;
+  double score;
+};
+
+/// Evolution guided by the cost model, as MetaSchedule's: a population of the best measured and of
+/// fresh samples; each generation draws parents by their score and mutates them; the best unmeasured
+/// ones that were ever seen make the batch, with some picked by chance.
+class EvolutionaryStrategy final : public Strategy {
+public:
+  explicit EvolutionaryStrategy(const EvolutionOptions& options) : options_(options) {}
+  const char* name() const override { return "evolutionary"; }
+
+  std::vector<CandidateRef> propose(size_t count, SearchState& state, Random& random) override {
+    if (!state.model->is_trained())
+      return fallback_->propose(count, state, random);
+
+    std::vector<CandidateRef> population = start(state, random);
+    if (population.empty())
+      return {};
+    std::unordered_set<uint64_t> in_pool;
+    std::vector<Scored> pool; // unmeasured candidates of all generations
+    for (int generation = 0;; ++generation) {
+      const std::vector<double> scores = predict(population, state);
+      for (size_t i = 0; i < population.size(); ++i)
+        if (!state.seen.contains(population[i]->program_hash) &&
+            in_pool.insert(population[i]->program_hash).second)
+          pool.push_back({population[i], scores[i]});
+      if (generation == options_.generations)
+        break;
+      population = next_generation(population, scores, state, random);
+    }
+
+    std::stable_sort(pool.begin(), pool.end(),
+                     [](const Scored& a, const Scored& b) { return a.score > b.score; });
+    const size_t by_chance = std::min(
+        static_cast<size_t>(std::lround(static_cast<double>(count) * options_.random_share)),
+        pool.size());
+    std::vector<CandidateRef> batch;
+    for (size_t i = 0; i < pool.size() && batch.size() + by_chance < count; ++i)
+      batch.push_back(pool[i].candidate);
+    // The rest by chance among those the model did not choose: it must see what it believes bad.
+    const size_t chosen = batch.size();
+    std::vector<size_t> rest;
+    for (size_t i = chosen; i < pool.size(); ++i)
+      rest.push_back(i);
+    while (batch.size() < count && !rest.empty()) {
+      const auto pick = static_cast<size_t>(random.below(static_cast<int64_t>(rest.size())));
+      batch.push_back(pool[rest[pick]].candidate);
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(pick));
+    }
+    return batch;
+  }
+
+private:
+  std::vector<CandidateRef> start(SearchState& state, Random& random) const {
+    std::vector<const Trial*> best;
+    for (const Trial& trial : state.trials)
+      if (std::isfinite(trial.seconds))
+        best.push_back(&trial);
+    std::stable_sort(best.begin(), best.end(),
+                     [](const Trial* a, const Trial* b) { return a->seconds < b->seconds; });
+    const auto keep = static_cast<size_t>(options_.population * options_.measured_share);
+    if (best.size() > keep)
+      best.resize(keep);
+    std::vector<CandidateRef> population;
+    std::unordered_set<uint64_t> members;
+    for (const Trial* trial : best)
+      if (members.insert(trial->candidate->program_hash).second)
+        population.push_back(trial->candidate);
+    for (int tries = 0; tries < 2 * options_.population &&
+                        population.size() < static_cast<size_t>(options_.population);
+         ++tries) {
+      ++state.funnel->proposed.count;
+      Result<CandidateRef> sampled = state.space->sample(random);
+      if (!sampled) {
+        state.funnel->refuse(state.funnel->legal, "illegal", sampled.error().message);
+        continue;
+      }
+      ++state.funnel->legal.count;
+      if (members.insert((*sampled)->program_hash).second)
+        population.push_back(*sampled);
+    }
+    return population;
+  }
+
+  static std::vector<double> predict(const std::vector<CandidateRef>& population,
+                                     const SearchState& state) {
+    std::vector<const FeatureMatrix*> features;
+    for (const CandidateRef& candidate : population)
+      features.push_back(&candidate->features);
+    return state.model->predict(features);
+  }
+
+  std::vector<CandidateRef> next_generation(const std::vector<CandidateRef>& population,
+                                            const std::vector<double>& scores, SearchState& state,
+                                            Random& random) const {
+    // Parents are drawn in proportion to their predicted speed (a share of the best in [0, 1]).
+    std::vector<double> cumulative;
+    double total = 0;
+    for (double score : scores) {
+      total += std::max(score, 1e-3);
+      cumulative.push_back(total);
+    }
+    const auto draw = [&] {
+      const double at = random.uniform() * total;
+      return static_cast<size_t>(
+          std::upper_bound(cumulative.begin(), cumulative.end() - 1, at) - cumulative.begin());
+    };
+    std::vector<CandidateRef> next;
+    std::unordered_set<uint64_t> members;
+    for (int tries = 0; tries < 3 * options_.population &&
+                        next.size() < static_cast<size_t>(options_.population);
+         ++tries) {
+      const CandidateRef& parent = population[draw()];
+      if (random.uniform() >= options_.mutate_probability) {
+        if (members.insert(parent->program_hash).second)
+          next.push_back(parent);
+        continue;
+      }
+      ++state.funnel->proposed.count;
+      Result<CandidateRef> child = state.space->mutate(*parent, random);
+      if (!child) {
+        state.funnel->refuse(state.funnel->legal, "illegal", child.error().message);
+        continue;
+      }
+      ++state.funnel->legal.count;
+      if (members.insert((*child)->program_hash).second)
+        next.push_back(*child);
+    }
+    return next;
+  }
+
+  EvolutionOptions options_;
+  std::unique_ptr<Strategy> fallback_ = make_random_strategy();
+};
+
+} // namespace
+
+std::unique_ptr<Strategy> make_evolutionary_strategy(const EvolutionOptions& options) {
+  return std::make_unique<EvolutionaryStrategy>(options);
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,163 @@
+/// Vector reduction, for GEMV and row sums: a reduction along the contiguous axis, where no output
+/// axis is contiguous, is summed in vectors of partial results (rfactor over sampled lanes) for
+/// several rows at a time, which share the loads of the other operand.
+#include "tuner/space/rules/vector_reduction.h"
+
+#include "ir/walk.h"
+
+namespace temper::tuner {
+
+using namespace s_tir;
+
+std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_t extent) {
+  const int64_t lanes = std::max(1, machine.vector_bits / 8 / std::max(1, bytes));
+  std::vector<int64_t> choices;
+  for (int64_t registers : {1, 2, 4, 8})
+    if (lanes * registers <= extent)
+      choices.push_back(lanes * registers);
+  if (choices.empty())
+    choices.push_back(std::max<int64_t>(1, extent));
+  return choices;
+}
+
+namespace {
+
+Result<ExprRv> sample_lanes(Schedule& schedule, const MachineHints& machine, int bytes,
+                            int64_t extent) {
+  const std::vector<int64_t> choices = lane_choices(machine, bytes, extent);
+  const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
+  return schedule.sample_categorical(choices, even);
+}
+
+int element_bytes(const BlockFacts& facts) { return facts.store->buffer->dtype.element_bytes(); }
+
+} // namespace
+
+Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
+                                    const MachineHints& machine) {
+  const BlockFacts facts = block_facts(schedule, block);
+  TEMPER_TRY(loops, schedule.get_loops(block));
+  std::vector<LoopRv> reduce;
+  int64_t extent = 1;
+  int64_t spatial = 0;
+  for (size_t l = 0; l < loops.size(); ++l) {
+    if (facts.classes[l] == LoopClass::kReduce) {
+      reduce.push_back(loops[l]);
+      extent *= facts.extents[l];
+    }
+  }
+  for (const IterVar& axis : facts.block->iter_vars)
+    spatial += axis.type == IterType::kSpatial ? 1 : 0;
+  if (reduce.empty())
+    return Error(ErrorCode::kIllegal, "this block has no loop to reduce over");
+  LoopRv along = reduce[0];
+  if (reduce.size() > 1) {
+    TEMPER_TRY(joined, schedule.fuse(reduce));
+    along = joined;
+  }
+  TEMPER_TRY(lanes, sample_lanes(schedule, machine, element_bytes(facts), extent));
+  TEMPER_TRY(parts, schedule.split(along, {std::nullopt, lanes}));
+  TEMPER_TRY(partial, schedule.rfactor(parts[1], spatial));
+  TEMPER_TRY_VOID(schedule.annotate(partial, kScheduled, 1));
+  TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
+  TEMPER_TRY(partial_loops, schedule.get_loops(partial));
+  TEMPER_TRY_VOID(schedule.vectorize(partial_loops.back()));
+  TEMPER_TRY(final_loops, schedule.get_loops(block));
+  TEMPER_TRY_VOID(schedule.annotate(final_loops.back(), kReduceLanes, 1));
+  return partial;
+}
+
+Result<void> vectorize_elementwise(Schedule& schedule, BlockRv block,
+                                   const MachineHints& machine) {
+  const BlockFacts facts = block_facts(schedule, block);
+  TEMPER_TRY(loops, schedule.get_loops(block));
+  TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
+  if (loops.empty() || facts.classes.back() != LoopClass::kSpatial || facts.extents.back() < 2)
+    return {};
+  TEMPER_TRY(lanes, sample_lanes(schedule, machine, element_bytes(facts), facts.extents.back()));
+  TEMPER_TRY(parts, schedule.split(loops.back(), {std::nullopt, lanes}));
+  return schedule.vectorize(parts[1]);
+}
+
+namespace {
+
+class VectorReduction final : public Rule {
+public:
+  explicit VectorReduction(const MachineHints& machine) : machine_(machine) {}
+  const char* name() const override { return "vector_reduction"; }
+
+  std::vector<Schedule> apply(const Schedule& schedule, BlockRv block) const override {
+    const BlockFacts facts = block_facts(schedule, block);
+    if (!facts.trivially_bound || !facts.has_reduction || !facts.has_init ||
+        facts.store == nullptr || !facts.block->annotations.empty() ||
+        !reduces_contiguously(*facts.block))
+      return {schedule};
+    Schedule factored = schedule;
+    factored.set_render_errors(false);
+    if (!factor(factored, block, facts))
+      return {schedule};
+    return {std::move(factored), schedule};
+  }
+
+private:
+  /// A reduce axis moves the last index of a read, and no spatial axis moves the last index of any.
+  static bool reduces_contiguously(const SBlock& block) {
+    bool reduces = false;
+    for (const BufferRegion& read : block.reads) {
+      if (read.region.empty() || read.buffer == block.writes[0].buffer)
+        continue;
+      for (const IterVar& axis : block.iter_vars) {
+        if (is_int(axis.domain.extent, 1))
+          continue;
+        const bool moves = uses_var(read.region.back().min, [&](const VarNode& var) {
+          return &var == axis.var.get();
+        });
+        if (moves && axis.type == IterType::kSpatial)
+          return false;
+        reduces |= moves;
+      }
+    }
+    return reduces;
+  }
+
+  Result<void> factor(Schedule& schedule, BlockRv block, const BlockFacts& facts) const {
+    TEMPER_TRY(loops, schedule.get_loops(block));
+    std::vector<LoopRv> spatial;
+    std::vector<LoopRv> reduce;
+    for (size_t l = 0; l < loops.size(); ++l)
+      (facts.classes[l] == LoopClass::kReduce ? reduce : spatial).push_back(loops[l]);
+    if (spatial.empty()) {
+      TEMPER_TRY_VOID(vectorize_reduction(schedule, block, machine_));
+      return {};
+    }
+    std::vector<LoopRv> order = spatial;
+    order.insert(order.end(), reduce.begin(), reduce.end());
+    TEMPER_TRY_VOID(schedule.reorder(order));
+    // Rows at a time: the last spatial loop is tiled, the inner part goes inside the reduction.
+    TEMPER_TRY(rows, schedule.sample_perfect_tile(spatial.back(), 2, 16));
+    TEMPER_TRY(row_loops, schedule.split(spatial.back(), {rows[0], rows[1]}));
+    TEMPER_TRY(partial, vectorize_reduction(schedule, block, machine_));
+    TEMPER_TRY_VOID(schedule.compute_at(partial, row_loops[0], true));
+    // rows x steps x lanes -> steps x rows x lanes
+    TEMPER_TRY(inner, schedule.get_loops(partial));
+    const BlockFacts partial_facts = block_facts(schedule, partial);
+    std::vector<LoopRv> steps;
+    std::vector<LoopRv> others;
+    for (size_t l = spatial.size(); l + 1 < inner.size(); ++l)
+      (partial_facts.classes[l] == LoopClass::kReduce ? steps : others).push_back(inner[l]);
+    std::vector<LoopRv> inside = steps;
+    inside.insert(inside.end(), others.begin(), others.end());
+    inside.push_back(inner.back());
+    return schedule.reorder(inside);
+  }
+
+  MachineHints machine_;
+};
+
+} // namespace
+
+std::unique_ptr<Rule> make_vector_reduction_rule(const MachineHints& machine) {
+  return std::make_unique<VectorReduction>(machine);
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,210 @@
+#include "tuner/space/sketch_space.h"
+
+#include "ir/structural.h"
+#include "tuner/mutate/mutator.h"
+#include "tuner/space/postprocess.h"
+
+#include <algorithm>
+
+namespace temper::tuner {
+namespace {
+
+using namespace s_tir;
+
+struct Pending {
+  Schedule schedule;
+  std::vector<BlockRv> blocks; ///< still to visit, last first
+};
+
+/// Every block below the root, producers first.
+Result<std::vector<BlockRv>> blocks_of(Schedule& schedule) {
+  TEMPER_TRY(root, schedule.get_sblock("root"));
+  return schedule.get_child_blocks(root);
+}
+
+/// Applies one rule to every block of every schedule. Blocks that the rule makes are not visited by
+/// it again; later rules see them.
+std::vector<Schedule> apply_rule(const Rule& rule, std::vector<Schedule> schedules) {
+  std::vector<Schedule> results;
+  std::vector<Pending> stack;
+  for (auto schedule = schedules.rbegin(); schedule != schedules.rend(); ++schedule) {
+    Result<std::vector<BlockRv>> blocks = blocks_of(*schedule);
+    if (!blocks)
+      continue;
+    std::reverse(blocks->begin(), blocks->end());
+    stack.push_back({std::move(*schedule), std::move(*blocks)});
+  }
+  while (!stack.empty()) {
+    Pending pending = std::move(stack.back());
+    stack.pop_back();
+    if (pending.blocks.empty()) {
+      results.push_back(std::move(pending.schedule));
+      continue;
+    }
+    const BlockRv block = pending.blocks.back();
+    pending.blocks.pop_back();
+    const Result<Value> handle = pending.schedule.get(block);
+    if (!handle || handle->is_none()) { // inlined by an earlier step of this rule
+      stack.push_back(std::move(pending));
+      continue;
+    }
+    std::vector<Schedule> alternatives = rule.apply(pending.schedule, block);
+    for (auto alternative = alternatives.rbegin(); alternative != alternatives.rend();
+         ++alternative)
+      stack.push_back({std::move(*alternative), pending.blocks});
+  }
+  return results;
+}
+
+class SketchSpace final : public Space {
+public:
+  SketchSpace(ir::IRModule module, SketchOptions options)
+      : module_(std::move(module)), options_(std::move(options)) {
+    if (options_.rules.empty())
+      options_.rules = default_cpu_rules(options_.machine);
+  }
+
+  Result<void> generate() {
+    Schedule start(module_, 0);
+    start.set_render_errors(false);
+    module_ = start.module(); // blocks have ids now, the same in every candidate
+    std::vector<Schedule> schedules{start};
+    for (const auto& rule : options_.rules)
+      schedules = apply_rule(*rule, std::move(schedules));
+    for (Schedule& schedule : schedules) {
+      TEMPER_TRY_VOID(request_loops(schedule));
+      sketches_.push_back(schedule.trace().simplified());
+    }
+    if (sketches_.empty())
+      return Error(ErrorCode::kFailed, "no rule gives a sketch for this workload");
+    TEMPER_TRY(untuned, make_untuned());
+    untuned_ = std::move(untuned);
+    return {};
+  }
+
+  const char* maker() const override { return "sketches"; }
+
+  uint64_t hash() const override {
+    uint64_t hash = ir::structural_hash(module_);
+    for (const Trace& sketch : sketches_)
+      hash = hash_combine(hash, sketch.without_decisions().hash());
+    return hash;
+  }
+
+  std::string describe() const override {
+    size_t decisions = 0;
+    for (const Trace& sketch : sketches_)
+      decisions = std::max(decisions, decision_points(sketch).size());
+    return std::to_string(sketches_.size()) +
+           (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") +
+           std::to_string(decisions) + " decisions";
+  }
+
+  CandidateRef untuned() const override { return untuned_; }
+
+  Result<CandidateRef> sample(Random& random) const override {
+    const auto sketch =
+        static_cast<size_t>(random.below(static_cast<int64_t>(sketches_.size())));
+    return build(sketches_[sketch].without_decisions(), random(), false, "sample", 0);
+  }
+
+  Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
+    const Trace design = from.trace.without_postproc();
+    TEMPER_TRY(mutation, mutate_trace(design, module_, options_.machine, random));
+    return build(mutation.trace, random(), true, "mutate " + mutation.mutator, from.program_hash);
+  }
+
+  std::vector<CandidateRef> neighbours(const Candidate& from, size_t limit) const override {
+    std::vector<CandidateRef> result;
+    for (Mutation& mutation : neighbour_traces(from.trace.without_postproc(), limit)) {
+      Result<CandidateRef> candidate =
+          build(mutation.trace, 0, true, "step " + mutation.mutator, from.program_hash);
+      if (candidate && (*candidate)->program_hash != from.program_hash)
+        result.push_back(std::move(*candidate));
+    }
+    return result;
+  }
+
+  Result<CandidateRef> apply(const Trace& trace, std::string origin) const override {
+    return build(trace.without_postproc(), 0, true, std::move(origin), 0);
+  }
+
+private:
+  /// Leaves on the root block what post-processing is to do, the unroll step as a decision.
+  Result<void> request_loops(Schedule& schedule) const {
+    TEMPER_TRY(root, schedule.get_sblock("root"));
+    if (options_.machine.threads > 1)
+      TEMPER_TRY_VOID(schedule.annotate(root, kParallelJobs,
+                                        options_.jobs_per_core * options_.machine.threads));
+    TEMPER_TRY_VOID(schedule.annotate(root, kVectorizeExtent, options_.max_vectorize_extent));
+    const std::vector<double> even(options_.unroll_steps.size(),
+                                   1.0 / static_cast<double>(options_.unroll_steps.size()));
+    TEMPER_TRY(unroll, schedule.sample_categorical(options_.unroll_steps, even));
+    return schedule.annotate(root, kUnrollExplicit, unroll);
+  }
+
+  Result<CandidateRef> build(const Trace& design, uint64_t seed, bool adapt, std::string origin,
+                             uint64_t parent) const {
+    Schedule schedule(module_, seed);
+    schedule.set_render_errors(false);
+    Schedule::ReplayOptions replay_options;
+    replay_options.adapt = adapt;
+    TEMPER_TRY_VOID(schedule.apply(design, replay_options));
+    TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    return finish(schedule, std::move(origin), parent);
+  }
+
+  Result<CandidateRef> make_untuned() const {
+    Schedule schedule(module_, 0);
+    return finish(schedule, "untuned", 0);
+  }
+
+  static Result<CandidateRef> finish(const Schedule& schedule, std::string origin,
+                                     uint64_t parent) {
+    auto candidate = std::make_shared<Candidate>();
+    candidate->trace = schedule.trace();
+    candidate->module = schedule.module();
+    candidate->program_hash = ir::structural_hash(schedule.module());
+    candidate->parent = parent;
+    candidate->origin = std::move(origin);
+    const ir::PrimFunc function =
+        schedule.module()->functions.front().function.as_ref<ir::PrimFuncNode>();
+    TEMPER_CHECK(static_cast<bool>(function), "a sketch space is of a PrimFunc");
+    candidate->features = extract_features(function);
+    return CandidateRef(std::move(candidate));
+  }
+
+  ir::IRModule module_;
+  SketchOptions options_;
+  std::vector<Trace> sketches_;
+  CandidateRef untuned_;
+};
+
+bool has_constant_extents(const ir::PrimFunc& function) {
+  for (const ir::Param& param : function->params)
+    if (param.buffer && !param.buffer->element_count())
+      return false;
+  return function->shape_vars.empty();
+}
+
+} // namespace
+
+Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module,
+                                                 SketchOptions options) {
+  if (module->functions.size() != 1)
+    return Error(ErrorCode::kUnsupported,
+                 "a design space needs a module of one function, this one has " +
+                     std::to_string(module->functions.size()));
+  const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>();
+  if (!function || !function->s_tir)
+    return Error(ErrorCode::kUnsupported,
+                 "a design space needs an s-tir function (@T.prim_func(s_tir=True))");
+  if (!has_constant_extents(function))
+    return Error(ErrorCode::kUnsupported,
+                 "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
+  auto space = std::make_unique<SketchSpace>(module, std::move(options));
+  TEMPER_TRY_VOID(space->generate());
+  return std::unique_ptr<Space>(std::move(space));
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,25 @@
+/// The design space of an s-tir workload: rules applied to its blocks in post order make sketches
+/// (structural choices); what they leave open are sampled decisions. A candidate is a sketch with
+/// decisions, post-processed.
+#pragma once
+
+#include "tuner/space/rule.h"
+#include "tuner/space/space.h"
+
+namespace temper::tuner {
+
+struct SketchOptions {
+  MachineHints machine;
+  RuleList rules; ///< empty: default_cpu_rules
+  /// MetaSchedule's values for CPUs.
+  int64_t jobs_per_core = 16;
+  int64_t max_vectorize_extent = 64;
+  std::vector<int64_t> unroll_steps{0, 16, 64, 512};
+};
+
+/// `module` holds one s-tir function. An error says why there is no space (no root block, symbolic
+/// shapes).
+Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module,
+                                                 SketchOptions options);
+
+} // namespace temper::tuner
