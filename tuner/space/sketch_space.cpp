@@ -147,7 +147,7 @@ private:
                              uint64_t parent) const {
     Schedule schedule(module_, seed);
     schedule.set_render_errors(false);
-    Schedule::ReplayOptions replay_options;
+    ReplayOptions replay_options;
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
     TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
