@@ -364,6 +364,8 @@ public:
   Result<Id> import_run(const Run& run) override;
   Result<Id> import_measurement(const Measurement& measurement) override;
   Result<void> transaction(const std::function<Result<void>()>& body) override;
+  Result<void> snapshot(const std::function<Result<void>()>& body) override;
+  Result<std::map<std::string, int64_t>> row_counts() override;
   Result<void> check_integrity() override;
 
 private:
@@ -641,8 +643,7 @@ Result<Id> SqliteStore::add(const Candidate& given) {
     row.id = id_of(row);
   Transaction transaction(db_);
   TEMPER_TRY_VOID(transaction.status());
-  TEMPER_TRY(number, put_candidate(row));
-  (void)number;
+  TEMPER_TRY_VOID(put_candidate(row));
   TEMPER_TRY_VOID(transaction.commit());
   return row.id;
 }
@@ -1760,6 +1761,24 @@ Result<void> SqliteStore::transaction(const std::function<Result<void>()>& body)
   TEMPER_TRY_VOID(transaction.status());
   TEMPER_TRY_VOID(body());
   return transaction.commit();
+}
+
+Result<void> SqliteStore::snapshot(const std::function<Result<void>()>& body) {
+  Transaction transaction(db_, detail::Access::kRead);
+  TEMPER_TRY_VOID(transaction.status());
+  TEMPER_TRY_VOID(body());
+  return transaction.commit();
+}
+
+Result<std::map<std::string, int64_t>> SqliteStore::row_counts() {
+  std::map<std::string, int64_t> counts;
+  for (const char* table :
+       {"workload", "space", "environment", "toolchain", "run", "candidate", "measurement",
+        "artifact", "model", "model_quality", "event", "note", "tag"}) {
+    TEMPER_TRY(count, db_.integer(sql({"SELECT count(*) FROM ", table})));
+    counts[table] = count;
+  }
+  return counts;
 }
 
 Result<void> SqliteStore::check_integrity() {

@@ -161,6 +161,11 @@ public:
   /// Runs `body` in one transaction: all of it is kept, or, when it fails, nothing.
   virtual Result<void> transaction(const std::function<Result<void>()>& body) = 0;
 
+  /// Runs `body`, which only reads, on one state of the database, whatever others write meanwhile.
+  virtual Result<void> snapshot(const std::function<Result<void>()>& body) = 0;
+  /// Rows per kind, by the kinds' names in a dump.
+  virtual Result<std::map<std::string, int64_t>> row_counts() = 0;
+
   /// Reads the whole file and says what is broken; for `temper doctor`.
   virtual Result<void> check_integrity() = 0;
 };

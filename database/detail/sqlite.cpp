@@ -106,11 +106,11 @@ Result<int64_t> Connection::integer(const std::string& sql) {
   return query.integer();
 }
 
-Result<void> Connection::begin() {
+Result<void> Connection::begin(Access access) {
   if (depth_ == 0)
     // IMMEDIATE takes the write lock now, with the busy timeout. A transaction that begins by
     // reading and then wants to write fails at once when another writer came between.
-    TEMPER_TRY_VOID(Query(*this, "BEGIN IMMEDIATE").run());
+    TEMPER_TRY_VOID(Query(*this, access == Access::kRead ? "BEGIN" : "BEGIN IMMEDIATE").run());
   ++depth_;
   return {};
 }

@@ -29,6 +29,8 @@ struct Blob {
 
 struct Null {};
 
+enum class Access : uint8_t { kWrite, kRead };
+
 class Connection {
 public:
   Connection() = default;
@@ -45,7 +47,8 @@ public:
   Result<int64_t> integer(const std::string& sql);
 
   /// Nests: only the outermost begin and commit reach the database. rollback ends all levels.
-  Result<void> begin();
+  /// kWrite waits for other writers; kRead sees one state of the file to the end.
+  Result<void> begin(Access access = Access::kWrite);
   Result<void> commit();
   void rollback();
   bool in_transaction() const { return depth_ > 0; }
@@ -130,8 +133,8 @@ private:
 /// Begins on construction (see `status`), rolls back unless committed.
 class Transaction {
 public:
-  explicit Transaction(Connection& connection)
-      : connection_(connection), status_(connection.begin()) {}
+  explicit Transaction(Connection& connection, Access access = Access::kWrite)
+      : connection_(connection), status_(connection.begin(access)) {}
   ~Transaction() {
     if (!done_ && status_)
       connection_.rollback();

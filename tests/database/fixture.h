@@ -2,6 +2,7 @@
 #pragma once
 
 #include "database/sqlite_store.h"
+#include "ir/support/hash.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -45,7 +46,7 @@ public:
     return gone.contains(process.pid) && gone[process.pid] ? Liveness::kGone : Liveness::kAlive;
   }
   int64_t now_ns() override { return now += 1'000'000; }
-  uint64_t random_word() override { return ++words; }
+  uint64_t random_word() override { return words += 1000; }
 
   FilesystemInfo info;
   ProcessIdentity self{"here", "here boot", 100, 1};
@@ -73,12 +74,12 @@ private:
 };
 
 inline Workload a_workload(const std::string& name = "matmul", int64_t size = 512,
-                           uint64_t hash = 7) {
+                           uint64_t hash = 0) {
   Workload row;
   row.name = name;
   row.layer = "s-tir";
   row.function = name;
-  row.structural_hash = hash + static_cast<uint64_t>(size);
+  row.structural_hash = hash != 0 ? hash : hash_bytes(name);
   row.binding_json = "{\"N\":" + std::to_string(size) + ",\"M\":" + std::to_string(size) + "}";
   row.parameters_json = "[\"M\",\"N\"]";
   row.flops = 2.0 * static_cast<double>(size * size);

@@ -1,0 +1,309 @@
+#include "database/dump.h"
+
+#include "database/detail/record_json.h"
+#include "database/sqlite_store.h"
+#include "ir/support/json.h"
+
+#include <chrono>
+#include <istream>
+#include <ostream>
+#include <set>
+
+namespace temper::database {
+
+namespace {
+
+using detail::row_from_json;
+using detail::row_to_json;
+
+constexpr const char* kSchema = "temper.dump/";
+
+std::string line_of(const Json& json) {
+  // Text is made valid when it is recorded; "replace" is for files that others wrote.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+class Dumper {
+public:
+  Dumper(Store& store, std::ostream& out, const DumpOptions& options)
+      : store_(store), out_(out), options_(options),
+        wanted_(options.workloads.begin(), options.workloads.end()) {}
+
+  Result<DumpSummary> run() {
+    const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                            std::chrono::system_clock::now().time_since_epoch())
+                            .count();
+    write({{"schema", kSchema + std::to_string(kDumpVersion)},
+           {"database_schema", current_schema_version()},
+           {"created_at", now}});
+    const auto any = [](const auto&) { return true; };
+    const auto of_run = [this](const auto& row) { return all() || runs_.contains(row.run); };
+    const auto of_subject = [this](const auto& row) {
+      return all() || subjects_.contains(row.subject);
+    };
+    TEMPER_TRY_VOID(store_.each_environment(put<Environment>("environment", any)));
+    TEMPER_TRY_VOID(store_.each_toolchain(put<Toolchain>("toolchain", any)));
+    TEMPER_TRY_VOID(store_.each_workload(put<Workload>("workload", [this](const Workload& row) {
+      return keep(row.id, all() || wanted_.contains(row.id));
+    })));
+    TEMPER_TRY_VOID(store_.each_space(put<Space>("space", [this](const Space& row) {
+      return keep(row.id, all() || wanted_.contains(row.workload));
+    })));
+    TEMPER_TRY_VOID(store_.each_run(put<Run>("run", [this](const Run& row) {
+      const bool wanted = all() || wanted_.contains(row.workload);
+      if (wanted && !all())
+        runs_.insert(row.id);
+      return keep(row.id, wanted);
+    })));
+    TEMPER_TRY_VOID(store_.each_candidate(put<Candidate>("candidate", [this](const Candidate& row) {
+      return keep(row.id, all() || wanted_.contains(row.workload));
+    })));
+    TEMPER_TRY_VOID(
+        store_.each_measurement(put<Measurement>("measurement", [this](const Measurement& row) {
+          return keep(row.id, all() || wanted_.contains(row.workload));
+        })));
+    if (options_.artifacts)
+      TEMPER_TRY_VOID(store_.each_artifact(put<Artifact>("artifact", [this](const Artifact& row) {
+        return all() || subjects_.contains(row.candidate);
+      })));
+    if (options_.models)
+      TEMPER_TRY_VOID(store_.each_model(put<Model>("model", of_run)));
+    TEMPER_TRY_VOID(store_.each_model_quality(put<ModelQuality>("model_quality", of_run)));
+    TEMPER_TRY_VOID(store_.each_event(put<Event>("event", of_run)));
+    TEMPER_TRY_VOID(store_.each_note(put<Note>("note", of_subject)));
+    TEMPER_TRY_VOID(store_.each_tag(put<Tag>("tag", of_subject)));
+    write({{"row", "end"}, {"rows", count_}});
+    out_.flush();
+    if (!out_)
+      return cannot_write();
+    return std::move(summary_);
+  }
+
+private:
+  bool all() const { return wanted_.empty(); }
+  /// Notes and tags follow the rows that are in the dump.
+  bool keep(const Id& id, bool wanted) {
+    if (wanted && !all())
+      subjects_.insert(id);
+    return wanted;
+  }
+  void write(const Json& json) { out_ << line_of(json) << '\n'; }
+  static Error cannot_write() {
+    return {ErrorCode::kEnvironment, "the dump cannot be written: the disk is full, or whoever "
+                                     "reads it has gone"};
+  }
+
+  template <typename Row, typename Wanted> Visitor<Row> put(const char* kind, Wanted wanted) {
+    return [this, kind, wanted](const Row& row) {
+      if (!wanted(row))
+        return true;
+      Json json = {{"row", kind}};
+      json.update(row_to_json(row));
+      write(json);
+      ++summary_.rows[kind];
+      ++count_;
+      return static_cast<bool>(out_); // stop early on a full disk
+    };
+  }
+
+  Store& store_;
+  std::ostream& out_;
+  const DumpOptions& options_;
+  std::set<Id> wanted_;
+  std::set<Id> runs_;
+  std::set<Id> subjects_;
+  DumpSummary summary_;
+  int64_t count_ = 0;
+};
+
+/// A row that a later line may not be taken without is checked for an id of the right kind.
+Result<void> check_id(const Id& id, Kind kind) {
+  if (id.size() == kFullIdLength && looks_like_id(id) && id[0] == static_cast<char>(kind))
+    return {};
+  return Error(ErrorCode::kCorrupt, "'" + id + "' is no id of a " + std::string(to_string(kind)));
+}
+
+class Importer {
+public:
+  Importer(Store& store, std::istream& in, const std::string& name)
+      : store_(store), in_(in), name_(name) {}
+
+  Result<ImportSummary> run() {
+    TEMPER_TRY_VOID(read_header());
+    TEMPER_TRY(before, store_.row_counts());
+    std::string line;
+    while (std::getline(in_, line)) {
+      ++number_;
+      // getline without a newline at the end: the last line may be whole all the same.
+      if (!line.empty())
+        batch_.push_back({number_, std::move(line)});
+      if (batch_.size() >= kBatch)
+        TEMPER_TRY_VOID(flush());
+    }
+    TEMPER_TRY_VOID(flush());
+    if (in_.bad())
+      return Error(ErrorCode::kEnvironment, "reading '" + name_ + "' failed");
+    summary_.truncated = !ended_;
+    TEMPER_TRY(after, store_.row_counts());
+    for (const auto& [kind, count] : after)
+      if (const int64_t added = count - before[kind]; added > 0)
+        summary_.added[kind] = added;
+    return std::move(summary_);
+  }
+
+private:
+  struct Line {
+    int64_t number;
+    std::string text;
+  };
+  static constexpr size_t kBatch = 1000;
+
+  Error refuse(ErrorCode code, const std::string& what) const {
+    return {code, "'" + name_ + "' " + what};
+  }
+
+  Result<void> read_header() {
+    std::string line;
+    if (!std::getline(in_, line))
+      return refuse(ErrorCode::kInvalidArgument, "is empty: it is no dump of temper");
+    ++number_;
+    const auto header = parse_json(line);
+    const std::string prefix = kSchema;
+    if (!header || !header->is_object() || !header->contains("schema") ||
+        !(*header)["schema"].is_string() ||
+        !(*header)["schema"].get<std::string>().starts_with(prefix))
+      return refuse(ErrorCode::kInvalidArgument,
+                    "is no dump of temper: its first line has no \"schema\":\"temper.dump/…\"");
+    const std::string version = (*header)["schema"].get<std::string>().substr(prefix.size());
+    if (version != std::to_string(kDumpVersion))
+      return refuse(ErrorCode::kCorrupt, "was written by a newer version of temper (dump format " +
+                                             version + ", this one knows " +
+                                             std::to_string(kDumpVersion) +
+                                             "); import it with that version");
+    return {};
+  }
+
+  /// All lines of the batch in one transaction, or, when one of them is broken, each in its own.
+  Result<void> flush() {
+    if (batch_.empty())
+      return {};
+    std::map<std::string, int64_t> counts;
+    const Result<void> together = store_.transaction([&]() -> Result<void> {
+      counts.clear();
+      for (const Line& line : batch_)
+        TEMPER_TRY_VOID(take(line.text, counts));
+      return {};
+    });
+    if (!together) {
+      if (together.error().code == ErrorCode::kEnvironment)
+        return together.error();
+      counts.clear();
+      for (const Line& line : batch_) {
+        const Result<void> alone = take(line.text, counts);
+        if (alone)
+          continue;
+        if (alone.error().code == ErrorCode::kEnvironment)
+          return alone.error();
+        constexpr int64_t kShown = 20;
+        if (summary_.problem_count++ < kShown)
+          summary_.problems.push_back("'" + name_ + "' line " + std::to_string(line.number) +
+                                      " is left out: " + alone.error().message);
+      }
+    }
+    for (const auto& [kind, count] : counts)
+      summary_.rows[kind] += count;
+    batch_.clear();
+    return {};
+  }
+
+  Result<void> take(const std::string& text, std::map<std::string, int64_t>& counts) {
+    auto parsed = parse_json(text);
+    if (!parsed)
+      return Error(ErrorCode::kCorrupt, "it is no complete JSON object");
+    if (!parsed->is_object() || !parsed->contains("row") || !(*parsed)["row"].is_string())
+      return Error(ErrorCode::kCorrupt, "it has no \"row\" that says what it is");
+    const std::string kind = (*parsed)["row"].get<std::string>();
+    if (kind == "end") {
+      ended_ = true;
+      return {};
+    }
+    TEMPER_TRY_VOID(take_row(kind, *parsed));
+    ++counts[kind];
+    return {};
+  }
+
+  Result<void> take_row(const std::string& kind, const Json& json) {
+    if (kind == "measurement") {
+      TEMPER_TRY(row, row_from_json<Measurement>(json));
+      TEMPER_TRY_VOID(check_id(row.id, Kind::kMeasurement));
+      TEMPER_TRY_VOID(store_.import_measurement(row));
+      return {};
+    }
+    if (kind == "candidate")
+      return add_with_id<Candidate>(json, Kind::kCandidate);
+    if (kind == "run") {
+      TEMPER_TRY(row, row_from_json<Run>(json));
+      TEMPER_TRY_VOID(check_id(row.id, Kind::kRun));
+      TEMPER_TRY_VOID(store_.import_run(row));
+      return {};
+    }
+    if (kind == "workload")
+      return add_with_id<Workload>(json, Kind::kWorkload);
+    if (kind == "space")
+      return add_with_id<Space>(json, Kind::kSpace);
+    if (kind == "environment")
+      return add_with_id<Environment>(json, Kind::kEnvironment);
+    if (kind == "toolchain")
+      return add_with_id<Toolchain>(json, Kind::kToolchain);
+    if (kind == "artifact")
+      return add_with_id<Artifact>(json, Kind::kArtifact);
+    if (kind == "model")
+      return add_with_id<Model>(json, Kind::kModel);
+    if (kind == "note")
+      return add_with_id<Note>(json, Kind::kNote);
+    if (kind == "model_quality")
+      return add_plain<ModelQuality>(json);
+    if (kind == "event")
+      return add_plain<Event>(json);
+    if (kind == "tag")
+      return add_plain<Tag>(json);
+    return Error(ErrorCode::kCorrupt, "'" + kind + "' is no kind of row that this version knows");
+  }
+
+  template <typename Row> Result<void> add_with_id(const Json& json, Kind kind) {
+    TEMPER_TRY(row, row_from_json<Row>(json));
+    TEMPER_TRY_VOID(check_id(row.id, kind));
+    TEMPER_TRY_VOID(store_.add(row));
+    return {};
+  }
+  template <typename Row> Result<void> add_plain(const Json& json) {
+    TEMPER_TRY(row, row_from_json<Row>(json));
+    return store_.add(row);
+  }
+
+  Store& store_;
+  std::istream& in_;
+  const std::string name_;
+  int64_t number_ = 0;
+  bool ended_ = false;
+  std::vector<Line> batch_;
+  ImportSummary summary_;
+};
+
+} // namespace
+
+Result<DumpSummary> dump(Store& store, std::ostream& out, const DumpOptions& options) {
+  DumpSummary summary;
+  TEMPER_TRY_VOID(store.snapshot([&]() -> Result<void> {
+    TEMPER_TRY(done, Dumper(store, out, options).run());
+    summary = std::move(done);
+    return {};
+  }));
+  return summary;
+}
+
+Result<ImportSummary> import_dump(Store& store, std::istream& in, const std::string& name) {
+  return Importer(store, in, name).run();
+}
+
+} // namespace temper::database
