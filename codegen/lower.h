@@ -17,7 +17,7 @@
 ///    outside. Serial loops may carry the annotation `temper.unroll` = 0: do not unroll further.
 ///  - Indices and loop variables are int64 and cannot overflow. A vector access has a Ramp index
 ///    (stride 1 = contiguous, other constants = strided, else a gather or scatter) or any integer
-///    vector. Indices are linear forms, so index_divisor() (ir/pass/lowering.h) gives the alignment
+///    vector. Indices are linear forms, so index_divisor() (ir/pass/index_math.h) gives the alignment
 ///    of an access: gcd(buffer alignment, index_divisor * element bytes).
 ///  - Vectors have a power of two of lanes and fit LowerOptions::vector_bits for the widest type of
 ///    the statement they are in (a bool vector has as many lanes as what it masks).
@@ -30,22 +30,14 @@
 #pragma once
 
 #include "ir/module.h"
+#include "ir/pass/lowering.h"
 #include "ir/support/result.h"
 #include "ir/target.h"
 
 namespace temper::codegen {
 
-/// Facts about the machine and limits. The defaults are an AVX-512 core.
-struct LowerOptions {
-  int vector_bits = 512;     ///< of one register: 128, 256 or 512
-  int vector_registers = 32; ///< 16 for SSE and AVX2
-  /// Statements that explicit unrolling of one loop nest may make (T.unroll and pragmas).
-  int max_unrolled_statements = 1024;
-  /// Parallel loops become serial ones: the kernel is to run on one thread.
-  bool serial = false;
-  /// Only what is needed to be correct: no unrolling, no register tiles. For references.
-  bool plain = false;
-};
+/// vector_bits, vector_registers, limits, `serial`, `plain`.
+using LowerOptions = ir::LowerOptions;
 
 /// Every PrimFunc of the module, s-tir or tir, lowered. Error: kUnsupported when a function cannot
 /// be lowered for a CPU (symbolic shape, thread binding), with the reason.
@@ -54,15 +46,10 @@ Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOption
 /// The program that computes references: floating types widened to float64, integer types kept.
 /// Parameters that are only read keep their type and are cast on load; those that are written are
 /// widened. Works on s-tir and tir before lowering; schedules carry over.
-ir::PrimFunc widen_for_reference(const ir::PrimFunc& function);
+using ir::widen_for_reference;
 
-/// Ok when `function` is as the emitter expects it; else one sentence about the first violation.
-Result<void> verify_lowered(const ir::PrimFunc& function, const LowerOptions& options);
-
-/// Element types and shapes of the parameters as they were before flattening: reads
-/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered.
-std::vector<std::vector<int64_t>> parameter_shapes(const ir::PrimFunc& function);
-/// For each parameter, whether the function writes it.
-std::vector<bool> written_parameters(const ir::PrimFunc& function);
+using ir::parameter_shapes;
+using ir::verify_lowered;
+using ir::written_parameters;
 
 } // namespace temper::codegen

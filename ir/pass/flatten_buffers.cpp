@@ -1,0 +1,203 @@
+// Buffers of rank 1 with linear indices.
+//
+//   A: (64, 32)   A[i, j + 1]   ->   A: (2048,)   A[i * 32 + j + 1]
+//
+// The index is a linear form: the strides are multiplied out, so that later passes compare, split
+// and shift addresses by looking at coefficients. Parameters become flat too; their shapes and which
+// of them are written stay in the function's attributes, for signatures.
+#include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
+#include "ir/pass/rewrite.h"
+
+namespace temper::ir {
+
+using namespace tir; // NOLINT
+
+namespace {
+
+class Flattening {
+public:
+  Buffer flat(const Buffer& buffer) {
+    if (const auto found = buffers_.find(buffer); found != buffers_.end())
+      return found->second.buffer;
+    Flat entry;
+    int64_t count = 1;
+    entry.strides.resize(buffer->shape.size());
+    int64_t size = 1;
+    for (size_t i = buffer->shape.size(); i-- > 0;) {
+      const auto extent = as_int(buffer->shape[i]);
+      TEMPER_CHECK(extent.has_value(), "check_lowerable() refuses symbolic shapes");
+      entry.strides[i] = buffer->strides.empty() ? count : *as_int(buffer->strides[i]);
+      count *= *extent;
+      size += (*extent - 1) * entry.strides[i];
+    }
+    if (count == 0)
+      size = 0;
+    if (buffer->elem_offset) {
+      entry.offset = *as_int(buffer->elem_offset);
+      size += entry.offset;
+    }
+    // Strides that round rows up also round up the size: a vector may end a row.
+    if (!buffer->strides.empty() && !buffer->shape.empty())
+      size = std::max(size, entry.strides[0] * *as_int(buffer->shape[0]) + entry.offset);
+    const bool is_flat = buffer->rank() == 1 && buffer->strides.empty() && !buffer->elem_offset;
+    entry.buffer = is_flat ? buffer : copy_node(*buffer, [&](BufferNode& node) {
+      node.shape = {make_int(DataType::int64(), size)};
+      node.strides.clear();
+      node.elem_offset = nullptr;
+    });
+    return buffers_.emplace(buffer, entry).first->second.buffer;
+  }
+
+  Stmt rewrite(const Stmt& stmt) {
+    if (const auto* loop = stmt.as<For>())
+      math_.bind_loop(*loop);
+    if (const auto* store = stmt.as<BufferStore>())
+      return make_store(flat(store->buffer), {index(store->buffer, store->indices)},
+                        rewrite(store->value),
+                        store->predicate ? rewrite(store->predicate) : nullptr);
+    if (const auto* alloc = stmt.as<AllocBuffer>())
+      return make_alloc(flat(alloc->buffer), alloc->annotations);
+    return rebuild(
+        stmt, [&](const Stmt& child) { return rewrite(child); },
+        [&](const Expr& expr) { return rewrite(expr); });
+  }
+
+private:
+  struct Flat {
+    Buffer buffer;
+    std::vector<int64_t> strides;
+    int64_t offset = 0;
+  };
+
+  Expr rewrite(const Expr& expr) {
+    if (const auto* load = expr.as<BufferLoad>())
+      return make_load(flat(load->buffer), {index(load->buffer, load->indices)},
+                       load->predicate ? rewrite(load->predicate) : nullptr);
+    return map_parts(
+        expr, [](const Stmt& stmt) { return stmt; },
+        [&](const Expr& child) { return rewrite(child); });
+  }
+
+  Expr index(const Buffer& buffer, const std::vector<Expr>& indices) {
+    flat(buffer);
+    const Flat& entry = buffers_.at(buffer);
+    TEMPER_CHECK(indices.size() == entry.strides.size(), "one index per dimension");
+    bool scalar = true;
+    int lanes = 1;
+    for (const Expr& part : indices) {
+      scalar &= part->dtype.is_scalar();
+      lanes = std::max<int>(lanes, part->dtype.lanes);
+    }
+    if (scalar) {
+      LinearIndex form;
+      form.constant = entry.offset;
+      for (size_t i = 0; i < indices.size(); ++i)
+        form.add(math_.linear(rewrite(indices[i])), entry.strides[i]);
+      return IndexMath::to_expr(form, DataType::int64());
+    }
+    // Text may hold vector accesses already: at most one Ramp, scalars elsewhere.
+    LinearIndex base;
+    base.constant = entry.offset;
+    LinearIndex step;
+    bool is_ramp = true;
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const Expr part = rewrite(indices[i]);
+      if (part->dtype.is_scalar()) {
+        base.add(math_.linear(part), entry.strides[i]);
+      } else if (const auto* ramp = part.as<Ramp>()) {
+        base.add(math_.linear(ramp->base), entry.strides[i]);
+        step.add(math_.linear(ramp->stride), entry.strides[i]);
+      } else {
+        is_ramp = false;
+      }
+    }
+    if (is_ramp)
+      return make_ramp(IndexMath::to_expr(base, DataType::int64()),
+                       IndexMath::to_expr(step, DataType::int64()), lanes);
+    Expr result = make_const_int(DataType::int64().with_lanes(lanes), entry.offset);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      Expr part = rewrite(indices[i]);
+      if (part->dtype.bits < 64)
+        part = make_cast(DataType::int64().with_lanes(part->dtype.lanes), part);
+      if (part->dtype.is_scalar())
+        part = make_broadcast(part, lanes);
+      result = result + part * entry.strides[i];
+    }
+    return result;
+  }
+
+  IndexMath math_;
+  std::unordered_map<Buffer, Flat, RefHash> buffers_;
+};
+
+} // namespace
+
+std::vector<std::vector<int64_t>> parameter_shapes(const PrimFunc& function) {
+  std::vector<std::vector<int64_t>> result;
+  if (const Expr shapes = function->attrs.get("temper.param_shapes")) {
+    for (const Expr& shape : shapes.as<ListImm>()->values) {
+      result.emplace_back();
+      for (const Expr& extent : shape.as<ListImm>()->values)
+        result.back().push_back(*as_int(extent));
+    }
+    return result;
+  }
+  for (const Param& param : function->params) {
+    result.emplace_back();
+    if (!param.buffer)
+      continue;
+    for (const Expr& extent : param.buffer->shape) {
+      if (!as_int(extent)) {
+        result.back().clear();
+        break;
+      }
+      result.back().push_back(*as_int(extent));
+    }
+  }
+  return result;
+}
+
+std::vector<bool> written_parameters(const PrimFunc& function) {
+  std::vector<bool> result(function->params.size(), false);
+  if (const Expr outputs = function->attrs.get("temper.outputs")) {
+    for (const Expr& position : outputs.as<ListImm>()->values)
+      result.at(static_cast<size_t>(*as_int(position))) = true;
+    return result;
+  }
+  walk(function->body, [&](const NodeRef& node) {
+    if (const auto* store = node.as<BufferStore>())
+      for (size_t i = 0; i < result.size(); ++i)
+        if (function->params[i].buffer == store->buffer)
+          result[i] = true;
+    return !ExprNode::accepts(node->kind());
+  });
+  return result;
+}
+
+PrimFunc flatten_buffers(const PrimFunc& function) {
+  std::vector<Expr> shapes;
+  for (const std::vector<int64_t>& shape : parameter_shapes(function)) {
+    std::vector<Expr> extents;
+    for (const int64_t extent : shape)
+      extents.push_back(make_int(DataType::int64(), extent));
+    shapes.push_back(make_list(std::move(extents)));
+  }
+  std::vector<Expr> outputs;
+  const std::vector<bool> written = written_parameters(function);
+  for (size_t i = 0; i < written.size(); ++i)
+    if (written[i])
+      outputs.push_back(make_int(DataType::int64(), static_cast<int64_t>(i)));
+  Flattening flattening;
+  const Stmt body = flattening.rewrite(function->body);
+  return copy_node(*function, [&](PrimFuncNode& node) {
+    for (Param& param : node.params)
+      if (param.buffer)
+        param.buffer = flattening.flat(param.buffer);
+    node.attrs = node.attrs.with("temper.param_shapes", make_list(std::move(shapes)))
+                     .with("temper.outputs", make_list(std::move(outputs)));
+    node.body = body;
+  });
+}
+
+} // namespace temper::ir

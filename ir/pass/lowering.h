@@ -1,0 +1,72 @@
+/// The passes that bring tir to the form a CPU code generator takes. Each is a free function, a file
+/// each with the algorithm on top; their order and why is in ir/pass/pipelines.cpp; the form at the
+/// end is stated in codegen/lower.h.
+#pragma once
+
+#include "ir/function.h"
+#include "ir/support/result.h"
+
+#include <string>
+#include <vector>
+
+namespace temper::ir {
+
+/// Facts about the machine and limits. The defaults are an AVX-512 core.
+struct LowerOptions {
+  int vector_bits = 512;     ///< of one register: 128, 256 or 512
+  int vector_registers = 32; ///< 16 for SSE and AVX2
+  /// Statements that unrolling one loop nest may make (T.unroll, pragmas, register tiles).
+  int max_unrolled_statements = 1024;
+  /// Parallel loops become serial ones: the kernel is to run on one thread.
+  bool serial = false;
+  /// Only what is needed to be correct: no unrolling, no register tiles. For references.
+  bool plain = false;
+
+  /// Lanes of one register for an element type.
+  int lanes(DataType element) const;
+  /// Registers that a register tile may take, the rest being for operands.
+  int tile_registers() const { return vector_registers >= 32 ? 28 : 12; }
+};
+
+/// What lowering could not do as the schedule asked, in one sentence each, without repeats.
+using LowerNotes = std::vector<std::string>;
+
+/// Ok when the function can be lowered for a CPU: constant shapes, no layouts, no thread bindings.
+Result<void> check_lowerable(const PrimFunc& function);
+
+/// Parallel loops inside parallel loops become serial; all of them with `serial`.
+PrimFunc serialize_nested_parallel(const PrimFunc& function, bool serial);
+/// Intermediate buffers shrunk to the box that is accessed while they live, indices rebased.
+PrimFunc compact_buffers(const PrimFunc& function, const LowerOptions& options);
+/// int32 loop variables and index arithmetic become int64.
+PrimFunc widen_indices(const PrimFunc& function);
+/// Buffers of any rank become flat ones; the parameters' shapes are kept in attributes.
+PrimFunc flatten_buffers(const PrimFunc& function);
+/// Index arithmetic in linear form; decided conditions, empty and one-trip loops removed.
+PrimFunc simplify_loops(const PrimFunc& function);
+/// Conditions on loop variables become loop bounds, or leave inner loops.
+PrimFunc partition_loops(const PrimFunc& function);
+/// kVectorized loops become vector statements.
+PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
+                         LowerNotes* notes = nullptr);
+/// Accumulators of reduction loops live in `local` buffers, their tile loops unrolled.
+PrimFunc promote_registers(const PrimFunc& function, const LowerOptions& options);
+/// kUnrolled loops and those that pragmas ask for are expanded.
+PrimFunc unroll_loops(const PrimFunc& function, const LowerOptions& options);
+/// Stores that nothing reads, empty loops and unused allocations removed.
+PrimFunc remove_dead(const PrimFunc& function);
+
+/// Floating types widened to float64 (codegen/lower.h).
+PrimFunc widen_for_reference(const PrimFunc& function);
+
+/// Ok when the function is as codegen/lower.h says.
+Result<void> verify_lowered(const PrimFunc& function, const LowerOptions& options);
+
+/// Element types and shapes of the parameters as they were before flattening: reads
+/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered. A scalar, or
+/// a symbolic shape, gives an empty list.
+std::vector<std::vector<int64_t>> parameter_shapes(const PrimFunc& function);
+/// For each parameter, whether the function writes it.
+std::vector<bool> written_parameters(const PrimFunc& function);
+
+} // namespace temper::ir

@@ -1,0 +1,21 @@
+#include "ir/pass/pipelines.h"
+
+namespace temper::ir {
+
+std::span<const LoweringPass> cpu_passes() {
+  using F = const PrimFunc&;
+  using O = const LowerOptions&;
+  static constexpr LoweringPass kPasses[] = {
+      {"serialize_nested_parallel",
+       [](F f, O o) { return serialize_nested_parallel(f, o.serial); }},
+      // 64-bit linear addresses from here on: every later pass reads coefficients.
+      {"widen_indices", [](F f, O) { return widen_indices(f); }},
+      {"flatten_buffers", [](F f, O) { return flatten_buffers(f); }},
+      {"simplify_loops", [](F f, O) { return simplify_loops(f); }},
+      {"vectorize_loops", [](F f, O o) { return vectorize_loops(f, o); }},
+      {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
+  };
+  return kPasses;
+}
+
+} // namespace temper::ir

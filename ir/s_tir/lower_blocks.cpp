@@ -1,0 +1,160 @@
+// Blocks become plain code.
+//
+// One walk: a block's axes are replaced by their values (simplified with the ranges of the loops
+// around it), its predicate becomes a condition unless the ranges prove it, a matched buffer's
+// accesses become accesses of what it views, allocations go where plan_allocations says.
+#include "ir/pass/index_math.h"
+#include "ir/pass/rewrite.h"
+#include "ir/s_tir/lower.h"
+
+namespace temper::s_tir {
+namespace {
+
+class BlockConversion {
+public:
+  explicit BlockConversion(AllocationPlan plan) : plan_(std::move(plan)) {}
+
+  Stmt convert(const Stmt& stmt) {
+    if (const auto* realize = stmt.as<SBlockRealize>())
+      return convert_realize(*realize);
+    if (const auto* loop = stmt.as<For>())
+      return convert_loop(stmt, *loop);
+    if (const auto* store = stmt.as<BufferStore>()) {
+      std::vector<Expr> indices;
+      for (const Expr& index : store->indices)
+        indices.push_back(math_.simplify_index(replace(index)));
+      Expr predicate = store->predicate ? convert(store->predicate) : nullptr;
+      const View* view = find_view(store->buffer);
+      if (view != nullptr)
+        indices = through(*view, std::move(indices));
+      return make_store(view != nullptr ? view->source : store->buffer, std::move(indices),
+                        convert(store->value), std::move(predicate));
+    }
+    return rebuild(
+        stmt, [&](const Stmt& child) { return convert(child); },
+        [&](const Expr& expr) { return convert(expr); });
+  }
+
+private:
+  struct View {
+    Buffer source;
+    std::vector<Expr> start; ///< per dimension of the source
+  };
+
+  Stmt convert_loop(const Stmt& stmt, const For& loop) {
+    const Expr min = convert(loop.min);
+    const Expr extent = convert(loop.extent);
+    Ref<For> changed = stmt.as_ref<For>();
+    if (min != loop.min || extent != loop.extent)
+      changed = change_loop(loop, [&](For& node) {
+        node.min = min;
+        node.extent = extent;
+      });
+    math_.bind_loop(*changed);
+    std::vector<Stmt> body = take_allocations(&loop);
+    body.push_back(convert(loop.body));
+    Stmt all = make_seq(std::move(body));
+    if (is_nothing(all))
+      return all;
+    return all == changed->body
+               ? Stmt(changed)
+               : Stmt(change_loop(*changed, [&](For& node) { node.body = std::move(all); }));
+  }
+
+  Stmt convert_realize(const SBlockRealize& realize) {
+    const SBlock& block = *realize.block;
+    TEMPER_CHECK(!block.init, "lower_init runs before convert_blocks");
+    for (size_t i = 0; i < block.iter_vars.size(); ++i) {
+      const Var& var = block.iter_vars[i].var;
+      Expr value = math_.simplify_index(replace(realize.iter_values[i]));
+      if (value->dtype != var->dtype)
+        value = make_cast(var->dtype, value);
+      values_[var] = std::move(value);
+    }
+    const Expr predicate = convert(realize.predicate);
+    if (is_int(predicate, 0))
+      return make_seq({});
+    for (const MatchBufferRegion& match : block.match_buffers) {
+      View view{match.source.buffer, {}};
+      for (const Range& range : match.source.region)
+        view.start.push_back(math_.simplify_index(replace(range.min)));
+      if (const View* outer = find_view(view.source))
+        view = {outer->source, through(*outer, std::move(view.start))};
+      views_.emplace(match.buffer, std::move(view));
+    }
+    // Allocations whose accesses share no deeper loop stay with their block; the others wait for it.
+    std::vector<Stmt> statements;
+    for (const Buffer& buffer : block.alloc_buffers) {
+      const auto place = plan_.find(buffer);
+      if (place == plan_.end())
+        statements.push_back(make_alloc(buffer));
+      else
+        waiting_[place->second.get()].push_back(buffer);
+    }
+    statements.push_back(convert(block.body));
+    Stmt body = make_seq(std::move(statements));
+    if (is_int(predicate, 1) || is_nothing(body))
+      return body;
+    return make_if(predicate, body);
+  }
+
+  std::vector<Stmt> take_allocations(const For* loop) {
+    std::vector<Stmt> result;
+    if (const auto found = waiting_.find(loop); found != waiting_.end())
+      for (const Buffer& buffer : found->second)
+        result.push_back(make_alloc(buffer));
+    return result;
+  }
+
+  /// Axes and views replaced, not simplified.
+  Expr replace(const Expr& expr) {
+    if (views_.empty())
+      return substitute(expr, values_);
+    return cast_ref<ExprNode>(rewrite_post(substitute(expr, values_), [&](const NodeRef& node) {
+      const auto* load = node.as<BufferLoad>();
+      const View* view = load != nullptr ? find_view(load->buffer) : nullptr;
+      return view == nullptr
+                 ? node
+                 : NodeRef(make_load(view->source, through(*view, load->indices), load->predicate));
+    }));
+  }
+  Expr convert(const Expr& expr) { return math_.simplify(replace(expr)); }
+
+  const View* find_view(const Buffer& buffer) const {
+    const auto found = views_.find(buffer);
+    return found == views_.end() ? nullptr : &found->second;
+  }
+
+  /// Indices of the source for indices of the view; leading dimensions that the view lacks are the
+  /// region's start.
+  std::vector<Expr> through(const View& view, std::vector<Expr> indices) {
+    TEMPER_CHECK(indices.size() <= view.start.size(), "a view has no more dimensions than its source");
+    std::vector<Expr> result = view.start;
+    const size_t skip = view.start.size() - indices.size();
+    for (size_t i = 0; i < indices.size(); ++i)
+      result[skip + i] = math_.simplify_index(result[skip + i] + indices[i]);
+    return result;
+  }
+
+  AllocationPlan plan_;
+  IndexMath math_;
+  VarMap values_;
+  std::unordered_map<Buffer, View, RefHash> views_;
+  std::unordered_map<const For*, std::vector<Buffer>> waiting_;
+};
+
+} // namespace
+
+PrimFunc convert_blocks(const PrimFunc& function) {
+  const Stmt body = BlockConversion(plan_allocations(function)).convert(function->body);
+  return copy_node(*function, [&](PrimFuncNode& node) {
+    node.body = body;
+    node.s_tir = false;
+  });
+}
+
+PrimFunc lower_blocks(const PrimFunc& function) {
+  return function->s_tir ? convert_blocks(lower_init(function)) : function;
+}
+
+} // namespace temper::s_tir
