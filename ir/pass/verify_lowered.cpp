@@ -88,7 +88,7 @@ private:
       return;
     if (stmt->kind() >= kSTirKinds)
       return fail("a block is left");
-    visit(
+    tir::visit(
         stmt,
         [&](const For& loop) {
           if (loop.kind != ForKind::kSerial && loop.kind != ForKind::kParallel)

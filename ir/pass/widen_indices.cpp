@@ -4,6 +4,7 @@
 // hides from LLVM that consecutive iterations access consecutive memory, so each int32 loop variable
 // is replaced by an int64 one. Where it is used as a value (not in an index, a bound or a
 // comparison) a cast brings it back, so that wrapping arithmetic on data is what it was.
+#include "ir/op.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 
