@@ -50,8 +50,9 @@ public:
   }
 
   Stmt rewrite(const Stmt& stmt) {
+    const Analyzer::Scope scope(math_);
     if (const auto* loop = stmt.as<For>())
-      math_.bind_loop(*loop);
+      bind_loop(math_, *loop);
     if (const auto* store = stmt.as<BufferStore>())
       return make_store(flat(store->buffer), {index(store->buffer, store->indices)},
                         rewrite(store->value),
@@ -79,6 +80,13 @@ private:
         [&](const Expr& child) { return rewrite(child); });
   }
 
+  static LinearForm offset(int64_t constant) {
+    LinearForm form;
+    form.dtype = DataType::int64();
+    form.constant = constant;
+    return form;
+  }
+
   Expr index(const Buffer& buffer, const std::vector<Expr>& indices) {
     flat(buffer);
     const Flat& entry = buffers_.at(buffer);
@@ -90,16 +98,14 @@ private:
       lanes = std::max<int>(lanes, part->dtype.lanes);
     }
     if (scalar) {
-      LinearIndex form;
-      form.constant = entry.offset;
+      LinearForm form = offset(entry.offset);
       for (size_t i = 0; i < indices.size(); ++i)
         form.add(math_.linear(rewrite(indices[i])), entry.strides[i]);
-      return IndexMath::to_expr(form, DataType::int64());
+      return math_.simplify(to_expr(form));
     }
     // Text may hold vector accesses already: at most one Ramp, scalars elsewhere.
-    LinearIndex base;
-    base.constant = entry.offset;
-    LinearIndex step;
+    LinearForm base = offset(entry.offset);
+    LinearForm step = offset(0);
     bool is_ramp = true;
     for (size_t i = 0; i < indices.size(); ++i) {
       const Expr part = rewrite(indices[i]);
@@ -113,8 +119,7 @@ private:
       }
     }
     if (is_ramp)
-      return make_ramp(IndexMath::to_expr(base, DataType::int64()),
-                       IndexMath::to_expr(step, DataType::int64()), lanes);
+      return make_ramp(to_expr(base), to_expr(step), lanes);
     Expr result = make_const_int(DataType::int64().with_lanes(lanes), entry.offset);
     for (size_t i = 0; i < indices.size(); ++i) {
       Expr part = rewrite(indices[i]);
@@ -127,7 +132,7 @@ private:
     return result;
   }
 
-  IndexMath math_;
+  Analyzer math_;
   std::unordered_map<Buffer, Flat, RefHash> buffers_;
 };
 

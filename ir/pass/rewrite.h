@@ -84,6 +84,20 @@ inline Expr join_conjunction(const std::vector<Expr>& parts) {
   return result;
 }
 
+/// The opposite of a condition, comparisons turned round (of indices; NaN makes floats different).
+inline Expr negate(const Expr& condition) {
+  const auto is_index = [](const Expr& a) { return !a->dtype.is_floating(); };
+  if (const auto* node = condition.as<LT>(); node != nullptr && is_index(node->a))
+    return make_binary<GE>(node->a, node->b);
+  if (const auto* node = condition.as<LE>(); node != nullptr && is_index(node->a))
+    return make_binary<GT>(node->a, node->b);
+  if (const auto* node = condition.as<GT>(); node != nullptr && is_index(node->a))
+    return make_binary<LE>(node->a, node->b);
+  if (const auto* node = condition.as<GE>(); node != nullptr && is_index(node->a))
+    return make_binary<LT>(node->a, node->b);
+  return logical_not(condition);
+}
+
 /// True when `node` mentions `var`.
 inline bool mentions(const NodeRef& node, const Var& var) {
   return uses_var(node, [&](const VarNode& candidate) { return &candidate == var.get(); });

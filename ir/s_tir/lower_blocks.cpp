@@ -22,7 +22,7 @@ public:
     if (const auto* store = stmt.as<BufferStore>()) {
       std::vector<Expr> indices;
       for (const Expr& index : store->indices)
-        indices.push_back(math_.simplify_index(replace(index)));
+        indices.push_back(math_.simplify(replace(index)));
       Expr predicate = store->predicate ? convert(store->predicate) : nullptr;
       const View* view = find_view(store->buffer);
       if (view != nullptr)
@@ -50,7 +50,8 @@ private:
         node.min = min;
         node.extent = extent;
       });
-    math_.bind_loop(*changed);
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, *changed);
     std::vector<Stmt> body = take_allocations(&loop);
     body.push_back(convert(loop.body));
     Stmt all = make_seq(std::move(body));
@@ -66,7 +67,7 @@ private:
     TEMPER_CHECK(!block.init, "lower_init runs before convert_blocks");
     for (size_t i = 0; i < block.iter_vars.size(); ++i) {
       const Var& var = block.iter_vars[i].var;
-      Expr value = math_.simplify_index(replace(realize.iter_values[i]));
+      Expr value = math_.simplify(replace(realize.iter_values[i]));
       if (value->dtype != var->dtype)
         value = make_cast(var->dtype, value);
       values_[var] = std::move(value);
@@ -77,7 +78,7 @@ private:
     for (const MatchBufferRegion& match : block.match_buffers) {
       View view{match.source.buffer, {}};
       for (const Range& range : match.source.region)
-        view.start.push_back(math_.simplify_index(replace(range.min)));
+        view.start.push_back(math_.simplify(replace(range.min)));
       if (const View* outer = find_view(view.source))
         view = {outer->source, through(*outer, std::move(view.start))};
       views_.emplace(match.buffer, std::move(view));
@@ -132,12 +133,12 @@ private:
     std::vector<Expr> result = view.start;
     const size_t skip = view.start.size() - indices.size();
     for (size_t i = 0; i < indices.size(); ++i)
-      result[skip + i] = math_.simplify_index(result[skip + i] + indices[i]);
+      result[skip + i] = math_.simplify(result[skip + i] + indices[i]);
     return result;
   }
 
   AllocationPlan plan_;
-  IndexMath math_;
+  Analyzer math_;
   VarMap values_;
   std::unordered_map<Buffer, View, RefHash> views_;
   std::unordered_map<const For*, std::vector<Buffer>> waiting_;
