@@ -1,0 +1,201 @@
+#include "codegen/llvm/compile.h"
+
+#include "codegen/llvm/emit.h"
+#include "codegen/llvm/link.h"
+#include "codegen/llvm/machine.h"
+#include "ir/support/hash.h"
+
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+namespace temper::codegen {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// A module being compiled: its context, its machine, and what LLVM had to say.
+struct Job {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module;
+  llvm::TargetMachine* machine = nullptr;
+  ir::Target target;
+  std::string diagnostics; ///< errors that LLVM reported; empty when all is well
+  Emitted emitted;
+  double lower_ms = 0;
+};
+
+Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::Target& target,
+                                       const CompileOptions& options, bool keep_names) {
+  const auto start = Clock::now();
+  auto job = std::make_unique<Job>();
+  TEMPER_TRY(resolved, resolve_target(target));
+  job->target = resolved;
+  TEMPER_TRY(machine, target_machine(resolved));
+  job->machine = machine;
+  job->context.setDiscardValueNames(!keep_names);
+  job->context.setDiagnosticHandlerCallBack(
+      [](const llvm::DiagnosticInfo* info, void* data) {
+        if (info->getSeverity() != llvm::DS_Error)
+          return;
+        llvm::raw_string_ostream stream(*static_cast<std::string*>(data));
+        llvm::DiagnosticPrinterRawOStream printer(stream);
+        info->print(printer);
+        stream << ' ';
+      },
+      &job->diagnostics);
+  job->module = std::make_unique<llvm::Module>("temper", job->context);
+  job->module->setTargetTriple(machine->getTargetTriple().str());
+  job->module->setDataLayout(machine->createDataLayout());
+  job->module->setPICLevel(llvm::PICLevel::BigPIC);
+
+  EmitOptions emit;
+  emit.entry = options.entry;
+  emit.parameter_alignment = options.parameter_alignment;
+  emit.threads = resolved.threads;
+  emit.has_fma = has_feature(*machine, "fma");
+  emit.has_f16c = has_feature(*machine, "f16c");
+  auto emitted = emit_function(function, emit, *job->module);
+  if (!emitted)
+    return std::move(emitted).error();
+  job->emitted = *std::move(emitted);
+
+  const bool wide = has_feature(*machine, "avx512f");
+  for (llvm::Function& f : *job->module) {
+    if (f.isDeclaration())
+      continue;
+    f.addFnAttr("target-cpu", machine->getTargetCPU());
+    f.addFnAttr("target-features", machine->getTargetFeatureString());
+    // LLVM's default for these CPUs is 256 bits, for the sake of mixed code; kernels are not mixed.
+    f.addFnAttr("prefer-vector-width", wide ? "512" : "256");
+    f.addFnAttr("no-trapping-math", "true");
+  }
+#ifndef NDEBUG
+  std::string complaint;
+  llvm::raw_string_ostream stream(complaint);
+  TEMPER_CHECK(!llvm::verifyModule(*job->module, &stream), complaint);
+#endif
+  job->lower_ms = ms_since(start);
+  return job;
+}
+
+void optimize(Job& job) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.SLPVectorization = false;
+  tuning.LoopInterleaving = true;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graphs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder passes(job.machine, tuning);
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(graphs);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, graphs, modules);
+  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(*job.module, modules);
+}
+
+Result<std::string> emit_machine_code(Job& job, llvm::CodeGenFileType type) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  if (job.machine->addPassesToEmitFile(passes, stream, nullptr, type, /*DisableVerify=*/true))
+    return Error(ErrorCode::kFailed, "LLVM cannot emit code for '" + job.target.to_string() + "'");
+  passes.run(*job.module);
+  if (!job.diagnostics.empty())
+    return Error(ErrorCode::kFailed, "LLVM: " + job.diagnostics);
+  return std::string(bytes.data(), bytes.size());
+}
+
+Result<ir::PrimFunc> entry_function(const ir::IRModule& module) {
+  if (const ir::PrimFunc function = module->find_prim_func("main"))
+    return function;
+  ir::PrimFunc only;
+  for (const ir::ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<ir::PrimFuncNode>()) {
+      if (only)
+        return Error(ErrorCode::kInvalidArgument,
+                     "the module has several functions and none is named 'main'; say which one to "
+                     "compile");
+      only = function;
+    }
+  if (!only)
+    return Error(ErrorCode::kInvalidArgument, "the module has no function to compile");
+  return only;
+}
+
+} // namespace
+
+Result<Artifact> compile(const ir::PrimFunc& function, const ir::Target& target,
+                         const CompileOptions& options) {
+  TEMPER_TRY(job, start_job(function, target, options, false));
+  Artifact artifact;
+  artifact.facts.lower_ms = job->lower_ms;
+  auto start = Clock::now();
+  optimize(*job);
+  artifact.facts.optimize_ms = ms_since(start);
+
+  start = Clock::now();
+  TEMPER_TRY(object, emit_machine_code(*job, llvm::CodeGenFileType::ObjectFile));
+  artifact.object = std::move(object);
+  artifact.facts.emit_ms = ms_since(start);
+
+  artifact.entry = options.entry;
+  artifact.signature = job->emitted.signature;
+  artifact.target = job->target.to_string();
+  if (job->emitted.parallel)
+    artifact.launch.threads = job->target.threads > 0
+                                  ? job->target.threads
+                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  TEMPER_TRY(hash, hash_object_code(artifact.object));
+  artifact.code_hash = hash_combine(hash, static_cast<uint64_t>(artifact.launch.threads));
+  if (options.link) {
+    start = Clock::now();
+    TEMPER_TRY(code, link_shared_object({artifact.object}));
+    artifact.code = std::move(code);
+    artifact.facts.link_ms = ms_since(start);
+  }
+  return artifact;
+}
+
+Result<Artifact> compile(const ir::IRModule& module, const ir::Target& target,
+                         const CompileOptions& options) {
+  TEMPER_TRY(function, entry_function(module));
+  return compile(function, target, options);
+}
+
+Result<std::string> emit_llvm_ir_text(const ir::PrimFunc& function, const ir::Target& target,
+                                      const CompileOptions& options, bool optimized) {
+  TEMPER_TRY(job, start_job(function, target, options, true));
+  if (optimized)
+    optimize(*job);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  job->module->print(stream, nullptr);
+  return text;
+}
+
+Result<std::string> emit_assembly_text(const ir::PrimFunc& function, const ir::Target& target,
+                                       const CompileOptions& options) {
+  TEMPER_TRY(job, start_job(function, target, options, false));
+  optimize(*job);
+  return emit_machine_code(*job, llvm::CodeGenFileType::AssemblyFile);
+}
+
+} // namespace temper::codegen

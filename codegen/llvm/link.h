@@ -1,0 +1,45 @@
+/// Links relocatable objects to a shared object in memory, and the few other things that exports do
+/// with objects. Uses lld as a library, or `ld` by process when lld cannot run again. Thread-safe.
+#pragma once
+
+#include "ir/support/result.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace temper::codegen {
+
+struct LinkOptions {
+  std::string soname;                ///< empty: none
+  std::vector<std::string> exported; ///< symbols to keep visible; empty: all global ones
+};
+
+/// The shared object's bytes. What the objects leave undefined must come from the C library, libm or
+/// OpenMP's runtime, which are then named in NEEDED; anything else is an error that names it.
+Result<std::string> link_shared_object(const std::vector<std::string>& objects,
+                                       const LinkOptions& options = {});
+
+/// The object with global symbols renamed (pairs of old and new name).
+Result<std::string>
+rename_symbols(const std::string& object,
+               const std::vector<std::pair<std::string, std::string>>& renames);
+
+/// A static archive (`ar`) of members: file name and bytes.
+Result<std::string>
+make_archive(const std::vector<std::pair<std::string, std::string>>& members);
+
+/// Global symbols of an object or shared object: defined ones, or those it needs from elsewhere.
+struct ObjectSymbols {
+  std::vector<std::string> defined;
+  std::vector<std::string> undefined;
+  std::vector<std::string> needed; ///< DT_NEEDED of a shared object
+};
+Result<ObjectSymbols> read_symbols(const std::string& object);
+
+/// Hash of what an object executes: its allocated sections and relocations, without the names of its
+/// own symbols.
+Result<uint64_t> hash_object_code(const std::string& object);
+
+} // namespace temper::codegen

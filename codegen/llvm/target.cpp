@@ -1,0 +1,191 @@
+#include "codegen/llvm/compile.h"
+#include "codegen/llvm/machine.h"
+
+#include "ir/support/text.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/X86TargetParser.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace temper::codegen {
+namespace {
+
+constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+
+/// Features that change the code of kernels and that a CPU can be asked for (CPUID); what export's
+/// runtime checks (codegen/library/runtime/runtime.c has the same list).
+constexpr const char* kKnownFeatures[] = {
+    "sse3",       "ssse3",       "sse4.1",       "sse4.2",      "popcnt",       "avx",
+    "avx2",       "fma",         "f16c",         "bmi",         "bmi2",         "lzcnt",
+    "movbe",      "avx512f",     "avx512cd",     "avx512bw",    "avx512dq",     "avx512vl",
+    "avx512vnni", "avx512bf16",  "avx512fp16",   "avx512ifma",  "avx512vbmi",   "avx512vbmi2",
+    "avx512bitalg", "avx512vpopcntdq", "avx512vp2intersect", "avxvnni", "avxifma", "avxvnniint8",
+    "avxneconvert", "gfni",      "vaes",         "vpclmulqdq",  "aes",          "pclmul",
+    "sha",        "adx",         "fma4",         "xop",         "sse4a",        "tbm",
+    "amx-tile",   "amx-int8",    "amx-bf16",     "amx-fp16",
+};
+
+const llvm::Target* x86_target(std::string& error) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+  });
+  return llvm::TargetRegistry::lookupTarget(kTriple, error);
+}
+
+std::vector<std::string> cpu_names() {
+  llvm::SmallVector<llvm::StringRef, 128> names;
+  llvm::X86::fillValidCPUArchList(names, /*Only64Bit=*/true);
+  std::vector<std::string> list;
+  for (llvm::StringRef name : names)
+    list.push_back(name.str());
+  return list;
+}
+
+std::set<std::string> features_of_cpu(const std::string& cpu) {
+  llvm::SmallVector<llvm::StringRef, 64> features;
+  llvm::X86::getFeaturesForCPU(cpu, features);
+  std::set<std::string> set;
+  for (llvm::StringRef feature : features)
+    set.insert(feature.str());
+  return set;
+}
+
+std::string nearest_or_list(std::string_view name, const std::vector<std::string>& known) {
+  const std::string nearest = nearest_name(name, known);
+  return nearest.empty() ? std::string() : "; did you mean '" + nearest + "'?";
+}
+
+/// "+a,-b": the features that differ from what the CPU's name implies.
+Result<std::string> check_features(const std::string& text, const llvm::MCSubtargetInfo& subtarget) {
+  std::vector<std::string> known;
+  for (const llvm::SubtargetFeatureKV& feature : subtarget.getAllProcessorFeatures())
+    known.push_back(feature.Key);
+  std::vector<std::string> parts;
+  for (const std::string& part : split_text(text, ',')) {
+    const std::string feature(trim(part));
+    if (feature.empty())
+      continue;
+    const bool sign = feature[0] == '+' || feature[0] == '-';
+    const std::string name = sign ? feature.substr(1) : feature;
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return Error(ErrorCode::kInvalidArgument,
+                   "LLVM " LLVM_VERSION_STRING " knows no feature '" + name + "' of x86-64 CPUs" +
+                       nearest_or_list(name, known));
+    parts.push_back(sign ? feature : "+" + name);
+  }
+  return join(parts, ",");
+}
+
+} // namespace
+
+Result<ir::Target> resolve_target(const ir::Target& target) {
+  if (!target.is_cpu())
+    return Error(ErrorCode::kUnsupported,
+                 "target '" + target.to_string() + "' is no CPU; this back end compiles for x86-64");
+  std::string error;
+  const llvm::Target* x86 = x86_target(error);
+  if (x86 == nullptr)
+    return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
+  ir::Target resolved = target;
+  if (target.arch == "native") {
+    resolved.arch = llvm::sys::getHostCPUName().str();
+    // A virtual machine may hide what its CPU's name promises.
+    const auto host = llvm::sys::getHostCPUFeatures();
+    const std::set<std::string> implied = features_of_cpu(resolved.arch);
+    std::vector<std::string> differences;
+    for (const char* feature : kKnownFeatures) {
+      const auto place = host.find(feature);
+      const bool has = place != host.end() && place->second;
+      if (!has && implied.contains(feature))
+        differences.push_back("-" + std::string(feature));
+      // A generic name says too little: what the host has more is asked for.
+      if (has && !implied.contains(feature))
+        differences.push_back("+" + std::string(feature));
+    }
+    std::string features = join(differences, ",");
+    if (!target.features.empty())
+      features += (features.empty() ? "" : ",") + target.features;
+    resolved.features = features;
+  }
+  const std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
+      x86->createMCSubtargetInfo(kTriple, "", ""));
+  const std::vector<std::string> names = cpu_names();
+  if (!subtarget->isCPUStringValid(resolved.arch) ||
+      std::find(names.begin(), names.end(), resolved.arch) == names.end())
+    return Error(ErrorCode::kInvalidArgument,
+                 "LLVM " LLVM_VERSION_STRING " knows no x86-64 CPU '" + resolved.arch + "'" +
+                     nearest_or_list(resolved.arch, names));
+  TEMPER_TRY(features, check_features(resolved.features, *subtarget));
+  resolved.features = features;
+  return resolved;
+}
+
+Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
+  // One per thread and target: making one costs as much as compiling a small kernel, and it must not
+  // be shared between threads.
+  thread_local std::map<std::string, std::unique_ptr<llvm::TargetMachine>> machines;
+  const std::string key = resolved.arch + "," + resolved.features;
+  if (const auto place = machines.find(key); place != machines.end())
+    return place->second.get();
+  std::string error;
+  const llvm::Target* x86 = x86_target(error);
+  if (x86 == nullptr)
+    return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // contraction is on the instructions
+  options.UnsafeFPMath = false;
+  std::unique_ptr<llvm::TargetMachine> machine(x86->createTargetMachine(
+      kTriple, resolved.arch, resolved.features, options, llvm::Reloc::PIC_, std::nullopt,
+      llvm::CodeGenOptLevel::Default));
+  if (machine == nullptr)
+    return Error(ErrorCode::kEnvironment,
+                 "LLVM made no target machine for '" + resolved.to_string() + "'");
+  return machines.emplace(key, std::move(machine)).first->second.get();
+}
+
+bool has_feature(const llvm::TargetMachine& machine, std::string_view feature) {
+  return machine.getMCSubtargetInfo()->checkFeatures("+" + std::string(feature));
+}
+
+Result<VectorRegisters> vector_registers(const ir::Target& target) {
+  TEMPER_TRY(resolved, resolve_target(target));
+  TEMPER_TRY(machine, target_machine(resolved));
+  if (has_feature(*machine, "avx512f"))
+    return VectorRegisters{512, 32};
+  if (has_feature(*machine, "avx"))
+    return VectorRegisters{256, 16};
+  return VectorRegisters{};
+}
+
+Result<std::vector<std::string>> required_features(const ir::Target& target) {
+  TEMPER_TRY(resolved, resolve_target(target));
+  TEMPER_TRY(machine, target_machine(resolved));
+  std::vector<std::string> features;
+  for (const char* feature : kKnownFeatures)
+    if (has_feature(*machine, feature))
+      features.emplace_back(feature);
+  std::sort(features.begin(), features.end());
+  return features;
+}
+
+std::string compiler_version() {
+  return "LLVM " LLVM_VERSION_STRING " codegen " + std::to_string(kCodegenVersion);
+}
+
+} // namespace temper::codegen
