@@ -53,24 +53,33 @@ bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double
   return calls >= 3 || fastest_call_ns - limit > kLongestGapNs;
 }
 
+std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls) {
+  std::vector<bool> gaps(samples_ns.size(), false);
+  const auto batch = static_cast<double>(std::max<int64_t>(calls, 1));
+  const double low = quantile(samples_ns, 0.25);
+  if (!(low * batch < kLongSampleNs))
+    return gaps;
+  const double excess = std::max(kGapNs, kGapShare * low * batch) / batch;
+  for (size_t i = 0; i < samples_ns.size(); ++i)
+    gaps[i] = samples_ns[i] - low >= excess;
+  return gaps;
+}
+
 Summary summarize(std::span<const double> samples_ns, int64_t calls, double level) {
   Summary summary;
   if (samples_ns.empty())
     return summary;
-  const auto batch = static_cast<double>(std::max<int64_t>(calls, 1));
-  const double low = quantile(samples_ns, 0.25);
-  if (low * batch < kLongSampleNs) {
-    const double excess = std::max(kGapNs, kGapShare * low * batch) / batch;
-    for (double sample : samples_ns) {
-      if (sample - low >= excess)
-        ++summary.gaps_dropped;
-      else
-        summary.kept.push_back(sample);
-    }
-  } else {
-    summary.kept.assign(samples_ns.begin(), samples_ns.end());
-    summary.flagged = samples_ns.size() >= 4 && quantile(samples_ns, 0.8) > (1 + kLongSpread) * low;
+  const std::vector<bool> gaps = find_gaps(samples_ns, calls);
+  for (size_t i = 0; i < samples_ns.size(); ++i) {
+    if (gaps[i])
+      ++summary.gaps_dropped;
+    else
+      summary.kept.push_back(samples_ns[i]);
   }
+  const double low = quantile(samples_ns, 0.25);
+  const bool is_long = low * static_cast<double>(std::max<int64_t>(calls, 1)) >= kLongSampleNs;
+  summary.flagged =
+      is_long && samples_ns.size() >= 4 && quantile(samples_ns, 0.8) > (1 + kLongSpread) * low;
   summary.value_ns = summary.flagged ? low : median(summary.kept);
   summary.interval = median_interval(summary.kept, level);
   if (summary.flagged) // the value must lie in what is reported around it
@@ -97,7 +106,8 @@ Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_
         return Decision::kPrecise;
     }
   }
-  if (elapsed_ns >= rule.max_seconds * 1e9 ||
+  const double cap_ns = rule.max_seconds * 1e9;
+  if ((elapsed_ns >= cap_ns && samples_ns.size() >= 3) || elapsed_ns >= 10 * cap_ns ||
       static_cast<int>(samples_ns.size()) >= rule.max_samples)
     return Decision::kOutOfTime;
   return Decision::kContinue;

@@ -6,7 +6,8 @@
 ///      the candidate is censored;
 ///   2. beaten: enough samples, and their interval lies wholly above the best -> stop, it is ok;
 ///   3. precise: the interval's half width is under `half_width` of the median -> stop;
-///   4. time or number of samples used up -> stop with what there is.
+///   4. time or number of samples used up -> stop with what there is; three samples at the least,
+///      unless the kernel is so long that even those would take ten times as long.
 /// A candidate that beats the best goes on to 3, because all later ones are held against it.
 #pragma once
 
@@ -59,6 +60,8 @@ Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_
 /// short one that is longer than the lower quartile by kGapNs or more, and by a quarter of it, has
 /// a gap inside and goes. Long samples cannot be told apart that way: when their upper half
 /// spreads, all are kept, the summary is flagged and its value is the lower quartile.
+/// Which of the samples have such a gap inside; all false for long samples.
+std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls);
 Summary summarize(std::span<const double> samples_ns, int64_t calls, double level = 0.95);
 
 inline constexpr double kLongSampleNs = 5e6;

@@ -65,7 +65,9 @@ TEST(StopRule, ANewBestIsMeasuredUntilPrecise) {
 
 TEST(StopRule, TimeAndSamplesAreCapped) {
   StopRule rule;
-  EXPECT_EQ(decide(rule, noisy(2, 4e8, 0.5), 1, 0, 1e9), Decision::kOutOfTime);
+  EXPECT_EQ(decide(rule, noisy(2, 4e8, 0.5), 1, 0, 1e9), Decision::kContinue) << "two are too few";
+  EXPECT_EQ(decide(rule, noisy(3, 4e8, 0.5), 1, 0, 1e9), Decision::kOutOfTime);
+  EXPECT_EQ(decide(rule, noisy(1, 4e9, 0.5), 1, 0, 8e9), Decision::kOutOfTime);
   EXPECT_EQ(decide(rule, noisy(300, 1000, 1.5), 50, 0, 1e6), Decision::kOutOfTime);
 }
 

@@ -1,0 +1,515 @@
+#include "engine/local_measurer.h"
+
+#include "engine/protocol.h"
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// The runner works on one and has one waiting: its answer and our next request would otherwise
+// leave the device idle for as long as the caller is busy.
+constexpr size_t kInFlight = 2;
+
+// Beyond a trial's own deadlines, which the runner keeps: then something is wrong with the runner.
+constexpr int kRunnerGraceMs = 20'000;
+
+int64_t default_memory_limit() {
+  constexpr int64_t kUsual = int64_t{4} << 30;
+  if (const Result<std::string> info = read_file("/proc/meminfo"))
+    if (const size_t at = info->find("MemAvailable:"); at != std::string::npos)
+      return std::min<int64_t>(kUsual, std::atoll(info->c_str() + at + 13) * 1024 / 2);
+  return kUsual;
+}
+
+} // namespace
+
+std::string LocalMeasurerOptions::default_lock_path() {
+  if (const char* path = std::getenv("TEMPER_DEVICE_LOCK"))
+    return path;
+  return "/tmp/temper-cpu.lock";
+}
+
+Result<std::string> find_runner() {
+  std::vector<std::string> places;
+  if (const char* path = std::getenv("TEMPER_RUNNER"))
+    places.emplace_back(path);
+  std::error_code ignored;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  places.push_back((self / "temper-runner").string());
+  places.push_back((self.parent_path() / "libexec" / "temper" / "temper-runner").string());
+  places.push_back((self.parent_path() / "bin" / "temper-runner").string());
+  places.emplace_back(TEMPER_RUNNER_BUILD_PATH);
+  for (const std::string& place : places)
+    if (::access(place.c_str(), X_OK) == 0)
+      return place;
+  return Error(ErrorCode::kNotFound,
+               fmt::format("temper-runner, the program that runs kernels, is in none of {}; set "
+                           "TEMPER_RUNNER to its path",
+                           join(places, ", ")));
+}
+
+Result<std::unique_ptr<LocalMeasurer>> LocalMeasurer::start(LocalMeasurerOptions options) {
+  std::unique_ptr<LocalMeasurer> measurer(new LocalMeasurer(std::move(options)));
+  if (measurer->options_.memory_limit_bytes <= 0)
+    measurer->options_.memory_limit_bytes = default_memory_limit();
+  measurer->runner_path_ = measurer->options_.runner_path;
+  if (measurer->runner_path_.empty()) {
+    TEMPER_TRY(path, find_runner());
+    measurer->runner_path_ = path;
+  }
+  measurer->events_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
+  if (!measurer->events_)
+    return Error(ErrorCode::kEnvironment, fmt::format("epoll failed: {}", std::strerror(errno)));
+  TEMPER_TRY_VOID(measurer->start_runner());
+  return measurer;
+}
+
+void LocalMeasurer::watch(int descriptor) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = descriptor;
+  ::epoll_ctl(events_.get(), EPOLL_CTL_ADD, descriptor, &event);
+}
+
+Result<void> LocalMeasurer::start_runner() {
+  reader_.reset();
+  loaded_.clear();
+  outstanding_loads_ = 0;
+  TEMPER_TRY(ends, make_socket_pair());
+  TEMPER_TRY(log, make_memory_file("temper-runner-log"));
+  SubprocessOptions spawn;
+  spawn.program = runner_path_;
+  spawn.arguments = {"--memory-limit", std::to_string(options_.memory_limit_bytes)};
+  if (!options_.lock_path.empty())
+    spawn.arguments.insert(spawn.arguments.end(), {"--lock", options_.lock_path});
+  if (!options_.filter_system_calls)
+    spawn.arguments.emplace_back("--no-filter");
+  if (!options_.private_timing)
+    spawn.arguments.emplace_back("--shared-timing");
+  spawn.socket = ends[1].get();
+  spawn.standard_error = log.get();
+  TEMPER_TRY(process, Subprocess::spawn(spawn));
+  runner_ = std::move(process);
+  socket_ = std::move(ends[0]);
+  log_ = std::move(log);
+  reader_ = std::make_unique<FrameReader>(socket_.get());
+  watch(socket_.get());
+  watch(runner_.pidfd());
+  return {};
+}
+
+void LocalMeasurer::fail(const Trial& trial, std::string sentence) {
+  FinishedMeasurement done;
+  done.ticket = trial.ticket;
+  done.measurement.outcome = Outcome::kCrashed;
+  done.measurement.stage = "runner";
+  done.measurement.regime = trial.request.regime;
+  done.measurement.error = std::move(sentence);
+  finished_.push_back(std::move(done));
+}
+
+void LocalMeasurer::replace_runner(const std::string& why) {
+  runner_.kill();
+  ++restarts_;
+  std::deque<Trial> held = std::exchange(in_flight_, {});
+  // Whoever was at work when it died is the suspect; when nobody was, the first in line.
+  if (!held.empty() && ++held.front().attempts >= 2) {
+    fail(held.front(), fmt::format("the measuring program {} while this kernel ran, twice", why));
+    held.pop_front();
+  }
+  for (; !held.empty(); held.pop_back()) {
+    held.back().started = false;
+    queue_.push_front(std::move(held.back()));
+  }
+  if (Result<void> started = start_runner(); !started) {
+    for (const Trial& trial : std::exchange(queue_, {}))
+      fail(trial, "the measuring program cannot be started again: " + started.error().message);
+  }
+}
+
+Result<void> LocalMeasurer::load_workload(WorkloadId id) {
+  const auto spec = workloads_.find(id);
+  if (spec == workloads_.end())
+    return Error(ErrorCode::kInvalidArgument, fmt::format("there is no workload {}", id));
+  if (const auto at = std::find(loaded_.begin(), loaded_.end(), id); at != loaded_.end()) {
+    loaded_.splice(loaded_.end(), loaded_, at);
+    return {};
+  }
+  while (loaded_.size() >= std::max<size_t>(options_.workloads_kept, 1)) {
+    TEMPER_TRY_VOID(send_frame(socket_.get(), static_cast<uint32_t>(Message::kDropWorkload),
+                               Json{{"id", loaded_.front()}}.dump()));
+    loaded_.pop_front();
+  }
+  Json json = {{"id", id}, {"spec", to_json(spec->second)}};
+  std::vector<int> files;
+  FileDescriptor code;
+  if (const auto& reference = spec->second.reference) {
+    json["reference"] = to_json(*reference);
+    if (reference->kind == codegen::ArtifactKind::kSharedObject) {
+      TEMPER_TRY(file, make_memory_file("temper-reference", reference->code));
+      code = std::move(file);
+      files.push_back(code.get());
+    }
+  }
+  TEMPER_TRY_VOID(
+      send_frame(socket_.get(), static_cast<uint32_t>(Message::kAddWorkload), json.dump(), files));
+  loaded_.push_back(id);
+  ++outstanding_loads_;
+  return {};
+}
+
+Result<WorkloadId> LocalMeasurer::add_workload(const WorkloadSpec& spec) {
+  const WorkloadId id = next_workload_++;
+  workloads_[id] = spec;
+  const auto give_up = [&](Error error) -> Result<WorkloadId> {
+    workloads_.erase(id);
+    loaded_.remove(id);
+    return error;
+  };
+  // Trials that are under way would be mistaken for the answer's cause when the runner dies.
+  while (!queue_.empty() || !in_flight_.empty()) {
+    step();
+    if (!queue_.empty() || !in_flight_.empty()) {
+      epoll_event event;
+      ::epoll_wait(events_.get(), &event, 1, 1000);
+    }
+  }
+  const int restarts = restarts_;
+  load_error_.clear();
+  if (Result<void> sent = load_workload(id); !sent)
+    return give_up(std::move(sent.error()));
+  while (outstanding_loads_ > 0) {
+    epoll_event event;
+    ::epoll_wait(events_.get(), &event, 1, 1000);
+    step();
+    if (restarts_ != restarts)
+      return give_up(Error(
+          ErrorCode::kFailed,
+          fmt::format("the measuring program died while the reference of {} ran", spec.name)));
+  }
+  if (!load_error_.empty())
+    return give_up(Error(ErrorCode::kFailed, load_error_));
+  return id;
+}
+
+void LocalMeasurer::remove_workload(WorkloadId workload) {
+  workloads_.erase(workload);
+  if (const auto at = std::find(loaded_.begin(), loaded_.end(), workload); at != loaded_.end()) {
+    loaded_.erase(at);
+    (void)send_frame(socket_.get(), static_cast<uint32_t>(Message::kDropWorkload),
+                     Json{{"id", workload}}.dump());
+  }
+}
+
+Ticket LocalMeasurer::submit(MeasureRequest request) {
+  Trial trial;
+  trial.ticket = next_ticket_++;
+  trial.request = std::move(request);
+  const Ticket ticket = trial.ticket;
+  if (!trial.request.artifact || !workloads_.contains(trial.request.workload)) {
+    FinishedMeasurement done;
+    done.ticket = ticket;
+    done.measurement.stage = "runner";
+    done.measurement.error = trial.request.artifact
+                                 ? "its workload was not added, or has been removed"
+                                 : "there is no machine code to measure";
+    finished_.push_back(std::move(done));
+    return ticket;
+  }
+  queue_.push_back(std::move(trial));
+  feed();
+  return ticket;
+}
+
+void LocalMeasurer::feed() {
+  while (!queue_.empty() && in_flight_.size() < kInFlight && runner_.running()) {
+    Trial trial = std::move(queue_.front());
+    queue_.pop_front();
+    const MeasureRequest& request = trial.request;
+    const auto hand_over = [&]() -> Result<void> {
+      TEMPER_TRY_VOID(load_workload(request.workload));
+      Json json = {{"ticket", trial.ticket},
+                   {"workload", request.workload},
+                   {"artifact", to_json(*request.artifact)},
+                   {"extra_scalars", request.extra_scalars},
+                   {"regime", to_string(request.regime)},
+                   {"threads", request.threads},
+                   {"best_ns", request.best_ns},
+                   {"rule", to_json(request.rule)},
+                   {"timeout_ms", request.timeout_ms},
+                   {"memory_limit_bytes", request.memory_limit_bytes},
+                   {"check", request.check},
+                   {"counters", request.counters}};
+      FileDescriptor code;
+      std::vector<int> files;
+      if (request.artifact->kind == codegen::ArtifactKind::kSharedObject) {
+        TEMPER_TRY(file, make_memory_file("temper-kernel", request.artifact->code));
+        code = std::move(file);
+        files.push_back(code.get());
+      }
+      return send_frame(socket_.get(), static_cast<uint32_t>(Message::kMeasure), json.dump(),
+                        files);
+    };
+    Result<void> handed = hand_over();
+    if (handed || handed.error().code == ErrorCode::kInterrupted)
+      in_flight_.push_back(std::move(trial)); // a dead runner is noticed, and replaced, by `step`
+    else
+      fail(trial, handed.error().message);
+    if (!handed)
+      return;
+  }
+}
+
+void LocalMeasurer::take(Frame frame) {
+  const Result<Json> json = parse_json(frame.payload);
+  const Result<void> taken = guard_json("an answer of the runner", [&]() -> Result<void> {
+    if (!json)
+      return Error(ErrorCode::kCorrupt, json.error().message);
+    switch (static_cast<Message>(frame.kind)) {
+    case Message::kStarted:
+      for (Trial& trial : in_flight_)
+        if (trial.ticket == json->at("ticket").get<Ticket>()) {
+          trial.started = true;
+          trial.deadline = Clock::now() +
+                           Milliseconds(3 * trial.request.timeout_ms + kRunnerGraceMs +
+                                        static_cast<int>(trial.request.rule.max_seconds * 12'000));
+        }
+      return {};
+    case Message::kMeasured: {
+      const auto ticket = json->at("ticket").get<Ticket>();
+      const auto at = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                   [&](const Trial& trial) { return trial.ticket == ticket; });
+      if (at == in_flight_.end())
+        return {}; // cancelled meanwhile
+      TEMPER_TRY(measurement, measurement_from_json(json->at("measurement")));
+      finished_.push_back({ticket, std::move(measurement)});
+      in_flight_.erase(at);
+      return {};
+    }
+    case Message::kWorkloadReady:
+      --outstanding_loads_;
+      return {};
+    case Message::kError:
+      if (outstanding_loads_ > 0) { // answers come in the order of the requests
+        --outstanding_loads_;
+        load_error_ = json->at("message").get<std::string>();
+        return {};
+      }
+      answer_ = std::move(frame);
+      return {};
+    default:
+      answer_ = std::move(frame);
+      return {};
+    }
+  });
+  if (!taken)
+    replace_runner("sent nonsense (" + taken.error().message + ")");
+}
+
+void LocalMeasurer::step() {
+  while (reader_) {
+    Result<std::optional<Frame>> frame = reader_->try_read();
+    if (frame && *frame) {
+      take(std::move(**frame));
+      continue;
+    }
+    if (frame && runner_.running() && !runner_.try_wait())
+      break;
+    if (frame) { // it has ended, but something may have arrived before that
+      Result<std::optional<Frame>> last = reader_->try_read();
+      if (last && *last) {
+        take(std::move(**last));
+        continue;
+      }
+    }
+    const std::optional<ExitStatus> status = runner_.wait(200);
+    std::string why = status ? describe_exit(*status) : "closed its socket";
+    if (const std::string log(trim(read_tail(log_.get(), 400))); !log.empty())
+      why += " (" + log + ")";
+    replace_runner(why);
+    break;
+  }
+  if (!in_flight_.empty() && in_flight_.front().started &&
+      Clock::now() > in_flight_.front().deadline)
+    replace_runner("did not answer");
+  feed();
+}
+
+std::vector<FinishedMeasurement> LocalMeasurer::poll(int timeout_ms) {
+  const Clock::time_point until = Clock::now() + Milliseconds(std::max(timeout_ms, 0));
+  while (true) {
+    step();
+    if (!finished_.empty() || (queue_.empty() && in_flight_.empty()))
+      break;
+    const auto left = std::chrono::duration_cast<Milliseconds>(until - Clock::now()).count();
+    if (timeout_ms >= 0 && left <= 0)
+      break;
+    epoll_event event;
+    // At least once a second, for the runner's own deadline.
+    const int64_t wait = timeout_ms < 0 ? 1000 : std::min<int64_t>(left, 1000);
+    ::epoll_wait(events_.get(), &event, 1, static_cast<int>(wait));
+  }
+  return std::exchange(finished_, {});
+}
+
+void LocalMeasurer::cancel(Ticket ticket) {
+  const auto is_it = [&](const auto& entry) { return entry.ticket == ticket; };
+  std::erase_if(finished_, is_it);
+  std::erase_if(queue_, is_it);
+  if (std::erase_if(in_flight_, is_it) > 0)
+    (void)send_frame(socket_.get(), static_cast<uint32_t>(Message::kCancel),
+                     Json{{"ticket", ticket}}.dump());
+  feed();
+}
+
+size_t LocalMeasurer::pending() const {
+  return queue_.size() + in_flight_.size() + finished_.size();
+}
+
+Result<Frame> LocalMeasurer::ask(uint32_t kind, const std::string& payload,
+                                 std::span<const int> files, int timeout_ms) {
+  // `load_workload` before this call may have an answer outstanding; it comes first.
+  const int restarts = restarts_;
+  answer_.reset();
+  load_error_.clear();
+  TEMPER_TRY_VOID(send_frame(socket_.get(), kind, payload, files));
+  const Clock::time_point until = Clock::now() + Milliseconds(timeout_ms);
+  while (true) {
+    step();
+    if (restarts_ != restarts)
+      return Error(ErrorCode::kFailed, "the measuring program died while it was asked");
+    if (answer_)
+      break;
+    if (Clock::now() > until) {
+      replace_runner("did not answer");
+      return Error(ErrorCode::kFailed, fmt::format("the measuring program did not answer in {:.3g} "
+                                                   "s and was started again",
+                                                   timeout_ms / 1000.0));
+    }
+    epoll_event event;
+    ::epoll_wait(events_.get(), &event, 1, 500);
+  }
+  Frame frame = std::move(*answer_);
+  answer_.reset();
+  if (static_cast<Message>(frame.kind) == Message::kError) {
+    TEMPER_TRY(json, parse_json(frame.payload));
+    std::string message = json.value("message", std::string("the runner refused"));
+    if (!load_error_.empty())
+      message = load_error_;
+    return Error(ErrorCode::kFailed, message);
+  }
+  return frame;
+}
+
+Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
+  if (request.contenders.empty())
+    return Error(ErrorCode::kInvalidArgument, "a comparison needs at least one kernel");
+  constexpr size_t kMost = 24;
+  if (request.contenders.size() > kMost)
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("{} kernels are too many for one comparison; {} are possible",
+                             request.contenders.size(), kMost));
+  while (!queue_.empty() || !in_flight_.empty()) {
+    step();
+    if (!queue_.empty() || !in_flight_.empty()) {
+      epoll_event event;
+      ::epoll_wait(events_.get(), &event, 1, 1000);
+    }
+  }
+  Json contenders = Json::array();
+  std::vector<FileDescriptor> codes;
+  std::vector<int> files;
+  for (const Contender& contender : request.contenders) {
+    if (!contender.artifact)
+      return Error(ErrorCode::kInvalidArgument,
+                   fmt::format("{} has no machine code", contender.name));
+    int file = -1;
+    if (contender.artifact->kind == codegen::ArtifactKind::kSharedObject) {
+      TEMPER_TRY(code, make_memory_file("temper-kernel", contender.artifact->code));
+      file = static_cast<int>(files.size());
+      files.push_back(code.get());
+      codes.push_back(std::move(code));
+    }
+    contenders.push_back({{"artifact", to_json(*contender.artifact)},
+                          {"file", file},
+                          {"extra_scalars", contender.extra_scalars},
+                          {"regime", to_string(request.regime)},
+                          {"threads", contender.threads},
+                          {"timeout_ms", request.timeout_ms},
+                          {"memory_limit_bytes", request.memory_limit_bytes},
+                          {"check", contender.check}});
+  }
+  const Json json = {{"workload", request.workload},
+                     {"contenders", contenders},
+                     {"rounds", request.rounds},
+                     {"max_seconds", request.max_seconds},
+                     {"sample_ns", request.sample_ns}};
+  step(); // replaces a runner that died while nobody looked
+  TEMPER_TRY_VOID(load_workload(request.workload));
+  const int patience = static_cast<int>(request.max_seconds * 2000) + kRunnerGraceMs +
+                       3 * request.timeout_ms * static_cast<int>(request.contenders.size());
+  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kCompare), json.dump(), files,
+                        patience + 3'600'000)); // another temper may hold the device for long
+  TEMPER_TRY(answer, parse_json(frame.payload));
+  return guard_json("a comparison", [&]() -> Result<Comparison> {
+    Comparison comparison;
+    comparison.rounds = answer.at("rounds").get<int>();
+    for (size_t i = 0; i < request.contenders.size(); ++i) {
+      ComparedContender& compared = comparison.contenders.emplace_back();
+      compared.name = request.contenders[i].name;
+      TEMPER_TRY(measurement, measurement_from_json(answer.at("contenders").at(i)));
+      compared.measurement = std::move(measurement);
+    }
+    const std::vector<double>& first = comparison.contenders.front().measurement.samples_ns;
+    for (ComparedContender& compared : comparison.contenders) {
+      const std::vector<double>& own = compared.measurement.samples_ns;
+      if (own.empty() || own.size() != first.size())
+        continue;
+      std::vector<double> ratios;
+      for (size_t i = 0; i < own.size(); ++i)
+        ratios.push_back(own[i] / first[i]);
+      compared.ratio = median(ratios);
+      compared.ratio_interval = paired_ratio_interval(own, first);
+    }
+    return comparison;
+  });
+}
+
+Result<DeviceState> LocalMeasurer::device_state(int threads) {
+  step();
+  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kDeviceState),
+                        Json{{"threads", threads}}.dump(), {}, 3'600'000));
+  TEMPER_TRY(json, parse_json(frame.payload));
+  return guard_json("the device's state", [&]() -> Result<DeviceState> {
+    return DeviceState{json.at("compute_ns").get<double>(), json.at("memory_ns").get<double>(),
+                       json.at("side_by_side").get<double>(), json.at("steal_ms").get<double>()};
+  });
+}
+
+Result<NoiseSample> LocalMeasurer::noise(int pairs) {
+  step();
+  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kNoise), Json{{"pairs", pairs}}.dump(), {},
+                        3'600'000));
+  TEMPER_TRY(json, parse_json(frame.payload));
+  return guard_json("the noise test", [&]() -> Result<NoiseSample> {
+    return NoiseSample{json.at("a").get<std::vector<double>>(),
+                       json.at("b").get<std::vector<double>>()};
+  });
+}
+
+} // namespace temper::engine

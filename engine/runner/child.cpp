@@ -1,0 +1,498 @@
+#include "engine/runner/child.h"
+
+#include "engine/anchor.h"
+#include "engine/counters.h"
+#include "engine/runner/sandbox.h"
+#include "engine/timing/cold.h"
+#include "engine/timing/hot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+using Entry = int32_t (*)(void* const*);
+
+constexpr size_t kHugeArgument = size_t{2} << 20;
+constexpr size_t kLogBytes = 1200;
+
+int64_t address_space_in_use() {
+  int64_t pages = 0;
+  if (FILE* file = std::fopen("/proc/self/statm", "re")) {
+    if (std::fscanf(file, "%ld", &pages) != 1)
+      pages = 0;
+    std::fclose(file);
+  }
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+/// Everything that happens in the child. Nothing here returns to the runner's code.
+class ChildProgram {
+public:
+  ChildProgram(const ChildPlan& plan, ControlBlock* control, int event, int log, pid_t runner)
+      : plan_(plan), control_(control), event_(event), log_(log), runner_(runner) {}
+
+  [[noreturn]] void main() {
+    set_up();
+    uint32_t done = 0;
+    while (true) {
+      wait_for_order(done);
+      done = control_->sequence.load();
+      execute(control_->command);
+      control_->completed.store(done);
+      tell();
+    }
+  }
+
+private:
+  [[noreturn]] void fail(ChildError error, const char* text) {
+    control_->error = error;
+    std::strncpy(control_->text, text, sizeof control_->text - 1);
+    ::_exit(kReportedExit);
+  }
+
+  void set_up() {
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != runner_)
+      ::_exit(kReportedExit);
+    ::prctl(PR_SET_NAME, "temper-trial");
+    install_crash_handlers(control_);
+    for (const BufferSet* set : plan_.sets)
+      for (size_t i = 0; i < set->buffers.size(); ++i)
+        if (!set->buffers[i].remap_in_child(plan_.signature[i].is_output))
+          fail(ChildError::kSetUp, "an argument could not be mapped");
+    if (plan_.threads > 1)
+      control_->side_by_side = probe_side_by_side(plan_.threads);
+    if (const int null = ::open("/dev/null", O_RDONLY); null >= 0)
+      ::dup2(null, STDIN_FILENO);
+    ::dup2(log_, STDOUT_FILENO);
+    ::dup2(log_, STDERR_FILENO);
+    close_all_but(event_, plan_.code_file);
+    if (FILE* file = std::fopen("/proc/self/oom_score_adj", "we")) {
+      std::fputs("1000", file); // rather this one than anybody else on the machine
+      std::fclose(file);
+    }
+    set_environment();
+
+    Limits limits;
+    // Threads cost address space: a stack each, and 128 MiB that malloc reserves for each.
+    limits.address_space_bytes = plan_.memory_limit_bytes > 0
+                                     ? address_space_in_use() + plan_.memory_limit_bytes +
+                                           int64_t{plan_.threads} * (int64_t{136} << 20) +
+                                           private_bytes()
+                                     : 0;
+    // A backstop behind the runner's own deadline, for three orders of that length.
+    limits.cpu_seconds = (int64_t{3} * plan_.timeout_ms / 1000 + 30) * std::max(plan_.threads, 1);
+    if (!apply_limits(limits))
+      fail(ChildError::kSetUp, "the limits could not be set");
+    if (plan_.filter_system_calls)
+      forbid_system_calls(); // where there are no filters, the process boundary must do
+  }
+
+  /// Address space that `prepare_timing` will take.
+  int64_t private_bytes() const {
+    int64_t bytes = 0;
+    for (const GuardedBuffer& buffer : plan_.sets.front()->buffers)
+      if (plan_.private_timing && buffer.size() >= kHugeArgument)
+        bytes += static_cast<int64_t>(buffer.size() + 2 * GuardedBuffer::kGuardBytes +
+                                      2 * kHugeArgument);
+    return bytes;
+  }
+
+  static void close_all_but(int a, int b) {
+    std::array kept = {2, std::min(a, b), std::max(a, b)};
+    for (size_t i = 0; i + 1 < kept.size(); ++i)
+      if (kept[i] + 1 < kept[i + 1])
+        ::syscall(SYS_close_range, std::max(kept[i] + 1, 3), kept[i + 1] - 1, 0);
+    ::syscall(SYS_close_range, std::max(kept.back() + 1, 3), UINT_MAX, 0);
+  }
+
+  void set_environment() const {
+    const std::string threads = std::to_string(plan_.threads);
+    for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"})
+      ::setenv(name, threads.c_str(), 1);
+    ::setenv("OMP_DYNAMIC", "false", 1);
+    // Spinning at barriers is right when each thread has a core, and ruinous when not.
+    const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+    ::setenv("OMP_WAIT_POLICY", plan_.threads <= cores ? "active" : "passive", 0);
+    for (const auto& [name, value] : plan_.artifact->environment)
+      ::setenv(name.c_str(), value.c_str(), 1);
+  }
+
+  void load() {
+    const bool is_library = plan_.artifact->kind == codegen::ArtifactKind::kLibrary;
+    const std::string path = is_library ? plan_.artifact->library_path
+                                        : fmt::format("/proc/self/fd/{}", plan_.code_file);
+    if (!is_library && plan_.threads > 1) // for code that counts on its loader having OpenMP
+      ::dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL);
+    void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+      fail(ChildError::kLoad, ::dlerror());
+    void* symbol = ::dlsym(library, plan_.artifact->entry.c_str());
+    if (!symbol)
+      fail(ChildError::kLoad, ::dlerror());
+    entry_ = reinterpret_cast<Entry>(symbol);
+    for (const char* runtime : {"libgomp.so.1", "libomp.so.5", "libomp.so"})
+      if (void* handle = ::dlopen(runtime, RTLD_NOW | RTLD_NOLOAD))
+        if (void* set = ::dlsym(handle, "omp_set_num_threads"))
+          reinterpret_cast<void (*)(int)>(set)(plan_.threads);
+  }
+
+  void wait_for_order(uint32_t done) {
+    // A futex, not a descriptor: a kernel may close those.
+    while (control_->sequence.load() == done)
+      ::syscall(SYS_futex, &control_->sequence, FUTEX_WAIT, done, nullptr, nullptr, 0);
+  }
+
+  void tell() {
+    const uint64_t one = 1;
+    if (::write(event_, &one, sizeof one) != ssize_t{sizeof one})
+      fail(ChildError::kEvents, "");
+  }
+
+  void execute(Command command) {
+    switch (command) {
+    case Command::kLoad:
+      return load();
+    case Command::kCheck:
+      for (size_t set = 0; set < plan_.sets.size(); ++set) {
+        control_->checking_set.store(static_cast<int32_t>(set));
+        place(*plan_.sets[set]);
+        call();
+      }
+      return;
+    case Command::kTime:
+      return time_adaptively();
+    case Command::kCalibrate:
+      return calibrate();
+    case Command::kTurn:
+      return take_turn();
+    }
+  }
+
+  void place(const BufferSet& set) {
+    addresses_.clear();
+    for (const GuardedBuffer& buffer : set.buffers)
+      addresses_.push_back(buffer.data());
+    for (const int64_t& scalar : plan_.extra_scalars)
+      addresses_.push_back(const_cast<int64_t*>(&scalar));
+  }
+
+  bool call() {
+    control_->inside_kernel.store(1, std::memory_order_relaxed);
+    const int32_t returned = entry_(addresses_.data());
+    control_->inside_kernel.store(0, std::memory_order_relaxed);
+    if (returned != 0) [[unlikely]] {
+      control_->returned = returned;
+      fail(ChildError::kReturned, "");
+    }
+    return true;
+  }
+
+  /// The arguments for timing: those of the first set, large ones moved to private memory.
+  void prepare_timing() {
+    const BufferSet& set = *plan_.sets.front();
+    place(set);
+    if (moved_.empty())
+      moved_.resize(set.buffers.size());
+    for (size_t i = 0; i < set.buffers.size(); ++i) {
+      const GuardedBuffer& shared = set.buffers[i];
+      if (!plan_.private_timing || shared.size() < kHugeArgument)
+        continue;
+      if (moved_[i].size() == 0) {
+        Result<GuardedBuffer> own = GuardedBuffer::allocate_private(
+            static_cast<int64_t>(shared.size()), GuardedBuffer::Place::kAtEnd);
+        if (!own)
+          continue; // no room under its limit: the shared one serves
+        moved_[i] = std::move(*own);
+        std::memcpy(moved_[i].data(), shared.data(), shared.size());
+        if (!plan_.signature[i].is_output)
+          moved_[i].protect();
+      } else if (plan_.signature[i].is_output) {
+        std::memcpy(moved_[i].data(), shared.data(), shared.size()); // poisoned anew
+      }
+      addresses_[i] = moved_[i].data();
+      if (i < kMaxArguments)
+        control_->timed_address[i] = reinterpret_cast<uint64_t>(moved_[i].data());
+    }
+    lines_.clear();
+    for (size_t i = 0; i < set.buffers.size(); ++i)
+      lines_.emplace_back(static_cast<const std::byte*>(addresses_[i]), set.buffers[i].size());
+  }
+
+  /// Puts the outputs of the last timed call where the runner looks.
+  void show_results() {
+    for (size_t i = 0; i < moved_.size(); ++i)
+      if (moved_[i].size() > 0 && plan_.signature[i].is_output)
+        std::memcpy(plan_.sets.front()->buffers[i].data(), moved_[i].data(), moved_[i].size());
+  }
+
+  /// One sample, in time per call.
+  double sample(int64_t calls) {
+    const auto one = [this] { return call(); };
+    double taken;
+    if (plan_.regime == Regime::kHot) {
+      taken = time_hot(one, calls, overhead_ns_);
+    } else {
+      const double begin = now_ns();
+      taken = time_cold(one, lines_, overhead_ns_);
+      control_->flushing_ns += now_ns() - begin - taken;
+    }
+    control_->spent_ns += taken * static_cast<double>(calls);
+    return taken;
+  }
+
+  void begin_times() {
+    control_->sample_count = 0;
+    control_->spent_ns = 0;
+    control_->flushing_ns = 0;
+    control_->timed_calls = 0;
+    overhead_ns_ = clock_overhead_ns();
+  }
+
+  void keep(double sample_ns) {
+    if (control_->sample_count < kMaxSamples)
+      control_->samples[control_->sample_count++] = sample_ns;
+    control_->timed_calls += control_->calls_per_sample;
+  }
+
+  std::span<const double> samples() const {
+    return {control_->samples, static_cast<size_t>(control_->sample_count)};
+  }
+
+  void time_adaptively() {
+    std::optional<CounterGroup> counters;
+    if (plan_.counters)
+      counters = CounterGroup::open();
+    prepare_timing();
+    begin_times();
+    rusage before{};
+    ::getrusage(RUSAGE_SELF, &before);
+
+    control_->calls_per_sample = 1;
+    double fastest = sample(1); // the warm-up
+    keep(sample(1));
+    fastest = std::min(fastest, control_->samples[0]);
+    int calls = 2;
+    const double limit = plan_.rule.hopeless_factor * plan_.best_ns;
+    if (plan_.rule.hopeless_factor > 0 && plan_.best_ns > 0 && fastest > limit &&
+        !is_hopeless(plan_.rule, fastest, calls, plan_.best_ns)) {
+      keep(sample(1)); // a gap might explain two slow calls
+      fastest = std::min(fastest, control_->samples[1]);
+      ++calls;
+    }
+    if (is_hopeless(plan_.rule, fastest, calls, plan_.best_ns)) {
+      control_->decision = Decision::kHopeless;
+    } else {
+      if (counters)
+        counters->start();
+      take_samples(fastest);
+      if (counters) {
+        counters->stop();
+        keep_counters(counters->read());
+      }
+    }
+    rusage after{};
+    ::getrusage(RUSAGE_SELF, &after);
+    control_->involuntary_switches = after.ru_nivcsw - before.ru_nivcsw;
+    show_results();
+  }
+
+  void take_samples(double fastest_call_ns) {
+    const int64_t calls =
+        plan_.regime == Regime::kHot ? calls_per_sample(plan_.rule, fastest_call_ns) : 1;
+    control_->calls_per_sample = calls;
+    if (calls > 1 || plan_.counters)
+      control_->sample_count = 0; // single calls are no samples among batches
+    control_->timed_calls = control_->sample_count;
+    StopRule rule = plan_.rule;
+    rule.max_samples = std::min(rule.max_samples, kMaxSamples);
+    int next_decision = 0;
+    while (true) {
+      if (control_->sample_count >= next_decision) {
+        control_->decision = decide(rule, samples(), calls, plan_.best_ns,
+                                    control_->spent_ns + control_->flushing_ns);
+        if (control_->decision != Decision::kContinue)
+          return;
+        // Deciding sorts the samples; asking at growing distances keeps that far below the calls.
+        next_decision = control_->sample_count < rule.min_samples
+                            ? control_->sample_count + 1
+                            : control_->sample_count + 1 + control_->sample_count / 6;
+        next_decision = std::min(next_decision, rule.max_samples);
+      } else if (control_->spent_ns + control_->flushing_ns > rule.max_seconds * 1e9) {
+        next_decision = control_->sample_count;
+        continue;
+      }
+      keep(sample(calls));
+    }
+  }
+
+  void keep_counters(const std::map<std::string, double>& counts) {
+    control_->counter_count = 0;
+    for (const auto& [name, value] : counts) {
+      if (control_->counter_count >= static_cast<int32_t>(std::size(control_->counters)))
+        break;
+      ControlBlock::Counter& counter = control_->counters[control_->counter_count++];
+      std::strncpy(counter.name, name.c_str(), sizeof counter.name - 1);
+      counter.value = value / static_cast<double>(std::max<int64_t>(control_->timed_calls, 1));
+    }
+  }
+
+  void calibrate() {
+    prepare_timing();
+    begin_times();
+    sample(1);
+    double fastest = sample(1);
+    for (int i = 0; i < 4 && control_->spent_ns < 20e6; ++i)
+      fastest = std::min(fastest, sample(1));
+    StopRule rule;
+    rule.sample_ns = control_->sample_ns;
+    control_->calls_per_sample = plan_.regime == Regime::kHot ? calls_per_sample(rule, fastest) : 1;
+    show_results();
+  }
+
+  void take_turn() {
+    begin_times();
+    const int64_t calls = control_->calls;
+    control_->calls_per_sample = calls;
+    // While others had their turns the caches were theirs and the threads asleep.
+    sample(plan_.regime == Regime::kHot ? std::max<int64_t>(1, calls / 2) : 1);
+    keep(sample(calls));
+    if (control_->show_results)
+      show_results();
+  }
+
+  const ChildPlan& plan_;
+  ControlBlock* control_;
+  int event_;
+  int log_;
+  pid_t runner_;
+  Entry entry_ = nullptr;
+  std::vector<void*> addresses_;
+  std::vector<GuardedBuffer> moved_;
+  std::vector<std::span<const std::byte>> lines_;
+  double overhead_ns_ = 0;
+};
+
+} // namespace
+
+void Child::Unmap::operator()(ControlBlock* control) const {
+  ::munmap(control, sizeof(ControlBlock));
+}
+
+Result<Child> Child::start(const ChildPlan& plan) {
+  Child child;
+  void* page = ::mmap(nullptr, sizeof(ControlBlock), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED)
+    return Error(ErrorCode::kEnvironment,
+                 fmt::format("cannot share a page with a trial: {}", std::strerror(errno)));
+  child.control_.reset(new (page) ControlBlock());
+  child.event_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  TEMPER_TRY(log, make_memory_file("temper-trial-log"));
+  child.log_ = std::move(log);
+  const pid_t runner = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0)
+    return Error(ErrorCode::kEnvironment,
+                 fmt::format("cannot fork a trial: {}", std::strerror(errno)));
+  if (pid == 0) {
+    ChildProgram program(plan, child.control_.get(), child.event_.get(), child.log_.get(), runner);
+    program.main();
+  }
+  ::setpgid(pid, pid);
+  child.process_ = pid;
+  child.ended_ = false;
+  child.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  return child;
+}
+
+Child::~Child() {
+  if (control_)
+    end();
+}
+
+Child::Wait Child::run(Command command, int timeout_ms, const Interruption& interruption) {
+  control_->command = command;
+  control_->sequence.store(++sequence_);
+  if (suspended_) {
+    suspended_ = false;
+    ::kill(-process_, SIGCONT);
+  }
+  ::syscall(SYS_futex, &control_->sequence, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  const double deadline = now_ns() + timeout_ms * 1e6;
+  while (true) {
+    const double left_ms = (deadline - now_ns()) / 1e6;
+    pollfd waiting[3] = {
+        {event_.get(), POLLIN, 0}, {pidfd_.get(), POLLIN, 0}, {interruption.descriptor, POLLIN, 0}};
+    const int ready = ::poll(waiting, interruption.descriptor >= 0 ? 3 : 2,
+                             static_cast<int>(std::clamp(left_ms + 1, 0.0, 1e9)));
+    if (ready > 0 && (waiting[0].revents & POLLIN) != 0) {
+      uint64_t events;
+      (void)!::read(event_.get(), &events, sizeof events);
+      if (control_->completed.load() == sequence_)
+        return Wait::kDone;
+      continue;
+    }
+    if (ready > 0 && (waiting[1].revents & POLLIN) != 0)
+      return Wait::kDied;
+    if (ready > 0 && waiting[2].revents != 0 && interruption.readable())
+      return Wait::kCancelled;
+    if (now_ns() >= deadline)
+      return Wait::kTimedOut;
+  }
+}
+
+void Child::suspend() {
+  if (ended_ || suspended_)
+    return;
+  ::kill(-process_, SIGSTOP);
+  siginfo_t info{};
+  // Not before every thread has stopped is the core free for the next one.
+  ::waitid(P_PID, static_cast<id_t>(process_), &info, WSTOPPED | WEXITED | WNOWAIT);
+  suspended_ = true;
+}
+
+ExitStatus Child::end() {
+  if (ended_)
+    return status_;
+  ended_ = true;
+  ::kill(-process_, SIGKILL);
+  ::kill(process_, SIGKILL);
+  int wait_status = 0;
+  pid_t reaped;
+  do
+    reaped = ::waitpid(process_, &wait_status, 0);
+  while (reaped < 0 && errno == EINTR);
+  status_ = ExitStatus::from_wait(wait_status);
+  // Whatever it left in its group.
+  ::kill(-process_, SIGKILL);
+  return status_;
+}
+
+std::string Child::log_tail() const { return read_tail(log_.get(), kLogBytes); }
+
+} // namespace temper::engine

@@ -1,0 +1,729 @@
+#include "engine/runner/trial.h"
+
+#include "engine/arguments.h"
+#include "engine/compare.h"
+#include "engine/runner/sandbox.h"
+#include "engine/timing/clock.h"
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <numeric>
+
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+using codegen::ArgumentSpec;
+
+// Loading is no part of a kernel's own deadline: a peer may bring a library of 40 MB.
+constexpr int kLoadTimeoutMs = 30'000;
+constexpr unsigned char kSlackPattern = 0xc5;
+
+/// What an output holds before the kernel runs: NaN in every floating type, and an unlikely number
+/// in the others.
+unsigned char poison_of(DataType type) { return type.is_floating() ? 0xff : 0xa5; }
+
+void poison(const PreparedWorkload& workload, PreparedSet& set) {
+  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
+    const ArgumentSpec& spec = workload.spec.signature[i];
+    if (!spec.is_output)
+      continue;
+    const GuardedBuffer& buffer = set.arguments.buffers[i];
+    if (!set.initial[i].empty())
+      std::memcpy(buffer.data(), set.initial[i].bytes().data(), buffer.size());
+    else
+      std::memset(buffer.data(), poison_of(spec.dtype), buffer.size());
+    for (std::span<std::byte> slack : {buffer.slack_before(), buffer.slack_after()})
+      std::memset(slack.data(), kSlackPattern, slack.size());
+  }
+}
+
+std::string tidy_log(const std::string& log) {
+  std::string text(trim(log));
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (text.size() > 300)
+    text = "..." + text.substr(text.size() - 300);
+  return text;
+}
+
+std::string in_units(uint64_t bytes) {
+  if (bytes >= (uint64_t{1} << 30))
+    return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / 0x1p30);
+  if (bytes >= (uint64_t{1} << 20))
+    return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 0x1p20);
+  return fmt::format("{} bytes", bytes);
+}
+
+struct Failure {
+  Outcome outcome;
+  std::string sentence;
+};
+
+/// Says where an address lies relative to the arguments; empty when near none of them.
+std::string locate(uint64_t address, const ChildPlan& plan, const ControlBlock& control) {
+  const auto near = [&](size_t index, uint64_t base, uint64_t size) -> std::string {
+    const ArgumentSpec& spec = plan.signature[index];
+    const bool was_write = control.crash_was_write != 0;
+    const char* verb = was_write ? "wrote" : "read";
+    const uint64_t reach = GuardedBuffer::kGuardBytes;
+    if (address >= base && address < base + size) {
+      const auto element =
+          (address - base) / static_cast<uint64_t>(std::max(spec.dtype.element_bytes(), 1));
+      if (was_write && !spec.is_output)
+        return fmt::format("wrote to its input {} (at element {})", spec.name, element);
+      return fmt::format("{} argument {} at element {} and faulted", verb, spec.name, element);
+    }
+    if (address >= base + size && address < base + size + reach)
+      return fmt::format("{} out of bounds: {} bytes past the end of argument {}", verb,
+                         address - (base + size), spec.name);
+    if (address < base && address + reach >= base)
+      return fmt::format("{} out of bounds: {} bytes before the start of argument {}", verb,
+                         base - address, spec.name);
+    return {};
+  };
+  for (size_t i = 0; i < plan.signature.size(); ++i) {
+    if (i < kMaxArguments && control.timed_address[i] != 0)
+      if (std::string where =
+              near(i, control.timed_address[i], plan.sets.front()->buffers[i].size());
+          !where.empty())
+        return where;
+    for (const BufferSet* set : plan.sets)
+      if (std::string where =
+              near(i, reinterpret_cast<uint64_t>(set->buffers[i].data()), set->buffers[i].size());
+          !where.empty())
+        return where;
+  }
+  return {};
+}
+
+std::string describe_crash(const ChildPlan& plan, const ControlBlock& control) {
+  const int signal = control.crash_signal.load();
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    const char* name = signal == SIGSEGV ? "SIGSEGV" : "SIGBUS";
+    const uint64_t address = control.crash_address;
+    if (control.crash_code == SI_KERNEL) // not a canonical address: the processor gives none
+      return fmt::format("crashed: used a wild or misaligned address ({})", name);
+    if (const std::string where = locate(address, plan, control); !where.empty())
+      return fmt::format("crashed: {} ({})", where, name);
+    if (address < 4096)
+      return fmt::format("crashed: {} through a null pointer ({})",
+                         control.crash_was_write ? "wrote" : "read", name);
+    if (control.crash_stack != 0 &&
+        std::abs(static_cast<int64_t>(address - control.crash_stack)) < (int64_t{1} << 20))
+      return fmt::format("crashed: overflowed its stack ({})", name);
+    return fmt::format("crashed: {} at {:#x}, far from any argument ({})",
+                       control.crash_was_write ? "wrote" : "read", address, name);
+  }
+  if (signal == SIGFPE)
+    return control.crash_code == FPE_INTDIV || control.crash_code == FPE_INTOVF
+               ? "crashed: divided an integer by zero (SIGFPE)"
+               : "crashed: trapped on a floating-point operation (SIGFPE)";
+  if (signal == SIGILL)
+    return "crashed: executed an instruction that this processor does not have (SIGILL)";
+  if (signal == SIGABRT)
+    return "crashed: aborted (SIGABRT)";
+  if (signal == SIGSYS)
+    return fmt::format("crashed: called {}(), which a kernel may not",
+                       forbidden_call_name(control.crash_syscall));
+  return "crashed: " + describe_signal(signal);
+}
+
+/// Why a child died on its own.
+Failure diagnose(const ChildPlan& plan, Child& child) {
+  const ExitStatus status = child.end();
+  const ControlBlock& control = child.control();
+  const std::string log = tidy_log(child.log_tail());
+  const auto with_log = [&](std::string sentence) {
+    return log.empty() ? sentence : sentence + "; it wrote: " + log;
+  };
+  const uint64_t refused = control.refused_bytes.load();
+  const bool crashed = control.crash_signal.load() != 0;
+  if (refused != 0 &&
+      (crashed || control.error == ChildError::kReturned || control.error == ChildError::kNone))
+    return {Outcome::kOutOfMemory,
+            with_log(fmt::format(
+                "ran out of memory: {} more would have gone beyond its limit of {}",
+                in_units(refused), in_units(static_cast<uint64_t>(plan.memory_limit_bytes))))};
+  if (crashed && control.checking_set.load() < 0) // damaged, or its constructors are bad
+    return {Outcome::kCompileFailed,
+            with_log("the machine code could not be loaded: it " + describe_crash(plan, control))};
+  if (crashed)
+    return {Outcome::kCrashed, with_log(describe_crash(plan, control))};
+  switch (control.error) {
+  case ChildError::kSetUp:
+    return {Outcome::kDisturbed, fmt::format("could not be tried: {}", control.text)};
+  case ChildError::kLoad:
+    return {Outcome::kCompileFailed,
+            fmt::format("the machine code could not be loaded: {}", control.text)};
+  case ChildError::kReturned:
+    return {Outcome::kCrashed,
+            with_log(fmt::format("the kernel returned {} instead of 0", control.returned))};
+  case ChildError::kEvents:
+    return {Outcome::kCrashed, "crashed: closed file descriptors that are not its own"};
+  case ChildError::kNone:
+    break;
+  }
+  if (status.signaled && status.code == SIGXCPU)
+    return {Outcome::kTimedOut, "used up its limit of processor time"};
+  if (status.signaled)
+    return {Outcome::kCrashed, with_log("crashed: " + describe_exit(status))};
+  return {Outcome::kCrashed,
+          with_log(fmt::format("crashed: left its process with exit status {} instead of returning",
+                               status.code))};
+}
+
+/// Bytes around an output that changed although they belong to nobody.
+std::string check_slack(const PreparedWorkload& workload, const PreparedSet& set) {
+  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
+    if (!workload.spec.signature[i].is_output)
+      continue;
+    const GuardedBuffer& buffer = set.arguments.buffers[i];
+    const auto touched = [](std::byte byte) { return byte != std::byte{kSlackPattern}; };
+    const auto after = buffer.slack_after();
+    if (std::any_of(after.begin(), after.end(), touched))
+      return fmt::format("wrote out of bounds: past the end of argument {}",
+                         workload.spec.signature[i].name);
+    const auto before = buffer.slack_before();
+    if (std::any_of(before.begin(), before.end(), touched))
+      return fmt::format("wrote out of bounds: before the start of argument {}",
+                         workload.spec.signature[i].name);
+  }
+  return {};
+}
+
+std::optional<WorstElement> check_outputs(const PreparedWorkload& workload, size_t set_index) {
+  const PreparedSet& set = workload.sets[set_index];
+  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
+    const ArgumentSpec& spec = workload.spec.signature[i];
+    if (!spec.is_output || set.references[i].bytes.empty())
+      continue;
+    const ReferenceOutput& reference = set.references[i];
+    const double relative = workload.spec.tolerance > 0
+                                ? workload.spec.tolerance
+                                : default_tolerance(spec.dtype, workload.spec.reduction_length);
+    std::optional<WorstElement> worst =
+        compare(set.arguments.buffers[i].bytes(), spec.dtype,
+                {reference.bytes.bytes(), reference.type, reference.scale}, relative);
+    if (worst) {
+      worst->argument = spec.name;
+      worst->input_set = static_cast<int>(set_index);
+      return worst;
+    }
+  }
+  return std::nullopt;
+}
+
+bool reads_outputs(const PreparedWorkload& workload) {
+  const auto& initial = workload.sets.front().initial;
+  return std::any_of(initial.begin(), initial.end(),
+                     [](const UnforkedMemory& memory) { return !memory.empty(); });
+}
+
+std::string position_text(const ArgumentSpec& spec, int64_t index) {
+  std::vector<std::string> positions(spec.shape.size());
+  for (size_t d = spec.shape.size(); d-- > 0;) {
+    positions[d] = std::to_string(index % spec.shape[d]);
+    index /= spec.shape[d];
+  }
+  return join(positions, ", ");
+}
+
+std::string describe_worst(const PreparedWorkload& workload, const WorstElement& worst,
+                           const char* when) {
+  const auto& signature = workload.spec.signature;
+  const auto spec =
+      std::find_if(signature.begin(), signature.end(),
+                   [&](const ArgumentSpec& argument) { return argument.name == worst.argument; });
+  return fmt::format("wrong result{}: {}[{}] is {:.9g} and should be {:.9g} (tolerance {:.3g}); {} "
+                     "of {} elements are wrong",
+                     when, worst.argument, position_text(*spec, worst.index), worst.got,
+                     worst.expected, worst.tolerance, worst.wrong_count, spec->element_count());
+}
+
+ChildPlan plan_of(const PreparedWorkload& workload, const TrialRequest& request,
+                  const RunnerSettings& settings) {
+  ChildPlan plan;
+  plan.artifact = request.artifact;
+  plan.code_file = request.code_file;
+  plan.signature = workload.spec.signature;
+  for (const PreparedSet& set : workload.sets) {
+    plan.sets.push_back(&set.arguments);
+    if (!request.check)
+      break; // only the set that is timed
+  }
+  plan.extra_scalars = request.extra_scalars;
+  plan.threads = std::max(request.threads, 1);
+  plan.memory_limit_bytes = request.memory_limit_bytes > 0 ? request.memory_limit_bytes
+                                                           : settings.default_memory_limit_bytes;
+  plan.timeout_ms = request.timeout_ms;
+  plan.filter_system_calls = settings.filter_system_calls;
+  plan.counters = request.counters;
+  plan.private_timing = settings.private_timing;
+  plan.regime = request.regime;
+  plan.rule = request.rule;
+  plan.best_ns = request.best_ns;
+  return plan;
+}
+
+/// A kernel's arguments must be the workload's; integers may follow (a peer's sizes).
+std::string signature_mismatch(const PreparedWorkload& workload, const TrialRequest& request) {
+  const auto& want = workload.spec.signature;
+  const auto& have = request.artifact->signature;
+  if (have.size() != want.size() + request.extra_scalars.size())
+    return fmt::format("takes {} arguments where the workload has {}", have.size(),
+                       want.size() + request.extra_scalars.size());
+  for (size_t i = 0; i < want.size(); ++i)
+    if (have[i].is_buffer != want[i].is_buffer || have[i].byte_count() != want[i].byte_count() ||
+        have[i].dtype.element() != want[i].dtype.element() ||
+        have[i].is_output != want[i].is_output)
+      return fmt::format(
+          "takes {} of {} elements as argument {} where the workload has {} of {} ({})",
+          to_string(have[i].dtype), have[i].element_count(), i, to_string(want[i].dtype),
+          want[i].element_count(), want[i].name);
+  return {};
+}
+
+/// One kernel on its way: its child, and what is known so far.
+class Attempt {
+public:
+  Attempt(PreparedWorkload& workload, const TrialRequest& request, const RunnerSettings& settings)
+      : workload_(workload), request_(request), plan_(plan_of(workload, request, settings)) {
+    measurement.regime = request.regime;
+    measurement.threads = plan_.threads;
+  }
+
+  enum class Step : uint8_t { kGoOn, kFailed, kCancelled };
+
+  /// Loads, calls once on each set, compares.
+  Step check(const Child::Interruption& interruption) {
+    if (std::string mismatch = signature_mismatch(workload_, request_); !mismatch.empty())
+      return fail(Outcome::kRejected, "load", "the kernel " + mismatch);
+    for (PreparedSet& set : workload_.sets)
+      poison(workload_, set);
+    Result<Child> started = Child::start(plan_);
+    if (!started)
+      return fail(Outcome::kDisturbed, "load", started.error().message);
+    child_.emplace(std::move(*started));
+    for (const auto& [command, timeout_ms] : {std::pair(Command::kLoad, kLoadTimeoutMs),
+                                              std::pair(Command::kCheck, request_.timeout_ms)})
+      if (const Step step =
+              run(command, timeout_ms, command == Command::kLoad ? "load" : "check", interruption);
+          step != Step::kGoOn)
+        return step;
+    measurement.side_by_side = std::clamp(child_->control().side_by_side, 0.0, 1.0);
+    return compare_all("check");
+  }
+
+  /// Poisons what is timed, so that results of the check cannot pass for the timed calls'.
+  void prepare_timing() { poison(workload_, workload_.sets.front()); }
+
+  Step run(Command command, int timeout_ms, const char* stage,
+           const Child::Interruption& interruption) {
+    switch (child_->run(command, timeout_ms, interruption)) {
+    case Child::Wait::kDone:
+      return Step::kGoOn;
+    case Child::Wait::kCancelled:
+      child_->end();
+      return Step::kCancelled;
+    case Child::Wait::kTimedOut:
+      child_->end();
+      return fail(Outcome::kTimedOut, stage,
+                  fmt::format("was still running after {:.3g} s ({}) and was stopped",
+                              timeout_ms / 1000.0,
+                              child_->control().inside_kernel.load() ? "inside the kernel"
+                                                                     : "outside the kernel"));
+    case Child::Wait::kDied: {
+      const Failure failure = diagnose(plan_, *child_);
+      return fail(failure.outcome, stage, failure.sentence);
+    }
+    }
+    return Step::kFailed;
+  }
+
+  Step compare_all(const char* stage) {
+    const bool again = std::string_view(stage) == "recheck";
+    const size_t count = again ? 1 : plan_.sets.size();
+    for (size_t set = 0; set < count; ++set) {
+      if (std::string outside = check_slack(workload_, workload_.sets[set]); !outside.empty())
+        return fail(Outcome::kCrashed, stage, outside);
+      if (!request_.check)
+        continue;
+      if (std::optional<WorstElement> worst = check_outputs(workload_, set)) {
+        measurement.worst = worst;
+        return fail(
+            Outcome::kWrongResult, stage,
+            describe_worst(workload_, *worst,
+                           again ? " after repeated calls (the first call was right)" : ""));
+      }
+    }
+    return Step::kGoOn;
+  }
+
+  Step fail(Outcome outcome, const char* stage, std::string sentence) {
+    if (child_)
+      child_->end();
+    measurement.outcome = outcome;
+    measurement.stage = stage;
+    measurement.error = std::move(sentence);
+    return Step::kFailed;
+  }
+
+  Child& child() { return *child_; }
+  const ControlBlock& control() const { return child_->control(); }
+  const ChildPlan& plan() const { return plan_; }
+  bool alive = true;
+
+  Measurement measurement;
+
+private:
+  PreparedWorkload& workload_;
+  const TrialRequest& request_;
+  ChildPlan plan_;
+  std::optional<Child> child_;
+};
+
+/// The child's own account of its time, held against the runner's clock.
+std::string implausible(const ControlBlock& control, double wall_ns) {
+  const double claimed = control.spent_ns + control.flushing_ns;
+  constexpr double kSlackNs = 50e6; // forks, page faults and a few gaps between the samples
+  if (!(claimed >= 0) || claimed > wall_ns * 1.02 + 1e6 || claimed < 0.4 * wall_ns - kSlackNs)
+    return fmt::format("its times add up to {:.3g} ms where {:.3g} ms passed", claimed / 1e6,
+                       wall_ns / 1e6);
+  return {};
+}
+
+std::vector<double> samples_of(const ControlBlock& control) {
+  const int count = std::clamp(control.sample_count, 0, kMaxSamples);
+  std::vector<double> samples(control.samples, control.samples + count);
+  std::erase_if(samples, [](double sample) { return !std::isfinite(sample) || sample < 0; });
+  return samples;
+}
+
+} // namespace
+
+double steal_ms() {
+  const Result<std::string> stat = read_file("/proc/stat");
+  if (!stat)
+    return 0;
+  unsigned long long fields[8] = {};
+  if (std::sscanf(stat->c_str(), "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &fields[0],
+                  &fields[1], &fields[2], &fields[3], &fields[4], &fields[5], &fields[6],
+                  &fields[7]) != 8)
+    return 0;
+  return static_cast<double>(fields[7]) * 1000.0 / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+Result<PreparedWorkload> prepare_workload(WorkloadSpec spec, const codegen::Artifact* reference,
+                                          int reference_code, const RunnerSettings& settings,
+                                          const Child::Interruption& interruption) {
+  if (spec.signature.empty() || spec.signature.size() > kMaxArguments)
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("workload {} has {} arguments; 1 to {} are possible", spec.name,
+                             spec.signature.size(), kMaxArguments));
+  if (spec.input_sets.empty())
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("workload {} has no input set", spec.name));
+  if (reference && reference->signature.size() != spec.signature.size())
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("the reference of {} takes {} arguments and the workload {}",
+                             spec.name, reference->signature.size(), spec.signature.size()));
+  PreparedWorkload workload;
+  workload.has_reference = reference != nullptr;
+  for (size_t set_index = 0; set_index < spec.input_sets.size(); ++set_index) {
+    const InputSet& input = spec.input_sets[set_index];
+    PreparedSet& set = workload.sets.emplace_back();
+    set.initial.resize(spec.signature.size());
+    set.references.resize(spec.signature.size());
+    const auto place =
+        set_index % 2 == 0 ? GuardedBuffer::Place::kAtEnd : GuardedBuffer::Place::kAtStart;
+    for (const auto& [name, words] : input.distributions)
+      if (std::none_of(spec.signature.begin(), spec.signature.end(),
+                       [&](const ArgumentSpec& argument) { return argument.name == name; }))
+        return Error(
+            ErrorCode::kInvalidArgument,
+            fmt::format("workload {} has no argument {} to fill with {}", spec.name, name, words));
+    for (size_t i = 0; i < spec.signature.size(); ++i) {
+      const ArgumentSpec& argument = spec.signature[i];
+      TEMPER_TRY(buffer, GuardedBuffer::allocate_shared(argument.byte_count(), place));
+      const auto named = input.distributions.find(argument.name);
+      if (!argument.is_output || named != input.distributions.end()) {
+        TEMPER_TRY(distribution, parse_distribution(named != input.distributions.end()
+                                                        ? named->second
+                                                        : input.default_distribution));
+        fill(buffer.bytes(), argument.dtype, distribution,
+             argument_seed(input.seed, static_cast<int>(i)));
+        if (argument.is_output) {
+          TEMPER_TRY(initial, UnforkedMemory::allocate(buffer.size()));
+          std::memcpy(initial.bytes().data(), buffer.data(), buffer.size());
+          set.initial[i] = std::move(initial);
+        }
+      }
+      set.arguments.buffers.push_back(std::move(buffer));
+    }
+  }
+  workload.spec = std::move(spec);
+  if (!reference)
+    return workload;
+
+  // The reference sees the same values in its own, perhaps wider, types.
+  for (size_t set_index = 0; set_index < workload.sets.size(); ++set_index) {
+    PreparedSet& set = workload.sets[set_index];
+    BufferSet wide;
+    for (size_t i = 0; i < reference->signature.size(); ++i) {
+      const ArgumentSpec& argument = reference->signature[i];
+      const ArgumentSpec& own = workload.spec.signature[i];
+      if (argument.element_count() * argument.dtype.lanes !=
+              own.element_count() * own.dtype.lanes ||
+          argument.is_output != own.is_output)
+        return Error(ErrorCode::kInvalidArgument,
+                     fmt::format("argument {} of the reference of {} does not match the workload's",
+                                 own.name, workload.spec.name));
+      TEMPER_TRY(buffer, GuardedBuffer::allocate_shared(argument.byte_count(),
+                                                        GuardedBuffer::Place::kAtEnd));
+      if (!own.is_output || !set.initial[i].empty())
+        convert(buffer.bytes(), argument.dtype, set.arguments.buffers[i].bytes(), own.dtype);
+      else
+        std::memset(buffer.data(), poison_of(argument.dtype), buffer.size());
+      wide.buffers.push_back(std::move(buffer));
+    }
+    ChildPlan plan;
+    plan.artifact = reference;
+    plan.code_file = reference_code;
+    plan.signature = reference->signature;
+    plan.sets = {&wide};
+    plan.threads = std::max(reference->launch.threads, 1);
+    plan.timeout_ms = workload.spec.reference_timeout_ms;
+    plan.memory_limit_bytes = settings.default_memory_limit_bytes;
+    plan.filter_system_calls = settings.filter_system_calls;
+    plan.private_timing = false;
+    TEMPER_TRY(child, Child::start(plan));
+    Child::Wait waited = child.run(Command::kLoad, kLoadTimeoutMs, interruption);
+    if (waited == Child::Wait::kDone)
+      waited = child.run(Command::kCheck, workload.spec.reference_timeout_ms, interruption);
+    switch (waited) {
+    case Child::Wait::kDone:
+      break;
+    case Child::Wait::kCancelled:
+      return Error(ErrorCode::kInterrupted, "the reference was cancelled");
+    case Child::Wait::kTimedOut:
+      return Error(ErrorCode::kFailed,
+                   fmt::format("the reference of {} was still running after {:.3g} s",
+                               workload.spec.name, workload.spec.reference_timeout_ms / 1000.0));
+    case Child::Wait::kDied:
+      return Error(ErrorCode::kFailed,
+                   fmt::format("the reference of {} failed: {}", workload.spec.name,
+                               diagnose(plan, child).sentence));
+    }
+    child.end();
+    for (size_t i = 0; i < reference->signature.size(); ++i) {
+      if (!reference->signature[i].is_output)
+        continue;
+      ReferenceOutput& output = set.references[i];
+      output.type = reference->signature[i].dtype;
+      TEMPER_TRY(bytes, UnforkedMemory::allocate(wide.buffers[i].size()));
+      std::memcpy(bytes.bytes().data(), wide.buffers[i].data(), bytes.bytes().size());
+      output.bytes = std::move(bytes);
+      output.scale = reference_scale(output.bytes.bytes(), output.type);
+    }
+  }
+  return workload;
+}
+
+std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequest& request,
+                                     const RunnerSettings& settings,
+                                     const Child::Interruption& interruption) {
+  const double begin = now_ns();
+  const double stolen = steal_ms();
+  TrialRequest trial = request;
+  trial.check = request.check && workload.has_reference;
+  Attempt attempt(workload, trial, settings);
+  const auto finish = [&] {
+    attempt.measurement.measure_ms = (now_ns() - begin) / 1e6;
+    attempt.measurement.steal_ms = steal_ms() - stolen;
+    return std::move(attempt.measurement);
+  };
+  using Step = Attempt::Step;
+  if (const Step step = attempt.check(interruption); step != Step::kGoOn)
+    return step == Step::kCancelled ? std::nullopt : std::optional(finish());
+  attempt.prepare_timing();
+  const double timing = now_ns();
+  if (const Step step = attempt.run(
+          Command::kTime, request.timeout_ms + static_cast<int>(request.rule.max_seconds * 2000),
+          "time", interruption);
+      step != Step::kGoOn)
+    return step == Step::kCancelled ? std::nullopt : std::optional(finish());
+  const double wall_ns = now_ns() - timing;
+  if (reads_outputs(workload)) {
+    // Timed calls went on from each other's results; one more call, from the start, is comparable.
+    for (PreparedSet& set : workload.sets)
+      poison(workload, set);
+    if (const Step step =
+            attempt.run(Command::kCheck, request.timeout_ms, "recheck", interruption);
+        step != Step::kGoOn)
+      return step == Step::kCancelled ? std::nullopt : std::optional(finish());
+  }
+  if (attempt.compare_all("recheck") != Step::kGoOn)
+    return finish();
+  attempt.child().end();
+
+  Measurement& m = attempt.measurement;
+  const ControlBlock& control = attempt.control();
+  m.calls_per_sample = control.calls_per_sample;
+  m.involuntary_switches = control.involuntary_switches;
+  for (int i = 0; i < std::clamp(control.counter_count, 0, 16); ++i)
+    m.counters[control.counters[i].name] = control.counters[i].value;
+  const std::vector<double> samples = samples_of(control);
+  Summary summary = summarize(samples, m.calls_per_sample, request.rule.level);
+  m.gaps_dropped = summary.gaps_dropped;
+  m.flagged = summary.flagged;
+  m.median_ns = summary.value_ns;
+  m.interval = summary.interval;
+  m.outcome = control.decision == Decision::kHopeless ? Outcome::kCensored : Outcome::kOk;
+  const auto disturb = [&](std::string sentence) {
+    m.outcome = Outcome::kDisturbed;
+    m.stage = "time";
+    m.error = std::move(sentence);
+  };
+  if (std::string contradiction = implausible(control, wall_ns); !contradiction.empty())
+    disturb(std::move(contradiction));
+  else if (samples.empty())
+    disturb("no sample was taken");
+  else if (summary.kept.size() < samples.size() - samples.size() / 2)
+    disturb(fmt::format("{} of {} samples had a gap: something else is using this machine",
+                        summary.gaps_dropped, samples.size()));
+  else if (workload.spec.floor_ns > 0 && m.median_ns < workload.spec.floor_ns)
+    disturb(fmt::format("its {:.4g} ns are less than the {:.4g} ns that this machine needs at the "
+                        "least for this workload",
+                        m.median_ns, workload.spec.floor_ns));
+  m.samples_ns = std::move(summary.kept);
+  return finish();
+}
+
+std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequest& request,
+                                     const RunnerSettings& settings,
+                                     const Child::Interruption& interruption) {
+  using Step = Attempt::Step;
+  std::vector<TrialRequest> trials = request.contenders;
+  std::vector<std::unique_ptr<Attempt>> attempts;
+  std::vector<int64_t> calls;
+  for (TrialRequest& trial : trials) {
+    trial.check = trial.check && workload.has_reference;
+    const double begin = now_ns();
+    Attempt& attempt = *attempts.emplace_back(std::make_unique<Attempt>(workload, trial, settings));
+    Step step = attempt.check(interruption);
+    if (step == Step::kGoOn) {
+      attempt.prepare_timing();
+      attempt.child().control().sample_ns = request.sample_ns;
+      step = attempt.run(Command::kCalibrate, trial.timeout_ms, "time", interruption);
+    }
+    if (step == Step::kCancelled)
+      return std::nullopt;
+    attempt.alive = step == Step::kGoOn;
+    calls.push_back(attempt.alive ? std::max<int64_t>(attempt.control().calls_per_sample, 1) : 1);
+    if (attempt.alive)
+      attempt.child().suspend();
+    attempt.measurement.measure_ms = (now_ns() - begin) / 1e6;
+  }
+
+  const size_t count = attempts.size();
+  std::vector<std::vector<double>> samples(count);
+  TurnsResult result;
+  const double begin = now_ns();
+  for (int round = 0; round < request.rounds; ++round) {
+    if (round >= 3 && now_ns() - begin > request.max_seconds * 1e9)
+      break;
+    std::vector<double> taken(count, 0);
+    for (size_t turn = 0; turn < count; ++turn) {
+      const size_t index = (turn + static_cast<size_t>(round)) % count;
+      Attempt& attempt = *attempts[index];
+      if (!attempt.alive)
+        continue;
+      ControlBlock& control = attempt.child().control();
+      control.calls = calls[index];
+      control.show_results = false;
+      const double turn_begin = now_ns();
+      const Step step = attempt.run(Command::kTurn, trials[index].timeout_ms, "time", interruption);
+      if (step == Step::kCancelled)
+        return std::nullopt;
+      attempt.alive = step == Step::kGoOn;
+      if (!attempt.alive)
+        continue;
+      const double wall_ns = now_ns() - turn_begin;
+      attempt.child().suspend();
+      const std::vector<double> one = samples_of(control);
+      if (std::string contradiction = implausible(control, wall_ns);
+          !contradiction.empty() || one.empty()) {
+        attempt.fail(Outcome::kDisturbed, "time", contradiction);
+        attempt.alive = false;
+        continue;
+      }
+      taken[index] = one.front();
+      attempt.measurement.measure_ms += wall_ns / 1e6;
+    }
+    for (size_t i = 0; i < count; ++i)
+      samples[i].push_back(taken[i]);
+    ++result.rounds;
+  }
+
+  // Once more with fresh poison, this time to be looked at.
+  for (size_t i = 0; i < count; ++i) {
+    Attempt& attempt = *attempts[i];
+    if (!attempt.alive)
+      continue;
+    for (PreparedSet& set : workload.sets)
+      poison(workload, set);
+    attempt.child().control().calls = 1;
+    attempt.child().control().show_results = true;
+    const Command last = reads_outputs(workload) ? Command::kCheck : Command::kTurn;
+    Step step = attempt.run(last, trials[i].timeout_ms, "recheck", interruption);
+    if (step == Step::kGoOn)
+      step = attempt.compare_all("recheck");
+    if (step == Step::kCancelled)
+      return std::nullopt;
+    attempt.alive = step == Step::kGoOn;
+    attempt.child().end();
+  }
+
+  // A gap in one contender's sample takes the whole round out, so that the rest still pairs up.
+  std::vector<bool> dropped(static_cast<size_t>(result.rounds), false);
+  for (size_t i = 0; i < count; ++i) {
+    if (!attempts[i]->alive)
+      continue;
+    const std::vector<bool> gaps = find_gaps(samples[i], calls[i]);
+    for (size_t round = 0; round < gaps.size(); ++round) {
+      attempts[i]->measurement.gaps_dropped += gaps[round] ? 1 : 0;
+      dropped[round] = dropped[round] || gaps[round];
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    Measurement& m = attempts[i]->measurement;
+    if (attempts[i]->alive) {
+      std::vector<double> kept;
+      for (size_t round = 0; round < dropped.size(); ++round)
+        if (!dropped[round])
+          kept.push_back(samples[i][round]);
+      const Summary summary = summarize(kept, calls[i]);
+      m.outcome = Outcome::kOk;
+      m.samples_ns = std::move(kept);
+      m.calls_per_sample = calls[i];
+      m.flagged = summary.flagged;
+      m.median_ns = summary.value_ns;
+      m.interval = summary.interval;
+      if (m.samples_ns.size() < 3) {
+        m.outcome = Outcome::kDisturbed;
+        m.stage = "time";
+        m.error = "nearly every round had a gap: something else is using this machine";
+      }
+    }
+    result.measurements.push_back(std::move(m));
+  }
+  return result;
+}
+
+} // namespace temper::engine

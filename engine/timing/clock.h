@@ -1,0 +1,26 @@
+/// The clock of all timing: monotonic nanoseconds from the vDSO (about 30 ns a reading), as a
+/// double, exact to a nanosecond for a hundred days of uptime.
+#pragma once
+
+#include <ctime>
+
+namespace temper::engine {
+
+inline double now_ns() {
+  timespec time;
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+}
+
+/// What two readings in a row differ by: the shortest of many. Subtracted from timed calls.
+inline double clock_overhead_ns() {
+  double shortest = 1e9;
+  for (int i = 0; i < 64; ++i) {
+    const double begin = now_ns();
+    const double taken = now_ns() - begin;
+    shortest = taken < shortest ? taken : shortest;
+  }
+  return shortest;
+}
+
+} // namespace temper::engine

@@ -1,0 +1,683 @@
+#include "engine/local_measurer.h"
+
+#include "ir/support/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include <dirent.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+using codegen::ArgumentSpec;
+using codegen::Artifact;
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+std::vector<ArgumentSpec> vectors(DataType type, std::vector<int64_t> shape = {1000}) {
+  return {{"A", type, shape, true, false},
+          {"B", type, shape, true, false},
+          {"C", type, shape, true, true}};
+}
+
+std::shared_ptr<Artifact>
+artifact(const std::string& entry,
+         std::vector<ArgumentSpec> signature = vectors(DataType::float32()),
+         const char* module = TEMPER_TEST_CANDIDATES) {
+  auto result = std::make_shared<Artifact>();
+  result->code = *read_file(module);
+  result->entry = entry;
+  result->signature = std::move(signature);
+  return result;
+}
+
+WorkloadSpec addition() {
+  WorkloadSpec spec;
+  spec.name = "add";
+  spec.signature = vectors(DataType::float32());
+  spec.input_sets = default_input_sets(11, {});
+  spec.reference = artifact("reference", vectors(DataType::float64()));
+  return spec;
+}
+
+LocalMeasurerOptions options() {
+  LocalMeasurerOptions result;
+  result.lock_path.clear(); // the tests of other folders need not wait for these
+  return result;
+}
+
+std::unique_ptr<LocalMeasurer> started(LocalMeasurerOptions with = options()) {
+  auto measurer = LocalMeasurer::start(std::move(with));
+  EXPECT_TRUE(measurer) << measurer.error().message;
+  return std::move(*measurer);
+}
+
+std::map<Ticket, Measurement> all(Measurer& measurer) {
+  std::map<Ticket, Measurement> done;
+  while (measurer.pending() > 0)
+    for (FinishedMeasurement& one : measurer.poll(-1))
+      done.emplace(one.ticket, std::move(one.measurement));
+  return done;
+}
+
+MeasureRequest quick(WorkloadId workload, std::shared_ptr<const Artifact> what) {
+  MeasureRequest request;
+  request.workload = workload;
+  request.artifact = std::move(what);
+  request.rule.max_seconds = 0.02;
+  request.timeout_ms = 5000;
+  return request;
+}
+
+/// One measurer with the addition workload for all tests of what candidates do.
+class Candidates : public ::testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    measurer_ = started().release();
+    Result<WorkloadId> workload = measurer_->add_workload(addition());
+    ASSERT_TRUE(workload) << workload.error().message;
+    workload_ = *workload;
+  }
+  static void TearDownTestSuite() {
+    delete measurer_;
+    measurer_ = nullptr;
+  }
+
+  static Measurement measure(MeasureRequest request) {
+    const Ticket ticket = measurer_->submit(std::move(request));
+    return all(*measurer_).at(ticket);
+  }
+  static Measurement measure(const std::string& entry) {
+    return measure(quick(workload_, artifact(entry)));
+  }
+  /// Whatever the last one did, the next is measured as if nothing had happened.
+  void TearDown() override {
+    const Measurement after = measure("correct");
+    EXPECT_EQ(after.outcome, Outcome::kOk) << after.error;
+    EXPECT_EQ(measurer_->restarts(), 0) << "the runner itself must have survived";
+  }
+
+  static LocalMeasurer* measurer_;
+  static WorkloadId workload_;
+};
+LocalMeasurer* Candidates::measurer_ = nullptr;
+WorkloadId Candidates::workload_ = 0;
+
+#define EXPECT_FAILURE(measurement, expected, where, words)                                        \
+  do {                                                                                             \
+    const Measurement m = (measurement);                                                           \
+    EXPECT_EQ(m.outcome, expected) << to_string(m.outcome) << ": " << m.error;                     \
+    EXPECT_EQ(m.stage, where) << m.error;                                                          \
+    EXPECT_THAT(m.error, words);                                                                   \
+  } while (false)
+
+TEST_F(Candidates, ACorrectKernelIsTimed) {
+  const Measurement m = measure("correct");
+  ASSERT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_EQ(m.error, "");
+  EXPECT_EQ(m.stage, "");
+  EXPECT_FALSE(m.worst);
+  EXPECT_GT(m.median_ns, 10);
+  EXPECT_LT(m.median_ns, 1e6);
+  EXPECT_GE(m.samples_ns.size(), 3U);
+  EXPECT_GT(m.calls_per_sample, 1);
+  EXPECT_LE(m.interval.low, m.median_ns);
+  EXPECT_GE(m.interval.high, m.median_ns);
+  EXPECT_GT(m.measure_ms, 0);
+}
+
+TEST_F(Candidates, DividingByZeroIsACrash) {
+  EXPECT_FAILURE(measure("divides_by_zero"), Outcome::kCrashed, "check",
+                 HasSubstr("divided an integer by zero (SIGFPE)"));
+}
+
+TEST_F(Candidates, AnEndlessLoopIsStopped) {
+  MeasureRequest request = quick(workload_, artifact("loops_for_ever"));
+  request.timeout_ms = 100;
+  EXPECT_FAILURE(measure(request), Outcome::kTimedOut, "check",
+                 AllOf(HasSubstr("0.1 s"), HasSubstr("inside the kernel")));
+}
+
+TEST_F(Candidates, AnEndlessLoopAmongTheTimedCallsIsStopped) {
+  MeasureRequest request = quick(workload_, artifact("loops_later"));
+  request.timeout_ms = 100;
+  EXPECT_FAILURE(measure(request), Outcome::kTimedOut, "time", HasSubstr("was stopped"));
+}
+
+TEST_F(Candidates, TheDeadlineStartsWithExecution) {
+  MeasureRequest hang = quick(workload_, artifact("loops_for_ever"));
+  hang.timeout_ms = 300;
+  MeasureRequest behind = quick(workload_, artifact("correct"));
+  behind.timeout_ms = 250; // less than it waits
+  const Ticket first = measurer_->submit(hang);
+  const Ticket second = measurer_->submit(behind);
+  auto done = all(*measurer_);
+  EXPECT_EQ(done[first].outcome, Outcome::kTimedOut);
+  EXPECT_EQ(done[second].outcome, Outcome::kOk) << done[second].error;
+}
+
+TEST_F(Candidates, WritingPastTheEndFaultsAtTheGuard) {
+  EXPECT_FAILURE(measure("writes_past_the_end"), Outcome::kCrashed, "check",
+                 AllOf(HasSubstr("wrote out of bounds"), HasSubstr("past the end of argument C"),
+                       HasSubstr("SIGSEGV")));
+}
+
+TEST_F(Candidates, WritingASingleElementPastTheEndIsSeen) {
+  EXPECT_FAILURE(measure("writes_one_past_the_end"), Outcome::kCrashed, "check",
+                 AllOf(HasSubstr("out of bounds"), HasSubstr("past the end of argument C")));
+}
+
+TEST_F(Candidates, WritingBeforeTheStartIsSeen) {
+  EXPECT_FAILURE(measure("writes_before_the_start"), Outcome::kCrashed, "check",
+                 AllOf(HasSubstr("out of bounds"), HasSubstr("before the start of argument C")));
+}
+
+TEST_F(Candidates, ReadingFarPastTheEndFaults) {
+  EXPECT_FAILURE(measure("reads_far_past_the_end"), Outcome::kCrashed, "check",
+                 HasSubstr("read out of bounds"));
+}
+
+TEST_F(Candidates, InputsCannotBeWritten) {
+  EXPECT_FAILURE(measure("writes_its_input"), Outcome::kCrashed, "check",
+                 HasSubstr("wrote to its input B (at element 7)"));
+}
+
+TEST_F(Candidates, InputsCannotBeMadeWritable) {
+  EXPECT_FAILURE(measure("unprotects_its_input"), Outcome::kCrashed, "check",
+                 HasSubstr("returned 9"));
+}
+
+TEST_F(Candidates, PointersThatLeadNowhereAreDescribed) {
+  EXPECT_FAILURE(measure("null_pointer"), Outcome::kCrashed, "check", HasSubstr("null pointer"));
+  EXPECT_FAILURE(measure("wild_pointer"), Outcome::kCrashed, "check",
+                 HasSubstr("far from any argument"));
+}
+
+TEST_F(Candidates, AStackOverflowIsReported) {
+  EXPECT_FAILURE(measure("overflows_its_stack"), Outcome::kCrashed, "check",
+                 HasSubstr("overflowed its stack"));
+}
+
+TEST_F(Candidates, AnIllegalInstructionIsACrash) {
+  EXPECT_FAILURE(measure("illegal_instruction"), Outcome::kCrashed, "check", HasSubstr("SIGILL"));
+}
+
+TEST_F(Candidates, AllocatingWithoutEndHitsTheMemoryLimit) {
+  for (const char* entry : {"allocates_without_end", "maps_without_end"}) {
+    MeasureRequest request = quick(workload_, artifact(entry));
+    request.memory_limit_bytes = int64_t{256} << 20;
+    EXPECT_FAILURE(measure(request), Outcome::kOutOfMemory, "check",
+                   HasSubstr("limit of 256.0 MiB"));
+  }
+}
+
+TEST_F(Candidates, AllocatingTooMuchAtOnceIsOutOfMemoryToo) {
+  EXPECT_FAILURE(measure("allocates_too_much_at_once"), Outcome::kOutOfMemory, "check",
+                 HasSubstr("32768.0 GiB more"));
+}
+
+TEST_F(Candidates, NanIsAWrongResult) {
+  const Measurement m = measure("returns_nan");
+  EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
+  ASSERT_TRUE(m.worst);
+  EXPECT_EQ(m.worst->argument, "C");
+  EXPECT_EQ(m.worst->index, 500);
+  EXPECT_TRUE(std::isnan(m.worst->got));
+  EXPECT_THAT(m.error, HasSubstr("C[500] is nan"));
+}
+
+TEST_F(Candidates, OneWrongElementIsFound) {
+  const Measurement m = measure("one_wrong_element");
+  EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
+  ASSERT_TRUE(m.worst);
+  EXPECT_EQ(m.worst->index, 123);
+  EXPECT_EQ(m.worst->wrong_count, 1);
+  EXPECT_NEAR(m.worst->got - m.worst->expected, 0.01, 1e-6);
+  EXPECT_TRUE(m.samples_ns.empty()) << "what is wrong is not timed";
+}
+
+TEST_F(Candidates, AnElementThatIsNeverWrittenIsFound) {
+  const Measurement m = measure("forgets_the_last_element");
+  EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
+  ASSERT_TRUE(m.worst);
+  EXPECT_EQ(m.worst->index, 999);
+}
+
+TEST_F(Candidates, LeavingTheProcessIsACrash) {
+  EXPECT_FAILURE(measure("calls_exit"), Outcome::kCrashed, "check",
+                 HasSubstr("exit status 3 instead of returning"));
+  EXPECT_FAILURE(measure("calls_exit_zero"), Outcome::kCrashed, "check",
+                 HasSubstr("exit status 0 instead of returning"));
+}
+
+TEST_F(Candidates, KillingTheRunnerIsForbidden) {
+  EXPECT_FAILURE(measure("kills_its_parent"), Outcome::kCrashed, "check", HasSubstr("kill()"));
+}
+
+TEST_F(Candidates, KillingItselfIsACrash) {
+  EXPECT_FAILURE(measure("kills_itself"), Outcome::kCrashed, "check", HasSubstr("SIGKILL"));
+}
+
+TEST_F(Candidates, StartingProcessesIsForbidden) {
+  EXPECT_FAILURE(measure("leaves_a_child"), Outcome::kCrashed, "check", HasSubstr("fork()"));
+}
+
+TEST_F(Candidates, DeletingFilesIsForbidden) {
+  EXPECT_FAILURE(measure("deletes_files"), Outcome::kCrashed, "check", HasSubstr("unlink()"));
+}
+
+TEST_F(Candidates, ClosingAllDescriptorsIsACrash) {
+  EXPECT_FAILURE(measure("closes_all_descriptors"), Outcome::kCrashed, "check",
+                 HasSubstr("file descriptors"));
+}
+
+TEST_F(Candidates, MegabytesOfOutputGoNowhere) {
+  EXPECT_EQ(measure("writes_megabytes_to_stdout").outcome, Outcome::kOk);
+}
+
+TEST_F(Candidates, AnAbortCarriesItsLastWords) {
+  EXPECT_FAILURE(measure("aborts"), Outcome::kCrashed, "check",
+                 AllOf(HasSubstr("SIGABRT"), HasSubstr("tile divides the loop")));
+}
+
+TEST_F(Candidates, BeingRightOnlyTheFirstTimesIsAWrongResult) {
+  EXPECT_FAILURE(measure("right_the_first_time"), Outcome::kWrongResult, "recheck",
+                 HasSubstr("after repeated calls"));
+}
+
+TEST_F(Candidates, DoingNothingAfterTheFirstCallIsAWrongResult) {
+  EXPECT_FAILURE(measure("works_only_once"), Outcome::kWrongResult, "recheck",
+                 HasSubstr("1000 of 1000"));
+}
+
+TEST_F(Candidates, EveryInputSetIsChecked) {
+  const Measurement m = measure("right_on_the_first_set");
+  EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
+  ASSERT_TRUE(m.worst);
+  EXPECT_EQ(m.worst->input_set, 1);
+}
+
+TEST_F(Candidates, ANonZeroReturnIsACrash) {
+  EXPECT_FAILURE(measure("returns_nonzero"), Outcome::kCrashed, "check",
+                 HasSubstr("returned 17 instead of 0"));
+  EXPECT_FAILURE(measure("returns_nonzero_later"), Outcome::kCrashed, "time",
+                 HasSubstr("returned 5"));
+}
+
+TEST_F(Candidates, ACrashInAThreadIsReported) {
+  EXPECT_FAILURE(measure("crashes_in_a_thread"), Outcome::kCrashed, "check", HasSubstr("SIGFPE"));
+}
+
+TEST_F(Candidates, ScribblingOverAllSharedMemoryDeceivesNobody) {
+  const Measurement m = measure("scribbles_everywhere");
+  EXPECT_THAT(m.outcome, AnyOf(Outcome::kCrashed, Outcome::kWrongResult, Outcome::kTimedOut))
+      << m.error;
+}
+
+TEST_F(Candidates, CodeThatDoesNotLoadIsACompileFailure) {
+  auto broken = artifact("correct");
+  broken->code.resize(1000);
+  EXPECT_FAILURE(measure(quick(workload_, broken)), Outcome::kCompileFailed, "load",
+                 HasSubstr("could not be loaded"));
+  EXPECT_FAILURE(measure("no_such_entry"), Outcome::kCompileFailed, "load",
+                 HasSubstr("no_such_entry"));
+}
+
+TEST_F(Candidates, ADifferentSignatureIsRejected) {
+  EXPECT_FAILURE(measure(quick(workload_, artifact("correct", vectors(DataType::float64())))),
+                 Outcome::kRejected, "load", HasSubstr("float64"));
+}
+
+TEST_F(Candidates, AHopelessKernelIsCensored) {
+  MeasureRequest request = quick(workload_, artifact("slow"));
+  request.best_ns = 2e6;
+  const Measurement m = measure(request);
+  EXPECT_EQ(m.outcome, Outcome::kCensored) << m.error;
+  EXPECT_LE(m.samples_ns.size(), 2U);
+  EXPECT_GT(m.median_ns, 15e6);
+}
+
+TEST_F(Candidates, ColdIsMeasuredCallByCall) {
+  MeasureRequest request = quick(workload_, artifact("correct"));
+  request.regime = Regime::kCold;
+  const Measurement cold = measure(request);
+  ASSERT_EQ(cold.outcome, Outcome::kOk) << cold.error;
+  EXPECT_EQ(cold.regime, Regime::kCold);
+  EXPECT_EQ(cold.calls_per_sample, 1);
+}
+
+TEST_F(Candidates, TooFastToBeTrueIsDisturbed) {
+  WorkloadSpec spec = addition();
+  spec.floor_ns = 1e9;
+  const WorkloadId workload = *measurer_->add_workload(spec);
+  const Measurement m = measure(quick(workload, artifact("correct")));
+  EXPECT_EQ(m.outcome, Outcome::kDisturbed);
+  EXPECT_THAT(m.error, HasSubstr("at the least"));
+  measurer_->remove_workload(workload);
+}
+
+TEST_F(Candidates, WithoutAReferenceNothingIsChecked) {
+  WorkloadSpec spec = addition();
+  spec.reference = nullptr;
+  const WorkloadId workload = *measurer_->add_workload(spec);
+  EXPECT_EQ(measure(quick(workload, artifact("one_wrong_element"))).outcome, Outcome::kOk);
+  EXPECT_EQ(measure(quick(workload, artifact("writes_its_input"))).outcome, Outcome::kCrashed);
+  measurer_->remove_workload(workload);
+}
+
+TEST_F(Candidates, CountersComeWhereTheMachineHasThem) {
+  MeasureRequest request = quick(workload_, artifact("correct"));
+  request.counters = true;
+  const Measurement m = measure(request);
+  ASSERT_EQ(m.outcome, Outcome::kOk) << m.error;
+  if (m.counters.empty())
+    GTEST_SKIP() << "perf events are not available here";
+  if (m.counters.contains("instructions")) {
+    EXPECT_GT(m.counters.at("instructions"), 100);
+  }
+}
+
+TEST_F(Candidates, OutputsThatAreReadStartFromTheirValues) {
+  WorkloadSpec spec;
+  spec.name = "accumulate";
+  const auto signature = [](DataType type) {
+    return std::vector<ArgumentSpec>{{"A", type, {1000}, true, false},
+                                     {"factor", type, {}, false, false},
+                                     {"C", type, {1000}, true, true}};
+  };
+  spec.signature = signature(DataType::float32());
+  spec.input_sets = default_input_sets(3, {{"C", "uniform"}, {"factor", "constant(2.5)"}});
+  spec.reference = artifact("accumulates_wide", signature(DataType::float64()));
+  const Result<WorkloadId> workload = measurer_->add_workload(spec);
+  ASSERT_TRUE(workload) << workload.error().message;
+  MeasureRequest request = quick(*workload, artifact("accumulates", spec.signature));
+  const Ticket ticket = measurer_->submit(request);
+  const Measurement m = all(*measurer_).at(ticket);
+  // Timed calls go on accumulating; what is checked after them is one more call from the start.
+  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_FAILURE(measure(quick(*workload, artifact("accumulates_wrongly_later", spec.signature))),
+                 Outcome::kWrongResult, "recheck", HasSubstr("after repeated calls"));
+  measurer_->remove_workload(*workload);
+}
+
+TEST_F(Candidates, LargeArgumentsAreTimedInMemoryOfTheirOwn) {
+  WorkloadSpec spec;
+  spec.name = "double";
+  spec.signature = {{"A", DataType::float32(), {1024, 1024}, true, false},
+                    {"C", DataType::float32(), {1024, 1024}, true, true}};
+  spec.input_sets = default_input_sets(3, {});
+  spec.reference = artifact("large", spec.signature);
+  const Result<WorkloadId> workload = measurer_->add_workload(spec);
+  ASSERT_TRUE(workload) << workload.error().message;
+  EXPECT_EQ(measure(quick(*workload, artifact("large", spec.signature))).outcome, Outcome::kOk);
+  EXPECT_FAILURE(
+      measure(quick(*workload, artifact("large_writes_input_when_timed", spec.signature))),
+      Outcome::kCrashed, "time", HasSubstr("wrote to its input A (at element 3)"));
+  measurer_->remove_workload(*workload);
+}
+
+TEST_F(Candidates, ManyAreMeasuredInTheOrderOfSubmission) {
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 12; ++i)
+    tickets.push_back(
+        measurer_->submit(quick(workload_, artifact(i % 3 == 0 ? "aborts" : "correct"))));
+  EXPECT_EQ(measurer_->pending(), 12U);
+  std::vector<Ticket> order;
+  while (measurer_->pending() > 0)
+    for (const FinishedMeasurement& done : measurer_->poll(-1)) {
+      order.push_back(done.ticket);
+      const bool bad = (order.size() - 1) % 3 == 0;
+      EXPECT_EQ(done.measurement.outcome, bad ? Outcome::kCrashed : Outcome::kOk)
+          << done.measurement.error;
+    }
+  EXPECT_EQ(order, tickets);
+}
+
+TEST_F(Candidates, CancelledTrialsNeverComeBack) {
+  const Ticket hang = measurer_->submit(quick(workload_, artifact("loops_for_ever")));
+  const Ticket kept = measurer_->submit(quick(workload_, artifact("correct")));
+  const Ticket queued = measurer_->submit(quick(workload_, artifact("correct")));
+  EXPECT_TRUE(measurer_->poll(50).empty());
+  measurer_->cancel(hang);
+  measurer_->cancel(queued);
+  const auto done = all(*measurer_);
+  EXPECT_EQ(done.size(), 1U);
+  EXPECT_EQ(done.at(kept).outcome, Outcome::kOk);
+}
+
+TEST_F(Candidates, TheEventDescriptorTellsWhenToPoll) {
+  measurer_->submit(quick(workload_, artifact("correct")));
+  std::vector<FinishedMeasurement> done;
+  while (done.empty()) {
+    pollfd ready{measurer_->event_fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ready, 1, 30'000), 1);
+    done = measurer_->poll(0);
+  }
+  EXPECT_EQ(done.front().measurement.outcome, Outcome::kOk);
+}
+
+TEST_F(Candidates, AComparisonTakesTurnsAndTellsFastFromSlow) {
+  CompareRequest request;
+  request.workload = workload_;
+  request.rounds = 6;
+  request.contenders = {{"fast", artifact("fast"), {}, 0, true},
+                        {"slow", artifact("slow"), {}, 0, true},
+                        {"wrong", artifact("one_wrong_element"), {}, 0, true},
+                        {"wrong later", artifact("right_the_first_time"), {}, 0, true},
+                        {"fast again", artifact("fast"), {}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  ASSERT_EQ(comparison->contenders.size(), 5U);
+  EXPECT_EQ(comparison->rounds, 6);
+  const ComparedContender& slow = comparison->contenders[1];
+  EXPECT_EQ(slow.measurement.outcome, Outcome::kOk) << slow.measurement.error;
+  EXPECT_GT(slow.ratio_interval.low, 2);
+  EXPECT_EQ(slow.measurement.samples_ns.size(),
+            comparison->contenders[0].measurement.samples_ns.size());
+  EXPECT_EQ(comparison->contenders[2].measurement.outcome, Outcome::kWrongResult);
+  EXPECT_EQ(comparison->contenders[3].measurement.outcome, Outcome::kWrongResult);
+  EXPECT_EQ(comparison->contenders[3].measurement.stage, "recheck");
+  EXPECT_EQ(comparison->contenders[4].measurement.outcome, Outcome::kOk);
+}
+
+TEST_F(Candidates, PeersGetTheirSizesAndTheirEnvironment) {
+  auto peer = std::make_shared<Artifact>();
+  peer->kind = codegen::ArtifactKind::kLibrary;
+  peer->library_path = TEMPER_TEST_CANDIDATES;
+  peer->entry = "peer";
+  peer->environment["TEMPER_TEST_PEER"] = "best";
+  peer->signature = vectors(DataType::float32());
+  peer->signature.push_back({"n", DataType::int64(), {}, false, false});
+  CompareRequest request;
+  request.workload = workload_;
+  request.rounds = 4;
+  request.contenders = {{"own", artifact("correct"), {}, 0, true},
+                        {"peer", peer, {1000}, 0, true},
+                        {"peer with a wrong size", peer, {999}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  EXPECT_EQ(comparison->contenders[1].measurement.outcome, Outcome::kOk)
+      << comparison->contenders[1].measurement.error;
+  EXPECT_THAT(comparison->contenders[2].measurement.error, HasSubstr("returned 3"));
+}
+
+TEST_F(Candidates, OpenMpGetsItsThreads) {
+  auto parallel = artifact("parallel_add", vectors(DataType::float32()), TEMPER_TEST_PARALLEL);
+  parallel->launch.threads = 2;
+  const Measurement m = measure(quick(workload_, parallel));
+  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_EQ(m.threads, 2);
+  EXPECT_GT(m.side_by_side, 0);
+  EXPECT_LE(m.side_by_side, 1);
+}
+
+TEST_F(Candidates, TheDevicesStateIsMeasured) {
+  const Result<DeviceState> state = measurer_->device_state(2);
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_GT(state->anchor_compute_ns, 1000);
+  EXPECT_GT(state->anchor_memory_ns, 1000);
+  EXPECT_GT(state->side_by_side, 0);
+  const Result<NoiseSample> noise = measurer_->noise(5);
+  ASSERT_TRUE(noise);
+  EXPECT_EQ(noise->a_ns.size(), 5U);
+  EXPECT_EQ(noise->b_ns.size(), 5U);
+}
+
+TEST_F(Candidates, AReferenceThatFailsIsAnError) {
+  WorkloadSpec spec = addition();
+  spec.reference = artifact("divides_by_zero");
+  const Result<WorkloadId> workload = measurer_->add_workload(spec);
+  ASSERT_FALSE(workload);
+  EXPECT_THAT(workload.error().message,
+              AllOf(HasSubstr("reference of add"), HasSubstr("divided an integer by zero")));
+}
+
+TEST_F(Candidates, AWrongDistributionIsAnError) {
+  WorkloadSpec spec = addition();
+  spec.input_sets[0].distributions["A"] = "gauss";
+  EXPECT_THAT(measurer_->add_workload(spec).error().message, HasSubstr("gauss"));
+  spec.input_sets[0].distributions = {{"Z", "normal"}};
+  EXPECT_THAT(measurer_->add_workload(spec).error().message, HasSubstr("no argument Z"));
+}
+
+TEST_F(Candidates, MoreWorkloadsThanAreKeptAreMadeAgain) {
+  std::vector<WorkloadId> workloads;
+  for (uint64_t seed = 0; seed < 7; ++seed) {
+    WorkloadSpec spec = addition();
+    spec.input_sets = default_input_sets(seed, {});
+    workloads.push_back(*measurer_->add_workload(spec));
+  }
+  for (WorkloadId workload : workloads)
+    EXPECT_EQ(measure(quick(workload, artifact("correct"))).outcome, Outcome::kOk);
+  for (WorkloadId workload : workloads)
+    measurer_->remove_workload(workload);
+  EXPECT_EQ(measure(quick(workloads[0], artifact("correct"))).outcome, Outcome::kRejected);
+}
+
+// ---- the runner itself
+
+TEST(LocalMeasurer, SurvivesTheKillingOfItsRunner) {
+  auto measurer = started();
+  const WorkloadId workload = *measurer->add_workload(addition());
+  MeasureRequest slow = quick(workload, artifact("slow"));
+  slow.rule.max_seconds = 0.3;
+  const Ticket first = measurer->submit(slow);
+  const Ticket second = measurer->submit(quick(workload, artifact("correct")));
+  measurer->poll(50);
+  ::kill(measurer->runner_pid(), SIGKILL);
+  auto done = all(*measurer);
+  EXPECT_EQ(done[first].outcome, Outcome::kOk) << done[first].error << " (second chance)";
+  EXPECT_EQ(done[second].outcome, Outcome::kOk) << done[second].error;
+  EXPECT_EQ(measurer->restarts(), 1);
+}
+
+TEST(LocalMeasurer, ARunnerKilledWhileIdleIsReplaced) {
+  auto measurer = started();
+  const WorkloadId workload = *measurer->add_workload(addition());
+  ::kill(measurer->runner_pid(), SIGKILL);
+  ::poll(nullptr, 0, 20);
+  const Ticket ticket = measurer->submit(quick(workload, artifact("correct")));
+  EXPECT_EQ(all(*measurer).at(ticket).outcome, Outcome::kOk);
+}
+
+TEST(LocalMeasurer, AKernelThatKillsTheRunnerTwiceIsACrash) {
+  LocalMeasurerOptions unfiltered = options();
+  unfiltered.filter_system_calls = false;
+  auto measurer = started(unfiltered);
+  const WorkloadId workload = *measurer->add_workload(addition());
+  const Ticket bad = measurer->submit(quick(workload, artifact("kills_its_parent")));
+  const Ticket good = measurer->submit(quick(workload, artifact("correct")));
+  auto done = all(*measurer);
+  EXPECT_EQ(done[bad].outcome, Outcome::kCrashed);
+  EXPECT_EQ(done[bad].stage, "runner");
+  EXPECT_THAT(done[bad].error, AllOf(HasSubstr("SIGKILL"), HasSubstr("twice")));
+  EXPECT_EQ(done[good].outcome, Outcome::kOk) << done[good].error;
+  EXPECT_EQ(measurer->restarts(), 2);
+}
+
+/// State letter and parent of a process; 'X' when there is none.
+std::pair<char, int> state_of(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string number;
+  std::string command;
+  char state = 'X';
+  int parent = 0;
+  if (!(file >> number >> command >> state >> parent))
+    return {'X', 0};
+  return {state, parent};
+}
+
+std::vector<int> children_of(int parent) {
+  std::vector<int> children;
+  if (DIR* directory = ::opendir("/proc")) {
+    while (const dirent* entry = ::readdir(directory))
+      if (const int pid = std::atoi(entry->d_name); pid > 0 && state_of(pid).second == parent)
+        children.push_back(pid);
+    ::closedir(directory);
+  }
+  return children;
+}
+
+TEST(LocalMeasurer, ProcessesThatAKernelLeavesBehindAreEnded) {
+  LocalMeasurerOptions unfiltered = options();
+  unfiltered.filter_system_calls = false;
+  auto measurer = started(unfiltered);
+  const WorkloadId workload = *measurer->add_workload(addition());
+  const Ticket ticket = measurer->submit(quick(workload, artifact("leaves_a_child")));
+  EXPECT_EQ(all(*measurer).at(ticket).outcome, Outcome::kOk) << "with its results it did no harm";
+  // The next answer comes after the runner has swept.
+  measurer->submit(quick(workload, artifact("returns_nonzero")));
+  all(*measurer);
+  EXPECT_THAT(children_of(measurer->runner_pid()), ::testing::IsEmpty());
+}
+
+TEST(LocalMeasurer, NothingSurvivesAKilledParent) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    auto measurer = started();
+    const WorkloadId workload = *measurer->add_workload(addition());
+    measurer->submit(quick(workload, artifact("loops_for_ever")));
+    std::vector<int> trials;
+    while (trials.empty()) {
+      measurer->poll(20);
+      trials = children_of(measurer->runner_pid());
+    }
+    const int pids[2] = {measurer->runner_pid(), trials.front()};
+    (void)!::write(ends[1], pids, sizeof pids);
+    ::raise(SIGKILL);
+  }
+  ::close(ends[1]);
+  int pids[2] = {};
+  ASSERT_EQ(::read(ends[0], pids, sizeof pids), ssize_t{sizeof pids});
+  ::waitpid(parent, nullptr, 0);
+  for (int pid : pids) {
+    char state = '?';
+    for (int i = 0; i < 500 && state != 'X' && state != 'Z'; ++i) {
+      state = state_of(pid).first;
+      ::poll(nullptr, 0, 10);
+    }
+    EXPECT_TRUE(state == 'X' || state == 'Z') << state;
+  }
+}
+
+TEST(LocalMeasurer, AMissingRunnerIsNamed) {
+  LocalMeasurerOptions wrong = options();
+  wrong.runner_path = "/nonexistent/temper-runner";
+  const auto measurer = LocalMeasurer::start(wrong);
+  ASSERT_FALSE(measurer);
+  EXPECT_THAT(measurer.error().message, HasSubstr("/nonexistent/temper-runner"));
+}
+
+} // namespace
+} // namespace temper::engine
