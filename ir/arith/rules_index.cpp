@@ -515,20 +515,80 @@ void Analyzer::modulo(LinearForm& out, LinearForm form, int64_t divisor, int64_t
   add_split_aware(out, make_binary<FloorMod>(numerator, make_int(form.dtype, divisor)), factor);
 }
 
-IntInterval Analyzer::bounds(const LinearForm& form) const {
+namespace {
+
+/// Operands of a minimum or maximum.
+struct MinMax {
+  const Expr* a = nullptr;
+  const Expr* b = nullptr;
+  bool is_min = false;
+  explicit operator bool() const { return a != nullptr; }
+};
+
+MinMax min_max_of(const Expr& expr) {
+  if (const auto* e = expr.as<Min>())
+    return {&e->a, &e->b, true};
+  if (const auto* e = expr.as<Max>())
+    return {&e->a, &e->b, false};
+  return {};
+}
+
+LinearForm without(const LinearForm& form, size_t i) {
+  LinearForm rest = form;
+  rest.terms.erase(i);
+  return rest;
+}
+
+LinearForm difference_of(const Expr& a, const Expr& b) {
+  LinearForm difference = linear_form(a);
+  difference.add(linear_form(b), -1);
+  return difference;
+}
+
+} // namespace
+
+IntInterval Analyzer::bounds(const LinearForm& form) const { return bounds_within(form, 3); }
+
+IntInterval Analyzer::bounds_within(const LinearForm& form, int depth) const {
   IntInterval best = bounds_of(form, vars_);
-  if (form.overflow || form.terms.size() < 2)
+  if (form.overflow || form.terms.size() < 2 || depth == 0)
     return best;
   for (size_t i = 0; i < form.terms.size(); ++i) {
-    const auto* div = form.terms[i].expr.as<FloorDiv>();
+    const Expr& term = form.terms[i].expr;
+    const int64_t k = form.terms[i].coefficient;
+    if (const MinMax mine = min_max_of(term)) {
+      // min(a, b) is at most either, max at least.
+      for (const Expr* operand : {mine.a, mine.b}) {
+        LinearForm other = without(form, i);
+        other.add(linear_form(*operand), k);
+        const IntInterval interval = bounds_within(other, depth - 1);
+        if (mine.is_min == (k > 0))
+          best.high = std::max(best.low, std::min(best.high, interval.high));
+        else
+          best.low = std::min(best.high, std::max(best.low, interval.low));
+      }
+      // min(a, b) - min(c, d) lies between a - c and b - d.
+      for (size_t j = i + 1; j < form.terms.size(); ++j) {
+        const MinMax other = min_max_of(form.terms[j].expr);
+        if (!other || other.is_min != mine.is_min || form.terms[j].coefficient != -k)
+          continue;
+        const LinearForm rest = without(without(form, j), i);
+        for (const bool crossed : {false, true}) {
+          const IntInterval between =
+              hull(bounds_within(difference_of(*mine.a, crossed ? *other.b : *other.a), depth - 1),
+                   bounds_within(difference_of(*mine.b, crossed ? *other.a : *other.b), depth - 1));
+          best = meet(best, bounds_of(rest, vars_) + scale(between, k));
+        }
+      }
+      continue;
+    }
+    const auto* div = term.as<FloorDiv>();
     const auto c = div != nullptr ? as_int(div->b) : std::nullopt;
     if (!c || *c <= 0)
       continue;
-    const int64_t k = form.terms[i].coefficient;
     // k * (x // c) = k/c * (x - x % c): helps when x cancels with the other terms.
     if (divides(*c, k)) {
-      LinearForm other = form;
-      other.terms.erase(i);
+      LinearForm other = without(form, i);
       other.add(linear_form(div->a), k / *c);
       best = meet(best, bounds_of(other, vars_) - scale(IntInterval{0, *c - 1}, k / *c));
     }
@@ -537,16 +597,11 @@ IntInterval Analyzer::bounds(const LinearForm& form) const {
       const auto* other = form.terms[j].expr.as<FloorDiv>();
       if (other == nullptr || form.terms[j].coefficient != -k || !same_expr(div->b, other->b))
         continue;
-      LinearForm difference = linear_form(div->a);
-      difference.add(linear_form(other->a), -1);
-      const IntInterval d = bounds_of(difference, vars_);
-      if (difference.overflow || !d.is_bounded())
+      const IntInterval d = bounds_within(difference_of(div->a, other->a), depth - 1);
+      if (!d.is_bounded())
         continue;
-      LinearForm rest = form;
-      rest.terms.erase(j);
-      rest.terms.erase(i);
       const IntInterval quotient{floor_div(d.low, *c), -floor_div(-d.high, *c)};
-      best = meet(best, bounds_of(rest, vars_) + scale(quotient, k));
+      best = meet(best, bounds_of(without(without(form, j), i), vars_) + scale(quotient, k));
     }
   }
   return best;

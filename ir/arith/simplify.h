@@ -74,7 +74,8 @@ public:
 
   /// The canonical linear form of an index expression (is_index_type).
   LinearForm linear(const Expr& expr);
-  /// Bounds of a canonical form; also pairs x // c with y // c.
+  /// Bounds of a canonical form, tighter than term by term: x // c against y // c, minima against
+  /// their operands.
   IntInterval bounds(const LinearForm& form) const;
   /// form >= 0 for certain, by bounds or by one of the conditions.
   bool is_non_negative(const LinearForm& form) const;
@@ -88,7 +89,8 @@ private:
   Expr step_bool(const Expr& expr);
   Expr step_common(const Expr& expr);
   Expr step_children(const Expr& expr);
-  Expr compare(const Expr& expr, LinearForm difference, bool is_less);
+  Expr compare(const Expr& expr, LinearForm difference, bool is_order);
+  IntInterval bounds_within(const LinearForm& form, int depth) const;
 
   /// form += factor * expr, simplified.
   void accumulate(LinearForm& form, const Expr& expr, int64_t factor);
