@@ -1,6 +1,6 @@
 #include "ir/s_tir/schedule.h"
 
-#include "ir/s_tir/error.h"
+#include "ir/s_tir/primitives/common.h"
 #include "ir/support/text.h"
 #include "ir/walk.h"
 
@@ -162,7 +162,7 @@ Result<Ref<For>> Schedule::get_loop(LoopRv loop) const {
   if (value.as_loop() == nullptr)
     return Error(ErrorCode::kIllegal,
                  fmt::format("{} is no loop but the location \"{}\"", loop.name(),
-                             *value.as_int() == -1 ? "inline" : "root"));
+                             *value.as_int() == kInlineLocation ? "inline" : "root"));
   const auto place = find_loop(module_, *value.as_loop());
   TEMPER_CHECK(place.has_value(), "the table names a loop that is not in the module");
   return place->loop;

@@ -1,6 +1,6 @@
 #include "ir/s_tir/schedule.h"
 
-#include "ir/s_tir/error.h"
+#include "ir/structural.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -91,6 +91,34 @@ TEST(Schedule, ReplayGivesTheSameTrace) {
   ASSERT_TRUE(sch.get_loops(*sch.get_sblock("C")));
   const auto again = replay(sch.trace(), module);
   ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(again->trace() == sch.trace());
+}
+
+TEST(Schedule, TilesAMatmulAndReplaysItEqually) {
+  const IRModule module = matmul(64);
+  Schedule sch(module, 7);
+  const BlockRv block = *sch.get_sblock("C");
+  const auto loops = *sch.get_loops(block);
+  const auto ti = *sch.sample_perfect_tile(loops[0], 2, 16);
+  const auto tj = *sch.sample_perfect_tile(loops[1], 2, 16);
+  const auto i = sch.split(loops[0], {ti[0], ti[1]});
+  ASSERT_TRUE(i) << i.error().to_string();
+  const auto j = *sch.split(loops[1], {tj[0], tj[1]});
+  const auto reordered = sch.reorder({(*i)[0], j[0], loops[2], (*i)[1], j[1]});
+  ASSERT_TRUE(reordered) << reordered.error().to_string();
+  const auto fused = sch.fuse({(*i)[0], j[0]});
+  ASSERT_TRUE(fused) << fused.error().to_string();
+  const auto parallel = sch.parallel(*fused);
+  ASSERT_TRUE(parallel) << parallel.error().to_string();
+  ASSERT_TRUE(sch.vectorize(j[1]));
+  EXPECT_FALSE(sch.vectorize(loops[2])); // a reduction
+  EXPECT_FALSE(sch.get_loop(loops[0]));  // gone
+  EXPECT_THAT(sch.get_loop(loops[0]).error().message, HasSubstr("l1 is gone: split"));
+
+  const auto again = replay(sch.trace(), module);
+  ASSERT_TRUE(again) << again.error().to_string();
+  std::string difference;
+  EXPECT_TRUE(structural_equal(again->module(), sch.module(), &difference)) << difference;
   EXPECT_TRUE(again->trace() == sch.trace());
 }
 

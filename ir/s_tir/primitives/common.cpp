@@ -52,6 +52,36 @@ Result<LoopPlace> require_loop(const Context& context, const Value& value) {
   return std::move(*place);
 }
 
+Result<Block> require_scope(const Context& context, const BlockPlace& place) {
+  if (Block scope = enclosing_block(place.chain))
+    return scope;
+  return illegal(context, BlockHandle{place.block()->id},
+                 fmt::format("{} is the function's root block; nothing is around it",
+                             describe(place.block())));
+}
+
+Result<Applied> change_annotations(const Context& context, const Value& block_or_loop,
+                                   FunctionRef<Result<Annotations>(const Annotations&)> change) {
+  Applied applied;
+  if (block_or_loop.as_block() != nullptr) {
+    TEMPER_TRY(place, require_block(context, block_or_loop));
+    TEMPER_TRY(annotations, change(place.block()->annotations));
+    Block block = copy_node(*place.block(), [&](SBlock& node) { node.annotations = annotations; });
+    applied.module =
+        replace_in_module(context.module, place.function, place.chain,
+                          copy_node(*place.realize, [&](SBlockRealize& node) {
+                            node.block = std::move(block);
+                          }));
+  } else {
+    TEMPER_TRY(place, require_loop(context, block_or_loop));
+    TEMPER_TRY(annotations, change(place.loop->annotations));
+    applied.module = replace_in_module(
+        context.module, place.function, place.chain,
+        copy_node(*place.loop, [&](For& node) { node.annotations = annotations; }));
+  }
+  return applied;
+}
+
 std::string describe(const Block& block) { return fmt::format("block \"{}\"", block->name); }
 std::string describe(const Ref<For>& loop) { return fmt::format("loop {}", loop->loop_var->name); }
 
@@ -72,7 +102,58 @@ IRModule replace_in_module(const IRModule& module, const PrimFunc& function,
                           replace_statement(function, chain, std::move(replacement)));
 }
 
-Stmt substitute_loops(const Stmt& stmt, const VarMap& values) {
+Applied with_kind(const Context& context, const LoopPlace& place, ForKind kind) {
+  if (place.loop->kind == kind)
+    return {.module = context.module};
+  return {.module = replace_in_module(
+              context.module, place.function, place.chain,
+              copy_node(*place.loop, [&](For& node) { node.kind = kind; }))};
+}
+
+Result<void> require_plain_loop(const Context& context, const Ref<For>& loop) {
+  const Value at = LoopHandle{loop->loop_var};
+  if (loop->kind == ForKind::kThreadBinding)
+    return illegal(context, at,
+                   fmt::format("{} is bound to the thread {}", describe(loop), loop->thread));
+  if (!loop->annotations.empty())
+    return illegal(context, at,
+                   fmt::format("{} has the annotation \"{}\", which would be lost; unannotate it "
+                               "first, or annotate afterwards",
+                               describe(loop), loop->annotations.entries[0].key));
+  if (!is_int(loop->min, 0))
+    return illegal(context, at, fmt::format("{} does not start at 0", describe(loop)));
+  return {};
+}
+
+Rebind::Rebind(std::span<const Stmt> chain, bool preserve_unit_iters)
+    : preserve_unit_iters_(preserve_unit_iters) {
+  for (const Stmt& stmt : chain.first(chain.size() - 1))
+    if (const auto* loop = stmt.as<For>())
+      bind_loop(*loop);
+}
+
+void Rebind::bind(const Var& var, const Expr& extent) {
+  // A unit loop whose range is not known stays in the bindings.
+  if (const auto constant = as_int(extent); constant && !(preserve_unit_iters_ && *constant == 1))
+    math_.set_range(var, {0, *constant - 1});
+}
+
+void Rebind::bind_loop(const For& loop) {
+  if (is_int(loop.min, 0))
+    bind(loop.loop_var, loop.extent);
+}
+
+Expr Rebind::simplify(const Expr& expr) {
+  if (expr->dtype.is_int())
+    return math_.simplify(expr);
+  if (const auto* both = expr.as<And>())
+    return logical_and(simplify(both->a), simplify(both->b));
+  if (const auto* compare = expr.as<LT>())
+    return less(simplify(compare->a), simplify(compare->b));
+  return expr;
+}
+
+Stmt Rebind::run(const Stmt& stmt, const VarMap& values) {
   return visit(
       stmt,
       [&](const SeqStmt& seq) -> Stmt {
@@ -80,7 +161,7 @@ Stmt substitute_loops(const Stmt& stmt, const VarMap& values) {
         statements.reserve(seq.statements.size());
         bool changed = false;
         for (const Stmt& child : seq.statements) {
-          statements.push_back(substitute_loops(child, values));
+          statements.push_back(run(child, values));
           changed |= statements.back() != child;
         }
         return changed ? make_seq(std::move(statements)) : stmt;
@@ -88,12 +169,13 @@ Stmt substitute_loops(const Stmt& stmt, const VarMap& values) {
       [&](const For& loop) -> Stmt {
         const Expr min = substitute(loop.min, values);
         const Expr extent = substitute(loop.extent, values);
-        const Stmt body = substitute_loops(loop.body, values);
+        bind_loop(loop);
+        const Stmt body = run(loop.body, values);
         if (min == loop.min && extent == loop.extent && body == loop.body)
           return stmt;
         return copy_node(loop, [&](For& node) {
-          node.min = min;
-          node.extent = extent;
+          node.min = min == loop.min ? min : simplify(min);
+          node.extent = extent == loop.extent ? extent : simplify(extent);
           node.body = body;
         });
       },
@@ -102,18 +184,45 @@ Stmt substitute_loops(const Stmt& stmt, const VarMap& values) {
         bindings.reserve(realize.iter_values.size());
         bool changed = false;
         for (const Expr& value : realize.iter_values) {
-          bindings.push_back(substitute(value, values));
-          changed |= bindings.back() != value;
+          Expr replaced = substitute(value, values);
+          if (replaced != value) {
+            replaced = simplify(replaced);
+            changed = true;
+          }
+          bindings.push_back(std::move(replaced));
         }
-        const Expr predicate = substitute(realize.predicate, values);
+        Expr predicate = substitute(realize.predicate, values);
         if (!changed && predicate == realize.predicate)
           return stmt;
+        if (predicate != realize.predicate)
+          predicate = simplify(predicate);
         return copy_node(realize, [&](SBlockRealize& node) {
           node.iter_values = std::move(bindings);
-          node.predicate = predicate;
+          node.predicate = std::move(predicate);
         });
       },
       [&](const StmtNode&) -> Stmt { return substitute(stmt, values); });
+}
+
+Stmt Rebind::guard(const Stmt& stmt, const Expr& condition) {
+  return visit(
+      stmt,
+      [&](const SeqStmt& seq) -> Stmt {
+        std::vector<Stmt> statements;
+        statements.reserve(seq.statements.size());
+        for (const Stmt& child : seq.statements)
+          statements.push_back(guard(child, condition));
+        return make_seq(std::move(statements));
+      },
+      [&](const For& loop) -> Stmt {
+        return copy_node(loop, [&](For& node) { node.body = guard(loop.body, condition); });
+      },
+      [&](const SBlockRealize& realize) -> Stmt {
+        return copy_node(realize, [&](SBlockRealize& node) {
+          node.predicate = logical_and(realize.predicate, condition);
+        });
+      },
+      [&](const StmtNode&) -> Stmt { return make_if(condition, stmt); });
 }
 
 void for_each_child_block(const Stmt& stmt, FunctionRef<void(const BlockRealize&)> visit_block) {

@@ -2,24 +2,29 @@
 /// back into the module.
 #pragma once
 
+#include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/error.h"
 #include "ir/s_tir/primitive.h"
 
 #include "ir/walk.h"
 
+#include <limits>
 #include <string>
 
 namespace temper::s_tir {
 
 /// What sample_compute_location's loop is when it is not a loop: compute_at then inlines the block,
 /// or leaves it where it is.
-inline constexpr int64_t kInlineLocation = -1;
-inline constexpr int64_t kRootLocation = -2;
+inline constexpr int64_t kInlineLocation = -2;
+inline constexpr int64_t kRootLocation = -1;
 
 /// The block or loop that `value` names; an error says what it is instead, or that the handle is
 /// not in the module.
 Result<BlockPlace> require_block(const Context& context, const Value& value);
 Result<LoopPlace> require_loop(const Context& context, const Value& value);
+
+/// The block around a block; an error for a function's root block.
+Result<Block> require_scope(const Context& context, const BlockPlace& place);
 
 /// The block's or loop's name for messages: block "C", loop i_0; quotes included.
 std::string describe(const Block& block);
@@ -34,9 +39,41 @@ IRModule replace_in_module(const IRModule& module, const PrimFunc& function,
 /// Extent of a loop when it is constant.
 inline std::optional<int64_t> constant_extent(const For& loop) { return as_int(loop.extent); }
 
-/// Uses of loop variables below `stmt` replaced: loops' bounds, realizes' bindings and predicates.
-/// Block bodies are not entered (they never refer to loops outside the block).
-Stmt substitute_loops(const Stmt& stmt, const VarMap& values);
+/// A block or loop with its annotations changed.
+Result<Applied> change_annotations(const Context& context, const Value& block_or_loop,
+                                   FunctionRef<Result<Annotations>(const Annotations&)> change);
+
+/// Extents of loops stay representable in their variables' type.
+inline constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
+
+/// The loop with another kind, at its place in the module.
+Applied with_kind(const Context& context, const LoopPlace& place, ForKind kind);
+
+/// What split, fuse and the like need: the loop starts at 0 and has neither annotations nor a
+/// thread.
+Result<void> require_plain_loop(const Context& context, const Ref<For>& loop);
+
+/// Gives loop variables below a statement new values: in loops' bounds, and in the bindings and
+/// predicates of realizes, which are then simplified. Block bodies are not entered (they never refer
+/// to loops outside the block).
+class Rebind {
+public:
+  /// `chain` leads to the loop that is replaced; loops around it have known extents. Loops of
+  /// extent 1 stay in simplified bindings when `preserve_unit_iters`.
+  Rebind(std::span<const Stmt> chain, bool preserve_unit_iters);
+  /// A new loop, in [0, extent).
+  void bind(const Var& var, const Expr& extent);
+  Stmt run(const Stmt& stmt, const VarMap& values);
+  /// Blocks at or below `stmt` (those inside blocks excepted) run only when `condition` holds.
+  Stmt guard(const Stmt& stmt, const Expr& condition);
+
+private:
+  Expr simplify(const Expr& expr);
+  void bind_loop(const For& loop);
+
+  IndexMath math_;
+  bool preserve_unit_iters_;
+};
 
 /// Calls `visit` for every realize that is below `stmt` but not inside another block below it.
 void for_each_child_block(const Stmt& stmt, FunctionRef<void(const BlockRealize&)> visit);

@@ -1,0 +1,30 @@
+/// When the iterations of a loop may run in another order, or all at once.
+///
+/// What a block declares about its axes is believed: instances that differ in a spatial axis write
+/// different elements, or the same values to the same elements (a producer that was moved below a
+/// loop may compute its borders twice).
+#pragma once
+
+#include "ir/s_tir/analysis.h"
+#include "ir/s_tir/primitives/common.h"
+
+namespace temper::s_tir {
+
+/// The child blocks below the last statement of `chain`, each with all its loops up to the enclosing
+/// block. Nothing when other statements than loops and blocks are below it.
+std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain);
+
+/// What blocks below a loop exchange stays within one iteration of the loops they share: what one
+/// reads it finds written by the other in the same iteration. Null, or the reason why not.
+std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
+                                              std::span<const ChildBlock> below);
+
+/// The iterations of the loop are independent: no block below accumulates over it, and no block reads
+/// what another iteration writes. Else an error (`at` marks the loop).
+Result<void> require_independent_iterations(const Context& context, const LoopPlace& place,
+                                            const Value& at);
+
+/// The order in which the block's body accumulates does not matter: B[..] = B[..] + e, and the like.
+bool is_commutative_update(const SBlock& block);
+
+} // namespace temper::s_tir
