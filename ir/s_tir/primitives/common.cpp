@@ -135,22 +135,12 @@ Rebind::Rebind(std::span<const Stmt> chain, bool preserve_unit_iters)
 void Rebind::bind(const Var& var, const Expr& extent) {
   // A unit loop whose range is not known stays in the bindings.
   if (const auto constant = as_int(extent); constant && !(preserve_unit_iters_ && *constant == 1))
-    math_.set_range(var, {0, *constant - 1});
+    analyzer_.bind(var, IntInterval::range(0, *constant));
 }
 
 void Rebind::bind_loop(const For& loop) {
   if (is_int(loop.min, 0))
     bind(loop.loop_var, loop.extent);
-}
-
-Expr Rebind::simplify(const Expr& expr) {
-  if (expr->dtype.is_int())
-    return math_.simplify(expr);
-  if (const auto* both = expr.as<And>())
-    return logical_and(simplify(both->a), simplify(both->b));
-  if (const auto* compare = expr.as<LT>())
-    return less(simplify(compare->a), simplify(compare->b));
-  return expr;
 }
 
 Stmt Rebind::run(const Stmt& stmt, const VarMap& values) {
@@ -174,8 +164,8 @@ Stmt Rebind::run(const Stmt& stmt, const VarMap& values) {
         if (min == loop.min && extent == loop.extent && body == loop.body)
           return stmt;
         return copy_node(loop, [&](For& node) {
-          node.min = min == loop.min ? min : simplify(min);
-          node.extent = extent == loop.extent ? extent : simplify(extent);
+          node.min = min == loop.min ? min : analyzer_.simplify(min);
+          node.extent = extent == loop.extent ? extent : analyzer_.simplify(extent);
           node.body = body;
         });
       },
@@ -186,7 +176,7 @@ Stmt Rebind::run(const Stmt& stmt, const VarMap& values) {
         for (const Expr& value : realize.iter_values) {
           Expr replaced = substitute(value, values);
           if (replaced != value) {
-            replaced = simplify(replaced);
+            replaced = analyzer_.simplify(replaced);
             changed = true;
           }
           bindings.push_back(std::move(replaced));
@@ -195,7 +185,7 @@ Stmt Rebind::run(const Stmt& stmt, const VarMap& values) {
         if (!changed && predicate == realize.predicate)
           return stmt;
         if (predicate != realize.predicate)
-          predicate = simplify(predicate);
+          predicate = analyzer_.simplify(predicate);
         return copy_node(realize, [&](SBlockRealize& node) {
           node.iter_values = std::move(bindings);
           node.predicate = std::move(predicate);

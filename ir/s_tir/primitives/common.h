@@ -2,7 +2,7 @@
 /// back into the module.
 #pragma once
 
-#include "ir/s_tir/detail/index_math.h"
+#include "ir/arith/simplify.h"
 #include "ir/s_tir/error.h"
 #include "ir/s_tir/primitive.h"
 
@@ -68,10 +68,9 @@ public:
   Stmt guard(const Stmt& stmt, const Expr& condition);
 
 private:
-  Expr simplify(const Expr& expr);
   void bind_loop(const For& loop);
 
-  IndexMath math_;
+  Analyzer analyzer_;
   bool preserve_unit_iters_;
 };
 
