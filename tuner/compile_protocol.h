@@ -1,0 +1,35 @@
+/// What the tuner asks of its compile processes (temper-compiler), and what comes back: a workload's
+/// text and a trace go in, an Artifact comes out. The process that searches never compiles.
+#pragma once
+
+#include "codegen/artifact.h"
+#include "ir/support/result.h"
+
+#include <string>
+#include <string_view>
+
+namespace temper::tuner {
+
+enum class CompileKind : uint8_t {
+  kCandidate, ///< the workload with the trace applied (an empty trace: as it is written)
+  kReference, ///< the unscheduled program with floating types widened to float64
+};
+
+struct CompileRequest {
+  CompileKind kind = CompileKind::kCandidate;
+  std::string module_text; ///< script of the workload's module; workers cache it by its hash
+  std::string trace_json;  ///< empty: no trace
+  std::string target;      ///< canonical text of a resolved target
+  int threads = 1;
+};
+
+std::string encode(const CompileRequest& request);
+Result<CompileRequest> decode_compile_request(std::string_view bytes);
+
+/// Compiles one request in this process: what a worker does, and what `show` and `export` call.
+Result<codegen::Artifact> compile_request(const CompileRequest& request);
+
+/// The main of temper-compiler.
+int compiler_main();
+
+} // namespace temper::tuner

@@ -1,0 +1,112 @@
+#include "tuner/record_mapping.h"
+
+#include "codegen/artifact_json.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/structural.h"
+#include "ir/support/json.h"
+
+#include <cmath>
+
+namespace temper::tuner {
+namespace {
+
+database::Outcome to_row(engine::Outcome outcome) {
+  // The two lists have the same words; a word that only one has is a bug.
+  const auto parsed = database::parse_outcome(engine::to_string(outcome));
+  TEMPER_CHECK(parsed.has_value(), "engine and database know the same outcomes");
+  return *parsed;
+}
+
+} // namespace
+
+database::Workload workload_row(const Task& task) {
+  database::Workload row;
+  row.name = task.workload;
+  row.layer = task.layer;
+  row.function = task.module->functions.front().name;
+  row.structural_hash = ir::structural_hash(task.module);
+  row.binding_json = task.binding_json;
+  row.parameters_json = task.parameters_json;
+  if (task.flops > 0)
+    row.flops = task.flops;
+  if (task.bytes > 0)
+    row.bytes = task.bytes;
+  row.program = task.module_text;
+  row.source_path = task.source_path;
+  row.unchecked = !task.reference;
+  return row;
+}
+
+database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,
+                                      const codegen::Artifact* artifact) {
+  database::Measurement row;
+  row.sequence = -1;
+  row.outcome = to_row(measurement.outcome);
+  row.stage = measurement.stage;
+  if (measurement.median_ns > 0) {
+    row.median_ns = measurement.median_ns;
+    row.low_ns = measurement.interval.low;
+    row.high_ns = measurement.interval.high;
+  }
+  row.samples_ns.assign(measurement.samples_ns.begin(), measurement.samples_ns.end());
+  row.gaps_dropped = measurement.gaps_dropped;
+  row.regime = measurement.regime == engine::Regime::kCold ? database::TimingRegime::kCold
+                                                           : database::TimingRegime::kHot;
+  row.inputs = task.inputs_text();
+  row.threads = task.threads;
+  if (measurement.compile_ms > 0)
+    row.compile_ms = measurement.compile_ms;
+  if (measurement.measure_ms > 0)
+    row.measure_ms = measurement.measure_ms;
+  row.error = measurement.error;
+  if (measurement.worst)
+    row.worst_json = Json{{"output", measurement.worst->argument},
+                          {"index", measurement.worst->index},
+                          {"expected", measurement.worst->expected},
+                          {"got", measurement.worst->got},
+                          {"tolerance", measurement.worst->tolerance},
+                          {"wrong", measurement.worst->wrong_count}}
+                         .dump();
+  row.unchecked = !task.reference;
+  if (artifact != nullptr) {
+    row.code_hash = artifact->code_hash;
+    row.facts_json = codegen::facts_to_json(artifact->facts).dump();
+  }
+  if (!measurement.counters.empty())
+    row.counters_json = Json(measurement.counters).dump();
+  return row;
+}
+
+database::Candidate candidate_row(const Candidate& candidate, const database::Id& workload,
+                                  const database::Id& parent) {
+  database::Candidate row;
+  row.workload = workload;
+  row.kind = "trace";
+  row.program = s_tir::trace_to_json_text(candidate.trace);
+  row.parent = parent;
+  row.origin = candidate.origin;
+  return row;
+}
+
+database::Artifact artifact_row(const codegen::Artifact& artifact, const database::Id& candidate,
+                                const database::Id& toolchain) {
+  database::Artifact row;
+  row.candidate = candidate;
+  row.toolchain = toolchain;
+  row.target = artifact.target;
+  row.code_hash = artifact.code_hash;
+  row.code = artifact.code;
+  row.object = artifact.object;
+  row.json = codegen::artifact_to_json(artifact).dump();
+  return row;
+}
+
+Result<codegen::Artifact> artifact_from_row(const database::Artifact& row) {
+  TEMPER_TRY(json, parse_json(row.json));
+  TEMPER_TRY(artifact, codegen::artifact_from_json(json));
+  artifact.code = row.code;
+  artifact.object = row.object;
+  return std::move(artifact);
+}
+
+} // namespace temper::tuner

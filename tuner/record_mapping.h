@@ -1,0 +1,23 @@
+/// The only place that knows both the engine's measurements and the database's rows.
+#pragma once
+
+#include "codegen/artifact.h"
+#include "database/records.h"
+#include "engine/measurement.h"
+#include "tuner/space/candidate.h"
+#include "tuner/task.h"
+
+namespace temper::tuner {
+
+database::Workload workload_row(const Task& task);
+/// A trial's row. `artifact` may be null (it did not compile).
+database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,
+                                      const codegen::Artifact* artifact);
+database::Candidate candidate_row(const Candidate& candidate, const database::Id& workload,
+                                  const database::Id& parent);
+database::Artifact artifact_row(const codegen::Artifact& artifact, const database::Id& candidate,
+                                const database::Id& toolchain);
+/// The artifact back from its row.
+Result<codegen::Artifact> artifact_from_row(const database::Artifact& row);
+
+} // namespace temper::tuner

@@ -1,0 +1,23 @@
+#include "tuner/stop_condition.h"
+
+#include <fmt/format.h>
+
+namespace temper::tuner {
+
+std::string StopCondition::reached(const State& state) const {
+  if (state.interrupted)
+    return "interrupted";
+  if (state.space_exhausted)
+    return "the space is exhausted";
+  const int64_t limit = trials != 0 ? trials : (seconds > 0 ? 0 : default_trials);
+  if (limit != 0 && state.trials >= limit)
+    return fmt::format("{} trials", state.trials);
+  if (seconds > 0 && state.seconds >= seconds)
+    return fmt::format("{:.0f} seconds", seconds);
+  if (may_converge() && state.trials_since_gain >= patience)
+    return fmt::format("converged: no gain of {:.0f} % in the last {} trials", gain * 100,
+                       patience);
+  return {};
+}
+
+} // namespace temper::tuner

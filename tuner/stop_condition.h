@@ -1,0 +1,29 @@
+/// When a run is done. Pure functions on numbers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace temper::tuner {
+
+struct StopCondition {
+  int64_t trials = 0; ///< 0: no limit of its own
+  double seconds = 0; ///< 0: no limit
+  /// Without a limit on trials: this many without a gain of `gain` mean convergence.
+  int64_t patience = 200;
+  double gain = 0.01;
+  int64_t default_trials = 1000; ///< when neither trials nor seconds were given
+
+  struct State {
+    int64_t trials = 0;
+    double seconds = 0;
+    int64_t trials_since_gain = 0;
+    bool space_exhausted = false;
+    bool interrupted = false;
+  };
+  /// Empty: go on. Otherwise why to stop, as "200 trials", "converged: ...".
+  std::string reached(const State& state) const;
+  bool may_converge() const { return trials == 0; }
+};
+
+} // namespace temper::tuner

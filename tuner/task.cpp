@@ -1,0 +1,67 @@
+#include "tuner/task.h"
+
+#include "codegen/lower.h"
+#include "ir/s_tir/block.h"
+#include "ir/support/json.h"
+#include "ir/walk.h"
+
+namespace temper::tuner {
+
+std::string Task::title() const {
+  std::string text = workload;
+  const Result<Json> binding = parse_json(binding_json);
+  if (binding && binding->is_object())
+    for (const auto& [name, value] : binding->items())
+      text += " " + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  return text;
+}
+
+std::string Task::inputs_text() const {
+  if (inputs.empty())
+    return "normal";
+  std::string text;
+  for (const auto& [name, distribution] : inputs)
+    text += (text.empty() ? "" : ",") + name + "=" + distribution;
+  return text;
+}
+
+Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function) {
+  const std::vector<bool> written = codegen::written_parameters(function);
+  std::vector<codegen::ArgumentSpec> signature;
+  for (size_t i = 0; i < function->params.size(); ++i) {
+    const ir::Param& param = function->params[i];
+    codegen::ArgumentSpec argument;
+    argument.name = param.name();
+    argument.is_buffer = static_cast<bool>(param.buffer);
+    argument.is_output = i < written.size() && written[i];
+    argument.dtype = param.buffer ? param.buffer->dtype : param.var->dtype;
+    if (param.buffer) {
+      for (const ir::Expr& extent : param.buffer->shape) {
+        const auto value = ir::as_int(extent);
+        if (!value)
+          return Error(ErrorCode::kUnsupported, "the shape of '" + argument.name +
+                                                    "' is symbolic; bind its parameters to numbers");
+        argument.shape.push_back(*value);
+      }
+    }
+    signature.push_back(std::move(argument));
+  }
+  return signature;
+}
+
+int64_t reduction_length_of(const ir::PrimFunc& function) {
+  int64_t longest = 1;
+  ir::walk(function->body, [&](const ir::NodeRef& node) {
+    if (const auto* block = node.as<s_tir::SBlock>()) {
+      int64_t length = 1;
+      for (const s_tir::IterVar& axis : block->iter_vars)
+        if (axis.type == s_tir::IterType::kReduce)
+          length *= ir::as_int(axis.domain.extent).value_or(1);
+      longest = std::max(longest, length);
+    }
+    return !ir::ExprNode::accepts(node->kind());
+  });
+  return longest;
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,46 @@
+/// A task: one workload with its shapes bound, a target, and how it is checked and measured.
+#pragma once
+
+#include "codegen/artifact.h"
+#include "engine/measurer.h"
+#include "ir/module.h"
+#include "ir/target.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace temper::tuner {
+
+struct Task {
+  std::string workload; ///< as the user named it: "matmul", "scale.py:scale"
+  std::string source_path;
+  std::string layer = "s-tir";
+  std::string binding_json;    ///< {"K":512,"M":512,"N":512,"dtype":"float32"}
+  std::string parameters_json; ///< parameter names in the file's order
+  ir::IRModule module;         ///< one function
+  std::string module_text;     ///< printed `module`
+  ir::IRModule reference;      ///< computes what is right; null: unchecked
+  std::string reference_text;
+  double flops = 0; ///< 0: not known
+  double bytes = 0;
+  std::map<std::string, std::string> inputs; ///< distribution by argument name
+  double tolerance = 0;                      ///< 0: by data type and reduction length
+  int64_t reduction_length = 1;              ///< longest reduction of the program
+  ir::Target target;                         ///< resolved
+  int threads = 1;
+  engine::Regime regime = engine::Regime::kHot;
+  std::vector<codegen::ArgumentSpec> signature;
+
+  /// "matmul M=512 N=512 K=512 dtype=float32".
+  std::string title() const;
+  /// Input distributions as the database's key has them: "normal", or "A=int(0, 4),B=normal".
+  std::string inputs_text() const;
+};
+
+/// Argument types, shapes and roles of a function with constant shapes.
+Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function);
+/// The largest product of reduce extents of any block (s-tir), or 1.
+int64_t reduction_length_of(const ir::PrimFunc& function);
+
+} // namespace temper::tuner

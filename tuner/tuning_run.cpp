@@ -1,0 +1,625 @@
+#include "tuner/tuning_run.h"
+
+#include "codegen/artifact_json.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/support/json.h"
+#include "tuner/compile_protocol.h"
+#include "tuner/record_mapping.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+namespace temper::tuner {
+
+using engine::Outcome;
+using ArtifactRef = std::shared_ptr<const codegen::Artifact>;
+
+namespace {
+
+Json stage_json(const FunnelStage& stage) {
+  Json json{{"count", stage.count}};
+  if (!stage.first_error.empty())
+    json["first_error"] = stage.first_error;
+  if (!stage.refused.empty())
+    json["refused"] = stage.refused;
+  return json;
+}
+
+void stage_from_json(const Json& json, FunnelStage& stage) {
+  stage.count = json.value("count", int64_t{0});
+  stage.first_error = json.value("first_error", "");
+  if (json.contains("refused"))
+    for (const auto& [reason, count] : json["refused"].items())
+      stage.refused[reason] = count.get<int64_t>();
+}
+
+constexpr std::pair<const char*, FunnelStage Funnel::*> kStages[] = {
+    {"proposed", &Funnel::proposed}, {"legal", &Funnel::legal},     {"compiled", &Funnel::compiled},
+    {"ran", &Funnel::ran},           {"correct", &Funnel::correct}, {"timed", &Funnel::timed}};
+
+Funnel funnel_from_json(const std::string& text) {
+  Funnel funnel;
+  const Result<Json> json = parse_json(text);
+  if (json && json->is_object())
+    for (const auto& [name, member] : kStages)
+      if (json->contains(name) && (*json)[name].is_object())
+        stage_from_json((*json)[name], funnel.*member);
+  return funnel;
+}
+
+} // namespace
+
+std::string funnel_to_json(const Funnel& funnel) {
+  Json json = Json::object();
+  for (const auto& [name, member] : kStages)
+    json[name] = stage_json(funnel.*member);
+  return json.dump();
+}
+
+engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint64_t seed) {
+  engine::WorkloadSpec spec;
+  spec.name = task.title();
+  spec.signature = task.signature;
+  spec.input_sets = engine::default_input_sets(seed, task.inputs);
+  spec.reference = std::move(reference);
+  spec.tolerance = task.tolerance;
+  spec.reduction_length = task.reduction_length;
+  return spec;
+}
+
+namespace {
+
+struct Compiled {
+  CandidateRef candidate;
+  ArtifactRef artifact; ///< null when it failed
+  std::string error;
+  double compile_ms = 0;
+  double score = 0;
+};
+
+class Run {
+public:
+  Run(const Task& task, const Space& space, const database::Run& run,
+      const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
+      const TuneHooks& hooks)
+      : task_(task), space_(space), run_(run), claim_(claim), devices_(devices), options_(options),
+        hooks_(hooks), random_(run.random_state != 0 ? Random::from_state(run.random_state)
+                                                     : Random(run.seed)),
+        start_(std::chrono::steady_clock::now()) {
+    funnel_ = funnel_from_json(run.funnel_json);
+    trials_ = run.trials;
+    state_.space = &space;
+    state_.funnel = &funnel_;
+  }
+
+  Result<TuneResult> execute() {
+    TEMPER_TRY(strategy, make_strategy(run_.strategy));
+    TEMPER_TRY(model, make_xgboost_model());
+    model_ = std::move(model);
+    state_.model = model_.get();
+    TEMPER_TRY_VOID(recall());
+    report("reference");
+    TEMPER_TRY_VOID(prepare_workload());
+
+    if (trials_ == 0)
+      TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
+    while (stop_reason().empty()) {
+      size_t count = options_.batch;
+      if (options_.stop.trials > 0)
+        count = std::min(count, static_cast<size_t>(options_.stop.trials - trials_));
+      std::vector<CandidateRef> batch = strategy->propose(count, state_, random_);
+      if (batch.empty()) {
+        exhausted_ = true;
+        break;
+      }
+      TEMPER_TRY_VOID(measure_batch(batch));
+    }
+    TuneResult result;
+    result.stopped_because = stop_reason();
+    result.interrupted = interrupted();
+    if (!result.interrupted) {
+      report("confirm");
+      TEMPER_TRY_VOID(confirm());
+    }
+    TEMPER_TRY_VOID(devices_.store->update_run(claim_, progress_row()));
+    result.run = run_.id;
+    result.best_record = best_record_;
+    result.best_ns = best_ns_;
+    result.best_interval = best_interval_;
+    result.untuned_ns = untuned_ns_;
+    result.trials = trials_;
+    result.seconds = seconds();
+    result.funnel = funnel_;
+    return result;
+  }
+
+private:
+  double seconds() const {
+    return run_.seconds +
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
+
+  std::string stop_reason() {
+    return options_.stop.reached({trials_, seconds(), trials_ - trials_at_gain_, exhausted_,
+                                  interrupted()});
+  }
+
+  void report(const char* phase) {
+    if (hooks_.progress)
+      hooks_.progress({trials_, failures_, seconds(), best_ns_, quality_, phase});
+  }
+
+  database::RunProgress progress_row() const {
+    return {random_.state(), trials_, seconds(), funnel_to_json(funnel_), {}};
+  }
+
+  /// What this run, and unless `fresh` others, already measured of this workload here.
+  Result<void> recall() {
+    std::vector<CostSample> samples;
+    TEMPER_TRY_VOID(devices_.store->measured_programs(
+        run_.workload, [&](const database::MeasuredProgram& row) {
+          const bool same_key = row.target == run_.target && row.threads == task_.threads &&
+                                row.environment_class == devices_.environment_class &&
+                                row.toolchain == run_.toolchain &&
+                                database::to_string(row.regime) ==
+                                    std::string_view(engine::to_string(task_.regime));
+          if (!same_key || (options_.fresh && !is_own(row.record)))
+            return true;
+          const auto trace = s_tir::trace_from_json_text(row.program);
+          if (!trace)
+            return true;
+          const auto candidate = space_.apply(*trace, "database");
+          if (!candidate)
+            return true;
+          const bool timed = row.outcome == database::Outcome::kOk;
+          const double time = timed ? row.median_ns * 1e-9 : kFailed;
+          state_.seen.insert((*candidate)->program_hash);
+          state_.trials.push_back({*candidate, time});
+          candidate_ids_[(*candidate)->program_hash] = row.candidate;
+          records_[(*candidate)->program_hash] = row.record;
+          samples.push_back({(*candidate)->features, time});
+          if (timed)
+            note_best(**candidate, row.median_ns, {row.median_ns, row.median_ns}, row.record);
+          return true;
+        }));
+    if (!samples.empty())
+      model_->update(samples);
+    trials_at_gain_ = trials_;
+    return {};
+  }
+
+  bool is_own(const database::Id& record) {
+    const auto row = devices_.store->measurement(record);
+    return row && row->run == run_.id;
+  }
+
+  Result<void> prepare_workload() {
+    if (task_.reference) {
+      TEMPER_TRY(reference, compile_reference());
+      reference_ = std::move(reference);
+    }
+    TEMPER_TRY(workload, devices_.measurer->add_workload(
+                             workload_spec(task_, reference_, hash_combine(run_.seed, 1))));
+    workload_ = workload;
+    return {};
+  }
+
+  Result<ArtifactRef> compile_reference() {
+    CompileRequest request;
+    request.kind = CompileKind::kReference;
+    request.module_text = task_.reference_text;
+    request.target = task_.target.to_string();
+    const engine::Ticket ticket = devices_.compilers->submit(encode(request));
+    while (true) {
+      for (engine::CompileFinished& done : devices_.compilers->poll(200)) {
+        if (done.ticket != ticket)
+          continue;
+        if (done.outcome != Outcome::kOk)
+          return Error(ErrorCode::kFailed,
+                       "the reference of '" + task_.workload + "' does not compile: " + done.error);
+        TEMPER_TRY(artifact, codegen::deserialize_artifact(done.response));
+        return ArtifactRef(std::make_shared<codegen::Artifact>(std::move(artifact)));
+      }
+      if (interrupted())
+        return Error(ErrorCode::kInterrupted, "interrupted while compiling the reference");
+    }
+  }
+
+  Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
+    std::unordered_map<engine::Ticket, size_t> tickets;
+    std::vector<Compiled> compiled(batch.size());
+    for (size_t i = 0; i < batch.size(); ++i) {
+      CompileRequest request;
+      request.module_text = task_.module_text;
+      request.trace_json = s_tir::trace_to_json_text(batch[i]->trace);
+      request.target = task_.target.to_string();
+      request.threads = task_.threads;
+      tickets[devices_.compilers->submit(encode(request))] = i;
+      compiled[i].candidate = batch[i];
+    }
+    while (!tickets.empty()) {
+      for (engine::CompileFinished& done : devices_.compilers->poll(200)) {
+        const auto ticket = tickets.find(done.ticket);
+        if (ticket == tickets.end())
+          continue;
+        Compiled& item = compiled[ticket->second];
+        item.compile_ms = done.compile_ms;
+        tickets.erase(ticket);
+        if (done.outcome != Outcome::kOk) {
+          item.error = done.error;
+          continue;
+        }
+        Result<codegen::Artifact> artifact = codegen::deserialize_artifact(done.response);
+        if (artifact)
+          item.artifact = std::make_shared<codegen::Artifact>(std::move(*artifact));
+        else
+          item.error = artifact.error().message;
+      }
+      if (interrupted()) {
+        for (const auto& [ticket, index] : tickets)
+          devices_.compilers->cancel(ticket);
+        std::erase_if(compiled, [](const Compiled& item) {
+          return item.artifact == nullptr && item.error.empty();
+        });
+        break;
+      }
+    }
+    return compiled;
+  }
+
+  Result<void> measure_batch(const std::vector<CandidateRef>& batch) {
+    for (const CandidateRef& candidate : batch)
+      state_.seen.insert(candidate->program_hash);
+    std::vector<const FeatureMatrix*> features;
+    for (const CandidateRef& candidate : batch)
+      features.push_back(&candidate->features);
+    const bool predicted = model_->is_trained();
+    const std::vector<double> scores = model_->predict(features);
+    std::unordered_map<uint64_t, double> score_of;
+    for (size_t i = 0; i < batch.size(); ++i)
+      score_of[batch[i]->program_hash] = scores[i];
+
+    TEMPER_TRY(compiled, compile(batch));
+    std::vector<Compiled> to_measure;
+    std::vector<CostSample> samples;
+    for (Compiled& item : compiled) {
+      item.score = predicted ? score_of[item.candidate->program_hash] : 0;
+      if (item.artifact == nullptr) {
+        funnel_.refuse(funnel_.compiled, "compile_failed", item.error);
+        engine::Measurement failed;
+        failed.outcome = Outcome::kCompileFailed;
+        failed.stage = "compile";
+        failed.error = item.error;
+        failed.compile_ms = item.compile_ms;
+        failed.regime = task_.regime;
+        TEMPER_TRY_VOID(record(item, failed));
+        samples.push_back({item.candidate->features, kFailed});
+        continue;
+      }
+      ++funnel_.compiled.count;
+      // Equal code is one trial: what is known of it holds for this candidate too.
+      if (const auto known = code_seconds_.find(item.artifact->code_hash);
+          known != code_seconds_.end()) {
+        funnel_.refuse(funnel_.ran, "same_code", {});
+        samples.push_back({item.candidate->features, known->second});
+        continue;
+      }
+      code_seconds_.emplace(item.artifact->code_hash, kFailed);
+      to_measure.push_back(std::move(item));
+    }
+
+    std::vector<double> measured_scores;
+    std::vector<double> measured_seconds;
+    TEMPER_TRY_VOID(measure(to_measure, samples, measured_scores, measured_seconds));
+    if (predicted && measured_scores.size() > 1) {
+      quality_ = model_quality(measured_scores, measured_seconds);
+      database::ModelQuality row;
+      row.run = run_.id;
+      row.batch = batch_number_;
+      row.trials_seen = static_cast<int64_t>(state_.trials.size());
+      row.rank_correlation = quality_.rank_correlation;
+      row.top_recall = quality_.top_recall;
+      row.top_k = std::max<int64_t>(1, quality_.candidates / 4);
+      TEMPER_TRY_VOID(devices_.store->add(row));
+    }
+    ++batch_number_;
+    if (!samples.empty())
+      model_->update(samples);
+    report("search");
+    return {};
+  }
+
+  /// Measures, and once more when the machine's speed drifted meanwhile.
+  Result<void> measure(std::vector<Compiled>& items, std::vector<CostSample>& samples,
+                       std::vector<double>& scores, std::vector<double>& seconds) {
+    if (items.empty())
+      return {};
+    std::vector<double> latest(items.size(), kFailed);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      TEMPER_TRY(before, devices_.measurer->device_state(task_.threads));
+      TEMPER_TRY_VOID(measure_once(items, latest, attempt > 0));
+      if (interrupted())
+        break;
+      TEMPER_TRY(after, devices_.measurer->device_state(task_.threads));
+      const double drift = engine::DeviceState::drift(before, after);
+      if (drift <= engine::kAnchorDriftLimit)
+        break;
+      database::Event event;
+      event.run = run_.id;
+      event.kind = attempt == 0 ? "batch_repeated" : "batch_disturbed";
+      event.json = Json{{"batch", batch_number_}, {"drift", drift}}.dump();
+      TEMPER_TRY_VOID(devices_.store->add(event));
+    }
+    for (size_t i = 0; i < items.size(); ++i) {
+      state_.trials.push_back({items[i].candidate, latest[i]});
+      samples.push_back({items[i].candidate->features, latest[i]});
+      scores.push_back(items[i].score);
+      seconds.push_back(latest[i]);
+      code_seconds_[items[i].artifact->code_hash] = latest[i];
+    }
+    return {};
+  }
+
+  Result<void> measure_once(const std::vector<Compiled>& items, std::vector<double>& latest,
+                            bool again) {
+    std::unordered_map<engine::Ticket, size_t> tickets;
+    for (size_t i = 0; i < items.size(); ++i) {
+      if (again && !std::isfinite(latest[i]))
+        continue; // failures do not depend on the machine's speed
+      engine::MeasureRequest request;
+      request.workload = workload_;
+      request.artifact = items[i].artifact;
+      request.regime = task_.regime;
+      request.threads = task_.threads;
+      request.best_ns = best_ns_;
+      request.check = reference_ != nullptr;
+      tickets[devices_.measurer->submit(std::move(request))] = i;
+    }
+    while (!tickets.empty()) {
+      for (engine::FinishedMeasurement& done : devices_.measurer->poll(200)) {
+        const auto ticket = tickets.find(done.ticket);
+        if (ticket == tickets.end())
+          continue;
+        const size_t index = ticket->second;
+        tickets.erase(ticket);
+        done.measurement.compile_ms = items[index].compile_ms;
+        latest[index] = done.measurement.outcome == Outcome::kOk
+                            ? done.measurement.median_ns * 1e-9
+                            : (done.measurement.outcome == Outcome::kCensored &&
+                                       done.measurement.median_ns > 0
+                                   ? done.measurement.median_ns * 1e-9
+                                   : kFailed);
+        if (!again)
+          count(done.measurement);
+        TEMPER_TRY_VOID(record(items[index], done.measurement, !again));
+      }
+      if (interrupted()) {
+        for (const auto& [ticket, index] : tickets)
+          devices_.measurer->cancel(ticket);
+        return {};
+      }
+    }
+    return {};
+  }
+
+  void count(const engine::Measurement& measurement) {
+    const std::string reason = engine::to_string(measurement.outcome);
+    switch (measurement.outcome) {
+    case Outcome::kOk:
+      ++funnel_.ran.count;
+      ++funnel_.correct.count;
+      ++funnel_.timed.count;
+      break;
+    case Outcome::kCensored:
+    case Outcome::kDisturbed:
+      ++funnel_.ran.count;
+      ++funnel_.correct.count;
+      funnel_.refuse(funnel_.timed, reason, measurement.error);
+      break;
+    case Outcome::kWrongResult:
+      ++funnel_.ran.count;
+      funnel_.refuse(funnel_.correct, reason, measurement.error);
+      break;
+    default:
+      funnel_.refuse(funnel_.ran, reason, measurement.error);
+    }
+    if (!engine::is_correct(measurement.outcome))
+      ++failures_;
+  }
+
+  Result<void> record(const Compiled& item, const engine::Measurement& measurement,
+                      bool is_new = true,
+                      database::Purpose purpose = database::Purpose::kSearch) {
+    database::Trial trial;
+    const auto parent = candidate_ids_.find(item.candidate->parent);
+    trial.candidate = candidate_row(*item.candidate, run_.workload,
+                                    parent == candidate_ids_.end() ? "" : parent->second);
+    trial.measurement = measurement_row(measurement, task_, item.artifact.get());
+    trial.measurement.environment = run_.environment;
+    trial.measurement.toolchain = run_.toolchain;
+    trial.measurement.origin = item.candidate->origin;
+    trial.measurement.purpose = purpose;
+    if (item.score != 0)
+      trial.measurement.predicted_score = item.score;
+    if (is_new)
+      ++trials_;
+    TEMPER_TRY(recorded, devices_.store->record(claim_, trial, progress_row()));
+    candidate_ids_[item.candidate->program_hash] = recorded.candidate;
+    records_[item.candidate->program_hash] = recorded.measurement;
+    if (recorded.requested != database::RequestedState::kNone)
+      stop_requested_ = true;
+    if (measurement.outcome == Outcome::kOk) {
+      if (item.candidate->origin == "untuned")
+        untuned_ns_ = measurement.median_ns;
+      artifacts_[item.candidate->program_hash] = item.artifact;
+      const bool better = best_ns_ == 0 || measurement.median_ns < best_ns_;
+      if (best_ns_ == 0 || measurement.median_ns < best_ns_ * (1 - options_.stop.gain))
+        trials_at_gain_ = trials_;
+      if (better || purpose == database::Purpose::kConfirm) {
+        note_best(*item.candidate, measurement.median_ns, measurement.interval,
+                  recorded.measurement);
+        TEMPER_TRY_VOID(keep_artifact(item, recorded.candidate));
+      }
+      drop_old_artifacts();
+    }
+    if (is_new)
+      report("search");
+    return {};
+  }
+
+  Result<void> keep_artifact(const Compiled& item, const database::Id& candidate) {
+    TEMPER_TRY(kept, devices_.store->add(artifact_row(*item.artifact, candidate, run_.toolchain)));
+    (void)kept;
+    return {};
+  }
+
+  void note_best(const Candidate& candidate, double median_ns, Interval interval,
+                 const database::Id& record) {
+    if (best_ns_ != 0 && median_ns >= best_ns_ && !confirming_)
+      return;
+    if (confirming_ && best_confirmed_ && median_ns >= best_ns_)
+      return;
+    best_confirmed_ = confirming_;
+    best_ns_ = median_ns;
+    best_interval_ = interval;
+    best_record_ = record;
+    best_hash_ = candidate.program_hash;
+  }
+
+  /// The fastest few trials, fastest first.
+  std::vector<Trial> finalists() const {
+    std::vector<Trial> best;
+    for (const Trial& trial : state_.trials)
+      if (std::isfinite(trial.seconds))
+        best.push_back(trial);
+    std::stable_sort(best.begin(), best.end(),
+                     [](const Trial& a, const Trial& b) { return a.seconds < b.seconds; });
+    std::unordered_set<uint64_t> programs;
+    std::erase_if(best, [&](const Trial& trial) {
+      return !programs.insert(trial.candidate->program_hash).second;
+    });
+    if (best.size() > options_.finalists)
+      best.resize(options_.finalists);
+    return best;
+  }
+
+  /// Only finalists' bytes are held in memory.
+  void drop_old_artifacts() {
+    if (artifacts_.size() < 8 * options_.finalists)
+      return;
+    std::unordered_set<uint64_t> keep{best_hash_};
+    for (const Trial& trial : finalists())
+      keep.insert(trial.candidate->program_hash);
+    std::erase_if(artifacts_, [&](const auto& entry) { return !keep.contains(entry.first); });
+  }
+
+  Result<void> confirm() {
+    std::vector<Trial> best = finalists();
+    if (best.empty())
+      return {};
+    std::vector<Compiled> items;
+    std::vector<CandidateRef> missing;
+    for (const Trial& trial : best) {
+      const auto known = artifacts_.find(trial.candidate->program_hash);
+      if (known != artifacts_.end())
+        items.push_back({trial.candidate, known->second, {}, 0, 0});
+      else
+        missing.push_back(trial.candidate);
+    }
+    if (!missing.empty()) {
+      TEMPER_TRY(compiled, compile(missing));
+      for (Compiled& item : compiled)
+        if (item.artifact != nullptr)
+          items.push_back(std::move(item));
+    }
+    if (items.empty())
+      return {};
+    // Fresh inputs: a kernel that is right by luck on the first ones is caught here.
+    engine::CompareRequest request;
+    TEMPER_TRY(workload, devices_.measurer->add_workload(
+                             workload_spec(task_, reference_, hash_combine(run_.seed, 2))));
+    request.workload = workload;
+    request.regime = task_.regime;
+    request.max_seconds = 4;
+    for (const Compiled& item : items)
+      request.contenders.push_back(
+          {hash_to_hex(item.candidate->program_hash), item.artifact, {}, task_.threads,
+           reference_ != nullptr});
+    TEMPER_TRY(comparison, devices_.measurer->compare(request));
+    devices_.measurer->remove_workload(workload);
+    confirming_ = true;
+    best_confirmed_ = false;
+    for (size_t i = 0; i < items.size(); ++i)
+      TEMPER_TRY_VOID(record(items[i], comparison.contenders[i].measurement, false,
+                             database::Purpose::kConfirm));
+    return {};
+  }
+
+  static constexpr double kFailed = std::numeric_limits<double>::infinity();
+
+  const Task& task_;
+  const Space& space_;
+  const database::Run& run_;
+  const database::RunClaim& claim_;
+  const Devices& devices_;
+  const TuneOptions& options_;
+  const TuneHooks& hooks_;
+  Random random_;
+  std::chrono::steady_clock::time_point start_;
+
+  std::unique_ptr<CostModel> model_;
+  SearchState state_;
+  Funnel funnel_;
+  ModelQuality quality_;
+  engine::WorkloadId workload_ = 0;
+  ArtifactRef reference_;
+  std::unordered_map<uint64_t, double> code_seconds_;          ///< by code_hash
+  std::unordered_map<uint64_t, database::Id> candidate_ids_;   ///< by program_hash
+  std::unordered_map<uint64_t, database::Id> records_;         ///< by program_hash
+  std::unordered_map<uint64_t, ArtifactRef> artifacts_;        ///< by program_hash
+  int64_t trials_ = 0;
+  int64_t trials_at_gain_ = 0;
+  int64_t failures_ = 0;
+  int64_t batch_number_ = 0;
+  bool exhausted_ = false;
+  bool stop_requested_ = false;
+  bool confirming_ = false;
+  bool best_confirmed_ = false;
+  double best_ns_ = 0;
+  Interval best_interval_;
+  database::Id best_record_;
+  uint64_t best_hash_ = 0;
+  double untuned_ns_ = 0;
+};
+
+} // namespace
+
+Result<TuneResult> tune(const Task& task, const Space& space, const database::Run& run,
+                        const database::RunClaim& claim, const Devices& devices,
+                        const TuneOptions& options, const TuneHooks& hooks) {
+  Result<TuneResult> result = Run(task, space, run, claim, devices, options, hooks).execute();
+  database::RunState state = database::RunState::kFinished;
+  std::string reason;
+  if (!result) {
+    state = result.error().code == ErrorCode::kInterrupted ? database::RunState::kInterrupted
+                                                           : database::RunState::kFailed;
+    reason = result.error().message;
+  } else {
+    if (result->interrupted)
+      state = database::RunState::kInterrupted;
+    reason = result->stopped_because;
+  }
+  // When the store itself is what failed, releasing fails as well: the first error is the one to
+  // tell.
+  Result<void> released = devices.store->release_run(claim, state, reason);
+  if (result && !released)
+    return std::move(released).error();
+  return result;
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,95 @@
+/// What every command (and later the GUI's session) starts from: the database, this machine's
+/// environment and toolchain, workloads by name, and the devices. Opens each part on first use.
+#pragma once
+
+#include "database/store.h"
+#include "engine/compile_pool.h"
+#include "engine/measurer.h"
+#include "tuner/task.h"
+#include "tuner/tuning_run.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace temper::tuner {
+
+struct WorkbenchOptions {
+  std::string database; ///< --db; empty: TEMPER_DB, else $XDG_DATA_HOME/temper/temper.db
+  std::string target = "native";
+  int threads = 0; ///< 0: one
+  int jobs = 0;    ///< compile processes; 0: the machine's cores
+  engine::Regime regime = engine::Regime::kHot;
+};
+
+/// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.
+struct WorkloadArguments {
+  std::string name;
+  std::map<std::string, std::string> parameters; ///< as typed
+  bool unchecked = false;
+};
+
+class Workbench {
+public:
+  explicit Workbench(WorkbenchOptions options) : options_(std::move(options)) {}
+  ~Workbench();
+  Workbench(const Workbench&) = delete;
+  Workbench& operator=(const Workbench&) = delete;
+
+  const WorkbenchOptions& options() const { return options_; }
+
+  // The database.
+  Result<database::Store*> store();
+
+  // This machine and this build.
+  Result<ir::Target> target();
+  /// Environment of this machine, as the database has it.
+  Result<database::Environment> environment();
+  Result<database::Toolchain> toolchain();
+  /// What counts as comparable here: environment class, today's toolchain, regime.
+  Result<database::RecordFilter> comparable();
+
+  // Workloads.
+  /// Files that hold workloads: TEMPER_WORKLOADS, then the installed or the source tree's folder.
+  std::vector<std::string> workload_folders() const;
+  /// Builds the task: finds the file, binds parameters, compiles nothing. Without parameters the
+  /// file's first shape. Errors as workload_file.h says, plus: a shape larger than memory.
+  Result<Task> task(const WorkloadArguments& arguments);
+  /// The task of a stored workload, from its program text (its file may be gone; then there is no
+  /// other reference than the unscheduled program itself).
+  Result<Task> task(const database::Workload& workload);
+  /// All shapes of a workload's file; one entry without parameters when it names none.
+  Result<std::vector<WorkloadArguments>> shapes(const std::string& name);
+  struct KnownWorkload {
+    std::string name;
+    std::string file;
+    std::string layer;
+    std::vector<std::string> parameters;
+    std::string flops; ///< the formula in the file
+    std::string bytes;
+  };
+  Result<std::vector<KnownWorkload>> known_workloads();
+
+  // Devices.
+  Result<engine::CompilePool*> compilers();
+  Result<engine::Measurer*> measurer();
+  Result<Devices> devices();
+
+  /// Compiles in this process (show, export, rerun).
+  Result<std::shared_ptr<const codegen::Artifact>> compile(const Task& task,
+                                                           const std::string& trace_json);
+  Result<std::shared_ptr<const codegen::Artifact>> compile_reference(const Task& task);
+
+private:
+  WorkbenchOptions options_;
+  std::unique_ptr<database::Store> store_;
+  std::unique_ptr<engine::CompilePool> compilers_;
+  std::unique_ptr<engine::Measurer> measurer_;
+};
+
+/// Where the programs temper-runner and temper-compiler are: TEMPER_LIBEXEC, beside this program, or
+/// in ../libexec/temper of it. The error names what was looked for.
+Result<std::string> find_helper_program(const std::string& name);
+
+} // namespace temper::tuner
