@@ -5,6 +5,7 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
+#include "tuner/space/rule.h"
 #include "tuner/task.h"
 #include "tuner/tuning_run.h"
 
@@ -76,10 +77,19 @@ public:
   Result<engine::Measurer*> measurer();
   Result<Devices> devices();
 
+  /// A row for a new run of the task: workload, target, environment and toolchain added and filled
+  /// in; strategy, seed and budget are the caller's.
+  Result<database::Run> new_run(const Task& task);
+
   /// Compiles in this process (show, export, rerun).
   Result<std::shared_ptr<const codegen::Artifact>> compile(const Task& task,
                                                            const std::string& trace_json);
   Result<std::shared_ptr<const codegen::Artifact>> compile_reference(const Task& task);
+  /// Checks (when the task has a reference) and times one artifact. A failing kernel is a
+  /// Measurement, an error is ours.
+  Result<engine::Measurement> measure(const Task& task,
+                                      std::shared_ptr<const codegen::Artifact> artifact,
+                                      uint64_t seed = 1);
 
 private:
   WorkbenchOptions options_;
@@ -87,6 +97,9 @@ private:
   std::unique_ptr<engine::CompilePool> compilers_;
   std::unique_ptr<engine::Measurer> measurer_;
 };
+
+/// What the rules need to know of the machine that `target` names.
+Result<MachineHints> machine_hints_for(const ir::Target& target, int threads);
 
 /// Where the programs temper-runner and temper-compiler are: TEMPER_LIBEXEC, beside this program, or
 /// in ../libexec/temper of it. The error names what was looked for.

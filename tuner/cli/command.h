@@ -1,0 +1,56 @@
+/// Commands of `temper`. Each file adds its own to the program with its options, help and examples;
+/// running one returns the exit code.
+#pragma once
+
+#include "tuner/workbench.h"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace temper::cli {
+
+/// Options that most commands share.
+struct CommonOptions {
+  tuner::WorkbenchOptions workbench;
+  std::string cache = "hot";
+  bool json = false;
+};
+
+/// What the chosen command will do; main calls it after parsing.
+using Action = std::function<int()>;
+
+/// Collects the chosen action.
+struct Program {
+  CLI::App& app;
+  Action action;
+};
+
+/// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
+void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
+/// Turns the texts into values (cache regime); an error names the option.
+Result<void> finish_common_options(CommonOptions& options);
+
+/// Sets help text after the options: "examples:" and one per line.
+void add_examples(CLI::App& command, const std::vector<std::string>& examples);
+
+/// `matmul M=512 N=512`: the first word names the workload.
+Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words);
+
+void add_check(Program& program);
+void add_tune(Program& program);
+void add_resume(Program& program);
+void add_list(Program& program);
+void add_show(Program& program);
+void add_best(Program& program);
+void add_compare(Program& program);
+void add_rerun(Program& program);
+void add_export(Program& program);
+void add_dump(Program& program);
+void add_import(Program& program);
+void add_doctor(Program& program);
+
+} // namespace temper::cli

@@ -1,0 +1,59 @@
+#include "tuner/cli/command.h"
+
+namespace temper::cli {
+
+void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
+  command.add_option("--db", options.workbench.database,
+                     "database file (default: $TEMPER_DB, else temper/temper.db in the data home)");
+  command.add_flag("--json", options.json, "print one JSON object instead of text");
+  if (!measuring)
+    return;
+  command.add_option("--target", options.workbench.target,
+                     "what the code is for: native, cpu:NAME (as cpu:znver4)");
+  command.add_option("--threads", options.workbench.threads, "threads of the kernel (default: 1)")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--jobs", options.workbench.jobs,
+                     "compile processes (default: the machine's cores)")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--cache", options.cache,
+                     "timing regime: hot or cold caches, which are never compared");
+}
+
+Result<void> finish_common_options(CommonOptions& options) {
+  const auto regime = engine::parse_regime(options.cache);
+  if (!regime)
+    return Error(ErrorCode::kInvalidArgument,
+                 "--cache is hot or cold, not '" + options.cache + "'");
+  options.workbench.regime = *regime;
+  return {};
+}
+
+void add_examples(CLI::App& command, const std::vector<std::string>& examples) {
+  std::string text = "examples:";
+  for (const std::string& example : examples)
+    text += "\n  " + example;
+  command.footer(text);
+}
+
+Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words) {
+  if (words.empty())
+    return Error(ErrorCode::kInvalidArgument,
+                 "name a workload, as 'matmul M=512 N=512 K=512'; temper list workloads shows them");
+  tuner::WorkloadArguments arguments;
+  arguments.name = words[0];
+  if (arguments.name.find('=') != std::string::npos)
+    return Error(ErrorCode::kInvalidArgument,
+                 "the workload's name comes first, before '" + arguments.name + "'");
+  for (size_t i = 1; i < words.size(); ++i) {
+    const size_t equals = words[i].find('=');
+    if (equals == std::string::npos || equals == 0)
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + words[i] + "' is not a parameter; write NAME=VALUE, as M=512");
+    const std::string name = words[i].substr(0, equals);
+    if (!arguments.parameters.emplace(name, words[i].substr(equals + 1)).second)
+      return Error(ErrorCode::kInvalidArgument, "the parameter '" + name + "' is given twice");
+  }
+  return arguments;
+}
+
+} // namespace temper::cli

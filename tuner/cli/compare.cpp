@@ -1,0 +1,275 @@
+/// temper compare, rerun: stored kernels measured again, side by side or alone.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "ir/support/text.h"
+#include "tuner/record_mapping.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace temper::cli {
+namespace {
+
+using database::RecordRow;
+using tuner::Task;
+using tuner::Workbench;
+using ArtifactRef = std::shared_ptr<const codegen::Artifact>;
+
+/// A record's code: the kept bytes when there are some, else compiled again.
+Result<ArtifactRef> code_of(Workbench& bench, const Task& task, const RecordRow& row) {
+  TEMPER_TRY(store, bench.store());
+  if (auto kept = store->artifact_of(row.id)) {
+    TEMPER_TRY(artifact, tuner::artifact_from_row(*kept));
+    return ArtifactRef(std::make_shared<codegen::Artifact>(std::move(artifact)));
+  }
+  TEMPER_TRY(candidate, store->candidate(row.candidate));
+  return bench.compile(task, candidate.program);
+}
+
+Result<std::vector<RecordRow>> select(Workbench& bench, const database::Selection& selection) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(filter, bench.comparable());
+  return database::resolve_selection(*store, selection, filter);
+}
+
+struct CompareOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  double seconds = 5;
+};
+
+struct Row {
+  std::string workload;
+  std::string a;
+  std::string b;
+  double a_ns = 0;
+  double b_ns = 0;
+  double ratio = 0;
+  Interval interval;
+  std::string verdict;
+};
+
+/// b against a, measured now in interleaved rounds.
+Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
+                         double max_seconds) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(workload, store->workload(a.workload));
+  TEMPER_TRY(task, bench.task(workload));
+  task.threads = std::max(a.threads, b.threads);
+  TEMPER_TRY(first, code_of(bench, task, a));
+  TEMPER_TRY(second, code_of(bench, task, b));
+  TEMPER_TRY(measurer, bench.measurer());
+  ArtifactRef reference;
+  if (task.reference) {
+    TEMPER_TRY(compiled, bench.compile_reference(task));
+    reference = compiled;
+  }
+  TEMPER_TRY(id, measurer->add_workload(tuner::workload_spec(task, reference, 3)));
+  engine::CompareRequest request;
+  request.workload = id;
+  request.regime = task.regime;
+  request.max_seconds = max_seconds;
+  request.contenders = {{a.id, first, {}, a.threads, reference != nullptr},
+                        {b.id, second, {}, b.threads, reference != nullptr}};
+  auto comparison = measurer->compare(request);
+  measurer->remove_workload(id);
+  if (!comparison)
+    return std::move(comparison).error();
+  const engine::ComparedContender& left = comparison->contenders[0];
+  const engine::ComparedContender& right = comparison->contenders[1];
+  for (const engine::ComparedContender* side : {&left, &right})
+    if (!engine::is_correct(side->measurement.outcome))
+      return Error(ErrorCode::kFailed, "record " + side->name + " does not run any more (" +
+                                           engine::to_string(side->measurement.outcome) +
+                                           "): " + side->measurement.error);
+  Row row;
+  row.workload = task.title();
+  row.a = store->short_id(a.id).value_or(a.id);
+  row.b = store->short_id(b.id).value_or(b.id);
+  row.a_ns = left.measurement.median_ns;
+  row.b_ns = right.measurement.median_ns;
+  row.ratio = right.ratio;
+  row.interval = right.ratio_interval;
+  row.verdict = right.ratio_interval.high < 1  ? "faster"
+                : right.ratio_interval.low > 1 ? "slower"
+                                               : "same";
+  return row;
+}
+
+int run_compare(CompareOptions& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  auto selections = database::parse_selections(options.words);
+  if (!selections)
+    return report(selections.error());
+  if (selections->size() != 2)
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "compare takes two selections, as 'temper compare m3f9c2 m81ab0'; this is " +
+                            std::to_string(selections->size())));
+  Workbench bench(options.common.workbench);
+  auto left = select(bench, (*selections)[0]);
+  if (!left)
+    return report(left.error());
+  auto right = select(bench, (*selections)[1]);
+  if (!right)
+    return report(right.error());
+  install_interrupt_handler();
+
+  std::vector<Row> rows;
+  for (const RecordRow& a : *left) {
+    for (const RecordRow& b : *right) {
+      if (a.workload != b.workload)
+        continue;
+      auto row = compare_pair(bench, a, b, options.seconds);
+      if (!row)
+        return report(row.error());
+      rows.push_back(std::move(*row));
+    }
+  }
+  if (rows.empty())
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "the two selections have no workload (with the same shapes) in common"));
+  bool slower = false;
+  Json list = Json::array();
+  Table table({{"workload"}, {"a"}, {"time", true}, {"b"}, {"time", true}, {"b/a", true},
+               {"95 %"}, {"b is"}});
+  for (const Row& row : rows) {
+    slower |= row.verdict == "slower";
+    table.add({row.workload, row.a, format_time(row.a_ns), row.b, format_time(row.b_ns),
+               fmt::format("{:.3f}", row.ratio),
+               fmt::format("[{:.3f}, {:.3f}]", row.interval.low, row.interval.high), row.verdict});
+    list.push_back(Json{{"workload", row.workload},
+                        {"a", {{"record", row.a}, {"median_ns", number(row.a_ns)}}},
+                        {"b", {{"record", row.b}, {"median_ns", number(row.b_ns)}}},
+                        {"ratio", number(row.ratio)},
+                        {"ratio_interval", {number(row.interval.low), number(row.interval.high)}},
+                        {"verdict", row.verdict}});
+  }
+  if (options.common.json) {
+    Json fields{{"pairs", list}};
+    if (list.size() == 1)
+      fields.update(list[0]);
+    print_json("compare", fields);
+  } else {
+    fmt::print("{}", table.to_string());
+  }
+  return slower ? kAnswerIsNo : kDone;
+}
+
+// ---- rerun
+
+struct RerunOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  std::string keep;
+};
+
+Result<void> keep_files(const std::string& folder, const Task& task,
+                        const database::Candidate& candidate, const ArtifactRef& artifact,
+                        const std::string& command) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed)
+    return Error(ErrorCode::kEnvironment,
+                 "cannot make the folder '" + folder + "': " + failed.message());
+  const std::filesystem::path path(folder);
+  TEMPER_TRY_VOID(write_file(path / "workload.py", task.module_text));
+  TEMPER_TRY_VOID(write_file(path / "trace.json", candidate.program + "\n"));
+  TEMPER_TRY_VOID(write_file(path / "kernel.so", artifact->code));
+  TEMPER_TRY_VOID(write_file(path / "kernel.o", artifact->object));
+  return write_file(path / "command.txt", command + "\n");
+}
+
+int run_rerun(RerunOptions& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  auto selection = database::parse_selection(options.words);
+  if (!selection)
+    return report(selection.error());
+  auto filter = bench.comparable();
+  if (!filter)
+    return report(filter.error());
+  filter->include_stale = true;
+  auto rows = database::resolve_selection(**store, *selection, *filter);
+  if (!rows)
+    return report(rows.error());
+  const RecordRow& row = rows->front();
+  auto workload = (*store)->workload(row.workload);
+  if (!workload)
+    return report(workload.error());
+  auto task = bench.task(*workload);
+  if (!task)
+    return report(task.error());
+  task->threads = row.threads;
+  auto candidate = (*store)->candidate(row.candidate);
+  if (!candidate)
+    return report(candidate.error());
+  auto artifact = bench.compile(*task, candidate->program);
+  if (!artifact)
+    return report(artifact.error());
+  if (!options.keep.empty())
+    if (auto kept = keep_files(options.keep, *task, *candidate, *artifact,
+                               "temper rerun " + join(options.words, " "));
+        !kept)
+      return report(kept.error());
+  install_interrupt_handler();
+  auto measured = bench.measure(*task, *artifact);
+  if (!measured)
+    return report(measured.error());
+  const bool right = engine::is_correct(measured->outcome);
+  if (options.common.json) {
+    print_json("rerun", Json{{"record", row.id},
+                             {"outcome", engine::to_string(measured->outcome)},
+                             {"median_ns", number(measured->median_ns)},
+                             {"stored_ns", number(row.median_ns)},
+                             {"error", measured->error}});
+  } else {
+    fmt::print("{} {}: {}", (*store)->short_id(row.id).value_or(row.id), task->title(),
+               engine::to_string(measured->outcome));
+    if (right)
+      fmt::print(", {} now, {} stored ({})", format_time(measured->median_ns),
+                 format_time(row.median_ns), format_rate(row.flops, measured->median_ns));
+    else
+      fmt::print(": {}", measured->error);
+    fmt::print("\n");
+    if (!options.keep.empty())
+      fmt::print("program, trace, code and command are in {}\n", options.keep);
+  }
+  return right ? kDone : kAnswerIsNo;
+}
+
+} // namespace
+
+void add_compare(Program& program) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* command = program.app.add_subcommand(
+      "compare", "measure two records (or selections) again, interleaved, and say which is faster");
+  command->add_option("selections", options->words, "SELECTION SELECTION")->required();
+  command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
+      ->check(CLI::PositiveNumber);
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_compare(*options); }; });
+}
+
+void add_rerun(Program& program) {
+  auto options = std::make_shared<RerunOptions>();
+  CLI::App* command =
+      program.app.add_subcommand("rerun", "compile and measure a stored candidate again");
+  command->add_option("selection", options->words, "record id or other SELECTION")->required();
+  command->add_option("--keep", options->keep,
+                      "leave program, trace, code and the command in this folder");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper rerun m3f9c2", "temper rerun m3f9c2 --keep out"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_rerun(*options); }; });
+}
+
+} // namespace temper::cli

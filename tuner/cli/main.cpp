@@ -1,0 +1,77 @@
+/// temper: the command line.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "ir/s_tir/primitive.h"
+#include "ir/support/text.h"
+
+#include <cstdio>
+
+using namespace temper;
+
+int main(int argc, char** argv) {
+  CLI::App app{"temper finds the fastest correct version of a compute kernel for this machine,\n"
+               "shows why it is fastest, and exports it as a library.",
+               "temper"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("temper ") + TEMPER_VERSION);
+  app.failure_message(CLI::FailureMessage::simple);
+  cli::Program program{app, {}};
+  cli::add_check(program);
+  cli::add_tune(program);
+  cli::add_resume(program);
+  cli::add_list(program);
+  cli::add_show(program);
+  cli::add_best(program);
+  cli::add_compare(program);
+  cli::add_rerun(program);
+  cli::add_export(program);
+  cli::add_dump(program);
+  cli::add_import(program);
+  cli::add_doctor(program);
+  app.footer("A kernel is named by a workload (temper list workloads), a file (scale.py), or\n"
+             "file:function; its parameters follow as NAME=VALUE.\n\n"
+             "examples:\n"
+             "  temper tune matmul M=512 N=512 K=512 --trials 200\n"
+             "  temper best matmul\n"
+             "  temper export --name kernels --out out matmul\n"
+             "  temper doctor");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& request) {
+    return app.exit(request);
+  } catch (const CLI::CallForAllHelp& request) {
+    return app.exit(request);
+  } catch (const CLI::CallForVersion& request) {
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    // A misspelt command gets the nearest one.
+    std::string advice = "; temper --help lists the commands";
+    if (argc > 1 && argv[1][0] != '-') {
+      std::vector<std::string> names;
+      bool known = false;
+      for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names.push_back(command->get_name());
+        known |= command->get_name() == argv[1];
+      }
+      const std::string nearest = nearest_name(argv[1], names);
+      if (known)
+        advice = std::string("; temper ") + argv[1] + " --help shows its options";
+      else if (!nearest.empty())
+        advice = "; did you mean 'temper " + nearest + "'?";
+      if (!known) {
+        std::fprintf(stderr, "temper: there is no command '%s'%s\n", argv[1], advice.c_str());
+        return cli::kWrongUsage;
+      }
+    }
+    std::fprintf(stderr, "temper: %s%s\n", error.what(), advice.c_str());
+    return cli::kWrongUsage;
+  }
+  s_tir::register_primitives();
+  try {
+    return program.action();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "temper: internal error: %s\n", error.what());
+    return cli::kFailedWork;
+  }
+}

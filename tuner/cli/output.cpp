@@ -1,0 +1,205 @@
+#include "tuner/cli/output.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <unistd.h>
+
+namespace temper::cli {
+
+int exit_code(const Error& error) {
+  switch (error.code) {
+  case ErrorCode::kInvalidArgument:
+  case ErrorCode::kNotFound:
+  case ErrorCode::kUnsupported:
+    return kWrongUsage;
+  case ErrorCode::kInterrupted:
+    return kInterrupted;
+  case ErrorCode::kIllegal:
+  case ErrorCode::kEnvironment:
+  case ErrorCode::kCorrupt:
+  case ErrorCode::kFailed:
+    return kFailedWork;
+  }
+  return kFailedWork;
+}
+
+int report(const Error& error) {
+  std::fprintf(stderr, "temper: %s\n", error.to_string().c_str());
+  return exit_code(error);
+}
+
+std::string format_time(double ns) {
+  if (!(ns > 0) || !std::isfinite(ns))
+    return "-";
+  if (ns < 1e3)
+    return fmt::format("{:.0f} ns", ns);
+  if (ns < 1e6)
+    return fmt::format("{:.2f} us", ns * 1e-3);
+  if (ns < 1e9)
+    return fmt::format("{:.3f} ms", ns * 1e-6);
+  return fmt::format("{:.3f} s", ns * 1e-9);
+}
+
+double gflops(double flops, double ns) {
+  return flops > 0 && ns > 0 && std::isfinite(flops) && std::isfinite(ns) ? flops / ns : 0;
+}
+
+std::string format_rate(double flops, double ns) {
+  const double rate = gflops(flops, ns);
+  return rate > 0 ? fmt::format("{:.1f} GFLOP/s", rate) : "-";
+}
+
+std::string format_seconds(double seconds) {
+  if (seconds < 60)
+    return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<int64_t>(std::lround(seconds));
+  if (whole < 3600)
+    return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
+}
+
+std::string format_date(int64_t unix_ns) {
+  const auto seconds = static_cast<time_t>(unix_ns / 1'000'000'000);
+  tm local{};
+  localtime_r(&seconds, &local);
+  char text[32];
+  strftime(text, sizeof text, "%Y-%m-%d %H:%M", &local);
+  return text;
+}
+
+std::string format_binding(const std::string& binding_json) {
+  std::string text;
+  const Result<Json> binding = parse_json(binding_json);
+  if (binding && binding->is_object())
+    for (const auto& [name, value] : binding->items())
+      text += (text.empty() ? "" : " ") + name + "=" +
+              (value.is_string() ? value.get<std::string>() : value.dump());
+  return text;
+}
+
+std::string Table::to_string() const {
+  std::vector<size_t> widths;
+  for (const Column& column : columns_)
+    widths.push_back(column.title.size());
+  for (const auto& row : rows_)
+    for (size_t i = 0; i < row.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  const auto line = [&](const std::vector<std::string>& cells) {
+    std::string out;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const std::string& cell = i < cells.size() ? cells[i] : std::string();
+      const std::string blanks(widths[i] - cell.size(), ' ');
+      out += (i > 0 ? "  " : "") + (columns_[i].right ? blanks + cell : cell + blanks);
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    text += out + "\n";
+  };
+  std::vector<std::string> titles;
+  for (const Column& column : columns_)
+    titles.push_back(column.title);
+  line(titles);
+  for (const auto& row : rows_)
+    line(row);
+  return text;
+}
+
+void print_json(const std::string& name, const Json& fields) {
+  Json object{{"schema", "temper." + name + "/1"}};
+  object.update(fields);
+  fmt::print("{}\n", object.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+ProgressLine::ProgressLine(double flops, int64_t trials, double seconds)
+    : flops_(flops), budget_trials_(trials), budget_seconds_(seconds),
+      terminal_(isatty(STDERR_FILENO) != 0) {}
+
+ProgressLine::~ProgressLine() { finish(); }
+
+void ProgressLine::update(const tuner::TuneProgress& progress) {
+  if (first_trials_ < 0 && progress.phase != "reference") {
+    first_trials_ = progress.trials;
+    first_seconds_ = progress.seconds;
+  }
+  const double spent = progress.seconds - first_seconds_;
+  const double rate = first_trials_ >= 0 && spent > 0
+                          ? static_cast<double>(progress.trials - first_trials_) / spent
+                          : 0;
+  // A plain log gets a line every few seconds, a terminal one line that is rewritten.
+  const bool last = progress.phase == "confirm";
+  if (!terminal_ && !last && progress.seconds - last_plain_ < 5)
+    return;
+  last_plain_ = progress.seconds;
+
+  std::string line;
+  if (progress.phase == "reference") {
+    line = "computing the reference";
+  } else if (last) {
+    line = fmt::format("{} trials, confirming the best", progress.trials);
+  } else {
+    line = budget_trials_ > 0 ? fmt::format("{}/{} trials", progress.trials, budget_trials_)
+                              : fmt::format("{} trials", progress.trials);
+    if (rate > 0)
+      line += fmt::format(", {:.1f}/s", rate);
+    if (progress.failures > 0)
+      line += fmt::format(", {} failed", progress.failures);
+    if (progress.best_ns > 0) {
+      line += ", best " + format_time(progress.best_ns);
+      if (flops_ > 0)
+        line += " (" + format_rate(flops_, progress.best_ns) + ")";
+    }
+    if (progress.quality.candidates > 0)
+      line += fmt::format(", model r={:.2f}", progress.quality.rank_correlation);
+    double left = -1;
+    if (budget_trials_ > 0 && rate > 0)
+      left = static_cast<double>(budget_trials_ - progress.trials) / rate;
+    if (budget_seconds_ > 0)
+      left = left < 0 ? budget_seconds_ - progress.seconds
+                      : std::min(left, budget_seconds_ - progress.seconds);
+    if (left > 0)
+      line += ", " + format_seconds(left) + " left";
+  }
+  if (terminal_) {
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    open_ = true;
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void ProgressLine::finish() {
+  if (open_)
+    std::fprintf(stderr, "\r\033[K");
+  open_ = false;
+}
+
+namespace {
+
+volatile std::sig_atomic_t g_interrupts = 0;
+
+void on_interrupt(int) {
+  if (g_interrupts > 0)
+    _exit(kInterrupted);
+  g_interrupts = 1;
+}
+
+} // namespace
+
+void install_interrupt_handler() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return g_interrupts > 0; }
+
+} // namespace temper::cli

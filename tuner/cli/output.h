@@ -1,0 +1,84 @@
+/// How commands print: tables, quantities with units, one JSON object, errors and exit codes, and
+/// the live line of a run.
+#pragma once
+
+#include "ir/support/json.h"
+#include "ir/support/result.h"
+#include "tuner/tuning_run.h"
+
+#include <string>
+#include <vector>
+
+namespace temper::cli {
+
+/// Exit codes of every command.
+inline constexpr int kDone = 0;
+inline constexpr int kFailedWork = 1;   ///< the work failed
+inline constexpr int kWrongUsage = 2;   ///< the command line is wrong
+inline constexpr int kAnswerIsNo = 3;   ///< wrong result, slower, stale
+inline constexpr int kInterrupted = 130; ///< can be resumed
+
+int exit_code(const Error& error);
+/// Prints "temper: sentence" and its notes to stderr; returns the exit code.
+int report(const Error& error);
+
+/// "1.234 ms", "210 ns"; "-" when not known.
+std::string format_time(double ns);
+/// "190.1 GFLOP/s"; "-" when not known. `flops` of one call.
+std::string format_rate(double flops, double ns);
+double gflops(double flops, double ns); ///< 0 when not known
+/// "2.3 s", "4 min 10 s".
+std::string format_seconds(double seconds);
+/// "2026-11-21 14:03" in local time.
+std::string format_date(int64_t unix_ns);
+/// {"K":512,"M":512} -> "K=512 M=512".
+std::string format_binding(const std::string& binding_json);
+
+/// Columns sized to their content, two blanks apart; headers in the first row. `right` aligns
+/// numbers.
+class Table {
+public:
+  struct Column {
+    std::string title;
+    bool right = false;
+  };
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  bool empty() const { return rows_.empty(); }
+  std::string to_string() const;
+
+private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// One JSON object to stdout: {"schema": "temper.NAME/1", ...fields}.
+void print_json(const std::string& name, const Json& fields);
+/// NaN and infinity become null.
+Json number(double value);
+
+/// Progress on stderr: one live line on a terminal, a plain line every few seconds otherwise.
+class ProgressLine {
+public:
+  /// `flops` of one call for the rate; budgets for the ETA (0: none).
+  ProgressLine(double flops, int64_t trials, double seconds);
+  ~ProgressLine();
+  void update(const tuner::TuneProgress& progress);
+  void finish();
+
+private:
+  double flops_;
+  int64_t budget_trials_;
+  double budget_seconds_;
+  bool terminal_;
+  bool open_ = false;
+  double last_plain_ = -1e9;
+  int64_t first_trials_ = -1;
+  double first_seconds_ = 0;
+};
+
+/// SIGINT and SIGTERM set a flag that runs poll; a second one ends the process at once.
+void install_interrupt_handler();
+bool interrupted();
+
+} // namespace temper::cli

@@ -1,0 +1,509 @@
+/// temper list, best, show.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "codegen/artifact_json.h"
+#include "codegen/llvm/compile.h"
+#include "codegen/lower.h"
+#include "ir/s_tir/schedule.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace temper::cli {
+namespace {
+
+using database::RecordRow;
+using database::Store;
+using tuner::Workbench;
+
+std::string short_id(Store& store, const std::string& id) {
+  return id.empty() ? id : store.short_id(id).value_or(id);
+}
+
+Json binding_of(const std::string& text) { return parse_json(text).value_or(Json::object()); }
+
+Json record_json(const RecordRow& row) {
+  return Json{{"record", row.id},
+              {"workload", row.workload_name},
+              {"binding", binding_of(row.binding_json)},
+              {"target", row.target},
+              {"threads", row.threads},
+              {"environment", row.environment_class},
+              {"toolchain", row.toolchain},
+              {"regime", database::to_string(row.regime)},
+              {"inputs", row.inputs},
+              {"outcome", database::to_string(row.outcome)},
+              {"median_ns", number(row.median_ns)},
+              {"interval_ns", {number(row.low_ns), number(row.high_ns)}},
+              {"gflops", number(gflops(row.flops, row.median_ns))},
+              {"run", row.run},
+              {"measured_at", row.measured_at},
+              {"unchecked", row.unchecked},
+              {"stale", row.stale}};
+}
+
+std::string marks(const RecordRow& row) {
+  std::string text;
+  if (row.unchecked)
+    text += "unchecked";
+  if (row.stale)
+    text += text.empty() ? "stale" : " stale";
+  if (row.regime == database::TimingRegime::kCold)
+    text += text.empty() ? "cold" : " cold";
+  return text;
+}
+
+void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_outcome) {
+  std::vector<Table::Column> columns{{"record"}, {"workload"}};
+  if (with_outcome)
+    columns.push_back({"outcome"});
+  columns.insert(columns.end(), {{"time", true},
+                                 {"rate", true},
+                                 {"target"},
+                                 {"threads", true},
+                                 {"measured"},
+                                 {""}});
+  Table table(columns);
+  for (const RecordRow& row : rows) {
+    std::vector<std::string> cells{short_id(store, row.id),
+                                   row.workload_name + " " + format_binding(row.binding_json)};
+    if (with_outcome)
+      cells.emplace_back(database::to_string(row.outcome));
+    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns),
+                               row.target, std::to_string(row.threads),
+                               format_date(row.measured_at), marks(row)});
+    table.add(std::move(cells));
+  }
+  fmt::print("{}", table.to_string());
+}
+
+// ---- list
+
+struct ListOptions {
+  CommonOptions common;
+  std::string what = "workloads";
+  std::vector<std::string> words;
+  int64_t limit = 50;
+};
+
+int list_workloads(Workbench& bench, const ListOptions& options) {
+  auto known = bench.known_workloads();
+  if (!known)
+    return report(known.error());
+  if (options.common.json) {
+    Json list = Json::array();
+    for (const auto& workload : *known)
+      list.push_back(Json{{"name", workload.name},
+                          {"layer", workload.layer},
+                          {"parameters", workload.parameters},
+                          {"flops", workload.flops},
+                          {"bytes", workload.bytes},
+                          {"file", workload.file}});
+    print_json("list", Json{{"workloads", std::move(list)}});
+    return kDone;
+  }
+  Table table({{"workload"}, {"layer"}, {"parameters"}, {"flops"}});
+  for (const auto& workload : *known)
+    table.add({workload.name, workload.layer, join(workload.parameters, " "), workload.flops});
+  fmt::print("{}", table.to_string());
+  return kDone;
+}
+
+int list_records(Workbench& bench, const ListOptions& options) {
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  database::RecordFilter filter;
+  filter.limit = options.limit;
+  if (auto toolchain = bench.toolchain())
+    filter.current_toolchains = {toolchain->id};
+  if (!options.words.empty()) {
+    auto selection = database::parse_selection(options.words);
+    if (!selection)
+      return report(selection.error());
+    switch (selection->form) {
+    case database::Selection::Form::kRun: {
+      auto id = database::resolve_id(**store, selection->text, database::Kind::kRun);
+      if (!id)
+        return report(id.error());
+      filter.run = *id;
+      break;
+    }
+    case database::Selection::Form::kTag:
+      filter.tag = selection->text;
+      break;
+    case database::Selection::Form::kWorkload:
+      filter.workload_name = selection->text;
+      filter.binding = selection->binding;
+      break;
+    case database::Selection::Form::kId: {
+      auto id = database::resolve_id(**store, selection->text);
+      if (!id)
+        return report(id.error());
+      if ((*id)[0] == 'r')
+        filter.run = *id;
+      else if ((*id)[0] == 'w')
+        filter.workloads = {*id};
+      else
+        filter.candidate = *id;
+      break;
+    }
+    }
+  }
+  auto rows = (*store)->list_records(filter);
+  if (!rows)
+    return report(rows.error());
+  if (options.common.json) {
+    Json list = Json::array();
+    for (const RecordRow& row : *rows)
+      list.push_back(record_json(row));
+    print_json("list", Json{{"records", std::move(list)}});
+  } else if (rows->empty()) {
+    fmt::print("no records; temper tune matmul makes some\n");
+  } else {
+    print_records(**store, *rows, true);
+  }
+  return kDone;
+}
+
+int list_runs(Workbench& bench, const ListOptions& options) {
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  database::RunFilter filter;
+  filter.limit = options.limit;
+  if (!options.words.empty())
+    filter.workload_name = options.words[0];
+  auto runs = (*store)->list_runs(filter);
+  if (!runs)
+    return report(runs.error());
+  Json list = Json::array();
+  Table table({{"run"}, {"workload"}, {"state"}, {"trials", true}, {"time", true}, {"strategy"},
+               {"started"}, {"stopped because"}});
+  for (const database::Run& run : *runs) {
+    const auto workload = (*store)->workload(run.workload);
+    const std::string name =
+        workload ? workload->name + " " + format_binding(workload->binding_json) : run.workload;
+    table.add({short_id(**store, run.id), name, database::to_string(run.state),
+               std::to_string(run.trials), format_seconds(run.seconds), run.strategy,
+               format_date(run.started_at), run.stopped_because});
+    list.push_back(Json{{"run", run.id},
+                        {"workload", workload ? workload->name : ""},
+                        {"binding", workload ? binding_of(workload->binding_json) : Json()},
+                        {"target", run.target},
+                        {"state", database::to_string(run.state)},
+                        {"strategy", run.strategy},
+                        {"seed", run.seed},
+                        {"trials", run.trials},
+                        {"seconds", run.seconds},
+                        {"stopped_because", run.stopped_because},
+                        {"command", run.command_line}});
+  }
+  if (options.common.json)
+    print_json("list", Json{{"runs", std::move(list)}});
+  else if (table.empty())
+    fmt::print("no runs; temper tune matmul starts one\n");
+  else
+    fmt::print("{}", table.to_string());
+  return kDone;
+}
+
+int run_list(const ListOptions& options) {
+  Workbench bench(options.common.workbench);
+  if (options.what == "workloads")
+    return list_workloads(bench, options);
+  if (options.what == "records")
+    return list_records(bench, options);
+  if (options.what == "runs")
+    return list_runs(bench, options);
+  return report(Error(ErrorCode::kInvalidArgument, "list shows workloads, records or runs, not '" +
+                                                       options.what + "'"));
+}
+
+// ---- best
+
+struct BestOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  bool all = false;
+};
+
+int run_best(const BestOptions& options) {
+  Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  auto filter = bench.comparable();
+  if (!filter)
+    return report(filter.error());
+  if (options.all) {
+    filter->include_stale = true;
+    filter->environment_class.clear();
+    filter->regime.reset();
+  }
+  std::vector<RecordRow> rows;
+  if (options.words.empty()) {
+    auto best = (*store)->best(*filter);
+    if (!best)
+      return report(best.error());
+    rows = std::move(*best);
+  } else {
+    auto selections = database::parse_selections(options.words);
+    if (!selections)
+      return report(selections.error());
+    for (const database::Selection& selection : *selections) {
+      auto found = database::resolve_selection(**store, selection, *filter);
+      if (!found)
+        return report(found.error());
+      rows.insert(rows.end(), found->begin(), found->end());
+    }
+  }
+  if (options.common.json) {
+    Json list = Json::array();
+    for (const RecordRow& row : rows)
+      list.push_back(record_json(row));
+    print_json("best", Json{{"records", std::move(list)}});
+  } else if (rows.empty()) {
+    fmt::print("nothing is tuned here yet; temper tune matmul makes a start (--all shows other "
+               "machines and toolchains)\n");
+  } else {
+    print_records(**store, rows, false);
+  }
+  return kDone;
+}
+
+// ---- show
+
+struct ShowOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  bool text = false;
+  bool trace = false;
+  bool script = false;
+  bool tir = false;
+  bool llvm = false;
+  bool assembly = false;
+};
+
+int show_workload(Workbench& bench, const ShowOptions& options) {
+  std::vector<std::string> words(options.words.begin() + 1, options.words.end());
+  const auto arguments = parse_workload_words(words);
+  if (!arguments)
+    return report(arguments.error());
+  const auto task = bench.task(*arguments);
+  if (!task)
+    return report(task.error());
+  if (options.text) {
+    fmt::print("{}", task->module_text);
+    return kDone;
+  }
+  Json signature = Json::array();
+  for (const codegen::ArgumentSpec& argument : task->signature)
+    signature.push_back(Json{{"name", argument.name},
+                             {"dtype", to_string(argument.dtype)},
+                             {"shape", argument.shape},
+                             {"output", argument.is_output}});
+  if (options.common.json) {
+    print_json("show", Json{{"workload", task->workload},
+                            {"layer", task->layer},
+                            {"file", task->source_path},
+                            {"binding", binding_of(task->binding_json)},
+                            {"flops", task->flops},
+                            {"bytes", task->bytes},
+                            {"arguments", std::move(signature)},
+                            {"unchecked", !task->reference},
+                            {"script", task->module_text}});
+    return kDone;
+  }
+  fmt::print("{} ({}), {}\n", task->title(), task->layer, task->source_path);
+  fmt::print("{:.3g} flop, {:.3g} bytes\n", task->flops, task->bytes);
+  for (const codegen::ArgumentSpec& argument : task->signature) {
+    std::string shape;
+    for (int64_t extent : argument.shape)
+      shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
+    fmt::print("  {:<8} {}[{}]{}\n", argument.name, to_string(argument.dtype), shape,
+               argument.is_output ? " (output)" : "");
+  }
+  fmt::print("\n{}", task->module_text);
+  return kDone;
+}
+
+/// The scheduled module of a record.
+Result<ir::IRModule> scheduled_module(const database::Workload& workload,
+                                      const database::Candidate& candidate) {
+  TEMPER_TRY(module, script::parse_module(workload.program, workload.name));
+  TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
+  TEMPER_TRY(schedule, s_tir::replay(trace, module));
+  return schedule.module();
+}
+
+Result<std::string> lowered_text(const database::Measurement& record, const ir::IRModule& module,
+                                 bool llvm, bool assembly) {
+  TEMPER_TRY(parsed, ir::parse_target(record.target));
+  TEMPER_TRY(target, codegen::resolve_target(parsed));
+  target.threads = record.threads;
+  codegen::LowerOptions lower;
+  TEMPER_TRY(registers, codegen::vector_registers(target));
+  lower.vector_bits = registers.bits;
+  lower.vector_registers = registers.count;
+  lower.serial = record.threads <= 1;
+  TEMPER_TRY(lowered, codegen::lower_for_cpu(module, lower));
+  const auto function = lowered->functions.front().function.as_ref<ir::PrimFuncNode>();
+  if (llvm)
+    return codegen::emit_llvm_ir_text(function, target);
+  if (assembly)
+    return codegen::emit_assembly_text(function, target);
+  return script::to_text(lowered);
+}
+
+int show_record(Workbench& bench, const ShowOptions& options) {
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  auto filter = bench.comparable();
+  if (!filter)
+    return report(filter.error());
+  filter->include_stale = true;
+  auto selection = database::parse_selection(options.words);
+  if (!selection)
+    return report(selection.error());
+  auto rows = database::resolve_selection(**store, *selection, *filter);
+  if (!rows)
+    return report(rows.error());
+  const RecordRow& row = rows->front();
+  auto record = (*store)->measurement(row.id);
+  if (!record)
+    return report(record.error());
+  auto candidate = (*store)->candidate(record->candidate);
+  if (!candidate)
+    return report(candidate.error());
+  auto workload = (*store)->workload(record->workload);
+  if (!workload)
+    return report(workload.error());
+
+  if (options.trace) {
+    const auto trace = s_tir::trace_from_json_text(candidate->program);
+    if (!trace)
+      return report(trace.error());
+    fmt::print("{}", trace->to_python());
+    return kDone;
+  }
+  if (options.script || options.tir || options.llvm || options.assembly) {
+    const auto module = scheduled_module(*workload, *candidate);
+    if (!module)
+      return report(module.error());
+    const auto text = options.script
+                          ? Result<std::string>(script::to_text(*module))
+                          : lowered_text(*record, *module, options.llvm, options.assembly);
+    if (!text)
+      return report(text.error());
+    fmt::print("{}", *text);
+    return kDone;
+  }
+  if (options.common.json) {
+    Json json = record_json(row);
+    json["candidate"] = record->candidate;
+    json["origin"] = record->origin;
+    json["stage"] = record->stage;
+    json["error"] = record->error;
+    json["samples_ns"] = record->samples_ns;
+    json["gaps_dropped"] = record->gaps_dropped;
+    json["compile_ms"] = number(record->compile_ms);
+    json["measure_ms"] = number(record->measure_ms);
+    json["facts"] = parse_json(record->facts_json).value_or(Json());
+    json["worst"] = parse_json(record->worst_json).value_or(Json());
+    json["trace"] = parse_json(candidate->program).value_or(Json());
+    print_json("show", json);
+    return kDone;
+  }
+  fmt::print("{}  {} {}\n", short_id(**store, row.id), row.workload_name,
+             format_binding(row.binding_json));
+  fmt::print("  outcome     {}{}\n", database::to_string(row.outcome),
+             row.stale ? " (stale: made under another toolchain)" : "");
+  if (record->median_ns > 0)
+    fmt::print("  time        {}  [{}, {}] 95 %, {} caches, {} samples\n",
+               format_time(record->median_ns), format_time(record->low_ns),
+               format_time(record->high_ns), database::to_string(record->regime),
+               record->samples_ns.size());
+  if (gflops(row.flops, row.median_ns) > 0)
+    fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns));
+  if (!record->error.empty())
+    fmt::print("  error       {} ({})\n", record->error, record->stage);
+  fmt::print("  target      {}, {} thread{}\n", row.target, row.threads,
+             row.threads == 1 ? "" : "s");
+  fmt::print("  machine     {}\n", row.environment_class);
+  fmt::print("  run         {}, trial {}, proposed by {}\n", short_id(**store, row.run),
+             row.sequence, record->origin);
+  if (const auto facts = parse_json(record->facts_json); facts && facts->is_object())
+    fmt::print("  code        {} bytes, {} instructions, {}-bit vectors, {} spills in inner loops\n",
+               facts->value("code_bytes", 0), facts->value("instructions", 0),
+               facts->value("vector_bits", 0), facts->value("spills", 0));
+  if (row.unchecked)
+    fmt::print("  unchecked   its workload has no reference\n");
+  const auto trace = s_tir::trace_from_json_text(candidate->program);
+  if (trace)
+    fmt::print("\n{}", trace->to_python());
+  fmt::print("\nmore: temper show {} --script | --tir | --llvm | --asm\n",
+             short_id(**store, row.id));
+  return kDone;
+}
+
+int run_show(const ShowOptions& options) {
+  Workbench bench(options.common.workbench);
+  if (options.words[0] == "workload")
+    return show_workload(bench, options);
+  return show_record(bench, options);
+}
+
+} // namespace
+
+void add_list(Program& program) {
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* command = program.app.add_subcommand("list", "list workloads, records or runs");
+  command->add_option("what", options->what, "workloads (default), records or runs");
+  command->add_option("selection", options->words, "records of a WORKLOAD, run:ID or tag:X");
+  command->add_option("--limit", options->limit, "at most so many lines (default 50)")
+      ->check(CLI::PositiveNumber);
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper list workloads", "temper list records matmul M=512",
+                          "temper list runs"});
+  command->callback([&program, options] { program.action = [options] { return run_list(*options); }; });
+}
+
+void add_best(Program& program) {
+  auto options = std::make_shared<BestOptions>();
+  CLI::App* command =
+      program.app.add_subcommand("best", "the fastest record of each workload on this machine");
+  command->add_option("selection", options->words, "SELECTION... (default: everything)");
+  command->add_flag("--all", options->all, "other machines, toolchains and timing regimes too");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper best", "temper best matmul M=512", "temper best run:r81ab0"});
+  command->callback([&program, options] { program.action = [options] { return run_best(*options); }; });
+}
+
+void add_show(Program& program) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* command =
+      program.app.add_subcommand("show", "everything about a record, or a workload's script");
+  command->add_option("selection", options->words,
+                      "record id or other SELECTION; or: workload NAME [NAME=VALUE...]")
+      ->required();
+  command->add_flag("--text", options->text, "only the workload's script");
+  command->add_flag("--trace", options->trace, "only the trace, as Python");
+  command->add_flag("--script", options->script, "the scheduled program");
+  command->add_flag("--tir", options->tir, "the lowered program");
+  command->add_flag("--llvm", options->llvm, "LLVM IR");
+  command->add_flag("--asm", options->assembly, "assembly");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper show m3f9c2", "temper show matmul M=512 N=512 K=512 --asm",
+                          "temper show workload matmul --text"});
+  command->callback([&program, options] { program.action = [options] { return run_show(*options); }; });
+}
+
+} // namespace temper::cli

@@ -1,0 +1,385 @@
+/// temper check, tune, resume.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "ir/support/text.h"
+#include "tuner/space/sketch_space.h"
+#include "tuner/tuning_run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <random>
+
+namespace temper::cli {
+namespace {
+
+using tuner::Task;
+using tuner::Workbench;
+
+Result<tuner::MachineHints> machine_hints(const Task& task) {
+  return tuner::machine_hints_for(task.target, task.threads);
+}
+
+// ---- check
+
+struct CheckOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  bool quick = false;
+};
+
+/// Builds and runs one task as it is written, compared with its reference on random inputs.
+Result<engine::Measurement> check_task(Workbench& bench, const Task& task) {
+  TEMPER_TRY(artifact, bench.compile(task, ""));
+  return bench.measure(task, artifact);
+}
+
+std::string worst_sentence(const engine::WorstElement& worst) {
+  return fmt::format("{}[{}] is {:.9g}, expected {:.9g} within {:.3g}; {} element{} wrong",
+                     worst.argument, worst.index, worst.got, worst.expected, worst.tolerance,
+                     worst.wrong_count, worst.wrong_count == 1 ? " is" : "s are");
+}
+
+int run_check(CheckOptions& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  const auto arguments = parse_workload_words(options.words);
+  if (!arguments)
+    return report(arguments.error());
+  Workbench bench(options.common.workbench);
+  std::vector<tuner::WorkloadArguments> shapes{*arguments};
+  if (arguments->parameters.empty()) {
+    auto all = bench.shapes(arguments->name);
+    if (!all)
+      return report(all.error());
+    for (tuner::WorkloadArguments& shape : *all)
+      shape.unchecked = arguments->unchecked;
+    shapes = std::move(*all);
+    if (options.quick)
+      shapes.resize(1);
+  }
+  install_interrupt_handler();
+  bool wrong = false;
+  Json results = Json::array();
+  for (const tuner::WorkloadArguments& shape : shapes) {
+    auto task = bench.task(shape);
+    if (!task)
+      return report(task.error());
+    const auto measured = check_task(bench, *task);
+    if (!measured)
+      return report(measured.error());
+    const bool right = engine::is_correct(measured->outcome);
+    wrong |= !right;
+    if (options.common.json) {
+      Json item{{"workload", task->workload},
+                {"binding", parse_json(task->binding_json).value_or(Json::object())},
+                {"outcome", engine::to_string(measured->outcome)},
+                {"checked", static_cast<bool>(task->reference)},
+                {"median_ns", number(measured->median_ns)}};
+      if (measured->worst)
+        item["worst"] = worst_sentence(*measured->worst);
+      if (!measured->error.empty())
+        item["error"] = measured->error;
+      results.push_back(std::move(item));
+    } else if (right) {
+      fmt::print("{}: {}, {} untuned ({})\n", task->title(),
+                 task->reference ? "right" : "runs (unchecked: it has no reference)",
+                 format_time(measured->median_ns), format_rate(task->flops, measured->median_ns));
+    } else {
+      fmt::print("{}: {}{}\n", task->title(), engine::to_string(measured->outcome),
+                 measured->worst ? ": " + worst_sentence(*measured->worst)
+                                 : ": " + measured->error);
+    }
+  }
+  if (options.common.json)
+    print_json("check", Json{{"ok", !wrong}, {"results", std::move(results)}});
+  return wrong ? kAnswerIsNo : kDone;
+}
+
+// ---- tune and resume
+
+struct TuneCommandOptions {
+  CommonOptions common;
+  std::vector<std::string> words;
+  int64_t trials = 0;
+  double seconds = 0;
+  uint64_t seed = 0;
+  bool has_seed = false;
+  std::string strategy = "evolutionary";
+  bool fresh = false;
+  bool unchecked = false;
+};
+
+void print_funnel(const tuner::Funnel& funnel) {
+  fmt::print("proposed {} > legal {} > compiled {} > ran {} > correct {} > timed {}\n",
+             funnel.proposed.count, funnel.legal.count, funnel.compiled.count, funnel.ran.count,
+             funnel.correct.count, funnel.timed.count);
+  const std::pair<const char*, const tuner::FunnelStage*> stages[] = {
+      {"compile", &funnel.compiled}, {"run", &funnel.ran}, {"check", &funnel.correct}};
+  for (const auto& [name, stage] : stages)
+    if (!stage->first_error.empty())
+      fmt::print("first failure ({}): {}\n", name, stage->first_error);
+}
+
+int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, bool json) {
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  const auto short_id = [&](const std::string& id) {
+    return id.empty() ? id : (*store)->short_id(id).value_or(id);
+  };
+  const std::string run = short_id(result.run);
+  const std::string record = short_id(result.best_record);
+  if (json) {
+    Json best = nullptr;
+    if (!result.best_record.empty())
+      best = Json{{"record", result.best_record},
+                  {"median_ns", number(result.best_ns)},
+                  {"interval_ns", {number(result.best_interval.low),
+                                   number(result.best_interval.high)}},
+                  {"gflops", number(gflops(task.flops, result.best_ns))}};
+    print_json("tune",
+               Json{{"run", result.run},
+                    {"workload", task.workload},
+                    {"binding", parse_json(task.binding_json).value_or(Json::object())},
+                    {"target", task.target.to_string()},
+                    {"threads", task.threads},
+                    {"trials", result.trials},
+                    {"seconds", result.seconds},
+                    {"untuned_ns", result.untuned_ns > 0 ? Json(result.untuned_ns) : Json(nullptr)},
+                    {"best", std::move(best)},
+                    {"unchecked", !task.reference},
+                    {"funnel", parse_json(tuner::funnel_to_json(result.funnel)).value_or(Json())},
+                    {"stopped_because", result.stopped_because}});
+  } else {
+    fmt::print("{} on {}, {} thread{}\n", task.title(), task.target.to_string(), task.threads,
+               task.threads == 1 ? "" : "s");
+    if (!result.best_record.empty()) {
+      fmt::print("best {}  {}  {}", record, format_time(result.best_ns),
+                 format_rate(task.flops, result.best_ns));
+      if (result.untuned_ns > 0)
+        fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
+      fmt::print("{}\n", task.reference ? "" : "  unchecked");
+    }
+    fmt::print("run {}: {} trials in {}, stopped: {}\n", run, result.trials,
+               format_seconds(result.seconds), result.stopped_because);
+    print_funnel(result.funnel);
+    if (result.interrupted)
+      fmt::print("go on with: temper resume {}\n", run);
+    else if (!result.best_record.empty())
+      fmt::print("see it with: temper show {}\nexport it with: temper export --name kernels --out "
+                 "out {}\n",
+                 record, record);
+  }
+  if (result.interrupted)
+    return kInterrupted;
+  if (result.best_record.empty()) {
+    std::fprintf(stderr, "temper: no candidate was valid; the first failures are above\n");
+    return kFailedWork;
+  }
+  return kDone;
+}
+
+/// Runs a claimed or new run to its end and reports it.
+int execute(Workbench& bench, const Task& task, const database::Run& run,
+            const tuner::TuneOptions& options, bool json, bool reopen) {
+  auto hints = machine_hints(task);
+  if (!hints)
+    return report(hints.error());
+  tuner::SketchOptions sketch;
+  sketch.machine = *hints;
+  auto space = tuner::make_sketch_space(task.module, std::move(sketch));
+  if (!space)
+    return report(space.error());
+  auto devices = bench.devices();
+  if (!devices)
+    return report(devices.error());
+  auto claim = devices->store->claim_run(run.id, reopen);
+  if (!claim)
+    return report(claim.error());
+  install_interrupt_handler();
+  ProgressLine line(task.flops, options.stop.trials, options.stop.seconds);
+  tuner::TuneHooks hooks;
+  hooks.progress = [&](const tuner::TuneProgress& progress) { line.update(progress); };
+  hooks.interrupted = [] { return interrupted(); };
+  const auto result = tuner::tune(task, **space, run, *claim, *devices, options, hooks);
+  line.finish();
+  if (!result)
+    return report(result.error());
+  return finish(bench, task, *result, json);
+}
+
+std::string command_line_of(const TuneCommandOptions& options) {
+  return "temper tune " + join(options.words, " ");
+}
+
+int run_tune(TuneCommandOptions& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  auto arguments = parse_workload_words(options.words);
+  if (!arguments)
+    return report(arguments.error());
+  arguments->unchecked = options.unchecked;
+  if (auto strategy = tuner::make_strategy(options.strategy); !strategy)
+    return report(strategy.error());
+  Workbench bench(options.common.workbench);
+  auto task = bench.task(*arguments);
+  if (!task)
+    return report(task.error());
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  if (!options.has_seed)
+    options.seed = std::random_device()() >> 1;
+
+  auto row = bench.new_run(*task);
+  if (!row)
+    return report(row.error());
+  row->strategy = options.strategy;
+  row->seed = options.seed;
+  row->budget_trials = options.trials;
+  row->budget_seconds = options.seconds;
+  row->command_line = command_line_of(options);
+  row->options_json = Json{{"fresh", options.fresh}}.dump();
+  auto id = (*store)->create_run(*row);
+  if (!id)
+    return report(id.error());
+  auto run = (*store)->run(*id);
+  if (!run)
+    return report(run.error());
+
+  tuner::TuneOptions tune;
+  tune.stop.trials = options.trials;
+  tune.stop.seconds = options.seconds;
+  tune.fresh = options.fresh;
+  return execute(bench, *task, *run, tune, options.common.json, false);
+}
+
+struct ResumeOptions {
+  CommonOptions common;
+  std::string run;
+  std::string trials; ///< "+200" or "500"
+  double seconds = 0;
+};
+
+int run_resume(ResumeOptions& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  tuner::WorkbenchOptions settings = options.common.workbench;
+  Workbench probe(settings);
+  auto store = probe.store();
+  if (!store)
+    return report(store.error());
+
+  database::Run run;
+  if (options.run.empty()) {
+    auto runs = (*store)->resumable_runs();
+    if (!runs)
+      return report(runs.error());
+    if (runs->empty())
+      return report(Error(ErrorCode::kNotFound,
+                          "there is no interrupted run; temper list runs shows all of them"));
+    run = runs->front();
+  } else {
+    auto id = database::resolve_id(**store, options.run, database::Kind::kRun);
+    if (!id)
+      return report(id.error());
+    auto row = (*store)->run(*id);
+    if (!row)
+      return report(row.error());
+    run = *row;
+  }
+  if (!options.trials.empty()) {
+    const bool more = options.trials[0] == '+';
+    int64_t count = 0;
+    try {
+      size_t used = 0;
+      count = std::stoll(more ? options.trials.substr(1) : options.trials, &used);
+      if (used != options.trials.size() - (more ? 1 : 0) || count <= 0)
+        throw std::invalid_argument("");
+    } catch (const std::exception&) {
+      return report(Error(ErrorCode::kInvalidArgument,
+                          "--trials takes a positive number, or +N for N more, not '" +
+                              options.trials + "'"));
+    }
+    run.budget_trials = more ? run.trials + count : count;
+  }
+  if (options.seconds > 0)
+    run.budget_seconds = run.seconds + options.seconds;
+  const bool prolonged = !options.trials.empty() || options.seconds > 0;
+  if (prolonged)
+    if (auto set = (*store)->set_budget(run.id, run.budget_trials, run.budget_seconds); !set)
+      return report(set.error());
+
+  auto workload = (*store)->workload(run.workload);
+  if (!workload)
+    return report(workload.error());
+  auto target = ir::parse_target(run.target);
+  if (!target)
+    return report(target.error());
+  settings.target = run.target;
+  if (target->threads > 0)
+    settings.threads = target->threads;
+  Workbench bench(settings);
+  auto task = bench.task(*workload);
+  if (!task)
+    return report(task.error());
+  const Json kept = parse_json(run.options_json).value_or(Json::object());
+  tuner::TuneOptions tune;
+  tune.stop.trials = run.budget_trials;
+  tune.stop.seconds = run.budget_seconds;
+  tune.fresh = kept.value("fresh", false);
+  return execute(bench, *task, run, tune, options.common.json, prolonged);
+}
+
+} // namespace
+
+void add_check(Program& program) {
+  auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = program.app.add_subcommand(
+      "check", "build a workload as written, run it, compare it with its reference");
+  command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
+  command->add_flag("--quick", options->quick, "only the first shape");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick"});
+  command->callback([&program, options] { program.action = [options] { return run_check(*options); }; });
+}
+
+void add_tune(Program& program) {
+  auto options = std::make_shared<TuneCommandOptions>();
+  CLI::App* command =
+      program.app.add_subcommand("tune", "search for the fastest version of a workload");
+  command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
+  command->add_option("--trials", options->trials, "candidates to measure")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--seconds", options->seconds, "time to spend")->check(CLI::PositiveNumber);
+  auto* seed = command->add_option("--seed", options->seed, "of every random choice");
+  command->add_option("--strategy", options->strategy, "evolutionary (default) or random");
+  command->add_flag("--fresh", options->fresh, "do not start from what is known");
+  command->add_flag("--unchecked", options->unchecked,
+                    "allow a workload without a reference; every view says so");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper tune matmul M=512 N=512 K=512 --trials 200",
+                          "temper tune scale.py M=512 N=512 --seconds 60",
+                          "temper tune softmax --threads 2 --json"});
+  command->callback([&program, options, seed] {
+    options->has_seed = seed->count() > 0;
+    program.action = [options] { return run_tune(*options); };
+  });
+}
+
+void add_resume(Program& program) {
+  auto options = std::make_shared<ResumeOptions>();
+  CLI::App* command =
+      program.app.add_subcommand("resume", "go on with an interrupted run (the latest by default)");
+  command->add_option("run", options->run, "id of a run");
+  command->add_option("--trials", options->trials, "a new budget for the whole run, or +N more");
+  command->add_option("--seconds", options->seconds, "seconds to add")->check(CLI::PositiveNumber);
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper resume", "temper resume r81ab0 --trials +200"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_resume(*options); }; });
+}
+
+} // namespace temper::cli
