@@ -6,7 +6,7 @@
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
 #include "tuner/search/strategy.h"
-#include "tuner/stop_condition.h"
+#include "tuner/search/stop_condition.h"
 #include "tuner/task.h"
 
 #include <functional>

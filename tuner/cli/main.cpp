@@ -2,7 +2,6 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
-#include "ir/s_tir/primitive.h"
 #include "ir/support/text.h"
 
 #include <cstdio>
@@ -67,7 +66,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "temper: %s%s\n", error.what(), advice.c_str());
     return cli::kWrongUsage;
   }
-  s_tir::register_primitives();
   try {
     return program.action();
   } catch (const std::exception& error) {

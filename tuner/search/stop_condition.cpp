@@ -1,4 +1,4 @@
-#include "tuner/stop_condition.h"
+#include "tuner/search/stop_condition.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,137 @@
+/// temper dump, import: the database as self-contained JSON lines.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "database/dump.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+namespace temper::cli {
+namespace {
+
+struct DumpCommand {
+  CommonOptions common;
+  std::string file;
+  std::vector<std::string> workloads;
+  bool no_artifacts = false;
+};
+
+int64_t total(const std::map<std::string, int64_t>& rows) {
+  int64_t sum = 0;
+  for (const auto& [kind, count] : rows)
+    sum += count;
+  return sum;
+}
+
+std::string counts(const std::map<std::string, int64_t>& rows) {
+  std::string text;
+  for (const auto& [kind, count] : rows)
+    if (count > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, kind);
+  return text.empty() ? "nothing" : text;
+}
+
+int run_dump(const DumpCommand& options) {
+  tuner::Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  database::DumpOptions dump;
+  dump.artifacts = !options.no_artifacts;
+  for (const std::string& name : options.workloads) {
+    auto rows = (*store)->list_workloads(name);
+    if (!rows)
+      return report(rows.error());
+    if (rows->empty())
+      return report(Error(ErrorCode::kNotFound, "the database has no workload '" + name + "'"));
+    for (const database::WorkloadRow& row : *rows)
+      dump.workloads.push_back(row.workload.id);
+  }
+  if (options.file.empty()) {
+    auto written = database::dump(**store, std::cout, dump);
+    return written ? kDone : report(written.error());
+  }
+  std::ofstream out(options.file, std::ios::binary);
+  if (!out)
+    return report(Error(ErrorCode::kEnvironment,
+                        "cannot write '" + options.file + "': " + std::strerror(errno)));
+  auto written = database::dump(**store, out, dump);
+  if (!written)
+    return report(written.error());
+  out.close();
+  if (!out)
+    return report(
+        Error(ErrorCode::kEnvironment, "cannot write all of '" + options.file + "'; is the disk full?"));
+  std::fprintf(stderr, "wrote %s to %s\n", counts(written->rows).c_str(), options.file.c_str());
+  return kDone;
+}
+
+struct ImportCommand {
+  CommonOptions common;
+  std::string file;
+};
+
+int run_import(const ImportCommand& options) {
+  tuner::Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  std::ifstream file;
+  const bool standard_input = options.file == "-";
+  if (!standard_input) {
+    file.open(options.file, std::ios::binary);
+    if (!file)
+      return report(Error(ErrorCode::kNotFound,
+                          "cannot read '" + options.file + "': " + std::strerror(errno)));
+  }
+  auto summary = database::import_dump(**store, standard_input ? std::cin : file, options.file);
+  if (!summary)
+    return report(summary.error());
+  if (options.common.json) {
+    print_json("import", Json{{"read", summary->rows},
+                              {"added", summary->added},
+                              {"problems", summary->problems},
+                              {"problem_count", summary->problem_count},
+                              {"truncated", summary->truncated}});
+  } else {
+    fmt::print("read {} rows; new: {}\n", total(summary->rows), counts(summary->added));
+    for (const std::string& problem : summary->problems)
+      std::fprintf(stderr, "temper: %s\n", problem.c_str());
+    if (summary->truncated)
+      std::fprintf(stderr, "temper: '%s' was cut off: what was complete is imported\n",
+                   options.file.c_str());
+  }
+  return summary->problem_count > 0 || summary->truncated ? kFailedWork : kDone;
+}
+
+} // namespace
+
+void add_dump(Program& program) {
+  auto options = std::make_shared<DumpCommand>();
+  CLI::App* command =
+      program.app.add_subcommand("dump", "write the database as self-contained JSON lines");
+  command->add_option("workloads", options->workloads, "only these workloads");
+  command->add_option("-o,--out", options->file, "file (default: standard output)");
+  command->add_flag("--no-artifacts", options->no_artifacts, "leave out machine code");
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz"});
+  command->callback([&program, options] { program.action = [options] { return run_dump(*options); }; });
+}
+
+void add_import(Program& program) {
+  auto options = std::make_shared<ImportCommand>();
+  CLI::App* command =
+      program.app.add_subcommand("import", "read a dump; reading it again changes nothing");
+  command->add_option("file", options->file, "a dump, or - for standard input")->required();
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper import all.jsonl", "zcat matmul.jsonl.gz | temper import -"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_import(*options); }; });
+}
+
+} // namespace temper::cli
