@@ -279,7 +279,7 @@ make_archive(const std::vector<std::pair<std::string, std::string>>& members) {
   return (*archive)->getBuffer().str();
 }
 
-Result<uint64_t> hash_object_code(const std::string& object) {
+Result<ObjectCode> measure_object_code(const std::string& object) {
   TEMPER_TRY(elf, parse_elf(object));
   const auto broken = [](llvm::Error error) {
     return Error(ErrorCode::kCorrupt, "cannot read an object: " + text_of(std::move(error)));
@@ -287,6 +287,7 @@ Result<uint64_t> hash_object_code(const std::string& object) {
   auto sections = elf.sections();
   if (!sections)
     return broken(sections.takeError());
+  ObjectCode code;
   uint64_t hash = 1;
   const auto is_code = [](const auto& section) {
     return (section.sh_flags & llvm::ELF::SHF_ALLOC) != 0 && section.sh_size > 0;
@@ -295,6 +296,8 @@ Result<uint64_t> hash_object_code(const std::string& object) {
     if (is_code(section)) {
       hash = hash_combine(hash, section.sh_flags);
       hash = hash_combine(hash, section.sh_size);
+      if ((section.sh_flags & llvm::ELF::SHF_EXECINSTR) != 0)
+        code.executable_bytes += static_cast<int64_t>(section.sh_size);
       if (section.sh_type != llvm::ELF::SHT_NOBITS) {
         auto bytes = elf.getSectionContents(section);
         if (!bytes)
@@ -339,7 +342,8 @@ Result<uint64_t> hash_object_code(const std::string& object) {
       }
     }
   }
-  return hash;
+  code.hash = hash;
+  return code;
 }
 
 } // namespace temper::codegen

@@ -38,8 +38,12 @@ struct ObjectSymbols {
 };
 Result<ObjectSymbols> read_symbols(const std::string& object);
 
-/// Hash of what an object executes: its allocated sections and relocations, without the names of its
-/// own symbols.
-Result<uint64_t> hash_object_code(const std::string& object);
+/// What an object executes.
+struct ObjectCode {
+  /// Of its allocated sections and relocations, without the names of its own symbols.
+  uint64_t hash = 0;
+  int64_t executable_bytes = 0;
+};
+Result<ObjectCode> measure_object_code(const std::string& object);
 
 } // namespace temper::codegen
