@@ -123,10 +123,15 @@ std::optional<LoopPlace> find_loop(const IRModule& module, const LoopHandle& loo
   return std::nullopt;
 }
 
-PrimFunc replace_statement(const PrimFunc& function, std::span<const Stmt> chain,
-                           Stmt replacement) {
+Stmt replace_statement(std::span<const Stmt> chain, Stmt replacement) {
   for (size_t i = chain.size() - 1; i > 0; --i)
     replacement = replace_child(chain[i - 1], chain[i], replacement);
+  return replacement;
+}
+
+PrimFunc replace_statement(const PrimFunc& function, std::span<const Stmt> chain,
+                           Stmt replacement) {
+  replacement = replace_statement(chain, std::move(replacement));
   return with_body(function, replacement ? replacement : make_seq({}));
 }
 

@@ -165,6 +165,9 @@ std::optional<LoopPlace> find_loop(const IRModule& module, const LoopHandle& loo
 /// The function with `chain.back()` replaced by `replacement`, its ancestors rebuilt. `replacement`
 /// null removes the statement (from its sequence; emptied loops are removed too).
 PrimFunc replace_statement(const PrimFunc& function, std::span<const Stmt> chain, Stmt replacement);
+/// The same inside a part of a chain: what takes the place of `chain.front()`. Null when nothing is
+/// left of it.
+Stmt replace_statement(std::span<const Stmt> chain, Stmt replacement);
 /// The block whose body contains the last statement of `chain` most closely; null at function level.
 Block enclosing_block(std::span<const Stmt> chain);
 /// Loops of `chain` outside-in below its innermost enclosing block, the last statement excluded

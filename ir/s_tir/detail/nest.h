@@ -1,0 +1,61 @@
+/// Builds the loops around a block that compute_at, reverse_compute_at and the cache primitives make:
+/// ax0, ax1, ... over what is wanted of each axis, and a predicate where that may reach beyond the
+/// axis's domain.
+#pragma once
+
+#include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/scoped_block.h"
+
+namespace temper::s_tir {
+
+/// What is wanted of an axis; nothing means its whole domain.
+using Wanted = std::optional<LinearInterval>;
+
+struct Nest {
+  Stmt stmt;
+  BlockRealize realize;
+  std::vector<Ref<For>> loops; ///< outermost first; part of stmt
+};
+/// `wanted` is in terms of the loops outside, which `math` knows. Axes of extent 1 get a loop only
+/// when `preserve_unit_loops`. `may_widen`: more than what is wanted may be done, if that is simpler.
+Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wanted,
+                bool preserve_unit_loops, bool may_widen = true);
+
+/// The range of each dimension of `region`, a region of the block at `place`, while the loops below
+/// the first `outer` ones run (outer 0: while the axes run over their domains). `math` must know the
+/// outer loops. Nothing when it is not bounded.
+std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
+                                                        size_t outer, const BufferRegion& region);
+
+/// Clips to [0, shape) where that is decided by constants.
+void clip_to_shape(IndexMath& math, const Buffer& buffer, std::vector<LinearInterval>& box);
+/// The smallest box around both.
+void unite(IndexMath& math, std::vector<LinearInterval>& box,
+           const std::vector<LinearInterval>& other);
+
+/// Every element of the box around everything that the block writes through `write` is written: its
+/// indices take every combination of values.
+bool writes_every_element(const SBlock& block, const BufferRegion& write);
+
+/// for ax...: to[v0, v1, ...] = from[v0, v1, ...] over `box`, as block `name`.
+struct CopyBlock {
+  Block block;
+  Stmt stmt;
+};
+CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
+                    const std::vector<LinearInterval>& box);
+
+/// A buffer like `buffer` in another scope: "A" in "shared.dyn" is "A_shared_dyn".
+Buffer cache_of(const Buffer& buffer, const std::string& scope);
+
+/// `stmt` with every direct child block replaced by what `change` returns (the same one to keep).
+Stmt rewrite_child_blocks(const Stmt& stmt, FunctionRef<Block(const Block&)> change);
+/// `stmt` with one of its direct child blocks' realizes replaced.
+Stmt replace_realize(const Stmt& stmt, const SBlockRealize* from, const Stmt& to);
+/// True when one of the blocks directly below `stmt` satisfies `which`.
+bool has_child_block(const Stmt& stmt, FunctionRef<bool(const SBlock&)> which);
+
+/// A copy of the scope block with another body (or init, when `old_part` is that).
+Block with_scope_part(const Block& scope, const Stmt& old_part, Stmt new_part);
+
+} // namespace temper::s_tir
