@@ -57,8 +57,15 @@ public:
       return make_store(flat(store->buffer), {index(store->buffer, store->indices)},
                         rewrite(store->value),
                         store->predicate ? rewrite(store->predicate) : nullptr);
-    if (const auto* alloc = stmt.as<AllocBuffer>())
-      return make_alloc(flat(alloc->buffer), alloc->annotations);
+    if (const auto* alloc = stmt.as<AllocBuffer>()) {
+      // A schedule's "local" or "shared" is memory on a CPU; "local" is promote_registers' word for
+      // registers.
+      const Buffer buffer = flat(alloc->buffer);
+      if (buffer->scope != "global")
+        buffers_[alloc->buffer].buffer =
+            copy_node(*buffer, [](BufferNode& node) { node.scope = "global"; });
+      return make_alloc(buffers_[alloc->buffer].buffer, alloc->annotations);
+    }
     return rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); },
         [&](const Expr& expr) { return rewrite(expr); });

@@ -37,7 +37,7 @@ Result<void> check_lowerable(const PrimFunc& function);
 /// Parallel loops inside parallel loops become serial; all of them with `serial`.
 PrimFunc serialize_nested_parallel(const PrimFunc& function, bool serial);
 /// Intermediate buffers shrunk to the box that is accessed while they live, indices rebased.
-PrimFunc compact_buffers(const PrimFunc& function, const LowerOptions& options);
+PrimFunc compact_buffers(const PrimFunc& function);
 /// int32 loop variables and index arithmetic become int64.
 PrimFunc widen_indices(const PrimFunc& function);
 /// Buffers of any rank become flat ones; the parameters' shapes are kept in attributes.

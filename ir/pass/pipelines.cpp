@@ -8,6 +8,8 @@ std::span<const LoweringPass> cpu_passes() {
   static constexpr LoweringPass kPasses[] = {
       {"serialize_nested_parallel",
        [](F f, O o) { return serialize_nested_parallel(f, o.serial); }},
+      // While indices still have a dimension each.
+      {"compact_buffers", [](F f, O) { return compact_buffers(f); }},
       // 64-bit linear addresses from here on: every later pass reads coefficients.
       {"widen_indices", [](F f, O) { return widen_indices(f); }},
       {"flatten_buffers", [](F f, O) { return flatten_buffers(f); }},
