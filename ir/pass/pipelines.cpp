@@ -15,6 +15,9 @@ std::span<const LoweringPass> cpu_passes() {
       {"flatten_buffers", [](F f, O) { return flatten_buffers(f); }},
       {"simplify_loops", [](F f, O) { return simplify_loops(f); }},
       {"vectorize_loops", [](F f, O o) { return vectorize_loops(f, o); }},
+      // Before unrolling: the tile's loops are still loops, and their reduction loop has a place for
+      // loads before and stores after it.
+      {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
       {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
   };
   return kPasses;

@@ -1,0 +1,425 @@
+// Register tiles: accumulators of a reduction stay in registers.
+//
+//   for k in range(512):                            r: local (64,)
+//     for i in range(4):                            r[0:16] = C[0:16]; r[16:32] = C[64:80]; ...
+//       C[i * 64 : +16] =                    ->     for k in range(512):
+//         C[i * 64 : +16]                             r[0:16] = r[0:16] + A[k] * B[k * 16 : +16]
+//         + A[i * 512 + k] * B[k * 16 : +16]          r[16:32] = r[16:32] + A[512 + k] * B[..]
+//                                                     ...
+//                                                   C[0:16] = r[0:16]; C[64:80] = r[16:32]; ...
+//
+// A loop L (k) is a place for a tile of buffer C when every access of C inside L
+//  - has an index whose only dependence on variables of L is on loops inside L with constant bounds
+//    (the tile loops: i), each access relative to one common symbolic start,
+//  - is unconditional and without a predicate, so that reading C before L and writing it after L
+//    touches exactly what L touches,
+//  - and the locations are equal or disjoint, and at least one is both read and written.
+// Then the tile loops are unrolled, the locations become slots of a `local` buffer, loaded before L
+// (those that L reads first) and stored after it (those that L writes).
+//
+// Loops are tried from the outside in: a tile that lives across the outer reduction loop saves more
+// than one that is loaded and stored around the inner one. The limit is the register file:
+// LowerOptions::tile_registers() vectors in all (28 of 32, 12 of 16: the rest holds operands), and
+// max_unrolled_statements. So a small tile loop inside a reduction is unrolled whether or not the
+// schedule asked for it; a tile that does not fit stays in memory.
+//
+// Distinct buffers never overlap (the IR's meaning), so nothing else in L touches the tile.
+#include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
+#include "ir/pass/rewrite.h"
+#include "ir/pass/unroll.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace temper::ir {
+
+using namespace tir; // NOLINT
+
+namespace {
+
+/// More locations than this are no register tile on any machine.
+constexpr size_t kMaxLocations = 64;
+
+struct Access {
+  LinearForm start; ///< of the first lane
+  int lanes = 1;
+  bool is_store = false;
+};
+
+/// Everything that L's body does to one buffer.
+struct BufferUse {
+  bool possible = true;
+  bool loaded = false;
+  bool stored = false;
+  std::vector<Access> accesses;
+};
+
+/// One slot of a tile.
+struct Slot {
+  int lanes = 1;
+  int at = 0; ///< in the local buffer
+  bool loaded_first = false;
+  bool touched = false;
+  bool stored = false;
+};
+
+struct Tile {
+  Buffer buffer;
+  Buffer local;
+  LinearForm start; ///< common part of all indices, without a constant
+  std::map<int64_t, Slot> slots; ///< by offset from `start`
+};
+
+class UseScanner {
+public:
+  explicit UseScanner(Analyzer& analyzer) : math_(analyzer) {}
+
+  /// Buffers in the order in which they are met.
+  std::vector<Buffer> order;
+  std::unordered_map<Buffer, BufferUse, RefHash> uses;
+  /// Loops inside, by their variables; and what cannot be a part of an index.
+  std::unordered_map<const VarNode*, const For*> loops;
+  std::unordered_set<const VarNode*> varying;
+  bool possible = true;
+
+  void scan(const Stmt& stmt) {
+    tir::visit(
+        stmt,
+        [&](const For& loop) {
+          scan(loop.min);
+          scan(loop.extent);
+          const Analyzer::Scope scope(math_);
+          bind_loop(math_, loop);
+          // A loop that may not run at all makes what is in it conditional.
+          const bool runs = math_.bounds(loop.extent).low >= 1;
+          if (loop.kind == ForKind::kParallel)
+            possible = false;
+          if (as_int(loop.min) && as_int(loop.extent))
+            loops.emplace(loop.loop_var.get(), &loop);
+          else
+            varying.insert(loop.loop_var.get());
+          conditions_ += runs ? 0 : 1;
+          scan(loop.body);
+          conditions_ -= runs ? 0 : 1;
+        },
+        [&](const BufferStore& store) {
+          scan(store.value);
+          scan(store.indices[0]);
+          if (store.predicate)
+            scan(store.predicate);
+          access(store.buffer, store.indices[0], store.predicate, true);
+        },
+        [&](const SeqStmt& seq) {
+          for (const Stmt& child : seq.statements)
+            scan(child);
+        },
+        [&](const IfThenElse& branch) {
+          scan(branch.condition);
+          ++conditions_;
+          scan(branch.then_case);
+          if (branch.else_case)
+            scan(branch.else_case);
+          --conditions_;
+        },
+        [&](const Bind& bind) {
+          scan(bind.value);
+          varying.insert(bind.var.get());
+        },
+        [&](const AllocBuffer& alloc) { use(alloc.buffer).possible = false; },
+        [&](const Evaluate& node) { scan(node.value); },
+        [&](const StmtNode&) { possible = false; });
+  }
+
+private:
+  BufferUse& use(const Buffer& buffer) {
+    const auto [place, is_new] = uses.try_emplace(buffer);
+    if (is_new)
+      order.push_back(buffer);
+    return place->second;
+  }
+
+  void scan(const Expr& expr) {
+    if (const auto* load = expr.as<BufferLoad>()) {
+      scan(load->indices[0]);
+      if (load->predicate)
+        scan(load->predicate);
+      access(load->buffer, load->indices[0], load->predicate, false);
+      return;
+    }
+    if (const auto* let = expr.as<Let>())
+      varying.insert(let->var.get());
+    bool lazy = expr->kind() == And::kKind || expr->kind() == Or::kKind;
+    if (const auto* call = expr.as<Call>())
+      lazy = call->op == "if_then_else" || call->op == "prefetch";
+    bool first = true;
+    expr->info().for_each_child(expr.get(), [&](const NodeRef& child, Role role) {
+      if (role != Role::kChild || !ExprNode::accepts(child->kind()))
+        return;
+      conditions_ += lazy && !first ? 1 : 0;
+      scan(cast_ref<ExprNode>(child));
+      conditions_ -= lazy && !first ? 1 : 0;
+      first = false;
+    });
+  }
+
+  void access(const Buffer& buffer, const Expr& index, const Expr& predicate, bool is_store) {
+    BufferUse& found = use(buffer);
+    (is_store ? found.stored : found.loaded) = true;
+    if (!found.possible)
+      return;
+    const auto* ramp = index.as<Ramp>();
+    if (predicate || conditions_ > 0 || (ramp == nullptr && !index->dtype.is_scalar()) ||
+        (ramp != nullptr && !is_int(ramp->stride, 1))) {
+      found.possible = false;
+      return;
+    }
+    found.accesses.push_back(
+        {math_.linear(ramp != nullptr ? ramp->base : index), index->dtype.lanes, is_store});
+  }
+
+  Analyzer& math_;
+  int conditions_ = 0;
+};
+
+class Promotion {
+public:
+  explicit Promotion(const LowerOptions& options)
+      : options_(options), budget_(options.tile_registers()) {}
+
+  Stmt rewrite(const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    if (loop == nullptr)
+      return rebuild(
+          stmt, [&](const Stmt& child) { return rewrite(child); },
+          [](const Expr& expr) { return expr; });
+    if (loop->kind == ForKind::kSerial || loop->kind == ForKind::kUnrolled)
+      if (const Stmt promoted = promote(*loop))
+        return promoted;
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, *loop);
+    const Stmt body = rewrite(loop->body);
+    return body == loop->body ? stmt
+                              : Stmt(change_loop(*loop, [&](For& node) { node.body = body; }));
+  }
+
+private:
+  /// The loop with its tiles in registers; null when there is none.
+  Stmt promote(const For& loop) {
+    const IntInterval trips = math_.bounds(loop.extent);
+    if (trips.low < 1 || trips.high == 1)
+      return nullptr;
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, loop);
+    UseScanner scanner(math_);
+    scanner.varying.insert(loop.loop_var.get());
+    scanner.scan(loop.body);
+    if (!scanner.possible)
+      return nullptr;
+    std::vector<Tile> tiles;
+    LoopSet unrolled;
+    int64_t registers = 0;
+    for (const Buffer& buffer : scanner.order) {
+      const BufferUse& use = scanner.uses.at(buffer);
+      if (!use.possible || !use.loaded || !use.stored || buffer->scope == "local")
+        continue;
+      LoopSet tile_loops;
+      if (auto tile = find_tile(scanner, buffer, use, tile_loops)) {
+        for (const auto& [offset, slot] : tile->slots)
+          registers += std::max<int64_t>(
+              1, int64_t{slot.lanes} * buffer->dtype.bits / options_.vector_bits);
+        unrolled.insert(tile_loops.begin(), tile_loops.end());
+        tiles.push_back(std::move(*tile));
+      }
+    }
+    if (tiles.empty() || registers > budget_ ||
+        count_statements(loop.body, unrolled) > options_.max_unrolled_statements)
+      return nullptr;
+
+    Stmt body = expand_loops(loop.body, unrolled, math_);
+    tiles_.swap(tiles);
+    body = into_registers(body);
+    tiles_.swap(tiles);
+
+    std::vector<Stmt> before;
+    std::vector<Stmt> after;
+    for (const Tile& tile : tiles) {
+      before.push_back(make_alloc(tile.local));
+      for (const auto& [offset, slot] : tile.slots) {
+        LinearForm at = tile.start;
+        at.constant = offset;
+        const Expr memory = vector_index(to_expr(at), slot.lanes);
+        const Expr local = slot_index(slot);
+        if (slot.loaded_first)
+          before.push_back(make_store(tile.local, {local}, make_load(tile.buffer, {memory})));
+        if (slot.stored)
+          after.push_back(make_store(tile.buffer, {memory}, make_load(tile.local, {local})));
+      }
+    }
+    // What is inside may have tiles of its own, in the registers that are left.
+    budget_ -= registers;
+    body = rewrite(body);
+    budget_ += registers;
+    before.push_back(change_loop(loop, [&](For& node) { node.body = body; }));
+    before.insert(before.end(), after.begin(), after.end());
+    return make_seq(std::move(before));
+  }
+
+  std::optional<Tile> find_tile(const UseScanner& scanner, const Buffer& buffer,
+                                const BufferUse& use, LoopSet& tile_loops) {
+    Tile tile;
+    tile.buffer = buffer;
+    bool is_first = true;
+    std::set<int64_t> loaded;
+    std::set<int64_t> stored;
+    for (const Access& access : use.accesses) {
+      if (access.start.overflow)
+        return std::nullopt;
+      LinearForm start;
+      start.dtype = access.start.dtype;
+      std::vector<int64_t> offsets{access.start.constant};
+      for (const LinearTerm& term : access.start.terms) {
+        const auto* var = term.expr.as<VarNode>();
+        const auto inner = var != nullptr ? scanner.loops.find(var) : scanner.loops.end();
+        if (inner != scanner.loops.end()) {
+          const For& tile_loop = *inner->second;
+          const int64_t trips = *as_int(tile_loop.extent);
+          if (trips < 1 || offsets.size() * static_cast<size_t>(trips) > kMaxLocations)
+            return std::nullopt;
+          tile_loops.insert(&tile_loop);
+          std::vector<int64_t> more;
+          for (const int64_t offset : offsets)
+            for (int64_t i = 0; i < trips; ++i)
+              more.push_back(offset + (*as_int(tile_loop.min) + i) * term.coefficient);
+          offsets.swap(more);
+          continue;
+        }
+        const bool varies = uses_var(term.expr, [&](const VarNode& node) {
+          return scanner.varying.contains(&node) || scanner.loops.contains(&node);
+        });
+        if (varies || has_load(term.expr))
+          return std::nullopt;
+        start.terms.push_back(term);
+      }
+      if (!is_first && !same_terms(start, tile.start))
+        return std::nullopt;
+      tile.start = start;
+      is_first = false;
+      for (const int64_t offset : offsets) {
+        const auto [place, is_new] = tile.slots.try_emplace(offset);
+        if (!is_new && place->second.lanes != access.lanes)
+          return std::nullopt;
+        place->second.lanes = access.lanes;
+        (access.is_store ? stored : loaded).insert(offset);
+      }
+      if (tile.slots.size() > kMaxLocations)
+        return std::nullopt;
+    }
+    int64_t end = std::numeric_limits<int64_t>::min();
+    bool accumulates = false;
+    for (const auto& [offset, slot] : tile.slots) {
+      if (offset < end)
+        return std::nullopt; // two locations overlap
+      end = offset + slot.lanes;
+      accumulates |= loaded.contains(offset) && stored.contains(offset);
+    }
+    if (!accumulates)
+      return std::nullopt;
+    // Wide slots first: each starts at a multiple of its own lanes.
+    std::vector<Slot*> order;
+    for (auto& [offset, slot] : tile.slots)
+      order.push_back(&slot);
+    std::stable_sort(order.begin(), order.end(),
+                     [](const Slot* a, const Slot* b) { return a->lanes > b->lanes; });
+    int size = 0;
+    for (Slot* slot : order) {
+      slot->at = size;
+      size += slot->lanes;
+    }
+    tile.local = make_buffer(buffer->name + "_reg", buffer->dtype,
+                             {make_int(DataType::int64(), size)}, "local");
+    return tile;
+  }
+
+  static bool has_load(const Expr& expr) {
+    bool found = false;
+    walk(expr, [&](const NodeRef& node) {
+      found |= node->kind() == BufferLoad::kKind;
+      return !found;
+    });
+    return found;
+  }
+
+  static Expr vector_index(const Expr& base, int lanes) {
+    return lanes == 1 ? base : make_ramp(base, make_int(base->dtype, 1), lanes);
+  }
+  static Expr slot_index(const Slot& slot) {
+    return vector_index(make_int(DataType::int64(), slot.at), slot.lanes);
+  }
+
+  /// Accesses of the tiles' buffers replaced, in the order in which they happen.
+  Stmt into_registers(const Stmt& stmt) {
+    if (const auto* store = stmt.as<BufferStore>()) {
+      const Expr value = into_registers(store->value);
+      Tile* tile = find(store->buffer);
+      if (tile == nullptr)
+        return value == store->value
+                   ? stmt
+                   : make_store(store->buffer, store->indices, value, store->predicate);
+      Slot& slot = slot_of(*tile, store->indices[0]);
+      slot.touched = true;
+      slot.stored = true;
+      return make_store(tile->local, {slot_index(slot)}, value);
+    }
+    const Analyzer::Scope scope(math_);
+    if (const auto* loop = stmt.as<For>())
+      bind_loop(math_, *loop);
+    return rebuild(
+        stmt, [&](const Stmt& child) { return into_registers(child); },
+        [&](const Expr& expr) { return into_registers(expr); });
+  }
+
+  Expr into_registers(const Expr& expr) {
+    if (const auto* load = expr.as<BufferLoad>()) {
+      if (Tile* tile = find(load->buffer)) {
+        Slot& slot = slot_of(*tile, load->indices[0]);
+        slot.loaded_first |= !slot.touched;
+        slot.touched = true;
+        return make_load(tile->local, {slot_index(slot)});
+      }
+    }
+    return map_parts(
+        expr, [](const Stmt& stmt) { return stmt; },
+        [&](const Expr& child) { return into_registers(child); });
+  }
+
+  Tile* find(const Buffer& buffer) {
+    for (Tile& tile : tiles_)
+      if (tile.buffer == buffer)
+        return &tile;
+    return nullptr;
+  }
+
+  Slot& slot_of(Tile& tile, const Expr& index) {
+    const auto* ramp = index.as<Ramp>();
+    LinearForm at = math_.linear(ramp != nullptr ? ramp->base : index);
+    at.add(tile.start, -1);
+    TEMPER_CHECK(at.is_constant() && tile.slots.contains(at.constant),
+                 "every access of a promoted buffer is a slot of its tile");
+    return tile.slots.at(at.constant);
+  }
+
+  const LowerOptions& options_;
+  int64_t budget_;
+  Analyzer math_;
+  std::vector<Tile> tiles_;
+};
+
+} // namespace
+
+PrimFunc promote_registers(const PrimFunc& function, const LowerOptions& options) {
+  return with_body(function, Promotion(options).rewrite(function->body));
+}
+
+} // namespace temper::ir
