@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 namespace temper::s_tir {
 
@@ -29,6 +30,181 @@ bool Trace::operator==(const Trace& other) const {
   return std::equal(instructions_.begin(), instructions_.end(), other.instructions_.begin(),
                     other.instructions_.end(),
                     [](const auto& a, const auto& b) { return a == b || *a == *b; });
+}
+
+Trace Trace::prefix(size_t count) const {
+  Trace result;
+  for (size_t i = 0; i < std::min(count, size()); ++i)
+    result.append(instructions_[i]);
+  return result;
+}
+
+Trace Trace::without_postproc() const {
+  static const Primitive* const kMark = find_primitive("EnterPostproc");
+  size_t count = 0;
+  while (count < size() && instructions_[count]->primitive != kMark)
+    ++count;
+  return prefix(count);
+}
+
+Trace Trace::with_decision(size_t index, Value decision) const {
+  TEMPER_CHECK(index < size() && instructions_[index]->primitive->has_decision,
+               "this instruction takes no decision");
+  Instruction changed = *instructions_[index];
+  changed.decision = std::move(decision);
+  Trace result = *this;
+  result.instructions_[index] = std::make_shared<const Instruction>(std::move(changed));
+  return result;
+}
+
+Trace Trace::without_decisions() const {
+  Trace result = *this;
+  for (size_t i = 0; i < size(); ++i)
+    if (!instructions_[i]->decision.is_none())
+      result = result.with_decision(i, {});
+  return result;
+}
+
+namespace {
+
+uint64_t hash_value(const Value& value) {
+  return std::visit(
+      Overloaded{[](std::monostate) -> uint64_t { return 0; },
+                 [](int64_t number) { return hash_combine(1, static_cast<uint64_t>(number)); },
+                 [](double number) { return hash_combine(2, std::bit_cast<uint64_t>(number)); },
+                 [](const std::string& text) { return hash_combine(3, hash_bytes(text)); },
+                 [](const Value::List& list) {
+                   uint64_t hash = 4;
+                   for (const Value& item : list)
+                     hash = hash_combine(hash, hash_value(item));
+                   return hash_combine(hash, list.size());
+                 },
+                 [](const auto&) -> uint64_t { TEMPER_UNREACHABLE("traces hold no handles"); }},
+      value.data);
+}
+
+uint64_t hash_operand(const Operand& operand) {
+  return std::visit(
+      Overloaded{[](Rv rv) {
+                   return hash_combine(5 + static_cast<uint64_t>(rv.kind), rv.index);
+                 },
+                 [](const Operand::List& list) {
+                   uint64_t hash = 4;
+                   for (const Operand& item : list)
+                     hash = hash_combine(hash, hash_operand(item));
+                   return hash_combine(hash, list.size());
+                 },
+                 [](std::monostate) -> uint64_t { return 0; },
+                 [](const auto& value) { return hash_value(Value(value)); }},
+      operand.data);
+}
+
+} // namespace
+
+uint64_t Trace::skeleton_hash() const {
+  uint64_t hash = size();
+  for (const auto& instruction : instructions_) {
+    hash = hash_combine(hash, hash_bytes(instruction->primitive->name));
+    for (const Operand& input : instruction->inputs)
+      hash = hash_combine(hash, hash_operand(input));
+    for (const Value& attr : instruction->attrs)
+      hash = hash_combine(hash, hash_value(attr));
+    hash = hash_combine(hash, instruction->outputs.size());
+  }
+  return hash;
+}
+
+uint64_t Trace::hash() const {
+  uint64_t hash = skeleton_hash();
+  for (const auto& instruction : instructions_)
+    hash = hash_combine(hash, hash_value(instruction->decision));
+  return hash;
+}
+
+namespace {
+
+void for_each_rv(const Operand& operand, FunctionRef<void(Rv)> visit) {
+  if (const Rv* rv = operand.as_rv())
+    visit(*rv);
+  if (const auto* list = operand.as_list())
+    for (const Operand& item : *list)
+      for_each_rv(item, visit);
+}
+
+void renumber(Operand& operand, std::span<const uint32_t> numbers) {
+  if (auto* rv = std::get_if<Rv>(&operand.data))
+    rv->index = numbers[rv->index];
+  if (auto* list = std::get_if<Operand::List>(&operand.data))
+    for (Operand& item : *list)
+      renumber(item, numbers);
+}
+
+} // namespace
+
+Trace Trace::simplified() const {
+  static const Primitive* const kMark = find_primitive("EnterPostproc");
+  std::vector<bool> used(rv_count_);
+  std::vector<bool> kept(size());
+  for (size_t i = size(); i-- > 0;) {
+    const Instruction& instruction = *instructions_[i];
+    kept[i] = instruction.primitive->changes_module || instruction.primitive == kMark ||
+              std::any_of(instruction.outputs.begin(), instruction.outputs.end(),
+                          [&](Rv rv) { return used[rv.index]; });
+    if (kept[i])
+      for (const Operand& input : instruction.inputs)
+        for_each_rv(input, [&](Rv rv) { used[rv.index] = true; });
+  }
+  Trace result;
+  std::vector<uint32_t> numbers(rv_count_);
+  for (size_t i = 0; i < size(); ++i) {
+    if (!kept[i])
+      continue;
+    Instruction instruction = *instructions_[i];
+    for (Operand& input : instruction.inputs)
+      renumber(input, numbers);
+    uint32_t next = result.rv_count();
+    for (Rv& rv : instruction.outputs) {
+      numbers[rv.index] = next;
+      rv.index = next++;
+    }
+    result.append(std::move(instruction));
+  }
+  return result;
+}
+
+std::vector<DecisionPoint> decision_points(const Trace& trace) {
+  static const Primitive* const kPerfectTile = find_primitive("SamplePerfectTile");
+  static const Primitive* const kCategorical = find_primitive("SampleCategorical");
+  static const Primitive* const kLocation = find_primitive("SampleComputeLocation");
+  std::vector<DecisionPoint> points;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const Instruction& instruction = trace[i];
+    if (instruction.decision.is_none())
+      continue;
+    DecisionPoint point;
+    point.instruction = i;
+    if (instruction.primitive == kPerfectTile) {
+      point.kind = DecisionPoint::Kind::kPerfectTile;
+      point.extent = 1;
+      for (const Value& factor : *instruction.decision.as_list())
+        point.extent *= *factor.as_int();
+      point.parts = *instruction.attrs[0].as_int();
+      point.max_innermost_factor = *instruction.attrs[1].as_int();
+    } else if (instruction.primitive == kCategorical) {
+      point.kind = DecisionPoint::Kind::kCategorical;
+      for (const Value& candidate : *instruction.attrs[0].as_list())
+        point.candidates.push_back(*candidate.as_int());
+      for (const Value& weight : *instruction.attrs[1].as_list())
+        point.probabilities.push_back(weight.as_double() != nullptr
+                                          ? *weight.as_double()
+                                          : static_cast<double>(*weight.as_int()));
+    } else {
+      TEMPER_CHECK(instruction.primitive == kLocation, "this sampling primitive is not known here");
+      point.kind = DecisionPoint::Kind::kComputeLocation;
+    }
+    points.push_back(std::move(point));
+  }
+  return points;
 }
 
 Error unknown_primitive(std::string_view name) {
@@ -174,6 +350,10 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
     if (!fits(attrs[i], parameter.kind))
       return wrong_argument(primitive, fmt::format("\"{}\" must be {}", parameter.name,
                                                    kind_words(parameter.kind)));
+    if (parameter.kind == ValueKind::kFloatList)
+      for (Value& item : std::get<Value::List>(attrs[i].data))
+        if (const auto* number = item.as_int())
+          item = static_cast<double>(*number);
     if (const auto* number = attrs[i].as_int(); number != nullptr && parameter.domain)
       if (*number < parameter.domain->first || *number > parameter.domain->second)
         return wrong_argument(primitive, fmt::format("\"{}\" must be from {} to {}, not {}",

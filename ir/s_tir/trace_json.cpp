@@ -1,0 +1,295 @@
+#include "ir/s_tir/trace_json.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <unordered_map>
+
+namespace temper::s_tir {
+namespace {
+
+// Writing. By hand, because the floats' digits and the quotes inside strings are part of the format.
+
+void write_string(std::string_view text, std::string& out) {
+  out += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void write_double(double value, std::string& out) {
+  const size_t start = out.size();
+  fmt::format_to(std::back_inserter(out), "{:.20g}", value);
+  if (std::isfinite(value) && out.find_first_of(".e", start) == std::string::npos)
+    out += ".0"; // stays a float when it is read
+}
+
+void write_value(const Value& value, std::string& out) {
+  if (const auto* number = value.as_int()) {
+    fmt::format_to(std::back_inserter(out), "{}", *number);
+  } else if (const auto* real = value.as_double()) {
+    write_double(*real, out);
+  } else if (const auto* text = value.as_string()) {
+    write_string(*text, out);
+  } else if (const auto* list = value.as_list()) {
+    out += '[';
+    for (size_t i = 0; i < list->size(); ++i) {
+      if (i > 0)
+        out += ',';
+      write_value((*list)[i], out);
+    }
+    out += ']';
+  } else {
+    TEMPER_CHECK(value.is_none(), "handles are not stored in traces");
+    out += "null";
+  }
+}
+
+void write_operand(const Operand& operand, std::string& out) {
+  std::visit(Overloaded{[&](std::monostate) { out += "\"None\""; },
+                        [&](int64_t value) {
+                          fmt::format_to(std::back_inserter(out), "{}", value);
+                        },
+                        [&](double value) { write_double(value, out); },
+                        [&](const std::string& value) {
+                          write_string(fmt::format("\"{}\"", value), out);
+                        },
+                        [&](Rv rv) { fmt::format_to(std::back_inserter(out), "\"{}\"", rv.name()); },
+                        [&](const Operand::List& list) {
+                          out += '[';
+                          for (size_t i = 0; i < list.size(); ++i) {
+                            if (i > 0)
+                              out += ',';
+                            write_operand(list[i], out);
+                          }
+                          out += ']';
+                        }},
+             operand.data);
+}
+
+template <typename Items, typename Write>
+void write_list(const Items& items, std::string& out, Write&& write) {
+  out += '[';
+  bool first = true;
+  for (const auto& item : items) {
+    if (!first)
+      out += ',';
+    first = false;
+    write(item, out);
+  }
+  out += ']';
+}
+
+void write_instructions(const Trace& trace, std::string& out) {
+  out += '[';
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const Instruction& instruction = trace[i];
+    if (i > 0)
+      out += ',';
+    fmt::format_to(std::back_inserter(out), "[\"{}\",", instruction.primitive->name);
+    write_list(instruction.inputs, out, write_operand);
+    out += ',';
+    write_list(instruction.attrs, out, write_value);
+    out += ',';
+    write_list(instruction.outputs, out, [](Rv rv, std::string& to) {
+      fmt::format_to(std::back_inserter(to), "\"{}\"", rv.name());
+    });
+    out += ']';
+  }
+  out += ']';
+}
+
+void write_decisions(const Trace& trace, std::string& out) {
+  out += '[';
+  bool first = true;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    if (trace[i].decision.is_none())
+      continue;
+    fmt::format_to(std::back_inserter(out), "{}[{},", first ? "" : ",", i);
+    write_value(trace[i].decision, out);
+    out += ']';
+    first = false;
+  }
+  out += ']';
+}
+
+// Reading.
+
+Error corrupt(std::string what) { return Error(ErrorCode::kCorrupt, std::move(what)); }
+
+Result<Value> read_value(const Json& json) {
+  if (json.is_null())
+    return Value();
+  if (json.is_boolean())
+    return Value(json.get<bool>());
+  if (json.is_number_integer())
+    return Value(json.get<int64_t>());
+  if (json.is_number_float())
+    return Value(json.get<double>());
+  if (json.is_string())
+    return Value(json.get<std::string>());
+  if (!json.is_array())
+    return corrupt("an object stands where a value is expected");
+  Value::List list;
+  for (const Json& item : json) {
+    TEMPER_TRY(value, read_value(item));
+    list.push_back(std::move(value));
+  }
+  return Value(std::move(list));
+}
+
+using Names = std::unordered_map<std::string, Rv>;
+
+Result<Operand> read_operand(const Json& json, const Names& names) {
+  if (json.is_null())
+    return Operand();
+  if (json.is_boolean())
+    return Operand(json.get<bool>());
+  if (json.is_number_integer())
+    return Operand(json.get<int64_t>());
+  if (json.is_number_float())
+    return Operand(json.get<double>());
+  if (json.is_array()) {
+    Operand::List list;
+    for (const Json& item : json) {
+      TEMPER_TRY(operand, read_operand(item, names));
+      list.push_back(std::move(operand));
+    }
+    return Operand(std::move(list));
+  }
+  if (!json.is_string())
+    return corrupt("an object stands where an input is expected");
+  const auto& text = json.get_ref<const std::string&>();
+  if (text == "None")
+    return Operand();
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
+    return Operand(text.substr(1, text.size() - 2));
+  const auto found = names.find(text);
+  if (found == names.end())
+    return corrupt(fmt::format("no earlier instruction makes {} (strings carry a second pair of "
+                               "quotes)",
+                               text));
+  return Operand(found->second);
+}
+
+RvKind kind_of_output(const Primitive& primitive, size_t index) {
+  switch (primitive.outputs[primitive.variadic_output ? 0 : index]) {
+  case ValueKind::kBlock:
+    return RvKind::kBlock;
+  case ValueKind::kLoop:
+    return RvKind::kLoop;
+  default:
+    return RvKind::kExpr;
+  }
+}
+
+Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t next) {
+  if (!json.is_array() || json.size() != 4 || !json[0].is_string() || !json[1].is_array() ||
+      !json[2].is_array() || !json[3].is_array())
+    return corrupt("an instruction is [name, inputs, attrs, outputs]");
+  Instruction instruction;
+  const auto& name = json[0].get_ref<const std::string&>();
+  instruction.primitive = find_primitive(name);
+  if (instruction.primitive == nullptr)
+    return unknown_primitive(name);
+  const Primitive& primitive = *instruction.primitive;
+  for (const Json& input : json[1]) {
+    TEMPER_TRY(operand, read_operand(input, names));
+    instruction.inputs.push_back(std::move(operand));
+  }
+  for (const Json& attr : json[2]) {
+    TEMPER_TRY(value, read_value(attr));
+    instruction.attrs.push_back(std::move(value));
+  }
+  TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));
+  if (!primitive.variadic_output && json[3].size() != primitive.outputs.size())
+    return corrupt(fmt::format("{} has {} outputs, not {}", name, primitive.outputs.size(),
+                               json[3].size()));
+  for (size_t i = 0; i < json[3].size(); ++i) {
+    if (!json[3][i].is_string())
+      return corrupt("outputs are names of random variables");
+    const Rv rv{kind_of_output(primitive, i), next++};
+    const auto& output = json[3][i].get_ref<const std::string&>();
+    if (!names.emplace(output, rv).second)
+      return corrupt(fmt::format("{} is made twice", output));
+    instruction.outputs.push_back(rv);
+  }
+  return instruction;
+}
+
+} // namespace
+
+std::string trace_to_json_text(const Trace& trace) {
+  std::string out = "[";
+  write_instructions(trace, out);
+  out += ',';
+  write_decisions(trace, out);
+  out += ']';
+  return out;
+}
+
+std::string skeleton_to_json(const Trace& trace) {
+  std::string out = "[";
+  write_instructions(trace, out);
+  out += ",[]]";
+  return out;
+}
+
+std::string decisions_to_json(const Trace& trace) {
+  std::string out;
+  write_decisions(trace, out);
+  return out;
+}
+
+Result<Trace> trace_from_json(const Json& json) {
+  if (!json.is_array() || json.size() != 2 || !json[0].is_array())
+    return corrupt("a trace is [instructions, decisions]");
+  Trace trace;
+  Names names;
+  for (size_t i = 0; i < json[0].size(); ++i) {
+    auto instruction = read_instruction(json[0][i], names, trace.rv_count());
+    if (!instruction)
+      return std::move(instruction).error().with_note(fmt::format("instruction {} of the trace", i));
+    trace.append(*std::move(instruction));
+  }
+  return with_decisions(trace, json[1]);
+}
+
+Result<Trace> trace_from_json_text(std::string_view text) {
+  TEMPER_TRY(json, parse_json(text));
+  return trace_from_json(json);
+}
+
+Result<Trace> with_decisions(const Trace& skeleton, const Json& decisions) {
+  if (!decisions.is_array())
+    return corrupt("decisions are a list of [instruction, decision]");
+  std::vector<Value> values(skeleton.size());
+  for (const Json& entry : decisions) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number_integer())
+      return corrupt("a decision is [instruction, decision]");
+    const auto index = entry[0].get<int64_t>();
+    if (index < 0 || index >= static_cast<int64_t>(skeleton.size()))
+      return corrupt(fmt::format("a decision for instruction {}, of {}", index, skeleton.size()));
+    const Primitive& primitive = *skeleton[static_cast<size_t>(index)].primitive;
+    if (!primitive.has_decision)
+      return corrupt(fmt::format("a decision for instruction {}, {}, which takes none", index,
+                                 primitive.name));
+    TEMPER_TRY(value, read_value(entry[1]));
+    values[static_cast<size_t>(index)] = std::move(value);
+  }
+  Trace trace;
+  for (size_t i = 0; i < skeleton.size(); ++i) {
+    if (skeleton[i].decision == values[i]) {
+      trace.append(skeleton.shared(i));
+    } else {
+      Instruction instruction = skeleton[i];
+      instruction.decision = std::move(values[i]);
+      trace.append(std::move(instruction));
+    }
+  }
+  return trace;
+}
+
+Result<Trace> with_decisions(const Trace& skeleton, std::string_view decisions) {
+  TEMPER_TRY(json, parse_json(decisions));
+  return with_decisions(skeleton, json);
+}
+
+} // namespace temper::s_tir
