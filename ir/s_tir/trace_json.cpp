@@ -287,7 +287,7 @@ Result<Trace> with_decisions(const Trace& skeleton, const Json& decisions) {
   return trace;
 }
 
-Result<Trace> with_decisions(const Trace& skeleton, std::string_view decisions) {
+Result<Trace> with_decisions_text(const Trace& skeleton, std::string_view decisions) {
   TEMPER_TRY(json, parse_json(decisions));
   return with_decisions(skeleton, json);
 }

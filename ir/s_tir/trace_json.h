@@ -30,6 +30,6 @@ std::string skeleton_to_json(const Trace& trace);
 /// [[index, decision], ...]
 std::string decisions_to_json(const Trace& trace);
 Result<Trace> with_decisions(const Trace& skeleton, const Json& decisions);
-Result<Trace> with_decisions(const Trace& skeleton, std::string_view decisions);
+Result<Trace> with_decisions_text(const Trace& skeleton, std::string_view decisions);
 
 } // namespace temper::s_tir
