@@ -563,8 +563,7 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
     // Timed calls went on from each other's results; one more call, from the start, is comparable.
     for (PreparedSet& set : workload.sets)
       poison(workload, set);
-    if (const Step step =
-            attempt.run(Command::kCheck, request.timeout_ms, "recheck", interruption);
+    if (const Step step = attempt.run(Command::kCheck, request.timeout_ms, "recheck", interruption);
         step != Step::kGoOn)
       return step == Step::kCancelled ? std::nullopt : std::optional(finish());
   }

@@ -1,0 +1,286 @@
+/// libtemper_peer_onednn.so: oneDNN behind the calling convention of an artifact's entry. All in
+/// float32, row-major; after the buffers come the sizes, int64 each:
+///
+///   matmul                A [m, k], B [k, n], C [m, n]                      m, n, k
+///   matmul_nt             A [m, k], B [n, k], C [m, n]                      m, n, k
+///   batched_matmul        A [b, m, k], B [b, k, n], C [b, m, n]             b, m, n, k
+///   conv2d_bias_relu_nhwc X [n, h, w, ci], W [r, s, ci/g, co], bias [co],   n, h, w, ci, co, r, s,
+///                         Y [n, p, q, co]                                   stride, pad, g
+///   conv2d_nhwc           the same without bias and relu                    as above
+///   depthwise_conv2d_nhwc X [n, h, w, c], W [r, s, c], Y [n, p, q, c]       n, h, w, c, r, s,
+///                                                                           stride, pad
+///   softmax               X [m, n], Y [m, n], over the last axis            m, n
+///   layer_norm            X [m, n], gamma [n], beta [n], Y [m, n]; 1e-5     m, n
+///   relu                  X [n], Y [n]                                      n
+///
+/// Primitives are made on the first call and kept. Where oneDNN wants weights in a layout of its
+/// own, they are reordered in every call, because the kernels it is compared with get them in the
+/// plain layout too; the `_packed` variants of the matmuls and convolutions reorder them only
+/// when they come from another address: what a network with constant weights would do.
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Dims = memory::dims;
+constexpr auto kFloat = memory::data_type::f32;
+
+dnnl::engine& cpu() {
+  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+dnnl::stream& stream() {
+  static dnnl::stream stream(cpu());
+  return stream;
+}
+
+memory::desc plain(const Dims& dims, Tag tag) { return {dims, kFloat, tag}; }
+
+memory placeholder(const memory::desc& desc) { return {desc, cpu(), nullptr}; }
+
+/// One tensor of a primitive: where the caller has it, and, when the primitive wants another
+/// layout, a copy in that layout.
+struct Operand {
+  Operand(const memory::desc& own, const memory::desc& wanted)
+      : user(placeholder(own)), used(own == wanted ? user : memory(wanted, cpu())),
+        reordered(own != wanted) {
+    if (reordered)
+      reorder.emplace(user, used);
+  }
+  memory user;
+  memory used;
+  bool reordered;
+  const void* packed_from = nullptr;
+  std::optional<dnnl::reorder> reorder;
+};
+
+/// A primitive with its operands, made once for one set of sizes.
+struct Operation {
+  dnnl::primitive primitive;
+  std::vector<std::unique_ptr<Operand>> inputs; ///< in the order of the arguments
+  std::unique_ptr<Operand> output;
+  std::unordered_map<int, memory> bound;
+  bool pack_once =
+      false; ///< weights (input 1) keep their reordered copy while they stay in one place
+
+  void input(int role, const memory::desc& own, const memory::desc& wanted) {
+    inputs.push_back(std::make_unique<Operand>(own, wanted));
+    bound.insert({role, inputs.back()->used});
+  }
+  void result(const memory::desc& own, const memory::desc& wanted) {
+    output = std::make_unique<Operand>(own, wanted);
+    if (output->reordered)
+      output->reorder.emplace(output->used, output->user);
+    bound.insert({DNNL_ARG_DST, output->used});
+  }
+
+  void run(void* const* arguments) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      Operand& operand = *inputs[i];
+      operand.user.set_data_handle(arguments[i]);
+      if (operand.reordered && !(pack_once && i == 1 && operand.packed_from == arguments[i])) {
+        operand.reorder->execute(stream(), operand.user, operand.used);
+        operand.packed_from = arguments[i];
+      }
+    }
+    output->user.set_data_handle(arguments[inputs.size()]);
+    primitive.execute(stream(), bound);
+    if (output->reordered)
+      output->reorder->execute(stream(), output->used, output->user);
+    stream().wait();
+  }
+};
+
+/// Makes the operation on the first call of the process; a runner's child calls one entry with one
+/// set of sizes. Errors of oneDNN become a return code.
+template <typename Make> int32_t run(void* const* arguments, const Make& make) {
+  static std::unique_ptr<Operation> operation;
+  try {
+    if (!operation)
+      operation = make();
+    operation->run(arguments);
+    return 0;
+  } catch (const dnnl::error& error) {
+    return 1000 + static_cast<int32_t>(error.status);
+  }
+}
+
+int64_t size(void* const* arguments, int index) {
+  return *static_cast<const int64_t*>(arguments[index]);
+}
+
+std::unique_ptr<Operation> make_matmul(const Dims& a, const Dims& b, const Dims& c, Tag a_tag,
+                                       Tag b_tag, bool pack_once) {
+  auto operation = std::make_unique<Operation>();
+  operation->pack_once = pack_once;
+  // Left free, the layout of B is the one that oneDNN's kernel likes best; packing it in every
+  // call may cost more than it brings, so that is only for weights that are packed once.
+  const auto b_wanted = pack_once ? Tag::any : b_tag;
+  const dnnl::matmul::primitive_desc desc(
+      dnnl::matmul::desc(plain(a, a_tag), plain(b, b_wanted), plain(c, a_tag)), cpu());
+  operation->primitive = dnnl::matmul(desc);
+  operation->input(DNNL_ARG_SRC, plain(a, a_tag), desc.src_desc());
+  operation->input(DNNL_ARG_WEIGHTS, plain(b, b_tag), desc.weights_desc());
+  operation->result(plain(c, a_tag), desc.dst_desc());
+  return operation;
+}
+
+int32_t run_matmul(void* const* arguments, bool transposed_b, bool pack_once) {
+  return run(arguments, [&] {
+    const int64_t m = size(arguments, 3);
+    const int64_t n = size(arguments, 4);
+    const int64_t k = size(arguments, 5);
+    return make_matmul({m, k}, {k, n}, {m, n}, Tag::ab, transposed_b ? Tag::ba : Tag::ab,
+                       pack_once);
+  });
+}
+
+struct Convolution {
+  int64_t n, h, w, ci, co, r, s, stride, pad, groups;
+};
+
+std::unique_ptr<Operation> make_convolution(const Convolution& c, bool bias_relu, bool pack_once) {
+  auto operation = std::make_unique<Operation>();
+  operation->pack_once = pack_once;
+  const int64_t p = (c.h + 2 * c.pad - c.r) / c.stride + 1;
+  const int64_t q = (c.w + 2 * c.pad - c.s) / c.stride + 1;
+  const memory::desc x = plain({c.n, c.ci, c.h, c.w}, Tag::nhwc);
+  const memory::desc y = plain({c.n, c.co, p, q}, Tag::nhwc);
+  const bool grouped = c.groups > 1;
+  const Dims weights = grouped ? Dims{c.groups, c.co / c.groups, c.ci / c.groups, c.r, c.s}
+                               : Dims{c.co, c.ci, c.r, c.s};
+  const memory::desc w = plain(weights, grouped ? Tag::hwigo : Tag::hwio);
+  const memory::desc any_weights = plain(weights, Tag::any);
+  const memory::desc bias = plain({c.co}, Tag::a);
+  const Dims strides = {c.stride, c.stride};
+  const Dims pads = {c.pad, c.pad};
+  const auto desc = bias_relu
+                        ? dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference,
+                                                          dnnl::algorithm::convolution_direct, x,
+                                                          any_weights, bias, y, strides, pads, pads)
+                        : dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference,
+                                                          dnnl::algorithm::convolution_direct, x,
+                                                          any_weights, y, strides, pads, pads);
+  dnnl::primitive_attr attributes;
+  if (bias_relu) {
+    dnnl::post_ops relu;
+    relu.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+    attributes.set_post_ops(relu);
+  }
+  const dnnl::convolution_forward::primitive_desc chosen(desc, attributes, cpu());
+  operation->primitive = dnnl::convolution_forward(chosen);
+  operation->input(DNNL_ARG_SRC, x, chosen.src_desc());
+  operation->input(DNNL_ARG_WEIGHTS, w, chosen.weights_desc());
+  if (bias_relu)
+    operation->input(DNNL_ARG_BIAS, bias, chosen.bias_desc());
+  operation->result(y, chosen.dst_desc());
+  return operation;
+}
+
+int32_t run_convolution(void* const* arguments, bool bias_relu, bool pack_once) {
+  return run(arguments, [&] {
+    const int first = bias_relu ? 4 : 3;
+    const auto at = [&](int i) { return size(arguments, first + i); };
+    return make_convolution({at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9)},
+                            bias_relu, pack_once);
+  });
+}
+
+} // namespace
+
+extern "C" {
+
+int32_t matmul(void* const* arguments) { return run_matmul(arguments, false, false); }
+int32_t matmul_packed(void* const* arguments) { return run_matmul(arguments, false, true); }
+int32_t matmul_nt(void* const* arguments) { return run_matmul(arguments, true, false); }
+int32_t matmul_nt_packed(void* const* arguments) { return run_matmul(arguments, true, true); }
+
+int32_t batched_matmul(void* const* arguments) {
+  return run(arguments, [&] {
+    const int64_t b = size(arguments, 3);
+    const int64_t m = size(arguments, 4);
+    const int64_t n = size(arguments, 5);
+    const int64_t k = size(arguments, 6);
+    return make_matmul({b, m, k}, {b, k, n}, {b, m, n}, Tag::abc, Tag::abc, false);
+  });
+}
+
+int32_t conv2d_bias_relu_nhwc(void* const* arguments) {
+  return run_convolution(arguments, true, false);
+}
+int32_t conv2d_bias_relu_nhwc_packed(void* const* arguments) {
+  return run_convolution(arguments, true, true);
+}
+int32_t conv2d_nhwc(void* const* arguments) { return run_convolution(arguments, false, false); }
+int32_t conv2d_nhwc_packed(void* const* arguments) {
+  return run_convolution(arguments, false, true);
+}
+
+int32_t depthwise_conv2d_nhwc(void* const* arguments) {
+  return run(arguments, [&] {
+    const auto at = [&](int i) { return size(arguments, 3 + i); };
+    return make_convolution({at(0), at(1), at(2), at(3), at(3), at(4), at(5), at(6), at(7), at(3)},
+                            false, false);
+  });
+}
+
+int32_t softmax(void* const* arguments) {
+  return run(arguments, [&] {
+    auto operation = std::make_unique<Operation>();
+    const memory::desc x = plain({size(arguments, 2), size(arguments, 3)}, Tag::ab);
+    const dnnl::softmax_v2_forward::primitive_desc desc(
+        dnnl::softmax_v2_forward::desc(dnnl::prop_kind::forward_inference,
+                                       dnnl::algorithm::softmax_accurate, x, x, 1),
+        cpu());
+    operation->primitive = dnnl::softmax_v2_forward(desc);
+    operation->input(DNNL_ARG_SRC, x, desc.src_desc());
+    operation->result(x, desc.dst_desc());
+    return operation;
+  });
+}
+
+int32_t layer_norm(void* const* arguments) {
+  return run(arguments, [&] {
+    auto operation = std::make_unique<Operation>();
+    const int64_t columns = size(arguments, 5);
+    const memory::desc x = plain({size(arguments, 4), columns}, Tag::ab);
+    const memory::desc row = plain({columns}, Tag::a);
+    const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    const dnnl::layer_normalization_forward::primitive_desc desc(
+        dnnl::layer_normalization_forward::desc(dnnl::prop_kind::forward_inference, x, 1e-5F,
+                                                flags),
+        cpu());
+    operation->primitive = dnnl::layer_normalization_forward(desc);
+    operation->input(DNNL_ARG_SRC, x, desc.src_desc());
+    operation->input(DNNL_ARG_SCALE, row, row);
+    operation->input(DNNL_ARG_SHIFT, row, row);
+    operation->result(x, desc.dst_desc());
+    return operation;
+  });
+}
+
+int32_t relu(void* const* arguments) {
+  return run(arguments, [&] {
+    auto operation = std::make_unique<Operation>();
+    const memory::desc x = plain({size(arguments, 2)}, Tag::a);
+    const dnnl::eltwise_forward::primitive_desc desc(
+        dnnl::eltwise_forward::desc(dnnl::prop_kind::forward_inference,
+                                    dnnl::algorithm::eltwise_relu, x, 0.0F, 0.0F),
+        cpu());
+    operation->primitive = dnnl::eltwise_forward(desc);
+    operation->input(DNNL_ARG_SRC, x, desc.src_desc());
+    operation->result(x, desc.dst_desc());
+    return operation;
+  });
+}
+
+} // extern "C"

@@ -1,0 +1,159 @@
+// Every entry of every peer against a plain loop in double.
+#include "engine/peers.h"
+
+#include "engine/local_measurer.h"
+#include "ir/support/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace temper::engine {
+namespace {
+
+using codegen::ArgumentSpec;
+
+std::vector<ArgumentSpec> tensors(std::vector<std::pair<const char*, std::vector<int64_t>>> shapes,
+                                  DataType type) {
+  std::vector<ArgumentSpec> signature;
+  for (auto& [name, shape] : shapes)
+    signature.push_back({name, type, shape, true, false});
+  signature.back().is_output = true;
+  return signature;
+}
+
+struct PeerCase {
+  const char* library;
+  const char* entry;
+  const char* reference; ///< in candidates/references.c
+  std::vector<std::pair<const char*, std::vector<int64_t>>> shapes;
+  std::vector<int64_t> sizes;
+  bool doubles = false;
+};
+
+void PrintTo(const PeerCase& peer, std::ostream* out) { *out << peer.library << "." << peer.entry; }
+
+class Peers : public ::testing::TestWithParam<PeerCase> {};
+
+TEST_P(Peers, AgreesWithPlainLoops) {
+  const PeerCase& peer = GetParam();
+  const DataType type = peer.doubles ? DataType::float64() : DataType::float32();
+  const auto made = peer_artifact(peer.library, peer.entry, tensors(peer.shapes, type), peer.sizes);
+  if (!made)
+    GTEST_SKIP() << made.error().message;
+  LocalMeasurerOptions options;
+  options.lock_path.clear();
+  auto measurer = LocalMeasurer::start(options);
+  ASSERT_TRUE(measurer) << measurer.error().message;
+  auto reference = std::make_shared<codegen::Artifact>();
+  reference->code = *read_file(TEMPER_TEST_REFERENCES);
+  reference->entry = peer.reference;
+  reference->signature = tensors(peer.shapes, DataType::float64());
+  WorkloadSpec spec;
+  spec.name = peer.entry;
+  spec.signature = tensors(peer.shapes, type);
+  spec.input_sets = default_input_sets(5, {});
+  spec.reference = reference;
+  spec.reduction_length = 300;
+  const Result<WorkloadId> workload = (*measurer)->add_workload(spec);
+  ASSERT_TRUE(workload) << workload.error().message;
+  CompareRequest request;
+  request.workload = *workload;
+  request.rounds = 3;
+  request.sample_ns = 1e4;
+  request.contenders = {{peer.entry, made->artifact, made->extra_scalars, 0, true}};
+  const Result<Comparison> comparison = (*measurer)->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  const Measurement& m = comparison->contenders[0].measurement;
+  EXPECT_TRUE(is_correct(m.outcome)) << to_string(m.outcome) << ": " << m.error;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OpenBlas, Peers,
+    ::testing::Values(PeerCase{"openblas",
+                               "sgemm",
+                               "matmul_17_23_9",
+                               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+                               {17, 23, 9}},
+                      PeerCase{"openblas",
+                               "dgemm",
+                               "matmul_17_23_9",
+                               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+                               {17, 23, 9},
+                               true},
+                      PeerCase{"openblas",
+                               "sgemm_nt",
+                               "matmul_nt_17_23_9",
+                               {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
+                               {17, 23, 9}},
+                      PeerCase{"openblas",
+                               "batched_sgemm",
+                               "batched_3_17_23_9",
+                               {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
+                               {3, 17, 23, 9}},
+                      PeerCase{"openblas",
+                               "sgemv",
+                               "matmul_17_1_9",
+                               {{"A", {17, 9}}, {"x", {9}}, {"y", {17}}},
+                               {17, 9}}),
+    [](const auto& info) { return std::string(info.param.entry); });
+
+INSTANTIATE_TEST_SUITE_P(
+    OneDnn, Peers,
+    ::testing::Values(
+        PeerCase{"onednn",
+                 "matmul",
+                 "matmul_17_23_9",
+                 {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+                 {17, 23, 9}},
+        PeerCase{"onednn",
+                 "matmul_packed",
+                 "matmul_17_23_9",
+                 {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+                 {17, 23, 9}},
+        PeerCase{"onednn",
+                 "matmul_nt",
+                 "matmul_nt_17_23_9",
+                 {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
+                 {17, 23, 9}},
+        PeerCase{"onednn",
+                 "batched_matmul",
+                 "batched_3_17_23_9",
+                 {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
+                 {3, 17, 23, 9}},
+        PeerCase{"onednn",
+                 "conv2d_bias_relu_nhwc",
+                 "conv_bias_relu",
+                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
+                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1}},
+        PeerCase{"onednn",
+                 "conv2d_bias_relu_nhwc_packed",
+                 "conv_bias_relu",
+                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
+                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1}},
+        PeerCase{"onednn",
+                 "conv2d_nhwc",
+                 "conv",
+                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"Y", {2, 5, 4, 7}}},
+                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1}},
+        PeerCase{"onednn",
+                 "depthwise_conv2d_nhwc",
+                 "depthwise",
+                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5}}, {"Y", {2, 5, 4, 5}}},
+                 {2, 9, 8, 5, 3, 3, 2, 1}},
+        PeerCase{"onednn", "softmax", "softmax", {{"X", {17, 23}}, {"Y", {17, 23}}}, {17, 23}},
+        PeerCase{"onednn",
+                 "layer_norm",
+                 "layer_norm",
+                 {{"X", {17, 23}}, {"gamma", {23}}, {"beta", {23}}, {"Y", {17, 23}}},
+                 {17, 23}},
+        PeerCase{"onednn", "relu", "relu", {{"X", {391}}, {"Y", {391}}}, {391}}),
+    [](const auto& info) { return std::string(info.param.entry); });
+
+TEST(PeerLibraries, AnUnknownOneSaysWhereItLooked) {
+  const auto peer = peer_artifact("mkl", "sgemm", {}, {});
+  ASSERT_FALSE(peer);
+  EXPECT_THAT(peer.error().message, ::testing::HasSubstr("libtemper_peer_mkl.so"));
+}
+
+} // namespace
+} // namespace temper::engine
