@@ -139,6 +139,18 @@ void Connection::rollback() {
     sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
+Result<void> Connection::check() {
+  Query query(*this, "PRAGMA integrity_check(1)");
+  if (query.next())
+    if (const std::string verdict = query.text(); verdict != "ok")
+      return error_of(SQLITE_CORRUPT, verdict);
+  TEMPER_TRY_VOID(query.finish());
+  Query keys(*this, "PRAGMA foreign_key_check");
+  if (keys.next())
+    return error_of(SQLITE_CORRUPT, "a row of " + keys.text() + " names one that is missing");
+  return keys.finish();
+}
+
 int64_t Connection::changes() const { return sqlite3_changes64(db_); }
 int64_t Connection::last_insert_rowid() const { return sqlite3_last_insert_rowid(db_); }
 

@@ -53,6 +53,9 @@ public:
   void rollback();
   bool in_transaction() const { return depth_ > 0; }
 
+  /// Reads everything and says what is broken, one sentence.
+  Result<void> check();
+
   int64_t changes() const;
   int64_t last_insert_rowid() const;
   /// Counts rollbacks, so that caches of row numbers know when they are wrong.
@@ -112,6 +115,7 @@ public:
   Result<void> finish();
   /// For statements without rows: next() and finish().
   Result<void> run();
+  const Connection& connection() const { return connection_; }
 
   int64_t integer();
   uint64_t word() { return static_cast<uint64_t>(integer()); }

@@ -132,6 +132,29 @@ TEST(Dump, TakesTheLaterProgressOfARun) {
   }
 }
 
+TEST(Dump, BringsBackARunThatAColleagueFinished) {
+  FakeSystem mine;
+  auto store = memory_store(&mine);
+  Scene scene(*store);
+  scene.record(Scene::trace(1), scene.measurement(10));
+  mine.gone[100] = true; // killed, still holding its claim
+
+  FakeSystem theirs;
+  theirs.now = mine.now + 1'000'000'000;
+  theirs.self = {"there", "there boot", 7, 1};
+  auto other = memory_store(&theirs);
+  import_text(*other, dump_of(*store));
+  theirs.now += 2 * kHeartbeatTimeoutNs;
+  const RunClaim claim = must(other->claim_run(scene.run));
+  must(other->record(claim, {{.program = Scene::trace(2)}, scene.measurement(5)}, {.trials = 2}));
+  must(other->release_run(claim, RunState::kFinished, "done"));
+
+  import_text(*store, dump_of(*other));
+  EXPECT_EQ(must(store->run(scene.run)).state, RunState::kFinished);
+  EXPECT_EQ(must(store->run(scene.run)).trials, 2);
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 5);
+}
+
 TEST(Dump, NeverTakesARunFromItsOwner) {
   FakeSystem system;
   auto store = memory_store(&system);
