@@ -114,9 +114,9 @@ Expr Analyzer::step_float(const Expr& expr) {
           else if constexpr (std::is_same_v<T, Div>)
             value = x->value / y->value;
           else if constexpr (std::is_same_v<T, Min>)
-            value = std::min(x->value, y->value);
+            value = x->value < y->value ? x->value : y->value;
           else if constexpr (std::is_same_v<T, Max>)
-            value = std::max(x->value, y->value);
+            value = x->value > y->value ? x->value : y->value;
           if (dtype.bits == 32)
             value = static_cast<float>(value);
           if (std::isfinite(value))
