@@ -486,11 +486,12 @@ bool covers_region(const Scope& scope, int producer, int consumer) {
       for (size_t i = 0; i < written.dims.size(); ++i) {
         // Reads outside the buffer are the program's business (a guard in the expression); only
         // what is inside must have been written.
-        const Linear first = math.maximum(wanted.dims[i].lo, {});
-        const Linear last = math.minimum(
-            wanted.dims[i].hi, math.offset(math.linear(read.buffer->shape[i]), -1));
-        if (!math.proves_less_equal(written.dims[i].lo, first) ||
-            !math.proves_less_equal(last, written.dims[i].hi))
+        const Linear last = math.offset(math.linear(read.buffer->shape[i]), -1);
+        const bool starts = math.proves_less_equal(written.dims[i].lo, wanted.dims[i].lo) ||
+                            math.proves_less_equal(written.dims[i].lo, {});
+        const bool ends = math.proves_less_equal(wanted.dims[i].hi, written.dims[i].hi) ||
+                          math.proves_less_equal(last, written.dims[i].hi);
+        if (!starts || !ends)
           return false;
       }
     }
@@ -538,8 +539,11 @@ struct Cuts {
   std::vector<bool> end;
   std::vector<bool> start;
 };
+/// Conditions that hold when the loops `fixed_at_start` are at their start are passed over: they
+/// leave out later steps of a reduction, not the first one.
 std::optional<Cuts> cuts_of(IndexMath& math, const SBlockRealize& realize,
-                            const std::vector<Linear>& values) {
+                            const std::vector<Linear>& values,
+                            std::span<const For* const> fixed_at_start) {
   Cuts cuts{std::vector<bool>(values.size()), std::vector<bool>(values.size())};
   std::vector<Expr> conditions;
   split_conjunction(realize.predicate, conditions);
@@ -571,6 +575,13 @@ std::optional<Cuts> cuts_of(IndexMath& math, const SBlockRealize& realize,
       else if (below.is_constant() && below.constant >= 0)
         cuts.start[i] = found = true;
     }
+    if (!found && !fixed_at_start.empty()) {
+      const size_t mark = math.size();
+      for (const For* loop : fixed_at_start)
+        math.define(loop->loop_var, loop->min);
+      found = math.bound(math.expr(form, DataType::int32())).lo >= 0;
+      math.truncate(mark);
+    }
     if (!found)
       return std::nullopt;
   }
@@ -589,7 +600,7 @@ bool predicate_follows_from_domains(const SBlockRealize& realize,
   std::vector<Linear> values;
   for (const Expr& value : realize.iter_values)
     values.push_back(math.linear(value));
-  return cuts_of(math, realize, values).has_value();
+  return cuts_of(math, realize, values, {}).has_value();
 }
 
 bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const> loops) {
@@ -604,7 +615,12 @@ bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const>
   values.reserve(realize.iter_values.size());
   for (const Expr& value : realize.iter_values)
     values.push_back(math.linear(value));
-  const auto cuts = cuts_of(math, realize, values);
+  std::vector<const For*> of_reduction;
+  if (realize.block->init && has_predicate(realize))
+    for (const For* loop : loops)
+      if (const LoopUse use = loop_use(realize, loop->loop_var); use.reduce && !use.spatial)
+        of_reduction.push_back(loop);
+  const auto cuts = cuts_of(math, realize, values, of_reduction);
   if (!cuts)
     return false;
   std::unique_ptr<bool[]> clipped(new bool[values.size()]);
