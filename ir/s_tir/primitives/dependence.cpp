@@ -1,5 +1,6 @@
 #include "ir/s_tir/primitives/dependence.h"
 
+#include "ir/s_tir/detail/index_math.h"
 #include "ir/structural.h"
 
 #include <fmt/format.h>
@@ -48,7 +49,98 @@ Buffer reads_other_elements(const SBlock& block) {
   return nullptr;
 }
 
+/// Not a block whose instances each compute their elements whole.
+bool accumulates(const SBlock& block) {
+  return block.init || std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
+                                   [](const IterVar& axis) {
+                                     return axis.type != IterType::kSpatial;
+                                   });
+}
+
+/// What the block writes is used below the loop only, and the whole reduction runs within one
+/// iteration: lowering gives each iteration its own buffer.
+bool is_private(const LoopPlace& place, std::span<const ChildBlock> below, const SBlock& block) {
+  if (!block.init)
+    return false;
+  const Block around = enclosing_block(place.chain);
+  if (!around)
+    return false;
+  const Scope scope = analyze_scope(*around);
+  auto is_below = [&](const ChildBlock& child) {
+    return std::any_of(below.begin(), below.end(), [&](const ChildBlock& inside) {
+      return inside.realize == child.realize;
+    });
+  };
+  for (const BufferRegion& write : block.writes) {
+    if (scope.is_output(write.buffer))
+      return false;
+    for (const ChildBlock& child : scope.children) {
+      auto touches = [&](const std::vector<BufferRegion>& regions) {
+        return std::any_of(regions.begin(), regions.end(), [&](const BufferRegion& region) {
+          return region.buffer == write.buffer;
+        });
+      };
+      if ((touches(child.block().reads) || touches(child.block().writes)) && !is_below(child))
+        return false;
+    }
+  }
+  return true;
+}
+
 } // namespace
+
+bool is_injective(const ChildBlock& child, size_t moving, Axes axes) {
+  IndexMath math;
+  for (const For* loop : child.loops)
+    math.set_loop(*loop);
+  std::vector<const VarNode*> variables;
+  for (size_t i = moving; i < child.loops.size(); ++i)
+    if (constant_extent(*child.loops[i]) != 1)
+      variables.push_back(child.loops[i]->loop_var.get());
+  auto is_moving = [&](const VarNode* var) {
+    return std::find(variables.begin(), variables.end(), var) != variables.end();
+  };
+  std::vector<IndexPiece> all;
+  std::vector<const VarNode*> driving;
+  const SBlockRealize& realize = *child.realize;
+  for (size_t i = 0; i < realize.iter_values.size(); ++i) {
+    if (axes == Axes::kSpatial && realize.block->iter_vars[i].type != IterType::kSpatial)
+      continue;
+    Linear form = math.linear(realize.iter_values[i]);
+    form.constant = 0;
+    // What stands still only shifts the axis.
+    std::erase_if(form.terms, [&](const Linear::Term& term) {
+      return !uses_var(term.atom, [&](const VarNode& var) { return is_moving(&var); });
+    });
+    const auto pieces = split_into_pieces(math, form);
+    if (!pieces)
+      return false;
+    int64_t reach = 0; // of the pieces so far
+    for (const IndexPiece& piece : *pieces) {
+      if (piece.scale <= reach)
+        return false;
+      reach += (piece.extent - 1) * piece.scale;
+      all.push_back(piece);
+      if (std::find(driving.begin(), driving.end(), piece.source) == driving.end())
+        driving.push_back(piece.source);
+    }
+  }
+  for (const VarNode* variable : axes == Axes::kAll ? variables : driving) {
+    std::vector<std::pair<int64_t, int64_t>> parts;
+    for (const IndexPiece& piece : all)
+      if (piece.source == variable)
+        parts.emplace_back(piece.divisor, piece.extent);
+    std::sort(parts.begin(), parts.end());
+    int64_t known = 1; // the variable modulo this follows from the pieces
+    for (const auto& [divisor, extent] : parts)
+      if (divisor <= known)
+        known = std::max(known, divisor * extent);
+    const Bound range = math.bound(Expr(variable));
+    if (range.lo != 0 || !range.bounded() || known < range.hi + 1)
+      return false;
+  }
+  return true;
+}
 
 std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain) {
   std::vector<const For*> loops;
@@ -125,10 +217,7 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
                                  "reduction",
                                  describe(place.loop), block.name));
     const bool repeats = !use.spatial && !runs_once;
-    if (repeats && (block.init || std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
-                                              [](const IterVar& axis) {
-                                                return axis.type != IterType::kSpatial;
-                                              })))
+    if (repeats && accumulates(block) && !is_private(place, *below, block))
       return illegal(context, at,
                      fmt::format("each iteration of {} repeats the reduction of block \"{}\" into "
                                  "the same elements",
@@ -137,10 +226,17 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
       return illegal(context, at,
                      fmt::format("block \"{}\" reads other elements of {} than it writes",
                                  block.name, buffer->name));
-    if (!is_affine_binding(*child.realize, child.loops))
-      return illegal(context, at,
-                     fmt::format("the bindings of block \"{}\" are not affine in its loops",
-                                 block.name));
+    // Instances of other blocks write the same values when they write the same elements.
+    if (!runs_once && accumulates(block) && !is_private(place, *below, block)) {
+      const size_t from = static_cast<size_t>(
+          std::find(child.loops.begin(), child.loops.end(), place.loop.get()) -
+          child.loops.begin());
+      if (!is_injective(child, from, Axes::kSpatial))
+        return illegal(context, at,
+                       fmt::format("iterations of {} may accumulate into the same elements in block "
+                                   "\"{}\": its bindings are not affine, or overlap",
+                                   describe(place.loop), block.name));
+    }
   }
   if (const auto reason = carried_dependence(place.chain, *below))
     return illegal(context, at,

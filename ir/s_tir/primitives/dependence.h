@@ -24,6 +24,13 @@ std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
 Result<void> require_independent_iterations(const Context& context, const LoopPlace& place,
                                             const Value& at);
 
+/// Which axes a question is about.
+enum class Axes : uint8_t { kSpatial, kAll };
+
+/// While the loops from `moving` on run and those before stand still, no two iterations of loops that
+/// drive `axes` give the axes the same values. False means "cannot tell", too.
+bool is_injective(const ChildBlock& child, size_t moving, Axes axes);
+
 /// The order in which the block's body accumulates does not matter: B[..] = B[..] + e, and the like.
 bool is_commutative_update(const SBlock& block);
 

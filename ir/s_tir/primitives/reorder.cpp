@@ -126,10 +126,14 @@ Result<Plan> plan_reorder(const Context& context, const Arguments& arguments) {
                        fmt::format("axis {} of block \"{}\" is neither spatial nor reduction: the "
                                    "order of its instances matters",
                                    axis.var->name, block.name));
-    if (!is_affine_binding(*child.realize, child.loops))
-      return illegal(
-          context, at,
-          fmt::format("the bindings of block \"{}\" are not affine in its loops", block.name));
+    // Where iterations overlap, the initialisation of one would wipe out what another accumulated.
+    const size_t outer = static_cast<size_t>(
+        std::find(child.loops.begin(), child.loops.end(), before[0]) - child.loops.begin());
+    if (block.init && !is_injective(child, outer, Axes::kAll))
+      return illegal(context, at,
+                     fmt::format("iterations may reduce into the same elements of block \"{}\" more "
+                                 "than once: its bindings are not affine, or overlap",
+                                 block.name));
     // Bodies of more than one store that have an init are taken at their word, as argmax.
     const bool opaque_reduction = block.init && single_store(block.body) == nullptr;
     if (!opaque_reduction && !keeps_reduction_order(*child.realize, before, plan.order) &&
@@ -195,8 +199,8 @@ void register_reorder() {
           "Puts loops of one chain into the given order, outermost first; loops of the chain that are "
           "not named stay where they are. Each loop must be the only thing in the body of the next "
           "outer one; no loop's bounds may depend on a loop that would be inside it; the blocks below "
-          "have spatial and reduction axes only, affine bindings, and exchange nothing between "
-          "iterations; a reduction whose own order changes must be commutative.\n"
+          "have spatial and reduction axes only, those with an init affine bindings, and they exchange "
+          "nothing between iterations; a reduction whose own order changes must be commutative.\n"
           "\n"
           "    for i, j in T.grid(8, 16):     for j, i in T.grid(16, 8):",
       .check = check,
