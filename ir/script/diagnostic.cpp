@@ -1,0 +1,103 @@
+#include "ir/script/diagnostic.h"
+
+#include "ir/support/text.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace temper::script {
+namespace {
+
+std::string_view line_of(std::string_view text, uint32_t line) {
+  size_t start = 0;
+  for (uint32_t i = 1; i < line && start != std::string_view::npos; ++i) {
+    start = text.find('\n', start);
+    if (start != std::string_view::npos)
+      ++start;
+  }
+  if (start == std::string_view::npos || start > text.size())
+    return {};
+  std::string_view rest = text.substr(start);
+  rest = rest.substr(0, rest.find('\n'));
+  if (!rest.empty() && rest.back() == '\r')
+    rest.remove_suffix(1);
+  return rest;
+}
+
+struct FileTable {
+  std::mutex mutex;
+  std::vector<std::string> names{""};
+};
+FileTable& file_table() {
+  static FileTable table;
+  return table;
+}
+
+} // namespace
+
+std::string Diagnostic::to_string() const {
+  std::string text = file + ":" + std::to_string(position.line) + ":" +
+                     std::to_string(position.column) + ": " + message;
+  if (source_line.empty())
+    return text;
+  text += "\n    " + source_line + "\n    ";
+  // Tabs are kept in the padding, so that the caret stands below its character.
+  const size_t column = position.column > 0 ? position.column - 1 : 0;
+  for (size_t i = 0; i < column; ++i)
+    text += i < source_line.size() && source_line[i] == '\t' ? '\t' : ' ';
+  size_t length = std::max<size_t>(1, position.length);
+  if (column < source_line.size())
+    length = std::min(length, source_line.size() - column);
+  else
+    length = 1;
+  text.append(length, '^');
+  return text;
+}
+
+void Diagnostics::report(Position position, std::string message) {
+  if (list_.size() >= kLimit)
+    return;
+  for (const Diagnostic& known : list_)
+    if (known.position.line == position.line && known.position.column == position.column)
+      return;
+  Diagnostic diagnostic;
+  diagnostic.file = file_;
+  diagnostic.position = position;
+  diagnostic.source_line = std::string(line_of(text_, position.line));
+  diagnostic.message = std::move(message);
+  list_.push_back(std::move(diagnostic));
+}
+
+Error Diagnostics::to_error() const { return script::to_error(list_); }
+
+Error to_error(const std::vector<Diagnostic>& diagnostics) {
+  if (diagnostics.empty())
+    return {ErrorCode::kInvalidArgument, "the text does not parse"};
+  Error error(ErrorCode::kInvalidArgument, diagnostics[0].to_string());
+  for (size_t i = 1; i < diagnostics.size(); ++i)
+    error.notes.push_back(diagnostics[i].to_string());
+  return error;
+}
+
+uint32_t source_file_index(const std::string& name) {
+  FileTable& table = file_table();
+  const std::lock_guard lock(table.mutex);
+  const auto place = std::find(table.names.begin(), table.names.end(), name);
+  if (place != table.names.end())
+    return static_cast<uint32_t>(place - table.names.begin());
+  table.names.push_back(name);
+  return static_cast<uint32_t>(table.names.size() - 1);
+}
+
+std::vector<std::string> source_files() {
+  FileTable& table = file_table();
+  const std::lock_guard lock(table.mutex);
+  return table.names;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
+  const std::string nearest = nearest_name(name, candidates);
+  return nearest.empty() ? "" : " (did you mean '" + nearest + "'?)";
+}
+
+} // namespace temper::script

@@ -1,0 +1,1876 @@
+#include "ir/script/evaluator.h"
+
+#include "ir/script/function_builder.h"
+#include "ir/support/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace temper::script {
+
+using E = Expression::Type;
+using S = Statement::Type;
+
+namespace {
+
+constexpr Int kMaxInt = static_cast<Int>(1) << 120;
+constexpr size_t kMaxSequence = 1'000'000;
+
+std::optional<double> as_double(const Value& value) {
+  if (const auto* b = value.as<bool>())
+    return *b ? 1 : 0;
+  if (const auto* i = value.as<Int>())
+    return static_cast<double>(*i);
+  if (const auto* d = value.as<double>())
+    return *d;
+  return std::nullopt;
+}
+
+std::optional<Int> as_integer(const Value& value) {
+  if (const auto* b = value.as<bool>())
+    return *b ? 1 : 0;
+  if (const auto* i = value.as<Int>())
+    return *i;
+  return std::nullopt;
+}
+
+bool is_bitwise(Operator op) {
+  return op == Operator::kShiftLeft || op == Operator::kShiftRight || op == Operator::kBitAnd ||
+         op == Operator::kBitOr || op == Operator::kBitXor;
+}
+
+bool is_comparison(Operator op) {
+  return op >= Operator::kEqual && op <= Operator::kGreaterEqual;
+}
+
+std::string float_repr(double value) {
+  if (std::isnan(value))
+    return "nan";
+  if (std::isinf(value))
+    return value < 0 ? "-inf" : "inf";
+  char text[64];
+  for (int digits = 1; digits <= 17; ++digits) {
+    std::snprintf(text, sizeof text, "%.*g", digits, value);
+    if (std::strtod(text, nullptr) == value)
+      break;
+  }
+  std::string result = text;
+  if (result.find_first_of(".en") == std::string::npos)
+    result += ".0";
+  return result;
+}
+
+} // namespace
+
+std::string decimal(Int value) {
+  if (value == 0)
+    return "0";
+  const bool negative = value < 0;
+  std::string digits;
+  for (; value != 0; value /= 10)
+    digits += static_cast<char>('0' + std::abs(static_cast<int>(value % 10)));
+  if (negative)
+    digits += '-';
+  std::reverse(digits.begin(), digits.end());
+  return digits;
+}
+
+std::string repr(const Value& value) {
+  if (value.is<None>())
+    return "None";
+  if (const auto* b = value.as<bool>())
+    return *b ? "True" : "False";
+  if (const auto* i = value.as<Int>())
+    return decimal(*i);
+  if (const auto* d = value.as<double>())
+    return float_repr(*d);
+  if (const auto* text = value.text())
+    return "'" + *text + "'";
+  if (const auto* sequence = value.as<Sequence>()) {
+    std::string text = sequence->is_tuple ? "(" : "[";
+    for (size_t i = 0; i < sequence->items->size(); ++i) {
+      if (i > 0)
+        text += ", ";
+      if (i == 20) {
+        text += "...";
+        break;
+      }
+      const Value& item = (*sequence->items)[i];
+      text += item.is<Sequence>() || item.is<Dict>() ? "..." : repr(item);
+    }
+    if (sequence->is_tuple && sequence->items->size() == 1)
+      text += ",";
+    return text + (sequence->is_tuple ? ")" : "]");
+  }
+  if (const auto* type = value.as<TypeName>())
+    return temper::to_string(type->dtype);
+  return describe(value);
+}
+
+std::string describe(const Value& value) {
+  struct Visitor {
+    std::string operator()(const Poison&) const { return "a broken value"; }
+    std::string operator()(const None&) const { return "None"; }
+    std::string operator()(bool) const { return "True or False"; }
+    std::string operator()(const Int& i) const { return "the integer " + decimal(i); }
+    std::string operator()(double d) const { return "the number " + float_repr(d); }
+    std::string operator()(const Text& text) const {
+      return "the string \"" + text.text->substr(0, 40) + "\"";
+    }
+    std::string operator()(const Sequence& s) const { return s.is_tuple ? "a tuple" : "a list"; }
+    std::string operator()(const Dict&) const { return "a dict"; }
+    std::string operator()(const Expr& expr) const {
+      if (const auto* var = expr.as<VarNode>())
+        return "the " + temper::to_string(expr->dtype) + " variable " + var->name;
+      return "an expression of type " + temper::to_string(expr->dtype);
+    }
+    std::string operator()(const Buffer& buffer) const { return "the buffer " + buffer->name; }
+    std::string operator()(const ScalarVar& scalar) const {
+      return "the " + temper::to_string(scalar.buffer->dtype) + " scalar " + scalar.buffer->name;
+    }
+    std::string operator()(const Region& region) const {
+      return "a region of " + region.buffer->name;
+    }
+    std::string operator()(const TypeName& type) const {
+      return "the type " + temper::to_string(type.dtype);
+    }
+    std::string operator()(const Builtin& builtin) const {
+      return std::string("the function ") + builtin.name;
+    }
+    std::string operator()(const Closure* closure) const {
+      return closure->def != nullptr ? "the function " + closure->def->name : "a lambda";
+    }
+    std::string operator()(const Namespace&) const { return "a module of Python names"; }
+    std::string operator()(const RangeValue&) const { return "a range"; }
+    std::string operator()(const SliceValue&) const { return "a slice"; }
+    std::string operator()(const std::shared_ptr<const BufferType>&) const {
+      return "a buffer type";
+    }
+    std::string operator()(const LetType&) const { return "T.let"; }
+    std::string operator()(const Symbol& symbol) const { return "the dimension " + symbol.name; }
+    std::string operator()(const std::shared_ptr<const LoopSpec>&) const { return "a loop"; }
+    std::string operator()(const ContextSpec& context) const {
+      return context.kind == ContextSpec::Kind::kBlock ? "T.sblock" : "T.init";
+    }
+    std::string operator()(const Decorator&) const { return "a decorator"; }
+    std::string operator()(const Tunable&) const { return "T.tune"; }
+    std::string operator()(const PrimFunc& function) const {
+      return "the prim_func " + (function ? function->name : std::string());
+    }
+    std::string operator()(const IRModule&) const { return "a module"; }
+  };
+  return std::visit(Visitor(), value.data);
+}
+
+Evaluator::Evaluator(Diagnostics& diagnostics) : diagnostics_(diagnostics) {
+  file_ = source_file_index(diagnostics.file());
+  globals_ = &new_environment(nullptr);
+  environment_ = globals_;
+  globals_->set("T", Namespace{Namespace::Name::kT});
+  globals_->set("I", Namespace{Namespace::Name::kI});
+}
+
+Evaluator::~Evaluator() = default;
+
+Value Evaluator::report(Position position, std::string message) {
+  diagnostics_.report(position, std::move(message));
+  return Poison{};
+}
+
+Environment& Evaluator::new_environment(Environment* parent, bool is_function) {
+  return environments_.emplace_back(parent, is_function);
+}
+
+const Closure* Evaluator::keep(Closure closure) {
+  closures_.push_back(std::move(closure));
+  return &closures_.back();
+}
+
+void Evaluator::set_span(const NodeRef& node, Position position) const {
+  if (node && node->span.line == 0)
+    node->span = {file_, position.line, position.column};
+}
+
+bool Evaluator::step(Position position) {
+  if (stopped_)
+    return false;
+  if (++steps_ > kSteps) {
+    report(position, "this program does not come to an end: stopped after " +
+                         std::to_string(kSteps) + " steps");
+    stopped_ = true;
+    return false;
+  }
+  if (depth_ > kDepth) {
+    report(position, "calls and expressions are nested too deeply here; is a recursion endless?");
+    stopped_ = true;
+    return false;
+  }
+  return true;
+}
+
+std::vector<std::string> Evaluator::known_names() const {
+  std::vector<std::string> names;
+  for (const Environment* env = environment_; env != nullptr; env = env->parent())
+    for (const auto& [name, value] : env->values())
+      names.push_back(name);
+  const auto& builtins = builtin_names();
+  names.insert(names.end(), builtins.begin(), builtins.end());
+  return names;
+}
+
+// Statements, as Python runs them.
+
+void Evaluator::run(const Body& body, Environment& environment) {
+  Scope scope(*this, environment);
+  execute(body);
+}
+
+Evaluator::Flow Evaluator::execute(const Body& body) {
+  for (const StatementPtr& statement : body) {
+    const Flow flow = execute(*statement);
+    if (flow != Flow::kNext || stopped_)
+      return flow;
+  }
+  return Flow::kNext;
+}
+
+Evaluator::Flow Evaluator::execute(const Statement& statement) {
+  if (!step(statement.position))
+    return Flow::kReturn;
+  switch (statement.type) {
+  case S::kExpression:
+    evaluate(*statement.value);
+    return Flow::kNext;
+  case S::kAssign: {
+    const Value value = evaluate(*statement.value);
+    for (const ExpressionPtr& target : statement.targets)
+      assign_name(*target, value);
+    return Flow::kNext;
+  }
+  case S::kAnnotated:
+    if (statement.value)
+      assign_name(*statement.targets[0], evaluate(*statement.value));
+    return Flow::kNext;
+  case S::kAugmented: {
+    const Value before = evaluate(*statement.targets[0]);
+    const Value value = evaluate(*statement.value);
+    assign_name(*statement.targets[0], binary(statement.op, before, value, statement.position));
+    return Flow::kNext;
+  }
+  case S::kIf: {
+    const Value condition = evaluate(*statement.value);
+    const auto which = truth(condition);
+    if (!which) {
+      if (!condition.is_poison())
+        report(statement.value->position, "an if outside a prim_func needs a value known here, not " +
+                                              describe(condition));
+      return Flow::kNext;
+    }
+    return execute(*which ? statement.body : statement.other);
+  }
+  case S::kFor:
+    return for_loop(statement);
+  case S::kWhile:
+    while (!stopped_) {
+      if (!step(statement.position))
+        return Flow::kReturn;
+      const auto again = truth(evaluate(*statement.value));
+      if (!again || !*again)
+        break;
+      const Flow flow = execute(statement.body);
+      if (flow == Flow::kReturn)
+        return flow;
+      if (flow == Flow::kBreak)
+        break;
+    }
+    return Flow::kNext;
+  case S::kWith:
+    report(statement.position, "'with' opens blocks inside a prim_func; it has no meaning here");
+    return Flow::kNext;
+  case S::kDef:
+    define_function(statement);
+    return Flow::kNext;
+  case S::kClass:
+    define_class(statement);
+    return Flow::kNext;
+  case S::kReturn: {
+    Environment* env = environment_;
+    while (env != nullptr && !env->is_function())
+      env = env->parent();
+    if (env == nullptr) {
+      report(statement.position, "'return' stands inside a function");
+      return Flow::kNext;
+    }
+    returned_ = statement.value ? evaluate(*statement.value) : Value(None{});
+    return Flow::kReturn;
+  }
+  case S::kAssert: {
+    const auto holds = truth(evaluate(*statement.value));
+    if (holds && !*holds) {
+      std::string message = "this assertion does not hold";
+      if (statement.annotation) {
+        const Value text = evaluate(*statement.annotation);
+        message += ": " + (text.text() != nullptr ? *text.text() : repr(text));
+      }
+      report(statement.position, message);
+      returned_ = Poison{};
+      return Flow::kReturn;
+    }
+    return Flow::kNext;
+  }
+  case S::kImport:
+    import(statement);
+    return Flow::kNext;
+  case S::kBreak:
+    return Flow::kBreak;
+  case S::kContinue:
+    return Flow::kContinue;
+  case S::kPass:
+    return Flow::kNext;
+  }
+  return Flow::kNext;
+}
+
+Evaluator::Flow Evaluator::for_loop(const Statement& statement) {
+  const Value value = evaluate(*statement.value);
+  const auto handle = [&](const Value& item) {
+    assign_name(*statement.targets[0], item);
+    return execute(statement.body);
+  };
+  // A range is walked without building its items: its end may be far away.
+  if (const auto* range = value.as<RangeValue>()) {
+    const auto begin = as_integer((*range->bounds)[0]);
+    const auto end = as_integer((*range->bounds)[1]);
+    const auto stride = as_integer((*range->bounds)[2]);
+    if (begin && end && stride) {
+      for (Int i = *begin; *stride > 0 ? i < *end : i > *end; i += *stride) {
+        if (!step(statement.position))
+          return Flow::kReturn;
+        const Flow flow = handle(Value(i));
+        if (flow == Flow::kReturn)
+          return flow;
+        if (flow == Flow::kBreak)
+          break;
+      }
+      return Flow::kNext;
+    }
+  }
+  const auto items = iterate(value, statement.value->position);
+  if (!items)
+    return Flow::kNext;
+  for (const Value& item : *items) {
+    if (!step(statement.position))
+      return Flow::kReturn;
+    const Flow flow = handle(item);
+    if (flow == Flow::kReturn)
+      return flow;
+    if (flow == Flow::kBreak)
+      break;
+  }
+  return Flow::kNext;
+}
+
+std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, bool& plain) {
+  plain = statement.decorators.empty();
+  std::optional<Decorator> result;
+  for (const ExpressionPtr& decorator : statement.decorators) {
+    const Value value = evaluate(*decorator);
+    if (value.is_poison())
+      continue;
+    if (const auto* known = value.as<Decorator>())
+      result = *known;
+    else
+      report(decorator->position, "unknown decorator, " + describe(value) +
+                                      "; use @T.prim_func or @I.ir_module");
+  }
+  return result;
+}
+
+void Evaluator::define_function(const Statement& statement) {
+  bool plain = false;
+  const std::optional<Decorator> decorator = decorator_of(statement, plain);
+  if (!plain) {
+    Value value = Poison{};
+    if (decorator && decorator->kind == Decorator::Kind::kPrimFunc) {
+      if (PrimFunc function = build_prim_func(statement, *decorator, *environment_)) {
+        if (environment_ == globals_)
+          functions_.emplace_back(statement.name, function);
+        value = Value(std::move(function));
+      }
+    } else if (decorator) {
+      report(statement.position, "@I.ir_module decorates a class; a function takes @T.prim_func");
+    }
+    environment_->set(statement.name, std::move(value));
+    return;
+  }
+  Closure closure;
+  closure.def = &statement;
+  closure.environment = environment_;
+  std::vector<Value> defaults;
+  bool had_default = false;
+  for (const Parameter& parameter : statement.parameters) {
+    if (parameter.default_value) {
+      had_default = true;
+      defaults.push_back(evaluate(*parameter.default_value));
+    } else if (had_default) {
+      report(parameter.position, "'" + parameter.name +
+                                     "' needs a default value, because a parameter before it has "
+                                     "one");
+      defaults.push_back(Poison{});
+    }
+  }
+  closure.defaults = std::make_shared<const std::vector<Value>>(std::move(defaults));
+  environment_->set(statement.name, keep(std::move(closure)));
+}
+
+void Evaluator::define_class(const Statement& statement) {
+  bool plain = false;
+  const std::optional<Decorator> decorator = decorator_of(statement, plain);
+  if (plain || (decorator && decorator->kind != Decorator::Kind::kModule)) {
+    report(statement.position, "a class holds the functions of a module and is decorated with "
+                               "@I.ir_module");
+    return;
+  }
+  if (!decorator)
+    return;
+  Environment& inside = new_environment(environment_);
+  Scope scope(*this, inside);
+  std::vector<ModuleEntry> entries;
+  Annotations attrs;
+  bool ok = true;
+  for (const StatementPtr& child : statement.body) {
+    if (!step(child->position))
+      return;
+    if (child->type == S::kDef) {
+      bool undecorated = false;
+      const std::optional<Decorator> what = decorator_of(*child, undecorated);
+      if (!what || what->kind != Decorator::Kind::kPrimFunc) {
+        if (undecorated)
+          report(child->position, "a function of a module is decorated with @T.prim_func");
+        ok = false;
+        continue;
+      }
+      for (const ModuleEntry& entry : entries)
+        if (entry.name == child->name)
+          report(child->position, "the module already has a function " + child->name +
+                                      "; give this one another name");
+      PrimFunc function = build_prim_func(*child, *what, inside);
+      ok &= function != nullptr;
+      if (function) {
+        inside.set(child->name, Value(function));
+        entries.push_back({child->name, function});
+      }
+    } else if (child->type == S::kExpression && child->value->type == E::kCall &&
+               child->value->items[0]->type == E::kAttribute &&
+               child->value->items[0]->text == "module_attrs") {
+      if (child->value->items.size() != 2) {
+        report(child->position, "I.module_attrs takes one dict");
+        continue;
+      }
+      ok &= to_annotations(evaluate(*child->value->items[1]), child->position, attrs);
+    } else if (child->type == S::kExpression && child->value->type == E::kString) {
+      // a docstring
+    } else if (child->type == S::kAssign || child->type == S::kPass) {
+      execute(*child);
+    } else {
+      report(child->position, "a module holds functions decorated with @T.prim_func");
+      ok = false;
+    }
+  }
+  Value value = Poison{};
+  if (ok) {
+    IRModule module = make_module(std::move(entries), std::move(attrs));
+    if (environment_->parent() == globals_)
+      modules_.push_back(module);
+    value = Value(std::move(module));
+  }
+  environment_->parent()->set(statement.name, std::move(value));
+}
+
+void Evaluator::import(const Statement& statement) {
+  for (const auto& [what, as] : statement.imports) {
+    const bool whole = statement.name.empty();
+    const std::optional<Value> value =
+        whole ? find_import(what, "") : find_import(statement.name, what);
+    if (!value) {
+      report(statement.position,
+             "'" + (whole ? what : statement.name + "." + what) +
+                 "' cannot be imported here; known are tvm.script (tirx as T, ir as I), temper, "
+                 "typing.TypeVar and math");
+      environment_->set(as, Poison{});
+      continue;
+    }
+    environment_->set(as, *value);
+  }
+}
+
+void Evaluator::assign_name(const Expression& target, const Value& value) {
+  if (target.type == E::kName) {
+    environment_->set(target.text, value);
+    return;
+  }
+  if (target.type == E::kTuple || target.type == E::kList) {
+    std::optional<std::vector<Value>> items;
+    if (!value.is_poison())
+      items = iterate(value, target.position);
+    if (items && items->size() != target.items.size()) {
+      report(target.position, "there are " + std::to_string(target.items.size()) + " names for " +
+                                  std::to_string(items->size()) + " values");
+      items.reset();
+    }
+    for (size_t i = 0; i < target.items.size(); ++i)
+      assign_name(*target.items[i], items ? (*items)[i] : Value(Poison{}));
+    return;
+  }
+  if (target.type == E::kSubscript) {
+    const Value base = evaluate(*target.items[0]);
+    const Value index = evaluate(*target.items[1]);
+    if (base.is_poison() || index.is_poison())
+      return;
+    if (const auto* list = base.as<Sequence>(); list != nullptr && !list->is_tuple) {
+      const auto at = as_integer(index);
+      const Int size = static_cast<Int>(list->items->size());
+      if (!at || *at >= size || *at < -size) {
+        report(target.position, "the list has " + decimal(size) + " items; this index is not one");
+        return;
+      }
+      (*list->items)[static_cast<size_t>(*at < 0 ? *at + size : *at)] = value;
+      return;
+    }
+    if (const auto* dict = base.as<Dict>()) {
+      for (auto& [key, old] : *dict->items)
+        if (truth(compare_values(Operator::kEqual, key, index, target.position)).value_or(false)) {
+          old = value;
+          return;
+        }
+      dict->items->emplace_back(index, value);
+      return;
+    }
+    report(target.position, describe(base) + " cannot be changed here");
+    return;
+  }
+  report(target.position, "this cannot be assigned; write a name");
+}
+
+std::optional<std::vector<Value>> Evaluator::iterate(const Value& value, Position position) {
+  if (value.is_poison())
+    return std::nullopt;
+  if (const auto* items = value.sequence())
+    return *items;
+  if (const auto* dict = value.as<Dict>()) {
+    std::vector<Value> keys;
+    for (const auto& [key, item] : *dict->items)
+      keys.push_back(key);
+    return keys;
+  }
+  if (const auto* text = value.text()) {
+    std::vector<Value> items;
+    for (char c : *text)
+      items.push_back(make_text(std::string(1, c)));
+    return items;
+  }
+  if (const auto* range = value.as<RangeValue>()) {
+    const auto begin = as_integer((*range->bounds)[0]);
+    const auto end = as_integer((*range->bounds)[1]);
+    const auto stride = as_integer((*range->bounds)[2]);
+    if (begin && end && stride) {
+      std::vector<Value> items;
+      for (Int i = *begin; *stride > 0 ? i < *end : i > *end; i += *stride) {
+        if (items.size() >= kMaxSequence) {
+          report(position, "this range has more than a million items");
+          return std::nullopt;
+        }
+        items.emplace_back(i);
+      }
+      return items;
+    }
+  }
+  report(position, "cannot take items one by one from " + describe(value));
+  return std::nullopt;
+}
+
+std::optional<bool> Evaluator::truth(const Value& value) {
+  if (value.is<None>())
+    return false;
+  if (const auto number = as_double(value))
+    return *number != 0;
+  if (const auto* text = value.text())
+    return !text->empty();
+  if (const auto* items = value.sequence())
+    return !items->empty();
+  if (const auto* dict = value.as<Dict>())
+    return !dict->items->empty();
+  if (value.is_poison() || value.is_ir())
+    return std::nullopt;
+  return true;
+}
+
+// Expressions.
+
+Value Evaluator::evaluate(const Expression& expression) {
+  if (!step(expression.position))
+    return Poison{};
+  ++depth_;
+  Value value = evaluate_inner(expression);
+  --depth_;
+  if (const auto* expr = value.as<Expr>())
+    set_span(*expr, expression.position);
+  return value;
+}
+
+Value Evaluator::evaluate_inner(const Expression& expression) {
+  switch (expression.type) {
+  case E::kBad:
+    return Poison{};
+  case E::kName:
+    return name(expression);
+  case E::kInt:
+    return expression.integer;
+  case E::kFloat:
+    return expression.real;
+  case E::kString:
+    return make_text(expression.text);
+  case E::kFString:
+    return f_string(expression);
+  case E::kNone:
+  case E::kEllipsis:
+    return None{};
+  case E::kTrue:
+    return true;
+  case E::kFalse:
+    return false;
+  case E::kTuple:
+  case E::kList:
+  case E::kDict:
+    return display(expression);
+  case E::kListComp:
+    return list_comprehension(expression);
+  case E::kAttribute:
+    return attribute(expression);
+  case E::kCall:
+    return call_expression(expression);
+  case E::kSubscript:
+    return subscript(expression);
+  case E::kSlice: {
+    std::vector<Value> bounds;
+    for (const ExpressionPtr& item : expression.items)
+      bounds.push_back(item ? evaluate(*item) : Value(None{}));
+    for (const Value& bound : bounds)
+      if (bound.is_poison())
+        return Poison{};
+    return SliceValue{std::make_shared<const std::vector<Value>>(std::move(bounds))};
+  }
+  case E::kUnary:
+    return unary(expression);
+  case E::kBinary: {
+    const Value a = evaluate(*expression.items[0]);
+    const Value b = evaluate(*expression.items[1]);
+    return binary(expression.ops[0], a, b, expression.position);
+  }
+  case E::kCompare:
+    return compare(expression);
+  case E::kAnd:
+  case E::kOr:
+    return logic(expression);
+  case E::kIfElse:
+    return if_else(expression);
+  case E::kLambda: {
+    Closure closure;
+    closure.lambda = &expression;
+    closure.environment = environment_;
+    return keep(std::move(closure));
+  }
+  case E::kStarred:
+    return report(expression.position, "'*' stands only before a list in a call or display");
+  }
+  return Poison{};
+}
+
+Value Evaluator::name(const Expression& expression) {
+  if (const Value* value = environment_->find(expression.text)) {
+    // Inside a kernel, a dimension is this kernel's variable.
+    if (const auto* dimension = value->as<Symbol>(); dimension != nullptr && builder_ != nullptr)
+      return Expr(builder_->symbol(dimension->name));
+    return *value;
+  }
+  if (auto value = find_builtin(expression.text))
+    return *value;
+  std::string message = "'" + expression.text + "' is not known here";
+  message += did_you_mean(expression.text, known_names());
+  Value poison = report(expression.position, message);
+  // Once is enough: later uses in this scope stay silent.
+  environment_->set(expression.text, Poison{});
+  return poison;
+}
+
+Value Evaluator::f_string(const Expression& expression) {
+  std::string text;
+  for (size_t i = 0; i < expression.items.size(); ++i) {
+    const Value value = evaluate(*expression.items[i]);
+    if (value.is_poison())
+      return Poison{};
+    const std::string& format = expression.names[i];
+    if (value.text() != nullptr) {
+      text += *value.text();
+    } else if (value.is_ir()) {
+      return report(expression.items[i]->position,
+                    "an f-string is put together before the kernel runs and cannot hold " +
+                        describe(value));
+    } else if (!format.empty()) {
+      // The usual numeric formats: [0][width][.precision][dxfeg]
+      char kind = format.back();
+      std::string spec = format;
+      if (std::isalpha(static_cast<unsigned char>(kind)))
+        spec.pop_back();
+      else
+        kind = value.is<double>() ? 'g' : 'd';
+      const bool is_float = kind == 'f' || kind == 'e' || kind == 'g';
+      if (spec.find_first_not_of("0123456789.") != std::string::npos || spec.size() > 5 ||
+          (!is_float && kind != 'd' && kind != 'x') || !value.is_number())
+        return report(expression.items[i]->position,
+                      "the format ':" + format + "' is not known; use as :d, :04d, :x or :.3f");
+      char buffer[512];
+      if (is_float)
+        std::snprintf(buffer, sizeof buffer, ("%" + spec + kind).c_str(), *as_double(value));
+      else if (!value.is<double>())
+        std::snprintf(buffer, sizeof buffer, ("%" + spec + "ll" + kind).c_str(),
+                      static_cast<long long>(*as_integer(value)));
+      else
+        return report(expression.items[i]->position, "':" + format + "' formats integers");
+      text += buffer;
+    } else {
+      text += repr(value);
+    }
+    if (text.size() > kMaxSequence)
+      return report(expression.position, "this string has more than a million characters");
+  }
+  return make_text(std::move(text));
+}
+
+Value Evaluator::display(const Expression& expression) {
+  if (expression.type == E::kDict) {
+    auto items = std::make_shared<std::vector<std::pair<Value, Value>>>();
+    for (size_t i = 0; i + 1 < expression.items.size(); i += 2) {
+      Value key = evaluate(*expression.items[i]);
+      Value value = evaluate(*expression.items[i + 1]);
+      if (key.is_poison() || value.is_poison())
+        return Poison{};
+      // The last of equal string or number keys stays, as in Python.
+      bool replaced = false;
+      if (key.text() != nullptr || key.is_number())
+        for (auto& [known, old] : *items)
+          if ((known.text() != nullptr && key.text() != nullptr && *known.text() == *key.text()) ||
+              (known.is_number() && key.is_number() && as_double(known) == as_double(key))) {
+            old = value;
+            replaced = true;
+          }
+      if (!replaced)
+        items->emplace_back(std::move(key), std::move(value));
+    }
+    return Dict{std::move(items)};
+  }
+  std::vector<Value> items;
+  bool poison = false;
+  for (const ExpressionPtr& child : expression.items) {
+    if (child->type == E::kStarred) {
+      const Value inner = evaluate(*child->items[0]);
+      const auto spread = iterate(inner, child->position);
+      if (!spread)
+        return Poison{};
+      items.insert(items.end(), spread->begin(), spread->end());
+    } else {
+      items.push_back(evaluate(*child));
+      poison |= items.back().is_poison();
+    }
+    if (items.size() > kMaxSequence)
+      return report(expression.position, "this list has more than a million items");
+  }
+  if (poison)
+    return Poison{};
+  return make_sequence(std::move(items), expression.type == E::kTuple);
+}
+
+Value Evaluator::list_comprehension(const Expression& expression) {
+  const Value source = evaluate(*expression.items[2]);
+  const auto items = iterate(source, expression.items[2]->position);
+  if (!items)
+    return Poison{};
+  Environment& inside = new_environment(environment_);
+  Scope scope(*this, inside);
+  std::vector<Value> result;
+  for (const Value& item : *items) {
+    if (!step(expression.position))
+      return Poison{};
+    assign_name(*expression.items[1], item);
+    bool keep_it = true;
+    for (size_t i = 3; i < expression.items.size() && keep_it; ++i) {
+      const Value condition = evaluate(*expression.items[i]);
+      const auto holds = truth(condition);
+      if (!holds && !condition.is_poison())
+        report(expression.items[i]->position, "this condition is not known at compile time");
+      if (!holds)
+        return Poison{};
+      keep_it = *holds;
+    }
+    if (keep_it)
+      result.push_back(evaluate(*expression.items[0]));
+    if (!result.empty() && result.back().is_poison())
+      return Poison{};
+  }
+  return make_sequence(std::move(result), false);
+}
+
+Value Evaluator::attribute(const Expression& expression) {
+  const Value base = evaluate(*expression.items[0]);
+  const std::string& what = expression.text;
+  if (base.is_poison())
+    return Poison{};
+  if (const auto* space = base.as<Namespace>()) {
+    switch (space->name) {
+    case Namespace::Name::kT: {
+      if (auto value = find_in_t(what))
+        return *value;
+      return report(expression.position,
+                    "T." + what + " is not known" + did_you_mean(what, names_in_t()));
+    }
+    case Namespace::Name::kAxis: {
+      if (auto value = find_axis(what))
+        return *value;
+      return report(expression.position,
+                    "T.axis." + what + " is not known; use spatial, reduce, scan, opaque or remap");
+    }
+    case Namespace::Name::kI:
+      if (what == "ir_module")
+        return Decorator{Decorator::Kind::kModule, std::nullopt, false};
+      return report(expression.position, "I." + what + " is not known; use I.ir_module");
+    case Namespace::Name::kMath:
+      if (auto value = find_in_math(what))
+        return *value;
+      return report(expression.position, "math." + what + " is not known here");
+    case Namespace::Name::kTemper:
+    case Namespace::Name::kTyping:
+      if (auto value = find_import("temper", what))
+        return *value;
+      return report(expression.position, "'" + what + "' is not known in this module");
+    }
+  }
+  if (const auto* buffer = base.as<Buffer>()) {
+    if (auto value = find_buffer_attribute(*this, *buffer, what, expression.position))
+      return *value;
+    return report(expression.position, "a buffer has no '" + what +
+                                           "'; it has shape, dtype, strides, scope, vload and "
+                                           "vstore");
+  }
+  if (base.is_ir()) {
+    if (what == "dtype") {
+      const Expr expr = to_expr(base, expression.position);
+      return expr ? make_text(temper::to_string(expr->dtype)) : Value(Poison{});
+    }
+    if (what == "astype") {
+      std::optional<Value> method = find_in_t("astype");
+      Builtin builtin = *method->as<Builtin>();
+      builtin.self = std::make_shared<const Value>(base);
+      return builtin;
+    }
+    return report(expression.position,
+                  "an expression has no '" + what + "'; it has dtype and astype");
+  }
+  if (auto method = find_method(base, what))
+    return *method;
+  return report(expression.position, describe(base) + " has no '" + what + "'");
+}
+
+Value Evaluator::subscript(const Expression& expression) {
+  const Value base = evaluate(*expression.items[0]);
+  const Value index = evaluate(*expression.items[1]);
+  if (base.is_poison() || index.is_poison())
+    return Poison{};
+  if (const auto* buffer = base.as<Buffer>())
+    return access(*buffer, index, expression.position);
+  if (base.is<LetType>()) {
+    const auto dtype = to_dtype(index, expression.items[1]->position);
+    return dtype ? Value(LetType{*dtype}) : Value(Poison{});
+  }
+  if (const auto* dict = base.as<Dict>()) {
+    for (const auto& [key, value] : *dict->items)
+      if (truth(compare_values(Operator::kEqual, key, index, expression.position)).value_or(false))
+        return value;
+    return report(expression.position, "the dict has no key " + repr(index));
+  }
+  const auto* items = base.sequence();
+  const auto* text = base.text();
+  if (items != nullptr || text != nullptr) {
+    const Int size = static_cast<Int>(items != nullptr ? items->size() : text->size());
+    if (const auto* slice = index.as<SliceValue>()) {
+      const auto bound = [&](size_t i, Int otherwise) -> Int {
+        const auto value = as_integer((*slice->bounds)[i]);
+        if (!value)
+          return otherwise;
+        return std::clamp<Int>(*value < 0 ? *value + size : *value, 0, size);
+      };
+      if (!(*slice->bounds)[2].is<None>())
+        return report(expression.position, "slices of lists take no step here");
+      const auto begin = static_cast<size_t>(bound(0, 0));
+      const auto end = std::max(begin, static_cast<size_t>(bound(1, size)));
+      if (text != nullptr)
+        return make_text(text->substr(begin, end - begin));
+      return make_sequence({items->begin() + static_cast<std::ptrdiff_t>(begin),
+                            items->begin() + static_cast<std::ptrdiff_t>(end)},
+                           base.as<Sequence>()->is_tuple);
+    }
+    const auto at = as_integer(index);
+    if (!at)
+      return report(expression.items[1]->position,
+                    "an index into " + describe(base) + " is an integer, not " + describe(index));
+    if (*at >= size || *at < -size)
+      return report(expression.position, describe(base) + " has " + decimal(size) +
+                                             " items; " + decimal(*at) + " is not among them");
+    const auto place = static_cast<size_t>(*at < 0 ? *at + size : *at);
+    return text != nullptr ? make_text(std::string(1, (*text)[place])) : (*items)[place];
+  }
+  if (base.is<ScalarVar>())
+    return report(expression.position, base.as<ScalarVar>()->buffer->name +
+                                           " is a scalar; use it without an index");
+  return report(expression.position, describe(base) + " cannot be indexed");
+}
+
+Value Evaluator::call_expression(const Expression& expression) {
+  const Expression& head = *expression.items[0];
+  const Value callee = evaluate(head);
+  CallArguments arguments;
+  arguments.position = expression.position;
+  const size_t count = expression.items.size() - expression.names.size();
+  bool poison = callee.is_poison();
+  for (size_t i = 1; i < count; ++i) {
+    const Expression& item = *expression.items[i];
+    if (item.type == E::kStarred) {
+      const Value inner = evaluate(*item.items[0]);
+      const auto spread = iterate(inner, item.position);
+      if (!spread)
+        poison = true;
+      else
+        for (const Value& value : *spread) {
+          arguments.positional.push_back(value);
+          arguments.positions.push_back(item.position);
+        }
+      continue;
+    }
+    arguments.positional.push_back(evaluate(item));
+    arguments.positions.push_back(item.position);
+    poison |= arguments.positional.back().is_poison();
+  }
+  for (size_t i = 0; i < expression.names.size(); ++i) {
+    const Expression& item = *expression.items[count + i];
+    Value value = evaluate(item);
+    poison |= value.is_poison();
+    arguments.keywords.emplace_back(expression.names[i], std::move(value));
+    arguments.keyword_positions.push_back(item.position);
+  }
+  if (poison)
+    return Poison{};
+  return call(callee, arguments);
+}
+
+Value Evaluator::call(const Value& callee, CallArguments& arguments) {
+  if (const auto* builtin = callee.as<Builtin>()) {
+    arguments.callee = builtin;
+    return builtin->function(*this, arguments);
+  }
+  if (const auto* closure = callee.as<const Closure*>())
+    return call_closure(**closure, arguments);
+  if (const auto* type = callee.as<TypeName>()) {
+    std::optional<Value> construct = find_in_t("_construct");
+    Builtin builtin = *construct->as<Builtin>();
+    builtin.self = std::make_shared<const Value>(Value(*type));
+    arguments.callee = &builtin;
+    return builtin.function(*this, arguments);
+  }
+  if (const auto* decorator = callee.as<Decorator>()) {
+    // T.prim_func(s_tir=True, private=True)
+    Decorator result = *decorator;
+    for (size_t i = 0; i < arguments.keywords.size(); ++i) {
+      const auto& [key, value] = arguments.keywords[i];
+      const auto flag = truth(value);
+      if (key == "s_tir" && flag)
+        result.s_tir = *flag;
+      else if (key == "private" && flag)
+        result.is_private = *flag;
+      else if (key != "check_well_formed")
+        report(arguments.keyword_positions[i],
+               "T.prim_func has no option '" + key + "'" +
+                   did_you_mean(key, {"s_tir", "private", "check_well_formed"}));
+    }
+    return result;
+  }
+  return report(arguments.position, describe(callee) + " cannot be called");
+}
+
+Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) {
+  if (!step(arguments.position))
+    return Poison{};
+  Environment& inside = new_environment(closure.environment, true);
+  const std::string name = closure.def != nullptr ? closure.def->name : "this lambda";
+  std::vector<std::string> names;
+  if (closure.def != nullptr)
+    for (const Parameter& parameter : closure.def->parameters)
+      names.push_back(parameter.name);
+  else
+    names = closure.lambda->names;
+  if (arguments.positional.size() > names.size())
+    return report(arguments.position, name + " takes " + std::to_string(names.size()) +
+                                          " arguments, not " +
+                                          std::to_string(arguments.positional.size()));
+  for (size_t i = 0; i < arguments.positional.size(); ++i)
+    inside.set(names[i], arguments.positional[i]);
+  for (size_t i = 0; i < arguments.keywords.size(); ++i) {
+    const auto& [key, value] = arguments.keywords[i];
+    if (std::find(names.begin(), names.end(), key) == names.end())
+      return report(arguments.keyword_positions[i],
+                    name + " has no parameter '" + key + "'" + did_you_mean(key, names));
+    if (inside.find_here(key) != nullptr)
+      return report(arguments.keyword_positions[i], "'" + key + "' is given twice");
+    inside.set(key, value);
+  }
+  const size_t defaults = closure.defaults ? closure.defaults->size() : 0;
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (inside.find_here(names[i]) != nullptr)
+      continue;
+    if (i + defaults >= names.size()) {
+      Value value = (*closure.defaults)[i + defaults - names.size()];
+      // A knob that nobody pinned has its first value.
+      if (const auto* knob = value.as<Tunable>())
+        value = knob->choices->front();
+      inside.set(names[i], value);
+    } else {
+      missing.push_back(names[i]);
+    }
+  }
+  if (!missing.empty())
+    return report(arguments.position, name + " needs " + join(missing, ", "));
+  // The parts of a prim_func around the call do not apply inside: this is Python.
+  depth_ += 4;
+  Value result = None{};
+  {
+    Scope scope(*this, inside);
+    if (closure.lambda != nullptr) {
+      result = evaluate(*closure.lambda->items[0]);
+    } else {
+      returned_ = None{};
+      const Flow flow = execute(closure.def->body);
+      if (flow == Flow::kReturn)
+        result = std::exchange(returned_, None{});
+      if (stopped_)
+        result = Poison{};
+    }
+  }
+  depth_ -= 4;
+  return result;
+}
+
+Value Evaluator::unary(const Expression& expression) {
+  const Operator op = expression.ops[0];
+  const Value value = evaluate(*expression.items[0]);
+  const Position position = expression.position;
+  if (value.is_poison())
+    return Poison{};
+  if (op == Operator::kNot) {
+    if (value.is_ir()) {
+      const Expr condition = to_condition(value, expression.items[0]->position);
+      return condition ? Value(make_not(condition)) : Value(Poison{});
+    }
+    const auto which = truth(value);
+    return which ? Value(!*which) : Value(Poison{});
+  }
+  if (const auto* number = value.as<double>()) {
+    if (op == Operator::kNegative)
+      return -*number;
+    if (op == Operator::kPositive)
+      return *number;
+  } else if (const auto number = as_integer(value)) {
+    if (op == Operator::kNegative)
+      return -*number;
+    if (op == Operator::kPositive)
+      return *number;
+    return ~*number;
+  } else if (value.is_ir()) {
+    const Expr expr = to_expr(value, position);
+    if (!expr)
+      return Poison{};
+    if (op == Operator::kPositive)
+      return expr;
+    if (op == Operator::kInvert) {
+      if (!expr->dtype.is_integral())
+        return report(position, "~ needs an integer, not " + describe(value) + "; use not");
+      return call_op("bitwise_not", {expr});
+    }
+    // As TVM: -x is x * -1.
+    if (!expr->dtype.is_integral() && !expr->dtype.is_floating())
+      return report(position, "- needs a number, not " + describe(value));
+    return make_binary<Mul>(expr, make_const(expr->dtype, -1));
+  }
+  return report(position, std::string(spelling(op)) + " does not apply to " + describe(value));
+}
+
+Value Evaluator::logic(const Expression& expression) {
+  const bool is_and = expression.type == E::kAnd;
+  Expr whole;
+  Value last = true;
+  bool poison = false;
+  for (const ExpressionPtr& item : expression.items) {
+    const Value value = evaluate(*item);
+    if (value.is_poison()) {
+      poison = true;
+      continue;
+    }
+    if (!whole && !value.is_ir()) {
+      last = value;
+      const auto which = truth(value);
+      if (which && *which != is_and && !poison)
+        return value;
+      continue;
+    }
+    const Expr condition = to_condition(value, item->position);
+    if (!condition) {
+      poison = true;
+      continue;
+    }
+    if (whole && whole->dtype != condition->dtype) {
+      report(item->position, "'and' and 'or' join conditions with the same number of lanes");
+      poison = true;
+      continue;
+    }
+    whole = !whole ? condition
+            : is_and ? make_binary<And>(whole, condition)
+                     : make_binary<Or>(whole, condition);
+  }
+  if (poison)
+    return Poison{};
+  return whole ? Value(whole) : last;
+}
+
+Value Evaluator::if_else(const Expression& expression) {
+  const Value condition = evaluate(*expression.items[0]);
+  if (condition.is_poison())
+    return Poison{};
+  if (condition.is_ir()) {
+    const Expr test = to_condition(condition, expression.items[0]->position);
+    const Value a = evaluate(*expression.items[1]);
+    const Value b = evaluate(*expression.items[2]);
+    Expr x;
+    Expr y;
+    if (!test || !operands(a, b, expression.position, "a conditional expression", x, y))
+      return Poison{};
+    return if_then_else(test, x, y);
+  }
+  const auto which = truth(condition);
+  return which ? evaluate(*expression.items[*which ? 1 : 2]) : Value(Poison{});
+}
+
+Value Evaluator::compare(const Expression& expression) {
+  Expr whole;
+  bool result = true;
+  bool poison = false;
+  Value left = evaluate(*expression.items[0]);
+  for (size_t i = 0; i < expression.ops.size(); ++i) {
+    const Value right = evaluate(*expression.items[i + 1]);
+    const Value one = binary(expression.ops[i], left, right, expression.position);
+    left = right;
+    if (one.is_poison()) {
+      poison = true;
+    } else if (const auto* expr = one.as<Expr>()) {
+      if (whole && whole->dtype != (*expr)->dtype)
+        return report(expression.position, "this chain compares different numbers of lanes");
+      whole = whole ? make_binary<And>(whole, *expr) : *expr;
+    } else {
+      result &= truth(one).value_or(false);
+    }
+  }
+  if (poison)
+    return Poison{};
+  if (!whole)
+    return result;
+  return result ? Value(whole) : Value(make_bool(false));
+}
+
+Value Evaluator::binary(Operator op, const Value& a, const Value& b, Position position) {
+  if (a.is_poison() || b.is_poison())
+    return Poison{};
+  if (op == Operator::kIs || op == Operator::kIsNot) {
+    const bool same = a.is<None>() && b.is<None>();
+    if (!a.is<None>() && !b.is<None>())
+      return report(position, "'is' compares with None here; use ==");
+    return same == (op == Operator::kIs);
+  }
+  if (op == Operator::kIn || op == Operator::kNotIn) {
+    const auto items = iterate(b, position);
+    if (!items)
+      return Poison{};
+    bool found = false;
+    if (a.text() != nullptr && b.text() != nullptr)
+      found = b.text()->find(*a.text()) != std::string::npos;
+    for (const Value& item : *items)
+      found |= truth(compare_values(Operator::kEqual, a, item, position)).value_or(false);
+    return found == (op == Operator::kIn);
+  }
+  if (a.is_ir() || b.is_ir()) {
+    if ((a.is_ir() || a.is_number()) && (b.is_ir() || b.is_number()))
+      return ir_binary(op, a, b, position);
+    const Value& odd = a.is_ir() || a.is_number() ? b : a;
+    if (const auto* buffer = odd.as<Buffer>())
+      return report(position, "the buffer " + (*buffer)->name +
+                                  " needs an index here, as " + (*buffer)->name +
+                                  ((*buffer)->rank() == 0   ? "[()]"
+                                   : (*buffer)->rank() == 1 ? "[i]"
+                                                            : "[i, j]"));
+    if (odd.is<Region>())
+      return report(position, "a range of elements has no value; write single indices in a loop");
+    return report(position, std::string("'") + spelling(op) + "' does not apply to " +
+                                describe(odd));
+  }
+  if (is_comparison(op))
+    return compare_values(op, a, b, position);
+  return python_binary(op, a, b, position);
+}
+
+Value Evaluator::compare_values(Operator op, const Value& a, const Value& b, Position position) {
+  if (a.is_poison() || b.is_poison())
+    return Poison{};
+  const auto decide = [op](auto x, auto y) {
+    switch (op) {
+    case Operator::kEqual:
+      return x == y;
+    case Operator::kNotEqual:
+      return x != y;
+    case Operator::kLess:
+      return x < y;
+    case Operator::kLessEqual:
+      return x <= y;
+    case Operator::kGreater:
+      return x > y;
+    default:
+      return x >= y;
+    }
+  };
+  const bool equality = op == Operator::kEqual || op == Operator::kNotEqual;
+  if (a.is_number() && b.is_number()) {
+    if (const auto x = as_integer(a), y = as_integer(b); x && y)
+      return decide(*x, *y);
+    return decide(*as_double(a), *as_double(b));
+  }
+  const auto text_of = [](const Value& value) -> std::optional<std::string> {
+    if (value.text() != nullptr)
+      return *value.text();
+    if (const auto* type = value.as<TypeName>())
+      return temper::to_string(type->dtype);
+    return std::nullopt;
+  };
+  if (const auto x = text_of(a), y = text_of(b); x && y)
+    return decide(*x, *y);
+  if (equality) {
+    bool same = a.is<None>() && b.is<None>();
+    if (a.sequence() != nullptr && b.sequence() != nullptr) {
+      same = a.sequence()->size() == b.sequence()->size();
+      ++depth_;
+      for (size_t i = 0; same && i < a.sequence()->size(); ++i)
+        same = step(position) && truth(binary(Operator::kEqual, (*a.sequence())[i],
+                                              (*b.sequence())[i], position))
+                                     .value_or(false);
+      --depth_;
+    }
+    return same == (op == Operator::kEqual);
+  }
+  return report(position, std::string("'") + spelling(op) + "' does not order " + describe(a) +
+                              " and " + describe(b));
+}
+
+Value Evaluator::python_binary(Operator op, const Value& a, const Value& b, Position position) {
+  if (a.is_number() && b.is_number()) {
+    const auto x = as_integer(a);
+    const auto y = as_integer(b);
+    const bool integers = x && y;
+    if (integers && op != Operator::kDiv) {
+      Int result = 0;
+      bool overflow = false;
+      switch (op) {
+      case Operator::kAdd:
+        overflow = __builtin_add_overflow(*x, *y, &result);
+        break;
+      case Operator::kSub:
+        overflow = __builtin_sub_overflow(*x, *y, &result);
+        break;
+      case Operator::kMul:
+        overflow = __builtin_mul_overflow(*x, *y, &result);
+        break;
+      case Operator::kFloorDiv:
+      case Operator::kMod: {
+        if (*y == 0)
+          return report(position, "division by zero");
+        Int quotient = *x / *y;
+        if (*x % *y != 0 && (*x < 0) != (*y < 0))
+          --quotient;
+        result = op == Operator::kFloorDiv ? quotient : *x - quotient * *y;
+        break;
+      }
+      case Operator::kPow: {
+        if (*y < 0)
+          return std::pow(static_cast<double>(*x), static_cast<double>(*y));
+        result = 1;
+        if (*x != 0 && *x != 1 && *x != -1 && *y > 127)
+          overflow = true;
+        else if (*x == 0 || *x == 1 || *x == -1)
+          result = *y == 0 ? 1 : *x == -1 ? (*y % 2 == 0 ? 1 : -1) : *x;
+        else
+          for (Int i = 0; i < *y && !overflow; ++i)
+            overflow = __builtin_mul_overflow(result, *x, &result);
+        break;
+      }
+      case Operator::kShiftLeft:
+      case Operator::kShiftRight:
+        if (*y < 0 || *y > 120)
+          return report(position, "a shift is by 0 to 120 bits");
+        if (op == Operator::kShiftRight)
+          result = *x >> static_cast<int>(*y);
+        else
+          overflow = __builtin_mul_overflow(*x, static_cast<Int>(1) << static_cast<int>(*y),
+                                            &result);
+        break;
+      case Operator::kBitAnd:
+        result = *x & *y;
+        break;
+      case Operator::kBitOr:
+        result = *x | *y;
+        break;
+      case Operator::kBitXor:
+        result = *x ^ *y;
+        break;
+      default:
+        return report(position, "this operation is not known");
+      }
+      if (overflow || result > kMaxInt || result < -kMaxInt)
+        return report(position, "this integer leaves 120 bits; is the shape meant to be so large?");
+      return result;
+    }
+    const double u = *as_double(a);
+    const double v = *as_double(b);
+    switch (op) {
+    case Operator::kAdd:
+      return u + v;
+    case Operator::kSub:
+      return u - v;
+    case Operator::kMul:
+      return u * v;
+    case Operator::kDiv:
+    case Operator::kFloorDiv:
+    case Operator::kMod:
+      if (v == 0)
+        return report(position, "division by zero");
+      if (op == Operator::kDiv)
+        return u / v;
+      if (op == Operator::kFloorDiv)
+        return std::floor(u / v);
+      return u - v * std::floor(u / v);
+    case Operator::kPow:
+      return std::pow(u, v);
+    default:
+      return report(position, std::string(spelling(op)) + " needs integers");
+    }
+  }
+  if (op == Operator::kAdd && a.text() != nullptr && b.text() != nullptr) {
+    if (a.text()->size() + b.text()->size() > kMaxSequence)
+      return report(position, "this string has more than a million characters");
+    return make_text(*a.text() + *b.text());
+  }
+  if (op == Operator::kAdd && a.is<Sequence>() && b.is<Sequence>() &&
+      a.as<Sequence>()->is_tuple == b.as<Sequence>()->is_tuple) {
+    std::vector<Value> items = *a.sequence();
+    items.insert(items.end(), b.sequence()->begin(), b.sequence()->end());
+    if (items.size() > kMaxSequence)
+      return report(position, "this list has more than a million items");
+    return make_sequence(std::move(items), a.as<Sequence>()->is_tuple);
+  }
+  if (op == Operator::kMul) {
+    const bool first = as_integer(a).has_value();
+    const Value& repeated = first ? b : a;
+    const auto times = first ? as_integer(a) : as_integer(b);
+    const Int size = repeated.sequence() != nullptr ? static_cast<Int>(repeated.sequence()->size())
+                     : repeated.text() != nullptr   ? static_cast<Int>(repeated.text()->size())
+                                                    : -1;
+    if (times && size >= 0) {
+      if (*times > 0 && size > 0 && *times > static_cast<Int>(kMaxSequence) / size)
+        return report(position, "this would have more than a million items");
+      if (repeated.text() != nullptr) {
+        std::string text;
+        for (Int i = 0; i < *times; ++i)
+          text += *repeated.text();
+        return make_text(std::move(text));
+      }
+      std::vector<Value> items;
+      for (Int i = 0; i < *times; ++i)
+        items.insert(items.end(), repeated.sequence()->begin(), repeated.sequence()->end());
+      return make_sequence(std::move(items), repeated.as<Sequence>()->is_tuple);
+    }
+  }
+  if (a.is<Buffer>() || b.is<Buffer>()) {
+    const Buffer& buffer = a.is<Buffer>() ? *a.as<Buffer>() : *b.as<Buffer>();
+    return report(position, "the buffer " + buffer->name + " needs an index here");
+  }
+  return report(position, std::string("'") + spelling(op) + "' does not apply to " + describe(a) +
+                              " and " + describe(b));
+}
+
+// IR expressions.
+
+Expr Evaluator::literal(const Value& number, DataType dtype, Position position) {
+  const DataType element = dtype.element();
+  Expr scalar;
+  if (element.is_floating()) {
+    scalar = make_float(element, *as_double(number));
+  } else if (const auto integer = as_integer(number)) {
+    if (element.is_bool()) {
+      if (*integer != 0 && *integer != 1) {
+        report(position, "a bool is True or False, not " + decimal(*integer));
+        return nullptr;
+      }
+    } else if (element.is_handle()) {
+      report(position, "a handle is no number");
+      return nullptr;
+    } else {
+      const int bits = element.bits;
+      const Int low = element.is_uint() ? 0 : -(static_cast<Int>(1) << (bits - 1));
+      const Int high = (static_cast<Int>(1) << (element.is_uint() ? bits : bits - 1)) - 1;
+      if (*integer < low || *integer > high) {
+        report(position, decimal(*integer) + " does not fit into " +
+                             temper::to_string(element) + " (" + decimal(low) + " to " +
+                             decimal(high) + ")");
+        return nullptr;
+      }
+    }
+    scalar = make_int(element, static_cast<int64_t>(*integer));
+  } else {
+    report(position, describe(number) + " is not an integer; write T.Cast(\"" +
+                         temper::to_string(element) + "\", ...) to round");
+    return nullptr;
+  }
+  return dtype.is_scalar() ? scalar : make_broadcast(scalar, dtype.lanes);
+}
+
+Expr Evaluator::to_expr(const Value& value, Position position, std::optional<DataType> wanted) {
+  if (value.is_poison())
+    return nullptr;
+  if (const auto* expr = value.as<Expr>())
+    return *expr;
+  if (const auto* scalar = value.as<ScalarVar>())
+    return make_load(scalar->buffer, {make_int(DataType::int32(), 0)});
+  if (value.is<bool>() && !wanted)
+    return make_bool(*value.as<bool>());
+  if (value.is_number()) {
+    if (wanted)
+      return literal(value, *wanted, position);
+    if (value.is<double>())
+      return make_float(DataType::float32(), *value.as<double>());
+    const Int integer = *value.as<Int>();
+    const bool small = integer >= std::numeric_limits<int32_t>::min() &&
+                       integer <= std::numeric_limits<int32_t>::max();
+    return literal(value, small ? DataType::int32() : DataType::int64(), position);
+  }
+  if (const auto* text = value.text())
+    return make_string(*text);
+  if (const auto* items = value.sequence()) {
+    std::vector<Expr> values;
+    ++depth_;
+    for (const Value& item : *items) {
+      Expr expr = step(position) ? to_expr(item, position) : nullptr;
+      if (!expr) {
+        --depth_;
+        return nullptr;
+      }
+      values.push_back(std::move(expr));
+    }
+    --depth_;
+    return make_list(std::move(values));
+  }
+  if (const auto* buffer = value.as<Buffer>())
+    report(position, "the buffer " + (*buffer)->name + " needs an index here, as " +
+                         (*buffer)->name + ((*buffer)->rank() == 0 ? "[()]" : "[i]"));
+  else if (value.is<Region>())
+    report(position, "a range of elements has no value; write single indices in a loop");
+  else if (value.is<Symbol>())
+    report(position, "the dimension " + value.as<Symbol>()->name +
+                         " is in no parameter's shape of this function");
+  else
+    report(position, "expected an expression, found " + describe(value));
+  return nullptr;
+}
+
+Expr Evaluator::to_index(const Value& value, Position position, bool allow_vector) {
+  if (value.is<double>() || value.is<bool>()) {
+    report(position, "an index or extent is an integer, not " + describe(value));
+    return nullptr;
+  }
+  if (value.text() != nullptr || value.sequence() != nullptr) {
+    report(position, "expected an integer expression, found " + describe(value));
+    return nullptr;
+  }
+  Expr expr = to_expr(value, position);
+  if (!expr)
+    return nullptr;
+  if (!expr->dtype.is_integral()) {
+    report(position, "an index or extent is an integer, not " + describe(Value(expr)) +
+                         "; write T.Cast(\"int32\", ...)");
+    return nullptr;
+  }
+  if (!allow_vector && !expr->dtype.is_scalar()) {
+    report(position, "a vector of " + std::to_string(expr->dtype.lanes) +
+                         " lanes has no place here; this is one number");
+    return nullptr;
+  }
+  return expr;
+}
+
+Expr Evaluator::to_condition(const Value& value, Position position) {
+  if (value.is_poison())
+    return nullptr;
+  if (const auto which = truth(value); which && !value.is_ir() && value.is_number())
+    return make_bool(*which);
+  const Expr expr = to_expr(value, position);
+  if (!expr)
+    return nullptr;
+  if (!expr->dtype.is_bool()) {
+    report(position, "a condition is a bool, not " + describe(Value(expr)) +
+                         "; compare it, as x != 0");
+    return nullptr;
+  }
+  return expr;
+}
+
+std::optional<DataType> Evaluator::to_dtype(const Value& value, Position position) {
+  if (const auto* type = value.as<TypeName>())
+    return type->dtype;
+  if (const auto* text = value.text()) {
+    if (const auto dtype = parse_data_type(*text))
+      return dtype;
+    static const std::vector<std::string> kNames = {
+        "float16", "bfloat16", "float32", "float64", "int8",   "int16",  "int32",
+        "int64",   "uint8",    "uint16",  "uint32",  "uint64", "bool",   "handle"};
+    report(position, "'" + *text + "' is not a data type" + did_you_mean(*text, kNames));
+    return std::nullopt;
+  }
+  if (!value.is_poison())
+    report(position, "expected a data type as \"float32\", found " + describe(value));
+  return std::nullopt;
+}
+
+std::optional<int64_t> Evaluator::to_int64(const Value& value, Position position,
+                                           const char* what) {
+  if (value.is_poison())
+    return std::nullopt;
+  const auto* integer = value.as<Int>();
+  if (integer == nullptr) {
+    if (const auto* expr = value.as<Expr>())
+      if (const auto constant = as_int(*expr))
+        return constant;
+    report(position, std::string(what) + " is an integer known here, not " + describe(value));
+    return std::nullopt;
+  }
+  if (*integer > std::numeric_limits<int64_t>::max() ||
+      *integer < std::numeric_limits<int64_t>::min()) {
+    report(position, decimal(*integer) + " does not fit into 64 bits");
+    return std::nullopt;
+  }
+  return static_cast<int64_t>(*integer);
+}
+
+std::optional<std::string> Evaluator::to_string(const Value& value, Position position,
+                                                const char* what) {
+  if (const auto* text = value.text())
+    return *text;
+  if (!value.is_poison())
+    report(position, std::string(what) + " is a string, not " + describe(value));
+  return std::nullopt;
+}
+
+Expr Evaluator::to_annotation(const Value& value, Position position) {
+  if (value.is<None>()) {
+    report(position, "an annotation cannot be None; leave it out");
+    return nullptr;
+  }
+  if (const auto* number = value.as<double>())
+    return make_float(DataType::float64(), *number);
+  if (const auto* items = value.sequence()) {
+    std::vector<Expr> values;
+    ++depth_;
+    for (const Value& item : *items) {
+      Expr expr = step(position) ? to_annotation(item, position) : nullptr;
+      if (!expr) {
+        --depth_;
+        return nullptr;
+      }
+      values.push_back(std::move(expr));
+    }
+    --depth_;
+    return make_list(std::move(values));
+  }
+  if (const auto* type = value.as<TypeName>())
+    return make_string(temper::to_string(type->dtype));
+  return to_expr(value, position);
+}
+
+bool Evaluator::to_annotations(const Value& value, Position position, Annotations& result) {
+  const auto* dict = value.as<Dict>();
+  if (dict == nullptr) {
+    if (!value.is_poison())
+      report(position, "expected a dict as {\"key\": value}, found " + describe(value));
+    return false;
+  }
+  bool ok = true;
+  for (const auto& [key, item] : *dict->items) {
+    if (key.text() == nullptr) {
+      report(position, "the keys of annotations are strings, not " + describe(key));
+      return false;
+    }
+    Expr expr = to_annotation(item, position);
+    if (expr)
+      result = result.with(*key.text(), std::move(expr));
+    else
+      ok = false;
+  }
+  return ok;
+}
+
+namespace {
+
+/// A cast as literals take it: constants are converted, everything else gets a Cast.
+Expr cast_to(DataType dtype, const Expr& expr) {
+  if (expr->dtype == dtype)
+    return expr;
+  if (const auto* imm = expr.as<IntImm>()) {
+    if (dtype.is_scalar() && dtype.is_integral())
+      return make_int(dtype, imm->value);
+    if (dtype.is_scalar() && dtype.is_floating() && !expr->dtype.is_uint())
+      return make_float(dtype, static_cast<double>(imm->value));
+  }
+  if (const auto* imm = expr.as<FloatImm>(); imm != nullptr && dtype.is_scalar() &&
+                                             dtype.is_floating())
+    return make_float(dtype, imm->value);
+  return make_cast(dtype, expr);
+}
+
+} // namespace
+
+bool Evaluator::match_types(Expr& a, Expr& b, Position position, const char* what) {
+  if (a->dtype == b->dtype)
+    return true;
+  DataType x = a->dtype;
+  DataType y = b->dtype;
+  if (x.lanes != y.lanes) {
+    if (x.is_scalar())
+      a = make_broadcast(a, y.lanes);
+    else if (y.is_scalar())
+      b = make_broadcast(b, x.lanes);
+    else {
+      report(position, std::string(what) + " joins " + temper::to_string(x) + " and " +
+                           temper::to_string(y) + "; the numbers of lanes differ");
+      return false;
+    }
+    x = a->dtype;
+    y = b->dtype;
+  }
+  if (x == y)
+    return true;
+  const auto fail = [&](const char* advice) {
+    report(position, std::string(what) + " joins " + temper::to_string(x) + " and " +
+                         temper::to_string(y) + "; " + advice);
+    return false;
+  };
+  if (x.is_handle() || y.is_handle())
+    return fail("a handle is no number");
+  if (x.is_bool() || y.is_bool())
+    return fail("cast the bool first, as T.Cast(\"int32\", x)");
+  if (x.is_floating() != y.is_floating()) {
+    (x.is_floating() ? b : a) = cast_to(x.is_floating() ? x : y, x.is_floating() ? b : a);
+    return true;
+  }
+  if (x.is_floating()) {
+    if (x.bits == y.bits)
+      return fail("cast one of them to say which is meant");
+    if (x.bits < y.bits)
+      a = cast_to(y, a);
+    else
+      b = cast_to(x, b);
+    return true;
+  }
+  const DataType common = x.is_uint() && y.is_uint()
+                              ? DataType::uint(std::max(x.bits, y.bits), x.lanes)
+                              : DataType::integer(std::max(x.bits, y.bits), x.lanes);
+  a = cast_to(common, a);
+  b = cast_to(common, b);
+  return true;
+}
+
+bool Evaluator::operands(const Value& a, const Value& b, Position position, const char* what,
+                         Expr& x, Expr& y) {
+  const auto literal_type = [](const Value& number, const Expr& other) -> std::optional<DataType> {
+    const DataType type = other->dtype;
+    // A fraction does not become an integer; the other side is cast instead.
+    if (number.is<double>() && !type.is_floating())
+      return std::nullopt;
+    if (type.is_handle() || number.is<bool>() != type.is_bool())
+      return number.is<bool>() ? std::nullopt
+             : type.is_bool()  ? std::nullopt
+                               : std::optional<DataType>();
+    return type;
+  };
+  if (a.is_number() && !b.is_number()) {
+    y = to_expr(b, position);
+    x = y ? to_expr(a, position, literal_type(a, y)) : nullptr;
+  } else if (b.is_number() && !a.is_number()) {
+    x = to_expr(a, position);
+    y = x ? to_expr(b, position, literal_type(b, x)) : nullptr;
+  } else {
+    x = to_expr(a, position);
+    y = to_expr(b, position);
+  }
+  return x && y && match_types(x, y, position, what);
+}
+
+Value Evaluator::ir_binary(Operator op, const Value& a, const Value& b, Position position) {
+  Expr x;
+  Expr y;
+  const std::string what = std::string("'") + spelling(op) + "'";
+  if (!operands(a, b, position, what.c_str(), x, y))
+    return Poison{};
+  const DataType type = x->dtype;
+  if (is_comparison(op)) {
+    if (type.is_handle())
+      return report(position, "handles cannot be compared");
+    switch (op) {
+    case Operator::kEqual:
+      return make_binary<EQ>(x, y);
+    case Operator::kNotEqual:
+      return make_binary<NE>(x, y);
+    case Operator::kLess:
+      return make_binary<LT>(x, y);
+    case Operator::kLessEqual:
+      return make_binary<LE>(x, y);
+    case Operator::kGreater:
+      return make_binary<GT>(x, y);
+    default:
+      return make_binary<GE>(x, y);
+    }
+  }
+  if (is_bitwise(op)) {
+    if (!type.is_integral())
+      return report(position, what + " needs integers, not " + temper::to_string(type) +
+                                  (type.is_bool() ? "; use and, or, not" : ""));
+    const char* name = op == Operator::kShiftLeft    ? "shift_left"
+                       : op == Operator::kShiftRight ? "shift_right"
+                       : op == Operator::kBitAnd     ? "bitwise_and"
+                       : op == Operator::kBitOr      ? "bitwise_or"
+                                                     : "bitwise_xor";
+    return call_op(name, {x, y});
+  }
+  if (!type.is_integral() && !type.is_floating())
+    return report(position, what + " needs numbers, not " + temper::to_string(type) +
+                                (type.is_bool() ? "; cast first, as T.Cast(\"int32\", x)" : ""));
+  switch (op) {
+  case Operator::kAdd:
+    return make_binary<Add>(x, y);
+  case Operator::kSub:
+    return make_binary<Sub>(x, y);
+  case Operator::kMul:
+    return make_binary<Mul>(x, y);
+  case Operator::kDiv:
+    if (type.is_integral())
+      return report(position, "'/' of integers: write // (towards minus infinity) or T.truncdiv "
+                              "(towards zero)");
+    return make_binary<Div>(x, y);
+  case Operator::kFloorDiv:
+  case Operator::kMod:
+    if (type.is_floating())
+      return report(position, what + " needs integers; for floats write " +
+                                  (op == Operator::kMod ? "T.truncmod(a, b)" : "T.floor(a / b)"));
+    return op == Operator::kMod ? Value(make_binary<FloorMod>(x, y))
+                                : Value(make_binary<FloorDiv>(x, y));
+  case Operator::kPow:
+    if (!type.is_floating())
+      return report(position, "'**' of integers in a kernel: write the product, as x * x");
+    return call_op("pow", {x, y});
+  default:
+    return report(position, "this operation is not known");
+  }
+}
+
+Value Evaluator::access(const Buffer& buffer, const Value& index, Position position) {
+  std::vector<Value> one;
+  const std::vector<Value>* values = nullptr;
+  if (const auto* tuple = index.as<Sequence>(); tuple != nullptr && tuple->is_tuple) {
+    values = tuple->items.get();
+  } else {
+    one.push_back(index);
+    values = &one;
+  }
+  if (static_cast<int>(values->size()) != buffer->rank()) {
+    std::string example = buffer->name + "[";
+    for (int i = 0; i < buffer->rank(); ++i)
+      example += (i > 0 ? ", " : "") + std::string(1, static_cast<char>('i' + i % 8));
+    example += buffer->rank() == 0 ? "()]" : "]";
+    return report(position, buffer->name + " has " + std::to_string(buffer->rank()) +
+                                " dimensions, but " + std::to_string(values->size()) +
+                                (values->size() == 1 ? " index is given" : " indices are given") +
+                                "; write " + example);
+  }
+  std::vector<IndexOrRange> indices;
+  bool has_range = false;
+  for (size_t i = 0; i < values->size(); ++i) {
+    const Value& value = (*values)[i];
+    if (const auto* slice = value.as<SliceValue>()) {
+      const Value& begin = (*slice->bounds)[0];
+      const Value& end = (*slice->bounds)[1];
+      if (!(*slice->bounds)[2].is<None>())
+        return report(position, "a range of a buffer has no step; write A[begin:end]");
+      Expr stop = end.is<None>() ? buffer->shape[i] : to_index(end, position, false);
+      Expr start = begin.is<None>() ? (stop ? make_int(stop->dtype, 0) : nullptr)
+                                    : to_index(begin, position, false);
+      if (!start || !stop || !match_types(start, stop, position, "a range"))
+        return Poison{};
+      indices.push_back({std::move(start), std::move(stop)});
+      has_range = true;
+    } else {
+      Expr expr = to_index(value, position);
+      if (!expr)
+        return Poison{};
+      indices.push_back({std::move(expr), nullptr});
+    }
+  }
+  if (has_range)
+    return Region{buffer, std::make_shared<const std::vector<IndexOrRange>>(std::move(indices))};
+  std::vector<Expr> plain;
+  int lanes = 1;
+  for (IndexOrRange& item : indices) {
+    const int own = item.index->dtype.lanes;
+    if (own > 1 && lanes > 1 && own != lanes)
+      return report(position, "the indices have different numbers of lanes");
+    lanes = std::max(lanes, own);
+    plain.push_back(std::move(item.index));
+  }
+  if (static_cast<int64_t>(lanes) * buffer->dtype.lanes > 65535)
+    return report(position, "a vector has at most 65535 lanes");
+  return make_load(buffer, std::move(plain));
+}
+
+PrimFunc Evaluator::build_prim_func(const Statement& def, const Decorator& decorator,
+                                    Environment& environment) {
+  if (builder_ != nullptr) {
+    report(def.position, "a prim_func cannot be defined inside another one");
+    return nullptr;
+  }
+  FunctionBuilder builder(*this, def, decorator, environment);
+  builder_ = &builder;
+  PrimFunc function = builder.build();
+  builder_ = nullptr;
+  return function;
+}
+
+} // namespace temper::script

@@ -1,0 +1,115 @@
+/// Reads the body of one prim_func: statements of the T language become statements of the IR. The
+/// functions of T (language.cpp) come back here for what belongs to the place they are called at:
+/// axes, regions, allocations.
+#pragma once
+
+#include "ir/script/evaluator.h"
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace temper::script {
+
+class FunctionBuilder {
+public:
+  FunctionBuilder(Evaluator& evaluator, const Statement& def, const Decorator& decorator,
+                  Environment& outer);
+  /// Null when something was reported.
+  PrimFunc build();
+
+  /// A block while it is read. The function's own level is the root block of an s-tir function.
+  struct BlockFrame {
+    bool is_root = false;
+    std::string name;
+    std::vector<s_tir::IterVar> axes;
+    std::vector<Expr> values;
+    Expr predicate;
+    std::optional<std::vector<BufferRegion>> reads;
+    std::optional<std::vector<BufferRegion>> writes;
+    std::vector<Buffer> allocated;
+    std::vector<s_tir::MatchBufferRegion> views;
+    Annotations annotations;
+    Stmt init;
+    size_t depth = 0; ///< of statement lists: what describes the block stands directly in it
+  };
+
+  bool is_s_tir() const { return s_tir_; }
+  /// The block whose description may be extended here; reports and returns null elsewhere.
+  BlockFrame* describing_block(Position position, const char* what);
+  BlockFrame& block() { return *blocks_.back(); }
+  bool directly_in_block() const { return lists_.size() == blocks_.back()->depth; }
+  bool at_function_level() const { return blocks_.size() == 1 && lists_.size() == 1; }
+
+  /// The name on the left side of the assignment being read.
+  std::string pending_name(size_t index, const char* otherwise) const;
+  size_t pending_count() const { return pending_.size(); }
+  void add(Stmt statement, Position position);
+  /// The range of a loop around this place; null when `var` is none's.
+  const Range* loop_range(const Var& var) const;
+  /// The variable of a symbolic dimension in this function.
+  Var symbol(const std::string& name);
+  /// Turns a handle parameter into a buffer; false when `var` is no such parameter.
+  bool match_parameter(const Var& var, const Buffer& buffer);
+  bool is_parameter(const Var& var) const;
+  void set_attrs(const Annotations& attrs);
+  /// A buffer from a type; null when the type does not fit (reported).
+  Buffer make_typed_buffer(const BufferType& type, const std::string& name, Position position);
+  std::optional<BufferRegion> to_region(const Value& value, Position position);
+  void store(const Buffer& buffer, const Value& index, const Value& value, Position position,
+             Expr predicate = nullptr);
+  void note_variable(const Var& var) { free_variables_.push_back(var); }
+  /// True for a variable made by x = T.int32() that is no dimension of a parameter.
+  bool is_free_variable(const Var& var) const;
+  bool has_symbol(const std::string& name) const;
+  bool in_loop() const { return loop_depth_ > 0; }
+
+private:
+  void parameters(Environment& environment);
+  void statements(const Body& body);
+  /// The statements of a nested list, in an environment of their own.
+  Stmt nested(const Body& body);
+  Stmt nested_in(const Body& body, Environment& environment);
+  void statement(const Statement& statement);
+  void assign(const Statement& statement);
+  void assign_to(const Expression& target, const Value& value, Position position);
+  void annotated(const Statement& statement);
+  void augmented(const Statement& statement);
+  void expression(const Statement& statement);
+  void if_statement(const Statement& statement);
+  void for_loop(const Statement& statement);
+  void while_loop(const Statement& statement);
+  void with(const Statement& statement);
+  void sblock(const Statement& statement, const std::string& name);
+  void assertion(const Statement& statement);
+  void define_scalar(const std::string& name, DataType dtype, const Value* value,
+                     Position position);
+  void set_scalar(const ScalarVar& scalar, const Value& value, Position position);
+  Stmt finish_block(BlockFrame& frame, Stmt body, Position position);
+  Expr fit_value(const Value& value, DataType dtype, Position position, const std::string& what);
+
+  struct ParameterSlot {
+    std::string name;
+    Param param;
+    Position position;
+  };
+
+  Evaluator& evaluator_;
+  const Statement& def_;
+  Decorator decorator_;
+  Environment& outer_;
+  bool s_tir_ = false;
+  std::vector<ParameterSlot> parameters_;
+  std::vector<std::pair<std::string, Var>> symbols_;
+  std::unordered_map<std::string, DataType> symbol_types_;
+  Annotations attrs_;
+  std::vector<std::string> pending_;
+  std::vector<std::vector<Stmt>> lists_;
+  std::vector<BlockFrame*> blocks_;
+  std::vector<std::pair<Var, Range>> loops_;
+  std::vector<Var> free_variables_;
+  int loop_depth_ = 0;
+};
+
+} // namespace temper::script
