@@ -207,6 +207,7 @@ struct Measurement {
   uint64_t code_hash = 0;            ///< of what was executed; equal hashes are one trial
   std::string origin;                ///< why this run proposed it
   double predicted_score = kUnknown; ///< by the cost model, before measuring
+  std::string timing_json;           ///< how the timing went: calls a sample, noise, stolen time
   double anchor_drift = kUnknown;    ///< of its batch; 0.01 is one per cent
   bool unchecked = false;            ///< the result was not compared with a reference
   std::string facts_json;            ///< static facts of the artifact

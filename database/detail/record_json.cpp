@@ -179,6 +179,7 @@ template <typename V> void describe(V& v, Measurement& r) {
   v("measure_ms", r.measure_ms);
   v("error", r.error);
   v("worst", JsonText{r.worst_json});
+  v("timing", JsonText{r.timing_json});
   v("environment", r.environment);
   v("toolchain", r.toolchain);
   v("code_hash", Hash{r.code_hash});

@@ -82,6 +82,7 @@ Measurement read_measurement(Query& query) {
   row.measure_ms = query.real();
   row.error = query.text();
   row.worst_json = query.text();
+  row.timing_json = query.text();
   row.environment = query.text();
   row.toolchain = query.text();
   row.code_hash = query.word();

@@ -39,8 +39,8 @@ inline constexpr const char* kCandidateColumns =
 inline constexpr const char* kMeasurementColumns =
     "m.id, m.run, c.id, m.sequence, m.outcome, m.purpose, m.stage, m.median_ns, m.low_ns, "
     "m.high_ns, m.gaps_dropped, s.regime, s.inputs, s.threads, m.compile_ms, m.measure_ms, "
-    "m.error, "
-    "m.worst, m.environment, s.toolchain, m.code_hash, m.origin, m.predicted_score, "
+    "m.error, m.worst, m.timing, m.environment, s.toolchain, m.code_hash, m.origin, "
+    "m.predicted_score, "
     "m.anchor_drift, m.unchecked, m.facts, m.counters, m.measured_at, s.workload, s.target, "
     "s.environment_class, m.samples";
 inline constexpr const char* kMeasurementTables =

@@ -149,6 +149,7 @@ CREATE TABLE measurement (
   anchor_drift REAL,
   error TEXT NOT NULL,
   worst TEXT NOT NULL,
+  timing TEXT NOT NULL,
   facts TEXT NOT NULL,
   counters TEXT NOT NULL,
   samples BLOB                      -- float32, little-endian, nanoseconds
