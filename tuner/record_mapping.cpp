@@ -67,6 +67,13 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
                           {"tolerance", measurement.worst->tolerance},
                           {"wrong", measurement.worst->wrong_count}}
                          .dump();
+  if (!measurement.samples_ns.empty())
+    row.timing_json = Json{{"calls_per_sample", measurement.calls_per_sample},
+                           {"flagged", measurement.flagged},
+                           {"steal_ms", measurement.steal_ms},
+                           {"involuntary_switches", measurement.involuntary_switches},
+                           {"side_by_side", measurement.side_by_side}}
+                          .dump();
   row.unchecked = !task.reference;
   if (artifact != nullptr) {
     row.code_hash = artifact->code_hash;
