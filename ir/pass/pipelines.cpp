@@ -14,6 +14,8 @@ std::span<const LoweringPass> cpu_passes() {
       {"widen_indices", [](F f, O) { return widen_indices(f); }},
       {"flatten_buffers", [](F f, O) { return flatten_buffers(f); }},
       {"simplify_loops", [](F f, O) { return simplify_loops(f); }},
+      // Before vectors: a constant tail is a shorter vector, not a mask.
+      {"partition_loops", [](F f, O) { return partition_loops(f); }, false},
       {"vectorize_loops", [](F f, O o) { return vectorize_loops(f, o); }},
       // Before unrolling: the tile's loops are still loops, and their reduction loop has a place for
       // loads before and stores after it.

@@ -6,6 +6,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/pass/simplify.h"
 
 namespace temper::ir {
 
@@ -15,6 +16,8 @@ namespace {
 
 class LoopSimplifier {
 public:
+  explicit LoopSimplifier(Analyzer& analyzer) : math_(analyzer) {}
+
   Stmt simplify(const Stmt& stmt) {
     if (const auto* loop = stmt.as<For>())
       return simplify_loop(stmt, *loop);
@@ -89,13 +92,18 @@ private:
     return make_if(condition, then_case, else_case);
   }
 
-  Analyzer math_;
+  Analyzer& math_;
 };
 
 } // namespace
 
+Stmt simplify_loops(const Stmt& stmt, Analyzer& analyzer) {
+  return LoopSimplifier(analyzer).simplify(stmt);
+}
+
 PrimFunc simplify_loops(const PrimFunc& function) {
-  return with_body(function, LoopSimplifier().simplify(function->body));
+  Analyzer analyzer;
+  return with_body(function, simplify_loops(function->body, analyzer));
 }
 
 } // namespace temper::ir

@@ -1,0 +1,337 @@
+// Conditions leave inner loops.
+//
+// A split that does not divide leaves `if i_0 * 16 + i_1 < 100` in the innermost loop, where it keeps
+// vectors and register tiles away. Three rules, per loop from the outside in:
+//
+//  1. Cut. A condition below loop L that mentions L's variable and variables of loops inside L holds
+//     for all of the inner ones while L's variable stays under a bound. If that bound is constant the
+//     loop is cut there into a main part, where the condition is gone, and the rest, mostly of one
+//     trip; if it depends on outer loops too, or L is parallel, the body gets two versions under an
+//     `if`.
+//        for i_0 in range(7):                         for i_0 in range(6):
+//          for i_1 in range(16):                        for i_1 in range(16): ...
+//            if i_0 * 16 + i_1 < 100: ...       ->    for i_1 in range(4): ... (i_0 = 6)
+//  2. Bound. A condition that is the whole body of L and bounds L's variable becomes L's extent.
+//     (A vectorized loop takes only a constant bound; otherwise the condition becomes a mask.)
+//  3. Hoist. A condition that is the whole body of L and does not mention its variable goes around L.
+//
+// Cutting copies code, so the number of cuts per function and the size of what is copied are
+// limited; a condition that stays is still right.
+#include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
+#include "ir/pass/rewrite.h"
+#include "ir/pass/simplify.h"
+#include "ir/pass/unroll.h"
+
+#include <algorithm>
+
+namespace temper::ir {
+
+using namespace tir; // NOLINT
+
+namespace {
+
+constexpr int kMaxCuts = 16;
+constexpr int64_t kMaxCopiedStatements = 64;
+
+/// A comparison of indices as `form <= 0`.
+struct Bound {
+  LinearForm form;
+};
+
+class Partitioner {
+public:
+  Stmt rewrite(const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    if (loop == nullptr) {
+      if (const auto* branch = stmt.as<IfThenElse>()) {
+        Stmt then_case;
+        Stmt else_case;
+        {
+          const Analyzer::Scope scope(math_);
+          math_.assume(branch->condition);
+          then_case = rewrite(branch->then_case);
+        }
+        if (branch->else_case) {
+          const Analyzer::Scope scope(math_);
+          math_.assume(negate(branch->condition));
+          else_case = rewrite(branch->else_case);
+        }
+        return then_case == branch->then_case && else_case == branch->else_case
+                   ? stmt
+                   : make_if(branch->condition, then_case, else_case);
+      }
+      return rebuild(
+          stmt, [&](const Stmt& child) { return rewrite(child); },
+          [](const Expr& expr) { return expr; });
+    }
+    if (const Stmt parts = cut(*loop))
+      return parts;
+    Stmt body;
+    {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, *loop);
+      body = rewrite(loop->body);
+    }
+    return bound_and_hoist(*loop, body);
+  }
+
+private:
+  /// The conjunct as a bound; nothing when it is no comparison of index arithmetic.
+  std::optional<Bound> bound_of(const Expr& condition) {
+    const auto at_most = [&](const Expr& a, const Expr& b, int64_t add) -> std::optional<Bound> {
+      if (!is_index_type(a->dtype))
+        return std::nullopt;
+      LinearForm form = math_.linear(a);
+      form.add(math_.linear(b), -1);
+      form.add_constant(add);
+      if (form.overflow)
+        return std::nullopt;
+      return Bound{form};
+    };
+    if (const auto* node = condition.as<LT>())
+      return at_most(node->a, node->b, 1);
+    if (const auto* node = condition.as<LE>())
+      return at_most(node->a, node->b, 0);
+    if (const auto* node = condition.as<GT>())
+      return at_most(node->b, node->a, 1);
+    if (const auto* node = condition.as<GE>())
+      return at_most(node->b, node->a, 0);
+    return std::nullopt;
+  }
+
+  /// For every bound under `stmt` that mentions `var` and loops inside: the condition under which it
+  /// holds for all of them, as `form <= 0` over `var` and outer variables.
+  void collect(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
+               std::vector<LinearForm>& found) {
+    if (const auto* loop = stmt.as<For>()) {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, *loop);
+      inner.push_back(loop->loop_var);
+      collect(loop->body, var, inner, found);
+      inner.pop_back();
+      return;
+    }
+    if (const auto* branch = stmt.as<IfThenElse>()) {
+      std::vector<Expr> conjuncts;
+      split_conjunction(branch->condition, conjuncts);
+      for (const Expr& conjunct : conjuncts)
+        if (const auto bound = bound_of(conjunct))
+          add_if_cuttable(bound->form, var, inner, found);
+    }
+    stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+      if (StmtNode::accepts(child->kind()))
+        collect(cast_ref<StmtNode>(child), var, inner, found);
+    });
+  }
+
+  void add_if_cuttable(const LinearForm& form, const Var& var, const std::vector<Var>& inner,
+                       std::vector<LinearForm>& found) {
+    LinearForm outer;
+    LinearForm rest;
+    outer.dtype = rest.dtype = form.dtype;
+    outer.constant = form.constant;
+    bool has_var = false;
+    for (const LinearTerm& term : form.terms) {
+      const bool is_inner = uses_var(term.expr, [&](const VarNode& node) {
+        return std::any_of(inner.begin(), inner.end(),
+                           [&](const Var& one) { return one.get() == &node; });
+      });
+      if (is_inner && mentions(term.expr, var))
+        return; // mixed in one term: not to be separated
+      if (!is_inner)
+        has_var |= mentions(term.expr, var);
+      (is_inner ? rest : outer).terms.push_back(term);
+    }
+    if (!has_var || rest.terms.empty())
+      return;
+    const IntInterval most = math_.bounds(rest);
+    if (!most.has_high())
+      return;
+    outer.constant += most.high;
+    found.push_back(outer);
+  }
+
+  Stmt cut(const For& loop) {
+    if (cuts_ >= kMaxCuts || loop.kind == ForKind::kVectorized ||
+        count_statements(loop.body, {}) > kMaxCopiedStatements)
+      return nullptr;
+    std::vector<LinearForm> bounds;
+    {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, loop);
+      std::vector<Var> inner;
+      collect(loop.body, loop.loop_var, inner, bounds);
+    }
+    if (bounds.empty())
+      return nullptr;
+    ++cuts_;
+    const auto min = as_int(loop.min);
+    const auto extent = as_int(loop.extent);
+    const bool constant = min && extent && loop.kind != ForKind::kParallel &&
+                          std::all_of(bounds.begin(), bounds.end(), [&](const LinearForm& form) {
+                            return form.terms.size() == 1 &&
+                                   form.terms[0].expr == Expr(loop.loop_var);
+                          });
+    return constant ? cut_range(loop, *min, *extent, bounds) : cut_body(loop, bounds);
+  }
+
+  /// for v in [min, end)  ->  [min, from), [from, to), [to, end): the bounds hold in the middle.
+  Stmt cut_range(const For& loop, int64_t min, int64_t extent,
+                 const std::vector<LinearForm>& bounds) {
+    const int64_t end = min + extent;
+    int64_t from = min;
+    int64_t to = end;
+    for (const LinearForm& form : bounds) {
+      const int64_t factor = form.terms[0].coefficient;
+      if (factor > 0)
+        to = std::min(to, floor_div(-form.constant, factor) + 1);
+      else
+        from = std::max(from, -floor_div(-form.constant, -factor));
+    }
+    from = std::clamp(from, min, end);
+    to = std::clamp(to, from, end);
+    if (to == from || (from == min && to == end))
+      return keep(loop);
+    std::vector<Stmt> parts;
+    for (const auto& [first, last] :
+         {std::pair(min, from), std::pair(from, to), std::pair(to, end)}) {
+      if (first == last)
+        continue;
+      const DataType type = loop.loop_var->dtype;
+      const Stmt part = change_loop(loop, [&](For& node) {
+        node.min = make_int(type, first);
+        node.extent = make_int(type, last - first);
+      });
+      const Stmt copy = parts.empty() ? part : with_fresh_definitions(part);
+      parts.push_back(rewrite(simplify_loops(copy, math_)));
+    }
+    return make_seq(std::move(parts));
+  }
+
+  /// for v: body  ->  for v: if the bounds hold: body else: body
+  Stmt cut_body(const For& loop, const std::vector<LinearForm>& bounds) {
+    Expr condition = make_bool(true);
+    for (const LinearForm& form : bounds) {
+      const Expr bound = less_equal(to_expr(form), make_int(form.dtype, 0));
+      condition = logical_and(condition, math_.simplify(bound));
+    }
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, loop);
+    condition = math_.simplify(condition);
+    if (as_int(condition))
+      return keep(loop);
+    Stmt main;
+    Stmt rest;
+    {
+      const Analyzer::Scope inside(math_);
+      math_.assume(condition);
+      main = rewrite(simplify_loops(loop.body, math_));
+    }
+    {
+      const Analyzer::Scope inside(math_);
+      math_.assume(negate(condition));
+      rest = rewrite(simplify_loops(with_fresh_definitions(loop.body), math_));
+    }
+    return change_loop(loop, [&](For& node) { node.body = make_if(condition, main, rest); });
+  }
+
+  /// The loop after all, its body rewritten.
+  Stmt keep(const For& loop) {
+    Stmt body;
+    {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, loop);
+      body = rewrite(loop.body);
+    }
+    return bound_and_hoist(loop, body);
+  }
+
+  /// Rules 2 and 3.
+  Stmt bound_and_hoist(const For& loop, const Stmt& body) {
+    const auto* branch = body.as<IfThenElse>();
+    if (branch == nullptr || branch->else_case)
+      return body == loop.body
+                 ? Stmt(Ref<For>(&loop))
+                 : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
+    std::vector<Expr> conjuncts;
+    split_conjunction(branch->condition, conjuncts);
+    std::vector<Expr> around;
+    std::vector<Expr> inside;
+    Expr first = loop.min;
+    Expr end = loop.min + loop.extent;
+    bool bounded = false;
+    for (const Expr& conjunct : conjuncts) {
+      if (!mentions(conjunct, loop.loop_var)) {
+        (has_load(conjunct) ? inside : around).push_back(conjunct);
+        continue;
+      }
+      const auto bound = bound_of(conjunct);
+      if (!bound || hides(bound->form, loop.loop_var.get()) ||
+          coefficient(bound->form, loop.loop_var.get()) == 0) {
+        inside.push_back(conjunct);
+        continue;
+      }
+      // factor * v + rest <= 0
+      LinearForm rest = bound->form;
+      const int64_t factor = coefficient(rest, loop.loop_var.get());
+      rest.add_term(loop.loop_var, -factor);
+      if (loop.kind == ForKind::kVectorized && !rest.is_constant()) {
+        inside.push_back(conjunct);
+        continue;
+      }
+      bounded = true;
+      LinearForm opposite;
+      opposite.dtype = rest.dtype;
+      opposite.add(rest, -1);
+      if (factor > 0)
+        end = min(end, floordiv(to_expr(opposite), factor) + 1);
+      else // v >= rest / |factor|, rounded up
+        first = max(first, floordiv(to_expr(rest) + (-factor - 1), -factor));
+    }
+    if (around.empty() && !bounded)
+      return body == loop.body
+                 ? Stmt(Ref<For>(&loop))
+                 : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
+    const Analyzer::Scope scope(math_);
+    for (const Expr& condition : around)
+      math_.assume(condition);
+    first = math_.simplify(first);
+    Expr extent = math_.simplify(end - first);
+    if (math_.bounds(extent).low < 0)
+      extent = max(extent, make_int(extent->dtype, 0));
+    Stmt inner = branch->then_case;
+    if (!inside.empty())
+      inner = make_if(join_conjunction(inside), inner);
+    Stmt result = simplify_loops(change_loop(loop,
+                                             [&](For& node) {
+                                               node.min = first;
+                                               node.extent = extent;
+                                               node.body = inner;
+                                             }),
+                                 math_);
+    if (is_nothing(result) || around.empty())
+      return result;
+    return make_if(join_conjunction(around), result);
+  }
+
+  static bool has_load(const Expr& expr) {
+    bool found = false;
+    walk(expr, [&](const NodeRef& node) {
+      found |= node->kind() == BufferLoad::kKind || node->kind() == Call::kKind;
+      return !found;
+    });
+    return found;
+  }
+
+  Analyzer math_;
+  int cuts_ = 0;
+};
+
+} // namespace
+
+PrimFunc partition_loops(const PrimFunc& function) {
+  return with_body(function, Partitioner().rewrite(function->body));
+}
+
+} // namespace temper::ir
