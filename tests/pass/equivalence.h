@@ -1,0 +1,130 @@
+/// Does a lowering keep the meaning? Runs functions in the interpreter on small integers (whose sums
+/// are exact, in any order) and compares what they write.
+#pragma once
+
+#include "codegen/lower.h"
+#include "ir/interpret.h"
+#include "ir/pass/pipelines.h"
+#include "ir/s_tir/layer.h"
+#include "ir/s_tir/lower.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "ir/support/random.h"
+
+#include <cmath>
+#include <functional>
+#include <gtest/gtest.h>
+
+namespace temper::ir::testing {
+
+inline PrimFunc parse(const std::string& text) {
+  auto function = script::parse_prim_func(text);
+  EXPECT_TRUE(function) << function.error().to_string();
+  return function ? *function : nullptr;
+}
+
+/// Bytes of each parameter after a run.
+using Memory = std::vector<std::vector<double>>;
+
+template <typename T> void fill(std::vector<T>& values, Random& random) {
+  for (T& value : values)
+    value = static_cast<T>(static_cast<int64_t>(random() % 9) - 4);
+}
+
+/// Runs with the same inputs for the same seed, whatever the shapes of the parameters.
+inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
+                          ParallelOrder order = ParallelOrder::kForward) {
+  s_tir::register_layer();
+  Random random(seed);
+  const std::vector<bool> written = written_parameters(function);
+  std::vector<InterpretArgument> arguments;
+  std::vector<std::vector<float>> f32;
+  std::vector<std::vector<double>> f64;
+  std::vector<std::vector<int32_t>> i32;
+  f32.reserve(function->params.size());
+  f64.reserve(function->params.size());
+  i32.reserve(function->params.size());
+  std::vector<std::function<std::vector<double>()>> read;
+  for (size_t i = 0; i < function->params.size(); ++i) {
+    const Buffer& buffer = function->params[i].buffer;
+    const auto count = static_cast<size_t>(*buffer->element_count());
+    const auto add = [&](auto& arrays, auto zero) {
+      arrays.emplace_back(count, zero);
+      auto& array = arrays.back();
+      fill(array, random);
+      arguments.push_back(written[i] ? output(array) : input(array));
+      read.push_back([&array] { return std::vector<double>(array.begin(), array.end()); });
+    };
+    if (buffer->dtype == DataType::float32())
+      add(f32, 0.0F);
+    else if (buffer->dtype == DataType::float64())
+      add(f64, 0.0);
+    else if (buffer->dtype == DataType::int32())
+      add(i32, int32_t{0});
+    else
+      return Error{ErrorCode::kUnsupported, "a type that this test does not fill"};
+  }
+  InterpretOptions options;
+  options.parallel_order = order;
+  TEMPER_TRY_VOID(interpret(function, arguments, options));
+  Memory result;
+  for (size_t i = 0; i < read.size(); ++i)
+    if (written[i])
+      result.push_back(read[i]());
+  return result;
+}
+
+inline ::testing::AssertionResult same(const Memory& a, const Memory& b, double tolerance = 1e-5) {
+  if (a.size() != b.size())
+    return ::testing::AssertionFailure() << "different numbers of outputs";
+  for (size_t i = 0; i < a.size(); ++i)
+    for (size_t j = 0; j < a[i].size(); ++j)
+      if (!(std::fabs(a[i][j] - b[i][j]) <= tolerance * (1 + std::fabs(a[i][j]))))
+        return ::testing::AssertionFailure()
+               << "output " << i << " element " << j << ": " << a[i][j] << " against " << b[i][j];
+  return ::testing::AssertionSuccess();
+}
+
+/// Runs `function` before and after every step of lowering: results are the same, the text parses
+/// back, and the end is what the emitter expects. Returns the lowered function.
+inline PrimFunc lower_step_by_step(const PrimFunc& function, const LowerOptions& options = {}) {
+  const auto expected = run(function);
+  EXPECT_TRUE(expected) << expected.error().to_string() << "\n" << script::to_text(function);
+  if (!expected)
+    return nullptr;
+  PrimFunc current = function;
+  const auto step = [&](const char* name, const PrimFunc& next) {
+    if (next == current)
+      return true;
+    const auto result = run(next, 1, ParallelOrder::kReverse);
+    const bool right = result && same(*expected, *result);
+    EXPECT_TRUE(right) << "after " << name << ": "
+                       << (result ? same(*expected, *result).message()
+                                  : result.error().to_string().c_str())
+                       << "\nbefore:\n"
+                       << script::to_text(current) << "\nafter:\n"
+                       << script::to_text(next);
+    const auto again = script::parse_prim_func(script::to_text(next));
+    EXPECT_TRUE(again) << "after " << name << ": " << again.error().to_string() << "\n"
+                       << script::to_text(next);
+    std::string difference;
+    if (again) {
+      EXPECT_TRUE(structural_equal(next, *again, &difference))
+          << "after " << name << ": " << difference << "\n" << script::to_text(next);
+    }
+    current = next;
+    return right && again;
+  };
+  if (current->s_tir && (!step("lower_init", s_tir::lower_init(current)) ||
+                         !step("convert_blocks", s_tir::convert_blocks(current))))
+    return nullptr;
+  for (const LoweringPass& pass : cpu_passes())
+    if ((pass.needed || !options.plain) && !step(pass.name, pass.run(current, options)))
+      return nullptr;
+  const auto verified = verify_lowered(current, options);
+  EXPECT_TRUE(verified) << verified.error().to_string() << "\n" << script::to_text(current);
+  return current;
+}
+
+} // namespace temper::ir::testing
