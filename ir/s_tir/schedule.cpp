@@ -150,6 +150,82 @@ Result<std::vector<Rv>> Schedule::call(std::string_view name, std::vector<Operan
   return call(*primitive, std::move(inputs), std::move(attrs), std::move(decision));
 }
 
+Result<Rv> Schedule::name_of(const Value& handle) {
+  if (const std::vector<Rv> names = names_of(handle); !names.empty())
+    return names[0];
+  auto name_in = [&](const PrimFunc& function) {
+    for (const ModuleEntry& entry : module_->functions)
+      if (entry.function == function)
+        return entry.name;
+    TEMPER_UNREACHABLE("the function is in the module");
+  };
+  auto pick = [&](Result<std::vector<Rv>> rvs) -> Result<Rv> {
+    if (!rvs)
+      return std::move(rvs).error();
+    for (const Rv& rv : *rvs)
+      if (table_[rv.index].value == handle)
+        return rv;
+    return Error(ErrorCode::kIllegal, "the module's getters do not reach this place");
+  };
+  if (const BlockHandle* block = handle.as_block()) {
+    const auto place = find_block(module_, *block);
+    if (!place)
+      return Error(ErrorCode::kIllegal, "the block is not in this module (any more)");
+    if (auto found = get_sblock(place->block()->name, name_in(place->function)))
+      return Rv(*found);
+    // Its name is not unique; its parent's children are.
+    const Block parent = enclosing_block(place->chain);
+    if (!parent)
+      return Error(ErrorCode::kIllegal, "there are two root blocks in one function");
+    TEMPER_TRY(name, name_of(BlockHandle{parent->id}));
+    return pick(call("GetChildBlocks", {name}));
+  }
+  if (const LoopHandle* loop = handle.as_loop()) {
+    const auto place = find_loop(module_, *loop);
+    if (!place)
+      return Error(ErrorCode::kIllegal, "the loop is not in this module (any more)");
+    Value below;
+    for_each_child_block(place->loop->body, [&](const BlockRealize& realize) {
+      if (below.is_none())
+        below = BlockHandle{realize->block->id};
+    });
+    if (below.is_none())
+      return Error(ErrorCode::kIllegal, "there is no block below this loop to find it by");
+    TEMPER_TRY(name, name_of(below));
+    return pick(call("GetLoops", {name}));
+  }
+  return Error(ErrorCode::kInvalidArgument, "only blocks and loops have names");
+}
+
+Result<std::vector<Rv>> Schedule::call(const Primitive& primitive, const Arguments& arguments) {
+  auto named = [&](auto&& self, const Value& value) -> Result<Operand> {
+    if (value.as_block() != nullptr || value.as_loop() != nullptr) {
+      TEMPER_TRY(rv, name_of(value));
+      return Operand(rv);
+    }
+    if (const auto* list = value.as_list()) {
+      Operand::List operands;
+      for (const Value& item : *list) {
+        TEMPER_TRY(operand, self(self, item));
+        operands.push_back(std::move(operand));
+      }
+      return Operand(std::move(operands));
+    }
+    return std::visit(Overloaded{[](std::monostate) { return Operand(); },
+                                 [](int64_t number) { return Operand(number); },
+                                 [](double number) { return Operand(number); },
+                                 [](const std::string& text) { return Operand(text); },
+                                 [](const auto&) { return Operand(); }},
+                      value.data);
+  };
+  std::vector<Operand> inputs;
+  for (const Value& input : arguments.inputs) {
+    TEMPER_TRY(operand, named(named, input));
+    inputs.push_back(std::move(operand));
+  }
+  return call(primitive, std::move(inputs), arguments.attrs, arguments.decision);
+}
+
 Result<Block> Schedule::get_block(BlockRv block) const {
   TEMPER_TRY(value, get(block));
   const auto place = find_block(module_, *value.as_block());

@@ -42,6 +42,13 @@ public:
   Result<std::vector<Rv>> call(std::string_view name, std::vector<Operand> inputs,
                                std::vector<Value> attrs = {}, Value decision = {});
 
+  /// The same with handles in place of random variables, as Primitive::enumerate gives them: those
+  /// without a name get one by name_of().
+  Result<std::vector<Rv>> call(const Primitive& primitive, const Arguments& arguments);
+  /// A random variable for a block or loop of the module: the oldest that stands for it, else a new
+  /// one, made by getters that are appended to the trace.
+  Result<Rv> name_of(const Value& handle);
+
   /// What a random variable stands for now; an error says which instruction removed it.
   Result<Value> get(Rv rv) const;
   Result<Block> get_block(BlockRv block) const;
