@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "tests/s_tir/build_program.h"
 #include "tests/support/random_schedule.h"
@@ -23,37 +24,44 @@ inline std::vector<Case> small_programs() {
           {"transpose", transpose(5, 8)}};
 }
 
-/// `steps` random primitives on each program; then the values, replay, and both forms of the trace.
-inline void check_random_schedules(uint64_t first_seed, uint64_t seeds, int steps) {
-  for (const Case& example : small_programs()) {
-    const auto wanted = run(example.module);
-    ASSERT_TRUE(wanted) << example.name << ": " << wanted.error().to_string();
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
-      SCOPED_TRACE(std::string(example.name) + ", seed " + std::to_string(seed));
-      Schedule schedule(example.module, seed);
-      Random random(seed);
-      for (int step = 0; step < steps; ++step) {
-        const auto stepped = random_step(schedule, random);
-        ASSERT_TRUE(stepped) << stepped.error().to_string() << "\n" << schedule.trace().to_python();
-      }
-      const auto got = run(schedule.module());
-      ASSERT_TRUE(got) << got.error().to_string() << "\n" << schedule.trace().to_python();
-      ASSERT_EQ(difference(*got, *wanted), "") << schedule.trace().to_python();
-
-      const auto from_json = trace_from_json_text(trace_to_json_text(schedule.trace()));
-      ASSERT_TRUE(from_json) << from_json.error().to_string();
-      EXPECT_TRUE(*from_json == schedule.trace());
-      const auto from_python = Trace::from_python(schedule.trace().to_python());
-      ASSERT_TRUE(from_python) << from_python.error().to_string();
-      EXPECT_TRUE(*from_python == schedule.trace());
-      for (const Trace& trace : {schedule.trace(), schedule.trace().simplified()}) {
-        const auto again = replay(trace, example.module);
-        ASSERT_TRUE(again) << again.error().to_string() << "\n" << trace.to_python();
-        std::string where;
-        EXPECT_TRUE(structural_equal(again->module(), schedule.module(), &where)) << where;
-      }
-    }
+/// `steps` random primitives on one program; then the values, replay, and both forms of the trace.
+/// The first thing that is wrong, with the trace and the program; empty when nothing is.
+inline std::string check_random_schedule(const IRModule& module, uint64_t seed, int steps) {
+  Schedule schedule(module, seed);
+  Random random(seed);
+  auto fail = [&](const std::string& what) {
+    return what + "\n" + schedule.trace().to_python() + script::to_text(schedule.module());
+  };
+  for (int step = 0; step < steps; ++step)
+    if (const auto stepped = random_step(schedule, random); !stepped)
+      return fail("enumerated, then refused: " + stepped.error().message);
+  const auto got = run(schedule.module());
+  if (!got)
+    return fail(got.error().to_string());
+  if (const std::string differs = difference(*got, *run(module)); !differs.empty())
+    return fail(differs);
+  const auto from_json = trace_from_json_text(trace_to_json_text(schedule.trace()));
+  if (!from_json || !(*from_json == schedule.trace()))
+    return fail("JSON does not give the trace back");
+  const auto from_python = Trace::from_python(schedule.trace().to_python());
+  if (!from_python || !(*from_python == schedule.trace()))
+    return fail("the Python form does not give the trace back");
+  for (const Trace& trace : {schedule.trace(), schedule.trace().simplified()}) {
+    const auto again = replay(trace, module);
+    if (!again)
+      return fail("replay: " + again.error().message);
+    std::string where;
+    if (!structural_equal(again->module(), schedule.module(), &where))
+      return fail("replay gives another program: " + where);
   }
+  return {};
+}
+
+inline void check_random_schedules(uint64_t first_seed, uint64_t seeds, int steps) {
+  for (const Case& example : small_programs())
+    for (uint64_t seed = first_seed; seed < first_seed + seeds; ++seed)
+      EXPECT_EQ(check_random_schedule(example.module, seed, steps), "")
+          << example.name << ", seed " << seed;
 }
 
 } // namespace temper::s_tir::testing

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/interpret.h"
+#include "ir/s_tir/layer.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/walk.h"
 
@@ -55,6 +56,7 @@ inline Result<bool> random_step(Schedule& schedule, Random& random) {
 inline Result<std::vector<std::vector<float>>>
 run(const IRModule& module, uint64_t seed = 1,
     ParallelOrder order = ParallelOrder::kRandom) {
+  register_layer();
   const PrimFunc function = module->find_prim_func("main");
   std::vector<std::vector<float>> arrays;
   std::vector<InterpretArgument> arguments;
