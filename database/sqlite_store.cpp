@@ -54,23 +54,22 @@ Result<void> open(Connection& db, System& system, const SqliteOptions& options) 
                        "), where two machines can destroy it; put it on a local disk with --db "
                        "PATH or TEMPER_DB, or use --db postgresql://… for a team");
 
-    if (exists) {
-      // SQLite would open nearly anything and complain at the first query.
-      const int fd = ::open(path.c_str(), (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-      if (fd < 0)
-        return Error(ErrorCode::kEnvironment,
-                     std::string("cannot ") + (options.read_only ? "read" : "write to") +
-                         " the database '" + path + "': " + std::strerror(errno));
-      char magic[16] = {};
-      const ssize_t count = ::pread(fd, magic, sizeof magic, 0);
-      ::close(fd);
-      if (count != 0 && (count < 16 || std::memcmp(magic, "SQLite format 3", 16) != 0))
-        return Error(ErrorCode::kInvalidArgument,
-                     "'" + path + "' is not a database; name another file with --db");
-      if (count == 0 && options.read_only)
-        return Error(ErrorCode::kUnsupported,
-                     "'" + path + "' is empty: nothing was recorded in it yet");
-    }
+    // Asked, not tried: to open and close the file here would drop the locks of every connection
+    // that this process has to it (POSIX locks belong to the process), and the next writer
+    // elsewhere would destroy it.
+    if (exists &&
+        ::faccessat(AT_FDCWD, path.c_str(), options.read_only ? R_OK : R_OK | W_OK, AT_EACCESS) != 0)
+      return Error(ErrorCode::kEnvironment,
+                   std::string("cannot ") + (options.read_only ? "read" : "write to") +
+                       " the database '" + path + "': " + std::strerror(errno));
+    const uintmax_t size = exists ? fs::file_size(options.path, ignored) : 0;
+    constexpr uintmax_t kSmallestPage = 512;
+    if (exists && size > 0 && size < kSmallestPage) // SQLite would take it for an empty one
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + path + "' is not a database; name another file with --db");
+    if (exists && options.read_only && size == 0)
+      return Error(ErrorCode::kUnsupported,
+                   "'" + path + "' is empty: nothing was recorded in it yet");
     if (!options.read_only && ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
       return Error(ErrorCode::kEnvironment, "cannot write to the folder '" + folder.string() +
                                                 "' of the database: " + std::strerror(errno));

@@ -177,6 +177,32 @@ TEST(Processes, ClaimARunOnce) {
     EXPECT_EQ(wait_for(child), 0);
 }
 
+TEST(Processes, SeeTheLocksOfOneThatOpensTheFileTwice) {
+  Folder folder;
+  const std::filesystem::path path = folder / "t.db";
+  auto store = must(open_sqlite_store({.path = path}));
+  Scene scene(*store);
+  // Whether somebody else may have the whole file to himself.
+  const auto is_free = [&] {
+    return wait_for(start([&] {
+             const int file = ::open(path.c_str(), O_RDWR);
+             struct flock lock = {};
+             lock.l_type = F_WRLCK;
+             lock.l_whence = SEEK_SET;
+             if (file < 0 || ::fcntl(file, F_GETLK, &lock) != 0)
+               return 2;
+             return lock.l_type == F_UNLCK ? 1 : 0;
+           })) != 0;
+  };
+  ASSERT_FALSE(is_free());
+  ASSERT_OK(open_sqlite_store({.path = path}));
+  ASSERT_OK(open_sqlite_store({.path = path, .read_only = true}));
+  EXPECT_FALSE(is_free()) << "opening it again dropped the lock of the first";
+  // What that would look like, so that this test is known to see it.
+  ::close(::open(path.c_str(), O_RDONLY));
+  EXPECT_TRUE(is_free());
+}
+
 TEST(Processes, ThatAreZombiesAreGone) {
   Pipe pipe;
   const pid_t child = start([&] {
