@@ -126,16 +126,16 @@ void optimize(Job& job) {
   pipeline.addPass(EarlyCSEPass(/*UseMemorySSA=*/true));
   pipeline.addPass(SimplifyCFGPass());
   pipeline.addPass(InstCombinePass());
-  {
-    LoopPassManager nests;
-    nests.addPass(LoopRotatePass()); // while loops; counted ones are emitted rotated
-    nests.addPass(LICMPass(LICMOptions()));
-    nests.addPass(IndVarSimplifyPass());
-    nests.addPass(LoopIdiomRecognizePass());
-    nests.addPass(LoopFullUnrollPass(/*OptLevel=*/2));
-    pipeline.addPass(createFunctionToLoopPassAdaptor(std::move(nests), /*UseMemorySSA=*/true,
-                                                     /*UseBlockFrequencyInfo=*/true));
-  }
+  LoopPassManager rotate;
+  rotate.addPass(LoopRotatePass()); // while loops; counted ones are emitted rotated
+  rotate.addPass(LICMPass(LICMOptions()));
+  pipeline.addPass(createFunctionToLoopPassAdaptor(std::move(rotate), /*UseMemorySSA=*/true,
+                                                   /*UseBlockFrequencyInfo=*/true));
+  LoopPassManager unroll; // these passes do not keep MemorySSA up to date
+  unroll.addPass(IndVarSimplifyPass());
+  unroll.addPass(LoopIdiomRecognizePass());
+  unroll.addPass(LoopFullUnrollPass(/*OptLevel=*/2));
+  pipeline.addPass(createFunctionToLoopPassAdaptor(std::move(unroll)));
   // Arrays indexed by what were loop variables become registers only now.
   pipeline.addPass(SROAPass(SROAOptions::ModifyCFG));
   pipeline.addPass(GVNPass(GVNOptions().setPRE(false).setLoadPRE(false)));

@@ -212,7 +212,6 @@ private:
     argument->setName(buffer.name);
     llvm::AttrBuilder attributes(context_);
     attributes.addAttribute(llvm::Attribute::NoAlias);
-    attributes.addAttribute(llvm::Attribute::NoCapture);
     attributes.addAttribute(llvm::Attribute::NonNull);
     attributes.addAttribute(llvm::Attribute::NoUndef);
     attributes.addAlignmentAttr(llvm::Align(static_cast<uint64_t>(alignment)));

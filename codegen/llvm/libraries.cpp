@@ -43,12 +43,12 @@ std::string library_path(const std::string& soname) {
   return {};
 }
 
-bool is_openmp(std::string_view symbol) {
-  return symbol.starts_with("GOMP_") || symbol.starts_with("omp_");
-}
-
 /// Libraries that define what `undefined` lists, by asking those libraries.
 } // namespace
+
+bool is_openmp_symbol(std::string_view symbol) {
+  return symbol.starts_with("GOMP_") || symbol.starts_with("omp_");
+}
 
 Result<std::vector<std::string>>
 system_libraries_for(const std::vector<std::string>& undefined) {
@@ -63,7 +63,7 @@ system_libraries_for(const std::vector<std::string>& undefined) {
     return {};
   };
   for (const std::string& symbol : undefined) {
-    if (is_openmp(symbol)) {
+    if (is_openmp_symbol(symbol)) {
       TEMPER_TRY_VOID(need("libgomp.so.1", "parallel loops (package libgomp1)"));
     } else if (symbol == "_GLOBAL_OFFSET_TABLE_") {
       continue;

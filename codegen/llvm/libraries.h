@@ -4,6 +4,7 @@
 #include "ir/support/result.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace temper::codegen {
@@ -11,5 +12,7 @@ namespace temper::codegen {
 /// Paths of the libraries, out of the C library, libm and OpenMP's runtime, that define `undefined`.
 Result<std::vector<std::string>>
 system_libraries_for(const std::vector<std::string>& undefined);
+
+bool is_openmp_symbol(std::string_view symbol);
 
 } // namespace temper::codegen

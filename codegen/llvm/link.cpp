@@ -226,6 +226,10 @@ Result<std::string> link_shared_object(const std::vector<std::string>& objects,
   if (!libraries.empty())
     arguments.emplace_back("--as-needed");
   arguments.insert(arguments.end(), libraries.begin(), libraries.end());
+  // OpenMP's threads outlive the loop that started them: unloading their library would unmap the
+  // code that they run.
+  if (std::any_of(undefined.begin(), undefined.end(), is_openmp_symbol))
+    arguments.insert(arguments.end(), {"-z", "nodelete"});
   if (!options.soname.empty())
     arguments.push_back("-soname=" + options.soname);
   if (!options.exported.empty()) {

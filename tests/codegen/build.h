@@ -5,11 +5,10 @@
 #include "ir/op.h"
 #include "ir/tir/stmt.h"
 
-#include <cstring>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <string>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
@@ -43,12 +42,16 @@ inline PrimFunc function_of(std::vector<Param> params, Stmt body, const char* na
 class Loaded {
 public:
   explicit Loaded(const Artifact& artifact) {
-    const int fd = ::memfd_create("kernel", MFD_CLOEXEC);
+    // A name of its own: dlopen takes the same path for the same library, and parallel kernels
+    // stay loaded (they are linked with nodelete).
+    std::string path = "/dev/shm/temper-test-XXXXXX";
+    const int fd = ::mkstemp(path.data());
     EXPECT_EQ(::write(fd, artifact.code.data(), artifact.code.size()),
               static_cast<ssize_t>(artifact.code.size()));
-    handle_ = ::dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
-    EXPECT_NE(handle_, nullptr) << ::dlerror();
     ::close(fd);
+    handle_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    EXPECT_NE(handle_, nullptr) << ::dlerror();
+    ::unlink(path.c_str());
     if (handle_ != nullptr)
       entry_ = reinterpret_cast<Entry>(::dlsym(handle_, artifact.entry.c_str()));
     EXPECT_NE(entry_, nullptr);

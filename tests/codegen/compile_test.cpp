@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <sys/mman.h>
 
 namespace temper::codegen::testing {
 namespace {
