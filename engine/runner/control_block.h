@@ -66,6 +66,7 @@ struct ControlBlock {
   int64_t involuntary_switches = 0;
   int32_t sample_count = 0;
   double samples[kMaxSamples] = {};
+  uint8_t switched[kMaxSamples] = {}; ///< the system took a core away during this sample
 
   // Counters over the timed calls.
   int32_t counter_count = 0;

@@ -398,10 +398,19 @@ std::string implausible(const ControlBlock& control, double wall_ns) {
   return {};
 }
 
-std::vector<double> samples_of(const ControlBlock& control) {
-  const int count = std::clamp(control.sample_count, 0, kMaxSamples);
-  std::vector<double> samples(control.samples, control.samples + count);
-  std::erase_if(samples, [](double sample) { return !std::isfinite(sample) || sample < 0; });
+/// What the child has written, as far as it can be a time.
+struct Samples {
+  std::vector<double> ns;
+  std::vector<uint8_t> switched;
+};
+
+Samples samples_of(const ControlBlock& control) {
+  Samples samples;
+  for (int i = 0; i < std::clamp(control.sample_count, 0, kMaxSamples); ++i)
+    if (std::isfinite(control.samples[i]) && control.samples[i] >= 0) {
+      samples.ns.push_back(control.samples[i]);
+      samples.switched.push_back(control.switched[i]);
+    }
   return samples;
 }
 
@@ -577,8 +586,8 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
   m.involuntary_switches = control.involuntary_switches;
   for (int i = 0; i < std::clamp(control.counter_count, 0, 16); ++i)
     m.counters[control.counters[i].name] = control.counters[i].value;
-  const std::vector<double> samples = samples_of(control);
-  Summary summary = summarize(samples, m.calls_per_sample, request.rule.level);
+  const Samples samples = samples_of(control);
+  Summary summary = summarize(samples.ns, m.calls_per_sample, request.rule.level, samples.switched);
   m.gaps_dropped = summary.gaps_dropped;
   m.flagged = summary.flagged;
   m.median_ns = summary.value_ns;
@@ -591,11 +600,11 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
   };
   if (std::string contradiction = implausible(control, wall_ns); !contradiction.empty())
     disturb(std::move(contradiction));
-  else if (samples.empty())
+  else if (samples.ns.empty())
     disturb("no sample was taken");
-  else if (summary.kept.size() < samples.size() - samples.size() / 2)
+  else if (summary.kept.size() < samples.ns.size() - samples.ns.size() / 2)
     disturb(fmt::format("{} of {} samples had a gap: something else is using this machine",
-                        summary.gaps_dropped, samples.size()));
+                        summary.gaps_dropped, samples.ns.size()));
   else if (workload.spec.floor_ns > 0 && m.median_ns < workload.spec.floor_ns)
     disturb(fmt::format("its {:.4g} ns are less than the {:.4g} ns that this machine needs at the "
                         "least for this workload",
@@ -632,12 +641,14 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
 
   const size_t count = attempts.size();
   std::vector<std::vector<double>> samples(count);
+  std::vector<std::vector<uint8_t>> switched(count);
   TurnsResult result;
   const double begin = now_ns();
   for (int round = 0; round < request.rounds; ++round) {
     if (round >= 3 && now_ns() - begin > request.max_seconds * 1e9)
       break;
     std::vector<double> taken(count, 0);
+    std::vector<uint8_t> lost(count, 0);
     for (size_t turn = 0; turn < count; ++turn) {
       const size_t index = (turn + static_cast<size_t>(round)) % count;
       Attempt& attempt = *attempts[index];
@@ -655,18 +666,21 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
         continue;
       const double wall_ns = now_ns() - turn_begin;
       attempt.child().suspend();
-      const std::vector<double> one = samples_of(control);
+      const Samples one = samples_of(control);
       if (std::string contradiction = implausible(control, wall_ns);
-          !contradiction.empty() || one.empty()) {
+          !contradiction.empty() || one.ns.empty()) {
         attempt.fail(Outcome::kDisturbed, "time", contradiction);
         attempt.alive = false;
         continue;
       }
-      taken[index] = one.front();
+      taken[index] = one.ns.front();
+      lost[index] = one.switched.front();
       attempt.measurement.measure_ms += wall_ns / 1e6;
     }
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i) {
       samples[i].push_back(taken[i]);
+      switched[i].push_back(lost[i]);
+    }
     ++result.rounds;
   }
 
@@ -694,7 +708,7 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
   for (size_t i = 0; i < count; ++i) {
     if (!attempts[i]->alive)
       continue;
-    const std::vector<bool> gaps = find_gaps(samples[i], calls[i]);
+    const std::vector<bool> gaps = find_gaps(samples[i], calls[i], switched[i]);
     for (size_t round = 0; round < gaps.size(); ++round) {
       attempts[i]->measurement.gaps_dropped += gaps[round] ? 1 : 0;
       dropped[round] = dropped[round] || gaps[round];

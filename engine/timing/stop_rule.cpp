@@ -15,6 +15,12 @@ constexpr double kLongestGapNs = 30e6;
 // a 4 ms sample may vary by 1 ms without any preemption.
 constexpr double kGapShare = 0.25;
 
+// So many samples without a switch are needed before those with one may go.
+constexpr size_t kFewestUndisturbed = 4;
+
+// A switch that costs less than this was to a kernel thread and back; the sample may stay.
+constexpr double kSwitchCost = 0.02;
+
 // Long samples whose 80 % quantile lies this far above their lower quartile are not one mode.
 constexpr double kLongSpread = 0.03;
 
@@ -53,33 +59,47 @@ bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double
   return calls >= 3 || fastest_call_ns - limit > kLongestGapNs;
 }
 
-std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls) {
+std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls,
+                            std::span<const uint8_t> switched) {
   std::vector<bool> gaps(samples_ns.size(), false);
   const auto batch = static_cast<double>(std::max<int64_t>(calls, 1));
   const double low = quantile(samples_ns, 0.25);
-  if (!(low * batch < kLongSampleNs))
-    return gaps;
-  const double excess = std::max(kGapNs, kGapShare * low * batch) / batch;
-  for (size_t i = 0; i < samples_ns.size(); ++i)
-    gaps[i] = samples_ns[i] - low >= excess;
+  if (low * batch < kLongSampleNs) {
+    const double excess = std::max(kGapNs, kGapShare * low * batch) / batch;
+    for (size_t i = 0; i < samples_ns.size(); ++i)
+      gaps[i] = samples_ns[i] - low >= excess;
+  }
+  std::vector<double> undisturbed;
+  for (size_t i = 0; i < samples_ns.size() && i < switched.size(); ++i)
+    if (switched[i] == 0 && !gaps[i])
+      undisturbed.push_back(samples_ns[i]);
+  if (undisturbed.size() >= std::max<size_t>(kFewestUndisturbed, samples_ns.size() / 4)) {
+    const double limit = median(undisturbed) * (1 + kSwitchCost);
+    for (size_t i = 0; i < samples_ns.size() && i < switched.size(); ++i)
+      gaps[i] = gaps[i] || (switched[i] != 0 && samples_ns[i] > limit);
+  }
   return gaps;
 }
 
-Summary summarize(std::span<const double> samples_ns, int64_t calls, double level) {
+Summary summarize(std::span<const double> samples_ns, int64_t calls, double level,
+                  std::span<const uint8_t> switched) {
   Summary summary;
   if (samples_ns.empty())
     return summary;
-  const std::vector<bool> gaps = find_gaps(samples_ns, calls);
+  const std::vector<bool> gaps = find_gaps(samples_ns, calls, switched);
   for (size_t i = 0; i < samples_ns.size(); ++i) {
     if (gaps[i])
       ++summary.gaps_dropped;
     else
       summary.kept.push_back(samples_ns[i]);
   }
-  const double low = quantile(samples_ns, 0.25);
+  const double low = quantile(summary.kept, 0.25);
   const bool is_long = low * static_cast<double>(std::max<int64_t>(calls, 1)) >= kLongSampleNs;
-  summary.flagged =
-      is_long && samples_ns.size() >= 4 && quantile(samples_ns, 0.8) > (1 + kLongSpread) * low;
+  const auto disturbed =
+      std::count_if(switched.begin(), switched.end(), [](uint8_t count) { return count != 0; });
+  const bool mostly_disturbed = 2 * disturbed > static_cast<int64_t>(samples_ns.size());
+  summary.flagged = (is_long || mostly_disturbed) && summary.kept.size() >= 4 &&
+                    quantile(summary.kept, 0.8) > (1 + kLongSpread) * low;
   summary.value_ns = summary.flagged ? low : median(summary.kept);
   summary.interval = median_interval(summary.kept, level);
   if (summary.flagged) // the value must lie in what is reported around it
@@ -88,7 +108,7 @@ Summary summarize(std::span<const double> samples_ns, int64_t calls, double leve
 }
 
 Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_t calls,
-                double best_ns, double elapsed_ns) {
+                double best_ns, double elapsed_ns, std::span<const uint8_t> switched) {
   if (!samples_ns.empty()) {
     const double fastest = *std::min_element(samples_ns.begin(), samples_ns.end());
     const int seen = static_cast<int>(std::min<int64_t>(
@@ -97,7 +117,7 @@ Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_
       return Decision::kHopeless;
   }
   if (static_cast<int>(samples_ns.size()) >= rule.min_samples) {
-    const Summary summary = summarize(samples_ns, calls, rule.level);
+    const Summary summary = summarize(samples_ns, calls, rule.level, switched);
     if (static_cast<int>(summary.kept.size()) >= rule.min_samples) {
       if (best_ns > 0 && summary.interval.low > best_ns)
         return Decision::kBeaten;

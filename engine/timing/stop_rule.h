@@ -52,17 +52,22 @@ int64_t calls_per_sample(const StopRule& rule, double call_ns);
 bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double best_ns);
 
 /// The rule above. `samples_ns` are times per call, `calls` of them in each sample; `elapsed_ns`
-/// is the time spent in timed calls.
+/// is the time spent in timed calls; `switched` as for find_gaps.
 Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_t calls,
-                double best_ns, double elapsed_ns);
+                double best_ns, double elapsed_ns, std::span<const uint8_t> switched = {});
 
-/// Drops or flags what a host's preemption did. A sample counts as short below kLongSampleNs: a
-/// short one that is longer than the lower quartile by kGapNs or more, and by a quarter of it, has
-/// a gap inside and goes. Long samples cannot be told apart that way: when their upper half
-/// spreads, all are kept, the summary is flagged and its value is the lower quartile.
-/// Which of the samples have such a gap inside; all false for long samples.
-std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls);
-Summary summarize(std::span<const double> samples_ns, int64_t calls, double level = 0.95);
+/// Which samples have a gap inside, that is, time in which the kernel did not have its core:
+///   - of short samples (below kLongSampleNs) those that exceed the lower quartile by kGapNs or
+///     more, and by a quarter of it: what a virtual machine's host does, of which nothing tells;
+///   - those during which the system switched the kernel's threads out (`switched`, one per sample,
+///     not zero), when they are longer than the undisturbed ones and enough of those are there.
+std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls,
+                            std::span<const uint8_t> switched = {});
+
+/// Drops the samples with gaps. Where long samples spread upwards all the same, or were switched
+/// out too often to leave any out, the summary is flagged and its value is the lower quartile.
+Summary summarize(std::span<const double> samples_ns, int64_t calls, double level = 0.95,
+                  std::span<const uint8_t> switched = {});
 
 inline constexpr double kLongSampleNs = 5e6;
 inline constexpr double kGapNs = 1e6;

@@ -113,6 +113,32 @@ TEST(Summarize, LeavesEvenLongSamplesAlone) {
   EXPECT_NEAR(summary.value_ns, 50e6, 0.2e6);
 }
 
+TEST(Summarize, SamplesThatWereSwitchedOutGoWhereOthersAreLeft) {
+  std::vector<double> samples = noisy(12, 20e6, 0.002);
+  std::vector<uint8_t> switched(12, 0);
+  for (size_t i : {2U, 5U, 6U}) {
+    samples[i] += 4e6;
+    switched[i] = 1;
+  }
+  switched[9] = 1; // and came back at once
+  const Summary summary = summarize(samples, 1, 0.95, switched);
+  EXPECT_EQ(summary.gaps_dropped, 3);
+  EXPECT_FALSE(summary.flagged);
+  EXPECT_NEAR(summary.value_ns, 20e6, 0.04e6);
+}
+
+TEST(Summarize, WhenNearlyAllWereSwitchedOutTheLowerQuartileStands) {
+  std::vector<double> samples = noisy(12, 2e6, 0.002);
+  for (size_t i = 0; i < 8; ++i)
+    samples[i] += 0.1e6 * static_cast<double>(i);
+  std::vector<uint8_t> switched(12, 1);
+  switched[11] = 0;
+  const Summary summary = summarize(samples, 1, 0.95, switched);
+  EXPECT_EQ(summary.gaps_dropped, 0);
+  EXPECT_TRUE(summary.flagged);
+  EXPECT_NEAR(summary.value_ns, 2e6, 0.02e6);
+}
+
 TEST(Summarize, IsEmptyForNoSamples) {
   EXPECT_EQ(summarize({}, 1).value_ns, 0);
   EXPECT_TRUE(summarize({}, 1).kept.empty());
