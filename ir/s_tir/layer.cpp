@@ -32,6 +32,7 @@ void register_layer() {
   std::call_once(once, [] {
     register_nodes();
     register_interpreter_of_blocks();
+    register_verifier_of_blocks();
   });
 }
 

@@ -9,5 +9,6 @@ void register_layer();
 
 /// What register_layer() calls, one per service.
 void register_interpreter_of_blocks();
+void register_verifier_of_blocks();
 
 } // namespace temper::s_tir

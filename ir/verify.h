@@ -1,0 +1,31 @@
+/// Well-formedness: what every pass, primitive and code generator may take for granted.
+///
+///   main, for i, block C: variable 'j' is a loop outside the block; give the block an axis for it
+///
+/// Checked: definitions (once, before use, in scope; loops are not seen inside blocks), types of
+/// operands, conditions and stored values, ranks of accesses and regions, blocks (a value per axis,
+/// regions that cover what the body touches), sequences (flat, not of one statement), break and
+/// continue inside loops that may have them, statements that occur once, and indices that are
+/// outside of their buffer whatever the loops do.
+///
+/// Rules of a layer's own statements are registered with it (s_tir::register_layer).
+#pragma once
+
+#include "ir/module.h"
+#include "ir/support/result.h"
+
+#include <functional>
+
+namespace temper::ir {
+
+struct VerifyOptions {
+  /// Text of the function with the node marked, appended to the error as a note; the printer lies
+  /// above this library.
+  std::function<std::string(const PrimFunc& function, const NodeRef& marked)> render;
+};
+
+/// The first rule that is broken (kInvalidArgument), with the path to the place.
+Result<void> verify(const IRModule& module, const VerifyOptions& options = {});
+Result<void> verify(const PrimFunc& function, const VerifyOptions& options = {});
+
+} // namespace temper::ir
