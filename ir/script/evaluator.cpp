@@ -666,6 +666,9 @@ Value Evaluator::evaluate_inner(const Expression& expression) {
   case E::kBinary: {
     const Value a = evaluate(*expression.items[0]);
     const Value b = evaluate(*expression.items[1]);
+    if (a.is_ir() != b.is_ir())
+      if (auto folded = fold_neutral(expression, a, b))
+        return *folded;
     return binary(expression.ops[0], a, b, expression.position);
   }
   case E::kCompare:
@@ -685,6 +688,32 @@ Value Evaluator::evaluate_inner(const Expression& expression) {
     return report(expression.position, "'*' stands only before a list in a call or display");
   }
   return Poison{};
+}
+
+/// i * stride is i where stride is 1: what a generator computed leaves no trace. Numbers that stand
+/// in the text itself are kept, because printed programs must parse to what they were.
+std::optional<Value> Evaluator::fold_neutral(const Expression& expression, const Value& a,
+                                             const Value& b) {
+  const Value& other = a.is_ir() ? a : b;
+  const Value& constant = a.is_ir() ? b : a;
+  const Expression* written = expression.items[a.is_ir() ? 1 : 0].get();
+  if (written->type == E::kUnary)
+    written = written->items[0].get();
+  const auto* number = constant.as<Int>();
+  if (number == nullptr || written->type == E::kInt)
+    return std::nullopt;
+  const Operator op = expression.ops[0];
+  const bool neutral = op == Operator::kMul   ? *number == 1
+                       : op == Operator::kAdd ? *number == 0
+                       : !a.is_ir()           ? false
+                       : op == Operator::kSub ? *number == 0
+                                              : op == Operator::kFloorDiv && *number == 1;
+  if (!neutral)
+    return std::nullopt;
+  const Expr expr = to_expr(other, expression.position);
+  if (!expr || !expr->dtype.is_integral())
+    return std::nullopt;
+  return Value(expr);
 }
 
 Value Evaluator::name(const Expression& expression) {

@@ -127,6 +127,7 @@ private:
   std::optional<Decorator> decorator_of(const Statement& statement, bool& plain);
 
   Value evaluate_inner(const Expression& expression);
+  std::optional<Value> fold_neutral(const Expression& expression, const Value& a, const Value& b);
   Value name(const Expression& expression);
   Value f_string(const Expression& expression);
   Value call_expression(const Expression& expression);

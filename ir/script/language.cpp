@@ -290,15 +290,14 @@ Value alloc(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = kernel(evaluator, call);
   ArgReader args(evaluator, call,
                  {"shape", "dtype", "scope", "strides", "elem_offset", "align", "layout",
-                  "annotations", "flat", "offset_factor", "data", "buffer_type",
-                  "axis_separators"},
+                  "annotations", "offset_factor", "data", "buffer_type", "axis_separators"},
                  1);
   BufferType type;
   const std::string_view kind = call.callee->data;
   type.scope = kind == "local" ? "local" : kind == "shared" ? "shared" : "global";
   if (builder == nullptr || !args.ok() || !read_buffer_type(evaluator, args, 0, type) ||
-      refuse_option(evaluator, args, 9, "offset_factor") ||
-      refuse_option(evaluator, args, 10, "data"))
+      refuse_option(evaluator, args, 8, "offset_factor") ||
+      refuse_option(evaluator, args, 9, "data"))
     return Poison{};
   for (const Value& extent : type.shape)
     if (extent.text() != nullptr)
@@ -313,7 +312,8 @@ Value alloc(Evaluator& evaluator, CallArguments& call) {
   if (!buffer)
     return Poison{};
   evaluator.set_span(buffer, call.position);
-  const bool flat = args.has(8) && evaluator.truth(args[8]).value_or(false);
+  // Annotations belong to the flat statement: they tell it from the older spelling of a block's.
+  const bool flat = args.has(7);
   const bool in_block = builder->is_s_tir() && builder->directly_in_block();
   if (kind == "block") {
     if (!builder->directly_in_block())

@@ -494,10 +494,10 @@ private:
       text = "T.alloc_shared(" + buffer_type(buffer, true, "shared");
     else
       text = "T.alloc_buffer(" + buffer_type(buffer, true);
-    if (!node.annotations.empty())
+    // In s-tir the annotations, even empty, say that this is the flat statement, not a block's.
+    const bool ambiguous = s_tir_ && buffer.scope != "local" && buffer.scope != "shared";
+    if (!node.annotations.empty() || ambiguous)
       text += ", annotations=" + dict(node.annotations);
-    if (s_tir_ && buffer.scope != "local" && buffer.scope != "shared")
-      text += ", flat=True";
     line(define_buffer(node.buffer) + " = " + text + ")");
   }
 

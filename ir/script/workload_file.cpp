@@ -1,0 +1,672 @@
+#include "ir/script/workload_file.h"
+
+#include "ir/script/evaluator.h"
+#include "ir/support/text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace temper::script {
+
+using E = Expression::Type;
+using S = Statement::Type;
+
+namespace {
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+std::optional<ParameterValue> to_parameter(const Value& value) {
+  if (const auto* b = value.as<bool>())
+    return *b;
+  if (const auto* i = value.as<Int>()) {
+    if (*i > INT64_MAX || *i < INT64_MIN)
+      return std::nullopt;
+    return static_cast<int64_t>(*i);
+  }
+  if (const auto* d = value.as<double>())
+    return *d;
+  if (value.text() != nullptr)
+    return *value.text();
+  if (const auto* type = value.as<TypeName>())
+    return temper::to_string(type->dtype);
+  return std::nullopt;
+}
+
+Value to_value(const ParameterValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value))
+    return static_cast<Int>(*integer);
+  if (const auto* real = std::get_if<double>(&value))
+    return *real;
+  if (const auto* flag = std::get_if<bool>(&value))
+    return *flag;
+  return make_text(std::get<std::string>(value));
+}
+
+bool ends_with(const std::string& text, std::string_view end) {
+  return text.size() > end.size() && text.ends_with(end);
+}
+
+Value sizeof_type(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call, {"dtype"}, 1);
+  if (!args.ok())
+    return Poison{};
+  const auto dtype = evaluator.to_dtype(args[0], args.where(0));
+  return dtype ? Value(static_cast<Int>(dtype->bytes())) : Value(Poison{});
+}
+
+/// Evaluates a formula over the parameters; the error says which formula.
+Result<Value> formula(const std::string& what, const std::string& text, const Binding& binding) {
+  Diagnostics diagnostics(what, text);
+  const Body body = parse_syntax(text, diagnostics);
+  if (diagnostics.empty() && (body.size() != 1 || body[0]->type != S::kExpression))
+    return invalid(what + " is one expression as \"2*M*N*K\", not '" + text + "'");
+  Evaluator evaluator(diagnostics);
+  Environment& environment = evaluator.globals();
+  for (const auto& [name, value] : binding)
+    environment.set(name, to_value(value));
+  Builtin size;
+  size.name = "sizeof";
+  size.function = sizeof_type;
+  environment.set("sizeof", size);
+  Value value = Poison{};
+  if (diagnostics.empty())
+    value = evaluator.evaluate(*body[0]->value);
+  if (!diagnostics.empty())
+    return invalid(what + " '" + text + "': " + diagnostics.list()[0].message);
+  return value;
+}
+
+Result<double> number(const std::string& what, const std::string& text, const Binding& binding) {
+  TEMPER_TRY(value, formula(what, text, binding));
+  double result = 0;
+  if (const auto* integer = value.as<Int>())
+    result = static_cast<double>(*integer);
+  else if (const auto* real = value.as<double>())
+    result = *real;
+  else
+    return invalid(what + " '" + text + "' gives " + describe(value) + ", not a number");
+  if (!std::isfinite(result) || result < 0)
+    return invalid(what + " '" + text + "' gives " + repr(value) +
+                   "; it counts operations or bytes");
+  return result;
+}
+
+const Value* dict_item(const Dict& dict, const char* key) {
+  for (const auto& [name, value] : *dict.items)
+    if (name.text() != nullptr && *name.text() == key)
+      return &value;
+  return nullptr;
+}
+
+/// The file run once: its functions and descriptions live as long as this.
+struct Session {
+  Diagnostics diagnostics;
+  Body body;
+  Evaluator evaluator;
+
+  Session(const std::string& file, std::string_view text)
+      : diagnostics(file, text), body(parse_syntax(text, diagnostics)), evaluator(diagnostics) {
+    evaluator.run(body, evaluator.globals());
+  }
+
+  const Value* global(const std::string& name) { return evaluator.globals().find_here(name); }
+  const Closure* function(const std::string& name) {
+    const Value* value = global(name);
+    const auto* closure = value != nullptr ? value->as<const Closure*>() : nullptr;
+    return closure != nullptr && (*closure)->def != nullptr ? *closure : nullptr;
+  }
+  const Dict* description(const std::string& name) {
+    const Value* value = global(name + "_workload");
+    return value != nullptr ? value->as<Dict>() : nullptr;
+  }
+};
+
+bool has_blocks(const Body& body) {
+  for (const StatementPtr& statement : body) {
+    for (const ExpressionPtr& decorator : statement->decorators)
+      if (decorator->type == E::kCall)
+        for (size_t i = 0; i < decorator->names.size(); ++i)
+          if (decorator->names[i] == "s_tir" &&
+              decorator->items[decorator->items.size() - decorator->names.size() + i]->type ==
+                  E::kTrue)
+            return true;
+    if (statement->type == S::kWith && statement->value->type == E::kCall &&
+        statement->value->items[0]->type == E::kAttribute &&
+        (statement->value->items[0]->text == "sblock" ||
+         statement->value->items[0]->text == "block"))
+      return true;
+    if (has_blocks(statement->body) || has_blocks(statement->other))
+      return true;
+  }
+  return false;
+}
+
+std::vector<WorkloadParameter> parameters_of(Session& session, const Closure& closure) {
+  std::vector<WorkloadParameter> result;
+  const auto& names = closure.def->parameters;
+  const size_t defaults = closure.defaults ? closure.defaults->size() : 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    WorkloadParameter parameter;
+    parameter.name = names[i].name;
+    if (i + defaults >= names.size()) {
+      const Value& value = (*closure.defaults)[i + defaults - names.size()];
+      if (const auto* knob = value.as<Tunable>()) {
+        for (const Value& choice : *knob->choices)
+          if (auto typed = to_parameter(choice))
+            parameter.choices.push_back(std::move(*typed));
+          else
+            session.diagnostics.report(names[i].position,
+                                       "the choices of a knob are numbers, strings or booleans");
+        if (!parameter.choices.empty())
+          parameter.default_value = parameter.choices.front();
+      } else if (auto typed = to_parameter(value)) {
+        parameter.default_value = std::move(typed);
+      } else if (!value.is_poison()) {
+        session.diagnostics.report(names[i].position,
+                                   "the default of a workload's parameter is a number, a string "
+                                   "or a boolean, not " +
+                                       describe(value));
+      }
+    }
+    result.push_back(std::move(parameter));
+  }
+  return result;
+}
+
+std::vector<std::string> names_of(const std::vector<WorkloadParameter>& parameters) {
+  std::vector<std::string> names;
+  for (const WorkloadParameter& parameter : parameters)
+    names.push_back(parameter.name);
+  return names;
+}
+
+/// Reads NAME_workload; reports what is wrong at the place of its assignment.
+void read_description(Session& session, const Dict& dict, Position where, WorkloadInfo& info) {
+  static const std::vector<std::string> kKeys = {"shapes",    "flops",    "bytes",      "inputs",
+                                                 "tolerance", "baseline", "description"};
+  for (const auto& [key, value] : *dict.items) {
+    const std::string name = key.text() != nullptr ? *key.text() : repr(key);
+    if (std::find(kKeys.begin(), kKeys.end(), name) == kKeys.end())
+      session.diagnostics.report(where, info.name + "_workload has no entry '" + name + "'" +
+                                            did_you_mean(name, kKeys) + "; known are " +
+                                            join(kKeys, ", "));
+  }
+  const auto text_of = [&](const char* key, std::string& result) {
+    const Value* value = dict_item(dict, key);
+    if (value == nullptr)
+      return;
+    if (value->text() != nullptr)
+      result = *value->text();
+    else if (value->is<Int>() || value->is<double>())
+      result = repr(*value);
+    else
+      session.diagnostics.report(where, info.name + "_workload: " + key +
+                                            " is a formula as \"2*M*N*K\", not " +
+                                            describe(*value));
+  };
+  text_of("flops", info.flops);
+  text_of("bytes", info.bytes);
+  if (const Value* text = dict_item(dict, "description"); text != nullptr && text->text() != nullptr)
+    info.description = *text->text();
+  const Value* shapes = dict_item(dict, "shapes");
+  if (shapes == nullptr)
+    return;
+  if (shapes->sequence() == nullptr) {
+    session.diagnostics.report(where, info.name +
+                                          "_workload: shapes is a list as [dict(M=512, N=512)]");
+    return;
+  }
+  const std::vector<std::string> names = names_of(info.parameters);
+  for (const Value& shape : *shapes->sequence()) {
+    const auto* items = shape.as<Dict>();
+    if (items == nullptr) {
+      session.diagnostics.report(where, info.name + "_workload: each shape is a dict as "
+                                                    "dict(M=512, N=512), not " +
+                                            describe(shape));
+      return;
+    }
+    Binding binding;
+    for (const auto& [key, value] : *items->items) {
+      const std::string name = key.text() != nullptr ? *key.text() : repr(key);
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        session.diagnostics.report(where, info.name + " has no parameter '" + name + "'" +
+                                              did_you_mean(name, names) + ", but a shape gives it");
+        return;
+      }
+      auto typed = to_parameter(value);
+      if (!typed) {
+        session.diagnostics.report(where, "the shape's " + name + " is " + describe(value) +
+                                              "; it is a number, a string or a boolean");
+        return;
+      }
+      binding.emplace_back(name, std::move(*typed));
+    }
+    for (const WorkloadParameter& parameter : info.parameters)
+      if (!parameter.default_value &&
+          std::none_of(binding.begin(), binding.end(),
+                       [&](const auto& entry) { return entry.first == parameter.name; })) {
+        session.diagnostics.report(where, "a shape of " + info.name + " does not say " +
+                                              parameter.name);
+        return;
+      }
+    info.shapes.push_back(std::move(binding));
+  }
+}
+
+std::vector<WorkloadInfo> list_workloads(Session& session) {
+  std::vector<WorkloadInfo> result;
+  std::vector<const Statement*> defs;
+  bool described = false;
+  std::unordered_map<std::string, Position> places;
+  for (const StatementPtr& statement : session.body) {
+    if (statement->type == S::kDef)
+      defs.push_back(statement.get());
+    if (statement->type == S::kAssign && statement->targets[0]->type == E::kName &&
+        ends_with(statement->targets[0]->text, "_workload")) {
+      described = true;
+      const std::string& full = statement->targets[0]->text;
+      const std::string name = full.substr(0, full.size() - 9);
+      places[name] = statement->position;
+      const bool known = std::any_of(session.body.begin(), session.body.end(), [&](const auto& s) {
+        return s->type == S::kDef && s->name == name;
+      });
+      if (!known)
+        session.diagnostics.report(statement->position,
+                                   full + " describes a workload, but there is no function '" +
+                                       name + "'; define it");
+      else if (session.description(name) == nullptr && session.diagnostics.empty())
+        session.diagnostics.report(statement->position,
+                                   full + " is a dict: dict(shapes=[...], flops=\"...\")");
+    }
+  }
+  for (const Statement* def : defs) {
+    const std::string& name = def->name;
+    if (ends_with(name, "_reference") || name == "schedule" || name[0] == '_')
+      continue;
+    if (described && places.count(name) == 0)
+      continue; // a helper
+    WorkloadInfo info;
+    info.name = name;
+    info.line = def->position.line;
+    info.layer = has_blocks(def->body) ? "s-tir" : "tir";
+    if (!def->body.empty() && def->body[0]->type == S::kExpression &&
+        def->body[0]->value->type == E::kString)
+      info.description = std::string(trim(
+          split_text(std::string(trim(def->body[0]->value->text)), '\n')[0]));
+    if (def->decorators.empty()) {
+      const Closure* closure = session.function(name);
+      if (closure == nullptr)
+        continue;
+      info.parameters = parameters_of(session, *closure);
+    } else {
+      const Value* value = session.global(name);
+      const auto* function = value != nullptr ? value->as<PrimFunc>() : nullptr;
+      if (function != nullptr)
+        info.layer = (*function)->s_tir ? "s-tir" : "tir";
+    }
+    info.has_reference = session.global(name + "_reference") != nullptr;
+    if (const Dict* dict = session.description(name))
+      read_description(session, *dict, places[name], info);
+    result.push_back(std::move(info));
+  }
+  return result;
+}
+
+/// A parameter as typed, in the type its default has; without one an integer, when it is one.
+Result<ParameterValue> parse_parameter(const WorkloadParameter& parameter,
+                                       const std::string& text) {
+  int64_t integer = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), integer);
+  const bool is_integer = !text.empty() && end == text.data() + text.size();
+  if (is_integer && error == std::errc::result_out_of_range)
+    return invalid(parameter.name + "=" + text + " does not fit into 64 bits");
+  const bool wants_text =
+      parameter.default_value && std::holds_alternative<std::string>(*parameter.default_value);
+  if (wants_text)
+    return ParameterValue(text);
+  if (parameter.default_value && std::holds_alternative<bool>(*parameter.default_value)) {
+    if (text == "True" || text == "true" || text == "1")
+      return ParameterValue(true);
+    if (text == "False" || text == "false" || text == "0")
+      return ParameterValue(false);
+    return invalid(parameter.name + "=" + text + ": " + parameter.name + " is True or False");
+  }
+  if (is_integer)
+    return ParameterValue(integer);
+  if (parameter.default_value && std::holds_alternative<double>(*parameter.default_value)) {
+    char* stop = nullptr;
+    const double real = std::strtod(text.c_str(), &stop);
+    if (!text.empty() && *stop == '\0')
+      return ParameterValue(real);
+    return invalid(parameter.name + "=" + text + ": " + parameter.name + " is a number");
+  }
+  // Strings reach parameters without a default only when they name a type.
+  if (!parameter.default_value && parse_data_type(text))
+    return ParameterValue(text);
+  return invalid(parameter.name + "=" + text + ": " + parameter.name + " is a positive integer");
+}
+
+/// Extents are at least 1; a parameter whose default is 0 (a padding) may be 0.
+Result<void> check_parameter(const WorkloadParameter& parameter, const ParameterValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value)) {
+    const auto* usual = parameter.default_value
+                            ? std::get_if<int64_t>(&*parameter.default_value)
+                            : nullptr;
+    const int64_t least = usual != nullptr && *usual <= 0 ? 0 : 1;
+    if (*integer < least)
+      return invalid(parameter.name + "=" + std::to_string(*integer) + ": " + parameter.name +
+                     (least == 0 ? " is not negative" : " is a positive integer"));
+  } else if (!parameter.default_value && !std::holds_alternative<std::string>(value)) {
+    return invalid(parameter.name + "=" + to_string(value) + ": " + parameter.name +
+                   " is a positive integer");
+  }
+  if (parameter.default_value && value.index() != parameter.default_value->index() &&
+      !(std::holds_alternative<double>(*parameter.default_value) &&
+        std::holds_alternative<int64_t>(value)))
+    return invalid(parameter.name + "=" + to_string(value) + ": the default " +
+                   to_string(*parameter.default_value) + " has another type");
+  if (!parameter.choices.empty() &&
+      std::find(parameter.choices.begin(), parameter.choices.end(), value) ==
+          parameter.choices.end()) {
+    std::vector<std::string> choices;
+    for (const ParameterValue& choice : parameter.choices)
+      choices.push_back(to_string(choice));
+    return invalid(parameter.name + "=" + to_string(value) + " is not among its choices: " +
+                   join(choices, ", "));
+  }
+  return {};
+}
+
+/// Calls a generator with the parameters it takes; its result as a module of one function.
+Result<IRModule> generate(Session& session, const std::string& name, const Binding& binding) {
+  Value result = Poison{};
+  Position where{1, 1, 1};
+  if (const Closure* closure = session.function(name)) {
+    CallArguments call;
+    call.position = where = closure->def->position;
+    for (const Parameter& parameter : closure->def->parameters)
+      for (const auto& [key, value] : binding)
+        if (key == parameter.name) {
+          call.keywords.emplace_back(key, to_value(value));
+          call.keyword_positions.push_back(parameter.position);
+        }
+    result = session.evaluator.call_closure(*closure, call);
+  } else if (const Value* value = session.global(name)) {
+    result = *value;
+  }
+  if (!session.diagnostics.empty())
+    return session.diagnostics.to_error();
+  IRModule module;
+  if (const auto* function = result.as<PrimFunc>())
+    module = make_module(*function);
+  else if (const auto* whole = result.as<IRModule>())
+    module = *whole;
+  if (!module || module->functions.size() != 1 ||
+      !module->functions[0].function.as_ref<PrimFuncNode>()) {
+    session.diagnostics.report(where, name + " returns " +
+                                          (result.is<None>() ? "nothing" : describe(result)) +
+                                          "; it must return the one prim_func it defines");
+    return session.diagnostics.to_error();
+  }
+  return module;
+}
+
+std::string shape_text(const Buffer& buffer) {
+  std::string text = temper::to_string(buffer->dtype) + "[";
+  for (size_t i = 0; i < buffer->shape.size(); ++i) {
+    const auto extent = as_int(buffer->shape[i]);
+    text += (i > 0 ? ", " : "") + (extent ? std::to_string(*extent) : std::string("?"));
+  }
+  return text + "]";
+}
+
+/// A reference takes what the program takes.
+Result<void> same_signature(const std::string& name, const PrimFunc& program,
+                            const PrimFunc& reference) {
+  const auto& a = program->params;
+  const auto& b = reference->params;
+  if (a.size() != b.size())
+    return invalid(name + "_reference has " + std::to_string(b.size()) + " parameters, but " +
+                   name + " has " + std::to_string(a.size()) + "; they take the same arguments");
+  for (size_t i = 0; i < a.size(); ++i) {
+    const auto text = [](const Param& param) {
+      return param.buffer ? shape_text(param.buffer) : temper::to_string(param.var->dtype);
+    };
+    if (text(a[i]) != text(b[i]))
+      return invalid("parameter " + b[i].name() + " of " + name + "_reference is " + text(b[i]) +
+                     ", but " + a[i].name() + " of " + name + " is " + text(a[i]) +
+                     "; they take the same arguments");
+  }
+  return {};
+}
+
+Result<std::vector<Baseline>> read_baselines(const std::string& name, const Dict& dict,
+                                             const Binding& binding) {
+  std::vector<Baseline> result;
+  const Value* value = dict_item(dict, "baseline");
+  if (value == nullptr || value->is<None>())
+    return result;
+  const auto* items = value->as<Dict>();
+  if (items == nullptr)
+    return invalid(name + "_workload: baseline names routines by library, as {\"openblas\": "
+                          "\"sgemm(M, N, K)\"}");
+  for (const auto& [library, call] : *items->items) {
+    if (library.text() == nullptr || call.text() == nullptr)
+      return invalid(name + "_workload: baseline names routines by library, as {\"openblas\": "
+                            "\"sgemm(M, N, K)\"}");
+    Baseline baseline;
+    baseline.library = *library.text();
+    const std::string& text = *call.text();
+    const size_t open = text.find('(');
+    baseline.entry = std::string(trim(text.substr(0, open)));
+    if (open != std::string::npos) {
+      if (text.back() != ')')
+        return invalid(name + "_workload: the baseline '" + text + "' has no closing parenthesis");
+      const std::string sizes = text.substr(open + 1, text.size() - open - 2);
+      TEMPER_TRY(list, formula(name + "_workload: the baseline's sizes", "[" + sizes + "]",
+                               binding));
+      for (const Value& size : *list.sequence()) {
+        const auto* integer = size.as<Int>();
+        if (integer == nullptr)
+          return invalid(name + "_workload: the baseline '" + text + "' has a size that is " +
+                         describe(size));
+        baseline.sizes.push_back(static_cast<int64_t>(*integer));
+      }
+    }
+    result.push_back(std::move(baseline));
+  }
+  return result;
+}
+
+} // namespace
+
+std::string to_string(const ParameterValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value))
+    return *text;
+  return repr(to_value(value));
+}
+
+Result<WorkloadFile> WorkloadFile::read(const std::filesystem::path& path,
+                                        std::vector<Diagnostic>* diagnostics) {
+  TEMPER_TRY(text, read_file(path));
+  return parse(std::move(text), path.string(), diagnostics);
+}
+
+Result<WorkloadFile> WorkloadFile::parse(std::string text, std::string file,
+                                         std::vector<Diagnostic>* diagnostics) {
+  auto state = std::make_shared<State>();
+  state->file = std::move(file);
+  state->text = std::move(text);
+  Session session(state->file, state->text);
+  std::vector<WorkloadInfo> workloads = list_workloads(session);
+  if (session.diagnostics.empty() && workloads.empty())
+    session.diagnostics.report({1, 1, 1},
+                               "the file holds no workload: a function that returns a prim_func, "
+                               "and NAME_workload = dict(shapes=[...]) beside it");
+  if (diagnostics != nullptr)
+    *diagnostics = session.diagnostics.list();
+  if (!session.diagnostics.empty())
+    return session.diagnostics.to_error();
+  state->workloads = std::move(workloads);
+  WorkloadFile result;
+  result.state_ = std::move(state);
+  return result;
+}
+
+Result<const WorkloadInfo*> WorkloadFile::find(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const WorkloadInfo& info : state_->workloads) {
+    if (info.name == name)
+      return &info;
+    names.push_back(info.name);
+  }
+  if (name.empty()) {
+    if (names.size() == 1)
+      return &state_->workloads[0];
+    return invalid(state_->file + " holds several workloads: " + join(names, ", ") +
+                   "; name one, as " + state_->file + ":" + names[0]);
+  }
+  return Error(ErrorCode::kNotFound, state_->file + " has no workload '" + name + "'" +
+                                         did_you_mean(name, names) + "; it has " +
+                                         join(names, ", "));
+}
+
+Result<Workload> WorkloadFile::instantiate(const std::string& name,
+                                           const std::map<std::string, std::string>& parameters,
+                                           bool unchecked) const {
+  TEMPER_TRY(info, find(name));
+  const std::vector<std::string> names = names_of(info->parameters);
+  Binding binding;
+  for (const auto& [key, text] : parameters) {
+    const auto place =
+        std::find_if(info->parameters.begin(), info->parameters.end(),
+                     [&](const WorkloadParameter& parameter) { return parameter.name == key; });
+    if (place == info->parameters.end())
+      return invalid(info->name + " has no parameter '" + key + "'" + did_you_mean(key, names) +
+                     "; it has " + (names.empty() ? "none" : join(names, ", ")));
+    TEMPER_TRY(value, parse_parameter(*place, text));
+    binding.emplace_back(key, std::move(value));
+  }
+  if (parameters.empty() && !info->shapes.empty())
+    binding = info->shapes[0];
+  return instantiate(info->name, binding, unchecked);
+}
+
+Result<Workload> WorkloadFile::instantiate(const std::string& name, const Binding& binding,
+                                           bool unchecked) const {
+  TEMPER_TRY(info, find(name));
+  Workload workload;
+  workload.name = info->name;
+  std::vector<std::string> missing;
+  for (const WorkloadParameter& parameter : info->parameters) {
+    const auto given = std::find_if(binding.begin(), binding.end(), [&](const auto& entry) {
+      return entry.first == parameter.name;
+    });
+    if (given != binding.end()) {
+      TEMPER_TRY_VOID(check_parameter(parameter, given->second));
+      workload.parameters.push_back(*given);
+    } else if (!parameter.choices.empty()) {
+      return Error(ErrorCode::kUnsupported,
+                   parameter.name + " of " + info->name +
+                       " is a knob (T.tune), and tuning knobs comes with a later version; pin it, "
+                       "as " +
+                       parameter.name + "=" + to_string(parameter.choices[0]));
+    } else if (parameter.default_value) {
+      workload.parameters.emplace_back(parameter.name, *parameter.default_value);
+    } else {
+      missing.push_back(parameter.name);
+    }
+  }
+  if (!missing.empty()) {
+    std::string words;
+    for (const std::string& one : missing)
+      words += (words.empty() ? "" : " ") + one + "=...";
+    return invalid(info->name + " also needs " + join(missing, ", ") + "; add " + words);
+  }
+  for (const auto& [key, value] : binding)
+    if (std::none_of(info->parameters.begin(), info->parameters.end(),
+                     [&](const WorkloadParameter& parameter) { return parameter.name == key; }))
+      return invalid(info->name + " has no parameter '" + key + "'" +
+                     did_you_mean(key, names_of(info->parameters)));
+
+  Session session(state_->file, state_->text);
+  if (!session.diagnostics.empty())
+    return session.diagnostics.to_error();
+  if (session.function("schedule") != nullptr)
+    return Error(ErrorCode::kUnsupported,
+                 state_->file + " has a hand-written space, schedule(sch), which this version does "
+                                "not run yet; remove it to use the rules");
+  TEMPER_TRY(module, generate(session, info->name, workload.parameters));
+  workload.module = module;
+  const PrimFunc program = module->functions[0].function.as_ref<PrimFuncNode>();
+  if (info->has_reference) {
+    TEMPER_TRY(reference, generate(session, info->name + "_reference", workload.parameters));
+    TEMPER_TRY_VOID(same_signature(info->name, program,
+                                   reference->functions[0].function.as_ref<PrimFuncNode>()));
+    workload.reference = reference;
+  } else if (program->s_tir) {
+    workload.reference = workload.module;
+    workload.is_own_reference = true;
+  } else if (!unchecked) {
+    return invalid(info->name + " is a tir program without a reference, so no result could be "
+                                "checked; define " +
+                   info->name + "_reference with plain loops, or pass --unchecked");
+  }
+  if (!info->flops.empty()) {
+    TEMPER_TRY(flops, number(info->name + "_workload: flops", info->flops, workload.parameters));
+    workload.flops = flops;
+  }
+  if (!info->bytes.empty()) {
+    TEMPER_TRY(bytes, number(info->name + "_workload: bytes", info->bytes, workload.parameters));
+    workload.bytes = bytes;
+  }
+  const Dict* dict = session.description(info->name);
+  if (dict == nullptr)
+    return workload;
+  if (const Value* inputs = dict_item(*dict, "inputs")) {
+    const auto* items = inputs->as<Dict>();
+    if (items == nullptr)
+      return invalid(info->name + "_workload: inputs is a dict as {\"A\": \"normal\"}");
+    std::vector<std::string> names;
+    for (const Param& param : program->params)
+      names.push_back(param.name());
+    for (const auto& [key, value] : *items->items) {
+      if (key.text() == nullptr || value.text() == nullptr)
+        return invalid(info->name + "_workload: inputs names distributions, as {\"A\": "
+                                    "\"int(0, 4)\"}");
+      if (std::find(names.begin(), names.end(), *key.text()) == names.end())
+        return invalid(info->name + "_workload: inputs names '" + *key.text() + "', but " +
+                       info->name + " takes " + join(names, ", "));
+      // "int(0, M)": the arguments are formulas over the parameters.
+      std::string text = *value.text();
+      const size_t open = text.find('(');
+      if (open != std::string::npos && text.back() == ')') {
+        TEMPER_TRY(list, formula(info->name + "_workload: the distribution of " + *key.text(),
+                                 "[" + text.substr(open + 1, text.size() - open - 2) + "]",
+                                 workload.parameters));
+        std::string arguments;
+        for (const Value& argument : *list.sequence())
+          arguments += (arguments.empty() ? "" : ", ") + repr(argument);
+        text = text.substr(0, open) + "(" + arguments + ")";
+      }
+      workload.inputs[*key.text()] = text;
+    }
+  }
+  if (const Value* tolerance = dict_item(*dict, "tolerance"); tolerance != nullptr &&
+                                                              !tolerance->is<None>()) {
+    const auto* real = tolerance->as<double>();
+    const auto* integer = tolerance->as<Int>();
+    const double value = real != nullptr      ? *real
+                         : integer != nullptr ? static_cast<double>(*integer)
+                                              : -1;
+    if (!(value >= 0))
+      return invalid(info->name + "_workload: tolerance is a relative error as 1e-4");
+    workload.tolerance = value;
+  }
+  TEMPER_TRY(baselines, read_baselines(info->name, *dict, workload.parameters));
+  workload.baselines = std::move(baselines);
+  return workload;
+}
+
+} // namespace temper::script
