@@ -4,6 +4,7 @@
 #include "database/sqlite_store.h"
 #include "ir/support/json.h"
 
+#include <algorithm>
 #include <chrono>
 #include <istream>
 #include <ostream>
@@ -13,15 +14,10 @@ namespace temper::database {
 
 namespace {
 
-using detail::row_from_json;
-using detail::row_to_json;
+using detail::JsonMember;
+using detail::row_from_members;
 
 constexpr const char* kSchema = "temper.dump/";
-
-std::string line_of(const Json& json) {
-  // Text is made valid when it is recorded; "replace" is for files that others wrote.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 class Dumper {
 public:
@@ -33,9 +29,9 @@ public:
     const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
                             .count();
-    write({{"schema", kSchema + std::to_string(kDumpVersion)},
-           {"database_schema", current_schema_version()},
-           {"created_at", now}});
+    out_ << "{\"schema\":\"" << kSchema << kDumpVersion
+         << "\",\"database_schema\":" << current_schema_version() << ",\"created_at\":" << now
+         << "}\n";
     const auto any = [](const auto&) { return true; };
     const auto of_run = [this](const auto& row) { return all() || runs_.contains(row.run); };
     const auto of_subject = [this](const auto& row) {
@@ -72,7 +68,7 @@ public:
     TEMPER_TRY_VOID(store_.each_event(put<Event>("event", of_run)));
     TEMPER_TRY_VOID(store_.each_note(put<Note>("note", of_subject)));
     TEMPER_TRY_VOID(store_.each_tag(put<Tag>("tag", of_subject)));
-    write({{"row", "end"}, {"rows", count_}});
+    out_ << "{\"row\":\"end\",\"rows\":" << count_ << "}\n";
     out_.flush();
     if (!out_)
       return cannot_write();
@@ -87,7 +83,6 @@ private:
       subjects_.insert(id);
     return wanted;
   }
-  void write(const Json& json) { out_ << line_of(json) << '\n'; }
   static Error cannot_write() {
     return {ErrorCode::kEnvironment, "the dump cannot be written: the disk is full, or whoever "
                                      "reads it has gone"};
@@ -97,9 +92,12 @@ private:
     return [this, kind, wanted](const Row& row) {
       if (!wanted(row))
         return true;
-      Json json = {{"row", kind}};
-      json.update(row_to_json(row));
-      write(json);
+      line_ = "{\"row\":\"";
+      line_ += kind;
+      line_ += '"';
+      detail::append_row(line_, row);
+      line_ += "}\n";
+      out_ << line_;
       ++summary_.rows[kind];
       ++count_;
       return static_cast<bool>(out_); // stop early on a full disk
@@ -113,6 +111,7 @@ private:
   std::set<Id> runs_;
   std::set<Id> subjects_;
   DumpSummary summary_;
+  std::string line_;
   int64_t count_ = 0;
 };
 
@@ -217,67 +216,69 @@ private:
   }
 
   Result<void> take(const std::string& text, std::map<std::string, int64_t>& counts) {
-    auto parsed = parse_json(text);
-    if (!parsed)
-      return Error(ErrorCode::kCorrupt, "it is no complete JSON object");
-    if (!parsed->is_object() || !parsed->contains("row") || !(*parsed)["row"].is_string())
+    TEMPER_TRY(members, detail::scan_json_object(text));
+    const auto row = std::ranges::find(members, "row", &JsonMember::name);
+    const auto kind_text = row == members.end() ? Result<std::string>(std::string())
+                                                : detail::read_json_string(row->value);
+    if (!kind_text || kind_text->empty())
       return Error(ErrorCode::kCorrupt, "it has no \"row\" that says what it is");
-    const std::string kind = (*parsed)["row"].get<std::string>();
+    const std::string& kind = *kind_text;
     if (kind == "end") {
       ended_ = true;
       return {};
     }
-    TEMPER_TRY_VOID(take_row(kind, *parsed));
+    TEMPER_TRY_VOID(take_row(kind, members));
     ++counts[kind];
     return {};
   }
 
-  Result<void> take_row(const std::string& kind, const Json& json) {
+  Result<void> take_row(const std::string& kind, const std::vector<JsonMember>& members) {
     if (kind == "measurement") {
-      TEMPER_TRY(row, row_from_json<Measurement>(json));
+      TEMPER_TRY(row, row_from_members<Measurement>(members));
       TEMPER_TRY_VOID(check_id(row.id, Kind::kMeasurement));
       TEMPER_TRY_VOID(store_.import_measurement(row));
       return {};
     }
     if (kind == "candidate")
-      return add_with_id<Candidate>(json, Kind::kCandidate);
+      return add_with_id<Candidate>(members, Kind::kCandidate);
     if (kind == "run") {
-      TEMPER_TRY(row, row_from_json<Run>(json));
+      TEMPER_TRY(row, row_from_members<Run>(members));
       TEMPER_TRY_VOID(check_id(row.id, Kind::kRun));
       TEMPER_TRY_VOID(store_.import_run(row));
       return {};
     }
     if (kind == "workload")
-      return add_with_id<Workload>(json, Kind::kWorkload);
+      return add_with_id<Workload>(members, Kind::kWorkload);
     if (kind == "space")
-      return add_with_id<Space>(json, Kind::kSpace);
+      return add_with_id<Space>(members, Kind::kSpace);
     if (kind == "environment")
-      return add_with_id<Environment>(json, Kind::kEnvironment);
+      return add_with_id<Environment>(members, Kind::kEnvironment);
     if (kind == "toolchain")
-      return add_with_id<Toolchain>(json, Kind::kToolchain);
+      return add_with_id<Toolchain>(members, Kind::kToolchain);
     if (kind == "artifact")
-      return add_with_id<Artifact>(json, Kind::kArtifact);
+      return add_with_id<Artifact>(members, Kind::kArtifact);
     if (kind == "model")
-      return add_with_id<Model>(json, Kind::kModel);
+      return add_with_id<Model>(members, Kind::kModel);
     if (kind == "note")
-      return add_with_id<Note>(json, Kind::kNote);
+      return add_with_id<Note>(members, Kind::kNote);
     if (kind == "model_quality")
-      return add_plain<ModelQuality>(json);
+      return add_plain<ModelQuality>(members);
     if (kind == "event")
-      return add_plain<Event>(json);
+      return add_plain<Event>(members);
     if (kind == "tag")
-      return add_plain<Tag>(json);
+      return add_plain<Tag>(members);
     return Error(ErrorCode::kCorrupt, "'" + kind + "' is no kind of row that this version knows");
   }
 
-  template <typename Row> Result<void> add_with_id(const Json& json, Kind kind) {
-    TEMPER_TRY(row, row_from_json<Row>(json));
+  template <typename Row>
+  Result<void> add_with_id(const std::vector<JsonMember>& members, Kind kind) {
+    TEMPER_TRY(row, row_from_members<Row>(members));
     TEMPER_TRY_VOID(check_id(row.id, kind));
     TEMPER_TRY_VOID(store_.add(row));
     return {};
   }
-  template <typename Row> Result<void> add_plain(const Json& json) {
-    TEMPER_TRY(row, row_from_json<Row>(json));
+  template <typename Row> Result<void> add_plain(const std::vector<JsonMember>& members) {
+    TEMPER_TRY(row, row_from_members<Row>(members));
     return store_.add(row);
   }
 

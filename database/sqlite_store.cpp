@@ -57,8 +57,8 @@ Result<void> open(Connection& db, System& system, const SqliteOptions& options) 
     // Asked, not tried: to open and close the file here would drop the locks of every connection
     // that this process has to it (POSIX locks belong to the process), and the next writer
     // elsewhere would destroy it.
-    if (exists &&
-        ::faccessat(AT_FDCWD, path.c_str(), options.read_only ? R_OK : R_OK | W_OK, AT_EACCESS) != 0)
+    if (exists && ::faccessat(AT_FDCWD, path.c_str(), options.read_only ? R_OK : R_OK | W_OK,
+                              AT_EACCESS) != 0)
       return Error(ErrorCode::kEnvironment,
                    std::string("cannot ") + (options.read_only ? "read" : "write to") +
                        " the database '" + path + "': " + std::strerror(errno));

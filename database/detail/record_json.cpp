@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 namespace temper::database::detail {
 
@@ -248,101 +249,110 @@ template <typename V> void describe(V& v, Tag& r) {
 }
 
 struct Writer {
-  Json json = Json::object();
+  std::string& line;
 
-  void operator()(const char* name, const std::string& text) {
-    if (!text.empty())
-      json[name] = text;
+  void name(const char* member) {
+    line += ",\"";
+    line += member;
+    line += "\":";
   }
-  void operator()(const char* name, double number) {
-    if (!std::isnan(number))
-      json[name] = number;
+  template <typename Number> void number(const char* member, Number value) {
+    char digits[32];
+    name(member);
+    line.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
   }
-  void operator()(const char* name, int64_t number) { json[name] = number; }
-  void operator()(const char* name, int number) { json[name] = number; }
-  void operator()(const char* name, bool flag) {
-    if (flag)
-      json[name] = true;
-  }
-  void operator()(const char* name, const std::vector<float>& samples) {
-    if (!samples.empty())
-      json[name] = encode_base64(
-          {reinterpret_cast<const char*>(samples.data()), samples.size() * sizeof(float)});
-  }
-  void operator()(const char* name, Hash hash) { json[name] = hash_to_hex(hash.value); }
-  void operator()(const char* name, JsonText text) {
-    if (text.value.empty())
+
+  void operator()(const char* member, const std::string& text) {
+    if (text.empty())
       return;
-    // As a value, which people and other programs can read, when that loses no byte.
-    if (text.value.front() == '{' || text.value.front() == '[')
-      if (auto value = parse_json(text.value); value && value->dump() == text.value) {
-        json[name] = std::move(*value);
-        return;
-      }
-    json[name] = text.value;
+    name(member);
+    append_json_string(line, text);
   }
-  void operator()(const char* name, Bytes bytes) {
-    if (!bytes.value.empty())
-      json[name] = encode_base64(bytes.value);
+  void operator()(const char* member, double value) {
+    if (std::isfinite(value)) // JSON has no other numbers
+      number(member, value);
   }
-  template <typename Enum> void operator()(const char* name, Word<Enum> word) {
-    json[name] = to_string(word.value);
+  void operator()(const char* member, int64_t value) { number(member, value); }
+  void operator()(const char* member, int value) { number(member, value); }
+  void operator()(const char* member, bool flag) {
+    if (!flag)
+      return;
+    name(member);
+    line += "true";
+  }
+  void operator()(const char* member, const std::vector<float>& samples) {
+    if (!samples.empty())
+      (*this)(member, encode_base64({reinterpret_cast<const char*>(samples.data()),
+                                     samples.size() * sizeof(float)}));
+  }
+  void operator()(const char* member, Hash hash) { (*this)(member, hash_to_hex(hash.value)); }
+  void operator()(const char* member, JsonText text) {
+    // As a value, which people and other programs can read, when it is one.
+    if (!is_json_container(text.value))
+      return (*this)(member, text.value);
+    name(member);
+    line += text.value;
+  }
+  void operator()(const char* member, Bytes bytes) { (*this)(member, encode_base64(bytes.value)); }
+  template <typename Enum> void operator()(const char* member, Word<Enum> word) {
+    (*this)(member, std::string(to_string(word.value)));
   }
 };
 
 struct Reader {
-  const Json& json;
+  const std::vector<JsonMember>& members;
   std::string error;
+  size_t next = 0; // members usually come in the order in which they were written
 
-  const Json* find(const char* name) {
-    const auto found = json.find(name);
-    return found == json.end() ? nullptr : &*found;
+  const std::string_view* find(const char* name) {
+    for (size_t i = 0; i < members.size(); ++i) {
+      const size_t at = (next + i) % members.size();
+      if (members[at].name == name) {
+        next = at + 1;
+        return &members[at].value;
+      }
+    }
+    return nullptr;
   }
   void wrong(const char* name, const std::string& should) {
     if (error.empty())
       error = "'" + std::string(name) + "' should be " + should;
   }
   /// The text of a member that is there and is text.
-  const std::string* text(const char* name, const char* should) {
-    const Json* value = find(name);
+  std::optional<std::string> text(const char* name, const char* should) {
+    const std::string_view* value = find(name);
     if (!value)
-      return nullptr;
-    if (!value->is_string()) {
+      return {};
+    auto read = read_json_string(*value);
+    if (read)
+      return std::move(*read);
+    wrong(name, should);
+    return {};
+  }
+  template <typename Number> void number(const char* name, Number& out, const char* should) {
+    const std::string_view* value = find(name);
+    if (!value)
+      return;
+    const char* end = value->data() + value->size();
+    Number number{};
+    const auto [stop, code] = std::from_chars(value->data(), end, number);
+    if (stop == end && code == std::errc())
+      out = number;
+    else
       wrong(name, should);
-      return nullptr;
-    }
-    return value->get_ptr<const std::string*>();
   }
 
   void operator()(const char* name, std::string& out) {
-    if (const std::string* value = text(name, "text"))
-      out = *value;
+    if (auto value = text(name, "text"))
+      out = std::move(*value);
   }
-  void operator()(const char* name, double& out) {
-    if (const Json* value = find(name)) {
-      if (value->is_number())
-        out = value->get<double>();
-      else if (!value->is_null()) // how JSON says infinite
-        wrong(name, "a number");
-    }
-  }
-  void operator()(const char* name, int64_t& out) {
-    if (const Json* value = find(name)) {
-      if (value->is_number_integer())
-        out = value->get<int64_t>();
-      else
-        wrong(name, "an integer");
-    }
-  }
-  void operator()(const char* name, int& out) {
-    int64_t wide = out;
-    (*this)(name, wide);
-    out = static_cast<int>(wide);
-  }
+  void operator()(const char* name, double& out) { number(name, out, "a number"); }
+  void operator()(const char* name, int64_t& out) { number(name, out, "an integer"); }
+  void operator()(const char* name, int& out) { number(name, out, "an integer"); }
   void operator()(const char* name, bool& out) {
-    if (const Json* value = find(name)) {
-      if (value->is_boolean())
-        out = value->get<bool>();
+    if (const std::string_view* value = find(name)) {
+      if (*value == "true" || *value == "false")
+        out = *value == "true";
       else
         wrong(name, "true or false");
     }
@@ -357,7 +367,7 @@ struct Reader {
       std::memcpy(out.data(), bytes.data(), bytes.size());
   }
   void operator()(const char* name, Hash out) {
-    if (const std::string* value = text(name, "16 hexadecimal digits")) {
+    if (const auto value = text(name, "16 hexadecimal digits")) {
       const char* end = value->data() + value->size();
       const auto [stop, code] = std::from_chars(value->data(), end, out.value, 16);
       if (value->size() != 16 || stop != end || code != std::errc())
@@ -365,11 +375,18 @@ struct Reader {
     }
   }
   void operator()(const char* name, JsonText out) {
-    if (const Json* value = find(name))
-      out.value = value->is_string() ? value->get<std::string>() : value->dump();
+    const std::string_view* value = find(name);
+    if (!value)
+      return;
+    if (!value->starts_with('"'))
+      out.value = *value;
+    else if (auto read = read_json_string(*value))
+      out.value = std::move(*read);
+    else
+      wrong(name, "a JSON value");
   }
   void operator()(const char* name, Bytes out) {
-    if (const std::string* value = text(name, "base64")) {
+    if (const auto value = text(name, "base64")) {
       auto bytes = decode_base64(*value);
       if (bytes)
         out.value = std::move(*bytes);
@@ -378,7 +395,7 @@ struct Reader {
     }
   }
   template <typename Enum> void operator()(const char* name, Word<Enum> out) {
-    if (const std::string* value = text(name, "text")) {
+    if (const auto value = text(name, "text")) {
       if (auto parsed = out.parse(*value))
         out.value = *parsed;
       else if (error.empty())
@@ -391,15 +408,14 @@ struct Reader {
 
 static_assert(std::endian::native == std::endian::little, "samples are little-endian in dumps");
 
-template <typename Row> Json row_to_json(const Row& row) {
-  Writer writer;
+template <typename Row> void append_row(std::string& line, const Row& row) {
+  Writer writer{line};
   describe(writer, const_cast<Row&>(row)); // the writer only reads
-  return std::move(writer.json);
 }
 
-template <typename Row> Result<Row> row_from_json(const Json& json) {
+template <typename Row> Result<Row> row_from_members(const std::vector<JsonMember>& members) {
   Row row;
-  Reader reader{json, {}};
+  Reader reader{members, {}};
   describe(reader, row);
   if (!reader.error.empty())
     return Error(ErrorCode::kCorrupt, reader.error);
@@ -407,8 +423,8 @@ template <typename Row> Result<Row> row_from_json(const Json& json) {
 }
 
 #define TEMPER_ROW(Row)                                                                            \
-  template Json row_to_json(const Row&);                                                           \
-  template Result<Row> row_from_json(const Json&);
+  template void append_row(std::string&, const Row&);                                              \
+  template Result<Row> row_from_members(const std::vector<JsonMember>&);
 TEMPER_ROW(Workload)
 TEMPER_ROW(Space)
 TEMPER_ROW(Environment)

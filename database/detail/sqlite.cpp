@@ -55,8 +55,7 @@ Error Connection::error_of(int code, const std::string& detail) {
             "the disk (or its quota) is full: nothing more can be written to the database " + file +
                 "; what was recorded before is safe, make room and resume"};
   case SQLITE_NOTADB:
-    return {ErrorCode::kInvalidArgument,
-            file + " is not a database; name another file with --db"};
+    return {ErrorCode::kInvalidArgument, file + " is not a database; name another file with --db"};
   case SQLITE_CORRUPT:
     return {ErrorCode::kCorrupt,
             "the database " + file + " is damaged (" + detail +

@@ -1,6 +1,7 @@
 // Compression of programs, base64, and what a trial costs in the file.
 #include "database/detail/record_json.h"
 #include "database/detail/text_codec.h"
+#include "ir/support/json.h"
 #include "ir/support/random.h"
 #include "tests/database/fixture.h"
 
@@ -127,6 +128,70 @@ TEST(TextCodec, StoresATraceLikeAnotherInAFifthOfItsSize) {
     encoded += encode_text(text, base).size();
   }
   EXPECT_LT(encoded * 5, plain);
+}
+
+TEST(JsonText, KnowsACompleteValueAsAParserDoes) {
+  // Against a full parser, on texts that are nearly JSON.
+  Random random(6);
+  const std::string seeds[] = {
+      R"({"a":[1,2.5e-3,-0,true,false,null],"b":{"c":"x\n\u00e9\"","d":[]},"e":{}})",
+      R"([[["Split",["l1","None",16],[1,0],["l4"]]],[[4,[16,8]]]])",
+      R"([ 1 , { "k" : [ ] } ])",
+  };
+  const std::string alphabet = "{}[]\",:0123456789.eE+-\\ntfu xabc";
+  int valid = 0, invalid = 0;
+  for (int round = 0; round < 60'000; ++round) {
+    std::string text = seeds[random.below(3)];
+    for (int64_t i = random.below(4); i > 0; --i) {
+      const auto at = static_cast<size_t>(random.below(static_cast<int64_t>(text.size())));
+      const char c =
+          alphabet[static_cast<size_t>(random.below(static_cast<int64_t>(alphabet.size())))];
+      switch (random.below(3)) {
+      case 0:
+        text[at] = c;
+        break;
+      case 1:
+        text.erase(at, 1);
+        break;
+      default:
+        text.insert(at, 1, c);
+      }
+    }
+    // The parser allows blanks around a value and values that are no containers.
+    const bool container = !text.empty() && (text[0] == '{' || text[0] == '[') &&
+                           text.back() != ' ' && nlohmann::json::accept(text);
+    EXPECT_EQ(detail::is_json_container(text), container) << text;
+    const auto members = detail::scan_json_object(text);
+    EXPECT_EQ(members.has_value(),
+              nlohmann::json::accept(text) && text[text.find_first_not_of(' ')] == '{')
+        << text;
+    ++(container ? valid : invalid);
+  }
+  EXPECT_GT(valid, 10'000);
+  EXPECT_GT(invalid, 10'000);
+}
+
+TEST(JsonText, TakesOnlyOneLineAndLimitedNesting) {
+  EXPECT_FALSE(detail::is_json_container("{\n}"));
+  EXPECT_FALSE(detail::is_json_container("[1] "));
+  EXPECT_FALSE(detail::is_json_container("12"));
+  EXPECT_FALSE(detail::is_json_container(""));
+  EXPECT_TRUE(detail::is_json_container(std::string(400, '[') + std::string(400, ']')));
+  EXPECT_FALSE(detail::is_json_container(std::string(100'000, '[')));
+}
+
+TEST(JsonText, GivesStringsBack) {
+  std::string text;
+  for (int c = 1; c < 128; ++c)
+    text += static_cast<char>(c);
+  text += "\xe2\x82\xac";
+  std::string quoted;
+  detail::append_json_string(quoted, text);
+  EXPECT_EQ(must(detail::read_json_string(quoted)), text);
+  EXPECT_EQ(nlohmann::json::parse(quoted).get<std::string>(), text);
+  EXPECT_EQ(must(detail::read_json_string("\"\\u20ac\"")), "\xe2\x82\xac");
+  for (const char* broken : {"", "\"", "12", "\"\\x\"", "\"\\ud800\""})
+    EXPECT_FALSE(detail::read_json_string(broken)) << broken;
 }
 
 TEST(Base64, GivesEveryByteBack) {
