@@ -35,10 +35,49 @@ NodeRef substitute_node(const NodeRef& node, const VarMap& values) {
   });
 }
 
+/// Index expressions are variables, constants and binary nodes nearly throughout, and schedules
+/// substitute in them all the time: those are rebuilt without the detour through their fields.
+Expr substitute_expr(const Expr& expr, const VarMap& values) {
+  auto binary = [&](const auto& node) -> Expr {
+    const Expr a = substitute_expr(node.a, values);
+    const Expr b = substitute_expr(node.b, values);
+    if (a == node.a && b == node.b)
+      return expr;
+    return copy_node(node, [&](auto& copy) {
+      copy.a = a;
+      copy.b = b;
+    });
+  };
+  switch (static_cast<ExprKind>(expr->kind())) {
+  case ExprKind::kIntImm:
+    return expr;
+  case ExprKind::kVarNode: {
+    const auto found = values.find(expr.as_ref<VarNode>());
+    return found == values.end() ? expr : found->second;
+  }
+  case ExprKind::kAdd:
+    return binary(*expr.as<Add>());
+  case ExprKind::kSub:
+    return binary(*expr.as<Sub>());
+  case ExprKind::kMul:
+    return binary(*expr.as<Mul>());
+  case ExprKind::kFloorDiv:
+    return binary(*expr.as<FloorDiv>());
+  case ExprKind::kFloorMod:
+    return binary(*expr.as<FloorMod>());
+  case ExprKind::kLT:
+    return binary(*expr.as<LT>());
+  case ExprKind::kAnd:
+    return binary(*expr.as<And>());
+  default:
+    return cast_ref<ExprNode>(substitute_node(expr, values));
+  }
+}
+
 } // namespace
 
 Expr substitute(const Expr& expr, const VarMap& values) {
-  return values.empty() ? expr : cast_ref<ExprNode>(substitute_node(expr, values));
+  return values.empty() ? expr : substitute_expr(expr, values);
 }
 
 Stmt substitute(const Stmt& stmt, const VarMap& values) {
@@ -60,11 +99,31 @@ NodeRef replace_buffers(const NodeRef& node, const BufferMap& buffers) {
 }
 
 bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which) {
+  if (!node)
+    return false;
+  auto binary = [&](const auto& both) { return uses_var(both.a, which) || uses_var(both.b, which); };
+  // As substitute_expr: index expressions without the detour through their fields.
+  switch (node->kind()) {
+  case IntImm::kKind:
+    return false;
+  case VarNode::kKind:
+    return which(static_cast<const VarNode&>(*node));
+  case Add::kKind:
+    return binary(static_cast<const Add&>(*node));
+  case Sub::kKind:
+    return binary(static_cast<const Sub&>(*node));
+  case Mul::kKind:
+    return binary(static_cast<const Mul&>(*node));
+  case FloorDiv::kKind:
+    return binary(static_cast<const FloorDiv&>(*node));
+  case FloorMod::kKind:
+    return binary(static_cast<const FloorMod&>(*node));
+  default:
+    break;
+  }
   bool found = false;
-  walk(node, [&](const NodeRef& child) {
-    if (!found && child->kind() == VarNode::kKind)
-      found = which(*cast_ref<VarNode>(child));
-    return !found;
+  node->info().for_each_child(node.get(), [&](const NodeRef& child, Role) {
+    found = found || uses_var(child, which);
   });
   return found;
 }

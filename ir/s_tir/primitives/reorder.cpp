@@ -25,14 +25,27 @@ bool is_named(std::span<const Value> loops, const For& loop) {
 /// The two orders agree on the loops that reduce into `realize`'s block.
 bool keeps_reduction_order(const SBlockRealize& realize, std::span<const For* const> before,
                            std::span<const For* const> after) {
-  auto reducing = [&](std::span<const For* const> loops) {
-    std::vector<const For*> result;
-    for (const For* loop : loops)
-      if (loop_use(realize, loop->loop_var).reduce && constant_extent(*loop) != 1)
-        result.push_back(loop);
-    return result;
+  std::vector<const VarNode*> reducing;
+  for (size_t i = 0; i < realize.iter_values.size(); ++i)
+    if (realize.block->iter_vars[i].type == IterType::kReduce)
+      uses_var(realize.iter_values[i], [&](const VarNode& var) {
+        reducing.push_back(&var);
+        return false;
+      });
+  auto reduces = [&](const For* loop) {
+    return std::find(reducing.begin(), reducing.end(), loop->loop_var.get()) != reducing.end() &&
+           constant_extent(*loop) != 1;
   };
-  return reducing(before) == reducing(after);
+  size_t next = 0;
+  for (const For* loop : before) {
+    if (!reduces(loop))
+      continue;
+    while (!reduces(after[next]))
+      ++next;
+    if (after[next++] != loop)
+      return false;
+  }
+  return true;
 }
 
 Result<Plan> plan_reorder(const Context& context, const Arguments& arguments) {
