@@ -1,6 +1,6 @@
 #include "ir/s_tir/analysis.h"
 
-#include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/nest.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -424,47 +424,6 @@ BlockKind block_kind(const Scope& scope, int child) {
   return BlockKind::kOther;
 }
 
-namespace {
-
-/// The range of each dimension while the axes run over what the loops below `shared` reach.
-struct Box {
-  std::vector<LinearInterval> dims;
-  bool known = true;
-};
-
-Box box_of(IndexMath& math, const ChildBlock& place, size_t shared, const BufferRegion& region) {
-  Box box;
-  const size_t mark = math.size();
-  std::vector<const VarNode*> inner;
-  if (shared == 0) {
-    // Over all its loops a block reaches all of its axes' domains, whatever the bindings.
-    math.set_axes(place.block());
-    for (const IterVar& axis : place.block().iter_vars)
-      inner.push_back(axis.var.get());
-  } else {
-    for (const For* loop : place.loops)
-      math.set_loop(*loop);
-    math.define_axes(*place.realize);
-    for (size_t i = shared; i < place.loops.size(); ++i)
-      inner.push_back(place.loops[i]->loop_var.get());
-  }
-  for (size_t i = 0; i < region.region.size(); ++i) {
-    const Linear lo = math.linear(region.region[i].min);
-    const Linear hi = math.offset(math.sum(lo, math.linear(region.region[i].extent)), -1);
-    auto low = math.relax(lo, inner);
-    auto high = math.relax(hi, inner);
-    if (!low || !high) {
-      box.known = false;
-      break;
-    }
-    box.dims.push_back({std::move(low->lo), std::move(high->hi)});
-  }
-  math.truncate(mark);
-  return box;
-}
-
-} // namespace
-
 bool covers_region(const Scope& scope, int producer, int consumer) {
   const ChildBlock& from = scope.children[static_cast<size_t>(producer)];
   const ChildBlock& to = scope.children[static_cast<size_t>(consumer)];
@@ -479,21 +438,12 @@ bool covers_region(const Scope& scope, int producer, int consumer) {
     for (const BufferRegion& read : to.block().reads) {
       if (read.buffer != write.buffer)
         continue;
-      const Box written = box_of(math, from, shared, write);
-      const Box wanted = box_of(math, to, shared, read);
-      if (!written.known || !wanted.known)
+      const auto written = relax_region(math, from, shared, write);
+      const auto wanted = relax_region(math, to, shared, read);
+      if (!written || !wanted)
         return false;
-      for (size_t i = 0; i < written.dims.size(); ++i) {
-        // Reads outside the buffer are the program's business (a guard in the expression); only
-        // what is inside must have been written.
-        const Linear last = math.offset(math.linear(read.buffer->shape[i]), -1);
-        const bool starts = math.proves_less_equal(written.dims[i].lo, wanted.dims[i].lo) ||
-                            math.proves_less_equal(written.dims[i].lo, {});
-        const bool ends = math.proves_less_equal(wanted.dims[i].hi, written.dims[i].hi) ||
-                          math.proves_less_equal(last, written.dims[i].hi);
-        if (!starts || !ends)
-          return false;
-      }
+      if (!covers(math, *written, *wanted, read.buffer))
+        return false;
     }
   }
   return true;
@@ -668,6 +618,39 @@ LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var) {
     }
   }
   return use;
+}
+
+bool repeats_without_binding(const SBlockRealize& realize, std::span<const For* const> loops,
+                             const For* loop) {
+  if (is_int(loop->extent, 1))
+    return false;
+  IndexMath math;
+  for (const For* each : loops)
+    math.set_loop(*each);
+  std::vector<std::pair<int64_t, int64_t>> parts; // divisor, extent
+  for (const Expr& value : realize.iter_values) {
+    const Linear form = math.linear(value);
+    if (form.variable() == loop->loop_var.get())
+      return false;
+    const auto pieces = split_into_pieces(math, form);
+    if (!pieces) {
+      if (uses_var(value, [&](const VarNode& var) { return &var == loop->loop_var.get(); }))
+        return true;
+      continue;
+    }
+    for (const IndexPiece& piece : *pieces)
+      if (piece.source == loop->loop_var.get())
+        parts.emplace_back(piece.divisor, piece.extent);
+  }
+  std::sort(parts.begin(), parts.end());
+  int64_t next = 1;
+  for (const auto& [divisor, extent] : parts) {
+    if (divisor > next)
+      return true;
+    next = std::max(next, divisor * extent);
+  }
+  const auto extent = as_int(loop->extent);
+  return !extent || next < *extent;
 }
 
 bool has_trivial_writes(const SBlock& block) {

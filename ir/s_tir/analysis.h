@@ -105,6 +105,11 @@ struct LoopUse {
 };
 LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var);
 
+/// Some iterations of `loop`, one of the `loops` around the block, have the same bindings: they do
+/// the same work again.
+bool repeats_without_binding(const SBlockRealize& realize, std::span<const For* const> loops,
+                             const For* loop);
+
 /// Every write region of the block is one element whose indices are different axes (or constants).
 bool has_trivial_writes(const SBlock& block);
 

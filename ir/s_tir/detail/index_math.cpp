@@ -528,6 +528,21 @@ Bound IndexMath::atom_bound(const Expr& atom) {
 Bound IndexMath::bound(const Linear& form) {
   Bound total{form.constant, form.constant};
   const size_t count = form.terms.size();
+  // r + min(a, b) is min(r + a, r + b): what a and b have in common with the rest is seen.
+  for (size_t i = 0; i < count; ++i) {
+    const auto* least = form.terms[i].atom.as<Min>();
+    const auto* most = form.terms[i].atom.as<Max>();
+    if ((least == nullptr && most == nullptr) || count == 1)
+      continue;
+    const int64_t factor = form.terms[i].factor;
+    Linear rest = form;
+    rest.terms.erase(rest.terms.begin() + static_cast<ptrdiff_t>(i));
+    const Bound a = bound(sum(rest, linear(least != nullptr ? least->a : most->a), factor));
+    const Bound b = bound(sum(rest, linear(least != nullptr ? least->b : most->b), factor));
+    if ((least != nullptr) == (factor > 0))
+      return {std::min(a.lo, b.lo), std::min(a.hi, b.hi)};
+    return {std::max(a.lo, b.lo), std::max(a.hi, b.hi)};
+  }
   uint64_t done = 0;
   for (size_t i = 0; i < count; ++i) {
     if (i < 64 && ((done >> i) & 1) != 0)

@@ -113,6 +113,7 @@ private:
   Result<Slot> find_slot();
   Result<std::vector<Wanted>> wanted_by_consumers();
   Result<std::vector<Wanted>> offered_by_producers();
+  Result<void> check_domain_is_reached(const std::vector<Wanted>& offered);
   Result<void> check_reads_are_ready(const Nest& nest);
   Result<void> check_order_of_reduction(const Nest& nest);
   Stmt edit(const Stmt& stmt, const Stmt& new_body) const;
@@ -279,6 +280,11 @@ Result<std::vector<Wanted>> Mover::offered_by_producers() {
                                  "its loops",
                                  place.block().name, write.buffer->name,
                                  target_->loop_var->name));
+      if (!touches_whole_box(math_, place, depth_ + 1, write))
+        return error(fmt::format("block \"{}\" leaves gaps in what it writes of {} in one "
+                                 "iteration of loop {}",
+                                 place.block().name, write.buffer->name,
+                                 target_->loop_var->name));
       const auto known =
           std::find_if(produced_.begin(), produced_.end(),
                        [&](const Produced& other) { return other.buffer == write.buffer; });
@@ -316,6 +322,30 @@ Result<std::vector<Wanted>> Mover::offered_by_producers() {
   return offered;
 }
 
+/// All iterations together must reach the whole domain: points that read nothing of what the
+/// producers write (a padding's border) are reached by none.
+Result<void> Mover::check_domain_is_reached(const std::vector<Wanted>& offered) {
+  std::vector<const VarNode*> all;
+  for (const For* loop : outer_)
+    all.push_back(loop->loop_var.get());
+  for (size_t i = 0; i < offered.size(); ++i) {
+    if (!offered[i])
+      continue;
+    const IterVar& axis = block().iter_vars[i];
+    const Linear first = math_.linear(axis.domain.min);
+    const Linear last = math_.offset(math_.sum(first, math_.linear(axis.domain.extent)), -1);
+    const auto lo = math_.relax(offered[i]->lo, all);
+    const auto hi = math_.relax(offered[i]->hi, all);
+    if (!lo || !hi || !math_.proves_less_equal(lo->lo, first) ||
+        !math_.proves_less_equal(last, hi->hi))
+      return error(fmt::format("axis {} of {} would not run through its whole domain below loop "
+                               "{}: not all of its points read what is computed there",
+                               axis.var->name, describe(scoped_.block()),
+                               target_->loop_var->name));
+  }
+  return {};
+}
+
 Result<void> Mover::check_reads_are_ready(const Nest& nest) {
   ChildBlock place{nest.realize.get(), outer_};
   for (const Ref<For>& loop : nest.loops)
@@ -327,14 +357,7 @@ Result<void> Mover::check_reads_are_ready(const Nest& nest) {
     if (produced == produced_.end())
       continue;
     const auto box = relax_region(math_, place, outer_.size(), read);
-    bool ready = box.has_value();
-    for (size_t d = 0; ready && d < box->size(); ++d) {
-      const Linear last = math_.offset(math_.linear(read.buffer->shape[d]), -1);
-      ready = (math_.proves_less_equal(produced->box[d].lo, (*box)[d].lo) ||
-               math_.proves_less_equal(produced->box[d].lo, {})) &&
-              (math_.proves_less_equal((*box)[d].hi, produced->box[d].hi) ||
-               math_.proves_less_equal(last, produced->box[d].hi));
-    }
+    const bool ready = box && covers(math_, produced->box, *box, read.buffer);
     if (!ready)
       return error(fmt::format("{} reads elements of {} that an iteration of loop {} has not "
                                "computed",
@@ -357,7 +380,7 @@ Result<void> Mover::check_order_of_reduction(const Nest& nest) {
                              describe(scoped_.block()), target_->loop_var->name));
   for (const For* loop : outer_) {
     const LoopUse use = loop_use(*nest.realize, loop->loop_var);
-    if (!is_int(loop->extent, 1) && !use.spatial && !use.reduce)
+    if (repeats_without_binding(*nest.realize, loops, loop))
       return error(fmt::format("{} is a reduction, and loop {} would repeat its steps",
                                describe(scoped_.block()), loop->loop_var->name));
     if (use.reduce && loop->kind != ForKind::kSerial && loop->kind != ForKind::kUnrolled)
@@ -411,6 +434,7 @@ Result<Applied> Mover::run() {
   const Nest nest =
       build_nest(math_, scoped_.block(), wanted, preserve, /*may_widen=*/to_consumers());
   if (!to_consumers()) {
+    TEMPER_TRY_VOID(check_domain_is_reached(wanted));
     TEMPER_TRY_VOID(check_reads_are_ready(nest));
     TEMPER_TRY_VOID(check_order_of_reduction(nest));
   }

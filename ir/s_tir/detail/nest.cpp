@@ -26,7 +26,7 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
     Linear lo = first;
     Linear extent = count;
     bool check_start = false;
-    bool check_end = false;
+    std::vector<Linear> ends;
     if (wanted[i]) {
       lo = wanted[i]->lo;
       Linear hi = wanted[i]->hi;
@@ -49,7 +49,23 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
         extent = count;
       } else {
         check_start = !math.proves_less_equal(first, lo);
-        check_end = !math.proves_less_equal(math.offset(math.sum(lo, extent), -1), last);
+      }
+      const Linear reached = math.offset(math.sum(lo, extent), -1);
+      auto check_end = [&](const Linear& end) {
+        if (!math.proves_less_equal(reached, end))
+          ends.push_back(end);
+      };
+      if (!whole || !may_widen) {
+        check_end(last);
+        // The end of what is wanted, where the extent had to be rounded up.
+        const auto* least =
+            hi.terms.size() == 1 && hi.terms[0].factor == 1 ? hi.terms[0].atom.as<Min>() : nullptr;
+        if (least != nullptr) {
+          check_end(math.offset(math.linear(least->a), hi.constant));
+          check_end(math.offset(math.linear(least->b), hi.constant));
+        } else {
+          check_end(hi);
+        }
       }
     }
     Linear value = lo;
@@ -61,9 +77,8 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
     const Expr binding = math.expr(value, dtype);
     if (check_start)
       predicate = logical_and(predicate, make_binary<GE>(binding, math.expr(first, dtype)));
-    if (check_end)
-      predicate =
-          logical_and(predicate, less(binding, math.expr(math.offset(last, 1), dtype)));
+    for (const Linear& end : ends)
+      predicate = logical_and(predicate, less(binding, math.expr(math.offset(end, 1), dtype)));
     values.push_back(binding);
   }
   Nest nest;
@@ -78,10 +93,109 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
   return nest;
 }
 
+namespace {
+
+/// A condition of a predicate as bounds of a sum: first <= sum <= last.
+struct SumBound {
+  Linear sum; ///< without constant; factors are positive
+  std::optional<int64_t> first;
+  std::optional<int64_t> last;
+};
+
+std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& realize) {
+  std::vector<SumBound> bounds;
+  for (const Expr& condition : conditions_of(realize.predicate)) {
+    // As "0 <= form".
+    Linear form;
+    if (const auto* lt = condition.as<LT>())
+      form = math.offset(math.difference(math.linear(lt->b), math.linear(lt->a)), -1);
+    else if (const auto* le = condition.as<LE>())
+      form = math.difference(math.linear(le->b), math.linear(le->a));
+    else if (const auto* gt = condition.as<GT>())
+      form = math.offset(math.difference(math.linear(gt->a), math.linear(gt->b)), -1);
+    else if (const auto* ge = condition.as<GE>())
+      form = math.difference(math.linear(ge->a), math.linear(ge->b));
+    else
+      continue;
+    const bool below = std::all_of(form.terms.begin(), form.terms.end(),
+                                   [](const Linear::Term& term) { return term.factor < 0; });
+    const bool above = std::all_of(form.terms.begin(), form.terms.end(),
+                                   [](const Linear::Term& term) { return term.factor > 0; });
+    if (form.is_constant() || (!below && !above))
+      continue;
+    SumBound bound;
+    bound.sum = math.scaled(form, below ? -1 : 1);
+    bound.sum.constant = 0;
+    (below ? bound.last : bound.first) = below ? form.constant : -form.constant;
+    bounds.push_back(std::move(bound));
+  }
+  std::stable_sort(bounds.begin(), bounds.end(), [](const SumBound& a, const SumBound& b) {
+    return a.sum.terms.size() > b.sum.terms.size();
+  });
+  return bounds;
+}
+
+/// form = factor * sum + rest, for the largest part of `form` that is a positive multiple of `sum`;
+/// factor 0 when there is none. `form` becomes the rest.
+int64_t take_multiple(Linear& form, const Linear& sum) {
+  int64_t factor = 0;
+  for (const Linear::Term& part : sum.terms) {
+    const auto term =
+        std::find_if(form.terms.begin(), form.terms.end(), [&](const Linear::Term& candidate) {
+          return same_index(candidate.atom, part.atom);
+        });
+    if (term == form.terms.end() || term->factor % part.factor != 0)
+      return 0;
+    const int64_t ratio = term->factor / part.factor;
+    if (ratio <= 0 || (factor != 0 && ratio != factor))
+      return 0;
+    factor = ratio;
+  }
+  std::erase_if(form.terms, [&](const Linear::Term& candidate) {
+    return std::any_of(sum.terms.begin(), sum.terms.end(), [&](const Linear::Term& part) {
+      return same_index(candidate.atom, part.atom);
+    });
+  });
+  return factor;
+}
+
+/// relax(), with sums kept inside what the predicate allows.
+std::optional<LinearInterval> relax_within(IndexMath& math, Linear form,
+                                           std::span<const VarNode* const> inner,
+                                           std::span<const SumBound> bounds) {
+  LinearInterval total;
+  while (!bounds.empty()) {
+    const SumBound& bound = bounds.front();
+    bounds = bounds.subspan(1);
+    const int64_t factor = take_multiple(form, bound.sum);
+    if (factor == 0)
+      continue;
+    // Bounds of longer sums stand first: the later ones may hold for a part of this one.
+    auto range = relax_within(math, bound.sum, inner, bounds);
+    if (!range)
+      return std::nullopt;
+    if (bound.first)
+      range->lo = math.maximum(range->lo, {{}, *bound.first});
+    if (bound.last)
+      range->hi = math.minimum(range->hi, {{}, *bound.last});
+    total.lo = math.sum(total.lo, range->lo, factor);
+    total.hi = math.sum(total.hi, range->hi, factor);
+  }
+  const auto rest = math.relax(form, inner);
+  if (!rest)
+    return std::nullopt;
+  if (total.lo.is_constant(0) && total.hi.is_constant(0))
+    return rest;
+  return LinearInterval{math.sum(total.lo, rest->lo), math.sum(total.hi, rest->hi)};
+}
+
+} // namespace
+
 std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
                                                         size_t outer, const BufferRegion& region) {
   const size_t mark = math.size();
   std::vector<const VarNode*> inner;
+  std::vector<SumBound> bounds;
   if (outer == 0) {
     // Over all its loops a block reaches all of its axes' domains, whatever the bindings.
     math.set_axes(place.block());
@@ -92,20 +206,23 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
       math.set_loop(*place.loops[i]);
       inner.push_back(place.loops[i]->loop_var.get());
     }
+    if (has_predicate(*place.realize))
+      bounds = bounds_of_predicate(math, *place.realize);
     math.define_axes(*place.realize);
   }
   std::vector<LinearInterval> box;
   box.reserve(region.region.size());
   for (const Range& range : region.region) {
     const Linear lo = math.linear(range.min);
-    auto low = math.relax(lo, inner);
+    auto low = relax_within(math, lo, inner, bounds);
     if (!low)
       break;
     if (is_int(range.extent, 1)) {
       box.push_back(std::move(*low));
       continue;
     }
-    auto high = math.relax(math.offset(math.sum(lo, math.linear(range.extent)), -1), inner);
+    auto high = relax_within(math, math.offset(math.sum(lo, math.linear(range.extent)), -1), inner,
+                             bounds);
     if (!high)
       break;
     box.push_back({std::move(low->lo), std::move(high->hi)});
@@ -116,14 +233,106 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
   return box;
 }
 
-void clip_to_shape(IndexMath& math, const Buffer& buffer, std::vector<LinearInterval>& box) {
-  for (size_t i = 0; i < box.size(); ++i) {
-    const Linear last = math.offset(math.linear(buffer->shape[i]), -1);
-    if (math.bound(box[i].lo).hi < 0 || box[i].lo.is_constant())
-      box[i].lo = math.maximum(box[i].lo, {});
-    if (math.proves_less_equal(last, box[i].hi))
-      box[i].hi = last;
+bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
+                       const BufferRegion& region) {
+  if (outer == 0)
+    return writes_every_element(place.block(), region);
+  const size_t mark = math.size();
+  std::vector<const VarNode*> inner;
+  for (size_t i = outer; i < place.loops.size(); ++i) {
+    math.set_loop(*place.loops[i]);
+    inner.push_back(place.loops[i]->loop_var.get());
   }
+  math.define_axes(*place.realize);
+  auto is_inner = [&](const Linear::Term& term) {
+    return uses_var(term.atom, [&](const VarNode& var) {
+      return std::find(inner.begin(), inner.end(), &var) != inner.end();
+    });
+  };
+  std::vector<Linear> forms;
+  std::vector<int64_t> extents;
+  bool known = true;
+  for (const Range& range : region.region) {
+    Linear form = math.linear(range.min);
+    std::erase_if(form.terms, [&](const Linear::Term& term) { return !is_inner(term); });
+    form.constant = 0;
+    const auto step = as_int(range.extent);
+    const VarNode* variable = form.variable();
+    if (step == std::optional<int64_t>(1) && variable != nullptr &&
+        math.bound(form).hi >= Bound::kPlusInfinity) {
+      // A loop of symbolic extent is a whole dimension.
+      std::erase(inner, variable);
+      continue;
+    }
+    if (form.is_constant())
+      continue;
+    known &= step.has_value();
+    for (Linear::Term& term : form.terms) {
+      known &= step && term.factor % *step == 0;
+      term.factor /= step.value_or(1);
+    }
+    const Bound bound = math.bound(form);
+    known &= bound.lo == 0 && bound.bounded();
+    forms.push_back(std::move(form));
+    extents.push_back(bound.hi + 1);
+  }
+  const std::unique_ptr<bool[]> clipped(new bool[forms.size()]());
+  const bool dense = known && covers_box(math, forms, extents, {clipped.get(), forms.size()},
+                                         inner, /*injective=*/false);
+  math.truncate(mark);
+  return dense;
+}
+
+bool covers(IndexMath& math, const std::vector<LinearInterval>& box,
+            const std::vector<LinearInterval>& other, const Buffer& buffer) {
+  for (size_t d = 0; d < box.size(); ++d) {
+    const Linear last = math.offset(math.linear(buffer->shape[d]), -1);
+    const bool starts = math.proves_less_equal(box[d].lo, other[d].lo) ||
+                        math.proves_less_equal(box[d].lo, {});
+    const bool ends = math.proves_less_equal(other[d].hi, box[d].hi) ||
+                      math.proves_less_equal(last, box[d].hi);
+    if (!starts || !ends)
+      return false;
+  }
+  return true;
+}
+
+namespace {
+
+/// [0, shape) of dimension `d`.
+LinearInterval dimension(IndexMath& math, const Buffer& buffer, size_t d) {
+  return {{}, math.offset(math.linear(buffer->shape[d]), -1)};
+}
+
+/// Clips to `limits` where it is known which end is the tighter one.
+void clip(IndexMath& math, LinearInterval& range, const LinearInterval& limits) {
+  if (math.proves_less_equal(range.lo, limits.lo))
+    range.lo = limits.lo;
+  if (math.proves_less_equal(limits.hi, range.hi))
+    range.hi = limits.hi;
+}
+
+} // namespace
+
+std::optional<AccessBox> access_box(IndexMath& math, const ChildBlock& place, size_t outer,
+                                    const BufferRegion& region) {
+  auto limits = relax_region(math, place, 0, region);
+  auto box = outer == 0 ? limits : relax_region(math, place, outer, region);
+  if (!limits || !box)
+    return std::nullopt;
+  for (size_t d = 0; d < box->size(); ++d) {
+    clip(math, (*limits)[d], dimension(math, region.buffer, d));
+    clip(math, (*box)[d], (*limits)[d]);
+  }
+  return AccessBox{std::move(*box), std::move(*limits)};
+}
+
+AccessBox whole_box(IndexMath& math, const Buffer& buffer) {
+  AccessBox access;
+  for (size_t d = 0; d < buffer->shape.size(); ++d)
+    access.box.push_back(dimension(math, buffer, d));
+  access.limits = access.box;
+  return access;
 }
 
 void unite(IndexMath& math, std::vector<LinearInterval>& box,
@@ -176,8 +385,9 @@ bool writes_every_element(const SBlock& block, const BufferRegion& write) {
 }
 
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
-                    const std::vector<LinearInterval>& box) {
+                    const AccessBox& access) {
   CopyBlock copy;
+  const std::vector<LinearInterval>& box = access.box;
   std::vector<Wanted> wanted(box.size());
   copy.block = make_node<SBlock>([&](SBlock& node) {
     node.id = new_block_id();
@@ -189,15 +399,14 @@ CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from
       const Var var = make_var(fmt::format("v{}", i), dtype);
       IterVar& axis = node.iter_vars.emplace_back();
       axis.var = var;
-      // The part that is copied, when it is the same part always; else the whole dimension, of
-      // which the loops take a part.
-      const Linear count = math.offset(math.difference(box[i].hi, box[i].lo), 1);
-      if (box[i].lo.is_constant() && count.is_constant()) {
-        axis.domain = {make_int(dtype, box[i].lo.constant), make_int(dtype, count.constant)};
-      } else {
-        axis.domain = {make_int(dtype, 0), from->shape[i]};
+      // The part that is copied, when it is the same part always; else all that ever is, of which
+      // the loops take a part.
+      const bool fixed = box[i].lo.is_constant() && box[i].hi.is_constant();
+      const LinearInterval& all = fixed ? box[i] : access.limits[i];
+      axis.domain = {math.expr(all.lo, dtype),
+                     math.expr(math.offset(math.difference(all.hi, all.lo), 1), dtype)};
+      if (!fixed)
         wanted[i] = box[i];
-      }
       point.push_back(var);
       region.region.push_back({var, make_int(dtype, 1)});
     }

@@ -27,23 +27,40 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
 std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
                                                         size_t outer, const BufferRegion& region);
 
-/// Clips to [0, shape) where that is decided by constants.
-void clip_to_shape(IndexMath& math, const Buffer& buffer, std::vector<LinearInterval>& box);
+/// A box of elements that an access touches: `box` in terms of the loops outside, and `limits`,
+/// without them, beyond which nothing is touched at all. Loops that a predicate cuts short make the
+/// box reach beyond the limits.
+struct AccessBox {
+  std::vector<LinearInterval> box;
+  std::vector<LinearInterval> limits;
+};
+/// Both of relax_region, within the buffer's shape. Nothing when it is not bounded.
+std::optional<AccessBox> access_box(IndexMath& math, const ChildBlock& place, size_t outer,
+                                    const BufferRegion& region);
+/// The whole buffer.
+AccessBox whole_box(IndexMath& math, const Buffer& buffer);
 /// The smallest box around both.
 void unite(IndexMath& math, std::vector<LinearInterval>& box,
            const std::vector<LinearInterval>& other);
 
+/// Every element of what relax_region() says of the region is touched: its indices take every
+/// combination of values while the loops below the first `outer` ones run.
+bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
+                       const BufferRegion& region);
+/// What of `other` lies in the buffer lies in `box`.
+bool covers(IndexMath& math, const std::vector<LinearInterval>& box,
+            const std::vector<LinearInterval>& other, const Buffer& buffer);
 /// Every element of the box around everything that the block writes through `write` is written: its
 /// indices take every combination of values.
 bool writes_every_element(const SBlock& block, const BufferRegion& write);
 
-/// for ax...: to[v0, v1, ...] = from[v0, v1, ...] over `box`, as block `name`.
+/// for ax...: to[v0, v1, ...] = from[v0, v1, ...] over the box, as block `name`.
 struct CopyBlock {
   Block block;
   Stmt stmt;
 };
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
-                    const std::vector<LinearInterval>& box);
+                    const AccessBox& access);
 
 /// A buffer like `buffer` in another scope: "A" in "shared.dyn" is "A_shared_dyn".
 Buffer cache_of(const Buffer& buffer, const std::string& scope);

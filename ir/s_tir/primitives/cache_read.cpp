@@ -107,21 +107,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                      "cache is filled; name the consumers that use the cache",
                                      scoped.info(c).block().name, buffer->name,
                                      scoped.info(writer).loops[i]->loop_var->name));
-    for (const int w : writers)
-      if (!writes_every_element(scoped.info(w).block(),
-                                *std::find_if(scoped.info(w).block().writes.begin(),
-                                              scoped.info(w).block().writes.end(),
-                                              [&](const BufferRegion& write) {
-                                                return write.buffer == buffer;
-                                              })))
-        return illegal(context, arguments.inputs[0],
-                       fmt::format("block \"{}\" leaves gaps in {}: the copy would read elements "
-                                   "that were never written",
-                                   scoped.info(w).block().name, buffer->name));
   }
 
   IndexMath math;
-  std::optional<std::vector<LinearInterval>> box;
+  std::optional<AccessBox> box;
   for (size_t i = 0; i < outer; ++i)
     math.set_loop(*scoped.info().loops[i]);
   for (const int c : consumers) {
@@ -134,21 +123,37 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     for (const BufferRegion& read : consumer.block().reads) {
       if (read.buffer != buffer)
         continue;
-      auto part = relax_region(math, consumer, outer, read);
-      if (!part) {
-        // Not bounded by the loops (an index read from memory): the whole buffer.
-        part.emplace();
-        for (const Expr& extent : buffer->shape)
-          part->push_back({{}, math.offset(math.linear(extent), -1)});
-      }
-      clip_to_shape(math, buffer, *part);
-      if (box)
-        unite(math, *box, *part);
-      else
+      auto part = access_box(math, consumer, outer, read);
+      if (!part) // not bounded by the loops (an index read from memory)
+        part = whole_box(math, buffer);
+      if (box) {
+        unite(math, box->box, part->box);
+        unite(math, box->limits, part->limits);
+      } else {
         box = std::move(part);
+      }
     }
   }
   TEMPER_CHECK(box.has_value(), "a buffer that is cached is read");
+
+  // What is copied must be there.
+  if (!writers.empty()) {
+    bool written = false;
+    for (const int w : writers)
+      for (const BufferRegion& write : scoped.info(w).block().writes) {
+        if (written || write.buffer != buffer ||
+            !touches_whole_box(math, scoped.info(w), outer, write))
+          continue;
+        const auto made = access_box(math, scoped.info(w), outer, write);
+        written = made && covers(math, made->box, box->box, buffer) &&
+                  covers(math, made->limits, box->limits, buffer);
+      }
+    if (!written)
+      return illegal(context, arguments.inputs[0],
+                     fmt::format("the box around what the consumers read of {} holds elements that "
+                                 "block \"{}\" has not written where the copy would stand",
+                                 buffer->name, scoped.info(writers.back()).block().name));
+  }
 
   const Buffer cache = cache_of(buffer, storage);
   const CopyBlock copy = make_copy(math, cache->name, buffer, cache, *box);

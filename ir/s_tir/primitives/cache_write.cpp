@@ -92,11 +92,19 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   IndexMath math;
   for (size_t i = 0; i < outer; ++i)
     math.set_loop(*scoped.info().loops[i]);
-  auto box = relax_region(math, scoped.info(), outer, write);
+  const auto box = access_box(math, scoped.info(), outer, write);
   if (!box)
     return illegal(context, arguments.inputs[0],
                    fmt::format("the region of {} that {} writes is not bounded by its loops",
                                buffer->name, describe(block)));
+
+  if (outer > 0 && !touches_whole_box(math, scoped.info(), outer, write))
+    return illegal(context, arguments.inputs[0],
+                   fmt::format("{} leaves gaps in the region of {} that it writes in one iteration "
+                               "of loop {}: the copy would read elements of the cache that were "
+                               "not written yet",
+                               describe(block), buffer->name,
+                               scoped.info().loops[outer - 1]->loop_var->name));
 
   const Buffer cache = cache_of(buffer, storage);
   const CopyBlock copy = make_copy(math, cache->name, cache, buffer, *box);

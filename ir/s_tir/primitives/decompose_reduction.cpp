@@ -42,6 +42,13 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                      fmt::format("loop {} stands below {}, a loop of the reduction: the init "
                                  "would run again in the middle of it",
                                  handle->var->name, (*loop)->loop_var->name));
+  for (auto loop = target; loop != loops.end(); ++loop) {
+    if (repeats_without_binding(realize, loops, *loop))
+      return illegal(context, arguments.inputs[1],
+                     fmt::format("loop {} repeats the reduction of {}, which must start anew each "
+                                 "time: loop {} stands above it",
+                                 (*loop)->loop_var->name, describe(block), handle->var->name));
+  }
 
   // Which loops the init needs: those of spatial axes.
   std::vector<const For*> init_loops;
@@ -131,7 +138,9 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   if (!scoped || why_not_reduction(scoped->scope, scoped->child) != nullptr)
     return uses;
   for (const For* loop : scoped->info().loops) {
-    uses.push_back({.inputs = {handle, LoopHandle{loop->loop_var}}});
+    Arguments use{.inputs = {handle, LoopHandle{loop->loop_var}}};
+    if (apply({context.module, nullptr, false}, use))
+      uses.push_back(std::move(use));
     if (uses_reduction(scoped->realize(), loop->loop_var))
       break;
   }

@@ -206,6 +206,26 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                    fmt::format("the axes of {} do not follow from the element of {} that it reads",
                                name, buffer->name));
 
+  // Points of the block that read nothing of what the producer writes (a padding's border) would be
+  // lost.
+  {
+    IndexMath math;
+    const auto written = relax_region(math, producer, 0, producer_block->writes[0]);
+    BufferRegion wanted{buffer, {}};
+    for (const Expr& index : load->indices)
+      wanted.region.push_back({index, make_int(index->dtype, 1)});
+    const auto read = relax_region(math, scoped.info(), 0, wanted);
+    bool reached = written && read;
+    for (size_t d = 0; reached && d < read->size(); ++d)
+      reached = math.proves_less_equal((*written)[d].lo, (*read)[d].lo) &&
+                math.proves_less_equal((*read)[d].hi, (*written)[d].hi);
+    if (!reached)
+      return illegal(context, handle,
+                     fmt::format("{} has points that read nothing of what {} writes: they would "
+                                 "be lost",
+                                 name, producer_name));
+  }
+
   // f(value, v), first the block's axes, then the load.
   const NodeRef value = rewrite_pre(store->value, [&](const NodeRef& node) -> NodeRef {
     if (node->kind() == BufferLoad::kKind &&
