@@ -220,6 +220,7 @@ private:
 
   /// The arguments for timing: those of the first set, large ones moved to private memory.
   void prepare_timing() {
+    const double begin = now_ns();
     const BufferSet& set = *plan_.sets.front();
     place(set);
     if (moved_.empty())
@@ -247,13 +248,16 @@ private:
     lines_.clear();
     for (size_t i = 0; i < set.buffers.size(); ++i)
       lines_.emplace_back(static_cast<const std::byte*>(addresses_[i]), set.buffers[i].size());
+    control_->moving_ns = now_ns() - begin;
   }
 
   /// Puts the outputs of the last timed call where the runner looks.
   void show_results() {
+    const double begin = now_ns();
     for (size_t i = 0; i < moved_.size(); ++i)
       if (moved_[i].size() > 0 && plan_.signature[i].is_output)
         std::memcpy(plan_.sets.front()->buffers[i].data(), moved_[i].data(), moved_[i].size());
+    control_->moving_ns += now_ns() - begin;
   }
 
   /// How often the system took a core away from one of our threads.
@@ -394,6 +398,7 @@ private:
 
   void take_turn() {
     begin_times();
+    control_->moving_ns = 0;
     const int64_t calls = control_->calls;
     control_->calls_per_sample = calls;
     // While others had their turns the caches were theirs and the threads asleep.
@@ -492,6 +497,14 @@ void Child::suspend() {
   // Not before every thread has stopped is the core free for the next one.
   ::waitid(P_PID, static_cast<id_t>(process_), &info, WSTOPPED | WEXITED | WNOWAIT);
   suspended_ = true;
+}
+
+double Child::cpu_ns() const {
+  clockid_t clock;
+  timespec time{};
+  if (::clock_getcpuclockid(process_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    return 0;
+  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
 ExitStatus Child::end() {

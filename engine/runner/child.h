@@ -61,6 +61,8 @@ public:
   Wait run(Command command, int timeout_ms, const Interruption& interruption);
   /// Stops all its threads where they are; `run` lets them go on.
   void suspend();
+  /// Processor time of all its threads so far, by the system's account.
+  double cpu_ns() const;
   /// Kills it with all it started, and reaps. Idempotent.
   ExitStatus end();
   /// The last of what it wrote to stdout and stderr.

@@ -61,6 +61,7 @@ struct ControlBlock {
   Decision decision = Decision::kContinue;
   double spent_ns = 0;    ///< in calls, timed or not, as the child saw it
   double flushing_ns = 0; ///< flushing caches
+  double moving_ns = 0;   ///< arguments to and from memory of its own
   int64_t calls_per_sample = 1;
   int64_t timed_calls = 0;
   int64_t involuntary_switches = 0;

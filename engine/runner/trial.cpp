@@ -388,14 +388,29 @@ private:
   std::optional<Child> child_;
 };
 
-/// The child's own account of its time, held against the runner's clock.
-std::string implausible(const ControlBlock& control, double wall_ns) {
-  const double claimed = control.spent_ns + control.flushing_ns;
-  constexpr double kSlackNs = 50e6; // forks, page faults and a few gaps between the samples
-  if (!(claimed >= 0) || claimed > wall_ns * 1.02 + 1e6 || claimed < 0.4 * wall_ns - kSlackNs)
-    return fmt::format("its times add up to {:.3g} ms where {:.3g} ms passed", claimed / 1e6,
-                       wall_ns / 1e6);
-  return {};
+/// What passed while a child worked on an order, by clocks that it cannot reach.
+struct Passed {
+  double wall_ns;
+  double cpu_ns; ///< of all its threads
+
+  static Passed now(const Child& child) { return {now_ns(), child.cpu_ns()}; }
+  Passed since(const Passed& begin) const {
+    return {wall_ns - begin.wall_ns, cpu_ns - begin.cpu_ns};
+  }
+};
+
+/// Holds the child's own account of its time against that. It cannot have spent more than passed;
+/// and its processor time must be accounted for (not the wall time: it may have lost its core
+/// between samples).
+std::string implausible(const ControlBlock& control, const Passed& passed, int threads) {
+  const double claimed = control.spent_ns + control.flushing_ns + control.moving_ns;
+  constexpr double kSlackNs = 3e6; // deciding, and the way to and from the calls
+  const double worked = passed.cpu_ns / std::max(threads, 1);
+  if (claimed >= 0 && claimed <= passed.wall_ns * 1.02 + 1e6 && claimed >= 0.5 * worked - kSlackNs)
+    return {};
+  return fmt::format("its times add up to {:.3g} ms where {:.3g} ms passed and {:.3g} ms of "
+                     "processor time were used",
+                     claimed / 1e6, passed.wall_ns / 1e6, passed.cpu_ns / 1e6);
 }
 
 /// What the child has written, as far as it can be a time.
@@ -561,13 +576,13 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
   if (const Step step = attempt.check(interruption); step != Step::kGoOn)
     return step == Step::kCancelled ? std::nullopt : std::optional(finish());
   attempt.prepare_timing();
-  const double timing = now_ns();
+  const Passed before = Passed::now(attempt.child());
   if (const Step step = attempt.run(
           Command::kTime, request.timeout_ms + static_cast<int>(request.rule.max_seconds * 2000),
           "time", interruption);
       step != Step::kGoOn)
     return step == Step::kCancelled ? std::nullopt : std::optional(finish());
-  const double wall_ns = now_ns() - timing;
+  const Passed passed = Passed::now(attempt.child()).since(before);
   if (reads_outputs(workload)) {
     // Timed calls went on from each other's results; one more call, from the start, is comparable.
     for (PreparedSet& set : workload.sets)
@@ -598,7 +613,8 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
     m.stage = "time";
     m.error = std::move(sentence);
   };
-  if (std::string contradiction = implausible(control, wall_ns); !contradiction.empty())
+  if (std::string contradiction = implausible(control, passed, attempt.plan().threads);
+      !contradiction.empty())
     disturb(std::move(contradiction));
   else if (samples.ns.empty())
     disturb("no sample was taken");
@@ -657,17 +673,17 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
       ControlBlock& control = attempt.child().control();
       control.calls = calls[index];
       control.show_results = false;
-      const double turn_begin = now_ns();
+      const Passed before = Passed::now(attempt.child());
       const Step step = attempt.run(Command::kTurn, trials[index].timeout_ms, "time", interruption);
       if (step == Step::kCancelled)
         return std::nullopt;
       attempt.alive = step == Step::kGoOn;
       if (!attempt.alive)
         continue;
-      const double wall_ns = now_ns() - turn_begin;
+      const Passed passed = Passed::now(attempt.child()).since(before);
       attempt.child().suspend();
       const Samples one = samples_of(control);
-      if (std::string contradiction = implausible(control, wall_ns);
+      if (std::string contradiction = implausible(control, passed, attempt.plan().threads);
           !contradiction.empty() || one.ns.empty()) {
         attempt.fail(Outcome::kDisturbed, "time", contradiction);
         attempt.alive = false;
@@ -675,7 +691,7 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
       }
       taken[index] = one.ns.front();
       lost[index] = one.switched.front();
-      attempt.measurement.measure_ms += wall_ns / 1e6;
+      attempt.measurement.measure_ms += passed.wall_ns / 1e6;
     }
     for (size_t i = 0; i < count; ++i) {
       samples[i].push_back(taken[i]);

@@ -323,6 +323,16 @@ TEST_F(Candidates, ScribblingOverAllSharedMemoryDeceivesNobody) {
       << m.error;
 }
 
+TEST_F(Candidates, TimesThatDoNotAddUpAreNotBelieved) {
+  MeasureRequest request = quick(workload_, artifact("lies_about_its_time"));
+  request.rule.max_seconds = 1;
+  request.rule.half_width = 0;
+  request.rule.max_samples = 3000;
+  const Measurement m = measure(request);
+  EXPECT_NE(m.outcome, Outcome::kOk) << m.median_ns;
+  EXPECT_THAT(m.error, HasSubstr("times add up to"));
+}
+
 TEST_F(Candidates, CodeThatDoesNotLoadIsACompileFailure) {
   auto broken = artifact("correct");
   broken->code.resize(1000);

@@ -243,6 +243,28 @@ int32_t scribbles_everywhere(void* const* arguments) {
   return 0;
 }
 
+/* Finds the page of times and rewrites the sums in it, as a kernel could that shares it: works hard
+   and claims next to nothing. */
+int32_t lies_about_its_time(void* const* arguments) {
+  for (int i = 0; i < 20000; ++i)
+    add(arguments);
+  if (calls++ < 3)
+    return 0;
+  char line[512];
+  FILE* maps = fopen("/proc/self/maps", "r");
+  unsigned long begin, end;
+  char permissions[8];
+  while (maps && fgets(line, sizeof line, maps))
+    if (sscanf(line, "%lx-%lx %7s", &begin, &end, permissions) == 3 && permissions[1] == 'w' &&
+        permissions[3] == 's' && strstr(line, "/dev/zero"))
+      for (volatile double* p = (void*)begin; p < (double*)end; ++p)
+        if (*p > 1000 && *p < 1e12)
+          *p = 100;
+  if (maps)
+    fclose(maps);
+  return 0;
+}
+
 /* In and out: C += A, B a scalar factor: for workloads with initialised outputs. */
 int32_t accumulates(void* const* arguments) {
   const float* a = arguments[0];
