@@ -21,6 +21,7 @@ std::span<const LoweringPass> cpu_passes() {
       // loads before and stores after it.
       {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
       {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
+      {"remove_dead", [](F f, O) { return remove_dead(f); }, false},
   };
   return kPasses;
 }

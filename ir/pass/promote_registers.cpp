@@ -403,8 +403,13 @@ private:
 
   Slot& slot_of(Tile& tile, const Expr& index) {
     const auto* ramp = index.as<Ramp>();
-    LinearForm at = math_.linear(ramp != nullptr ? ramp->base : index);
+    const Expr& base = ramp != nullptr ? ramp->base : index;
+    LinearForm at = linear_form(base); // nearly always canonical already
     at.add(tile.start, -1);
+    if (!at.is_constant()) {
+      at = math_.linear(base);
+      at.add(tile.start, -1);
+    }
     TEMPER_CHECK(at.is_constant() && tile.slots.contains(at.constant),
                  "every access of a promoted buffer is a slot of its tile");
     return tile.slots.at(at.constant);

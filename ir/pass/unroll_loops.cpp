@@ -37,6 +37,8 @@ public:
       math_.bind(var, Range{min, extent});
       if (again)
         values_[loop->loop_var] = var;
+      // The first copy keeps the variable, the next ones do not.
+      changing_.insert(loop->loop_var.get());
       const Stmt body = expand(loop->body);
       if (!again && min == loop->min && extent == loop->extent && body == loop->body)
         return stmt;
@@ -47,6 +49,8 @@ public:
         node.body = body;
       });
     }
+    if (const auto* bind = stmt.as<Bind>())
+      changing_.insert(bind->var.get());
     if (values_.empty() && copies_ == 0)
       return rebuild(
           stmt, [&](const Stmt& child) { return expand(child); },
@@ -93,11 +97,69 @@ private:
     return found == buffers_.end() ? buffer : found->second;
   }
 
+  /// An index with variables replaced, as simple as it was. Most are linear in the unrolled
+  /// variables, so a copy differs from the original by a constant: the form of the original and the
+  /// part that no copy changes are made once.
   Expr index(const Expr& expr) {
-    if (expr->kind() == IntImm::kKind)
+    if (expr->kind() == IntImm::kKind || values_.empty())
       return expr;
+    if (const auto* ramp = expr.as<Ramp>(); ramp != nullptr && ramp->stride->kind() == IntImm::kKind) {
+      const Expr base = index(ramp->base);
+      return base == ramp->base ? expr : make_ramp(base, ramp->stride, ramp->lanes());
+    }
+    if (is_index_type(expr->dtype)) {
+      const auto [place, is_new] = indices_.try_emplace(expr);
+      Split& split = place->second;
+      if (is_new)
+        split = split_index(expr);
+      if (split.simple) {
+        int64_t constant = split.constant;
+        bool known = true;
+        for (const auto& [var, coefficient] : split.moving) {
+          const auto found = values_.find(var);
+          const auto number = found == values_.end() ? std::nullopt : as_int(found->second);
+          known &= number.has_value();
+          constant += coefficient * number.value_or(0);
+        }
+        if (known)
+          return split.rest ? split.rest + constant : make_int(expr->dtype, constant);
+      }
+    }
     const Expr replaced = value(expr);
     return replaced == expr ? expr : math_.simplify(replaced);
+  }
+
+  /// rest + constant + sum of coefficient * variable being unrolled.
+  struct Split {
+    bool simple = false;
+    std::vector<std::pair<Var, int64_t>> moving;
+    Expr rest;
+    int64_t constant = 0;
+  };
+
+  Split split_index(const Expr& expr) const {
+    Split split;
+    LinearForm form = linear_form(expr);
+    LinearForm rest;
+    rest.dtype = form.dtype;
+    for (const LinearTerm& term : form.terms) {
+      const auto value = values_.find(term.expr.as_ref<VarNode>());
+      if (value != values_.end() && as_int(value->second))
+        split.moving.emplace_back(value->first, term.coefficient);
+      else if (uses_var(term.expr, [&](const VarNode& var) {
+                 return values_.contains(Ref<VarNode>(&var)) || changing_.contains(&var);
+               }))
+        return split; // a copied loop's variable, or a term that is not linear
+      else
+        rest.terms.push_back(term);
+    }
+    if (form.overflow || split.moving.empty())
+      return split;
+    split.simple = true;
+    split.constant = form.constant;
+    if (!rest.terms.empty())
+      split.rest = to_expr(rest);
+    return split;
   }
 
   /// The value with variables replaced; only what stands in indices is simplified.
@@ -121,6 +183,7 @@ private:
     }
     case ExprKind::kLet: {
       const Let& let = *expr.as<Let>();
+      changing_.insert(let.var.get());
       const Expr bound = value(let.value);
       const Var var = copies_ > 0 ? make_var(let.var->name, let.var->dtype) : let.var;
       if (copies_ > 0)
@@ -144,8 +207,11 @@ private:
 
   const LoopSet& loops_;
   Analyzer& math_;
-  VarMap values_;
+  VarMap values_; ///< what stands for a variable in the copy at hand
   BufferMap buffers_;
+  std::unordered_map<Expr, Split, RefHash> indices_;
+  /// Variables that are defined inside what is copied: each copy has its own.
+  std::unordered_set<const VarNode*> changing_;
   int copies_ = 0; ///< inside a second or later copy: definitions must be new
 };
 

@@ -87,6 +87,12 @@ private:
         if (!hoisted)
           node.body = guarded_body(node);
         node.init = nullptr;
+        // Without an init the accumulation is a plain read.
+        for (auto region = node.writes.rbegin(); region != node.writes.rend(); ++region)
+          if (std::none_of(node.reads.begin(), node.reads.end(), [&](const BufferRegion& read) {
+                return read.buffer == region->buffer;
+              }))
+            node.reads.insert(node.reads.begin(), *region);
       });
     }
     return changed == realize.block

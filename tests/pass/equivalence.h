@@ -11,6 +11,7 @@
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/support/random.h"
+#include "ir/verify.h"
 
 #include <cmath>
 #include <functional>
@@ -113,6 +114,9 @@ inline PrimFunc lower_step_by_step(const PrimFunc& function, const LowerOptions&
       EXPECT_TRUE(structural_equal(next, *again, &difference))
           << "after " << name << ": " << difference << "\n" << script::to_text(next);
     }
+    const auto well_formed = verify(next);
+    EXPECT_TRUE(well_formed) << "after " << name << ": " << well_formed.error().to_string() << "\n"
+                             << script::to_text(next);
     current = next;
     return right && again;
   };
