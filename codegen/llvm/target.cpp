@@ -23,17 +23,12 @@ namespace {
 
 constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 
-/// Features that change the code of kernels and that a CPU can be asked for (CPUID); what export's
-/// runtime checks (codegen/library/runtime/runtime.c has the same list).
+/// Features that change the code of kernels and that a CPU can be asked for; exported libraries check
+/// them before they run a kernel.
 constexpr const char* kKnownFeatures[] = {
-    "sse3",       "ssse3",       "sse4.1",       "sse4.2",      "popcnt",       "avx",
-    "avx2",       "fma",         "f16c",         "bmi",         "bmi2",         "lzcnt",
-    "movbe",      "avx512f",     "avx512cd",     "avx512bw",    "avx512dq",     "avx512vl",
-    "avx512vnni", "avx512bf16",  "avx512fp16",   "avx512ifma",  "avx512vbmi",   "avx512vbmi2",
-    "avx512bitalg", "avx512vpopcntdq", "avx512vp2intersect", "avxvnni", "avxifma", "avxvnniint8",
-    "avxneconvert", "gfni",      "vaes",         "vpclmulqdq",  "aes",          "pclmul",
-    "sha",        "adx",         "fma4",         "xop",         "sse4a",        "tbm",
-    "amx-tile",   "amx-int8",    "amx-bf16",     "amx-fp16",
+#define TEMPER_CPU_FEATURE(name, word, bit, state) name,
+#include "codegen/library/runtime/cpu_features.def"
+#undef TEMPER_CPU_FEATURE
 };
 
 const llvm::Target* x86_target(std::string& error) {

@@ -1,0 +1,493 @@
+#include "codegen/library/export.h"
+
+#include "codegen/library/runtime/abi.h"
+#include "codegen/library/runtime_object.h"
+#include "codegen/llvm/compile.h"
+#include "codegen/llvm/link.h"
+#include "codegen/llvm/stubs.h"
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <dlfcn.h>
+#include <set>
+
+namespace temper::codegen {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_identifier(std::string_view name) {
+  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
+    return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  });
+}
+
+bool is_c_keyword(std::string_view name) {
+  static const std::set<std::string_view> words = {
+      "auto",     "break",    "case",     "char",   "class",    "const",    "continue", "default",
+      "delete",   "do",       "double",   "else",   "enum",     "extern",   "float",    "for",
+      "goto",     "if",       "inline",   "int",    "long",     "namespace", "new",     "operator",
+      "private",  "public",   "register", "restrict", "return", "short",    "signed",   "sizeof",
+      "static",   "struct",   "switch",   "template", "this",   "throw",    "typedef",  "union",
+      "unsigned", "using",    "virtual",  "void",   "volatile", "while",    "main"};
+  return words.contains(name);
+}
+
+std::string c_type(DataType type) {
+  if (type.is_bool())
+    return "bool";
+  if (type.code == TypeCode::kBFloat || (type.is_floating() && type.bits == 16))
+    return "uint16_t";
+  if (type.is_floating())
+    return type.bits == 32 ? "float" : "double";
+  return fmt::format("{}int{}_t", type.is_uint() ? "u" : "", static_cast<int>(type.bits));
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+/// A name that C takes for a parameter.
+std::string parameter_name(const std::string& name, size_t position) {
+  return is_identifier(name) && !is_c_keyword(name) ? name : fmt::format("argument{}", position);
+}
+
+/// int f(const float* A, float* B)
+std::string c_signature(const ExportFunction& function) {
+  std::vector<std::string> parameters;
+  const std::vector<ArgumentSpec>& signature = function.artifact.signature;
+  for (size_t i = 0; i < signature.size(); ++i) {
+    const ArgumentSpec& argument = signature[i];
+    const std::string type = c_type(argument.dtype);
+    const std::string name = parameter_name(argument.name, i);
+    if (!argument.is_buffer)
+      parameters.push_back(type + " " + name);
+    else
+      parameters.push_back((argument.is_output ? "" : "const ") + type + "* " + name);
+  }
+  return fmt::format("int {}({})", function.name,
+                     parameters.empty() ? "void" : join(parameters, ", "));
+}
+
+/// f(A: float32[4, 4], B: float32[4, 4]), the form of error messages and docs.
+std::string python_signature(const ExportFunction& function) {
+  std::vector<std::string> parameters;
+  for (const ArgumentSpec& argument : function.artifact.signature)
+    parameters.push_back(argument.name + ": " + to_string(argument.dtype) +
+                         (argument.is_buffer ? shape_text(argument.shape) : std::string()));
+  return function.name + "(" + join(parameters, ", ") + ")";
+}
+
+Json argument_json(const ArgumentSpec& argument) {
+  Json json;
+  json["name"] = argument.name;
+  json["dtype"] = to_string(argument.dtype);
+  if (argument.is_buffer)
+    json["shape"] = argument.shape;
+  json["kind"] = !argument.is_buffer ? "scalar" : argument.is_output ? "output" : "input";
+  return json;
+}
+
+Json function_json(const ExportFunction& function) {
+  Json json;
+  json["name"] = function.name;
+  json["signature"] = c_signature(function);
+  json["summary"] = function.summary;
+  for (const ArgumentSpec& argument : function.artifact.signature)
+    json["arguments"].push_back(argument_json(argument));
+  json["target"] = function.artifact.target;
+  json["threads"] = function.artifact.launch.threads;
+  json["alignment"] = function.alignment;
+  json["code_hash"] = hash_to_hex(function.artifact.code_hash);
+  json["provenance"] = function.provenance;
+  return json;
+}
+
+/// What get_function_metadata gives in Python: the schema that tvm-ffi knows, and ours.
+std::string metadata_json(const ExportFunction& function) {
+  Json schema;
+  schema["type"] = "ffi.Function";
+  schema["args"] = Json::array({Json{{"type", "None"}}});
+  for (const ArgumentSpec& argument : function.artifact.signature)
+    schema["args"].push_back(Json{{"type", argument.is_buffer              ? "DLTensor*"
+                                           : argument.dtype.is_floating() ? "float"
+                                           : argument.dtype.is_bool()     ? "bool"
+                                                                          : "int"}});
+  Json json;
+  json["type_schema"] = schema.dump();
+  json["temper"] = function_json(function);
+  return json.dump();
+}
+
+std::string summary_of(const ExportFunction& function) {
+  if (!function.summary.empty())
+    return function.summary;
+  std::vector<std::string> outputs;
+  for (const ArgumentSpec& argument : function.artifact.signature)
+    if (argument.is_output)
+      outputs.push_back(argument.name);
+  return outputs.empty() ? "Writes nothing." : "Writes " + join(outputs, ", ") + ".";
+}
+
+/// Text in a comment of the header: no end of comment, no line breaks.
+std::string comment_text(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  for (size_t place = text.find("*/"); place != std::string::npos; place = text.find("*/"))
+    text.replace(place, 2, "* /");
+  return text;
+}
+
+std::string header_text(const std::string& name, const std::vector<ExportFunction>& functions,
+                        const ExportOptions& options) {
+  bool parallel = false;
+  std::set<std::string> targets;
+  for (const ExportFunction& function : functions) {
+    parallel = parallel || function.artifact.launch.threads > 1;
+    targets.insert(function.artifact.target);
+  }
+  std::string guard = name;
+  std::transform(guard.begin(), guard.end(), guard.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  guard += "_H";
+  std::string text;
+  const auto line = [&](const std::string& words) { text += words + "\n"; };
+  line(fmt::format("/* {} {}: generated kernels.", name, options.version));
+  line(" *");
+  line(fmt::format(" * Compiled for {}. On a CPU that lacks what a kernel needs, its function",
+                   fmt::join(targets, ", ")));
+  line(" * returns an error instead of running.");
+  line(" *");
+  line(" * Arrays are compact and row-major, in the shapes given at each function. They must be");
+  line(" * aligned to their elements, unless a function says more; 64 bytes is fastest. What a");
+  line(" * function writes must not overlap its other arrays. float16 and bfloat16 are passed as");
+  line(" * their 16 bits.");
+  line(" *");
+  line(" * A function returns 0, or a code that is not 0 and then");
+  line(fmt::format(" * {}_last_error() is one sentence (of this thread's last failure):", name));
+  line(" *   -1 a null pointer, -2 an array that is not aligned, -3 arrays that overlap,");
+  line(" *   -4 this CPU cannot run it, 1 no memory for temporaries, other codes of the kernel.");
+  line(" *");
+  line(" * Functions may be called from several threads at once.");
+  if (parallel) {
+    line(" * Functions marked parallel run on OpenMP's threads (libgomp), as many as are noted or,");
+    line(" * where it says \"OpenMP's default\", as OMP_NUM_THREADS says. Inside a parallel region of");
+    line(" * the caller they run on one thread, unless nesting was allowed. A process that forks");
+    line(" * after a parallel call must not call one in the child.");
+  }
+  line(" */");
+  line("#ifndef " + guard);
+  line("#define " + guard);
+  line("");
+  line("#include <stdbool.h>");
+  line("#include <stdint.h>");
+  line("");
+  line("#ifdef __cplusplus");
+  line("extern \"C\" {");
+  line("#endif");
+  for (const ExportFunction& function : functions) {
+    line("");
+    line("/* " + comment_text(summary_of(function)));
+    const std::vector<ArgumentSpec>& signature = function.artifact.signature;
+    for (size_t i = 0; i < signature.size(); ++i)
+      line(fmt::format(" *   {}: {}{}{}", parameter_name(signature[i].name, i),
+                       to_string(signature[i].dtype),
+                       signature[i].is_buffer ? shape_text(signature[i].shape) : "",
+                       signature[i].is_output ? ", written" : ""));
+    if (function.artifact.launch.threads > 1)
+      line(fmt::format(" * Parallel: {} threads{}.", function.artifact.launch.threads,
+                       function.artifact.target.find("threads=") == std::string::npos
+                           ? " on the machine it was made on, else OpenMP's default"
+                           : ""));
+    if (function.alignment > 0)
+      line(fmt::format(" * Arrays must be aligned to {} bytes.", function.alignment));
+    text.erase(text.size() - 1);
+    line(" */");
+    line(c_signature(function) + ";");
+  }
+  line("");
+  line("/* Why this thread's last call failed; empty before the first failure. Valid until the next");
+  line(" * failure in this thread. */");
+  line(fmt::format("const char* {}_last_error(void);", name));
+  line("");
+  line("#ifdef __cplusplus");
+  line("}");
+  line("#endif");
+  line("#endif");
+  return text;
+}
+
+Json manifest_json(const std::string& name, const std::vector<ExportFunction>& functions,
+                   const ExportOptions& options) {
+  Json json;
+  json["schema"] = "temper.library/1";
+  json["name"] = name;
+  json["version"] = options.version;
+  json["library"] = "lib" + name + ".so";
+  json["header"] = name + ".h";
+  json["compiler"] = compiler_version();
+  json["functions"] = Json::array();
+  for (const ExportFunction& function : functions)
+    json["functions"].push_back(function_json(function));
+  for (const auto& [key, value] : options.manifest.items())
+    if (!json.contains(key))
+      json[key] = value;
+  return json;
+}
+
+std::string cmake_config(const std::string& name, bool static_archive, bool parallel) {
+  std::string text = fmt::format(
+      R"(# find_package({0} CONFIG) gives the target {0}::{0}, the library beside this file.
+if(TARGET {0}::{0})
+  return()
+endif()
+add_library({0}::{0} SHARED IMPORTED)
+set_target_properties({0}::{0} PROPERTIES
+  IMPORTED_LOCATION "${{CMAKE_CURRENT_LIST_DIR}}/lib{0}.so"
+  IMPORTED_SONAME "lib{0}.so"
+  INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_LIST_DIR}}")
+)",
+      name);
+  if (static_archive)
+    text += fmt::format(R"(add_library({0}::static STATIC IMPORTED)
+set_target_properties({0}::static PROPERTIES
+  IMPORTED_LOCATION "${{CMAKE_CURRENT_LIST_DIR}}/lib{0}.a"
+  INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_LIST_DIR}}"
+  INTERFACE_LINK_LIBRARIES "{1}m;dl")
+)",
+                        name, parallel ? "gomp;" : "");
+  return text;
+}
+
+std::string cmake_version(const std::string& version) {
+  return fmt::format(R"(set(PACKAGE_VERSION "{0}")
+if(PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION)
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+  if(PACKAGE_FIND_VERSION VERSION_EQUAL PACKAGE_VERSION)
+    set(PACKAGE_VERSION_EXACT TRUE)
+  endif()
+endif()
+)",
+                     version);
+}
+
+Result<void> check_input(const std::string& name, const std::vector<ExportFunction>& functions) {
+  const auto invalid = [](std::string sentence) {
+    return Error(ErrorCode::kInvalidArgument, std::move(sentence));
+  };
+  if (!is_identifier(name))
+    return invalid("library name '" + name +
+                   "' is no C identifier; use letters, digits and _ (no leading digit)");
+  if (functions.empty())
+    return invalid("there is nothing to export to library '" + name + "'");
+  std::set<std::string> names{name + "_last_error"};
+  for (const ExportFunction& function : functions) {
+    if (!is_identifier(function.name) || is_c_keyword(function.name))
+      return invalid("function name '" + function.name +
+                     "' is no C identifier; use letters, digits and _ (no leading digit)");
+    if (function.name.starts_with("temper_") || function.name.starts_with("__"))
+      return invalid("function name '" + function.name + "' is reserved; choose another");
+    if (!names.insert(function.name).second)
+      return invalid("two functions of library '" + name + "' are named '" + function.name +
+                     "'; name them with NAME:=SELECTION");
+    if (function.artifact.kind != ArtifactKind::kSharedObject || function.artifact.object.empty())
+      return invalid("function '" + function.name + "' has no object code to export");
+    for (const ArgumentSpec& argument : function.artifact.signature)
+      if (!argument.dtype.is_scalar())
+        return invalid("function '" + function.name + "' has argument '" + argument.name +
+                       "' of the vector type " + to_string(argument.dtype) +
+                       ", which neither C nor Python has");
+  }
+  return {};
+}
+
+} // namespace
+
+std::string default_function_name(std::string_view workload, std::string_view dtype,
+                                  const std::vector<int64_t>& sizes) {
+  std::string name(workload);
+  std::replace_if(
+      name.begin(), name.end(),
+      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
+    name = "kernel_" + name;
+  if (const auto type = parse_data_type(dtype)) {
+    const char* letter = type->code == TypeCode::kBFloat ? "bf"
+                         : type->is_floating()           ? "f"
+                         : type->is_uint()               ? "u"
+                                                         : "i";
+    name += type->is_bool() ? "_bool"
+                            : fmt::format("_{}{}", letter, static_cast<int>(type->bits));
+  }
+  if (!sizes.empty())
+    name += fmt::format("_{}", fmt::join(sizes, "x"));
+  return name;
+}
+
+Result<ExportResult> export_library(std::string_view library_name,
+                                    const std::vector<ExportFunction>& given,
+                                    const ExportOptions& options) {
+  const std::string name(library_name);
+  TEMPER_TRY_VOID(check_input(name, given));
+  std::vector<ExportFunction> functions = given;
+  for (ExportFunction& function : functions)
+    function.summary = summary_of(function);
+
+  std::vector<std::pair<std::string, std::string>> members;
+  std::vector<StubFunction> stubs;
+  std::vector<std::string> exported{name + "_last_error"};
+  bool parallel = false;
+  for (const ExportFunction& function : functions) {
+    StubFunction stub;
+    stub.name = function.name;
+    // Unique over libraries too: archives of two libraries may meet in one program.
+    stub.kernel = "temper_kernel_" + name + "_" + function.name;
+    stub.signature = python_signature(function);
+    stub.metadata = metadata_json(function);
+    stub.doc = python_signature(function) + "\n\n" + function.summary;
+    stub.target = function.artifact.target;
+    stub.alignment = function.alignment;
+    stub.arguments = function.artifact.signature;
+    TEMPER_TRY(mask, feature_mask(function.artifact.target));
+    stub.features = mask;
+    TEMPER_TRY(object, rename_symbols(function.artifact.object,
+                                      {{function.artifact.entry, stub.kernel}}));
+    members.emplace_back(function.name + ".o", std::move(object));
+    for (const char* prefix : {"", "__tvm_ffi_", "__tvm_ffi__metadata_", "__tvm_ffi__doc_"})
+      exported.push_back(prefix + function.name);
+    stubs.push_back(std::move(stub));
+  }
+  TEMPER_TRY(entries, emit_stubs(name, stubs));
+  members.emplace_back(name + "_entries.o", std::move(entries));
+  members.emplace_back("temper_runtime.o", runtime_object());
+
+  std::vector<std::string> objects;
+  for (const auto& [file, bytes] : members)
+    objects.push_back(bytes);
+  TEMPER_TRY(shared, link_shared_object(objects, {.soname = "lib" + name + ".so",
+                                                  .exported = exported}));
+
+  // What was linked is looked at again before anybody gets it.
+  TEMPER_TRY(symbols, read_symbols(shared));
+  std::sort(exported.begin(), exported.end());
+  std::sort(symbols.defined.begin(), symbols.defined.end());
+  if (symbols.defined != exported)
+    return Error(ErrorCode::kFailed, "library '" + name + "' came out with the symbols " +
+                                         join(symbols.defined, ", ") + " instead of " +
+                                         join(exported, ", "));
+  for (const std::string& needed : symbols.needed) {
+    parallel = parallel || needed.starts_with("libgomp");
+    if (needed != "libc.so.6" && needed != "libm.so.6" && needed != "libgomp.so.1" &&
+        needed != "libdl.so.2")
+      return Error(ErrorCode::kFailed, "library '" + name + "' came out needing " + needed);
+  }
+
+  std::error_code error;
+  fs::create_directories(options.directory, error);
+  if (error)
+    return Error(ErrorCode::kEnvironment, "cannot make the folder '" +
+                                              options.directory.string() +
+                                              "': " + error.message());
+  ExportResult result;
+  const auto write = [&](const std::string& file, const std::string& content) -> Result<void> {
+    const fs::path path = options.directory / file;
+    TEMPER_TRY_VOID(write_file(path, content));
+    result.files.push_back(path);
+    return {};
+  };
+  TEMPER_TRY_VOID(write("lib" + name + ".so", shared));
+  result.library = result.files.front();
+  fs::permissions(result.library,
+                  fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec,
+                  fs::perm_options::add, error);
+  TEMPER_TRY_VOID(write(name + ".h", header_text(name, functions, options)));
+  TEMPER_TRY_VOID(write(name + ".json", manifest_json(name, functions, options).dump(2) + "\n"));
+  if (options.static_archive) {
+    TEMPER_TRY(archive, make_archive(members));
+    TEMPER_TRY_VOID(write("lib" + name + ".a", archive));
+  }
+  if (options.cmake_package) {
+    TEMPER_TRY_VOID(write(name + "Config.cmake",
+                          cmake_config(name, options.static_archive, parallel)));
+    TEMPER_TRY_VOID(write(name + "ConfigVersion.cmake", cmake_version(options.version)));
+  }
+  for (const ExportFunction& function : functions)
+    result.functions.push_back({function.name, c_signature(function)});
+  return result;
+}
+
+Result<void> call_exported(const fs::path& library, const std::string& function,
+                           const std::vector<ArgumentSpec>& signature,
+                           const std::vector<void*>& arguments) {
+  TEMPER_CHECK(signature.size() == arguments.size(), "an argument for each of the signature");
+  void* handle = ::dlopen(fs::absolute(library).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr)
+    return Error(ErrorCode::kFailed, "cannot load the library: " + std::string(::dlerror()));
+  struct Closer {
+    void* handle;
+    ~Closer() { ::dlclose(handle); }
+  } closer{handle};
+  const auto entry = reinterpret_cast<temper_ffi_call>(
+      ::dlsym(handle, ("__tvm_ffi_" + function).c_str()));
+  if (entry == nullptr)
+    return Error(ErrorCode::kNotFound,
+                 "'" + library.string() + "' has no function '" + function + "'");
+  std::string stem = library.stem().string();
+  if (stem.starts_with("lib"))
+    stem.erase(0, 3);
+  const auto last_error = reinterpret_cast<const char* (*)()>(
+      ::dlsym(handle, (stem + "_last_error").c_str()));
+
+  std::vector<temper_ffi_tensor> tensors(signature.size());
+  std::vector<temper_ffi_any> values(signature.size());
+  for (size_t i = 0; i < signature.size(); ++i) {
+    const ArgumentSpec& spec = signature[i];
+    if (spec.is_buffer) {
+      temper_ffi_tensor& tensor = tensors[i];
+      tensor.data = arguments[i];
+      tensor.device = {1, 0};
+      tensor.ndim = static_cast<int32_t>(spec.shape.size());
+      tensor.dtype = {dlpack_code(spec.dtype), static_cast<uint8_t>(spec.dtype.element_bytes() * 8),
+                      spec.dtype.lanes};
+      tensor.shape = const_cast<int64_t*>(spec.shape.data());
+      values[i].type_index = TEMPER_FFI_DLTENSOR;
+      values[i].value.v_ptr = &tensor;
+      continue;
+    }
+    if (spec.dtype.is_floating()) {
+      values[i].type_index = TEMPER_FFI_FLOAT;
+      if (spec.dtype.bits == 64) {
+        std::memcpy(&values[i].value.v_float64, arguments[i], 8);
+      } else if (spec.dtype.bits == 32) {
+        float value = 0;
+        std::memcpy(&value, arguments[i], 4);
+        values[i].value.v_float64 = static_cast<double>(value);
+      } else {
+        return Error(ErrorCode::kUnsupported, "a 16-bit float scalar cannot be passed here");
+      }
+      continue;
+    }
+    values[i].type_index = TEMPER_FFI_INT;
+    int64_t value = 0;
+    std::memcpy(&value, arguments[i], static_cast<size_t>(spec.dtype.element_bytes()));
+    if (spec.dtype.is_int() && spec.dtype.bits < 64) {
+      const int shift = 64 - spec.dtype.bits;
+      value = static_cast<int64_t>(static_cast<uint64_t>(value) << shift) >> shift;
+    }
+    values[i].value.v_int64 = value;
+  }
+  temper_ffi_any result{};
+  if (entry(nullptr, values.data(), static_cast<int32_t>(values.size()), &result) == 0)
+    return {};
+  const char* sentence = last_error == nullptr ? "" : last_error();
+  return Error(ErrorCode::kFailed, *sentence != '\0' ? sentence : "'" + function + "' failed");
+}
+
+} // namespace temper::codegen

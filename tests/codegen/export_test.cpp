@@ -1,0 +1,359 @@
+#include "codegen/library/export.h"
+
+#include "codegen/library/runtime/abi.h"
+#include "codegen/llvm/link.h"
+#include "ir/support/text.h"
+#include "tests/codegen/build.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+namespace temper::codegen::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// C = A @ B, float32 [m, k] @ [k, n].
+PrimFunc matmul(int64_t m, int64_t n, int64_t k) {
+  const DataType f = DataType::float32();
+  const Buffer a = make_buffer("A", f, {imm(m), imm(k)});
+  const Buffer b = make_buffer("B", f, {imm(k), imm(n)});
+  const Buffer c = make_buffer("C", f, {imm(m), imm(n)});
+  const Var i = index_var("i"), j = index_var("j"), l = index_var("l");
+  const Expr out = make_load(c, {Expr(i), Expr(j)});
+  const Stmt body = make_seq(
+      {make_store(c, {Expr(i), Expr(j)}, f32(0)),
+       serial(l, k,
+              make_store(c, {Expr(i), Expr(j)},
+                         out + make_load(a, {Expr(i), Expr(l)}) * make_load(b, {Expr(l), Expr(j)})))});
+  return function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, serial(i, m, serial(j, n, body)));
+}
+
+/// B[i] = A[i] * scale + float(shift), in parallel.
+PrimFunc scale_shift(int64_t n) {
+  const DataType f = DataType::float32();
+  const Buffer a = flat("A", f, n), b = flat("B", f, n);
+  const Var scale = make_var("scale", f), shift = make_var("shift", DataType::integer(16));
+  const Var i = index_var("i");
+  const Stmt body = make_store(b, {Expr(i)},
+                               make_load(a, {Expr(i)}) * Expr(scale) + make_cast(f, Expr(shift)));
+  return function_of({{a, nullptr}, {b, nullptr}, {nullptr, scale}, {nullptr, shift}},
+                     make_for(i, imm(0), imm(n), ForKind::kParallel, body));
+}
+
+/// y[0] = 1 unless x[0] is negative.
+PrimFunc picky() {
+  const Buffer x = flat("x", DataType::float32(), 1), y = flat("y", DataType::float32(), 1);
+  return function_of({{x, nullptr}, {y, nullptr}},
+                     make_seq({make_assert(make_binary<GE>(make_load(x, {imm(0)}), f32(0)), "x"),
+                               make_store(y, {imm(0)}, f32(1))}));
+}
+
+ExportFunction exported(const char* name, const PrimFunc& function,
+                        const ir::Target& target = native()) {
+  ExportFunction result;
+  result.name = name;
+  result.artifact = must_compile(function, target);
+  return result;
+}
+
+class Export : public ::testing::Test {
+protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "temper-export-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  ExportResult must_export(const std::vector<ExportFunction>& functions, bool extras = false) {
+    ExportOptions options;
+    options.directory = folder_;
+    options.static_archive = extras;
+    options.cmake_package = extras;
+    auto result = export_library("kernels", functions, options);
+    EXPECT_TRUE(result) << result.error().to_string();
+    return result ? *result : ExportResult();
+  }
+  std::vector<ExportFunction> usual() {
+    return {exported("matmul_f32_3x4x5", matmul(3, 4, 5)),
+            exported("scale_shift", scale_shift(100), native(2)), exported("picky", picky())};
+  }
+  /// Runs a shell command in the folder; its output when it fails.
+  std::string run(const std::string& command) {
+    const fs::path log = folder_ / "log";
+    const std::string line =
+        "cd '" + folder_.string() + "' && { " + command + "; } > '" + log.string() + "' 2>&1";
+    const int status = std::system(line.c_str());
+    auto said = read_file(log);
+    return status == 0 ? "" : "failed: " + command + "\n" + (said ? *said : "");
+  }
+  void put(const char* file, const std::string& text) {
+    ASSERT_TRUE(write_file(folder_ / file, text));
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Export, CalledThroughTheLibraryGivesTheRightResult) {
+  const auto functions = usual();
+  const ExportResult result = must_export(functions);
+  std::vector<float> a(15), b(20), c(12, NAN);
+  std::iota(a.begin(), a.end(), 1.0f);
+  std::iota(b.begin(), b.end(), -4.0f);
+  const auto done = call_exported(result.library, "matmul_f32_3x4x5",
+                                  functions[0].artifact.signature, {a.data(), b.data(), c.data()});
+  ASSERT_TRUE(done) << done.error().message;
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 4; ++j) {
+      float sum = 0;
+      for (int l = 0; l < 5; ++l)
+        sum += a[i * 5 + l] * b[l * 4 + j];
+      EXPECT_EQ(c[i * 4 + j], sum);
+    }
+  std::vector<float> x(100, 2.0f), y(100);
+  float scale = 3;
+  int16_t shift = -5;
+  ASSERT_TRUE(call_exported(result.library, "scale_shift", functions[1].artifact.signature,
+                            {x.data(), y.data(), &scale, &shift}));
+  EXPECT_EQ(y, std::vector<float>(100, 1.0f));
+}
+
+TEST_F(Export, OnlyIntendedSymbolsAreVisibleAndOnlySystemLibrariesNeeded) {
+  const ExportResult result = must_export(usual());
+  const auto bytes = read_file(result.library);
+  ASSERT_TRUE(bytes);
+  const auto symbols = read_symbols(*bytes);
+  ASSERT_TRUE(symbols);
+  std::vector<std::string> expected{"kernels_last_error"};
+  for (const char* prefix : {"", "__tvm_ffi_", "__tvm_ffi__metadata_", "__tvm_ffi__doc_"})
+    for (const char* name : {"matmul_f32_3x4x5", "scale_shift", "picky"})
+      expected.push_back(std::string(prefix) + name);
+  EXPECT_THAT(symbols->defined, ::testing::UnorderedElementsAreArray(expected));
+  EXPECT_THAT(symbols->needed, ::testing::UnorderedElementsAre("libc.so.6", "libgomp.so.1"));
+  const ExportResult serial_only = must_export({exported("m", matmul(2, 2, 2))});
+  EXPECT_THAT(read_symbols(*read_file(serial_only.library))->needed,
+              ::testing::ElementsAre("libc.so.6"));
+}
+
+TEST_F(Export, EveryWrongArgumentIsASentenceThatNamesIt) {
+  const auto functions = usual();
+  const ExportResult result = must_export(functions);
+  const auto& signature = functions[0].artifact.signature;
+  std::vector<float> a(64), b(64), c(64);
+  const auto error = [&](const std::vector<ArgumentSpec>& as, const std::vector<void*>& arguments,
+                         const char* function = "matmul_f32_3x4x5") {
+    const auto done = call_exported(result.library, function, as, arguments);
+    return done ? std::string("no error") : done.error().message;
+  };
+  using ::testing::HasSubstr;
+  auto wrong = signature;
+  wrong[1].dtype = DataType::float64();
+  EXPECT_THAT(error(wrong, {a.data(), b.data(), c.data()}),
+              HasSubstr("argument 1 (B) has dtype float64, expected float32"));
+  EXPECT_THAT(error(wrong, {a.data(), b.data(), c.data()}),
+              HasSubstr("matmul_f32_3x4x5(A: float32[3, 5], B: float32[5, 4], C: float32[3, 4])"));
+  wrong = signature;
+  wrong[0].shape = {3, 6};
+  EXPECT_THAT(error(wrong, {a.data(), b.data(), c.data()}),
+              HasSubstr("argument 0 (A) has shape (3, 6), expected (3, 5)"));
+  wrong[0].shape = {15};
+  EXPECT_THAT(error(wrong, {a.data(), b.data(), c.data()}),
+              HasSubstr("argument 0 (A) has 1 dimensions, expected 2"));
+  EXPECT_THAT(error(signature, {a.data(), nullptr, c.data()}),
+              HasSubstr("argument 1 (B) is a null pointer"));
+  EXPECT_THAT(error(signature, {a.data(), b.data(), reinterpret_cast<char*>(c.data()) + 2}),
+              HasSubstr("argument 2 (C) is at address"));
+  EXPECT_THAT(error(signature, {a.data(), b.data(), a.data() + 14}),
+              HasSubstr("argument 2 (C) is written and overlaps argument 0 (A)"));
+  EXPECT_EQ(error(signature, {a.data(), b.data(), a.data() + 15}), "no error");
+  wrong = signature;
+  wrong.pop_back();
+  EXPECT_THAT(error(wrong, {a.data(), b.data()}), HasSubstr("expected 3 arguments, got 2"));
+  float scale = 1;
+  auto scalars = functions[1].artifact.signature;
+  scalars[3].dtype = DataType::int32();
+  int32_t shift = 40000;
+  std::vector<float> x(100), y(100);
+  EXPECT_THAT(error(scalars, {x.data(), y.data(), &scale, &shift}, "scale_shift"),
+              HasSubstr("argument 3 (shift) is 40000, which does not fit int16"));
+  scalars[3].dtype = DataType::float32();
+  EXPECT_THAT(error(scalars, {x.data(), y.data(), &scale, &scale}, "scale_shift"),
+              HasSubstr("argument 3 (shift) must be an integer (int16), not float"));
+  float minus = -1;
+  EXPECT_THAT(error(functions[2].artifact.signature, {&minus, y.data()}, "picky"),
+              HasSubstr("assertion 0 of the kernel failed"));
+  EXPECT_FALSE(call_exported(result.library, "nothing", {}, {}));
+}
+
+TEST_F(Export, ALibraryForAnotherCpuReturnsAnErrorInsteadOfFaulting) {
+  ir::Target target = native();
+  target.arch = "znver1"; // fma4's cousin features are not what is asked for: see below
+  target.features = "+xop,+fma4,+amx-fp16";
+  const auto functions = std::vector{exported("m", matmul(2, 2, 2), target)};
+  const ExportResult result = must_export(functions);
+  std::vector<float> x(4), y(4), z(4, 7.0f);
+  const auto done = call_exported(result.library, "m", functions[0].artifact.signature,
+                                  {x.data(), y.data(), z.data()});
+  ASSERT_FALSE(done) << "no CPU has XOP and AMX together";
+  EXPECT_THAT(done.error().message, ::testing::HasSubstr("was compiled for cpu:znver1"));
+  EXPECT_THAT(done.error().message, ::testing::HasSubstr("this CPU lacks"));
+  EXPECT_EQ(z[0], 7.0f);
+}
+
+TEST_F(Export, StridesAndByteOffsetOfATensorAreHonoured) {
+  const auto functions = std::vector{exported("m", matmul(1, 4, 2))};
+  const ExportResult result = must_export(functions);
+  void* handle = ::dlopen(result.library.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  ASSERT_NE(handle, nullptr) << ::dlerror();
+  const auto entry = reinterpret_cast<temper_ffi_call>(::dlsym(handle, "__tvm_ffi_m"));
+  const auto last_error =
+      reinterpret_cast<const char* (*)()>(::dlsym(handle, "kernels_last_error"));
+  float a[] = {0, 0, 1, 2}, b[] = {1, 2, 3, 4, 5, 6, 7, 8}, c[4] = {};
+  int64_t a_shape[] = {1, 2}, b_shape[] = {2, 4}, c_shape[] = {1, 4};
+  int64_t a_strides[] = {77, 1}, b_strides[] = {4, 1}; // A has one row: its stride is no matter
+  temper_ffi_tensor tensors[] = {{a, {1, 0}, 2, {2, 32, 1}, a_shape, a_strides, 8},
+                                 {b, {1, 0}, 2, {2, 32, 1}, b_shape, b_strides, 0},
+                                 {c, {1, 0}, 2, {2, 32, 1}, c_shape, nullptr, 0}};
+  temper_ffi_any args[3] = {};
+  for (int i = 0; i < 3; ++i) {
+    args[i].type_index = TEMPER_FFI_DLTENSOR;
+    args[i].value.v_ptr = &tensors[i];
+  }
+  temper_ffi_any none{};
+  ASSERT_EQ(entry(nullptr, args, 3, &none), 0) << last_error();
+  EXPECT_EQ(c[0], 11);
+  EXPECT_EQ(c[3], 20);
+  b_strides[0] = 5;
+  EXPECT_EQ(entry(nullptr, args, 3, &none), -1);
+  EXPECT_THAT(last_error(), ::testing::HasSubstr("argument 1 (B) is not contiguous: stride 5"));
+  b_strides[0] = 4;
+  tensors[0].device = {2, 0};
+  EXPECT_EQ(entry(nullptr, args, 3, &none), -1);
+  EXPECT_THAT(last_error(), ::testing::HasSubstr("device type 2, expected cpu"));
+  tensors[0].device = {1, 0};
+  tensors[2].dtype.lanes = 4;
+  EXPECT_EQ(entry(nullptr, args, 3, &none), -1);
+  EXPECT_THAT(last_error(), ::testing::HasSubstr("float32x4"));
+  ::dlclose(handle);
+}
+
+TEST_F(Export, CAndCppProgramsCompileAgainstTheHeaderAndRun) {
+  if (std::system("cc --version > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "no C compiler (cc) on this machine";
+  must_export(usual(), true);
+  const char* program = R"(
+#include "kernels.h"
+#include <stdio.h>
+#include <string.h>
+int main(void) {
+  float a[15], b[20], c[12];
+  for (int i = 0; i < 15; ++i) a[i] = (float)i;
+  for (int i = 0; i < 20; ++i) b[i] = 1;
+  if (kernels_last_error()[0] != 0) return 1;
+  if (matmul_f32_3x4x5(a, b, c) != 0) { puts(kernels_last_error()); return 2; }
+  if (c[0] != 10 || c[11] != 60) return 3;
+  if (matmul_f32_3x4x5(a, b, a) != -3) return 4;
+  if (strstr(kernels_last_error(), "overlaps") == NULL) return 5;
+  if (matmul_f32_3x4x5(a, NULL, c) != -1) return 6;
+  float x[100], y[100];
+  for (int i = 0; i < 100; ++i) x[i] = (float)i;
+  if (scale_shift(x, y, 2.0f, -3) != 0) return 7;
+  if (y[99] != 195) return 8;
+  return 0;
+}
+)";
+  put("use.c", program);
+  put("use.cpp", program);
+  EXPECT_EQ(run("cc -std=c99 -Wall -Wextra -Werror use.c -o use_c -L. -lkernels "
+                "-Wl,--no-undefined -Wl,-rpath,'$ORIGIN' && ./use_c"),
+            "");
+  EXPECT_EQ(run("c++ -std=c++11 -Wall -Wextra -Werror use.cpp -o use_cpp -L. -lkernels "
+                "-Wl,--no-undefined -Wl,-rpath,'$ORIGIN' && ./use_cpp"),
+            "");
+  EXPECT_EQ(run("cc -std=c99 use.c -o use_static libkernels.a -lgomp -lm -ldl && ./use_static"), "");
+}
+
+TEST_F(Export, FindPackageFindsIt) {
+  if (std::system("cmake --version > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "no cmake on this machine";
+  must_export(usual(), true);
+  put("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(use C)\n"
+                        "find_package(kernels 1.0 REQUIRED CONFIG PATHS ${CMAKE_SOURCE_DIR} "
+                        "NO_DEFAULT_PATH)\nadd_executable(use use.c)\n"
+                        "target_link_libraries(use kernels::kernels)\n");
+  put("use.c", "#include <kernels.h>\nint main(void) { float x = 1, y; "
+               "return picky(&x, &y) != 0 || y != 1; }\n");
+  EXPECT_EQ(run("cmake -S . -B b && cmake --build b && b/use"), "");
+}
+
+TEST_F(Export, ManifestAndHeaderSayWhatIsInside) {
+  auto functions = usual();
+  functions[0].provenance = Json{{"record", "m3f9c2"}};
+  functions[0].summary = "Matrix product */ of two.";
+  must_export(functions);
+  const auto manifest = parse_json(*read_file(folder_ / "kernels.json"));
+  ASSERT_TRUE(manifest);
+  EXPECT_EQ((*manifest)["schema"], "temper.library/1");
+  EXPECT_EQ((*manifest)["functions"][0]["provenance"]["record"], "m3f9c2");
+  EXPECT_EQ((*manifest)["functions"][0]["arguments"][2]["kind"], "output");
+  const std::string header = *read_file(folder_ / "kernels.h");
+  EXPECT_THAT(header, ::testing::HasSubstr(
+                          "int matmul_f32_3x4x5(const float* A, const float* B, float* C);"));
+  EXPECT_THAT(header, ::testing::HasSubstr("/* Matrix product * / of two."));
+  EXPECT_THAT(header, ::testing::HasSubstr("Parallel: 2 threads"));
+}
+
+TEST_F(Export, BadNamesAndEmptyLibrariesAreRefused) {
+  ExportOptions options;
+  options.directory = folder_;
+  const auto error = [&](const char* name, const std::vector<ExportFunction>& functions) {
+    const auto result = export_library(name, functions, options);
+    EXPECT_FALSE(result);
+    return result ? "" : result.error().message;
+  };
+  const ExportFunction good = exported("m", matmul(1, 1, 1));
+  ExportFunction bad = good;
+  bad.name = "3m";
+  EXPECT_THAT(error("k", {bad}), ::testing::HasSubstr("'3m' is no C identifier"));
+  EXPECT_THAT(error("a-b", {good}), ::testing::HasSubstr("'a-b' is no C identifier"));
+  EXPECT_THAT(error("k", {good, good}), ::testing::HasSubstr("are named 'm'"));
+  EXPECT_THAT(error("k", {}), ::testing::HasSubstr("nothing to export"));
+  bad = good;
+  bad.artifact.object.clear();
+  EXPECT_THAT(error("k", {bad}), ::testing::HasSubstr("no object code"));
+  options.directory = "/proc/no/such/folder";
+  EXPECT_THAT(error("k", {good}), ::testing::HasSubstr("cannot make the folder"));
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(Export, DefaultNamesTellWorkloadTypeAndSizes) {
+  EXPECT_EQ(default_function_name("matmul", "float32", {1024, 1024, 1024}),
+            "matmul_f32_1024x1024x1024");
+  EXPECT_EQ(default_function_name("conv2d-bias.relu", "bfloat16", {56}), "conv2d_bias_relu_bf16_56");
+  EXPECT_EQ(default_function_name("2mm", "uint8", {}), "kernel_2mm_u8");
+}
+
+TEST_F(Export, PythonCallsItThroughTvmFfi) {
+  std::string python;
+  const char* given = std::getenv("TEMPER_TEST_PYTHON");
+  for (const std::string& candidate :
+       {std::string(given == nullptr ? "" : given), std::string(TEMPER_BUILD_DIR "/venv/bin/python"),
+        std::string(TEMPER_BUILD_DIR "/../venv/bin/python"), std::string("python3")})
+    if (python.empty() && !candidate.empty() &&
+        std::system(("'" + candidate + "' -c 'import numpy, tvm_ffi' > /dev/null 2>&1").c_str()) == 0)
+      python = candidate;
+  if (python.empty())
+    GTEST_SKIP() << "no Python with numpy and apache-tvm-ffi (TEMPER_TEST_PYTHON may name one)";
+  auto functions = usual();
+  functions[0].provenance = Json{{"record", "m3f9c2"}};
+  must_export(functions);
+  const std::string script = TEMPER_SOURCE_DIR "/tests/codegen/tvm_ffi_check.py";
+  EXPECT_EQ(run("'" + python + "' '" + script + "' libkernels.so"), "");
+  EXPECT_EQ(run("LOAD_FIRST=1 '" + python + "' '" + script + "' libkernels.so"), "");
+}
+
+} // namespace
+} // namespace temper::codegen::testing
