@@ -66,7 +66,7 @@ void register_annotate() {
       .python_order = {"block_or_loop", "ann_key", "ann_val"},
       .summary = "Writes key and value to a block or loop, in place of the key's earlier value.\n"
                  "\n"
-                 "    for i in range(8):     for i in T.serial(8, annotations={\"key\": 1}):",
+                 "    for i in range(8):  →  for i in T.serial(8, annotations={\"key\": 1}):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

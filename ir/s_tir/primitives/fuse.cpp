@@ -123,7 +123,7 @@ void register_fuse() {
           "start at 0, and have neither annotations nor a thread; no extent may depend on an outer "
           "loop of the nest.\n"
           "\n"
-          "    for i, j in T.grid(8, 16):           for i_j_fused in range(128):\n"
+          "    for i, j in T.grid(8, 16):     →     for i_j_fused in range(128):\n"
           "        with T.sblock(\"B\"):                  with T.sblock(\"B\"):\n"
           "            vi = T.axis.spatial(8, i)            vi = T.axis.spatial(8, i_j_fused // 16)\n"
           "            vj = T.axis.spatial(16, j)           vj = T.axis.spatial(16, i_j_fused % 16)",

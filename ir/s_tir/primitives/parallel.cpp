@@ -47,7 +47,7 @@ void register_parallel() {
       .summary = "Runs the iterations of a loop on several threads. They must be independent: no block "
                  "below accumulates over the loop or reads what another iteration writes.\n"
                  "\n"
-                 "    for i in range(128):     for i in T.parallel(128):",
+                 "    for i in range(128):  →  for i in T.parallel(128):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

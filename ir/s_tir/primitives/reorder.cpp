@@ -215,7 +215,7 @@ void register_reorder() {
           "have spatial and reduction axes only, those with an init affine bindings, and they exchange "
           "nothing between iterations; a reduction whose own order changes must be commutative.\n"
           "\n"
-          "    for i, j in T.grid(8, 16):     for j, i in T.grid(16, 8):",
+          "    for i, j in T.grid(8, 16):  →  for j, i in T.grid(16, 8):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -155,7 +155,7 @@ void register_split() {
           "factors divide). `preserve_unit_iters` keeps loops of extent 1 in the bindings. The loop "
           "must start at 0 and have neither annotations nor a thread.\n"
           "\n"
-          "    for i in range(128):                 for i_0, i_1 in T.grid(8, 16):\n"
+          "    for i in range(128):        →        for i_0, i_1 in T.grid(8, 16):\n"
           "        with T.sblock(\"B\"):                  with T.sblock(\"B\"):\n"
           "            vi = T.axis.spatial(128, i)          vi = T.axis.spatial(128, i_0 * 16 + i_1)",
       .check = check,

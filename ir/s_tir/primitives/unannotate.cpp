@@ -42,7 +42,7 @@ void register_unannotate() {
       .attrs = {{.name = "ann_key", .kind = ValueKind::kString}},
       .summary = "Removes an annotation that is there.\n"
                  "\n"
-                 "    for i in T.serial(8, annotations={\"key\": 1}):     for i in range(8):",
+                 "    for i in T.serial(8, annotations={\"key\": 1}):  →  for i in range(8):",
       .check = check_by_applying<apply>,
       .apply = apply,
       .enumerate = enumerate,

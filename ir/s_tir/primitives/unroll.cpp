@@ -47,7 +47,7 @@ void register_unroll() {
       .inputs = {{.name = "loop", .kind = ValueKind::kLoop}},
       .summary = "Marks a loop to be unrolled. Any loop that is not bound to a thread may be.\n"
                  "\n"
-                 "    for i in range(4):     for i in T.unroll(4):",
+                 "    for i in range(4):  →  for i in T.unroll(4):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -49,7 +49,7 @@ void register_vectorize() {
       .summary = "Runs the iterations of a loop as the lanes of vectors. They must be independent: no "
                  "block below accumulates over the loop or reads what another iteration writes.\n"
                  "\n"
-                 "    for i in range(8):     for i in T.vectorized(8):",
+                 "    for i in range(8):  →  for i in T.vectorized(8):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,
