@@ -1,9 +1,11 @@
 #include "ir/s_tir/schedule.h"
 
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/support/text.h"
 #include "tests/s_tir/build_program.h"
+#include "tests/support/random_schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,6 +51,70 @@ TEST(Replay, MetaSchedulesConvolutionTraces) {
     ASSERT_TRUE(schedule) << schedule.error().to_string() << "\n" << trace.to_python();
     EXPECT_TRUE(schedule->trace() == trace);
   }
+}
+
+/// The trace's decisions fitted to `module`, and the program's values before and after.
+void expect_same_values(const Trace& trace, const IRModule& module) {
+  const auto schedule = replay(trace, module, 1, {.sample_missing = false, .adapt = true});
+  ASSERT_TRUE(schedule) << schedule.error().to_string() << "\n" << trace.to_python();
+  const auto wanted = testing::run(module);
+  const auto got = testing::run(schedule->module());
+  ASSERT_TRUE(wanted) << wanted.error().to_string();
+  ASSERT_TRUE(got) << got.error().to_string() << "\n"
+                   << schedule->trace().to_python() << script::to_text(schedule->module());
+  ASSERT_EQ(testing::difference(*got, *wanted), "")
+      << schedule->trace().to_python() << script::to_text(schedule->module());
+  // What was adapted is now the program's own trace.
+  const auto again = replay(schedule->trace(), module);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(structural_equal(again->module(), schedule->module()));
+}
+
+TEST(Replay, AdaptedMatmulTracesComputeTheSame) {
+  for (const Trace& trace : recorded("gmm")) {
+    expect_same_values(trace, testing::matmul(12, 10, 6));
+    expect_same_values(trace, testing::matmul(16, 16, 16));
+    expect_same_values(trace.without_postproc(), testing::matmul(7, 9, 5));
+  }
+}
+
+TEST(Replay, AdaptedConvolutionTracesComputeTheSame) {
+  for (const Trace& trace : recorded("cbr"))
+    expect_same_values(trace.without_postproc(), testing::conv_bias_relu(6, 4));
+}
+
+TEST(Replay, DroppedDecisionsAreSampledAnewFromTheSeed) {
+  const IRModule module = testing::matmul(64, 64, 64);
+  const Trace design = recorded("gmm")[0].without_postproc().without_decisions();
+  const auto first = replay(design, module, 5);
+  ASSERT_TRUE(first) << first.error().to_string();
+  EXPECT_TRUE(replay(design, module, 5)->trace() == first->trace());
+  EXPECT_FALSE(replay(design, module, 6)->trace() == first->trace());
+  const auto refused = replay(design, module, 5, {.sample_missing = false});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("the decision is missing"));
+}
+
+TEST(Replay, AnotherShapeNeedsAdapting) {
+  const Trace trace = recorded("gmm")[0];
+  const IRModule module = testing::matmul(1000, 1000, 1000);
+  const auto refused = replay(trace, module);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("must be the loop's extent, 1000, and is 1024"));
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("of the trace"));
+  const auto adapted = replay(trace, module, 1, {.adapt = true});
+  ASSERT_TRUE(adapted) << adapted.error().to_string();
+  EXPECT_EQ(adapted->trace().skeleton_hash(), trace.skeleton_hash());
+}
+
+TEST(Replay, OnTopOfAScheduleNumbersOn) {
+  const IRModule module = testing::matmul(16, 16, 16);
+  Schedule schedule(module);
+  ASSERT_TRUE(schedule.get_sblock("root"));
+  const Trace trace = *Trace::from_python(
+      "b0 = sch.get_sblock(name=\"C\")\nl1, l2, l3 = sch.get_loops(block=b0)\nsch.parallel(l1)\n");
+  ASSERT_TRUE(schedule.apply(trace));
+  EXPECT_EQ(schedule.trace()[3].inputs[0].as_rv()->name(), "l2");
 }
 
 } // namespace
