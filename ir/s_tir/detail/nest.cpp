@@ -52,7 +52,11 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
       }
       const Linear reached = math.offset(math.sum(lo, extent), -1);
       auto check_end = [&](const Linear& end) {
-        if (!math.proves_less_equal(reached, end))
+        const bool known = math.proves_less_equal(reached, end) ||
+                           std::any_of(ends.begin(), ends.end(), [&](const Linear& earlier) {
+                             return math.proves_less_equal(earlier, end);
+                           });
+        if (!known)
           ends.push_back(end);
       };
       if (!whole || !may_widen) {

@@ -41,9 +41,9 @@ int weight(const Primitive& primitive) {
 
 void PrintTo(const Workload& workload, std::ostream* stream) { *stream << workload.name; }
 
-class RandomSchedules : public testing::TestWithParam<Workload> {};
+class DataMovement : public testing::TestWithParam<Workload> {};
 
-TEST_P(RandomSchedules, ComputeWhatTheProgramComputes) {
+TEST_P(DataMovement, ComputeWhatTheProgramComputes) {
   const Workload& workload = GetParam();
   const RunResult expected = run_on_integers(workload.module, workload.inputs, 1);
   ASSERT_EQ(expected.error, "");
@@ -72,7 +72,7 @@ TEST_P(RandomSchedules, ComputeWhatTheProgramComputes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Workloads, RandomSchedules, testing::ValuesIn(workloads()),
+INSTANTIATE_TEST_SUITE_P(Workloads, DataMovement, testing::ValuesIn(workloads()),
                          [](const auto& info) { return info.param.name; });
 
 } // namespace

@@ -1,0 +1,24 @@
+# from tvm.script import ir as I
+# from tvm.script import tirx as T
+# from tvm.tirx.layout import Axis
+
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((8, 8), "float32"), B: T.Buffer((8, 16), "float32"), C: T.Buffer((8, 16), "float32")):
+        # with T.sblock("root"):
+        C_local = T.sblock_alloc_buffer((8, 16), scope="local")
+        for i, j, k in T.grid(8, 16, 8):
+            with T.sblock("C"):
+                v_i, v_j, v_k = T.axis.remap("SSR", [i, j, k])
+                T.reads(A[v_i, v_k], B[v_k, v_j])
+                T.writes(C_local[v_i, v_j])
+                with T.init():
+                    C_local[v_i, v_j] = T.float32(0.0)
+                C_local[v_i, v_j] = C_local[v_i, v_j] + A[v_i, v_k] * B[v_k, v_j]
+        for ax0, ax1 in T.grid(8, 16):
+            with T.sblock("C_local"):
+                v0, v1 = T.axis.remap("SS", [ax0, ax1])
+                T.reads(C_local[v0, v1])
+                T.writes(C[v0, v1])
+                C[v0, v1] = C_local[v0, v1]
