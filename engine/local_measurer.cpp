@@ -36,6 +36,14 @@ int64_t default_memory_limit() {
   return kUsual;
 }
 
+/// What a workload holds in the runner: arguments, and references twice as wide.
+int64_t bytes_of(const WorkloadSpec& spec) {
+  int64_t bytes = 0;
+  for (const codegen::ArgumentSpec& argument : spec.signature)
+    bytes += argument.byte_count() * (argument.is_output ? 3 : 1);
+  return bytes * static_cast<int64_t>(spec.input_sets.size());
+}
+
 } // namespace
 
 std::string LocalMeasurerOptions::default_lock_path() {
@@ -150,7 +158,15 @@ Result<void> LocalMeasurer::load_workload(WorkloadId id) {
     loaded_.splice(loaded_.end(), loaded_, at);
     return {};
   }
-  while (loaded_.size() >= std::max<size_t>(options_.workloads_kept, 1)) {
+  const auto kept_bytes = [&] {
+    int64_t bytes = bytes_of(spec->second);
+    for (WorkloadId other : loaded_)
+      if (const auto at = workloads_.find(other); at != workloads_.end())
+        bytes += bytes_of(at->second);
+    return bytes;
+  };
+  while (!loaded_.empty() && (loaded_.size() >= std::max<size_t>(options_.workloads_kept, 1) ||
+                              kept_bytes() > options_.memory_limit_bytes)) {
     TEMPER_TRY_VOID(send_frame(socket_.get(), static_cast<uint32_t>(Message::kDropWorkload),
                                Json{{"id", loaded_.front()}}.dump()));
     loaded_.pop_front();

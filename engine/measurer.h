@@ -53,6 +53,8 @@ struct WorkloadSpec {
 std::vector<InputSet> default_input_sets(uint64_t seed,
                                          const std::map<std::string, std::string>& distributions);
 
+inline constexpr double kTimeoutPerBest = 200;
+
 using WorkloadId = int64_t;
 using Ticket = uint64_t;
 
@@ -65,8 +67,9 @@ struct MeasureRequest {
   int threads = 0;    ///< 0: what the artifact's launch plan says
   double best_ns = 0; ///< fastest known in the same regime; 0: none, so nothing is hopeless
   StopRule rule;
-  /// For loading and the checked calls, counted from when it starts to run; timing has the rule's
-  /// cap and may take as long again.
+  /// For the checked calls, counted from when they start to run; timing has the rule's cap and may
+  /// take as long again. Where a best is known it is cut to kTimeoutPerBest times that (and a
+  /// second): what is so much slower need not be waited for.
   int timeout_ms = 10'000;
   int64_t memory_limit_bytes = 0; ///< beyond its arguments; 0: the device's default
   bool check = true;              ///< compare with the reference

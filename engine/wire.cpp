@@ -30,7 +30,45 @@ Error system_error(const char* what) {
   return Error(ErrorCode::kEnvironment, fmt::format("{} failed: {}", what, std::strerror(errno)));
 }
 
+/// Length of the UTF-8 sequence at `at`, 0 when there is none.
+size_t utf8_length(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const unsigned first = byte(at);
+  if (first < 0x80)
+    return 1;
+  const size_t length = first >= 0xf0 && first <= 0xf4  ? 4
+                        : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xc2 && first < 0xe0 ? 2
+                                                        : 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(at + i) & 0xc0) != 0x80)
+      return 0;
+  const unsigned second = byte(at + 1);
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) ||
+      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second >= 0x90))
+    return 0;
+  return length;
+}
+
 } // namespace
+
+std::string printable(std::string_view bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t length = utf8_length(bytes, at);
+    const bool control = length == 1 &&
+                         (static_cast<unsigned char>(bytes[at]) < 0x20 || bytes[at] == 0x7f) &&
+                         bytes[at] != '\n' && bytes[at] != '\t';
+    if (length == 0 || control)
+      text += '?';
+    else
+      text += bytes.substr(at, length);
+    at += std::max<size_t>(length, 1);
+  }
+  return text;
+}
 
 void FileDescriptor::reset() {
   if (fd_ >= 0)
@@ -204,7 +242,7 @@ std::string read_tail(int fd, size_t limit) {
   if (begin > 0)
     if (const size_t line = text.find('\n'); line != std::string::npos && line + 1 < text.size())
       text.erase(0, line + 1);
-  return text;
+  return printable(text);
 }
 
 Result<std::string> read_memory_file(int fd) {

@@ -78,7 +78,10 @@ private:
 
 /// An anonymous file in memory holding `bytes`, closed on exec.
 Result<FileDescriptor> make_memory_file(const char* name, std::string_view bytes = {});
-/// Its last `limit` bytes, from the start of a line where one begins in them.
+/// UTF-8 without control characters: what is neither becomes '?'. Helpers and kernels write what
+/// they like to stderr; it ends in sentences, in JSON and in the database.
+std::string printable(std::string_view bytes);
+/// Its last `limit` bytes, from the start of a line where one begins in them, made printable.
 std::string read_tail(int fd, size_t limit);
 Result<std::string> read_memory_file(int fd);
 

@@ -38,6 +38,10 @@ using Entry = int32_t (*)(void* const*);
 constexpr size_t kHugeArgument = size_t{2} << 20;
 constexpr size_t kLogBytes = 1200;
 
+// A first call pays for page faults and cold caches, which is seldom as much as the call itself;
+// when even half of it is hopeless, a warm-up and a timed call would only say so again.
+constexpr double kConvictingFactor = 2;
+
 int64_t address_space_in_use() {
   int64_t pages = 0;
   if (FILE* file = std::fopen("/proc/self/statm", "re")) {
@@ -187,7 +191,10 @@ private:
       for (size_t set = 0; set < plan_.sets.size(); ++set) {
         control_->checking_set.store(static_cast<int32_t>(set));
         place(*plan_.sets[set]);
+        const double begin = now_ns();
         call();
+        const double taken = now_ns() - begin;
+        control_->fastest_check_ns = set == 0 ? taken : std::min(control_->fastest_check_ns, taken);
       }
       return;
     case Command::kTime:
@@ -312,6 +319,17 @@ private:
     std::optional<CounterGroup> counters;
     if (plan_.counters)
       counters = CounterGroup::open();
+    if (plan_.best_ns > 0 &&
+        control_->fastest_check_ns >
+            kConvictingFactor * plan_.best_ns * plan_.rule.hopeless_factor &&
+        is_hopeless(plan_.rule, control_->fastest_check_ns / kConvictingFactor,
+                    static_cast<int>(plan_.sets.size()) + 1, plan_.best_ns)) {
+      control_->convicted_by_check = true;
+      control_->decision = Decision::kHopeless;
+      control_->samples[0] = control_->fastest_check_ns;
+      control_->sample_count = 1;
+      return;
+    }
     prepare_timing();
     begin_times();
     const int64_t switches = involuntary_switches();

@@ -58,6 +58,9 @@ struct ControlBlock {
   // Times.
   double side_by_side = 0;
   uint64_t timed_address[kMaxArguments] = {}; ///< where arguments lie while timed, if elsewhere
+  double fastest_check_ns = 0; ///< of the checked calls: page faults and cold caches included
+  /// So slow already in the checked calls that no other was made.
+  bool convicted_by_check = false;
   Decision decision = Decision::kContinue;
   double spent_ns = 0;    ///< in calls, timed or not, as the child saw it
   double flushing_ns = 0; ///< flushing caches

@@ -76,7 +76,8 @@ private:
   }
 
   void send(Message kind, const Json& json) {
-    if (!send_frame(kHelperSocket, static_cast<uint32_t>(kind), json.dump()))
+    if (!send_frame(kHelperSocket, static_cast<uint32_t>(kind),
+                    json.dump(-1, ' ', false, Json::error_handler_t::replace)))
       closed_ = true;
   }
   void send_error(const std::string& message) { send(Message::kError, {{"message", message}}); }

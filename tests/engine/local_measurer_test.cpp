@@ -289,6 +289,11 @@ TEST_F(Candidates, AnAbortCarriesItsLastWords) {
                  AllOf(HasSubstr("SIGABRT"), HasSubstr("tile divides the loop")));
 }
 
+TEST_F(Candidates, BytesThatAreNoTextDoNoHarm) {
+  EXPECT_FAILURE(measure("aborts_with_garbage"), Outcome::kCrashed, "check",
+                 HasSubstr("??? gar?bage \u00e9?[31m"));
+}
+
 TEST_F(Candidates, BeingRightOnlyTheFirstTimesIsAWrongResult) {
   EXPECT_FAILURE(measure("right_the_first_time"), Outcome::kWrongResult, "recheck",
                  HasSubstr("after repeated calls"));
@@ -354,6 +359,22 @@ TEST_F(Candidates, AHopelessKernelIsCensored) {
   EXPECT_EQ(m.outcome, Outcome::kCensored) << m.error;
   EXPECT_LE(m.samples_ns.size(), 2U);
   EXPECT_GT(m.median_ns, 15e6);
+}
+
+TEST_F(Candidates, AFarTooSlowKernelIsNotEvenWarmedUp) {
+  MeasureRequest request = quick(workload_, artifact("slow"));
+  request.best_ns = 10e3;
+  const Measurement m = measure(request);
+  EXPECT_EQ(m.outcome, Outcome::kCensored) << m.error;
+  EXPECT_EQ(m.samples_ns.size(), 1U) << "the checked calls were enough";
+  EXPECT_GT(m.median_ns, 15e6);
+}
+
+TEST_F(Candidates, TheDeadlineFollowsTheBest) {
+  MeasureRequest request = quick(workload_, artifact("loops_for_ever"));
+  request.timeout_ms = 600'000;
+  request.best_ns = 1e3;
+  EXPECT_EQ(measure(request).outcome, Outcome::kTimedOut) << "after a second, not ten minutes";
 }
 
 TEST_F(Candidates, ColdIsMeasuredCallByCall) {

@@ -187,6 +187,12 @@ int32_t aborts(void* const* arguments) {
   fprintf(stderr, "assertion failed: tile divides the loop\n");
   abort();
 }
+int32_t aborts_with_garbage(void* const* arguments) {
+  add(arguments);
+  if (write(2, "\xff\xfe\x80 gar\0bage \xc3\xa9\x1b[31m", 22) < 0)
+    return 1;
+  abort();
+}
 int32_t right_the_first_time(void* const* arguments) {
   add(arguments);
   if (calls++ > 4)
