@@ -9,7 +9,7 @@ target_include_directories(temper_options INTERFACE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_options(temper_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
   -ffp-contract=off
   # GCC 12 sees uninitialised members in every moved std::variant that holds a vector.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<BOOL:${TEMPER_WARNINGS_ARE_ERRORS}>:-Werror>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict> $<$<BOOL:${TEMPER_WARNINGS_ARE_ERRORS}>:-Werror>)
 if(TEMPER_SANITIZE)
   target_compile_options(temper_options INTERFACE -fsanitize=${TEMPER_SANITIZE}
     -fno-omit-frame-pointer -fno-sanitize-recover=all)
