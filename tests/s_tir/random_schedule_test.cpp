@@ -3,7 +3,7 @@
 namespace temper::s_tir::testing {
 namespace {
 
-TEST(RandomSchedules, ComputeWhatTheUnscheduledProgramComputes) {
+TEST(ScheduledPrograms, RandomSchedulesComputeTheSame) {
   check_random_schedules(/*first_seed=*/1, /*seeds=*/12, /*steps=*/12);
 }
 
