@@ -164,6 +164,33 @@ TEST(Split, PredicationCanBePromisedAway) {
   EXPECT_EQ(script::to_text(sch.module()).find("T.where"), std::string::npos);
 }
 
+TEST(Split, SymbolicExtentsNeedAFactorToInfer) {
+  auto [sch, block, loops] = schedule(R"(
+n = TypeVar("n")
+
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((n,), "float32"), B: T.Buffer((n,), "float32")):
+    for i in range(n):
+        with T.sblock("B"):
+            vi = T.axis.spatial(n, i)
+            B[vi] = A[vi] + T.float32(1)
+)",
+                                      "B");
+  EXPECT_THAT(refusal(sch.split(loops[0], {4, 16})), HasSubstr("has a symbolic extent"));
+  ASSERT_TRUE(sch.split(loops[0], {std::nullopt, 16}));
+  expect_program(sch, R"(
+n = TypeVar("n")
+
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((n,), "float32"), B: T.Buffer((n,), "float32")):
+    for i_0, i_1 in T.grid((n + T.int64(15)) // T.int64(16), T.int64(16)):
+        with T.sblock("B"):
+            vi = T.axis.spatial(n, i_0 * T.int64(16) + i_1)
+            T.where(i_0 * T.int64(16) + i_1 < n)
+            B[vi] = A[vi] + T.float32(1)
+)");
+}
+
 TEST(Split, RefusesWhatIsNotALegalSplit) {
   auto [sch, block, loops] = schedule(copy_1d(), "B");
   EXPECT_THAT(refusal(sch.split(loops[0], {std::nullopt, std::nullopt})),
@@ -428,6 +455,15 @@ TEST(Annotate, WritesReplacesAndRemoves) {
   ASSERT_TRUE(sch.unannotate(loops[0], "pragma_auto_unroll_max_step"));
   expect_program(sch, copy_1d());
   EXPECT_THAT(refusal(sch.unannotate(block, "text")), HasSubstr("no annotation \"text\""));
+}
+
+TEST(Annotate, EveryKindOfValueIsPrintedAndParsedBack) {
+  auto [sch, block, loops] = schedule(copy_1d(), "B");
+  ASSERT_TRUE(sch.annotate(block, "list", Operand::List{1, 0.5, "x", Operand::List{2}}));
+  ASSERT_TRUE(sch.annotate(block, "real", 0.1));
+  ASSERT_TRUE(sch.annotate(block, "large", int64_t{1} << 40));
+  ASSERT_TRUE(sch.annotate(loops[0], "text", "a \"quoted\" one"));
+  expect_program(sch, script::to_text(sch.module()));
 }
 
 TEST(Annotate, TakesSampledValues) {

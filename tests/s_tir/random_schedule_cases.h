@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "tests/s_tir/build_program.h"
@@ -40,6 +41,12 @@ inline std::string check_random_schedule(const IRModule& module, uint64_t seed, 
     return fail(got.error().to_string());
   if (const std::string differs = difference(*got, *run(module)); !differs.empty())
     return fail(differs);
+  const auto parsed = script::parse_module(script::to_text(schedule.module()));
+  if (!parsed)
+    return fail("what is printed does not parse: " + parsed.error().to_string());
+  std::string where;
+  if (!structural_equal(*parsed, schedule.module(), &where))
+    return fail("what is printed parses to another program: " + where);
   const auto from_json = trace_from_json_text(trace_to_json_text(schedule.trace()));
   if (!from_json || !(*from_json == schedule.trace()))
     return fail("JSON does not give the trace back");
@@ -50,7 +57,6 @@ inline std::string check_random_schedule(const IRModule& module, uint64_t seed, 
     const auto again = replay(trace, module);
     if (!again)
       return fail("replay: " + again.error().message);
-    std::string where;
     if (!structural_equal(again->module(), schedule.module(), &where))
       return fail("replay gives another program: " + where);
   }
