@@ -73,7 +73,8 @@ public:
   /// A new run in state kCreated that nobody has claimed.
   virtual Result<Id> create_run(const Run& run) = 0;
   /// Takes the run for this process: state kRunning, request kNone. Refuses a run that another
-  /// living process has, and one that is finished unless `reopen`.
+  /// living process has, and one that is finished unless `reopen`. A run that failed, as on a full
+  /// disk, may be taken up again.
   virtual Result<RunClaim> claim_run(const Id& run, bool reopen = false) = 0;
   /// Says that the owner lives; gives what was requested. Fails when the claim was lost.
   virtual Result<RequestedState> heartbeat(const RunClaim& claim) = 0;

@@ -128,9 +128,9 @@ Result<RunClaim> SqlStore::claim_run(const Id& id, bool reopen) {
     return Error(ErrorCode::kInvalidArgument,
                  "run " + id + " is being worked on by process " + std::to_string(seen.owner.pid) +
                      " on " + seen.owner.host + "; wait for it, or ask it to stop");
-  if (!reopen && (seen.state == RunState::kFinished || seen.state == RunState::kFailed))
+  if (!reopen && seen.state == RunState::kFinished)
     return Error(ErrorCode::kInvalidArgument,
-                 "run " + id + " has " + (seen.state == RunState::kFailed ? "failed" : "finished") +
+                 "run " + id + " has finished" +
                      (seen.stopped_because.empty() ? "" : " (" + seen.stopped_because + ")") +
                      "; prolong it with `temper resume RUN --trials +N`");
   RunClaim claim{id, 0};

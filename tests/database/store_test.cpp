@@ -468,6 +468,14 @@ TEST(Runs, ThatAreFinishedGoOnOnlyWhenProlonged) {
   EXPECT_EQ(must(store->run(scene.run)).budget_trials, 1200);
 }
 
+TEST(Runs, ThatFailedCanBeTakenUpAgain) {
+  auto store = memory_store();
+  Scene scene(*store);
+  must(store->release_run(scene.claim, RunState::kFailed, "the disk was full"));
+  EXPECT_TRUE(must(store->resumable_runs()).empty()) << "but only when they are named";
+  ASSERT_OK(store->claim_run(scene.run));
+}
+
 TEST(Runs, AreListedNewestFirst) {
   FakeSystem system;
   auto store = memory_store(&system);
