@@ -223,6 +223,65 @@ Expr to_expr(const LinearForm& form) {
                            : make_binary<Sub>(std::move(sum), make_int(form.dtype, -form.constant));
 }
 
+namespace {
+
+/// What stands at one place of the written sum: a term with its coefficient, or the constant
+/// (null).
+struct Item {
+  const Expr* term;
+  int64_t value; ///< never negative, but for the first item
+  bool subtracted;
+};
+
+bool matches(const Item& item, const Expr& expr) {
+  if (item.term == nullptr)
+    return is_int(expr, item.value);
+  if (item.value == 1)
+    return same_expr(*item.term, expr);
+  const auto* product = expr.as<Mul>();
+  return product != nullptr && is_int(product->b, item.value) && same_expr(*item.term, product->a);
+}
+
+} // namespace
+
+bool is_written_as(const LinearForm& form, const Expr& expr) {
+  if (form.overflow)
+    return false;
+  // The same order as in to_expr.
+  SmallVector<Item, 8> items;
+  for (const LinearTerm& term : form.terms)
+    if (term.coefficient > 0)
+      items.push_back({&term.expr, term.coefficient, false});
+  bool constant_done = form.constant == 0;
+  if (items.empty() && form.constant > 0) {
+    items.push_back({nullptr, form.constant, false});
+    constant_done = true;
+  }
+  for (const LinearTerm& term : form.terms)
+    if (term.coefficient < 0)
+      items.push_back({&term.expr, items.empty() ? term.coefficient : -term.coefficient, true});
+  if (items.empty())
+    return is_int(expr, form.constant);
+  if (!constant_done)
+    items.push_back(
+        {nullptr, form.constant > 0 ? form.constant : -form.constant, form.constant < 0});
+  const Expr* rest = &expr;
+  for (size_t i = items.size(); i-- > 1;) {
+    const Expr* right = nullptr;
+    if (const auto* sum = rest->as<Add>(); sum != nullptr && !items[i].subtracted) {
+      right = &sum->b;
+      rest = &sum->a;
+    } else if (const auto* difference = rest->as<Sub>();
+               difference != nullptr && items[i].subtracted) {
+      right = &difference->b;
+      rest = &difference->a;
+    }
+    if (right == nullptr || !matches(items[i], *right))
+      return false;
+  }
+  return matches(items[0], *rest);
+}
+
 IntInterval bounds_of(const LinearForm& form, const VarBounds& vars) {
   if (form.overflow)
     return IntInterval::everything();

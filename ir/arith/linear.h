@@ -56,6 +56,9 @@ LinearForm linear_form(const Expr& expr);
 /// The form as an expression: positive terms first, then negative ones, the constant last.
 Expr to_expr(const LinearForm& form);
 
+/// to_expr(form) would be structurally equal to `expr`; without building it.
+bool is_written_as(const LinearForm& form, const Expr& expr);
+
 /// Bounds of the form, term by term.
 IntInterval bounds_of(const LinearForm& form, const VarBounds& vars);
 

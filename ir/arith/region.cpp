@@ -227,17 +227,28 @@ private:
   Analyzer::Scope scope_;
 };
 
+/// Only variables: nothing that the simplifier could still merge.
+bool is_plain(const LinearForm& form) {
+  for (const LinearTerm& term : form.terms)
+    if (!term.expr.is<VarNode>())
+      return false;
+  return true;
+}
+
 /// low..high as a range; the extent is a constant where it can be bounded by one.
 Range range_between(const LinearForm& low, const LinearForm& high, Analyzer& analyzer) {
   LinearForm extent = high;
   extent.add(low, -1);
   extent.add_constant(1);
+  Expr first = to_expr(low);
+  if (extent.is_constant() && is_plain(low))
+    return {std::move(first), make_int(low.dtype, extent.constant)};
   // Merging x // c of both ends may need the simplifier once more.
   Expr text = analyzer.simplify(to_expr(extent));
   if (!text.is<IntImm>())
     if (const IntInterval interval = analyzer.bounds(text); interval.has_high())
       text = make_int(low.dtype, interval.high);
-  return {analyzer.simplify(to_expr(low)), text};
+  return {analyzer.simplify(first), text};
 }
 
 LinearForm last_of(const Range& range, Analyzer& analyzer) {

@@ -72,10 +72,7 @@ Expr Analyzer::step_index(const Expr& expr) {
   case ExprKind::kMin:
   case ExprKind::kMax: {
     const LinearForm form = linear(expr);
-    if (form.overflow)
-      return expr;
-    Expr result = to_expr(form);
-    return same_expr(result, expr) ? expr : result;
+    return form.overflow || is_written_as(form, expr) ? expr : to_expr(form);
   }
   default: {
     Expr result = step_common(expr);

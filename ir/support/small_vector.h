@@ -91,7 +91,8 @@ private:
   void grow() {
     const size_t capacity = capacity_ * 2;
     T* data = std::allocator<T>().allocate(capacity);
-    std::uninitialized_move(begin(), end(), data);
+    for (size_t i = 0; i < size_; ++i)
+      new (data + i) T(std::move(data_[i]));
     std::destroy(begin(), end());
     release();
     data_ = data;

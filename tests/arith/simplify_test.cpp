@@ -79,6 +79,23 @@ TEST_F(Simplify, ComparisonsAreDecidedByBounds) {
   expect(make_binary<GT>(n, y), make_binary<LT>(y, n));
 }
 
+TEST_F(Simplify, FormsKnowHowTheyAreWritten) {
+  const auto same = [&](const Expr& expr) {
+    const LinearForm form = linear_form(expr);
+    EXPECT_EQ(is_written_as(form, expr), same_expr(to_expr(form), expr)) << text_of(expr);
+    return is_written_as(form, expr);
+  };
+  EXPECT_TRUE(same(n * 4 + y - 3));
+  EXPECT_TRUE(same(make_binary<Sub>(imm(3), n)));
+  EXPECT_TRUE(same(make_binary<Mul>(n, imm(-2))));
+  EXPECT_TRUE(same(make_binary<Sub>(make_binary<Sub>(n, y), imm(1))));
+  EXPECT_TRUE(same(imm(-4)));
+  EXPECT_FALSE(same(make_binary<Add>(imm(3), n)));
+  EXPECT_FALSE(same(make_binary<Add>(n, make_binary<Add>(y, z))));
+  EXPECT_FALSE(same(make_binary<Mul>(imm(2), n)));
+  EXPECT_FALSE(same(make_binary<Add>(n, imm(-1))));
+}
+
 TEST_F(Simplify, ConditionsHelpWhatTheyGuard) {
   const Expr guard = make_binary<LT>(n * 16 + x, imm(100));
   expect(make_binary<And>(guard, make_binary<LT>(n * 16 + x, imm(101))), guard);
