@@ -4,6 +4,7 @@
 #include "codegen/artifact.h"
 #include "engine/measurer.h"
 #include "ir/module.h"
+#include "ir/script/workload_file.h"
 #include "ir/target.h"
 
 #include <map>
@@ -31,6 +32,7 @@ struct Task {
   int threads = 1;
   engine::Regime regime = engine::Regime::kHot;
   std::vector<codegen::ArgumentSpec> signature;
+  std::vector<script::Baseline> baselines; ///< library routines to be compared with
 
   /// "matmul M=512 N=512 K=512 dtype=float32".
   std::string title() const;

@@ -1,0 +1,85 @@
+/// temper doctor: what this machine can and cannot measure.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "codegen/llvm/compile.h"
+#include "database/sqlite_store.h"
+#include "engine/doctor.h"
+
+#include <fmt/format.h>
+
+namespace temper::cli {
+namespace {
+
+struct DoctorCommand {
+  CommonOptions common;
+  bool quick = false;
+};
+
+/// What only this program knows: the code generator and the database.
+std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
+  using State = engine::Finding::State;
+  std::vector<engine::Finding> findings;
+  const auto target = codegen::resolve_target({});
+  if (target) {
+    const auto registers = codegen::vector_registers(*target);
+    findings.push_back({"code generator", State::kOk,
+                        fmt::format("{} for {}, {}-bit vectors", codegen::compiler_version(),
+                                    target->arch, registers ? registers->bits : 0),
+                        Json{{"target", target->to_string()}}});
+  } else {
+    findings.push_back({"code generator", State::kMissing, target.error().message, Json::object()});
+  }
+  tuner::Workbench bench(options.common.workbench);
+  const auto store = bench.store();
+  if (store) {
+    const auto sound = (*store)->check_integrity();
+    findings.push_back({"database", sound ? State::kOk : State::kLimited,
+                        sound ? (*store)->name() + " opens and is sound" : sound.error().message,
+                        Json::object()});
+  } else {
+    findings.push_back({"database", State::kMissing, store.error().message, Json::object()});
+  }
+  return findings;
+}
+
+int run_doctor(DoctorCommand& options) {
+  engine::DoctorOptions settings;
+  settings.quick = options.quick;
+  if (!options.common.workbench.database.empty())
+    settings.database = options.common.workbench.database;
+  else if (auto path = database::default_database_path())
+    settings.database = *path;
+  std::vector<engine::Finding> findings = engine::examine(settings);
+  for (engine::Finding& finding : own_findings(options))
+    findings.push_back(std::move(finding));
+  Json list = Json::array();
+  size_t width = 0;
+  for (const engine::Finding& finding : findings)
+    width = std::max(width, finding.name.size());
+  for (const engine::Finding& finding : findings) {
+    if (options.common.json)
+      list.push_back(engine::to_json(finding));
+    else
+      fmt::print("{:<8} {:<{}}  {}\n", engine::to_string(finding.state), finding.name, width,
+                 finding.sentence);
+  }
+  if (options.common.json)
+    print_json("doctor", Json{{"findings", std::move(list)}});
+  return kDone;
+}
+
+} // namespace
+
+void add_doctor(Program& program) {
+  auto options = std::make_shared<DoctorCommand>();
+  CLI::App* command =
+      program.app.add_subcommand("doctor", "say what this machine can and cannot measure");
+  command->add_flag("--quick", options->quick, "without the tests of noise and cores");
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper doctor", "temper doctor --json"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_doctor(*options); }; });
+}
+
+} // namespace temper::cli

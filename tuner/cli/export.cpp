@@ -1,0 +1,126 @@
+/// temper export: the best kernels as one shared library, verified on fresh inputs.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "codegen/library/export.h"
+#include "codegen/llvm/compile.h"
+#include "ir/support/text.h"
+#include "tuner/export.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace temper::cli {
+namespace {
+
+using database::RecordRow;
+using tuner::Workbench;
+
+struct ExportCommand {
+  CommonOptions common;
+  std::vector<std::string> words;
+  std::string name = "kernels";
+  std::string out = ".";
+  bool static_archive = false;
+  bool cmake_package = false;
+  bool stale = false;
+};
+
+/// "[NAME:=]SELECTION" words split into names and selections.
+Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportCommand& options) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(filter, bench.comparable());
+  filter.include_stale = options.stale;
+  std::vector<std::string> words = options.words;
+  if (words.empty()) {
+    TEMPER_TRY(rows, store->best(filter));
+    std::vector<tuner::ExportItem> items;
+    for (RecordRow& row : rows)
+      items.push_back({"", std::move(row)});
+    if (items.empty())
+      return Error(ErrorCode::kNotFound,
+                   "nothing is tuned here yet, so there is nothing to export; temper tune matmul "
+                   "makes a start");
+    return items;
+  }
+  // A name goes with the selection whose first word carries it.
+  std::vector<std::string> names;
+  std::vector<std::string> plain;
+  for (const std::string& word : words) {
+    const size_t assign = word.find(":=");
+    const bool starts = word.find('=') == std::string::npos || assign != std::string::npos;
+    if (starts)
+      names.push_back(assign == std::string::npos ? "" : word.substr(0, assign));
+    plain.push_back(assign == std::string::npos ? word : word.substr(assign + 2));
+  }
+  TEMPER_TRY(selections, database::parse_selections(plain));
+  std::vector<tuner::ExportItem> items;
+  for (size_t i = 0; i < selections.size(); ++i) {
+    TEMPER_TRY(rows, database::resolve_selection(*store, selections[i], filter));
+    const std::string name = i < names.size() ? names[i] : "";
+    if (!name.empty() && rows.size() > 1)
+      return Error(ErrorCode::kInvalidArgument,
+                   "the name '" + name + "' stands for " + std::to_string(rows.size()) +
+                       " records; name one, as a record id or a workload with its parameters");
+    for (RecordRow& row : rows)
+      items.push_back({name, std::move(row)});
+  }
+  return items;
+}
+
+int run_export(ExportCommand& options) {
+  if (Result<void> finished = finish_common_options(options.common); !finished)
+    return report(finished.error());
+  Workbench bench(options.common.workbench);
+  auto items = select(bench, options);
+  if (!items)
+    return report(items.error());
+  codegen::ExportOptions settings;
+  settings.directory = options.out;
+  settings.static_archive = options.static_archive;
+  settings.cmake_package = options.cmake_package;
+  install_interrupt_handler();
+  auto result = tuner::export_records(bench, options.name, *items, settings);
+  if (!result)
+    return report(result.error());
+  if (options.common.json) {
+    Json files = Json::array();
+    for (const auto& file : result->files)
+      files.push_back(file.string());
+    Json functions = Json::array();
+    for (const tuner::ExportedRecord& function : result->functions)
+      functions.push_back(Json{{"name", function.name},
+                               {"signature", function.signature},
+                               {"record", function.record}});
+    print_json("export", Json{{"files", std::move(files)}, {"functions", std::move(functions)}});
+    return kDone;
+  }
+  for (const auto& file : result->files)
+    fmt::print("wrote {}\n", file.string());
+  for (const tuner::ExportedRecord& function : result->functions)
+    fmt::print("  {};  checked on fresh inputs\n", function.signature);
+  return kDone;
+}
+
+} // namespace
+
+void add_export(Program& program) {
+  auto options = std::make_shared<ExportCommand>();
+  CLI::App* command = program.app.add_subcommand(
+      "export", "write the best kernels as a shared library with C and Python entries");
+  command->add_option("selection", options->words,
+                      "[NAME:=]SELECTION... (default: the best of everything here)");
+  command->add_option("--name", options->name, "of the library: libNAME.so, NAME.h, NAME.json");
+  command->add_option("--out", options->out, "folder to write to");
+  command->add_flag("--static", options->static_archive, "also libNAME.a");
+  command->add_flag("--cmake", options->cmake_package, "also a CMake package");
+  command->add_flag("--stale", options->stale, "allow records of another toolchain");
+  add_common_options(*command, options->common, true);
+  add_examples(*command, {"temper export --name kernels --out out matmul softmax",
+                          "temper export --name mine --out out gemm:=m3f9c2"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_export(*options); }; });
+}
+
+} // namespace temper::cli

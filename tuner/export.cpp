@@ -1,0 +1,181 @@
+#include "tuner/export.h"
+
+#include "engine/arguments.h"
+#include "engine/compare.h"
+#include "ir/support/json.h"
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <random>
+#include <set>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace temper::tuner {
+namespace {
+
+struct FreeMemory {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, FreeMemory>;
+
+Memory allocate(int64_t bytes) {
+  const size_t rounded = (static_cast<size_t>(std::max<int64_t>(bytes, 1)) + 63) / 64 * 64;
+  return Memory(std::aligned_alloc(codegen::kArgumentAlignment, rounded));
+}
+
+std::string function_name(const Task& task, const ExportItem& item) {
+  if (!item.name.empty())
+    return item.name;
+  std::vector<int64_t> sizes;
+  std::string dtype;
+  const Json binding = parse_json(task.binding_json).value_or(Json::object());
+  for (const auto& [name, value] : binding.items())
+    if (value.is_number_integer())
+      sizes.push_back(value.get<int64_t>());
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    if (argument.is_output && dtype.empty())
+      dtype = to_string(argument.dtype);
+  std::string workload = task.workload;
+  if (const size_t colon = workload.rfind(':'); colon != std::string::npos)
+    workload = workload.substr(colon + 1);
+  workload = std::filesystem::path(workload).stem().string();
+  return codegen::default_function_name(workload, dtype, sizes);
+}
+
+/// The reference program in this process: it was compiled from text that the user trusts.
+Result<void> run_reference(const codegen::Artifact& artifact, std::vector<void*>& arguments) {
+  const int file = memfd_create("temper-reference", MFD_CLOEXEC);
+  if (file < 0 || write(file, artifact.code.data(), artifact.code.size()) !=
+                      static_cast<ssize_t>(artifact.code.size())) {
+    if (file >= 0)
+      close(file);
+    return Error(ErrorCode::kEnvironment, "cannot load the reference: no memory for its code");
+  }
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  close(file);
+  if (library == nullptr)
+    return Error(ErrorCode::kFailed, std::string("cannot load the reference: ") + dlerror());
+  using Entry = int32_t (*)(void* const*);
+  const auto entry = reinterpret_cast<Entry>(dlsym(library, artifact.entry.c_str()));
+  const int32_t code = entry != nullptr ? entry(arguments.data()) : -1;
+  dlclose(library);
+  if (code != 0)
+    return Error(ErrorCode::kFailed, "the reference returned " + std::to_string(code));
+  return {};
+}
+
+/// Calls the exported function on inputs of its own and compares with the reference program.
+Result<void> verify(Workbench& bench, const std::filesystem::path& library,
+                    const std::string& function, const Task& task, uint64_t seed) {
+  if (!task.reference)
+    return {};
+  TEMPER_TRY(reference, bench.compile_reference(task));
+  std::vector<Memory> memory;
+  std::vector<void*> exported_arguments;
+  std::vector<void*> reference_arguments;
+  for (size_t i = 0; i < task.signature.size(); ++i) {
+    const codegen::ArgumentSpec& argument = task.signature[i];
+    const auto named = task.inputs.find(argument.name);
+    TEMPER_TRY(distribution,
+               engine::parse_distribution(named == task.inputs.end() ? "normal" : named->second));
+    const auto filled = [&](const codegen::ArgumentSpec& spec) {
+      memory.push_back(allocate(spec.byte_count()));
+      auto* bytes = static_cast<std::byte*>(memory.back().get());
+      if (argument.is_output && named == task.inputs.end())
+        std::memset(bytes, 0xff, static_cast<size_t>(spec.byte_count())); // NaN, or -1
+      else
+        engine::fill({bytes, static_cast<size_t>(spec.byte_count())}, spec.dtype, distribution,
+                     engine::argument_seed(seed, static_cast<int>(i)));
+      return static_cast<void*>(bytes);
+    };
+    exported_arguments.push_back(filled(argument));
+    reference_arguments.push_back(argument.is_output ? filled(reference->signature[i])
+                                                     : exported_arguments.back());
+  }
+  TEMPER_TRY_VOID(run_reference(*reference, reference_arguments));
+  TEMPER_TRY_VOID(
+      codegen::call_exported(library, function, task.signature, exported_arguments));
+  for (size_t i = 0; i < task.signature.size(); ++i) {
+    const codegen::ArgumentSpec& argument = task.signature[i];
+    if (!argument.is_output)
+      continue;
+    const codegen::ArgumentSpec& wide = reference->signature[i];
+    const std::span<const std::byte> right{static_cast<const std::byte*>(reference_arguments[i]),
+                                           static_cast<size_t>(wide.byte_count())};
+    const engine::Reference expected{right, wide.dtype,
+                                     engine::reference_scale(right, wide.dtype)};
+    const double tolerance =
+        task.tolerance > 0 ? task.tolerance
+                           : engine::default_tolerance(argument.dtype, task.reduction_length);
+    if (const auto worst =
+            engine::compare({static_cast<const std::byte*>(exported_arguments[i]),
+                             static_cast<size_t>(argument.byte_count())},
+                            argument.dtype, expected, tolerance))
+      return Error(ErrorCode::kFailed,
+                   fmt::format("{}[{}] is {:.9g} where the reference has {:.9g}", argument.name,
+                               worst->index, worst->got, worst->expected));
+  }
+  return {};
+}
+
+} // namespace
+
+Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
+                                     const std::vector<ExportItem>& items,
+                                     const codegen::ExportOptions& options) {
+  TEMPER_TRY(store, bench.store());
+  std::vector<codegen::ExportFunction> functions;
+  std::vector<Task> tasks;
+  std::set<std::string> names;
+  for (const ExportItem& item : items) {
+    TEMPER_TRY(workload, store->workload(item.record.workload));
+    TEMPER_TRY(task, bench.task(workload));
+    TEMPER_TRY(target, ir::parse_target(item.record.target));
+    task.target = target;
+    task.threads = item.record.threads;
+    TEMPER_TRY(candidate, store->candidate(item.record.candidate));
+    TEMPER_TRY(artifact, bench.compile(task, candidate.program));
+    codegen::ExportFunction function;
+    function.name = function_name(task, item);
+    // Two records of one workload (other threads, say) must not share a name.
+    for (int suffix = 2; !names.insert(function.name).second; ++suffix)
+      function.name = function_name(task, item) + "_" + std::to_string(suffix);
+    function.artifact = *artifact;
+    function.summary = task.title();
+    function.provenance = Json{{"record", item.record.id},
+                               {"workload", task.workload},
+                               {"binding", parse_json(task.binding_json).value_or(Json::object())},
+                               {"target", item.record.target},
+                               {"threads", item.record.threads},
+                               {"environment", item.record.environment_class},
+                               {"toolchain", item.record.toolchain},
+                               {"median_ns", item.record.median_ns},
+                               {"unchecked", item.record.unchecked},
+                               {"trace", parse_json(candidate.program).value_or(Json())}};
+    functions.push_back(std::move(function));
+    tasks.push_back(std::move(task));
+  }
+  TEMPER_TRY(exported, codegen::export_library(name, functions, options));
+  std::random_device entropy;
+  for (size_t i = 0; i < functions.size(); ++i) {
+    if (auto verified = verify(bench, exported.library, functions[i].name, tasks[i], entropy());
+        !verified)
+      return std::move(verified).error().with_note("in the exported function " +
+                                                   functions[i].name + " of " +
+                                                   exported.library.string());
+  }
+  ExportOutcome outcome;
+  outcome.files = exported.files;
+  for (size_t i = 0; i < exported.functions.size(); ++i)
+    outcome.functions.push_back({exported.functions[i].name, exported.functions[i].signature,
+                                 items[i].record.id});
+  return outcome;
+}
+
+} // namespace temper::tuner

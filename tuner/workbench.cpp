@@ -1,0 +1,435 @@
+#include "tuner/workbench.h"
+
+#include "codegen/llvm/compile.h"
+#include "database/sqlite_store.h"
+#include "engine/fingerprint.h"
+#include "engine/local_measurer.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/script/workload_file.h"
+#include "ir/structural.h"
+#include "ir/support/json.h"
+#include "ir/support/text.h"
+#include "tuner/compile_protocol.h"
+#include "tuner/record_mapping.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+#include <unistd.h>
+
+namespace temper::tuner {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path program_folder() {
+  std::error_code failed;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failed);
+  return failed ? fs::path(".") : self.parent_path();
+}
+
+Json binding_json(const script::Binding& binding) {
+  Json json = Json::object();
+  for (const auto& [name, value] : binding)
+    std::visit([&, key = name](const auto& v) { json[key] = v; }, value);
+  return json;
+}
+
+/// Arguments and reference results must fit in memory several times over.
+Result<void> check_memory(const Task& task) {
+  double bytes = 0;
+  for (const codegen::ArgumentSpec& argument : task.signature) {
+    double size = argument.dtype.bytes();
+    for (int64_t extent : argument.shape)
+      size *= static_cast<double>(extent);
+    // Two input sets; outputs also have a reference in float64 for each.
+    bytes += size * (argument.is_output ? 6 : 2);
+  }
+  const double available = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                           static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (bytes > 0.8 * available)
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("{} needs {:.1f} GiB for its arguments and references, this machine "
+                             "has {:.1f} GiB; choose a smaller shape",
+                             task.title(), bytes / (1 << 30), available / (1 << 30)));
+  return {};
+}
+
+} // namespace
+
+Result<std::string> find_helper_program(const std::string& name) {
+  std::vector<fs::path> places;
+  if (const char* folder = std::getenv("TEMPER_LIBEXEC"))
+    places.emplace_back(folder);
+  places.push_back(program_folder());
+  places.push_back(program_folder() / ".." / "libexec" / "temper");
+  places.emplace_back(TEMPER_BUILD_PROGRAMS);
+  std::string looked;
+  for (const fs::path& place : places) {
+    const fs::path path = place / name;
+    if (access(path.c_str(), X_OK) == 0)
+      return path.lexically_normal().string();
+    looked += (looked.empty() ? "" : ", ") + path.lexically_normal().string();
+  }
+  return Error(ErrorCode::kEnvironment,
+               "the program " + name + " is missing; looked for " + looked +
+                   "; install temper again, or set TEMPER_LIBEXEC");
+}
+
+Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
+  TEMPER_TRY(registers, codegen::vector_registers(target));
+  MachineHints hints;
+  hints.threads = threads;
+  hints.vector_bits = registers.bits;
+  hints.vector_registers = registers.count;
+  return hints;
+}
+
+Workbench::~Workbench() = default;
+
+Result<database::Store*> Workbench::store() {
+  if (!store_) {
+    database::SqliteOptions options;
+    if (options_.database.empty()) {
+      TEMPER_TRY(path, database::default_database_path());
+      options.path = path;
+      options.create_folders = true;
+    } else {
+      options.path = options_.database;
+    }
+    TEMPER_TRY(store, database::open_sqlite_store(options));
+    store_ = std::move(store);
+  }
+  return store_.get();
+}
+
+Result<ir::Target> Workbench::target() {
+  TEMPER_TRY(parsed, ir::parse_target(options_.target));
+  if (!parsed.is_cpu())
+    return Error(ErrorCode::kUnsupported, "target '" + options_.target +
+                                              "' is for a GPU, for which this build generates no "
+                                              "code yet; use native or cpu:NAME");
+  TEMPER_TRY(resolved, codegen::resolve_target(parsed));
+  const int threads = options_.threads > 0 ? options_.threads : std::max(1, parsed.threads);
+  resolved.threads = threads > 1 ? threads : 0;
+  return resolved;
+}
+
+Result<database::Environment> Workbench::environment() {
+  static const engine::Machine machine = engine::read_machine(); // does not change while we run
+  const engine::EnvironmentFingerprint print = engine::fingerprint(machine);
+  database::Environment row;
+  row.fingerprint = print.environment_class;
+  row.class_name = fmt::format("cpu:{}/{}-{}", codegen::resolve_target({})->arch, machine.cores,
+                               hash_to_hex(print.environment_class).substr(0, 6));
+  row.host = print.detail.value("host", "");
+  row.json = Json{{"stable", print.stable}, {"detail", print.detail}}.dump();
+  return row;
+}
+
+Result<database::Toolchain> Workbench::toolchain() {
+  TEMPER_TRY(target, this->target());
+  database::Toolchain row;
+  row.json = Json{{"compiler", codegen::compiler_version()}, {"target", target.to_string()}}.dump();
+  row.id = database::id_of(row);
+  return row;
+}
+
+Result<database::RecordFilter> Workbench::comparable() {
+  TEMPER_TRY(environment, this->environment());
+  database::RecordFilter filter;
+  filter.environment_class = environment.class_name;
+  filter.regime = options_.regime == engine::Regime::kCold ? database::TimingRegime::kCold
+                                                           : database::TimingRegime::kHot;
+  // Today's toolchains: one per number of threads that this machine can be asked for.
+  WorkbenchOptions options = options_;
+  for (int threads = 1; threads <= std::max<int>(2, static_cast<int>(std::thread::hardware_concurrency()));
+       ++threads) {
+    options.threads = threads;
+    TEMPER_TRY(toolchain, Workbench(options).toolchain());
+    filter.current_toolchains.push_back(toolchain.id);
+  }
+  return filter;
+}
+
+std::vector<std::string> Workbench::workload_folders() const {
+  std::vector<std::string> folders;
+  if (const char* text = std::getenv("TEMPER_WORKLOADS"))
+    for (std::string& folder : split_text(text, ':'))
+      if (!folder.empty())
+        folders.push_back(std::move(folder));
+  folders.push_back((program_folder() / ".." / "share" / "temper" / "workloads").lexically_normal());
+  folders.emplace_back(TEMPER_SOURCE_WORKLOADS);
+  return folders;
+}
+
+namespace {
+
+/// "scale.py:scale" -> file and function; "matmul" -> a file of the folders.
+struct Found {
+  std::string file;
+  std::string function; ///< empty: the file's only one
+};
+
+Result<Found> find_workload(const Workbench& bench, const std::string& name) {
+  std::string file = name;
+  std::string function;
+  if (const size_t colon = name.rfind(':'); colon != std::string::npos) {
+    file = name.substr(0, colon);
+    function = name.substr(colon + 1);
+  }
+  if (file.ends_with(".py") || file.find('/') != std::string::npos) {
+    if (!fs::exists(file))
+      return Error(ErrorCode::kNotFound, "there is no file '" + file + "'");
+    return Found{file, function};
+  }
+  std::vector<std::string> known;
+  for (const std::string& folder : bench.workload_folders()) {
+    const fs::path path = fs::path(folder) / (file + ".py");
+    std::error_code failed;
+    if (fs::is_regular_file(path, failed))
+      return Found{path.string(), function.empty() ? file : function};
+    for (const auto& entry : fs::directory_iterator(folder, failed))
+      if (entry.path().extension() == ".py")
+        known.push_back(entry.path().stem().string());
+  }
+  const std::string nearest = nearest_name(file, known);
+  return Error(ErrorCode::kNotFound,
+               "there is no workload '" + name + "'" +
+                   (nearest.empty() ? std::string("; temper list workloads shows them")
+                                    : "; did you mean '" + nearest + "'?"));
+}
+
+Result<Task> make_task(Workbench& bench, const std::string& name, const std::string& file,
+                       const std::string& layer, script::Workload workload) {
+  Task task;
+  task.workload = name;
+  std::error_code failed;
+  task.source_path = fs::absolute(file, failed).string();
+  task.layer = layer;
+  task.binding_json = binding_json(workload.parameters).dump();
+  Json names = Json::array();
+  for (const auto& [parameter, value] : workload.parameters)
+    names.push_back(parameter);
+  task.parameters_json = names.dump();
+  task.module = workload.module;
+  task.module_text = script::to_text(task.module);
+  task.reference = workload.reference;
+  if (task.reference)
+    task.reference_text = script::to_text(task.reference);
+  task.flops = workload.flops;
+  task.bytes = workload.bytes;
+  task.inputs = workload.inputs;
+  task.tolerance = workload.tolerance.value_or(0);
+  task.baselines = workload.baselines;
+  const auto function = task.module->functions.front().function.as_ref<ir::PrimFuncNode>();
+  if (!function)
+    return Error(ErrorCode::kUnsupported, "'" + name + "' is not a prim_func");
+  TEMPER_TRY(signature, signature_of(function));
+  task.signature = std::move(signature);
+  task.reduction_length = reduction_length_of(function);
+  TEMPER_TRY(target, bench.target());
+  task.target = target;
+  task.threads = std::max(1, target.threads);
+  task.regime = bench.options().regime;
+  TEMPER_TRY_VOID(check_memory(task));
+  return task;
+}
+
+} // namespace
+
+Result<Task> Workbench::task(const WorkloadArguments& arguments) {
+  TEMPER_TRY(found, find_workload(*this, arguments.name));
+  TEMPER_TRY(file, script::WorkloadFile::read(found.file));
+  TEMPER_TRY(info, file.find(found.function));
+  TEMPER_TRY(workload,
+             file.instantiate(info->name, arguments.parameters, arguments.unchecked));
+  return make_task(*this, arguments.name, found.file, info->layer, std::move(workload));
+}
+
+Result<Task> Workbench::task(const database::Workload& row) {
+  // From its file when that still gives the same program: it knows reference, inputs, tolerance.
+  WorkloadArguments arguments{row.name, {}, row.unchecked};
+  const Json binding = parse_json(row.binding_json).value_or(Json::object());
+  for (const auto& [name, value] : binding.items())
+    arguments.parameters[name] = value.is_string()    ? value.get<std::string>()
+                                 : value.is_boolean() ? (value.get<bool>() ? "True" : "False")
+                                                      : value.dump();
+  if (Result<Task> task = this->task(arguments);
+      task && ir::structural_hash(task->module) == row.structural_hash)
+    return task;
+  TEMPER_TRY(module, script::parse_module(row.program, row.name));
+  script::Workload workload;
+  workload.name = row.name;
+  for (const auto& [name, value] : binding.items()) {
+    if (value.is_string())
+      workload.parameters.emplace_back(name, value.get<std::string>());
+    else if (value.is_boolean())
+      workload.parameters.emplace_back(name, value.get<bool>());
+    else if (value.is_number_integer())
+      workload.parameters.emplace_back(name, value.get<int64_t>());
+    else
+      workload.parameters.emplace_back(name, value.get<double>());
+  }
+  workload.module = module;
+  if (!row.unchecked)
+    workload.reference = module;
+  workload.flops = row.flops > 0 ? row.flops : 0;
+  workload.bytes = row.bytes > 0 ? row.bytes : 0;
+  return make_task(*this, row.name, row.source_path, row.layer, std::move(workload));
+}
+
+Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name) {
+  TEMPER_TRY(found, find_workload(*this, name));
+  TEMPER_TRY(file, script::WorkloadFile::read(found.file));
+  TEMPER_TRY(info, file.find(found.function));
+  std::vector<WorkloadArguments> shapes;
+  for (const script::Binding& binding : info->shapes) {
+    WorkloadArguments arguments{name, {}, false};
+    for (const auto& [parameter, value] : binding)
+      arguments.parameters[parameter] = script::to_string(value);
+    shapes.push_back(std::move(arguments));
+  }
+  if (shapes.empty())
+    shapes.push_back({name, {}, false});
+  return shapes;
+}
+
+Result<std::vector<Workbench::KnownWorkload>> Workbench::known_workloads() {
+  std::vector<KnownWorkload> known;
+  std::vector<std::string> seen;
+  for (const std::string& folder : workload_folders()) {
+    std::error_code failed;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder, failed))
+      if (entry.path().extension() == ".py")
+        files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    for (const fs::path& path : files) {
+      const std::string stem = path.stem().string();
+      if (std::find(seen.begin(), seen.end(), stem) != seen.end())
+        continue; // an earlier folder's file of that name is the one that is meant
+      seen.push_back(stem);
+      Result<script::WorkloadFile> file = script::WorkloadFile::read(path);
+      if (!file)
+        return std::move(file).error();
+      for (const script::WorkloadInfo& info : file->workloads()) {
+        KnownWorkload workload;
+        workload.name = info.name == stem ? stem : stem + ":" + info.name;
+        workload.file = path.string();
+        workload.layer = info.layer;
+        for (const script::WorkloadParameter& parameter : info.parameters)
+          workload.parameters.push_back(parameter.name);
+        workload.flops = info.flops;
+        workload.bytes = info.bytes;
+        known.push_back(std::move(workload));
+      }
+    }
+  }
+  return known;
+}
+
+Result<engine::CompilePool*> Workbench::compilers() {
+  if (!compilers_) {
+    engine::CompilePoolOptions options;
+    TEMPER_TRY(program, find_helper_program("temper-compiler"));
+    options.program = program;
+    options.workers = options_.jobs > 0
+                          ? options_.jobs
+                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    options.deadline_ms = 30'000;
+    TEMPER_TRY(pool, engine::CompilePool::start(std::move(options)));
+    compilers_ = std::move(pool);
+  }
+  return compilers_.get();
+}
+
+Result<engine::Measurer*> Workbench::measurer() {
+  if (!measurer_) {
+    TEMPER_TRY(measurer, engine::LocalMeasurer::start());
+    measurer_ = std::move(measurer);
+  }
+  return measurer_.get();
+}
+
+Result<Devices> Workbench::devices() {
+  TEMPER_TRY(store, this->store());
+  TEMPER_TRY(compilers, this->compilers());
+  TEMPER_TRY(measurer, this->measurer());
+  TEMPER_TRY(environment, this->environment());
+  return Devices{store, measurer, compilers, environment.class_name};
+}
+
+Result<database::Run> Workbench::new_run(const Task& task) {
+  TEMPER_TRY(store, this->store());
+  TEMPER_TRY(environment, this->environment());
+  TEMPER_TRY(toolchain, this->toolchain());
+  database::Run run;
+  TEMPER_TRY(workload, store->add(workload_row(task)));
+  run.workload = workload;
+  run.target = task.target.to_string();
+  TEMPER_TRY(environment_id, store->add(environment));
+  run.environment = environment_id;
+  TEMPER_TRY(toolchain_id, store->add(toolchain));
+  run.toolchain = toolchain_id;
+  return run;
+}
+
+Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile(const Task& task,
+                                                                    const std::string& trace_json) {
+  CompileRequest request;
+  request.module_text = task.module_text;
+  request.trace_json = trace_json;
+  request.target = task.target.to_string();
+  request.threads = task.threads;
+  TEMPER_TRY(artifact, compile_request(request));
+  return std::shared_ptr<const codegen::Artifact>(
+      std::make_shared<codegen::Artifact>(std::move(artifact)));
+}
+
+Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile_reference(const Task& task) {
+  CompileRequest request;
+  request.kind = CompileKind::kReference;
+  request.module_text = task.reference_text;
+  request.target = task.target.to_string();
+  TEMPER_TRY(artifact, compile_request(request));
+  return std::shared_ptr<const codegen::Artifact>(
+      std::make_shared<codegen::Artifact>(std::move(artifact)));
+}
+
+Result<engine::Measurement> Workbench::measure(const Task& task,
+                                               std::shared_ptr<const codegen::Artifact> artifact,
+                                               uint64_t seed) {
+  TEMPER_TRY(measurer, this->measurer());
+  std::shared_ptr<const codegen::Artifact> reference;
+  if (task.reference) {
+    TEMPER_TRY(compiled, compile_reference(task));
+    reference = compiled;
+  }
+  TEMPER_TRY(workload, measurer->add_workload(workload_spec(task, reference, seed)));
+  engine::MeasureRequest request;
+  request.workload = workload;
+  request.artifact = std::move(artifact);
+  request.regime = task.regime;
+  request.threads = task.threads;
+  request.timeout_ms = 600'000;
+  request.check = reference != nullptr;
+  const engine::Ticket ticket = measurer->submit(std::move(request));
+  while (true) {
+    for (engine::FinishedMeasurement& done : measurer->poll(500)) {
+      if (done.ticket != ticket)
+        continue;
+      measurer->remove_workload(workload);
+      return std::move(done.measurement);
+    }
+    if (measurer->pending() == 0)
+      return Error(ErrorCode::kEnvironment, "the measuring device lost a measurement");
+  }
+}
+
+} // namespace temper::tuner
