@@ -12,7 +12,8 @@ std::string Task::title() const {
   const Result<Json> binding = parse_json(binding_json);
   if (binding && binding->is_object())
     for (const auto& [name, value] : binding->items())
-      text += " " + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+      if (!(value.is_string() && value.get<std::string>().empty())) // a default that says nothing
+        text += " " + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
   return text;
 }
 

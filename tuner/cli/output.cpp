@@ -77,8 +77,9 @@ std::string format_binding(const std::string& binding_json) {
   const Result<Json> binding = parse_json(binding_json);
   if (binding && binding->is_object())
     for (const auto& [name, value] : binding->items())
-      text += (text.empty() ? "" : " ") + name + "=" +
-              (value.is_string() ? value.get<std::string>() : value.dump());
+      if (!(value.is_string() && value.get<std::string>().empty())) // a default that says nothing
+        text += (text.empty() ? "" : " ") + name + "=" +
+                (value.is_string() ? value.get<std::string>() : value.dump());
   return text;
 }
 
