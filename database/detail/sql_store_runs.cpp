@@ -94,6 +94,10 @@ Result<void> SqlStore::put_progress(const Run& row) {
       return {};
   }
   TEMPER_TRY_VOID(stored.finish());
+  // The budget is part of what changes: a colleague may have prolonged the run.
+  TEMPER_TRY_VOID(Query(db_, "UPDATE run SET budget_trials = $1, budget_seconds = $2 WHERE id = $3",
+                        row.budget_trials, row.budget_seconds, row.id)
+                      .run());
   return Query(db_,
                "INSERT INTO run_progress (run, state, requested, stopped_because, ended_at, "
                "random_state, trials, seconds, funnel, strategy_state, claim, owner_host, "
@@ -366,6 +370,9 @@ Result<void> SqlStore::set_budget(const Id& id, int64_t trials, double seconds) 
   if (db_.changes() == 0)
     return Error(ErrorCode::kNotFound,
                  "there is no run " + id + " in the database '" + name() + "'");
+  TEMPER_TRY_VOID(
+      Query(db_, "UPDATE run_progress SET updated_at = $1 WHERE run = $2", system_.now_ns(), id)
+          .run());
   return transaction.commit();
 }
 

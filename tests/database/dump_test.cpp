@@ -194,10 +194,12 @@ TEST(Dump, BringsBackARunThatAColleagueFinished) {
   const RunClaim claim = must(other->claim_run(scene.run));
   must(other->record(claim, {{.program = Scene::trace(2)}, scene.measurement(5)}, {.trials = 2}));
   must(other->release_run(claim, RunState::kFinished, "done"));
+  must(other->set_budget(scene.run, 2000, 0));
 
   import_text(*store, dump_of(*other));
   EXPECT_EQ(must(store->run(scene.run)).state, RunState::kFinished);
   EXPECT_EQ(must(store->run(scene.run)).trials, 2);
+  EXPECT_EQ(must(store->run(scene.run)).budget_trials, 2000);
   EXPECT_EQ(must(store->best({})).at(0).median_ns, 5);
 }
 
