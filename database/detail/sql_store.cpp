@@ -137,29 +137,49 @@ Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text
       return caches_.skeleton[{workload, hash}] = query.integer();
     TEMPER_TRY_VOID(query.finish());
   }
-  auto base = caches_.base.find(workload);
-  if (base == caches_.base.end()) {
-    Query query(db_, "SELECT min(n) FROM skeleton WHERE workload = $1 AND base IS NULL", workload);
-    if (query.next() && !query.is_null()) {
-      const int64_t number = query.integer();
+  // A workload has a few kinds of sketches, and the untuned program, an empty trace, is often the
+  // first of all: what none of the bases helps becomes one itself.
+  constexpr size_t kMostBases = 8;
+  auto bases = caches_.bases.find(workload);
+  if (bases == caches_.bases.end()) {
+    std::vector<std::pair<int64_t, std::string>> found;
+    TEMPER_TRY(
+        numbers,
+        all(Query(db_,
+                  "SELECT n FROM skeleton WHERE workload = $1 AND base IS NULL ORDER BY n LIMIT $2",
+                  workload),
+            read_integer));
+    for (const int64_t number : numbers) {
       TEMPER_TRY(base_text, skeleton_text(number));
-      base = caches_.base.emplace(workload, std::pair(number, *base_text)).first;
+      found.emplace_back(number, *base_text);
     }
-    TEMPER_TRY_VOID(query.finish());
+    bases = caches_.bases.emplace(workload, std::move(found)).first;
   }
-  const bool has_base = base != caches_.base.end();
-  const std::string encoded = encode_text(text, has_base ? base->second.second : "");
+  std::string encoded = encode_text(text, "");
+  const size_t alone = encoded.size();
+  int64_t base = 0;
+  for (const auto& [number, base_text] : bases->second) {
+    std::string against = encode_text(text, base_text);
+    if (against.size() < encoded.size()) {
+      encoded = std::move(against);
+      base = number;
+    }
+  }
+  const bool is_base =
+      base == 0 || (encoded.size() * 2 > alone && bases->second.size() < kMostBases);
+  if (is_base && base != 0)
+    encoded = encode_text(text, "");
   Query query(db_, "INSERT INTO skeleton (workload, hash, base, encoded) VALUES ($1, $2, $3, $4)",
               workload, hash);
-  if (has_base)
-    query.bind(base->second.first);
-  else
+  if (is_base)
     query.bind(Null{});
+  else
+    query.bind(base);
   query.bind(Blob{encoded});
   TEMPER_TRY_VOID(query.run());
   const int64_t number = db_.last_insert_rowid();
-  if (!has_base)
-    caches_.base[workload] = {number, std::string(text)};
+  if (is_base && bases->second.size() < kMostBases)
+    bases->second.emplace_back(number, std::string(text));
   return caches_.skeleton[{workload, hash}] = number;
 }
 

@@ -132,7 +132,7 @@ private:
     std::map<Id, std::string> environment_class;
     std::map<Id, std::pair<Id, std::string>> run_key; // workload, target
     std::map<std::pair<Id, uint64_t>, int64_t> skeleton;
-    std::map<Id, std::pair<int64_t, std::string>> base; // of a workload
+    std::map<Id, std::vector<std::pair<int64_t, std::string>>> bases; // of a workload
   };
   Caches caches_;
   int64_t caches_rollbacks_ = 0;

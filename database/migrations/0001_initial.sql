@@ -87,8 +87,8 @@ CREATE TABLE run_progress (
   updated_at INTEGER NOT NULL
 );
 
--- The instructions of traces, which most candidates of a space share, compressed against the first
--- one of the workload (base is NULL there). detail/text_codec.h has the format.
+-- The instructions of traces, which most candidates of a space share, compressed against a similar
+-- one of the workload (a base: its own base is NULL). detail/text_codec.h has the format.
 CREATE TABLE skeleton (
   n INTEGER PRIMARY KEY,
   workload TEXT NOT NULL REFERENCES workload (id),

@@ -221,6 +221,8 @@ TEST(Size, OfATrialIsBelowFourKibibytesPlusSamples) {
     store = must(open_sqlite_store({.path = path}));
     return bytes;
   };
+  // As a run begins: with the untuned program, which helps no other to be small.
+  must(store->add(Candidate{.workload = scene.workload, .kind = "trace", .program = "[[],[]]"}));
   Measurement row = scene.measurement(123456.789);
   constexpr int kSamples = 30;
   row.samples_ns.assign(kSamples, 123456.7f);
@@ -249,7 +251,7 @@ TEST(Size, OfATrialIsBelowFourKibibytesPlusSamples) {
   std::printf("%.0f bytes a trial, of which samples %zu\n", per_trial, kSamples * sizeof(float));
   EXPECT_LT(per_trial, 4096 + kSamples * sizeof(float));
   // The bound holds with room: programs are compressed, and what is shared is stored once.
-  EXPECT_LT(per_trial, 2600);
+  EXPECT_LT(per_trial, 1600);
 }
 
 } // namespace
