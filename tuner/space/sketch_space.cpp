@@ -100,6 +100,13 @@ public:
            std::to_string(decisions) + " decisions";
   }
 
+  std::vector<std::string> sketch_texts() const override {
+    std::vector<std::string> texts;
+    for (const Trace& sketch : sketches_)
+      texts.push_back(sketch.without_decisions().to_python());
+    return texts;
+  }
+
   CandidateRef untuned() const override { return untuned_; }
 
   Result<CandidateRef> sample(Random& random) const override {

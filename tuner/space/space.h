@@ -23,6 +23,9 @@ public:
   /// One line for people: how many sketches, decisions, and the size where it is known.
   virtual std::string describe() const = 0;
 
+  /// The sketches (structural choices) as traces in Python form, for people.
+  virtual std::vector<std::string> sketch_texts() const { return {}; }
+
   /// The workload as written, lowered as it is: row 0 of every run.
   virtual CandidateRef untuned() const = 0;
   /// A random candidate. The error (kIllegal) says which step refused; callers count it and try

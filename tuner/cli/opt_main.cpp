@@ -1,0 +1,205 @@
+/// temper-opt: reads a program, replays a trace or runs passes, prints it.
+#include "tuner/cli/output.h"
+
+#include "codegen/llvm/compile.h"
+#include "codegen/lower.h"
+#include "ir/json_graph.h"
+#include "ir/pass/pass.h"
+#include "ir/pass/pipelines.h"
+#include "ir/s_tir/lower.h"
+#include "ir/s_tir/schedule.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/script/workload_file.h"
+#include "ir/support/text.h"
+#include "tuner/space/sketch_space.h"
+#include "tuner/workbench.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+using namespace temper;
+
+namespace {
+
+struct Options {
+  std::string file;
+  std::vector<std::string> parameters;
+  std::string trace;
+  std::vector<std::string> passes;
+  bool lower = false;
+  bool serial = false;
+  bool sketches = false;
+  bool list_passes = false;
+  std::string target = "native";
+  std::string print = "script";
+};
+
+/// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
+Result<ir::IRModule> load(const Options& options) {
+  if (options.parameters.empty() && options.file.find(':') == std::string::npos) {
+    TEMPER_TRY(text, read_file(options.file));
+    if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
+      TEMPER_TRY(json, parse_json(text));
+      return ir::module_from_json(json);
+    }
+    // A workload file does not parse as a module of prim_funcs alone; try that first.
+    if (Result<ir::IRModule> module = script::parse_module(text, options.file))
+      return module;
+  }
+  tuner::WorkbenchOptions settings;
+  settings.target = options.target;
+  tuner::Workbench bench(settings);
+  tuner::WorkloadArguments arguments{options.file, {}, true};
+  for (const std::string& word : options.parameters) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos)
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + word + "' is not a parameter; write NAME=VALUE, as M=512");
+    arguments.parameters[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  TEMPER_TRY(task, bench.task(arguments));
+  return task.module;
+}
+
+Result<s_tir::Trace> load_trace(const std::string& path) {
+  TEMPER_TRY(text, read_file(path));
+  return trim(text).starts_with("[") ? s_tir::trace_from_json_text(text)
+                                     : s_tir::Trace::from_python(text);
+}
+
+Result<codegen::LowerOptions> lower_options(const Options& options) {
+  TEMPER_TRY(parsed, ir::parse_target(options.target));
+  TEMPER_TRY(target, codegen::resolve_target(parsed));
+  TEMPER_TRY(registers, codegen::vector_registers(target));
+  codegen::LowerOptions lower;
+  lower.vector_bits = registers.bits;
+  lower.vector_registers = registers.count;
+  lower.serial = options.serial;
+  return lower;
+}
+
+/// All passes by name: the blocks' lowering, then tir's.
+Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
+  std::vector<ir::Pass> passes;
+  passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
+    return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
+  }));
+  for (const ir::LoweringPass& pass : ir::cpu_passes())
+    passes.push_back(ir::function_pass(pass.name, [&pass, lower](const ir::PrimFunc& function) {
+      return Result<ir::PrimFunc>(pass.run(function, lower));
+    }));
+  return passes;
+}
+
+Result<void> print_sketches(const ir::IRModule& module, const Options& options) {
+  TEMPER_TRY(parsed, ir::parse_target(options.target));
+  TEMPER_TRY(target, codegen::resolve_target(parsed));
+  TEMPER_TRY(hints, tuner::machine_hints_for(target, options.serial ? 1 : 2));
+  tuner::SketchOptions sketch;
+  sketch.machine = hints;
+  TEMPER_TRY(space, tuner::make_sketch_space(module, std::move(sketch)));
+  fmt::print("# {}\n", space->describe());
+  for (const std::string& text : space->sketch_texts())
+    fmt::print("\n{}", text);
+  return {};
+}
+
+Result<void> run(const Options& options) {
+  TEMPER_TRY(lower, lower_options(options));
+  TEMPER_TRY(passes, passes_of(lower));
+  if (options.list_passes) {
+    for (const ir::Pass& pass : passes)
+      fmt::print("{}\n", pass.name);
+    return {};
+  }
+  TEMPER_TRY(module, load(options));
+  if (!options.trace.empty()) {
+    TEMPER_TRY(trace, load_trace(options.trace));
+    TEMPER_TRY(schedule, s_tir::replay(trace, module));
+    module = schedule.module();
+  }
+  if (options.sketches)
+    return print_sketches(module, options);
+  std::vector<ir::Pass> chosen;
+  for (const std::string& name : options.passes) {
+    std::vector<std::string> names;
+    for (const ir::Pass& pass : passes) {
+      names.push_back(pass.name);
+      if (pass.name == name)
+        chosen.push_back(pass);
+    }
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string nearest = nearest_name(name, names);
+      return Error(ErrorCode::kInvalidArgument,
+                   "there is no pass '" + name + "'" +
+                       (nearest.empty() ? "; --list-passes shows them"
+                                        : "; did you mean '" + nearest + "'?"));
+    }
+  }
+  if (options.lower)
+    chosen = passes;
+  ir::PassOptions settings;
+  settings.verify = true;
+  settings.render = [](const ir::IRModule& m) { return script::to_text(m); };
+  TEMPER_TRY(result, ir::run_passes(module, chosen, ir::with_environment(settings)));
+  if (options.print == "script")
+    fmt::print("{}", script::to_text(result));
+  else if (options.print == "json")
+    fmt::print("{}\n", ir::to_json(result).dump(1));
+  else if (options.print == "llvm" || options.print == "asm") {
+    TEMPER_TRY(parsed, ir::parse_target(options.target));
+    TEMPER_TRY(target, codegen::resolve_target(parsed));
+    const auto function = result->functions.front().function.as_ref<ir::PrimFuncNode>();
+    TEMPER_TRY(text, options.print == "llvm" ? codegen::emit_llvm_ir_text(function, target)
+                                             : codegen::emit_assembly_text(function, target));
+    fmt::print("{}", text);
+  } else if (options.print != "none") {
+    return Error(ErrorCode::kInvalidArgument,
+                 "--print is script, json, llvm, asm or none, not '" + options.print + "'");
+  }
+  return {};
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
+               "passes, prints it. Every pass is followed by the verifier.",
+               "temper-opt"};
+  Options options;
+  app.add_option("file", options.file, "script, FILE.py:FUNCTION, workload or module JSON");
+  app.add_option("parameters", options.parameters, "NAME=VALUE of a workload");
+  app.add_option("--trace", options.trace, "replay this trace (JSON or Python) first");
+  app.add_option("--pass", options.passes, "run these passes, in order")->delimiter(',');
+  app.add_flag("--lower", options.lower, "run all passes down to what the code generator takes");
+  app.add_flag("--serial", options.serial, "for one thread: parallel loops become serial");
+  app.add_flag("--sketches", options.sketches, "print the workload's design space");
+  app.add_flag("--list-passes", options.list_passes, "print the passes' names");
+  app.add_option("--target", options.target, "native (default) or cpu:NAME");
+  app.add_option("--print", options.print, "script (default), json, llvm, asm or none");
+  app.footer("examples:\n"
+             "  temper-opt matmul M=64 N=64 K=64\n"
+             "  temper-opt matmul M=64 N=64 K=64 --trace best.py --lower --serial\n"
+             "  temper-opt softmax --sketches\n"
+             "  TEMPER_DUMP=passes temper-opt matmul --lower --print none");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& request) {
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "temper-opt: %s; temper-opt --help shows the options\n", error.what());
+    return cli::kWrongUsage;
+  }
+  if (options.file.empty() && !options.list_passes) {
+    std::fprintf(stderr, "temper-opt: name a file or a workload; temper-opt --help shows examples\n");
+    return cli::kWrongUsage;
+  }
+  const Result<void> done = run(options);
+  if (!done) {
+    std::fprintf(stderr, "temper-opt: %s\n", done.error().to_string().c_str());
+    return cli::exit_code(done.error());
+  }
+  return cli::kDone;
+}
