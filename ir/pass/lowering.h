@@ -46,6 +46,8 @@ PrimFunc flatten_buffers(const PrimFunc& function);
 PrimFunc simplify_loops(const PrimFunc& function);
 /// Conditions on loop variables become loop bounds, or leave inner loops.
 PrimFunc partition_loops(const PrimFunc& function);
+/// Loops over lanes whose order is free become horizontal vector operations.
+PrimFunc reduce_lanes(const PrimFunc& function, const LowerOptions& options);
 /// kVectorized loops become vector statements.
 PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
                          LowerNotes* notes = nullptr);

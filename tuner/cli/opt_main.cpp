@@ -6,6 +6,7 @@
 #include "ir/json_graph.h"
 #include "ir/pass/pass.h"
 #include "ir/pass/pipelines.h"
+#include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
@@ -165,6 +166,7 @@ Result<void> run(const Options& options) {
 } // namespace
 
 int main(int argc, char** argv) {
+  s_tir::register_layer(); // the verifier must know blocks
   CLI::App app{"Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
                "passes, prints it. Every pass is followed by the verifier.",
                "temper-opt"};
