@@ -147,7 +147,7 @@ Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text
         numbers,
         all(Query(db_,
                   "SELECT n FROM skeleton WHERE workload = $1 AND base IS NULL ORDER BY n LIMIT $2",
-                  workload),
+                  workload, static_cast<int64_t>(kMostBases)),
             read_integer));
     for (const int64_t number : numbers) {
       TEMPER_TRY(base_text, skeleton_text(number));
