@@ -236,6 +236,8 @@ bool Query::next() {
   if (error_ || !cached_)
     return false;
   column_ = 0;
+  TEMPER_CHECK(parameter_ == sqlite3_bind_parameter_count(cached_->statement),
+               "a statement gets a value for each of its parameters");
   const int code = sqlite3_step(cached_->statement);
   if (code == SQLITE_ROW)
     return true;
