@@ -372,7 +372,8 @@ Result<ExportResult> export_library(std::string_view library_name,
   for (const auto& [file, bytes] : members)
     objects.push_back(bytes);
   TEMPER_TRY(shared, link_shared_object(objects, {.soname = "lib" + name + ".so",
-                                                  .exported = exported}));
+                                                  .exported = exported,
+                                                  .own_process = true}));
 
   // What was linked is looked at again before anybody gets it.
   TEMPER_TRY(symbols, read_symbols(shared));

@@ -147,6 +147,14 @@ Result<void> run_ld(const std::vector<std::string>& arguments, const std::string
                "the linker failed: " + std::string(trim(said ? *said : std::string())));
 }
 
+bool has_ld() {
+  const char* path = std::getenv("PATH");
+  for (const std::string& folder : split_text(path == nullptr ? "/usr/bin:/bin" : path, ':'))
+    if (!folder.empty() && ::access((folder + "/ld").c_str(), X_OK) == 0)
+      return true;
+  return false;
+}
+
 Result<const Elf> parse_elf(const std::string& object) {
   auto elf = Elf::create(object);
   if (!elf)
@@ -239,6 +247,10 @@ Result<std::string> link_shared_object(const std::vector<std::string>& objects,
     script += " local: *; };\n";
     TEMPER_TRY_VOID(write_scratch(folder.file("exported.map"), script));
     arguments.push_back("--version-script=" + folder.file("exported.map"));
+  }
+  if (options.own_process && has_ld()) {
+    TEMPER_TRY_VOID(run_ld(arguments, folder.file("log")));
+    return read_file(folder.file("out.so"));
   }
   std::string output;
   switch (run_lld(arguments, output)) {

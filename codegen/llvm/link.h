@@ -14,6 +14,9 @@ namespace temper::codegen {
 struct LinkOptions {
   std::string soname;                ///< empty: none
   std::vector<std::string> exported; ///< symbols to keep visible; empty: all global ones
+  /// Link by `ld` in a process of its own, and by lld only where there is no `ld`. For links that are
+  /// rare and large: lld's memory is not safe to reuse after every one of them.
+  bool own_process = false;
 };
 
 /// The shared object's bytes. What the objects leave undefined must come from the C library, libm or
