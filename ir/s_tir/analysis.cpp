@@ -408,8 +408,7 @@ const char* why_not_reduction(const Scope& scope, int child) {
     for (const Range& range : write.region)
       for (const IterVar& axis : block.iter_vars)
         if (axis.type == IterType::kReduce &&
-            (uses_var(range.min, [&](const VarNode& var) { return &var == axis.var.get(); }) ||
-             uses_var(range.extent, [&](const VarNode& var) { return &var == axis.var.get(); })))
+            (mentions(range.min, axis.var.get()) || mentions(range.extent, axis.var.get())))
           return "indexes its output by a reduction axis";
   if (!is_affine_binding(*place.realize, place.loops))
     return "has bindings that are not affine in its loops";
@@ -449,12 +448,13 @@ bool covers_region(const Scope& scope, int producer, int consumer) {
   return true;
 }
 
-std::string why_not_stage_pipeline(const Scope& scope) {
+std::string why_not_stage_pipeline(const Scope& scope, int child) {
   if (!scope.schedulable)
     return fmt::format("block \"{}\" holds statements that are neither loops nor blocks",
                        scope.block->name);
   for (const Dependency& dependency : scope.dependencies) {
-    if (dependency.kind == DependencyKind::kWriteAfterWrite)
+    if (dependency.kind == DependencyKind::kWriteAfterWrite ||
+        (child >= 0 && dependency.from != child && dependency.to != child))
       continue;
     const SBlock& from = scope.children[static_cast<size_t>(dependency.from)].block();
     const SBlock& to = scope.children[static_cast<size_t>(dependency.to)].block();
@@ -586,7 +586,7 @@ bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const>
       const auto loop = std::find_if(loops.begin(), loops.end(), [&](const For* candidate) {
         return candidate->loop_var.get() == variable;
       });
-      if (loop == loops.end() || !same_index((*loop)->extent, domain.extent))
+      if (loop == loops.end() || !same_expr((*loop)->extent, domain.extent))
         return false;
       std::erase(variables, variable);
       values[i] = {};
@@ -603,8 +603,7 @@ bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const>
 LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var) {
   LoopUse use;
   for (size_t i = 0; i < realize.iter_values.size(); ++i) {
-    if (!uses_var(realize.iter_values[i],
-                  [&](const VarNode& var) { return &var == loop_var.get(); }))
+    if (!mentions(realize.iter_values[i], loop_var.get()))
       continue;
     switch (realize.block->iter_vars[i].type) {
     case IterType::kSpatial:
@@ -620,37 +619,48 @@ LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var) {
   return use;
 }
 
-bool repeats_without_binding(const SBlockRealize& realize, std::span<const For* const> loops,
-                             const For* loop) {
-  if (is_int(loop->extent, 1))
-    return false;
+const For* repeating_loop(const SBlockRealize& realize, std::span<const For* const> loops,
+                          size_t first, size_t last) {
   IndexMath math;
-  for (const For* each : loops)
-    math.set_loop(*each);
-  std::vector<std::pair<int64_t, int64_t>> parts; // divisor, extent
+  for (const For* loop : loops)
+    math.set_loop(*loop);
+  std::vector<IndexPiece> all;
+  std::vector<const VarNode*> whole;   // bound as they are
+  std::vector<const Expr*> unknown; // of a form that says nothing
   for (const Expr& value : realize.iter_values) {
     const Linear form = math.linear(value);
-    if (form.variable() == loop->loop_var.get())
-      return false;
-    const auto pieces = split_into_pieces(math, form);
-    if (!pieces) {
-      if (uses_var(value, [&](const VarNode& var) { return &var == loop->loop_var.get(); }))
-        return true;
-      continue;
+    if (const VarNode* variable = form.variable_plus_offset()) {
+      whole.push_back(variable);
+    } else if (const auto pieces = split_into_pieces(math, form)) {
+      all.insert(all.end(), pieces->begin(), pieces->end());
+    } else {
+      unknown.push_back(&value);
     }
-    for (const IndexPiece& piece : *pieces)
-      if (piece.source == loop->loop_var.get())
-        parts.emplace_back(piece.divisor, piece.extent);
   }
-  std::sort(parts.begin(), parts.end());
-  int64_t next = 1;
-  for (const auto& [divisor, extent] : parts) {
-    if (divisor > next)
-      return true;
-    next = std::max(next, divisor * extent);
+  for (size_t i = first; i < last; ++i) {
+    const VarNode* variable = loops[i]->loop_var.get();
+    if (is_int(loops[i]->extent, 1) ||
+        std::find(whole.begin(), whole.end(), variable) != whole.end())
+      continue;
+    for (const Expr* value : unknown)
+      if (mentions(*value, variable))
+        return loops[i];
+    // Its parts must make up all of it.
+    const auto extent = as_int(loops[i]->extent);
+    int64_t next = 1;
+    for (bool found = true; found && extent && next < *extent;) {
+      found = false;
+      for (const IndexPiece& piece : all)
+        if (piece.source == variable && piece.divisor <= next &&
+            piece.divisor * piece.extent > next) {
+          next = piece.divisor * piece.extent;
+          found = true;
+        }
+    }
+    if (!extent || next < *extent)
+      return loops[i];
   }
-  const auto extent = as_int(loop->extent);
-  return !extent || next < *extent;
+  return nullptr;
 }
 
 bool has_trivial_writes(const SBlock& block) {

@@ -81,8 +81,9 @@ BlockKind block_kind(const Scope& scope, int child);
 
 /// The order of children may be changed as long as producers stay before consumers: only loops and
 /// blocks in the scope, no write after read, and what a block reads from another one was written by
-/// it (region cover). Null, or the rule that fails, as a sentence without its point.
-std::string why_not_stage_pipeline(const Scope& scope);
+/// it (region cover). Empty, or the rule that fails, as a sentence without its point. `child` >= 0:
+/// only dependencies of that child count, which is what moving it asks for.
+std::string why_not_stage_pipeline(const Scope& scope, int child = -1);
 /// Every element that `consumer` reads of the buffers that `producer` writes is written by it, within
 /// one iteration of the loops that both share.
 bool covers_region(const Scope& scope, int producer, int consumer);
@@ -105,10 +106,10 @@ struct LoopUse {
 };
 LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var);
 
-/// Some iterations of `loop`, one of the `loops` around the block, have the same bindings: they do
-/// the same work again.
-bool repeats_without_binding(const SBlockRealize& realize, std::span<const For* const> loops,
-                             const For* loop);
+/// The first of loops[first, last), out of all the `loops` around the block, whose iterations do not
+/// all have different bindings: it does the same work again. Null when there is none.
+const For* repeating_loop(const SBlockRealize& realize, std::span<const For* const> loops,
+                          size_t first, size_t last);
 
 /// Every write region of the block is one element whose indices are different axes (or constants).
 bool has_trivial_writes(const SBlock& block);

@@ -86,7 +86,7 @@ TEST(IndexMath, KnowsTheAlgebraOfSplitsAndFuses) {
   math.set_range(o, {0, 7});
   math.set_range(i, {0, 3});
   auto text_equal = [&](const Expr& a, const Expr& b) {
-    return same_index(math.simplify(a), math.simplify(b));
+    return same_expr(math.simplify(a), math.simplify(b));
   };
   EXPECT_TRUE(text_equal(floordiv(f, 8) * 8 + floormod(f, 8), f));
   EXPECT_TRUE(text_equal(floordiv(o * 4 + i, 4), o));

@@ -62,82 +62,40 @@ template <typename T> Division division(const Expr& expr) {
   return {&node->a, divisor->value};
 }
 
-bool mentions(const Expr& expr, std::span<const VarNode* const> vars) {
+bool mentions_any(const Expr& expr, std::span<const VarNode* const> vars) {
   if (is_var(expr))
     return std::find(vars.begin(), vars.end(), expr.as<VarNode>()) != vars.end();
-  return uses_var(expr, [&](const VarNode& var) {
-    return std::find(vars.begin(), vars.end(), &var) != vars.end();
-  });
-}
-
-bool same_list(const std::vector<Expr>& a, const std::vector<Expr>& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_index);
-}
-
-template <typename T> bool same_operands(const Expr& a, const Expr& b) {
-  const auto* x = a.as<T>();
-  const auto* y = b.as<T>();
-  return same_index(x->a, y->a) && same_index(x->b, y->b);
+  return std::any_of(vars.begin(), vars.end(),
+                     [&](const VarNode* var) { return mentions(expr, var); });
 }
 
 } // namespace
 
-bool same_index(const Expr& a, const Expr& b) {
-  if (a == b)
-    return true;
-  if (!a || !b || a->kind() != b->kind() || a->dtype != b->dtype)
-    return false;
-  switch (static_cast<ExprKind>(a->kind())) {
+namespace {
+template <typename T> bool operand_mentions(const Expr& expr, const VarNode* var) {
+  const auto* node = expr.as<T>();
+  return mentions(node->a, var) || mentions(node->b, var);
+}
+} // namespace
+
+bool mentions(const Expr& expr, const VarNode* var) {
+  switch (static_cast<ExprKind>(expr->kind())) {
+  case ExprKind::kVarNode:
+    return expr.get() == var;
   case ExprKind::kIntImm:
-    return a.as<IntImm>()->value == b.as<IntImm>()->value;
-  case ExprKind::kFloatImm:
-    return a.as<FloatImm>()->value == b.as<FloatImm>()->value;
-  case ExprKind::kAdd:
-    return same_operands<Add>(a, b);
-  case ExprKind::kSub:
-    return same_operands<Sub>(a, b);
-  case ExprKind::kMul:
-    return same_operands<Mul>(a, b);
-  case ExprKind::kDiv:
-    return same_operands<Div>(a, b);
-  case ExprKind::kMod:
-    return same_operands<Mod>(a, b);
-  case ExprKind::kFloorDiv:
-    return same_operands<FloorDiv>(a, b);
-  case ExprKind::kFloorMod:
-    return same_operands<FloorMod>(a, b);
-  case ExprKind::kMin:
-    return same_operands<Min>(a, b);
-  case ExprKind::kMax:
-    return same_operands<Max>(a, b);
-  case ExprKind::kEQ:
-    return same_operands<EQ>(a, b);
-  case ExprKind::kNE:
-    return same_operands<NE>(a, b);
-  case ExprKind::kLT:
-    return same_operands<LT>(a, b);
-  case ExprKind::kLE:
-    return same_operands<LE>(a, b);
-  case ExprKind::kGT:
-    return same_operands<GT>(a, b);
-  case ExprKind::kGE:
-    return same_operands<GE>(a, b);
-  case ExprKind::kAnd:
-    return same_operands<And>(a, b);
-  case ExprKind::kOr:
-    return same_operands<Or>(a, b);
-  case ExprKind::kNot:
-    return same_index(a.as<Not>()->a, b.as<Not>()->a);
-  case ExprKind::kCast:
-    return same_index(a.as<Cast>()->value, b.as<Cast>()->value);
-  case ExprKind::kBufferLoad:
-    return a.as<BufferLoad>()->buffer == b.as<BufferLoad>()->buffer &&
-           !a.as<BufferLoad>()->predicate && !b.as<BufferLoad>()->predicate &&
-           same_list(a.as<BufferLoad>()->indices, b.as<BufferLoad>()->indices);
-  case ExprKind::kCall:
-    return a.as<Call>()->op == b.as<Call>()->op && same_list(a.as<Call>()->args, b.as<Call>()->args);
-  default:
     return false;
+  case ExprKind::kAdd:
+    return operand_mentions<Add>(expr, var);
+  case ExprKind::kSub:
+    return operand_mentions<Sub>(expr, var);
+  case ExprKind::kMul:
+    return operand_mentions<Mul>(expr, var);
+  case ExprKind::kFloorDiv:
+    return operand_mentions<FloorDiv>(expr, var);
+  case ExprKind::kFloorMod:
+    return operand_mentions<FloorMod>(expr, var);
+  default:
+    return uses_var(expr, [&](const VarNode& node) { return &node == var; });
   }
 }
 
@@ -204,7 +162,7 @@ void IndexMath::add_term(Linear& into, const Expr& atom, int64_t factor) {
     return;
   for (size_t i = 0; i < into.terms.size(); ++i) {
     Linear::Term& term = into.terms[i];
-    if (term.atom == atom || (!is_var(atom) && same_index(term.atom, atom))) {
+    if (term.atom == atom || (!is_var(atom) && same_expr(term.atom, atom))) {
       term.factor += factor;
       if (term.factor == 0)
         into.terms.erase(into.terms.begin() + static_cast<ptrdiff_t>(i));
@@ -221,7 +179,7 @@ void IndexMath::add_term(Linear& into, const Expr& atom, int64_t factor) {
                                                    : division<FloorDiv>(term.atom);
       const Division& mine = quotient.divisor != 0 ? quotient : remainder;
       if (other.divisor != mine.divisor || other.operand == nullptr ||
-          !same_index(*other.operand, *mine.operand))
+          !same_expr(*other.operand, *mine.operand))
         continue;
       const int64_t of_quotient = quotient.divisor != 0 ? factor : term.factor;
       const int64_t of_remainder = quotient.divisor != 0 ? term.factor : factor;
@@ -580,7 +538,7 @@ std::optional<LinearInterval> IndexMath::relax(const Linear& form,
   result.lo.constant = form.constant;
   result.hi.constant = form.constant;
   for (const Linear::Term& term : form.terms) {
-    if (!mentions(term.atom, inner)) {
+    if (!mentions_any(term.atom, inner)) {
       add_term(result.lo, term.atom, term.factor);
       add_term(result.hi, term.atom, term.factor);
       continue;

@@ -2,11 +2,14 @@
 ///
 ///   c0 + c1 * atom1 + c2 * atom2 + ...
 ///
-/// where an atom is a variable, or a floordiv, floormod, min or max of such sums. That is what loops
-/// and bindings are made of, and it is fast: a search applies primitives thousands of times a second,
-/// so that nothing here allocates more than a few short vectors.
+/// where an atom is a variable, or a floordiv, floormod, min or max of such sums. What it adds to
+/// ir/arith's Analyzer is what blocks need: axes stand for their bindings without being substituted,
+/// and forms are relaxed over some of the loops while the others stand still. It is fast: a search
+/// applies primitives thousands of times a second, so that nothing here allocates more than a few
+/// short vectors.
 #pragma once
 
+#include "ir/arith/linear.h" // same_expr
 #include "ir/s_tir/block.h"
 
 #include <limits>
@@ -50,8 +53,8 @@ struct LinearInterval {
   Linear hi;
 };
 
-/// Same value by structure, for index expressions (buffers and variables by identity).
-bool same_index(const Expr& a, const Expr& b);
+/// True when the expression mentions the variable; fast for index arithmetic.
+bool mentions(const Expr& expr, const VarNode* var);
 
 /// Knows the ranges of loop variables, and what the axes of blocks are bound to.
 class IndexMath {

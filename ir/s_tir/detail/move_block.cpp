@@ -378,11 +378,11 @@ Result<void> Mover::check_order_of_reduction(const Nest& nest) {
     return error(fmt::format("{} is a reduction, and below loop {} its steps would not be bound "
                              "one to one to loops",
                              describe(scoped_.block()), target_->loop_var->name));
+  if (const For* loop = repeating_loop(*nest.realize, loops, 0, outer_.size()))
+    return error(fmt::format("{} is a reduction, and loop {} would repeat its steps",
+                             describe(scoped_.block()), loop->loop_var->name));
   for (const For* loop : outer_) {
     const LoopUse use = loop_use(*nest.realize, loop->loop_var);
-    if (repeats_without_binding(*nest.realize, loops, loop))
-      return error(fmt::format("{} is a reduction, and loop {} would repeat its steps",
-                               describe(scoped_.block()), loop->loop_var->name));
     if (use.reduce && loop->kind != ForKind::kSerial && loop->kind != ForKind::kUnrolled)
       return error(fmt::format("loop {} is not serial, and would carry the reduction of {}",
                                loop->loop_var->name, describe(scoped_.block())));

@@ -146,7 +146,7 @@ int64_t take_multiple(Linear& form, const Linear& sum) {
   for (const Linear::Term& part : sum.terms) {
     const auto term =
         std::find_if(form.terms.begin(), form.terms.end(), [&](const Linear::Term& candidate) {
-          return same_index(candidate.atom, part.atom);
+          return same_expr(candidate.atom, part.atom);
         });
     if (term == form.terms.end() || term->factor % part.factor != 0)
       return 0;
@@ -157,7 +157,7 @@ int64_t take_multiple(Linear& form, const Linear& sum) {
   }
   std::erase_if(form.terms, [&](const Linear::Term& candidate) {
     return std::any_of(sum.terms.begin(), sum.terms.end(), [&](const Linear::Term& part) {
-      return same_index(candidate.atom, part.atom);
+      return same_expr(candidate.atom, part.atom);
     });
   });
   return factor;

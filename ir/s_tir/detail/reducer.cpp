@@ -33,7 +33,7 @@ bool same_element(const BufferLoad& load, const BufferStore& store) {
   if (load.buffer != store.buffer || load.predicate)
     return false;
   for (size_t i = 0; i < store.indices.size(); ++i)
-    if (!same_index(load.indices[i], store.indices[i]))
+    if (!same_expr(load.indices[i], store.indices[i]))
       return false;
   return true;
 }
@@ -121,7 +121,7 @@ std::optional<Reducer> recognise_reducer(const SBlock& block, const char** why) 
   if (reducer.init->buffer != update.buffer || update.predicate || reducer.init->predicate)
     return fail("initialises another buffer than it updates");
   for (size_t i = 0; i < update.indices.size(); ++i)
-    if (!same_index(reducer.init->indices[i], update.indices[i]))
+    if (!same_expr(reducer.init->indices[i], update.indices[i]))
       return fail("initialises another element than it updates");
   if (!match<Add>(update.value, update, ReducerKind::kSum, reducer) &&
       !match<Mul>(update.value, update, ReducerKind::kProduct, reducer) &&

@@ -42,13 +42,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                      fmt::format("loop {} stands below {}, a loop of the reduction: the init "
                                  "would run again in the middle of it",
                                  handle->var->name, (*loop)->loop_var->name));
-  for (auto loop = target; loop != loops.end(); ++loop) {
-    if (repeats_without_binding(realize, loops, *loop))
-      return illegal(context, arguments.inputs[1],
-                     fmt::format("loop {} repeats the reduction of {}, which must start anew each "
-                                 "time: loop {} stands above it",
-                                 (*loop)->loop_var->name, describe(block), handle->var->name));
-  }
+  if (const For* loop = repeating_loop(realize, loops, static_cast<size_t>(target - loops.begin()),
+                                       loops.size()))
+    return illegal(context, arguments.inputs[1],
+                   fmt::format("loop {} repeats the reduction of {}, which must start anew each "
+                               "time: loop {} stands above it",
+                               loop->loop_var->name, describe(block), handle->var->name));
 
   // Which loops the init needs: those of spatial axes.
   std::vector<const For*> init_loops;

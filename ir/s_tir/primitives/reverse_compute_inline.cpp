@@ -178,7 +178,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       load = &other;
     else
       for (size_t d = 0; d < other.indices.size(); ++d)
-        same &= same_index(load->indices[d], other.indices[d]);
+        same &= same_expr(load->indices[d], other.indices[d]);
     return true;
   };
   walk(store->value, look);

@@ -20,10 +20,6 @@
 namespace temper::s_tir {
 namespace {
 
-bool mentions(const Expr& expr, const Var& var) {
-  return uses_var(expr, [&](const VarNode& node) { return &node == var.get(); });
-}
-
 /// A copy of `list` with `item` in front of position `at`.
 template <typename T> std::vector<T> inserted(std::vector<T> list, size_t at, T item) {
   list.insert(list.begin() + static_cast<ptrdiff_t>(at), std::move(item));
@@ -103,7 +99,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
         math.set_loop(*loop);
     }
     for (const Expr& condition : conditions_of(realize.predicate)) {
-      if (!mentions(condition, place.loop->loop_var))
+      if (!mentions(condition, place.loop->loop_var.get()))
         continue;
       const auto* less_than = condition.as<LT>();
       if (less_than == nullptr ||
@@ -148,7 +144,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                              IterType::kSpatial}};
   for (size_t i = 0; i < block->iter_vars.size(); ++i) {
     const IterVar& old = block->iter_vars[i];
-    if (old.type != IterType::kReduce || !mentions(realize.iter_values[i], factor_loop)) {
+    if (old.type != IterType::kReduce || !mentions(realize.iter_values[i], factor_loop.get())) {
       const Var var = fresh_var(old.var);
       axis_map[old.var] = var;
       axes.push_back({old.domain, var, old.type});
@@ -156,7 +152,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       continue;
     }
     for (const For* loop : loops) {
-      if (loop->loop_var == factor_loop || !mentions(realize.iter_values[i], loop->loop_var) ||
+      if (loop->loop_var == factor_loop || !mentions(realize.iter_values[i], loop->loop_var.get()) ||
           loop_axes.contains(loop->loop_var))
         continue;
       const Var var = make_var("v" + loop->loop_var->name, loop->loop_var->dtype);
