@@ -187,7 +187,8 @@ std::vector<DecisionPoint> decision_points(const Trace& trace) {
       point.kind = DecisionPoint::Kind::kPerfectTile;
       point.extent = 1;
       for (const Value& factor : *instruction.decision.as_list())
-        point.extent *= *factor.as_int();
+        if (__builtin_mul_overflow(point.extent, *factor.as_int(), &point.extent))
+          point.extent = 0; // no loop has such a tiling
       point.parts = *instruction.attrs[0].as_int();
       point.max_innermost_factor = *instruction.attrs[1].as_int();
     } else if (instruction.primitive == kCategorical) {
@@ -360,6 +361,17 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
                                                      parameter.name, parameter.domain->first,
                                                      parameter.domain->second, *number));
   }
+  return {};
+}
+
+Result<void> check_decision(const Primitive& primitive, const Value& decision) {
+  if (decision.is_none())
+    return {};
+  if (!primitive.has_decision)
+    return wrong_argument(primitive, "it takes no decision");
+  const ValueKind kind = primitive.variadic_output ? ValueKind::kIntList : ValueKind::kInt;
+  if (!fits(decision, kind))
+    return wrong_argument(primitive, fmt::format("the decision must be {}", kind_words(kind)));
   return {};
 }
 

@@ -146,4 +146,11 @@ Error unknown_primitive(std::string_view name);
 Result<void> complete_arguments(const Primitive& primitive, const std::vector<Operand>& inputs,
                                 std::vector<Value>& attrs);
 
+/// The decision has the shape the primitive takes: a list of integers for several outputs, else one
+/// integer; None is fine. Whether it is legal depends on the module.
+Result<void> check_decision(const Primitive& primitive, const Value& decision);
+
+/// Nested lists deeper than this are refused when traces are read.
+inline constexpr int kMaxListDepth = 64;
+
 } // namespace temper::s_tir

@@ -114,7 +114,9 @@ void write_decisions(const Trace& trace, std::string& out) {
 
 Error corrupt(std::string what) { return Error(ErrorCode::kCorrupt, std::move(what)); }
 
-Result<Value> read_value(const Json& json) {
+Result<Value> read_value(const Json& json, int depth = 0) {
+  if (depth > kMaxListDepth)
+    return corrupt("lists are nested too deeply");
   if (json.is_null())
     return Value();
   if (json.is_boolean())
@@ -129,7 +131,7 @@ Result<Value> read_value(const Json& json) {
     return corrupt("an object stands where a value is expected");
   Value::List list;
   for (const Json& item : json) {
-    TEMPER_TRY(value, read_value(item));
+    TEMPER_TRY(value, read_value(item, depth + 1));
     list.push_back(std::move(value));
   }
   return Value(std::move(list));
@@ -137,7 +139,9 @@ Result<Value> read_value(const Json& json) {
 
 using Names = std::unordered_map<std::string, Rv>;
 
-Result<Operand> read_operand(const Json& json, const Names& names) {
+Result<Operand> read_operand(const Json& json, const Names& names, int depth = 0) {
+  if (depth > kMaxListDepth)
+    return corrupt("lists are nested too deeply");
   if (json.is_null())
     return Operand();
   if (json.is_boolean())
@@ -149,7 +153,7 @@ Result<Operand> read_operand(const Json& json, const Names& names) {
   if (json.is_array()) {
     Operand::List list;
     for (const Json& item : json) {
-      TEMPER_TRY(operand, read_operand(item, names));
+      TEMPER_TRY(operand, read_operand(item, names, depth + 1));
       list.push_back(std::move(operand));
     }
     return Operand(std::move(list));
@@ -272,6 +276,8 @@ Result<Trace> with_decisions(const Trace& skeleton, const Json& decisions) {
       return corrupt(fmt::format("a decision for instruction {}, {}, which takes none", index,
                                  primitive.name));
     TEMPER_TRY(value, read_value(entry[1]));
+    if (auto fits = check_decision(primitive, value); !fits)
+      return std::move(fits).error().with_note(fmt::format("instruction {} of the trace", index));
     values[static_cast<size_t>(index)] = std::move(value);
   }
   Trace trace;

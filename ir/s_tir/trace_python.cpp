@@ -182,13 +182,15 @@ public:
     return {};
   }
 
-  Result<Operand> operand() {
+  Result<Operand> operand(int depth = 0) {
+    if (depth > kMaxListDepth)
+      return error("lists are nested too deeply");
     skip_space();
     if (at_ >= text_.size())
       return error("a value is missing");
     const char c = text_[at_];
     if (c == '[' || c == '(')
-      return list(c == '[' ? ']' : ')');
+      return list(c == '[' ? ']' : ')', depth);
     if (c == '"' || c == '\'')
       return string(c);
     if (c == '-' || c == '+' || c == '.' || std::isdigit(static_cast<unsigned char>(c)) != 0)
@@ -210,11 +212,11 @@ public:
   }
 
 private:
-  Result<Operand> list(char close) {
+  Result<Operand> list(char close, int depth) {
     ++at_;
     Operand::List items;
     while (!take(close)) {
-      TEMPER_TRY(item, operand());
+      TEMPER_TRY(item, operand(depth + 1));
       items.push_back(std::move(item));
       if (!take(',') && (skip_space(), at_ >= text_.size() || text_[at_] != close))
         return error(fmt::format("\",\" or \"{}\" is expected", close));
@@ -330,7 +332,8 @@ private:
     const bool loops = !primitive.inputs.empty() && primitive.inputs.back().variadic &&
                        is_handle(primitive.inputs.back().kind);
     size_t position = 0;
-    while (!parser.take(')')) {
+    bool closed = parser.take(')');
+    while (!closed) {
       const std::string keyword = parser.keyword();
       TEMPER_TRY(value, parser.operand());
       if (keyword.empty() && loops && position + 1 >= primitive.inputs.size()) {
@@ -350,10 +353,10 @@ private:
         if (!given.emplace(name, std::move(value)).second)
           return parser.error(fmt::format("\"{}\" is given twice", name));
       }
-      if (!parser.take(',') && !parser.take(')'))
+      const bool comma = parser.take(',');
+      closed = parser.take(')');
+      if (!comma && !closed)
         return parser.error("\",\" or \")\" is expected");
-      else if (parser.at_end())
-        break;
     }
     return assemble(primitive, given, std::move(variadic));
   }
@@ -401,6 +404,7 @@ private:
     }
     if (const auto found = given.find("decision"); found != given.end()) {
       TEMPER_TRY(value, constant(found->second, "decision"));
+      TEMPER_TRY_VOID(check_decision(primitive, value));
       instruction.decision = std::move(value);
     }
     TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));

@@ -15,6 +15,9 @@ Result<Json> parse_json(std::string_view text) {
     const size_t column = end - (last_newline == std::string_view::npos ? 0 : last_newline + 1) + 1;
     return Error(ErrorCode::kCorrupt, "this is not valid JSON at line " + std::to_string(line) +
                                           ", column " + std::to_string(column));
+  } catch (const Json::exception& error) {
+    // A number beyond double.
+    return Error(ErrorCode::kCorrupt, std::string("this is not valid JSON: ") + error.what());
   }
 }
 

@@ -73,6 +73,42 @@ TEST(TraceJson, ADecisionThatNothingTakesIsRefused) {
   EXPECT_THAT(refused(std::string(start) + "[[4,1]]]").message, HasSubstr("instruction 4, of 1"));
 }
 
+TEST(TraceJson, ADecisionOfAnotherShapeIsRefused) {
+  const char* start = R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",["b0"],[],["l1"]],)"
+                      R"(["SamplePerfectTile",["l1"],[2,16],["v2","v3"]]],)";
+  EXPECT_THAT(refused(std::string(start) + "[[2,4]]]").message,
+              HasSubstr("the decision must be a list of integers"));
+  EXPECT_THAT(refused(std::string(start) + R"([[2,["4",4]]]])").message,
+              HasSubstr("the decision must be a list of integers"));
+}
+
+TEST(TraceJson, BrokenTextIsAnErrorOrAnotherTraceButNeverACrash) {
+  const std::vector<std::string> lines = recorded("gmm");
+  Random random(11);
+  int read = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = lines[static_cast<size_t>(round) % lines.size()];
+    const std::string pieces[] = {"[", "]", ",", "\"", "b0", "l1", "-1", "null", "1e9", "None", ""};
+    for (int64_t edits = random.between(1, 3); edits > 0; --edits)
+      text.replace(static_cast<size_t>(random.below(static_cast<int64_t>(text.size()))),
+                   static_cast<size_t>(random.below(4)),
+                   pieces[static_cast<size_t>(random.below(std::size(pieces)))]);
+    const auto trace = trace_from_json_text(text);
+    if (!trace)
+      continue;
+    ++read;
+    decision_points(*trace);
+    EXPECT_TRUE(parsed(trace_to_json_text(*trace)) == *trace);
+  }
+  EXPECT_GT(read, 100) << "the edits should not all break the text";
+}
+
+TEST(TraceJson, DeepListsAreRefused) {
+  const std::string deep(100000, '[');
+  EXPECT_FALSE(trace_from_json_text(R"([[["Annotate",["b0",)" + deep));
+  EXPECT_FALSE(Trace::from_python("sch.annotate(block_or_loop=" + deep));
+}
+
 TEST(TraceJson, ForeignNumbersAreReadAndMadeConsecutive) {
   const Trace trace = parsed(R"([[["GetSBlock",[],["C","main"],["b5"]],)"
                              R"(["GetLoops",["b5"],[],["l9","l3"]],["Unroll",["l3"],[],[]]],[]])");
@@ -137,6 +173,23 @@ TEST(TracePython, ErrorsNameTheLine) {
   EXPECT_FALSE(Trace::from_python("b0 = sch.get_sblock(name=\"C"));
   EXPECT_FALSE(Trace::from_python("sch.reorder(l1, l2)"));
   EXPECT_FALSE(Trace::from_python("b0 ="));
+}
+
+TEST(TracePython, BrokenTextIsAnErrorOrAnotherTraceButNeverACrash) {
+  std::string whole = parsed(recorded("cbr")[0]).to_python();
+  Random random(12);
+  for (int round = 0; round < 1000; ++round) {
+    std::string text = whole;
+    const std::string pieces[] = {"[", "]", ",", "\"", "=", "b0", "sch", "None", "(", ")", "\n", ""};
+    text.replace(static_cast<size_t>(random.below(static_cast<int64_t>(text.size()))),
+                 static_cast<size_t>(random.below(6)),
+                 pieces[static_cast<size_t>(random.below(std::size(pieces)))]);
+    if (const auto trace = Trace::from_python(text)) {
+      const auto again = Trace::from_python(trace->to_python());
+      ASSERT_TRUE(again) << again.error().to_string();
+      EXPECT_TRUE(*again == *trace);
+    }
+  }
 }
 
 TEST(Trace, SimplifyRemovesWhatNobodyUses) {

@@ -43,8 +43,11 @@ inline std::optional<int64_t> constant_extent(const For& loop) { return as_int(l
 Result<Applied> change_annotations(const Context& context, const Value& block_or_loop,
                                    FunctionRef<Result<Annotations>(const Annotations&)> change);
 
-/// Extents of loops stay representable in their variables' type.
-inline constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
+/// The largest extent that split and fuse make, so that sums of a few of them stay representable in
+/// the loop variable's type.
+constexpr int64_t max_extent(DataType dtype) {
+  return dtype.bits >= 64 ? int64_t{1} << 56 : std::numeric_limits<int32_t>::max();
+}
 
 /// The loop with another kind, at its place in the module.
 Applied with_kind(const Context& context, const LoopPlace& place, ForKind kind);

@@ -39,12 +39,13 @@ Result<Plan> plan_fuse(const Context& context, const Arguments& arguments) {
                                    describe(plan.loops[outer])));
     }
   }
+  const int64_t largest = max_extent(plan.loops[0]->loop_var->dtype);
   int64_t product = 1;
   for (const Ref<For>& loop : plan.loops)
     if (const auto extent = constant_extent(*loop))
-      if (__builtin_mul_overflow(product, *extent, &product) || product > kMaxExtent)
+      if (__builtin_mul_overflow(product, *extent, &product) || product > largest)
         return illegal(context, arguments.inputs[0],
-                       fmt::format("the product of the extents is beyond {}", kMaxExtent));
+                       fmt::format("the product of the extents is beyond {}", largest));
   return plan;
 }
 

@@ -9,6 +9,9 @@
 namespace temper::s_tir {
 namespace {
 
+/// Factors are found by trial division.
+constexpr int64_t kMostIterations = std::numeric_limits<int32_t>::max();
+
 struct Wanted {
   int64_t extent;
   int64_t parts;
@@ -18,11 +21,11 @@ struct Wanted {
 Result<Wanted> wanted(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
   const auto extent = constant_extent(*place.loop);
-  if (!extent || *extent < 1)
+  if (!extent || *extent < 1 || *extent > kMostIterations)
     return illegal(context, arguments.inputs[0],
-                   fmt::format("{} has no constant positive extent, and only such loops have "
+                   fmt::format("{} has no constant positive extent up to {}, and only such loops have "
                                "perfect tilings",
-                               describe(place.loop)));
+                               describe(place.loop), kMostIterations));
   return Wanted{*extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int()};
 }
 
@@ -101,7 +104,7 @@ void register_sample_perfect_tile() {
                 {.name = "max_innermost_factor",
                  .kind = ValueKind::kInt,
                  .default_value = 16,
-                 .domain = {{1, kMaxExtent}}}},
+                 .domain = {{1, kMostIterations}}}},
       .outputs = {ValueKind::kInt},
       .variadic_output = true,
       .has_decision = true,

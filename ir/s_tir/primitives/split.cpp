@@ -41,9 +41,9 @@ Result<Plan> plan_split(const Context& context, const Arguments& arguments) {
     if (value <= 0)
       return illegal(context, at,
                      fmt::format("factors must be positive, and factor {} is {}", i - 1, value));
-    if (__builtin_mul_overflow(product, value, &product) || product > kMaxExtent)
+    if (__builtin_mul_overflow(product, value, &product) || product > max_extent(dtype))
       return illegal(context, at,
-                     fmt::format("the product of the factors is beyond {}", kMaxExtent));
+                     fmt::format("the product of the factors is beyond {}", max_extent(dtype)));
     factors.push_back(make_int(dtype, value));
   }
   Plan plan{.place = std::move(place), .extent = loop.extent};

@@ -32,7 +32,7 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   const auto place = find_loop(context.module, *handle.as_loop());
   Arguments arguments{.inputs = {handle}};
   if (!place || place->loop->kind != ForKind::kSerial ||
-      constant_extent(*place->loop).value_or(kMaxExtent) > kMostIterations ||
+      constant_extent(*place->loop).value_or(kMostIterations + 1) > kMostIterations ||
       !check(context, arguments))
     return {};
   return {std::move(arguments)};

@@ -33,7 +33,7 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   const auto place = find_loop(context.module, *handle.as_loop());
   Arguments arguments{.inputs = {handle}};
   if (!place || place->loop->kind != ForKind::kSerial ||
-      constant_extent(*place->loop).value_or(kMaxExtent) > kMostLanes ||
+      constant_extent(*place->loop).value_or(kMostLanes + 1) > kMostLanes ||
       !check(context, arguments))
     return {};
   return {std::move(arguments)};
