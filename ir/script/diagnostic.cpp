@@ -96,6 +96,8 @@ std::vector<std::string> source_files() {
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
+  if (name.size() < 3) // everything is near to a letter or two
+    return "";
   const std::string nearest = nearest_name(name, candidates);
   return nearest.empty() ? "" : " (did you mean '" + nearest + "'?)";
 }

@@ -1048,7 +1048,8 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
     names = closure.lambda->names;
   if (arguments.positional.size() > names.size())
     return report(arguments.position, name + " takes " + std::to_string(names.size()) +
-                                          " arguments, not " +
+                                          (names.size() == 1 ? " argument" : " arguments") +
+                                          ", not " +
                                           std::to_string(arguments.positional.size()));
   for (size_t i = 0; i < arguments.positional.size(); ++i)
     inside.set(names[i], arguments.positional[i]);
@@ -1077,7 +1078,9 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
     }
   }
   if (!missing.empty())
-    return report(arguments.position, name + " needs " + join(missing, ", "));
+    return report(arguments.position, name + " needs the argument" +
+                                          (missing.size() > 1 ? "s " : " ") +
+                                          join(missing, ", "));
   // The parts of a prim_func around the call do not apply inside: this is Python.
   depth_ += 4;
   Value result = None{};
@@ -1846,7 +1849,7 @@ Value Evaluator::access(const Buffer& buffer, const Value& index, Position posit
       example += (i > 0 ? ", " : "") + std::string(1, static_cast<char>('i' + i % 8));
     example += buffer->rank() == 0 ? "()]" : "]";
     return report(position, buffer->name + " has " + std::to_string(buffer->rank()) +
-                                " dimensions, but " + std::to_string(values->size()) +
+                                (buffer->rank() == 1 ? " dimension" : " dimensions") + ", but " + std::to_string(values->size()) +
                                 (values->size() == 1 ? " index is given" : " indices are given") +
                                 "; write " + example);
   }

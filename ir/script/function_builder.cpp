@@ -79,13 +79,19 @@ PrimFunc FunctionBuilder::build() {
   lists_.pop_back();
   blocks_.pop_back();
 
-  // A dimension must come from somewhere: some buffer's shape.
+  // Dimensions in the order in which the parameters mention them; each must be in some shape.
+  std::vector<Var> dimensions;
+  for (const ParameterSlot& slot : parameters_)
+    if (slot.param.buffer)
+      walk(slot.param.buffer, [&](const NodeRef& node) {
+        for (const auto& [name, var] : symbols_)
+          if (var.get() == node.get() &&
+              std::find(dimensions.begin(), dimensions.end(), var) == dimensions.end())
+            dimensions.push_back(var);
+        return true;
+      });
   for (const auto& [name, var] : symbols_) {
-    bool used = false;
-    for (const ParameterSlot& slot : parameters_)
-      used |= slot.param.buffer != nullptr &&
-              uses_var(slot.param.buffer, [&](const VarNode& node) { return &node == var.get(); });
-    if (!used)
+    if (std::find(dimensions.begin(), dimensions.end(), var) == dimensions.end())
       evaluator_.report(def_.position, "the dimension " + name +
                                            " is in no parameter's shape; make it a parameter, as " +
                                            name + ": T.int32");
@@ -129,8 +135,7 @@ PrimFunc FunctionBuilder::build() {
   }
   PrimFunc function = make_node<PrimFuncNode>([&](PrimFuncNode& node) {
     node.name = def_.name;
-    for (const auto& [name, var] : symbols_)
-      node.shape_vars.push_back(var);
+    node.shape_vars = std::move(dimensions);
     for (ParameterSlot& slot : parameters_)
       node.params.push_back(slot.param);
     node.attrs = attrs_;
@@ -267,8 +272,10 @@ Buffer FunctionBuilder::make_typed_buffer(const BufferType& type, const std::str
     return nullptr;
   if (!strides.empty() && strides.size() != shape.size()) {
     evaluator_.report(position, name + " has " + std::to_string(shape.size()) +
-                                    " dimensions but " + std::to_string(strides.size()) +
-                                    " strides; give one per dimension");
+                                    (shape.size() == 1 ? " dimension" : " dimensions") + ", but " +
+                                    std::to_string(strides.size()) +
+                                    (strides.size() == 1 ? " stride is" : " strides are") +
+                                    " given; give one per dimension");
     return nullptr;
   }
   if (type.layout && type.layout->inputs.size() != shape.size()) {

@@ -919,7 +919,7 @@ Value operation(Evaluator& evaluator, CallArguments& call) {
   const OpInfo* op = find_op(call.callee->data);
   std::vector<Value> values = call.positional;
   std::vector<Position> positions = call.positions;
-  const std::string name = std::string("T.") + call.callee->name;
+  const std::string name = call.callee->name;
   if (!call.keywords.empty())
     return evaluator.report(call.keyword_positions[0], name + " takes its arguments by position");
   std::optional<DataType> result;
@@ -1124,75 +1124,76 @@ constexpr const char* kForeign = "is not part of the language; use the operation
 struct Entry {
   BuiltinFunction function;
   const char* data;
+  std::string name; ///< "T.exp", for messages
 };
 
 const std::map<std::string, Entry, std::less<>>& table() {
   static const std::map<std::string, Entry, std::less<>> entries = [] {
     std::map<std::string, Entry, std::less<>> map = {
-        {"_construct", {construct, nullptr}},
-        {"Buffer", {buffer_type, nullptr}},
-        {"Tensor", {buffer_type, nullptr}},
-        {"match_buffer", {match_buffer, nullptr}},
-        {"alloc_buffer", {alloc, "any"}},
-        {"sblock_alloc_buffer", {alloc, "block"}},
-        {"alloc_local", {alloc, "local"}},
-        {"alloc_shared", {alloc, "shared"}},
-        {"func_attr", {func_attr, nullptr}},
-        {"sblock_attr", {block_attr, nullptr}},
-        {"block_attr", {block_attr, nullptr}},
-        {"reads", {reads, nullptr}},
-        {"writes", {writes, nullptr}},
-        {"where", {where, nullptr}},
-        {"sblock", {sblock, nullptr}},
-        {"block", {sblock, nullptr}},
-        {"init", {init, nullptr}},
-        {"serial", {loop, "serial"}},
-        {"parallel", {loop, "parallel"}},
-        {"vectorized", {loop, "vectorized"}},
-        {"unroll", {loop, "unroll"}},
-        {"unrolled", {loop, "unroll"}},
-        {"thread_binding", {loop, "thread"}},
-        {"grid", {grid, nullptr}},
-        {"evaluate", {evaluate, nullptr}},
-        {"Cast", {cast_node, nullptr}},
-        {"cast", {cast, nullptr}},
-        {"astype", {astype, nullptr}},
-        {"Select", {choose, "select"}},
-        {"if_then_else", {choose, "if"}},
-        {"min", {binary_node, "min"}},
-        {"max", {binary_node, "max"}},
-        {"Div", {binary_node, "div"}},
-        {"truncdiv", {binary_node, "div"}},
-        {"div", {binary_node, "div"}},
-        {"Mod", {binary_node, "mod"}},
-        {"truncmod", {binary_node, "mod"}},
-        {"floordiv", {binary_node, "floordiv"}},
-        {"FloorDiv", {binary_node, "floordiv"}},
-        {"floormod", {binary_node, "floormod"}},
-        {"FloorMod", {binary_node, "floormod"}},
-        {"ceildiv", {binary_node, "ceildiv"}},
-        {"And", {binary_node, "and"}},
-        {"Or", {binary_node, "or"}},
-        {"Not", {logical_not, nullptr}},
-        {"max_value", {limit, "max"}},
-        {"min_value", {limit, "min"}},
-        {"infinity", {limit, "infinity"}},
-        {"Ramp", {ramp, nullptr}},
-        {"Broadcast", {broadcast, nullptr}},
-        {"Shuffle", {shuffle, nullptr}},
-        {"Let", {let_expression, nullptr}},
-        {"meta_var", {meta_var, nullptr}},
-        {"break_loop", {jump, "break"}},
-        {"continue_loop", {jump, "continue"}},
-        {"Assert", {assertion, nullptr}},
-        {"tune", {tune, nullptr}},
-        {"index_map", {index_map, nullptr}},
-        {"assume", {refused, "is not supported; write an assert, or leave it out"}},
+        {"_construct", {construct, nullptr, {}}},
+        {"Buffer", {buffer_type, nullptr, {}}},
+        {"Tensor", {buffer_type, nullptr, {}}},
+        {"match_buffer", {match_buffer, nullptr, {}}},
+        {"alloc_buffer", {alloc, "any", {}}},
+        {"sblock_alloc_buffer", {alloc, "block", {}}},
+        {"alloc_local", {alloc, "local", {}}},
+        {"alloc_shared", {alloc, "shared", {}}},
+        {"func_attr", {func_attr, nullptr, {}}},
+        {"sblock_attr", {block_attr, nullptr, {}}},
+        {"block_attr", {block_attr, nullptr, {}}},
+        {"reads", {reads, nullptr, {}}},
+        {"writes", {writes, nullptr, {}}},
+        {"where", {where, nullptr, {}}},
+        {"sblock", {sblock, nullptr, {}}},
+        {"block", {sblock, nullptr, {}}},
+        {"init", {init, nullptr, {}}},
+        {"serial", {loop, "serial", {}}},
+        {"parallel", {loop, "parallel", {}}},
+        {"vectorized", {loop, "vectorized", {}}},
+        {"unroll", {loop, "unroll", {}}},
+        {"unrolled", {loop, "unroll", {}}},
+        {"thread_binding", {loop, "thread", {}}},
+        {"grid", {grid, nullptr, {}}},
+        {"evaluate", {evaluate, nullptr, {}}},
+        {"Cast", {cast_node, nullptr, {}}},
+        {"cast", {cast, nullptr, {}}},
+        {"astype", {astype, nullptr, {}}},
+        {"Select", {choose, "select", {}}},
+        {"if_then_else", {choose, "if", {}}},
+        {"min", {binary_node, "min", {}}},
+        {"max", {binary_node, "max", {}}},
+        {"Div", {binary_node, "div", {}}},
+        {"truncdiv", {binary_node, "div", {}}},
+        {"div", {binary_node, "div", {}}},
+        {"Mod", {binary_node, "mod", {}}},
+        {"truncmod", {binary_node, "mod", {}}},
+        {"floordiv", {binary_node, "floordiv", {}}},
+        {"FloorDiv", {binary_node, "floordiv", {}}},
+        {"floormod", {binary_node, "floormod", {}}},
+        {"FloorMod", {binary_node, "floormod", {}}},
+        {"ceildiv", {binary_node, "ceildiv", {}}},
+        {"And", {binary_node, "and", {}}},
+        {"Or", {binary_node, "or", {}}},
+        {"Not", {logical_not, nullptr, {}}},
+        {"max_value", {limit, "max", {}}},
+        {"min_value", {limit, "min", {}}},
+        {"infinity", {limit, "infinity", {}}},
+        {"Ramp", {ramp, nullptr, {}}},
+        {"Broadcast", {broadcast, nullptr, {}}},
+        {"Shuffle", {shuffle, nullptr, {}}},
+        {"Let", {let_expression, nullptr, {}}},
+        {"meta_var", {meta_var, nullptr, {}}},
+        {"break_loop", {jump, "break", {}}},
+        {"continue_loop", {jump, "continue", {}}},
+        {"Assert", {assertion, nullptr, {}}},
+        {"tune", {tune, nullptr, {}}},
+        {"index_map", {index_map, nullptr, {}}},
+        {"assume", {refused, "is not supported; write an assert, or leave it out", {}}},
     };
     for (const OpInfo& op : all_ops())
-      map.emplace(op.name, Entry{operation, op.name.c_str()});
-    map.emplace("fabs", Entry{operation, "abs"});
-    map.emplace("power", Entry{operation, "pow"});
+      map.emplace(op.name, Entry{operation, op.name.c_str(), {}});
+    map.emplace("fabs", Entry{operation, "abs", {}});
+    map.emplace("power", Entry{operation, "pow", {}});
     for (const char* name :
          {"Kernel", "launch_thread", "alloc_fragment", "alloc_var", "copy", "gemm", "reduce_max",
           "reduce_sum", "reduce_min", "clear", "fill", "Pipelined", "Parallel", "Persistent",
@@ -1200,11 +1201,13 @@ const std::map<std::string, Entry, std::less<>>& table() {
           "thread_id", "warpgroup_id", "device_entry", "cuda", "ptx", "tile", "cta", "warp", "wg",
           "macro", "inline", "jit", "atomic_add", "tvm_storage_sync", "tvm_thread_allreduce",
           "sync_threads", "attr", "allocate", "decl_buffer", "hint"})
-      map.emplace(name, Entry{refused, kLater});
+      map.emplace(name, Entry{refused, kLater, {}});
     for (const char* name :
          {"call_extern", "call_packed", "call_intrin", "call_llvm_intrin", "address_of",
           "comm_reducer", "preflattened_buffer", "env_thread", "buffer_decl", "access_ptr"})
-      map.emplace(name, Entry{refused, kForeign});
+      map.emplace(name, Entry{refused, kForeign, {}});
+    for (auto& [name, entry] : map)
+      entry.name = "T." + name;
     return map;
   }();
   return entries;
@@ -1214,7 +1217,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
 
 std::optional<Value> find_in_t(const std::string& name) {
   if (const auto found = table().find(name); found != table().end())
-    return Value(function(found->first.c_str(), found->second.function, found->second.data));
+    return Value(function(found->second.name.c_str(), found->second.function, found->second.data));
   if (name == "prim_func")
     return Value(Decorator{});
   if (name == "axis")

@@ -209,6 +209,8 @@ private:
       if (at_ >= text_.size() || (!triple && peek() == '\n')) {
         diagnostics_.report(start, std::string("this string has no end; close it with ") +
                                        (triple ? std::string(3, quote) : std::string(1, quote)));
+        list_.unclosed.push_back(start);
+        depth_ = 0; // brackets around it cannot be trusted
         break;
       }
       const char c = peek();
@@ -330,6 +332,7 @@ private:
   }
   void unclosed() {
     const auto& [where, bracket] = open_[(depth_ - 1) % kOpen];
+    list_.unclosed.push_back(where);
     const char* closing = bracket == '(' ? ")" : bracket == '[' ? "]" : "}";
     diagnostics_.report(where, std::string("this '") + bracket + "' is never closed; add '" +
                                    closing + "'");

@@ -36,6 +36,8 @@ struct TokenList {
   std::vector<Token> tokens;
   /// Decoded strings that tokens point into.
   std::vector<std::unique_ptr<std::string>> storage;
+  /// Brackets and strings without an end: what the parser finds wrong after one follows from it.
+  std::vector<Position> unclosed;
 };
 /// Lines and columns are counted from `start` (for the expressions inside f-strings).
 TokenList tokenize(std::string_view text, Diagnostics& diagnostics, Position start = {1, 1, 1});

@@ -85,7 +85,11 @@ private:
   }
   /// Reports once per statement: the rest of it is skipped.
   void fail(Position position, std::string message) {
-    if (!failed_)
+    // What an open bracket or string caused is not said a second time.
+    if (!failed_ && next_open_ < list_.unclosed.size() &&
+        list_.unclosed[next_open_].line <= position.line)
+      ++next_open_;
+    else if (!failed_)
       error(position, std::move(message));
     failed_ = true;
   }
@@ -378,13 +382,15 @@ private:
       expect("in", "in a for loop");
       if (!failed_)
         node->value = expression_list();
-      block(node->body, "for");
+      if (!block(node->body, "for") || !node->value)
+        node->value = bad();
       refuse_else("for");
     } else if (word == "while") {
       node = make_statement(S::kWhile);
       ++at_;
       node->value = expression();
-      block(node->body, "while");
+      if (!block(node->body, "while"))
+        node->value = bad();
       refuse_else("while");
     } else if (word == "with") {
       node = make_statement(S::kWith);
@@ -392,7 +398,8 @@ private:
       node->value = expression();
       if (take("as"))
         node->targets.push_back(target_list());
-      block(node->body, "with");
+      if (!block(node->body, "with"))
+        node->value = bad();
     } else if (word == "def") {
       node = def({});
     } else if (word == "class") {
@@ -417,12 +424,14 @@ private:
     if (++if_depth_ > 200) {
       fail(here().position, "this chain of elif is too long");
       recover();
+      node->value = bad();
       --if_depth_;
       return node;
     }
     ++at_;
     node->value = expression();
-    block(node->body, "if");
+    if (!block(node->body, "if"))
+      node->value = bad();
     if (is("elif")) {
       node->other.push_back(if_statement());
     } else if (is("else")) {
@@ -544,8 +553,8 @@ private:
     return node;
   }
 
-  /// ":" and an indented block, or statements on the same line.
-  void block(Body& body, const char* what) {
+  /// ":" and an indented block, or statements on the same line. False when the head was broken.
+  bool block(Body& body, const char* what) {
     if (!failed_ && !is(":")) {
       std::string message = "expected ':' after " + std::string(what);
       if (is("="))
@@ -566,19 +575,19 @@ private:
         recover();
       }
       failed_ = false;
-      return;
+      return false;
     }
     ++at_;
     if (here().type != TokenType::kNewline) {
       simple_line(body);
-      return;
+      return true;
     }
     const Position where = here().position;
     ++at_;
     if (here().type != TokenType::kIndent) {
       error(where, std::string("the block of this ") + what +
                        " is missing; indent the lines below it, or write pass");
-      return;
+      return true;
     }
     if (block_depth_ >= kBlockDepth) {
       error(here().position, "blocks are nested too deeply (more than " +
@@ -586,10 +595,11 @@ private:
       while (!at_end() && here().type != TokenType::kIndent)
         ++at_;
       recover();
-      return;
+      return true;
     }
     ++at_;
     indented(body);
+    return true;
   }
 
   void indented(Body& body) {
@@ -1199,6 +1209,7 @@ private:
   Diagnostics& diagnostics_;
   TokenList list_;
   size_t at_ = 0;
+  size_t next_open_ = 0;
   int depth_ = 0;
   int block_depth_ = 0;
   int if_depth_ = 0;
