@@ -98,7 +98,18 @@ std::vector<std::string> source_files() {
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
   if (name.size() < 3) // everything is near to a letter or two
     return "";
-  const std::string nearest = nearest_name(name, candidates);
+  std::string nearest = nearest_name(name, candidates);
+  // Two letters swapped are one slip, though two edits.
+  for (const std::string& candidate : candidates) {
+    if (!nearest.empty())
+      break;
+    const auto first = std::mismatch(name.begin(), name.end(), candidate.begin(), candidate.end());
+    if (candidate.size() != name.size() || first.first + 1 >= name.end())
+      continue;
+    if (first.first[0] == first.second[1] && first.first[1] == first.second[0] &&
+        std::equal(first.first + 2, name.end(), first.second + 2))
+      nearest = candidate;
+  }
   return nearest.empty() ? "" : " (did you mean '" + nearest + "'?)";
 }
 

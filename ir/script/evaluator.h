@@ -23,7 +23,7 @@ class FunctionBuilder;
 class Evaluator {
 public:
   /// More steps (statements and expressions) than this is an endless program.
-  static constexpr int64_t kSteps = 3'000'000;
+  static constexpr int64_t kSteps = 1'000'000;
   /// Nested calls and expressions, together.
   static constexpr int kDepth = 1200;
 

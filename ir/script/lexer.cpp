@@ -93,7 +93,9 @@ private:
       if (width != indents_.back()) {
         error(begin, at_,
               "this indentation fits no line above; indent it as the block it belongs to");
-        indents_.back() = width;
+        // Read as part of the block around; the lowest level stays 0.
+        if (indents_.size() > 1)
+          indents_.back() = width;
       }
     }
     return true;
@@ -252,6 +254,8 @@ private:
   void escape(std::string& content) {
     const size_t begin = at_;
     ++at_;
+    if (at_ >= text_.size())
+      return; // the string's missing end is reported
     const char c = peek();
     ++at_;
     switch (c) {

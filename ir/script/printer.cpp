@@ -91,7 +91,7 @@ bool is_python_word(const std::string& name) {
       "from",   "global", "if",       "import", "in",     "is",     "lambda", "nonlocal", "not",
       "or",     "pass",   "raise",    "return", "try",    "while",  "with",   "yield",
       // Names that the printed text itself uses.
-      "T", "I", "R", "range", "TypeVar", "cls", "Module"};
+      "T", "range", "TypeVar"};
   return kWords.count(name) != 0;
 }
 

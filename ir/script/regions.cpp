@@ -374,6 +374,11 @@ private:
   void touch_region(std::vector<Region>& list, const BufferRegion& region, const VarMap& values) {
     if (std::find(hidden_.begin(), hidden_.end(), region.buffer) != hidden_.end())
       return;
+    for (const MatchBufferRegion& view : views_)
+      if (view.buffer == region.buffer) {
+        touch_region(list, view.source, {});
+        return;
+      }
     std::vector<Dimension> dimensions;
     for (const Range& range : region.region)
       dimensions.push_back(

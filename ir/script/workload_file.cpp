@@ -550,11 +550,11 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
   }
   if (parameters.empty() && !info->shapes.empty())
     binding = info->shapes[0];
-  return instantiate(info->name, binding, unchecked);
+  return bind(info->name, binding, unchecked);
 }
 
-Result<Workload> WorkloadFile::instantiate(const std::string& name, const Binding& binding,
-                                           bool unchecked) const {
+Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& binding,
+                                    bool unchecked) const {
   TEMPER_TRY(info, find(name));
   Workload workload;
   workload.name = info->name;

@@ -104,8 +104,8 @@ public:
                                const std::map<std::string, std::string>& parameters,
                                bool unchecked = false) const;
   /// The same from typed values, for a shape that the file lists.
-  Result<Workload> instantiate(const std::string& name, const Binding& binding,
-                               bool unchecked = false) const;
+  Result<Workload> bind(const std::string& name, const Binding& binding,
+                        bool unchecked = false) const;
 
 private:
   struct State {

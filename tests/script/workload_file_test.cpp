@@ -1,0 +1,305 @@
+// The workload file: what it lists, what it builds, and one sentence for each mistake.
+
+#include "ir/script/workload_file.h"
+
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "ir/support/text.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace temper::script {
+namespace {
+
+using namespace temper::ir; // NOLINT
+
+const char* const kScale = R"py(
+from tvm.script import tirx as T
+
+def scale(M, N, factor=2.0, pad=0, dtype="float32"):
+    """B = factor A"""
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, N + pad), dtype), B: T.Buffer((M, N + pad), dtype)):
+        for i, j in T.grid(M, N + pad):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = A[vi, vj] * factor
+    return main
+
+scale_workload = dict(
+    shapes=[dict(M=4, N=8), dict(M=16, N=16, pad=1)],
+    flops="M*(N + pad)", bytes="2*M*N*sizeof(dtype)",
+    inputs={"A": "int(0, 2*M)"}, tolerance=1e-4,
+    baseline={"openblas": "scal(M*N, 1)"},
+)
+)py";
+
+WorkloadFile file_of(const std::string& text) {
+  auto file = WorkloadFile::parse(text, "scale.py");
+  EXPECT_TRUE(file) << (file ? "" : file.error().to_string());
+  return *std::move(file);
+}
+
+std::string error_of(const std::string& text, const std::string& name,
+                     const std::map<std::string, std::string>& parameters,
+                     bool unchecked = false) {
+  const auto file = WorkloadFile::parse(text, "scale.py");
+  if (!file)
+    return file.error().message;
+  const auto workload = file->instantiate(name, parameters, unchecked);
+  return workload ? "" : workload.error().message;
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& with) {
+  const size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return text.replace(at, what.size(), with);
+}
+
+TEST(WorkloadFile, ListsWorkloadsWithTheirParametersAndFormulas) {
+  const WorkloadFile file = file_of(kScale);
+  ASSERT_EQ(file.workloads().size(), 1u);
+  const WorkloadInfo& info = file.workloads()[0];
+  EXPECT_EQ(info.name, "scale");
+  EXPECT_EQ(info.description, "B = factor A");
+  EXPECT_EQ(info.layer, "s-tir");
+  EXPECT_EQ(info.flops, "M*(N + pad)");
+  EXPECT_FALSE(info.has_reference);
+  ASSERT_EQ(info.parameters.size(), 5u);
+  EXPECT_EQ(info.parameters[0].name, "M");
+  EXPECT_FALSE(info.parameters[0].default_value);
+  EXPECT_EQ(info.parameters[2].default_value, ParameterValue(2.0));
+  EXPECT_EQ(info.parameters[4].default_value, ParameterValue(std::string("float32")));
+  ASSERT_EQ(info.shapes.size(), 2u);
+  EXPECT_EQ(info.shapes[1].size(), 3u);
+}
+
+TEST(WorkloadFile, WithoutParametersTheFirstShapeIsTaken) {
+  const auto workload = file_of(kScale).instantiate("scale", {});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->flops, 32);
+  EXPECT_EQ(workload->bytes, 256);
+  EXPECT_EQ(workload->inputs.at("A"), "int(0, 8)");
+  EXPECT_EQ(workload->tolerance, 1e-4);
+  ASSERT_EQ(workload->baselines.size(), 1u);
+  EXPECT_EQ(workload->baselines[0].library, "openblas");
+  EXPECT_EQ(workload->baselines[0].entry, "scal");
+  EXPECT_EQ(workload->baselines[0].sizes, (std::vector<int64_t>{32, 1}));
+  ASSERT_EQ(workload->parameters.size(), 5u);
+  EXPECT_EQ(to_string(workload->parameters[4].second), "float32");
+  const PrimFunc function = workload->module->find_prim_func("main");
+  ASSERT_TRUE(function);
+  EXPECT_EQ(function->params[0].buffer->element_count(), 32);
+}
+
+TEST(WorkloadFile, TheUnscheduledProgramIsTheReferenceOfAnSTirWorkload) {
+  const auto workload = file_of(kScale).instantiate("", {{"M", "3"}, {"N", "5"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_TRUE(workload->is_own_reference);
+  EXPECT_EQ(workload->reference, workload->module);
+}
+
+TEST(WorkloadFile, ParametersHaveTheTypeOfTheirDefault) {
+  const auto workload = file_of(kScale).instantiate(
+      "scale", {{"M", "3"}, {"N", "5"}, {"factor", "3"}, {"dtype", "float64"}, {"pad", "0"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->module->find_prim_func("main")->params[0].buffer->dtype,
+            DataType::float64());
+}
+
+TEST(WorkloadFile, InstancesAreEqualAndIndependent) {
+  const WorkloadFile file = file_of(kScale);
+  const auto a = file.instantiate("scale", {{"M", "3"}, {"N", "5"}});
+  const auto b = file.instantiate("scale", {{"M", "3"}, {"N", "5"}});
+  const auto c = file.instantiate("scale", {{"M", "3"}, {"N", "6"}});
+  ASSERT_TRUE(a && b && c);
+  EXPECT_TRUE(structural_equal(a->module, b->module));
+  EXPECT_NE(a->module, b->module);
+  EXPECT_FALSE(structural_equal(a->module, c->module));
+}
+
+TEST(WorkloadFile, EachMistakeGetsOneSentence) {
+  const std::string text = kScale;
+  struct Case {
+    std::string text;
+    std::string name;
+    std::map<std::string, std::string> parameters;
+    std::string message;
+  };
+  const std::vector<Case> cases = {
+      {text, "scael", {}, "has no workload 'scael' (did you mean 'scale'?)"},
+      {text, "scale", {{"M", "4"}}, "scale also needs N; add N=..."},
+      {text, "scale", {{"pad", "4"}}, "scale also needs M, N; add M=... N=..."},
+      {text, "scale", {{"M", "4"}, {"N", "4"}, {"facto", "1"}},
+       "has no parameter 'facto' (did you mean 'factor'?)"},
+      {text, "scale", {{"M", "0"}, {"N", "4"}}, "M=0: M is a positive integer"},
+      {text, "scale", {{"M", "-3"}, {"N", "4"}}, "M=-3: M is a positive integer"},
+      {text, "scale", {{"M", "4.5"}, {"N", "4"}}, "M=4.5: M is a positive integer"},
+      {text, "scale", {{"M", "four"}, {"N", "4"}}, "M=four: M is a positive integer"},
+      {text, "scale", {{"M", ""}, {"N", "4"}}, "M=: M is a positive integer"},
+      {text, "scale", {{"M", "4"}, {"N", "4"}, {"pad", "-1"}}, "pad=-1: pad is not negative"},
+      {text, "scale", {{"M", "99999999999999999999"}, {"N", "4"}}, "does not fit into 64 bits"},
+      {text, "scale", {{"M", "4000000000"}, {"N", "4000000000"}}, "overflows"},
+      {text, "scale", {{"M", "4"}, {"N", "4"}, {"dtype", "flaot32"}},
+       "'flaot32' is not a data type (did you mean 'float32'?)"},
+      {text, "scale", {{"M", "4"}, {"N", "4"}, {"factor", "much"}}, "factor is a number"},
+      {replaced(text, "    return main", "    return 3"), "scale", {},
+       "scale returns the integer 3; it must return the one prim_func"},
+      {replaced(text, "    return main", "    pass"), "scale", {}, "scale returns nothing"},
+      {replaced(text, "flops=", "flosp="), "scale", {},
+       "has no entry 'flosp' (did you mean 'flops'?)"},
+      {replaced(text, "flops=\"M", "flops=\"Q"), "scale", {}, "'Q' is not known here"},
+      {replaced(text, "flops=\"M*(N + pad)\"", "flops=\"M*\""), "scale", {}, "expected an expression"},
+      {replaced(text, "flops=\"M*(N + pad)\"", "flops=\"-M\""), "scale", {}, "gives -4"},
+      {replaced(text, "dict(M=4, N=8)", "dict(M=4)"), "scale", {}, "does not say N"},
+      {replaced(text, "dict(M=4, N=8)", "dict(M=4, N=8, K=1)"), "scale", {},
+       "has no parameter 'K'"},
+      {replaced(text, "shapes=[dict(M=4, N=8), dict(M=16, N=16, pad=1)]", "shapes=5"), "scale", {},
+       "shapes is a list"},
+      {replaced(text, "inputs={\"A\"", "inputs={\"X\""), "scale", {}, "scale takes A, B"},
+      {replaced(text, "tolerance=1e-4", "tolerance=\"small\""), "scale", {}, "relative error"},
+      {replaced(text, "scale_workload", "scael_workload"), "scale", {},
+       "there is no function 'scael'"},
+      {replaced(text, "@T.prim_func(s_tir=True)", "@T.prim_func(s_tir=False)"), "scale", {},
+       "blocks belong to s-tir"},
+      {text + "\ndef schedule(sch):\n    pass\n", "scale", {}, "hand-written space"},
+      {replaced(text, "pad=0", "pad=T.tune([0, 1])"), "scale", {{"M", "4"}, {"N", "4"}},
+       "is a knob (T.tune)"},
+      {replaced(text, "pad=0", "pad=T.tune([0, 1])"), "scale",
+       {{"M", "4"}, {"N", "4"}, {"pad", "7"}}, "is not among its choices: 0, 1"},
+      {"x = 1\n", "scale", {}, "holds no workload"},
+      {"def f(:\n", "f", {}, "this '(' is never closed"},
+  };
+  for (const Case& one : cases) {
+    const std::string message = error_of(one.text, one.name, one.parameters);
+    EXPECT_NE(message.find(one.message), std::string::npos)
+        << "expected: " << one.message << "\nfound: " << message;
+  }
+}
+
+TEST(WorkloadFile, APinnedKnobIsAParameter) {
+  const std::string text = replaced(kScale, "pad=0", "pad=T.tune([0, 1])");
+  const auto workload = file_of(text).instantiate("scale", {{"M", "4"}, {"N", "4"}, {"pad", "1"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->module->find_prim_func("main")->params[0].buffer->element_count(), 20);
+}
+
+const char* const kTir = R"(
+def twice(N):
+    @T.prim_func
+    def main(A: T.Buffer((N,), "float32")):
+        for i in range(N):
+            A[i] = A[i] * 2.0
+    return main
+)";
+
+TEST(WorkloadFile, ATirProgramNeedsAReferenceUnlessUnchecked) {
+  EXPECT_NE(error_of(kTir, "twice", {{"N", "4"}}).find("without a reference"), std::string::npos);
+  const auto workload = file_of(kTir).instantiate("twice", {{"N", "4"}}, true);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_FALSE(workload->reference);
+  EXPECT_EQ(file_of(kTir).workloads()[0].layer, "tir");
+}
+
+TEST(WorkloadFile, AReferenceTakesWhatTheProgramTakes) {
+  const std::string reference = R"(
+def twice_reference(N):
+    @T.prim_func
+    def main(A: T.Buffer((N, 2), "float32")):
+        A[0, 0] = 1.0
+    return main
+)";
+  EXPECT_NE(error_of(kTir + reference, "twice", {{"N", "4"}})
+                .find("float32[4, 2], but A of twice is float32[4]"),
+            std::string::npos);
+  const auto workload = file_of(kTir + replaced(replaced(reference, "(N, 2)", "(N,)"), "0, 0", "0"))
+                            .instantiate("twice", {{"N", "4"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_FALSE(workload->is_own_reference);
+  EXPECT_TRUE(workload->reference);
+}
+
+TEST(WorkloadFile, APlainPrimFuncIsAWorkloadWithoutParameters) {
+  const auto workload = file_of(R"(
+@T.prim_func(s_tir=True)
+def add(A: T.Buffer((4,), "float32")):
+    for i in range(4):
+        with T.sblock("A"):
+            vi = T.axis.spatial(4, i)
+            A[vi] = A[vi] + 1
+)")
+                            .instantiate("", {});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->name, "add");
+}
+
+TEST(WorkloadFile, AFileThatIsNotThereIsNamed) {
+  const auto file = WorkloadFile::read("/nowhere/scale.py");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(file.error().message.find("/nowhere/scale.py"), std::string::npos);
+}
+
+TEST(Workloads, EveryShapeOfEveryFileBuilds) {
+  std::set<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TEMPER_SOURCE_DIR) + "/workloads")) {
+    if (entry.path().extension() != ".py")
+      continue;
+    const auto file = WorkloadFile::read(entry.path());
+    ASSERT_TRUE(file) << file.error().to_string();
+    for (const WorkloadInfo& info : file->workloads()) {
+      names.insert(info.name);
+      EXPECT_FALSE(info.description.empty()) << info.name;
+      EXPECT_FALSE(info.shapes.empty()) << info.name;
+      for (const Binding& shape : info.shapes) {
+        const auto workload = file->bind(info.name, shape);
+        ASSERT_TRUE(workload) << info.name << ": " << workload.error().to_string();
+        EXPECT_TRUE(workload->reference);
+        EXPECT_GT(workload->bytes, 0) << info.name;
+        EXPECT_TRUE(workload->module->functions[0].function.as_ref<PrimFuncNode>()->s_tir);
+      }
+    }
+  }
+  for (const char* name : {"matmul", "batch_matmul", "conv2d", "depthwise_conv2d", "softmax",
+                           "layer_norm", "rms_norm", "gemv", "elementwise", "row_sum", "full_sum",
+                           "transpose"})
+    EXPECT_TRUE(names.count(name)) << name;
+}
+
+TEST(Workloads, Conv2dCountsItsOperations) {
+  const auto file =
+      WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
+  ASSERT_TRUE(file);
+  const auto workload = file->instantiate("conv2d", {});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->flops, 2.0 * 56 * 56 * 64 * 64 * 9);
+  const auto strided = file->instantiate(
+      "conv2d", {{"N", "2"}, {"H", "7"}, {"W", "9"}, {"CI", "3"}, {"CO", "5"}, {"R", "3"},
+                 {"S", "2"}, {"stride", "2"}, {"pad", "1"}, {"dilation", "2"}});
+  ASSERT_TRUE(strided) << strided.error().to_string();
+  const auto& shape = strided->module->functions[0].function.as_ref<PrimFuncNode>()->params[3]
+                          .buffer->shape;
+  EXPECT_EQ(as_int(shape[1]), 3); // (7 + 2 - 2*2 - 1)//2 + 1
+  EXPECT_EQ(as_int(shape[2]), 5); // (9 + 2 - 2*1 - 1)//2 + 1
+}
+
+TEST(Workloads, AFilterLargerThanItsImageIsRefused) {
+  const auto file =
+      WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
+  ASSERT_TRUE(file);
+  const auto workload = file->instantiate(
+      "conv2d",
+      {{"N", "1"}, {"H", "2"}, {"W", "2"}, {"CI", "3"}, {"CO", "5"}, {"R", "3"}, {"S", "3"}});
+  ASSERT_FALSE(workload);
+  EXPECT_NE(workload.error().message.find("the filter is larger than the padded image"),
+            std::string::npos)
+      << workload.error().message;
+}
+
+} // namespace
+} // namespace temper::script
