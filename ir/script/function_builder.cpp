@@ -4,6 +4,7 @@
 #include "ir/walk.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace temper::script {
 
@@ -227,7 +228,16 @@ Buffer FunctionBuilder::make_typed_buffer(const BufferType& type, const std::str
       if (Value* known = outer_.find(*value.text()); known != nullptr && !known->is<Symbol>())
         if (known->is<Int>())
           return evaluator_.to_index(*known, position, false);
-      return symbol(*value.text());
+      const std::string& text = *value.text();
+      if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0])) ||
+          !std::all_of(text.begin(), text.end(), [](unsigned char c) {
+            return std::isalnum(c) || c == '_';
+          })) {
+        evaluator_.report(position, "\"" + text + "\" is no dimension's name; an expression in a "
+                                                  "shape stands without quotes");
+        return nullptr;
+      }
+      return symbol(text);
     }
     if (const auto* dimension = value.as<Symbol>())
       return symbol(dimension->name);
@@ -266,8 +276,10 @@ Buffer FunctionBuilder::make_typed_buffer(const BufferType& type, const std::str
       }
     }
   }
-  for (const Value& value : type.strides)
+  for (const Value& value : type.strides) {
     strides.push_back(extent(value));
+    ok &= strides.back() != nullptr;
+  }
   if (!ok)
     return nullptr;
   if (!strides.empty() && strides.size() != shape.size()) {

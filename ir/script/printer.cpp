@@ -89,9 +89,7 @@ bool is_python_word(const std::string& name) {
       "False",  "None",   "True",     "and",    "as",     "assert", "async",  "await", "break",
       "class",  "continue", "def",    "del",    "elif",   "else",   "except", "finally", "for",
       "from",   "global", "if",       "import", "in",     "is",     "lambda", "nonlocal", "not",
-      "or",     "pass",   "raise",    "return", "try",    "while",  "with",   "yield",
-      // Names that the printed text itself uses.
-      "T", "range", "TypeVar"};
+      "or",     "pass",   "raise",    "return", "try",    "while",  "with",   "yield"};
   return kWords.count(name) != 0;
 }
 
@@ -108,7 +106,8 @@ std::string clean_name(const std::string& hint, const char* otherwise) {
   return name;
 }
 
-/// 0 for every name a node prints under, by the count of live users.
+/// The name that each variable and buffer prints under. A name is free again at the end of the scope
+/// that defined it.
 class Names {
 public:
   const std::string* find(const Node* node) const {
@@ -145,7 +144,8 @@ public:
 
 private:
   std::unordered_map<const Node*, std::string> names_;
-  std::unordered_set<std::string> live_;
+  /// Names in use; those of the printed text itself are from the start.
+  std::unordered_set<std::string> live_{"T", "I", "range", "TypeVar"};
   std::vector<const Node*> scope_;
 };
 
@@ -272,7 +272,7 @@ private:
       for (const Var& var : function->shape_vars) {
         const std::string base = clean_name(var->name, "n");
         std::string name = base;
-        for (int i = 1; own.count(name) != 0; ++i)
+        for (int i = 1; own.count(name) != 0 || names_.is_live(name); ++i)
           name = base + "_" + std::to_string(i);
         own.insert(name);
         dimension_[var.get()] = name;
