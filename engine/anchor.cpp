@@ -40,7 +40,7 @@ constexpr int64_t kAnchorSteps = 60'000;
 
 double time_anchor_compute() {
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 12; ++i)
+  for (int i = 0; i < 60; ++i)
     best = std::min(best, timed_arithmetic(kAnchorSteps));
   return best;
 }
@@ -50,7 +50,7 @@ double time_anchor_memory() {
   const auto buffer = std::make_unique<uint64_t[]>(kWords);
   std::fill_n(buffer.get(), kWords, 1);
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 25; ++i) {
     const double begin = now_ns();
     uint64_t sum = 0;
     for (size_t word = 0; word < kWords; ++word)

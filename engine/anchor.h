@@ -6,9 +6,10 @@
 
 namespace temper::engine {
 
-/// Fastest of a few repeats of about 0.3 ms of dependent arithmetic: follows the clock frequency.
+/// Fastest of many repeats of about 0.1 ms of arithmetic in registers: follows the clock frequency,
+/// which in a virtual machine jumps from one millisecond to the next; the fastest of 8 ms does not.
 double time_anchor_compute();
-/// Fastest of a few passes over an 8 MiB buffer.
+/// Fastest of many passes over an 8 MiB buffer.
 double time_anchor_memory();
 /// See Measurement::side_by_side; takes about 3 ms. Starts threads and ends them.
 double probe_side_by_side(int threads);

@@ -507,6 +507,25 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
 }
 
 Result<DeviceState> LocalMeasurer::device_state(int threads) {
+  // The first looks teach what drift is usual here.
+  constexpr size_t kFirstLooks = 4;
+  constexpr size_t kRemembered = 16;
+  while (states_.size() < kFirstLooks) {
+    TEMPER_TRY(look, look_at_device(1));
+    states_.push_back(look);
+  }
+  TEMPER_TRY(state, look_at_device(threads));
+  states_.push_back(state);
+  if (states_.size() > kRemembered)
+    states_.erase(states_.begin());
+  std::vector<double> changes;
+  for (size_t i = 1; i < states_.size(); ++i)
+    changes.push_back(DeviceState::drift(states_[i - 1], states_[i]));
+  state.usual_drift = median(changes);
+  return std::move(state);
+}
+
+Result<DeviceState> LocalMeasurer::look_at_device(int threads) {
   step();
   TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kDeviceState),
                         Json{{"threads", threads}}.dump(), {}, 3'600'000));

@@ -88,6 +88,7 @@ private:
   void feed();
   void step();
   void take(Frame frame);
+  Result<DeviceState> look_at_device(int threads);
   void fail(const Trial& trial, std::string sentence);
   /// Finishes all queued trials, sends a request and waits for its answer.
   Result<Frame> ask(uint32_t kind, const std::string& payload, std::span<const int> files,
@@ -108,6 +109,7 @@ private:
   int outstanding_loads_ = 0;
   std::string load_error_; ///< of the last workload that could not be made again
   std::optional<Frame> answer_;
+  std::vector<DeviceState> states_; ///< recent ones, for what drift is usual
   WorkloadId next_workload_ = 1;
   Ticket next_ticket_ = 1;
   int restarts_ = 0;

@@ -23,4 +23,10 @@ double DeviceState::drift(const DeviceState& before, const DeviceState& after) {
                   change(before.anchor_memory_ns, after.anchor_memory_ns));
 }
 
+bool DeviceState::drifted(const DeviceState& before, const DeviceState& after) {
+  constexpr double kUnusual = 3;
+  const double usual = std::max(before.usual_drift, after.usual_drift);
+  return drift(before, after) > std::max(kAnchorDriftLimit, kUnusual * usual);
+}
+
 } // namespace temper::engine

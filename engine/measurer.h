@@ -122,9 +122,15 @@ struct DeviceState {
   double anchor_memory_ns = 0;  ///< a stream through a buffer larger than the second-level cache
   double side_by_side = 0;      ///< as Measurement::side_by_side, for the threads asked for
   double steal_ms = 0;          ///< counted by the machine since it started
+  /// What the anchors change by here between two looks, without anything being wrong: the median
+  /// of recent changes. A virtual machine's clock follows what its neighbours do.
+  double usual_drift = 0;
 
   /// Largest relative change of an anchor between two states, as 0.013.
   static double drift(const DeviceState& before, const DeviceState& after);
+  /// More than kAnchorDriftLimit, and more than is usual here: what was measured between the two
+  /// is to be measured again.
+  static bool drifted(const DeviceState& before, const DeviceState& after);
 };
 inline constexpr double kAnchorDriftLimit = 0.02;
 

@@ -347,7 +347,7 @@ private:
         break;
       TEMPER_TRY(after, devices_.measurer->device_state(task_.threads));
       const double drift = engine::DeviceState::drift(before, after);
-      if (drift <= engine::kAnchorDriftLimit)
+      if (!engine::DeviceState::drifted(before, after))
         break;
       database::Event event;
       event.run = run_.id;

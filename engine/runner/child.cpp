@@ -82,10 +82,8 @@ private:
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != runner_)
       ::_exit(kReportedExit);
-    // Where sessions are scheduled as groups, niceness counts only inside one; the group has its
-    // own. What is measured goes before whatever else this machine does, where we may say so.
-    write_to("/proc/self/autogroup", "-10");
-    ::setpriority(PRIO_PROCESS, 0, -10);
+    if (plan_.measured)
+      raise_priority();
     ::prctl(PR_SET_NAME, "temper-trial");
     install_crash_handlers(control_);
     for (const BufferSet* set : plan_.sets)
@@ -99,7 +97,7 @@ private:
     ::dup2(log_, STDOUT_FILENO);
     ::dup2(log_, STDERR_FILENO);
     close_all_but(event_, plan_.code_file);
-    write_to("/proc/self/oom_score_adj", "1000"); // rather this one than anybody else here
+    offer_to_memory_killer();
     set_environment();
 
     Limits limits;
@@ -125,11 +123,6 @@ private:
         bytes += static_cast<int64_t>(buffer.size() + 2 * GuardedBuffer::kGuardBytes +
                                       2 * kHugeArgument);
     return bytes;
-  }
-
-  static void write_to(const char* path, std::string_view text) {
-    const FileDescriptor file(::open(path, O_WRONLY | O_CLOEXEC));
-    (void)!::write(file.get(), text.data(), text.size());
   }
 
   static void close_all_but(int a, int b) {
@@ -476,7 +469,7 @@ Child::~Child() {
     end();
 }
 
-Child::Wait Child::run(Command command, int timeout_ms, const Interruption& interruption) {
+void Child::order(Command command) {
   control_->command = command;
   control_->sequence.store(++sequence_);
   if (suspended_) {
@@ -484,6 +477,9 @@ Child::Wait Child::run(Command command, int timeout_ms, const Interruption& inte
     ::kill(-process_, SIGCONT);
   }
   ::syscall(SYS_futex, &control_->sequence, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+Child::Wait Child::await(int timeout_ms, const Interruption& interruption) {
   const double deadline = now_ns() + timeout_ms * 1e6;
   while (true) {
     const double left_ms = (deadline - now_ns()) / 1e6;

@@ -32,6 +32,7 @@ struct ChildPlan {
   int64_t memory_limit_bytes = 0;
   int timeout_ms = 0;
   bool filter_system_calls = true;
+  bool measured = true; ///< so it goes before other work on this machine
   bool counters = false;
   /// Time on memory of the child's own, in huge pages, where an argument has 2 MiB or more: shared
   /// memory seldom has huge pages, a user's arrays often do.
@@ -57,8 +58,14 @@ public:
 
   ControlBlock& control() const { return *control_; }
   int pid() const { return process_; }
-  /// Gives an order and waits until it is done. The first one must be kLoad.
-  Wait run(Command command, int timeout_ms, const Interruption& interruption);
+  /// Gives an order; the first one must be kLoad.
+  void order(Command command);
+  /// Waits until the last order is done.
+  Wait await(int timeout_ms, const Interruption& interruption);
+  Wait run(Command command, int timeout_ms, const Interruption& interruption) {
+    order(command);
+    return await(timeout_ms, interruption);
+  }
   /// Stops all its threads where they are; `run` lets them go on.
   void suspend();
   /// Processor time of all its threads so far, by the system's account.

@@ -2,6 +2,7 @@
 /// LocalMeasurer with a socket as descriptor 3; not for use by hand.
 #include "engine/anchor.h"
 #include "engine/protocol.h"
+#include "engine/runner/sandbox.h"
 #include "engine/runner/trial.h"
 #include "ir/support/text.h"
 
@@ -251,6 +252,8 @@ private:
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != runner)
         ::_exit(1);
+      ::setsid();
+      raise_priority(); // as a trial has it
       const std::string text = body().dump();
       ::_exit(::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())
                   ? 0

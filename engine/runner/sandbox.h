@@ -13,6 +13,12 @@ struct Limits {
   int64_t file_bytes = 1 << 20; ///< of anything it writes, its log included
 };
 
+/// What is measured goes before whatever else this machine does, where we may say so. To be called
+/// in a session of its own.
+void raise_priority();
+/// When memory runs out, rather this process than anybody else on the machine.
+void offer_to_memory_killer();
+
 /// The exit status of a child whose signal handler has reported.
 inline constexpr int kReportedExit = 111;
 

@@ -102,7 +102,7 @@ protected:
   /// Whatever the last one did, the next is measured as if nothing had happened.
   void TearDown() override {
     const Measurement after = measure("correct");
-    EXPECT_EQ(after.outcome, Outcome::kOk) << after.error;
+    EXPECT_TRUE(is_correct(after.outcome)) << after.error;
     EXPECT_EQ(measurer_->restarts(), 0) << "the runner itself must have survived";
   }
 
@@ -122,7 +122,9 @@ WorkloadId Candidates::workload_ = 0;
 
 TEST_F(Candidates, ACorrectKernelIsTimed) {
   const Measurement m = measure("correct");
-  ASSERT_EQ(m.outcome, Outcome::kOk) << m.error;
+  ASSERT_TRUE(is_correct(m.outcome)) << m.error;
+  if (m.outcome != Outcome::kOk)
+    GTEST_SKIP() << "the machine is too busy: " << m.error;
   EXPECT_EQ(m.error, "");
   EXPECT_EQ(m.stage, "");
   EXPECT_FALSE(m.worst);
@@ -162,7 +164,7 @@ TEST_F(Candidates, TheDeadlineStartsWithExecution) {
   const Ticket second = measurer_->submit(behind);
   auto done = all(*measurer_);
   EXPECT_EQ(done[first].outcome, Outcome::kTimedOut);
-  EXPECT_EQ(done[second].outcome, Outcome::kOk) << done[second].error;
+  EXPECT_TRUE(is_correct(done[second].outcome)) << done[second].error;
 }
 
 TEST_F(Candidates, WritingPastTheEndFaultsAtTheGuard) {
@@ -281,7 +283,7 @@ TEST_F(Candidates, ClosingAllDescriptorsIsACrash) {
 }
 
 TEST_F(Candidates, MegabytesOfOutputGoNowhere) {
-  EXPECT_EQ(measure("writes_megabytes_to_stdout").outcome, Outcome::kOk);
+  EXPECT_TRUE(is_correct(measure("writes_megabytes_to_stdout").outcome));
 }
 
 TEST_F(Candidates, AnAbortCarriesItsLastWords) {
@@ -381,7 +383,7 @@ TEST_F(Candidates, ColdIsMeasuredCallByCall) {
   MeasureRequest request = quick(workload_, artifact("correct"));
   request.regime = Regime::kCold;
   const Measurement cold = measure(request);
-  ASSERT_EQ(cold.outcome, Outcome::kOk) << cold.error;
+  ASSERT_TRUE(is_correct(cold.outcome)) << cold.error;
   EXPECT_EQ(cold.regime, Regime::kCold);
   EXPECT_EQ(cold.calls_per_sample, 1);
 }
@@ -409,7 +411,7 @@ TEST_F(Candidates, CountersComeWhereTheMachineHasThem) {
   MeasureRequest request = quick(workload_, artifact("correct"));
   request.counters = true;
   const Measurement m = measure(request);
-  ASSERT_EQ(m.outcome, Outcome::kOk) << m.error;
+  ASSERT_TRUE(is_correct(m.outcome)) << m.error;
   if (m.counters.empty())
     GTEST_SKIP() << "perf events are not available here";
   if (m.counters.contains("instructions")) {
@@ -434,7 +436,7 @@ TEST_F(Candidates, OutputsThatAreReadStartFromTheirValues) {
   const Ticket ticket = measurer_->submit(request);
   const Measurement m = all(*measurer_).at(ticket);
   // Timed calls go on accumulating; what is checked after them is one more call from the start.
-  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
   EXPECT_FAILURE(measure(quick(*workload, artifact("accumulates_wrongly_later", spec.signature))),
                  Outcome::kWrongResult, "recheck", HasSubstr("after repeated calls"));
   measurer_->remove_workload(*workload);
@@ -467,8 +469,7 @@ TEST_F(Candidates, ManyAreMeasuredInTheOrderOfSubmission) {
     for (const FinishedMeasurement& done : measurer_->poll(-1)) {
       order.push_back(done.ticket);
       const bool bad = (order.size() - 1) % 3 == 0;
-      EXPECT_EQ(done.measurement.outcome, bad ? Outcome::kCrashed : Outcome::kOk)
-          << done.measurement.error;
+      EXPECT_EQ(is_correct(done.measurement.outcome), !bad) << done.measurement.error;
     }
   EXPECT_EQ(order, tickets);
 }
@@ -482,7 +483,7 @@ TEST_F(Candidates, CancelledTrialsNeverComeBack) {
   measurer_->cancel(queued);
   const auto done = all(*measurer_);
   EXPECT_EQ(done.size(), 1U);
-  EXPECT_EQ(done.at(kept).outcome, Outcome::kOk);
+  EXPECT_TRUE(is_correct(done.at(kept).outcome));
 }
 
 TEST_F(Candidates, TheEventDescriptorTellsWhenToPoll) {
@@ -493,7 +494,7 @@ TEST_F(Candidates, TheEventDescriptorTellsWhenToPoll) {
     ASSERT_EQ(::poll(&ready, 1, 30'000), 1);
     done = measurer_->poll(0);
   }
-  EXPECT_EQ(done.front().measurement.outcome, Outcome::kOk);
+  EXPECT_TRUE(is_correct(done.front().measurement.outcome));
 }
 
 TEST_F(Candidates, AComparisonTakesTurnsAndTellsFastFromSlow) {
@@ -508,16 +509,18 @@ TEST_F(Candidates, AComparisonTakesTurnsAndTellsFastFromSlow) {
   const Result<Comparison> comparison = measurer_->compare(request);
   ASSERT_TRUE(comparison) << comparison.error().message;
   ASSERT_EQ(comparison->contenders.size(), 5U);
-  EXPECT_EQ(comparison->rounds, 6);
+  EXPECT_GE(comparison->rounds, 6);
   const ComparedContender& slow = comparison->contenders[1];
-  EXPECT_EQ(slow.measurement.outcome, Outcome::kOk) << slow.measurement.error;
-  EXPECT_GT(slow.ratio_interval.low, 2);
+  EXPECT_TRUE(is_correct(slow.measurement.outcome)) << slow.measurement.error;
+  if (slow.measurement.outcome == Outcome::kOk) { // 20 ms against 2 ms, asleep
+    EXPECT_GT(slow.ratio, 1.5);
+  }
   EXPECT_EQ(slow.measurement.samples_ns.size(),
             comparison->contenders[0].measurement.samples_ns.size());
   EXPECT_EQ(comparison->contenders[2].measurement.outcome, Outcome::kWrongResult);
   EXPECT_EQ(comparison->contenders[3].measurement.outcome, Outcome::kWrongResult);
   EXPECT_EQ(comparison->contenders[3].measurement.stage, "recheck");
-  EXPECT_EQ(comparison->contenders[4].measurement.outcome, Outcome::kOk);
+  EXPECT_TRUE(is_correct(comparison->contenders[4].measurement.outcome));
 }
 
 TEST_F(Candidates, PeersGetTheirSizesAndTheirEnvironment) {
@@ -536,7 +539,7 @@ TEST_F(Candidates, PeersGetTheirSizesAndTheirEnvironment) {
                         {"peer with a wrong size", peer, {999}, 0, true}};
   const Result<Comparison> comparison = measurer_->compare(request);
   ASSERT_TRUE(comparison) << comparison.error().message;
-  EXPECT_EQ(comparison->contenders[1].measurement.outcome, Outcome::kOk)
+  EXPECT_TRUE(is_correct(comparison->contenders[1].measurement.outcome))
       << comparison->contenders[1].measurement.error;
   EXPECT_THAT(comparison->contenders[2].measurement.error, HasSubstr("returned 3"));
 }
@@ -545,7 +548,7 @@ TEST_F(Candidates, OpenMpGetsItsThreads) {
   auto parallel = artifact("parallel_add", vectors(DataType::float32()), TEMPER_TEST_PARALLEL);
   parallel->launch.threads = 2;
   const Measurement m = measure(quick(workload_, parallel));
-  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
   EXPECT_EQ(m.threads, 2);
   EXPECT_GT(m.side_by_side, 0);
   EXPECT_LE(m.side_by_side, 1);
@@ -606,8 +609,8 @@ TEST(LocalMeasurer, SurvivesTheKillingOfItsRunner) {
   measurer->poll(50);
   ::kill(measurer->runner_pid(), SIGKILL);
   auto done = all(*measurer);
-  EXPECT_EQ(done[first].outcome, Outcome::kOk) << done[first].error << " (second chance)";
-  EXPECT_EQ(done[second].outcome, Outcome::kOk) << done[second].error;
+  EXPECT_TRUE(is_correct(done[first].outcome)) << done[first].error << " (second chance)";
+  EXPECT_TRUE(is_correct(done[second].outcome)) << done[second].error;
   EXPECT_EQ(measurer->restarts(), 1);
 }
 
@@ -617,7 +620,7 @@ TEST(LocalMeasurer, ARunnerKilledWhileIdleIsReplaced) {
   ::kill(measurer->runner_pid(), SIGKILL);
   ::poll(nullptr, 0, 20);
   const Ticket ticket = measurer->submit(quick(workload, artifact("correct")));
-  EXPECT_EQ(all(*measurer).at(ticket).outcome, Outcome::kOk);
+  EXPECT_TRUE(is_correct(all(*measurer).at(ticket).outcome));
 }
 
 TEST(LocalMeasurer, AKernelThatKillsTheRunnerTwiceIsACrash) {
@@ -631,7 +634,7 @@ TEST(LocalMeasurer, AKernelThatKillsTheRunnerTwiceIsACrash) {
   EXPECT_EQ(done[bad].outcome, Outcome::kCrashed);
   EXPECT_EQ(done[bad].stage, "runner");
   EXPECT_THAT(done[bad].error, AllOf(HasSubstr("SIGKILL"), HasSubstr("twice")));
-  EXPECT_EQ(done[good].outcome, Outcome::kOk) << done[good].error;
+  EXPECT_TRUE(is_correct(done[good].outcome)) << done[good].error;
   EXPECT_EQ(measurer->restarts(), 2);
 }
 
@@ -664,7 +667,7 @@ TEST(LocalMeasurer, ProcessesThatAKernelLeavesBehindAreEnded) {
   auto measurer = started(unfiltered);
   const WorkloadId workload = *measurer->add_workload(addition());
   const Ticket ticket = measurer->submit(quick(workload, artifact("leaves_a_child")));
-  EXPECT_EQ(all(*measurer).at(ticket).outcome, Outcome::kOk) << "with its results it did no harm";
+  EXPECT_TRUE(is_correct(all(*measurer).at(ticket).outcome)) << "with its results it did no harm";
   // The next answer comes after the runner has swept.
   measurer->submit(quick(workload, artifact("returns_nonzero")));
   all(*measurer);

@@ -22,6 +22,14 @@ TEST(DeviceState, DriftIsTheLargestChangeOfAnAnchor) {
   EXPECT_EQ(DeviceState::drift({}, before), 0);
 }
 
+TEST(DeviceState, HasDriftedWhenItIsMoreThanIsUsual) {
+  const DeviceState before{100, 1000, 0, 0, 0.001};
+  EXPECT_FALSE(DeviceState::drifted(before, {101.9, 1000, 0, 0, 0.001}));
+  EXPECT_TRUE(DeviceState::drifted(before, {103, 1000, 0, 0, 0.001}));
+  EXPECT_FALSE(DeviceState::drifted(before, {103, 1000, 0, 0, 0.02}));
+  EXPECT_TRUE(DeviceState::drifted(before, {108, 1000, 0, 0, 0.02}));
+}
+
 TEST(InputSets, TheExactSetKeepsIndexRanges) {
   const auto sets = default_input_sets(7, {{"A", "normal"}, {"index", "int(0, 9)"}});
   ASSERT_EQ(sets.size(), 2U);
