@@ -16,7 +16,7 @@ struct LowerOptions {
   int vector_bits = 512;     ///< of one register: 128, 256 or 512
   int vector_registers = 32; ///< 16 for SSE and AVX2
   /// Statements that unrolling one loop nest may make (T.unroll, pragmas, register tiles).
-  int max_unrolled_statements = 1024;
+  int max_unrolled_statements = 512;
   /// Parallel loops become serial ones: the kernel is to run on one thread.
   bool serial = false;
   /// Only what is needed to be correct: no unrolling, no register tiles. For references.

@@ -109,6 +109,8 @@ class RandomSchedules : public ::testing::TestWithParam<Program> {};
 
 TEST_P(RandomSchedules, KeepTheirMeaningAtEveryStepOfLowering) {
   const PrimFunc function = parse(GetParam().text);
+  const auto original = run(function);
+  ASSERT_TRUE(original);
   const char* wanted = std::getenv("TEMPER_TEST_SEEDS");
   const int seeds = wanted != nullptr ? std::atoi(wanted) : 6;
   const char* start = std::getenv("TEMPER_TEST_FIRST_SEED");
@@ -125,10 +127,13 @@ TEST_P(RandomSchedules, KeepTheirMeaningAtEveryStepOfLowering) {
       options.vector_registers = 16;
     }
     // A schedule that is wrong before lowering is for the tests of primitives to find.
-    if (!run(scheduled->find_prim_func("main")))
+    const PrimFunc candidate = scheduled->find_prim_func("main");
+    const auto forward = run(candidate);
+    const auto reverse = run(candidate, 1, ParallelOrder::kReverse);
+    if (!forward || !reverse || !same(*original, *forward) || !same(*original, *reverse))
       continue;
     ++lowered_schedules;
-    const PrimFunc lowered = lower_step_by_step(scheduled->find_prim_func("main"), options);
+    const PrimFunc lowered = lower_step_by_step(candidate, options);
     ASSERT_FALSE(HasFailure()) << "seed " << seed << ": " << log << "\n"
                                << script::to_text(scheduled);
     ASSERT_TRUE(lowered);
