@@ -88,6 +88,17 @@ private:
       const DataType to = wide(cast->dtype);
       return value->dtype == to ? value : make_cast(to, value);
     }
+    if (const auto* call = expr.as<Call>(); call != nullptr && call->op == "prefetch") {
+      // Its first argument is an address: the load itself, not its value.
+      std::vector<Expr> args;
+      for (const Expr& arg : call->args) {
+        const Expr value = rewrite(arg);
+        args.push_back(arg->kind() == BufferLoad::kKind && value->kind() == Cast::kKind
+                           ? value.as<Cast>()->value
+                           : value);
+      }
+      return make_call(call->dtype, call->op, std::move(args));
+    }
     if (const auto* call = expr.as<Call>();
         call != nullptr && (call->op == "reinterpret" || call->op == "call_extern")) {
       // Bits and foreign functions mean the type they were written for.

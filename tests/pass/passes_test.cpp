@@ -1,0 +1,323 @@
+// One case per pass: the text before and after. Structural equality ignores names.
+#include "tests/pass/equivalence.h"
+
+namespace temper::ir::testing {
+namespace {
+
+void expect_text(const PrimFunc& result, const std::string& expected) {
+  const PrimFunc wanted = parse(expected);
+  ASSERT_TRUE(wanted);
+  std::string difference;
+  EXPECT_TRUE(structural_equal(result->body, wanted->body, &difference) ||
+              structural_equal_free(result->body, wanted->body))
+      << difference << "\ngot:\n"
+      << script::to_text(result);
+}
+
+TEST(ExpectText, ADifferentConstantOrLoopKindIsSeen) {
+  const auto body = [](const char* loop, const char* value) {
+    return parse(std::string("@T.prim_func\ndef main(A: T.Buffer((4,), \"float32\")):\n") +
+                 "    for i in " + loop + "(4):\n        A[i] = T.float32(" + value + ")\n")
+        ->body;
+  };
+  EXPECT_TRUE(structural_equal_free(body("range", "1"), body("range", "1")));
+  EXPECT_FALSE(structural_equal_free(body("range", "1"), body("range", "2")));
+  EXPECT_FALSE(structural_equal_free(body("range", "1"), body("T.parallel", "1")));
+}
+
+TEST(LowerInit, GoesBeforeTheReductionWithTheSpatialLoopsBelowIt) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i_0, k, i_1 in T.grid(2, 6, 4):
+        with T.sblock("C"):
+            vi = T.axis.spatial(8, i_0 * 4 + i_1)
+            vk = T.axis.reduce(6, k)
+            with T.init():
+                C[vi] = T.float32(0)
+            C[vi] = C[vi] + A[vi, vk]
+)");
+  expect_text(s_tir::lower_blocks(before), R"(
+@T.prim_func
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i_0 in range(2):
+        for i_1_init in range(4):
+            C[i_0 * 4 + i_1_init] = T.float32(0)
+        for k, i_1 in T.grid(6, 4):
+            C[i_0 * 4 + i_1] = C[i_0 * 4 + i_1] + A[i_0 * 4 + i_1, k]
+)");
+}
+
+TEST(LowerInit, IsGuardedWhereTheReductionSharesItsLoops) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32"), D: T.Buffer((8, 6), "float32")):
+    for i, k in T.grid(8, 6):
+        with T.sblock("C"):
+            vi, vk = T.axis.remap("SR", [i, k])
+            with T.init():
+                C[vi] = T.float32(0)
+            C[vi] = C[vi] + A[vi, vk]
+        with T.sblock("D"):
+            vi, vk = T.axis.remap("SS", [i, k])
+            D[vi, vk] = A[vi, vk]
+)");
+  expect_text(s_tir::lower_blocks(before), R"(
+@T.prim_func
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32"), D: T.Buffer((8, 6), "float32")):
+    for i, k in T.grid(8, 6):
+        if k == 0:
+            C[i] = T.float32(0)
+        C[i] = C[i] + A[i, k]
+        D[i, k] = A[i, k]
+)");
+}
+
+TEST(PlanAllocations, AnAccumulatorStaysOutsideItsReductionLoop) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    t = T.sblock_alloc_buffer((8,))
+    for i in range(8):
+        for k in range(6):
+            with T.sblock("t"):
+                vi, vk = T.axis.remap("SR", [i, k])
+                with T.init():
+                    t[vi] = T.float32(0)
+                t[vi] = t[vi] + A[vi, vk]
+        with T.sblock("C"):
+            vi = T.axis.spatial(8, i)
+            C[vi] = t[vi]
+)");
+  expect_text(compact_buffers(s_tir::lower_blocks(before)), R"(
+@T.prim_func
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i in range(8):
+        t = T.alloc_buffer((1,))
+        t[0] = T.float32(0)
+        for k in range(6):
+            t[0] = t[0] + A[i, k]
+        C[i] = t[0]
+)");
+}
+
+TEST(FlattenBuffers, IndicesAreLinearFormsInInt64) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4, 8, 2), "float32"), B: T.Buffer((64,), "float32")):
+    for f in range(64):
+        B[f] = A[f // 16, f % 16 // 2, f % 2]
+)");
+  expect_text(flatten_buffers(widen_indices(before)), R"(
+@T.prim_func
+def main(A: T.Buffer((T.int64(64),), "float32"), B: T.Buffer((64,), "float32")):
+    for f in range(T.int64(64)):
+        B[f] = A[f]
+)");
+}
+
+TEST(PartitionLoops, ATailOfOneTripIsCutOffWithItsBoundConstant) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((10,), "float32")):
+    for i_0 in range(T.int64(3)):
+        for i_1 in range(T.int64(4)):
+            if i_0 * T.int64(4) + i_1 < T.int64(10):
+                A[i_0 * T.int64(4) + i_1] = T.float32(1)
+)");
+  expect_text(partition_loops(before), R"(
+@T.prim_func
+def main(A: T.Buffer((10,), "float32")):
+    for i_0, i_1 in T.grid(T.int64(2), T.int64(4)):
+        A[i_0 * T.int64(4) + i_1] = T.float32(1)
+    for i_1 in range(T.int64(2)):
+        A[i_1 + T.int64(8)] = T.float32(1)
+)");
+}
+
+TEST(PartitionLoops, AParallelLoopGetsTwoVersionsOfItsBody) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((10,), "float32")):
+    for i_0 in T.parallel(T.int64(3)):
+        for i_1 in range(T.int64(4)):
+            if i_0 * T.int64(4) + i_1 < T.int64(10):
+                A[i_0 * T.int64(4) + i_1] = T.float32(1)
+)");
+  const PrimFunc after = partition_loops(before);
+  const auto* loop = after->body.as<tir::For>();
+  ASSERT_NE(loop, nullptr);
+  const auto* versions = loop->body.as<tir::IfThenElse>();
+  ASSERT_NE(versions, nullptr);
+  EXPECT_EQ(versions->then_case->kind(), tir::For::kKind);
+  ASSERT_TRUE(same(*run(before), *run(after)));
+}
+
+TEST(VectorizeLoops, ChunksAndAMaskedRest) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((38,), "float32"), B: T.Buffer((38,), "float32"), s: T.Buffer((1,), "float32")):
+    for j in T.vectorized(T.int64(38)):
+        B[j] = A[j] * s[0]
+)");
+  expect_text(vectorize_loops(flatten_buffers(widen_indices(before)), {}), R"(
+@T.prim_func
+def main(A: T.Buffer((38,), "float32"), B: T.Buffer((38,), "float32"), s: T.Buffer((1,), "float32")):
+    for j_c in T.unroll(T.int64(2)):
+        B[T.Ramp(j_c * T.int64(16), T.int64(1), 16)] = A[T.Ramp(j_c * T.int64(16), T.int64(1), 16)] * T.Broadcast(s[T.int64(0)], 16)
+    B.vstore([T.Ramp(T.int64(32), T.int64(1), 8)], A.vload([T.Ramp(T.int64(32), T.int64(1), 8)], predicate=T.Ramp(T.int64(0), T.int64(1), 8) < T.Broadcast(T.int64(6), 8)) * T.Broadcast(s[T.int64(0)], 8), predicate=T.Ramp(T.int64(0), T.int64(1), 8) < T.Broadcast(T.int64(6), 8))
+)");
+}
+
+TEST(VectorizeLoops, AnAccumulationOverTheLanesStaysSerialAndSaysWhy) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), B: T.Buffer((1,), "float32")):
+    B[T.int64(0)] = T.float32(0)
+    for j in T.vectorized(T.int64(32)):
+        B[T.int64(0)] = B[T.int64(0)] + A[j]
+)");
+  LowerNotes notes;
+  const PrimFunc after = vectorize_loops(before, {}, &notes);
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0], "loop j is not vectorized: all lanes store to one element of B");
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), B: T.Buffer((1,), "float32")):
+    B[T.int64(0)] = T.float32(0)
+    for j in range(T.int64(32)):
+        B[T.int64(0)] = B[T.int64(0)] + A[j]
+)");
+}
+
+TEST(PromoteRegisters, ATileLivesInALocalBufferAcrossTheReduction) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), C: T.Buffer((2,), "float32")):
+    for k in range(T.int64(32)):
+        for i in range(T.int64(2)):
+            C[i] = C[i] + A[i * T.int64(32) + k]
+)");
+  expect_text(promote_registers(before, {}), R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), C: T.Buffer((2,), "float32")):
+    r = T.alloc_buffer((T.int64(2),), scope="local")
+    r[T.int64(0)] = C[T.int64(0)]
+    r[T.int64(1)] = C[T.int64(1)]
+    for k in range(T.int64(32)):
+        r[T.int64(0)] = r[T.int64(0)] + A[k]
+        r[T.int64(1)] = r[T.int64(1)] + A[k + T.int64(32)]
+    C[T.int64(0)] = r[T.int64(0)]
+    C[T.int64(1)] = r[T.int64(1)]
+)");
+}
+
+TEST(PromoteRegisters, LeavesMemoryAloneThatIsOnlySometimesTouched) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), C: T.Buffer((1,), "float32")):
+    for k in range(T.int64(32)):
+        if A[k] < T.float32(0):
+            C[T.int64(0)] = C[T.int64(0)] + A[k]
+)");
+  EXPECT_EQ(promote_registers(before, {})->body, before->body);
+}
+
+TEST(PromoteRegisters, ATileThatDoesNotFitTheRegisterFileStaysInMemory) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), C: T.Buffer((16,), "float32")):
+    for k in range(T.int64(32)):
+        for i in range(T.int64(16)):
+            C[i] = C[i] + A[k]
+)");
+  LowerOptions sse;
+  sse.vector_bits = 128;
+  sse.vector_registers = 16; // 12 for tiles
+  EXPECT_EQ(promote_registers(before, sse)->body, before->body);
+  EXPECT_NE(promote_registers(before, {})->body, before->body);
+}
+
+TEST(UnrollLoops, PragmasUnrollAsFarAsTheyAllow) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((24,), "float32")):
+    for i in T.serial(T.int64(4), annotations={"pragma_auto_unroll_max_step": 8, "pragma_unroll_explicit": 1}):
+        for j in range(T.int64(3)):
+            A[i * T.int64(3) + j] = T.float32(1)
+            A[i * T.int64(3) + j + T.int64(12)] = T.float32(2)
+)");
+  expect_text(unroll_loops(before, {}), R"(
+@T.prim_func
+def main(A: T.Buffer((24,), "float32")):
+    for i in range(T.int64(4)):
+        A[i * T.int64(3)] = T.float32(1)
+        A[i * T.int64(3) + T.int64(12)] = T.float32(2)
+        A[i * T.int64(3) + T.int64(1)] = T.float32(1)
+        A[i * T.int64(3) + T.int64(13)] = T.float32(2)
+        A[i * T.int64(3) + T.int64(2)] = T.float32(1)
+        A[i * T.int64(3) + T.int64(14)] = T.float32(2)
+)");
+}
+
+TEST(RemoveDead, AChainOfBuffersThatNoOutputNeedsGoes) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32")):
+    t = T.alloc_buffer((4,))
+    u = T.alloc_buffer((4,))
+    for i in range(T.int64(4)):
+        t[i] = A[i]
+    for i in range(T.int64(4)):
+        u[i] = u[i] + t[i]
+    for i in range(T.int64(4)):
+        B[i] = A[i]
+)");
+  expect_text(remove_dead(before), R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32")):
+    for i in range(T.int64(4)):
+        B[i] = A[i]
+)");
+}
+
+TEST(WidenForReference, InputsKeepTheirTypeAndEverythingElseIsFloat64) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), I: T.Buffer((8,), "int32"), C: T.Buffer((8,), "float32")):
+    t = T.sblock_alloc_buffer((8,))
+    for i, k in T.grid(8, 6):
+        with T.sblock("t"):
+            vi, vk = T.axis.remap("SR", [i, k])
+            with T.init():
+                t[vi] = T.float32(0)
+            t[vi] = t[vi] + T.exp(A[vi, vk]) * T.float32(0.1)
+    for i in range(8):
+        with T.sblock("C"):
+            vi = T.axis.spatial(8, i)
+            C[vi] = t[vi] * T.Cast("float32", I[vi])
+)");
+  const PrimFunc after = widen_for_reference(before);
+  EXPECT_EQ(after->params[0].buffer->dtype, DataType::float32());
+  EXPECT_EQ(after->params[1].buffer->dtype, DataType::int32());
+  EXPECT_EQ(after->params[2].buffer->dtype, DataType::float64());
+  EXPECT_TRUE(verify(after)) << script::to_text(after);
+  EXPECT_TRUE(same(*run(before), *run(after), 1e-5));
+  ASSERT_TRUE(lower_step_by_step(after));
+}
+
+TEST(CheckLowerable, ThreadBindingsAndSymbolicShapesAreRefusedInOneSentence) {
+  const PrimFunc bound = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32")):
+    for i in T.thread_binding(4, thread="threadIdx.x"):
+        A[i] = T.float32(1)
+)");
+  const auto refused = check_lowerable(bound);
+  ASSERT_FALSE(refused);
+  Result<void> copy = refused;
+  EXPECT_NE(copy.error().message.find("threadIdx.x"), std::string::npos);
+}
+
+} // namespace
+} // namespace temper::ir::testing
