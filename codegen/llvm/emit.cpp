@@ -50,12 +50,13 @@ struct Interval {
   int64_t high = kUnbounded;
 };
 
-Interval clamp(__int128 low, __int128 high) {
-  const auto limit = [](__int128 value) {
-    return static_cast<int64_t>(
-        std::clamp<__int128>(value, -__int128{kUnbounded}, __int128{kUnbounded}));
-  };
-  return {limit(low), limit(high)};
+/// The interval of a sum, difference or product of `type`, which wraps: one that leaves the type (or
+/// what we count as bounded) says nothing.
+Interval within(DataType type, __int128 low, __int128 high) {
+  const __int128 limit = type.bits < 40 ? __int128{1} << (type.bits - 1) : __int128{kUnbounded};
+  if (low < -limit || high >= limit)
+    return {};
+  return {static_cast<int64_t>(low), static_cast<int64_t>(high)};
 }
 
 struct Known {
@@ -392,7 +393,7 @@ private:
   // ---------------------------------------------------------------- facts about integers
   Interval range_of(const Expr& expr) const {
     if (const auto value = constant_of(expr))
-      return clamp(*value, *value);
+      return within(DataType::int64(), *value, *value);
     if (const auto* var = expr.as<VarNode>()) {
       const auto place = vars_.find(var);
       return place == vars_.end() ? Interval{} : place->second.range;
@@ -403,28 +404,29 @@ private:
       const Interval base = range_of(node->base);
       const Interval stride = range_of(node->stride);
       const __int128 last = node->lanes() - 1;
-      return clamp(base.low + std::min<__int128>(0, stride.low * last),
-                   base.high + std::max<__int128>(0, stride.high * last));
+      return within(node->dtype, base.low + std::min<__int128>(0, stride.low * last),
+                    base.high + std::max<__int128>(0, stride.high * last));
     }
     if (const auto* node = expr.as<Add>()) {
       const Interval a = range_of(node->a), b = range_of(node->b);
-      return clamp(__int128{a.low} + b.low, __int128{a.high} + b.high);
+      return within(node->dtype, __int128{a.low} + b.low, __int128{a.high} + b.high);
     }
     if (const auto* node = expr.as<Sub>()) {
       const Interval a = range_of(node->a), b = range_of(node->b);
-      return clamp(__int128{a.low} - b.high, __int128{a.high} - b.low);
+      return within(node->dtype, __int128{a.low} - b.high, __int128{a.high} - b.low);
     }
     if (const auto* node = expr.as<Mul>()) {
       const Interval a = range_of(node->a), b = range_of(node->b);
       const __int128 corners[] = {__int128{a.low} * b.low, __int128{a.low} * b.high,
                                   __int128{a.high} * b.low, __int128{a.high} * b.high};
-      return clamp(*std::min_element(corners, corners + 4),
-                   *std::max_element(corners, corners + 4));
+      return within(node->dtype, *std::min_element(corners, corners + 4),
+                    *std::max_element(corners, corners + 4));
     }
     if (const auto* node = expr.as<FloorDiv>()) {
       const Interval a = range_of(node->a);
       if (const auto b = constant_of(node->b); b && *b > 0)
-        return {floor_div(a.low, *b), floor_div(a.high, *b)};
+        return {a.low <= -kUnbounded ? a.low : floor_div(a.low, *b),
+                a.high >= kUnbounded ? a.high : floor_div(a.high, *b)};
     }
     if (const auto* node = expr.as<FloorMod>())
       if (const auto b = constant_of(node->b); b && *b > 0)
@@ -1647,9 +1649,15 @@ private:
     {
       const Interval low = range_of(node.min);
       const Interval extent = range_of(node.extent);
-      range = clamp(low.low, __int128{low.high} + extent.high - 1);
+      range = loop_range(low, extent);
     }
     emit_loop(node, emit_index(node.min), emit_index(node.extent), as_int(node.extent), range);
+  }
+
+  /// Loop variables do not overflow: a lower bound holds without an upper one.
+  static Interval loop_range(Interval low, Interval extent) {
+    const __int128 high = __int128{low.high} + extent.high - 1;
+    return {low.low, high >= kUnbounded ? kUnbounded : static_cast<int64_t>(high)};
   }
 
   /// A counted loop over i64 from `low`, `extent` times.
@@ -1819,7 +1827,7 @@ private:
       const Interval size = range_of(node.extent);
       // What belongs to an iteration is allocated once per thread: fill_function sees to it.
       emit_loop(node, begin, count, std::nullopt,
-                clamp(first.low, __int128{first.high} + size.high - 1));
+                loop_range(first, size));
     });
     in_parallel_ = false;
     frame_ = std::move(saved_frame);
