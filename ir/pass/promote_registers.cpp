@@ -238,9 +238,12 @@ private:
       return nullptr;
 
     Stmt body = expand_loops(loop.body, unrolled, math_);
+    failed_ = false;
     tiles_.swap(tiles);
     body = into_registers(body);
     tiles_.swap(tiles);
+    if (failed_)
+      return nullptr;
 
     std::vector<Stmt> before;
     std::vector<Stmt> after;
@@ -367,10 +370,12 @@ private:
         return value == store->value
                    ? stmt
                    : make_store(store->buffer, store->indices, value, store->predicate);
-      Slot& slot = slot_of(*tile, store->indices[0]);
-      slot.touched = true;
-      slot.stored = true;
-      return make_store(tile->local, {slot_index(slot)}, value);
+      Slot* slot = slot_of(*tile, store->indices[0]);
+      if (slot == nullptr)
+        return stmt;
+      slot->touched = true;
+      slot->stored = true;
+      return make_store(tile->local, {slot_index(*slot)}, value);
     }
     const Analyzer::Scope scope(math_);
     if (const auto* loop = stmt.as<For>())
@@ -383,10 +388,12 @@ private:
   Expr into_registers(const Expr& expr) {
     if (const auto* load = expr.as<BufferLoad>()) {
       if (Tile* tile = find(load->buffer)) {
-        Slot& slot = slot_of(*tile, load->indices[0]);
-        slot.loaded_first |= !slot.touched;
-        slot.touched = true;
-        return make_load(tile->local, {slot_index(slot)});
+        Slot* slot = slot_of(*tile, load->indices[0]);
+        if (slot == nullptr)
+          return expr;
+        slot->loaded_first |= !slot->touched;
+        slot->touched = true;
+        return make_load(tile->local, {slot_index(*slot)});
       }
     }
     return map_parts(
@@ -401,7 +408,8 @@ private:
     return nullptr;
   }
 
-  Slot& slot_of(Tile& tile, const Expr& index) {
+  /// Null (and the promotion is given up) when the unrolled index does not simplify to a slot.
+  Slot* slot_of(Tile& tile, const Expr& index) {
     const auto* ramp = index.as<Ramp>();
     const Expr& base = ramp != nullptr ? ramp->base : index;
     LinearForm at = linear_form(base); // nearly always canonical already
@@ -410,15 +418,19 @@ private:
       at = math_.linear(base);
       at.add(tile.start, -1);
     }
-    TEMPER_CHECK(at.is_constant() && tile.slots.contains(at.constant),
-                 "every access of a promoted buffer is a slot of its tile");
-    return tile.slots.at(at.constant);
+    const auto slot = at.is_constant() ? tile.slots.find(at.constant) : tile.slots.end();
+    if (slot == tile.slots.end()) {
+      failed_ = true;
+      return nullptr;
+    }
+    return &slot->second;
   }
 
   const LowerOptions& options_;
   int64_t budget_;
   Analyzer math_;
-  std::vector<Tile> tiles_;
+  std::vector<Tile> tiles_; ///< while into_registers() runs
+  bool failed_ = false;
 };
 
 } // namespace
