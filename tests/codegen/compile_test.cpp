@@ -55,6 +55,31 @@ TEST(Compile, RegisterTileMatmulIsRight) {
   EXPECT_EQ(artifact.launch.threads, 1);
 }
 
+TEST(Compile, RegisterTilesStayInRegistersAndFactsSaySo) {
+  ir::Target target = native();
+  target.arch = "sapphirerapids"; // compiled, not run
+  for (const int rows : {6, 14}) {
+    const PrimFunc function = tiled_matmul(rows * 2, 64, 64, rows, 2, 16);
+    const StaticFacts facts = must_compile(function, target).facts;
+    EXPECT_EQ(facts.spills, 0) << rows << " rows";
+    EXPECT_EQ(facts.vector_bits, 512);
+    EXPECT_LT(facts.stack_bytes, 128);
+    EXPECT_GT(facts.instructions, rows * 2);
+    EXPECT_GT(facts.code_bytes, facts.instructions);
+    const auto assembly = emit_assembly_text(function, target);
+    ASSERT_TRUE(assembly);
+    size_t multiply_adds = 0;
+    for (size_t at = assembly->find("vfmadd"); at != std::string::npos;
+         at = assembly->find("vfmadd", at + 1))
+      ++multiply_adds;
+    EXPECT_GE(multiply_adds, static_cast<size_t>(rows * 2));
+  }
+  // 28 x 2 accumulators do not fit 32 registers.
+  EXPECT_GT(must_compile(tiled_matmul(28, 32, 64, 28, 2, 16), target).facts.spills, 0);
+  target.arch = "x86-64-v3";
+  EXPECT_EQ(must_compile(tiled_matmul(12, 32, 64, 6, 2, 8), target).facts.vector_bits, 256);
+}
+
 TEST(Compile, NamesDoNotChangeTheCodeHash) {
   CompileOptions other;
   other.entry = "another_name";
