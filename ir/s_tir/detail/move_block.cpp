@@ -116,6 +116,7 @@ private:
   Result<void> check_domain_is_reached(const std::vector<Wanted>& offered);
   Result<void> check_reads_are_ready(const Nest& nest);
   Result<void> check_order_of_reduction(const Nest& nest);
+  Result<std::vector<Expr>> when_producers_run();
   Stmt edit(const Stmt& stmt, const Stmt& new_body) const;
 
   const Context& context_;
@@ -390,6 +391,32 @@ Result<void> Mover::check_order_of_reduction(const Nest& nest) {
   return {};
 }
 
+/// In iterations of the outer loops that break one of these, the producers below the target do
+/// nothing, and what the block reads is not ready.
+Result<std::vector<Expr>> Mover::when_producers_run() {
+  std::optional<std::vector<Expr>> running;
+  for (const int producer : partners_) {
+    if (!below_target(producer))
+      continue;
+    std::vector<Expr> conditions = conditions_on_outer_loops(scoped_.info(producer), outer_);
+    if (!running) {
+      running = std::move(conditions);
+      continue;
+    }
+    const bool same =
+        conditions.size() == running->size() &&
+        std::all_of(conditions.begin(), conditions.end(), [&](const Expr& condition) {
+          return std::any_of(running->begin(), running->end(), [&](const Expr& other) {
+            return same_expr(condition, other);
+          });
+        });
+    if (!same)
+      return error(fmt::format("the producers of {} run in different iterations of loop {}",
+                               describe(scoped_.block()), target_->loop_var->name));
+  }
+  return running ? std::move(*running) : std::vector<Expr>();
+}
+
 /// The scope's body with the block's realize taken out and the target loop's body replaced.
 Stmt Mover::edit(const Stmt& stmt, const Stmt& new_body) const {
   if (stmt.get() == scoped_.place.realize.get())
@@ -439,7 +466,13 @@ Result<Applied> Mover::run() {
     TEMPER_TRY_VOID(check_order_of_reduction(nest));
   }
 
-  slot.siblings.insert(slot.siblings.begin() + static_cast<ptrdiff_t>(slot.latest), nest.stmt);
+  Stmt moved = nest.stmt;
+  if (!to_consumers()) {
+    TEMPER_TRY(running, when_producers_run());
+    moved = with_conditions(moved, running);
+  }
+  slot.siblings.insert(slot.siblings.begin() + static_cast<ptrdiff_t>(slot.latest),
+                       std::move(moved));
   const Block& scope_block = scoped_.scope_block();
   Block changed = copy_node(*scope_block, [&](SBlock& node) {
     node.body = edit(scope_block->body, make_seq(std::move(slot.siblings)));

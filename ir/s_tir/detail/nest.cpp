@@ -424,6 +424,36 @@ CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from
   return copy;
 }
 
+std::vector<Expr> conditions_on_outer_loops(const ChildBlock& place,
+                                            std::span<const For* const> outer) {
+  std::vector<Expr> result;
+  for (const Expr& condition : conditions_of(place.realize->predicate)) {
+    const bool about_others = uses_var(condition, [&](const VarNode& var) {
+      return std::none_of(outer.begin(), outer.end(),
+                          [&](const For* loop) { return loop->loop_var.get() == &var; });
+    });
+    if (!about_others)
+      result.push_back(condition);
+  }
+  return result;
+}
+
+Stmt with_conditions(const Stmt& nest, std::span<const Expr> conditions) {
+  if (conditions.empty())
+    return nest;
+  if (const auto* loop = nest.as<For>())
+    return copy_node(*loop, [&](For& node) { node.body = with_conditions(loop->body, conditions); });
+  const auto* realize = nest.as<SBlockRealize>();
+  TEMPER_CHECK(realize != nullptr, "a nest is loops around one block");
+  const std::vector<Expr> known = conditions_of(realize->predicate);
+  Expr predicate = realize->predicate;
+  for (const Expr& condition : conditions)
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const Expr& other) { return same_expr(other, condition); }))
+      predicate = logical_and(predicate, condition);
+  return copy_node(*realize, [&](SBlockRealize& node) { node.predicate = predicate; });
+}
+
 Buffer cache_of(const Buffer& buffer, const std::string& scope) {
   return copy_node(*buffer, [&](BufferNode& node) {
     node.name = buffer->name + "_" + identifier(scope);

@@ -62,6 +62,13 @@ struct CopyBlock {
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
                     const AccessBox& access);
 
+/// The conditions of the block's predicate that speak of the loops `outer` alone: in iterations of
+/// those that break one, the block does nothing, and what stands behind it finds nothing computed.
+std::vector<Expr> conditions_on_outer_loops(const ChildBlock& place,
+                                            std::span<const For* const> outer);
+/// `nest` (loops around one realize) with conditions added to the realize's predicate.
+Stmt with_conditions(const Stmt& nest, std::span<const Expr> conditions);
+
 /// A buffer like `buffer` in another scope: "A" in "shared.dyn" is "A_shared_dyn".
 Buffer cache_of(const Buffer& buffer, const std::string& scope);
 

@@ -157,12 +157,20 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 
   const Buffer cache = cache_of(buffer, storage);
   const CopyBlock copy = make_copy(math, cache->name, buffer, cache, *box);
+  // Where a writer does not run there is nothing to copy.
+  std::vector<Expr> filled;
+  for (const int w : writers)
+    for (Expr& condition : conditions_on_outer_loops(
+             scoped.info(w), std::span(scoped.info().loops).first(outer)))
+      if (std::none_of(filled.begin(), filled.end(),
+                       [&](const Expr& other) { return same_expr(other, condition); }))
+        filled.push_back(std::move(condition));
   const Stmt& old_part =
       writers.empty() ? scoped.scope_block()->body : chain[first];
   Stmt body = writers.empty()
                   ? old_part
                   : replace_statement(std::span(chain).subspan(first, at - first + 1),
-                                      make_seq({chain[at], copy.stmt}));
+                                      make_seq({chain[at], with_conditions(copy.stmt, filled)}));
   const BufferMap replaced{{buffer, cache}};
   body = rewrite_child_blocks(body, [&](const Block& child) {
     const bool consumes = std::any_of(consumers.begin(), consumers.end(), [&](int c) {

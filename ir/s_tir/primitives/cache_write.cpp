@@ -114,8 +114,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                  node.block = cast_ref<SBlock>(replace_buffers(block, replaced));
                                }));
   const size_t first = scoped.scope_at + 1;
+  const std::vector<Expr> filled =
+      conditions_on_outer_loops(scoped.info(), std::span(scoped.info().loops).first(outer));
   Stmt body = replace_statement(chain.subspan(first, at - first + 1),
-                                make_seq({std::move(own), copy.stmt}));
+                                make_seq({std::move(own), with_conditions(copy.stmt, filled)}));
   if (!consumers.empty())
     body = rewrite_child_blocks(body, [&](const Block& child) {
       return std::find(consumers.begin(), consumers.end(), child->id) == consumers.end()
