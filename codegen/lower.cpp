@@ -1,37 +1,52 @@
 #include "codegen/lower.h"
 
 #include "ir/pass/pipelines.h"
+#include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
-#include "ir/verify.h"
+
+#include <vector>
 
 namespace temper::codegen {
 
 using namespace ir; // NOLINT
 
+namespace {
+
+std::vector<Pass> passes_for(const LowerOptions& options) {
+  std::vector<Pass> passes;
+  passes.push_back(function_pass("lower_blocks", [](const PrimFunc& f) -> Result<PrimFunc> {
+    return s_tir::lower_blocks(f);
+  }));
+  for (const LoweringPass& pass : cpu_passes())
+    if (pass.needed || !options.plain)
+      passes.push_back(
+          function_pass(pass.name, [&pass, &options](const PrimFunc& f) -> Result<PrimFunc> {
+            return pass.run(f, options);
+          }));
+  return passes;
+}
+
+template <typename F> Result<void> for_each_function(const IRModule& module, F&& check) {
+  for (const ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<PrimFuncNode>())
+      TEMPER_TRY_VOID(check(function));
+  return {};
+}
+
+} // namespace
+
 Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& options) {
-  std::vector<ModuleEntry> functions;
-  for (const ModuleEntry& entry : module->functions) {
-    auto function = entry.function.as_ref<PrimFuncNode>();
-    if (!function) {
-      functions.push_back(entry);
-      continue;
-    }
-    TEMPER_TRY_VOID(check_lowerable(function));
-    function = s_tir::lower_blocks(function);
-    for (const LoweringPass& pass : cpu_passes()) {
-      if (options.plain && !pass.needed)
-        continue;
-      function = pass.run(function, options);
-#ifndef NDEBUG
-      if (auto well_formed = verify(function); !well_formed)
-        return std::move(well_formed.error())
-            .with_note(std::string("after pass ") + pass.name + " of " + entry.name);
-#endif
-    }
-    TEMPER_TRY_VOID(verify_lowered(function, options));
-    functions.push_back({entry.name, function});
-  }
-  return make_module(std::move(functions), module->attrs);
+  return lower_for_cpu(module, options, with_environment({}));
+}
+
+Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& options,
+                               const PassOptions& pass_options) {
+  s_tir::register_layer();
+  TEMPER_TRY_VOID(for_each_function(module, check_lowerable));
+  TEMPER_TRY(lowered, run_passes(module, passes_for(options), pass_options));
+  TEMPER_TRY_VOID(for_each_function(
+      lowered, [&](const PrimFunc& function) { return verify_lowered(function, options); }));
+  return lowered;
 }
 
 } // namespace temper::codegen

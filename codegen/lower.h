@@ -31,6 +31,7 @@
 
 #include "ir/module.h"
 #include "ir/pass/lowering.h"
+#include "ir/pass/pass.h"
 #include "ir/support/result.h"
 #include "ir/target.h"
 
@@ -41,7 +42,11 @@ using LowerOptions = ir::LowerOptions;
 
 /// Every PrimFunc of the module, s-tir or tir, lowered. Error: kUnsupported when a function cannot
 /// be lowered for a CPU (symbolic shape, thread binding), with the reason.
+/// Runs under ir/pass/pass.h's runner: TEMPER_DUMP=passes shows every step, TEMPER_SKIP_PASSES leaves
+/// some out, debug builds verify after each.
 Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options);
+Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options,
+                                   const ir::PassOptions& pass_options);
 
 /// The program that computes references: floating types widened to float64, integer types kept.
 /// Parameters that are only read keep their type and are cast on load; those that are written are

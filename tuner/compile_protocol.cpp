@@ -7,6 +7,7 @@
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
+#include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "tuner/task.h"
@@ -85,6 +86,7 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   }
   const auto original = program->functions.front().function.as_ref<ir::PrimFuncNode>();
   TEMPER_TRY(signature, signature_of(original));
+  script::render_programs(); // for TEMPER_DUMP=passes
   TEMPER_TRY(lowered, codegen::lower_for_cpu(program, lower));
   const double lower_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

@@ -11,8 +11,12 @@
 namespace temper::ir {
 namespace {
 
+std::string (*module_renderer)(const IRModule&) = nullptr;
+
 std::string text_of(const IRModule& module, const PassOptions& options) {
-  return options.render ? options.render(module) : to_json(module).dump(1) + "\n";
+  return options.render    ? options.render(module)
+         : module_renderer ? module_renderer(module)
+                           : to_json(module).dump(1) + "\n";
 }
 
 class Dumper {
@@ -38,12 +42,14 @@ private:
 };
 
 Error with_before(Error error, const IRModule& before, const PassOptions& options) {
-  if (options.render)
-    error.notes.push_back("before this pass:\n" + options.render(before));
+  if (options.render || module_renderer)
+    error.notes.push_back("before this pass:\n" + text_of(before, options));
   return error;
 }
 
 } // namespace
+
+void set_module_renderer(std::string (*render)(const IRModule&)) { module_renderer = render; }
 
 Pass function_pass(std::string name, std::function<Result<PrimFunc>(const PrimFunc&)> run) {
   return {std::move(name), [run = std::move(run)](const IRModule& module) -> Result<IRModule> {

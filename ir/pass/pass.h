@@ -38,10 +38,13 @@ struct PassOptions {
   std::vector<std::string> skip;
   /// One numbered file per pass goes here; empty = none. Written anew by each run.
   std::filesystem::path dump_dir;
-  /// Text of a module, for dumps and errors; the printer lies above this library. Without it dumps
-  /// are JSON and errors show no program.
+  /// Text of a module, for dumps and errors; null = as set_module_renderer says.
   std::function<std::string(const IRModule& module)> render;
 };
+
+/// How modules are shown where PassOptions has no `render`; set once at start by programs that link
+/// the printer (script::render_programs). Null (the start): JSON.
+void set_module_renderer(std::string (*render)(const IRModule& module));
 
 /// `options` with what the environment says: TEMPER_DUMP=passes (into TEMPER_DUMP_DIR, or
 /// ./temper-dump), TEMPER_SKIP_PASSES=a,b and TEMPER_VERIFY_PASSES=0|1.

@@ -1,5 +1,6 @@
 #include "ir/script/schedule_errors.h"
 
+#include "ir/pass/pass.h"
 #include "ir/s_tir/error.h"
 #include "ir/script/printer.h"
 
@@ -20,5 +21,9 @@ std::string render(const ir::IRModule& module, const s_tir::Value& marked) {
 } // namespace
 
 void render_schedule_errors() { s_tir::set_error_renderer(render); }
+
+void render_programs() {
+  ir::set_module_renderer([](const ir::IRModule& module) { return to_text(module); });
+}
 
 } // namespace temper::script

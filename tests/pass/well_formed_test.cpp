@@ -1,8 +1,14 @@
-// The verifier on what lowering makes: random schedules stay well formed after every pass.
+// The verifier on workloads and on what lowering makes of them and of random schedules.
+#include "codegen/lower.h"
+#include "ir/pass/pass.h"
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/lower.h"
+#include "ir/script/workload_file.h"
 #include "ir/verify.h"
 #include "tests/s_tir/random_schedule_cases.h"
+
+#include <filesystem>
+#include <map>
 
 namespace temper::ir {
 namespace {
@@ -37,6 +43,33 @@ TEST(Lowering, RandomSchedulesStayWellFormedAfterEveryPass) {
       }
     }
   EXPECT_GT(lowered, 30);
+}
+
+TEST(Lowering, WorkloadsAreWellFormedAndStaySo) {
+  int workloads = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(TEMPER_SOURCE_DIR) / "workloads")) {
+    if (entry.path().extension() != ".py")
+      continue;
+    const auto file = script::WorkloadFile::read(entry.path());
+    ASSERT_TRUE(file) << file.error().to_string();
+    for (const script::WorkloadInfo& info : file->workloads())
+      for (const script::Binding& shape : info.shapes) {
+        std::map<std::string, std::string> parameters;
+        for (const auto& [name, value] : shape)
+          parameters.emplace(name, script::to_string(value));
+        const auto workload = file->instantiate(info.name, parameters, true);
+        ASSERT_TRUE(workload) << workload.error().to_string();
+        const auto good = verify(workload->module);
+        ASSERT_TRUE(good) << good.error().to_string();
+        PassOptions options;
+        options.verify = true;
+        const auto lowered = codegen::lower_for_cpu(workload->module, {}, options);
+        ASSERT_TRUE(lowered) << lowered.error().to_string();
+        ++workloads;
+      }
+  }
+  EXPECT_GT(workloads, 5);
 }
 
 } // namespace
