@@ -351,6 +351,8 @@ Value append(Evaluator& evaluator, CallArguments& call) {
   auto& items = *call.callee->self->as<Sequence>()->items;
   if (items.size() >= 1'000'000)
     return evaluator.report(call.position, "this list has more than a million items");
+  if (contains(args[0], &items))
+    return evaluator.report(call.position, "a list cannot hold itself");
   items.push_back(args[0]);
   return None{};
 }
@@ -405,6 +407,38 @@ Builtin builtin(const char* name, BuiltinFunction function) {
 }
 
 } // namespace
+
+namespace {
+
+/// `budget` bounds the walk: shared parts are walked once per use. What exceeds it counts as a cycle.
+bool contains(const Value& value, const void* container, int depth, int& budget) {
+  if (depth > 50 || --budget < 0)
+    return true;
+  if (const auto* items = value.sequence()) {
+    if (items == container)
+      return true;
+    for (const Value& item : *items)
+      if ((item.is<Sequence>() || item.is<Dict>()) &&
+          contains(item, container, depth + 1, budget))
+        return true;
+  }
+  if (const auto* dict = value.as<Dict>()) {
+    if (dict->items.get() == container)
+      return true;
+    for (const auto& [key, item] : *dict->items)
+      if ((item.is<Sequence>() || item.is<Dict>()) &&
+          contains(item, container, depth + 1, budget))
+        return true;
+  }
+  return false;
+}
+
+} // namespace
+
+bool contains(const Value& value, const void* container) {
+  int budget = 10'000;
+  return contains(value, container, 0, budget);
+}
 
 std::optional<Value> find_builtin(const std::string& name) {
   for (const Named& entry : kBuiltins)

@@ -528,6 +528,13 @@ void Evaluator::assign_name(const Expression& target, const Value& value) {
     const Value index = evaluate(*target.items[1]);
     if (base.is_poison() || index.is_poison())
       return;
+    const auto* target_dict = base.as<Dict>();
+    if (contains(value, base.sequence() != nullptr ? static_cast<const void*>(base.sequence())
+                        : target_dict != nullptr   ? target_dict->items.get()
+                                                   : nullptr)) {
+      report(target.position, "a list or dict cannot hold itself");
+      return;
+    }
     if (const auto* list = base.as<Sequence>(); list != nullptr && !list->is_tuple) {
       const auto at = as_integer(index);
       const Int size = static_cast<Int>(list->items->size());

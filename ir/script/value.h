@@ -175,6 +175,9 @@ std::string describe(const Value& value);
 /// As Python's repr() shows it.
 std::string repr(const Value& value);
 std::string decimal(Int value);
+/// True when `container` (the items of a list or dict) is in `value`: what holds itself would never
+/// be freed.
+bool contains(const Value& value, const void* container);
 
 /// The arguments of a call, and where each stands in the text.
 struct CallArguments {

@@ -54,7 +54,10 @@ TEST(Diagnostics, EndlessProgramsAreStopped) {
            "x = [0]\nfor i in range(100):\n    x = x + x\n",
            "x = 'a' * 10**9\n",
            "x = 2 ** 100000\n",
-           "x = [0]\nx.append(x)\ny = x == x\nwhile x == x:\n    pass\n",
+           "x = [0]\nx.append(x)\n",
+           "x = [0]\nx[0] = [x]\n",
+           "x = dict(a=0)\nx['a'] = x\n",
+           "a = [0]\nfor i in range(45):\n    a = [a, a]\nb = []\nb.append(a)\n",
            "f = lambda g: g(g)\nf(f)\n",
        }) {
     std::vector<Diagnostic> diagnostics;
