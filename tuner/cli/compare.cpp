@@ -3,6 +3,7 @@
 #include "tuner/cli/output.h"
 
 #include "ir/support/text.h"
+#include "engine/peers.h"
 #include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
@@ -38,6 +39,7 @@ struct CompareOptions {
   CommonOptions common;
   std::vector<std::string> words;
   double seconds = 5;
+  bool peers = false;
 };
 
 struct Row {
@@ -98,12 +100,112 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   return row;
 }
 
+/// One record beside the workload as written and the library routines its file names.
+Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task,
+                                              const RecordRow& row, double max_seconds) {
+  TEMPER_TRY(measurer, bench.measurer());
+  TEMPER_TRY(tuned, code_of(bench, task, row));
+  TEMPER_TRY(untuned, bench.compile(task, ""));
+  ArtifactRef reference;
+  if (task.reference) {
+    TEMPER_TRY(compiled, bench.compile_reference(task));
+    reference = compiled;
+  }
+  TEMPER_TRY(id, measurer->add_workload(tuner::workload_spec(task, reference, 3)));
+  engine::CompareRequest request;
+  request.workload = id;
+  request.regime = task.regime;
+  request.max_seconds = max_seconds;
+  const bool check = reference != nullptr;
+  request.contenders = {{"tuned", tuned, {}, row.threads, check},
+                        {"untuned", untuned, {}, row.threads, check}};
+  for (const script::Baseline& baseline : task.baselines) {
+    auto peer = engine::peer_artifact(baseline.library, baseline.entry, task.signature,
+                                      baseline.sizes, row.threads);
+    if (!peer) {
+      std::fprintf(stderr, "temper: not compared with %s: %s\n", baseline.library.c_str(),
+                   peer.error().message.c_str());
+      continue;
+    }
+    request.contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads,
+                                  check});
+  }
+  auto comparison = measurer->compare(request);
+  measurer->remove_workload(id);
+  return comparison;
+}
+
+int run_compare_peers(CompareOptions& options, const database::Selection& selection) {
+  Workbench bench(options.common.workbench);
+  auto rows = select(bench, selection);
+  if (!rows)
+    return report(rows.error());
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  install_interrupt_handler();
+  Json list = Json::array();
+  Table table({{"workload"}, {"what"}, {"time", true}, {"rate", true}, {"against tuned", true},
+               {"95 %"}});
+  bool slower = false;
+  for (const RecordRow& row : *rows) {
+    auto workload = (*store)->workload(row.workload);
+    if (!workload)
+      return report(workload.error());
+    auto task = bench.task(*workload);
+    if (!task)
+      return report(task.error());
+    task->threads = row.threads;
+    auto comparison = compare_with_peers(bench, *task, row, options.seconds);
+    if (!comparison)
+      return report(comparison.error());
+    Json contenders = Json::array();
+    for (const engine::ComparedContender& side : comparison->contenders) {
+      const bool right = engine::is_correct(side.measurement.outcome);
+      const double ns = right ? side.measurement.median_ns : 0;
+      table.add({&side == &comparison->contenders.front() ? task->title() : "", side.name,
+                 right ? format_time(ns) : engine::to_string(side.measurement.outcome),
+                 format_rate(task->flops, ns), right ? fmt::format("{:.2f}", side.ratio) : "-",
+                 right ? fmt::format("[{:.2f}, {:.2f}]", side.ratio_interval.low,
+                                     side.ratio_interval.high)
+                       : side.measurement.error});
+      contenders.push_back(
+          Json{{"name", side.name},
+               {"outcome", engine::to_string(side.measurement.outcome)},
+               {"median_ns", number(ns)},
+               {"gflops", number(gflops(task->flops, ns))},
+               {"ratio", number(side.ratio)},
+               {"ratio_interval",
+                {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
+               {"error", side.measurement.error}});
+      slower |= right && side.name != "untuned" && side.ratio_interval.high < 1;
+    }
+    list.push_back(Json{{"record", row.id},
+                        {"workload", task->workload},
+                        {"binding", parse_json(task->binding_json).value_or(Json::object())},
+                        {"rounds", comparison->rounds},
+                        {"contenders", std::move(contenders)}});
+  }
+  if (options.common.json)
+    print_json("compare", Json{{"peers", std::move(list)}});
+  else
+    fmt::print("{}", table.to_string());
+  return slower ? kAnswerIsNo : kDone;
+}
+
 int run_compare(CompareOptions& options) {
   if (Result<void> finished = finish_common_options(options.common); !finished)
     return report(finished.error());
   auto selections = database::parse_selections(options.words);
   if (!selections)
     return report(selections.error());
+  if (options.peers) {
+    if (selections->size() != 1)
+      return report(Error(ErrorCode::kInvalidArgument,
+                          "--peers takes one selection, this is " +
+                              std::to_string(selections->size())));
+    return run_compare_peers(options, selections->front());
+  }
   if (selections->size() != 2)
     return report(Error(ErrorCode::kInvalidArgument,
                         "compare takes two selections, as 'temper compare m3f9c2 m81ab0'; this is " +
@@ -253,8 +355,12 @@ void add_compare(Program& program) {
   command->add_option("selections", options->words, "SELECTION SELECTION")->required();
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--peers", options->peers,
+                    "compare one selection with the untuned program and the library routines that "
+                    "its workload names");
   add_common_options(*command, options->common, true);
-  add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0"});
+  add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0",
+                          "temper compare matmul M=512 --peers"});
   command->callback(
       [&program, options] { program.action = [options] { return run_compare(*options); }; });
 }
