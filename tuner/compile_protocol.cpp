@@ -10,6 +10,7 @@
 #include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "tuner/space/rule.h"
 #include "tuner/task.h"
 
 #include <chrono>
@@ -57,6 +58,55 @@ Result<ir::IRModule> parsed_module(const std::string& text) {
   return module;
 }
 
+/// A reference may be slow, but not absurdly: the loop that moves along the last index of what a
+/// reduction writes goes innermost, where LLVM vectorises it. The order of the terms of each sum
+/// stays, so the result is the same to the bit. Blocks that do not allow it keep their loops.
+ir::IRModule with_contiguous_inner_loops(const ir::IRModule& module) {
+  using namespace s_tir; // NOLINT
+  Schedule schedule(module, 0);
+  schedule.set_render_errors(false);
+  const auto root = schedule.get_sblock("root");
+  if (!root)
+    return module;
+  const auto blocks = schedule.get_child_blocks(*root);
+  if (!blocks)
+    return module;
+  const auto reorder = [](Schedule& copy, BlockRv block) -> Result<void> {
+    const BlockFacts facts = block_facts(copy, block);
+    if (!facts.trivially_bound || !facts.has_reduction || !facts.has_init ||
+        facts.store == nullptr || facts.store->indices.empty())
+      return Error(ErrorCode::kIllegal, "not a plain reduction");
+    TEMPER_TRY(loops, copy.get_loops(block));
+    std::vector<LoopRv> order;
+    std::vector<LoopRv> reduce;
+    std::vector<LoopRv> last;
+    for (size_t l = 0; l < loops.size(); ++l) {
+      const VarNode* axis = facts.block->iter_vars[l].var.get();
+      if (facts.classes[l] == LoopClass::kReduce)
+        reduce.push_back(loops[l]);
+      else if (static_cast<const Node*>(facts.store->indices.back().get()) == axis)
+        last.push_back(loops[l]);
+      else
+        order.push_back(loops[l]);
+    }
+    if (last.empty() || reduce.empty())
+      return Error(ErrorCode::kIllegal, "nothing to move");
+    const LoopRv first_reduce = reduce[0];
+    order.insert(order.end(), reduce.begin(), reduce.end());
+    order.insert(order.end(), last.begin(), last.end());
+    TEMPER_TRY_VOID(copy.reorder(order));
+    TEMPER_TRY(init, copy.decompose_reduction(block, first_reduce));
+    (void)init;
+    return {};
+  };
+  for (const BlockRv& block : *blocks) {
+    Schedule copy = schedule;
+    if (reorder(copy, block))
+      schedule = std::move(copy);
+  }
+  return schedule.module();
+}
+
 } // namespace
 
 Result<codegen::Artifact> compile_request(const CompileRequest& request) {
@@ -75,6 +125,8 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   if (request.kind == CompileKind::kReference) {
     const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>();
     program = ir::make_module(codegen::widen_for_reference(function));
+    if (function->s_tir)
+      program = with_contiguous_inner_loops(program);
     lower.plain = true;
     lower.serial = true;
   } else if (!request.trace_json.empty()) {

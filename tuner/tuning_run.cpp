@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <unordered_map>
+#include <utility>
 
 namespace temper::tuner {
 
@@ -104,8 +105,10 @@ public:
     report("reference");
     TEMPER_TRY_VOID(prepare_workload());
 
-    if (trials_ == 0)
-      TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
+    // The untuned program comes after the first batch: by then it may be hopeless, which one call
+    // shows, where it would else be timed for many seconds.
+    bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
+    state_.seen.insert(space_.untuned()->program_hash);
     while (stop_reason().empty()) {
       size_t count = options_.batch;
       if (options_.stop.trials > 0)
@@ -116,7 +119,11 @@ public:
         break;
       }
       TEMPER_TRY_VOID(measure_batch(batch));
+      if (!std::exchange(untuned_is_known, true) && !interrupted())
+        TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
     }
+    if (!std::exchange(untuned_is_known, true) && !interrupted())
+      TEMPER_TRY_VOID(measure_batch({space_.untuned()})); // the only candidate of this space
     TuneResult result;
     result.stopped_because = stop_reason();
     result.interrupted = interrupted();
@@ -180,6 +187,8 @@ private:
           const double time = timed ? row.median_ns * 1e-9 : kFailed;
           state_.seen.insert((*candidate)->program_hash);
           state_.trials.push_back({*candidate, time});
+          if ((*candidate)->program_hash == space_.untuned()->program_hash && row.median_ns > 0)
+            untuned_ns_ = row.median_ns;
           candidate_ids_[(*candidate)->program_hash] = row.candidate;
           records_[(*candidate)->program_hash] = row.record;
           samples.push_back({(*candidate)->features, time});
@@ -453,9 +462,10 @@ private:
     records_[item.candidate->program_hash] = recorded.measurement;
     if (recorded.requested != database::RequestedState::kNone)
       stop_requested_ = true;
+    if (engine::is_correct(measurement.outcome) && measurement.median_ns > 0 &&
+        item.candidate->program_hash == space_.untuned()->program_hash)
+      untuned_ns_ = measurement.median_ns;
     if (measurement.outcome == Outcome::kOk) {
-      if (item.candidate->origin == "untuned")
-        untuned_ns_ = measurement.median_ns;
       artifacts_[item.candidate->program_hash] = item.artifact;
       const bool better = best_ns_ == 0 || measurement.median_ns < best_ns_;
       if (best_ns_ == 0 || measurement.median_ns < best_ns_ * (1 - options_.stop.gain))
@@ -606,8 +616,10 @@ Result<TuneResult> tune(const Task& task, const Space& space, const database::Ru
   database::RunState state = database::RunState::kFinished;
   std::string reason;
   if (!result) {
-    state = result.error().code == ErrorCode::kInterrupted ? database::RunState::kInterrupted
-                                                           : database::RunState::kFailed;
+    // A full disk or a killed device is no fault of the run's: resume takes it up.
+    const bool can_go_on = result.error().code == ErrorCode::kInterrupted ||
+                           result.error().code == ErrorCode::kEnvironment;
+    state = can_go_on ? database::RunState::kInterrupted : database::RunState::kFailed;
     reason = result.error().message;
   } else {
     if (result->interrupted)

@@ -100,12 +100,11 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   return row;
 }
 
-/// One record beside the workload as written and the library routines its file names.
+/// One record beside the library routines that its workload's file names.
 Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task,
                                               const RecordRow& row, double max_seconds) {
   TEMPER_TRY(measurer, bench.measurer());
   TEMPER_TRY(tuned, code_of(bench, task, row));
-  TEMPER_TRY(untuned, bench.compile(task, ""));
   ArtifactRef reference;
   if (task.reference) {
     TEMPER_TRY(compiled, bench.compile_reference(task));
@@ -117,8 +116,7 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
   request.regime = task.regime;
   request.max_seconds = max_seconds;
   const bool check = reference != nullptr;
-  request.contenders = {{"tuned", tuned, {}, row.threads, check},
-                        {"untuned", untuned, {}, row.threads, check}};
+  request.contenders = {{"tuned", tuned, {}, row.threads, check}};
   for (const script::Baseline& baseline : task.baselines) {
     auto peer = engine::peer_artifact(baseline.library, baseline.entry, task.signature,
                                       baseline.sizes, row.threads);
@@ -178,7 +176,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                {"ratio_interval",
                 {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
                {"error", side.measurement.error}});
-      slower |= right && side.name != "untuned" && side.ratio_interval.high < 1;
+      slower |= right && side.ratio_interval.high < 1;
     }
     list.push_back(Json{{"record", row.id},
                         {"workload", task->workload},
@@ -356,8 +354,7 @@ void add_compare(Program& program) {
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
       ->check(CLI::PositiveNumber);
   command->add_flag("--peers", options->peers,
-                    "compare one selection with the untuned program and the library routines that "
-                    "its workload names");
+                    "compare one selection with the library routines that its workload names");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0",
                           "temper compare matmul M=512 --peers"});
