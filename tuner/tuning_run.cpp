@@ -387,6 +387,9 @@ private:
       request.threads = task_.threads;
       request.best_ns = best_ns_;
       request.check = reference_ != nullptr;
+      // What is 60 times slower than the best is not worth its checks.
+      if (best_ns_ > 0)
+        request.timeout_ms = std::clamp(static_cast<int>(60 * best_ns_ * 1e-6), 1000, 10'000);
       tickets[devices_.measurer->submit(std::move(request))] = i;
     }
     while (!tickets.empty()) {

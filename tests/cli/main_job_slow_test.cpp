@@ -1,0 +1,90 @@
+/// The main job from outside: a kernel of one's own is checked, tuned, kept, exported, dumped.
+#include "tests/cli/shell.h"
+
+namespace temper::testing {
+namespace {
+
+TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
+  const Shell shell;
+  shell.write("scale.py", kScale);
+  const Ran checked = shell.run("temper check scale.py M=64 N=64");
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_NE(checked.out.find("right"), std::string::npos) << checked.out;
+
+  const Ran tuned = shell.run("temper tune scale.py M=64 N=64 --trials 12 --seed 1 --json");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const Json tune = tuned.json();
+  EXPECT_EQ(tune["schema"], "temper.tune/1");
+  const std::string record = tune["best"]["record"].get<std::string>();
+  EXPECT_GT(tune["best"]["median_ns"].get<double>(), 0);
+
+  EXPECT_EQ(shell.run("temper show " + record + " --script").code, 0);
+  EXPECT_EQ(shell.run("temper show " + record + " --asm").code, 0);
+  EXPECT_EQ(shell.run("temper rerun " + record + " --keep kept").code, 0);
+  EXPECT_TRUE(std::filesystem::exists(shell.folder() / "kept" / "trace.json"));
+
+  const Ran exported = shell.run("temper export --name mine --out out scale.py M=64 N=64 --json");
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  EXPECT_TRUE(std::filesystem::exists(shell.folder() / "out" / "libmine.so"));
+  EXPECT_TRUE(std::filesystem::exists(shell.folder() / "out" / "mine.h"));
+  EXPECT_EQ(exported.json()["functions"][0]["name"], "scale_f32_64x64");
+
+  ASSERT_EQ(shell.run("temper dump -o all.jsonl").code, 0);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(shell.run("temper import all.jsonl --db copy.db").code, 0);
+  const Ran best = shell.run("temper best --db copy.db --json");
+  EXPECT_EQ(best.json()["records"][0]["record"], record) << best.out << best.err;
+}
+
+TEST(MainJob, AWrongProgramIsFound) {
+  const Shell shell;
+  std::string text = kScale;
+  text += R"(
+def scale_reference(M, N, dtype="float32"):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
+        for i, j in T.grid(M, N):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = A[vi, vj] * T.float32(3)
+    return main
+)";
+  shell.write("scale.py", text);
+  const Ran ran = shell.run("temper check scale.py M=64 N=64");
+  EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("wrong_result"), std::string::npos) << ran.out;
+}
+
+TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
+  const Shell shell;
+  // SIGINT after two seconds; `timeout` reports the command's own exit code.
+  const Ran cut = shell.run(
+      "timeout --preserve-status -s INT 2 temper tune matmul M=256 N=256 K=256 --trials 400 --seed 3");
+  EXPECT_EQ(cut.code, 130) << cut.out << cut.err;
+  const Ran runs = shell.run("temper list runs --json");
+  EXPECT_EQ(runs.json()["runs"][0]["state"], "interrupted") << runs.out;
+  const int64_t before = runs.json()["runs"][0]["trials"].get<int64_t>();
+  const Ran resumed =
+      shell.run("temper resume --trials " + std::to_string(before + 8) + " --json");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_GE(resumed.json()["trials"].get<int64_t>(), before + 8);
+}
+
+TEST(MainJob, AKilledRunLosesNothingThatWasMeasured) {
+  const Shell shell;
+  const Ran cut = shell.run(
+      "timeout -s KILL 3 temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3");
+  EXPECT_NE(cut.code, 0);
+  const Ran records = shell.run("temper list records --limit 10000 --json");
+  ASSERT_EQ(records.code, 0) << records.err;
+  const size_t kept = records.json()["records"].size();
+  EXPECT_GT(kept, 0U);
+  const Ran resumed =
+      shell.run("temper resume --trials " + std::to_string(kept + 4) + " --json");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  const Ran after = shell.run("temper list records --limit 10000 --json");
+  EXPECT_GE(after.json()["records"].size(), kept);
+}
+
+} // namespace
+} // namespace temper::testing

@@ -1,0 +1,127 @@
+#include "tests/cli/shell.h"
+
+namespace temper::testing {
+namespace {
+
+/// One sentence on stderr that mentions `words`, nothing on stdout, and the exit code.
+void expect_refused(const Ran& ran, int code, const std::string& words) {
+  EXPECT_EQ(ran.code, code) << ran.out << ran.err;
+  EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST(Usage, EveryCommandHasHelpWithExamples) {
+  const Shell shell;
+  for (const char* command : {"check", "tune", "resume", "list", "show", "best", "compare", "rerun",
+                              "export", "dump", "import", "doctor"}) {
+    const Ran ran = shell.run(std::string("temper ") + command + " --help");
+    EXPECT_EQ(ran.code, 0) << command;
+    EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
+  }
+}
+
+TEST(Usage, AMisspeltCommandGetsTheNearestOne) {
+  const Shell shell;
+  expect_refused(shell.run("temper tun matmul"), 2, "did you mean 'temper tune'");
+}
+
+TEST(Usage, AnUnknownOptionIsWrongUsage) {
+  const Shell shell;
+  expect_refused(shell.run("temper tune matmul --trails 3"), 2, "--trails");
+}
+
+TEST(Usage, AnUnknownWorkloadGetsTheNearestOne) {
+  const Shell shell;
+  expect_refused(shell.run("temper check matmull M=8 N=8 K=8"), 2, "did you mean 'matmul'");
+}
+
+TEST(Usage, SomeParametersButNotAllAreNamed) {
+  const Shell shell;
+  expect_refused(shell.run("temper check matmul M=8"), 2, "K");
+}
+
+TEST(Usage, ParametersMustBePositive) {
+  const Shell shell;
+  for (const char* value : {"0", "-4", "x"})
+    expect_refused(shell.run(std::string("temper check matmul M=8 N=8 K=") + value), 2, "K");
+}
+
+TEST(Usage, AShapeThatOverflowsIsRefused) {
+  const Shell shell;
+  const Ran ran =
+      shell.run("temper check matmul M=4000000000 N=4000000000 K=4000000000");
+  EXPECT_EQ(ran.code, 2) << ran.err;
+  EXPECT_NE(ran.err, "");
+}
+
+TEST(Usage, AShapeLargerThanMemoryIsRefused) {
+  const Shell shell;
+  expect_refused(shell.run("temper check elementwise M=1000000 N=1000000"), 2, "GiB");
+}
+
+TEST(Usage, AMalformedScriptGetsSeveralErrorsWithPlaces) {
+  const Shell shell;
+  shell.write("bad.py", "def f(M):\n    @T.prim_func(s_tir=True)\n"
+                        "    def main(A: T.Buffer((M,), \"float31\")):\n"
+                        "        A[0] = T.exq(1)\n    return main\n");
+  const Ran ran = shell.run("temper check bad.py M=4");
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_NE(ran.err.find("bad.py:3"), std::string::npos) << ran.err;
+}
+
+TEST(Usage, ATargetThatLlvmLacksIsNamed) {
+  const Shell shell;
+  expect_refused(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1 --target cpu:znver44"), 2,
+                 "znver4");
+  EXPECT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1 --target cuda:sm_90a").code, 2);
+}
+
+TEST(Usage, AMissingRecordIsNamed) {
+  const Shell shell;
+  expect_refused(shell.run("temper show m123456"), 2, "m123456");
+}
+
+TEST(Usage, ADatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
+  const Shell shell;
+  shell.write("t.db", "this is not a database, it is a letter");
+  const Ran ran = shell.run("temper best");
+  EXPECT_NE(ran.code, 0);
+  EXPECT_NE(ran.err.find("t.db"), std::string::npos) << ran.err;
+  EXPECT_EQ(read_file(shell.folder() / "t.db").value_or(""),
+            "this is not a database, it is a letter");
+}
+
+TEST(Usage, AnUnwritableDatabaseFolderIsOneSentence) {
+  const Shell shell;
+  const Ran ran = shell.run("temper best --db /proc/temper/t.db");
+  EXPECT_EQ(ran.code, 1) << ran.err;
+  EXPECT_NE(ran.err.find("/proc/temper"), std::string::npos) << ran.err;
+}
+
+TEST(Usage, ListJsonIsOneObjectWithItsSchema) {
+  const Shell shell;
+  const Ran ran = shell.run("temper list workloads --json");
+  EXPECT_EQ(ran.code, 0);
+  const Json json = ran.json();
+  ASSERT_TRUE(json.is_object()) << ran.out;
+  EXPECT_EQ(json["schema"], "temper.list/1");
+  EXPECT_GE(json["workloads"].size(), 11U);
+}
+
+TEST(Opt, AnUnknownPassGetsTheNearestOne) {
+  const Shell shell;
+  const Ran ran = shell.run("temper-opt matmul M=8 N=8 K=8 --pass flaten_buffers");
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_NE(ran.err.find("did you mean 'flatten_buffers'"), std::string::npos) << ran.err;
+}
+
+TEST(Opt, LowersAWorkloadToFlatTir) {
+  const Shell shell;
+  const Ran ran = shell.run("temper-opt matmul M=8 N=8 K=8 --lower --serial");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out.find("T.sblock"), std::string::npos);
+  EXPECT_NE(ran.out.find("for "), std::string::npos);
+}
+
+} // namespace
+} // namespace temper::testing
