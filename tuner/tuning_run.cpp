@@ -374,24 +374,40 @@ private:
     return {};
   }
 
+  engine::MeasureRequest request_for(const Compiled& item) const {
+    engine::MeasureRequest request;
+    request.workload = workload_;
+    request.artifact = item.artifact;
+    request.regime = task_.regime;
+    request.threads = task_.threads;
+    request.best_ns = best_ns_;
+    request.check = reference_ != nullptr;
+    // A trial is a handful of calls. What is many times slower than the best, or before there is
+    // one than 2 GFLOP/s, is not worth its checks; the untuned program is, once.
+    constexpr double kSlowFlopPerNs = 2;
+    constexpr double kCalls = 5;
+    if (item.candidate->program_hash == space_.untuned()->program_hash)
+      request.timeout_ms = 60'000;
+    else if (best_ns_ > 0)
+      request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 300, 10'000);
+    else if (task_.flops > 0)
+      request.timeout_ms =
+          std::clamp(static_cast<int>(kCalls * task_.flops / kSlowFlopPerNs * 1e-6), 1000, 10'000);
+    return request;
+  }
+
   Result<void> measure_once(const std::vector<Compiled>& items, std::vector<double>& latest,
                             bool again) {
     std::unordered_map<engine::Ticket, size_t> tickets;
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (again && !std::isfinite(latest[i]))
-        continue; // failures do not depend on the machine's speed
-      engine::MeasureRequest request;
-      request.workload = workload_;
-      request.artifact = items[i].artifact;
-      request.regime = task_.regime;
-      request.threads = task_.threads;
-      request.best_ns = best_ns_;
-      request.check = reference_ != nullptr;
-      // What is 60 times slower than the best is not worth its checks.
-      if (best_ns_ > 0)
-        request.timeout_ms = std::clamp(static_cast<int>(60 * best_ns_ * 1e-6), 1000, 10'000);
-      tickets[devices_.measurer->submit(std::move(request))] = i;
-    }
+    size_t next = 0;
+    // Two at a time, so that each is held against the best that is known when it starts: in a first
+    // batch the slow ones would else be timed in full.
+    const auto submit_more = [&] {
+      for (; next < items.size() && tickets.size() < 2; ++next)
+        if (!again || std::isfinite(latest[next])) // failures do not depend on the machine's speed
+          tickets[devices_.measurer->submit(request_for(items[next]))] = next;
+    };
+    submit_more();
     while (!tickets.empty()) {
       for (engine::FinishedMeasurement& done : devices_.measurer->poll(200)) {
         const auto ticket = tickets.find(done.ticket);
@@ -409,6 +425,7 @@ private:
         if (!again)
           count(done.measurement);
         TEMPER_TRY_VOID(record(items[index], done.measurement, !again));
+        submit_more();
       }
       if (interrupted()) {
         for (const auto& [ticket, index] : tickets)
