@@ -109,17 +109,22 @@ ir::IRModule with_contiguous_inner_loops(const ir::IRModule& module) {
 
 } // namespace
 
+Result<codegen::LowerOptions> lower_options_for(const ir::Target& target, bool serial) {
+  TEMPER_TRY(registers, codegen::vector_registers(target));
+  codegen::LowerOptions lower;
+  lower.vector_bits = registers.bits;
+  lower.vector_registers = registers.count;
+  lower.serial = serial;
+  return lower;
+}
+
 Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   TEMPER_TRY(parsed_target, ir::parse_target(request.target));
   TEMPER_TRY(target, codegen::resolve_target(parsed_target));
   TEMPER_TRY(module, parsed_module(request.module_text));
   const auto start = std::chrono::steady_clock::now();
 
-  codegen::LowerOptions lower;
-  TEMPER_TRY(registers, codegen::vector_registers(target));
-  lower.vector_bits = registers.bits;
-  lower.vector_registers = registers.count;
-  lower.serial = request.threads <= 1;
+  TEMPER_TRY(lower, lower_options_for(target, request.threads <= 1));
 
   ir::IRModule program = module;
   if (request.kind == CompileKind::kReference) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "codegen/artifact.h"
+#include "codegen/lower.h"
 #include "ir/support/result.h"
 
 #include <string>
@@ -25,6 +26,9 @@ struct CompileRequest {
 
 std::string encode(const CompileRequest& request);
 Result<CompileRequest> decode_compile_request(std::string_view bytes);
+
+/// Lowering for a resolved target: its registers; `serial` for kernels of one thread.
+Result<codegen::LowerOptions> lower_options_for(const ir::Target& target, bool serial);
 
 /// Compiles one request in this process: what a worker does, and what `show` and `export` call.
 Result<codegen::Artifact> compile_request(const CompileRequest& request);

@@ -190,7 +190,6 @@ private:
           if ((*candidate)->program_hash == space_.untuned()->program_hash && row.median_ns > 0)
             untuned_ns_ = row.median_ns;
           candidate_ids_[(*candidate)->program_hash] = row.candidate;
-          records_[(*candidate)->program_hash] = row.record;
           samples.push_back({(*candidate)->features, time});
           if (timed)
             note_best(**candidate, row.median_ns, {row.median_ns, row.median_ns}, row.record);
@@ -479,7 +478,6 @@ private:
       ++trials_;
     TEMPER_TRY(recorded, devices_.store->record(claim_, trial, progress_row()));
     candidate_ids_[item.candidate->program_hash] = recorded.candidate;
-    records_[item.candidate->program_hash] = recorded.measurement;
     if (recorded.requested != database::RequestedState::kNone)
       stop_requested_ = true;
     if (engine::is_correct(measurement.outcome) && measurement.median_ns > 0 &&
@@ -610,7 +608,6 @@ private:
   ArtifactRef reference_;
   std::unordered_map<uint64_t, double> code_seconds_;          ///< by code_hash
   std::unordered_map<uint64_t, database::Id> candidate_ids_;   ///< by program_hash
-  std::unordered_map<uint64_t, database::Id> records_;         ///< by program_hash
   std::unordered_map<uint64_t, ArtifactRef> artifacts_;        ///< by program_hash
   int64_t trials_ = 0;
   int64_t trials_at_gain_ = 0;

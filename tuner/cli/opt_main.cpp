@@ -14,6 +14,7 @@
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
+#include "tuner/compile_protocol.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/workbench.h"
 
@@ -73,12 +74,7 @@ Result<s_tir::Trace> load_trace(const std::string& path) {
 Result<codegen::LowerOptions> lower_options(const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
   TEMPER_TRY(target, codegen::resolve_target(parsed));
-  TEMPER_TRY(registers, codegen::vector_registers(target));
-  codegen::LowerOptions lower;
-  lower.vector_bits = registers.bits;
-  lower.vector_registers = registers.count;
-  lower.serial = options.serial;
-  return lower;
+  return tuner::lower_options_for(target, options.serial);
 }
 
 /// All passes by name: the blocks' lowering, then tir's.

@@ -10,6 +10,7 @@
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
+#include "tuner/compile_protocol.h"
 
 #include <fmt/format.h>
 
@@ -348,11 +349,7 @@ Result<std::string> lowered_text(const database::Measurement& record, const ir::
   TEMPER_TRY(parsed, ir::parse_target(record.target));
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   target.threads = record.threads;
-  codegen::LowerOptions lower;
-  TEMPER_TRY(registers, codegen::vector_registers(target));
-  lower.vector_bits = registers.bits;
-  lower.vector_registers = registers.count;
-  lower.serial = record.threads <= 1;
+  TEMPER_TRY(lower, tuner::lower_options_for(target, record.threads <= 1));
   TEMPER_TRY(lowered, codegen::lower_for_cpu(module, lower));
   const auto function = lowered->functions.front().function.as_ref<ir::PrimFuncNode>();
   if (llvm)

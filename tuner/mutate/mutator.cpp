@@ -64,8 +64,7 @@ Result<Trace> mutate_category(const Trace& trace, const DecisionPoint& point, Ra
 
 } // namespace
 
-Result<Mutation> mutate_trace(const Trace& design, const ir::IRModule&, const MachineHints&,
-                              Random& random) {
+Result<Mutation> mutate_trace(const Trace& design, Random& random) {
   std::array<std::vector<DecisionPoint>, 3> groups;
   for (const DecisionPoint& point : decision_points(design)) {
     const bool open = point.kind != DecisionPoint::Kind::kPerfectTile || point.extent > 1;

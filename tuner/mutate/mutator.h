@@ -4,7 +4,6 @@
 
 #include "ir/s_tir/schedule.h"
 #include "ir/support/random.h"
-#include "tuner/space/rule.h"
 
 #include <string>
 #include <vector>
@@ -16,10 +15,9 @@ struct Mutation {
   std::string mutator; ///< "tile_size", "compute_location", "category"
 };
 
-/// `design` has no post-processing; `module` is the workload. An error when there is nothing to
+/// `design` has no post-processing. An error when there is nothing to
 /// decide.
-Result<Mutation> mutate_trace(const s_tir::Trace& design, const ir::IRModule& module,
-                              const MachineHints& machine, Random& random);
+Result<Mutation> mutate_trace(const s_tir::Trace& design, Random& random);
 
 /// One small step of each decision, both ways: tile factors moved by their smallest divisor,
 /// categories by one place. At most `limit`.

@@ -117,7 +117,7 @@ public:
 
   Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
     const Trace design = from.trace.without_postproc();
-    TEMPER_TRY(mutation, mutate_trace(design, module_, options_.machine, random));
+    TEMPER_TRY(mutation, mutate_trace(design, random));
     return build(mutation.trace, random(), true, "mutate " + mutation.mutator, from.program_hash);
   }
 
