@@ -20,14 +20,50 @@ if(TEMPER_MOLD)
   target_link_options(temper_options INTERFACE -fuse-ld=mold)
 endif()
 
+# Headers that nearly every source includes, compiled once per kind of target (a program's code is
+# compiled with -fPIE, a library's with -fPIC, and a precompiled header serves only one of them).
+# Sources still include what they use: a build without precompiled headers works too.
+set(temper_common_headers <algorithm> <cstdint> <fmt/format.h> <functional> <map> <memory>
+  <nlohmann/json.hpp> <optional> <string> <string_view> <unordered_map> <unordered_set> <utility>
+  <variant> <vector>)
+function(temper_precompiled kind)
+  cmake_parse_arguments(arg "" "" "HEADERS;LIBRARIES" ${ARGN})
+  set(empty ${CMAKE_CURRENT_BINARY_DIR}/precompiled_${kind}.cpp)
+  file(CONFIGURE OUTPUT ${empty} CONTENT "int main() { return 0; }\n")
+  if(kind STREQUAL library)
+    file(CONFIGURE OUTPUT ${empty} CONTENT "")
+    add_library(temper_precompiled_${kind} STATIC ${empty})
+  else()
+    add_executable(temper_precompiled_${kind} EXCLUDE_FROM_ALL ${empty})
+  endif()
+  target_link_libraries(temper_precompiled_${kind} PRIVATE temper_options fmt::fmt
+    nlohmann_json::nlohmann_json ${arg_LIBRARIES})
+  target_precompile_headers(temper_precompiled_${kind} PRIVATE ${temper_common_headers}
+    ${arg_HEADERS})
+endfunction()
+
+# What is compiled with other macros than the rest (LLVM's, XGBoost's) says NO_PRECOMPILED.
+function(temper_use_precompiled name kind)
+  if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    target_precompile_headers(${name} REUSE_FROM temper_precompiled_${kind})
+    # ccache needs the reference to the header kept in the preprocessed text.
+    target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  endif()
+endfunction()
+
 function(temper_library name)
-  add_library(${name} STATIC ${ARGN})
+  cmake_parse_arguments(arg "NO_PRECOMPILED" "" "" ${ARGN})
+  add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC temper_options)
+  if(NOT arg_NO_PRECOMPILED)
+    temper_use_precompiled(${name} library)
+  endif()
 endfunction()
 
 function(temper_program name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE temper_options)
+  temper_use_precompiled(${name} program)
 endfunction()
 
 # LABEL is fast, slow, gpu or gui. Every test runs in the build folder.
@@ -42,5 +78,8 @@ function(temper_test name label)
     GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TEMPER_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     TEMPER_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  temper_use_precompiled(${name} test)
+  # Most of a test's compile time would go into optimising code that runs once.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT 600)
 endfunction()

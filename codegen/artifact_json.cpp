@@ -12,10 +12,14 @@ Error broken(const std::string& what) {
 } // namespace
 
 Json facts_to_json(const StaticFacts& facts) {
-  return Json{{"code_bytes", facts.code_bytes},   {"stack_bytes", facts.stack_bytes},
-              {"spills", facts.spills},           {"vector_bits", facts.vector_bits},
-              {"instructions", facts.instructions}, {"lower_ms", facts.lower_ms},
-              {"optimize_ms", facts.optimize_ms}, {"emit_ms", facts.emit_ms},
+  return Json{{"code_bytes", facts.code_bytes},
+              {"stack_bytes", facts.stack_bytes},
+              {"spills", facts.spills},
+              {"vector_bits", facts.vector_bits},
+              {"instructions", facts.instructions},
+              {"lower_ms", facts.lower_ms},
+              {"optimize_ms", facts.optimize_ms},
+              {"emit_ms", facts.emit_ms},
               {"link_ms", facts.link_ms}};
 }
 
@@ -42,7 +46,7 @@ Result<Artifact> artifact_from_json(const Json& json) {
   Artifact artifact;
   try {
     artifact.kind = json.at("kind").get<std::string>() == "library" ? ArtifactKind::kLibrary
-                                                                     : ArtifactKind::kSharedObject;
+                                                                    : ArtifactKind::kSharedObject;
     artifact.entry = json.at("entry").get<std::string>();
     artifact.library_path = json.value("library_path", "");
     for (const auto& [key, value] : json.at("environment").items())
@@ -61,11 +65,12 @@ Result<Artifact> artifact_from_json(const Json& json) {
     }
     artifact.launch.threads = json.at("threads").get<int>();
     const Json& facts = json.at("facts");
-    artifact.facts = {facts.at("code_bytes").get<int64_t>(), facts.at("stack_bytes").get<int64_t>(),
-                      facts.at("spills").get<int64_t>(),     facts.at("vector_bits").get<int>(),
-                      facts.at("instructions").get<int64_t>(), facts.at("lower_ms").get<double>(),
-                      facts.at("optimize_ms").get<double>(), facts.at("emit_ms").get<double>(),
-                      facts.at("link_ms").get<double>()};
+    artifact.facts = {
+        facts.at("code_bytes").get<int64_t>(),   facts.at("stack_bytes").get<int64_t>(),
+        facts.at("spills").get<int64_t>(),       facts.at("vector_bits").get<int>(),
+        facts.at("instructions").get<int64_t>(), facts.at("lower_ms").get<double>(),
+        facts.at("optimize_ms").get<double>(),   facts.at("emit_ms").get<double>(),
+        facts.at("link_ms").get<double>()};
     artifact.target = json.at("target").get<std::string>();
     artifact.code_hash = std::stoull(json.at("code_hash").get<std::string>(), nullptr, 16);
   } catch (const std::exception& error) {

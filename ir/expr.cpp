@@ -177,8 +177,7 @@ Expr make_load(Buffer buffer, std::vector<Expr> indices, Expr predicate) {
   for (const Expr& index : indices)
     lanes = std::max<int>(lanes, index->dtype.lanes);
   return make_node<BufferLoad>([&](BufferLoad& node) {
-    node.dtype = lanes == 1 ? buffer->dtype
-                            : buffer->dtype.with_lanes(buffer->dtype.lanes * lanes);
+    node.dtype = lanes == 1 ? buffer->dtype : buffer->dtype.with_lanes(buffer->dtype.lanes * lanes);
     node.buffer = std::move(buffer);
     node.indices = std::move(indices);
     node.predicate = std::move(predicate);

@@ -81,13 +81,13 @@ struct Cast : ExprNodeOf<Cast, ExprKind::kCast> {
   static constexpr auto fields() { return std::tuple{child("value", &Cast::value)}; }
 };
 
-#define TEMPER_BINARY(name)                                                                       \
-  struct name : ExprNodeOf<name, ExprKind::k##name> {                                             \
-    Expr a;                                                                                       \
-    Expr b;                                                                                       \
-    static constexpr auto fields() {                                                              \
-      return std::tuple{child("a", &name::a), child("b", &name::b)};                              \
-    }                                                                                             \
+#define TEMPER_BINARY(name)                                                                        \
+  struct name : ExprNodeOf<name, ExprKind::k##name> {                                              \
+    Expr a;                                                                                        \
+    Expr b;                                                                                        \
+    static constexpr auto fields() {                                                               \
+      return std::tuple{child("a", &name::a), child("b", &name::b)};                               \
+    }                                                                                              \
   };
 
 // Same operand types, result of that type. Div and Mod round towards zero, FloorDiv and FloorMod
@@ -194,8 +194,8 @@ struct Call : ExprNodeOf<Call, ExprKind::kCall> {
 template <typename... Fs> decltype(auto) visit(const Expr& expr, Fs&&... functions) {
   Overloaded overloaded{std::forward<Fs>(functions)...};
   switch (static_cast<ExprKind>(expr->kind())) {
-#define TEMPER_EXPR(name)                                                                         \
-  case ExprKind::k##name:                                                                         \
+#define TEMPER_EXPR(name)                                                                          \
+  case ExprKind::k##name:                                                                          \
     return overloaded(static_cast<const name&>(*expr));
 #include "ir/node_kinds.def"
 #undef TEMPER_EXPR

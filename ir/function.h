@@ -35,18 +35,16 @@ struct PrimFuncNode
   /// Symbolic dimensions that the parameters' shapes mention, in order of appearance.
   std::vector<Var> shape_vars;
   std::vector<Param> params;
-  Annotations attrs; ///< T.func_attr: "tirx.noalias", "global_symbol", ...
+  Annotations attrs;  ///< T.func_attr: "tirx.noalias", "global_symbol", ...
   bool s_tir = false; ///< @T.prim_func(s_tir=True): body is the realize of the root block
   bool is_private = false;
   Stmt body;
   static constexpr auto fields() {
-    return std::tuple{ignored("name", &PrimFuncNode::name),
-                      define("shape_vars", &PrimFuncNode::shape_vars),
-                      define("params", &PrimFuncNode::params),
-                      child("attrs", &PrimFuncNode::attrs),
-                      data("s_tir", &PrimFuncNode::s_tir),
-                      data("is_private", &PrimFuncNode::is_private),
-                      child("body", &PrimFuncNode::body)};
+    return std::tuple{
+        ignored("name", &PrimFuncNode::name),    define("shape_vars", &PrimFuncNode::shape_vars),
+        define("params", &PrimFuncNode::params), child("attrs", &PrimFuncNode::attrs),
+        data("s_tir", &PrimFuncNode::s_tir),     data("is_private", &PrimFuncNode::is_private),
+        child("body", &PrimFuncNode::body)};
   }
 };
 using PrimFunc = Ref<PrimFuncNode>;

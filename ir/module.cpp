@@ -26,9 +26,7 @@ IRModule make_module(std::vector<ModuleEntry> functions, Annotations attrs) {
   });
 }
 
-IRModule make_module(const PrimFunc& function) {
-  return make_module({{function->name, function}});
-}
+IRModule make_module(const PrimFunc& function) { return make_module({{function->name, function}}); }
 
 IRModule with_function(const IRModule& module, const std::string& name, Function function) {
   return copy_node(*module, [&](IRModuleNode& node) {

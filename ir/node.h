@@ -12,8 +12,8 @@
 /// Walks, rebuild-if-changed, structural equality up to renaming, hash and JSON derive from that
 /// list, in its order: a definition must be listed before the fields that may use it.
 ///
-/// Field types: numbers, bool, std::string, enums, DataType, Ref<T>, std::vector of those, and value
-/// structs that have fields() themselves (Range, IterVar, ...).
+/// Field types: numbers, bool, std::string, enums, DataType, Ref<T>, std::vector of those, and
+/// value structs that have fields() themselves (Range, IterVar, ...).
 #pragma once
 
 #include "ir/dtype.h"
@@ -61,13 +61,13 @@ public:
   Ref(const Ref& other) : node_(other.node_) { retain(); }
   Ref(Ref&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
   template <typename U>
-    requires std::is_convertible_v<const U*, const T*>
-  Ref(const Ref<U>& other) : node_(other.get()) { // NOLINT: implicit
+  requires std::is_convertible_v<const U*, const T*> Ref(const Ref<U>& other)
+      : node_(other.get()) { // NOLINT: implicit
     retain();
   }
   template <typename U>
-    requires std::is_convertible_v<const U*, const T*>
-  Ref(Ref<U>&& other) noexcept : node_(other.release()) {} // NOLINT: implicit
+  requires std::is_convertible_v<const U*, const T*> Ref(Ref<U>&& other)
+  noexcept : node_(other.release()) {} // NOLINT: implicit
   ~Ref() { drop(); }
 
   Ref& operator=(const Ref& other) {
@@ -232,7 +232,9 @@ template <typename T> struct IsRef<Ref<T>> : std::true_type {};
 template <typename T> struct IsVector : std::false_type {};
 template <typename T> struct IsVector<std::vector<T>> : std::true_type {};
 template <typename T>
-concept HasFields = requires { T::fields(); };
+concept HasFields = requires {
+  T::fields();
+};
 
 template <typename V> void visit_children(const V& value, Role role, ChildVisitor visit) {
   if constexpr (IsRef<V>::value) {
@@ -244,8 +246,9 @@ template <typename V> void visit_children(const V& value, Role role, ChildVisito
   } else if constexpr (HasFields<V>) {
     std::apply(
         [&](const auto&... field) {
-          ((field.role == Role::kIgnored ? void() : visit_children(value.*(field.member),
-                                                                   field.role, visit)),
+          ((field.role == Role::kIgnored
+                ? void()
+                : visit_children(value.*(field.member), field.role, visit)),
            ...);
         },
         V::fields());
@@ -371,9 +374,8 @@ template <typename T> struct NodeFunctions {
     const T& self = *static_cast<const T*>(node);
     std::apply(
         [&](const auto&... field) {
-          ((field.role == Role::kIgnored
-                ? void()
-                : visit_children(self.*(field.member), field.role, visit)),
+          ((field.role == Role::kIgnored ? void()
+                                         : visit_children(self.*(field.member), field.role, visit)),
            ...);
         },
         T::fields());
@@ -428,8 +430,8 @@ template <typename T> struct NodeFunctions {
 private:
   /// The fields that can hold nodes: the others are never copied by map_children.
   static constexpr auto child_fields() {
-    return std::apply(
-        [](const auto&... field) { return std::tuple_cat(keep_if_node(field)...); }, T::fields());
+    return std::apply([](const auto&... field) { return std::tuple_cat(keep_if_node(field)...); },
+                      T::fields());
   }
   template <typename C, typename M> static constexpr auto keep_if_node(const Field<C, M>& field) {
     if constexpr (IsRef<M>::value || IsVector<M>::value || HasFields<M>)
@@ -467,9 +469,7 @@ template <typename T, typename F> Ref<T> copy_node(const T& old, F&& change) {
 }
 
 /// The lambdas of visit() joined into one overload set.
-template <typename... Fs> struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
+template <typename... Fs> struct Overloaded : Fs... { using Fs::operator()...; };
 template <typename... Fs> Overloaded(Fs...) -> Overloaded<Fs...>;
 
 /// Node types by kind and by name, for JSON. Filled by each layer at start.

@@ -10,9 +10,9 @@ constexpr auto kSame = OpResult::kSameAsArgument;
 const std::vector<OpInfo>& table() {
   static const std::vector<OpInfo> ops = [] {
     std::vector<OpInfo> list;
-    for (const char* name : {"exp", "exp2", "exp10", "log", "log2", "log10", "log1p", "sqrt",
-                             "rsqrt", "tanh", "sigmoid", "erf", "sin", "cos", "tan", "asin", "acos",
-                             "atan", "sinh", "cosh"})
+    for (const char* name :
+         {"exp",     "exp2", "exp10", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "tanh",
+          "sigmoid", "erf",  "sin",   "cos", "tan",  "asin",  "acos",  "atan", "sinh",  "cosh"})
       list.push_back({name, 1, kSame, true, false, true, true});
     for (const char* name : {"floor", "ceil", "round", "trunc", "nearbyint"})
       list.push_back({name, 1, kSame, true, false, true, false});
@@ -23,8 +23,8 @@ const std::vector<OpInfo>& table() {
     list.push_back({"copysign", 2, kSame, true, false, true, false});
     for (const char* name : {"isnan", "isinf", "isfinite"})
       list.push_back({name, 1, OpResult::kBool, true, false, true, false});
-    for (const char* name : {"bitwise_and", "bitwise_or", "bitwise_xor", "shift_left",
-                             "shift_right"})
+    for (const char* name :
+         {"bitwise_and", "bitwise_or", "bitwise_xor", "shift_left", "shift_right"})
       list.push_back({name, 2, kSame, false, true, true, false});
     list.push_back({"bitwise_not", 1, kSame, false, true, true, false});
     list.push_back({"popcount", 1, kSame, false, true, true, false});

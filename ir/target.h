@@ -1,5 +1,5 @@
-/// What code is for: `native`, `cpu:znver4`, `cpu:x86-64-v3`, later `cuda:sm_90a`. Canonical text is
-/// part of the database's key; `native` is resolved to the host's CPU name before it is stored.
+/// What code is for: `native`, `cpu:znver4`, `cpu:x86-64-v3`, later `cuda:sm_90a`. Canonical text
+/// is part of the database's key; `native` is resolved to the host's CPU name before it is stored.
 #pragma once
 
 #include "ir/support/result.h"

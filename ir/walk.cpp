@@ -5,8 +5,7 @@ namespace temper::ir {
 void walk(const NodeRef& node, FunctionRef<bool(const NodeRef&)> visit) {
   if (!node || !visit(node))
     return;
-  node->info().for_each_child(node.get(),
-                              [&](const NodeRef& child, Role) { walk(child, visit); });
+  node->info().for_each_child(node.get(), [&](const NodeRef& child, Role) { walk(child, visit); });
 }
 
 NodeRef rewrite_post(const NodeRef& node, FunctionRef<NodeRef(const NodeRef&)> rewrite) {
@@ -101,7 +100,9 @@ NodeRef replace_buffers(const NodeRef& node, const BufferMap& buffers) {
 bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which) {
   if (!node)
     return false;
-  auto binary = [&](const auto& both) { return uses_var(both.a, which) || uses_var(both.b, which); };
+  auto binary = [&](const auto& both) {
+    return uses_var(both.a, which) || uses_var(both.b, which);
+  };
   // As substitute_expr: index expressions without the detour through their fields.
   switch (node->kind()) {
   case IntImm::kKind:
@@ -122,9 +123,8 @@ bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which) {
     break;
   }
   bool found = false;
-  node->info().for_each_child(node.get(), [&](const NodeRef& child, Role) {
-    found = found || uses_var(child, which);
-  });
+  node->info().for_each_child(
+      node.get(), [&](const NodeRef& child, Role) { found = found || uses_var(child, which); });
   return found;
 }
 

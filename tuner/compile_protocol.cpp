@@ -32,7 +32,7 @@ Result<CompileRequest> decode_compile_request(std::string_view bytes) {
   try {
     CompileRequest request;
     request.kind = json.at("kind").get<std::string>() == "reference" ? CompileKind::kReference
-                                                                      : CompileKind::kCandidate;
+                                                                     : CompileKind::kCandidate;
     request.module_text = json.at("module").get<std::string>();
     request.trace_json = json.at("trace").get<std::string>();
     request.target = json.at("target").get<std::string>();

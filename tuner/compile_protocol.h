@@ -1,5 +1,6 @@
-/// What the tuner asks of its compile processes (temper-compiler), and what comes back: a workload's
-/// text and a trace go in, an Artifact comes out. The process that searches never compiles.
+/// What the tuner asks of its compile processes (temper-compiler), and what comes back: a
+/// workload's text and a trace go in, an Artifact comes out. The process that searches never
+/// compiles.
 #pragma once
 
 #include "codegen/artifact.h"

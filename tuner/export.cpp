@@ -99,8 +99,7 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
                                                      : exported_arguments.back());
   }
   TEMPER_TRY_VOID(run_reference(*reference, reference_arguments));
-  TEMPER_TRY_VOID(
-      codegen::call_exported(library, function, task.signature, exported_arguments));
+  TEMPER_TRY_VOID(codegen::call_exported(library, function, task.signature, exported_arguments));
   for (size_t i = 0; i < task.signature.size(); ++i) {
     const codegen::ArgumentSpec& argument = task.signature[i];
     if (!argument.is_output)
@@ -108,15 +107,13 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
     const codegen::ArgumentSpec& wide = reference->signature[i];
     const std::span<const std::byte> right{static_cast<const std::byte*>(reference_arguments[i]),
                                            static_cast<size_t>(wide.byte_count())};
-    const engine::Reference expected{right, wide.dtype,
-                                     engine::reference_scale(right, wide.dtype)};
-    const double tolerance =
-        task.tolerance > 0 ? task.tolerance
-                           : engine::default_tolerance(argument.dtype, task.reduction_length);
-    if (const auto worst =
-            engine::compare({static_cast<const std::byte*>(exported_arguments[i]),
-                             static_cast<size_t>(argument.byte_count())},
-                            argument.dtype, expected, tolerance))
+    const engine::Reference expected{right, wide.dtype, engine::reference_scale(right, wide.dtype)};
+    const double tolerance = task.tolerance > 0
+                                 ? task.tolerance
+                                 : engine::default_tolerance(argument.dtype, task.reduction_length);
+    if (const auto worst = engine::compare({static_cast<const std::byte*>(exported_arguments[i]),
+                                            static_cast<size_t>(argument.byte_count())},
+                                           argument.dtype, expected, tolerance))
       return Error(ErrorCode::kFailed,
                    fmt::format("{}[{}] is {:.9g} where the reference has {:.9g}", argument.name,
                                worst->index, worst->got, worst->expected));
@@ -166,15 +163,14 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
   for (size_t i = 0; i < functions.size(); ++i) {
     if (auto verified = verify(bench, exported.library, functions[i].name, tasks[i], entropy());
         !verified)
-      return std::move(verified).error().with_note("in the exported function " +
-                                                   functions[i].name + " of " +
-                                                   exported.library.string());
+      return std::move(verified).error().with_note("in the exported function " + functions[i].name +
+                                                   " of " + exported.library.string());
   }
   ExportOutcome outcome;
   outcome.files = exported.files;
   for (size_t i = 0; i < exported.functions.size(); ++i)
-    outcome.functions.push_back({exported.functions[i].name, exported.functions[i].signature,
-                                 items[i].record.id});
+    outcome.functions.push_back(
+        {exported.functions[i].name, exported.functions[i].signature, items[i].record.id});
   return outcome;
 }
 

@@ -60,13 +60,11 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
     row.measure_ms = measurement.measure_ms;
   row.error = measurement.error;
   if (measurement.worst)
-    row.worst_json = Json{{"output", measurement.worst->argument},
-                          {"index", measurement.worst->index},
-                          {"expected", measurement.worst->expected},
-                          {"got", measurement.worst->got},
-                          {"tolerance", measurement.worst->tolerance},
-                          {"wrong", measurement.worst->wrong_count}}
-                         .dump();
+    row.worst_json =
+        Json{{"output", measurement.worst->argument},     {"index", measurement.worst->index},
+             {"expected", measurement.worst->expected},   {"got", measurement.worst->got},
+             {"tolerance", measurement.worst->tolerance}, {"wrong", measurement.worst->wrong_count}}
+            .dump();
   if (!measurement.samples_ns.empty())
     row.timing_json = Json{{"calls_per_sample", measurement.calls_per_sample},
                            {"flagged", measurement.flagged},

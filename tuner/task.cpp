@@ -40,8 +40,9 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
       for (const ir::Expr& extent : param.buffer->shape) {
         const auto value = ir::as_int(extent);
         if (!value)
-          return Error(ErrorCode::kUnsupported, "the shape of '" + argument.name +
-                                                    "' is symbolic; bind its parameters to numbers");
+          return Error(ErrorCode::kUnsupported,
+                       "the shape of '" + argument.name +
+                           "' is symbolic; bind its parameters to numbers");
         argument.shape.push_back(*value);
       }
     }

@@ -87,8 +87,8 @@ public:
       const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
       const TuneHooks& hooks)
       : task_(task), space_(space), run_(run), claim_(claim), devices_(devices), options_(options),
-        hooks_(hooks), random_(run.random_state != 0 ? Random::from_state(run.random_state)
-                                                     : Random(run.seed)),
+        hooks_(hooks),
+        random_(run.random_state != 0 ? Random::from_state(run.random_state) : Random(run.seed)),
         start_(std::chrono::steady_clock::now()) {
     funnel_ = funnel_from_json(run.funnel_json);
     trials_ = run.trials;
@@ -152,8 +152,8 @@ private:
   bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
 
   std::string stop_reason() {
-    return options_.stop.reached({trials_, seconds(), trials_ - trials_at_gain_, exhausted_,
-                                  interrupted()});
+    return options_.stop.reached(
+        {trials_, seconds(), trials_ - trials_at_gain_, exhausted_, interrupted()});
   }
 
   void report(const char* phase) {
@@ -168,13 +168,13 @@ private:
   /// What this run, and unless `fresh` others, already measured of this workload here.
   Result<void> recall() {
     std::vector<CostSample> samples;
-    TEMPER_TRY_VOID(devices_.store->measured_programs(
-        run_.workload, [&](const database::MeasuredProgram& row) {
-          const bool same_key = row.target == run_.target && row.threads == task_.threads &&
-                                row.environment_class == devices_.environment_class &&
-                                row.toolchain == run_.toolchain &&
-                                database::to_string(row.regime) ==
-                                    std::string_view(engine::to_string(task_.regime));
+    TEMPER_TRY_VOID(
+        devices_.store->measured_programs(run_.workload, [&](const database::MeasuredProgram& row) {
+          const bool same_key =
+              row.target == run_.target && row.threads == task_.threads &&
+              row.environment_class == devices_.environment_class &&
+              row.toolchain == run_.toolchain &&
+              database::to_string(row.regime) == std::string_view(engine::to_string(task_.regime));
           if (!same_key || (options_.fresh && !is_own(row.record)))
             return true;
           const auto trace = s_tir::trace_from_json_text(row.program);
@@ -415,12 +415,12 @@ private:
         const size_t index = ticket->second;
         tickets.erase(ticket);
         done.measurement.compile_ms = items[index].compile_ms;
-        latest[index] = done.measurement.outcome == Outcome::kOk
-                            ? done.measurement.median_ns * 1e-9
-                            : (done.measurement.outcome == Outcome::kCensored &&
-                                       done.measurement.median_ns > 0
-                                   ? done.measurement.median_ns * 1e-9
-                                   : kFailed);
+        latest[index] =
+            done.measurement.outcome == Outcome::kOk
+                ? done.measurement.median_ns * 1e-9
+                : (done.measurement.outcome == Outcome::kCensored && done.measurement.median_ns > 0
+                       ? done.measurement.median_ns * 1e-9
+                       : kFailed);
         if (!again)
           count(done.measurement);
         TEMPER_TRY_VOID(record(items[index], done.measurement, !again));
@@ -461,8 +461,7 @@ private:
   }
 
   Result<void> record(const Compiled& item, const engine::Measurement& measurement,
-                      bool is_new = true,
-                      database::Purpose purpose = database::Purpose::kSearch) {
+                      bool is_new = true, database::Purpose purpose = database::Purpose::kSearch) {
     database::Trial trial;
     const auto parent = candidate_ids_.find(item.candidate->parent);
     trial.candidate = candidate_row(*item.candidate, run_.workload,
@@ -575,9 +574,11 @@ private:
     request.regime = task_.regime;
     request.max_seconds = 4;
     for (const Compiled& item : items)
-      request.contenders.push_back(
-          {hash_to_hex(item.candidate->program_hash), item.artifact, {}, task_.threads,
-           reference_ != nullptr});
+      request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
+                                    item.artifact,
+                                    {},
+                                    task_.threads,
+                                    reference_ != nullptr});
     TEMPER_TRY(comparison, devices_.measurer->compare(request));
     devices_.measurer->remove_workload(workload);
     confirming_ = true;
@@ -606,9 +607,9 @@ private:
   ModelQuality quality_;
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
-  std::unordered_map<uint64_t, double> code_seconds_;          ///< by code_hash
-  std::unordered_map<uint64_t, database::Id> candidate_ids_;   ///< by program_hash
-  std::unordered_map<uint64_t, ArtifactRef> artifacts_;        ///< by program_hash
+  std::unordered_map<uint64_t, double> code_seconds_;        ///< by code_hash
+  std::unordered_map<uint64_t, database::Id> candidate_ids_; ///< by program_hash
+  std::unordered_map<uint64_t, ArtifactRef> artifacts_;      ///< by program_hash
   int64_t trials_ = 0;
   int64_t trials_at_gain_ = 0;
   int64_t failures_ = 0;

@@ -5,8 +5,8 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
-#include "tuner/search/strategy.h"
 #include "tuner/search/stop_condition.h"
+#include "tuner/search/strategy.h"
 #include "tuner/task.h"
 
 #include <functional>
@@ -31,10 +31,10 @@ struct TuneOptions {
 struct TuneProgress {
   int64_t trials = 0;
   int64_t failures = 0;
-  double seconds = 0; ///< over all continuations of the run
-  double best_ns = 0; ///< 0: nothing valid yet
+  double seconds = 0;   ///< over all continuations of the run
+  double best_ns = 0;   ///< 0: nothing valid yet
   ModelQuality quality; ///< of the last batch; candidates == 0 before there was one
-  std::string phase;  ///< "reference", "search", "confirm"
+  std::string phase;    ///< "reference", "search", "confirm"
 };
 
 struct TuneHooks {
@@ -66,8 +66,7 @@ Result<TuneResult> tune(const Task& task, const Space& space, const database::Ru
 std::string funnel_to_json(const Funnel& funnel);
 
 /// The measurer's description of a task; `seed` fills the inputs.
-engine::WorkloadSpec workload_spec(const Task& task,
-                                   std::shared_ptr<const codegen::Artifact> reference,
-                                   uint64_t seed);
+engine::WorkloadSpec
+workload_spec(const Task& task, std::shared_ptr<const codegen::Artifact> reference, uint64_t seed);
 
 } // namespace temper::tuner

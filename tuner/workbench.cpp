@@ -50,8 +50,8 @@ Result<void> check_memory(const Task& task) {
     // Two input sets; outputs also have a reference in float64 for each.
     bytes += size * (argument.is_output ? 6 : 2);
   }
-  const double available = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-                           static_cast<double>(sysconf(_SC_PAGESIZE));
+  const double available =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   if (bytes > 0.8 * available)
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("{} needs {:.1f} GiB for its arguments and references, this machine "
@@ -76,9 +76,9 @@ Result<std::string> find_helper_program(const std::string& name) {
       return path.lexically_normal().string();
     looked += (looked.empty() ? "" : ", ") + path.lexically_normal().string();
   }
-  return Error(ErrorCode::kEnvironment,
-               "the program " + name + " is missing; looked for " + looked +
-                   "; install temper again, or set TEMPER_LIBEXEC");
+  return Error(ErrorCode::kEnvironment, "the program " + name + " is missing; looked for " +
+                                            looked +
+                                            "; install temper again, or set TEMPER_LIBEXEC");
 }
 
 Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
@@ -148,7 +148,8 @@ Result<database::RecordFilter> Workbench::comparable() {
                                                            : database::TimingRegime::kHot;
   // Today's toolchains: one per number of threads that this machine can be asked for.
   WorkbenchOptions options = options_;
-  for (int threads = 1; threads <= std::max<int>(2, static_cast<int>(std::thread::hardware_concurrency()));
+  for (int threads = 1;
+       threads <= std::max<int>(2, static_cast<int>(std::thread::hardware_concurrency()));
        ++threads) {
     options.threads = threads;
     TEMPER_TRY(toolchain, Workbench(options).toolchain());
@@ -163,7 +164,8 @@ std::vector<std::string> Workbench::workload_folders() const {
     for (std::string& folder : split_text(text, ':'))
       if (!folder.empty())
         folders.push_back(std::move(folder));
-  folders.push_back((program_folder() / ".." / "share" / "temper" / "workloads").lexically_normal());
+  folders.push_back(
+      (program_folder() / ".." / "share" / "temper" / "workloads").lexically_normal());
   folders.emplace_back(TEMPER_SOURCE_WORKLOADS);
   return folders;
 }
@@ -247,8 +249,7 @@ Result<Task> Workbench::task(const WorkloadArguments& arguments) {
   TEMPER_TRY(found, find_workload(*this, arguments.name));
   TEMPER_TRY(file, script::WorkloadFile::read(found.file));
   TEMPER_TRY(info, file.find(found.function));
-  TEMPER_TRY(workload,
-             file.instantiate(info->name, arguments.parameters, arguments.unchecked));
+  TEMPER_TRY(workload, file.instantiate(info->name, arguments.parameters, arguments.unchecked));
   return make_task(*this, arguments.name, found.file, info->layer, std::move(workload));
 }
 

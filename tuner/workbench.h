@@ -87,9 +87,8 @@ public:
   Result<std::shared_ptr<const codegen::Artifact>> compile_reference(const Task& task);
   /// Checks (when the task has a reference) and times one artifact. A failing kernel is a
   /// Measurement, an error is ours.
-  Result<engine::Measurement> measure(const Task& task,
-                                      std::shared_ptr<const codegen::Artifact> artifact,
-                                      uint64_t seed = 1);
+  Result<engine::Measurement>
+  measure(const Task& task, std::shared_ptr<const codegen::Artifact> artifact, uint64_t seed = 1);
 
 private:
   WorkbenchOptions options_;
@@ -101,8 +100,8 @@ private:
 /// What the rules need to know of the machine that `target` names.
 Result<MachineHints> machine_hints_for(const ir::Target& target, int threads);
 
-/// Where the programs temper-runner and temper-compiler are: TEMPER_LIBEXEC, beside this program, or
-/// in ../libexec/temper of it. The error names what was looked for.
+/// Where the programs temper-runner and temper-compiler are: TEMPER_LIBEXEC, beside this program,
+/// or in ../libexec/temper of it. The error names what was looked for.
 Result<std::string> find_helper_program(const std::string& name);
 
 } // namespace temper::tuner

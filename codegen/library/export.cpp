@@ -30,12 +30,12 @@ bool is_identifier(std::string_view name) {
 
 bool is_c_keyword(std::string_view name) {
   static const std::set<std::string_view> words = {
-      "auto",     "break",    "case",     "char",   "class",    "const",    "continue", "default",
-      "delete",   "do",       "double",   "else",   "enum",     "extern",   "float",    "for",
-      "goto",     "if",       "inline",   "int",    "long",     "namespace", "new",     "operator",
-      "private",  "public",   "register", "restrict", "return", "short",    "signed",   "sizeof",
-      "static",   "struct",   "switch",   "template", "this",   "throw",    "typedef",  "union",
-      "unsigned", "using",    "virtual",  "void",   "volatile", "while",    "main"};
+      "auto",     "break",  "case",     "char",     "class",    "const",     "continue", "default",
+      "delete",   "do",     "double",   "else",     "enum",     "extern",    "float",    "for",
+      "goto",     "if",     "inline",   "int",      "long",     "namespace", "new",      "operator",
+      "private",  "public", "register", "restrict", "return",   "short",     "signed",   "sizeof",
+      "static",   "struct", "switch",   "template", "this",     "throw",     "typedef",  "union",
+      "unsigned", "using",  "virtual",  "void",     "volatile", "while",     "main"};
   return words.contains(name);
 }
 
@@ -115,7 +115,7 @@ std::string metadata_json(const ExportFunction& function) {
   schema["type"] = "ffi.Function";
   schema["args"] = Json::array({Json{{"type", "None"}}});
   for (const ArgumentSpec& argument : function.artifact.signature)
-    schema["args"].push_back(Json{{"type", argument.is_buffer              ? "DLTensor*"
+    schema["args"].push_back(Json{{"type", argument.is_buffer             ? "DLTensor*"
                                            : argument.dtype.is_floating() ? "float"
                                            : argument.dtype.is_bool()     ? "bool"
                                                                           : "int"}});
@@ -175,8 +175,10 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
   line(" *");
   line(" * Functions may be called from several threads at once.");
   if (parallel) {
-    line(" * Functions marked parallel run on OpenMP's threads (libgomp), as many as are noted or,");
-    line(" * where it says \"OpenMP's default\", as OMP_NUM_THREADS says. Inside a parallel region of");
+    line(
+        " * Functions marked parallel run on OpenMP's threads (libgomp), as many as are noted or,");
+    line(" * where it says \"OpenMP's default\", as OMP_NUM_THREADS says. Inside a parallel region "
+         "of");
     line(" * the caller they run on one thread, unless nesting was allowed. A process that forks");
     line(" * after a parallel call must not call one in the child.");
   }
@@ -211,7 +213,8 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
     line(c_signature(function) + ";");
   }
   line("");
-  line("/* Why this thread's last call failed; empty before the first failure. Valid until the next");
+  line("/* Why this thread's last call failed; empty before the first failure. Valid until the "
+       "next");
   line(" * failure in this thread. */");
   line(fmt::format("const char* {}_last_error(void);", name));
   line("");
@@ -314,8 +317,8 @@ std::string default_function_name(std::string_view workload, std::string_view dt
                                   const std::vector<int64_t>& sizes) {
   std::string name(workload);
   std::replace_if(
-      name.begin(), name.end(),
-      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); },
+      '_');
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
     name = "kernel_" + name;
   if (const auto type = parse_data_type(dtype)) {
@@ -323,8 +326,7 @@ std::string default_function_name(std::string_view workload, std::string_view dt
                          : type->is_floating()           ? "f"
                          : type->is_uint()               ? "u"
                                                          : "i";
-    name += type->is_bool() ? "_bool"
-                            : fmt::format("_{}{}", letter, static_cast<int>(type->bits));
+    name += type->is_bool() ? "_bool" : fmt::format("_{}{}", letter, static_cast<int>(type->bits));
   }
   if (!sizes.empty())
     name += fmt::format("_{}", fmt::join(sizes, "x"));
@@ -357,8 +359,8 @@ Result<ExportResult> export_library(std::string_view library_name,
     stub.arguments = function.artifact.signature;
     TEMPER_TRY(mask, feature_mask(function.artifact.target));
     stub.features = mask;
-    TEMPER_TRY(object, rename_symbols(function.artifact.object,
-                                      {{function.artifact.entry, stub.kernel}}));
+    TEMPER_TRY(object,
+               rename_symbols(function.artifact.object, {{function.artifact.entry, stub.kernel}}));
     members.emplace_back(function.name + ".o", std::move(object));
     for (const char* prefix : {"", "__tvm_ffi_", "__tvm_ffi__metadata_", "__tvm_ffi__doc_"})
       exported.push_back(prefix + function.name);
@@ -393,9 +395,8 @@ Result<ExportResult> export_library(std::string_view library_name,
   std::error_code error;
   fs::create_directories(options.directory, error);
   if (error)
-    return Error(ErrorCode::kEnvironment, "cannot make the folder '" +
-                                              options.directory.string() +
-                                              "': " + error.message());
+    return Error(ErrorCode::kEnvironment,
+                 "cannot make the folder '" + options.directory.string() + "': " + error.message());
   ExportResult result;
   const auto write = [&](const std::string& file, const std::string& content) -> Result<void> {
     const fs::path path = options.directory / file;
@@ -415,8 +416,8 @@ Result<ExportResult> export_library(std::string_view library_name,
     TEMPER_TRY_VOID(write("lib" + name + ".a", archive));
   }
   if (options.cmake_package) {
-    TEMPER_TRY_VOID(write(name + "Config.cmake",
-                          cmake_config(name, options.static_archive, parallel)));
+    TEMPER_TRY_VOID(
+        write(name + "Config.cmake", cmake_config(name, options.static_archive, parallel)));
     TEMPER_TRY_VOID(write(name + "ConfigVersion.cmake", cmake_version(options.version)));
   }
   for (const ExportFunction& function : functions)
@@ -435,16 +436,16 @@ Result<void> call_exported(const fs::path& library, const std::string& function,
     void* handle;
     ~Closer() { ::dlclose(handle); }
   } closer{handle};
-  const auto entry = reinterpret_cast<temper_ffi_call>(
-      ::dlsym(handle, ("__tvm_ffi_" + function).c_str()));
+  const auto entry =
+      reinterpret_cast<temper_ffi_call>(::dlsym(handle, ("__tvm_ffi_" + function).c_str()));
   if (entry == nullptr)
     return Error(ErrorCode::kNotFound,
                  "'" + library.string() + "' has no function '" + function + "'");
   std::string stem = library.stem().string();
   if (stem.starts_with("lib"))
     stem.erase(0, 3);
-  const auto last_error = reinterpret_cast<const char* (*)()>(
-      ::dlsym(handle, (stem + "_last_error").c_str()));
+  const auto last_error =
+      reinterpret_cast<const char* (*)()>(::dlsym(handle, (stem + "_last_error").c_str()));
 
   std::vector<temper_ffi_tensor> tensors(signature.size());
   std::vector<temper_ffi_any> values(signature.size());

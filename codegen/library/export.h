@@ -10,8 +10,8 @@
 /// Both check their arguments first. Making a library needs no compiler.
 ///
 /// Pointers need only be aligned to their element type (64 bytes is fastest): that is what
-/// CompileOptions::parameter_alignment = 0, the default, gives. A kernel that was compiled with more
-/// says so in ExportFunction::alignment, and its callers' arrays are checked for it.
+/// CompileOptions::parameter_alignment = 0, the default, gives. A kernel that was compiled with
+/// more says so in ExportFunction::alignment, and its callers' arrays are checked for it.
 #pragma once
 
 #include "codegen/artifact.h"
@@ -38,8 +38,8 @@ struct ExportFunction {
 
 struct ExportOptions {
   std::filesystem::path directory = ".";
-  bool static_archive = false; ///< also lib<name>.a
-  bool cmake_package = false;  ///< also lib/cmake-style <name>Config.cmake and its version file
+  bool static_archive = false;   ///< also lib<name>.a
+  bool cmake_package = false;    ///< also lib/cmake-style <name>Config.cmake and its version file
   std::string version = "1.0.0"; ///< of the exported package
   /// Added to the manifest as they are (toolchain, machine, command line).
   Json manifest = Json::object();

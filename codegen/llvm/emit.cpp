@@ -21,8 +21,9 @@
 //
 //   define i32 @temper_entry(ptr %arguments)        loads the arguments, calls the kernel
 //   define internal i32 @kernel(ptr noalias %A, ptr noalias %B, ...)
-//   define internal void @parallel.0(ptr %data)     one per parallel loop: finds the thread's chunk,
-//   define internal i32 @parallel.0.body(i64 %begin, i64 %end, ptr noalias %A, ...)   runs it
+//   define internal void @parallel.0(ptr %data)     one per parallel loop: finds the thread's
+//   chunk, define internal i32 @parallel.0.body(i64 %begin, i64 %end, ptr noalias %A, ...)   runs
+//   it
 //
 // Buffers are noalias parameters of every function they are used in: that is the one form of alias
 // fact that all of LLVM's analyses know without metadata.
@@ -50,8 +51,8 @@ struct Interval {
   int64_t high = kUnbounded;
 };
 
-/// The interval of a sum, difference or product of `type`, which wraps: one that leaves the type (or
-/// what we count as bounded) says nothing.
+/// The interval of a sum, difference or product of `type`, which wraps: one that leaves the type
+/// (or what we count as bounded) says nothing.
 Interval within(DataType type, __int128 low, __int128 high) {
   const __int128 limit = type.bits < 40 ? __int128{1} << (type.bits - 1) : __int128{kUnbounded};
   if (low < -limit || high >= limit)
@@ -89,8 +90,8 @@ struct Frame {
   int64_t stack_bytes = 0;
 };
 
-/// sum(coefficient * leaf) + constant, plus 0, step, 2 * step, ... over the lanes when a vector, plus
-/// leaves that are vectors of their own.
+/// sum(coefficient * leaf) + constant, plus 0, step, 2 * step, ... over the lanes when a vector,
+/// plus leaves that are vectors of their own.
 struct Linear {
   struct Term {
     Expr leaf;
@@ -112,8 +113,8 @@ bool is_small_float(DataType type) { return type.is_floating() && type.bits == 1
 
 /// The largest power of two that divides `value`; 0 divides by everything.
 int64_t power_of_two_divisor(int64_t value) {
-  return value == 0 ? int64_t{1} << 30 : int64_t{1} << std::min(30, std::countr_zero(
-                                             static_cast<uint64_t>(value)));
+  return value == 0 ? int64_t{1} << 30
+                    : int64_t{1} << std::min(30, std::countr_zero(static_cast<uint64_t>(value)));
 }
 
 class Emitter {
@@ -331,8 +332,8 @@ private:
       const BufferNode& buffer = *alloc->buffer;
       const auto bytes = buffer_bytes(buffer);
       if (!bytes) {
-        fail(ErrorCode::kUnsupported, "buffer '" + buffer.name +
-                                          "' needs a constant size and no strides to be allocated");
+        fail(ErrorCode::kUnsupported,
+             "buffer '" + buffer.name + "' needs a constant size and no strides to be allocated");
         return;
       }
       const int64_t alignment = std::max(kLocalAlignment, buffer.alignment);
@@ -462,8 +463,8 @@ private:
     if (const auto* node = expr.as<FloorMod>())
       return std::min(divisor_of(node->a), divisor_of(node->b));
     if (const auto* node = expr.as<FloorDiv>())
-      if (const auto b = constant_of(node->b); b && *b > 0 && std::has_single_bit(
-                                                                  static_cast<uint64_t>(*b)))
+      if (const auto b = constant_of(node->b);
+          b && *b > 0 && std::has_single_bit(static_cast<uint64_t>(*b)))
         return std::max<int64_t>(1, divisor_of(node->a) / *b);
     if (const auto* node = expr.as<Cast>())
       if (node->dtype.is_int() && node->value->dtype.is_int() &&
@@ -654,8 +655,9 @@ private:
                          : builder_.CreateZExtOrTrunc(value, i64(type.lanes));
   }
 
-  /// a / b or a mod b of signed integers of any width. `floor`: towards minus infinity; else towards
-  /// zero. `quotient`: the quotient, else the rest. What is known about the operands picks the form.
+  /// a / b or a mod b of signed integers of any width. `floor`: towards minus infinity; else
+  /// towards zero. `quotient`: the quotient, else the rest. What is known about the operands picks
+  /// the form.
   Value* emit_division(const Expr& a_expr, const Expr& b_expr, Value* a, Value* b, bool floor,
                        bool quotient) {
     llvm::Type* type = a->getType();
@@ -683,8 +685,8 @@ private:
       result = quotient ? builder_.CreateSDiv(a, b) : builder_.CreateSRem(a, b);
     } else {
       Value* rest = builder_.CreateSRem(a, b);
-      Value* opposite = builder_.CreateICmpSLT(divisor_positive ? rest : builder_.CreateXor(rest, b),
-                                               constant(0));
+      Value* opposite = builder_.CreateICmpSLT(
+          divisor_positive ? rest : builder_.CreateXor(rest, b), constant(0));
       if (!divisor_positive)
         opposite = builder_.CreateAnd(opposite, builder_.CreateICmpNE(rest, constant(0)));
       if (quotient) {
@@ -695,8 +697,8 @@ private:
       }
     }
     if (negates != nullptr)
-      result = builder_.CreateSelect(negates, quotient ? builder_.CreateNeg(a) : constant(0),
-                                     result);
+      result =
+          builder_.CreateSelect(negates, quotient ? builder_.CreateNeg(a) : constant(0), result);
     return result;
   }
 
@@ -781,8 +783,7 @@ private:
   llvm::Align alignment_of(const Access& access, int64_t element_bytes, bool contiguous) const {
     int64_t elements = power_of_two_divisor(access.index.constant);
     for (const Linear::Term& term : access.index.terms)
-      elements = std::min(elements,
-                          divisor_of(term.leaf) * power_of_two_divisor(term.coefficient));
+      elements = std::min(elements, divisor_of(term.leaf) * power_of_two_divisor(term.coefficient));
     if (!contiguous)
       elements = 1;
     return llvm::Align(
@@ -791,8 +792,8 @@ private:
 
   Value* reverse(Value* vector) { return builder_.CreateVectorReverse(vector); }
 
-  /// The mask of an access of `lanes` lanes: its predicate and the masks of vector conditions around
-  /// it; null when every lane is on.
+  /// The mask of an access of `lanes` lanes: its predicate and the masks of vector conditions
+  /// around it; null when every lane is on.
   Value* access_mask(const Expr& predicate, int lanes) {
     Value* mask = predicate ? emit(predicate) : nullptr;
     if (mask != nullptr && lanes > 1 && lanes_of(mask) == 1)
@@ -890,9 +891,9 @@ private:
     if (lanes_of(value) == 1)
       value = splat(value, lanes);
     if (lanes_of(value) != lanes)
-      return fail(ErrorCode::kInvalidArgument,
-                  "a store to '" + node.buffer->name + "' has " + std::to_string(lanes) +
-                      " lanes of index and " + std::to_string(lanes_of(value)) + " of value");
+      return fail(ErrorCode::kInvalidArgument, "a store to '" + node.buffer->name + "' has " +
+                                                   std::to_string(lanes) + " lanes of index and " +
+                                                   std::to_string(lanes_of(value)) + " of value");
     if (lanes == 1) {
       Value* pointer = address(access, element);
       const llvm::Align align = alignment_of(access, bytes, true);
@@ -933,7 +934,8 @@ private:
   Value* widen_float(Value* value, DataType type) {
     const int lanes = lanes_of(value);
     if (type.code == TypeCode::kBFloat) {
-      Value* bits = builder_.CreateShl(builder_.CreateZExt(value, i32(lanes)), const_i32(16, lanes));
+      Value* bits =
+          builder_.CreateShl(builder_.CreateZExt(value, i32(lanes)), const_i32(16, lanes));
       return builder_.CreateBitCast(bits, f32(lanes));
     }
     if (options_.has_f16c)
@@ -949,8 +951,8 @@ private:
                                         llvm::ConstantFP::get(f32(lanes), 0x1p112));
     Value* bits = builder_.CreateBitCast(scaled, i32(lanes));
     Value* special = builder_.CreateICmpUGE(shifted, const_i32(0x0f800000, lanes));
-    bits = builder_.CreateSelect(special, builder_.CreateOr(bits, const_i32(0x7f800000, lanes)),
-                                 bits);
+    bits =
+        builder_.CreateSelect(special, builder_.CreateOr(bits, const_i32(0x7f800000, lanes)), bits);
     return builder_.CreateBitCast(builder_.CreateOr(bits, sign), f32(lanes));
   }
 
@@ -1052,8 +1054,8 @@ private:
       return narrow_float(from.bits == 64 ? round_to_odd(value) : value, to);
     }
     llvm::Type* f64 = with_lanes(builder_.getDoubleTy(), lanes);
-    Value* real = from.is_int() ? builder_.CreateSIToFP(value, f64)
-                                : builder_.CreateUIToFP(value, f64);
+    Value* real =
+        from.is_int() ? builder_.CreateSIToFP(value, f64) : builder_.CreateUIToFP(value, f64);
     return narrow_float(round_to_odd(real), to);
   }
 
@@ -1250,8 +1252,8 @@ private:
     llvm::Type* type = register_type(node.dtype);
     std::vector<llvm::Constant*> numbers;
     for (int lane = 0; lane < lanes; ++lane)
-      numbers.push_back(llvm::ConstantInt::get(scalar_type(node.dtype),
-                                               static_cast<uint64_t>(lane)));
+      numbers.push_back(
+          llvm::ConstantInt::get(scalar_type(node.dtype), static_cast<uint64_t>(lane)));
     Value* base = splat(emit(node.base), lanes);
     Value* steps = llvm::ConstantVector::get(numbers);
     if (!is_int(node.stride, 1))
@@ -1288,8 +1290,8 @@ private:
     });
     if (same_width && vectors.size() <= 2) {
       std::vector<int> mask(picks.begin(), picks.end());
-      Value* second = vectors.size() == 2 ? vectors[1]
-                                          : llvm::PoisonValue::get(vectors[0]->getType());
+      Value* second =
+          vectors.size() == 2 ? vectors[1] : llvm::PoisonValue::get(vectors[0]->getType());
       return builder_.CreateShuffleVector(vectors[0], second, mask);
     }
     Value* result = llvm::PoisonValue::get(register_type(node.dtype));
@@ -1414,7 +1416,8 @@ private:
       Value* a = emit(yes);
       return builder_.CreateSelect(test, a, emit(no));
     }
-    return branch(condition, [&] { return emit(yes); }, [&] { return emit(no); });
+    return branch(
+        condition, [&] { return emit(yes); }, [&] { return emit(no); });
   }
 
   Value* emit_call(const Call& call) {
@@ -1469,7 +1472,8 @@ private:
                                                       {args[0], builder_.getFalse()})
                            : args[0];
     if (name == "vector_reduce_add")
-      return reduce(args[0], [&](Value* a, Value* b) -> Value* { return builder_.CreateAdd(a, b); });
+      return reduce(args[0],
+                    [&](Value* a, Value* b) -> Value* { return builder_.CreateAdd(a, b); });
     if (name == "vector_reduce_max" || name == "vector_reduce_min") {
       const bool minimum = name == "vector_reduce_min";
       return reduce(args[0], [&](Value* a, Value* b) -> Value* {
@@ -1503,8 +1507,8 @@ private:
       Value* pointer = address(access, memory_scalar(load->buffer->dtype));
       builder_.CreateIntrinsic(
           llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
-          {pointer, builder_.getInt32(*write != 0), builder_.getInt32(static_cast<uint32_t>(
-                                                        std::clamp<int64_t>(*locality, 0, 3))),
+          {pointer, builder_.getInt32(*write != 0),
+           builder_.getInt32(static_cast<uint32_t>(std::clamp<int64_t>(*locality, 0, 3))),
            builder_.getInt32(1)});
     }
     return llvm::Constant::getNullValue(register_type(call.dtype));
@@ -1640,9 +1644,9 @@ private:
 
   void emit_for(const For& node) {
     if (node.kind == ForKind::kThreadBinding)
-      return fail(ErrorCode::kUnsupported,
-                  "the loop over '" + node.loop_var->name + "' is bound to " + node.thread +
-                      ", which only a GPU has");
+      return fail(ErrorCode::kUnsupported, "the loop over '" + node.loop_var->name +
+                                               "' is bound to " + node.thread +
+                                               ", which only a GPU has");
     if (runs_parallel(node))
       return emit_parallel(node);
     Interval range;
@@ -1668,8 +1672,8 @@ private:
     const auto bind = [&](Value* counter, int64_t divisor) {
       const DataType type = node.loop_var->dtype;
       Value* value = type.bits == 64 ? counter
-                                     : builder_.CreateTrunc(counter, register_type(type), "",
-                                                            false, type.is_int());
+                                     : builder_.CreateTrunc(counter, register_type(type), "", false,
+                                                            type.is_int());
       define(node.loop_var, value, range, divisor);
       vars_[node.loop_var.get()].wide = counter;
     };
@@ -1728,9 +1732,9 @@ private:
     if (node.kind == ForKind::kUnrolled)
       flag("llvm.loop.unroll.full");
     if (node.kind == ForKind::kVectorized)
-      parts.push_back(llvm::MDNode::get(
-          context_, {llvm::MDString::get(context_, "llvm.loop.vectorize.enable"),
-                     llvm::ConstantAsMetadata::get(builder_.getTrue())}));
+      parts.push_back(
+          llvm::MDNode::get(context_, {llvm::MDString::get(context_, "llvm.loop.vectorize.enable"),
+                                       llvm::ConstantAsMetadata::get(builder_.getTrue())}));
     llvm::MDNode* loop = llvm::MDNode::getDistinct(context_, parts);
     loop->replaceOperandWith(0, loop);
     return loop;
@@ -1789,8 +1793,8 @@ private:
     // More threads than iterations would only wait; 0 leaves the number to the runtime.
     Value* threads = builder_.getInt32(static_cast<uint32_t>(options_.threads));
     if (const auto count = as_int(node.extent); count && options_.threads > 0)
-      threads = builder_.getInt32(static_cast<uint32_t>(
-          std::clamp<int64_t>(*count, 1, options_.threads)));
+      threads = builder_.getInt32(
+          static_cast<uint32_t>(std::clamp<int64_t>(*count, 1, options_.threads)));
     auto launch = library_function(
         "GOMP_parallel", builder_.getVoidTy(),
         {builder_.getPtrTy(), builder_.getPtrTy(), builder_.getInt32Ty(), builder_.getInt32Ty()});
@@ -1826,8 +1830,7 @@ private:
       const Interval first = range_of(node.min);
       const Interval size = range_of(node.extent);
       // What belongs to an iteration is allocated once per thread: fill_function sees to it.
-      emit_loop(node, begin, count, std::nullopt,
-                loop_range(first, size));
+      emit_loop(node, begin, count, std::nullopt, loop_range(first, size));
     });
     in_parallel_ = false;
     frame_ = std::move(saved_frame);
@@ -1859,11 +1862,11 @@ private:
     Value* extent = load(1);
     Value* share = builder_.CreateSDiv(extent, threads);
     Value* rest = builder_.CreateSRem(extent, threads);
-    Value* begin = builder_.CreateAdd(
-        builder_.CreateMul(thread, share),
-        builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, thread, rest));
-    Value* count = builder_.CreateAdd(
-        share, builder_.CreateZExt(builder_.CreateICmpSLT(thread, rest), i64()));
+    Value* begin =
+        builder_.CreateAdd(builder_.CreateMul(thread, share),
+                           builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, thread, rest));
+    Value* count =
+        builder_.CreateAdd(share, builder_.CreateZExt(builder_.CreateICmpSLT(thread, rest), i64()));
     begin = builder_.CreateAdd(first, begin);
     builder_.CreateCondBr(builder_.CreateICmpSGT(count, const_i64(0)), work, done);
 
@@ -1915,9 +1918,9 @@ std::optional<std::vector<int64_t>> original_shape(const PrimFuncNode& function,
 
 Result<std::vector<ArgumentSpec>> signature_of(const PrimFunc& function) {
   if (!function->shape_vars.empty())
-    return Error(ErrorCode::kUnsupported, "function '" + function->name + "' has the symbolic size '" +
-                                              function->shape_vars[0]->name +
-                                              "'; bind it to a number before compiling");
+    return Error(ErrorCode::kUnsupported,
+                 "function '" + function->name + "' has the symbolic size '" +
+                     function->shape_vars[0]->name + "'; bind it to a number before compiling");
   std::unordered_set<const BufferNode*> written;
   walk(function->body, [&](const NodeRef& node) {
     if (const auto* store = node.as<BufferStore>())
@@ -1952,9 +1955,9 @@ Result<std::vector<ArgumentSpec>> signature_of(const PrimFunc& function) {
       for (const Expr& extent : param.buffer->shape) {
         const auto value = as_int(extent);
         if (!value)
-          return Error(ErrorCode::kUnsupported,
-                       "parameter '" + spec.name + "' has a symbolic shape; bind its sizes to "
-                                                   "numbers before compiling");
+          return Error(ErrorCode::kUnsupported, "parameter '" + spec.name +
+                                                    "' has a symbolic shape; bind its sizes to "
+                                                    "numbers before compiling");
         spec.shape.push_back(*value);
       }
     }

@@ -35,8 +35,8 @@ public:
   }
 
   bool runOnMachineFunction(llvm::MachineFunction& function) override {
-    facts_.stack_bytes = std::max(facts_.stack_bytes,
-                                  static_cast<int64_t>(function.getFrameInfo().getStackSize()));
+    facts_.stack_bytes =
+        std::max(facts_.stack_bytes, static_cast<int64_t>(function.getFrameInfo().getStackSize()));
     for (const llvm::MachineBasicBlock& block : function)
       for (const llvm::MachineInstr& instruction : block)
         if (!instruction.isMetaInstruction())
@@ -76,8 +76,8 @@ private:
   static bool touches_spill_slot(const llvm::MachineInstr& instruction,
                                  const llvm::MachineFrameInfo& frame) {
     for (const llvm::MachineMemOperand* operand : instruction.memoperands())
-      if (const auto* slot = llvm::dyn_cast_or_null<llvm::FixedStackPseudoSourceValue>(
-              operand->getPseudoValue()))
+      if (const auto* slot =
+              llvm::dyn_cast_or_null<llvm::FixedStackPseudoSourceValue>(operand->getPseudoValue()))
         if (frame.isSpillSlotObjectIndex(slot->getFrameIndex()))
           return true;
     return false;

@@ -32,8 +32,8 @@ std::string library_path(const std::string& soname) {
       &search);
   if (!search.found.empty())
     return search.found;
-  for (const char* folder : {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64",
-                             "/usr/lib64", "/usr/lib"})
+  for (const char* folder :
+       {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"})
     search.folders.emplace_back(folder);
   for (const std::string& folder : search.folders) {
     const std::string path = folder + "/" + soname;
@@ -50,8 +50,7 @@ bool is_openmp_symbol(std::string_view symbol) {
   return symbol.starts_with("GOMP_") || symbol.starts_with("omp_");
 }
 
-Result<std::vector<std::string>>
-system_libraries_for(const std::vector<std::string>& undefined) {
+Result<std::vector<std::string>> system_libraries_for(const std::vector<std::string>& undefined) {
   std::vector<std::string> paths;
   const auto need = [&](const std::string& soname, const std::string& why) -> Result<void> {
     const std::string path = library_path(soname);

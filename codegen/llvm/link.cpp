@@ -109,8 +109,7 @@ LldAnswer run_lld(const std::vector<std::string>& arguments, std::string& output
   for (const std::string& argument : arguments)
     argv.push_back(argument.c_str());
   llvm::raw_string_ostream stream(output);
-  const lld::Result result =
-      lld::lldMain(argv, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  const lld::Result result = lld::lldMain(argv, stream, stream, {{lld::Gnu, &lld::elf::link}});
   usable = result.canRunAgain;
   if (result.retCode == 0)
     return LldAnswer::kDone;
@@ -134,9 +133,8 @@ Result<void> run_ld(const std::vector<std::string>& arguments, const std::string
   const int failure = ::posix_spawnp(&pid, "ld", &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0)
-    return Error(ErrorCode::kEnvironment,
-                 "cannot run the linker 'ld' (package binutils): " +
-                     std::string(std::strerror(failure)));
+    return Error(ErrorCode::kEnvironment, "cannot run the linker 'ld' (package binutils): " +
+                                              std::string(std::strerror(failure)));
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
@@ -167,7 +165,8 @@ Result<const Elf> parse_elf(const std::string& object) {
 Result<ObjectSymbols> read_symbols(const std::string& object) {
   TEMPER_TRY(elf, parse_elf(object));
   const auto broken = [](llvm::Error error) {
-    return Error(ErrorCode::kCorrupt, "cannot read an object's symbols: " + text_of(std::move(error)));
+    return Error(ErrorCode::kCorrupt,
+                 "cannot read an object's symbols: " + text_of(std::move(error)));
   };
   ObjectSymbols symbols;
   auto sections = elf.sections();
@@ -214,10 +213,11 @@ Result<std::string> link_shared_object(const std::vector<std::string>& objects,
   std::vector<std::string> undefined;
   std::vector<std::string> defined;
   // No lazy binding and no build id: the bytes depend on the objects alone.
-  std::vector<std::string> arguments{"-shared",        "-o",          folder.file("out.so"),
-                                     "--build-id=none", "--threads=1", "-z", "noexecstack",
-                                     "-z",             "now",          "--hash-style=gnu",
-                                     "-Bsymbolic",     "--no-undefined", "--gc-sections"};
+  std::vector<std::string> arguments{"-shared",          "-o",          folder.file("out.so"),
+                                     "--build-id=none",  "--threads=1", "-z",
+                                     "noexecstack",      "-z",          "now",
+                                     "--hash-style=gnu", "-Bsymbolic",  "--no-undefined",
+                                     "--gc-sections"};
   for (size_t i = 0; i < objects.size(); ++i) {
     const std::string path = folder.file(std::to_string(i) + ".o");
     TEMPER_TRY_VOID(write_scratch(path, objects[i]));
@@ -268,8 +268,7 @@ Result<std::string> link_shared_object(const std::vector<std::string>& objects,
 Result<std::string>
 rename_symbols(const std::string& object,
                const std::vector<std::pair<std::string, std::string>>& renames) {
-  auto binary = llvm::object::ObjectFile::createObjectFile(
-      llvm::MemoryBufferRef(object, "object"));
+  auto binary = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "object"));
   if (!binary)
     return Error(ErrorCode::kCorrupt, "not an object: " + text_of(binary.takeError()));
   llvm::objcopy::ConfigManager config;
@@ -282,14 +281,13 @@ rename_symbols(const std::string& object,
   return std::string(bytes.data(), bytes.size());
 }
 
-Result<std::string>
-make_archive(const std::vector<std::pair<std::string, std::string>>& members) {
+Result<std::string> make_archive(const std::vector<std::pair<std::string, std::string>>& members) {
   std::vector<llvm::NewArchiveMember> list;
   for (const auto& [name, bytes] : members)
     list.emplace_back(llvm::MemoryBufferRef(bytes, name));
-  auto archive = llvm::writeArchiveToBuffer(
-      list, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,
-      /*Deterministic=*/true, /*Thin=*/false);
+  auto archive = llvm::writeArchiveToBuffer(list, llvm::SymtabWritingMode::NormalSymtab,
+                                            llvm::object::Archive::K_GNU,
+                                            /*Deterministic=*/true, /*Thin=*/false);
   if (!archive)
     return Error(ErrorCode::kFailed, "cannot make an archive: " + text_of(archive.takeError()));
   return (*archive)->getBuffer().str();
@@ -318,8 +316,8 @@ Result<ObjectCode> measure_object_code(const std::string& object) {
         auto bytes = elf.getSectionContents(section);
         if (!bytes)
           return broken(bytes.takeError());
-        hash = hash_combine(hash, hash_bytes({reinterpret_cast<const char*>(bytes->data()),
-                                              bytes->size()}));
+        hash = hash_combine(
+            hash, hash_bytes({reinterpret_cast<const char*>(bytes->data()), bytes->size()}));
       }
     }
     if (section.sh_type != llvm::ELF::SHT_RELA)

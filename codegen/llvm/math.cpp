@@ -11,8 +11,8 @@
 // of each, in exact arithmetic, stands beside it. What the functions achieve in float, over all
 // floats, is in README.md and tested by tests/codegen/math_slow_test.cpp.
 //
-// No operation here may be contracted or reordered by LLVM: results must be the same for a scalar and
-// for every vector width. Where the machine has fused multiply-add, it is asked for by name.
+// No operation here may be contracted or reordered by LLVM: results must be the same for a scalar
+// and for every vector width. Where the machine has fused multiply-add, it is asked for by name.
 
 namespace temper::codegen {
 namespace {
@@ -23,7 +23,8 @@ using llvm::Value;
 constexpr double kLn2High = 0.693359375;
 constexpr double kLn2Low = -2.12194440054690583e-4;
 constexpr double kLog2E = 1.44269504088896341;
-/// 1.5 * 2^23: adding it rounds a float of magnitude below 2^22 to an integer, found in the low bits.
+/// 1.5 * 2^23: adding it rounds a float of magnitude below 2^22 to an integer, found in the low
+/// bits.
 constexpr double kRound = 12582912.0;
 
 /// Builds code for one float type shape (float or <n x float>).
@@ -50,8 +51,8 @@ public:
     const auto [n_bits, n] = round_to_int(x, 1.0);
     Value* r = b_.CreateFSub(x, n);
     // (2^r - 1) / r, error 2^-28.9
-    Value* p = horner(r, {0.693147182, 0.240226477, 0.0555033199, 0.00961843878, 0.00133990031,
-                          0.000153532601});
+    Value* p = horner(
+        r, {0.693147182, 0.240226477, 0.0555033199, 0.00961843878, 0.00133990031, 0.000153532601});
     return scale(fma(p, r, real(1)), n_bits);
   }
 
@@ -66,9 +67,7 @@ public:
   }
 
   Value* log(Value* x) { return log_of_any_base(x, kLn2High, kLn2Low, 1.0, 0.0); }
-  Value* log2(Value* x) {
-    return log_of_any_base(x, 1.0, 0.0, 1.44269502, 1.92596303e-8);
-  }
+  Value* log2(Value* x) { return log_of_any_base(x, 1.0, 0.0, 1.44269502, 1.92596303e-8); }
   Value* log10(Value* x) {
     return log_of_any_base(x, 0.30078125, 0.000248745664, 0.434294492, -1.01030635e-8);
   }
@@ -76,9 +75,9 @@ public:
   Value* log1p(Value* x) {
     // log(1 + x) where 1 + x is rounded, plus what the rounding lost over 1 + x.
     Value* u = b_.CreateFAdd(x, real(1));
-    Value* lost = b_.CreateSelect(b_.CreateFCmpOGE(x, real(1)),
-                                  b_.CreateFSub(real(1), b_.CreateFSub(u, x)),
-                                  b_.CreateFSub(x, b_.CreateFSub(u, real(1))));
+    Value* lost =
+        b_.CreateSelect(b_.CreateFCmpOGE(x, real(1)), b_.CreateFSub(real(1), b_.CreateFSub(u, x)),
+                        b_.CreateFSub(x, b_.CreateFSub(u, real(1))));
     Value* base = log(u);
     Value* corrected = b_.CreateFAdd(base, b_.CreateFDiv(lost, u));
     // -1, below it, infinity and NaN: log(u) is the answer already.
@@ -101,7 +100,8 @@ public:
   }
 
   Value* sigmoid(Value* x) {
-    // exp of a negative number on both sides: no overflow, and full accuracy down to the subnormals.
+    // exp of a negative number on both sides: no overflow, and full accuracy down to the
+    // subnormals.
     Value* e = exp(b_.CreateFNeg(abs(x)));
     Value* numerator = b_.CreateSelect(b_.CreateFCmpOLT(x, real(0)), e, real(1));
     return b_.CreateFDiv(numerator, b_.CreateFAdd(e, real(1)));
@@ -111,8 +111,8 @@ public:
     Value* a = abs(x);
     // |x| < 0.9: x + x q(x^2), error 2^-31.7
     Value* z = b_.CreateFMul(x, x);
-    Value* q = horner(z, {1.12837923 - 1.0, -0.376126349, 0.112837166, -0.0268605575,
-                          0.00520395767, -0.000817660242, 8.51673685e-05});
+    Value* q = horner(z, {1.12837923 - 1.0, -0.376126349, 0.112837166, -0.0268605575, 0.00520395767,
+                          -0.000817660242, 8.51673685e-05});
     Value* small = fma(q, x, x);
     // else 1 - exp(-h(|x|)), where h fits -ln erfc; error 2^-33.8 of the result. At 4 it is 1.
     Value* c = minimum(a, real(4));
@@ -153,8 +153,8 @@ public:
       symbol += 'f';
     std::vector<llvm::Type*> parameters(args.size(), scalar);
     llvm::Module* module = b_.GetInsertBlock()->getModule();
-    auto callee = module->getOrInsertFunction(
-        symbol, llvm::FunctionType::get(scalar, parameters, false));
+    auto callee =
+        module->getOrInsertFunction(symbol, llvm::FunctionType::get(scalar, parameters, false));
     if (auto* function = llvm::dyn_cast<llvm::Function>(callee.getCallee())) {
       function->addFnAttr(llvm::Attribute::NoUnwind);
       function->addFnAttr(llvm::Attribute::WillReturn);
@@ -207,8 +207,8 @@ private:
 
   /// x * factor rounded to an integer: as the low bits of an integer, and as a float.
   std::pair<Value*, Value*> round_to_int(Value* x, double factor) {
-    Value* shifted = factor == 1.0 ? b_.CreateFAdd(x, real(kRound))
-                                   : fma(x, real(factor), real(kRound));
+    Value* shifted =
+        factor == 1.0 ? b_.CreateFAdd(x, real(kRound)) : fma(x, real(factor), real(kRound));
     Value* n_bits = b_.CreateSub(bits(shifted), integer(0x4b400000)); // the bits of kRound
     return {n_bits, b_.CreateFSub(shifted, real(kRound))};
   }
@@ -261,8 +261,7 @@ private:
     }
     // Zero, negative numbers, infinity and NaN.
     result = b_.CreateSelect(b_.CreateFCmpOEQ(x, real(0)), b_.CreateFNeg(infinity()), result);
-    result = b_.CreateSelect(b_.CreateFCmpOLT(x, real(0)),
-                             llvm::ConstantFP::getNaN(type_), result);
+    result = b_.CreateSelect(b_.CreateFCmpOLT(x, real(0)), llvm::ConstantFP::getNaN(type_), result);
     return b_.CreateSelect(b_.CreateFCmpULT(x, infinity()), result_or_nan(x, result), x);
   }
   Value* result_or_nan(Value* x, Value* result) {
@@ -290,9 +289,9 @@ Value* emit_math(llvm::IRBuilderBase& builder, const MathTarget& target, std::st
   if (x->getType()->getScalarType()->isFloatTy()) {
     using Unary = Value* (Math::*)(Value*);
     static constexpr std::pair<std::string_view, Unary> kInline[] = {
-        {"exp", &Math::exp},         {"exp2", &Math::exp2},   {"exp10", &Math::exp10},
-        {"log", &Math::log},         {"log2", &Math::log2},   {"log10", &Math::log10},
-        {"log1p", &Math::log1p},     {"tanh", &Math::tanh},   {"erf", &Math::erf},
+        {"exp", &Math::exp},         {"exp2", &Math::exp2}, {"exp10", &Math::exp10},
+        {"log", &Math::log},         {"log2", &Math::log2}, {"log10", &Math::log10},
+        {"log1p", &Math::log1p},     {"tanh", &Math::tanh}, {"erf", &Math::erf},
         {"sigmoid", &Math::sigmoid},
     };
     for (const auto& [op, function] : kInline)

@@ -16,9 +16,9 @@ struct MathTarget {
 };
 
 /// The value of op `name` (ir/op.h: exp, tanh, pow, ...) on float or double operands of one type.
-/// float32: exp, exp2, exp10, log, log2, log10, log1p, tanh, sigmoid, erf, sqrt and rsqrt are inline
-/// code whose result does not depend on the vector's width; the others, and float64, call libm lane
-/// by lane. Null for an op that is no math function.
+/// float32: exp, exp2, exp10, log, log2, log10, log1p, tanh, sigmoid, erf, sqrt and rsqrt are
+/// inline code whose result does not depend on the vector's width; the others, and float64, call
+/// libm lane by lane. Null for an op that is no math function.
 llvm::Value* emit_math(llvm::IRBuilderBase& builder, const MathTarget& target,
                        std::string_view name, std::span<llvm::Value* const> args);
 

@@ -33,10 +33,9 @@ public:
                                          {pointer_, pointer_, pointer_, i32_, i32_, b_.getInt8Ty(),
                                           b_.getInt8Ty(), b_.getInt8Ty(), b_.getInt8Ty()},
                                          "temper_argument");
-    function_ = llvm::StructType::create(context,
-                                         {pointer_, pointer_, pointer_, pointer_, pointer_,
-                                          pointer_, i64_, i32_, i32_},
-                                         "temper_function");
+    function_ = llvm::StructType::create(
+        context, {pointer_, pointer_, pointer_, pointer_, pointer_, pointer_, i64_, i32_, i32_},
+        "temper_function");
   }
 
   void write(const StubFunction& stub) {
@@ -96,12 +95,10 @@ private:
            small(argument.is_buffer), small(argument.is_output)}));
     }
     auto* kernel = llvm::cast<llvm::Function>(
-        module_
-            .getOrInsertFunction(stub.kernel, llvm::FunctionType::get(i32_, {pointer_}, false))
+        module_.getOrInsertFunction(stub.kernel, llvm::FunctionType::get(i32_, {pointer_}, false))
             .getCallee());
     kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
-    auto* array =
-        llvm::ConstantArray::get(llvm::ArrayType::get(argument_, rows.size()), rows);
+    auto* array = llvm::ConstantArray::get(llvm::ArrayType::get(argument_, rows.size()), rows);
     return constant(llvm::ConstantStruct::get(
         function_, {text(stub.signature), text(stub.metadata), text(stub.doc), text(stub.target),
                     kernel, constant(array), b_.getInt64(stub.features),
@@ -132,8 +129,8 @@ private:
       }
       b_.CreateStore(value, b_.CreateConstInBoundsGEP2_64(list_type, list, 0, i));
     }
-    b_.CreateRet(b_.CreateCall(runtime("temper_rt_call", i32_, {pointer_, pointer_}),
-                               {table, list}));
+    b_.CreateRet(
+        b_.CreateCall(runtime("temper_rt_call", i32_, {pointer_, pointer_}), {table, list}));
   }
 
   void write_ffi_entry(const StubFunction& stub, llvm::Constant* table) {

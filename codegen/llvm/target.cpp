@@ -23,8 +23,8 @@ namespace {
 
 constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 
-/// Features that change the code of kernels and that a CPU can be asked for; exported libraries check
-/// them before they run a kernel.
+/// Features that change the code of kernels and that a CPU can be asked for; exported libraries
+/// check them before they run a kernel.
 constexpr const char* kKnownFeatures[] = {
 #define TEMPER_CPU_FEATURE(name, word, bit, state) name,
 #include "codegen/library/runtime/cpu_features.def"
@@ -67,7 +67,8 @@ std::string nearest_or_list(std::string_view name, const std::vector<std::string
 }
 
 /// "+a,-b": the features that differ from what the CPU's name implies.
-Result<std::string> check_features(const std::string& text, const llvm::MCSubtargetInfo& subtarget) {
+Result<std::string> check_features(const std::string& text,
+                                   const llvm::MCSubtargetInfo& subtarget) {
   std::vector<std::string> known;
   for (const llvm::SubtargetFeatureKV& feature : subtarget.getAllProcessorFeatures())
     known.push_back(feature.Key);
@@ -79,9 +80,9 @@ Result<std::string> check_features(const std::string& text, const llvm::MCSubtar
     const bool sign = feature[0] == '+' || feature[0] == '-';
     const std::string name = sign ? feature.substr(1) : feature;
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return Error(ErrorCode::kInvalidArgument,
-                   "LLVM " LLVM_VERSION_STRING " knows no feature '" + name + "' of x86-64 CPUs" +
-                       nearest_or_list(name, known));
+      return Error(ErrorCode::kInvalidArgument, "LLVM " LLVM_VERSION_STRING " knows no feature '" +
+                                                    name + "' of x86-64 CPUs" +
+                                                    nearest_or_list(name, known));
     parts.push_back(sign ? feature : "+" + name);
   }
   return join(parts, ",");
@@ -91,8 +92,8 @@ Result<std::string> check_features(const std::string& text, const llvm::MCSubtar
 
 Result<ir::Target> resolve_target(const ir::Target& target) {
   if (!target.is_cpu())
-    return Error(ErrorCode::kUnsupported,
-                 "target '" + target.to_string() + "' is no CPU; this back end compiles for x86-64");
+    return Error(ErrorCode::kUnsupported, "target '" + target.to_string() +
+                                              "' is no CPU; this back end compiles for x86-64");
   std::string error;
   const llvm::Target* x86 = x86_target(error);
   if (x86 == nullptr)
@@ -123,17 +124,17 @@ Result<ir::Target> resolve_target(const ir::Target& target) {
   const std::vector<std::string> names = cpu_names();
   if (!subtarget->isCPUStringValid(resolved.arch) ||
       std::find(names.begin(), names.end(), resolved.arch) == names.end())
-    return Error(ErrorCode::kInvalidArgument,
-                 "LLVM " LLVM_VERSION_STRING " knows no x86-64 CPU '" + resolved.arch + "'" +
-                     nearest_or_list(resolved.arch, names));
+    return Error(ErrorCode::kInvalidArgument, "LLVM " LLVM_VERSION_STRING " knows no x86-64 CPU '" +
+                                                  resolved.arch + "'" +
+                                                  nearest_or_list(resolved.arch, names));
   TEMPER_TRY(features, check_features(resolved.features, *subtarget));
   resolved.features = features;
   return resolved;
 }
 
 Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
-  // One per thread and target: making one costs as much as compiling a small kernel, and it must not
-  // be shared between threads.
+  // One per thread and target: making one costs as much as compiling a small kernel, and it must
+  // not be shared between threads.
   thread_local std::map<std::string, std::unique_ptr<llvm::TargetMachine>> machines;
   const std::string key = resolved.arch + "," + resolved.features;
   if (const auto place = machines.find(key); place != machines.end())
@@ -145,9 +146,9 @@ Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // contraction is on the instructions
   options.UnsafeFPMath = false;
-  std::unique_ptr<llvm::TargetMachine> machine(x86->createTargetMachine(
-      kTriple, resolved.arch, resolved.features, options, llvm::Reloc::PIC_, std::nullopt,
-      llvm::CodeGenOptLevel::Default));
+  std::unique_ptr<llvm::TargetMachine> machine(
+      x86->createTargetMachine(kTriple, resolved.arch, resolved.features, options,
+                               llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
   if (machine == nullptr)
     return Error(ErrorCode::kEnvironment,
                  "LLVM made no target machine for '" + resolved.to_string() + "'");

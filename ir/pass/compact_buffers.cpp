@@ -4,12 +4,12 @@
 //     C_tile: (1024, 1024)               ->        ...
 //     C_tile[i_0 * 16 + i_1, j_1] = ..             C_tile[i_1, j_1] = ..
 //
-// A buffer lives from its AllocBuffer to the end of that sequence, so of the variables in its indices
-// those defined outside are constants of its life and those defined inside range over their loops.
-// For each dimension every access is split as outer + inner, `outer` a linear form over outer
-// variables, `inner` bounded by constants. Where all accesses have the same `outer`, the dimension
-// becomes hull(inner) long and `outer + low` is subtracted from each index; where they do not, or a
-// bound is not known, or nothing would be saved, it stays as it is.
+// A buffer lives from its AllocBuffer to the end of that sequence, so of the variables in its
+// indices those defined outside are constants of its life and those defined inside range over their
+// loops. For each dimension every access is split as outer + inner, `outer` a linear form over
+// outer variables, `inner` bounded by constants. Where all accesses have the same `outer`, the
+// dimension becomes hull(inner) long and `outer + low` is subtracted from each index; where they do
+// not, or a bound is not known, or nothing would be saved, it stays as it is.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"

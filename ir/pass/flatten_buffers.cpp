@@ -3,8 +3,8 @@
 //   A: (64, 32)   A[i, j + 1]   ->   A: (2048,)   A[i * 32 + j + 1]
 //
 // The index is a linear form: the strides are multiplied out, so that later passes compare, split
-// and shift addresses by looking at coefficients. Parameters become flat too; their shapes and which
-// of them are written stay in the function's attributes, for signatures.
+// and shift addresses by looking at coefficients. Parameters become flat too; their shapes and
+// which of them are written stay in the function's attributes, for signatures.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"

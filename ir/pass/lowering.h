@@ -1,6 +1,6 @@
-/// The passes that bring tir to the form a CPU code generator takes. Each is a free function, a file
-/// each with the algorithm on top; their order and why is in ir/pass/pipelines.cpp; the form at the
-/// end is stated in codegen/lower.h.
+/// The passes that bring tir to the form a CPU code generator takes. Each is a free function, a
+/// file each with the algorithm on top; their order and why is in ir/pass/pipelines.cpp; the form
+/// at the end is stated in codegen/lower.h.
 #pragma once
 
 #include "ir/function.h"
@@ -65,8 +65,8 @@ PrimFunc widen_for_reference(const PrimFunc& function);
 Result<void> verify_lowered(const PrimFunc& function, const LowerOptions& options);
 
 /// Element types and shapes of the parameters as they were before flattening: reads
-/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered. A scalar, or
-/// a symbolic shape, gives an empty list.
+/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered. A scalar,
+/// or a symbolic shape, gives an empty list.
 std::vector<std::vector<int64_t>> parameter_shapes(const PrimFunc& function);
 /// For each parameter, whether the function writes it.
 std::vector<bool> written_parameters(const PrimFunc& function);

@@ -1,19 +1,21 @@
 // Conditions leave inner loops.
 //
-// A split that does not divide leaves `if i_0 * 16 + i_1 < 100` in the innermost loop, where it keeps
-// vectors and register tiles away. Three rules, per loop from the outside in:
+// A split that does not divide leaves `if i_0 * 16 + i_1 < 100` in the innermost loop, where it
+// keeps vectors and register tiles away. Three rules, per loop from the outside in:
 //
-//  1. Cut. A condition below loop L that mentions L's variable and variables of loops inside L holds
-//     for all of the inner ones while L's variable stays under a bound. If that bound is constant the
-//     loop is cut there into a main part, where the condition is gone, and the rest, mostly of one
-//     trip; if it depends on outer loops too, or L is parallel, the body gets two versions under an
-//     `if`.
+//  1. Cut. A condition below loop L that mentions L's variable and variables of loops inside L
+//  holds
+//     for all of the inner ones while L's variable stays under a bound. If that bound is constant
+//     the loop is cut there into a main part, where the condition is gone, and the rest, mostly of
+//     one trip; if it depends on outer loops too, or L is parallel, the body gets two versions
+//     under an `if`.
 //        for i_0 in range(7):                         for i_0 in range(6):
 //          for i_1 in range(16):                        for i_1 in range(16): ...
 //            if i_0 * 16 + i_1 < 100: ...       ->    for i_1 in range(4): ... (i_0 = 6)
 //  2. Bound. A condition that is the whole body of L and bounds L's variable becomes L's extent.
 //     (A vectorized loop takes only a constant bound; otherwise the condition becomes a mask.)
-//  3. Hoist. A condition that is the whole body of L and does not mention its variable goes around L.
+//  3. Hoist. A condition that is the whole body of L and does not mention its variable goes around
+//  L.
 //
 // Cutting copies code, so the number of cuts per function and the size of what is copied are
 // limited; a condition that stays is still right.
@@ -100,8 +102,8 @@ private:
     return std::nullopt;
   }
 
-  /// For every bound under `stmt` that mentions `var` and loops inside: the condition under which it
-  /// holds for all of them, as `form <= 0` over `var` and outer variables.
+  /// For every bound under `stmt` that mentions `var` and loops inside: the condition under which
+  /// it holds for all of them, as `form <= 0` over `var` and outer variables.
   void collect(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
                std::vector<LinearForm>& found) {
     if (const auto* loop = stmt.as<For>()) {
@@ -168,11 +170,11 @@ private:
     ++cuts_;
     const auto min = as_int(loop.min);
     const auto extent = as_int(loop.extent);
-    const bool constant = min && extent && loop.kind != ForKind::kParallel &&
-                          std::all_of(bounds.begin(), bounds.end(), [&](const LinearForm& form) {
-                            return form.terms.size() == 1 &&
-                                   form.terms[0].expr == Expr(loop.loop_var);
-                          });
+    const bool constant =
+        min && extent && loop.kind != ForKind::kParallel &&
+        std::all_of(bounds.begin(), bounds.end(), [&](const LinearForm& form) {
+          return form.terms.size() == 1 && form.terms[0].expr == Expr(loop.loop_var);
+        });
     return constant ? cut_range(loop, *min, *extent, bounds) : cut_body(loop, bounds);
   }
 
@@ -251,9 +253,8 @@ private:
   Stmt bound_and_hoist(const For& loop, const Stmt& body) {
     const auto* branch = body.as<IfThenElse>();
     if (branch == nullptr || branch->else_case)
-      return body == loop.body
-                 ? Stmt(Ref<For>(&loop))
-                 : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
+      return body == loop.body ? Stmt(Ref<For>(&loop))
+                               : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
     std::vector<Expr> conjuncts;
     split_conjunction(branch->condition, conjuncts);
     std::vector<Expr> around;
@@ -290,9 +291,8 @@ private:
         first = max(first, floordiv(to_expr(rest) + (-factor - 1), -factor));
     }
     if (around.empty() && !bounded)
-      return body == loop.body
-                 ? Stmt(Ref<For>(&loop))
-                 : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
+      return body == loop.body ? Stmt(Ref<For>(&loop))
+                               : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
     const Analyzer::Scope scope(math_);
     for (const Expr& condition : around)
       math_.assume(condition);

@@ -18,8 +18,8 @@ std::span<const LoweringPass> cpu_passes() {
       {"partition_loops", [](F f, O) { return partition_loops(f); }, false},
       {"reduce_lanes", [](F f, O o) { return reduce_lanes(f, o); }, false},
       {"vectorize_loops", [](F f, O o) { return vectorize_loops(f, o); }},
-      // Before unrolling: the tile's loops are still loops, and their reduction loop has a place for
-      // loads before and stores after it.
+      // Before unrolling: the tile's loops are still loops, and their reduction loop has a place
+      // for loads before and stores after it.
       {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
       {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
       {"remove_dead", [](F f, O) { return remove_dead(f); }, false},

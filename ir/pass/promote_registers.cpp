@@ -68,7 +68,7 @@ struct Slot {
 struct Tile {
   Buffer buffer;
   Buffer local;
-  LinearForm start; ///< common part of all indices, without a constant
+  LinearForm start;              ///< common part of all indices, without a constant
   std::map<int64_t, Slot> slots; ///< by offset from `start`
 };
 
@@ -227,8 +227,8 @@ private:
       LoopSet tile_loops;
       if (auto tile = find_tile(scanner, buffer, use, tile_loops)) {
         for (const auto& [offset, slot] : tile->slots)
-          registers += std::max<int64_t>(
-              1, int64_t{slot.lanes} * buffer->dtype.bits / options_.vector_bits);
+          registers +=
+              std::max<int64_t>(1, int64_t{slot.lanes} * buffer->dtype.bits / options_.vector_bits);
         unrolled.insert(tile_loops.begin(), tile_loops.end());
         tiles.push_back(std::move(*tile));
       }

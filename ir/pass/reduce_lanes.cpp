@@ -72,8 +72,7 @@ Stmt reduced(const For& loop, int register_lanes) {
 
   const int lanes = static_cast<int>(std::min<int64_t>(*extent, register_lanes));
   const DataType index_type = load->indices[0]->dtype;
-  const Expr base =
-      substitute(load->indices[0], VarMap{{loop.loop_var, make_int(index_type, 0)}});
+  const Expr base = substitute(load->indices[0], VarMap{{loop.loop_var, make_int(index_type, 0)}});
   Expr vector;
   for (int64_t offset = 0; offset < *extent; offset += lanes) {
     const Expr at = to_expr(linear_form(base + offset));

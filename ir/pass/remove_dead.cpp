@@ -1,10 +1,10 @@
 // What no output depends on goes.
 //
 // A buffer that the function allocates and never reads makes its stores useless, and with them the
-// reads in the stored values: the rule is applied until nothing changes (a chain of dead buffers goes
-// at once, since liveness is found backwards over the buffers that each store reads). Then loops,
-// branches and sequences that are empty, bindings that are not used, and allocations without an
-// access go.
+// reads in the stored values: the rule is applied until nothing changes (a chain of dead buffers
+// goes at once, since liveness is found backwards over the buffers that each store reads). Then
+// loops, branches and sequences that are empty, bindings that are not used, and allocations without
+// an access go.
 #include "ir/op.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"

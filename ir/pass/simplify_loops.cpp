@@ -1,8 +1,8 @@
 // Simplification of a whole function with the ranges of its loops.
 //
 // Index arithmetic goes to linear form, conditions that the ranges decide go, loops of one trip are
-// replaced by their body, loops of none disappear. A condition holds in its branch (and its opposite
-// in the other one), so that what it guards is simplified under it.
+// replaced by their body, loops of none disappear. A condition holds in its branch (and its
+// opposite in the other one), so that what it guards is simplified under it.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"

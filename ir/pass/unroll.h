@@ -12,8 +12,8 @@ namespace temper::ir {
 using LoopSet = std::unordered_set<const tir::For*>;
 
 /// `stmt` with each loop of `loops` (constant bounds) replaced by its iterations in order, whatever
-/// its kind, and indices simplified. What is defined inside is defined anew in each copy. `analyzer`
-/// knows the loops around `stmt`.
+/// its kind, and indices simplified. What is defined inside is defined anew in each copy.
+/// `analyzer` knows the loops around `stmt`.
 Stmt expand_loops(const Stmt& stmt, const LoopSet& loops, Analyzer& analyzer);
 
 /// The statements that do something (stores, calls) in one run of `stmt`, loops counted once unless

@@ -1,13 +1,13 @@
 // Unrolling: loops marked T.unroll, and those that a pragma asks for.
 //
 // `pragma_auto_unroll_max_step` = n on a loop holds for the nest below it, as in TVM: a serial loop
-// that contains no loop that stays is expanded when its trips times the statements of its body are at
-// most n. `pragma_unroll_explicit` = 0 leaves that decision to the code generator: nothing is
+// that contains no loop that stays is expanded when its trips times the statements of its body are
+// at most n. `pragma_unroll_explicit` = 0 leaves that decision to the code generator: nothing is
 // expanded here. Both annotations end here.
 //
 // All that is to be expanded is decided first, bottom up on the small tree, then expanded in one
-// walk that keeps the values of unrolled variables in an environment, so that an index is simplified
-// once however many loops around it are expanded. A nest that would make more than
+// walk that keeps the values of unrolled variables in an environment, so that an index is
+// simplified once however many loops around it are expanded. A nest that would make more than
 // max_unrolled_statements keeps its loops.
 #include "ir/pass/unroll.h"
 
@@ -33,7 +33,8 @@ public:
       const Expr min = index(loop->min);
       const Expr extent = index(loop->extent);
       const bool again = copies_ > 0;
-      const Var var = again ? make_var(loop->loop_var->name, loop->loop_var->dtype) : loop->loop_var;
+      const Var var =
+          again ? make_var(loop->loop_var->name, loop->loop_var->dtype) : loop->loop_var;
       math_.bind(var, Range{min, extent});
       if (again)
         values_[loop->loop_var] = var;
@@ -103,7 +104,8 @@ private:
   Expr index(const Expr& expr) {
     if (expr->kind() == IntImm::kKind || values_.empty())
       return expr;
-    if (const auto* ramp = expr.as<Ramp>(); ramp != nullptr && ramp->stride->kind() == IntImm::kKind) {
+    if (const auto* ramp = expr.as<Ramp>();
+        ramp != nullptr && ramp->stride->kind() == IntImm::kKind) {
       const Expr base = index(ramp->base);
       return base == ramp->base ? expr : make_ramp(base, ramp->stride, ramp->lanes());
     }

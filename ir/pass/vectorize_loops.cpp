@@ -5,9 +5,9 @@
 //                                                    C[i * 64 + c * 16 : +16] = A[c * 16 : +16] * s
 //                                                  C[i * 64 + 32 : +8] = A[32 : +8] * s
 //
-// The number of lanes is what a register holds of the widest element type in the body. A longer loop
-// is cut into chunks of that many, the rest into one shorter vector: a power of two as it is, another
-// number under a mask where the machine has masks, else in powers of two.
+// The number of lanes is what a register holds of the widest element type in the body. A longer
+// loop is cut into chunks of that many, the rest into one shorter vector: a power of two as it is,
+// another number under a mask where the machine has masks, else in powers of two.
 //
 // In a chunk the loop's variable is base + lane. Expressions that do not contain the lane stay
 // scalar; an index that is linear in it becomes a Ramp (so stride 1 is a contiguous access), any
@@ -99,9 +99,8 @@ private:
   }
 
   bool varies(const NodeRef& node) const {
-    return uses_var(node, [&](const VarNode& var) {
-      return vectors_.contains(Ref<VarNode>(&var));
-    });
+    return uses_var(node,
+                    [&](const VarNode& var) { return vectors_.contains(Ref<VarNode>(&var)); });
   }
 
   Expr spread(const Expr& expr) const {
@@ -192,8 +191,7 @@ private:
         const int64_t stride = coefficient(form, lane_.get());
         form.add_term(lane_, -stride);
         const Expr base = to_expr(form);
-        return stride == 0 ? base
-                           : make_ramp(base, make_int(DataType::int64(), stride), lanes_);
+        return stride == 0 ? base : make_ramp(base, make_int(DataType::int64(), stride), lanes_);
       }
     }
     return visit(
@@ -209,17 +207,14 @@ private:
           const Expr index = vector(load.indices[0]);
           const Expr predicate = load.predicate ? vector(load.predicate) : nullptr;
           if (index->dtype.is_scalar())
-            return condition_ || predicate
-                       ? masked_gather(load)
-                       : make_load(load.buffer, {index});
+            return condition_ || predicate ? masked_gather(load) : make_load(load.buffer, {index});
           return make_load(load.buffer, {index}, masked_with(predicate));
         },
         [&](const Cast& cast) -> Expr {
           return make_cast(cast.dtype.with_lanes(lanes_), spread(vector(cast.value)));
         },
         [&](const Add& node) { return both(node); }, [&](const Sub& node) { return both(node); },
-        [&](const Mul& node) { return both(node); },
-        [&](const Div& node) { return divide(node); },
+        [&](const Mul& node) { return both(node); }, [&](const Div& node) { return divide(node); },
         [&](const Mod& node) { return divide(node); },
         [&](const FloorDiv& node) { return divide(node); },
         [&](const FloorMod& node) { return divide(node); },
@@ -269,8 +264,8 @@ private:
   Expr vectorize_call(const Call& call) {
     if (call.op == "if_then_else") {
       if (!varies(call.args[0]) && !(condition_ && has_load(call.args[0])))
-        return call_op(call.op, {call.args[0], spread(vector(call.args[1])),
-                                 spread(vector(call.args[2]))});
+        return call_op(call.op,
+                       {call.args[0], spread(vector(call.args[1])), spread(vector(call.args[2]))});
       std::vector<Expr> parts;
       split_conjunction(call.args[0], parts);
       std::vector<Expr> scalar;
@@ -280,8 +275,7 @@ private:
       const Expr condition = spread(vector(join_conjunction(lanes)));
       const Expr yes = under(condition, [&] { return spread(vector(call.args[1])); });
       if (scalar.empty()) {
-        const Expr no =
-            under(make_not(condition), [&] { return spread(vector(call.args[2])); });
+        const Expr no = under(make_not(condition), [&] { return spread(vector(call.args[2])); });
         return make_select(condition, yes, no);
       }
       // The scalar part goes first: it may guard what the lanes read.
@@ -330,9 +324,9 @@ public:
     if (const auto* loop = stmt.as<For>()) {
       bind_loop(math_, *loop);
       const Stmt body = rewrite(loop->body);
-      const Ref<For> changed =
-          body == loop->body ? stmt.as_ref<For>()
-                             : change_loop(*loop, [&](For& node) { node.body = body; });
+      const Ref<For> changed = body == loop->body
+                                   ? stmt.as_ref<For>()
+                                   : change_loop(*loop, [&](For& node) { node.body = body; });
       return loop->kind == ForKind::kVectorized ? vectorize(*changed) : Stmt(changed);
     }
     return rebuild(
@@ -380,7 +374,8 @@ private:
                                 body));
     }
     const int bits = widest(loop.body).bits;
-    const bool has_masks = options_.vector_bits >= 512 || (options_.vector_bits == 256 && bits >= 32);
+    const bool has_masks =
+        options_.vector_bits >= 512 || (options_.vector_bits == 256 && bits >= 32);
     while (rest > 0) {
       const bool masked = has_masks && std::popcount(static_cast<uint64_t>(rest)) > 1;
       const auto count = static_cast<int>(masked ? std::bit_ceil(static_cast<uint64_t>(rest))
@@ -405,9 +400,8 @@ private:
     math_.bind(lane, IntInterval::range(0, used));
     ChunkVectorizer vectorizer(math_, lane, lanes);
     if (used < lanes)
-      vectorizer.set_tail(make_binary<LT>(
-          make_ramp(make_int(type, 0), make_int(type, 1), lanes),
-          make_broadcast(make_int(type, used), lanes)));
+      vectorizer.set_tail(make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), lanes),
+                                          make_broadcast(make_int(type, used), lanes)));
     return vectorizer.vectorize(substitute(loop.body, {{loop.loop_var, base + Expr(lane)}}));
   }
 
@@ -438,8 +432,7 @@ private:
 
 } // namespace
 
-PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
-                         LowerNotes* notes) {
+PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options, LowerNotes* notes) {
   return with_body(function, LoopVectorizer(options, notes).rewrite(function->body));
 }
 

@@ -12,7 +12,8 @@ using namespace tir; // NOLINT
 
 int LowerOptions::lanes(DataType element) const {
   // 16-bit floats are computed in float32 on most CPUs: as many lanes as that has.
-  const int bits = element.is_floating() && element.bits == 16 ? 32 : std::max<int>(element.bits, 8);
+  const int bits =
+      element.is_floating() && element.bits == 16 ? 32 : std::max<int>(element.bits, 8);
   return std::max(1, vector_bits / bits);
 }
 
@@ -26,10 +27,12 @@ Result<void> check_lowerable(const PrimFunc& function) {
       return true;
     };
     if (!constant(buffer.shape))
-      problem = "buffer " + buffer.name + " has a symbolic shape: bind its parameters to numbers first";
+      problem =
+          "buffer " + buffer.name + " has a symbolic shape: bind its parameters to numbers first";
     else if (!constant(buffer.strides) || (buffer.elem_offset && !as_int(buffer.elem_offset)))
-      problem = "buffer " + buffer.name + " has symbolic strides or a symbolic offset: only constant "
-                                          "ones can be compiled";
+      problem = "buffer " + buffer.name +
+                " has symbolic strides or a symbolic offset: only constant "
+                "ones can be compiled";
     else if (buffer.layout)
       problem = "buffer " + buffer.name + " has a layout, which CPU code cannot have: remove it";
     else if (buffer.dtype.is_handle() || !buffer.dtype.is_scalar())
@@ -50,7 +53,8 @@ Result<void> check_lowerable(const PrimFunc& function) {
   });
   if (problem.empty())
     return {};
-  return Error{ErrorCode::kUnsupported, "cannot lower " + function->name + " for a CPU: " + problem};
+  return Error{ErrorCode::kUnsupported,
+               "cannot lower " + function->name + " for a CPU: " + problem};
 }
 
 namespace {
@@ -165,8 +169,8 @@ private:
     if (indices[0]->dtype.element() != DataType::int64())
       fail("an index of " + buffer->name + " is not int64");
     if (type.lanes != indices[0]->dtype.lanes)
-      fail("an access of " + buffer->name + " has " + std::to_string(type.lanes) + " lanes of data and " +
-           std::to_string(indices[0]->dtype.lanes) + " of indices");
+      fail("an access of " + buffer->name + " has " + std::to_string(type.lanes) +
+           " lanes of data and " + std::to_string(indices[0]->dtype.lanes) + " of indices");
     expression(indices[0]);
     if (buffer->scope == "local" && !as_int(indices[0])) {
       const auto* ramp = indices[0].as<Ramp>();

@@ -1,8 +1,8 @@
 // The program that references are computed with: every floating value is a float64.
 //
 // Intermediate buffers, outputs and floating variables are widened; parameters that are only read
-// (and scalar parameters) keep their type and are cast where they are read, so a reference takes the
-// very inputs a candidate takes. Constants of float32 are rounded first: a candidate sees the
+// (and scalar parameters) keep their type and are cast where they are read, so a reference takes
+// the very inputs a candidate takes. Constants of float32 are rounded first: a candidate sees the
 // rounded ones. Integers, comparisons and structure stay, so that blocks and schedules carry over.
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -109,8 +109,8 @@ private:
       }
       return widened(make_call(call->dtype, call->op, std::move(args)));
     }
-    const Expr mapped = cast_ref<ExprNode>(expr->info().map_children(
-        expr.get(), [&](const NodeRef& child, Role role) -> NodeRef {
+    const Expr mapped = cast_ref<ExprNode>(
+        expr->info().map_children(expr.get(), [&](const NodeRef& child, Role role) -> NodeRef {
           if (role == Role::kDefine && child->kind() == VarNode::kKind)
             return variable(cast_ref<VarNode>(child));
           return rewrite(child);

@@ -1,8 +1,8 @@
 // Loop variables and index arithmetic in 64 bits.
 //
 // Text has int32 loop variables. Addresses have 64 bits, and a sign extension inside every address
-// hides from LLVM that consecutive iterations access consecutive memory, so each int32 loop variable
-// is replaced by an int64 one. Where it is used as a value (not in an index, a bound or a
+// hides from LLVM that consecutive iterations access consecutive memory, so each int32 loop
+// variable is replaced by an int64 one. Where it is used as a value (not in an index, a bound or a
 // comparison) a cast brings it back, so that wrapping arithmetic on data is what it was.
 #include "ir/op.h"
 #include "ir/pass/lowering.h"
@@ -85,8 +85,7 @@ private:
       if (const auto* node = expr.as<Max>())
         return both(*node);
       if (const auto* node = expr.as<Select>())
-        return make_select(value(node->condition), wide(node->true_value),
-                           wide(node->false_value));
+        return make_select(value(node->condition), wide(node->true_value), wide(node->false_value));
       if (const auto* node = expr.as<Call>(); node != nullptr && node->op == "if_then_else")
         return if_then_else(value(node->args[0]), wide(node->args[1]), wide(node->args[2]));
       if (const auto* node = expr.as<Ramp>())
@@ -133,7 +132,8 @@ private:
       if (is_index(cast->value))
         return wide(cast->value);
     return map_parts(
-        expr, [](const Stmt& stmt) { return stmt; }, [&](const Expr& child) { return value(child); });
+        expr, [](const Stmt& stmt) { return stmt; },
+        [&](const Expr& child) { return value(child); });
   }
 
   /// Arithmetic on loop variables and constants only.
@@ -143,8 +143,7 @@ private:
       if (const auto* var = node.as<VarNode>())
         result &= wide_.contains(Ref<VarNode>(var)) || var->dtype == DataType::int64();
       else if (node->kind() == BufferLoad::kKind || node->kind() == Call::kKind ||
-               (ExprNode::accepts(node->kind()) &&
-                !cast_ref<ExprNode>(node)->dtype.is_integral()))
+               (ExprNode::accepts(node->kind()) && !cast_ref<ExprNode>(node)->dtype.is_integral()))
         result = false;
       return result;
     });

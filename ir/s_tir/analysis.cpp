@@ -79,8 +79,7 @@ private:
             visit_expr(node.value);
         },
         [&](const Assert& node) { visit_expr(node.condition); },
-        [&](const SBlockRealize& realize) { visit_realize(realize); },
-        [](const StmtNode&) {});
+        [&](const SBlockRealize& realize) { visit_realize(realize); }, [](const StmtNode&) {});
   }
 
   void visit_realize(const SBlockRealize& realize) {
@@ -148,8 +147,7 @@ private:
     for (const Expr& index : indices) {
       if (const auto* ramp = index.as<Ramp>()) {
         const Linear base = math_.linear(ramp->base);
-        const Linear last =
-            math_.sum(base, math_.linear(ramp->stride), ramp->lanes() - 1);
+        const Linear last = math_.sum(base, math_.linear(ramp->stride), ramp->lanes() - 1);
         const bool rising = math_.bound(ramp->stride).lo >= 0;
         dims.push_back(relaxed(rising ? base : last, rising ? last : base, index->dtype.element()));
       } else if (!index->dtype.is_scalar() || reads_memory(index)) {
@@ -221,12 +219,11 @@ private:
       for (size_t i = 0; i < access.dims.size(); ++i) {
         const Dimension& dim = access.dims[i];
         if (dim.whole) {
-          region.region.push_back({make_int(access.buffer->shape[i]->dtype, 0),
-                                   access.buffer->shape[i]});
+          region.region.push_back(
+              {make_int(access.buffer->shape[i]->dtype, 0), access.buffer->shape[i]});
           continue;
         }
-        const Linear extent =
-            math_.offset(math_.difference(dim.range.hi, dim.range.lo), 1);
+        const Linear extent = math_.offset(math_.difference(dim.range.hi, dim.range.lo), 1);
         region.region.push_back(
             {math_.expr(dim.range.lo, dim.dtype), math_.expr(extent, dim.dtype)});
       }
@@ -461,8 +458,7 @@ std::string why_not_stage_pipeline(const Scope& scope, int child) {
     if (dependency.kind == DependencyKind::kWriteAfterRead)
       return fmt::format("block \"{}\" writes a buffer that block \"{}\" read before", to.name,
                          from.name);
-    if (!covers_region(scope, dependency.from, dependency.to) &&
-        scope.only_writer(dependency.from))
+    if (!covers_region(scope, dependency.from, dependency.to) && scope.only_writer(dependency.from))
       return fmt::format("block \"{}\" reads elements that its producer \"{}\" does not write",
                          to.name, from.name);
   }
@@ -625,8 +621,8 @@ const For* repeating_loop(const SBlockRealize& realize, std::span<const For* con
   for (const For* loop : loops)
     math.set_loop(*loop);
   std::vector<IndexPiece> all;
-  std::vector<const VarNode*> whole;   // bound as they are
-  std::vector<const Expr*> unknown; // of a form that says nothing
+  std::vector<const VarNode*> whole; // bound as they are
+  std::vector<const Expr*> unknown;  // of a form that says nothing
   for (const Expr& value : realize.iter_values) {
     const Linear form = math.linear(value);
     if (const VarNode* variable = form.variable_plus_offset()) {

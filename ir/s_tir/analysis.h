@@ -7,7 +7,8 @@
 ///       for i: D[i] = C[i] * 2        child 1, "D": a complete block; consumer of child 0
 ///
 /// Everything here is made to be computed anew after each primitive: microseconds for the blocks of
-/// one kernel. A Scope points into the block it was made from and is valid as long as that block is.
+/// one kernel. A Scope points into the block it was made from and is valid as long as that block
+/// is.
 #pragma once
 
 #include "ir/s_tir/block.h"
@@ -50,7 +51,7 @@ struct Dependency {
 };
 
 struct Scope {
-  const SBlock* block = nullptr; ///< the scope block
+  const SBlock* block = nullptr;    ///< the scope block
   std::vector<ChildBlock> children; ///< in the order of the text
   std::vector<Dependency> dependencies;
   /// Between the scope block and its children there are only loops and sequences.
@@ -70,8 +71,9 @@ Scope analyze_scope(const SBlock& scope_block);
 
 enum class BlockKind : uint8_t { kComplete, kReduction, kOther };
 
-/// Why `child` is not a complete block, as the end of "block B ..."; null when it is one. A complete
-/// block is the only writer of its outputs, has only spatial axes, and does not read what it writes.
+/// Why `child` is not a complete block, as the end of "block B ..."; null when it is one. A
+/// complete block is the only writer of its outputs, has only spatial axes, and does not read what
+/// it writes.
 const char* why_not_complete(const Scope& scope, int child);
 /// Why `child` is not a reduction block; null when it is one: it has an init, is the only writer of
 /// its outputs, has spatial and reduction axes only, indexes its outputs by spatial axes alone, and
@@ -84,8 +86,8 @@ BlockKind block_kind(const Scope& scope, int child);
 /// it (region cover). Empty, or the rule that fails, as a sentence without its point. `child` >= 0:
 /// only dependencies of that child count, which is what moving it asks for.
 std::string why_not_stage_pipeline(const Scope& scope, int child = -1);
-/// Every element that `consumer` reads of the buffers that `producer` writes is written by it, within
-/// one iteration of the loops that both share.
+/// Every element that `consumer` reads of the buffers that `producer` writes is written by it,
+/// within one iteration of the loops that both share.
 bool covers_region(const Scope& scope, int producer, int consumer);
 
 /// The bindings take every point of the axes' domains, once, while the loops run; the predicate, if
@@ -106,8 +108,8 @@ struct LoopUse {
 };
 LoopUse loop_use(const SBlockRealize& realize, const Var& loop_var);
 
-/// The first of loops[first, last), out of all the `loops` around the block, whose iterations do not
-/// all have different bindings: it does the same work again. Null when there is none.
+/// The first of loops[first, last), out of all the `loops` around the block, whose iterations do
+/// not all have different bindings: it does the same work again. Null when there is none.
 const For* repeating_loop(const SBlockRealize& realize, std::span<const For* const> loops,
                           size_t first, size_t last);
 

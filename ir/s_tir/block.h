@@ -120,13 +120,13 @@ using BlockRealize = Ref<SBlockRealize>;
 template <typename... Fs> decltype(auto) visit(const Stmt& stmt, Fs&&... functions) {
   Overloaded overloaded{std::forward<Fs>(functions)...};
   switch (stmt->kind()) {
-#define TEMPER_TIR_STMT(name)                                                                     \
-  case static_cast<Kind>(StmtKind::k##name):                                                      \
+#define TEMPER_TIR_STMT(name)                                                                      \
+  case static_cast<Kind>(StmtKind::k##name):                                                       \
     return overloaded(static_cast<const tir::name&>(*stmt));
 #include "ir/tir/node_kinds.def"
 #undef TEMPER_TIR_STMT
-#define TEMPER_S_TIR_STMT(name)                                                                   \
-  case static_cast<Kind>(SStmtKind::k##name):                                                     \
+#define TEMPER_S_TIR_STMT(name)                                                                    \
+  case static_cast<Kind>(SStmtKind::k##name):                                                      \
     return overloaded(static_cast<const name&>(*stmt));
 #include "ir/s_tir/node_kinds.def"
 #undef TEMPER_S_TIR_STMT

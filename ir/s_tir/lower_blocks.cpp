@@ -83,7 +83,8 @@ private:
         view = {outer->source, through(*outer, std::move(view.start))};
       views_.emplace(match.buffer, std::move(view));
     }
-    // Allocations whose accesses share no deeper loop stay with their block; the others wait for it.
+    // Allocations whose accesses share no deeper loop stay with their block; the others wait for
+    // it.
     std::vector<Stmt> statements;
     for (const Buffer& buffer : block.alloc_buffers) {
       const auto place = plan_.find(buffer);
@@ -129,7 +130,8 @@ private:
   /// Indices of the source for indices of the view; leading dimensions that the view lacks are the
   /// region's start.
   std::vector<Expr> through(const View& view, std::vector<Expr> indices) {
-    TEMPER_CHECK(indices.size() <= view.start.size(), "a view has no more dimensions than its source");
+    TEMPER_CHECK(indices.size() <= view.start.size(),
+                 "a view has no more dimensions than its source");
     std::vector<Expr> result = view.start;
     const size_t skip = view.start.size() - indices.size();
     for (size_t i = 0; i < indices.size(); ++i)

@@ -1,7 +1,8 @@
 // Initialisation of reductions that the schedule did not decompose.
 //
-// A block with an init runs it when all its reduction axes are at their start. The natural code is a
-// loop nest before the reduction, so this pass looks at the chain of loops that leads to the block:
+// A block with an init runs it when all its reduction axes are at their start. The natural code is
+// a loop nest before the reduction, so this pass looks at the chain of loops that leads to the
+// block:
 //
 //   for i, k, j:  with block (v_i = i, v_j = j, v_k = k)
 //
@@ -89,18 +90,17 @@ private:
         node.init = nullptr;
         // Without an init the accumulation is a plain read.
         for (auto region = node.writes.rbegin(); region != node.writes.rend(); ++region)
-          if (std::none_of(node.reads.begin(), node.reads.end(), [&](const BufferRegion& read) {
-                return read.buffer == region->buffer;
-              }))
+          if (std::none_of(node.reads.begin(), node.reads.end(),
+                           [&](const BufferRegion& read) { return read.buffer == region->buffer; }))
             node.reads.insert(node.reads.begin(), *region);
       });
     }
-    return changed == realize.block
-               ? Stmt(Ref<SBlockRealize>(&realize))
-               : make_realize(realize.iter_values, realize.predicate, changed);
+    return changed == realize.block ? Stmt(Ref<SBlockRealize>(&realize))
+                                    : make_realize(realize.iter_values, realize.predicate, changed);
   }
 
-  /// Queues a copy of the init before the outermost reduction loop; false when that is not possible.
+  /// Queues a copy of the init before the outermost reduction loop; false when that is not
+  /// possible.
   bool hoist(const SBlockRealize& realize, const SBlock& block) {
     VarSet reduce;
     VarSet spatial;
@@ -191,7 +191,7 @@ private:
     return region;
   }
 
-  std::vector<Ref<For>> chain_; ///< perfectly nested loops that lead here
+  std::vector<Ref<For>> chain_;                  ///< perfectly nested loops that lead here
   std::vector<std::pair<size_t, Stmt>> pending_; ///< chain position, what goes before that loop
 };
 

@@ -36,8 +36,8 @@ bool find_chain(const Stmt& stmt, FunctionRef<bool(const StmtNode&)> matches,
   return found;
 }
 
-/// `parent` with its child statement `from` replaced by `to` (null removes it). Null when nothing is
-/// left.
+/// `parent` with its child statement `from` replaced by `to` (null removes it). Null when nothing
+/// is left.
 Stmt replace_child(const Stmt& parent, const Stmt& from, const Stmt& to) {
   return visit(
       parent,
@@ -62,9 +62,8 @@ Stmt replace_child(const Stmt& parent, const Stmt& from, const Stmt& to) {
           return copy_node(branch, [&](IfThenElse& node) { node.else_case = to; });
         if (!to && !branch.else_case)
           return nullptr;
-        return copy_node(branch, [&](IfThenElse& node) {
-          node.then_case = to ? to : make_seq({});
-        });
+        return copy_node(branch,
+                         [&](IfThenElse& node) { node.then_case = to ? to : make_seq({}); });
       },
       [&](const SBlockRealize& realize) -> Stmt {
         Block block = copy_node(*realize.block, [&](SBlock& node) {

@@ -1,6 +1,6 @@
 /// Schedule primitives are entries of one registry, a file each in ir/s_tir/primitives/. An entry
-/// has a name, typed parameters, `check`, `apply` and `enumerate`; the trace's JSON, the Python form,
-/// the editor's menu, the fuzzer and PRIMITIVES.md come from it.
+/// has a name, typed parameters, `check`, `apply` and `enumerate`; the trace's JSON, the Python
+/// form, the editor's menu, the fuzzer and PRIMITIVES.md come from it.
 ///
 /// A handle names a block or a loop of a module by what survives rebuilding: a block by its
 /// BlockId, a loop by its loop variable. Where it stands (its path) is looked up in the module at
@@ -37,15 +37,15 @@ struct Value {
   std::variant<std::monostate, int64_t, double, std::string, BlockHandle, LoopHandle, List> data;
 
   Value() = default;
-  Value(int64_t value) : data(value) {}                 // NOLINT: implicit
-  Value(int value) : data(static_cast<int64_t>(value)) {} // NOLINT: implicit
+  Value(int64_t value) : data(value) {}                    // NOLINT: implicit
+  Value(int value) : data(static_cast<int64_t>(value)) {}  // NOLINT: implicit
   Value(bool value) : data(static_cast<int64_t>(value)) {} // NOLINT: implicit
-  Value(double value) : data(value) {}                  // NOLINT: implicit
-  Value(std::string value) : data(std::move(value)) {}  // NOLINT: implicit
-  Value(const char* value) : data(std::string(value)) {} // NOLINT: implicit
-  Value(BlockHandle value) : data(value) {}             // NOLINT: implicit
-  Value(LoopHandle value) : data(std::move(value)) {}   // NOLINT: implicit
-  Value(List value) : data(std::move(value)) {}         // NOLINT: implicit
+  Value(double value) : data(value) {}                     // NOLINT: implicit
+  Value(std::string value) : data(std::move(value)) {}     // NOLINT: implicit
+  Value(const char* value) : data(std::string(value)) {}   // NOLINT: implicit
+  Value(BlockHandle value) : data(value) {}                // NOLINT: implicit
+  Value(LoopHandle value) : data(std::move(value)) {}      // NOLINT: implicit
+  Value(List value) : data(std::move(value)) {}            // NOLINT: implicit
 
   bool is_none() const { return data.index() == 0; }
   const int64_t* as_int() const { return std::get_if<int64_t>(&data); }
@@ -75,7 +75,8 @@ enum class ValueKind : uint8_t {
 struct Parameter {
   std::string name; ///< Python's keyword
   ValueKind kind;
-  bool variadic = false; ///< takes all remaining inputs (split's factors, fuse's and reorder's loops)
+  bool variadic =
+      false; ///< takes all remaining inputs (split's factors, fuse's and reorder's loops)
   std::optional<Value> default_value;
   /// Legal range of a kInt, both ends included.
   std::optional<std::pair<int64_t, int64_t>> domain;
@@ -97,8 +98,9 @@ struct Context {
   bool render_errors = true;
 };
 
-/// The result of a primitive: a new module (the same one when it changed nothing), outputs, what was
-/// decided, and which handles mean something else now. Handles that are not listed are still valid.
+/// The result of a primitive: a new module (the same one when it changed nothing), outputs, what
+/// was decided, and which handles mean something else now. Handles that are not listed are still
+/// valid.
 struct Applied {
   IRModule module;
   std::vector<Value> outputs;
@@ -125,7 +127,8 @@ struct Primitive {
   /// One paragraph, and an example before -> after as text.
   std::string summary;
 
-  /// Error (kIllegal) with the rule that is broken, the module's text with the loop or block marked.
+  /// Error (kIllegal) with the rule that is broken, the module's text with the loop or block
+  /// marked.
   Result<void> (*check)(const Context& context, const Arguments& arguments);
   /// Checks, then transforms.
   Result<Applied> (*apply)(const Context& context, const Arguments& arguments);
@@ -140,8 +143,8 @@ struct Primitive {
 /// Null when there is no such primitive. Both spellings are known.
 const Primitive* find_primitive(std::string_view name);
 std::span<const Primitive* const> all_primitives();
-/// Called once by each primitive's file through register_primitives() (primitives/registry.cpp lists
-/// them all, so that static linking cannot lose one).
+/// Called once by each primitive's file through register_primitives() (primitives/registry.cpp
+/// lists them all, so that static linking cannot lose one).
 void register_primitive(const Primitive& primitive);
 
 // Where handles stand in a module.
@@ -168,7 +171,8 @@ PrimFunc replace_statement(const PrimFunc& function, std::span<const Stmt> chain
 /// The same inside a part of a chain: what takes the place of `chain.front()`. Null when nothing is
 /// left of it.
 Stmt replace_statement(std::span<const Stmt> chain, Stmt replacement);
-/// The block whose body contains the last statement of `chain` most closely; null at function level.
+/// The block whose body contains the last statement of `chain` most closely; null at function
+/// level.
 Block enclosing_block(std::span<const Stmt> chain);
 /// Loops of `chain` outside-in below its innermost enclosing block, the last statement excluded
 /// unless it is itself a loop.

@@ -44,7 +44,8 @@ std::string literal(const Value& value, ValueKind kind) {
   if (value.is_none())
     return "None";
   if (const auto* number = value.as_int())
-    return kind == ValueKind::kBool ? (*number != 0 ? "True" : "False") : fmt::format("{}", *number);
+    return kind == ValueKind::kBool ? (*number != 0 ? "True" : "False")
+                                    : fmt::format("{}", *number);
   if (const auto* real = value.as_double())
     return fmt::format("{}", *real);
   if (const auto* text = value.as_string())
@@ -96,7 +97,8 @@ std::string primitives_reference() {
       "# Schedule primitives\n"
       "\n"
       "Generated from the registry (`ir/s_tir/primitives/`); a test keeps it fresh, and\n"
-      "`TEMPER_UPDATE_GOLDEN=1 s_tir_tests` rewrites it. Names in parentheses are those of traces.\n";
+      "`TEMPER_UPDATE_GOLDEN=1 s_tir_tests` rewrites it. Names in parentheses are those of "
+      "traces.\n";
   for (const Primitive* primitive : all_primitives()) {
     fmt::format_to(std::back_inserter(out), "\n## {} ({})\n\n```\n{}\n```\n\n",
                    primitive->python_name, primitive->name, signature(*primitive));

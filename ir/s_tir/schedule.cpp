@@ -112,8 +112,7 @@ Result<Value> Schedule::perform(const Primitive& primitive, const Arguments& arg
       }
   outputs.reserve(applied->outputs.size());
   for (size_t i = 0; i < applied->outputs.size(); ++i) {
-    const ValueKind kind =
-        primitive.variadic_output ? primitive.outputs[0] : primitive.outputs[i];
+    const ValueKind kind = primitive.variadic_output ? primitive.outputs[0] : primitive.outputs[i];
     outputs.push_back({rv_kind(kind), static_cast<uint32_t>(table_.size())});
     table_.push_back({std::move(applied->outputs[i]), -1});
   }
@@ -255,7 +254,8 @@ std::vector<Rv> Schedule::names_of(const Value& handle) const {
 
 namespace {
 
-/// A trace's random variable in the numbering of the schedule it is replayed on; false when unknown.
+/// A trace's random variable in the numbering of the schedule it is replayed on; false when
+/// unknown.
 bool renumber(Operand& operand, std::span<const Rv> known) {
   if (auto* rv = std::get_if<Rv>(&operand.data)) {
     if (rv->index >= known.size())
@@ -318,11 +318,12 @@ Result<void> Schedule::apply(const Trace& trace, const ReplayOptions& options) {
       trace_.append(Instruction{&primitive, same_numbers ? instruction.inputs : std::move(inputs),
                                 std::move(arguments.attrs), outputs, *std::move(decision)});
     if (made != instruction.outputs.size())
-      return failed(Error(
-          ErrorCode::kIllegal,
-          fmt::format("it gives {} results here, the trace has {}: the trace was made for a program "
-                      "of another structure",
-                      made, instruction.outputs.size())));
+      return failed(
+          Error(ErrorCode::kIllegal,
+                fmt::format(
+                    "it gives {} results here, the trace has {}: the trace was made for a program "
+                    "of another structure",
+                    made, instruction.outputs.size())));
     known.insert(known.end(), outputs.begin(), outputs.end());
   }
   return {};

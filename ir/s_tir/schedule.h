@@ -35,8 +35,8 @@ public:
   /// Errors carry the marked text of the module (the default). A search turns it off.
   void set_render_errors(bool render) { render_errors_ = render; }
 
-  /// Any primitive: resolves random variables, applies, follows moved handles, appends to the trace.
-  /// Missing trailing `attrs` take their defaults. `decision` None is sampled from random().
+  /// Any primitive: resolves random variables, applies, follows moved handles, appends to the
+  /// trace. Missing trailing `attrs` take their defaults. `decision` None is sampled from random().
   Result<std::vector<Rv>> call(const Primitive& primitive, std::vector<Operand> inputs,
                                std::vector<Value> attrs = {}, Value decision = {});
   Result<std::vector<Rv>> call(std::string_view name, std::vector<Operand> inputs,
@@ -106,8 +106,8 @@ public:
 
 private:
   struct Entry {
-    Value value;            ///< None when it is gone
-    int32_t gone_by = -1;   ///< the instruction that removed it
+    Value value;          ///< None when it is gone
+    int32_t gone_by = -1; ///< the instruction that removed it
   };
   Result<Value> resolve(const Operand& operand) const;
   /// Applies, and takes over module, moved handles and outputs. Returns the decision.
@@ -121,8 +121,8 @@ private:
   bool render_errors_ = true;
 };
 
-/// A schedule of `module` made by `trace`. Random variables are numbered anew from 0. The error says
-/// which instruction failed.
+/// A schedule of `module` made by `trace`. Random variables are numbered anew from 0. The error
+/// says which instruction failed.
 Result<Schedule> replay(const Trace& trace, const IRModule& module, uint64_t seed = 0,
                         const ReplayOptions& options = {});
 

@@ -85,9 +85,7 @@ uint64_t hash_value(const Value& value) {
 
 uint64_t hash_operand(const Operand& operand) {
   return std::visit(
-      Overloaded{[](Rv rv) {
-                   return hash_combine(5 + static_cast<uint64_t>(rv.kind), rv.index);
-                 },
+      Overloaded{[](Rv rv) { return hash_combine(5 + static_cast<uint64_t>(rv.kind), rv.index); },
                  [](const Operand::List& list) {
                    uint64_t hash = 4;
                    for (const Operand& item : list)
@@ -329,14 +327,14 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
   const bool variadic = !primitive.inputs.empty() && primitive.inputs.back().variadic;
   const size_t fixed = primitive.inputs.size() - (variadic ? 1 : 0);
   if (inputs.size() < fixed + (variadic ? 1 : 0) || (!variadic && inputs.size() > fixed))
-    return wrong_argument(primitive, fmt::format("takes {}{} inputs, not {}",
-                                                 variadic ? "at least " : "",
-                                                 fixed + (variadic ? 1 : 0), inputs.size()));
+    return wrong_argument(primitive,
+                          fmt::format("takes {}{} inputs, not {}", variadic ? "at least " : "",
+                                      fixed + (variadic ? 1 : 0), inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Parameter& parameter = primitive.inputs[std::min(i, primitive.inputs.size() - 1)];
     if (!fits(inputs[i], parameter.kind))
-      return wrong_argument(primitive, fmt::format("\"{}\" must be {}", parameter.name,
-                                                   kind_words(parameter.kind)));
+      return wrong_argument(
+          primitive, fmt::format("\"{}\" must be {}", parameter.name, kind_words(parameter.kind)));
   }
   if (attrs.size() > primitive.attrs.size())
     return wrong_argument(primitive, fmt::format("takes {} attributes, not {}",
@@ -349,8 +347,8 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
   for (size_t i = 0; i < attrs.size(); ++i) {
     const Parameter& parameter = primitive.attrs[i];
     if (!fits(attrs[i], parameter.kind))
-      return wrong_argument(primitive, fmt::format("\"{}\" must be {}", parameter.name,
-                                                   kind_words(parameter.kind)));
+      return wrong_argument(
+          primitive, fmt::format("\"{}\" must be {}", parameter.name, kind_words(parameter.kind)));
     if (parameter.kind == ValueKind::kFloatList)
       for (Value& item : std::get<Value::List>(attrs[i].data))
         if (const auto* number = item.as_int())

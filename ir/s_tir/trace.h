@@ -51,15 +51,15 @@ struct Operand {
   std::variant<std::monostate, int64_t, double, std::string, Rv, List> data;
 
   Operand() = default;
-  Operand(std::nullopt_t) {}                                  // NOLINT: implicit
-  Operand(int64_t value) : data(value) {}                     // NOLINT: implicit
-  Operand(int value) : data(static_cast<int64_t>(value)) {}   // NOLINT: implicit
-  Operand(bool value) : data(static_cast<int64_t>(value)) {}  // NOLINT: implicit
-  Operand(double value) : data(value) {}                      // NOLINT: implicit
-  Operand(std::string value) : data(std::move(value)) {}      // NOLINT: implicit
-  Operand(const char* value) : data(std::string(value)) {}    // NOLINT: implicit
-  Operand(Rv value) : data(value) {}                          // NOLINT: implicit
-  Operand(List value) : data(std::move(value)) {}             // NOLINT: implicit
+  Operand(std::nullopt_t) {}                                 // NOLINT: implicit
+  Operand(int64_t value) : data(value) {}                    // NOLINT: implicit
+  Operand(int value) : data(static_cast<int64_t>(value)) {}  // NOLINT: implicit
+  Operand(bool value) : data(static_cast<int64_t>(value)) {} // NOLINT: implicit
+  Operand(double value) : data(value) {}                     // NOLINT: implicit
+  Operand(std::string value) : data(std::move(value)) {}     // NOLINT: implicit
+  Operand(const char* value) : data(std::string(value)) {}   // NOLINT: implicit
+  Operand(Rv value) : data(value) {}                         // NOLINT: implicit
+  Operand(List value) : data(std::move(value)) {}            // NOLINT: implicit
 
   bool is_none() const { return data.index() == 0; }
   const Rv* as_rv() const { return std::get_if<Rv>(&data); }

@@ -8,7 +8,8 @@
 namespace temper::s_tir {
 namespace {
 
-// Writing. By hand, because the floats' digits and the quotes inside strings are part of the format.
+// Writing. By hand, because the floats' digits and the quotes inside strings are part of the
+// format.
 
 void write_string(std::string_view text, std::string& out) {
   out += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -43,25 +44,22 @@ void write_value(const Value& value, std::string& out) {
 }
 
 void write_operand(const Operand& operand, std::string& out) {
-  std::visit(Overloaded{[&](std::monostate) { out += "\"None\""; },
-                        [&](int64_t value) {
-                          fmt::format_to(std::back_inserter(out), "{}", value);
-                        },
-                        [&](double value) { write_double(value, out); },
-                        [&](const std::string& value) {
-                          write_string(fmt::format("\"{}\"", value), out);
-                        },
-                        [&](Rv rv) { fmt::format_to(std::back_inserter(out), "\"{}\"", rv.name()); },
-                        [&](const Operand::List& list) {
-                          out += '[';
-                          for (size_t i = 0; i < list.size(); ++i) {
-                            if (i > 0)
-                              out += ',';
-                            write_operand(list[i], out);
-                          }
-                          out += ']';
-                        }},
-             operand.data);
+  std::visit(
+      Overloaded{[&](std::monostate) { out += "\"None\""; },
+                 [&](int64_t value) { fmt::format_to(std::back_inserter(out), "{}", value); },
+                 [&](double value) { write_double(value, out); },
+                 [&](const std::string& value) { write_string(fmt::format("\"{}\"", value), out); },
+                 [&](Rv rv) { fmt::format_to(std::back_inserter(out), "\"{}\"", rv.name()); },
+                 [&](const Operand::List& list) {
+                   out += '[';
+                   for (size_t i = 0; i < list.size(); ++i) {
+                     if (i > 0)
+                       out += ',';
+                     write_operand(list[i], out);
+                   }
+                   out += ']';
+                 }},
+      operand.data);
 }
 
 template <typename Items, typename Write>
@@ -204,8 +202,8 @@ Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t ne
   }
   TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));
   if (!primitive.variadic_output && json[3].size() != primitive.outputs.size())
-    return corrupt(fmt::format("{} has {} outputs, not {}", name, primitive.outputs.size(),
-                               json[3].size()));
+    return corrupt(
+        fmt::format("{} has {} outputs, not {}", name, primitive.outputs.size(), json[3].size()));
   for (size_t i = 0; i < json[3].size(); ++i) {
     if (!json[3][i].is_string())
       return corrupt("outputs are names of random variables");
@@ -250,7 +248,9 @@ Result<Trace> trace_from_json(const Json& json) {
   for (size_t i = 0; i < json[0].size(); ++i) {
     auto instruction = read_instruction(json[0][i], names, trace.rv_count());
     if (!instruction)
-      return std::move(instruction).error().with_note(fmt::format("instruction {} of the trace", i));
+      return std::move(instruction)
+          .error()
+          .with_note(fmt::format("instruction {} of the trace", i));
     trace.append(*std::move(instruction));
   }
   return with_decisions(trace, json[1]);

@@ -268,22 +268,22 @@ private:
 };
 
 Result<Value> constant(const Operand& operand, const std::string& name) {
-  return std::visit(Overloaded{[](std::monostate) -> Result<Value> { return Value(); },
-                               [&](const Rv& rv) -> Result<Value> {
-                                 return Error(ErrorCode::kInvalidArgument,
-                                              fmt::format("\"{}\" must be a constant, not {}", name,
-                                                          rv.name()));
-                               },
-                               [&](const Operand::List& list) -> Result<Value> {
-                                 Value::List values;
-                                 for (const Operand& item : list) {
-                                   TEMPER_TRY(value, constant(item, name));
-                                   values.push_back(std::move(value));
-                                 }
-                                 return Value(std::move(values));
-                               },
-                               [](const auto& value) -> Result<Value> { return Value(value); }},
-                    operand.data);
+  return std::visit(
+      Overloaded{[](std::monostate) -> Result<Value> { return Value(); },
+                 [&](const Rv& rv) -> Result<Value> {
+                   return Error(ErrorCode::kInvalidArgument,
+                                fmt::format("\"{}\" must be a constant, not {}", name, rv.name()));
+                 },
+                 [&](const Operand::List& list) -> Result<Value> {
+                   Value::List values;
+                   for (const Operand& item : list) {
+                     TEMPER_TRY(value, constant(item, name));
+                     values.push_back(std::move(value));
+                   }
+                   return Value(std::move(values));
+                 },
+                 [](const auto& value) -> Result<Value> { return Value(value); }},
+      operand.data);
 }
 
 class TraceReader {
@@ -345,11 +345,11 @@ private:
         ++position;
         if (std::find(order.begin(), order.end(), name) == order.end() &&
             !(name == "decision" && primitive.has_decision))
-          return parser.error(name.empty()
-                                  ? fmt::format("{} takes {} arguments", primitive.python_name,
-                                                order.size())
-                                  : fmt::format("{} has no parameter \"{}\"; it has {}",
-                                                primitive.python_name, name, join(order, ", ")));
+          return parser.error(
+              name.empty()
+                  ? fmt::format("{} takes {} arguments", primitive.python_name, order.size())
+                  : fmt::format("{} has no parameter \"{}\"; it has {}", primitive.python_name,
+                                name, join(order, ", ")));
         if (!given.emplace(name, std::move(value)).second)
           return parser.error(fmt::format("\"{}\" is given twice", name));
       }
@@ -383,9 +383,9 @@ private:
       } else if (parameter.variadic) {
         const auto* list = found->second.as_list();
         if (list == nullptr)
-          return Error(ErrorCode::kInvalidArgument,
-                       fmt::format("{}: \"{}\" must be a list", primitive.python_name,
-                                   parameter.name));
+          return Error(
+              ErrorCode::kInvalidArgument,
+              fmt::format("{}: \"{}\" must be a list", primitive.python_name, parameter.name));
         instruction.inputs.insert(instruction.inputs.end(), list->begin(), list->end());
       } else {
         instruction.inputs.push_back(found->second);
@@ -452,7 +452,8 @@ Result<Trace> Trace::from_python(std::string_view text) {
         line.starts_with("import ") || line.starts_with("def "))
       continue;
     if (auto read = reader.read_line(line); !read)
-      return std::move(read).error().with_note(fmt::format("line {} of the trace: {}", number, line));
+      return std::move(read).error().with_note(
+          fmt::format("line {} of the trace: {}", number, line));
   }
   return std::move(reader.trace);
 }

@@ -146,7 +146,8 @@ Value str_of(Evaluator& evaluator, CallArguments& call) {
     return Poison{};
   if (args[0].is_ir())
     return evaluator.report(args.where(0), "str() is put together before the kernel runs and "
-                                           "cannot hold " + describe(args[0]));
+                                           "cannot hold " +
+                                               describe(args[0]));
   return args[0].text() != nullptr ? args[0] : make_text(repr(args[0]));
 }
 
@@ -170,8 +171,8 @@ Value sum_of(Evaluator& evaluator, CallArguments& call) {
   Value total = args.has(1) ? args[1] : Value(Int{0});
   bool first = !args.has(1);
   for (const Value& item : *items) {
-    total = first && item.is_ir() ? item
-                                  : evaluator.binary(Operator::kAdd, total, item, call.position);
+    total =
+        first && item.is_ir() ? item : evaluator.binary(Operator::kAdd, total, item, call.position);
     first = false;
     if (total.is_poison())
       break;
@@ -241,8 +242,7 @@ Value reversed(Evaluator& evaluator, CallArguments& call) {
 }
 
 Value dict_of(Evaluator& evaluator, CallArguments& call) {
-  if (call.positional.size() > 1 ||
-      (call.positional.size() == 1 && !call.positional[0].is<Dict>()))
+  if (call.positional.size() > 1 || (call.positional.size() == 1 && !call.positional[0].is<Dict>()))
     return evaluator.report(call.position, "dict() takes keywords: dict(M=512, N=512)");
   auto items = std::make_shared<std::vector<std::pair<Value, Value>>>();
   if (!call.positional.empty())
@@ -276,7 +276,9 @@ Value all_or_any(Evaluator& evaluator, CallArguments& call, bool is_all) {
   }
   return result;
 }
-Value all_of(Evaluator& evaluator, CallArguments& call) { return all_or_any(evaluator, call, true); }
+Value all_of(Evaluator& evaluator, CallArguments& call) {
+  return all_or_any(evaluator, call, true);
+}
 Value any_of(Evaluator& evaluator, CallArguments& call) {
   return all_or_any(evaluator, call, false);
 }
@@ -305,11 +307,11 @@ struct Named {
   BuiltinFunction function;
 };
 constexpr Named kBuiltins[] = {
-    {"len", len},           {"range", range},   {"min", min_of},       {"max", max_of},
-    {"abs", abs_of},        {"int", int_of},    {"float", float_of},   {"str", str_of},
-    {"bool", bool_of},      {"sum", sum_of},    {"zip", zip},          {"enumerate", enumerate},
-    {"list", list_of},      {"tuple", tuple_of}, {"reversed", reversed}, {"dict", dict_of},
-    {"all", all_of},        {"any", any_of},    {"round", round_of},   {"TypeVar", type_variable},
+    {"len", len},      {"range", range},    {"min", min_of},        {"max", max_of},
+    {"abs", abs_of},   {"int", int_of},     {"float", float_of},    {"str", str_of},
+    {"bool", bool_of}, {"sum", sum_of},     {"zip", zip},           {"enumerate", enumerate},
+    {"list", list_of}, {"tuple", tuple_of}, {"reversed", reversed}, {"dict", dict_of},
+    {"all", all_of},   {"any", any_of},     {"round", round_of},    {"TypeVar", type_variable},
 };
 
 // math
@@ -335,10 +337,10 @@ template <MathFunction kFunction> Value math_to_int(Evaluator& evaluator, CallAr
   return static_cast<Int>(*real);
 }
 constexpr Named kMath[] = {
-    {"sqrt", math_call<std::sqrt>},   {"exp", math_call<std::exp>},
-    {"log", math_call<std::log>},     {"log2", math_call<std::log2>},
-    {"log10", math_call<std::log10>}, {"sin", math_call<std::sin>},
-    {"cos", math_call<std::cos>},     {"tanh", math_call<std::tanh>},
+    {"sqrt", math_call<std::sqrt>},     {"exp", math_call<std::exp>},
+    {"log", math_call<std::log>},       {"log2", math_call<std::log2>},
+    {"log10", math_call<std::log10>},   {"sin", math_call<std::sin>},
+    {"cos", math_call<std::cos>},       {"tanh", math_call<std::tanh>},
     {"floor", math_to_int<std::floor>}, {"ceil", math_to_int<std::ceil>},
 };
 
@@ -410,7 +412,8 @@ Builtin builtin(const char* name, BuiltinFunction function) {
 
 namespace {
 
-/// `budget` bounds the walk: shared parts are walked once per use. What exceeds it counts as a cycle.
+/// `budget` bounds the walk: shared parts are walked once per use. What exceeds it counts as a
+/// cycle.
 bool contains(const Value& value, const void* container, int depth, int& budget) {
   if (depth > 50 || --budget < 0)
     return true;
@@ -418,16 +421,14 @@ bool contains(const Value& value, const void* container, int depth, int& budget)
     if (items == container)
       return true;
     for (const Value& item : *items)
-      if ((item.is<Sequence>() || item.is<Dict>()) &&
-          contains(item, container, depth + 1, budget))
+      if ((item.is<Sequence>() || item.is<Dict>()) && contains(item, container, depth + 1, budget))
         return true;
   }
   if (const auto* dict = value.as<Dict>()) {
     if (dict->items.get() == container)
       return true;
     for (const auto& [key, item] : *dict->items)
-      if ((item.is<Sequence>() || item.is<Dict>()) &&
-          contains(item, container, depth + 1, budget))
+      if ((item.is<Sequence>() || item.is<Dict>()) && contains(item, container, depth + 1, budget))
         return true;
   }
   return false;
@@ -474,8 +475,8 @@ std::optional<Value> find_in_math(const std::string& name) {
 
 std::optional<Value> find_method(const Value& self, const std::string& name) {
   Builtin result;
-  if (const auto* list = self.as<Sequence>(); list != nullptr && !list->is_tuple &&
-                                              name == "append")
+  if (const auto* list = self.as<Sequence>();
+      list != nullptr && !list->is_tuple && name == "append")
     result = builtin("append", append);
   else if (self.text() != nullptr && name == "join")
     result = builtin("join", join_strings);
@@ -494,8 +495,8 @@ std::optional<Value> find_method(const Value& self, const std::string& name) {
 }
 
 std::optional<Value> find_import(const std::string& module, const std::string& name) {
-  const bool is_script = module == "tvm.script" || module == "temper" ||
-                         module == "temper.script" || module == "tvm";
+  const bool is_script =
+      module == "tvm.script" || module == "temper" || module == "temper.script" || module == "tvm";
   if (module == "__future__")
     return Value(None{});
   if (module == "math")
@@ -529,13 +530,11 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
   positions_.resize(names.size(), call.position);
   const std::string callee = call.callee != nullptr ? call.callee->name : "this function";
   if (call.positional.size() > names.size()) {
-    evaluator.report(call.position, callee + " takes " +
-                                        (names.size() == 0 ? "no"
-                                                           : "at most " +
-                                                                 std::to_string(names.size())) +
-                                        (names.size() == 1 ? " argument" : " arguments") +
-                                        ", but " + std::to_string(call.positional.size()) +
-                                        " are given");
+    evaluator.report(call.position,
+                     callee + " takes " +
+                         (names.size() == 0 ? "no" : "at most " + std::to_string(names.size())) +
+                         (names.size() == 1 ? " argument" : " arguments") + ", but " +
+                         std::to_string(call.positional.size()) + " are given");
     ok_ = false;
     return;
   }
@@ -545,8 +544,8 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
   }
   for (size_t i = 0; i < call.keywords.size(); ++i) {
     const std::string& key = call.keywords[i].first;
-    const auto place = std::find_if(names.begin(), names.end(),
-                                    [&](const char* name) { return key == name; });
+    const auto place =
+        std::find_if(names.begin(), names.end(), [&](const char* name) { return key == name; });
     if (place == names.end()) {
       std::vector<std::string> known;
       for (const char* name : names)
@@ -566,8 +565,8 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
   }
   for (size_t i = 0; i < required; ++i)
     if (values_[i] == nullptr) {
-      evaluator.report(call.position, callee + " needs the argument '" +
-                                          std::string(names.begin()[i]) + "'");
+      evaluator.report(call.position,
+                       callee + " needs the argument '" + std::string(names.begin()[i]) + "'");
       ok_ = false;
       return;
     }

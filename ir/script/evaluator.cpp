@@ -40,9 +40,7 @@ bool is_bitwise(Operator op) {
          op == Operator::kBitOr || op == Operator::kBitXor;
 }
 
-bool is_comparison(Operator op) {
-  return op >= Operator::kEqual && op <= Operator::kGreaterEqual;
-}
+bool is_comparison(Operator op) { return op >= Operator::kEqual && op <= Operator::kGreaterEqual; }
 
 std::string float_repr(double value) {
   if (std::isnan(value))
@@ -263,8 +261,8 @@ Evaluator::Flow Evaluator::execute(const Statement& statement) {
     const auto which = truth(condition);
     if (!which) {
       if (!condition.is_poison())
-        report(statement.value->position, "an if outside a prim_func needs a value known here, not " +
-                                              describe(condition));
+        report(statement.value->position,
+               "an if outside a prim_func needs a value known here, not " + describe(condition));
       return Flow::kNext;
     }
     return execute(*which ? statement.body : statement.other);
@@ -381,8 +379,8 @@ std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, boo
     if (const auto* known = value.as<Decorator>())
       result = *known;
     else
-      report(decorator->position, "unknown decorator, " + describe(value) +
-                                      "; use @T.prim_func or @I.ir_module");
+      report(decorator->position,
+             "unknown decorator, " + describe(value) + "; use @T.prim_func or @I.ir_module");
   }
   return result;
 }
@@ -960,14 +958,14 @@ Value Evaluator::subscript(const Expression& expression) {
       return report(expression.items[1]->position,
                     "an index into " + describe(base) + " is an integer, not " + describe(index));
     if (*at >= size || *at < -size)
-      return report(expression.position, describe(base) + " has " + decimal(size) +
-                                             " items; " + decimal(*at) + " is not among them");
+      return report(expression.position, describe(base) + " has " + decimal(size) + " items; " +
+                                             decimal(*at) + " is not among them");
     const auto place = static_cast<size_t>(*at < 0 ? *at + size : *at);
     return text != nullptr ? make_text(std::string(1, (*text)[place])) : (*items)[place];
   }
   if (base.is<ScalarVar>())
-    return report(expression.position, base.as<ScalarVar>()->buffer->name +
-                                           " is a scalar; use it without an index");
+    return report(expression.position,
+                  base.as<ScalarVar>()->buffer->name + " is a scalar; use it without an index");
   return report(expression.position, describe(base) + " cannot be indexed");
 }
 
@@ -1056,8 +1054,7 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
   if (arguments.positional.size() > names.size())
     return report(arguments.position, name + " takes " + std::to_string(names.size()) +
                                           (names.size() == 1 ? " argument" : " arguments") +
-                                          ", not " +
-                                          std::to_string(arguments.positional.size()));
+                                          ", not " + std::to_string(arguments.positional.size()));
   for (size_t i = 0; i < arguments.positional.size(); ++i)
     inside.set(names[i], arguments.positional[i]);
   for (size_t i = 0; i < arguments.keywords.size(); ++i) {
@@ -1086,8 +1083,7 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
   }
   if (!missing.empty())
     return report(arguments.position, name + " needs the argument" +
-                                          (missing.size() > 1 ? "s " : " ") +
-                                          join(missing, ", "));
+                                          (missing.size() > 1 ? "s " : " ") + join(missing, ", "));
   // The parts of a prim_func around the call do not apply inside: this is Python.
   depth_ += 4;
   Value result = None{};
@@ -1180,7 +1176,7 @@ Value Evaluator::logic(const Expression& expression) {
       poison = true;
       continue;
     }
-    whole = !whole ? condition
+    whole = !whole   ? condition
             : is_and ? make_binary<And>(whole, condition)
                      : make_binary<Or>(whole, condition);
   }
@@ -1258,15 +1254,15 @@ Value Evaluator::binary(Operator op, const Value& a, const Value& b, Position po
       return ir_binary(op, a, b, position);
     const Value& odd = a.is_ir() || a.is_number() ? b : a;
     if (const auto* buffer = odd.as<Buffer>())
-      return report(position, "the buffer " + (*buffer)->name +
-                                  " needs an index here, as " + (*buffer)->name +
+      return report(position, "the buffer " + (*buffer)->name + " needs an index here, as " +
+                                  (*buffer)->name +
                                   ((*buffer)->rank() == 0   ? "[()]"
                                    : (*buffer)->rank() == 1 ? "[i]"
                                                             : "[i, j]"));
     if (odd.is<Region>())
       return report(position, "a range of elements has no value; write single indices in a loop");
-    return report(position, std::string("'") + spelling(op) + "' does not apply to " +
-                                describe(odd));
+    return report(position,
+                  std::string("'") + spelling(op) + "' does not apply to " + describe(odd));
   }
   if (is_comparison(op))
     return compare_values(op, a, b, position);
@@ -1313,9 +1309,9 @@ Value Evaluator::compare_values(Operator op, const Value& a, const Value& b, Pos
       same = a.sequence()->size() == b.sequence()->size();
       ++depth_;
       for (size_t i = 0; same && i < a.sequence()->size(); ++i)
-        same = step(position) && truth(binary(Operator::kEqual, (*a.sequence())[i],
-                                              (*b.sequence())[i], position))
-                                     .value_or(false);
+        same = step(position) &&
+               truth(binary(Operator::kEqual, (*a.sequence())[i], (*b.sequence())[i], position))
+                   .value_or(false);
       --depth_;
     }
     return same == (op == Operator::kEqual);
@@ -1372,8 +1368,8 @@ Value Evaluator::python_binary(Operator op, const Value& a, const Value& b, Posi
         if (op == Operator::kShiftRight)
           result = *x >> static_cast<int>(*y);
         else
-          overflow = __builtin_mul_overflow(*x, static_cast<Int>(1) << static_cast<int>(*y),
-                                            &result);
+          overflow =
+              __builtin_mul_overflow(*x, static_cast<Int>(1) << static_cast<int>(*y), &result);
         break;
       case Operator::kBitAnd:
         result = *x & *y;
@@ -1480,9 +1476,8 @@ Expr Evaluator::literal(const Value& number, DataType dtype, Position position) 
       const Int low = element.is_uint() ? 0 : -(static_cast<Int>(1) << (bits - 1));
       const Int high = (static_cast<Int>(1) << (element.is_uint() ? bits : bits - 1)) - 1;
       if (*integer < low || *integer > high) {
-        report(position, decimal(*integer) + " does not fit into " +
-                             temper::to_string(element) + " (" + decimal(low) + " to " +
-                             decimal(high) + ")");
+        report(position, decimal(*integer) + " does not fit into " + temper::to_string(element) +
+                             " (" + decimal(low) + " to " + decimal(high) + ")");
         return nullptr;
       }
     }
@@ -1577,8 +1572,8 @@ Expr Evaluator::to_condition(const Value& value, Position position) {
   if (!expr)
     return nullptr;
   if (!expr->dtype.is_bool()) {
-    report(position, "a condition is a bool, not " + describe(Value(expr)) +
-                         "; compare it, as x != 0");
+    report(position,
+           "a condition is a bool, not " + describe(Value(expr)) + "; compare it, as x != 0");
     return nullptr;
   }
   return expr;
@@ -1591,8 +1586,8 @@ std::optional<DataType> Evaluator::to_dtype(const Value& value, Position positio
     if (const auto dtype = parse_data_type(*text))
       return dtype;
     static const std::vector<std::string> kNames = {
-        "float16", "bfloat16", "float32", "float64", "int8",   "int16",  "int32",
-        "int64",   "uint8",    "uint16",  "uint32",  "uint64", "bool",   "handle"};
+        "float16", "bfloat16", "float32", "float64", "int8",   "int16", "int32",
+        "int64",   "uint8",    "uint16",  "uint32",  "uint64", "bool",  "handle"};
     report(position, "'" + *text + "' is not a data type" + did_you_mean(*text, kNames));
     return std::nullopt;
   }
@@ -1690,8 +1685,8 @@ Expr cast_to(DataType dtype, const Expr& expr) {
     if (dtype.is_scalar() && dtype.is_floating() && !expr->dtype.is_uint())
       return make_float(dtype, static_cast<double>(imm->value));
   }
-  if (const auto* imm = expr.as<FloatImm>(); imm != nullptr && dtype.is_scalar() &&
-                                             dtype.is_floating())
+  if (const auto* imm = expr.as<FloatImm>();
+      imm != nullptr && dtype.is_scalar() && dtype.is_floating())
     return make_float(dtype, imm->value);
   return make_cast(dtype, expr);
 }
@@ -1856,7 +1851,8 @@ Value Evaluator::access(const Buffer& buffer, const Value& index, Position posit
       example += (i > 0 ? ", " : "") + std::string(1, static_cast<char>('i' + i % 8));
     example += buffer->rank() == 0 ? "()]" : "]";
     return report(position, buffer->name + " has " + std::to_string(buffer->rank()) +
-                                (buffer->rank() == 1 ? " dimension" : " dimensions") + ", but " + std::to_string(values->size()) +
+                                (buffer->rank() == 1 ? " dimension" : " dimensions") + ", but " +
+                                std::to_string(values->size()) +
                                 (values->size() == 1 ? " index is given" : " indices are given") +
                                 "; write " + example);
   }

@@ -57,7 +57,8 @@ public:
 
   // Conversions. They report and return null (or nothing) when the value does not fit.
 
-  /// An IR expression; literals take the type `wanted`, or int32 (int64 when too large) and float32.
+  /// An IR expression; literals take the type `wanted`, or int32 (int64 when too large) and
+  /// float32.
   Expr to_expr(const Value& value, Position position,
                std::optional<DataType> wanted = std::nullopt);
   /// An integer expression for an index, a shape or an extent.

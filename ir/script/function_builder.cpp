@@ -61,9 +61,8 @@ PrimFunc FunctionBuilder::build() {
     each_statement(def_.body, [&](const Statement& statement) {
       const std::string_view name = called_attribute(statement.value.get());
       if (statement.type == S::kWith && (name == "sblock" || name == "block"))
-        evaluator_.report(statement.position,
-                          "blocks belong to s-tir; decorate the function with "
-                          "@T.prim_func(s_tir=True)");
+        evaluator_.report(statement.position, "blocks belong to s-tir; decorate the function with "
+                                              "@T.prim_func(s_tir=True)");
     });
   Environment& environment = evaluator_.new_environment(&outer_);
   Evaluator::Scope scope(evaluator_, environment);
@@ -152,15 +151,14 @@ void FunctionBuilder::parameters(Environment& environment) {
   for (const Parameter& parameter : def_.parameters) {
     for (const ParameterSlot& slot : parameters_)
       if (slot.name == parameter.name)
-        evaluator_.report(parameter.position,
-                          "there are two parameters named " + parameter.name);
+        evaluator_.report(parameter.position, "there are two parameters named " + parameter.name);
     if (parameter.default_value)
       evaluator_.report(parameter.position, "a kernel's parameters have no default values");
     if (!parameter.annotation) {
-      evaluator_.report(parameter.position,
-                        "the parameter " + parameter.name + " needs a type, as " +
-                            parameter.name + ": T.Buffer((128, 128), \"float32\") or " +
-                            parameter.name + ": T.int32");
+      evaluator_.report(parameter.position, "the parameter " + parameter.name +
+                                                " needs a type, as " + parameter.name +
+                                                ": T.Buffer((128, 128), \"float32\") or " +
+                                                parameter.name + ": T.int32");
       environment.set(parameter.name, Poison{});
       continue;
     }
@@ -214,8 +212,7 @@ bool FunctionBuilder::has_symbol(const std::string& name) const {
 }
 
 bool FunctionBuilder::is_free_variable(const Var& var) const {
-  return std::find(free_variables_.begin(), free_variables_.end(), var) !=
-             free_variables_.end() &&
+  return std::find(free_variables_.begin(), free_variables_.end(), var) != free_variables_.end() &&
          std::none_of(symbols_.begin(), symbols_.end(),
                       [&](const auto& entry) { return entry.second == var; });
 }
@@ -230,11 +227,11 @@ Buffer FunctionBuilder::make_typed_buffer(const BufferType& type, const std::str
           return evaluator_.to_index(*known, position, false);
       const std::string& text = *value.text();
       if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0])) ||
-          !std::all_of(text.begin(), text.end(), [](unsigned char c) {
-            return std::isalnum(c) || c == '_';
-          })) {
-        evaluator_.report(position, "\"" + text + "\" is no dimension's name; an expression in a "
-                                                  "shape stands without quotes");
+          !std::all_of(text.begin(), text.end(),
+                       [](unsigned char c) { return std::isalnum(c) || c == '_'; })) {
+        evaluator_.report(position, "\"" + text +
+                                        "\" is no dimension's name; an expression in a "
+                                        "shape stands without quotes");
         return nullptr;
       }
       return symbol(text);
@@ -347,8 +344,8 @@ const Range* FunctionBuilder::loop_range(const Var& var) const {
 FunctionBuilder::BlockFrame* FunctionBuilder::describing_block(Position position,
                                                                const char* what) {
   if (blocks_.back()->is_root) {
-    evaluator_.report(position, std::string(what) +
-                                    " stands inside a block: with T.sblock(\"name\"):");
+    evaluator_.report(position,
+                      std::string(what) + " stands inside a block: with T.sblock(\"name\"):");
     return nullptr;
   }
   if (!directly_in_block()) {
@@ -434,8 +431,7 @@ void FunctionBuilder::statement(const Statement& statement) {
                             " stands inside a loop");
       return;
     }
-    add(statement.type == S::kBreak ? tir::make_break() : tir::make_continue(),
-        statement.position);
+    add(statement.type == S::kBreak ? tir::make_break() : tir::make_continue(), statement.position);
     return;
   case S::kPass:
     return;
@@ -532,10 +528,10 @@ void FunctionBuilder::assign_to(const Expression& target, const Value& value, Po
       return;
     }
     if (items == nullptr || items->size() != target.items.size()) {
-      evaluator_.report(target.position,
-                        "there are " + std::to_string(target.items.size()) + " names for " +
-                            (items != nullptr ? std::to_string(items->size()) + " values"
-                                              : describe(value)));
+      evaluator_.report(
+          target.position,
+          "there are " + std::to_string(target.items.size()) + " names for " +
+              (items != nullptr ? std::to_string(items->size()) + " values" : describe(value)));
       for (const ExpressionPtr& item : target.items)
         if (item->type == E::kName)
           environment.set(item->text, Poison{});
@@ -595,8 +591,8 @@ void FunctionBuilder::define_scalar(const std::string& name, DataType dtype, con
                                     Position position) {
   Environment& environment = *evaluator_.environment();
   if (dtype.is_handle()) {
-    evaluator_.report(position, "a handle cannot be kept in a scalar; write " + name +
-                                    ": T.let = ...");
+    evaluator_.report(position,
+                      "a handle cannot be kept in a scalar; write " + name + ": T.let = ...");
     environment.set(name, Poison{});
     return;
   }
@@ -608,8 +604,7 @@ void FunctionBuilder::define_scalar(const std::string& name, DataType dtype, con
       return;
     }
   }
-  Buffer buffer =
-      make_buffer(name, dtype, {make_int(DataType::int32(), 1)}, "local");
+  Buffer buffer = make_buffer(name, dtype, {make_int(DataType::int32(), 1)}, "local");
   evaluator_.set_span(buffer, position);
   add(tir::make_alloc(buffer), position);
   if (initial)
@@ -651,11 +646,10 @@ Expr FunctionBuilder::fit_value(const Value& value, DataType dtype, Position pos
   const DataType from = expr->dtype;
   // What loses nothing is converted silently, as TVM does; the rest is said.
   const bool same_lanes = from.lanes == dtype.lanes;
-  const bool widens =
-      (from.is_integral() && dtype.is_floating()) ||
-      (from.is_floating() && dtype.is_floating() && from.bits < dtype.bits) ||
-      (from.is_integral() && dtype.is_integral() && from.bits < dtype.bits &&
-       (from.is_uint() || dtype.is_int()));
+  const bool widens = (from.is_integral() && dtype.is_floating()) ||
+                      (from.is_floating() && dtype.is_floating() && from.bits < dtype.bits) ||
+                      (from.is_integral() && dtype.is_integral() && from.bits < dtype.bits &&
+                       (from.is_uint() || dtype.is_int()));
   if (same_lanes && widens)
     return make_cast(dtype, expr);
   evaluator_.report(position,
@@ -684,8 +678,8 @@ void FunctionBuilder::store(const Buffer& buffer, const Value& index, const Valu
         return;
       }
       if (*extent > 1) {
-        indices.push_back(make_ramp(item.index, make_int(item.index->dtype, 1),
-                                    static_cast<int>(*extent)));
+        indices.push_back(
+            make_ramp(item.index, make_int(item.index->dtype, 1), static_cast<int>(*extent)));
         lanes = static_cast<int>(*extent);
       } else {
         indices.push_back(item.index);
@@ -707,8 +701,8 @@ void FunctionBuilder::store(const Buffer& buffer, const Value& index, const Valu
       if (extent && *extent == 1)
         from.push_back(item.index);
       else if (extent && *extent > 1 && *extent <= 65535)
-        from.push_back(make_ramp(item.index, make_int(item.index->dtype, 1),
-                                 static_cast<int>(*extent)));
+        from.push_back(
+            make_ramp(item.index, make_int(item.index->dtype, 1), static_cast<int>(*extent)));
       else {
         evaluator_.report(position, "this range has no constant length; write a loop");
         return;
@@ -720,8 +714,7 @@ void FunctionBuilder::store(const Buffer& buffer, const Value& index, const Valu
   Expr expr = fit_value(source, dtype, position, buffer->name);
   if (!expr)
     return;
-  add(tir::make_store(buffer, std::move(indices), std::move(expr), std::move(predicate)),
-      position);
+  add(tir::make_store(buffer, std::move(indices), std::move(expr), std::move(predicate)), position);
 }
 
 void FunctionBuilder::annotated(const Statement& statement) {
@@ -845,8 +838,8 @@ void FunctionBuilder::for_loop(const Statement& statement) {
       Expr begin = evaluator_.to_index((*range->bounds)[0], statement.value->position, false);
       Expr end = evaluator_.to_index((*range->bounds)[1], statement.value->position, false);
       if (begin && end &&
-          evaluator_.operands((*range->bounds)[0], (*range->bounds)[1],
-                              statement.value->position, "range", begin, end))
+          evaluator_.operands((*range->bounds)[0], (*range->bounds)[1], statement.value->position,
+                              "range", begin, end))
         made->ranges.push_back({begin, extent_between(begin, end)});
     }
     spec = std::move(made);
@@ -990,8 +983,7 @@ Stmt FunctionBuilder::finish_block(BlockFrame& frame, Stmt body, Position positi
   });
   evaluator_.set_span(block, position);
   return s_tir::make_realize(std::move(frame.values),
-                             frame.predicate ? frame.predicate : make_bool(true),
-                             std::move(block));
+                             frame.predicate ? frame.predicate : make_bool(true), std::move(block));
 }
 
 void FunctionBuilder::assertion(const Statement& statement) {
@@ -1004,8 +996,8 @@ void FunctionBuilder::assertion(const Statement& statement) {
     // TVM prints ("RuntimeError", ["part", "part"]).
     if (text.text() != nullptr) {
       message = *text.text();
-    } else if (const auto* parts = text.sequence(); parts != nullptr && parts->size() == 2 &&
-                                                    (*parts)[1].sequence() != nullptr) {
+    } else if (const auto* parts = text.sequence();
+               parts != nullptr && parts->size() == 2 && (*parts)[1].sequence() != nullptr) {
       message.clear();
       for (const Value& part : *(*parts)[1].sequence())
         if (part.text() != nullptr)
@@ -1063,8 +1055,8 @@ std::optional<BufferRegion> FunctionBuilder::to_region(const Value& value, Posit
       }
       return result;
     }
-  evaluator_.report(position, "expected a region of a buffer, as A[i, 0:16], found " +
-                                  describe(value));
+  evaluator_.report(position,
+                    "expected a region of a buffer, as A[i, 0:16], found " + describe(value));
   return std::nullopt;
 }
 

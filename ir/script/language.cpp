@@ -17,9 +17,9 @@ namespace {
 FunctionBuilder* kernel(Evaluator& evaluator, const CallArguments& call) {
   FunctionBuilder* builder = evaluator.builder();
   if (builder == nullptr)
-    evaluator.report(call.position,
-                     std::string(call.callee->name) + " stands inside a function decorated with "
-                                                      "@T.prim_func");
+    evaluator.report(call.position, std::string(call.callee->name) +
+                                        " stands inside a function decorated with "
+                                        "@T.prim_func");
   return builder;
 }
 
@@ -109,8 +109,7 @@ bool read_extents(Evaluator& evaluator, const Value& value, Position position,
   if (const auto* items = value.sequence()) {
     for (const Value& item : *items)
       if (!item.is<Int>() && !item.is_ir() && item.text() == nullptr && !item.is<Symbol>()) {
-        evaluator.report(position, "an extent is an integer or a dimension, not " +
-                                       describe(item));
+        evaluator.report(position, "an extent is an integer or a dimension, not " + describe(item));
         return false;
       }
     result = *items;
@@ -156,8 +155,8 @@ bool read_buffer_type(Evaluator& evaluator, ArgReader& args, size_t first, Buffe
     if (*align == -1) {
       type.alignment = 64;
     } else if (*align < 1 || (*align & (*align - 1)) != 0 || *align > (1 << 30)) {
-      evaluator.report(args.where(first + 5), "an alignment is a power of two in bytes, not " +
-                                                  std::to_string(*align));
+      evaluator.report(args.where(first + 5),
+                       "an alignment is a power of two in bytes, not " + std::to_string(*align));
       return false;
     } else {
       type.alignment = *align;
@@ -334,8 +333,7 @@ Value func_attr(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = kernel(evaluator, call);
   ArgReader args(evaluator, call, {"attrs"}, 1);
   Annotations attrs;
-  if (builder == nullptr || !args.ok() ||
-      !evaluator.to_annotations(args[0], args.where(0), attrs))
+  if (builder == nullptr || !args.ok() || !evaluator.to_annotations(args[0], args.where(0), attrs))
     return Poison{};
   if (!builder->at_function_level())
     return evaluator.report(call.position, "T.func_attr stands at the top of the function");
@@ -347,8 +345,7 @@ Value block_attr(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = kernel(evaluator, call);
   ArgReader args(evaluator, call, {"attrs"}, 1);
   Annotations attrs;
-  if (builder == nullptr || !args.ok() ||
-      !evaluator.to_annotations(args[0], args.where(0), attrs))
+  if (builder == nullptr || !args.ok() || !evaluator.to_annotations(args[0], args.where(0), attrs))
     return Poison{};
   FunctionBuilder::BlockFrame* frame = builder->describing_block(call.position, "T.sblock_attr");
   if (frame == nullptr)
@@ -403,8 +400,7 @@ Value where(Evaluator& evaluator, CallArguments& call) {
     return Poison{};
   if (!predicate->dtype.is_scalar())
     return evaluator.report(args.where(0), "T.where decides once, not per lane");
-  frame->predicate =
-      frame->predicate ? make_binary<And>(frame->predicate, predicate) : predicate;
+  frame->predicate = frame->predicate ? make_binary<And>(frame->predicate, predicate) : predicate;
   return None{};
 }
 
@@ -511,8 +507,7 @@ Value remap(Evaluator& evaluator, CallArguments& call) {
                             "T.axis.remap takes one loop per letter: T.axis.remap(\"SSR\", [i, j, "
                             "k])");
   if (builder->pending_count() > 1 && builder->pending_count() != kinds->size())
-    return evaluator.report(call.position, "there are " +
-                                               std::to_string(builder->pending_count()) +
+    return evaluator.report(call.position, "there are " + std::to_string(builder->pending_count()) +
                                                " names for " + std::to_string(kinds->size()) +
                                                " axes");
   std::vector<Value> result;
@@ -552,8 +547,8 @@ Value remap(Evaluator& evaluator, CallArguments& call) {
 Value loop(Evaluator& evaluator, CallArguments& call) {
   const std::string_view kind = call.callee->data;
   const bool thread = kind == "thread";
-  ArgReader args(evaluator, call, {"start", "stop", "annotations", "thread", "explicit",
-                                   "unroll_factor", "step"},
+  ArgReader args(evaluator, call,
+                 {"start", "stop", "annotations", "thread", "explicit", "unroll_factor", "step"},
                  1);
   if (kernel(evaluator, call) == nullptr || !args.ok())
     return Poison{};
@@ -595,12 +590,11 @@ Value loop(Evaluator& evaluator, CallArguments& call) {
                  : evaluator.report(call.position, "T.thread_binding needs the thread: "
                                                    "T.thread_binding(8, thread=\"blockIdx.x\")");
     static const std::vector<std::string> kThreads = {
-        "blockIdx.x",  "blockIdx.y",  "blockIdx.z",  "threadIdx.x",
-        "threadIdx.y", "threadIdx.z", "vthread.x",   "vthread.y",
-        "vthread.z",   "vthread"};
+        "blockIdx.x",  "blockIdx.y", "blockIdx.z", "threadIdx.x", "threadIdx.y",
+        "threadIdx.z", "vthread.x",  "vthread.y",  "vthread.z",   "vthread"};
     if (std::find(kThreads.begin(), kThreads.end(), *name) == kThreads.end())
-      return evaluator.report(args.where(3), "'" + *name + "' is no thread axis" +
-                                                 did_you_mean(*name, kThreads));
+      return evaluator.report(args.where(3),
+                              "'" + *name + "' is no thread axis" + did_you_mean(*name, kThreads));
     spec->thread = *name;
   } else if (thread_name != nullptr) {
     return evaluator.report(args.where(3), "only T.thread_binding has a thread");
@@ -664,9 +658,9 @@ Value cast_value(Evaluator& evaluator, const Value& value, Position where, DataT
   if (target.is_scalar() && !expr->dtype.is_scalar() && fold)
     target = target.with_lanes(expr->dtype.lanes);
   if (expr->dtype.lanes != target.lanes)
-    return evaluator.report(where, "a cast keeps the number of lanes: " +
-                                       temper::to_string(expr->dtype) + " does not become " +
-                                       temper::to_string(dtype));
+    return evaluator.report(where,
+                            "a cast keeps the number of lanes: " + temper::to_string(expr->dtype) +
+                                " does not become " + temper::to_string(dtype));
   if (expr->dtype.is_handle() != target.is_handle())
     return evaluator.report(where, "a handle cannot be cast to a number, nor a number to a handle");
   if (fold && expr.is<IntImm>() && target.is_integral())
@@ -740,19 +734,18 @@ Value binary_node(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"a", "b"}, 2);
   Expr a;
   Expr b;
-  if (!args.ok() ||
-      !evaluator.operands(args[0], args[1], call.position, call.callee->name, a, b))
+  if (!args.ok() || !evaluator.operands(args[0], args[1], call.position, call.callee->name, a, b))
     return Poison{};
   const DataType type = a->dtype;
   if (kind == "and" || kind == "or") {
     if (!type.is_bool())
-      return evaluator.report(call.position, "conditions are joined here, not " +
-                                                 temper::to_string(type));
+      return evaluator.report(call.position,
+                              "conditions are joined here, not " + temper::to_string(type));
     return kind == "and" ? Value(make_binary<And>(a, b)) : Value(make_binary<Or>(a, b));
   }
   if (!type.is_integral() && !type.is_floating())
-    return evaluator.report(call.position, std::string(call.callee->name) +
-                                               " needs numbers, not " + temper::to_string(type));
+    return evaluator.report(call.position, std::string(call.callee->name) + " needs numbers, not " +
+                                               temper::to_string(type));
   if ((kind == "floordiv" || kind == "floormod" || kind == "ceildiv") && !type.is_integral())
     return evaluator.report(call.position, std::string(call.callee->name) +
                                                " needs integers, not " + temper::to_string(type) +
@@ -805,8 +798,8 @@ Value limit(Evaluator& evaluator, CallArguments& call) {
     return make_const_int(*dtype, kind == "max" ? 1 : 0);
   uint64_t value = 0;
   if (kind == "max")
-    value = dtype->is_uint() ? ~uint64_t{0} >> (64 - dtype->bits)
-                             : ~uint64_t{0} >> (65 - dtype->bits);
+    value =
+        dtype->is_uint() ? ~uint64_t{0} >> (64 - dtype->bits) : ~uint64_t{0} >> (65 - dtype->bits);
   else if (dtype->is_int())
     value = uint64_t{1} << (dtype->bits - 1);
   return make_const_int(*dtype, static_cast<int64_t>(value));
@@ -828,12 +821,11 @@ Value ramp(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"base", "stride", "lanes"}, 3);
   Expr base;
   Expr stride;
-  if (!args.ok() ||
-      !evaluator.operands(args[0], args[1], call.position, "T.Ramp", base, stride))
+  if (!args.ok() || !evaluator.operands(args[0], args[1], call.position, "T.Ramp", base, stride))
     return Poison{};
   if (!base->dtype.is_integral() || !base->dtype.is_scalar())
-    return evaluator.report(args.where(0), "T.Ramp starts at one integer, not " +
-                                               temper::to_string(base->dtype));
+    return evaluator.report(args.where(0),
+                            "T.Ramp starts at one integer, not " + temper::to_string(base->dtype));
   const auto lanes = read_lanes(evaluator, args[2], args.where(2), 1);
   return lanes ? Value(make_ramp(base, stride, *lanes)) : Value(Poison{});
 }
@@ -844,8 +836,8 @@ Value broadcast(Evaluator& evaluator, CallArguments& call) {
   if (!value)
     return Poison{};
   if (!value->dtype.is_scalar() || value->dtype.is_handle())
-    return evaluator.report(args.where(0), "T.Broadcast repeats one number, not " +
-                                               describe(Value(value)));
+    return evaluator.report(args.where(0),
+                            "T.Broadcast repeats one number, not " + describe(Value(value)));
   const auto lanes = read_lanes(evaluator, args[1], args.where(1), 1);
   return lanes ? Value(make_broadcast(value, *lanes)) : Value(Poison{});
 }
@@ -901,9 +893,8 @@ Value let_expression(Evaluator& evaluator, CallArguments& call) {
     if (!var || !evaluator.builder() || !evaluator.builder()->is_free_variable(var))
       return evaluator.report(args.where(1), "T.Let gives a value to a variable made by x = "
                                              "T.int32()");
-    Expr bound = evaluator.to_expr(value, args.where(1), value.is_number()
-                                                             ? std::optional(var->dtype)
-                                                             : std::nullopt);
+    Expr bound = evaluator.to_expr(value, args.where(1),
+                                   value.is_number() ? std::optional(var->dtype) : std::nullopt);
     if (!bound)
       return Poison{};
     if (bound->dtype != var->dtype)
@@ -980,11 +971,10 @@ Value operation(Evaluator& evaluator, CallArguments& call) {
   if (op->name == "abs" && !args[0]->dtype.is_floating() && !args[0]->dtype.is_integral())
     return evaluator.report(positions[0], name + " needs a number");
   if (op->name == "reinterpret" && result->bytes() != args[0]->dtype.bytes())
-    return evaluator.report(call.position, "T.reinterpret keeps the bits: " +
-                                               temper::to_string(args[0]->dtype) + " has " +
-                                               std::to_string(args[0]->dtype.bytes()) +
-                                               " bytes, " + temper::to_string(*result) + " has " +
-                                               std::to_string(result->bytes()));
+    return evaluator.report(
+        call.position, "T.reinterpret keeps the bits: " + temper::to_string(args[0]->dtype) +
+                           " has " + std::to_string(args[0]->dtype.bytes()) + " bytes, " +
+                           temper::to_string(*result) + " has " + std::to_string(result->bytes()));
   if (result)
     return make_call(*result, op->name, std::move(args));
   return call_op(op->name, std::move(args));
@@ -1010,8 +1000,8 @@ Value jump(Evaluator& evaluator, CallArguments& call) {
   if (builder == nullptr || !args.ok())
     return Poison{};
   if (!builder->in_loop())
-    return evaluator.report(call.position, std::string(call.callee->name) +
-                                               " stands inside a loop");
+    return evaluator.report(call.position,
+                            std::string(call.callee->name) + " stands inside a loop");
   const bool is_break = std::string_view(call.callee->data) == "break";
   builder->add(is_break ? tir::make_break() : tir::make_continue(), call.position);
   return None{};
@@ -1048,8 +1038,7 @@ Value index_map(Evaluator& evaluator, CallArguments& call) {
 }
 
 Value refused(Evaluator& evaluator, CallArguments& call) {
-  return evaluator.report(call.position, std::string(call.callee->name) + " " +
-                                             call.callee->data);
+  return evaluator.report(call.position, std::string(call.callee->name) + " " + call.callee->data);
 }
 
 // Methods of buffers.
@@ -1194,13 +1183,46 @@ const std::map<std::string, Entry, std::less<>>& table() {
       map.emplace(op.name, Entry{operation, op.name.c_str(), {}});
     map.emplace("fabs", Entry{operation, "abs", {}});
     map.emplace("power", Entry{operation, "pow", {}});
-    for (const char* name :
-         {"Kernel", "launch_thread", "alloc_fragment", "alloc_var", "copy", "gemm", "reduce_max",
-          "reduce_sum", "reduce_min", "clear", "fill", "Pipelined", "Parallel", "Persistent",
-          "annotate_layout", "use_swizzle", "cta_id", "cluster_id", "warp_id", "lane_id",
-          "thread_id", "warpgroup_id", "device_entry", "cuda", "ptx", "tile", "cta", "warp", "wg",
-          "macro", "inline", "jit", "atomic_add", "tvm_storage_sync", "tvm_thread_allreduce",
-          "sync_threads", "attr", "allocate", "decl_buffer", "hint"})
+    for (const char* name : {"Kernel",
+                             "launch_thread",
+                             "alloc_fragment",
+                             "alloc_var",
+                             "copy",
+                             "gemm",
+                             "reduce_max",
+                             "reduce_sum",
+                             "reduce_min",
+                             "clear",
+                             "fill",
+                             "Pipelined",
+                             "Parallel",
+                             "Persistent",
+                             "annotate_layout",
+                             "use_swizzle",
+                             "cta_id",
+                             "cluster_id",
+                             "warp_id",
+                             "lane_id",
+                             "thread_id",
+                             "warpgroup_id",
+                             "device_entry",
+                             "cuda",
+                             "ptx",
+                             "tile",
+                             "cta",
+                             "warp",
+                             "wg",
+                             "macro",
+                             "inline",
+                             "jit",
+                             "atomic_add",
+                             "tvm_storage_sync",
+                             "tvm_thread_allreduce",
+                             "sync_threads",
+                             "attr",
+                             "allocate",
+                             "decl_buffer",
+                             "hint"})
       map.emplace(name, Entry{refused, kLater, {}});
     for (const char* name :
          {"call_extern", "call_packed", "call_intrin", "call_llvm_intrin", "address_of",

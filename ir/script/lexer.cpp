@@ -259,14 +259,30 @@ private:
     const char c = peek();
     ++at_;
     switch (c) {
-    case 'n': content += '\n'; return;
-    case 't': content += '\t'; return;
-    case 'r': content += '\r'; return;
-    case '0': content += '\0'; return;
-    case '\\': content += '\\'; return;
-    case '\'': content += '\''; return;
-    case '"': content += '"'; return;
-    case '\n': next_line(); return;
+    case 'n':
+      content += '\n';
+      return;
+    case 't':
+      content += '\t';
+      return;
+    case 'r':
+      content += '\r';
+      return;
+    case '0':
+      content += '\0';
+      return;
+    case '\\':
+      content += '\\';
+      return;
+    case '\'':
+      content += '\'';
+      return;
+    case '"':
+      content += '"';
+      return;
+    case '\n':
+      next_line();
+      return;
     case 'x': {
       int value = 0;
       for (int i = 0; i < 2; ++i) {
@@ -290,10 +306,10 @@ private:
 
   void punctuation() {
     static constexpr std::string_view kOperators[] = {
-        "**=", "//=", ">>=", "<<=", "...", "->", ":=", "+=", "-=", "*=", "/=", "%=", "&=",
-        "|=",  "^=",  "==",  "!=",  "<=",  ">=", "<<", ">>", "**", "//", "+",  "-",  "*",
-        "/",   "%",   "&",   "|",   "^",   "~",  "<",  ">",  "(",  ")",  "[",  "]",  "{",
-        "}",   ",",   ":",   ".",   ";",   "@",  "="};
+        "**=", "//=", ">>=", "<<=", "...", "->", ":=", "+=", "-=", "*=", "/=", "%=",
+        "&=",  "|=",  "^=",  "==",  "!=",  "<=", ">=", "<<", ">>", "**", "//", "+",
+        "-",   "*",   "/",   "%",   "&",   "|",  "^",  "~",  "<",  ">",  "(",  ")",
+        "[",   "]",   "{",   "}",   ",",   ":",  ".",  ";",  "@",  "="};
     const std::string_view rest = text_.substr(at_);
     for (std::string_view op : kOperators) {
       if (!rest.starts_with(op))

@@ -13,7 +13,7 @@ namespace temper::script {
 
 enum class TokenType : uint8_t {
   kName,
-  kInt,   ///< decimal, hexadecimal, octal or binary, with underscores
+  kInt, ///< decimal, hexadecimal, octal or binary, with underscores
   kFloat,
   kString,  ///< `text` holds the decoded content
   kFString, ///< `text` holds the raw content between the quotes

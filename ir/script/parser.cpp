@@ -39,9 +39,9 @@ Result<PrimFunc> parse_prim_func(std::string_view text, std::string file,
   if (module->functions.size() == 1)
     if (PrimFunc function = module->functions[0].function.as_ref<PrimFuncNode>())
       return function;
-  return Error(ErrorCode::kInvalidArgument,
-               file + ": expected one prim_func, found " +
-                   std::to_string(module->functions.size()) + " functions");
+  return Error(ErrorCode::kInvalidArgument, file + ": expected one prim_func, found " +
+                                                std::to_string(module->functions.size()) +
+                                                " functions");
 }
 
 } // namespace temper::script

@@ -10,8 +10,8 @@
 ///               B[vi] = A[vi] * T.float32(2)
 ///   )");
 ///
-/// Several errors are found at once: the Error's message is the first, its notes are the others; each
-/// is also a Diagnostic when a list is given. Never aborts, whatever the text.
+/// Several errors are found at once: the Error's message is the first, its notes are the others;
+/// each is also a Diagnostic when a list is given. Never aborts, whatever the text.
 #pragma once
 
 #include "ir/module.h"

@@ -86,10 +86,10 @@ std::string float_text(double value) {
 
 bool is_python_word(const std::string& name) {
   static const std::unordered_set<std::string> kWords = {
-      "False",  "None",   "True",     "and",    "as",     "assert", "async",  "await", "break",
-      "class",  "continue", "def",    "del",    "elif",   "else",   "except", "finally", "for",
-      "from",   "global", "if",       "import", "in",     "is",     "lambda", "nonlocal", "not",
-      "or",     "pass",   "raise",    "return", "try",    "while",  "with",   "yield"};
+      "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+      "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+      "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+      "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield"};
   return kWords.count(name) != 0;
 }
 
@@ -106,8 +106,8 @@ std::string clean_name(const std::string& hint, const char* otherwise) {
   return name;
 }
 
-/// The name that each variable and buffer prints under. A name is free again at the end of the scope
-/// that defined it.
+/// The name that each variable and buffer prints under. A name is free again at the end of the
+/// scope that defined it.
 class Names {
 public:
   const std::string* find(const Node* node) const {
@@ -215,8 +215,7 @@ public:
           line("while " + expr(loop.condition) + ":");
           body(loop.body);
         },
-        [&](const tir::Break&) { line("break"); },
-        [&](const tir::Continue&) { line("continue"); },
+        [&](const tir::Break&) { line("break"); }, [&](const tir::Continue&) { line("continue"); },
         [&](const tir::Return& node) {
           line(node.value ? "return " + expr(node.value) : "return");
         },
@@ -368,8 +367,8 @@ private:
     std::unordered_set<const Node*> bad;
     const auto check = [&](const Buffer& buffer, const std::vector<Expr>& indices,
                            const Expr& predicate) {
-      if (indices.size() != 1 || !is_int(indices[0], 0) ||
-          indices[0]->dtype != DataType::int32() || predicate)
+      if (indices.size() != 1 || !is_int(indices[0], 0) || indices[0]->dtype != DataType::int32() ||
+          predicate)
         bad.insert(buffer.get());
     };
     walk(root, [&](const NodeRef& node) {
@@ -513,8 +512,8 @@ private:
       return;
     }
     if (node.predicate)
-      line(buffer_name(node.buffer) + ".vstore([" + list(node.indices) + "], " +
-           expr(node.value) + ", predicate=" + expr(node.predicate) + ")");
+      line(buffer_name(node.buffer) + ".vstore([" + list(node.indices) + "], " + expr(node.value) +
+           ", predicate=" + expr(node.predicate) + ")");
     else
       line(access(node.buffer, node.indices) + " = " + expr(node.value));
   }
@@ -560,9 +559,8 @@ private:
         if (next == nullptr || !is_plain_serial(*next))
           break;
         const bool depends = uses_var(next->extent, [&](const VarNode& var) {
-          return std::any_of(nest.begin(), nest.end(), [&](const tir::For* loop) {
-            return loop->loop_var.get() == &var;
-          });
+          return std::any_of(nest.begin(), nest.end(),
+                             [&](const tir::For* loop) { return loop->loop_var.get() == &var; });
         });
         if (depends)
           break;
@@ -814,8 +812,8 @@ private:
   static std::string type_name(DataType dtype) { return "T." + temper::to_string(dtype); }
 
   static bool is_operator(const std::string& op) {
-    for (const char* name : {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
-                             "shift_left", "shift_right"})
+    for (const char* name :
+         {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "shift_left", "shift_right"})
       if (op == name)
         return true;
     return false;
@@ -841,9 +839,8 @@ private:
   static Piece typed_int(const IntImm& imm) {
     if (imm.dtype.is_bool())
       return {imm.value != 0 ? "T.bool(True)" : "T.bool(False)", kAtom};
-    const std::string value = imm.dtype.is_uint()
-                                  ? std::to_string(static_cast<uint64_t>(imm.value))
-                                  : std::to_string(imm.value);
+    const std::string value = imm.dtype.is_uint() ? std::to_string(static_cast<uint64_t>(imm.value))
+                                                  : std::to_string(imm.value);
     return {type_name(imm.dtype) + "(" + value + ")", kAtom};
   }
 
@@ -857,7 +854,10 @@ private:
     if (!options_.marks.empty())
       note_mark(root.get());
     return visit(
-        root, [&](const VarNode& var) -> Piece { return {variable(var), kAtom}; },
+        root,
+        [&](const VarNode& var) -> Piece {
+          return {variable(var), kAtom};
+        },
         [&](const IntImm& imm) -> Piece {
           if (imm.dtype == DataType::int32())
             return {std::to_string(imm.value), imm.value < 0 ? kUnary : kAtom};
@@ -866,8 +866,12 @@ private:
         [&](const FloatImm& imm) -> Piece {
           return {type_name(imm.dtype) + "(" + float_argument(imm.value) + ")", kAtom};
         },
-        [&](const StringImm& imm) -> Piece { return {quote(imm.value), kAtom}; },
-        [&](const ListImm& imm) -> Piece { return {"[" + list(imm.values) + "]", kAtom}; },
+        [&](const StringImm& imm) -> Piece {
+          return {quote(imm.value), kAtom};
+        },
+        [&](const ListImm& imm) -> Piece {
+          return {"[" + list(imm.values) + "]", kAtom};
+        },
         [&](const Cast& cast) -> Piece {
           return function_call("T.Cast", {quote(temper::to_string(cast.dtype)), expr(cast.value)});
         },
@@ -883,8 +887,12 @@ private:
         },
         [&](const FloorDiv& x) -> Piece { return infix(x.a, x.b, "//", kProduct); },
         [&](const FloorMod& x) -> Piece { return infix(x.a, x.b, "%", kProduct); },
-        [&](const Min& x) -> Piece { return function_call("T.min", {expr(x.a), expr(x.b)}); },
-        [&](const Max& x) -> Piece { return function_call("T.max", {expr(x.a), expr(x.b)}); },
+        [&](const Min& x) -> Piece {
+          return function_call("T.min", {expr(x.a), expr(x.b)});
+        },
+        [&](const Max& x) -> Piece {
+          return function_call("T.max", {expr(x.a), expr(x.b)});
+        },
         [&](const EQ& x) -> Piece { return infix(x.a, x.b, "==", kCompare); },
         [&](const NE& x) -> Piece { return infix(x.a, x.b, "!=", kCompare); },
         [&](const LT& x) -> Piece { return infix(x.a, x.b, "<", kCompare); },
@@ -893,15 +901,16 @@ private:
         [&](const GE& x) -> Piece { return infix(x.a, x.b, ">=", kCompare); },
         [&](const And& x) -> Piece { return infix(x.a, x.b, "and", kAnd); },
         [&](const Or& x) -> Piece { return infix(x.a, x.b, "or", kOr); },
-        [&](const Not& x) -> Piece { return {"not " + wrapped(piece(x.a), kNot), kNot}; },
+        [&](const Not& x) -> Piece {
+          return {"not " + wrapped(piece(x.a), kNot), kNot};
+        },
         [&](const Select& x) -> Piece {
           return function_call("T.Select",
                                {expr(x.condition), expr(x.true_value), expr(x.false_value)});
         },
         [&](const BufferLoad& load) -> Piece { return this->load(load); },
         [&](const Ramp& x) -> Piece {
-          return function_call("T.Ramp",
-                               {expr(x.base), expr(x.stride), std::to_string(x.lanes())});
+          return function_call("T.Ramp", {expr(x.base), expr(x.stride), std::to_string(x.lanes())});
         },
         [&](const Broadcast& x) -> Piece {
           return function_call("T.Broadcast", {expr(x.value), std::to_string(x.lanes())});
@@ -940,8 +949,8 @@ private:
     if (is_scalar(load.buffer))
       return {buffer_name(load.buffer), kAtom};
     if (load.predicate)
-      return {buffer_name(load.buffer) + ".vload([" + list(load.indices) + "], predicate=" +
-                  expr(load.predicate) + ")",
+      return {buffer_name(load.buffer) + ".vload([" + list(load.indices) +
+                  "], predicate=" + expr(load.predicate) + ")",
               kAtom};
     return {access(load.buffer, load.indices), kAtom};
   }
@@ -964,16 +973,15 @@ private:
       int strength;
     };
     static constexpr Infix kInfix[] = {
-        {"bitwise_and", "&", kBitAnd}, {"bitwise_or", "|", kBitOr},
-        {"bitwise_xor", "^", kBitXor}, {"shift_left", "<<", kShift},
-        {"shift_right", ">>", kShift},
+        {"bitwise_and", "&", kBitAnd}, {"bitwise_or", "|", kBitOr},   {"bitwise_xor", "^", kBitXor},
+        {"shift_left", "<<", kShift},  {"shift_right", ">>", kShift},
     };
     for (const Infix& entry : kInfix)
       if (call.op == entry.op && call.args.size() == 2)
         return infix(call.args[0], call.args[1], entry.text, entry.strength);
     if (call.op == "bitwise_not" && call.args.size() == 1) {
-      const Piece arg = is_bare(call.args[0]) ? typed_int(*call.args[0].as<IntImm>())
-                                              : piece(call.args[0]);
+      const Piece arg =
+          is_bare(call.args[0]) ? typed_int(*call.args[0].as<IntImm>()) : piece(call.args[0]);
       return {"~" + wrapped(arg, kUnary), kUnary};
     }
     std::string name = call.op;

@@ -82,10 +82,10 @@ struct Interval {
 /// One dimension of a region: base + [offset, offset + extent), or everything.
 struct Dimension {
   bool whole = false;
-  Linear base;        ///< without constant
-  Expr base_expr;     ///< the index as written, when it is a single one
+  Linear base;    ///< without constant
+  Expr base_expr; ///< the index as written, when it is a single one
   int64_t low = 0;
-  int64_t high = 0;   ///< both ends included
+  int64_t high = 0;     ///< both ends included
   Expr symbolic_extent; ///< when the extent is not constant: base + [low, low + extent)
 };
 
@@ -200,8 +200,7 @@ private:
         return std::nullopt;
       return Interval{*min, *min + *extent - 1};
     }
-    const auto both = [&](const Expr& a, const Expr& b,
-                          auto combine) -> std::optional<Interval> {
+    const auto both = [&](const Expr& a, const Expr& b, auto combine) -> std::optional<Interval> {
       const auto x = interval(a, depth + 1);
       const auto y = interval(b, depth + 1);
       if (!x || !y)
@@ -300,8 +299,8 @@ private:
       if (!bounds) {
         const tir::For* loop = loop_of(atom);
         // A loop of symbolic length that runs along the dimension.
-        if (loop != nullptr && coefficient == 1 && form.terms.size() == 1 &&
-            form.constant == 0 && span == 1 && !uses_loop(loop->min) && !uses_loop(loop->extent)) {
+        if (loop != nullptr && coefficient == 1 && form.terms.size() == 1 && form.constant == 0 &&
+            span == 1 && !uses_loop(loop->min) && !uses_loop(loop->extent)) {
           result.base_expr = loop->min;
           result.base = linear(loop->min);
           result.symbolic_extent = loop->extent;

@@ -1,5 +1,5 @@
-/// begin:end as Range and back, and the regions that a block reads and writes when its text does not
-/// say so.
+/// begin:end as Range and back, and the regions that a block reads and writes when its text does
+/// not say so.
 #pragma once
 
 #include "ir/s_tir/block.h"
@@ -15,9 +15,9 @@ ir::Expr extent_between(const ir::Expr& begin, const ir::Expr& end);
 ir::Expr end_of(const ir::Range& range);
 
 /// What `body` (and `init`, which may be null) reads and writes, in order of appearance: one region
-/// per buffer, loops inside the block covered, unions as boxes. Buffers that the block allocates are
-/// left out; views made by its match_buffers stand for their source. With an init, what is written is
-/// not counted as read.
+/// per buffer, loops inside the block covered, unions as boxes. Buffers that the block allocates
+/// are left out; views made by its match_buffers stand for their source. With an init, what is
+/// written is not counted as read.
 struct Accesses {
   std::vector<ir::BufferRegion> reads;
   std::vector<ir::BufferRegion> writes;

@@ -9,9 +9,8 @@ namespace temper::script {
 
 const char* spelling(Operator op) {
   static constexpr const char* kNames[] = {
-      "+",  "-",  "*", "/",  "//", "%",  "**", "<<",     ">>", "&",      "|",
-      "^",  "==", "!=", "<", "<=", ">",  ">=", "in", "not in", "is", "is not", "-",
-      "+",  "not", "~"};
+      "+",  "-", "*",  "/", "//", "%",  "**",     "<<", ">>",     "&", "|", "^",   "==",
+      "!=", "<", "<=", ">", ">=", "in", "not in", "is", "is not", "-", "+", "not", "~"};
   return kNames[static_cast<int>(op)];
 }
 
@@ -20,16 +19,17 @@ namespace {
 using E = Expression::Type;
 using S = Statement::Type;
 
-/// Nested deeper than this, expressions and blocks are refused: everything that walks them recurses.
+/// Nested deeper than this, expressions and blocks are refused: everything that walks them
+/// recurses.
 constexpr int kExpressionDepth = 400;
 constexpr int kBlockDepth = 90;
 
 bool is_keyword(std::string_view word) {
   static constexpr std::string_view kWords[] = {
-      "False", "None",   "True",    "and",  "as",   "assert", "async", "await",    "break",
-      "class", "continue", "def",   "del",  "elif", "else",   "except", "finally", "for",
-      "from",  "global", "if",      "import", "in", "is",     "lambda", "nonlocal", "not",
-      "or",    "pass",   "raise",   "return", "try", "while", "with",  "yield"};
+      "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+      "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+      "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+      "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield"};
   return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
 }
 
@@ -112,8 +112,8 @@ private:
   }
   void expect(std::string_view text, const char* where) {
     if (!failed_ && !take(text))
-      fail(here().position, "expected '" + std::string(text) + "' " + where + ", found " +
-                                describe_here());
+      fail(here().position,
+           "expected '" + std::string(text) + "' " + where + ", found " + describe_here());
   }
 
   ExpressionPtr make(E type, Position position) {
@@ -225,7 +225,7 @@ private:
     if (here().type == TokenType::kName) {
       const std::string_view word = here().text;
       if (word == "pass" || word == "break" || word == "continue") {
-        auto node = make_statement(word == "pass" ? S::kPass
+        auto node = make_statement(word == "pass"    ? S::kPass
                                    : word == "break" ? S::kBreak
                                                      : S::kContinue);
         ++at_;
@@ -248,8 +248,8 @@ private:
       }
       if (word == "import" || word == "from")
         return import();
-      for (std::string_view refused : {"global", "nonlocal", "del", "raise", "yield", "await", "try",
-                                       "async", "except", "finally"})
+      for (std::string_view refused : {"global", "nonlocal", "del", "raise", "yield", "await",
+                                       "try", "async", "except", "finally"})
         if (word == refused) {
           fail(here().position, "'" + std::string(word) +
                                     "' is not part of the language; scripts use if, for, while, "
@@ -258,8 +258,8 @@ private:
         }
       for (std::string_view stray : {"elif", "else"})
         if (word == stray) {
-          fail(here().position, "'" + std::string(word) +
-                                    "' belongs to an if above it, at the same indentation");
+          fail(here().position,
+               "'" + std::string(word) + "' belongs to an if above it, at the same indentation");
           return nullptr;
         }
     }
@@ -291,18 +291,17 @@ private:
         node->value = expression_list();
     } else {
       static constexpr std::pair<std::string_view, Operator> kAugmented[] = {
-          {"+=", Operator::kAdd},        {"-=", Operator::kSub},       {"*=", Operator::kMul},
-          {"/=", Operator::kDiv},        {"//=", Operator::kFloorDiv}, {"%=", Operator::kMod},
-          {"**=", Operator::kPow},       {"<<=", Operator::kShiftLeft},
-          {">>=", Operator::kShiftRight}, {"&=", Operator::kBitAnd},   {"|=", Operator::kBitOr},
-          {"^=", Operator::kBitXor}};
+          {"+=", Operator::kAdd},    {"-=", Operator::kSub},        {"*=", Operator::kMul},
+          {"/=", Operator::kDiv},    {"//=", Operator::kFloorDiv},  {"%=", Operator::kMod},
+          {"**=", Operator::kPow},   {"<<=", Operator::kShiftLeft}, {">>=", Operator::kShiftRight},
+          {"&=", Operator::kBitAnd}, {"|=", Operator::kBitOr},      {"^=", Operator::kBitXor}};
       for (const auto& [text, op] : kAugmented)
         if (take(text)) {
           node->type = S::kAugmented;
           node->op = op;
           if (first->type != E::kName && first->type != E::kSubscript)
-            fail(first->position, "only a name or a buffer element can stand before " +
-                                      std::string(text));
+            fail(first->position,
+                 "only a name or a buffer element can stand before " + std::string(text));
           node->targets.push_back(std::move(first));
           node->value = expression_list();
           return node;
@@ -590,8 +589,8 @@ private:
       return true;
     }
     if (block_depth_ >= kBlockDepth) {
-      error(here().position, "blocks are nested too deeply (more than " +
-                                 std::to_string(kBlockDepth) + ")");
+      error(here().position,
+            "blocks are nested too deeply (more than " + std::to_string(kBlockDepth) + ")");
       while (!at_end() && here().type != TokenType::kIndent)
         ++at_;
       recover();
@@ -916,8 +915,8 @@ private:
         end = expression();
       if (take(":") && !is("]") && !is(","))
         step = expression();
-      ExpressionPtr slice = make(E::kSlice, position, std::move(begin), std::move(end),
-                                 std::move(step));
+      ExpressionPtr slice =
+          make(E::kSlice, position, std::move(begin), std::move(end), std::move(step));
       finish(*slice);
       return slice;
     };

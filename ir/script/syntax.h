@@ -1,6 +1,6 @@
 /// The syntax tree of a script: the subset of Python that kernels and workload files need. It says
-/// nothing about meaning; evaluator.h gives compile-time Python its meaning, function_builder.h the T
-/// language.
+/// nothing about meaning; evaluator.h gives compile-time Python its meaning, function_builder.h the
+/// T language.
 #pragma once
 
 #include "ir/script/diagnostic.h"
@@ -17,9 +17,32 @@ namespace temper::script {
 using Int = __int128;
 
 enum class Operator : uint8_t {
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow, kShiftLeft, kShiftRight, kBitAnd, kBitOr, kBitXor,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn, kIs, kIsNot,
-  kNegative, kPositive, kNot, kInvert,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod,
+  kPow,
+  kShiftLeft,
+  kShiftRight,
+  kBitAnd,
+  kBitOr,
+  kBitXor,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn,
+  kIs,
+  kIsNot,
+  kNegative,
+  kPositive,
+  kNot,
+  kInvert,
 };
 /// As written: "+", "//", "not in".
 const char* spelling(Operator op);
@@ -29,14 +52,18 @@ using ExpressionPtr = std::unique_ptr<Expression>;
 
 struct Expression {
   enum class Type : uint8_t {
-    kBad,       ///< did not parse; reported
-    kName,      ///< text
-    kInt,       ///< integer
-    kFloat,     ///< real
-    kString,    ///< text
-    kFString,   ///< items: kString and expressions, `names` their format specifications
-    kNone, kTrue, kFalse, kEllipsis,
-    kTuple, kList, ///< items
+    kBad,     ///< did not parse; reported
+    kName,    ///< text
+    kInt,     ///< integer
+    kFloat,   ///< real
+    kString,  ///< text
+    kFString, ///< items: kString and expressions, `names` their format specifications
+    kNone,
+    kTrue,
+    kFalse,
+    kEllipsis,
+    kTuple,
+    kList,      ///< items
     kDict,      ///< items: key, value, key, value, ...
     kListComp,  ///< items: element, target, iterable, conditions...
     kAttribute, ///< items[0], text
@@ -46,10 +73,11 @@ struct Expression {
     kUnary,     ///< ops[0], items[0]
     kBinary,    ///< ops[0], items
     kCompare,   ///< items[0] ops[0] items[1] ops[1] items[2] ...
-    kAnd, kOr,  ///< items
-    kIfElse,    ///< items: condition, value, other value
-    kLambda,    ///< names are the parameters, items[0] the body
-    kStarred,   ///< items[0]
+    kAnd,
+    kOr,      ///< items
+    kIfElse,  ///< items: condition, value, other value
+    kLambda,  ///< names are the parameters, items[0] the body
+    kStarred, ///< items[0]
   };
 
   Type type = Type::kBad;
@@ -89,7 +117,9 @@ struct Statement {
     kReturn,     ///< value or null
     kAssert,     ///< value, annotation = the message or null
     kImport,     ///< name = module, imports
-    kBreak, kContinue, kPass,
+    kBreak,
+    kContinue,
+    kPass,
   };
 
   Type type = Type::kPass;

@@ -125,12 +125,11 @@ struct Tunable {
 };
 
 struct Value {
-  using Data =
-      std::variant<Poison, None, bool, Int, double, Text, Sequence, Dict, Expr, Buffer, ScalarVar,
-                   Region, TypeName, Builtin, const Closure*, Namespace, RangeValue, SliceValue,
-                   std::shared_ptr<const BufferType>, LetType, Symbol,
-                   std::shared_ptr<const LoopSpec>, ContextSpec, Decorator, Tunable, PrimFunc,
-                   IRModule>;
+  using Data = std::variant<Poison, None, bool, Int, double, Text, Sequence, Dict, Expr, Buffer,
+                            ScalarVar, Region, TypeName, Builtin, const Closure*, Namespace,
+                            RangeValue, SliceValue, std::shared_ptr<const BufferType>, LetType,
+                            Symbol, std::shared_ptr<const LoopSpec>, ContextSpec, Decorator,
+                            Tunable, PrimFunc, IRModule>;
   Data data;
   /// The value was made for the name it is assigned to (an axis, an allocation, T.meta_var): the
   /// name means the value itself, no mutable scalar is made for it.
@@ -138,9 +137,9 @@ struct Value {
 
   Value() = default;
   template <typename T>
-    requires(!std::is_same_v<std::remove_cvref_t<T>, Value> &&
-             std::is_constructible_v<Data, std::in_place_type_t<std::remove_cvref_t<T>>, T>)
-  Value(T&& value) // NOLINT: implicit
+  requires(!std::is_same_v<std::remove_cvref_t<T>, Value> &&
+           std::is_constructible_v<Data, std::in_place_type_t<std::remove_cvref_t<T>>, T>)
+      Value(T&& value) // NOLINT: implicit
       : data(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(value)) {}
 
   template <typename T> const T* as() const { return std::get_if<T>(&data); }

@@ -207,22 +207,24 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
   };
   text_of("flops", info.flops);
   text_of("bytes", info.bytes);
-  if (const Value* text = dict_item(dict, "description"); text != nullptr && text->text() != nullptr)
+  if (const Value* text = dict_item(dict, "description");
+      text != nullptr && text->text() != nullptr)
     info.description = *text->text();
   const Value* shapes = dict_item(dict, "shapes");
   if (shapes == nullptr)
     return;
   if (shapes->sequence() == nullptr) {
-    session.diagnostics.report(where, info.name +
-                                          "_workload: shapes is a list as [dict(M=512, N=512)]");
+    session.diagnostics.report(where,
+                               info.name + "_workload: shapes is a list as [dict(M=512, N=512)]");
     return;
   }
   const std::vector<std::string> names = names_of(info.parameters);
   for (const Value& shape : *shapes->sequence()) {
     const auto* items = shape.as<Dict>();
     if (items == nullptr) {
-      session.diagnostics.report(where, info.name + "_workload: each shape is a dict as "
-                                                    "dict(M=512, N=512), not " +
+      session.diagnostics.report(where, info.name +
+                                            "_workload: each shape is a dict as "
+                                            "dict(M=512, N=512), not " +
                                             describe(shape));
       return;
     }
@@ -246,8 +248,8 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
       if (!parameter.default_value &&
           std::none_of(binding.begin(), binding.end(),
                        [&](const auto& entry) { return entry.first == parameter.name; })) {
-        session.diagnostics.report(where, "a shape of " + info.name + " does not say " +
-                                              parameter.name);
+        session.diagnostics.report(where,
+                                   "a shape of " + info.name + " does not say " + parameter.name);
         return;
       }
     info.shapes.push_back(std::move(binding));
@@ -292,8 +294,8 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
     info.layer = has_blocks(def->body) ? "s-tir" : "tir";
     if (!def->body.empty() && def->body[0]->type == S::kExpression &&
         def->body[0]->value->type == E::kString)
-      info.description = std::string(trim(
-          split_text(std::string(trim(def->body[0]->value->text)), '\n')[0]));
+      info.description =
+          std::string(trim(split_text(std::string(trim(def->body[0]->value->text)), '\n')[0]));
     if (def->decorators.empty()) {
       const Closure* closure = session.function(name);
       if (closure == nullptr)
@@ -350,9 +352,8 @@ Result<ParameterValue> parse_parameter(const WorkloadParameter& parameter,
 /// Extents are at least 1; a parameter whose default is 0 (a padding) may be 0.
 Result<void> check_parameter(const WorkloadParameter& parameter, const ParameterValue& value) {
   if (const auto* integer = std::get_if<int64_t>(&value)) {
-    const auto* usual = parameter.default_value
-                            ? std::get_if<int64_t>(&*parameter.default_value)
-                            : nullptr;
+    const auto* usual =
+        parameter.default_value ? std::get_if<int64_t>(&*parameter.default_value) : nullptr;
     const int64_t least = usual != nullptr && *usual <= 0 ? 0 : 1;
     if (*integer < least)
       return invalid(parameter.name + "=" + std::to_string(*integer) + ": " + parameter.name +
@@ -366,14 +367,13 @@ Result<void> check_parameter(const WorkloadParameter& parameter, const Parameter
         std::holds_alternative<int64_t>(value)))
     return invalid(parameter.name + "=" + to_string(value) + ": the default " +
                    to_string(*parameter.default_value) + " has another type");
-  if (!parameter.choices.empty() &&
-      std::find(parameter.choices.begin(), parameter.choices.end(), value) ==
-          parameter.choices.end()) {
+  if (!parameter.choices.empty() && std::find(parameter.choices.begin(), parameter.choices.end(),
+                                              value) == parameter.choices.end()) {
     std::vector<std::string> choices;
     for (const ParameterValue& choice : parameter.choices)
       choices.push_back(to_string(choice));
-    return invalid(parameter.name + "=" + to_string(value) + " is not among its choices: " +
-                   join(choices, ", "));
+    return invalid(parameter.name + "=" + to_string(value) +
+                   " is not among its choices: " + join(choices, ", "));
   }
   return {};
 }
@@ -464,8 +464,8 @@ Result<std::vector<Baseline>> read_baselines(const std::string& name, const Dict
       if (text.back() != ')')
         return invalid(name + "_workload: the baseline '" + text + "' has no closing parenthesis");
       const std::string sizes = text.substr(open + 1, text.size() - open - 2);
-      TEMPER_TRY(list, formula(name + "_workload: the baseline's sizes", "[" + sizes + "]",
-                               binding));
+      TEMPER_TRY(list,
+                 formula(name + "_workload: the baseline's sizes", "[" + sizes + "]", binding));
       for (const Value& size : *list.sequence()) {
         const auto* integer = size.as<Int>();
         if (integer == nullptr)
@@ -609,8 +609,9 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     workload.reference = workload.module;
     workload.is_own_reference = true;
   } else if (!unchecked) {
-    return invalid(info->name + " is a tir program without a reference, so no result could be "
-                                "checked; define " +
+    return invalid(info->name +
+                   " is a tir program without a reference, so no result could be "
+                   "checked; define " +
                    info->name + "_reference with plain loops, or pass --unchecked");
   }
   if (!info->flops.empty()) {
@@ -653,8 +654,8 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
       workload.inputs[*key.text()] = text;
     }
   }
-  if (const Value* tolerance = dict_item(*dict, "tolerance"); tolerance != nullptr &&
-                                                              !tolerance->is<None>()) {
+  if (const Value* tolerance = dict_item(*dict, "tolerance");
+      tolerance != nullptr && !tolerance->is<None>()) {
     const auto* real = tolerance->as<double>();
     const auto* integer = tolerance->as<Int>();
     const double value = real != nullptr      ? *real

@@ -96,10 +96,10 @@ public:
   /// By name; an empty name means the only workload. The error names the nearest one.
   Result<const WorkloadInfo*> find(const std::string& name) const;
 
-  /// Builds a workload. `parameters` as typed; without any the first shape is taken. One sentence for
-  /// each mistake: unknown or missing parameters (all of them listed), values that are not positive
-  /// integers, shapes too large, a generator that does not return a prim_func, no reference for a tir
-  /// program (allowed when `unchecked`).
+  /// Builds a workload. `parameters` as typed; without any the first shape is taken. One sentence
+  /// for each mistake: unknown or missing parameters (all of them listed), values that are not
+  /// positive integers, shapes too large, a generator that does not return a prim_func, no
+  /// reference for a tir program (allowed when `unchecked`).
   Result<Workload> instantiate(const std::string& name,
                                const std::map<std::string, std::string>& parameters,
                                bool unchecked = false) const;

@@ -12,7 +12,7 @@ namespace temper {
 
 } // namespace temper
 
-#define TEMPER_CHECK(condition, why)                                                              \
+#define TEMPER_CHECK(condition, why)                                                               \
   ((condition) ? (void)0 : ::temper::check_failed(__FILE__, __LINE__, #condition, (why)))
 
 #define TEMPER_UNREACHABLE(why) ::temper::check_failed(__FILE__, __LINE__, "unreachable", (why))

@@ -30,9 +30,8 @@ public:
   /// Uniform in [0, bound); bound > 0. Same result on every platform (unlike std::uniform_*).
   int64_t below(int64_t bound) {
     TEMPER_CHECK(bound > 0, "Random::below needs a positive bound");
-    return static_cast<int64_t>((static_cast<unsigned __int128>((*this)()) *
-                                 static_cast<unsigned __int128>(bound)) >>
-                                64);
+    return static_cast<int64_t>(
+        (static_cast<unsigned __int128>((*this)()) * static_cast<unsigned __int128>(bound)) >> 64);
   }
   /// Uniform in [low, high], both included.
   int64_t between(int64_t low, int64_t high) { return low + below(high - low + 1); }

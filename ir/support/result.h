@@ -62,9 +62,9 @@ template <typename T> class [[nodiscard]] Result {
 public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {} // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}     // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {} // NOLINT: implicit
-  Result(Unexpected unexpected)                                            // NOLINT: implicit
+  Result(Unexpected unexpected)                                             // NOLINT: implicit
       : state_(std::in_place_index<1>, std::move(unexpected.error)) {}
 
   bool has_value() const { return state_.index() == 0; }
@@ -99,8 +99,8 @@ public:
   using value_type = void;
 
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}                           // NOLINT: implicit
-  Result(Unexpected unexpected) : error_(std::move(unexpected.error)) {}      // NOLINT: implicit
+  Result(Error error) : error_(std::move(error)) {}                      // NOLINT: implicit
+  Result(Unexpected unexpected) : error_(std::move(unexpected.error)) {} // NOLINT: implicit
 
   bool has_value() const { return !error_; }
   explicit operator bool() const { return has_value(); }
@@ -122,13 +122,13 @@ private:
 #define TEMPER_CONCAT(a, b) TEMPER_CONCAT_IMPL(a, b)
 
 /// Declares `name` with the value of `expr`, or returns its error from the enclosing function.
-#define TEMPER_TRY(name, expr)                                                                    \
-  auto TEMPER_CONCAT(temper_try_, __LINE__) = (expr);                                             \
-  if (!TEMPER_CONCAT(temper_try_, __LINE__))                                                      \
-    return std::move(TEMPER_CONCAT(temper_try_, __LINE__)).error();                               \
+#define TEMPER_TRY(name, expr)                                                                     \
+  auto TEMPER_CONCAT(temper_try_, __LINE__) = (expr);                                              \
+  if (!TEMPER_CONCAT(temper_try_, __LINE__))                                                       \
+    return std::move(TEMPER_CONCAT(temper_try_, __LINE__)).error();                                \
   auto&& name = *std::move(TEMPER_CONCAT(temper_try_, __LINE__))
 
 /// The same for Result<void>, or where the value is not needed.
-#define TEMPER_TRY_VOID(expr)                                                                     \
-  if (auto temper_try_result = (expr); !temper_try_result)                                        \
+#define TEMPER_TRY_VOID(expr)                                                                      \
+  if (auto temper_try_result = (expr); !temper_try_result)                                         \
   return std::move(temper_try_result).error()

@@ -72,7 +72,8 @@ namespace {
 
 Error io_error(const char* what, const std::filesystem::path& path, int error) {
   const ErrorCode code = error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kEnvironment;
-  return {code, std::string("cannot ") + what + " '" + path.string() + "': " + std::strerror(error)};
+  return {code,
+          std::string("cannot ") + what + " '" + path.string() + "': " + std::strerror(error)};
 }
 
 /// Closes on scope exit; -1 is nothing.

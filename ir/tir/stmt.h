@@ -6,7 +6,8 @@
 ///    FloorDiv and FloorMod towards minus infinity. Shifts by a negative amount or by the width or
 ///    more are errors.
 ///  - Index arithmetic must not overflow: passes may widen or narrow it.
-///  - Floating point is IEEE; it may be contracted (fused multiply-add) everywhere, and reassociated
+///  - Floating point is IEEE; it may be contracted (fused multiply-add) everywhere, and
+///  reassociated
 ///    only where a primitive or an operator says so (rfactor, reordered reductions). float16 and
 ///    bfloat16 arithmetic may be carried out in float32 and rounded once per operation or later.
 ///  - Operands are evaluated left to right; expressions have no side effects except calls that say
@@ -16,9 +17,11 @@
 ///  - Buffer parameters do not overlap.
 ///  - Each statement and each definition (variable, buffer) occurs once in a function; expressions
 ///    may be shared.
-///  - A parallel or vectorized loop promises that its iterations are independent. Iterations of other
+///  - A parallel or vectorized loop promises that its iterations are independent. Iterations of
+///  other
 ///    kinds run in order.
-///  - Bind and AllocBuffer are flat: what they define is visible in the statements after them in the
+///  - Bind and AllocBuffer are flat: what they define is visible in the statements after them in
+///  the
 ///    same sequence. A buffer's content does not survive the end of that sequence.
 #pragma once
 
@@ -90,7 +93,8 @@ struct Evaluate : StmtNodeOf<Evaluate, StmtKind::kEvaluate> {
   static constexpr auto fields() { return std::tuple{child("value", &Evaluate::value)}; }
 };
 
-/// Never nested directly in another one, never of one statement (make_seq sees to it); empty is `pass`.
+/// Never nested directly in another one, never of one statement (make_seq sees to it); empty is
+/// `pass`.
 struct SeqStmt : StmtNodeOf<SeqStmt, StmtKind::kSeqStmt> {
   std::vector<Stmt> statements;
   static constexpr auto fields() { return std::tuple{child("statements", &SeqStmt::statements)}; }
@@ -160,8 +164,8 @@ struct Assert : StmtNodeOf<Assert, StmtKind::kAssert> {
 template <typename... Fs> decltype(auto) visit(const Stmt& stmt, Fs&&... functions) {
   Overloaded overloaded{std::forward<Fs>(functions)...};
   switch (static_cast<StmtKind>(stmt->kind())) {
-#define TEMPER_TIR_STMT(name)                                                                     \
-  case StmtKind::k##name:                                                                         \
+#define TEMPER_TIR_STMT(name)                                                                      \
+  case StmtKind::k##name:                                                                          \
     return overloaded(static_cast<const name&>(*stmt));
 #include "ir/tir/node_kinds.def"
 #undef TEMPER_TIR_STMT

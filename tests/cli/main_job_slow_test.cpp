@@ -58,29 +58,27 @@ def scale_reference(M, N, dtype="float32"):
 TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
   const Shell shell;
   // SIGINT after two seconds; `timeout` reports the command's own exit code.
-  const Ran cut = shell.run(
-      "timeout --preserve-status -s INT 2 temper tune matmul M=256 N=256 K=256 --trials 400 --seed 3");
+  const Ran cut = shell.run("timeout --preserve-status -s INT 2 temper tune matmul M=256 N=256 "
+                            "K=256 --trials 400 --seed 3");
   EXPECT_EQ(cut.code, 130) << cut.out << cut.err;
   const Ran runs = shell.run("temper list runs --json");
   EXPECT_EQ(runs.json()["runs"][0]["state"], "interrupted") << runs.out;
   const int64_t before = runs.json()["runs"][0]["trials"].get<int64_t>();
-  const Ran resumed =
-      shell.run("temper resume --trials " + std::to_string(before + 8) + " --json");
+  const Ran resumed = shell.run("temper resume --trials " + std::to_string(before + 8) + " --json");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_GE(resumed.json()["trials"].get<int64_t>(), before + 8);
 }
 
 TEST(MainJob, AKilledRunLosesNothingThatWasMeasured) {
   const Shell shell;
-  const Ran cut = shell.run(
-      "timeout -s KILL 3 temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3");
+  const Ran cut =
+      shell.run("timeout -s KILL 3 temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3");
   EXPECT_NE(cut.code, 0);
   const Ran records = shell.run("temper list records --limit 10000 --json");
   ASSERT_EQ(records.code, 0) << records.err;
   const size_t kept = records.json()["records"].size();
   EXPECT_GT(kept, 0U);
-  const Ran resumed =
-      shell.run("temper resume --trials " + std::to_string(kept + 4) + " --json");
+  const Ran resumed = shell.run("temper resume --trials " + std::to_string(kept + 4) + " --json");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   const Ran after = shell.run("temper list records --limit 10000 --json");
   EXPECT_GE(after.json()["records"].size(), kept);

@@ -48,8 +48,7 @@ TEST(Usage, ParametersMustBePositive) {
 
 TEST(Usage, AShapeThatOverflowsIsRefused) {
   const Shell shell;
-  const Ran ran =
-      shell.run("temper check matmul M=4000000000 N=4000000000 K=4000000000");
+  const Ran ran = shell.run("temper check matmul M=4000000000 N=4000000000 K=4000000000");
   EXPECT_EQ(ran.code, 2) << ran.err;
   EXPECT_NE(ran.err, "");
 }

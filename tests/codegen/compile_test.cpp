@@ -21,14 +21,14 @@ PrimFunc tiled_matmul(int64_t m, int64_t n, int64_t k, int rows, int vectors, in
       clear.push_back(make_store(tile, {place}, splat(f32(0), lanes)));
       const Expr left = make_load(a, {(i * rows + r) * k + l});
       const Expr right = make_load(b, {ramp(l * n + j * (vectors * lanes) + v * lanes, lanes)});
-      update.push_back(make_store(
-          tile, {place}, make_load(tile, {place}) + splat(left, lanes) * right));
-      write.push_back(make_store(
-          c, {ramp((i * rows + r) * n + j * (vectors * lanes) + v * lanes, lanes)},
-          make_load(tile, {place})));
+      update.push_back(
+          make_store(tile, {place}, make_load(tile, {place}) + splat(left, lanes) * right));
+      write.push_back(
+          make_store(c, {ramp((i * rows + r) * n + j * (vectors * lanes) + v * lanes, lanes)},
+                     make_load(tile, {place})));
     }
-  const Stmt body = make_seq({make_alloc(tile), make_seq(clear),
-                              serial(l, k, make_seq(update)), make_seq(write)});
+  const Stmt body = make_seq(
+      {make_alloc(tile), make_seq(clear), serial(l, k, make_seq(update)), make_seq(write)});
   return function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}},
                      serial(i, m / rows, serial(j, n / (vectors * lanes), body)));
 }
@@ -116,14 +116,14 @@ TEST(Compile, MaskedTailTouchesNothingBeyondTheEnd) {
   const Var i = index_var("i");
   const Expr lanes = ramp(i * 16, 16);
   const Expr inside = make_binary<LT>(lanes, splat(imm(n), 16));
-  const Stmt body = make_store(
-      b, {lanes}, make_load(a, {lanes}, inside) * splat(f32(2), 16), inside);
+  const Stmt body =
+      make_store(b, {lanes}, make_load(a, {lanes}, inside) * splat(f32(2), 16), inside);
   const Artifact artifact =
       must_compile(function_of({{a, nullptr}, {b, nullptr}}, serial(i, 3, body)));
   // Both arrays end at a page that cannot be touched.
   const size_t page = 4096;
-  auto* memory = static_cast<char*>(::mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* memory = static_cast<char*>(
+      ::mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ::mprotect(memory + page, page, PROT_NONE);
   ::mprotect(memory + 3 * page, page, PROT_NONE);
   auto* in = reinterpret_cast<float*>(memory + page) - n;
@@ -203,10 +203,10 @@ TEST(Compile, LargeTemporariesComeFromTheHeapAndAreFreed) {
   const DataType f = DataType::float32();
   const Buffer a = flat("A", f, n), b = flat("B", f, n), t = flat("T", f, n);
   const Var i = index_var("i"), j = index_var("j");
-  const Stmt body =
-      make_seq({make_alloc(t), serial(i, n, make_store(t, {Expr(i)}, make_load(a, {Expr(i)}) + f32(1))),
-                make_if(make_binary<GT>(make_load(t, {imm(0)}), f32(100)), make_return(imm(5))),
-                serial(j, n, make_store(b, {Expr(j)}, make_load(t, {imm(n - 1) - Expr(j)})))});
+  const Stmt body = make_seq(
+      {make_alloc(t), serial(i, n, make_store(t, {Expr(i)}, make_load(a, {Expr(i)}) + f32(1))),
+       make_if(make_binary<GT>(make_load(t, {imm(0)}), f32(100)), make_return(imm(5))),
+       serial(j, n, make_store(b, {Expr(j)}, make_load(t, {imm(n - 1) - Expr(j)})))});
   const Artifact artifact = must_compile(function_of({{a, nullptr}, {b, nullptr}}, body));
   const Loaded kernel(artifact);
   std::vector<float> in(n), out(n);
@@ -223,9 +223,8 @@ TEST(Compile, AFailedAllocationIsACode) {
   const DataType f = DataType::float32();
   const Buffer a = flat("A", f, 1), t = flat("T", f, n);
   const Var i = index_var("i");
-  const Stmt body = make_seq(
-      {make_alloc(t), make_store(t, {imm(3)}, make_load(a, {imm(0)})),
-       make_store(a, {imm(0)}, make_load(t, {imm(3)}) + f32(1))});
+  const Stmt body = make_seq({make_alloc(t), make_store(t, {imm(3)}, make_load(a, {imm(0)})),
+                              make_store(a, {imm(0)}, make_load(t, {imm(3)}) + f32(1))});
   float one = 1;
   // LLVM may prove that the memory is not needed at all: both answers are right, a crash is not.
   const int code = Loaded(must_compile(function_of({{a, nullptr}}, body)))(&one);
@@ -253,10 +252,8 @@ TEST(Compile, ScalarParametersArePassedByAddress) {
   const Buffer a = flat("A", f, 4);
   const Var scale = make_var("scale", f), shift = make_var("shift", DataType::integer(8));
   const Var i = index_var("i");
-  const Stmt body = serial(i, 4,
-                           make_store(a, {Expr(i)},
-                                      make_load(a, {Expr(i)}) * Expr(scale) +
-                                          make_cast(f, shift)));
+  const Stmt body = serial(
+      i, 4, make_store(a, {Expr(i)}, make_load(a, {Expr(i)}) * Expr(scale) + make_cast(f, shift)));
   const Artifact artifact =
       must_compile(function_of({{a, nullptr}, {nullptr, scale}, {nullptr, shift}}, body));
   float values[] = {1, 2, 3, 4}, factor = 3;

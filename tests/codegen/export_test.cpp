@@ -23,11 +23,11 @@ PrimFunc matmul(int64_t m, int64_t n, int64_t k) {
   const Buffer c = make_buffer("C", f, {imm(m), imm(n)});
   const Var i = index_var("i"), j = index_var("j"), l = index_var("l");
   const Expr out = make_load(c, {Expr(i), Expr(j)});
-  const Stmt body = make_seq(
-      {make_store(c, {Expr(i), Expr(j)}, f32(0)),
-       serial(l, k,
-              make_store(c, {Expr(i), Expr(j)},
-                         out + make_load(a, {Expr(i), Expr(l)}) * make_load(b, {Expr(l), Expr(j)})))});
+  const Stmt body = make_seq({make_store(c, {Expr(i), Expr(j)}, f32(0)),
+                              serial(l, k,
+                                     make_store(c, {Expr(i), Expr(j)},
+                                                out + make_load(a, {Expr(i), Expr(l)}) *
+                                                          make_load(b, {Expr(l), Expr(j)})))});
   return function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, serial(i, m, serial(j, n, body)));
 }
 
@@ -37,8 +37,8 @@ PrimFunc scale_shift(int64_t n) {
   const Buffer a = flat("A", f, n), b = flat("B", f, n);
   const Var scale = make_var("scale", f), shift = make_var("shift", DataType::integer(16));
   const Var i = index_var("i");
-  const Stmt body = make_store(b, {Expr(i)},
-                               make_load(a, {Expr(i)}) * Expr(scale) + make_cast(f, Expr(shift)));
+  const Stmt body =
+      make_store(b, {Expr(i)}, make_load(a, {Expr(i)}) * Expr(scale) + make_cast(f, Expr(shift)));
   return function_of({{a, nullptr}, {b, nullptr}, {nullptr, scale}, {nullptr, shift}},
                      make_for(i, imm(0), imm(n), ForKind::kParallel, body));
 }
@@ -273,7 +273,8 @@ int main(void) {
   EXPECT_EQ(run("c++ -std=c++11 -Wall -Wextra -Werror use.cpp -o use_cpp -L. -lkernels "
                 "-Wl,--no-undefined -Wl,-rpath,'$ORIGIN' && ./use_cpp"),
             "");
-  EXPECT_EQ(run("cc -std=c99 use.c -o use_static libkernels.a -lgomp -lm -ldl && ./use_static"), "");
+  EXPECT_EQ(run("cc -std=c99 use.c -o use_static libkernels.a -lgomp -lm -ldl && ./use_static"),
+            "");
 }
 
 TEST_F(Export, FindPackageFindsIt) {
@@ -332,7 +333,8 @@ TEST_F(Export, BadNamesAndEmptyLibrariesAreRefused) {
 TEST_F(Export, DefaultNamesTellWorkloadTypeAndSizes) {
   EXPECT_EQ(default_function_name("matmul", "float32", {1024, 1024, 1024}),
             "matmul_f32_1024x1024x1024");
-  EXPECT_EQ(default_function_name("conv2d-bias.relu", "bfloat16", {56}), "conv2d_bias_relu_bf16_56");
+  EXPECT_EQ(default_function_name("conv2d-bias.relu", "bfloat16", {56}),
+            "conv2d_bias_relu_bf16_56");
   EXPECT_EQ(default_function_name("2mm", "uint8", {}), "kernel_2mm_u8");
 }
 
@@ -340,10 +342,12 @@ TEST_F(Export, PythonCallsItThroughTvmFfi) {
   std::string python;
   const char* given = std::getenv("TEMPER_TEST_PYTHON");
   for (const std::string& candidate :
-       {std::string(given == nullptr ? "" : given), std::string(TEMPER_BUILD_DIR "/venv/bin/python"),
+       {std::string(given == nullptr ? "" : given),
+        std::string(TEMPER_BUILD_DIR "/venv/bin/python"),
         std::string(TEMPER_BUILD_DIR "/../venv/bin/python"), std::string("python3")})
     if (python.empty() && !candidate.empty() &&
-        std::system(("'" + candidate + "' -c 'import numpy, tvm_ffi' > /dev/null 2>&1").c_str()) == 0)
+        std::system(("'" + candidate + "' -c 'import numpy, tvm_ffi' > /dev/null 2>&1").c_str()) ==
+            0)
       python = candidate;
   if (python.empty())
     GTEST_SKIP() << "no Python with numpy and apache-tvm-ffi (TEMPER_TEST_PYTHON may name one)";

@@ -51,11 +51,11 @@ inline double ulp_error(float value, long double exact) {
   if (std::isnan(nearest))
     return std::isnan(value) ? 0 : INFINITY;
   if (value == nearest)
-    return std::isinf(nearest) ? 0
-                               : static_cast<double>(
-                                     std::fabs(static_cast<long double>(value) - exact) /
-                                     std::ldexp(1.0L, std::max(std::ilogb(exact == 0 ? 1.0L : exact),
-                                                               -126) - 23));
+    return std::isinf(nearest)
+               ? 0
+               : static_cast<double>(
+                     std::fabs(static_cast<long double>(value) - exact) /
+                     std::ldexp(1.0L, std::max(std::ilogb(exact == 0 ? 1.0L : exact), -126) - 23));
   if (std::isnan(value))
     return INFINITY;
   if (std::isinf(nearest) || std::isinf(value)) {

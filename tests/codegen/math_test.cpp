@@ -11,24 +11,24 @@ TEST(Math, ErrorIsAsStatedOnASampleOfAllFloats) {
   for (const MathCase& test : math_cases()) {
     const Loaded kernel(must_compile(apply(test.op, DataType::float32(), kChunk, 16)));
     const MathWorst worst = measure(test, kernel, kChunk, 12345, 99991);
-    EXPECT_LE(worst.ulp, test.max_ulp)
-        << test.op << "(" << worst.at << ") = " << worst.value << ", exact "
-        << static_cast<double>(test.exact(worst.at));
+    EXPECT_LE(worst.ulp, test.max_ulp) << test.op << "(" << worst.at << ") = " << worst.value
+                                       << ", exact " << static_cast<double>(test.exact(worst.at));
   }
 }
 
 TEST(Math, SpecialValues) {
   const float inf = INFINITY, tiny = 0x1p-149f, small = 1e-40f;
-  const std::vector<float> values = {NAN,  -NAN,  inf,   -inf,    0.0f,    -0.0f,  tiny,   -tiny,
-                                     small, -small, 1.0f, -1.0f,   88.72f,  88.73f, -87.3f, -103.9f,
-                                     -104.1f, 128.0f, -149.0f, -150.5f, 38.53f, 3.4e38f, -3.4e38f,
-                                     0.5f, 2.0f, 10.0f, 0.9f, -0.9f, 4.0f, 9.01f, 1e-8f, -0.999999f};
+  const std::vector<float> values = {
+      NAN,     -NAN,   inf,     -inf,    0.0f,   -0.0f,   tiny,     -tiny,
+      small,   -small, 1.0f,    -1.0f,   88.72f, 88.73f,  -87.3f,   -103.9f,
+      -104.1f, 128.0f, -149.0f, -150.5f, 38.53f, 3.4e38f, -3.4e38f, 0.5f,
+      2.0f,    10.0f,  0.9f,    -0.9f,   4.0f,   9.01f,   1e-8f,    -0.999999f};
   for (const MathCase& test : math_cases()) {
     std::vector<float> in(kChunk, 1.0f), out(kChunk);
     std::copy(values.begin(), values.end(), in.begin());
-    ASSERT_EQ(Loaded(must_compile(apply(test.op, DataType::float32(), kChunk, 8)))(in.data(),
-                                                                                    out.data()),
-              0);
+    ASSERT_EQ(
+        Loaded(must_compile(apply(test.op, DataType::float32(), kChunk, 8)))(in.data(), out.data()),
+        0);
     for (size_t i = 0; i < values.size(); ++i) {
       const double error = ulp_error(out[i], test.exact(values[i]));
       EXPECT_LE(error, test.max_ulp) << test.op << "(" << values[i] << ") = " << out[i];
@@ -74,9 +74,8 @@ TEST(Math, Float64ComesFromLibm) {
   for (int i = 0; i < 64; ++i)
     in[i] = (i - 20) * 0.37;
   for (const MathCase& test : math_cases()) {
-    ASSERT_EQ(Loaded(must_compile(apply(test.op, DataType::float64(), 64, 8)))(in.data(),
-                                                                                out.data()),
-              0);
+    ASSERT_EQ(
+        Loaded(must_compile(apply(test.op, DataType::float64(), 64, 8)))(in.data(), out.data()), 0);
     for (int i = 0; i < 64; ++i) {
       const auto exact = static_cast<double>(test.exact(in[i]));
       if (!std::isfinite(exact))
@@ -118,7 +117,8 @@ TEST(Math, RareFunctionsAndPowers) {
   stores.push_back(make_store(c, {ramp(imm(24), 8)}, call_op("pow", {x, splat(f32(3), 8)})));
   stores.push_back(make_store(c, {ramp(imm(32), 8)}, call_op("pow", {x, splat(f32(-1), 8)})));
   stores.push_back(make_store(c, {ramp(imm(40), 8)}, call_op("pow", {x, splat(f32(0.5), 8)})));
-  std::vector<float> in{0.5f, 1, 2, 3.5f, 10, 0.1f, 7, 1e-3f}, by{2, -1, 0.5f, 3, 0, 2.25f, -0.3f, 1};
+  std::vector<float> in{0.5f, 1, 2, 3.5f, 10, 0.1f, 7, 1e-3f},
+      by{2, -1, 0.5f, 3, 0, 2.25f, -0.3f, 1};
   std::vector<float> out(48);
   ASSERT_EQ(Loaded(must_compile(function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}},
                                             make_seq(stores))))(in.data(), by.data(), out.data()),
@@ -139,8 +139,8 @@ TEST(Math, SixteenBitFloatsAreRoundedOnceFromFloat) {
     const Buffer a = flat("A", DataType::float32(), 256), b = flat("B", DataType::float32(), 256);
     const Var i = index_var("i");
     const Expr narrow = make_cast(type, make_load(a, {Expr(i)}));
-    const Stmt body = make_store(b, {Expr(i)}, make_cast(DataType::float32(),
-                                                         call_op("exp", {narrow})));
+    const Stmt body =
+        make_store(b, {Expr(i)}, make_cast(DataType::float32(), call_op("exp", {narrow})));
     std::vector<float> in(256), out(256);
     for (int x = 0; x < 256; ++x)
       in[x] = static_cast<float>(x - 128) / 16;

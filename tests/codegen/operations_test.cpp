@@ -34,8 +34,7 @@ struct Array {
 
 /// Runs C[...] = make(A[...], B[...]) over kCount elements both ways and compares every bit.
 /// Only `make` knows the result's type; `a` and `b` are the data.
-template <typename Make>
-void compare(const std::string& what, Array& a, Array& b, Make&& make) {
+template <typename Make> void compare(const std::string& what, Array& a, Array& b, Make&& make) {
   for (const int lanes : {1, 8}) {
     const Buffer left = flat("A", a.dtype, kCount), right = flat("B", b.dtype, kCount);
     const Var i = index_var("i");
@@ -43,12 +42,11 @@ void compare(const std::string& what, Array& a, Array& b, Make&& make) {
     const Expr value = make(make_load(left, {place}), make_load(right, {place}));
     const DataType type = value->dtype.element();
     const Buffer out = flat("C", type, kCount);
-    const PrimFunc function = function_of(
-        {{left, nullptr}, {right, nullptr}, {out, nullptr}},
-        serial(i, kCount / lanes, make_store(out, {place}, value)));
+    const PrimFunc function =
+        function_of({{left, nullptr}, {right, nullptr}, {out, nullptr}},
+                    serial(i, kCount / lanes, make_store(out, {place}, value)));
     Array expected(type, kCount), got(type, kCount);
-    const auto done =
-        interpret(function, {a.view(true), b.view(true), expected.view(false)});
+    const auto done = interpret(function, {a.view(true), b.view(true), expected.view(false)});
     ASSERT_TRUE(done) << what << ": " << done.error().to_string();
     ASSERT_EQ(Loaded(must_compile(function))(a.bytes.data(), b.bytes.data(), got.bytes.data()), 0);
     for (int64_t x = 0; x < kCount; ++x) {
@@ -64,7 +62,7 @@ void compare(const std::string& what, Array& a, Array& b, Make&& make) {
 Array random_integers(DataType type, Random& random, bool no_zero = false, int64_t high = 0) {
   Array array(type, kCount);
   for (int64_t i = 0; i < kCount; ++i) {
-    int64_t value = high > 0       ? random.between(0, high)
+    int64_t value = high > 0     ? random.between(0, high)
                     : i % 8 == 0 ? (type.is_int() ? int64_t{1} << (type.bits - 1) : -1)
                     : i % 8 == 1 ? -1
                     : i % 8 == 2 ? random.between(-9, 9)
@@ -136,11 +134,13 @@ TEST(Operations, BitsOfEveryIntegerType) {
     Array a = random_integers(type, random), b = random_integers(type, random);
     Array amount = random_integers(type, random, false, type.bits - 1);
     for (const char* op : {"bitwise_and", "bitwise_or", "bitwise_xor"})
-      compare(to_string(type) + " " + op, a, b,
-              [&](Expr x, Expr y) { return call_op(op, {x, y}); });
+      compare(to_string(type) + " " + op, a, b, [&](Expr x, Expr y) {
+        return call_op(op, {x, y});
+      });
     for (const char* op : {"shift_left", "shift_right"})
-      compare(to_string(type) + " " + op, a, amount,
-              [&](Expr x, Expr y) { return call_op(op, {x, y}); });
+      compare(to_string(type) + " " + op, a, amount, [&](Expr x, Expr y) {
+        return call_op(op, {x, y});
+      });
     for (const char* op : {"bitwise_not", "popcount", "clz"})
       compare(to_string(type) + " " + op, a, b, [&](Expr x, Expr) { return call_op(op, {x}); });
   }
@@ -164,8 +164,9 @@ TEST(Operations, ComparisonsSelectionsAndLogicOfEveryType) {
               [&](Expr x, Expr y) { return make_select(test(x, y), x, y); });
     }
     compare(name + " logic", a, b, [&](Expr x, Expr y) {
-      return make_binary<Or>(make_binary<And>(make_binary<LT>(x, y), make_not(comparison<EQ>(x, y))),
-                             comparison<GE>(y, x));
+      return make_binary<Or>(
+          make_binary<And>(make_binary<LT>(x, y), make_not(comparison<EQ>(x, y))),
+          comparison<GE>(y, x));
     });
   }
 }
@@ -181,8 +182,8 @@ TEST(Operations, FloatingArithmeticOfEveryTypeRoundsOnce) {
     compare(name + "div", a, b, [](Expr x, Expr y) { return make_binary<Div>(x, y); });
     compare(name + "min", a, b, [](Expr x, Expr y) { return make_binary<Min>(x, y); });
     compare(name + "max", a, b, [](Expr x, Expr y) { return make_binary<Max>(x, y); });
-    for (const char* op : {"floor", "ceil", "round", "trunc", "nearbyint", "abs", "isnan", "isinf",
-                           "isfinite"})
+    for (const char* op :
+         {"floor", "ceil", "round", "trunc", "nearbyint", "abs", "isnan", "isinf", "isfinite"})
       compare(name + op, a, b, [&](Expr x, Expr) { return call_op(op, {x}); });
     compare(name + "copysign", a, b, [](Expr x, Expr y) { return call_op("copysign", {x, y}); });
   }
@@ -227,12 +228,11 @@ TEST(Operations, ReinterpretAndReductionsOfVectors) {
   int64_t next = 0;
   for (const char* op : {"vector_reduce_add", "vector_reduce_max", "vector_reduce_min"})
     body.push_back(make_store(b, {imm(next++)}, make_call(i32, op, {all})));
-  body.push_back(make_store(b, {imm(3)}, make_call(i32, "vector_reduce_add",
-                                                    {make_load(a, {ramp(imm(0), 4)})})));
-  body.push_back(make_store(c, {ramp(imm(0), 16)},
-                            make_call(DataType::uint(32, 16), "reinterpret", {all})));
-  const PrimFunc function =
-      function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, make_seq(body));
+  body.push_back(make_store(
+      b, {imm(3)}, make_call(i32, "vector_reduce_add", {make_load(a, {ramp(imm(0), 4)})})));
+  body.push_back(
+      make_store(c, {ramp(imm(0), 16)}, make_call(DataType::uint(32, 16), "reinterpret", {all})));
+  const PrimFunc function = function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, make_seq(body));
   std::vector<int32_t> in(16), out(4), expected(4);
   std::vector<uint32_t> bits(16), expected_bits(16);
   for (int32_t& value : in)
@@ -248,12 +248,12 @@ TEST(Operations, ALetOfAVectorKeepsAllLanes) {
   const Buffer a = flat("A", i32, 8), b = flat("B", i32, 8);
   const Expr load = make_load(a, {ramp(imm(0), 8)});
   const Var x = make_var("x", load->dtype);
-  const Stmt body = make_store(b, {ramp(imm(0), 8)},
-                               make_let(x, load, make_binary<Mul>(Expr(x), Expr(x))));
+  const Stmt body =
+      make_store(b, {ramp(imm(0), 8)}, make_let(x, load, make_binary<Mul>(Expr(x), Expr(x))));
   std::vector<int32_t> in{1, 2, 3, 4, 5, 6, 7, 8}, out(8);
-  ASSERT_EQ(Loaded(must_compile(function_of({{a, nullptr}, {b, nullptr}}, body)))(in.data(),
-                                                                                   out.data()),
-            0);
+  ASSERT_EQ(
+      Loaded(must_compile(function_of({{a, nullptr}, {b, nullptr}}, body)))(in.data(), out.data()),
+      0);
   for (int lane = 0; lane < 8; ++lane)
     EXPECT_EQ(out[lane], in[lane] * in[lane]);
 }
@@ -266,9 +266,9 @@ public:
   Expr integer(int depth, const std::vector<Expr>& leaves) {
     const DataType type = leaves[0]->dtype;
     if (depth == 0)
-      return random_.below(4) == 0 ? make_const_int(type, random_.between(-20, 20))
-                                   : leaves[static_cast<size_t>(random_.below(
-                                         static_cast<int64_t>(leaves.size())))];
+      return random_.below(4) == 0
+                 ? make_const_int(type, random_.between(-20, 20))
+                 : leaves[static_cast<size_t>(random_.below(static_cast<int64_t>(leaves.size())))];
     const auto next = [&] { return integer(depth - 1, leaves); };
     const auto positive = [&] { // in [1, 16]
       const Expr low = call_op("bitwise_and", {next(), make_const_int(type, 15)});

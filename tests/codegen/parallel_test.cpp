@@ -22,11 +22,11 @@ PrimFunc scaled(int64_t first, int64_t n) {
   const Buffer factor = flat("factor", f, 1);
   const Buffer t = flat("t", f, 8);
   const Var i = index_var("i"), j = index_var("j"), base = make_var("base", f);
-  const Stmt body =
-      make_seq({make_alloc(t),
-                serial(j, 8, make_store(t, {Expr(j)}, make_load(a, {Expr(i)}) *
-                                                          make_load(factor, {imm(0)}))),
-                make_store(b, {Expr(i)}, make_load(t, {imm(3)}) + Expr(base))});
+  const Stmt body = make_seq(
+      {make_alloc(t),
+       serial(j, 8,
+              make_store(t, {Expr(j)}, make_load(a, {Expr(i)}) * make_load(factor, {imm(0)}))),
+       make_store(b, {Expr(i)}, make_load(t, {imm(3)}) + Expr(base))});
   const Stmt loop = make_for(i, imm(first), imm(n), ForKind::kParallel, body);
   return function_of({{a, nullptr}, {b, nullptr}, {factor, nullptr}},
                      make_seq({make_bind(base, make_load(factor, {imm(0)}) + f32(1)), loop}));
@@ -71,10 +71,9 @@ TEST(Parallel, AnErrorInOneIterationIsTheKernelsCode) {
   const Stmt body = make_seq(
       {make_assert(make_binary<NE>(element, make_int(DataType::int32(), -1)), "not -1"),
        make_if(make_binary<LT>(element, zero), make_return(make_int(DataType::int32(), 9)))});
-  const Loaded kernel(
-      must_compile(function_of({{a, nullptr}}, make_for(i, imm(0), imm(100), ForKind::kParallel,
-                                                        body)),
-                   native(2)));
+  const Loaded kernel(must_compile(
+      function_of({{a, nullptr}}, make_for(i, imm(0), imm(100), ForKind::kParallel, body)),
+      native(2)));
   std::vector<int32_t> values(100, 1);
   EXPECT_EQ(kernel(values.data()), 0);
   values[70] = -5;
@@ -103,8 +102,8 @@ TEST(Parallel, LargeTemporariesOfAnIterationBelongToTheThread) {
   const Stmt body = make_seq(
       {make_alloc(t), serial(j, n, make_store(t, {Expr(j)}, Expr(i) * Expr(j))),
        make_store(out, {Expr(i)}, imm(0)),
-       serial(k, n, make_store(out, {Expr(i)},
-                               make_load(out, {Expr(i)}) + make_load(t, {Expr(k)})))});
+       serial(k, n,
+              make_store(out, {Expr(i)}, make_load(out, {Expr(i)}) + make_load(t, {Expr(k)})))});
   const Artifact artifact = must_compile(
       function_of({{out, nullptr}}, make_for(i, imm(0), imm(8), ForKind::kParallel, body)),
       native(3));

@@ -18,8 +18,7 @@ PrimFunc increment(int64_t n, const char* index = "i") {
   const Buffer a = make_buffer("A", DataType::float32(), {imm(n)});
   const Buffer b = make_buffer("B", DataType::float32(), {imm(n)});
   const Var i = make_var(index);
-  const Stmt store =
-      make_store(b, {i}, make_load(a, {i}) + make_float(DataType::float32(), 1));
+  const Stmt store = make_store(b, {i}, make_load(a, {i}) + make_float(DataType::float32(), 1));
   return make_node<PrimFuncNode>([&](PrimFuncNode& node) {
     node.name = "main";
     node.params = {{a, nullptr}, {b, nullptr}};
@@ -41,16 +40,15 @@ TEST(Structural, DifferenceIsNamedByItsPath) {
 
 TEST(Structural, SwappedParametersAreAnotherProgram) {
   const PrimFunc function = increment(8);
-  const PrimFunc swapped = copy_node(
-      *function, [](PrimFuncNode& node) { std::swap(node.params[0], node.params[1]); });
+  const PrimFunc swapped =
+      copy_node(*function, [](PrimFuncNode& node) { std::swap(node.params[0], node.params[1]); });
   EXPECT_FALSE(structural_equal(function, swapped));
   EXPECT_NE(structural_hash(function), structural_hash(swapped));
 }
 
 TEST(Walk, UnchangedIsTheSameNode) {
   const PrimFunc function = increment(8);
-  const NodeRef same =
-      rewrite_post(function->body, [](const NodeRef& node) { return node; });
+  const NodeRef same = rewrite_post(function->body, [](const NodeRef& node) { return node; });
   EXPECT_EQ(same.get(), function->body.get());
 }
 

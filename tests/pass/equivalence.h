@@ -1,5 +1,5 @@
-/// Does a lowering keep the meaning? Runs functions in the interpreter on small integers (whose sums
-/// are exact, in any order) and compares what they write.
+/// Does a lowering keep the meaning? Runs functions in the interpreter on small integers (whose
+/// sums are exact, in any order) and compares what they write.
 #pragma once
 
 #include "codegen/lower.h"
@@ -112,7 +112,8 @@ inline PrimFunc lower_step_by_step(const PrimFunc& function, const LowerOptions&
     std::string difference;
     if (again) {
       EXPECT_TRUE(structural_equal(next, *again, &difference))
-          << "after " << name << ": " << difference << "\n" << script::to_text(next);
+          << "after " << name << ": " << difference << "\n"
+          << script::to_text(next);
     }
     const auto well_formed = verify(next);
     EXPECT_TRUE(well_formed) << "after " << name << ": " << well_formed.error().to_string() << "\n"

@@ -12,11 +12,23 @@ namespace temper::ir::testing {
 /// `steps` random primitives that changed the module; `log` gets their names.
 inline IRModule randomly_scheduled(IRModule module, int steps, Random& random, std::string& log) {
   using namespace s_tir; // NOLINT
-  static const char* const kNames[] = {
-      "Split",     "Split",          "Fuse",           "Reorder",   "Reorder",
-      "Parallel",  "Vectorize",      "Vectorize",      "Unroll",    "CacheWrite",
-      "CacheRead", "ComputeAt",      "ReverseComputeAt", "ComputeInline", "ReverseComputeInline",
-      "RFactor",   "DecomposeReduction"};
+  static const char* const kNames[] = {"Split",
+                                       "Split",
+                                       "Fuse",
+                                       "Reorder",
+                                       "Reorder",
+                                       "Parallel",
+                                       "Vectorize",
+                                       "Vectorize",
+                                       "Unroll",
+                                       "CacheWrite",
+                                       "CacheRead",
+                                       "ComputeAt",
+                                       "ReverseComputeAt",
+                                       "ComputeInline",
+                                       "ReverseComputeInline",
+                                       "RFactor",
+                                       "DecomposeReduction"};
   for (int tries = 0, done = 0; done < steps && tries < steps * 12; ++tries) {
     std::vector<s_tir::Value> places;
     for (const ModuleEntry& entry : module->functions)

@@ -34,10 +34,11 @@ public:
     });
   }
   /// out[axes] accumulates value(axes, reduction axes), from `init`.
-  void reduce(const Buffer& out, const Shape& extents, double init,
-              const std::function<Expr(const Axes&, const Axes&)>& value,
-              const std::function<Expr(const Expr&, const Expr&)>& combine =
-                  [](const Expr& a, const Expr& b) { return make_binary<Add>(a, b); }) {
+  void reduce(
+      const Buffer& out, const Shape& extents, double init,
+      const std::function<Expr(const Axes&, const Axes&)>& value,
+      const std::function<Expr(const Expr&, const Expr&)>& combine =
+          [](const Expr& a, const Expr& b) { return make_binary<Add>(a, b); }) {
     block(out, extents, [&](const Axes& axes, const Axes& over) {
       return std::pair(make_store(out, axes, real(init)),
                        make_store(out, axes, combine(make_load(out, axes), value(axes, over))));
@@ -132,24 +133,21 @@ inline IRModule conv_bias_relu(int64_t size, int64_t channels) {
   const Buffer scaled = program.local("bn_mul", {1, size, size, channels});
   const Buffer shifted = program.local("bn_add", {1, size, size, channels});
   program.compute(padded, [&](const Axes& i) {
-    const Expr inside = logical_and(
-        logical_and(less_equal(imm(1), i[1]), less(i[1], imm(size + 1))),
-        logical_and(less_equal(imm(1), i[2]), less(i[2], imm(size + 1))));
+    const Expr inside =
+        logical_and(logical_and(less_equal(imm(1), i[1]), less(i[1], imm(size + 1))),
+                    logical_and(less_equal(imm(1), i[2]), less(i[2], imm(size + 1))));
     return if_then_else(inside, make_load(input, {i[0], i[1] - 1, i[2] - 1, i[3]}), real(0));
   });
   program.reduce(conv, {3, 3, channels}, 0, [&](const Axes& i, const Axes& r) {
     return make_load(padded, {i[0], i[1] + r[0], i[2] + r[1], r[2]}) *
            make_load(weight, {r[0], r[1], r[2], i[3]});
   });
-  program.compute(biased, [&](const Axes& i) {
-    return make_load(conv, i) + make_load(bias, {i[3]});
-  });
-  program.compute(scaled, [&](const Axes& i) {
-    return make_load(biased, i) * make_load(scale, {i[3]});
-  });
-  program.compute(shifted, [&](const Axes& i) {
-    return make_load(scaled, i) + make_load(offset, {i[3]});
-  });
+  program.compute(biased,
+                  [&](const Axes& i) { return make_load(conv, i) + make_load(bias, {i[3]}); });
+  program.compute(scaled,
+                  [&](const Axes& i) { return make_load(biased, i) * make_load(scale, {i[3]}); });
+  program.compute(shifted,
+                  [&](const Axes& i) { return make_load(scaled, i) + make_load(offset, {i[3]}); });
   program.compute(out, [&](const Axes& i) { return max(make_load(shifted, i), real(0)); });
   return program.build();
 }
@@ -163,7 +161,9 @@ inline IRModule softmax(int64_t rows, int64_t columns) {
   const Buffer sum = program.local("T_softmax_expsum", {rows});
   program.reduce(
       maximum, {columns}, -3.4028234663852886e38,
-      [&](const Axes& i, const Axes& r) { return make_load(a, {i[0], r[0]}); },
+      [&](const Axes& i, const Axes& r) {
+        return make_load(a, {i[0], r[0]});
+      },
       [](const Expr& x, const Expr& y) { return max(x, y); });
   program.compute(exponent, [&](const Axes& i) {
     return call_op("exp", {make_load(a, i) - make_load(maximum, {i[0]})});
@@ -181,8 +181,9 @@ inline IRModule row_sum(int64_t rows, int64_t columns) {
   ProgramBuilder program;
   const Buffer a = program.param("A", {rows, columns});
   const Buffer b = program.param("B", {rows});
-  program.reduce(b, {columns}, 0,
-                 [&](const Axes& i, const Axes& r) { return make_load(a, {i[0], r[0]}); });
+  program.reduce(b, {columns}, 0, [&](const Axes& i, const Axes& r) {
+    return make_load(a, {i[0], r[0]});
+  });
   return program.build();
 }
 

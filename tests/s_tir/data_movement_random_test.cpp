@@ -28,9 +28,9 @@ std::vector<Workload> workloads() {
 
 int weight(const Primitive& primitive) {
   // Moving data is what is tested here; loops are split and reordered to make places for it.
-  for (const char* name : {"compute_at", "reverse_compute_at", "cache_read", "cache_write",
-                           "decompose_reduction", "rfactor", "compute_inline",
-                           "reverse_compute_inline"})
+  for (const char* name :
+       {"compute_at", "reverse_compute_at", "cache_read", "cache_write", "decompose_reduction",
+        "rfactor", "compute_inline", "reverse_compute_inline"})
     if (primitive.python_name == name)
       return 3;
   if (primitive.python_name == "split" || primitive.python_name == "reorder" ||

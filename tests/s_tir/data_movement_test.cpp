@@ -18,8 +18,8 @@ namespace temper::s_tir {
 namespace {
 
 using namespace programs;
-using ::testing::HasSubstr;
 using temper::testing::expect_golden;
+using ::testing::HasSubstr;
 
 /// A schedule whose calls must succeed.
 class Checked {
@@ -192,7 +192,8 @@ TEST(ComputeAt, ASampledLocationMayInlineOrStay) {
   const auto place = sch.get(*block);
   ASSERT_TRUE(place);
   const Context context{sch.module(), nullptr, true};
-  const auto stays = compute_at->apply(context, {.inputs = {*place, kRootLocation}, .attrs = {true, -1}});
+  const auto stays =
+      compute_at->apply(context, {.inputs = {*place, kRootLocation}, .attrs = {true, -1}});
   ASSERT_TRUE(stays);
   EXPECT_EQ(stays->module, sch.module());
   const auto inlined =
@@ -456,8 +457,7 @@ TEST(Refusals, Inlining) {
   EXPECT_THAT(refusal(soft->reverse_compute_inline(soft.block("Y"))), HasSubstr("is a reduction"));
   Checked conv(conv2d(2, 3, 6, 5));
   conv.get(conv->cache_read(conv.block("pad"), 0, "local"));
-  EXPECT_THAT(refusal(conv->reverse_compute_inline(conv.block("pad"))),
-              HasSubstr("would be lost"));
+  EXPECT_THAT(refusal(conv->reverse_compute_inline(conv.block("pad"))), HasSubstr("would be lost"));
   Checked shared(reshape(std::string(R"(C: T.Buffer((8, 8), "float32")):)") + kScaled + R"(
     for i, j in T.grid(8, 8):
         with T.sblock("C"):
@@ -481,7 +481,8 @@ TEST(Refusals, RFactor) {
   const auto loops = sch.loops("C");
   EXPECT_THAT(refusal(sch->rfactor(loops[0], 0)),
               HasSubstr("loop i is not a loop of the reduction"));
-  EXPECT_THAT(refusal(sch->rfactor(loops[2], 4)), HasSubstr("factor_axis 4 is not between -3 and 2"));
+  EXPECT_THAT(refusal(sch->rfactor(loops[2], 4)),
+              HasSubstr("factor_axis 4 is not between -3 and 2"));
   Checked start(reshape(R"(C: T.Buffer((8,), "float32")):
     for i, k in T.grid(8, 16):
         with T.sblock("C"):

@@ -1,5 +1,5 @@
-// Before -> after of each primitive that this folder's loops and getters are made of, and each of its
-// refusals. Programs are text; names do not matter in comparisons.
+// Before -> after of each primitive that this folder's loops and getters are made of, and each of
+// its refusals. Programs are text; names do not matter in comparisons.
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/tiling.h"
 #include "ir/script/parser.h"
@@ -36,10 +36,16 @@ void expect_program(const Schedule& schedule, const std::string& text) {
 std::string copy_1d(int extent = 128) {
   const std::string n = std::to_string(extent);
   return "@T.prim_func(s_tir=True)\n"
-         "def main(A: T.Buffer((" + n + ",), \"float32\"), B: T.Buffer((" + n + ",), \"float32\")):\n"
-         "    for i in range(" + n + "):\n"
+         "def main(A: T.Buffer((" +
+         n + ",), \"float32\"), B: T.Buffer((" + n +
+         ",), \"float32\")):\n"
+         "    for i in range(" +
+         n +
+         "):\n"
          "        with T.sblock(\"B\"):\n"
-         "            vi = T.axis.spatial(" + n + ", i)\n"
+         "            vi = T.axis.spatial(" +
+         n +
+         ", i)\n"
          "            B[vi] = A[vi] + T.float32(1)\n";
 }
 
@@ -66,7 +72,8 @@ def main(A: T.Buffer((16, 16), "float32"), C: T.Buffer((16, 16), "float32")):
             B[vi, vj] = A[vi, vj] * T.float32(2)
         with T.sblock("C"):
             vi, vj = T.axis.remap("SS", [i, j])
-            C[vi, vj] = B[vi, )" + offset + R"(] + T.float32(1)
+            C[vi, vj] = B[vi, )" +
+         offset + R"(] + T.float32(1)
 )";
 }
 
@@ -547,8 +554,7 @@ TEST(SamplePerfectTile, DecisionsAreChecked) {
   auto [sch, block, loops] = schedule(copy_1d(), "B");
   EXPECT_THAT(refusal(sch.sample_perfect_tile(loops[0], 2, 16, {10, 10})),
               HasSubstr("must be the loop's extent, 128, and is 100"));
-  EXPECT_THAT(refusal(sch.sample_perfect_tile(loops[0], 2, 16, {4, 32})),
-              HasSubstr("at most 16"));
+  EXPECT_THAT(refusal(sch.sample_perfect_tile(loops[0], 2, 16, {4, 32})), HasSubstr("at most 16"));
   EXPECT_THAT(refusal(sch.sample_perfect_tile(loops[0], 3, 16, {8, 16})),
               HasSubstr("a list of 3 integers"));
   const auto tile = sch.sample_perfect_tile(loops[0], 2, 16, {8, 16});

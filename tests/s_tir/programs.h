@@ -126,10 +126,9 @@ inline IRModule matmul_bias_relu(int64_t m, int64_t n, int64_t k) {
           .store(t, {add.axis(0), add.axis(1)},
                  make_load(c, {add.axis(0), add.axis(1)}) + make_load(bias, {add.axis(1)}));
   Grid relu("D", "SS", {{"i", m}, {"j", n}});
-  const Stmt relu_stmt =
-      relu.reads(t, {relu.axis(0), relu.axis(1)})
-          .store(d, {relu.axis(0), relu.axis(1)},
-                 max(make_load(t, {relu.axis(0), relu.axis(1)}), real(0)));
+  const Stmt relu_stmt = relu.reads(t, {relu.axis(0), relu.axis(1)})
+                             .store(d, {relu.axis(0), relu.axis(1)},
+                                    max(make_load(t, {relu.axis(0), relu.axis(1)}), real(0)));
   return function({a, b, bias, d}, {c, t}, {matmul_block(a, b, c, m, n, k), add_stmt, relu_stmt});
 }
 
@@ -142,8 +141,7 @@ inline IRModule chain(int64_t m, int64_t n) {
   auto at = [](const Grid& g) { return std::vector<Expr>{g.axis(0), g.axis(1)}; };
   const Stmt s1 = g1.reads(a, at(g1)).store(b, at(g1), make_load(a, at(g1)) * real(2));
   const Stmt s2 = g2.reads(b, at(g2)).store(c, at(g2), make_load(b, at(g2)) + real(1));
-  const Stmt s3 =
-      g3.reads(c, at(g3)).store(d, at(g3), make_load(c, at(g3)) * make_load(c, at(g3)));
+  const Stmt s3 = g3.reads(c, at(g3)).store(d, at(g3), make_load(c, at(g3)) * make_load(c, at(g3)));
   return function({a, d}, {b, c}, {s1, s2, s3});
 }
 
@@ -156,12 +154,11 @@ inline IRModule conv2d(int64_t c, int64_t o, int64_t h, int64_t w) {
   const Expr pc = p.axis(0), ph = p.axis(1), pw = p.axis(2);
   const Expr inside = logical_and(logical_and(less_equal(imm(1), ph), less(ph, imm(h + 1))),
                                   logical_and(less_equal(imm(1), pw), less(pw, imm(w + 1))));
-  const Stmt pad_stmt = p.reads(x, {pc, ph - 1, pw - 1})
-                            .store(pad, {pc, ph, pw},
-                                   if_then_else(inside, make_load(x, {pc, ph - 1, pw - 1}),
-                                                real(0)));
-  Grid g("conv", "SSSRRR",
-         {{"oo", o}, {"hh", h}, {"ww", w}, {"rc", c}, {"rh", 3}, {"rw", 3}});
+  const Stmt pad_stmt =
+      p.reads(x, {pc, ph - 1, pw - 1})
+          .store(pad, {pc, ph, pw},
+                 if_then_else(inside, make_load(x, {pc, ph - 1, pw - 1}), real(0)));
+  Grid g("conv", "SSSRRR", {{"oo", o}, {"hh", h}, {"ww", w}, {"rc", c}, {"rh", 3}, {"rw", 3}});
   const Expr vo = g.axis(0), vh = g.axis(1), vw = g.axis(2), rc = g.axis(3), rh = g.axis(4),
              rw = g.axis(5);
   const Stmt conv_stmt =
@@ -188,13 +185,17 @@ inline IRModule softmax(int64_t m, int64_t n) {
   const Stmt s1 = g1.reads(a, at(g1))
                       .init(make_store(mx, row(g1), real(-3.4028234663852886e38)))
                       .store(mx, row(g1), max(make_load(mx, row(g1)), make_load(a, at(g1))));
-  const Stmt s2 = g2.reads(a, at(g2)).reads(mx, row(g2)).store(
-      e, at(g2), call_op("exp", {make_load(a, at(g2)) - make_load(mx, row(g2))}));
+  const Stmt s2 =
+      g2.reads(a, at(g2))
+          .reads(mx, row(g2))
+          .store(e, at(g2), call_op("exp", {make_load(a, at(g2)) - make_load(mx, row(g2))}));
   const Stmt s3 = g3.reads(e, at(g3))
                       .init(make_store(s, row(g3), real(0)))
                       .store(s, row(g3), make_load(s, row(g3)) + make_load(e, at(g3)));
-  const Stmt s4 = g4.reads(e, at(g4)).reads(s, row(g4)).store(
-      y, at(g4), make_binary<Div>(make_load(e, at(g4)), make_load(s, row(g4))));
+  const Stmt s4 =
+      g4.reads(e, at(g4))
+          .reads(s, row(g4))
+          .store(y, at(g4), make_binary<Div>(make_load(e, at(g4)), make_load(s, row(g4))));
   return function({a, y}, {mx, e, s}, {s1, s2, s3, s4});
 }
 

@@ -19,9 +19,12 @@ struct Case {
 };
 
 inline std::vector<Case> small_programs() {
-  return {{"matmul", matmul(6, 8, 4)},          {"matmul_odd", matmul(5, 7, 3)},
-          {"conv_bias_relu", conv_bias_relu(4, 2)}, {"softmax", softmax(4, 6)},
-          {"row_sum", row_sum(4, 9)},           {"elementwise", elementwise(6, 8)},
+  return {{"matmul", matmul(6, 8, 4)},
+          {"matmul_odd", matmul(5, 7, 3)},
+          {"conv_bias_relu", conv_bias_relu(4, 2)},
+          {"softmax", softmax(4, 6)},
+          {"row_sum", row_sum(4, 9)},
+          {"elementwise", elementwise(6, 8)},
           {"transpose", transpose(5, 8)}};
 }
 

@@ -84,10 +84,10 @@ inline RandomSchedule random_schedule(const IRModule& module, int steps, Random&
     const IRModule& current = schedule.modules.back();
     std::vector<Value> handles;
     collect_handles(current->find_prim_func("main")->body, handles);
-    const Value handle = handles[static_cast<size_t>(random.below(
-        static_cast<int64_t>(handles.size())))];
-    const Primitive& primitive = *choices[static_cast<size_t>(random.below(
-        static_cast<int64_t>(choices.size())))];
+    const Value handle =
+        handles[static_cast<size_t>(random.below(static_cast<int64_t>(handles.size())))];
+    const Primitive& primitive =
+        *choices[static_cast<size_t>(random.below(static_cast<int64_t>(choices.size())))];
     const Context context{current, &random, false};
     const std::vector<Arguments> uses = primitive.enumerate(context, handle);
     if (uses.empty())
@@ -106,8 +106,8 @@ inline RandomSchedule random_schedule(const IRModule& module, int steps, Random&
   return schedule;
 }
 
-/// Runs "main" on seeded small integers, whose sums are exact. Parameters from `first_output` on are
-/// outputs. The error's text, or the outputs' values.
+/// Runs "main" on seeded small integers, whose sums are exact. Parameters from `first_output` on
+/// are outputs. The error's text, or the outputs' values.
 struct RunResult {
   std::string error;
   std::vector<std::vector<float>> outputs;

@@ -19,9 +19,9 @@ using ::testing::HasSubstr;
 
 std::vector<Trace> recorded(const std::string& name) {
   const char* folder = std::getenv("TEMPER_TEST_TRACES");
-  const auto text = read_file(std::string(folder != nullptr ? folder
-                                                            : TEMPER_SOURCE_DIR "/tests/s_tir/data") +
-                              "/metaschedule_" + name + ".jsonl");
+  const auto text =
+      read_file(std::string(folder != nullptr ? folder : TEMPER_SOURCE_DIR "/tests/s_tir/data") +
+                "/metaschedule_" + name + ".jsonl");
   EXPECT_TRUE(text) << text.error().to_string();
   std::vector<Trace> traces;
   for (const std::string& line : split_text(*text, '\n')) {

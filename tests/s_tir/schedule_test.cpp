@@ -30,8 +30,8 @@ IRModule matmul(int64_t n) {
     node.reads = {{a, {{vi, imm(1)}, {vk, imm(1)}}}, {b, {{vk, imm(1)}, {vj, imm(1)}}}};
     node.writes = {{c, {{vi, imm(1)}, {vj, imm(1)}}}};
     node.init = make_store(c, {vi, vj}, make_float(f32, 0));
-    node.body = make_store(c, {vi, vj},
-                           make_load(c, {vi, vj}) + make_load(a, {vi, vk}) * make_load(b, {vk, vj}));
+    node.body = make_store(
+        c, {vi, vj}, make_load(c, {vi, vj}) + make_load(a, {vi, vk}) * make_load(b, {vk, vj}));
   });
   Stmt body = make_realize({i, j, k}, make_bool(true), block);
   for (const Var& var : {k, j, i})

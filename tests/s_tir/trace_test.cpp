@@ -15,9 +15,9 @@ using testing::HasSubstr;
 
 std::vector<std::string> recorded(const std::string& name) {
   const char* folder = std::getenv("TEMPER_TEST_TRACES");
-  const auto text = read_file(std::string(folder != nullptr ? folder
-                                                            : TEMPER_SOURCE_DIR "/tests/s_tir/data") +
-                              "/metaschedule_" + name + ".jsonl");
+  const auto text =
+      read_file(std::string(folder != nullptr ? folder : TEMPER_SOURCE_DIR "/tests/s_tir/data") +
+                "/metaschedule_" + name + ".jsonl");
   EXPECT_TRUE(text) << text.error().to_string();
   std::vector<std::string> lines = split_text(*text, '\n');
   std::erase_if(lines, [](const std::string& line) { return line.empty(); });
@@ -56,8 +56,9 @@ TEST(TraceJson, AnUnknownInstructionSuggestsTheNearestName) {
 }
 
 TEST(TraceJson, WrongArityIsNamed) {
-  EXPECT_THAT(refused(R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",[],[],[]]],[]])").message,
-              HasSubstr("get_loops: takes 1 inputs, not 0"));
+  EXPECT_THAT(
+      refused(R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",[],[],[]]],[]])").message,
+      HasSubstr("get_loops: takes 1 inputs, not 0"));
   EXPECT_THAT(refused(R"([[["GetSBlock",[],["C","main"],[]]],[]])").message,
               HasSubstr("GetSBlock has 1 outputs, not 0"));
 }
@@ -164,7 +165,8 @@ l19, l20 = sch.split(loop=l18, factors=[None, 4], preserve_unit_iters=True, disa
 }
 
 TEST(TracePython, ErrorsNameTheLine) {
-  const auto trace = Trace::from_python("b0 = sch.get_sblock(name=\"C\")\nl1 = sch.splitt(loop=b0)\n");
+  const auto trace =
+      Trace::from_python("b0 = sch.get_sblock(name=\"C\")\nl1 = sch.splitt(loop=b0)\n");
   ASSERT_FALSE(trace);
   EXPECT_THAT(trace.error().to_string(), HasSubstr("did you mean \"split\"?"));
   EXPECT_THAT(trace.error().to_string(), HasSubstr("line 2"));
@@ -180,7 +182,8 @@ TEST(TracePython, BrokenTextIsAnErrorOrAnotherTraceButNeverACrash) {
   Random random(12);
   for (int round = 0; round < 1000; ++round) {
     std::string text = whole;
-    const std::string pieces[] = {"[", "]", ",", "\"", "=", "b0", "sch", "None", "(", ")", "\n", ""};
+    const std::string pieces[] = {"[",   "]",    ",", "\"", "=",  "b0",
+                                  "sch", "None", "(", ")",  "\n", ""};
     text.replace(static_cast<size_t>(random.below(static_cast<int64_t>(text.size()))),
                  static_cast<size_t>(random.below(6)),
                  pieces[static_cast<size_t>(random.below(std::size(pieces)))]);

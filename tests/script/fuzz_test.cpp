@@ -16,17 +16,76 @@
 namespace temper::script {
 namespace {
 
-/// A few random edits: characters and lines lost, doubled, swapped, or replaced by what the language
-/// is made of.
+/// A few random edits: characters and lines lost, doubled, swapped, or replaced by what the
+/// language is made of.
 std::string mutate(std::string text, Random& random) {
-  static const std::vector<std::string> kPieces = {
-      "(", ")", "[", "]", "{", "}", ":", ",", ".", "=", "==", "//", "-", "\"", "'", "\"\"\"", "f\"{",
-      "\n", "    ", "\t", "\\\n", "#", "0", "1", "99999999999999999999", "1e999", "0x", "T.", "I.",
-      "T.sblock(\"x\")", "T.init()", "T.axis.remap(\"S\", [i])", "T.reads(A)", "T.float32", "T.let",
-      "lambda x: ", "for i in ", "if ", "else:", "while True:", "with ", "def ", "class ", "return ",
-      "None", "True", "not ", " and ", " or ", "T.Buffer((4,), \"int8\")", "T.handle", "*", "**", "@",
-      "T.alloc_local((1,))", "T.Ramp(0, 1, 4)", "T.Broadcast(", "range(", "T.grid(", "A[0]", "-1",
-      "T.match_buffer(A[0:4], (4,))", "T.int32()", "T.Let(1, where={", "\x80\xff", "len(", "int"};
+  static const std::vector<std::string> kPieces = {"(",
+                                                   ")",
+                                                   "[",
+                                                   "]",
+                                                   "{",
+                                                   "}",
+                                                   ":",
+                                                   ",",
+                                                   ".",
+                                                   "=",
+                                                   "==",
+                                                   "//",
+                                                   "-",
+                                                   "\"",
+                                                   "'",
+                                                   "\"\"\"",
+                                                   "f\"{",
+                                                   "\n",
+                                                   "    ",
+                                                   "\t",
+                                                   "\\\n",
+                                                   "#",
+                                                   "0",
+                                                   "1",
+                                                   "99999999999999999999",
+                                                   "1e999",
+                                                   "0x",
+                                                   "T.",
+                                                   "I.",
+                                                   "T.sblock(\"x\")",
+                                                   "T.init()",
+                                                   "T.axis.remap(\"S\", [i])",
+                                                   "T.reads(A)",
+                                                   "T.float32",
+                                                   "T.let",
+                                                   "lambda x: ",
+                                                   "for i in ",
+                                                   "if ",
+                                                   "else:",
+                                                   "while True:",
+                                                   "with ",
+                                                   "def ",
+                                                   "class ",
+                                                   "return ",
+                                                   "None",
+                                                   "True",
+                                                   "not ",
+                                                   " and ",
+                                                   " or ",
+                                                   "T.Buffer((4,), \"int8\")",
+                                                   "T.handle",
+                                                   "*",
+                                                   "**",
+                                                   "@",
+                                                   "T.alloc_local((1,))",
+                                                   "T.Ramp(0, 1, 4)",
+                                                   "T.Broadcast(",
+                                                   "range(",
+                                                   "T.grid(",
+                                                   "A[0]",
+                                                   "-1",
+                                                   "T.match_buffer(A[0:4], (4,))",
+                                                   "T.int32()",
+                                                   "T.Let(1, where={",
+                                                   "\x80\xff",
+                                                   "len(",
+                                                   "int"};
   for (int64_t edits = random.between(1, 4); edits > 0; --edits) {
     const auto at = static_cast<size_t>(random.below(static_cast<int64_t>(text.size()) + 1));
     const auto span = static_cast<size_t>(random.between(1, 12));
@@ -50,8 +109,8 @@ std::string mutate(std::string text, Random& random) {
       break;
     }
     default:
-      text.insert(at, kPieces[static_cast<size_t>(
-                          random.below(static_cast<int64_t>(kPieces.size())))]);
+      text.insert(at,
+                  kPieces[static_cast<size_t>(random.below(static_cast<int64_t>(kPieces.size())))]);
     }
     if (text.empty())
       text = "\n";
@@ -76,8 +135,9 @@ void check(const std::string& text) {
   const auto again = parse_module(printed);
   ASSERT_TRUE(again) << text << "\n" << printed << "\n" << again.error().to_string();
   std::string difference;
-  ASSERT_TRUE(structural_equal(*module, *again, &difference))
-      << difference << "\n" << text << "\n" << printed;
+  ASSERT_TRUE(structural_equal(*module, *again, &difference)) << difference << "\n"
+                                                              << text << "\n"
+                                                              << printed;
 }
 
 std::vector<std::string> workload_texts() {
@@ -114,8 +174,8 @@ TEST(Fuzz, EditedWorkloadFilesNeverBreakTheReader) {
   const std::vector<std::string> texts = workload_texts();
   Random random(8);
   for (int i = 0; i < 300; ++i) {
-    const std::string text =
-        mutate(texts[static_cast<size_t>(random.below(static_cast<int64_t>(texts.size())))], random);
+    const std::string text = mutate(
+        texts[static_cast<size_t>(random.below(static_cast<int64_t>(texts.size())))], random);
     const auto file = WorkloadFile::parse(text, "fuzz.py");
     if (!file) {
       EXPECT_FALSE(file.error().message.empty()) << text;

@@ -102,8 +102,8 @@ TEST(Printer, LinesOfNodesAreTheLinesOfTheText) {
   const std::vector<std::string> all = split_text(text, '\n');
   const auto line_of = [&](const NodeRef& node) -> std::string {
     const auto found = lines.find(node.get());
-    return found == lines.end() ? "none" : std::string(trim(all.at(
-                                               static_cast<size_t>(found->second - 1))));
+    return found == lines.end() ? "none"
+                                : std::string(trim(all.at(static_cast<size_t>(found->second - 1))));
   };
   EXPECT_EQ(line_of(p.outer), "for i, j in T.grid(4, 4):");
   EXPECT_EQ(line_of(p.inner->loop_var), "for i, j in T.grid(4, 4):");

@@ -49,11 +49,12 @@ public:
       for (int64_t d = 0; d < rank; ++d) {
         if (chance(6)) {
           if (dimensions.empty() || chance(2))
-            dimensions.push_back(make_var(hint(), chance(2) ? DataType::int64() : DataType::int32()));
+            dimensions.push_back(
+                make_var(hint(), chance(2) ? DataType::int64() : DataType::int32()));
           shape.push_back(dimensions[dimensions.size() - 1]);
         } else {
-          shape.push_back(make_int(chance(5) ? DataType::int64() : DataType::int32(),
-                                   random_.between(1, 64)));
+          shape.push_back(
+              make_int(chance(5) ? DataType::int64() : DataType::int32(), random_.between(1, 64)));
         }
       }
       params.push_back({buffer(std::move(shape), false), nullptr});
@@ -99,24 +100,24 @@ private:
   }
 
   std::string hint() {
-    static const std::vector<std::string> kHints = {
-        "i", "i", "j", "A", "x", "x_1", "", "for", "T", "range", "1st", "a b", "vi", "Module",
-        "lambda", "sum"};
+    static const std::vector<std::string> kHints = {"i",  "i",      "j",      "A",     "x",   "x_1",
+                                                    "",   "for",    "T",      "range", "1st", "a b",
+                                                    "vi", "Module", "lambda", "sum"};
     return pick(kHints);
   }
   std::string text() {
     static const std::vector<std::string> kTexts = {
-        "a", "", "quo\"te", "back\\slash", "line\nbreak", "tab\t", "# no comment", "{brace}",
-        "\x01\x7f", "caf\xc3\xa9"};
+        "a",       "",         "quo\"te",    "back\\slash", "line\nbreak", "tab\t", "# no comment",
+        "{brace}", "\x01\x7f", "caf\xc3\xa9"};
     return pick(kTexts);
   }
 
   DataType scalar_type() {
     static const std::vector<DataType> kTypes = {
-        DataType::boolean(),    DataType::integer(8),  DataType::integer(16), DataType::int32(),
-        DataType::int32(),      DataType::int64(),     DataType::uint(8),     DataType::uint(16),
-        DataType::uint(32),     DataType::uint(64),    DataType::floating(16), DataType::bfloat16(),
-        DataType::float32(),    DataType::float32(),   DataType::float64()};
+        DataType::boolean(), DataType::integer(8), DataType::integer(16),  DataType::int32(),
+        DataType::int32(),   DataType::int64(),    DataType::uint(8),      DataType::uint(16),
+        DataType::uint(32),  DataType::uint(64),   DataType::floating(16), DataType::bfloat16(),
+        DataType::float32(), DataType::float32(),  DataType::float64()};
     return pick(kTypes);
   }
 
@@ -160,9 +161,9 @@ private:
 
   int64_t integer(DataType type) {
     const int64_t any = static_cast<int64_t>(random_());
-    return wrap_integer(type, pick<int64_t>({0, 1, 2, -1, -7, 127, 16, any,
-                                             std::numeric_limits<int64_t>::min(),
-                                             std::numeric_limits<int64_t>::max()}));
+    return wrap_integer(
+        type, pick<int64_t>({0, 1, 2, -1, -7, 127, 16, any, std::numeric_limits<int64_t>::min(),
+                             std::numeric_limits<int64_t>::max()}));
   }
   double real() {
     return pick<double>({0.0, -0.0, 1.0, 0.1, -2.5, 1e-30, 1e30, 5e-324, 3.4028234663852886e38,
@@ -266,25 +267,40 @@ private:
       Expr a = expr(inner, depth);
       Expr b = expr(inner, depth);
       switch (random_.below(9)) {
-      case 0: return make_binary<EQ>(a, b);
-      case 1: return make_binary<NE>(a, b);
-      case 2: return make_binary<LT>(a, b);
-      case 3: return make_binary<LE>(a, b);
-      case 4: return make_binary<GT>(a, b);
-      case 5: return make_binary<GE>(a, b);
-      case 6: return both(make_binary<And>);
-      case 7: return both(make_binary<Or>);
-      default: return make_not(expr(type, depth));
+      case 0:
+        return make_binary<EQ>(a, b);
+      case 1:
+        return make_binary<NE>(a, b);
+      case 2:
+        return make_binary<LT>(a, b);
+      case 3:
+        return make_binary<LE>(a, b);
+      case 4:
+        return make_binary<GT>(a, b);
+      case 5:
+        return make_binary<GE>(a, b);
+      case 6:
+        return both(make_binary<And>);
+      case 7:
+        return both(make_binary<Or>);
+      default:
+        return make_not(expr(type, depth));
       }
     }
     if (type.is_floating()) {
       switch (random_.below(9)) {
-      case 0: return both(make_binary<Sub>);
-      case 1: return both(make_binary<Mul>);
-      case 2: return both(make_binary<Div>);
-      case 3: return both(make_binary<Mod>);
-      case 4: return both(make_binary<Min>);
-      case 5: return both(make_binary<Max>);
+      case 0:
+        return both(make_binary<Sub>);
+      case 1:
+        return both(make_binary<Mul>);
+      case 2:
+        return both(make_binary<Div>);
+      case 3:
+        return both(make_binary<Mod>);
+      case 4:
+        return both(make_binary<Min>);
+      case 5:
+        return both(make_binary<Max>);
       case 6:
       case 7:
         for (const OpInfo& op : all_ops())
@@ -298,41 +314,58 @@ private:
         if (type.is_scalar())
           return make_call(type, "vector_reduce_add", {expr(type.with_lanes(4), depth)});
         return both(make_binary<Add>);
-      default: return both(make_binary<Add>);
+      default:
+        return both(make_binary<Add>);
       }
     }
     switch (random_.below(14)) {
-    case 0: return both(make_binary<Sub>);
-    case 1: return both(make_binary<Mul>);
-    case 2: return both(make_binary<Div>);
-    case 3: return both(make_binary<Mod>);
-    case 4: return both(make_binary<FloorDiv>);
-    case 5: return both(make_binary<FloorMod>);
-    case 6: return both(make_binary<Min>);
-    case 7: return both(make_binary<Max>);
-    case 8: return call_op("bitwise_not", {expr(type, depth)});
+    case 0:
+      return both(make_binary<Sub>);
+    case 1:
+      return both(make_binary<Mul>);
+    case 2:
+      return both(make_binary<Div>);
+    case 3:
+      return both(make_binary<Mod>);
+    case 4:
+      return both(make_binary<FloorDiv>);
+    case 5:
+      return both(make_binary<FloorMod>);
+    case 6:
+      return both(make_binary<Min>);
+    case 7:
+      return both(make_binary<Max>);
+    case 8:
+      return call_op("bitwise_not", {expr(type, depth)});
     case 9:
-      return call_op(pick<std::string>({"bitwise_and", "bitwise_or", "bitwise_xor", "shift_left",
-                                        "shift_right"}),
+      return call_op(pick<std::string>(
+                         {"bitwise_and", "bitwise_or", "bitwise_xor", "shift_left", "shift_right"}),
                      {expr(type, depth), expr(type, depth)});
-    case 10: return call_op(chance(2) ? "popcount" : "abs", {expr(type, depth)});
+    case 10:
+      return call_op(chance(2) ? "popcount" : "abs", {expr(type, depth)});
     case 11:
       if (type.bits == 32)
-        return make_call(type, "reinterpret",
-                         {expr(DataType::float32().with_lanes(lanes), depth)});
+        return make_call(type, "reinterpret", {expr(DataType::float32().with_lanes(lanes), depth)});
       [[fallthrough]];
-    default: return both(make_binary<Add>);
+    default:
+      return both(make_binary<Add>);
     }
   }
 
   Expr annotation_value(int depth) {
     switch (random_.below(depth > 0 ? 8 : 6)) {
-    case 0: return make_bool(chance(2));
-    case 1: return make_int(DataType::int32(), integer(DataType::int32()));
-    case 2: return make_int(DataType::int64(), integer(DataType::int64()));
-    case 3: return make_float(DataType::float64(), real());
-    case 4: return make_float(DataType::float32(), real());
-    case 5: return make_string(text());
+    case 0:
+      return make_bool(chance(2));
+    case 1:
+      return make_int(DataType::int32(), integer(DataType::int32()));
+    case 2:
+      return make_int(DataType::int64(), integer(DataType::int64()));
+    case 3:
+      return make_float(DataType::float64(), real());
+    case 4:
+      return make_float(DataType::float32(), real());
+    case 5:
+      return make_string(text());
     default: {
       std::vector<Expr> values;
       for (int64_t i = random_.below(4); i > 0; --i)
@@ -395,8 +428,8 @@ private:
       Buffer scalar = scalar_buffer();
       out.push_back(tir::make_alloc(scalar));
       if (chance(2))
-        out.push_back(tir::make_store(scalar, {make_int(DataType::int32(), 0)},
-                                      expr(scalar->dtype, 3)));
+        out.push_back(
+            tir::make_store(scalar, {make_int(DataType::int32(), 0)}, expr(scalar->dtype, 3)));
       out.push_back(tir::make_store(scalar, {make_int(DataType::int32(), 0)},
                                     make_load(scalar, {make_int(DataType::int32(), 0)})));
       return;
@@ -443,8 +476,7 @@ private:
       Stmt else_case;
       if (chance(2))
         else_case = list(depth - 1);
-      out.push_back(tir::make_if(std::move(condition), std::move(then_case),
-                                 std::move(else_case)));
+      out.push_back(tir::make_if(std::move(condition), std::move(then_case), std::move(else_case)));
       return;
     }
     case 11: {
@@ -475,8 +507,8 @@ private:
       if (chance(4))
         result.push_back({make_int(type, 0), extent});
       else
-        result.push_back({expr(type, 2), chance(2) ? make_int(type, random_.below(9))
-                                                   : expr(type, 1)});
+        result.push_back(
+            {expr(type, 2), chance(2) ? make_int(type, random_.below(9)) : expr(type, 1)});
     }
     return result;
   }
@@ -538,7 +570,8 @@ private:
     std::vector<s_tir::IterVar> axes;
     std::vector<Expr> values;
     if (loop && chance(2)) {
-      axes.push_back({{min, extent}, make_var(hint(), loop->dtype),
+      axes.push_back({{min, extent},
+                      make_var(hint(), loop->dtype),
                       chance(2) ? s_tir::IterType::kSpatial : s_tir::IterType::kReduce});
       values.push_back(loop);
     }

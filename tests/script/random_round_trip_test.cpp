@@ -24,7 +24,10 @@ TEST(RandomRoundTrip, EveryRandomProgramParsesBackToItself) {
     std::string difference;
     if (!structural_equal(module, *again, &difference)) {
       ++failures;
-      ADD_FAILURE() << "seed " << seed << "\n" << difference << "\n" << text << "\n" << to_text(*again);
+      ADD_FAILURE() << "seed " << seed << "\n"
+                    << difference << "\n"
+                    << text << "\n"
+                    << to_text(*again);
       continue;
     }
     EXPECT_EQ(structural_hash(module), structural_hash(*again)) << "seed " << seed;

@@ -45,8 +45,7 @@ WorkloadFile file_of(const std::string& text) {
 }
 
 std::string error_of(const std::string& text, const std::string& name,
-                     const std::map<std::string, std::string>& parameters,
-                     bool unchecked = false) {
+                     const std::map<std::string, std::string>& parameters, bool unchecked = false) {
   const auto file = WorkloadFile::parse(text, "scale.py");
   if (!file)
     return file.error().message;
@@ -107,8 +106,7 @@ TEST(WorkloadFile, ParametersHaveTheTypeOfTheirDefault) {
   const auto workload = file_of(kScale).instantiate(
       "scale", {{"M", "3"}, {"N", "5"}, {"factor", "3"}, {"dtype", "float64"}, {"pad", "0"}});
   ASSERT_TRUE(workload) << workload.error().to_string();
-  EXPECT_EQ(workload->module->find_prim_func("main")->params[0].buffer->dtype,
-            DataType::float64());
+  EXPECT_EQ(workload->module->find_prim_func("main")->params[0].buffer->dtype, DataType::float64());
 }
 
 TEST(WorkloadFile, InstancesAreEqualAndIndependent) {
@@ -134,7 +132,9 @@ TEST(WorkloadFile, EachMistakeGetsOneSentence) {
       {text, "scael", {}, "has no workload 'scael' (did you mean 'scale'?)"},
       {text, "scale", {{"M", "4"}}, "scale also needs N; add N=..."},
       {text, "scale", {{"pad", "4"}}, "scale also needs M, N; add M=... N=..."},
-      {text, "scale", {{"M", "4"}, {"N", "4"}, {"facto", "1"}},
+      {text,
+       "scale",
+       {{"M", "4"}, {"N", "4"}, {"facto", "1"}},
        "has no parameter 'facto' (did you mean 'factor'?)"},
       {text, "scale", {{"M", "0"}, {"N", "4"}}, "M=0: M is a positive integer"},
       {text, "scale", {{"M", "-3"}, {"N", "4"}}, "M=-3: M is a positive integer"},
@@ -144,33 +144,54 @@ TEST(WorkloadFile, EachMistakeGetsOneSentence) {
       {text, "scale", {{"M", "4"}, {"N", "4"}, {"pad", "-1"}}, "pad=-1: pad is not negative"},
       {text, "scale", {{"M", "99999999999999999999"}, {"N", "4"}}, "does not fit into 64 bits"},
       {text, "scale", {{"M", "4000000000"}, {"N", "4000000000"}}, "overflows"},
-      {text, "scale", {{"M", "4"}, {"N", "4"}, {"dtype", "flaot32"}},
+      {text,
+       "scale",
+       {{"M", "4"}, {"N", "4"}, {"dtype", "flaot32"}},
        "'flaot32' is not a data type (did you mean 'float32'?)"},
       {text, "scale", {{"M", "4"}, {"N", "4"}, {"factor", "much"}}, "factor is a number"},
-      {replaced(text, "    return main", "    return 3"), "scale", {},
+      {replaced(text, "    return main", "    return 3"),
+       "scale",
+       {},
        "scale returns the integer 3; it must return the one prim_func"},
       {replaced(text, "    return main", "    pass"), "scale", {}, "scale returns nothing"},
-      {replaced(text, "flops=", "flosp="), "scale", {},
+      {replaced(text, "flops=", "flosp="),
+       "scale",
+       {},
        "has no entry 'flosp' (did you mean 'flops'?)"},
       {replaced(text, "flops=\"M", "flops=\"Q"), "scale", {}, "'Q' is not known here"},
-      {replaced(text, "flops=\"M*(N + pad)\"", "flops=\"M*\""), "scale", {}, "expected an expression"},
+      {replaced(text, "flops=\"M*(N + pad)\"", "flops=\"M*\""),
+       "scale",
+       {},
+       "expected an expression"},
       {replaced(text, "flops=\"M*(N + pad)\"", "flops=\"-M\""), "scale", {}, "gives -4"},
       {replaced(text, "dict(M=4, N=8)", "dict(M=4)"), "scale", {}, "does not say N"},
-      {replaced(text, "dict(M=4, N=8)", "dict(M=4, N=8, K=1)"), "scale", {},
+      {replaced(text, "dict(M=4, N=8)", "dict(M=4, N=8, K=1)"),
+       "scale",
+       {},
        "has no parameter 'K'"},
-      {replaced(text, "shapes=[dict(M=4, N=8), dict(M=16, N=16, pad=1)]", "shapes=5"), "scale", {},
+      {replaced(text, "shapes=[dict(M=4, N=8), dict(M=16, N=16, pad=1)]", "shapes=5"),
+       "scale",
+       {},
        "shapes is a list"},
       {replaced(text, "inputs={\"A\"", "inputs={\"X\""), "scale", {}, "scale takes A, B"},
       {replaced(text, "tolerance=1e-4", "tolerance=\"small\""), "scale", {}, "relative error"},
-      {replaced(text, "scale_workload", "scael_workload"), "scale", {},
+      {replaced(text, "scale_workload", "scael_workload"),
+       "scale",
+       {},
        "there is no function 'scael'"},
-      {replaced(text, "@T.prim_func(s_tir=True)", "@T.prim_func(s_tir=False)"), "scale", {},
+      {replaced(text, "@T.prim_func(s_tir=True)", "@T.prim_func(s_tir=False)"),
+       "scale",
+       {},
        "blocks belong to s-tir"},
       {text + "\ndef schedule(sch):\n    pass\n", "scale", {}, "hand-written space"},
-      {replaced(text, "pad=0", "pad=T.tune([0, 1])"), "scale", {{"M", "4"}, {"N", "4"}},
+      {replaced(text, "pad=0", "pad=T.tune([0, 1])"),
+       "scale",
+       {{"M", "4"}, {"N", "4"}},
        "is a knob (T.tune)"},
-      {replaced(text, "pad=0", "pad=T.tune([0, 1])"), "scale",
-       {{"M", "4"}, {"N", "4"}, {"pad", "7"}}, "is not among its choices: 0, 1"},
+      {replaced(text, "pad=0", "pad=T.tune([0, 1])"),
+       "scale",
+       {{"M", "4"}, {"N", "4"}, {"pad", "7"}},
+       "is not among its choices: 0, 1"},
       {"x = 1\n", "scale", {}, "holds no workload"},
       {"def f(:\n", "f", {}, "this '(' is never closed"},
   };
@@ -265,32 +286,37 @@ TEST(Workloads, EveryShapeOfEveryFileBuilds) {
       }
     }
   }
-  for (const char* name : {"matmul", "batch_matmul", "conv2d", "depthwise_conv2d", "softmax",
-                           "layer_norm", "rms_norm", "gemv", "elementwise", "row_sum", "full_sum",
-                           "transpose"})
+  for (const char* name :
+       {"matmul", "batch_matmul", "conv2d", "depthwise_conv2d", "softmax", "layer_norm", "rms_norm",
+        "gemv", "elementwise", "row_sum", "full_sum", "transpose"})
     EXPECT_TRUE(names.count(name)) << name;
 }
 
 TEST(Workloads, Conv2dCountsItsOperations) {
-  const auto file =
-      WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
+  const auto file = WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
   ASSERT_TRUE(file);
   const auto workload = file->instantiate("conv2d", {});
   ASSERT_TRUE(workload) << workload.error().to_string();
   EXPECT_EQ(workload->flops, 2.0 * 56 * 56 * 64 * 64 * 9);
-  const auto strided = file->instantiate(
-      "conv2d", {{"N", "2"}, {"H", "7"}, {"W", "9"}, {"CI", "3"}, {"CO", "5"}, {"R", "3"},
-                 {"S", "2"}, {"stride", "2"}, {"pad", "1"}, {"dilation", "2"}});
+  const auto strided = file->instantiate("conv2d", {{"N", "2"},
+                                                    {"H", "7"},
+                                                    {"W", "9"},
+                                                    {"CI", "3"},
+                                                    {"CO", "5"},
+                                                    {"R", "3"},
+                                                    {"S", "2"},
+                                                    {"stride", "2"},
+                                                    {"pad", "1"},
+                                                    {"dilation", "2"}});
   ASSERT_TRUE(strided) << strided.error().to_string();
-  const auto& shape = strided->module->functions[0].function.as_ref<PrimFuncNode>()->params[3]
-                          .buffer->shape;
+  const auto& shape =
+      strided->module->functions[0].function.as_ref<PrimFuncNode>()->params[3].buffer->shape;
   EXPECT_EQ(as_int(shape[1]), 3); // (7 + 2 - 2*2 - 1)//2 + 1
   EXPECT_EQ(as_int(shape[2]), 5); // (9 + 2 - 2*1 - 1)//2 + 1
 }
 
 TEST(Workloads, AFilterLargerThanItsImageIsRefused) {
-  const auto file =
-      WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
+  const auto file = WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/conv2d.py");
   ASSERT_TRUE(file);
   const auto workload = file->instantiate(
       "conv2d",

@@ -1,6 +1,6 @@
 /// Golden comparison: what a test prints is compared with a file of the source tree, as under
-/// tests/text/. Run the test program with --update-golden (or with TEMPER_UPDATE_GOLDEN=1) to rewrite
-/// the files, then review the diff.
+/// tests/text/. Run the test program with --update-golden (or with TEMPER_UPDATE_GOLDEN=1) to
+/// rewrite the files, then review the diff.
 ///
 /// A file of cases:
 ///

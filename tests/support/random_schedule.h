@@ -1,5 +1,5 @@
-/// Random legal schedules from the registry's `enumerate`, and what they must not change: the values
-/// that a program computes, by the interpreter.
+/// Random legal schedules from the registry's `enumerate`, and what they must not change: the
+/// values that a program computes, by the interpreter.
 #pragma once
 
 #include "ir/interpret.h"
@@ -26,8 +26,8 @@ inline std::vector<Value> places(const IRModule& module) {
   return result;
 }
 
-/// Applies one random legal primitive at a random place; false when nothing was found in a few tries.
-/// An error is a primitive that enumerates what it then refuses.
+/// Applies one random legal primitive at a random place; false when nothing was found in a few
+/// tries. An error is a primitive that enumerates what it then refuses.
 inline Result<bool> random_step(Schedule& schedule, Random& random) {
   for (int tries = 0; tries < 8; ++tries) {
     const std::vector<Value> all = places(schedule.module());
@@ -53,9 +53,8 @@ inline Result<bool> random_step(Schedule& schedule, Random& random) {
 
 /// A function's parameters after a run on small seeded integers (exact in any order of summation);
 /// parameters that some block writes are outputs, and hold nothing before.
-inline Result<std::vector<std::vector<float>>>
-run(const IRModule& module, uint64_t seed = 1,
-    ParallelOrder order = ParallelOrder::kRandom) {
+inline Result<std::vector<std::vector<float>>> run(const IRModule& module, uint64_t seed = 1,
+                                                   ParallelOrder order = ParallelOrder::kRandom) {
   register_layer();
   const PrimFunc function = module->find_prim_func("main");
   std::vector<std::vector<float>> arrays;

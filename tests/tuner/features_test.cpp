@@ -34,7 +34,8 @@ PrimFunc matmul(int64_t n, std::vector<Axis> axes) {
   std::vector<Expr> bindings(3);
   std::vector<Var> loops;
   for (const char* name : {"i", "j", "k"})
-    iters.push_back({{imm(0), imm(n)}, make_var(std::string("v") + name),
+    iters.push_back({{imm(0), imm(n)},
+                     make_var(std::string("v") + name),
                      name[0] == 'k' ? IterType::kReduce : IterType::kSpatial});
   for (const Axis& axis : axes) {
     loops.push_back(make_var(axis.name));
@@ -46,7 +47,8 @@ PrimFunc matmul(int64_t n, std::vector<Axis> axes) {
   const Block block = make_node<SBlock>([&](SBlock& node) {
     node.name = "C";
     node.iter_vars = iters;
-    node.body = make_store(c, {i, j}, make_load(c, {i, j}) + make_load(a, {i, k}) * make_load(b, {k, j}));
+    node.body =
+        make_store(c, {i, j}, make_load(c, {i, j}) + make_load(a, {i, k}) * make_load(b, {k, j}));
   });
   Stmt body = make_realize(bindings, make_bool(true), block);
   for (size_t l = axes.size(); l-- > 0;)
@@ -108,8 +110,8 @@ TEST(Features, BytesAndReuseFollowTheLoopOrder) {
 }
 
 TEST(Features, AVectorLoopIsSeenWithItsPlace) {
-  const FeatureMatrix matrix = extract_features(matmul(
-      64, {{"i", 64, kS}, {"k", 64, kR}, {"j", 64, kS, ForKind::kVectorized}}));
+  const FeatureMatrix matrix = extract_features(
+      matmul(64, {{"i", 64, kS}, {"k", 64, kR}, {"j", 64, kS, ForKind::kVectorized}}));
   EXPECT_NEAR(amount(matrix, "vec_num"), 1, 1e-3);
   EXPECT_NEAR(amount(matrix, "vec_len"), 64, 1e-2);
   EXPECT_EQ(feature(matrix, "vec_type.kPosInnerSpatial"), 1);

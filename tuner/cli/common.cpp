@@ -12,8 +12,9 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
                      "what the code is for: native, cpu:NAME (as cpu:znver4)");
   command.add_option("--threads", options.workbench.threads, "threads of the kernel (default: 1)")
       ->check(CLI::Range(1, 1024));
-  command.add_option("--jobs", options.workbench.jobs,
-                     "compile processes (default: the machine's cores)")
+  command
+      .add_option("--jobs", options.workbench.jobs,
+                  "compile processes (default: the machine's cores)")
       ->check(CLI::Range(1, 1024));
   command.add_option("--cache", options.cache,
                      "timing regime: hot or cold caches, which are never compared");
@@ -37,8 +38,9 @@ void add_examples(CLI::App& command, const std::vector<std::string>& examples) {
 
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words) {
   if (words.empty())
-    return Error(ErrorCode::kInvalidArgument,
-                 "name a workload, as 'matmul M=512 N=512 K=512'; temper list workloads shows them");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "name a workload, as 'matmul M=512 N=512 K=512'; temper list workloads shows them");
   tuner::WorkloadArguments arguments;
   arguments.name = words[0];
   if (arguments.name.find('=') != std::string::npos)

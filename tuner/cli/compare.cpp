@@ -2,8 +2,8 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
-#include "ir/support/text.h"
 #include "engine/peers.h"
+#include "ir/support/text.h"
 #include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
@@ -125,8 +125,8 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
                    peer.error().message.c_str());
       continue;
     }
-    request.contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads,
-                                  check});
+    request.contenders.push_back(
+        {peer->name, peer->artifact, peer->extra_scalars, row.threads, check});
   }
   auto comparison = measurer->compare(request);
   measurer->remove_workload(id);
@@ -143,8 +143,8 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     return report(store.error());
   install_interrupt_handler();
   Json list = Json::array();
-  Table table({{"workload"}, {"what"}, {"time", true}, {"rate", true}, {"against tuned", true},
-               {"95 %"}});
+  Table table(
+      {{"workload"}, {"what"}, {"time", true}, {"rate", true}, {"against tuned", true}, {"95 %"}});
   bool slower = false;
   for (const RecordRow& row : *rows) {
     auto workload = (*store)->workload(row.workload);
@@ -167,15 +167,14 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                  right ? fmt::format("[{:.2f}, {:.2f}]", side.ratio_interval.low,
                                      side.ratio_interval.high)
                        : side.measurement.error});
-      contenders.push_back(
-          Json{{"name", side.name},
-               {"outcome", engine::to_string(side.measurement.outcome)},
-               {"median_ns", number(ns)},
-               {"gflops", number(gflops(task->flops, ns))},
-               {"ratio", number(side.ratio)},
-               {"ratio_interval",
-                {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
-               {"error", side.measurement.error}});
+      contenders.push_back(Json{
+          {"name", side.name},
+          {"outcome", engine::to_string(side.measurement.outcome)},
+          {"median_ns", number(ns)},
+          {"gflops", number(gflops(task->flops, ns))},
+          {"ratio", number(side.ratio)},
+          {"ratio_interval", {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
+          {"error", side.measurement.error}});
       slower |= right && side.ratio_interval.high < 1;
     }
     list.push_back(Json{{"record", row.id},
@@ -199,15 +198,15 @@ int run_compare(CompareOptions& options) {
     return report(selections.error());
   if (options.peers) {
     if (selections->size() != 1)
-      return report(Error(ErrorCode::kInvalidArgument,
-                          "--peers takes one selection, this is " +
-                              std::to_string(selections->size())));
+      return report(Error(ErrorCode::kInvalidArgument, "--peers takes one selection, this is " +
+                                                           std::to_string(selections->size())));
     return run_compare_peers(options, selections->front());
   }
   if (selections->size() != 2)
-    return report(Error(ErrorCode::kInvalidArgument,
-                        "compare takes two selections, as 'temper compare m3f9c2 m81ab0'; this is " +
-                            std::to_string(selections->size())));
+    return report(
+        Error(ErrorCode::kInvalidArgument,
+              "compare takes two selections, as 'temper compare m3f9c2 m81ab0'; this is " +
+                  std::to_string(selections->size())));
   Workbench bench(options.common.workbench);
   auto left = select(bench, (*selections)[0]);
   if (!left)
@@ -233,8 +232,14 @@ int run_compare(CompareOptions& options) {
                         "the two selections have no workload (with the same shapes) in common"));
   bool slower = false;
   Json list = Json::array();
-  Table table({{"workload"}, {"a"}, {"time", true}, {"b"}, {"time", true}, {"b/a", true},
-               {"95 %"}, {"b is"}});
+  Table table({{"workload"},
+               {"a"},
+               {"time", true},
+               {"b"},
+               {"time", true},
+               {"b/a", true},
+               {"95 %"},
+               {"b is"}});
   for (const Row& row : rows) {
     slower |= row.verdict == "slower";
     table.add({row.workload, row.a, format_time(row.a_ns), row.b, format_time(row.b_ns),

@@ -90,9 +90,8 @@ int run_export(ExportCommand& options) {
       files.push_back(file.string());
     Json functions = Json::array();
     for (const tuner::ExportedRecord& function : result->functions)
-      functions.push_back(Json{{"name", function.name},
-                               {"signature", function.signature},
-                               {"record", function.record}});
+      functions.push_back(Json{
+          {"name", function.name}, {"signature", function.signature}, {"record", function.record}});
     print_json("export", Json{{"files", std::move(files)}, {"functions", std::move(functions)}});
     return kDone;
   }

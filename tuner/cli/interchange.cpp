@@ -65,8 +65,8 @@ int run_dump(const DumpCommand& options) {
     return report(written.error());
   out.close();
   if (!out)
-    return report(
-        Error(ErrorCode::kEnvironment, "cannot write all of '" + options.file + "'; is the disk full?"));
+    return report(Error(ErrorCode::kEnvironment,
+                        "cannot write all of '" + options.file + "'; is the disk full?"));
   std::fprintf(stderr, "wrote %s to %s\n", counts(written->rows).c_str(), options.file.c_str());
   return kDone;
 }
@@ -119,8 +119,10 @@ void add_dump(Program& program) {
   command->add_option("-o,--out", options->file, "file (default: standard output)");
   command->add_flag("--no-artifacts", options->no_artifacts, "leave out machine code");
   add_common_options(*command, options->common, false);
-  add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz"});
-  command->callback([&program, options] { program.action = [options] { return run_dump(*options); }; });
+  add_examples(*command,
+               {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_dump(*options); }; });
 }
 
 void add_import(Program& program) {

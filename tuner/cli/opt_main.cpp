@@ -163,9 +163,10 @@ Result<void> run(const Options& options) {
 
 int main(int argc, char** argv) {
   s_tir::register_layer(); // the verifier must know blocks
-  CLI::App app{"Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
-               "passes, prints it. Every pass is followed by the verifier.",
-               "temper-opt"};
+  CLI::App app{
+      "Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
+      "passes, prints it. Every pass is followed by the verifier.",
+      "temper-opt"};
   Options options;
   app.add_option("file", options.file, "script, FILE.py:FUNCTION, workload or module JSON");
   app.add_option("parameters", options.parameters, "NAME=VALUE of a workload");
@@ -191,7 +192,8 @@ int main(int argc, char** argv) {
     return cli::kWrongUsage;
   }
   if (options.file.empty() && !options.list_passes) {
-    std::fprintf(stderr, "temper-opt: name a file or a workload; temper-opt --help shows examples\n");
+    std::fprintf(stderr,
+                 "temper-opt: name a file or a workload; temper-opt --help shows examples\n");
     return cli::kWrongUsage;
   }
   const Result<void> done = run(options);

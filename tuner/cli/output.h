@@ -13,9 +13,9 @@ namespace temper::cli {
 
 /// Exit codes of every command.
 inline constexpr int kDone = 0;
-inline constexpr int kFailedWork = 1;   ///< the work failed
-inline constexpr int kWrongUsage = 2;   ///< the command line is wrong
-inline constexpr int kAnswerIsNo = 3;   ///< wrong result, slower, stale
+inline constexpr int kFailedWork = 1;    ///< the work failed
+inline constexpr int kWrongUsage = 2;    ///< the command line is wrong
+inline constexpr int kAnswerIsNo = 3;    ///< wrong result, slower, stale
 inline constexpr int kInterrupted = 130; ///< can be resumed
 
 int exit_code(const Error& error);

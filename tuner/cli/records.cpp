@@ -64,21 +64,18 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
   std::vector<Table::Column> columns{{"record"}, {"workload"}};
   if (with_outcome)
     columns.push_back({"outcome"});
-  columns.insert(columns.end(), {{"time", true},
-                                 {"rate", true},
-                                 {"target"},
-                                 {"threads", true},
-                                 {"measured"},
-                                 {""}});
+  columns.insert(
+      columns.end(),
+      {{"time", true}, {"rate", true}, {"target"}, {"threads", true}, {"measured"}, {""}});
   Table table(columns);
   for (const RecordRow& row : rows) {
     std::vector<std::string> cells{short_id(store, row.id),
                                    row.workload_name + " " + format_binding(row.binding_json)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
-    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns),
-                               row.target, std::to_string(row.threads),
-                               format_date(row.measured_at), marks(row)});
+    cells.insert(cells.end(),
+                 {format_time(row.median_ns), format_rate(row.flops, row.median_ns), row.target,
+                  std::to_string(row.threads), format_date(row.measured_at), marks(row)});
     table.add(std::move(cells));
   }
   fmt::print("{}", table.to_string());
@@ -185,8 +182,14 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   if (!runs)
     return report(runs.error());
   Json list = Json::array();
-  Table table({{"run"}, {"workload"}, {"state"}, {"trials", true}, {"time", true}, {"strategy"},
-               {"started"}, {"stopped because"}});
+  Table table({{"run"},
+               {"workload"},
+               {"state"},
+               {"trials", true},
+               {"time", true},
+               {"strategy"},
+               {"started"},
+               {"stopped because"}});
   for (const database::Run& run : *runs) {
     const auto workload = (*store)->workload(run.workload);
     const std::string name =
@@ -223,8 +226,8 @@ int run_list(const ListOptions& options) {
     return list_records(bench, options);
   if (options.what == "runs")
     return list_runs(bench, options);
-  return report(Error(ErrorCode::kInvalidArgument, "list shows workloads, records or runs, not '" +
-                                                       options.what + "'"));
+  return report(Error(ErrorCode::kInvalidArgument,
+                      "list shows workloads, records or runs, not '" + options.what + "'"));
 }
 
 // ---- best
@@ -438,9 +441,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   fmt::print("  run         {}, trial {}, proposed by {}\n", short_id(**store, row.run),
              row.sequence, record->origin);
   if (const auto facts = parse_json(record->facts_json); facts && facts->is_object())
-    fmt::print("  code        {} bytes, {} instructions, {}-bit vectors, {} spills in inner loops\n",
-               facts->value("code_bytes", 0), facts->value("instructions", 0),
-               facts->value("vector_bits", 0), facts->value("spills", 0));
+    fmt::print(
+        "  code        {} bytes, {} instructions, {}-bit vectors, {} spills in inner loops\n",
+        facts->value("code_bytes", 0), facts->value("instructions", 0),
+        facts->value("vector_bits", 0), facts->value("spills", 0));
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
   const auto trace = s_tir::trace_from_json_text(candidate->program);
@@ -468,9 +472,10 @@ void add_list(Program& program) {
   command->add_option("--limit", options->limit, "at most so many lines (default 50)")
       ->check(CLI::PositiveNumber);
   add_common_options(*command, options->common, false);
-  add_examples(*command, {"temper list workloads", "temper list records matmul M=512",
-                          "temper list runs"});
-  command->callback([&program, options] { program.action = [options] { return run_list(*options); }; });
+  add_examples(*command,
+               {"temper list workloads", "temper list records matmul M=512", "temper list runs"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_list(*options); }; });
 }
 
 void add_best(Program& program) {
@@ -481,15 +486,17 @@ void add_best(Program& program) {
   command->add_flag("--all", options->all, "other machines, toolchains and timing regimes too");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper best", "temper best matmul M=512", "temper best run:r81ab0"});
-  command->callback([&program, options] { program.action = [options] { return run_best(*options); }; });
+  command->callback(
+      [&program, options] { program.action = [options] { return run_best(*options); }; });
 }
 
 void add_show(Program& program) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App* command =
       program.app.add_subcommand("show", "everything about a record, or a workload's script");
-  command->add_option("selection", options->words,
-                      "record id or other SELECTION; or: workload NAME [NAME=VALUE...]")
+  command
+      ->add_option("selection", options->words,
+                   "record id or other SELECTION; or: workload NAME [NAME=VALUE...]")
       ->required();
   command->add_flag("--text", options->text, "only the workload's script");
   command->add_flag("--trace", options->trace, "only the trace, as Python");
@@ -500,7 +507,8 @@ void add_show(Program& program) {
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper show m3f9c2", "temper show matmul M=512 N=512 K=512 --asm",
                           "temper show workload matmul --text"});
-  command->callback([&program, options] { program.action = [options] { return run_show(*options); }; });
+  command->callback(
+      [&program, options] { program.action = [options] { return run_show(*options); }; });
 }
 
 } // namespace temper::cli

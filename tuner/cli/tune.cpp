@@ -134,11 +134,11 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
   if (json) {
     Json best = nullptr;
     if (!result.best_record.empty())
-      best = Json{{"record", result.best_record},
-                  {"median_ns", number(result.best_ns)},
-                  {"interval_ns", {number(result.best_interval.low),
-                                   number(result.best_interval.high)}},
-                  {"gflops", number(gflops(task.flops, result.best_ns))}};
+      best = Json{
+          {"record", result.best_record},
+          {"median_ns", number(result.best_ns)},
+          {"interval_ns", {number(result.best_interval.low), number(result.best_interval.high)}},
+          {"gflops", number(gflops(task.flops, result.best_ns))}};
     print_json("tune",
                Json{{"run", result.run},
                     {"workload", task.workload},
@@ -343,7 +343,8 @@ void add_check(Program& program) {
   command->add_flag("--quick", options->quick, "only the first shape");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick"});
-  command->callback([&program, options] { program.action = [options] { return run_check(*options); }; });
+  command->callback(
+      [&program, options] { program.action = [options] { return run_check(*options); }; });
 }
 
 void add_tune(Program& program) {

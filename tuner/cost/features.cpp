@@ -50,8 +50,8 @@ enum Position {
   kPositionCount
 };
 
-/// Half of an index: sum of |coefficient| x loop, whose range is cut at `cap` values (by a modulo or
-/// the extent of a division).
+/// Half of an index: sum of |coefficient| x loop, whose range is cut at `cap` values (by a modulo
+/// or the extent of a division).
 struct Term {
   std::array<float, kMaxLoops> coefficient{};
   double cap = 0; ///< 0: no cap
@@ -488,8 +488,7 @@ private:
     std::vector<double> bytes_inside(depth + 1);
     for (size_t l = 0; l <= depth; ++l)
       for (const Access& access : site.analysis.accesses)
-        bytes_inside[l] +=
-            footprint_elements(access, loops, l) * access.buffer->dtype.bytes();
+        bytes_inside[l] += footprint_elements(access, loops, l) * access.buffer->dtype.bytes();
     std::vector<double> product_inside(depth + 1, 1);
     for (size_t l = depth; l-- > 0;)
       product_inside[l] = product_inside[l + 1] * loops[l].extent;
@@ -517,8 +516,7 @@ private:
       }
       const double line_step = std::min(1.0, std::max(f.stride, 0.0) * element / kCacheLineBytes);
       f.lines = std::max(1.0, product / still * line_step);
-      const double contiguous =
-          access.dims.empty() ? 1 : span_of(access.dims.back(), loops, 0);
+      const double contiguous = access.dims.empty() ? 1 : span_of(access.dims.back(), loops, 0);
       f.unique_lines =
           std::max(1.0, f.unique_bytes / std::min<double>(kCacheLineBytes, contiguous * element));
       for (l = depth; l-- > 0;) {
@@ -586,9 +584,8 @@ private:
     // Group 4
     const Access& written = site.analysis.accesses.back();
     size_t allocated_at = 0; // loops outside the allocation
-    double elements = written.buffer->element_count()
-                          ? static_cast<double>(*written.buffer->element_count())
-                          : 1;
+    double elements =
+        written.buffer->element_count() ? static_cast<double>(*written.buffer->element_count()) : 1;
     if (written.buffer->scope != "global" || !is_parameter_like(written.buffer)) {
       allocated_at = std::min(common_depth(users_.at(written.buffer)), depth);
       elements = footprint_elements(written, loops, allocated_at);
@@ -652,9 +649,9 @@ const std::vector<std::string>& feature_names() {
             "_type.kPosMiddleReduce", "_type.kPosOuterReduce", "_type.kPosMixed"})
         list.push_back(std::string(kind) + name);
     }
-    list.insert(list.end(), {"is_gpu", "blockIdx_x_len", "blockIdx_y_len", "blockIdx_z_len",
-                             "threadIdx_x_len", "threadIdx_y_len", "threadIdx_z_len",
-                             "vthread_len"});
+    list.insert(list.end(),
+                {"is_gpu", "blockIdx_x_len", "blockIdx_y_len", "blockIdx_z_len", "threadIdx_x_len",
+                 "threadIdx_y_len", "threadIdx_z_len", "vthread_len"});
     for (int b = 0; b < kBuffersPerStore; ++b) {
       for (const char* name :
            {"acc_type.kRead", "acc_type.kWrite", "acc_type.kReadWrite", "bytes", "unique_bytes",

@@ -3,9 +3,10 @@
 /// grouping (per-store features of Ansor, OSDI 2020, as MetaSchedule computes them), taken from the
 /// blocks directly instead of from a lowered copy. All counts pass through slog(x) = log2(|x| + 1).
 ///
-///  - group 1, computation (57): 16 counts of arithmetic x iterations; for each of vectorize, unroll,
-///    parallel: number of such loops, product of their extents, extent of the innermost, position of
-///    the innermost (one-hot of 8); is_gpu and 7 thread extents (0 on CPUs)
+///  - group 1, computation (57): 16 counts of arithmetic x iterations; for each of vectorize,
+///  unroll,
+///    parallel: number of such loops, product of their extents, extent of the innermost, position
+///    of the innermost (one-hot of 8); is_gpu and 7 thread extents (0 on CPUs)
 ///  - group 2, buffers (5 x 18): access type (one-hot 3), bytes, unique bytes, cache lines, unique
 ///    lines, reuse type (one-hot 3), reuse distance in iterations and bytes, reuse count, the four
 ///    amounts divided by the reuse count, stride of the innermost moving loop (elements)

@@ -15,8 +15,8 @@ Error xgboost_error(const char* what) {
 
 /// The array interface that XGBoost reads matrices through.
 std::string array_interface(const float* data, size_t rows, size_t columns) {
-  return "{\"data\":[" + std::to_string(reinterpret_cast<uintptr_t>(data)) +
-         ",true],\"shape\":[" + std::to_string(rows) + "," + std::to_string(columns) +
+  return "{\"data\":[" + std::to_string(reinterpret_cast<uintptr_t>(data)) + ",true],\"shape\":[" +
+         std::to_string(rows) + "," + std::to_string(columns) +
          "],\"typestr\":\"<f4\",\"version\":3}";
 }
 

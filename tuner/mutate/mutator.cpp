@@ -73,7 +73,9 @@ Result<Mutation> mutate_trace(const Trace& design, Random& random) {
   }
   const std::array<double, 3> weights{
       groups[0].empty() ? 0.0 : 0.9,
-      groups[1].empty() ? 0.0 : (groups[0].empty() ? 0.9 : 0.05 + 0.05 * static_cast<double>(groups[1].size() > 1)),
+      groups[1].empty()
+          ? 0.0
+          : (groups[0].empty() ? 0.9 : 0.05 + 0.05 * static_cast<double>(groups[1].size() > 1)),
       groups[2].empty() ? 0.0 : 0.05};
   if (groups[0].empty() && groups[1].empty() && groups[2].empty())
     return Error(ErrorCode::kIllegal, "this sketch has no decisions");
@@ -107,8 +109,8 @@ std::vector<Mutation> neighbour_traces(const Trace& design, size_t limit) {
           continue;
         const int64_t step = divisors(factors[from]).front();
         for (size_t to = 0; to < factors.size() && result.size() < limit; ++to) {
-          if (from == to || (to + 1 == factors.size() &&
-                             factors[to] * step > point.max_innermost_factor))
+          if (from == to ||
+              (to + 1 == factors.size() && factors[to] * step > point.max_innermost_factor))
             continue;
           std::vector<int64_t> moved = factors;
           moved[from] /= step;

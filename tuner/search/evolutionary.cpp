@@ -12,8 +12,8 @@ struct Scored {
 };
 
 /// Evolution guided by the cost model, as MetaSchedule's: a population of the best measured and of
-/// fresh samples; each generation draws parents by their score and mutates them; the best unmeasured
-/// ones that were ever seen make the batch, with some picked by chance.
+/// fresh samples; each generation draws parents by their score and mutates them; the best
+/// unmeasured ones that were ever seen make the batch, with some picked by chance.
 class EvolutionaryStrategy final : public Strategy {
 public:
   explicit EvolutionaryStrategy(const EvolutionOptions& options) : options_(options) {}
@@ -112,13 +112,13 @@ private:
     }
     const auto draw = [&] {
       const double at = random.uniform() * total;
-      return static_cast<size_t>(
-          std::upper_bound(cumulative.begin(), cumulative.end() - 1, at) - cumulative.begin());
+      return static_cast<size_t>(std::upper_bound(cumulative.begin(), cumulative.end() - 1, at) -
+                                 cumulative.begin());
     };
     std::vector<CandidateRef> next;
     std::unordered_set<uint64_t> members;
-    for (int tries = 0; tries < 3 * options_.population &&
-                        next.size() < static_cast<size_t>(options_.population);
+    for (int tries = 0;
+         tries < 3 * options_.population && next.size() < static_cast<size_t>(options_.population);
          ++tries) {
       const CandidateRef& parent = population[draw()];
       if (random.uniform() >= options_.mutate_probability) {

@@ -25,8 +25,8 @@ Result<std::unique_ptr<Strategy>> make_strategy(std::string_view name) {
     return make_random_strategy();
   if (name == "evolutionary")
     return make_evolutionary_strategy();
-  return Error(ErrorCode::kInvalidArgument, "there is no strategy '" + std::string(name) +
-                                                "'; use evolutionary or random");
+  return Error(ErrorCode::kInvalidArgument,
+               "there is no strategy '" + std::string(name) + "'; use evolutionary or random");
 }
 
 } // namespace temper::tuner

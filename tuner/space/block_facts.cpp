@@ -34,9 +34,8 @@ BlockFacts block_facts(const Schedule& schedule, BlockRv rv) {
     if (axis >= count || binding.get() != facts.loops[axis]->loop_var.get())
       facts.trivially_bound = false;
     for (size_t l = 0; l < count; ++l) {
-      const bool uses = uses_var(binding, [&](const VarNode& var) {
-        return &var == facts.loops[l]->loop_var.get();
-      });
+      const bool uses = uses_var(
+          binding, [&](const VarNode& var) { return &var == facts.loops[l]->loop_var.get(); });
       if (!uses)
         continue;
       const LoopClass mine = reduce ? LoopClass::kReduce : LoopClass::kSpatial;

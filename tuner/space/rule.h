@@ -16,8 +16,8 @@ namespace temper::tuner {
 
 /// What rules need to know of the machine.
 struct MachineHints {
-  int threads = 1;         ///< of the kernel
-  int vector_bits = 256;   ///< widest vector registers
+  int threads = 1;       ///< of the kernel
+  int vector_bits = 256; ///< widest vector registers
   int vector_registers = 16;
   int64_t l1_bytes = 32 << 10;
   int64_t l2_bytes = 1 << 20;

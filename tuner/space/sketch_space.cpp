@@ -96,8 +96,8 @@ public:
     for (const Trace& sketch : sketches_)
       decisions = std::max(decisions, decision_points(sketch).size());
     return std::to_string(sketches_.size()) +
-           (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") +
-           std::to_string(decisions) + " decisions";
+           (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") + std::to_string(decisions) +
+           " decisions";
   }
 
   std::vector<std::string> sketch_texts() const override {
@@ -110,8 +110,7 @@ public:
   CandidateRef untuned() const override { return untuned_; }
 
   Result<CandidateRef> sample(Random& random) const override {
-    const auto sketch =
-        static_cast<size_t>(random.below(static_cast<int64_t>(sketches_.size())));
+    const auto sketch = static_cast<size_t>(random.below(static_cast<int64_t>(sketches_.size())));
     return build(sketches_[sketch].without_decisions(), random(), false, "sample", 0);
   }
 

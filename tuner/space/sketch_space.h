@@ -19,7 +19,6 @@ struct SketchOptions {
 
 /// `module` holds one s-tir function. An error says why there is no space (no root block, symbolic
 /// shapes).
-Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module,
-                                                 SketchOptions options);
+Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module, SketchOptions options);
 
 } // namespace temper::tuner

@@ -175,8 +175,8 @@ void IndexMath::add_term(Linear& into, const Expr& atom, int64_t factor) {
   if (quotient.divisor != 0 || remainder.divisor != 0) {
     for (size_t i = 0; i < into.terms.size(); ++i) {
       const Linear::Term& term = into.terms[i];
-      const Division other = quotient.divisor != 0 ? division<FloorMod>(term.atom)
-                                                   : division<FloorDiv>(term.atom);
+      const Division other =
+          quotient.divisor != 0 ? division<FloorMod>(term.atom) : division<FloorDiv>(term.atom);
       const Division& mine = quotient.divisor != 0 ? quotient : remainder;
       if (other.divisor != mine.divisor || other.operand == nullptr ||
           !same_expr(*other.operand, *mine.operand))
@@ -266,8 +266,7 @@ void IndexMath::accumulate(const Expr& expr, int64_t factor, Linear& into) {
       return add_opaque(into, expr, factor);
     const Linear operand = linear(a);
     const Linear divisor = linear(b);
-    if (!divisor.is_constant() || divisor.constant <= 0 ||
-        (towards_zero && bound(operand).lo < 0))
+    if (!divisor.is_constant() || divisor.constant <= 0 || (towards_zero && bound(operand).lo < 0))
       return add_opaque(into, expr, factor);
     return add_form(into,
                     quotient ? floor_divide(operand, divisor.constant)
@@ -518,9 +517,9 @@ Bound IndexMath::bound(const Linear& form) {
         if (!distance.is_constant())
           continue;
         const int64_t d = distance.constant;
-        total = add_bounds(total, scale_bound({floor_div(d, mine.divisor),
-                                               -floor_div(-d, mine.divisor)},
-                                              term.factor));
+        total = add_bounds(
+            total,
+            scale_bound({floor_div(d, mine.divisor), -floor_div(-d, mine.divisor)}, term.factor));
         done |= uint64_t{1} << j;
         paired = true;
       }
@@ -642,7 +641,8 @@ std::optional<std::vector<IndexPiece>> split_into_pieces(IndexMath& math, const 
         piece.divisor *= node.divisor;
         atom = Expr(*node.operand);
       } else if (const Division node = division<FloorMod>(atom); node.divisor != 0) {
-        // value = (x % m) // d, d collected so far; a remainder outside the quotient was seen first.
+        // value = (x % m) // d, d collected so far; a remainder outside the quotient was seen
+        // first.
         if (node.divisor % piece.divisor != 0)
           return std::nullopt;
         const int64_t extent = node.divisor / piece.divisor;

@@ -3,10 +3,10 @@
 ///   c0 + c1 * atom1 + c2 * atom2 + ...
 ///
 /// where an atom is a variable, or a floordiv, floormod, min or max of such sums. What it adds to
-/// ir/arith's Analyzer is what blocks need: axes stand for their bindings without being substituted,
-/// and forms are relaxed over some of the loops while the others stand still. It is fast: a search
-/// applies primitives thousands of times a second, so that nothing here allocates more than a few
-/// short vectors.
+/// ir/arith's Analyzer is what blocks need: axes stand for their bindings without being
+/// substituted, and forms are relaxed over some of the loops while the others stand still. It is
+/// fast: a search applies primitives thousands of times a second, so that nothing here allocates
+/// more than a few short vectors.
 #pragma once
 
 #include "ir/arith/linear.h" // same_expr
@@ -21,7 +21,8 @@
 
 namespace temper::s_tir {
 
-/// Closed interval; an unknown end is kMinusInfinity or kPlusInfinity, at which arithmetic saturates.
+/// Closed interval; an unknown end is kMinusInfinity or kPlusInfinity, at which arithmetic
+/// saturates.
 struct Bound {
   static constexpr int64_t kPlusInfinity = std::numeric_limits<int64_t>::max() / 4;
   static constexpr int64_t kMinusInfinity = -kPlusInfinity;
@@ -67,8 +68,8 @@ public:
   /// From now on `var` stands for `value`.
   void define(const Var& var, Linear value);
   void define(const Var& var, const Expr& value) { define(var, linear(value)); }
-  /// Every axis of the block stands for its binding. A binding that is a single value of a domain of
-  /// one element becomes that value.
+  /// Every axis of the block stands for its binding. A binding that is a single value of a domain
+  /// of one element becomes that value.
   void define_axes(const SBlockRealize& realize);
   /// Forgets what was said since size() returned `size`.
   size_t size() const { return facts_.size(); }
@@ -94,9 +95,7 @@ public:
   bool proves_less_equal(const Linear& a, const Linear& b) {
     return bound(difference(b, a)).lo >= 0;
   }
-  bool proves_equal(const Linear& a, const Linear& b) {
-    return difference(a, b).is_constant(0);
-  }
+  bool proves_equal(const Linear& a, const Linear& b) { return difference(a, b).is_constant(0); }
 
   /// The smallest and largest value while the variables `inner` run over their ranges and the
   /// others stand still. Nothing when the form is not bounded by anything known.
@@ -109,8 +108,8 @@ private:
   struct Fact {
     Var var;
     Bound bound;
-    Linear value;   ///< when `defined`
-    Linear last;    ///< symbolic largest value, when bound.hi is not known
+    Linear value; ///< when `defined`
+    Linear last;  ///< symbolic largest value, when bound.hi is not known
     bool defined = false;
     bool has_last = false;
   };
@@ -137,8 +136,8 @@ struct IndexPiece {
 std::optional<std::vector<IndexPiece>> split_into_pieces(IndexMath& math, const Linear& form);
 
 /// True when the forms, together, take every combination of values in the box [0, extent) exactly
-/// once while the variables run over their ranges (`injective` false: at least once). Forms may reach
-/// beyond `extents[i]` where `clipped[i]`: a predicate then leaves those out.
+/// once while the variables run over their ranges (`injective` false: at least once). Forms may
+/// reach beyond `extents[i]` where `clipped[i]`: a predicate then leaves those out.
 bool covers_box(IndexMath& math, std::span<const Linear> forms, std::span<const int64_t> extents,
                 std::span<const bool> clipped, std::span<const VarNode* const> variables,
                 bool injective);

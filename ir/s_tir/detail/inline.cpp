@@ -13,9 +13,9 @@ Result<const BufferStore*> require_single_store(const Context& context, const Va
   const BufferStore* store = single_store(block->body);
   if (store == nullptr || block->init || store->predicate || !block->alloc_buffers.empty() ||
       !block->match_buffers.empty())
-    return illegal(context, at,
-                   fmt::format("the body of {} is not a single store of one element",
-                               describe(block)));
+    return illegal(
+        context, at,
+        fmt::format("the body of {} is not a single store of one element", describe(block)));
   return store;
 }
 

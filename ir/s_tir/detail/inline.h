@@ -8,12 +8,13 @@ namespace temper::s_tir {
 /// The only statement of the block when it is a plain element store; an error otherwise.
 Result<const BufferStore*> require_single_store(const Context& context, const Value& at,
                                                 const Block& block);
-/// The value may be computed any number of times, anywhere: no impure calls, no names defined inside.
+/// The value may be computed any number of times, anywhere: no impure calls, no names defined
+/// inside.
 bool may_be_repeated(const Expr& value);
 
 /// The scope with the block taken out; loops that held nothing else go with it.
 struct Removed {
-  Stmt body; ///< of the scope block
+  Stmt body;                        ///< of the scope block
   std::vector<Applied::Move> moved; ///< the block and those loops
 };
 Removed remove_from_scope(const ScopedBlock& scoped);

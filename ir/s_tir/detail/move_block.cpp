@@ -29,8 +29,8 @@ struct Constraint {
   LinearInterval range;
 };
 
-/// What `form` (an index of `extent` elements, over the block's axes) lying in `range` says about an
-/// axis; nothing when it says nothing simple.
+/// What `form` (an index of `extent` elements, over the block's axes) lying in `range` says about
+/// an axis; nothing when it says nothing simple.
 std::optional<Constraint> solve(IndexMath& math, const Linear& form, int64_t extent,
                                 const LinearInterval& range) {
   if (form.terms.size() != 1)
@@ -43,9 +43,8 @@ std::optional<Constraint> solve(IndexMath& math, const Linear& form, int64_t ext
       return std::nullopt;
     // axis * factor .. axis * factor + extent - 1 meets [lo, hi].
     const int64_t c = term.factor;
-    return Constraint{axis,
-                      {math.floor_divide(math.offset(lo, c - extent), c),
-                       math.floor_divide(hi, c)}};
+    return Constraint{
+        axis, {math.floor_divide(math.offset(lo, c - extent), c), math.floor_divide(hi, c)}};
   }
   if (const auto* quotient = term.atom.as<FloorDiv>(); quotient != nullptr && term.factor == 1) {
     const auto* axis = quotient->a.as<VarNode>();
@@ -69,8 +68,7 @@ void solve_axes(IndexMath& math, const SBlock& block, const std::vector<BufferRe
       const auto extent = as_int(region.region[d].extent);
       if (!extent)
         continue;
-      const auto constraint =
-          solve(math, math.linear(region.region[d].min), *extent, box[d]);
+      const auto constraint = solve(math, math.linear(region.region[d].min), *extent, box[d]);
       if (!constraint)
         continue;
       for (size_t i = 0; i < block.iter_vars.size(); ++i) {
@@ -124,7 +122,7 @@ private:
   MoveDirection direction_;
   ScopedBlock scoped_;
   const For* target_ = nullptr;
-  size_t depth_ = 0; ///< of the target among the loops of its scope
+  size_t depth_ = 0;              ///< of the target among the loops of its scope
   std::vector<const For*> outer_; ///< loops of the scope down to the target
   LoopPlace target_place_;
   std::vector<int> partners_; ///< consumers, or producers
@@ -167,14 +165,13 @@ Result<void> Mover::check_others() {
                                  name, write.buffer->name));
   }
   if (partners_.empty())
-    return error(fmt::format("{} has no {} in its scope", name,
-                             to_consumers() ? "consumers" : "producers"));
+    return error(
+        fmt::format("{} has no {} in its scope", name, to_consumers() ? "consumers" : "producers"));
   for (const int partner : partners_)
     if (!below_target(partner))
-      return error(fmt::format("block \"{}\", a {} of {}, is not below loop {}",
-                               scoped_.info(partner).block().name,
-                               to_consumers() ? "consumer" : "producer", name,
-                               target_->loop_var->name));
+      return error(fmt::format(
+          "block \"{}\", a {} of {}, is not below loop {}", scoped_.info(partner).block().name,
+          to_consumers() ? "consumer" : "producer", name, target_->loop_var->name));
   if (!predicate_follows_from_domains(scoped_.realize(), scoped_.info().loops))
     return error(fmt::format("the predicate of {} leaves out points of its domain", name));
   return {};
@@ -279,13 +276,11 @@ Result<std::vector<Wanted>> Mover::offered_by_producers() {
       if (!box)
         return error(fmt::format("what block \"{}\" writes of {} below loop {} is not bounded by "
                                  "its loops",
-                                 place.block().name, write.buffer->name,
-                                 target_->loop_var->name));
+                                 place.block().name, write.buffer->name, target_->loop_var->name));
       if (!touches_whole_box(math_, place, depth_ + 1, write))
         return error(fmt::format("block \"{}\" leaves gaps in what it writes of {} in one "
                                  "iteration of loop {}",
-                                 place.block().name, write.buffer->name,
-                                 target_->loop_var->name));
+                                 place.block().name, write.buffer->name, target_->loop_var->name));
       const auto known =
           std::find_if(produced_.begin(), produced_.end(),
                        [&](const Produced& other) { return other.buffer == write.buffer; });
@@ -341,8 +336,7 @@ Result<void> Mover::check_domain_is_reached(const std::vector<Wanted>& offered) 
         !math_.proves_less_equal(last, hi->hi))
       return error(fmt::format("axis {} of {} would not run through its whole domain below loop "
                                "{}: not all of its points read what is computed there",
-                               axis.var->name, describe(scoped_.block()),
-                               target_->loop_var->name));
+                               axis.var->name, describe(scoped_.block()), target_->loop_var->name));
   }
   return {};
 }
@@ -406,9 +400,8 @@ Result<std::vector<Expr>> Mover::when_producers_run() {
     const bool same =
         conditions.size() == running->size() &&
         std::all_of(conditions.begin(), conditions.end(), [&](const Expr& condition) {
-          return std::any_of(running->begin(), running->end(), [&](const Expr& other) {
-            return same_expr(condition, other);
-          });
+          return std::any_of(running->begin(), running->end(),
+                             [&](const Expr& other) { return same_expr(condition, other); });
         });
     if (!same)
       return error(fmt::format("the producers of {} run in different iterations of loop {}",

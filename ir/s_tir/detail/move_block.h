@@ -1,6 +1,6 @@
 /// What compute_at and reverse_compute_at share: a block leaves its loops and is computed below
-/// another loop, as much of it as that loop's iteration needs (compute_at: for its consumers) or makes
-/// possible (reverse_compute_at: by its producers).
+/// another loop, as much of it as that loop's iteration needs (compute_at: for its consumers) or
+/// makes possible (reverse_compute_at: by its producers).
 #pragma once
 
 #include "ir/s_tir/primitive.h"

@@ -225,8 +225,8 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
       box.push_back(std::move(*low));
       continue;
     }
-    auto high = relax_within(math, math.offset(math.sum(lo, math.linear(range.extent)), -1), inner,
-                             bounds);
+    auto high =
+        relax_within(math, math.offset(math.sum(lo, math.linear(range.extent)), -1), inner, bounds);
     if (!high)
       break;
     box.push_back({std::move(low->lo), std::move(high->hi)});
@@ -281,8 +281,8 @@ bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
     extents.push_back(bound.hi + 1);
   }
   const std::unique_ptr<bool[]> clipped(new bool[forms.size()]());
-  const bool dense = known && covers_box(math, forms, extents, {clipped.get(), forms.size()},
-                                         inner, /*injective=*/false);
+  const bool dense = known && covers_box(math, forms, extents, {clipped.get(), forms.size()}, inner,
+                                         /*injective=*/false);
   math.truncate(mark);
   return dense;
 }
@@ -291,10 +291,10 @@ bool covers(IndexMath& math, const std::vector<LinearInterval>& box,
             const std::vector<LinearInterval>& other, const Buffer& buffer) {
   for (size_t d = 0; d < box.size(); ++d) {
     const Linear last = math.offset(math.linear(buffer->shape[d]), -1);
-    const bool starts = math.proves_less_equal(box[d].lo, other[d].lo) ||
-                        math.proves_less_equal(box[d].lo, {});
-    const bool ends = math.proves_less_equal(other[d].hi, box[d].hi) ||
-                      math.proves_less_equal(last, box[d].hi);
+    const bool starts =
+        math.proves_less_equal(box[d].lo, other[d].lo) || math.proves_less_equal(box[d].lo, {});
+    const bool ends =
+        math.proves_less_equal(other[d].hi, box[d].hi) || math.proves_less_equal(last, box[d].hi);
     if (!starts || !ends)
       return false;
   }
@@ -442,7 +442,8 @@ Stmt with_conditions(const Stmt& nest, std::span<const Expr> conditions) {
   if (conditions.empty())
     return nest;
   if (const auto* loop = nest.as<For>())
-    return copy_node(*loop, [&](For& node) { node.body = with_conditions(loop->body, conditions); });
+    return copy_node(*loop,
+                     [&](For& node) { node.body = with_conditions(loop->body, conditions); });
   const auto* realize = nest.as<SBlockRealize>();
   TEMPER_CHECK(realize != nullptr, "a nest is loops around one block");
   const std::vector<Expr> known = conditions_of(realize->predicate);
@@ -492,8 +493,7 @@ Stmt map_realizes(const Stmt& stmt, FunctionRef<Stmt(const Stmt&)> change) {
       },
       [&](const IfThenElse& branch) -> Stmt {
         const Stmt then_case = map_realizes(branch.then_case, change);
-        const Stmt else_case =
-            branch.else_case ? map_realizes(branch.else_case, change) : Stmt();
+        const Stmt else_case = branch.else_case ? map_realizes(branch.else_case, change) : Stmt();
         if (then_case == branch.then_case && else_case == branch.else_case)
           return stmt;
         return copy_node(branch, [&](IfThenElse& node) {
@@ -518,8 +518,7 @@ Stmt rewrite_child_blocks(const Stmt& stmt, FunctionRef<Block(const Block&)> cha
 }
 
 Stmt replace_realize(const Stmt& stmt, const SBlockRealize* from, const Stmt& to) {
-  return map_realizes(stmt,
-                      [&](const Stmt& child) { return child.get() == from ? to : child; });
+  return map_realizes(stmt, [&](const Stmt& child) { return child.get() == from ? to : child; });
 }
 
 bool has_child_block(const Stmt& stmt, FunctionRef<bool(const SBlock&)> which) {

@@ -1,6 +1,6 @@
-/// Builds the loops around a block that compute_at, reverse_compute_at and the cache primitives make:
-/// ax0, ax1, ... over what is wanted of each axis, and a predicate where that may reach beyond the
-/// axis's domain.
+/// Builds the loops around a block that compute_at, reverse_compute_at and the cache primitives
+/// make: ax0, ax1, ... over what is wanted of each axis, and a predicate where that may reach
+/// beyond the axis's domain.
 #pragma once
 
 #include "ir/s_tir/detail/index_math.h"
@@ -17,13 +17,14 @@ struct Nest {
   std::vector<Ref<For>> loops; ///< outermost first; part of stmt
 };
 /// `wanted` is in terms of the loops outside, which `math` knows. Axes of extent 1 get a loop only
-/// when `preserve_unit_loops`. `may_widen`: more than what is wanted may be done, if that is simpler.
+/// when `preserve_unit_loops`. `may_widen`: more than what is wanted may be done, if that is
+/// simpler.
 Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wanted,
                 bool preserve_unit_loops, bool may_widen = true);
 
 /// The range of each dimension of `region`, a region of the block at `place`, while the loops below
-/// the first `outer` ones run (outer 0: while the axes run over their domains). `math` must know the
-/// outer loops. Nothing when it is not bounded.
+/// the first `outer` ones run (outer 0: while the axes run over their domains). `math` must know
+/// the outer loops. Nothing when it is not bounded.
 std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
                                                         size_t outer, const BufferRegion& region);
 

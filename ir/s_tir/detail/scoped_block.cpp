@@ -26,9 +26,9 @@ Result<ScopedBlock> require_in_scope(const Context& context, const Value& block)
 
 Result<void> require_stage_pipeline(const Context& context, const ScopedBlock& scoped) {
   if (const std::string why = why_not_stage_pipeline(scoped.scope, scoped.child); !why.empty())
-    return illegal(context, BlockHandle{scoped.block()->id},
-                   fmt::format("blocks in {} cannot be moved: {}", describe(scoped.scope_block()),
-                               why));
+    return illegal(
+        context, BlockHandle{scoped.block()->id},
+        fmt::format("blocks in {} cannot be moved: {}", describe(scoped.scope_block()), why));
   return {};
 }
 

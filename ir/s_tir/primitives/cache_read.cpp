@@ -1,9 +1,9 @@
 // cache_read(block, read_buffer_index, storage_scope, consumer_blocks): a new block copies what is
 // read of a buffer to a cache in another memory scope, and the consumers read the cache.
 //
-// The copy stands at the start of the scope for a buffer that no block there writes; else behind the
-// writer's outermost loop, or, when writer and consumers share loops, behind the loop just below the
-// shared ones. It covers the box around everything that the consumers behind it read.
+// The copy stands at the start of the scope for a buffer that no block there writes; else behind
+// the writer's outermost loop, or, when writer and consumers share loops, behind the loop just
+// below the shared ones. It covers the box around everything that the consumers behind it read.
 
 #include "ir/s_tir/detail/nest.h"
 
@@ -48,22 +48,20 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 
   // Who reads the cache.
   std::vector<int> consumers;
-  const Value::List* named =
-      arguments.inputs.size() > 1 ? arguments.inputs[1].as_list() : nullptr;
+  const Value::List* named = arguments.inputs.size() > 1 ? arguments.inputs[1].as_list() : nullptr;
   if (named != nullptr && !named->empty()) {
     for (const Value& consumer : *named) {
       const BlockHandle* handle = consumer.as_block();
       const int at = handle != nullptr ? scope.index_of(handle->id) : -1;
       if (at < 0 || !reads_buffer(scoped.info(at).block(), buffer))
-        return illegal(context, arguments.inputs[0],
-                       fmt::format("a consumer block that is named does not read {}",
-                                   buffer->name));
+        return illegal(
+            context, arguments.inputs[0],
+            fmt::format("a consumer block that is named does not read {}", buffer->name));
       consumers.push_back(at);
     }
   } else {
     for (int i = 0; i < static_cast<int>(scope.children.size()); ++i)
-      if (reads_buffer(scoped.info(i).block(), buffer) &&
-          (writers.empty() || i > writers.back()))
+      if (reads_buffer(scoped.info(i).block(), buffer) && (writers.empty() || i > writers.back()))
         consumers.push_back(i);
   }
 
@@ -82,14 +80,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       if (seq == nullptr)
         continue;
       const auto self = std::find(seq->statements.begin(), seq->statements.end(), chain[i]);
-      const bool consumed =
-          std::any_of(self + 1, seq->statements.end(), [&](const Stmt& sibling) {
-            return has_child_block(sibling, [&](const SBlock& other) {
-              return std::any_of(consumers.begin(), consumers.end(), [&](int c) {
-                return &scoped.info(c).block() == &other;
-              });
-            });
-          });
+      const bool consumed = std::any_of(self + 1, seq->statements.end(), [&](const Stmt& sibling) {
+        return has_child_block(sibling, [&](const SBlock& other) {
+          return std::any_of(consumers.begin(), consumers.end(),
+                             [&](int c) { return &scoped.info(c).block() == &other; });
+        });
+      });
       if (consumed || i == first + 1) {
         at = i;
         outer = 0;
@@ -160,13 +156,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   // Where a writer does not run there is nothing to copy.
   std::vector<Expr> filled;
   for (const int w : writers)
-    for (Expr& condition : conditions_on_outer_loops(
-             scoped.info(w), std::span(scoped.info().loops).first(outer)))
+    for (Expr& condition :
+         conditions_on_outer_loops(scoped.info(w), std::span(scoped.info().loops).first(outer)))
       if (std::none_of(filled.begin(), filled.end(),
                        [&](const Expr& other) { return same_expr(other, condition); }))
         filled.push_back(std::move(condition));
-  const Stmt& old_part =
-      writers.empty() ? scoped.scope_block()->body : chain[first];
+  const Stmt& old_part = writers.empty() ? scoped.scope_block()->body : chain[first];
   Stmt body = writers.empty()
                   ? old_part
                   : replace_statement(std::span(chain).subspan(first, at - first + 1),

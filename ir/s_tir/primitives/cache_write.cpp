@@ -1,9 +1,10 @@
-// cache_write(block, write_buffer_index, storage_scope, consumer_blocks): the block writes a cache in
-// another memory scope, and a new block copies it to where the result was written before.
+// cache_write(block, write_buffer_index, storage_scope, consumer_blocks): the block writes a cache
+// in another memory scope, and a new block copies it to where the result was written before.
 //
-// The copy stands behind the block's outermost loop, or, when a consumer shares loops with the block,
-// behind the loop just below the shared ones, so that the consumer finds the result. It covers exactly
-// what the block writes there. Consumers named in `consumer_blocks` read the cache instead.
+// The copy stands behind the block's outermost loop, or, when a consumer shares loops with the
+// block, behind the loop just below the shared ones, so that the consumer finds the result. It
+// covers exactly what the block writes there. Consumers named in `consumer_blocks` read the cache
+// instead.
 
 #include "ir/s_tir/detail/nest.h"
 
@@ -109,10 +110,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Buffer cache = cache_of(buffer, storage);
   const CopyBlock copy = make_copy(math, cache->name, cache, buffer, *box);
   const BufferMap replaced{{buffer, cache}};
-  Stmt own = replace_statement(chain.subspan(at), copy_node(scoped.realize(),
-                                                            [&](SBlockRealize& node) {
-                                 node.block = cast_ref<SBlock>(replace_buffers(block, replaced));
-                               }));
+  Stmt own =
+      replace_statement(chain.subspan(at), copy_node(scoped.realize(), [&](SBlockRealize& node) {
+                          node.block = cast_ref<SBlock>(replace_buffers(block, replaced));
+                        }));
   const size_t first = scoped.scope_at + 1;
   const std::vector<Expr> filled =
       conditions_on_outer_loops(scoped.info(), std::span(scoped.info().loops).first(outer));
@@ -160,7 +161,8 @@ void register_cache_write() {
                 {.name = "storage_scope", .kind = ValueKind::kString}},
       .outputs = {ValueKind::kBlock},
       .python_order = {"block", "write_buffer_index", "storage_scope", "consumer_blocks"},
-      .summary = R"(The block writes its result to a cache in `storage_scope`, and a new block, which
+      .summary =
+          R"(The block writes its result to a cache in `storage_scope`, and a new block, which
 is returned, copies it to where it belongs. Consumers read the result as before, but for the
 `consumer_blocks` that are named, which read the cache.
 

@@ -67,11 +67,9 @@ Result<Applied> change_annotations(const Context& context, const Value& block_or
     TEMPER_TRY(place, require_block(context, block_or_loop));
     TEMPER_TRY(annotations, change(place.block()->annotations));
     Block block = copy_node(*place.block(), [&](SBlock& node) { node.annotations = annotations; });
-    applied.module =
-        replace_in_module(context.module, place.function, place.chain,
-                          copy_node(*place.realize, [&](SBlockRealize& node) {
-                            node.block = std::move(block);
-                          }));
+    applied.module = replace_in_module(
+        context.module, place.function, place.chain,
+        copy_node(*place.realize, [&](SBlockRealize& node) { node.block = std::move(block); }));
   } else {
     TEMPER_TRY(place, require_loop(context, block_or_loop));
     TEMPER_TRY(annotations, change(place.loop->annotations));
@@ -105,9 +103,9 @@ IRModule replace_in_module(const IRModule& module, const PrimFunc& function,
 Applied with_kind(const Context& context, const LoopPlace& place, ForKind kind) {
   if (place.loop->kind == kind)
     return {.module = context.module};
-  return {.module = replace_in_module(
-              context.module, place.function, place.chain,
-              copy_node(*place.loop, [&](For& node) { node.kind = kind; }))};
+  return {.module =
+              replace_in_module(context.module, place.function, place.chain,
+                                copy_node(*place.loop, [&](For& node) { node.kind = kind; }))};
 }
 
 Result<void> require_plain_loop(const Context& context, const Ref<For>& loop) {

@@ -57,8 +57,8 @@ Applied with_kind(const Context& context, const LoopPlace& place, ForKind kind);
 Result<void> require_plain_loop(const Context& context, const Ref<For>& loop);
 
 /// Gives loop variables below a statement new values: in loops' bounds, and in the bindings and
-/// predicates of realizes, which are then simplified. Block bodies are not entered (they never refer
-/// to loops outside the block).
+/// predicates of realizes, which are then simplified. Block bodies are not entered (they never
+/// refer to loops outside the block).
 class Rebind {
 public:
   /// `chain` leads to the loop that is replaced; loops around it have known extents. Loops of

@@ -2,10 +2,10 @@
 // consumers, as much of it as they read there.
 //
 // For each buffer the block writes, the consumers' read regions are relaxed over the loops below
-// `loop`; what is left is a box in terms of the loops above. Solving the block's write indices for its
-// axes gives new loops ax0, ax1, ...; where the box may reach beyond an axis's domain the block gets a
-// predicate. The block must be a complete or reduction block, no output of its scope, with all
-// consumers below `loop`.
+// `loop`; what is left is a box in terms of the loops above. Solving the block's write indices for
+// its axes gives new loops ax0, ax1, ...; where the box may reach beyond an axis's domain the block
+// gets a predicate. The block must be a complete or reduction block, no output of its scope, with
+// all consumers below `loop`.
 
 #include "ir/s_tir/detail/move_block.h"
 #include "ir/s_tir/primitives/common.h"

@@ -1,8 +1,8 @@
 // compute_inline(block): the block goes, and its consumers compute its value where they read it.
 //
 // The block stores one element, at indices that are its axes, B[vi, vj] = value(vi, vj); a load
-// B[e0, e1] becomes value(e0, e1). It must be a complete block and no output of its scope, and write
-// every element that its consumers read.
+// B[e0, e1] becomes value(e0, e1). It must be a complete block and no output of its scope, and
+// write every element that its consumers read.
 
 #include "ir/s_tir/detail/inline.h"
 
@@ -24,9 +24,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(store, require_single_store(context, handle, block));
   const Buffer buffer = store->buffer;
   if (scoped.scope.is_output(buffer))
-    return illegal(context, handle,
-                   fmt::format("{} writes {}, an output of its scope: it cannot go", name,
-                               buffer->name));
+    return illegal(
+        context, handle,
+        fmt::format("{} writes {}, an output of its scope: it cannot go", name, buffer->name));
   if (!predicate_follows_from_domains(scoped.realize(), scoped.info().loops))
     return illegal(context, handle,
                    fmt::format("the predicate of {} leaves out points of its domain", name));
@@ -89,10 +89,11 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                    fmt::format("block \"{}\" reads {} in another way than by loads of one element",
                                failed, buffer->name));
   Applied applied;
-  applied.module = replace_scope(context, scoped, copy_node(*scoped.scope_block(), [&](SBlock& node) {
-                                   std::erase(node.alloc_buffers, buffer);
-                                   node.body = std::move(body);
-                                 }));
+  applied.module =
+      replace_scope(context, scoped, copy_node(*scoped.scope_block(), [&](SBlock& node) {
+                      std::erase(node.alloc_buffers, buffer);
+                      node.body = std::move(body);
+                    }));
   applied.moved = std::move(removed.moved);
   return applied;
 }

@@ -2,8 +2,8 @@
 // front of `loop`.
 //
 // The loops from `loop` down to the block which bind spatial axes are repeated, with their kinds,
-// around the init; the block keeps all its loops and loses its init. The loop must not stand below a
-// loop of the reduction: the init would be run again in the middle of it.
+// around the init; the block keeps all its loops and loses its init. The loop must not stand below
+// a loop of the reduction: the init would be run again in the middle of it.
 
 #include "ir/s_tir/detail/scoped_block.h"
 
@@ -26,13 +26,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Block& block = scoped.block();
   const SBlockRealize& realize = scoped.realize();
   const std::vector<const For*>& loops = scoped.info().loops;
-  const auto target = std::find_if(loops.begin(), loops.end(), [&](const For* loop) {
-    return loop->loop_var == handle->var;
-  });
+  const auto target = std::find_if(loops.begin(), loops.end(),
+                                   [&](const For* loop) { return loop->loop_var == handle->var; });
   if (target == loops.end())
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("loop {} is not a loop around {}", handle->var->name,
-                               describe(block)));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("loop {} is not a loop around {}", handle->var->name, describe(block)));
   if (const char* why = why_not_reduction(scoped.scope, scoped.child))
     return illegal(context, arguments.inputs[0],
                    fmt::format("{} is not a reduction block: it {}", describe(block), why));
@@ -42,8 +41,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                      fmt::format("loop {} stands below {}, a loop of the reduction: the init "
                                  "would run again in the middle of it",
                                  handle->var->name, (*loop)->loop_var->name));
-  if (const For* loop = repeating_loop(realize, loops, static_cast<size_t>(target - loops.begin()),
-                                       loops.size()))
+  if (const For* loop =
+          repeating_loop(realize, loops, static_cast<size_t>(target - loops.begin()), loops.size()))
     return illegal(context, arguments.inputs[1],
                    fmt::format("loop {} repeats the reduction of {}, which must start anew each "
                                "time: loop {} stands above it",
@@ -114,14 +113,13 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
         node.reads.push_back(read);
   });
 
-  const auto at = static_cast<size_t>(
-      std::find_if(scoped.place.chain.begin(), scoped.place.chain.end(),
-                   [&](const Stmt& stmt) { return stmt.get() == *target; }) -
-      scoped.place.chain.begin());
+  const auto at =
+      static_cast<size_t>(std::find_if(scoped.place.chain.begin(), scoped.place.chain.end(),
+                                       [&](const Stmt& stmt) { return stmt.get() == *target; }) -
+                          scoped.place.chain.begin());
   const std::span<const Stmt> chain = scoped.place.chain;
-  Stmt rest = replace_statement(chain.subspan(at), copy_node(realize, [&](SBlockRealize& node) {
-                                  node.block = update;
-                                }));
+  Stmt rest = replace_statement(
+      chain.subspan(at), copy_node(realize, [&](SBlockRealize& node) { node.block = update; }));
   Applied applied;
   applied.module = replace_in_module(context.module, scoped.place.function, chain.first(at + 1),
                                      make_seq({init, std::move(rest)}));

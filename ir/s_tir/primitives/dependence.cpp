@@ -51,10 +51,9 @@ Buffer reads_other_elements(const SBlock& block) {
 
 /// Not a block whose instances each compute their elements whole.
 bool accumulates(const SBlock& block) {
-  return block.init || std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
-                                   [](const IterVar& axis) {
-                                     return axis.type != IterType::kSpatial;
-                                   });
+  return block.init ||
+         std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
+                     [](const IterVar& axis) { return axis.type != IterType::kSpatial; });
 }
 
 /// What the block writes is used below the loop only, and the whole reduction runs within one
@@ -67,9 +66,8 @@ bool is_private(const LoopPlace& place, std::span<const ChildBlock> below, const
     return false;
   const Scope scope = analyze_scope(*around);
   auto is_below = [&](const ChildBlock& child) {
-    return std::any_of(below.begin(), below.end(), [&](const ChildBlock& inside) {
-      return inside.realize == child.realize;
-    });
+    return std::any_of(below.begin(), below.end(),
+                       [&](const ChildBlock& inside) { return inside.realize == child.realize; });
   };
   for (const BufferRegion& write : block.writes) {
     if (scope.is_output(write.buffer))
@@ -207,10 +205,11 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
     const SBlock& block = child.block();
     const LoopUse use = loop_use(*child.realize, place.loop->loop_var);
     if (use.reduce)
-      return illegal(context, at,
-                     fmt::format("{} is a reduction loop of block \"{}\": its iterations accumulate "
-                                 "into the same elements (rfactor makes it independent)",
-                                 describe(place.loop), block.name));
+      return illegal(
+          context, at,
+          fmt::format("{} is a reduction loop of block \"{}\": its iterations accumulate "
+                      "into the same elements (rfactor makes it independent)",
+                      describe(place.loop), block.name));
     if (use.other)
       return illegal(context, at,
                      fmt::format("{} drives an axis of block \"{}\" that is neither spatial nor "
@@ -228,14 +227,15 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
                                  block.name, buffer->name));
     // Instances of other blocks write the same values when they write the same elements.
     if (!runs_once && accumulates(block) && !is_private(place, *below, block)) {
-      const size_t from = static_cast<size_t>(
-          std::find(child.loops.begin(), child.loops.end(), place.loop.get()) -
-          child.loops.begin());
+      const size_t from =
+          static_cast<size_t>(std::find(child.loops.begin(), child.loops.end(), place.loop.get()) -
+                              child.loops.begin());
       if (!is_injective(child, from, Axes::kSpatial))
-        return illegal(context, at,
-                       fmt::format("iterations of {} may accumulate into the same elements in block "
-                                   "\"{}\": its bindings are not affine, or overlap",
-                                   describe(place.loop), block.name));
+        return illegal(
+            context, at,
+            fmt::format("iterations of {} may accumulate into the same elements in block "
+                        "\"{}\": its bindings are not affine, or overlap",
+                        describe(place.loop), block.name));
     }
   }
   if (const auto reason = carried_dependence(place.chain, *below))

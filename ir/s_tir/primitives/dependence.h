@@ -10,8 +10,8 @@
 
 namespace temper::s_tir {
 
-/// The child blocks below the last statement of `chain`, each with all its loops up to the enclosing
-/// block. Nothing when other statements than loops and blocks are below it.
+/// The child blocks below the last statement of `chain`, each with all its loops up to the
+/// enclosing block. Nothing when other statements than loops and blocks are below it.
 std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain);
 
 /// What blocks below a loop exchange stays within one iteration of the loops they share: what one
@@ -19,19 +19,20 @@ std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain)
 std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
                                               std::span<const ChildBlock> below);
 
-/// The iterations of the loop are independent: no block below accumulates over it, and no block reads
-/// what another iteration writes. Else an error (`at` marks the loop).
+/// The iterations of the loop are independent: no block below accumulates over it, and no block
+/// reads what another iteration writes. Else an error (`at` marks the loop).
 Result<void> require_independent_iterations(const Context& context, const LoopPlace& place,
                                             const Value& at);
 
 /// Which axes a question is about.
 enum class Axes : uint8_t { kSpatial, kAll };
 
-/// While the loops from `moving` on run and those before stand still, no two iterations of loops that
-/// drive `axes` give the axes the same values. False means "cannot tell", too.
+/// While the loops from `moving` on run and those before stand still, no two iterations of loops
+/// that drive `axes` give the axes the same values. False means "cannot tell", too.
 bool is_injective(const ChildBlock& child, size_t moving, Axes axes);
 
-/// The order in which the block's body accumulates does not matter: B[..] = B[..] + e, and the like.
+/// The order in which the block's body accumulates does not matter: B[..] = B[..] + e, and the
+/// like.
 bool is_commutative_update(const SBlock& block);
 
 } // namespace temper::s_tir

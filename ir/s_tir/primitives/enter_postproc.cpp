@@ -14,8 +14,9 @@ void register_enter_postproc() {
       .name = "EnterPostproc",
       .python_name = "enter_postproc",
       .changes_module = false,
-      .summary = "Does nothing. Marks in a trace where a search's post-processing begins: mutations "
-                 "work on what stands before it.",
+      .summary =
+          "Does nothing. Marks in a trace where a search's post-processing begins: mutations "
+          "work on what stands before it.",
       .check = check_by_applying<apply>,
       .apply = apply,
   });

@@ -1,5 +1,5 @@
-/// Fuse: a nest of loops becomes one loop over their product; the old variables become quotients and
-/// remainders of the new one.
+/// Fuse: a nest of loops becomes one loop over their product; the old variables become quotients
+/// and remainders of the new one.
 #include "ir/s_tir/primitives/common.h"
 
 #include <fmt/format.h>
@@ -23,10 +23,11 @@ Result<Plan> plan_fuse(const Context& context, const Arguments& arguments) {
     TEMPER_TRY(place, require_loop(context, at));
     const Ref<For>& outer = plan.loops.back();
     if (outer->body != place.loop)
-      return illegal(context, at,
-                     fmt::format("{} must be the only thing in the body of {}; loops are given from "
-                                 "the outermost to the innermost",
-                                 describe(place.loop), describe(outer)));
+      return illegal(
+          context, at,
+          fmt::format("{} must be the only thing in the body of {}; loops are given from "
+                      "the outermost to the innermost",
+                      describe(place.loop), describe(outer)));
     plan.loops.push_back(place.loop);
   }
   for (size_t i = 0; i < plan.loops.size(); ++i) {
@@ -119,15 +120,18 @@ void register_fuse() {
       .attrs = {{.name = "preserve_unit_iters", .kind = ValueKind::kBool, .default_value = true}},
       .outputs = {ValueKind::kLoop},
       .summary =
-          "Replaces a nest of loops, given from the outermost to the innermost, by one loop over the "
+          "Replaces a nest of loops, given from the outermost to the innermost, by one loop over "
+          "the "
           "product of their extents. Each must be the only thing in the body of the one before, "
           "start at 0, and have neither annotations nor a thread; no extent may depend on an outer "
           "loop of the nest.\n"
           "\n"
           "    for i, j in T.grid(8, 16):     →     for i_j_fused in range(128):\n"
           "        with T.sblock(\"B\"):                  with T.sblock(\"B\"):\n"
-          "            vi = T.axis.spatial(8, i)            vi = T.axis.spatial(8, i_j_fused // 16)\n"
-          "            vj = T.axis.spatial(16, j)           vj = T.axis.spatial(16, i_j_fused % 16)",
+          "            vi = T.axis.spatial(8, i)            vi = T.axis.spatial(8, i_j_fused // "
+          "16)\n"
+          "            vj = T.axis.spatial(16, j)           vj = T.axis.spatial(16, i_j_fused % "
+          "16)",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -31,7 +31,8 @@ void register_get_consumers() {
       .outputs = {ValueKind::kBlock},
       .variadic_output = true,
       .changes_module = false,
-      .summary = "The blocks of the same scope that read what this block writes, in the order of the text.",
+      .summary = "The blocks of the same scope that read what this block writes, in the order of "
+                 "the text.",
       .check = check_by_applying<apply>,
       .apply = apply,
       .enumerate = enumerate,

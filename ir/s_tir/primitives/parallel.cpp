@@ -8,9 +8,9 @@ namespace {
 Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
   if (place.loop->kind == ForKind::kThreadBinding)
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("{} is bound to the thread {}", describe(place.loop),
-                               place.loop->thread));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("{} is bound to the thread {}", describe(place.loop), place.loop->thread));
   TEMPER_TRY_VOID(require_independent_iterations(context, place, arguments.inputs[0]));
   return place;
 }
@@ -31,8 +31,7 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
     return {};
   const auto place = find_loop(context.module, *handle.as_loop());
   Arguments arguments{.inputs = {handle}};
-  if (!place || place->loop->kind != ForKind::kSerial ||
-      !check(context, arguments))
+  if (!place || place->loop->kind != ForKind::kSerial || !check(context, arguments))
     return {};
   return {std::move(arguments)};
 }
@@ -44,10 +43,11 @@ void register_parallel() {
       .name = "Parallel",
       .python_name = "parallel",
       .inputs = {{.name = "loop", .kind = ValueKind::kLoop}},
-      .summary = "Runs the iterations of a loop on several threads. They must be independent: no block "
-                 "below accumulates over the loop or reads what another iteration writes.\n"
-                 "\n"
-                 "    for i in range(128):  →  for i in T.parallel(128):",
+      .summary =
+          "Runs the iterations of a loop on several threads. They must be independent: no block "
+          "below accumulates over the loop or reads what another iteration writes.\n"
+          "\n"
+          "    for i in range(128):  →  for i in T.parallel(128):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -1,5 +1,5 @@
-/// Reorder: loops of one chain change places among themselves; loops of the chain that are not named
-/// stay where they are.
+/// Reorder: loops of one chain change places among themselves; loops of the chain that are not
+/// named stay where they are.
 #include "ir/s_tir/primitives/dependence.h"
 
 #include <fmt/format.h>
@@ -11,15 +11,14 @@ namespace {
 
 struct Plan {
   PrimFunc function;
-  std::vector<Stmt> chain;          ///< to the first loop that moves
-  std::vector<const For*> order;    ///< the new nest from there, outermost first
-  Stmt body;                        ///< of the innermost of them
+  std::vector<Stmt> chain;       ///< to the first loop that moves
+  std::vector<const For*> order; ///< the new nest from there, outermost first
+  Stmt body;                     ///< of the innermost of them
 };
 
 bool is_named(std::span<const Value> loops, const For& loop) {
-  return std::any_of(loops.begin(), loops.end(), [&](const Value& value) {
-    return value.as_loop()->var == loop.loop_var;
-  });
+  return std::any_of(loops.begin(), loops.end(),
+                     [&](const Value& value) { return value.as_loop()->var == loop.loop_var; });
 }
 
 /// The two orders agree on the loops that reduce into `realize`'s block.
@@ -82,14 +81,14 @@ Result<Plan> plan_reorder(const Context& context, const Arguments& arguments) {
     }
   if (found != named.size()) {
     for (const Value& value : named)
-      if (std::none_of(nest.begin(), nest.end(), [&](const For* loop) {
-            return loop->loop_var == value.as_loop()->var;
-          })) {
+      if (std::none_of(nest.begin(), nest.end(),
+                       [&](const For* loop) { return loop->loop_var == value.as_loop()->var; })) {
         TEMPER_TRY(place, require_loop(context, value));
-        return illegal(context, value,
-                       fmt::format("{} and {} are not in one chain of loops, each the only thing in "
-                                   "the body of the next outer one",
-                                   describe(first.loop), describe(place.loop)));
+        return illegal(
+            context, value,
+            fmt::format("{} and {} are not in one chain of loops, each the only thing in "
+                        "the body of the next outer one",
+                        describe(first.loop), describe(place.loop)));
       }
   }
   Plan plan{.function = std::move(first.function)};
@@ -143,10 +142,11 @@ Result<Plan> plan_reorder(const Context& context, const Arguments& arguments) {
     const size_t outer = static_cast<size_t>(
         std::find(child.loops.begin(), child.loops.end(), before[0]) - child.loops.begin());
     if (block.init && !is_injective(child, outer, Axes::kAll))
-      return illegal(context, at,
-                     fmt::format("iterations may reduce into the same elements of block \"{}\" more "
-                                 "than once: its bindings are not affine, or overlap",
-                                 block.name));
+      return illegal(
+          context, at,
+          fmt::format("iterations may reduce into the same elements of block \"{}\" more "
+                      "than once: its bindings are not affine, or overlap",
+                      block.name));
     // Bodies of more than one store that have an init are taken at their word, as argmax.
     const bool opaque_reduction = block.init && single_store(block.body) == nullptr;
     if (!opaque_reduction && !keeps_reduction_order(*child.realize, before, plan.order) &&
@@ -209,10 +209,13 @@ void register_reorder() {
       .python_name = "reorder",
       .inputs = {{.name = "loops", .kind = ValueKind::kLoop, .variadic = true}},
       .summary =
-          "Puts loops of one chain into the given order, outermost first; loops of the chain that are "
+          "Puts loops of one chain into the given order, outermost first; loops of the chain that "
+          "are "
           "not named stay where they are. Each loop must be the only thing in the body of the next "
-          "outer one; no loop's bounds may depend on a loop that would be inside it; the blocks below "
-          "have spatial and reduction axes only, those with an init affine bindings, and they exchange "
+          "outer one; no loop's bounds may depend on a loop that would be inside it; the blocks "
+          "below "
+          "have spatial and reduction axes only, those with an init affine bindings, and they "
+          "exchange "
           "nothing between iterations; a reduction whose own order changes must be commutative.\n"
           "\n"
           "    for i, j in T.grid(8, 16):  →  for j, i in T.grid(16, 8):",

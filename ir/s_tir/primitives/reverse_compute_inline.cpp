@@ -3,9 +3,9 @@
 //
 //   B[p] = value(p);  C[c(v)] = f(B[b(v)], v)      becomes      C[c(v)] = f(value(p), v), b(v) = p
 //
-// which needs b to be invertible: every index of the load is a sum of parts of the block's axes with
-// mixed radix (v, v0 * 8 + v1, v // 8, v % 8), so that the axes follow from the producer's indices.
-// Where the block reads less than the producer writes, the producer gets a predicate.
+// which needs b to be invertible: every index of the load is a sum of parts of the block's axes
+// with mixed radix (v, v0 * 8 + v1, v // 8, v % 8), so that the axes follow from the producer's
+// indices. Where the block reads less than the producer writes, the producer gets a predicate.
 
 #include "ir/s_tir/detail/inline.h"
 
@@ -82,9 +82,8 @@ public:
         values[i] = forward_.linear(axis.domain.min);
       } else if (used[i].size() > 1 || used[i][0].extent != INT64_MAX) {
         // The parts must make up the whole axis.
-        std::sort(used[i].begin(), used[i].end(), [](const IndexPiece& a, const IndexPiece& b) {
-          return a.divisor < b.divisor;
-        });
+        std::sort(used[i].begin(), used[i].end(),
+                  [](const IndexPiece& a, const IndexPiece& b) { return a.divisor < b.divisor; });
         int64_t next = 1;
         for (const IndexPiece& piece : used[i]) {
           if (piece.divisor != next || piece.extent == INT64_MAX)
@@ -158,8 +157,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Buffer buffer = producer_store->buffer;
   if (scoped.scope.is_output(buffer))
     return illegal(context, handle,
-                   fmt::format("{} writes {}, an output of its scope: it must stay",
-                               producer_name, buffer->name));
+                   fmt::format("{} writes {}, an output of its scope: it must stay", producer_name,
+                               buffer->name));
   if (scoped.scope.consumers(producer_at).size() != 1)
     return illegal(context, handle,
                    fmt::format("{} has other consumers than {}", producer_name, name));
@@ -190,9 +189,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       return true;
     });
   if (load == nullptr || !same || in_index)
-    return illegal(context, handle,
-                   fmt::format("{} reads more than one element of {} per point", name,
-                               buffer->name));
+    return illegal(
+        context, handle,
+        fmt::format("{} reads more than one element of {} per point", name, buffer->name));
   if (!may_be_repeated(store->value) || !may_be_repeated(producer_store->value))
     return illegal(context, handle,
                    fmt::format("the values of {} and {} cannot be put together: one of them calls "
@@ -228,8 +227,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 
   // f(value, v), first the block's axes, then the load.
   const NodeRef value = rewrite_pre(store->value, [&](const NodeRef& node) -> NodeRef {
-    if (node->kind() == BufferLoad::kKind &&
-        static_cast<const BufferLoad&>(*node).buffer == buffer)
+    if (node->kind() == BufferLoad::kKind && static_cast<const BufferLoad&>(*node).buffer == buffer)
       return producer_store->value;
     if (node->kind() == VarNode::kKind) {
       const auto found = inverse->axes.find(cast_ref<VarNode>(node));

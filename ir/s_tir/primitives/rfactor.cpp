@@ -5,9 +5,9 @@
 //   rfactor(k0, 0):    C_rf[k0, i] = sum over k1 of A[i, k0 * 8 + k1]
 //                      C[i]        = sum over k0 of C_rf[k0, i]
 //
-// This reassociates: allowed for sums, products, minima and maxima that start from their identity. The
-// loops stay with the block of partial results; the block that reduces them, which keeps the old
-// block's handle, gets loops of its own: the spatial ones and `loop`.
+// This reassociates: allowed for sums, products, minima and maxima that start from their identity.
+// The loops stay with the block of partial results; the block that reduces them, which keeps the
+// old block's handle, gets loops of its own: the spatial ones and `loop`.
 
 #include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/detail/reducer.h"
@@ -124,10 +124,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const auto factor_at = static_cast<size_t>(axis);
   const Buffer partial = copy_node(*update.buffer, [&](BufferNode& node) {
     node.name = update.buffer->name + "_rf";
-    node.shape = inserted(update.buffer->shape, factor_at,
-                          make_int(update.buffer->shape.empty() ? DataType::int32()
-                                                                : update.buffer->shape[0]->dtype,
-                                   *extent));
+    node.shape = inserted(
+        update.buffer->shape, factor_at,
+        make_int(update.buffer->shape.empty() ? DataType::int32() : update.buffer->shape[0]->dtype,
+                 *extent));
     node.strides.clear();
     node.elem_offset = nullptr;
     node.layout = nullptr;
@@ -136,12 +136,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   // --- The block of partial results.
   const Var& factor_loop = place.loop->loop_var;
   const Var factor_axis = make_var("v" + factor_loop->name, factor_loop->dtype);
-  VarMap axis_map;   // axes of the old block -> of the new one
-  VarMap loop_axes;  // loops of the reduction -> new axes
+  VarMap axis_map;  // axes of the old block -> of the new one
+  VarMap loop_axes; // loops of the reduction -> new axes
   loop_axes[factor_loop] = factor_axis;
   std::vector<Expr> values{factor_loop};
-  std::vector<IterVar> axes{{{place.loop->min, place.loop->extent}, factor_axis,
-                             IterType::kSpatial}};
+  std::vector<IterVar> axes{
+      {{place.loop->min, place.loop->extent}, factor_axis, IterType::kSpatial}};
   for (size_t i = 0; i < block->iter_vars.size(); ++i) {
     const IterVar& old = block->iter_vars[i];
     if (old.type != IterType::kReduce || !mentions(realize.iter_values[i], factor_loop.get())) {
@@ -152,7 +152,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       continue;
     }
     for (const For* loop : loops) {
-      if (loop->loop_var == factor_loop || !mentions(realize.iter_values[i], loop->loop_var.get()) ||
+      if (loop->loop_var == factor_loop ||
+          !mentions(realize.iter_values[i], loop->loop_var.get()) ||
           loop_axes.contains(loop->loop_var))
         continue;
       const Var var = make_var("v" + loop->loop_var->name, loop->loop_var->dtype);
@@ -244,10 +245,11 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Stmt body = replace_statement(chain.subspan(first, top - first + 1),
                                 make_seq({std::move(partial_nest), std::move(final_nest)}));
   Applied applied;
-  applied.module = replace_scope(context, scoped, copy_node(*scoped.scope_block(), [&](SBlock& node) {
-                                   node.alloc_buffers.push_back(partial);
-                                   node.body = std::move(body);
-                                 }));
+  applied.module =
+      replace_scope(context, scoped, copy_node(*scoped.scope_block(), [&](SBlock& node) {
+                      node.alloc_buffers.push_back(partial);
+                      node.body = std::move(body);
+                    }));
   applied.outputs = {BlockHandle{partial_block->id}};
   return applied;
 }
@@ -273,7 +275,8 @@ void register_rfactor() {
       .inputs = {{.name = "loop", .kind = ValueKind::kLoop}},
       .attrs = {{.name = "factor_axis", .kind = ValueKind::kInt}},
       .outputs = {ValueKind::kBlock},
-      .summary = R"(Splits a reduction into partial results, one per iteration of `loop`, and a block
+      .summary =
+          R"(Splits a reduction into partial results, one per iteration of `loop`, and a block
 that reduces them; `factor_axis` is where the new dimension of the partial results stands. For sums,
 products, minima and maxima, whose order may change. Returns the block of partial results; the old
 handle stands for the block that reduces them.

@@ -8,8 +8,7 @@ namespace temper::s_tir {
 namespace {
 
 double as_real(const Value& value) {
-  return value.as_double() != nullptr ? *value.as_double()
-                                      : static_cast<double>(*value.as_int());
+  return value.as_double() != nullptr ? *value.as_double() : static_cast<double>(*value.as_int());
 }
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
@@ -35,9 +34,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   } else {
     index = *arguments.decision.as_int();
     if (index < 0 || index >= static_cast<int64_t>(candidates.size()))
-      return Error(ErrorCode::kIllegal,
-                   fmt::format("decision {} is out of range: there are {} candidates, counted from 0",
-                               index, candidates.size()));
+      return Error(
+          ErrorCode::kIllegal,
+          fmt::format("decision {} is out of range: there are {} candidates, counted from 0", index,
+                      candidates.size()));
   }
   return Applied{.module = context.module,
                  .outputs = {candidates[static_cast<size_t>(index)]},

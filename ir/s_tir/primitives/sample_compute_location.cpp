@@ -15,8 +15,9 @@ bool is_legal(const Context& context, const char* name, std::vector<Value> input
               std::vector<Value> attrs) {
   const Primitive* primitive = find_primitive(name);
   return primitive != nullptr &&
-         primitive->check({context.module, context.random, /*render_errors=*/false},
-                          {.inputs = std::move(inputs), .attrs = std::move(attrs)})
+         primitive
+             ->check({context.module, context.random, /*render_errors=*/false},
+                     {.inputs = std::move(inputs), .attrs = std::move(attrs)})
              .has_value();
 }
 
@@ -64,8 +65,9 @@ bool is_data_parallel(const For& loop) {
   return parallel;
 }
 
-/// Legal decisions in ascending order. Left out are loops of extent 1, spatial loops inside reduction
-/// loops, and reduction loops that no spatial one follows: they are legal, but never good.
+/// Legal decisions in ascending order. Left out are loops of extent 1, spatial loops inside
+/// reduction loops, and reduction loops that no spatial one follows: they are legal, but never
+/// good.
 std::vector<int64_t> candidates(const Context& context, const Value& block, const Around& around) {
   std::vector<int64_t> result;
   if (can_inline(context, block))
@@ -107,11 +109,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     decision = *arguments.decision.as_int();
     const auto count = static_cast<int64_t>(around.loops.size());
     if (decision < kInlineLocation || decision >= count)
-      return illegal(context, block,
-                     fmt::format("decision {} is out of range: the consumers of the block share {} "
-                                 "loops, counted from 0; -1 leaves the block where it is, -2 inlines "
-                                 "it",
-                                 decision, count));
+      return illegal(
+          context, block,
+          fmt::format("decision {} is out of range: the consumers of the block share {} "
+                      "loops, counted from 0; -1 leaves the block where it is, -2 inlines "
+                      "it",
+                      decision, count));
     if (decision == kInlineLocation && !can_inline(context, block))
       return illegal(context, block, "decision -2: the block cannot be inlined");
     if (decision >= 0 &&
@@ -123,8 +126,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Value location = decision;
   if (decision >= 0)
     location = LoopHandle{around.loops[static_cast<size_t>(decision)]->loop_var};
-  return Applied{
-      .module = context.module, .outputs = {std::move(location)}, .decision = decision};
+  return Applied{.module = context.module, .outputs = {std::move(location)}, .decision = decision};
 }
 
 /// The nearest location further out, else where it is.
@@ -162,10 +164,11 @@ void register_sample_compute_location() {
       .outputs = {ValueKind::kLoop},
       .has_decision = true,
       .changes_module = false,
-      .summary = "A place where the block could be computed, for compute_at: a loop that its consumers "
-                 "share, or one of two marks. The decision is the loop's index among the loops of the "
-                 "first consumer, -1 to leave the block where it is, -2 to inline it. All legal "
-                 "places that can be good are equally likely.",
+      .summary =
+          "A place where the block could be computed, for compute_at: a loop that its consumers "
+          "share, or one of two marks. The decision is the loop's index among the loops of the "
+          "first consumer, -1 to leave the block where it is, -2 to inline it. All legal "
+          "places that can be good are equally likely.",
       .check = check_by_applying<apply>,
       .apply = apply,
       .enumerate = enumerate,

@@ -22,10 +22,11 @@ Result<Wanted> wanted(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
   const auto extent = constant_extent(*place.loop);
   if (!extent || *extent < 1 || *extent > kMostIterations)
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("{} has no constant positive extent up to {}, and only such loops have "
-                               "perfect tilings",
-                               describe(place.loop), kMostIterations));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("{} has no constant positive extent up to {}, and only such loops have "
+                    "perfect tilings",
+                    describe(place.loop), kMostIterations));
   return Wanted{*extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int()};
 }
 
@@ -42,8 +43,8 @@ Result<std::vector<int64_t>> decided(const Wanted& wanted, const Value& decision
   int64_t product = 1;
   for (const int64_t factor : factors)
     if (factor < 1 || __builtin_mul_overflow(product, factor, &product))
-      return Error(ErrorCode::kIllegal,
-                   fmt::format("decision [{}]: factors must be positive", fmt::join(factors, ", ")));
+      return Error(ErrorCode::kIllegal, fmt::format("decision [{}]: factors must be positive",
+                                                    fmt::join(factors, ", ")));
   if (product != wanted.extent)
     return Error(ErrorCode::kIllegal,
                  fmt::format("decision [{}]: the product must be the loop's extent, {}, and is {}",

@@ -152,12 +152,14 @@ void register_split() {
           "Replaces a loop by a nest of loops, outermost first, whose extents are the factors. One "
           "factor may be None: it is inferred. When the product is larger than the extent, the "
           "blocks below get a predicate (unless `disable_predication`, which promises that the "
-          "factors divide). `preserve_unit_iters` keeps loops of extent 1 in the bindings. The loop "
+          "factors divide). `preserve_unit_iters` keeps loops of extent 1 in the bindings. The "
+          "loop "
           "must start at 0 and have neither annotations nor a thread.\n"
           "\n"
           "    for i in range(128):        →        for i_0, i_1 in T.grid(8, 16):\n"
           "        with T.sblock(\"B\"):                  with T.sblock(\"B\"):\n"
-          "            vi = T.axis.spatial(128, i)          vi = T.axis.spatial(128, i_0 * 16 + i_1)",
+          "            vi = T.axis.spatial(128, i)          vi = T.axis.spatial(128, i_0 * 16 + "
+          "i_1)",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -8,9 +8,9 @@ namespace {
 Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
   if (place.loop->kind == ForKind::kThreadBinding)
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("{} is bound to the thread {}", describe(place.loop),
-                               place.loop->thread));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("{} is bound to the thread {}", describe(place.loop), place.loop->thread));
   return place;
 }
 

@@ -8,9 +8,9 @@ namespace {
 Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
   if (place.loop->kind == ForKind::kThreadBinding)
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("{} is bound to the thread {}", describe(place.loop),
-                               place.loop->thread));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("{} is bound to the thread {}", describe(place.loop), place.loop->thread));
   TEMPER_TRY_VOID(require_independent_iterations(context, place, arguments.inputs[0]));
   return place;
 }
@@ -46,10 +46,11 @@ void register_vectorize() {
       .name = "Vectorize",
       .python_name = "vectorize",
       .inputs = {{.name = "loop", .kind = ValueKind::kLoop}},
-      .summary = "Runs the iterations of a loop as the lanes of vectors. They must be independent: no "
-                 "block below accumulates over the loop or reads what another iteration writes.\n"
-                 "\n"
-                 "    for i in range(8):  →  for i in T.vectorized(8):",
+      .summary =
+          "Runs the iterations of a loop as the lanes of vectors. They must be independent: no "
+          "block below accumulates over the loop or reads what another iteration writes.\n"
+          "\n"
+          "    for i in range(8):  →  for i in T.vectorized(8):",
       .check = check,
       .apply = apply,
       .enumerate = enumerate,

@@ -1,6 +1,6 @@
-/// Multi-level tiling SSRSRS (Ansor, OSDI 2020; MetaSchedule's rule for CPUs): every spatial axis is
-/// split into four, every reduce axis into two loops; what the innermost tile accumulates is written
-/// through a cache (or straight into an elementwise consumer) at the first or second level.
+/// Multi-level tiling SSRSRS (Ansor, OSDI 2020; MetaSchedule's rule for CPUs): every spatial axis
+/// is split into four, every reduce axis into two loops; what the innermost tile accumulates is
+/// written through a cache (or straight into an elementwise consumer) at the first or second level.
 #include "tuner/space/rule.h"
 
 #include "ir/walk.h"
@@ -59,15 +59,13 @@ private:
     TEMPER_TRY(loops, schedule.get_loops(block));
     levels.assign(kStructure.size(), {});
     for (size_t axis = 0; axis < loops.size(); ++axis) {
-      const char kind =
-          facts.block->iter_vars[axis].type == IterType::kReduce ? 'R' : 'S';
+      const char kind = facts.block->iter_vars[axis].type == IterType::kReduce ? 'R' : 'S';
       std::vector<size_t> places;
       for (size_t i = 0; i < kStructure.size(); ++i)
         if (kStructure[i] == kind)
           places.push_back(i);
-      TEMPER_TRY(factors,
-                 schedule.sample_perfect_tile(loops[axis], static_cast<int>(places.size()),
-                                              kMaxInnermostFactor));
+      TEMPER_TRY(factors, schedule.sample_perfect_tile(loops[axis], static_cast<int>(places.size()),
+                                                       kMaxInnermostFactor));
       std::vector<Operand> operands(factors.begin(), factors.end());
       TEMPER_TRY(parts, schedule.split(loops[axis], std::move(operands)));
       for (size_t i = 0; i < places.size(); ++i)
@@ -88,8 +86,8 @@ private:
     if (!consumers)
       return results;
     // An only consumer of the same shape takes the tile; without consumers a cache block does.
-    const bool into_consumer = consumers->size() == 1 &&
-                               elementwise(probe, (*consumers)[0]) && !(*consumers).empty();
+    const bool into_consumer =
+        consumers->size() == 1 && elementwise(probe, (*consumers)[0]) && !(*consumers).empty();
     if (!into_consumer && !consumers->empty())
       return results;
     for (size_t level : {size_t{0}, size_t{1}}) {

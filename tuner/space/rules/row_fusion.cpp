@@ -1,10 +1,10 @@
 /// Row fusion, for programs like softmax and the norms: several passes over the same rows, where
-/// each row is reduced and then used elementwise. All blocks are computed inside the row loop of the
-/// last one, so that a row stays in the first-level cache; reductions get vector-wide partial
+/// each row is reduced and then used elementwise. All blocks are computed inside the row loop of
+/// the last one, so that a row stays in the first-level cache; reductions get vector-wide partial
 /// results (rfactor over sampled lanes), elementwise blocks are vectorised.
 ///
-/// The idea is dlight's GeneralReduction (TVM); the vector-wide partial sums are as in any hand-made
-/// softmax.
+/// The idea is dlight's GeneralReduction (TVM); the vector-wide partial sums are as in any
+/// hand-made softmax.
 #include "tuner/space/rule.h"
 #include "tuner/space/rules/vector_reduction.h"
 

@@ -38,9 +38,8 @@ private:
   static bool reads_across(const SBlock& block) {
     const VarNode* last = block.iter_vars.back().var.get();
     for (const BufferRegion& read : block.reads)
-      if (!read.region.empty() && uses_var(read.region.back().min, [&](const VarNode& var) {
-            return &var != last;
-          }))
+      if (!read.region.empty() &&
+          uses_var(read.region.back().min, [&](const VarNode& var) { return &var != last; }))
         return true;
     return false;
   }

@@ -67,8 +67,7 @@ Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
   return partial;
 }
 
-Result<void> vectorize_elementwise(Schedule& schedule, BlockRv block,
-                                   const MachineHints& machine) {
+Result<void> vectorize_elementwise(Schedule& schedule, BlockRv block, const MachineHints& machine) {
   const BlockFacts facts = block_facts(schedule, block);
   TEMPER_TRY(loops, schedule.get_loops(block));
   TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
@@ -109,9 +108,8 @@ private:
       for (const IterVar& axis : block.iter_vars) {
         if (is_int(axis.domain.extent, 1))
           continue;
-        const bool moves = uses_var(read.region.back().min, [&](const VarNode& var) {
-          return &var == axis.var.get();
-        });
+        const bool moves = uses_var(read.region.back().min,
+                                    [&](const VarNode& var) { return &var == axis.var.get(); });
         if (moves && axis.type == IterType::kSpatial)
           return false;
         reduces |= moves;

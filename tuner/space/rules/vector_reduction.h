@@ -10,8 +10,8 @@ namespace temper::tuner {
 inline constexpr const char* kReduceLanes = "temper.reduce_lanes";
 
 /// Splits the (fused) reduce loops of `block` by a sampled number of lanes, factors the lanes out
-/// with rfactor and vectorises them: the block that was made sums vectors, `block` sums the lanes at
-/// the end. Both are marked kScheduled. The partial block's handle is returned.
+/// with rfactor and vectorises them: the block that was made sums vectors, `block` sums the lanes
+/// at the end. Both are marked kScheduled. The partial block's handle is returned.
 Result<s_tir::BlockRv> vectorize_reduction(s_tir::Schedule& schedule, s_tir::BlockRv block,
                                            const MachineHints& machine);
 
