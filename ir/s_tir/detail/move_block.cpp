@@ -112,6 +112,11 @@ private:
   Result<std::vector<Wanted>> wanted_by_consumers();
   Result<std::vector<Wanted>> offered_by_producers();
   Result<void> check_domain_is_reached(const std::vector<Wanted>& offered);
+  /// The block as it stands below the target.
+  ChildBlock place_of(const Nest& nest) const;
+  /// How many of the loops down to the target the child stands below.
+  size_t loops_shared_with(int child) const;
+  Result<void> check_producers_are_ahead(const Nest& nest);
   Result<void> check_reads_are_ready(const Nest& nest);
   Result<void> check_order_of_reduction(const Nest& nest);
   Result<std::vector<Expr>> when_producers_run();
@@ -284,10 +289,17 @@ Result<std::vector<Wanted>> Mover::offered_by_producers() {
       const auto known =
           std::find_if(produced_.begin(), produced_.end(),
                        [&](const Produced& other) { return other.buffer == write.buffer; });
-      if (known == produced_.end())
+      // Of a buffer that several of them write, what is ready is what all have written.
+      if (known == produced_.end() || covers(math_, known->box, *box, write.buffer)) {
+        if (known != produced_.end())
+          produced_.erase(known);
         produced_.push_back({write.buffer, std::move(*box)});
-      else
-        unite(math_, known->box, *box);
+      } else if (!covers(math_, *box, known->box, write.buffer)) {
+        return error(fmt::format("the producers of {} write different parts of {} in one iteration "
+                                 "of loop {}",
+                                 describe(scoped_.block()), write.buffer->name,
+                                 target_->loop_var->name));
+      }
     }
   }
   std::vector<Wanted> offered(block().iter_vars.size());
@@ -341,10 +353,48 @@ Result<void> Mover::check_domain_is_reached(const std::vector<Wanted>& offered) 
   return {};
 }
 
-Result<void> Mover::check_reads_are_ready(const Nest& nest) {
+ChildBlock Mover::place_of(const Nest& nest) const {
   ChildBlock place{nest.realize.get(), outer_};
   for (const Ref<For>& loop : nest.loops)
     place.loops.push_back(loop.get());
+  return place;
+}
+
+size_t Mover::loops_shared_with(int child) const {
+  const auto& loops = scoped_.info(child).loops;
+  const auto [mine, other] =
+      std::mismatch(outer_.begin(), outer_.end(), loops.begin(), loops.end());
+  return static_cast<size_t>(mine - outer_.begin());
+}
+
+/// A producer of the block that runs inside loops above the target has made, in one iteration of
+/// those, only a part of what it makes; the block must not read more than that part.
+Result<void> Mover::check_producers_are_ahead(const Nest& nest) {
+  const ChildBlock place = place_of(nest);
+  for (const int producer : scoped_.scope.producers(scoped_.child)) {
+    const size_t shared = loops_shared_with(producer);
+    if (shared == 0)
+      continue;
+    for (const BufferRegion& write : scoped_.info(producer).block().writes)
+      for (const BufferRegion& read : block().reads) {
+        if (read.buffer != write.buffer)
+          continue;
+        const auto made = relax_region(math_, scoped_.info(producer), shared, write);
+        const auto wanted = relax_region(math_, place, outer_.size(), read);
+        if (!made || !wanted || !covers(math_, *made, *wanted, read.buffer) ||
+            !touches_whole_box(math_, scoped_.info(producer), shared, write))
+          return error(fmt::format("below loop {} {} would read elements of {} that block \"{}\" "
+                                   "has not computed in this iteration of loop {}",
+                                   target_->loop_var->name, describe(scoped_.block()),
+                                   read.buffer->name, scoped_.info(producer).block().name,
+                                   outer_[shared - 1]->loop_var->name));
+      }
+  }
+  return {};
+}
+
+Result<void> Mover::check_reads_are_ready(const Nest& nest) {
+  const ChildBlock place = place_of(nest);
   for (const BufferRegion& read : block().reads) {
     const auto produced =
         std::find_if(produced_.begin(), produced_.end(),
@@ -451,9 +501,16 @@ Result<Applied> Mover::run() {
     math_.set_loop(*loop);
   TEMPER_TRY(wanted, to_consumers() ? wanted_by_consumers() : offered_by_producers());
   const bool preserve = !arguments_.attrs.empty() && *arguments_.attrs[0].as_int() != 0;
-  const Nest nest =
-      build_nest(math_, scoped_.block(), wanted, preserve, /*may_widen=*/to_consumers());
-  if (!to_consumers()) {
+  // More than what is wanted may be computed only where all that it takes is there.
+  const std::vector<int> producers = scoped_.scope.producers(scoped_.child);
+  const bool may_widen =
+      to_consumers() && std::all_of(producers.begin(), producers.end(), [&](int producer) {
+        return loops_shared_with(producer) == 0;
+      });
+  const Nest nest = build_nest(math_, scoped_.block(), wanted, preserve, may_widen);
+  if (to_consumers()) {
+    TEMPER_TRY_VOID(check_producers_are_ahead(nest));
+  } else {
     TEMPER_TRY_VOID(check_domain_is_reached(wanted));
     TEMPER_TRY_VOID(check_reads_are_ready(nest));
     TEMPER_TRY_VOID(check_order_of_reduction(nest));

@@ -99,6 +99,11 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
 
 namespace {
 
+bool mentions_any(const Expr& expr, std::span<const VarNode* const> variables) {
+  return std::any_of(variables.begin(), variables.end(),
+                     [&](const VarNode* variable) { return mentions(expr, variable); });
+}
+
 /// A condition of a predicate as bounds of a sum: first <= sum <= last.
 struct SumBound {
   Linear sum; ///< without constant; factors are positive
@@ -131,6 +136,23 @@ std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& 
     bound.sum = math.scaled(form, below ? -1 : 1);
     bound.sum.constant = 0;
     (below ? bound.last : bound.first) = below ? form.constant : -form.constant;
+    // x // c <= last is x <= last * c + c - 1, and x // c >= first is x >= first * c.
+    while (bound.sum.terms.size() == 1 && bound.sum.terms[0].factor == 1) {
+      const auto* quotient = bound.sum.terms[0].atom.as<FloorDiv>();
+      const auto divisor = quotient != nullptr ? as_int(quotient->b) : std::nullopt;
+      if (!divisor || *divisor <= 0)
+        break;
+      Linear operand = math.linear(quotient->a);
+      if (bound.first)
+        bound.first = *bound.first * *divisor - operand.constant;
+      if (bound.last)
+        bound.last = *bound.last * *divisor + *divisor - 1 - operand.constant;
+      operand.constant = 0;
+      bound.sum = std::move(operand);
+    }
+    if (std::any_of(bound.sum.terms.begin(), bound.sum.terms.end(),
+                    [](const Linear::Term& term) { return term.factor < 0; }))
+      continue;
     bounds.push_back(std::move(bound));
   }
   std::stable_sort(bounds.begin(), bounds.end(), [](const SumBound& a, const SumBound& b) {
@@ -237,6 +259,56 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
   return box;
 }
 
+namespace {
+
+/// The condition leaves no hole in the box of relax_region(): it only cuts off elements beyond the
+/// domains of the axes, or the start or end of one dimension. `forms` are the indices of the
+/// region's dimensions over the loops.
+bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& condition,
+                  std::span<const Linear> forms, std::span<const VarNode* const> inner) {
+  const Stmt alone =
+      make_realize(place.realize->iter_values, condition, Block(place.realize->block));
+  const auto& realize = static_cast<const SBlockRealize&>(*alone);
+  if (predicate_follows_from_domains(realize, place.loops))
+    return true;
+  const std::vector<SumBound> bounds = bounds_of_predicate(math, realize);
+  if (bounds.empty())
+    return false;
+  // index = factor * sum + rest, where the rest only fills the steps of the sum: then the elements
+  // left out are those behind (or before) all others.
+  return std::any_of(forms.begin(), forms.end(), [&](const Linear& form) {
+    Linear rest = form;
+    const int64_t factor = take_multiple(rest, bounds[0].sum);
+    std::erase_if(rest.terms,
+                  [&](const Linear::Term& term) { return !mentions_any(term.atom, inner); });
+    rest.constant = 0;
+    const Bound steps = math.bound(rest);
+    return factor != 0 && steps.lo >= 0 && steps.hi < factor;
+  });
+}
+
+/// No condition of the block's predicate leaves a hole in the box that relax_region() gives.
+/// Conditions on outer loops alone do not count: see conditions_on_outer_loops(). `math` knows the
+/// loops, and not yet the axes.
+bool predicate_cuts_cleanly(IndexMath& math, const ChildBlock& place, const BufferRegion& region,
+                            std::span<const VarNode* const> inner) {
+  if (!has_predicate(*place.realize))
+    return true;
+  const size_t mark = math.size();
+  math.define_axes(*place.realize);
+  std::vector<Linear> forms;
+  forms.reserve(region.region.size());
+  for (const Range& range : region.region)
+    forms.push_back(math.linear(range.min));
+  math.truncate(mark);
+  const std::vector<Expr> conditions = conditions_of(place.realize->predicate);
+  return std::all_of(conditions.begin(), conditions.end(), [&](const Expr& condition) {
+    return !mentions_any(condition, inner) || cuts_cleanly(math, place, condition, forms, inner);
+  });
+}
+
+} // namespace
+
 bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
                        const BufferRegion& region) {
   if (outer == 0)
@@ -246,6 +318,10 @@ bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
   for (size_t i = outer; i < place.loops.size(); ++i) {
     math.set_loop(*place.loops[i]);
     inner.push_back(place.loops[i]->loop_var.get());
+  }
+  if (!predicate_cuts_cleanly(math, place, region, inner)) {
+    math.truncate(mark);
+    return false;
   }
   math.define_axes(*place.realize);
   auto is_inner = [&](const Linear::Term& term) {
@@ -389,7 +465,7 @@ bool writes_every_element(const SBlock& block, const BufferRegion& write) {
 }
 
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
-                    const AccessBox& access) {
+                    const AccessBox& access, bool may_widen) {
   CopyBlock copy;
   const std::vector<LinearInterval>& box = access.box;
   std::vector<Wanted> wanted(box.size());
@@ -420,7 +496,7 @@ CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from
     node.writes = {region};
     node.body = make_store(to, point, make_load(from, point));
   });
-  copy.stmt = build_nest(math, copy.block, wanted, /*preserve_unit_loops=*/true).stmt;
+  copy.stmt = build_nest(math, copy.block, wanted, /*preserve_unit_loops=*/true, may_widen).stmt;
   return copy;
 }
 

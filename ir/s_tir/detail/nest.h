@@ -45,7 +45,8 @@ void unite(IndexMath& math, std::vector<LinearInterval>& box,
            const std::vector<LinearInterval>& other);
 
 /// Every element of what relax_region() says of the region is touched: its indices take every
-/// combination of values while the loops below the first `outer` ones run.
+/// combination of values while the loops below the first `outer` ones run, and the predicate leaves
+/// no holes (but for what conditions_on_outer_loops() says). `math` must know the outer loops.
 bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
                        const BufferRegion& region);
 /// What of `other` lies in the buffer lies in `box`.
@@ -55,13 +56,14 @@ bool covers(IndexMath& math, const std::vector<LinearInterval>& box,
 /// indices take every combination of values.
 bool writes_every_element(const SBlock& block, const BufferRegion& write);
 
-/// for ax...: to[v0, v1, ...] = from[v0, v1, ...] over the box, as block `name`.
+/// for ax...: to[v0, v1, ...] = from[v0, v1, ...] over the box, as block `name`. `may_widen`: also
+/// beyond the box, where that is simpler: all of `from` is there already.
 struct CopyBlock {
   Block block;
   Stmt stmt;
 };
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
-                    const AccessBox& access);
+                    const AccessBox& access, bool may_widen);
 
 /// The conditions of the block's predicate that speak of the loops `outer` alone: in iterations of
 /// those that break one, the block does nothing, and what stands behind it finds nothing computed.

@@ -105,10 +105,13 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                      scoped.info(writer).loops[i]->loop_var->name));
   }
 
+  // The loops around the copy, and around all consumers.
+  const std::span<const For* const> around =
+      std::span(scoped.info(consumers.front()).loops).first(outer);
   IndexMath math;
   std::optional<AccessBox> box;
-  for (size_t i = 0; i < outer; ++i)
-    math.set_loop(*scoped.info().loops[i]);
+  for (const For* loop : around)
+    math.set_loop(*loop);
   for (const int c : consumers) {
     const ChildBlock& consumer = scoped.info(c);
     if (writes_buffer(consumer.block(), buffer))
@@ -133,31 +136,35 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_CHECK(box.has_value(), "a buffer that is cached is read");
 
   // What is copied must be there.
-  if (!writers.empty()) {
-    bool written = false;
-    for (const int w : writers)
-      for (const BufferRegion& write : scoped.info(w).block().writes) {
-        if (written || write.buffer != buffer ||
-            !touches_whole_box(math, scoped.info(w), outer, write))
-          continue;
-        const auto made = access_box(math, scoped.info(w), outer, write);
-        written = made && covers(math, made->box, box->box, buffer) &&
-                  covers(math, made->limits, box->limits, buffer);
-      }
-    if (!written)
-      return illegal(context, arguments.inputs[0],
-                     fmt::format("the box around what the consumers read of {} holds elements that "
-                                 "block \"{}\" has not written where the copy would stand",
-                                 buffer->name, scoped.info(writers.back()).block().name));
-  }
+  const bool written = std::any_of(writers.begin(), writers.end(), [&](int w) {
+    const ChildBlock& writer = scoped.info(w);
+    const auto ours = std::mismatch(around.begin(), around.end(), writer.loops.begin(),
+                                    writer.loops.end())
+                          .first;
+    const auto shared = static_cast<size_t>(ours - around.begin());
+    const auto& writes = writer.block().writes;
+    return std::any_of(writes.begin(), writes.end(), [&](const BufferRegion& write) {
+      if (write.buffer != buffer || !touches_whole_box(math, writer, shared, write))
+        return false;
+      const auto made = access_box(math, writer, shared, write);
+      return made && covers(math, made->box, box->box, buffer) &&
+             covers(math, made->limits, box->limits, buffer);
+    });
+  });
+  if (!written && !writers.empty())
+    return illegal(context, arguments.inputs[0],
+                   fmt::format("the box around what the consumers read of {} holds elements that "
+                               "block \"{}\" has not written where the copy would stand",
+                               buffer->name, scoped.info(writers.back()).block().name));
 
   const Buffer cache = cache_of(buffer, storage);
-  const CopyBlock copy = make_copy(math, cache->name, buffer, cache, *box);
+  const CopyBlock copy =
+      make_copy(math, cache->name, buffer, cache, *box, /*may_widen=*/outer == 0);
   // Where a writer does not run there is nothing to copy.
   std::vector<Expr> filled;
   for (const int w : writers)
     for (Expr& condition :
-         conditions_on_outer_loops(scoped.info(w), std::span(scoped.info().loops).first(outer)))
+         conditions_on_outer_loops(scoped.info(w), around))
       if (std::none_of(filled.begin(), filled.end(),
                        [&](const Expr& other) { return same_expr(other, condition); }))
         filled.push_back(std::move(condition));

@@ -1,0 +1,96 @@
+// Moves below loops that a predicate cuts short, because a split's factors do not divide: what a
+// copy or a moved consumer reads must be there, in whatever order the iterations run.
+#include "ir/s_tir/schedule.h"
+#include "ir/script/printer.h"
+#include "tests/s_tir/programs.h"
+#include "tests/s_tir/random_schedules.h"
+
+#include <gmock/gmock.h>
+
+namespace temper::s_tir {
+namespace {
+
+using namespace programs;
+using ::testing::HasSubstr;
+
+constexpr std::nullopt_t kInfer = std::nullopt;
+
+class GuardedMoves : public ::testing::Test {
+protected:
+  /// A(6 x 8) -> B -> C -> D, or `rows` of it.
+  void start(int64_t rows = 6) {
+    before_ = chain(rows, 8);
+    schedule_ = std::make_unique<Schedule>(before_);
+  }
+  Schedule& sch() { return *schedule_; }
+  template <typename T> T get(Result<T> result) {
+    if (!result) {
+      ADD_FAILURE() << result.error().to_string();
+      std::abort();
+    }
+    return std::move(result).value();
+  }
+  void done(const Result<void>& result) {
+    ASSERT_TRUE(result) << Result<void>(result).error().to_string();
+  }
+  BlockRv block(const std::string& name) { return get(sch().get_sblock(name)); }
+  std::vector<LoopRv> loops(const std::string& name) { return get(sch().get_loops(block(name))); }
+
+  void expect_same_values() {
+    const RunResult expected = run_on_integers(before_, 1, 7);
+    ASSERT_EQ(expected.error, "");
+    for (const ParallelOrder order : {ParallelOrder::kForward, ParallelOrder::kReverse})
+      EXPECT_EQ(difference(expected, run_on_integers(sch().module(), 1, 7, order), 0), "")
+          << script::to_text(sch().module());
+  }
+
+  IRModule before_;
+  std::unique_ptr<Schedule> schedule_;
+};
+
+// One iteration of i_0 holds all rows, the other none: the box of the second is empty, and the copy
+// must not be widened to the whole buffer, whose rows the other iteration computes.
+TEST_F(GuardedMoves, ACopyOfWhatIsReadIsNotWidenedBeyondItsIteration) {
+  start();
+  const auto i = get(sch().split(loops("B")[0], {2, 8}));
+  done(sch().reverse_compute_at(block("C"), i[0]));
+  done(sch().parallel(i[0]));
+  get(sch().cache_read(block("C"), 0, "global"));
+  expect_same_values();
+}
+
+TEST_F(GuardedMoves, ACopyOfWhatIsWrittenIsNotWidenedBeyondItsIteration) {
+  start();
+  const auto i = get(sch().split(loops("B")[0], {2, 8}));
+  done(sch().reverse_compute_at(block("C"), i[0]));
+  done(sch().parallel(i[0]));
+  get(sch().cache_write(block("B"), 0, "global"));
+  expect_same_values();
+}
+
+// Splits that fuse again leave `fused // 4 < 1`: four of eight iterations do nothing.
+TEST_F(GuardedMoves, AConditionOnAQuotientLimitsWhatIsThere) {
+  start(8);
+  const auto i = get(sch().split(loops("B")[0], {2, 4}));
+  const auto inner = get(sch().split(i[1], {kInfer, 8}));
+  const auto innermost = get(sch().split(inner[1], {kInfer, 4}));
+  get(sch().fuse({inner[0], innermost[0], innermost[1]}));
+  done(sch().reverse_compute_at(block("C"), i[0]));
+  expect_same_values();
+}
+
+// Rows 2 * f_0 and 2 * f_0 + 1 are made, of a loop that could reach four rows.
+TEST_F(GuardedMoves, AConditionThatCutsThroughSeveralDimensionsLeavesGaps) {
+  start(4);
+  const auto b = loops("B");
+  const LoopRv fused = get(sch().fuse({b[0], b[1]}));
+  const auto f = get(sch().split(fused, {2, 16}));
+  get(sch().split(f[1], {kInfer, 32}));
+  const auto moved = sch().reverse_compute_at(block("C"), f[0]);
+  ASSERT_FALSE(moved);
+  EXPECT_THAT(Result<void>(moved).error().message,
+              HasSubstr("block \"B\" leaves gaps in what it writes of B in one iteration of loop"));
+}
+
+} // namespace
+} // namespace temper::s_tir
