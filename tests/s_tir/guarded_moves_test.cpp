@@ -1,5 +1,6 @@
 // Moves below loops that a predicate cuts short, because a split's factors do not divide: what a
-// copy or a moved consumer reads must be there, in whatever order the iterations run.
+// copy or a moved consumer reads must be there, in whatever order the iterations run. And blocks
+// below loops that repeat them.
 #include "ir/s_tir/schedule.h"
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
@@ -17,10 +18,11 @@ constexpr std::nullopt_t kInfer = std::nullopt;
 
 class GuardedMoves : public ::testing::Test {
 protected:
-  /// A(6 x 8) -> B -> C -> D, or `rows` of it.
-  void start(int64_t rows = 6) {
-    before_ = chain(rows, 8);
-    schedule_ = std::make_unique<Schedule>(before_);
+  /// A -> B -> C -> D, each rows x 8.
+  void start(int64_t rows = 6) { start(chain(rows, 8)); }
+  void start(const IRModule& module) {
+    before_ = module;
+    schedule_ = std::make_unique<Schedule>(module);
   }
   Schedule& sch() { return *schedule_; }
   template <typename T> T get(Result<T> result) {
@@ -36,12 +38,16 @@ protected:
   BlockRv block(const std::string& name) { return get(sch().get_sblock(name)); }
   std::vector<LoopRv> loops(const std::string& name) { return get(sch().get_loops(block(name))); }
 
-  void expect_same_values() {
+  void expect_same_values(double tolerance = 0) {
     const RunResult expected = run_on_integers(before_, 1, 7);
     ASSERT_EQ(expected.error, "");
     for (const ParallelOrder order : {ParallelOrder::kForward, ParallelOrder::kReverse})
-      EXPECT_EQ(difference(expected, run_on_integers(sch().module(), 1, 7, order), 0), "")
+      EXPECT_EQ(difference(expected, run_on_integers(sch().module(), 1, 7, order), tolerance), "")
           << script::to_text(sch().module());
+  }
+
+  template <typename T> static std::string refusal(const Result<T>& result) {
+    return result ? "it was allowed" : Result<T>(result).error().message;
   }
 
   IRModule before_;
@@ -86,10 +92,38 @@ TEST_F(GuardedMoves, AConditionThatCutsThroughSeveralDimensionsLeavesGaps) {
   const LoopRv fused = get(sch().fuse({b[0], b[1]}));
   const auto f = get(sch().split(fused, {2, 16}));
   get(sch().split(f[1], {kInfer, 32}));
-  const auto moved = sch().reverse_compute_at(block("C"), f[0]);
-  ASSERT_FALSE(moved);
-  EXPECT_THAT(Result<void>(moved).error().message,
+  EXPECT_THAT(refusal(sch().reverse_compute_at(block("C"), f[0])),
               HasSubstr("block \"B\" leaves gaps in what it writes of B in one iteration of loop"));
+}
+
+// A row's sum is computed anew in each iteration of j, a loop that none of its axes is bound to.
+using RepeatedReductions = GuardedMoves;
+
+TEST_F(RepeatedReductions, AreNotInitialisedOutsideTheLoopThatRepeatsThem) {
+  start(softmax(6, 8));
+  const BlockRv sum = block("T_sum");
+  done(sch().compute_at(sum, loops("Y")[1]));
+  const auto around = get(sch().get_loops(sum)); // i, j, ax0
+  EXPECT_THAT(refusal(sch().decompose_reduction(sum, around[1])),
+              HasSubstr("loop j repeats the reduction of block \"T_sum\", which must start anew "
+                        "each time: loop j stands above it"));
+  EXPECT_THAT(refusal(sch().decompose_reduction(sum, around[0])), HasSubstr("loop j repeats"));
+  const auto j = get(sch().split(around[1], {2, 4}));
+  for (const LoopRv loop : {around[0], j[0], j[1]})
+    EXPECT_THAT(refusal(sch().decompose_reduction(sum, loop)), HasSubstr("repeats the reduction"));
+  get(sch().decompose_reduction(sum, around[2]));
+  expect_same_values(1e-5);
+}
+
+TEST_F(RepeatedReductions, AreSeenWhenOneAxisIsTheQuotientOfAFusedLoop) {
+  start(softmax(6, 8));
+  const BlockRv sum = block("T_sum");
+  done(sch().compute_at(sum, loops("Y")[1]));
+  const auto around = get(sch().get_loops(sum));
+  const LoopRv fused = get(sch().fuse({around[0], around[1]}));
+  EXPECT_THAT(refusal(sch().decompose_reduction(sum, fused)), HasSubstr("repeats the reduction"));
+  get(sch().decompose_reduction(sum, around[2]));
+  expect_same_values(1e-5);
 }
 
 } // namespace

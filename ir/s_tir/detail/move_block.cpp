@@ -504,9 +504,8 @@ Result<Applied> Mover::run() {
   // More than what is wanted may be computed only where all that it takes is there.
   const std::vector<int> producers = scoped_.scope.producers(scoped_.child);
   const bool may_widen =
-      to_consumers() && std::all_of(producers.begin(), producers.end(), [&](int producer) {
-        return loops_shared_with(producer) == 0;
-      });
+      to_consumers() && std::all_of(producers.begin(), producers.end(),
+                                    [&](int producer) { return loops_shared_with(producer) == 0; });
   const Nest nest = build_nest(math_, scoped_.block(), wanted, preserve, may_widen);
   if (to_consumers()) {
     TEMPER_TRY_VOID(check_producers_are_ahead(nest));

@@ -138,9 +138,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   // What is copied must be there.
   const bool written = std::any_of(writers.begin(), writers.end(), [&](int w) {
     const ChildBlock& writer = scoped.info(w);
-    const auto ours = std::mismatch(around.begin(), around.end(), writer.loops.begin(),
-                                    writer.loops.end())
-                          .first;
+    const auto ours =
+        std::mismatch(around.begin(), around.end(), writer.loops.begin(), writer.loops.end()).first;
     const auto shared = static_cast<size_t>(ours - around.begin());
     const auto& writes = writer.block().writes;
     return std::any_of(writes.begin(), writes.end(), [&](const BufferRegion& write) {
@@ -163,8 +162,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   // Where a writer does not run there is nothing to copy.
   std::vector<Expr> filled;
   for (const int w : writers)
-    for (Expr& condition :
-         conditions_on_outer_loops(scoped.info(w), around))
+    for (Expr& condition : conditions_on_outer_loops(scoped.info(w), around))
       if (std::none_of(filled.begin(), filled.end(),
                        [&](const Expr& other) { return same_expr(other, condition); }))
         filled.push_back(std::move(condition));

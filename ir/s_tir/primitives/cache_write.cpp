@@ -108,7 +108,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                scoped.info().loops[outer - 1]->loop_var->name));
 
   const Buffer cache = cache_of(buffer, storage);
-  const CopyBlock copy = make_copy(math, cache->name, cache, buffer, *box, /*may_widen=*/outer == 0);
+  const CopyBlock copy =
+      make_copy(math, cache->name, cache, buffer, *box, /*may_widen=*/outer == 0);
   const BufferMap replaced{{buffer, cache}};
   Stmt own =
       replace_statement(chain.subspan(at), copy_node(scoped.realize(), [&](SBlockRealize& node) {
