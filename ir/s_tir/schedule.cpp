@@ -444,6 +444,15 @@ Result<BlockRv> Schedule::cache_write(BlockRv block, int64_t write_buffer_index,
   return one<BlockRv>(
       call("CacheWrite", {block, operands(consumers)}, {write_buffer_index, scope}));
 }
+Result<void> Schedule::transform_layout(BlockRv block, int64_t buffer_index,
+                                        const std::string& buffer_index_type,
+                                        const std::string& index_map,
+                                        const std::vector<Operand>& parameters) {
+  std::vector<Operand> inputs = parameters;
+  inputs.insert(inputs.begin(), block);
+  return none(
+      call("TransformLayout", std::move(inputs), {buffer_index, buffer_index_type, index_map}));
+}
 Result<void> Schedule::compute_at(BlockRv block, LoopRv loop, bool preserve_unit_loops,
                                   int64_t index) {
   return none(call("ComputeAt", {block, loop}, {preserve_unit_loops, index}));

@@ -92,6 +92,9 @@ public:
 
   Result<BlockRv> cache_read(BlockRv block, int64_t read_buffer_index, const std::string& scope,
                              const std::vector<BlockRv>& consumers = {});
+  Result<void> transform_layout(BlockRv block, int64_t buffer_index,
+                                const std::string& buffer_index_type, const std::string& index_map,
+                                const std::vector<Operand>& parameters = {});
   Result<BlockRv> cache_write(BlockRv block, int64_t write_buffer_index, const std::string& scope,
                               const std::vector<BlockRv>& consumers = {});
   Result<void> compute_at(BlockRv block, LoopRv loop, bool preserve_unit_loops = false,

@@ -326,10 +326,11 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
                                 std::vector<Value>& attrs) {
   const bool variadic = !primitive.inputs.empty() && primitive.inputs.back().variadic;
   const size_t fixed = primitive.inputs.size() - (variadic ? 1 : 0);
-  if (inputs.size() < fixed + (variadic ? 1 : 0) || (!variadic && inputs.size() > fixed))
-    return wrong_argument(primitive,
-                          fmt::format("takes {}{} inputs, not {}", variadic ? "at least " : "",
-                                      fixed + (variadic ? 1 : 0), inputs.size()));
+  const size_t least = fixed + (variadic && !primitive.inputs.back().default_value ? 1 : 0);
+  if (inputs.size() < least || (!variadic && inputs.size() > fixed))
+    return wrong_argument(primitive, fmt::format("takes {}{} inputs, not {}",
+                                                 variadic ? "at least " : "", least,
+                                                 inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Parameter& parameter = primitive.inputs[std::min(i, primitive.inputs.size() - 1)];
     if (!fits(inputs[i], parameter.kind))

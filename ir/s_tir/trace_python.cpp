@@ -110,7 +110,7 @@ void write_instruction(const Instruction& instruction, std::string& out) {
             separator = ", ";
             write(operand, input->kind, out);
           }
-        } else {
+        } else if (!rest.empty() || !input->default_value) {
           keyword(name);
           write_list(rest, input->kind, out);
         }
@@ -377,6 +377,8 @@ private:
       }
       const auto found = given.find(parameter.name);
       if (found == given.end()) {
+        if (parameter.variadic && parameter.default_value)
+          continue; // none of them
         if (parameter.kind != ValueKind::kBlockList)
           return missing(parameter.name);
         instruction.inputs.emplace_back(Operand::List());

@@ -1,0 +1,233 @@
+#include "ir/s_tir/detail/index_map.h"
+
+#include "ir/arith/iter_map.h"
+#include "ir/arith/simplify.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <charconv>
+#include <numeric>
+
+namespace temper::s_tir {
+namespace {
+
+class LambdaParser {
+public:
+  LambdaParser(std::string_view text, DataType dtype) : text_(text), dtype_(dtype) {}
+
+  Result<void> parse_inputs() {
+    if (!take("lambda"))
+      return wrong("an index map starts with 'lambda'");
+    do {
+      const std::string_view name = identifier();
+      if (name.empty())
+        return wrong("the name of an index is expected");
+      if (find(name) != nullptr)
+        return wrong(fmt::format("'{}' stands twice among the inputs", name));
+      names.push_back(name);
+      inputs.push_back(make_var(std::string(name), dtype_));
+    } while (take(","));
+    if (!take(":"))
+      return wrong("':' is expected behind the inputs");
+    return {};
+  }
+
+  Result<std::vector<Expr>> parse_outputs() {
+    std::vector<Expr> outputs;
+    const bool tuple = take("(");
+    do {
+      if (tuple && !outputs.empty() && peek() == ')')
+        break; // (i,)
+      TEMPER_TRY(output, sum());
+      outputs.push_back(std::move(output));
+    } while (tuple && take(","));
+    if (tuple && !take(")"))
+      return wrong("')' is expected");
+    if (peek() != '\0')
+      return wrong("the map should end here");
+    return outputs;
+  }
+
+  /// The value that an input stands for in the outputs: itself, or a parameter's number.
+  void set_value(size_t input, Expr value) { values_[inputs[input]] = std::move(value); }
+
+  std::vector<std::string_view> names;
+  std::vector<Var> inputs;
+
+private:
+  Result<Expr> sum() {
+    TEMPER_TRY(value, product());
+    for (;;) {
+      const bool plus = take("+");
+      if (!plus && !take("-"))
+        return value;
+      TEMPER_TRY(right, product());
+      value = plus ? value + right : value - right;
+    }
+  }
+  Result<Expr> product() {
+    TEMPER_TRY(value, atom());
+    for (;;) {
+      const char op = take("//") ? '/' : take("%") ? '%' : take("*") ? '*' : '\0';
+      if (op == '\0')
+        return value;
+      TEMPER_TRY(right, atom());
+      if (op == '*') {
+        value = value * right;
+        continue;
+      }
+      const auto divisor = as_int(right);
+      if (!divisor || *divisor <= 0)
+        return wrong("the divisor must be a positive number");
+      value = op == '/' ? floordiv(value, right) : floormod(value, right);
+    }
+  }
+  Result<Expr> atom() {
+    if (take("(")) {
+      TEMPER_TRY(value, sum());
+      if (!take(")"))
+        return wrong("')' is expected");
+      return value;
+    }
+    if (std::isdigit(static_cast<unsigned char>(peek())) != 0) {
+      int64_t value = 0;
+      const auto [end, error] =
+          std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+      if (error != std::errc())
+        return wrong("the number is too large");
+      at_ = static_cast<size_t>(end - text_.data());
+      return make_int(dtype_, value);
+    }
+    const std::string_view name = identifier();
+    if (name.empty())
+      return wrong("an input, a number or '(' is expected");
+    const Var* input = find(name);
+    if (input == nullptr) {
+      at_ -= name.size();
+      return wrong(fmt::format("'{}' is not among the inputs", name));
+    }
+    const auto value = values_.find(*input);
+    return value == values_.end() ? Expr(*input) : value->second;
+  }
+
+  char peek() {
+    while (at_ < text_.size() && text_[at_] == ' ')
+      ++at_;
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool take(std::string_view token) {
+    peek();
+    if (text_.substr(at_, token.size()) != token)
+      return false;
+    at_ += token.size();
+    return true;
+  }
+  std::string_view identifier() {
+    peek();
+    const size_t start = at_;
+    const auto part = [&](char c) {
+      return c == '_' || std::isalpha(static_cast<unsigned char>(c)) != 0 ||
+             (at_ > start && std::isdigit(static_cast<unsigned char>(c)) != 0);
+    };
+    while (at_ < text_.size() && part(text_[at_]))
+      ++at_;
+    return text_.substr(start, at_ - start);
+  }
+  const Var* find(std::string_view name) const {
+    for (size_t i = 0; i < names.size(); ++i)
+      if (names[i] == name)
+        return &inputs[i];
+    return nullptr;
+  }
+  Error wrong(std::string_view why) const {
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("index map \"{}\", column {}: {}", text_, at_ + 1, why));
+  }
+
+  std::string_view text_;
+  DataType dtype_;
+  size_t at_ = 0;
+  VarMap values_;
+};
+
+/// The least extent from `extent` on that all divisors and moduli of the input divide: over whole
+/// tiles the map can be proven to be one to one.
+int64_t whole_tiles(const IndexMap& map, const Var& input, int64_t extent) {
+  int64_t tile = 1;
+  for (const Expr& output : map->outputs)
+    walk(output, [&](const NodeRef& node) {
+      const auto take = [&](const Expr& a, const Expr& b) {
+        if (uses_var(a, [&](const VarNode& var) { return &var == input.get(); }))
+          tile = std::lcm(tile, as_int(b).value_or(1));
+      };
+      if (const auto* div = node.as<FloorDiv>())
+        take(div->a, div->b);
+      if (const auto* mod = node.as<FloorMod>())
+        take(mod->a, mod->b);
+      return true;
+    });
+  return (extent + tile - 1) / tile * tile;
+}
+
+} // namespace
+
+Result<IndexMap> parse_index_map(std::string_view text, size_t rank,
+                                 std::span<const int64_t> parameters, DataType dtype) {
+  LambdaParser parser(text, dtype);
+  TEMPER_TRY_VOID(parser.parse_inputs());
+  if (parser.inputs.size() != rank + parameters.size())
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("index map \"{}\" has {} inputs; the buffer has {} dimensions, and {} "
+                             "parameters are given",
+                             text, parser.inputs.size(), rank, parameters.size()));
+  for (size_t i = 0; i < parameters.size(); ++i)
+    parser.set_value(rank + i, make_int(dtype, parameters[i]));
+  TEMPER_TRY(outputs, parser.parse_outputs());
+  parser.inputs.resize(rank);
+  return make_node<IndexMapNode>([&](IndexMapNode& node) {
+    node.inputs = std::move(parser.inputs);
+    node.outputs = std::move(outputs);
+  });
+}
+
+Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape) {
+  std::vector<VarRange> ranges;
+  Analyzer analyzer;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const Var& input = map->inputs[i];
+    const DataType dtype = input->dtype;
+    ranges.push_back(
+        {input, {make_int(dtype, 0), make_int(dtype, whole_tiles(map, input, shape[i]))}});
+    analyzer.bind(input, ranges.back().range);
+  }
+  Result<IterMap> pieces = detect_iter_map(map->outputs, ranges, make_bool(true), analyzer);
+  if (!pieces || !pieces->bijective)
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("the index map must give each element a place of its own; {}",
+                             pieces ? "a part of an index is missing from its outputs"
+                                    : pieces.error().message));
+  std::vector<int64_t> extents;
+  for (size_t i = 0; i < pieces->sums.size(); ++i) {
+    const IterSum& sum = pieces->sums[i];
+    if (as_int(sum.base).value_or(-1) != 0 ||
+        (!sum.splits.empty() && sum.splits.front().scale != 1))
+      return Error(ErrorCode::kIllegal,
+                   fmt::format("output {} of the index map does not run from 0 in steps of 1", i));
+    extents.push_back(sum.extent());
+  }
+  return extents;
+}
+
+std::vector<Expr> map_indices(const IndexMap& map, std::span<const Expr> indices) {
+  VarMap values;
+  for (size_t i = 0; i < indices.size(); ++i)
+    values[map->inputs[i]] = indices[i];
+  std::vector<Expr> outputs;
+  for (const Expr& output : map->outputs)
+    outputs.push_back(substitute(output, values));
+  return outputs;
+}
+
+} // namespace temper::s_tir

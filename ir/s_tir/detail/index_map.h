@@ -1,0 +1,31 @@
+/// The text form of index maps that primitives take: Python's lambda over the indices of a buffer,
+/// followed by parameters whose values are given apart (so that a sampled number can be one).
+///
+///   lambda k, j, n: (j // n, k, j % n)        n = 32
+#pragma once
+
+#include "ir/buffer.h"
+#include "ir/support/result.h"
+
+#include <span>
+#include <string_view>
+
+namespace temper::s_tir {
+
+using namespace temper::ir; // NOLINT
+
+/// The map of `rank` indices; the remaining inputs of the lambda take `parameters`. Outputs are
+/// made of inputs, integers, + - * // % and parentheses. kInvalidArgument with the place when the
+/// text is not such a lambda, a divisor is not a positive constant, or the numbers of inputs
+/// differ.
+Result<IndexMap> parse_index_map(std::string_view text, size_t rank,
+                                 std::span<const int64_t> parameters, DataType dtype);
+
+/// The shape of a buffer of constant `shape` under the map, rounded up to whole tiles. kIllegal
+/// when two elements may fall on one, or an output does not start at zero.
+Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape);
+
+/// The outputs at the given indices.
+std::vector<Expr> map_indices(const IndexMap& map, std::span<const Expr> indices);
+
+} // namespace temper::s_tir
