@@ -38,6 +38,7 @@ using RuleList = std::vector<std::unique_ptr<Rule>>;
 std::unique_ptr<Rule> make_auto_inline_rule();
 std::unique_ptr<Rule> make_row_fusion_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_vector_reduction_rule(const MachineHints& machine);
+std::unique_ptr<Rule> make_register_tiling_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_multi_level_tiling_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_add_rfactor_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_spatial_tiling_rule(const MachineHints& machine);
@@ -74,5 +75,7 @@ inline constexpr const char* kVectorizeExtent = "meta_schedule.vectorize";
 inline constexpr const char* kUnrollExplicit = "meta_schedule.unroll_explicit";
 /// On a block that a rule has scheduled in full: others leave it alone.
 inline constexpr const char* kScheduled = "temper.scheduled";
+/// On a block whose whole loop nest a rule has scheduled, unrolling included.
+inline constexpr const char* kRegisterTile = "temper.register_tile";
 
 } // namespace temper::tuner

@@ -143,6 +143,10 @@ private:
       TEMPER_TRY_VOID(schedule.annotate(root, kParallelJobs,
                                         options_.jobs_per_core * options_.machine.threads));
     TEMPER_TRY_VOID(schedule.annotate(root, kVectorizeExtent, options_.max_vectorize_extent));
+    TEMPER_TRY(blocks, schedule.get_child_blocks(root));
+    for (const BlockRv& block : blocks)
+      if (block_facts(schedule, block).block->annotations.get_int(kRegisterTile))
+        return {};
     const std::vector<double> even(options_.unroll_steps.size(),
                                    1.0 / static_cast<double>(options_.unroll_steps.size()));
     TEMPER_TRY(unroll, schedule.sample_categorical(options_.unroll_steps, even));

@@ -1,0 +1,286 @@
+/// Register tiling with packed operands, for matrix products and everything shaped like them
+/// (batched products, convolutions over channels): an mr x nr tile of the output stays in vector
+/// registers while the whole reduction runs (Goto and van de Geijn, ACM TOMS 2008; BLIS, ACM TOMS
+/// 2015).
+///
+///   B_packed[n // nr, k, n % nr] = B[k, n]            all of it ahead, or a block's columns before
+///   it;
+///                                                     likewise A by mr
+///   for n2, m2, n1, m1:                               cache blocking, sampled
+///     for k:                                          unrolled by a sampled step
+///       for mi in mr, nj in nr / lanes: C[..] += broadcast(A) * vector of B_packed
+///
+/// The axes by what they index: n is the output's last and in B, m is in the output and in A alone.
+/// The reduction is not blocked: with panels of mr and nr in cache that costs nothing until they
+/// outgrow L2.
+#include "tuner/space/rules/vector_reduction.h"
+
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace temper::tuner {
+namespace {
+
+using namespace s_tir;
+
+bool uses(const Expr& expr, const IterVar& axis) {
+  return uses_var(expr, [&](const VarNode& var) { return &var == axis.var.get(); });
+}
+bool uses(const BufferRegion& region, const IterVar& axis) {
+  return std::any_of(region.region.begin(), region.region.end(),
+                     [&](const Range& range) { return uses(range.min, axis); });
+}
+
+/// A block seen as a matrix product.
+struct Product {
+  size_t m = 0; ///< axis that only A and the output have
+  size_t n = 0; ///< axis that only B and the output have, contiguous in the output
+  size_t k = 0; ///< the reduce axis that runs innermost
+  size_t a_read = 0;
+  size_t b_read = 0;
+  /// The dimension of A that m alone indexes; none when A is not packed (a convolution's windows).
+  std::optional<size_t> a_dimension;
+  size_t b_dimension = 0;
+  bool contiguous = true; ///< B's last dimension is n's; else B is transposed and must be packed
+};
+
+/// The dimension that is indexed by the axis alone, when no other one uses the axis.
+std::optional<size_t> only_dimension(const BufferRegion& region, const IterVar& axis) {
+  std::optional<size_t> only;
+  for (size_t d = 0; d < region.region.size(); ++d) {
+    if (!uses(region.region[d].min, axis))
+      continue;
+    if (only || region.region[d].min.get() != axis.var.get())
+      return std::nullopt;
+    only = d;
+  }
+  return only;
+}
+
+std::optional<Product> as_product(const BlockFacts& facts) {
+  if (!facts.trivially_bound || !facts.has_reduction || !facts.has_init || facts.store == nullptr ||
+      !facts.block->annotations.empty())
+    return std::nullopt;
+  const SBlock& block = *facts.block;
+  if (block.writes.size() != 1 || block.writes[0].region.empty() || block.iter_vars.empty())
+    return std::nullopt;
+  const BufferRegion& output = block.writes[0];
+  std::vector<size_t> operands;
+  for (size_t i = 0; i < block.reads.size(); ++i)
+    if (block.reads[i].buffer != output.buffer)
+      operands.push_back(i);
+  if (operands.size() != 2)
+    return std::nullopt;
+
+  Product product;
+  bool has_n = false;
+  for (size_t axis = 0; axis < block.iter_vars.size(); ++axis)
+    if (output.region.back().min.get() == block.iter_vars[axis].var.get()) {
+      product.n = axis;
+      has_n = true;
+    }
+  if (!has_n)
+    return std::nullopt;
+  const IterVar& n = block.iter_vars[product.n];
+  const bool first = uses(block.reads[operands[0]], n);
+  if (first == uses(block.reads[operands[1]], n))
+    return std::nullopt; // both: an elementwise product along n (a depthwise convolution)
+  product.b_read = operands[first ? 0 : 1];
+  product.a_read = operands[first ? 1 : 0];
+  const BufferRegion& a = block.reads[product.a_read];
+  const BufferRegion& b = block.reads[product.b_read];
+  bool has_m = false;
+  bool has_k = false;
+  for (size_t axis = 0; axis < block.iter_vars.size(); ++axis) {
+    const IterVar& it = block.iter_vars[axis];
+    if (it.type == IterType::kReduce) {
+      product.k = axis;
+      has_k = true;
+    } else if (axis != product.n && facts.extents[axis] > 1 && uses(a, it) && !uses(b, it)) {
+      product.m = axis;
+      has_m = true;
+    }
+  }
+  if (!has_m || !has_k)
+    return std::nullopt;
+  product.a_dimension = only_dimension(a, block.iter_vars[product.m]);
+  const std::optional<size_t> b_dimension = only_dimension(b, n);
+  if (!b_dimension)
+    return std::nullopt;
+  product.b_dimension = *b_dimension;
+  product.contiguous = product.b_dimension + 1 == b.region.size();
+  return product;
+}
+
+class RegisterTiling final : public Rule {
+public:
+  explicit RegisterTiling(const MachineHints& machine) : machine_(machine) {}
+  const char* name() const override { return "register_tiling"; }
+
+  std::vector<Schedule> apply(const Schedule& schedule, BlockRv block) const override {
+    const BlockFacts facts = block_facts(schedule, block);
+    const std::optional<Product> product = as_product(facts);
+    if (!product)
+      return {schedule};
+    const int64_t lanes = machine_.vector_bits / 8 / facts.store->buffer->dtype.element_bytes();
+    const int64_t m_extent = facts.extents[product->m];
+    const int64_t n_extent = facts.extents[product->n];
+    if (lanes < 2 || n_extent < lanes)
+      return {schedule};
+
+    std::vector<Schedule> results{schedule};
+    std::vector<int64_t> widths;
+    const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
+    for (const int64_t vectors : {1, 2, 3, 4, 6})
+      if (divides(vectors) || (n_extent % lanes != 0 && (vectors - 1) * lanes < n_extent))
+        widths.push_back(vectors); // a width that leaves a rest is no use beside one that does not
+    for (const int64_t vectors : widths) {
+      const std::vector<int64_t> rows = row_choices(vectors, m_extent);
+      if (rows.empty())
+        continue;
+      for (const Packing packing :
+           {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
+        if ((packing == Packing::kBoth && !product->a_dimension) ||
+            (packing == Packing::kNone && !product->contiguous))
+          continue;
+        Schedule tiled = schedule;
+        tiled.set_render_errors(false);
+        if (tile(tiled, block, facts, *product, rows, vectors, lanes, packing))
+          results.push_back(std::move(tiled));
+      }
+    }
+    return results;
+  }
+
+private:
+  enum class Packing : uint8_t {
+    kNone,
+    kB,        ///< all of B, ahead of the product
+    kBlockOfB, ///< the columns of B that the outermost block needs, just before it
+    kBoth,     ///< all of A and B, ahead of the product
+  };
+
+  /// Rows of a tile of `vectors` vectors: as many as registers allow beside `vectors` for B and one
+  /// for the broadcast of A, as many as lowering takes (a spill or two), and the largest smaller
+  /// ones that divide m.
+  std::vector<int64_t> row_choices(int64_t vectors, int64_t extent) const {
+    const int64_t registers = machine_.vector_registers;
+    const int64_t most = std::min((registers >= 32 ? 28 : 12) / vectors, extent);
+    const int64_t fitting = std::min((registers - 1 - vectors) / vectors, extent);
+    std::vector<int64_t> rows;
+    for (int64_t row = most; row >= 1 && rows.size() < 4; --row)
+      if (row == most || row == fitting || extent % row == 0)
+        rows.push_back(row);
+    return rows;
+  }
+
+  Result<void> tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
+                    const Product& product, const std::vector<int64_t>& rows, int64_t vectors,
+                    int64_t lanes, Packing packing) const {
+    TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
+    TEMPER_TRY(consumers, schedule.get_consumers(block));
+    TEMPER_TRY(loops, schedule.get_loops(block));
+    TEMPER_TRY(mr, sample(schedule, rows));
+    TEMPER_TRY(m_parts, schedule.split(loops[product.m], {std::nullopt, mr}));
+    TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, vectors, lanes}));
+    TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
+    TEMPER_TRY(m_outer, schedule.split(m_parts[0], {m_blocks[0], m_blocks[1]}));
+    TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
+    TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
+    std::vector<int64_t> steps;
+    for (const int64_t step : {1, 2, 4, 8})
+      if (facts.extents[product.k] % step == 0)
+        steps.push_back(step);
+    TEMPER_TRY(step, sample(schedule, steps));
+    TEMPER_TRY(k_parts, schedule.split(loops[product.k], {std::nullopt, step}));
+
+    std::vector<LoopRv> order;
+    std::vector<LoopRv> reduce;
+    for (size_t axis = 0; axis < loops.size(); ++axis) {
+      if (axis == product.m || axis == product.n || axis == product.k)
+        continue;
+      (facts.classes[axis] == LoopClass::kReduce ? reduce : order).push_back(loops[axis]);
+    }
+    order.insert(order.end(), {n_outer[0], m_outer[0], n_outer[1], m_outer[1]});
+    order.insert(order.end(), reduce.begin(), reduce.end());
+    order.insert(order.end(), {k_parts[0], k_parts[1], m_parts[1], n_parts[1], n_parts[2]});
+    TEMPER_TRY_VOID(schedule.reorder(order));
+    TEMPER_TRY_VOID(schedule.unroll(k_parts[1]));
+    TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
+
+    const std::optional<LoopRv> place =
+        packing == Packing::kBlockOfB ? std::optional(n_outer[0]) : std::nullopt;
+    if (packing != Packing::kNone)
+      TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
+                           product.contiguous, place));
+    if (packing == Packing::kBoth)
+      TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {}));
+    // An only consumer of the same shape takes the tile while it is in cache.
+    if (consumers.size() == 1 && is_elementwise(schedule, consumers[0])) {
+      TEMPER_TRY_VOID(schedule.reverse_compute_at(consumers[0], m_outer[1], true));
+      TEMPER_TRY_VOID(schedule.annotate(consumers[0], kScheduled, 1));
+    }
+    return {};
+  }
+
+  /// Copies a read buffer, or what of it one iteration of `place` reads, into panels of `width`
+  /// elements of one dimension, which becomes the last. `vector`: that is contiguous in the source.
+  Result<void> pack(Schedule& schedule, BlockRv block, size_t read, size_t dimension,
+                    const Operand& width, bool vector, const std::optional<LoopRv>& place) const {
+    TEMPER_TRY(packed, schedule.cache_read(block, static_cast<int64_t>(read), "global"));
+    if (place)
+      TEMPER_TRY_VOID(schedule.compute_at(packed, *place, true));
+    const BlockFacts facts = block_facts(schedule, packed);
+    const size_t rank = facts.block->writes[0].region.size();
+    std::vector<std::string> names;
+    for (size_t d = 0; d < rank; ++d)
+      names.push_back(fmt::format("i{}", d));
+    const std::string inputs = fmt::format("{}", fmt::join(names, ", "));
+    const std::string along = names[dimension];
+    names.erase(names.begin() + static_cast<std::ptrdiff_t>(dimension));
+    TEMPER_TRY_VOID(
+        schedule.transform_layout(packed, 0, "write",
+                                  fmt::format("lambda {}, width: ({} // width, {}, {} % width)",
+                                              inputs, along, fmt::join(names, ", "), along),
+                                  {width}));
+    TEMPER_TRY(all_loops, schedule.get_loops(packed));
+    const std::vector<LoopRv> loops(all_loops.end() - static_cast<std::ptrdiff_t>(rank),
+                                    all_loops.end());
+    TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
+    std::vector<LoopRv> order{parts[0]};
+    for (size_t d = 0; d < rank; ++d)
+      if (d != dimension)
+        order.push_back(loops[d]);
+    order.push_back(parts[1]);
+    TEMPER_TRY_VOID(schedule.reorder(order));
+    if (vector) {
+      TEMPER_TRY_VOID(schedule.vectorize(parts[1]));
+    } else {
+      TEMPER_TRY_VOID(schedule.unroll(parts[1]));
+    }
+    return schedule.annotate(packed, kScheduled, 1);
+  }
+
+  static Result<ExprRv> sample(Schedule& schedule, const std::vector<int64_t>& choices) {
+    const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
+    return schedule.sample_categorical(choices, even);
+  }
+
+  static bool is_elementwise(const Schedule& schedule, BlockRv block) {
+    const BlockFacts facts = block_facts(schedule, block);
+    return facts.block && !facts.has_reduction && facts.store != nullptr && facts.trivially_bound;
+  }
+
+  MachineHints machine_;
+};
+
+} // namespace
+
+std::unique_ptr<Rule> make_register_tiling_rule(const MachineHints& machine) {
+  return std::make_unique<RegisterTiling>(machine);
+}
+
+} // namespace temper::tuner
