@@ -11,8 +11,8 @@
 namespace temper::ir {
 namespace interpreter {
 
-Frame::Frame(size_t var_count, size_t buffer_count, const InterpretOptions& run_options)
-    : vars(var_count), buffers(buffer_count), options(run_options), random(run_options.seed),
+Frame::Frame(size_t var_slots, size_t buffer_count, const InterpretOptions& run_options)
+    : vars(var_slots), buffers(buffer_count), options(run_options), random(run_options.seed),
       scratch_(size_t{1} << 14) {}
 
 void Frame::fail(const Node* where, std::string message) {
@@ -42,7 +42,10 @@ std::string place_of(const Node* node) {
 }
 
 int Compiler::define(const Var& var) {
-  return vars_.try_emplace(var.get(), static_cast<int>(vars_.size())).first->second;
+  const auto [place, added] = vars_.try_emplace(var.get(), static_cast<int>(var_slots_));
+  if (added)
+    var_slots_ += static_cast<size_t>(var->dtype.lanes);
+  return place->second;
 }
 
 int Compiler::define(const Buffer& buffer) {
@@ -81,7 +84,7 @@ public:
   BindAction(int slot, CodePtr value)
       : slot_(static_cast<size_t>(slot)), value_(std::move(value)) {}
   Flow run(Frame& frame) override {
-    frame.vars[slot_] = value_->scalar(frame);
+    value_->eval(frame, &frame.vars[slot_]);
     return frame.failed() ? Flow::kError : Flow::kNext;
   }
 
@@ -277,8 +280,6 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
       stmt,
       [&](const Bind& s) -> ActionPtr {
         CodePtr value = compile(s.value);
-        if (!s.var->dtype.is_scalar())
-          fail(&s, "variable '" + s.var->name + "' is a vector; bind its lanes to a buffer");
         return std::make_unique<BindAction>(define(s.var), std::move(value));
       },
       [&](const AllocBuffer& s) -> ActionPtr {
@@ -438,7 +439,7 @@ Result<void> interpret(const PrimFunc& function, std::span<const InterpretArgume
   const ActionPtr body = compiler.compile(function->body);
   if (compiler.failed())
     return compiler.take_error();
-  Frame frame(compiler.var_count(), compiler.buffer_count(), options);
+  Frame frame(compiler.var_slots(), compiler.buffer_count(), options);
   TEMPER_TRY_VOID(bind_arguments(function, compiler, frame, arguments));
   if (compiler.failed())
     return compiler.take_error();

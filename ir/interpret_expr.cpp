@@ -203,9 +203,9 @@ private:
 
 class Variable final : public Code {
 public:
-  explicit Variable(int slot) : Code(1), slot_(static_cast<size_t>(slot)) {}
+  Variable(int count, int slot) : Code(count), slot_(static_cast<size_t>(slot)) {}
   Slot scalar(Frame& frame) override { return frame.vars[slot_]; }
-  void lanes(Frame&, Slot*) override {}
+  void lanes(Frame& frame, Slot* out) override { std::copy_n(&frame.vars[slot_], count(), out); }
 
 private:
   size_t slot_;
@@ -339,11 +339,11 @@ public:
       : Code(count), slot_(static_cast<size_t>(slot)), value_(std::move(value)),
         body_(std::move(body)) {}
   Slot scalar(Frame& frame) override {
-    frame.vars[slot_] = value_->scalar(frame);
+    value_->eval(frame, &frame.vars[slot_]);
     return body_->scalar(frame);
   }
   void lanes(Frame& frame, Slot* out) override {
-    frame.vars[slot_] = value_->scalar(frame);
+    value_->eval(frame, &frame.vars[slot_]);
     body_->eval(frame, out);
   }
 
@@ -715,8 +715,9 @@ CodePtr Compiler::compile(const Expr& expr) {
       expr,
       [&](const VarNode& e) -> CodePtr {
         const int slot = slot_of(&e, &e);
-        return slot < 0 ? CodePtr(std::make_unique<Constant>(1, interpreter::slot_of(int64_t{0})))
-                        : std::make_unique<Variable>(slot);
+        return slot < 0
+                   ? CodePtr(std::make_unique<Constant>(count, interpreter::slot_of(int64_t{0})))
+                   : std::make_unique<Variable>(count, slot);
       },
       [&](const IntImm& e) -> CodePtr {
         return std::make_unique<Constant>(1, interpreter::slot_of(e.value));

@@ -45,9 +45,9 @@ enum class Flow : uint8_t { kNext, kBreak, kContinue, kReturn, kError };
 /// values are zero.
 class Frame {
 public:
-  Frame(size_t vars, size_t buffers, const InterpretOptions& options);
+  Frame(size_t var_slots, size_t buffers, const InterpretOptions& options);
 
-  std::vector<Slot> vars;
+  std::vector<Slot> vars; ///< a vector's lanes lie one behind the other
   std::vector<BufferState> buffers;
   const InterpretOptions& options;
   Random random;
@@ -127,7 +127,7 @@ public:
   std::vector<CodePtr> compile(std::span<const Expr> exprs);
   ActionPtr compile(const Stmt& stmt);
 
-  /// A new slot for a variable or buffer that is defined here.
+  /// New slots for a variable (the first of one per lane), or one for a buffer, defined here.
   int define(const Var& var);
   int define(const Buffer& buffer);
   /// -1, and an error, when it is not defined.
@@ -139,11 +139,12 @@ public:
   void fail(const Node* where, std::string message, ErrorCode code = ErrorCode::kUnsupported);
   bool failed() const { return failed_; }
   Error take_error() { return std::move(error_); }
-  size_t var_count() const { return vars_.size(); }
+  size_t var_slots() const { return var_slots_; }
   size_t buffer_count() const { return buffers_.size(); }
 
 private:
   std::unordered_map<const VarNode*, int> vars_;
+  size_t var_slots_ = 0;
   std::unordered_map<const BufferNode*, int> buffers_;
   bool failed_ = false;
   Error error_;

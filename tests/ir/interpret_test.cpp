@@ -183,6 +183,29 @@ TEST_F(Interpret, VectorsLoadStoreAndMask) {
   EXPECT_EQ(b_data[0], 10);
 }
 
+TEST_F(Interpret, AVectorThatIsNamedKeepsAllItsLanes) {
+  const DataType four = kFloat.with_lanes(4);
+  const auto lanes = [](int64_t base) { return make_ramp(imm(base), imm(1), 4); };
+  const Var x = make_var("x", four);
+  const Var y = make_var("y", four);
+  // Named in an expression, one inside the other; x is used behind y.
+  const Expr product =
+      make_let(x, make_load(a, {lanes(0)}), make_let(y, make_load(a, {lanes(4)}), x * y + x));
+  ASSERT_TRUE(run(make_store(b, {lanes(0)}, product)));
+  EXPECT_EQ(b_data, (std::vector<float>{6, 14, 24, 36, -1, -1, -1, -1}));
+  // A scalar made of a named vector.
+  const Var v = make_var("v", four);
+  const Expr sum =
+      make_let(v, make_load(a, {lanes(4)}), make_call(kFloat, "vector_reduce_add", {v}));
+  ASSERT_TRUE(run(make_store(b, {imm(7)}, sum)));
+  EXPECT_EQ(b_data[7], 26);
+  // Named by a statement.
+  const Var w = make_var("w", four);
+  ASSERT_TRUE(run(make_seq({make_bind(w, make_load(a, {lanes(0)})),
+                            make_store(b, {lanes(4)}, w * make_broadcast(real(2), 4))})));
+  EXPECT_EQ(b_data, (std::vector<float>{6, 14, 24, 36, 2, 4, 6, 8}));
+}
+
 TEST_F(Interpret, DependentIterationsShowInAnotherOrder) {
   const Stmt dependent = make_seq(
       {make_store(b, {imm(0)}, real(0)),
