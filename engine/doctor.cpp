@@ -2,6 +2,7 @@
 
 #include "engine/counters.h"
 #include "engine/machine.h"
+#include "engine/machine_speed.h"
 #include "engine/peers.h"
 #include "engine/timing/clock.h"
 #include "ir/support/text.h"
@@ -146,6 +147,28 @@ Finding examine_noise(LocalMeasurer& measurer) {
                         "take longer: stop other work on this machine";
   }
   return finding;
+}
+
+std::string speed_sentence(const MachineSpeed& speed) {
+  std::string text;
+  if (speed.f32_flops > 0)
+    text = fmt::format("a core does {:.0f} GFLOP/s in float32 and {:.0f} in float64 at best, and "
+                       "reads ",
+                       speed.f32_flops * 1e-9, speed.f64_flops * 1e-9);
+  else
+    text = "its peak rate is not known (no probe for its vectors); a core reads ";
+  for (size_t i = 0; i < speed.levels.size(); ++i) {
+    const MachineSpeed::Level& level = speed.levels[i];
+    const char* separator = i == 0 ? "" : i + 1 == speed.levels.size() ? " and " : ", ";
+    text += fmt::format("{}{:.0f} GB/s from {}", separator, level.bytes_per_s * 1e-9,
+                        level.level == 0 ? "memory" : fmt::format("L{}", level.level));
+  }
+  return text;
+}
+
+Finding examine_speed(const Machine& machine, bool quick) {
+  const MachineSpeed speed = known_machine_speed(machine, cache_folder(), !quick);
+  return {"speed", State::kOk, speed_sentence(speed), to_json(speed)};
 }
 
 Finding examine_clock() {
@@ -356,6 +379,7 @@ std::vector<Finding> examine(const DoctorOptions& options) {
   const Machine machine = read_machine();
   std::vector<Finding> findings;
   findings.push_back(examine_cpu(machine));
+  findings.push_back(examine_speed(machine, options.quick));
   const Result<std::unique_ptr<LocalMeasurer>> measurer = LocalMeasurer::start(options.measurer);
   findings.push_back(examine_isolation(measurer));
   if (measurer && !options.quick) {

@@ -26,8 +26,8 @@ struct DoctorOptions {
   LocalMeasurerOptions measurer;
 };
 
-/// cpu, isolation, cores, noise, clock, counters, frequency, huge_pages, memory, quota, load,
-/// openmp, peers, disk; what belongs to other parts (the compiler, GPUs) the caller adds.
+/// cpu, speed, isolation, cores, noise, clock, counters, frequency, huge_pages, memory, quota,
+/// load, openmp, peers, disk; what belongs to other parts (the compiler, GPUs) the caller adds.
 std::vector<Finding> examine(const DoctorOptions& options);
 
 /// The A/A test: what two measurements of the same thing differ by here.

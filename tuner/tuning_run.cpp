@@ -152,8 +152,13 @@ private:
   bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
 
   std::string stop_reason() {
-    return options_.stop.reached(
-        {trials_, seconds(), trials_ - trials_at_gain_, exhausted_, interrupted()});
+    return options_.stop.reached({.trials = trials_,
+                                  .seconds = seconds(),
+                                  .trials_since_gain = trials_ - trials_at_gain_,
+                                  .best_ns = best_ns_,
+                                  .bound_ns = options_.bound_ns,
+                                  .space_exhausted = exhausted_,
+                                  .interrupted = interrupted()});
   }
 
   void report(const char* phase) {

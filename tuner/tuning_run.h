@@ -26,6 +26,7 @@ struct TuneOptions {
   bool fresh = false; ///< do not start from records of other runs
   size_t batch = 16;  ///< candidates between two trainings of the model
   size_t finalists = 4;
+  double bound_ns = 0; ///< no correct kernel is faster (engine::MachineSpeed); 0: not known
 };
 
 struct TuneProgress {

@@ -4,6 +4,7 @@
 #include "database/sqlite_store.h"
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
+#include "engine/machine_speed.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
@@ -81,12 +82,22 @@ Result<std::string> find_helper_program(const std::string& name) {
                                             "; install temper again, or set TEMPER_LIBEXEC");
 }
 
+namespace {
+const engine::Machine& this_machine() {
+  static const engine::Machine machine = engine::read_machine(); // does not change while we run
+  return machine;
+}
+} // namespace
+
 Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
   TEMPER_TRY(registers, codegen::vector_registers(target));
   MachineHints hints;
   hints.threads = threads;
   hints.vector_bits = registers.bits;
   hints.vector_registers = registers.count;
+  for (const auto& [level, bytes] : {std::pair{1, &hints.l1_bytes}, std::pair{2, &hints.l2_bytes}})
+    if (const int64_t size = engine::cache_bytes(this_machine(), level); size > 0)
+      *bytes = size;
   return hints;
 }
 
@@ -120,8 +131,21 @@ Result<ir::Target> Workbench::target() {
   return resolved;
 }
 
+double Workbench::bound_ns(const Task& task) {
+  static const engine::MachineSpeed speed =
+      engine::known_machine_speed(this_machine(), engine::cache_folder());
+  DataType dtype;
+  double bytes = 0;
+  for (const codegen::ArgumentSpec& argument : task.signature) {
+    bytes += static_cast<double>(argument.byte_count());
+    if (argument.is_output)
+      dtype = argument.dtype;
+  }
+  return speed.bound_ns(dtype, task.flops, bytes, task.threads);
+}
+
 Result<database::Environment> Workbench::environment() {
-  static const engine::Machine machine = engine::read_machine(); // does not change while we run
+  const engine::Machine& machine = this_machine();
   const engine::EnvironmentFingerprint print = engine::fingerprint(machine);
   database::Environment row;
   row.fingerprint = print.environment_class;

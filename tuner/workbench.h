@@ -72,6 +72,9 @@ public:
   };
   Result<std::vector<KnownWorkload>> known_workloads();
 
+  /// What no correct kernel for this task can beat on this machine, nanoseconds; 0: not known.
+  double bound_ns(const Task& task);
+
   // Devices.
   Result<engine::CompilePool*> compilers();
   Result<engine::Measurer*> measurer();

@@ -40,5 +40,17 @@ TEST(StopCondition, AnInterruptComesFirst) {
   EXPECT_EQ(stop.reached({.trials = 1, .interrupted = true}), "interrupted");
 }
 
+TEST(StopCondition, NothingIsLeftToGainAtTheMachinesBound) {
+  const StopCondition stop;
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 110, .bound_ns = 100}), "");
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 102, .bound_ns = 100}),
+            "the best is within 3 % of what this machine can do");
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 102, .bound_ns = 0}), ""); // not known
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 0, .bound_ns = 100}), ""); // nothing valid yet
+  StopCondition asked;
+  asked.trials = 50; // as many as were asked for
+  EXPECT_EQ(asked.reached({.trials = 10, .best_ns = 100, .bound_ns = 100}), "");
+}
+
 } // namespace
 } // namespace temper::tuner

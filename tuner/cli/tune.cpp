@@ -149,6 +149,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"seconds", result.seconds},
                     {"untuned_ns", result.untuned_ns > 0 ? Json(result.untuned_ns) : Json(nullptr)},
                     {"best", std::move(best)},
+                    {"bound_ns", number(bench.bound_ns(task))},
                     {"unchecked", !task.reference},
                     {"funnel", parse_json(tuner::funnel_to_json(result.funnel)).value_or(Json())},
                     {"stopped_because", result.stopped_because}});
@@ -158,6 +159,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
     if (!result.best_record.empty()) {
       fmt::print("best {}  {}  {}", record, format_time(result.best_ns),
                  format_rate(task.flops, result.best_ns));
+      if (const double bound = bench.bound_ns(task); bound > 0 && bound <= result.best_ns)
+        fmt::print("  {:.0f} % of what this machine can do", 100 * bound / result.best_ns);
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
@@ -252,6 +255,7 @@ int run_tune(TuneCommandOptions& options) {
   tuner::TuneOptions tune;
   tune.stop.trials = options.trials;
   tune.stop.seconds = options.seconds;
+  tune.bound_ns = bench.bound_ns(*task);
   tune.fresh = options.fresh;
   return execute(bench, *task, *run, tune, options.common.json, false);
 }
@@ -329,6 +333,7 @@ int run_resume(ResumeOptions& options) {
   tuner::TuneOptions tune;
   tune.stop.trials = run.budget_trials;
   tune.stop.seconds = run.budget_seconds;
+  tune.bound_ns = bench.bound_ns(*task);
   tune.fresh = kept.value("fresh", false);
   return execute(bench, *task, run, tune, options.common.json, prolonged);
 }

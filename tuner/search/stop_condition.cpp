@@ -14,6 +14,9 @@ std::string StopCondition::reached(const State& state) const {
     return fmt::format("{} trials", state.trials);
   if (seconds > 0 && state.seconds >= seconds)
     return fmt::format("{:.0f} seconds", seconds);
+  if (may_converge() && state.best_ns > 0 && state.best_ns * (1 - bound_slack) <= state.bound_ns)
+    return fmt::format("the best is within {:.0f} % of what this machine can do",
+                       bound_slack * 100);
   if (may_converge() && state.trials_since_gain >= patience)
     return fmt::format("converged: no gain of {:.0f} % in the last {} trials", gain * 100,
                        patience);

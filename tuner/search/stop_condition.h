@@ -12,12 +12,16 @@ struct StopCondition {
   /// Without a limit on trials: this many without a gain of `gain` mean convergence.
   int64_t patience = 200;
   double gain = 0.01;
+  /// Nor anything to gain: the best is this close to what the machine can do at all.
+  double bound_slack = 0.03;
   int64_t default_trials = 1000; ///< when neither trials nor seconds were given
 
   struct State {
     int64_t trials = 0;
     double seconds = 0;
     int64_t trials_since_gain = 0;
+    double best_ns = 0;  ///< 0: nothing valid yet
+    double bound_ns = 0; ///< no correct kernel is faster (engine::MachineSpeed); 0: not known
     bool space_exhausted = false;
     bool interrupted = false;
   };

@@ -1,0 +1,335 @@
+#include "engine/machine_speed.h"
+
+#include "engine/fingerprint.h"
+#include "engine/timing/clock.h"
+#include "ir/support/hash.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <sstream>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+volatile double sink_; // keeps the work from being optimised away
+
+/// One probe: so many independent multiply-adds a round that latency is hidden (4 to 5 cycles, two
+/// a cycle), all in registers.
+struct FmaProbe {
+  void (*run)(int64_t rounds) = nullptr;
+  double flops_per_round = 0;
+};
+
+#if defined(__x86_64__)
+
+#define TEMPER_FMA(op, wide, n) op " %%" wide "14,%%" wide "15,%%" wide #n "\n"
+#define TEMPER_FMA_ROUND(op, wide)                                                                 \
+  TEMPER_FMA(op, wide, 0)                                                                          \
+  TEMPER_FMA(op, wide, 1)                                                                          \
+  TEMPER_FMA(op, wide, 2)                                                                          \
+  TEMPER_FMA(op, wide, 3)                                                                          \
+  TEMPER_FMA(op, wide, 4)                                                                          \
+  TEMPER_FMA(op, wide, 5)                                                                          \
+  TEMPER_FMA(op, wide, 6)                                                                          \
+  TEMPER_FMA(op, wide, 7)                                                                          \
+  TEMPER_FMA(op, wide, 8)                                                                          \
+  TEMPER_FMA(op, wide, 9)                                                                          \
+  TEMPER_FMA(op, wide, 10)                                                                         \
+  TEMPER_FMA(op, wide, 11)
+// Registers are zeroed first: a denormal left in one would slow the probe.
+#define TEMPER_FMA_PROBE(name, op, wide)                                                           \
+  void name(int64_t rounds) {                                                                      \
+    __asm__ volatile("vzeroall\n"                                                                  \
+                     "1:\n" TEMPER_FMA_ROUND(op, wide) TEMPER_FMA_ROUND(op, wide) "dec %0\n"       \
+                                                                                  "jnz 1b\n"       \
+                                                                                  "vzeroupper\n"   \
+                     : "+r"(rounds)                                                                \
+                     :                                                                             \
+                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",       \
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");      \
+  }
+TEMPER_FMA_PROBE(fma_f32_512, "vfmadd231ps", "zmm")
+TEMPER_FMA_PROBE(fma_f64_512, "vfmadd231pd", "zmm")
+TEMPER_FMA_PROBE(fma_f32_256, "vfmadd231ps", "ymm")
+TEMPER_FMA_PROBE(fma_f64_256, "vfmadd231pd", "ymm")
+#undef TEMPER_FMA_PROBE
+#undef TEMPER_FMA_ROUND
+#undef TEMPER_FMA
+
+constexpr double kFmasPerRound = 24;
+
+FmaProbe fma_probe(int bytes) {
+  if (__builtin_cpu_supports("avx512f"))
+    return {bytes == 4 ? fma_f32_512 : fma_f64_512, kFmasPerRound * 2 * 64 / bytes};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return {bytes == 4 ? fma_f32_256 : fma_f64_256, kFmasPerRound * 2 * 32 / bytes};
+  return {};
+}
+
+// Loads alone, without a use: what the load ports and the level behind them can do.
+#define TEMPER_READ_PROBE(name, wide, width)                                                       \
+  void name(const std::byte* at, int64_t blocks) {                                                 \
+    __asm__ volatile("1:\n"                                                                        \
+                     "vmovups 0*" #width "(%0),%%" wide "0\n"                                      \
+                     "vmovups 1*" #width "(%0),%%" wide "1\n"                                      \
+                     "vmovups 2*" #width "(%0),%%" wide "2\n"                                      \
+                     "vmovups 3*" #width "(%0),%%" wide "3\n"                                      \
+                     "vmovups 4*" #width "(%0),%%" wide "4\n"                                      \
+                     "vmovups 5*" #width "(%0),%%" wide "5\n"                                      \
+                     "vmovups 6*" #width "(%0),%%" wide "6\n"                                      \
+                     "vmovups 7*" #width "(%0),%%" wide "7\n"                                      \
+                     "add $8*" #width ",%0\n"                                                      \
+                     "dec %1\n"                                                                    \
+                     "jnz 1b\n"                                                                    \
+                     "vzeroupper\n"                                                                \
+                     : "+r"(at), "+r"(blocks)                                                      \
+                     :                                                                             \
+                     : "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",     \
+                       "xmm7");                                                                    \
+  }
+TEMPER_READ_PROBE(read_512, "zmm", 64)
+TEMPER_READ_PROBE(read_256, "ymm", 32)
+#undef TEMPER_READ_PROBE
+
+void read_once(const std::byte* at, int64_t bytes) {
+  if (__builtin_cpu_supports("avx512f"))
+    read_512(at, bytes / 512);
+  else if (__builtin_cpu_supports("avx"))
+    read_256(at, bytes / 256);
+}
+bool can_read() { return __builtin_cpu_supports("avx") != 0; }
+
+#else
+
+FmaProbe fma_probe(int) { return {}; }
+void read_once(const std::byte* at, int64_t bytes) {
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < bytes; i += 8)
+    sum += *reinterpret_cast<const uint64_t*>(at + i);
+  sink_ = static_cast<double>(sum);
+}
+bool can_read() { return true; }
+
+#endif
+
+/// The fastest of many short runs: a host that takes the core away only makes some of them long.
+template <typename Run> double fastest_ns(const Run& run, int repeats) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeats; ++i) {
+    const double begin = now_ns();
+    run();
+    best = std::min(best, now_ns() - begin);
+  }
+  return best;
+}
+
+double measure_flops(int bytes) {
+  const FmaProbe probe = fma_probe(bytes);
+  if (probe.run == nullptr)
+    return 0;
+  constexpr int64_t kRounds = 20'000; // about 0.1 ms
+  probe.run(kRounds);
+  return probe.flops_per_round * kRounds / fastest_ns([&] { probe.run(kRounds); }, 300) * 1e9;
+}
+
+/// Memory in huge pages where the system gives them: the walk over page tables is not what is
+/// measured.
+class ProbeMemory {
+public:
+  explicit ProbeMemory(size_t bytes) : bytes_(bytes) {
+    void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+      return;
+    ::madvise(at, bytes, MADV_HUGEPAGE);
+    at_ = static_cast<std::byte*>(at);
+    for (size_t i = 0; i < bytes; i += 4096)
+      at_[i] = std::byte{1};
+  }
+  ~ProbeMemory() {
+    if (at_ != nullptr)
+      ::munmap(at_, bytes_);
+  }
+  ProbeMemory(const ProbeMemory&) = delete;
+  ProbeMemory& operator=(const ProbeMemory&) = delete;
+  const std::byte* data() const { return at_; }
+
+private:
+  std::byte* at_ = nullptr;
+  size_t bytes_;
+};
+
+double measure_bandwidth(int64_t bytes) {
+  bytes = bytes / 4096 * 4096;
+  const ProbeMemory memory(static_cast<size_t>(bytes));
+  if (memory.data() == nullptr || !can_read() || bytes == 0)
+    return 0;
+  const int64_t passes = std::max<int64_t>(1, (int64_t{4} << 20) / bytes);
+  const int repeats = bytes > (int64_t{64} << 20) ? 4 : 60;
+  const double ns = fastest_ns(
+      [&] {
+        for (int64_t pass = 0; pass < passes; ++pass)
+          read_once(memory.data(), bytes);
+      },
+      repeats);
+  return static_cast<double>(bytes * passes) / ns * 1e9;
+}
+
+Result<Json> read_json(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  return parse_json(text.str());
+}
+
+/// Written beside and moved into place: another temper may read at the same time.
+void keep(const std::filesystem::path& file, const std::string& text) {
+  std::error_code failed;
+  std::filesystem::create_directories(file.parent_path(), failed);
+  const std::filesystem::path fresh = file.string() + "." + std::to_string(::getpid());
+  {
+    std::ofstream out(fresh);
+    out << text << '\n';
+    if (!out)
+      failed = std::make_error_code(std::errc::io_error);
+  }
+  if (!failed)
+    std::filesystem::rename(fresh, file, failed);
+  if (failed) {
+    std::error_code ignored;
+    std::filesystem::remove(fresh, ignored);
+  }
+}
+
+} // namespace
+
+double MachineSpeed::peak(DataType dtype) const {
+  if (dtype == DataType::float32())
+    return f32_flops;
+  if (dtype == DataType::float64())
+    return f64_flops;
+  return 0;
+}
+
+const MachineSpeed::Level* MachineSpeed::holds(int64_t bytes) const {
+  for (const Level& level : levels)
+    if (level.level == 0 || bytes <= level.bytes)
+      return &level;
+  return nullptr;
+}
+
+double MachineSpeed::bound_ns(DataType dtype, double flops, double bytes, int threads) const {
+  const double cores = std::max(threads, 1);
+  double bound = 0;
+  if (const double best = peak(dtype); best > 0)
+    bound = flops / (best * cores) * 1e9;
+  if (const Level* level = holds(static_cast<int64_t>(bytes));
+      level != nullptr && level->level != 1 && level->bytes_per_s > 0)
+    bound = std::max(bound, bytes / (level->bytes_per_s * cores) * 1e9);
+  return bound;
+}
+
+MachineSpeed measure_machine_speed(const Machine& machine) {
+  MachineSpeed speed;
+  speed.f32_flops = measure_flops(4);
+  speed.f64_flops = measure_flops(8);
+  int64_t inner = 0;
+  for (const int level : {1, 2, 3}) {
+    const int64_t bytes = cache_bytes(machine, level);
+    if (bytes <= inner)
+      continue;
+    // Half of a level leaves room for what else is in it. A shared last level of a large server is
+    // not ours alone: 16 MiB of it.
+    const int64_t probed = std::max(std::min(bytes / 2, int64_t{16} << 20), 2 * inner);
+    speed.levels.push_back({level, bytes, measure_bandwidth(std::min(probed, bytes))});
+    inner = bytes;
+  }
+  const int64_t beyond = std::min<int64_t>(std::max<int64_t>(4 * inner, int64_t{64} << 20),
+                                           std::max<int64_t>(machine.memory_bytes / 16, 4096));
+  speed.levels.push_back({0, 0, measure_bandwidth(std::min(beyond, int64_t{512} << 20))});
+  return speed;
+}
+
+MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
+  MachineSpeed best = b;
+  best.f32_flops = std::max(a.f32_flops, b.f32_flops);
+  best.f64_flops = std::max(a.f64_flops, b.f64_flops);
+  for (MachineSpeed::Level& level : best.levels)
+    for (const MachineSpeed::Level& other : a.levels)
+      if (other.level == level.level && other.bytes == level.bytes)
+        level.bytes_per_s = std::max(level.bytes_per_s, other.bytes_per_s);
+  return best;
+}
+
+Json to_json(const MachineSpeed& speed) {
+  Json levels = Json::array();
+  for (const MachineSpeed::Level& level : speed.levels)
+    levels.push_back(
+        {{"level", level.level}, {"bytes", level.bytes}, {"bytes_per_s", level.bytes_per_s}});
+  return {{"schema", "temper.machine_speed/1"},
+          {"f32_flops", speed.f32_flops},
+          {"f64_flops", speed.f64_flops},
+          {"levels", std::move(levels)}};
+}
+
+Result<MachineSpeed> machine_speed_from_json(const Json& json) {
+  try {
+    if (json.at("schema").get<std::string>() != "temper.machine_speed/1")
+      return Error(ErrorCode::kUnsupported, "the figures of this machine are of another version");
+    MachineSpeed speed;
+    speed.f32_flops = json.at("f32_flops").get<double>();
+    speed.f64_flops = json.at("f64_flops").get<double>();
+    for (const Json& level : json.at("levels"))
+      speed.levels.push_back({level.at("level").get<int>(), level.at("bytes").get<int64_t>(),
+                              level.at("bytes_per_s").get<double>()});
+    return speed;
+  } catch (const Json::exception& wrong) {
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("the figures of this machine are damaged: {}", wrong.what()));
+  }
+}
+
+std::filesystem::path cache_folder() {
+  const auto named = [](const char* name) {
+    const char* text = std::getenv(name);
+    return std::filesystem::path(text != nullptr ? text : "");
+  };
+  if (auto own = named("TEMPER_CACHE"); !own.empty())
+    return own;
+  if (auto cache = named("XDG_CACHE_HOME"); !cache.empty())
+    return cache / "temper";
+  if (auto home = named("HOME"); !home.empty())
+    return home / ".cache" / "temper";
+  return {};
+}
+
+MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
+                                 bool measure_again) {
+  const std::string host = hash_to_hex(fingerprint(machine).environment_class);
+  const std::filesystem::path file = folder / ("machine-" + host + ".json");
+  MachineSpeed known;
+  bool have = false;
+  if (!folder.empty())
+    if (const auto json = read_json(file))
+      if (auto speed = machine_speed_from_json(*json)) {
+        known = std::move(*speed);
+        have = true;
+      }
+  if (have && !measure_again)
+    return known;
+  MachineSpeed fresh = measure_machine_speed(machine);
+  if (have)
+    fresh = faster_of(known, fresh);
+  if (!folder.empty())
+    keep(file, to_json(fresh).dump(2));
+  return fresh;
+}
+
+} // namespace temper::engine

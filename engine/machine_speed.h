@@ -1,0 +1,59 @@
+/// How fast this host is at best: what a kernel's time is held against. Measured once per host by
+/// small probes of our own and kept in the user's cache folder; a figure of a slow moment is
+/// replaced when a later measurement is faster.
+#pragma once
+
+#include "engine/machine.h"
+#include "ir/dtype.h"
+#include "ir/support/json.h"
+#include "ir/support/result.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace temper::engine {
+
+/// Of one core. A figure of 0 was not measured (an instruction set without a probe).
+struct MachineSpeed {
+  double f32_flops =
+      0; ///< fused multiply-adds in the widest vectors, two operations each, a second
+  double f64_flops = 0;
+  struct Level {
+    int level = 0;          ///< 1, 2, 3; 0 is memory
+    int64_t bytes = 0;      ///< size; 0 for memory
+    double bytes_per_s = 0; ///< read in order with the widest vectors
+    bool operator==(const Level&) const = default;
+  };
+  std::vector<Level> levels; ///< nearest first, memory last
+
+  /// Operations a second in this type; 0 where not known.
+  double peak(DataType dtype) const;
+  /// The level that holds that many bytes.
+  const Level* holds(int64_t bytes) const;
+  /// No correct kernel takes less time than this, nanoseconds: the larger of `flops` at the peak of
+  /// `threads` cores, and `bytes`, each moved once, at the bandwidth of the level that holds them,
+  /// taken `threads` times (in the first level loads and stores overlap: it bounds nothing). 0 when
+  /// nothing is known.
+  double bound_ns(DataType dtype, double flops, double bytes, int threads) const;
+
+  bool operator==(const MachineSpeed&) const = default;
+};
+
+/// Runs the probes: about half a second.
+MachineSpeed measure_machine_speed(const Machine& machine);
+/// The faster figure of both, each by itself.
+MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b);
+
+Json to_json(const MachineSpeed& speed);
+Result<MachineSpeed> machine_speed_from_json(const Json& json);
+
+/// Where hosts' figures are kept: TEMPER_CACHE, else temper in XDG_CACHE_HOME or ~/.cache; empty
+/// when there is no home.
+std::filesystem::path cache_folder();
+/// What is kept of this host in `folder`; measured and kept when there is nothing, or again when
+/// `measure_again`. A damaged file counts as nothing; a folder that cannot be written is no error.
+MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
+                                 bool measure_again = false);
+
+} // namespace temper::engine

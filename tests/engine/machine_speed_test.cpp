@@ -1,0 +1,97 @@
+// What a machine can do at best: bounds, keeping, damaged files.
+
+#include "engine/machine_speed.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+namespace temper::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+MachineSpeed example() {
+  MachineSpeed speed;
+  speed.f32_flops = 200e9;
+  speed.f64_flops = 100e9;
+  speed.levels = {{1, 48 << 10, 300e9}, {2, 2 << 20, 100e9}, {0, 0, 10e9}};
+  return speed;
+}
+
+class Folder {
+public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "temper-speed-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+private:
+  fs::path path_;
+};
+
+TEST(MachineSpeed, BoundsByArithmeticOrByWhereTheDataLies) {
+  const MachineSpeed speed = example();
+  const DataType f32 = DataType::float32();
+  EXPECT_DOUBLE_EQ(speed.bound_ns(f32, 2e6, 1000, 1), 1e4);
+  EXPECT_DOUBLE_EQ(speed.bound_ns(DataType::float64(), 2e6, 1000, 1), 2e4);
+  EXPECT_DOUBLE_EQ(speed.bound_ns(f32, 1, 1e6, 1), 1e4); // L2
+  EXPECT_DOUBLE_EQ(speed.bound_ns(f32, 1, 1e8, 1), 1e7); // memory
+  EXPECT_DOUBLE_EQ(speed.bound_ns(f32, 2e6, 1e8, 2), 5e6);
+  EXPECT_LT(speed.bound_ns(f32, 1, 1000, 1), 1); // L1 bounds nothing
+}
+
+TEST(MachineSpeed, WhatIsNotKnownBoundsNothing) {
+  EXPECT_EQ(MachineSpeed().bound_ns(DataType::float32(), 1e9, 1e9, 1), 0);
+  EXPECT_EQ(example().bound_ns(DataType::int32(), 1e9, 1000, 1), 0);
+}
+
+TEST(MachineSpeed, TheFasterFigureOfTwoMeasurementsStands) {
+  MachineSpeed slow = example();
+  slow.f32_flops = 50e9;
+  slow.levels[2].bytes_per_s = 12e9;
+  const MachineSpeed best = faster_of(slow, example());
+  EXPECT_EQ(best.f32_flops, 200e9);
+  EXPECT_EQ(best.levels[2].bytes_per_s, 12e9);
+  EXPECT_EQ(best.levels[1].bytes_per_s, 100e9);
+}
+
+TEST(MachineSpeed, IsTheSameAfterJson) {
+  const auto read = machine_speed_from_json(to_json(example()));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, example());
+  EXPECT_FALSE(machine_speed_from_json(Json{{"schema", "temper.machine_speed/1"}}));
+  EXPECT_FALSE(machine_speed_from_json(Json::object()));
+}
+
+TEST(MachineSpeed, IsMeasuredOnceAndKept) {
+  const Folder folder;
+  const Machine machine = read_machine();
+  const MachineSpeed first = known_machine_speed(machine, folder.path() / "new");
+  ASSERT_FALSE(first.levels.empty());
+  EXPECT_EQ(first.levels.back().level, 0);
+  for (const MachineSpeed::Level& level : first.levels)
+    EXPECT_GT(level.bytes_per_s, 0) << level.level;
+  EXPECT_EQ(known_machine_speed(machine, folder.path() / "new"), first);
+}
+
+TEST(MachineSpeed, ADamagedFileIsMeasuredAnew) {
+  const Folder folder;
+  const Machine machine = read_machine();
+  known_machine_speed(machine, folder.path());
+  for (const auto& entry : fs::directory_iterator(folder.path()))
+    std::ofstream(entry.path()) << "{";
+  EXPECT_FALSE(known_machine_speed(machine, folder.path()).levels.empty());
+}
+
+TEST(MachineSpeed, NoFolderIsNoError) {
+  EXPECT_FALSE(known_machine_speed(read_machine(), "/proc/none").levels.empty());
+}
+
+} // namespace
+} // namespace temper::engine
