@@ -149,7 +149,19 @@ Result<std::vector<Rv>> Schedule::call(std::string_view name, std::vector<Operan
   return call(*primitive, std::move(inputs), std::move(attrs), std::move(decision));
 }
 
+template <typename F> auto Schedule::all_or_nothing(F body) {
+  Schedule before = *this;
+  auto result = body();
+  if (!result)
+    *this = std::move(before);
+  return result;
+}
+
 Result<Rv> Schedule::name_of(const Value& handle) {
+  return all_or_nothing([&] { return find_or_make_name(handle); });
+}
+
+Result<Rv> Schedule::find_or_make_name(const Value& handle) {
   if (const std::vector<Rv> names = names_of(handle); !names.empty())
     return names[0];
   auto name_in = [&](const PrimFunc& function) {
@@ -176,7 +188,7 @@ Result<Rv> Schedule::name_of(const Value& handle) {
     const Block parent = enclosing_block(place->chain);
     if (!parent)
       return Error(ErrorCode::kIllegal, "there are two root blocks in one function");
-    TEMPER_TRY(name, name_of(BlockHandle{parent->id}));
+    TEMPER_TRY(name, find_or_make_name(BlockHandle{parent->id}));
     return pick(call("GetChildBlocks", {name}));
   }
   if (const LoopHandle* loop = handle.as_loop()) {
@@ -190,16 +202,21 @@ Result<Rv> Schedule::name_of(const Value& handle) {
     });
     if (below.is_none())
       return Error(ErrorCode::kIllegal, "there is no block below this loop to find it by");
-    TEMPER_TRY(name, name_of(below));
+    TEMPER_TRY(name, find_or_make_name(below));
     return pick(call("GetLoops", {name}));
   }
   return Error(ErrorCode::kInvalidArgument, "only blocks and loops have names");
 }
 
 Result<std::vector<Rv>> Schedule::call(const Primitive& primitive, const Arguments& arguments) {
+  return all_or_nothing([&] { return call_by_handles(primitive, arguments); });
+}
+
+Result<std::vector<Rv>> Schedule::call_by_handles(const Primitive& primitive,
+                                                  const Arguments& arguments) {
   auto named = [&](auto&& self, const Value& value) -> Result<Operand> {
     if (value.as_block() != nullptr || value.as_loop() != nullptr) {
-      TEMPER_TRY(rv, name_of(value));
+      TEMPER_TRY(rv, find_or_make_name(value));
       return Operand(rv);
     }
     if (const auto* list = value.as_list()) {
@@ -273,6 +290,10 @@ bool renumber(Operand& operand, std::span<const Rv> known) {
 } // namespace
 
 Result<void> Schedule::apply(const Trace& trace, const ReplayOptions& options) {
+  return all_or_nothing([&] { return apply_each(trace, options); });
+}
+
+Result<void> Schedule::apply_each(const Trace& trace, const ReplayOptions& options) {
   // On a fresh schedule the numbering is the trace's own, and its instructions can be shared.
   const bool same_numbers = table_.empty();
   std::vector<Rv> known; // by the trace's number

@@ -58,7 +58,8 @@ public:
   /// What a primitive's check, apply and enumerate are called with.
   Context context() { return {module_, &random_, render_errors_}; }
 
-  /// Replays a trace on top of this schedule. See replay().
+  /// Replays a trace on top of this schedule, all of it or, when an instruction fails, nothing. See
+  /// replay().
   Result<void> apply(const Trace& trace, const ReplayOptions& options = {});
 
   // One per primitive, as Python's Schedule has them; what each does is in PRIMITIVES.md.
@@ -112,6 +113,11 @@ private:
     Value value;          ///< None when it is gone
     int32_t gone_by = -1; ///< the instruction that removed it
   };
+  /// Runs `body`; when that fails the schedule is as it was before.
+  template <typename F> auto all_or_nothing(F body);
+  Result<void> apply_each(const Trace& trace, const ReplayOptions& options);
+  Result<Rv> find_or_make_name(const Value& handle);
+  Result<std::vector<Rv>> call_by_handles(const Primitive& primitive, const Arguments& arguments);
   Result<Value> resolve(const Operand& operand) const;
   /// Applies, and takes over module, moved handles and outputs. Returns the decision.
   Result<Value> perform(const Primitive& primitive, const Arguments& arguments,

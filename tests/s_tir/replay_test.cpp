@@ -117,5 +117,72 @@ TEST(Replay, OnTopOfAScheduleNumbersOn) {
   EXPECT_EQ(schedule.trace()[3].inputs[0].as_rv()->name(), "l2");
 }
 
+/// What a schedule is, to be compared before and after a call that fails.
+struct State {
+  IRModule module;
+  std::string trace;
+  uint64_t random;
+  std::vector<Value> handles;
+
+  explicit State(Schedule& schedule)
+      : module(schedule.module()), trace(schedule.trace().to_python()),
+        random(schedule.random().state()) {
+    for (uint32_t i = 0;; ++i) {
+      const auto value = schedule.get({RvKind::kLoop, i});
+      if (!value && value.error().code == ErrorCode::kInvalidArgument)
+        break; // there is no such random variable
+      handles.push_back(value ? *value : Value());
+    }
+  }
+  bool operator==(const State&) const = default;
+};
+
+TEST(Replay, ATraceThatFailsMidwayLeavesTheScheduleAsItWas) {
+  Schedule schedule(testing::matmul(16, 16, 16), /*seed=*/3);
+  const auto c = schedule.get_sblock("C");
+  const auto loops = schedule.get_loops(*c);
+  ASSERT_TRUE(schedule.split((*loops)[0], {4, 4}));
+  const State before(schedule);
+  ASSERT_EQ(before.handles.size(), 6U);
+  // Samples, splits and annotates before a reduction loop is to run in parallel.
+  const Trace trace = *Trace::from_python(R"(b0 = sch.get_sblock(name="C")
+l1, l2, l3, l4 = sch.get_loops(block=b0)
+v5, v6 = sch.sample_perfect_tile(loop=l3, n=2, max_innermost_factor=8)
+l7, l8 = sch.split(loop=l3, factors=[v5, v6])
+l9 = sch.fuse(l1, l2)
+sch.parallel(loop=l9)
+sch.parallel(loop=l4)
+)");
+  const auto refused = schedule.apply(trace);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(Result<void>(refused).error().to_string(), HasSubstr("instruction 6 of the trace"));
+  EXPECT_TRUE(State(schedule) == before) << schedule.trace().to_python();
+  // It goes on as if nothing had been tried.
+  ASSERT_TRUE(schedule.apply(trace.prefix(6)));
+  EXPECT_EQ(schedule.trace().size(), 9U);
+}
+
+TEST(Replay, ATraceOfAnotherProgramLeavesAFreshScheduleFresh) {
+  Schedule schedule(testing::row_sum(4, 8));
+  const State before(schedule);
+  const Trace trace = *Trace::from_python("b0 = sch.get_sblock(name=\"B\")\n"
+                                          "l1, l2, l3 = sch.get_loops(block=b0)\n");
+  const auto refused = schedule.apply(trace);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(Result<void>(refused).error().message,
+              HasSubstr("it gives 2 results here, the trace has 3"));
+  EXPECT_TRUE(State(schedule) == before) << schedule.trace().to_python();
+}
+
+TEST(Schedule, ACallByHandlesThatFailsLeavesNoGettersBehind) {
+  Schedule schedule(testing::matmul(16, 16, 16));
+  Schedule other = schedule;
+  const auto loops = other.get_loops(*other.get_sblock("C"));
+  const Value k = *other.get((*loops)[2]);
+  const State before(schedule);
+  ASSERT_FALSE(schedule.call(*find_primitive("Parallel"), Arguments{.inputs = {k}}));
+  EXPECT_TRUE(State(schedule) == before) << schedule.trace().to_python();
+}
+
 } // namespace
 } // namespace temper::s_tir
