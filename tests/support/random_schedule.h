@@ -7,6 +7,7 @@
 #include "ir/s_tir/schedule.h"
 #include "ir/walk.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -26,6 +27,28 @@ inline std::vector<Value> places(const IRModule& module) {
   return result;
 }
 
+/// How often the innermost statements run, in all: the time the interpreter takes.
+inline int64_t iterations(const Stmt& stmt) {
+  constexpr int64_t kMany = int64_t{1} << 40;
+  return visit(
+      stmt,
+      [&](const SeqStmt& seq) {
+        int64_t total = 0;
+        for (const Stmt& child : seq.statements)
+          total += iterations(child);
+        return std::min(total, kMany);
+      },
+      [&](const For& loop) {
+        return std::min(as_int(loop.extent).value_or(1) * iterations(loop.body), kMany);
+      },
+      [&](const SBlockRealize& realize) { return iterations(realize.block->body); },
+      [](const StmtNode&) { return int64_t{1}; });
+}
+
+/// Programs are not made larger than this: splits whose factors do not divide, one after the other,
+/// multiply the iterations that a predicate then leaves out.
+inline constexpr int64_t kMaxIterations = 200'000;
+
 /// Applies one random legal primitive at a random place; false when nothing was found in a few
 /// tries. An error is a primitive that enumerates what it then refuses.
 inline Result<bool> random_step(Schedule& schedule, Random& random) {
@@ -43,10 +66,13 @@ inline Result<bool> random_step(Schedule& schedule, Random& random) {
       continue;
     const Arguments& use =
         uses[static_cast<size_t>(random.below(static_cast<int64_t>(uses.size())))];
+    Schedule before = schedule;
     auto outputs = schedule.call(primitive, use);
     if (!outputs)
       return std::move(outputs).error();
-    return true;
+    if (iterations(schedule.module()->find_prim_func("main")->body) <= kMaxIterations)
+      return true;
+    schedule = std::move(before);
   }
   return false;
 }
