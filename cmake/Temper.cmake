@@ -60,8 +60,18 @@ function(temper_library name)
   endif()
 endfunction()
 
+# Default options and suppressions of the sanitizers, for every program.
+function(temper_sanitized name)
+  if(TEMPER_SANITIZE)
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/sanitizers.cpp)
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/cmake/sanitizers.cpp PROPERTIES
+      SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+endfunction()
+
 function(temper_program name)
   add_executable(${name} ${ARGN})
+  temper_sanitized(${name})
   target_link_libraries(${name} PRIVATE temper_options)
   temper_use_precompiled(${name} program)
 endfunction()
@@ -73,6 +83,7 @@ function(temper_test name label)
     return()
   endif()
   add_executable(${name} ${arg_SOURCES})
+  temper_sanitized(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE temper_options ${arg_LIBRARIES} GTest::gmock GTest::gtest
     GTest::gtest_main)

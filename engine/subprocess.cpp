@@ -1,5 +1,7 @@
 #include "engine/subprocess.h"
 
+#include "ir/support/sanitizers.h"
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -53,7 +55,7 @@ namespace {
     ready = ready && ::setrlimit(resource, &both) == 0;
   };
   limit(RLIMIT_CORE, 0);
-  if (options.memory_limit_bytes > 0)
+  if (options.memory_limit_bytes > 0 && !kSanitized)
     limit(RLIMIT_AS, options.memory_limit_bytes);
   if (options.file_size_limit_bytes > 0)
     limit(RLIMIT_FSIZE, options.file_size_limit_bytes);

@@ -127,6 +127,8 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   TEMPER_TRY(lower, lower_options_for(target, request.threads <= 1));
 
   ir::IRModule program = module;
+  ir::PassOptions pass_options; // for TEMPER_DUMP=passes: what a dump is called
+  pass_options.name = "untuned";
   if (request.kind == CompileKind::kReference) {
     const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>();
     program = ir::make_module(codegen::widen_for_reference(function));
@@ -134,17 +136,21 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
       program = with_contiguous_inner_loops(program);
     lower.plain = true;
     lower.serial = true;
+    pass_options.name = "reference";
   } else if (!request.trace_json.empty()) {
     TEMPER_TRY(trace, s_tir::trace_from_json_text(request.trace_json));
     s_tir::ReplayOptions options;
     options.sample_missing = false;
     TEMPER_TRY(schedule, s_tir::replay(trace, module, 0, options));
     program = schedule.module();
+    if (!trace.empty())
+      pass_options.name = "candidate";
   }
   const auto original = program->functions.front().function.as_ref<ir::PrimFuncNode>();
   TEMPER_TRY(signature, signature_of(original));
-  script::render_programs(); // for TEMPER_DUMP=passes
-  TEMPER_TRY(lowered, codegen::lower_for_cpu(program, lower));
+  script::render_programs(); // in dumps, and in errors of passes
+  TEMPER_TRY(lowered,
+             codegen::lower_for_cpu(program, lower, ir::with_environment(std::move(pass_options))));
   const double lower_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   target.threads = request.threads;

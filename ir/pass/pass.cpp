@@ -22,22 +22,40 @@ std::string text_of(const IRModule& module, const PassOptions& options) {
 class Dumper {
 public:
   Dumper(const IRModule& module, const PassOptions& options) : options_(options) {
-    prefix_ = module->functions.empty() ? "module" : module->functions[0].name;
+    name_ = !options.name.empty()        ? options.name
+            : module->functions.empty() ? "module"
+                                        : module->functions[0].name;
   }
 
   Result<void> write(const std::string& pass, const std::string& text) {
-    if (options_.dump_dir.empty())
+    if (!enabled())
       return {};
-    std::error_code code;
-    std::filesystem::create_directories(options_.dump_dir, code);
-    const std::string name = fmt::format("{}.{:02}.{}.txt", prefix_, number_++, pass);
-    return write_file(options_.dump_dir / name, text);
+    if (folder_.empty())
+      TEMPER_TRY_VOID(make_folder());
+    return write_file(folder_ / fmt::format("{:02}.{}.txt", number_++, pass), text);
   }
   bool enabled() const { return !options_.dump_dir.empty(); }
 
 private:
+  /// The first number that is free. Making a folder either succeeds or finds it there, so compile
+  /// processes that write side by side get one each.
+  Result<void> make_folder() {
+    std::error_code failed;
+    std::filesystem::create_directories(options_.dump_dir, failed);
+    for (int run = 1; !failed; ++run) {
+      folder_ = options_.dump_dir / fmt::format("{}.{}", name_, run);
+      if (std::filesystem::create_directory(folder_, failed))
+        return {};
+    }
+    return Error(ErrorCode::kEnvironment,
+                 fmt::format("cannot write what the passes do into '{}': {}; set TEMPER_DUMP_DIR to "
+                             "a folder that can be written",
+                             options_.dump_dir.string(), failed.message()));
+  }
+
   const PassOptions& options_;
-  std::string prefix_;
+  std::string name_;
+  std::filesystem::path folder_;
   int number_ = 0;
 };
 

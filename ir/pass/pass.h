@@ -4,8 +4,8 @@
 /// each did:
 ///
 ///   TEMPER_DUMP=passes TEMPER_DUMP_DIR=/tmp/d temper check ...
-///     /tmp/d/main.00.input.txt   main.01.compact_buffers.txt   main.02.widen_indices.txt
-///     ("unchanged")
+///     /tmp/d/reference.1/00.input.txt   01.lower_blocks.txt   02.widen_indices.txt ("unchanged")
+///     /tmp/d/untuned.1/00.input.txt   01.lower_blocks.txt   ...
 ///   TEMPER_SKIP_PASSES=unroll_loops,partition_loops temper tune ...
 #pragma once
 
@@ -36,8 +36,11 @@ struct PassOptions {
       true;
 #endif
   std::vector<std::string> skip;
-  /// One numbered file per pass goes here; empty = none. Written anew by each run.
+  /// Each run makes a folder here, `name`.1, `name`.2, ..., with one numbered file per pass; empty =
+  /// none. Nothing that is there is overwritten, also when several processes write.
   std::filesystem::path dump_dir;
+  /// Of the folder in dump_dir; empty = that of the module's first function.
+  std::string name;
   /// Text of a module, for dumps and errors; null = as set_module_renderer says.
   std::function<std::string(const IRModule& module)> render;
 };

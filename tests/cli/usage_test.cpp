@@ -106,6 +106,32 @@ TEST(Usage, ListJsonIsOneObjectWithItsSchema) {
   EXPECT_GE(json["workloads"].size(), 11U);
 }
 
+TEST(Dumps, EveryProgramThatIsLoweredHasAFolderOfItsOwn) {
+  const Shell shell;
+  shell.write("scale.py", kScale);
+  const auto check = [&] {
+    const Ran ran =
+        shell.run("TEMPER_DUMP=passes TEMPER_DUMP_DIR=dumps temper check scale.py M=16 N=16");
+    ASSERT_EQ(ran.code, 0) << ran.err;
+  };
+  const auto content = [&](const std::string& name) {
+    return read_file(shell.folder() / "dumps" / name).value_or("none");
+  };
+  check();
+  const std::string reference = content("reference.1/00.input.txt");
+  const std::string program = content("untuned.1/00.input.txt");
+  EXPECT_NE(reference.find("float64"), std::string::npos) << reference;
+  EXPECT_EQ(program.find("float64"), std::string::npos) << program;
+  EXPECT_NE(program.find("T.prim_func"), std::string::npos) << program;
+  EXPECT_EQ(content("untuned.2/00.input.txt"), "none") << "one program, one folder";
+
+  shell.write("scale.py", std::string(kScale).replace(std::string(kScale).find("float32(2)"), 10,
+                                                      "float32(3)"));
+  check();
+  EXPECT_EQ(content("untuned.1/00.input.txt"), program) << "an earlier dump stays";
+  EXPECT_NE(content("untuned.2/00.input.txt").find("float32(3"), std::string::npos);
+}
+
 TEST(Opt, AnUnknownPassGetsTheNearestOne) {
   const Shell shell;
   const Ran ran = shell.run("temper-opt matmul M=8 N=8 K=8 --pass flaten_buffers");

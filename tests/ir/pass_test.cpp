@@ -102,11 +102,41 @@ TEST_F(Passes, SkippedAndDumpedByTheEnvironment) {
   ASSERT_TRUE(run_passes(module, passes, from_environment));
   EXPECT_EQ(ran, (std::vector<std::string>{"one", "three"}));
   const auto content = [&](const char* name) { return read_file(folder / name).value_or("none"); };
-  EXPECT_EQ(content("main.00.input.txt"), "text\n");
-  EXPECT_EQ(content("main.01.one.txt"), "unchanged\n");
-  EXPECT_EQ(content("main.02.two.txt"), "skipped\n");
-  EXPECT_EQ(content("main.03.three.txt"), "text\n");
+  EXPECT_EQ(content("main.1/00.input.txt"), "text\n");
+  EXPECT_EQ(content("main.1/01.one.txt"), "unchanged\n");
+  EXPECT_EQ(content("main.1/02.two.txt"), "skipped\n");
+  EXPECT_EQ(content("main.1/03.three.txt"), "text\n");
   std::filesystem::remove_all(folder);
+}
+
+TEST_F(Passes, ADumpNeverOverwritesAnother) {
+  options.dump_dir = std::filesystem::path(TEMPER_BUILD_DIR) / "tests" / "pass_test_dumps";
+  std::filesystem::remove_all(options.dump_dir);
+  const std::vector<Pass> passes = {storing("three", imm(3))};
+  for (const char* text : {"first", "second"}) {
+    options.render = [text](const IRModule&) { return std::string(text); };
+    ASSERT_TRUE(run_passes(module, passes, options));
+  }
+  options.name = "reference";
+  ASSERT_TRUE(run_passes(module, passes, options));
+  const auto content = [&](const char* name) {
+    return read_file(options.dump_dir / name).value_or("none");
+  };
+  EXPECT_EQ(content("main.1/00.input.txt"), "first");
+  EXPECT_EQ(content("main.1/01.three.txt"), "first");
+  EXPECT_EQ(content("main.2/01.three.txt"), "second");
+  EXPECT_EQ(content("main.3/00.input.txt"), "none");
+  EXPECT_EQ(content("reference.1/00.input.txt"), "second");
+  std::filesystem::remove_all(options.dump_dir);
+}
+
+TEST_F(Passes, ADumpFolderThatCannotBeMadeIsNamed) {
+  options.dump_dir = "/proc/nowhere";
+  const std::vector<Pass> passes = {idle("one")};
+  const auto result = run_passes(module, passes, options);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kEnvironment);
+  EXPECT_NE(result.error().message.find("/proc/nowhere"), std::string::npos);
 }
 
 } // namespace
