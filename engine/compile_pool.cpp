@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <deque>
 #include <unordered_set>
@@ -115,27 +114,6 @@ public:
   size_t pending() const override { return pending_ + finished_.size(); }
   int event_fd() const override { return events_.get(); }
 
-  void pause() override {
-    if (paused_)
-      return;
-    paused_ = true;
-    paused_since_ = Clock::now();
-    for (const Worker& worker : workers_)
-      worker.process.signal_group(SIGSTOP);
-  }
-
-  void resume() override {
-    if (!paused_)
-      return;
-    paused_ = false;
-    const auto away = Clock::now() - paused_since_;
-    for (Worker& worker : workers_) {
-      worker.front_since += away;
-      worker.process.signal_group(SIGCONT);
-    }
-    arm_timer();
-  }
-
   std::vector<int> worker_pids() const override {
     std::vector<int> pids;
     for (const Worker& worker : workers_)
@@ -176,8 +154,6 @@ private:
     // the worker forked could keep the socket open.
     watch(worker.socket.get());
     watch(worker.process.pidfd());
-    if (paused_)
-      worker.process.signal_group(SIGSTOP);
     return {};
   }
 
@@ -187,12 +163,6 @@ private:
       return; // no longer counted as pending
     --pending_;
     finished_.push_back(std::move(done));
-  }
-
-  void begin_front(Worker& worker) {
-    worker.front_since = Clock::now();
-    if (paused_)
-      worker.front_since = std::max(worker.front_since, paused_since_);
   }
 
   /// Hands queued requests to workers: one each before anybody gets a second.
@@ -205,7 +175,7 @@ private:
           const bool sent = send_frame(worker.socket.get(), kRequest, request.payload).has_value();
           worker.in_flight.push_back(std::move(request));
           if (worker.in_flight.size() == 1)
-            begin_front(worker);
+            worker.front_since = Clock::now();
           if (!sent)
             break; // it died; `drain` sees the closed socket and replaces it
         }
@@ -262,12 +232,12 @@ private:
         done.error = std::move(text);
       }
       finish(request, std::move(done));
-      begin_front(worker);
+      worker.front_since = Clock::now();
     }
   }
 
   void check_deadline(Worker& worker) {
-    if (paused_ || worker.in_flight.empty())
+    if (worker.in_flight.empty())
       return;
     const int deadline_ms = worker.in_flight.front().deadline_ms;
     if (Clock::now() - worker.front_since < Milliseconds(deadline_ms))
@@ -318,7 +288,7 @@ private:
   void arm_timer() {
     Clock::time_point next = Clock::time_point::max();
     for (const Worker& worker : workers_)
-      if (!paused_ && !worker.in_flight.empty())
+      if (!worker.in_flight.empty())
         next =
             std::min(next, worker.front_since + Milliseconds(worker.in_flight.front().deadline_ms));
     itimerspec when{};
@@ -339,8 +309,6 @@ private:
   std::unordered_set<Ticket> cancelled_; ///< in flight, and nobody wants them
   Ticket next_ticket_ = 1;
   size_t pending_ = 0;
-  bool paused_ = false;
-  Clock::time_point paused_since_;
 };
 
 } // namespace

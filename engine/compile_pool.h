@@ -11,7 +11,8 @@
 ///   {"compile-worker"}})); Ticket ticket = pool->submit(bytes); for (CompileFinished& done :
 ///   pool->poll(1000)) ...
 ///
-/// A pool is used from one thread and starts none.
+/// A pool is used from one thread and starts none. Who times kernels compiles before or after, not
+/// meanwhile: a worker that has nothing to do waits in a read and disturbs nobody.
 #pragma once
 
 #include "engine/measurement.h"
@@ -63,11 +64,6 @@ public:
   virtual size_t pending() const = 0;
   /// A file descriptor that is readable when poll(0) has something to do.
   virtual int event_fd() const = 0;
-
-  /// Stops all workers where they are (SIGSTOP), so that they do not disturb a measurement;
-  /// deadlines wait too. Nothing is lost; `resume` goes on.
-  virtual void pause() = 0;
-  virtual void resume() = 0;
 
   /// Process ids of the workers, for tests and `doctor`.
   virtual std::vector<int> worker_pids() const = 0;

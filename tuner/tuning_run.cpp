@@ -6,6 +6,8 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -110,15 +112,18 @@ public:
     bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
     state_.seen.insert(space_.untuned()->program_hash);
     while (stop_reason().empty()) {
-      size_t count = options_.batch;
-      if (options_.stop.trials > 0)
-        count = std::min(count, static_cast<size_t>(options_.stop.trials - trials_));
-      std::vector<CandidateRef> batch = strategy->propose(count, state_, random_);
-      if (batch.empty()) {
-        exhausted_ = true;
-        break;
+      auto count = static_cast<int64_t>(options_.batch);
+      if (options_.stop.trials > 0) // one of them is for the untuned program
+        count = std::min(count, options_.stop.trials - trials_ - (untuned_is_known ? 0 : 1));
+      if (count > 0) {
+        const std::vector<CandidateRef> batch =
+            strategy->propose(static_cast<size_t>(count), state_, random_);
+        if (batch.empty()) {
+          exhausted_ = true;
+          break;
+        }
+        TEMPER_TRY_VOID(measure_batch(batch));
       }
-      TEMPER_TRY_VOID(measure_batch(batch));
       if (!std::exchange(untuned_is_known, true) && !interrupted())
         TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
     }
@@ -240,7 +245,16 @@ private:
       }
       if (interrupted())
         return Error(ErrorCode::kInterrupted, "interrupted while compiling the reference");
+      if (devices_.compilers->pending() == 0)
+        return lost("compile processes", 1);
     }
+  }
+
+  /// What was handed in will never come back; waiting for it would take for ever.
+  static Error lost(const char* who, size_t count) {
+    return Error(ErrorCode::kEnvironment,
+                 fmt::format("the {} lost {} request{}; `temper resume` goes on from what is kept",
+                             who, count, count == 1 ? "" : "s"));
   }
 
   Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
@@ -273,6 +287,8 @@ private:
         else
           item.error = artifact.error().message;
       }
+      if (!tickets.empty() && devices_.compilers->pending() == 0)
+        return lost("compile processes", tickets.size());
       if (interrupted()) {
         for (const auto& [ticket, index] : tickets)
           devices_.compilers->cancel(ticket);
@@ -431,6 +447,8 @@ private:
         TEMPER_TRY_VOID(record(items[index], done.measurement, !again));
         submit_more();
       }
+      if (!tickets.empty() && devices_.measurer->pending() == 0)
+        return lost("measuring device", tickets.size());
       if (interrupted()) {
         for (const auto& [ticket, index] : tickets)
           devices_.measurer->cancel(ticket);
@@ -527,7 +545,7 @@ private:
   std::vector<Trial> finalists() const {
     std::vector<Trial> best;
     for (const Trial& trial : state_.trials)
-      if (std::isfinite(trial.seconds))
+      if (std::isfinite(trial.seconds) && !wrong_.contains(trial.candidate->program_hash))
         best.push_back(trial);
     std::stable_sort(best.begin(), best.end(),
                      [](const Trial& a, const Trial& b) { return a.seconds < b.seconds; });
@@ -550,8 +568,27 @@ private:
     std::erase_if(artifacts_, [&](const auto& entry) { return !keep.contains(entry.first); });
   }
 
+  /// Measures the finalists side by side on fresh inputs. Those that are wrong on them were right
+  /// by luck; when all are, the next best stand in, a few times.
   Result<void> confirm() {
-    std::vector<Trial> best = finalists();
+    confirming_ = true;
+    constexpr int kRounds = 3;
+    for (int round = 0; round < kRounds && !best_confirmed_; ++round) {
+      const std::vector<Trial> best = finalists();
+      const size_t known_wrong = wrong_.size();
+      TEMPER_TRY_VOID(confirm(best));
+      if (wrong_.size() == known_wrong)
+        return {};
+    }
+    if (!best_confirmed_ && wrong_.contains(best_hash_)) {
+      best_record_.clear();
+      best_ns_ = 0;
+      best_interval_ = {};
+    }
+    return {};
+  }
+
+  Result<void> confirm(const std::vector<Trial>& best) {
     if (best.empty())
       return {};
     std::vector<Compiled> items;
@@ -586,11 +623,12 @@ private:
                                     reference_ != nullptr});
     TEMPER_TRY(comparison, devices_.measurer->compare(request));
     devices_.measurer->remove_workload(workload);
-    confirming_ = true;
-    best_confirmed_ = false;
-    for (size_t i = 0; i < items.size(); ++i)
-      TEMPER_TRY_VOID(record(items[i], comparison.contenders[i].measurement, false,
-                             database::Purpose::kConfirm));
+    for (size_t i = 0; i < items.size(); ++i) {
+      const engine::Measurement& measurement = comparison.contenders[i].measurement;
+      if (!engine::is_correct(measurement.outcome))
+        wrong_.insert(items[i].candidate->program_hash);
+      TEMPER_TRY_VOID(record(items[i], measurement, false, database::Purpose::kConfirm));
+    }
     return {};
   }
 
@@ -615,6 +653,7 @@ private:
   std::unordered_map<uint64_t, double> code_seconds_;        ///< by code_hash
   std::unordered_map<uint64_t, database::Id> candidate_ids_; ///< by program_hash
   std::unordered_map<uint64_t, ArtifactRef> artifacts_;      ///< by program_hash
+  std::unordered_set<uint64_t> wrong_; ///< program_hash of finalists that failed on fresh inputs
   int64_t trials_ = 0;
   int64_t trials_at_gain_ = 0;
   int64_t failures_ = 0;

@@ -174,16 +174,6 @@ TEST(CompilePool, TheEventDescriptorTellsWhenToPoll) {
   EXPECT_EQ(pool->poll(0).size(), 1U);
 }
 
-TEST(CompilePool, PausedWorkersStandStillAndTheirDeadlinesToo) {
-  auto pool = pool_of(options());
-  pool->pause();
-  const Ticket ticket = pool->submit("x", 60);
-  EXPECT_TRUE(pool->poll(150).empty());
-  pool->resume();
-  auto done = all(*pool);
-  EXPECT_EQ(done[ticket].outcome, Outcome::kOk) << done[ticket].error;
-}
-
 TEST(CompilePool, WorkersDieWithTheirParent) {
   int pipe_ends[2];
   ASSERT_EQ(::pipe(pipe_ends), 0);

@@ -132,6 +132,11 @@ public:
   }
 
   Result<CandidateRef> apply(const Trace& trace, std::string origin) const override {
+    if (trace.empty()) { // the program as it is written, which nothing post-processes
+      auto candidate = std::make_shared<Candidate>(*untuned_);
+      candidate->origin = std::move(origin);
+      return CandidateRef(std::move(candidate));
+    }
     return build(trace.without_postproc(), 0, true, std::move(origin), 0);
   }
 

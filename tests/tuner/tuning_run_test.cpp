@@ -1,0 +1,417 @@
+#include "tuner/tuning_run.h"
+
+#include "ir/support/json.h"
+#include "tests/tuner/scene.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace temper::tuner {
+namespace {
+
+using engine::FakeMeasurer;
+using engine::MeasureRequest;
+using engine::Outcome;
+using ::testing::HasSubstr;
+using testing::must;
+using testing::Scene;
+using testing::time_of;
+
+double fastest(const Scene& scene) {
+  double best = 1e300;
+  for (const MeasureRequest& request : scene.measurer->requests)
+    best = std::min(best, time_of(request));
+  return best;
+}
+
+TEST(TuningRun, TheFastestIsTheBestAndItsCodeIsKept) {
+  Scene scene;
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(result.trials, 40);
+  EXPECT_EQ(result.stopped_because, "40 trials");
+  EXPECT_DOUBLE_EQ(result.best_ns, fastest(scene));
+  EXPECT_GT(result.untuned_ns, 0) << "the program as it is written is among the trials";
+  const auto record = must(scene.store->measurement(result.best_record));
+  EXPECT_EQ(record.outcome, database::Outcome::kOk);
+  EXPECT_DOUBLE_EQ(record.median_ns, result.best_ns);
+  EXPECT_EQ(must(scene.store->artifact_of(result.best_record)).code_hash, record.code_hash);
+  const auto best = must(scene.store->best({}));
+  ASSERT_EQ(best.size(), 1U);
+  EXPECT_DOUBLE_EQ(best[0].median_ns, result.best_ns);
+  EXPECT_EQ(must(scene.store->run(scene.run_id)).state, database::RunState::kFinished);
+}
+
+TEST(TuningRun, TheFinalistsAreMeasuredOnFreshInputs) {
+  Scene scene;
+  scene.options.finalists = 3;
+  must(scene.run());
+  ASSERT_EQ(scene.measurer->workloads.size(), 2U);
+  EXPECT_NE(scene.measurer->workloads[0].input_sets[0].seed,
+            scene.measurer->workloads[1].input_sets[0].seed);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 3U);
+}
+
+TEST(TuningRun, NothingIsMeasuredTwice) {
+  Scene scene;
+  must(scene.run());
+  const std::vector<uint64_t> all = scene.measured();
+  EXPECT_EQ(std::set<uint64_t>(all.begin(), all.end()).size(), all.size());
+  std::set<database::Id> candidates;
+  for (const database::Measurement& row : scene.rows())
+    EXPECT_TRUE(candidates.insert(row.candidate).second) << row.candidate;
+}
+
+TEST(TuningRun, EqualCodeIsOneTrial) {
+  Scene scene;
+  scene.compilers = engine::FakeCompilePool([](std::string_view) -> Result<std::string> {
+    codegen::Artifact artifact;
+    artifact.code = "the same";
+    artifact.code_hash = 5;
+    return codegen::serialize_artifact(artifact);
+  });
+  scene.options.stop.seconds = 0.2; // the trials will not be reached
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(scene.measurer->requests.size(), 1U);
+  EXPECT_EQ(result.trials, 1);
+  EXPECT_GT(result.funnel.ran.refused.at("same_code"), 0);
+}
+
+TEST(TuningRun, TheTrialsAskedForAreSpentAndNotOneMore) {
+  for (const int64_t trials : {1, 2, 16, 17, 33}) {
+    Scene scene;
+    scene.options.stop.trials = trials;
+    EXPECT_EQ(must(scene.run()).trials, trials);
+    EXPECT_EQ(static_cast<int64_t>(scene.rows().size()), trials);
+  }
+}
+
+TEST(TuningRun, TheSameSeedMeasuresTheSameCandidates) {
+  Scene first;
+  Scene second;
+  Scene other;
+  other.row.seed = 2;
+  must(first.run());
+  must(second.run());
+  must(other.run());
+  EXPECT_EQ(first.measured(), second.measured());
+  EXPECT_NE(first.measured(), other.measured());
+}
+
+TEST(TuningRun, EveryFailureIsARowWithItsText) {
+  Scene scene;
+  int compiled = 0;
+  scene.compilers = engine::FakeCompilePool([&](std::string_view request) -> Result<std::string> {
+    if (++compiled % 5 == 0)
+      return Error(ErrorCode::kFailed, "no register is left");
+    return testing::compile_to_text(request);
+  });
+  int measured = 0;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    switch (++measured % 8) {
+    case 1:
+      return FakeMeasurer::failed(Outcome::kWrongResult, "C[3] is 4, expected 5");
+    case 2:
+      return FakeMeasurer::failed(Outcome::kCrashed, "SIGSEGV");
+    case 3:
+      return FakeMeasurer::failed(Outcome::kTimedOut, "still running after 5 s");
+    default:
+      return FakeMeasurer::took(time_of(request));
+    }
+  }));
+  scene.options.finalists = 0;
+  const TuneResult result = must(scene.run());
+  const auto outcomes = scene.outcomes();
+  int rows = 0;
+  for (const auto& [outcome, count] : outcomes)
+    rows += count;
+  EXPECT_EQ(rows, result.trials);
+  for (const database::Outcome outcome :
+       {database::Outcome::kOk, database::Outcome::kWrongResult, database::Outcome::kCrashed,
+        database::Outcome::kTimedOut, database::Outcome::kCompileFailed})
+    EXPECT_GT(outcomes.count(outcome), 0U) << database::to_string(outcome);
+  EXPECT_EQ(result.funnel.compiled.refused.at("compile_failed"),
+            outcomes.at(database::Outcome::kCompileFailed));
+  EXPECT_EQ(result.funnel.correct.refused.at("wrong_result"),
+            outcomes.at(database::Outcome::kWrongResult));
+  EXPECT_EQ(result.funnel.ran.refused.at("crashed"), outcomes.at(database::Outcome::kCrashed));
+  EXPECT_EQ(result.funnel.timed.count, outcomes.at(database::Outcome::kOk));
+  EXPECT_EQ(result.funnel.compiled.first_error, "no register is left");
+  EXPECT_EQ(result.funnel.correct.first_error, "C[3] is 4, expected 5");
+  for (const database::Measurement& row : scene.rows())
+    EXPECT_EQ(row.error.empty(), row.outcome == database::Outcome::kOk);
+  const auto best = must(scene.store->measurement(result.best_record));
+  EXPECT_EQ(best.outcome, database::Outcome::kOk);
+}
+
+TEST(TuningRun, WhenEveryCandidateFailsTheFunnelSaysWhy) {
+  for (const bool compiles : {false, true}) {
+    Scene scene;
+    scene.options.stop.trials = 20;
+    if (!compiles) {
+      scene.compilers = engine::FakeCompilePool([](std::string_view bytes) -> Result<std::string> {
+        if (must(decode_compile_request(bytes)).kind == CompileKind::kReference)
+          return testing::compile_to_text(bytes);
+        return Error(ErrorCode::kFailed, "no register is left");
+      });
+    }
+    scene.use(FakeMeasurer([](const MeasureRequest&) {
+      return FakeMeasurer::failed(Outcome::kWrongResult, "C[0] is 1, expected 2");
+    }));
+    const TuneResult result = must(scene.run());
+    EXPECT_EQ(result.best_record, "");
+    EXPECT_EQ(result.best_ns, 0);
+    EXPECT_EQ(result.trials, 20);
+    EXPECT_EQ(compiles ? result.funnel.correct.first_error : result.funnel.compiled.first_error,
+              compiles ? "C[0] is 1, expected 2" : "no register is left");
+    EXPECT_EQ(scene.rows().size(), 20U);
+    EXPECT_TRUE(must(scene.store->best({})).empty());
+    EXPECT_EQ(must(scene.store->run(scene.run_id)).state, database::RunState::kFinished);
+  }
+}
+
+TEST(TuningRun, AReferenceThatDoesNotCompileEndsTheRunWithItsName) {
+  Scene scene;
+  scene.compilers = engine::FakeCompilePool([](std::string_view) -> Result<std::string> {
+    return Error(ErrorCode::kFailed, "no such operator");
+  });
+  const auto result = scene.run();
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message,
+              HasSubstr("the reference of 'matmul' does not compile: no such operator"));
+  EXPECT_EQ(must(scene.store->run(scene.run_id)).state, database::RunState::kFailed);
+}
+
+TEST(TuningRun, AFinalistThatIsWrongOnFreshInputsIsNotTheBest) {
+  Scene scene;
+  must(scene.run());
+  std::vector<double> times;
+  for (const MeasureRequest& request : scene.measurer->requests)
+    times.push_back(time_of(request));
+  std::sort(times.begin(), times.end());
+
+  // The same search, in which the fastest is right by luck on the first inputs.
+  Scene again;
+  again.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (request.workload == 2 && time_of(request) == times[0])
+      return FakeMeasurer::failed(Outcome::kWrongResult, "C[9] is 1, expected 2");
+    return FakeMeasurer::took(time_of(request));
+  }));
+  const TuneResult result = must(again.run());
+  EXPECT_DOUBLE_EQ(result.best_ns, times[1]);
+  EXPECT_DOUBLE_EQ(must(again.store->best({})).at(0).median_ns, times[1]);
+}
+
+TEST(TuningRun, WhenAllFinalistsAreWrongOnFreshInputsTheNextOnesAreTried) {
+  Scene scene;
+  scene.options.finalists = 2;
+  std::set<double> wrong;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (request.workload == 2 && wrong.insert(time_of(request)).second)
+      return FakeMeasurer::failed(Outcome::kWrongResult, "C[9] is 1, expected 2");
+    return FakeMeasurer::took(time_of(request));
+  }));
+  const TuneResult result = must(scene.run());
+  ASSERT_EQ(wrong.size(), 2U);
+  EXPECT_GT(result.best_ns, *wrong.rbegin());
+  EXPECT_EQ(must(scene.store->measurement(result.best_record)).purpose,
+            database::Purpose::kConfirm);
+}
+
+TEST(TuningRun, WithoutARightFinalistThereIsNoBest) {
+  Scene scene;
+  scene.use(FakeMeasurer([](const MeasureRequest& request) {
+    return request.workload == 1 ? FakeMeasurer::took(time_of(request))
+                                 : FakeMeasurer::failed(Outcome::kWrongResult, "wrong");
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(result.best_record, "");
+  EXPECT_EQ(result.best_ns, 0);
+}
+
+TEST(TuningRun, AnInterruptKeepsTheRowsAndResumeGoesOn) {
+  Scene scene;
+  scene.options.stop.trials = 64;
+  int64_t trials = 0;
+  scene.hooks.progress = [&](const TuneProgress& progress) { trials = progress.trials; };
+  scene.hooks.interrupted = [&] { return trials >= 25; };
+  const TuneResult cut = must(scene.run());
+  EXPECT_TRUE(cut.interrupted);
+  EXPECT_EQ(cut.stopped_because, "interrupted");
+  EXPECT_EQ(static_cast<int64_t>(scene.rows().size()), cut.trials);
+  EXPECT_LT(cut.trials, 64);
+  const auto row = must(scene.store->run(scene.run_id));
+  EXPECT_EQ(row.state, database::RunState::kInterrupted);
+  EXPECT_EQ(row.trials, cut.trials);
+  EXPECT_NE(row.random_state, 0U);
+  EXPECT_NE(row.random_state, Random(row.seed).state()) << "it goes on where it was cut";
+  EXPECT_GT(cut.best_ns, 0);
+
+  scene.hooks = {};
+  const TuneResult whole = must(scene.go_on());
+  EXPECT_FALSE(whole.interrupted);
+  EXPECT_EQ(whole.trials, 64) << "trials count over the whole run";
+  EXPECT_EQ(scene.rows().size(), 64U);
+  const std::vector<uint64_t> all = scene.measured();
+  EXPECT_EQ(std::set<uint64_t>(all.begin(), all.end()).size(), all.size())
+      << "what is known is not measured again";
+  EXPECT_DOUBLE_EQ(whole.best_ns, fastest(scene));
+  EXPECT_GE(whole.funnel.timed.count, cut.funnel.timed.count) << "the funnel counts on";
+}
+
+TEST(TuningRun, AnotherProcessMayAskItToStop) {
+  Scene scene;
+  scene.options.stop.trials = 1000;
+  scene.hooks.progress = [&](const TuneProgress& progress) {
+    if (progress.trials == 20)
+      must(scene.store->request(scene.run_id, database::RequestedState::kStop));
+  };
+  const TuneResult result = must(scene.run());
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_LT(result.trials, 40);
+  EXPECT_EQ(static_cast<int64_t>(scene.rows().size()), result.trials);
+}
+
+TEST(TuningRun, ANewRunStartsFromWhatOthersFound) {
+  Scene scene;
+  const TuneResult first = must(scene.run());
+  const size_t before = scene.measurer->requests.size();
+  scene.options.stop.trials = 8;
+  const TuneResult second = must(scene.run());
+  EXPECT_LE(second.best_ns, first.best_ns);
+  std::set<uint64_t> known;
+  for (size_t i = 0; i < before; ++i)
+    known.insert(scene.measurer->requests[i].artifact->code_hash);
+  for (size_t i = before; i < scene.measurer->requests.size(); ++i)
+    EXPECT_TRUE(known.insert(scene.measurer->requests[i].artifact->code_hash).second);
+
+  scene.options.fresh = true;
+  const size_t then = scene.measurer->requests.size();
+  const TuneResult fresh = must(scene.run());
+  EXPECT_GT(fresh.untuned_ns, 0);
+  EXPECT_EQ(scene.measurer->requests.size() - then, 8U);
+}
+
+TEST(TuningRun, ASmallSpaceIsExhausted) {
+  Scene scene("elementwise", {{"M", "2"}, {"N", "2"}});
+  scene.options.stop.trials = 5000;
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(result.stopped_because, "the space is exhausted");
+  EXPECT_GT(result.trials, 0);
+  EXPECT_LT(result.trials, 200);
+  EXPECT_GT(result.best_ns, 0);
+}
+
+/// Says every so often that the machine's speed has changed.
+class DriftingMeasurer : public FakeMeasurer {
+public:
+  DriftingMeasurer()
+      : FakeMeasurer([](const MeasureRequest& request) { return took(time_of(request)); }) {}
+  Result<engine::DeviceState> device_state(int) override {
+    const bool slow = looks++ % 2 == 1;
+    return engine::DeviceState{slow ? 1.2e5 : 1e5, 1e6, 0, 0};
+  }
+  int looks = 0;
+};
+
+TEST(TuningRun, ABatchInWhichTheMachineDriftedIsMeasuredOnceMore) {
+  Scene scene;
+  scene.options.stop.trials = 10;
+  scene.use(DriftingMeasurer());
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(result.trials, 10) << "a repeated measurement is no trial of its own";
+  EXPECT_EQ(scene.measurer->requests.size(), 20U);
+  std::map<std::string, int> kinds;
+  for (const database::Event& event : must(scene.store->events(scene.run_id)))
+    ++kinds[event.kind];
+  EXPECT_GT(kinds["batch_repeated"], 0);
+  EXPECT_EQ(kinds["batch_disturbed"], kinds["batch_repeated"]) << "it drifted both times";
+}
+
+/// Fails for good after some trials.
+class DyingMeasurer : public FakeMeasurer {
+public:
+  explicit DyingMeasurer(int trials)
+      : FakeMeasurer([](const MeasureRequest& request) { return took(time_of(request)); }),
+        left(trials) {}
+  std::vector<engine::FinishedMeasurement> poll(int timeout_ms) override {
+    auto done = FakeMeasurer::poll(timeout_ms);
+    left -= static_cast<int>(done.size());
+    if (left > 0)
+      return done;
+    return {}; // lost: nothing is pending, and nothing comes any more
+  }
+  Result<engine::DeviceState> device_state(int threads) override {
+    if (left <= 0)
+      return Error(ErrorCode::kEnvironment, "the measuring program cannot be started");
+    return FakeMeasurer::device_state(threads);
+  }
+  int left;
+};
+
+TEST(TuningRun, ADeviceThatDiesInterruptsTheRunAndKeepsItsRows) {
+  for (const int after : {20, 23}) { // between batches, and within one
+    Scene scene;
+    scene.use(DyingMeasurer(after));
+    const auto result = scene.run();
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kEnvironment);
+    EXPECT_THAT(result.error().message, HasSubstr("measuring"));
+    const auto row = must(scene.store->run(scene.run_id));
+    EXPECT_EQ(row.state, database::RunState::kInterrupted) << "it can be resumed";
+    EXPECT_EQ(row.stopped_because, result.error().message);
+    const size_t kept = scene.rows().size();
+    EXPECT_GT(kept, 10U);
+    EXPECT_EQ(row.trials, static_cast<int64_t>(kept));
+
+    scene.use(FakeMeasurer(
+        [](const MeasureRequest& request) { return FakeMeasurer::took(time_of(request)); }));
+    const TuneResult resumed = must(scene.go_on());
+    EXPECT_EQ(resumed.trials, 40);
+    EXPECT_EQ(scene.rows().size(), 40U);
+  }
+}
+
+TEST(TuningRun, CompilersThatLoseARequestInterruptTheRun) {
+  Scene scene;
+  scene.hooks.progress = [&](const TuneProgress& progress) {
+    if (progress.trials >= 20)
+      scene.compilers.lose_from_now_on = true;
+  };
+  const auto result = scene.run();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kEnvironment);
+  EXPECT_THAT(result.error().message, HasSubstr("compile"));
+  EXPECT_EQ(must(scene.store->run(scene.run_id)).state, database::RunState::kInterrupted);
+  EXPECT_GE(scene.rows().size(), 20U);
+}
+
+TEST(TuningRun, TheModelsQualityIsRecordedForEveryBatchItPredicted) {
+  Scene scene;
+  scene.options.stop.trials = 64;
+  must(scene.run());
+  const auto rows = must(scene.store->model_quality(scene.run_id));
+  ASSERT_GE(rows.size(), 2U);
+  for (const database::ModelQuality& row : rows) {
+    EXPECT_GE(row.rank_correlation, -1);
+    EXPECT_LE(row.rank_correlation, 1);
+    EXPECT_GT(row.trials_seen, 0);
+  }
+}
+
+TEST(TuningRun, TheFunnelIsStoredWithTheRun) {
+  Scene scene;
+  const TuneResult result = must(scene.run());
+  const auto row = must(scene.store->run(scene.run_id));
+  EXPECT_EQ(row.funnel_json, funnel_to_json(result.funnel));
+  const Json json = must(parse_json(row.funnel_json));
+  EXPECT_GE(json["proposed"]["count"].get<int64_t>(), json["legal"]["count"].get<int64_t>());
+  EXPECT_GE(json["legal"]["count"].get<int64_t>(), 39);
+  EXPECT_EQ(json["compiled"]["count"], 40);
+  EXPECT_EQ(json["timed"]["count"], 40);
+}
+
+} // namespace
+} // namespace temper::tuner
