@@ -13,6 +13,15 @@ target_compile_options(temper_options INTERFACE -Wall -Wextra -Wno-missing-field
 if(TEMPER_SANITIZE)
   target_compile_options(temper_options INTERFACE -fsanitize=${TEMPER_SANITIZE}
     -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if(TEMPER_SANITIZE MATCHES undefined)
+    # Null pointers fault by themselves; sizes of objects and types of virtual calls are what the
+    # address sanitizer sees better. Together they make a third of the time to compile.
+    target_compile_options(temper_options INTERFACE -fno-sanitize=null,vptr,object-size)
+  endif()
+  if(TEMPER_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # Checks as calls: the tests run a little longer, the build takes a good deal less.
+    target_compile_options(temper_options INTERFACE --param=asan-instrumentation-with-call-threshold=0)
+  endif()
   target_link_options(temper_options INTERFACE -fsanitize=${TEMPER_SANITIZE})
 endif()
 find_program(TEMPER_MOLD mold)
