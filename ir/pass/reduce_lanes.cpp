@@ -6,8 +6,8 @@
 //   ->
 //   C[0] = C[0] + T.vector_reduce_add(C_rf[T.Ramp(0, 1, 16)] + C_rf[T.Ramp(16, 1, 16)])
 //
-// Sums, maxima and minima of contiguous elements; the number of lanes a power of two. Anything else
-// keeps its loop.
+// Sums, maxima and minima of contiguous elements; the number of lanes a power of two, and no more
+// vectors than an unrolled loop may have statements. Anything else keeps its loop.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -41,7 +41,7 @@ std::pair<Expr, Expr> operands(const Expr& value) {
 }
 
 /// The one statement that takes the loop's place; null when the loop is not of the form above.
-Stmt reduced(const For& loop, int register_lanes) {
+Stmt reduced(const For& loop, int register_lanes, int max_vectors) {
   const auto extent = as_int(loop.extent);
   const auto* store = loop.body.as<BufferStore>();
   if (!extent || *extent < 2 || (*extent & (*extent - 1)) != 0 || !is_int(loop.min, 0) ||
@@ -71,6 +71,8 @@ Stmt reduced(const For& loop, int register_lanes) {
     return nullptr;
 
   const int lanes = static_cast<int>(std::min<int64_t>(*extent, register_lanes));
+  if (*extent / lanes > max_vectors)
+    return nullptr;
   const DataType index_type = load->indices[0]->dtype;
   const Expr base = substitute(load->indices[0], VarMap{{loop.loop_var, make_int(index_type, 0)}});
   Expr vector;
@@ -87,7 +89,8 @@ Stmt rewrite(const Stmt& stmt, const LowerOptions& options) {
   if (const auto* loop = stmt.as<For>();
       loop != nullptr && loop->annotations.get_int("temper.reduce_lanes").value_or(0) != 0)
     if (const auto* store = loop->body.as<BufferStore>())
-      if (Stmt replaced = reduced(*loop, options.lanes(store->value->dtype)))
+      if (Stmt replaced =
+              reduced(*loop, options.lanes(store->value->dtype), options.max_unrolled_statements))
         return replaced;
   return rebuild(
       stmt, [&](const Stmt& child) { return rewrite(child, options); },

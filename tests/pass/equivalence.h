@@ -25,6 +25,17 @@ inline PrimFunc parse(const std::string& text) {
   return function ? *function : nullptr;
 }
 
+/// The function's body is that of the text; names do not count.
+inline void expect_text(const PrimFunc& result, const std::string& expected) {
+  const PrimFunc wanted = parse(expected);
+  ASSERT_TRUE(wanted);
+  std::string difference;
+  EXPECT_TRUE(structural_equal(result->body, wanted->body, &difference) ||
+              structural_equal_free(result->body, wanted->body))
+      << difference << "\ngot:\n"
+      << script::to_text(result);
+}
+
 /// Bytes of each parameter after a run.
 using Memory = std::vector<std::vector<double>>;
 

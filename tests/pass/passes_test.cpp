@@ -4,16 +4,6 @@
 namespace temper::ir::testing {
 namespace {
 
-void expect_text(const PrimFunc& result, const std::string& expected) {
-  const PrimFunc wanted = parse(expected);
-  ASSERT_TRUE(wanted);
-  std::string difference;
-  EXPECT_TRUE(structural_equal(result->body, wanted->body, &difference) ||
-              structural_equal_free(result->body, wanted->body))
-      << difference << "\ngot:\n"
-      << script::to_text(result);
-}
-
 TEST(ExpectText, ADifferentConstantOrLoopKindIsSeen) {
   const auto body = [](const char* loop, const char* value) {
     return parse(std::string("@T.prim_func\ndef main(A: T.Buffer((4,), \"float32\")):\n") +
