@@ -1,6 +1,7 @@
 #include "tuner/tuning_run.h"
 
 #include "codegen/artifact_json.h"
+#include "codegen/lower.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/json.h"
 #include "tuner/compile_protocol.h"
@@ -103,32 +104,34 @@ public:
     TEMPER_TRY(model, make_xgboost_model());
     model_ = std::move(model);
     state_.model = model_.get();
+    if (const auto lowering = lower_options_for(task_.target, task_.threads <= 1))
+      state_.estimate = [this, options = *lowering](const Candidate& candidate) {
+        return estimate(candidate, options);
+      };
     TEMPER_TRY_VOID(recall());
     report("reference");
     TEMPER_TRY_VOID(prepare_workload());
 
-    // The untuned program comes after the first batch: by then it may be hopeless, which one call
-    // shows, where it would else be timed for many seconds.
-    bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
+    // The untuned program comes last: by then it is hopeless, which one call shows, where it would
+    // else be timed for many seconds.
+    const bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
     state_.seen.insert(space_.untuned()->program_hash);
     while (stop_reason().empty()) {
       auto count = static_cast<int64_t>(options_.batch);
       if (options_.stop.trials > 0) // one of them is for the untuned program
         count = std::min(count, options_.stop.trials - trials_ - (untuned_is_known ? 0 : 1));
-      if (count > 0) {
-        const std::vector<CandidateRef> batch =
-            strategy->propose(static_cast<size_t>(count), state_, random_);
-        if (batch.empty()) {
-          exhausted_ = true;
-          break;
-        }
-        TEMPER_TRY_VOID(measure_batch(batch));
+      if (count <= 0)
+        break;
+      const std::vector<CandidateRef> batch =
+          strategy->propose(static_cast<size_t>(count), state_, random_);
+      if (batch.empty()) {
+        exhausted_ = true;
+        break;
       }
-      if (!std::exchange(untuned_is_known, true) && !interrupted())
-        TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
+      TEMPER_TRY_VOID(measure_batch(batch));
     }
-    if (!std::exchange(untuned_is_known, true) && !interrupted())
-      TEMPER_TRY_VOID(measure_batch({space_.untuned()})); // the only candidate of this space
+    if (!untuned_is_known && !interrupted())
+      TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
     TuneResult result;
     result.stopped_because = stop_reason();
     result.interrupted = interrupted();
@@ -152,6 +155,15 @@ private:
   double seconds() const {
     return run_.seconds +
            std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  double estimate(const Candidate& candidate, const codegen::LowerOptions& options) const {
+    const auto lowered = codegen::lower_for_cpu(candidate.module, options);
+    if (!lowered || (*lowered)->functions.empty())
+      return kFailed;
+    const auto function = (*lowered)->functions.front().function.as_ref<ir::PrimFuncNode>();
+    return function ? estimate_time(function, options_.rates, task_.threads).total_ns * 1e-9
+                    : kFailed;
   }
 
   bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
@@ -407,7 +419,7 @@ private:
     constexpr double kSlowFlopPerNs = 2;
     constexpr double kCalls = 5;
     if (item.candidate->program_hash == space_.untuned()->program_hash)
-      request.timeout_ms = 60'000;
+      request.timeout_ms = 10'000;
     else if (best_ns_ > 0)
       request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 300, 10'000);
     else if (task_.flops > 0)

@@ -5,6 +5,7 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
+#include "tuner/cost/analytical.h"
 #include "tuner/search/stop_condition.h"
 #include "tuner/search/strategy.h"
 #include "tuner/task.h"
@@ -26,6 +27,7 @@ struct TuneOptions {
   bool fresh = false; ///< do not start from records of other runs
   size_t batch = 16;  ///< candidates between two trainings of the model
   size_t finalists = 4;
+  MachineRates rates;  ///< for estimates before measuring
   double bound_ns = 0; ///< no correct kernel is faster (engine::MachineSpeed); 0: not known
 };
 

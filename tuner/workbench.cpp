@@ -131,9 +131,32 @@ Result<ir::Target> Workbench::target() {
   return resolved;
 }
 
-double Workbench::bound_ns(const Task& task) {
+namespace {
+const engine::MachineSpeed& this_speed() {
   static const engine::MachineSpeed speed =
       engine::known_machine_speed(this_machine(), engine::cache_folder());
+  return speed;
+}
+} // namespace
+
+MachineRates Workbench::rates(const Task& task) {
+  MachineRates rates;
+  const engine::MachineSpeed& speed = this_speed();
+  if (const auto hints = machine_hints_for(task.target, task.threads)) {
+    rates.vector_registers = hints->vector_registers;
+    const double lanes = hints->vector_bits / 32.0;
+    if (speed.f32_flops > 0)
+      rates.cycle_ns = 2 * lanes * rates.multiply_adds_per_cycle / speed.f32_flops * 1e9;
+  }
+  rates.levels.clear();
+  for (size_t i = 0; i + 1 < speed.levels.size(); ++i)
+    if (speed.levels[i + 1].bytes_per_s > 0)
+      rates.levels.push_back({speed.levels[i].bytes, 64 / speed.levels[i + 1].bytes_per_s * 1e9});
+  return rates;
+}
+
+double Workbench::bound_ns(const Task& task) {
+  const engine::MachineSpeed& speed = this_speed();
   DataType dtype;
   double bytes = 0;
   for (const codegen::ArgumentSpec& argument : task.signature) {

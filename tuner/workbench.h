@@ -5,6 +5,7 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
+#include "tuner/cost/analytical.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
 #include "tuner/tuning_run.h"
@@ -74,6 +75,9 @@ public:
 
   /// What no correct kernel for this task can beat on this machine, nanoseconds; 0: not known.
   double bound_ns(const Task& task);
+
+  /// What the analytical estimate needs to know of this machine, for code of the task's target.
+  MachineRates rates(const Task& task);
 
   // Devices.
   Result<engine::CompilePool*> compilers();

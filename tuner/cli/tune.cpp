@@ -106,7 +106,7 @@ struct TuneCommandOptions {
   double seconds = 0;
   uint64_t seed = 0;
   bool has_seed = false;
-  std::string strategy = "evolutionary";
+  std::string strategy = "auto";
   bool fresh = false;
   bool unchecked = false;
 };
@@ -256,6 +256,7 @@ int run_tune(TuneCommandOptions& options) {
   tune.stop.trials = options.trials;
   tune.stop.seconds = options.seconds;
   tune.bound_ns = bench.bound_ns(*task);
+  tune.rates = bench.rates(*task);
   tune.fresh = options.fresh;
   return execute(bench, *task, *run, tune, options.common.json, false);
 }
@@ -334,6 +335,7 @@ int run_resume(ResumeOptions& options) {
   tune.stop.trials = run.budget_trials;
   tune.stop.seconds = run.budget_seconds;
   tune.bound_ns = bench.bound_ns(*task);
+  tune.rates = bench.rates(*task);
   tune.fresh = kept.value("fresh", false);
   return execute(bench, *task, run, tune, options.common.json, prolonged);
 }
@@ -361,7 +363,7 @@ void add_tune(Program& program) {
       ->check(CLI::PositiveNumber);
   command->add_option("--seconds", options->seconds, "time to spend")->check(CLI::PositiveNumber);
   auto* seed = command->add_option("--seed", options->seed, "of every random choice");
-  command->add_option("--strategy", options->strategy, "evolutionary (default) or random");
+  command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");

@@ -21,12 +21,14 @@ double SearchState::best_seconds() const {
 }
 
 Result<std::unique_ptr<Strategy>> make_strategy(std::string_view name) {
+  if (name == "auto")
+    return make_auto_strategy();
   if (name == "random")
     return make_random_strategy();
   if (name == "evolutionary")
     return make_evolutionary_strategy();
-  return Error(ErrorCode::kInvalidArgument,
-               "there is no strategy '" + std::string(name) + "'; use evolutionary or random");
+  return Error(ErrorCode::kInvalidArgument, "there is no strategy '" + std::string(name) +
+                                                "'; use auto, evolutionary or random");
 }
 
 } // namespace temper::tuner

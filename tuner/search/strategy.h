@@ -43,6 +43,9 @@ struct SearchState {
   /// program_hash of all that was ever proposed: nothing is proposed twice.
   std::unordered_set<uint64_t> seen;
   Funnel* funnel = nullptr;
+  /// Estimated time in seconds without measuring (cost/analytical.h), infinite for what cannot be
+  /// lowered; may be empty.
+  std::function<double(const Candidate&)> estimate;
   double best_seconds() const;
 };
 
@@ -67,7 +70,9 @@ struct EvolutionOptions {
 
 std::unique_ptr<Strategy> make_random_strategy();
 std::unique_ptr<Strategy> make_evolutionary_strategy(const EvolutionOptions& options = {});
-/// "random", "evolutionary"; the error names those there are.
+/// Analytical seeds, evolution, steps from the best; evolution alone where there is no estimate.
+std::unique_ptr<Strategy> make_auto_strategy();
+/// "auto", "evolutionary", "random"; the error names those there are.
 Result<std::unique_ptr<Strategy>> make_strategy(std::string_view name);
 
 } // namespace temper::tuner

@@ -1,0 +1,144 @@
+#include "tuner/search/strategy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace temper::tuner {
+namespace {
+
+/// The default: analytical seeds, then evolution guided by the cost model together with the
+/// estimate, and steps of one decision from the best.
+///
+///  - First batches: many samples, the best by estimate, not more than a few of one sketch. Slow
+///    candidates cost the most to measure and teach the least.
+///  - Later: the model's favourites are ordered by model and estimate together; the model's word
+///    counts more as it has seen more. A part of each batch are the neighbours of the best
+///    candidates (coordinate descent), which finds the last percents that the model cannot see.
+class AutoStrategy final : public Strategy {
+public:
+  const char* name() const override { return "auto"; }
+
+  std::vector<CandidateRef> propose(size_t count, SearchState& state, Random& random) override {
+    if (!state.estimate)
+      return evolution_->propose(count, state, random);
+    const auto valid = std::count_if(state.trials.begin(), state.trials.end(),
+                                     [](const Trial& t) { return std::isfinite(t.seconds); });
+    if (!state.model->is_trained() || static_cast<size_t>(valid) < count)
+      return seeds(count, state, random);
+
+    std::vector<CandidateRef> batch;
+    std::unordered_set<uint64_t> chosen;
+    for (const CandidateRef& neighbour : ranked(neighbours(state), state)) {
+      if (batch.size() >= count / 4)
+        break;
+      if (chosen.insert(neighbour->program_hash).second)
+        batch.push_back(neighbour);
+    }
+    std::vector<CandidateRef> evolved = evolution_->propose(kPool * count, state, random);
+    // What evolution chose by chance stands at its end: the model must see what it believes bad.
+    std::vector<CandidateRef> by_chance;
+    for (size_t i = 0; i < std::max<size_t>(1, count / 16) && !evolved.empty(); ++i) {
+      by_chance.push_back(evolved.back());
+      evolved.pop_back();
+    }
+    std::map<uint64_t, size_t> of_sketch;
+    const size_t most = std::max<size_t>(2, count / 2); // of one sketch: the model may be wrong
+    for (const CandidateRef& candidate : ranked(std::move(evolved), state)) {
+      if (batch.size() + by_chance.size() >= count)
+        break;
+      if (of_sketch[sketch_of(*candidate)]++ < most &&
+          chosen.insert(candidate->program_hash).second)
+        batch.push_back(candidate);
+    }
+    for (const CandidateRef& candidate : by_chance)
+      if (chosen.insert(candidate->program_hash).second)
+        batch.push_back(candidate);
+    return batch.empty() ? seeds(count, state, random) : batch;
+  }
+
+private:
+  static constexpr size_t kPool = 4;     ///< candidates looked at closely for one that is measured
+  static constexpr size_t kSamples = 16; ///< samples for one seed
+  static constexpr size_t kSeedsOfSketch = 2;
+  static constexpr double kTrust = 64; ///< trials after which model and estimate count the same
+
+  static uint64_t sketch_of(const Candidate& candidate) {
+    return candidate.trace.without_postproc().without_decisions().hash();
+  }
+
+  std::vector<CandidateRef> seeds(size_t count, SearchState& state, Random& random) const {
+    std::vector<CandidateRef> samples = random_->propose(kSamples * count, state, random);
+    std::vector<std::pair<double, CandidateRef>> estimated;
+    for (CandidateRef& sample : samples)
+      estimated.emplace_back(state.estimate(*sample), std::move(sample));
+    std::stable_sort(estimated.begin(), estimated.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<CandidateRef> batch;
+    std::map<uint64_t, size_t> of_sketch;
+    // Two of each sketch first; when there are too few sketches, the next by estimate.
+    for (const bool limited : {true, false})
+      for (auto& [time, candidate] : estimated)
+        if (candidate && batch.size() < count &&
+            (!limited || of_sketch[sketch_of(*candidate)]++ < kSeedsOfSketch))
+          batch.push_back(std::exchange(candidate, nullptr));
+    return batch;
+  }
+
+  /// One decision away from the best two, not yet proposed.
+  static std::vector<CandidateRef> neighbours(SearchState& state) {
+    std::vector<const Trial*> best;
+    for (const Trial& trial : state.trials)
+      if (std::isfinite(trial.seconds))
+        best.push_back(&trial);
+    std::stable_sort(best.begin(), best.end(),
+                     [](const Trial* a, const Trial* b) { return a->seconds < b->seconds; });
+    std::vector<CandidateRef> result;
+    for (size_t i = 0; i < std::min<size_t>(2, best.size()); ++i)
+      for (CandidateRef& near : state.space->neighbours(*best[i]->candidate, 64)) {
+        ++state.funnel->proposed.count;
+        ++state.funnel->legal.count;
+        if (!state.seen.contains(near->program_hash))
+          result.push_back(std::move(near));
+      }
+    return result;
+  }
+
+  /// The most promising first: the model's score and the estimate's, each a share of the best.
+  static std::vector<CandidateRef> ranked(std::vector<CandidateRef> candidates,
+                                          const SearchState& state) {
+    if (candidates.empty())
+      return candidates;
+    std::vector<const FeatureMatrix*> features;
+    std::vector<double> times;
+    double fastest = std::numeric_limits<double>::infinity();
+    for (const CandidateRef& candidate : candidates) {
+      features.push_back(&candidate->features);
+      times.push_back(state.estimate(*candidate));
+      fastest = std::min(fastest, times.back());
+    }
+    const std::vector<double> scores = state.model->predict(features);
+    const auto seen = static_cast<double>(state.trials.size());
+    const double trust = seen / (seen + kTrust);
+    std::vector<std::pair<double, size_t>> order;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const double share = std::isfinite(times[i]) && times[i] > 0 ? fastest / times[i] : 0;
+      order.emplace_back(-(trust * scores[i] + (1 - trust) * share), i);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<CandidateRef> result;
+    for (const auto& [score, index] : order)
+      result.push_back(std::move(candidates[index]));
+    return result;
+  }
+
+  std::unique_ptr<Strategy> random_ = make_random_strategy();
+  std::unique_ptr<Strategy> evolution_ = make_evolutionary_strategy();
+};
+
+} // namespace
+
+std::unique_ptr<Strategy> make_auto_strategy() { return std::make_unique<AutoStrategy>(); }
+
+} // namespace temper::tuner
