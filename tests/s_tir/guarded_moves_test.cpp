@@ -96,6 +96,18 @@ TEST_F(GuardedMoves, AConditionThatCutsThroughSeveralDimensionsLeavesGaps) {
               HasSubstr("block \"B\" leaves gaps in what it writes of B in one iteration of loop"));
 }
 
+// Columns 9 to 15 of the padded layout are written by nobody. In the last iteration of j_0 the box
+// holds three of them.
+TEST_F(GuardedMoves, PaddingIsNotCopied) {
+  start(chain(4, 9));
+  const auto j = get(sch().split(loops("C")[1], {kInfer, 4}));
+  done(sch().compute_at(block("B"), j[0]));
+  done(sch().transform_layout(block("B"), 0, "write", "lambda i, j, n: (j // n, i, j % n)", {8}));
+  EXPECT_THAT(refusal(sch().cache_read(block("C"), 0, "global")),
+              HasSubstr("holds elements that block \"B\" has not written"));
+  expect_same_values();
+}
+
 // A row's sum is computed anew in each iteration of j, a loop that none of its axes is bound to.
 using RepeatedReductions = GuardedMoves;
 

@@ -261,29 +261,47 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
 
 namespace {
 
-/// The condition leaves no hole in the box of relax_region(): it only cuts off elements beyond the
-/// domains of the axes, or the start or end of one dimension. `forms` are the indices of the
-/// region's dimensions over the loops.
+/// The condition leaves no hole in the box of relax_region(): it says nothing about the elements,
+/// or cuts off the start or end of one dimension. `forms` are the indices of the region's
+/// dimensions over the loops.
 bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& condition,
                   std::span<const Linear> forms, std::span<const VarNode* const> inner) {
   const Stmt alone =
       make_realize(place.realize->iter_values, condition, Block(place.realize->block));
   const auto& realize = static_cast<const SBlockRealize&>(*alone);
-  if (predicate_follows_from_domains(realize, place.loops))
-    return true;
+  const bool chooses_elements = std::any_of(inner.begin(), inner.end(), [&](const VarNode* var) {
+    return mentions(condition, var) &&
+           std::any_of(forms.begin(), forms.end(), [&](const auto& form) {
+             return std::any_of(form.terms.begin(), form.terms.end(),
+                                [&](const Linear::Term& term) { return mentions(term.atom, var); });
+           });
+  });
+  if (!chooses_elements) // but steps of a reduction
+    return predicate_follows_from_domains(realize, place.loops);
   const std::vector<SumBound> bounds = bounds_of_predicate(math, realize);
   if (bounds.empty())
     return false;
-  // index = factor * sum + rest, where the rest only fills the steps of the sum: then the elements
-  // left out are those behind (or before) all others.
+  const SumBound& bound = bounds[0];
   return std::any_of(forms.begin(), forms.end(), [&](const Linear& form) {
+    // index = factor * sum + rest, where the rest only fills the steps of the sum: then the
+    // elements left out are those behind (or before) all others.
     Linear rest = form;
-    const int64_t factor = take_multiple(rest, bounds[0].sum);
+    const int64_t factor = take_multiple(rest, bound.sum);
     std::erase_if(rest.terms,
                   [&](const Linear::Term& term) { return !mentions_any(term.atom, inner); });
     rest.constant = 0;
     const Bound steps = math.bound(rest);
-    return factor != 0 && steps.lo >= 0 && steps.hi < factor;
+    if (factor != 0 && steps.lo >= 0 && steps.hi < factor)
+      return true;
+    // index = sum // c, and whole steps of c are left out: x < 40 is x // 8 < 5.
+    return std::any_of(form.terms.begin(), form.terms.end(), [&](const Linear::Term& term) {
+      const auto* quotient = term.atom.as<FloorDiv>();
+      const auto divisor = quotient != nullptr ? as_int(quotient->b) : std::nullopt;
+      return divisor && *divisor > 0 &&
+             (!bound.last || floor_mod(*bound.last + 1, *divisor) == 0) &&
+             (!bound.first || floor_mod(*bound.first, *divisor) == 0) &&
+             math.proves_equal(form, math.floor_divide(bound.sum, *divisor));
+    });
   });
 }
 
