@@ -1,5 +1,7 @@
 #include "ir/walk.h"
 
+#include "ir/tir/stmt.h"
+
 namespace temper::ir {
 
 void walk(const NodeRef& node, FunctionRef<bool(const NodeRef&)> visit) {
@@ -128,6 +130,19 @@ bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which) {
   return found;
 }
 
+namespace {
+
+/// The same statement as another node. (Blocks change by their axes, which are fresh.)
+NodeRef another(const NodeRef& node) {
+  if (!StmtNode::accepts(node->kind()) || node->kind() >= kSTirKinds)
+    return node;
+  return tir::visit(cast_ref<StmtNode>(node), [](const auto& statement) -> NodeRef {
+    return copy_node(statement, [](auto&) {});
+  });
+}
+
+} // namespace
+
 Stmt with_fresh_definitions(const Stmt& stmt) {
   std::unordered_map<NodeRef, NodeRef, RefHash> fresh;
   auto map = [&](auto&& self, const NodeRef& node, Role role) -> NodeRef {
@@ -148,8 +163,9 @@ Stmt with_fresh_definitions(const Stmt& stmt) {
       fresh.emplace(node, copy);
       return copy;
     }
-    return node->info().map_children(
+    NodeRef mapped = node->info().map_children(
         node.get(), [&](const NodeRef& child, Role r) { return self(self, child, r); });
+    return mapped == node ? another(node) : mapped;
   };
   return cast_ref<StmtNode>(map(map, stmt, Role::kChild));
 }

@@ -37,8 +37,8 @@ NodeRef replace_buffers(const NodeRef& node, const BufferMap& buffers);
 /// True when `expr` mentions a variable for which `which` holds.
 bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which);
 
-/// A copy with every variable and buffer that is defined inside replaced by a fresh one:
-/// keeps "each definition occurs once" when a fragment is duplicated.
+/// A copy of other statements, with a fresh variable or buffer for each that is defined inside:
+/// keeps "each statement and definition occurs once" when a fragment is duplicated.
 Stmt with_fresh_definitions(const Stmt& stmt);
 
 } // namespace temper::ir

@@ -70,9 +70,11 @@ public:
       values_[bind->var] = var;
       return make_bind(var, bound);
     }
-    return rebuild(
+    Stmt result = rebuild(
         stmt, [&](const Stmt& child) { return expand(child); },
         [&](const Expr& expr) { return value(expr); });
+    // A copy that the unrolled variables do not change is still another statement.
+    return result == stmt && copies_ > 0 ? with_fresh_definitions(stmt) : result;
   }
 
 private:

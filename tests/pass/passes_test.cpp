@@ -143,6 +143,23 @@ def main(A: T.Buffer((10,), "float32")):
   ASSERT_TRUE(same(*run(before), *run(after)));
 }
 
+TEST(PartitionLoops, StatementsThatTheCutDoesNotChangeAreCopiedToo) {
+  // The store to B mentions no loop below the one that is cut.
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(s: T.Buffer((1,), "float32"), A: T.Buffer((10,), "float32"), B: T.Buffer((4,), "float32")):
+    for j in T.parallel(T.int64(4)):
+        for i_0 in T.parallel(T.int64(3)):
+            for i_1 in range(T.int64(4)):
+                if i_0 * T.int64(4) + i_1 < T.int64(10):
+                    A[i_0 * T.int64(4) + i_1] = s[T.int64(0)]
+            B[j] = s[T.int64(0)]
+)");
+  const PrimFunc after = partition_loops(before);
+  EXPECT_NE(after, before);
+  EXPECT_TRUE(verify(after)) << verify(after).error().to_string();
+}
+
 TEST(VectorizeLoops, ChunksAndAMaskedRest) {
   const PrimFunc before = parse(R"(
 @T.prim_func
@@ -248,6 +265,19 @@ def main(A: T.Buffer((24,), "float32")):
         A[i * T.int64(3) + T.int64(2)] = T.float32(1)
         A[i * T.int64(3) + T.int64(14)] = T.float32(2)
 )");
+}
+
+TEST(UnrollLoops, StatementsThatDoNotMentionTheVariableAreCopiedToo) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), n: T.int32):
+    for i in T.unroll(T.int64(2)):
+        A[i] = T.float32(0)
+        assert n > 0, "n is not positive"
+)");
+  const PrimFunc after = unroll_loops(before, {});
+  EXPECT_NE(after, before);
+  EXPECT_TRUE(verify(after)) << verify(after).error().to_string();
 }
 
 TEST(RemoveDead, AChainOfBuffersThatNoOutputNeedsGoes) {
