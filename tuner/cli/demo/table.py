@@ -11,7 +11,7 @@ def time(ns):
 
 
 folder = pathlib.Path(sys.argv[1])
-rows = [("kernel", "untuned", "tuned", "GFLOP/s", "OpenBLAS", "against it", "oneDNN", "against it",
+rows = [("kernel", "untuned", "tuned", "GFLOP/s", "of bound", "OpenBLAS", "against it", "oneDNN", "against it",
          "trials", "seconds")]
 for tune_file in sorted(folder.glob("tune-*.json")):
     tune = json.loads(tune_file.read_text())
@@ -30,11 +30,13 @@ for tune_file in sorted(folder.glob("tune-*.json")):
 
     openblas, onednn = side("OpenBLAS"), side("oneDNN")
     tuned = sides["tuned"]
+    bound = f"{tune['bound_ns'] / tuned['median_ns']:.0%}" if tune["bound_ns"] else "-"
     rows.append((f"{tune['workload']} {sizes}", time(tune["untuned_ns"]), time(tuned["median_ns"]),
-                 f"{tuned['gflops']:.1f}", openblas[0], openblas[1], onednn[0], onednn[1],
+                 f"{tuned['gflops']:.1f}", bound, openblas[0], openblas[1], onednn[0], onednn[1],
                  str(tune["trials"]), f"{tune['seconds']:.0f}"))
 widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 for row in rows:
     print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
                     for i, (cell, width) in enumerate(zip(row, widths))).rstrip())
-print("\n'against it': the library's time over ours, measured in turns; above 1 ours is faster.")
+print("\n'against it': the library's time over ours, measured in turns; above 1 ours is faster.\n"
+      "'of bound': the least time that this machine's peak rate and bandwidth allow, over ours.")
