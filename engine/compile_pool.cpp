@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <deque>
 #include <unordered_set>
@@ -202,15 +203,19 @@ private:
     while (worker.reader) {
       Result<std::optional<Frame>> frame = worker.reader->try_read();
       if (!frame) {
-        const std::string how = worker.process.wait(100)
-                                    ? describe_exit(*worker.process.try_wait())
-                                    : "closed its socket: " + frame.error().message;
-        lose_worker(worker, "the compiler process " + how);
+        // The socket closes first; under load the end takes its time.
+        const bool ended = worker.process.wait(2000).has_value();
+        lose_worker(worker,
+                    "the compiler process " + (ended
+                                                   ? describe_exit(*worker.process.try_wait())
+                                                   : "closed its socket: " + frame.error().message),
+                    ended);
         return;
       }
       if (!*frame) {
         if (worker.process.try_wait())
-          lose_worker(worker, "the compiler process " + describe_exit(*worker.process.try_wait()));
+          lose_worker(worker, "the compiler process " + describe_exit(*worker.process.try_wait()),
+                      true);
         return;
       }
       if (worker.in_flight.empty() || (*frame)->payload.size() < sizeof(ResponseHead)) {
@@ -248,7 +253,8 @@ private:
   }
 
   /// Fails the request the worker was on, gives back those behind it, and starts a new worker.
-  void lose_worker(Worker& worker, std::string why) {
+  /// `died`: it ended by itself, before it was told to.
+  void lose_worker(Worker& worker, std::string why, bool died = false) {
     const double ms =
         std::chrono::duration<double, std::milli>(Clock::now() - worker.front_since).count();
     worker.process.kill();
@@ -256,7 +262,13 @@ private:
     worker.reader.reset();
     worker.socket.reset();
     std::deque<Request> in_flight = std::exchange(worker.in_flight, {});
-    if (!in_flight.empty()) {
+    // Killed from outside (a person, the system short of memory): no fault of the request's, so it
+    // has a second chance.
+    const std::optional<ExitStatus> status = worker.process.try_wait();
+    const bool killed = died && status && status->signaled && status->code == SIGKILL;
+    if (killed && !in_flight.empty() && ++in_flight.front().attempts < 2) {
+      // stays in line
+    } else if (!in_flight.empty()) {
       CompileFinished done;
       done.error = std::move(why);
       if (!tail.empty()) {

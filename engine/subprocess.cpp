@@ -51,7 +51,10 @@ namespace {
             ::dup2(options.standard_error, STDERR_FILENO) >= 0;
 
   const auto limit = [&](auto resource, int64_t value) {
-    const rlimit both{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
+    rlimit both{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
+    // A shell or a batch system may allow less, and then that is the limit.
+    if (rlimit now{}; ::getrlimit(resource, &now) == 0 && now.rlim_max < both.rlim_max)
+      both = {now.rlim_max, now.rlim_max};
     ready = ready && ::setrlimit(resource, &both) == 0;
   };
   limit(RLIMIT_CORE, 0);

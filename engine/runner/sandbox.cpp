@@ -1,5 +1,6 @@
 #include "engine/runner/sandbox.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -140,7 +141,10 @@ void offer_to_memory_killer() { write_to("/proc/self/oom_score_adj", "1000"); }
 bool apply_limits(const Limits& limits) {
   bool done = true;
   const auto limit = [&](auto resource, int64_t soft, int64_t hard) {
-    const rlimit both{static_cast<rlim_t>(soft), static_cast<rlim_t>(hard)};
+    rlimit both{static_cast<rlim_t>(soft), static_cast<rlim_t>(hard)};
+    // A shell or a batch system may allow less, and then that is the limit.
+    if (rlimit now{}; ::getrlimit(resource, &now) == 0 && now.rlim_max < both.rlim_max)
+      both = {std::min(both.rlim_cur, now.rlim_max), now.rlim_max};
     done = ::setrlimit(resource, &both) == 0 && done;
   };
   limit(RLIMIT_CORE, 0, 0);

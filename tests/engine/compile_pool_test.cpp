@@ -9,6 +9,7 @@
 #include <map>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,11 +120,35 @@ TEST(CompilePool, SurvivesTheKillingOfAWorker) {
   auto pool = pool_of(options());
   const Ticket first = pool->submit("hang");
   const Ticket second = pool->submit("second");
-  pool->poll(20);
-  ::kill(pool->worker_pids()[0], SIGKILL);
+  for (int i = 0; i < 2; ++i) {
+    pool->poll(100);
+    ::kill(pool->worker_pids()[0], SIGKILL);
+  }
   auto done = all(*pool);
   EXPECT_THAT(done[first].error, HasSubstr("SIGKILL"));
   EXPECT_EQ(done[second].outcome, Outcome::kOk);
+}
+
+TEST(CompilePool, ARequestWhoseWorkerIsKilledFromOutsideIsCompiledAgain) {
+  auto pool = pool_of(options());
+  const Ticket ticket = pool->submit("nap");
+  pool->poll(50);
+  ::kill(pool->worker_pids()[0], SIGKILL);
+  auto done = all(*pool);
+  EXPECT_EQ(done[ticket].outcome, Outcome::kOk) << done[ticket].error;
+}
+
+TEST(CompilePool, WorksUnderLimitsThatAreLowerThanItsOwn) {
+  const pid_t child = ::fork(); // a hard limit cannot be raised again
+  if (child == 0) {
+    const rlimit low{rlim_t{64} << 20, rlim_t{64} << 20};
+    ::setrlimit(RLIMIT_FSIZE, &low);
+    auto pool = CompilePool::start(options());
+    ::_exit(pool && one(**pool, "x").outcome == Outcome::kOk ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(CompilePool, AWorkerKilledWhileIdleIsReplaced) {

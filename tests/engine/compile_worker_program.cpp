@@ -19,6 +19,8 @@ static Result<std::string> handle(std::string_view request) {
   if (request == "hang")
     while (true)
       std::this_thread::sleep_for(std::chrono::hours(1));
+  if (request == "nap")
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
   if (request == "exit")
     std::exit(7);
   if (request == "memory") {
