@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -375,6 +376,15 @@ private:
     return {};
   }
 
+  /// Nothing when the look at the device fails twice, as when its probe is killed: then drift goes
+  /// unseen, which is no reason to end a run.
+  std::optional<engine::DeviceState> device_state() {
+    for (int attempt = 0; attempt < 2; ++attempt)
+      if (Result<engine::DeviceState> state = devices_.measurer->device_state(task_.threads))
+        return *state;
+    return std::nullopt;
+  }
+
   /// Measures, and once more when the machine's speed drifted meanwhile.
   Result<void> measure(std::vector<Compiled>& items, std::vector<CostSample>& samples,
                        std::vector<double>& scores, std::vector<double>& seconds) {
@@ -382,14 +392,14 @@ private:
       return {};
     std::vector<double> latest(items.size(), kFailed);
     for (int attempt = 0; attempt < 2; ++attempt) {
-      TEMPER_TRY(before, devices_.measurer->device_state(task_.threads));
+      const std::optional<engine::DeviceState> before = device_state();
       TEMPER_TRY_VOID(measure_once(items, latest, attempt > 0));
       if (interrupted())
         break;
-      TEMPER_TRY(after, devices_.measurer->device_state(task_.threads));
-      const double drift = engine::DeviceState::drift(before, after);
-      if (!engine::DeviceState::drifted(before, after))
+      const std::optional<engine::DeviceState> after = device_state();
+      if (!before || !after || !engine::DeviceState::drifted(*before, *after))
         break;
+      const double drift = engine::DeviceState::drift(*before, *after);
       database::Event event;
       event.run = run_.id;
       event.kind = attempt == 0 ? "batch_repeated" : "batch_disturbed";
