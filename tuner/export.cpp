@@ -169,8 +169,8 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
   ExportOutcome outcome;
   outcome.files = exported.files;
   for (size_t i = 0; i < exported.functions.size(); ++i)
-    outcome.functions.push_back(
-        {exported.functions[i].name, exported.functions[i].signature, items[i].record.id});
+    outcome.functions.push_back({exported.functions[i].name, exported.functions[i].signature,
+                                 items[i].record.id, static_cast<bool>(tasks[i].reference)});
   return outcome;
 }
 

@@ -16,6 +16,7 @@ struct ExportedRecord {
   std::string name;
   std::string signature;
   database::Id record;
+  bool checked = false; ///< on fresh inputs; its workload may have no reference
 };
 
 struct ExportOutcome {

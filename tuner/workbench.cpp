@@ -113,8 +113,15 @@ Result<database::Store*> Workbench::store() {
     } else {
       options.path = options_.database;
     }
-    TEMPER_TRY(store, database::open_sqlite_store(options));
-    store_ = std::move(store);
+    auto store = database::open_sqlite_store(options);
+    if (!store && options_.viewing && store.error().code == ErrorCode::kEnvironment) {
+      options.read_only = true;
+      if (auto readable = database::open_sqlite_store(options))
+        store = std::move(readable); // else the first sentence says more
+    }
+    if (!store)
+      return std::move(store).error();
+    store_ = std::move(*store);
   }
   return store_.get();
 }
@@ -181,6 +188,7 @@ Result<database::Environment> Workbench::environment() {
 
 Result<database::Toolchain> Workbench::toolchain() {
   TEMPER_TRY(target, this->target());
+  target.threads = 0; // each record has its own
   database::Toolchain row;
   row.json = Json{{"compiler", codegen::compiler_version()}, {"target", target.to_string()}}.dump();
   row.id = database::id_of(row);
@@ -193,15 +201,8 @@ Result<database::RecordFilter> Workbench::comparable() {
   filter.environment_class = environment.class_name;
   filter.regime = options_.regime == engine::Regime::kCold ? database::TimingRegime::kCold
                                                            : database::TimingRegime::kHot;
-  // Today's toolchains: one per number of threads that this machine can be asked for.
-  WorkbenchOptions options = options_;
-  for (int threads = 1;
-       threads <= std::max<int>(2, static_cast<int>(std::thread::hardware_concurrency()));
-       ++threads) {
-    options.threads = threads;
-    TEMPER_TRY(toolchain, Workbench(options).toolchain());
-    filter.current_toolchains.push_back(toolchain.id);
-  }
+  TEMPER_TRY(toolchain, this->toolchain());
+  filter.current_toolchains = {toolchain.id};
   return filter;
 }
 

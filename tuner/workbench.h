@@ -23,6 +23,7 @@ struct WorkbenchOptions {
   int threads = 0; ///< 0: one
   int jobs = 0;    ///< compile processes; 0: the machine's cores
   engine::Regime regime = engine::Regime::kHot;
+  bool viewing = false; ///< a database that may only be read will do
 };
 
 /// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.
@@ -48,6 +49,7 @@ public:
   Result<ir::Target> target();
   /// Environment of this machine, as the database has it.
   Result<database::Environment> environment();
+  /// Compiler and target, whatever the number of threads.
   Result<database::Toolchain> toolchain();
   /// What counts as comparable here: environment class, today's toolchain, regime.
   Result<database::RecordFilter> comparable();

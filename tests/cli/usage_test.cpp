@@ -132,6 +132,42 @@ TEST(Dumps, EveryProgramThatIsLoweredHasAFolderOfItsOwn) {
   EXPECT_NE(content("untuned.2/00.input.txt").find("float32(3"), std::string::npos);
 }
 
+TEST(Usage, NumbersThatMustBePositiveSayOnlyThat) {
+  const Shell shell;
+  for (const char* value : {"0", "-4", "x", "nan"}) {
+    const Ran ran = shell.run(std::string("temper tune matmul M=8 N=8 K=8 --trials ") + value);
+    expect_refused(ran, 2, "is not a positive number");
+    EXPECT_LT(ran.err.size(), 120U) << ran.err;
+  }
+}
+
+TEST(Usage, ResumeTakesNoTarget) {
+  const Shell shell;
+  expect_refused(shell.run("temper resume --target cpu:x86-64-v3"), 2, "--target");
+}
+
+TEST(Usage, OutputThatCannotBeWrittenIsAFailure) {
+  const Shell shell;
+  for (const char* command : {"list workloads", "list workloads --json", "best --json"}) {
+    const Ran ran = shell.run(std::string("bash -c 'temper ") + command + " >/dev/full'");
+    EXPECT_EQ(ran.code, 1) << command;
+    EXPECT_NE(ran.err.find("No space left"), std::string::npos) << ran.err;
+  }
+}
+
+TEST(Usage, ADatabaseThatMayOnlyBeReadCanBeLookedAt) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper best").code, 0);
+  // Root may write everything: an immutable view of the file is a mount, so leave it to others.
+  if (geteuid() == 0)
+    GTEST_SKIP() << "root may write every file";
+  ASSERT_EQ(shell
+                .run("chmod 0444 t.db; chmod 0555 .; temper best >/dev/null; code=$?; chmod 0755 "
+                     ".; exit $code")
+                .code,
+            0);
+}
+
 TEST(Opt, AnUnknownPassGetsTheNearestOne) {
   const Shell shell;
   const Ran ran = shell.run("temper-opt matmul M=8 N=8 K=8 --pass flaten_buffers");

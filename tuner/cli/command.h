@@ -31,8 +31,15 @@ struct Program {
 
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
+/// --jobs alone.
+void add_jobs_option(CLI::App& command, CommonOptions& options);
+/// A number above zero, said in words.
+CLI::Validator positive();
 /// Turns the texts into values (cache regime); an error names the option.
 Result<void> finish_common_options(CommonOptions& options);
+
+/// The workbench of a command that only reads: a database that it may not write will do.
+tuner::WorkbenchOptions viewing(const CommonOptions& options);
 
 /// Sets help text after the options: "examples:" and one per line.
 void add_examples(CLI::App& command, const std::vector<std::string>& examples);

@@ -1,5 +1,8 @@
 #include "tuner/cli/command.h"
 
+#include <cmath>
+#include <cstdlib>
+
 namespace temper::cli {
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
@@ -12,12 +15,28 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
                      "what the code is for: native, cpu:NAME (as cpu:znver4)");
   command.add_option("--threads", options.workbench.threads, "threads of the kernel (default: 1)")
       ->check(CLI::Range(1, 1024));
+  add_jobs_option(command, options);
+  command.add_option("--cache", options.cache,
+                     "timing regime: hot or cold caches, which are never compared");
+}
+
+void add_jobs_option(CLI::App& command, CommonOptions& options) {
   command
       .add_option("--jobs", options.workbench.jobs,
                   "compile processes (default: the machine's cores)")
       ->check(CLI::Range(1, 1024));
-  command.add_option("--cache", options.cache,
-                     "timing regime: hot or cold caches, which are never compared");
+}
+
+CLI::Validator positive() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        return !text.empty() && *end == '\0' && value > 0 && std::isfinite(value)
+                   ? std::string()
+                   : "'" + text + "' is not a positive number";
+      },
+      "POSITIVE");
 }
 
 Result<void> finish_common_options(CommonOptions& options) {
@@ -27,6 +46,12 @@ Result<void> finish_common_options(CommonOptions& options) {
                  "--cache is hot or cold, not '" + options.cache + "'");
   options.workbench.regime = *regime;
   return {};
+}
+
+tuner::WorkbenchOptions viewing(const CommonOptions& options) {
+  tuner::WorkbenchOptions workbench = options.workbench;
+  workbench.viewing = true;
+  return workbench;
 }
 
 void add_examples(CLI::App& command, const std::vector<std::string>& examples) {

@@ -357,7 +357,7 @@ void add_compare(Program& program) {
       "compare", "measure two records (or selections) again, interleaved, and say which is faster");
   command->add_option("selections", options->words, "SELECTION SELECTION")->required();
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command->add_flag("--peers", options->peers,
                     "compare one selection with the library routines that its workload names");
   add_common_options(*command, options->common, true);

@@ -76,6 +76,15 @@ int run_export(ExportCommand& options) {
   auto items = select(bench, options);
   if (!items)
     return report(items.error());
+  for (const tuner::ExportItem& item : *items)
+    if (item.record.stale && !options.stale) {
+      std::fprintf(stderr,
+                   "temper: record %s was made by another version of the code generator: compiled "
+                   "anew its code and its time may differ; allow that with --stale, or measure it "
+                   "first with: temper rerun %s\n",
+                   item.record.id.c_str(), item.record.id.c_str());
+      return kAnswerIsNo;
+    }
   codegen::ExportOptions settings;
   settings.directory = options.out;
   settings.static_archive = options.static_archive;
@@ -90,15 +99,19 @@ int run_export(ExportCommand& options) {
       files.push_back(file.string());
     Json functions = Json::array();
     for (const tuner::ExportedRecord& function : result->functions)
-      functions.push_back(Json{
-          {"name", function.name}, {"signature", function.signature}, {"record", function.record}});
+      functions.push_back(Json{{"name", function.name},
+                               {"signature", function.signature},
+                               {"record", function.record},
+                               {"checked", function.checked}});
     print_json("export", Json{{"files", std::move(files)}, {"functions", std::move(functions)}});
     return kDone;
   }
   for (const auto& file : result->files)
     fmt::print("wrote {}\n", file.string());
   for (const tuner::ExportedRecord& function : result->functions)
-    fmt::print("  {};  checked on fresh inputs\n", function.signature);
+    fmt::print("  {};  {}\n", function.signature,
+               function.checked ? "checked on fresh inputs"
+                                : "unchecked: its workload has no reference");
   return kDone;
 }
 

@@ -37,7 +37,7 @@ std::string counts(const std::map<std::string, int64_t>& rows) {
 }
 
 int run_dump(const DumpCommand& options) {
-  tuner::Workbench bench(options.common.workbench);
+  tuner::Workbench bench(viewing(options.common));
   auto store = bench.store();
   if (!store)
     return report(store.error());

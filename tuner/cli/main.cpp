@@ -4,7 +4,10 @@
 
 #include "ir/support/text.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <system_error>
 
 using namespace temper;
 
@@ -67,7 +70,17 @@ int main(int argc, char** argv) {
     return cli::kWrongUsage;
   }
   try {
-    return program.action();
+    const int code = program.action();
+    // An answer that did not arrive is no answer.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      std::fprintf(stderr, "temper: the output cannot be written: %s\n", std::strerror(errno));
+      return cli::kFailedWork;
+    }
+    return code;
+  } catch (const std::system_error& error) {
+    std::fprintf(stderr, "temper: the output cannot be written: %s\n",
+                 error.code().message().c_str());
+    return cli::kFailedWork;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "temper: internal error: %s\n", error.what());
     return cli::kFailedWork;

@@ -185,20 +185,39 @@ void ProgressLine::finish() {
 namespace {
 
 volatile std::sig_atomic_t g_interrupts = 0;
+volatile std::sig_atomic_t g_postponed = 0;
+// Written before the handler is there; a handler may not allocate.
+char g_last_words[256];
+size_t g_last_words_size = 0;
+
+[[noreturn]] void end_interrupted() {
+  (void)!write(STDERR_FILENO, g_last_words, g_last_words_size);
+  _exit(kInterrupted);
+}
 
 void on_interrupt(int) {
-  if (g_interrupts > 0)
-    _exit(kInterrupted);
+  if (!g_postponed || g_interrupts > 0)
+    end_interrupted();
   g_interrupts = 1;
 }
 
 } // namespace
 
-void install_interrupt_handler() {
+void install_interrupt_handler(const std::string& last_words) {
+  // A terminal has a live line, perhaps, and shows ^C.
+  const std::string text =
+      (isatty(STDERR_FILENO) != 0 ? "\r\033[K" : "") + ("temper: " + last_words) + "\n";
+  g_last_words_size = text.copy(g_last_words, sizeof g_last_words);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void postpone_interrupts(bool on) {
+  g_postponed = on ? 1 : 0;
+  if (!on && g_interrupts > 0) // it came when the last poll was over
+    end_interrupted();
 }
 
 bool interrupted() { return g_interrupts > 0; }

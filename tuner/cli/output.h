@@ -77,8 +77,12 @@ private:
   double first_seconds_ = 0;
 };
 
-/// SIGINT and SIGTERM set a flag that runs poll; a second one ends the process at once.
-void install_interrupt_handler();
+/// From now on SIGINT and SIGTERM end the process with exit code 130 and `last_words`, a sentence
+/// without "temper: ". Helper processes end with it, and what was recorded is committed.
+void install_interrupt_handler(const std::string& last_words = "interrupted");
+/// While on, a first signal only sets the flag that runs poll; a second one ends the process. Off
+/// where nobody polls, as while a reference is computed.
+void postpone_interrupts(bool on);
 bool interrupted();
 
 } // namespace temper::cli

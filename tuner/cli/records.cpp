@@ -119,8 +119,10 @@ int list_records(Workbench& bench, const ListOptions& options) {
     return report(store.error());
   database::RecordFilter filter;
   filter.limit = options.limit;
-  if (auto toolchain = bench.toolchain())
-    filter.current_toolchains = {toolchain->id};
+  auto comparable = bench.comparable();
+  if (!comparable)
+    return report(comparable.error());
+  filter.current_toolchains = comparable->current_toolchains;
   if (!options.words.empty()) {
     auto selection = database::parse_selection(options.words);
     if (!selection)
@@ -163,7 +165,8 @@ int list_records(Workbench& bench, const ListOptions& options) {
       list.push_back(record_json(row));
     print_json("list", Json{{"records", std::move(list)}});
   } else if (rows->empty()) {
-    fmt::print("no records; temper tune matmul makes some\n");
+    fmt::print("{}\n", options.words.empty() ? "no records; temper tune matmul makes some"
+                                             : "no records of that selection");
   } else {
     print_records(**store, *rows, true);
   }
@@ -212,14 +215,15 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   if (options.common.json)
     print_json("list", Json{{"runs", std::move(list)}});
   else if (table.empty())
-    fmt::print("no runs; temper tune matmul starts one\n");
+    fmt::print("{}\n", options.words.empty() ? "no runs; temper tune matmul starts one"
+                                             : "no runs of that workload");
   else
     fmt::print("{}", table.to_string());
   return kDone;
 }
 
 int run_list(const ListOptions& options) {
-  Workbench bench(options.common.workbench);
+  Workbench bench(viewing(options.common));
   if (options.what == "workloads")
     return list_workloads(bench, options);
   if (options.what == "records")
@@ -239,7 +243,7 @@ struct BestOptions {
 };
 
 int run_best(const BestOptions& options) {
-  Workbench bench(options.common.workbench);
+  Workbench bench(viewing(options.common));
   auto store = bench.store();
   if (!store)
     return report(store.error());
@@ -456,7 +460,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
 }
 
 int run_show(const ShowOptions& options) {
-  Workbench bench(options.common.workbench);
+  Workbench bench(viewing(options.common));
   if (options.words[0] == "workload")
     return show_workload(bench, options);
   return show_record(bench, options);
@@ -470,7 +474,7 @@ void add_list(Program& program) {
   command->add_option("what", options->what, "workloads (default), records or runs");
   command->add_option("selection", options->words, "records of a WORKLOAD, run:ID or tag:X");
   command->add_option("--limit", options->limit, "at most so many lines (default 50)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   add_common_options(*command, options->common, false);
   add_examples(*command,
                {"temper list workloads", "temper list records matmul M=512", "temper list runs"});

@@ -27,6 +27,7 @@ struct CheckOptions {
   CommonOptions common;
   std::vector<std::string> words;
   bool quick = false;
+  bool unchecked = false;
 };
 
 /// Builds and runs one task as it is written, compared with its reference on random inputs.
@@ -44,9 +45,10 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 int run_check(CheckOptions& options) {
   if (Result<void> finished = finish_common_options(options.common); !finished)
     return report(finished.error());
-  const auto arguments = parse_workload_words(options.words);
+  auto arguments = parse_workload_words(options.words);
   if (!arguments)
     return report(arguments.error());
+  arguments->unchecked = options.unchecked;
   Workbench bench(options.common.workbench);
   std::vector<tuner::WorkloadArguments> shapes{*arguments};
   if (arguments->parameters.empty()) {
@@ -178,35 +180,44 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
   if (result.interrupted)
     return kInterrupted;
   if (result.best_record.empty()) {
+    std::fflush(stdout); // "above", in a log of both as well
     std::fprintf(stderr, "temper: no candidate was valid; the first failures are above\n");
     return kFailedWork;
   }
   return kDone;
 }
 
-/// Runs a claimed or new run to its end and reports it.
-int execute(Workbench& bench, const Task& task, const database::Run& run,
-            const tuner::TuneOptions& options, bool json, bool reopen) {
-  auto hints = machine_hints(task);
-  if (!hints)
-    return report(hints.error());
+Result<std::unique_ptr<tuner::Space>> space_of(const Task& task) {
+  TEMPER_TRY(hints, machine_hints(task));
   tuner::SketchOptions sketch;
-  sketch.machine = *hints;
-  auto space = tuner::make_sketch_space(task.module, std::move(sketch));
-  if (!space)
-    return report(space.error());
+  sketch.machine = hints;
+  return tuner::make_sketch_space(task.module, std::move(sketch));
+}
+
+/// Claims a run, works on it to its end and reports it. `prolonged`: its budget is a new one.
+int execute(Workbench& bench, const Task& task, const tuner::Space& space, const database::Run& run,
+            const tuner::TuneOptions& options, bool json, bool prolonged) {
   auto devices = bench.devices();
   if (!devices)
     return report(devices.error());
-  auto claim = devices->store->claim_run(run.id, reopen);
+  auto claim = devices->store->claim_run(run.id, prolonged);
   if (!claim)
     return report(claim.error());
-  install_interrupt_handler();
+  if (prolonged)
+    if (auto set = devices->store->set_budget(run.id, run.budget_trials, run.budget_seconds); !set)
+      return report(set.error());
+  install_interrupt_handler("interrupted; go on with: temper resume " +
+                            devices->store->short_id(run.id).value_or(run.id));
   ProgressLine line(task.flops, options.stop.trials, options.stop.seconds);
   tuner::TuneHooks hooks;
-  hooks.progress = [&](const tuner::TuneProgress& progress) { line.update(progress); };
+  hooks.progress = [&](const tuner::TuneProgress& progress) {
+    // Computing references and confirming the best block for long, and end by ending: a run whose
+    // process is gone reads as interrupted.
+    postpone_interrupts(progress.phase == "search");
+    line.update(progress);
+  };
   hooks.interrupted = [] { return interrupted(); };
-  const auto result = tuner::tune(task, **space, run, *claim, *devices, options, hooks);
+  const auto result = tuner::tune(task, space, run, *claim, *devices, options, hooks);
   line.finish();
   if (!result)
     return report(result.error());
@@ -235,6 +246,12 @@ int run_tune(TuneCommandOptions& options) {
     return report(store.error());
   if (!options.has_seed)
     options.seed = std::random_device()() >> 1;
+  // What cannot start leaves no run behind.
+  auto space = space_of(*task);
+  if (!space)
+    return report(space.error());
+  if (auto devices = bench.devices(); !devices)
+    return report(devices.error());
 
   auto row = bench.new_run(*task);
   if (!row)
@@ -244,7 +261,7 @@ int run_tune(TuneCommandOptions& options) {
   row->budget_trials = options.trials;
   row->budget_seconds = options.seconds;
   row->command_line = command_line_of(options);
-  row->options_json = Json{{"fresh", options.fresh}}.dump();
+  row->options_json = Json{{"fresh", options.fresh}, {"cache", options.common.cache}}.dump();
   auto id = (*store)->create_run(*row);
   if (!id)
     return report(id.error());
@@ -258,8 +275,10 @@ int run_tune(TuneCommandOptions& options) {
   tune.bound_ns = bench.bound_ns(*task);
   tune.rates = bench.rates(*task);
   tune.fresh = options.fresh;
-  return execute(bench, *task, *run, tune, options.common.json, false);
+  return execute(bench, *task, **space, *run, tune, options.common.json, false);
 }
+
+constexpr int64_t kMostTrials = 1'000'000'000; // sums of budgets stay in range
 
 struct ResumeOptions {
   CommonOptions common;
@@ -301,7 +320,7 @@ int run_resume(ResumeOptions& options) {
     try {
       size_t used = 0;
       count = std::stoll(more ? options.trials.substr(1) : options.trials, &used);
-      if (used != options.trials.size() - (more ? 1 : 0) || count <= 0)
+      if (used != options.trials.size() - (more ? 1 : 0) || count <= 0 || count > kMostTrials)
         throw std::invalid_argument("");
     } catch (const std::exception&) {
       return report(Error(ErrorCode::kInvalidArgument,
@@ -309,13 +328,15 @@ int run_resume(ResumeOptions& options) {
                               options.trials + "'"));
     }
     run.budget_trials = more ? run.trials + count : count;
+    if (run.budget_trials <= run.trials)
+      return report(Error(ErrorCode::kInvalidArgument,
+                          fmt::format("run {} has {} trials already; give --trials more than that, "
+                                      "or +N for N more",
+                                      (*store)->short_id(run.id).value_or(run.id), run.trials)));
   }
   if (options.seconds > 0)
     run.budget_seconds = run.seconds + options.seconds;
   const bool prolonged = !options.trials.empty() || options.seconds > 0;
-  if (prolonged)
-    if (auto set = (*store)->set_budget(run.id, run.budget_trials, run.budget_seconds); !set)
-      return report(set.error());
 
   auto workload = (*store)->workload(run.workload);
   if (!workload)
@@ -324,20 +345,44 @@ int run_resume(ResumeOptions& options) {
   if (!target)
     return report(target.error());
   settings.target = run.target;
+  const Json kept = parse_json(run.options_json).value_or(Json::object());
+  if (auto regime = engine::parse_regime(kept.value("cache", "hot")))
+    settings.regime = *regime;
   if (target->threads > 0)
     settings.threads = target->threads;
   Workbench bench(settings);
+  // What a run measured is compared within it, so all of it is made by one build on one machine.
+  auto toolchain = bench.toolchain();
+  if (!toolchain)
+    return report(toolchain.error());
+  auto here = bench.environment();
+  if (!here)
+    return report(here.error());
+  const auto there = (*store)->environment(run.environment);
+  const bool elsewhere = there && there->class_name != here->class_name;
+  if (toolchain->id != run.toolchain || elsewhere) {
+    std::fprintf(stderr,
+                 "temper: run %s was made %s, so it cannot go on here; start a new one with: "
+                 "temper tune %s\n",
+                 (*store)->short_id(run.id).value_or(run.id).c_str(),
+                 elsewhere ? ("on another machine or setting (" + there->class_name + ")").c_str()
+                           : "by another version of the code generator",
+                 (workload->name + " " + format_binding(workload->binding_json)).c_str());
+    return kAnswerIsNo;
+  }
   auto task = bench.task(*workload);
   if (!task)
     return report(task.error());
-  const Json kept = parse_json(run.options_json).value_or(Json::object());
   tuner::TuneOptions tune;
   tune.stop.trials = run.budget_trials;
   tune.stop.seconds = run.budget_seconds;
   tune.bound_ns = bench.bound_ns(*task);
   tune.rates = bench.rates(*task);
   tune.fresh = kept.value("fresh", false);
-  return execute(bench, *task, run, tune, options.common.json, prolonged);
+  auto space = space_of(*task);
+  if (!space)
+    return report(space.error());
+  return execute(bench, *task, **space, run, tune, options.common.json, prolonged);
 }
 
 } // namespace
@@ -348,6 +393,7 @@ void add_check(Program& program) {
       "check", "build a workload as written, run it, compare it with its reference");
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_flag("--quick", options->quick, "only the first shape");
+  command->add_flag("--unchecked", options->unchecked, "allow a workload without a reference");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick"});
   command->callback(
@@ -359,9 +405,8 @@ void add_tune(Program& program) {
   CLI::App* command =
       program.app.add_subcommand("tune", "search for the fastest version of a workload");
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
-  command->add_option("--trials", options->trials, "candidates to measure")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--seconds", options->seconds, "time to spend")->check(CLI::PositiveNumber);
+  command->add_option("--trials", options->trials, "candidates to measure")->check(positive());
+  command->add_option("--seconds", options->seconds, "time to spend")->check(positive());
   auto* seed = command->add_option("--seed", options->seed, "of every random choice");
   command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
@@ -383,8 +428,9 @@ void add_resume(Program& program) {
       program.app.add_subcommand("resume", "go on with an interrupted run (the latest by default)");
   command->add_option("run", options->run, "id of a run");
   command->add_option("--trials", options->trials, "a new budget for the whole run, or +N more");
-  command->add_option("--seconds", options->seconds, "seconds to add")->check(CLI::PositiveNumber);
-  add_common_options(*command, options->common, true);
+  command->add_option("--seconds", options->seconds, "seconds to add")->check(positive());
+  add_common_options(*command, options->common, false);
+  add_jobs_option(*command, options->common);
   add_examples(*command, {"temper resume", "temper resume r81ab0 --trials +200"});
   command->callback(
       [&program, options] { program.action = [options] { return run_resume(*options); }; });
