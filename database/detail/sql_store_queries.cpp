@@ -147,7 +147,9 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
   TEMPER_TRY(series, series_of(filter, !filter.include_stale, everything));
   const Conditions conditions = conditions_of(filter, 2);
   const Conditions inner = conditions_of(filter, 3);
-  // A candidate's number is its latest confirmation, else its latest measurement. It is never below
+  // A candidate's number is its latest confirmation, else its latest measurement. Without a
+  // confirmation it has lost where its run has confirmed others since: they were faster by the same
+  // kind of number, which is lucky as often as not. The number is never below
   // the fastest of its measurements, so walking those upwards may stop at the first that is not
   // faster than the best number found. The `+` keep SQLite from looking a candidate's few
   // measurements up in the index of the whole series.
@@ -155,7 +157,9 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
                            "AND m.outcome = 'ok' AND m.median_ns IS NOT NULL" +
                            conditions.text + " ORDER BY m.median_ns, m.n";
   const std::string number_of =
-      "SELECT m.n, m.median_ns FROM measurement m WHERE m.candidate = $1 AND +m.series = $2 "
+      "SELECT m.n, m.median_ns, m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement c "
+      "WHERE c.run = m.run AND c.sequence > m.sequence AND +c.series = m.series AND c.purpose = "
+      "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND +m.series = $2 "
       "AND +m.outcome = 'ok' AND +m.median_ns IS NOT NULL" +
       inner.text + " ORDER BY m.purpose = 'confirm' DESC, m.measured_at DESC, m.n DESC LIMIT 1";
   std::vector<RecordRow> rows;
@@ -184,7 +188,8 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
       if (number.next()) {
         const int64_t row = number.integer();
         const double ns = number.real();
-        if (ns < best_ns) {
+        const bool lost = number.integer() != 0;
+        if (ns < best_ns && !lost) {
           best_ns = ns;
           best_row = row;
         }

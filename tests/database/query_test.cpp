@@ -49,12 +49,44 @@ TEST(Best, TrustsAConfirmationMoreThanALuckyMeasurement) {
   Measurement confirmed = scene.measurement(110);
   confirmed.purpose = Purpose::kConfirm;
   scene.record(Scene::trace(1), confirmed);
-  EXPECT_EQ(must(store->best({})).at(0).median_ns, 100);
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 110);
   confirmed.median_ns = 95;
   const Recorded again = scene.record(Scene::trace(1), confirmed);
   const auto rows = must(store->best({}));
   EXPECT_EQ(rows.at(0).median_ns, 95) << "the latest confirmation counts";
   EXPECT_EQ(rows.at(0).id, again.measurement);
+}
+
+TEST(Best, IsNoneThatItsRunPassedOver) {
+  auto store = memory_store();
+  Scene scene(*store);
+  // 1 and 2 are the fastest of the search, and confirmed; 3 was next, and its number is luckier
+  // than theirs are now.
+  for (int i = 1; i <= 3; ++i)
+    scene.record(Scene::trace(i), scene.measurement(100 + i));
+  Measurement confirmed = scene.measurement(105);
+  confirmed.purpose = Purpose::kConfirm;
+  scene.record(Scene::trace(1), confirmed);
+  confirmed.median_ns = 106;
+  scene.record(Scene::trace(2), confirmed);
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 105);
+  // What comes after the confirmation counts: a prolonged run that was interrupted.
+  scene.record(Scene::trace(4), scene.measurement(104));
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 104);
+  // And so does another run, which may have been interrupted before it confirmed anything.
+  scene.start_run();
+  scene.record(Scene::trace(5), scene.measurement(90));
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 90);
+}
+
+TEST(Best, CountsMeasurementsWhereNoConfirmationWentWell) {
+  auto store = memory_store();
+  Scene scene(*store);
+  scene.record(Scene::trace(1), scene.measurement(100));
+  Measurement disturbed = scene.measurement(0, Outcome::kDisturbed);
+  disturbed.purpose = Purpose::kConfirm;
+  scene.record(Scene::trace(1), disturbed);
+  EXPECT_EQ(must(store->best({})).at(0).median_ns, 100);
 }
 
 TEST(Best, IsNeverACandidateThatWasFoundWrongLater) {
@@ -160,8 +192,10 @@ TEST(Best, AgreesWithAPlainScan) {
     struct Number {
       double ns = std::numeric_limits<double>::infinity();
       bool confirmed = false, wrong = false;
+      uint64_t at = 0;
     };
     std::map<uint64_t, Number> numbers;
+    uint64_t last_confirmation = 0;
     const uint64_t count = 1 + draw(30);
     for (uint64_t i = 0; i < count; ++i) {
       const uint64_t candidate = draw(8);
@@ -177,11 +211,14 @@ TEST(Best, AgreesWithAPlainScan) {
       else if (row.purpose == Purpose::kConfirm || !number.confirmed) {
         number.ns = ns;
         number.confirmed = row.purpose == Purpose::kConfirm;
+        number.at = i;
       }
+      if (row.outcome == Outcome::kOk && row.purpose == Purpose::kConfirm)
+        last_confirmation = i;
     }
     double expected = std::numeric_limits<double>::infinity();
     for (const auto& [candidate, number] : numbers)
-      if (!number.wrong)
+      if (!number.wrong && (number.confirmed || number.at >= last_confirmation))
         expected = std::min(expected, number.ns);
     const auto rows = must(store->best({.run = scene.run}));
     if (std::isinf(expected))
