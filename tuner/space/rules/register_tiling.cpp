@@ -115,6 +115,8 @@ std::optional<Product> as_product(const BlockFacts& facts) {
   return product;
 }
 
+constexpr int64_t kMaxPackedRows = 4096;
+
 class RegisterTiling final : public Rule {
 public:
   explicit RegisterTiling(const MachineHints& machine) : machine_(machine) {}
@@ -250,11 +252,15 @@ private:
     const std::vector<LoopRv> loops(all_loops.end() - static_cast<std::ptrdiff_t>(rank),
                                     all_loops.end());
     TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
-    std::vector<LoopRv> order{parts[0]};
+    // Panel by panel reads across rows, row by row writes across panels; blocks lie between.
+    const size_t along_rows = dimension + 1 == rank ? rank - 2 : rank - 1;
+    TEMPER_TRY(blocks, schedule.sample_perfect_tile(loops[along_rows], 2, kMaxPackedRows));
+    TEMPER_TRY(row_parts, schedule.split(loops[along_rows], {blocks[0], blocks[1]}));
+    std::vector<LoopRv> order;
     for (size_t d = 0; d < rank; ++d)
-      if (d != dimension)
+      if (d != dimension && d != along_rows)
         order.push_back(loops[d]);
-    order.push_back(parts[1]);
+    order.insert(order.end(), {row_parts[0], parts[0], row_parts[1], parts[1]});
     TEMPER_TRY_VOID(schedule.reorder(order));
     if (vector) {
       TEMPER_TRY_VOID(schedule.vectorize(parts[1]));
