@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 
+#include <sched.h>
 #include <unistd.h>
 
 namespace temper::engine {
@@ -299,6 +300,7 @@ public:
   }
 
   enum class Step : uint8_t { kGoOn, kFailed, kCancelled };
+  std::optional<int> processor; ///< where a kernel of one thread runs; else where it likes
 
   /// Loads, calls once on each set, compares.
   Step check(const Child::Interruption& interruption) {
@@ -310,6 +312,12 @@ public:
     if (!started)
       return fail(Outcome::kDisturbed, "load", started.error().message);
     child_.emplace(std::move(*started));
+    if (processor && plan_.threads == 1) {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(*processor, &one);
+      (void)::sched_setaffinity(child_->pid(), sizeof one, &one); // else as before
+    }
     for (const auto& [command, timeout_ms] : {std::pair(Command::kLoad, kLoadTimeoutMs),
                                               std::pair(Command::kCheck, request_.timeout_ms)})
       if (const Step step =
@@ -675,10 +683,15 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
   std::vector<TrialRequest> trials = request.contenders;
   std::vector<std::unique_ptr<Attempt>> attempts;
   std::vector<int64_t> calls;
+  // On one processor, all of them: two processors differ by what else runs there, by some 50 % when
+  // it is a build, and a child stays where it started.
+  const int processor = ::sched_getcpu();
   for (TrialRequest& trial : trials) {
     trial.check = trial.check && workload.has_reference;
     const double begin = now_ns();
     Attempt& attempt = *attempts.emplace_back(std::make_unique<Attempt>(workload, trial, settings));
+    if (processor >= 0)
+      attempt.processor = processor;
     Step step = attempt.check(interruption);
     if (step == Step::kGoOn) {
       attempt.prepare_timing();

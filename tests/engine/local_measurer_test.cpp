@@ -523,6 +523,18 @@ TEST_F(Candidates, AComparisonTakesTurnsAndTellsFastFromSlow) {
   EXPECT_TRUE(is_correct(comparison->contenders[4].measurement.outcome));
 }
 
+TEST_F(Candidates, AComparisonKeepsItsContendersOnOneProcessor) {
+  CompareRequest request;
+  request.workload = workload_;
+  request.rounds = 4;
+  request.contenders = {{"a", artifact("on_one_processor"), {}, 0, true},
+                        {"b", artifact("on_one_processor"), {}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  for (const ComparedContender& contender : comparison->contenders)
+    EXPECT_TRUE(is_correct(contender.measurement.outcome)) << contender.measurement.error;
+}
+
 TEST_F(Candidates, PeersGetTheirSizesAndTheirEnvironment) {
   auto peer = std::make_shared<Artifact>();
   peer->kind = codegen::ArtifactKind::kLibrary;

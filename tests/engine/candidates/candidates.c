@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,15 @@ volatile float sink;
 static int calls = 0;
 
 int32_t correct(void* const* arguments) { return add(arguments); }
+
+/* Right only where it may run on one processor and no other. */
+int32_t on_one_processor(void* const* arguments) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) != 1)
+    return 9;
+  return add(arguments);
+}
 
 static void wait_ms(int ms) { usleep(1000u * (unsigned)ms); }
 int32_t slow(void* const* arguments) { wait_ms(20); return add(arguments); }
