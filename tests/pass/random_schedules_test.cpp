@@ -1,5 +1,5 @@
 #include "tests/pass/equivalence.h"
-#include "tests/pass/random_schedules.h"
+#include "tests/support/random_schedule.h"
 
 #include <cstdlib>
 
@@ -117,9 +117,10 @@ TEST_P(RandomSchedules, KeepTheirMeaningAtEveryStepOfLowering) {
   const int first = start != nullptr ? std::atoi(start) : 1;
   for (int seed = first; seed < first + seeds; ++seed) {
     Random random(static_cast<uint64_t>(seed));
-    std::string log;
-    const s_tir::Schedule start_schedule{make_module(function)};
-    const IRModule scheduled = randomly_scheduled(start_schedule.module(), 14, random, log);
+    s_tir::Schedule schedule(make_module(function), static_cast<uint64_t>(seed));
+    for (int step = 0; step < 14; ++step)
+      ASSERT_TRUE(s_tir::testing::random_step(schedule, random, s_tir::testing::mostly_moves));
+    const IRModule& scheduled = schedule.module();
     LowerOptions options;
     if (seed % 3 == 1) {
       options.vector_bits = 256;
@@ -129,14 +130,15 @@ TEST_P(RandomSchedules, KeepTheirMeaningAtEveryStepOfLowering) {
     for (const ParallelOrder order : {ParallelOrder::kForward, ParallelOrder::kReverse}) {
       const auto values = run(candidate, 1, order);
       ASSERT_TRUE(values && same(*original, *values))
-          << "wrong before it is lowered: seed " << seed << ": " << log << "\n"
+          << "wrong before it is lowered: seed " << seed << "\n"
+          << schedule.trace().to_python()
           << (values ? same(*original, *values).message() : values.error().to_string().c_str())
           << "\n"
           << script::to_text(scheduled);
     }
     const PrimFunc lowered = lower_step_by_step(candidate, options);
-    ASSERT_FALSE(HasFailure()) << "seed " << seed << ": " << log << "\n"
-                               << script::to_text(scheduled);
+    ASSERT_FALSE(HasFailure()) << "seed " << seed << "\n"
+                               << schedule.trace().to_python() << script::to_text(scheduled);
     ASSERT_TRUE(lowered);
   }
 }

@@ -6,8 +6,8 @@
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
-#include "tests/s_tir/random_schedules.h"
 #include "tests/support/golden.h"
+#include "tests/support/run_program.h"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,6 @@
 #include "ir/structural.h"
 #include "tests/s_tir/checked_schedule.h"
 #include "tests/s_tir/programs.h"
-#include "tests/s_tir/random_schedules.h"
 #include "tests/support/golden.h"
 
 #include <gmock/gmock.h>

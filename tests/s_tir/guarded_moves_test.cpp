@@ -4,7 +4,7 @@
 #include "ir/s_tir/schedule.h"
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
-#include "tests/s_tir/random_schedules.h"
+#include "tests/support/run_program.h"
 
 #include <gmock/gmock.h>
 

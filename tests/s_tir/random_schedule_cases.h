@@ -7,7 +7,9 @@
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "tests/s_tir/build_program.h"
+#include "tests/s_tir/programs.h"
 #include "tests/support/random_schedule.h"
+#include "tests/support/run_program.h"
 
 #include <gtest/gtest.h>
 
@@ -28,22 +30,56 @@ inline std::vector<Case> small_programs() {
           {"transpose", transpose(5, 8)}};
 }
 
+/// More blocks, and more to move.
+inline std::vector<Case> programs_of_moves() {
+  using namespace programs; // NOLINT
+  return {{"matmul", programs::matmul(6, 8, 12)},
+          {"matmul_odd", programs::matmul(5, 7, 9)},
+          {"matmul_bias_relu", matmul_bias_relu(4, 6, 8)},
+          {"chain", chain(6, 10)},
+          {"conv2d", conv2d(2, 3, 6, 5)},
+          {"softmax", programs::softmax(5, 8)},
+          {"unit", matmul_bias_relu(1, 6, 1)}};
+}
+
+/// What is wrong with the values that `scheduled` computes, iterations run backwards and in random
+/// order; empty when nothing is.
+inline std::string wrong_values(const RunResult& expected, const IRModule& scheduled) {
+  for (const ParallelOrder order : {ParallelOrder::kReverse, ParallelOrder::kRandom})
+    if (std::string wrong = difference(
+            expected, run_on_integers(scheduled, first_output(scheduled), 1, order), 1e-4);
+        !wrong.empty())
+      return wrong;
+  return {};
+}
+
 /// `steps` random primitives on one program; then the values, replay, and both forms of the trace.
 /// The first thing that is wrong, with the trace and the program; empty when nothing is.
-inline std::string check_random_schedule(const IRModule& module, uint64_t seed, int steps) {
+inline std::string check_random_schedule(const IRModule& module, uint64_t seed, int steps,
+                                         Weight weight = each_once) {
   Schedule schedule(module, seed);
   Random random(seed);
+  std::vector<IRModule> modules; // after each step
+  std::vector<size_t> lengths;   // of the trace
   auto fail = [&](const std::string& what) {
     return what + "\n" + schedule.trace().to_python() + script::to_text(schedule.module());
   };
-  for (int step = 0; step < steps; ++step)
-    if (const auto stepped = random_step(schedule, random); !stepped)
+  for (int step = 0; step < steps; ++step) {
+    if (const auto stepped = random_step(schedule, random, weight); !stepped)
       return fail("enumerated, then refused: " + stepped.error().message);
-  const auto got = run(schedule.module());
-  if (!got)
-    return fail(got.error().to_string());
-  if (const std::string differs = difference(*got, *run(module)); !differs.empty())
-    return fail(differs);
+    modules.push_back(schedule.module());
+    lengths.push_back(schedule.trace().size());
+  }
+  const RunResult expected = run_on_integers(module, first_output(module), 1);
+  if (!expected.error.empty())
+    return fail("the program itself: " + expected.error);
+  if (!wrong_values(expected, schedule.module()).empty()) {
+    size_t step = 0;
+    while (step + 1 < modules.size() && wrong_values(expected, modules[step]).empty())
+      ++step;
+    return wrong_values(expected, modules[step]) + ", from here on:\n" +
+           schedule.trace().prefix(lengths[step]).to_python() + script::to_text(modules[step]);
+  }
   const auto parsed = script::parse_module(script::to_text(schedule.module()));
   if (!parsed)
     return fail("what is printed does not parse: " + parsed.error().to_string());
@@ -66,10 +102,11 @@ inline std::string check_random_schedule(const IRModule& module, uint64_t seed, 
   return {};
 }
 
-inline void check_random_schedules(uint64_t first_seed, uint64_t seeds, int steps) {
-  for (const Case& example : small_programs())
+inline void check_random_schedules(const std::vector<Case>& programs, uint64_t first_seed,
+                                   uint64_t seeds, int steps, Weight weight = each_once) {
+  for (const Case& example : programs)
     for (uint64_t seed = first_seed; seed < first_seed + seeds; ++seed)
-      EXPECT_EQ(check_random_schedule(example.module, seed, steps), "")
+      EXPECT_EQ(check_random_schedule(example.module, seed, steps, weight), "")
           << example.name << ", seed " << seed;
 }
 

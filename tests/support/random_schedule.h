@@ -1,9 +1,6 @@
-/// Random legal schedules from the registry's `enumerate`, and what they must not change: the
-/// values that a program computes, by the interpreter.
+/// Random legal schedules from the registry's `enumerate`.
 #pragma once
 
-#include "ir/interpret.h"
-#include "ir/s_tir/layer.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/walk.h"
 
@@ -49,17 +46,31 @@ inline int64_t iterations(const Stmt& stmt) {
 /// multiply the iterations that a predicate then leaves out.
 inline constexpr int64_t kMaxIterations = 200'000;
 
+/// How often a primitive is tried (0: never).
+using Weight = int (*)(const Primitive& primitive);
+inline int each_once(const Primitive&) { return 1; }
+/// Mostly moves of blocks, and the loops that make places for them.
+inline int mostly_moves(const Primitive& primitive) {
+  for (const char* name :
+       {"compute_at", "reverse_compute_at", "cache_read", "cache_write", "decompose_reduction",
+        "rfactor", "compute_inline", "reverse_compute_inline", "split", "reorder", "fuse"})
+    if (primitive.python_name == name)
+      return 3;
+  return primitive.python_name == "annotate" || primitive.python_name == "unannotate" ? 0 : 1;
+}
+
 /// Applies one random legal primitive at a random place; false when nothing was found in a few
 /// tries. An error is a primitive that enumerates what it then refuses.
-inline Result<bool> random_step(Schedule& schedule, Random& random) {
+inline Result<bool> random_step(Schedule& schedule, Random& random, Weight weight = each_once) {
+  std::vector<const Primitive*> choices;
+  for (const Primitive* primitive : all_primitives())
+    if (primitive->enumerate != nullptr && primitive->changes_module)
+      choices.insert(choices.end(), static_cast<size_t>(weight(*primitive)), primitive);
   for (int tries = 0; tries < 8; ++tries) {
     const std::vector<Value> all = places(schedule.module());
     const Value& place = all[static_cast<size_t>(random.below(static_cast<int64_t>(all.size())))];
-    const auto primitives = all_primitives();
     const Primitive& primitive =
-        *primitives[static_cast<size_t>(random.below(static_cast<int64_t>(primitives.size())))];
-    if (primitive.enumerate == nullptr || !primitive.changes_module)
-      continue;
+        *choices[static_cast<size_t>(random.below(static_cast<int64_t>(choices.size())))];
     Context context = schedule.context();
     const std::vector<Arguments> uses = primitive.enumerate(context, place);
     if (uses.empty())
@@ -75,43 +86,6 @@ inline Result<bool> random_step(Schedule& schedule, Random& random) {
     schedule = std::move(before);
   }
   return false;
-}
-
-/// A function's parameters after a run on small seeded integers (exact in any order of summation);
-/// parameters that some block writes are outputs, and hold nothing before.
-inline Result<std::vector<std::vector<float>>> run(const IRModule& module, uint64_t seed = 1,
-                                                   ParallelOrder order = ParallelOrder::kRandom) {
-  register_layer();
-  const PrimFunc function = module->find_prim_func("main");
-  std::vector<std::vector<float>> arrays;
-  std::vector<InterpretArgument> arguments;
-  Random random(seed);
-  arrays.reserve(function->params.size());
-  for (const Param& param : function->params) {
-    bool written = false;
-    walk(function->body, [&](const NodeRef& node) {
-      if (node->kind() == BufferStore::kKind)
-        written |= static_cast<const BufferStore&>(*node).buffer == param.buffer;
-      return !written;
-    });
-    auto& array = arrays.emplace_back(static_cast<size_t>(*param.buffer->element_count()));
-    for (float& value : array)
-      value = written ? -777.0F : static_cast<float>(random.between(-3, 3));
-    arguments.emplace_back(written ? output(array) : input(array));
-  }
-  TEMPER_TRY_VOID(interpret(function, arguments, {.parallel_order = order, .seed = seed}));
-  return arrays;
-}
-
-/// Empty when equal within rounding; else the first difference.
-inline std::string difference(const std::vector<std::vector<float>>& got,
-                              const std::vector<std::vector<float>>& wanted) {
-  for (size_t i = 0; i < wanted.size(); ++i)
-    for (size_t k = 0; k < wanted[i].size(); ++k)
-      if (!(std::abs(got[i][k] - wanted[i][k]) <= 1e-4F * (1 + std::abs(wanted[i][k]))))
-        return "parameter " + std::to_string(i) + ", element " + std::to_string(k) + ": " +
-               std::to_string(got[i][k]) + " instead of " + std::to_string(wanted[i][k]);
-  return {};
 }
 
 } // namespace temper::s_tir::testing

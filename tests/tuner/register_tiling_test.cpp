@@ -2,7 +2,7 @@
 
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
-#include "tests/s_tir/random_schedules.h"
+#include "tests/support/run_program.h"
 #include "tuner/space/sketch_space.h"
 
 #include <gmock/gmock.h>
