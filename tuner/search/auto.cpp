@@ -60,6 +60,7 @@ public:
 private:
   static constexpr size_t kPool = 4;     ///< candidates looked at closely for one that is measured
   static constexpr size_t kSamples = 16; ///< samples for one seed
+  static constexpr size_t kNeighbours = 32; ///< of each of the best two
   static constexpr size_t kSeedsOfSketch = 2;
   static constexpr double kTrust = 64; ///< trials after which model and estimate count the same
 
@@ -95,7 +96,7 @@ private:
                      [](const Trial* a, const Trial* b) { return a->seconds < b->seconds; });
     std::vector<CandidateRef> result;
     for (size_t i = 0; i < std::min<size_t>(2, best.size()); ++i)
-      for (CandidateRef& near : state.space->neighbours(*best[i]->candidate, 64)) {
+      for (CandidateRef& near : state.space->neighbours(*best[i]->candidate, kNeighbours)) {
         ++state.funnel->proposed.count;
         ++state.funnel->legal.count;
         if (!state.seen.contains(near->program_hash))
@@ -134,7 +135,8 @@ private:
   }
 
   std::unique_ptr<Strategy> random_ = make_random_strategy();
-  std::unique_ptr<Strategy> evolution_ = make_evolutionary_strategy();
+  std::unique_ptr<Strategy> evolution_ =
+      make_evolutionary_strategy({.population = 128, .generations = 2});
 };
 
 } // namespace
