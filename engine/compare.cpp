@@ -157,6 +157,14 @@ double default_tolerance(DataType type, int64_t reduction_length) {
   }
 }
 
+double tolerance_of(double asked, DataType type, int64_t reduction_length) {
+  if (asked <= 0)
+    return default_tolerance(type, reduction_length);
+  // Nobody can ask for more digits than the result's type has.
+  const bool half = type.is_floating() && type.bits == 16;
+  return half ? std::max(asked, default_tolerance(type, 1)) : asked;
+}
+
 double reference_scale(std::span<const std::byte> bytes, DataType type) {
   if (!type.is_floating())
     return 0;

@@ -21,6 +21,9 @@ namespace temper::engine {
 /// root of the length. 16-bit floats are taken to be accumulated in float32 or better. 0 for
 /// integers.
 double default_tolerance(DataType type, int64_t reduction_length);
+/// `asked` (0: the default) as far as the type can meet it: a workload's tolerance is meant for
+/// float32, and 16-bit results are rounded once at the least.
+double tolerance_of(double asked, DataType type, int64_t reduction_length);
 
 /// What is known of a reference output before any candidate is compared with it.
 struct Reference {

@@ -108,9 +108,8 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
     const std::span<const std::byte> right{static_cast<const std::byte*>(reference_arguments[i]),
                                            static_cast<size_t>(wide.byte_count())};
     const engine::Reference expected{right, wide.dtype, engine::reference_scale(right, wide.dtype)};
-    const double tolerance = task.tolerance > 0
-                                 ? task.tolerance
-                                 : engine::default_tolerance(argument.dtype, task.reduction_length);
+    const double tolerance =
+        engine::tolerance_of(task.tolerance, argument.dtype, task.reduction_length);
     if (const auto worst = engine::compare({static_cast<const std::byte*>(exported_arguments[i]),
                                             static_cast<size_t>(argument.byte_count())},
                                            argument.dtype, expected, tolerance))

@@ -8,6 +8,8 @@ def conv2d(N, H, W, CI, CO, R, S, stride=1, pad=0, dilation=1, dtype="float32"):
     X: [N, H, W, CI], F: [R, S, CI, CO], bias: [CO], Y: [N, P, Q, CO]. The padded input is a block
     of its own, to be inlined or kept as the schedule finds best.
     """
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
     P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
     Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
     assert P > 0 and Q > 0, "the filter is larger than the padded image"
@@ -21,7 +23,7 @@ def conv2d(N, H, W, CI, CO, R, S, stride=1, pad=0, dilation=1, dtype="float32"):
     ):
         T.func_attr({"tirx.noalias": True})
         padded = T.sblock_alloc_buffer((N, H + 2 * pad, W + 2 * pad, CI), dtype)
-        conv = T.sblock_alloc_buffer((N, P, Q, CO), dtype)
+        conv = T.sblock_alloc_buffer((N, P, Q, CO), sums)
         for n, h, w, c in T.grid(N, H + 2 * pad, W + 2 * pad, CI):
             with T.sblock("padded"):
                 vn, vh, vw, vc = T.axis.remap("SSSS", [n, h, w, c])
@@ -34,16 +36,21 @@ def conv2d(N, H, W, CI, CO, R, S, stride=1, pad=0, dilation=1, dtype="float32"):
             with T.sblock("conv"):
                 vn, vp, vq, vco, vr, vs, vci = T.axis.remap("SSSSRRR", [n, p, q, co, r, s, ci])
                 with T.init():
-                    conv[vn, vp, vq, vco] = T.cast(0, dtype)
+                    conv[vn, vp, vq, vco] = T.cast(0, sums)
                 conv[vn, vp, vq, vco] = (
                     conv[vn, vp, vq, vco]
-                    + padded[vn, vp * stride + vr * dilation, vq * stride + vs * dilation, vci]
-                    * F[vr, vs, vci, vco]
+                    + T.cast(
+                        padded[vn, vp * stride + vr * dilation, vq * stride + vs * dilation, vci],
+                        sums,
+                    )
+                    * T.cast(F[vr, vs, vci, vco], sums)
                 )
         for n, p, q, co in T.grid(N, P, Q, CO):
             with T.sblock("bias_relu"):
                 vn, vp, vq, vco = T.axis.remap("SSSS", [n, p, q, co])
-                Y[vn, vp, vq, vco] = T.max(conv[vn, vp, vq, vco] + bias[vco], T.cast(0, dtype))
+                Y[vn, vp, vq, vco] = T.cast(
+                    T.max(conv[vn, vp, vq, vco] + T.cast(bias[vco], sums), T.cast(0, sums)), dtype
+                )
 
     return main
 

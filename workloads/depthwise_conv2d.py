@@ -5,8 +5,11 @@ from tvm.script import tirx as T
 def depthwise_conv2d(N, H, W, C, R, S, stride=1, pad=0, dtype="float32"):
     """Y[n, p, q, c] = sum over r, s of X[n, p*stride + r, q*stride + s, c] F[r, s, c].
 
-    X: [N, H, W, C], F: [R, S, C], Y: [N, P, Q, C]; X is read as zero outside.
+    X: [N, H, W, C], F: [R, S, C], Y: [N, P, Q, C], in float32 where dtype has 16 bits; X is read
+    as zero outside.
     """
+    # Sums of many terms need more digits than 16 bits have.
+    out = "float32" if dtype in ("float16", "bfloat16") else dtype
     P = (H + 2 * pad - R) // stride + 1
     Q = (W + 2 * pad - S) // stride + 1
     assert P > 0 and Q > 0, "the filter is larger than the padded image"
@@ -15,7 +18,7 @@ def depthwise_conv2d(N, H, W, C, R, S, stride=1, pad=0, dtype="float32"):
     def main(
         X: T.Buffer((N, H, W, C), dtype),
         F: T.Buffer((R, S, C), dtype),
-        Y: T.Buffer((N, P, Q, C), dtype),
+        Y: T.Buffer((N, P, Q, C), out),
     ):
         T.func_attr({"tirx.noalias": True})
         padded = T.sblock_alloc_buffer((N, H + 2 * pad, W + 2 * pad, C), dtype)
@@ -31,10 +34,11 @@ def depthwise_conv2d(N, H, W, C, R, S, stride=1, pad=0, dtype="float32"):
             with T.sblock("Y"):
                 vn, vp, vq, vc, vr, vs = T.axis.remap("SSSSRR", [n, p, q, c, r, s])
                 with T.init():
-                    Y[vn, vp, vq, vc] = T.cast(0, dtype)
+                    Y[vn, vp, vq, vc] = T.cast(0, out)
                 Y[vn, vp, vq, vc] = (
                     Y[vn, vp, vq, vc]
-                    + padded[vn, vp * stride + vr, vq * stride + vs, vc] * F[vr, vs, vc]
+                    + T.cast(padded[vn, vp * stride + vr, vq * stride + vs, vc], out)
+                    * T.cast(F[vr, vs, vc], out)
                 )
 
     return main
@@ -46,7 +50,8 @@ depthwise_conv2d_workload = dict(
         dict(N=1, H=112, W=112, C=64, R=3, S=3, stride=2, pad=1),
     ],
     flops="2*N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*C*R*S",
-    bytes="sizeof(dtype)*(N*H*W*C + R*S*C"
-    " + N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*C)",
+    bytes="sizeof(dtype)*(N*H*W*C + R*S*C)"
+    " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
+    "*N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*C",
     baseline={"onednn": "depthwise_conv2d_nhwc(N, H, W, C, R, S, stride, pad)"},
 )

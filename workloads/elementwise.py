@@ -4,6 +4,8 @@ from tvm.script import tirx as T
 
 def elementwise(M, N, dtype="float32"):
     """Y = gelu(X * scale + shift), with tanh; X, Y: [M, N], scale and shift: [N]."""
+    # What is between two roundings to 16 bits is computed with more.
+    between = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func(s_tir=True)
     def main(
@@ -13,17 +15,17 @@ def elementwise(M, N, dtype="float32"):
         Y: T.Buffer((M, N), dtype),
     ):
         T.func_attr({"tirx.noalias": True})
-        scaled = T.sblock_alloc_buffer((M, N), dtype)
-        shifted = T.sblock_alloc_buffer((M, N), dtype)
-        inner = T.sblock_alloc_buffer((M, N), dtype)
+        scaled = T.sblock_alloc_buffer((M, N), between)
+        shifted = T.sblock_alloc_buffer((M, N), between)
+        inner = T.sblock_alloc_buffer((M, N), between)
         for i, j in T.grid(M, N):
             with T.sblock("scaled"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                scaled[vi, vj] = X[vi, vj] * scale[vj]
+                scaled[vi, vj] = T.cast(X[vi, vj], between) * T.cast(scale[vj], between)
         for i, j in T.grid(M, N):
             with T.sblock("shifted"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                shifted[vi, vj] = scaled[vi, vj] + shift[vj]
+                shifted[vi, vj] = scaled[vi, vj] + T.cast(shift[vj], between)
         for i, j in T.grid(M, N):
             with T.sblock("inner"):
                 vi, vj = T.axis.remap("SS", [i, j])
@@ -35,7 +37,9 @@ def elementwise(M, N, dtype="float32"):
         for i, j in T.grid(M, N):
             with T.sblock("Y"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                Y[vi, vj] = 0.5 * shifted[vi, vj] * (1.0 + T.tanh(inner[vi, vj]))
+                Y[vi, vj] = T.cast(
+                    0.5 * shifted[vi, vj] * (1.0 + T.tanh(inner[vi, vj])), dtype
+                )
 
     return main
 

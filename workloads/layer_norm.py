@@ -7,6 +7,8 @@ def layer_norm(M, N, dtype="float32"):
 
     Mean and variance come from one pass over the row, as a sum and a sum of squares.
     """
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func(s_tir=True)
     def main(
@@ -16,22 +18,22 @@ def layer_norm(M, N, dtype="float32"):
         Y: T.Buffer((M, N), dtype),
     ):
         T.func_attr({"tirx.noalias": True})
-        total = T.sblock_alloc_buffer((M,), dtype)
-        squares = T.sblock_alloc_buffer((M,), dtype)
-        mean = T.sblock_alloc_buffer((M,), dtype)
-        scale = T.sblock_alloc_buffer((M,), dtype)
+        total = T.sblock_alloc_buffer((M,), sums)
+        squares = T.sblock_alloc_buffer((M,), sums)
+        mean = T.sblock_alloc_buffer((M,), sums)
+        scale = T.sblock_alloc_buffer((M,), sums)
         for i, k in T.grid(M, N):
             with T.sblock("total"):
                 vi, vk = T.axis.remap("SR", [i, k])
                 with T.init():
-                    total[vi] = T.cast(0, dtype)
-                total[vi] = total[vi] + X[vi, vk]
+                    total[vi] = T.cast(0, sums)
+                total[vi] = total[vi] + T.cast(X[vi, vk], sums)
         for i, k in T.grid(M, N):
             with T.sblock("squares"):
                 vi, vk = T.axis.remap("SR", [i, k])
                 with T.init():
-                    squares[vi] = T.cast(0, dtype)
-                squares[vi] = squares[vi] + X[vi, vk] * X[vi, vk]
+                    squares[vi] = T.cast(0, sums)
+                squares[vi] = squares[vi] + T.cast(X[vi, vk], sums) * T.cast(X[vi, vk], sums)
         for i in range(M):
             with T.sblock("mean"):
                 vi = T.axis.spatial(M, i)
@@ -43,7 +45,11 @@ def layer_norm(M, N, dtype="float32"):
         for i, j in T.grid(M, N):
             with T.sblock("Y"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                Y[vi, vj] = (X[vi, vj] - mean[vi]) * scale[vi] * gamma[vj] + beta[vj]
+                Y[vi, vj] = T.cast(
+                    (T.cast(X[vi, vj], sums) - mean[vi]) * scale[vi] * T.cast(gamma[vj], sums)
+                    + T.cast(beta[vj], sums),
+                    dtype,
+                )
 
     return main
 

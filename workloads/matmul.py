@@ -5,10 +5,10 @@ from tvm.script import tirx as T
 def matmul(M, N, K, dtype="float32", out_dtype=""):
     """C = A B; A: [M, K], B: [K, N], C: [M, N], all row-major.
 
-    Sums in out_dtype, which is dtype unless given: dtype=int8 out_dtype=int32, or
-    dtype=bfloat16 out_dtype=float32.
+    Sums in out_dtype, which is dtype unless given (dtype=int8 out_dtype=int32), or float32 where
+    dtype has 16 bits, too few digits for sums.
     """
-    out = out_dtype or dtype
+    out = out_dtype or ("float32" if dtype in ("float16", "bfloat16") else dtype)
 
     @T.prim_func(s_tir=True)
     def main(
@@ -28,6 +28,7 @@ def matmul(M, N, K, dtype="float32", out_dtype=""):
 matmul_workload = dict(
     shapes=[dict(M=512, N=512, K=512), dict(M=1024, N=1024, K=1024)],
     flops="2*M*N*K",
-    bytes="sizeof(dtype)*(M*K + K*N) + sizeof(out_dtype or dtype)*M*N",
+    bytes="sizeof(dtype)*(M*K + K*N) + sizeof(out_dtype or"
+    " ('float32' if dtype in ('float16', 'bfloat16') else dtype))*M*N",
     baseline={"openblas": "sgemm(M, N, K)", "onednn": "matmul(M, N, K)"},
 )

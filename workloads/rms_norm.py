@@ -4,18 +4,20 @@ from tvm.script import tirx as T
 
 def rms_norm(M, N, dtype="float32"):
     """Y = X / sqrt(mean(X^2) + 1e-5) * gamma; X, Y: [M, N], gamma: [N], over the last axis."""
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func(s_tir=True)
     def main(X: T.Buffer((M, N), dtype), gamma: T.Buffer((N,), dtype), Y: T.Buffer((M, N), dtype)):
         T.func_attr({"tirx.noalias": True})
-        squares = T.sblock_alloc_buffer((M,), dtype)
-        scale = T.sblock_alloc_buffer((M,), dtype)
+        squares = T.sblock_alloc_buffer((M,), sums)
+        scale = T.sblock_alloc_buffer((M,), sums)
         for i, k in T.grid(M, N):
             with T.sblock("squares"):
                 vi, vk = T.axis.remap("SR", [i, k])
                 with T.init():
-                    squares[vi] = T.cast(0, dtype)
-                squares[vi] = squares[vi] + X[vi, vk] * X[vi, vk]
+                    squares[vi] = T.cast(0, sums)
+                squares[vi] = squares[vi] + T.cast(X[vi, vk], sums) * T.cast(X[vi, vk], sums)
         for i in range(M):
             with T.sblock("scale"):
                 vi = T.axis.spatial(M, i)
@@ -23,7 +25,9 @@ def rms_norm(M, N, dtype="float32"):
         for i, j in T.grid(M, N):
             with T.sblock("Y"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                Y[vi, vj] = X[vi, vj] * scale[vi] * gamma[vj]
+                Y[vi, vj] = T.cast(
+                    T.cast(X[vi, vj], sums) * scale[vi] * T.cast(gamma[vj], sums), dtype
+                )
 
     return main
 

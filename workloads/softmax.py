@@ -5,13 +5,15 @@ from tvm.script import tirx as T
 
 def softmax(M, N, dtype="float32"):
     """Y[i, j] = exp(X[i, j] - max_j X[i, :]) / sum; X, Y: [M, N], over the last axis."""
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func(s_tir=True)
     def main(X: T.Buffer((M, N), dtype), Y: T.Buffer((M, N), dtype)):
         T.func_attr({"tirx.noalias": True})
         largest = T.sblock_alloc_buffer((M,), dtype)
-        exponential = T.sblock_alloc_buffer((M, N), dtype)
-        total = T.sblock_alloc_buffer((M,), dtype)
+        exponential = T.sblock_alloc_buffer((M, N), sums)
+        total = T.sblock_alloc_buffer((M,), sums)
         for i, k in T.grid(M, N):
             with T.sblock("largest"):
                 vi, vk = T.axis.remap("SR", [i, k])
@@ -21,17 +23,17 @@ def softmax(M, N, dtype="float32"):
         for i, j in T.grid(M, N):
             with T.sblock("exponential"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                exponential[vi, vj] = T.exp(X[vi, vj] - largest[vi])
+                exponential[vi, vj] = T.exp(T.cast(X[vi, vj], sums) - T.cast(largest[vi], sums))
         for i, k in T.grid(M, N):
             with T.sblock("total"):
                 vi, vk = T.axis.remap("SR", [i, k])
                 with T.init():
-                    total[vi] = T.cast(0, dtype)
+                    total[vi] = T.cast(0, sums)
                 total[vi] = total[vi] + exponential[vi, vk]
         for i, j in T.grid(M, N):
             with T.sblock("Y"):
                 vi, vj = T.axis.remap("SS", [i, j])
-                Y[vi, vj] = exponential[vi, vj] / total[vi]
+                Y[vi, vj] = T.cast(exponential[vi, vj] / total[vi], dtype)
 
     return main
 

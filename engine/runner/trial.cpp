@@ -205,9 +205,8 @@ std::optional<WorstElement> check_outputs(const PreparedWorkload& workload, size
     if (!spec.is_output || set.references[i].bytes.empty())
       continue;
     const ReferenceOutput& reference = set.references[i];
-    const double relative = workload.spec.tolerance > 0
-                                ? workload.spec.tolerance
-                                : default_tolerance(spec.dtype, workload.spec.reduction_length);
+    const double relative =
+        tolerance_of(workload.spec.tolerance, spec.dtype, workload.spec.reduction_length);
     std::optional<WorstElement> worst =
         compare(set.arguments.buffers[i].bytes(), spec.dtype,
                 {reference.bytes.bytes(), reference.type, reference.scale}, relative);

@@ -204,6 +204,21 @@ TEST(Stale, RecordsAreNeverExportedSilently) {
   EXPECT_EQ(resumed.code, 3) << resumed.err;
 }
 
+TEST(Workloads, AreRightInEveryFloatingTypeAndAwkwardShapes) {
+  const Shell shell;
+  for (const char* dtype : {"float16", "bfloat16", "float64"})
+    for (const char* workload :
+         {"matmul M=17 N=31 K=129", "batch_matmul B=3 M=5 N=17 K=31",
+          "conv2d N=2 H=13 W=11 CI=7 CO=19 R=3 S=5 stride=2 pad=2",
+          "depthwise_conv2d N=1 H=13 W=11 C=19 R=3 S=3 pad=1", "softmax M=17 N=1003",
+          "layer_norm M=17 N=1003", "rms_norm M=17 N=1003", "gemv M=17 N=1003",
+          "elementwise M=17 N=1003", "reduction:row_sum M=17 N=1003", "reduction:full_sum N=10007",
+          "transpose M=17 N=1003"}) {
+      const Ran ran = shell.run(std::string("temper check ") + workload + " dtype=" + dtype);
+      EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+    }
+}
+
 TEST(Unchecked, IsSaidByCheckAndExport) {
   const Shell shell;
   std::string text = kScale;

@@ -125,6 +125,15 @@ TEST(Tolerance, GrowsWithLengthAndShrinksWithPrecision) {
   EXPECT_EQ(default_tolerance(DataType::int32(), 4096), 0);
 }
 
+TEST(Tolerance, AskedForIsMetAsFarAsTheTypeCan) {
+  EXPECT_EQ(tolerance_of(1e-5, DataType::float32(), 100), 1e-5);
+  EXPECT_EQ(tolerance_of(0, DataType::float32(), 100), default_tolerance(DataType::float32(), 100));
+  // 1.0009765625 is one step of float16 above 1: a result between the two is rounded to either.
+  EXPECT_GT(tolerance_of(1e-5, DataType::floating(16), 1), 0x1.0p-11);
+  EXPECT_LT(tolerance_of(1e-5, DataType::floating(16), 1), 0x1.0p-7);
+  EXPECT_EQ(tolerance_of(0.5, DataType::bfloat16(), 1), 0.5);
+}
+
 TEST(Tolerance, ASingleFloatSumOf4096TermsPassesAndAMissingTermDoesNot) {
   const size_t length = 4096;
   std::vector<float> got;
