@@ -19,8 +19,6 @@
 namespace temper::engine {
 namespace {
 
-volatile double sink_; // keeps the work from being optimised away
-
 /// One probe: so many independent multiply-adds a round that latency is hidden (4 to 5 cycles, two
 /// a cycle), all in registers.
 struct FmaProbe {
@@ -108,6 +106,8 @@ void read_once(const std::byte* at, int64_t bytes) {
 bool can_read() { return __builtin_cpu_supports("avx") != 0; }
 
 #else
+
+volatile double sink_; // keeps the work from being optimised away
 
 FmaProbe fma_probe(int) { return {}; }
 void read_once(const std::byte* at, int64_t bytes) {
