@@ -54,6 +54,8 @@ std::string format_rate(double flops, double ns) {
   return rate > 0 ? fmt::format("{:.1f} GFLOP/s", rate) : "-";
 }
 
+std::string short_target(const std::string& target) { return target.substr(0, target.find(',')); }
+
 std::string format_seconds(double seconds) {
   if (seconds < 60)
     return fmt::format("{:.1f} s", seconds);

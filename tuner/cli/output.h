@@ -34,6 +34,10 @@ std::string format_date(int64_t unix_ns);
 /// {"K":512,"M":512} -> "K=512 M=512".
 std::string format_binding(const std::string& binding_json);
 
+/// The processor of a target, without the features that are switched off or added:
+/// "cpu:sapphirerapids,-amx-tile" -> "cpu:sapphirerapids". For tables; `show` has all of it.
+std::string short_target(const std::string& target);
+
 /// Columns sized to their content, two blanks apart; headers in the first row. `right` aligns
 /// numbers.
 class Table {

@@ -73,9 +73,9 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
                                    row.workload_name + " " + format_binding(row.binding_json)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
-    cells.insert(cells.end(),
-                 {format_time(row.median_ns), format_rate(row.flops, row.median_ns), row.target,
-                  std::to_string(row.threads), format_date(row.measured_at), marks(row)});
+    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns),
+                               short_target(row.target), std::to_string(row.threads),
+                               format_date(row.measured_at), marks(row)});
     table.add(std::move(cells));
   }
   fmt::print("{}", table.to_string());

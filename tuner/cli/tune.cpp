@@ -156,8 +156,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"funnel", parse_json(tuner::funnel_to_json(result.funnel)).value_or(Json())},
                     {"stopped_because", result.stopped_because}});
   } else {
-    fmt::print("{} on {}, {} thread{}\n", task.title(), task.target.to_string(), task.threads,
-               task.threads == 1 ? "" : "s");
+    fmt::print("{} on {}, {} thread{}\n", task.title(), short_target(task.target.to_string()),
+               task.threads, task.threads == 1 ? "" : "s");
     if (!result.best_record.empty()) {
       fmt::print("best {}  {}  {}", record, format_time(result.best_ns),
                  format_rate(task.flops, result.best_ns));
