@@ -301,10 +301,23 @@ Result<Task> Workbench::task(const WorkloadArguments& arguments) {
   return make_task(*this, arguments.name, found.file, info->layer, std::move(workload));
 }
 
+Json declared_order(const database::Workload& row) {
+  const Json binding = parse_json(row.binding_json).value_or(Json::object());
+  Json ordered = Json::object();
+  const Json names = parse_json(row.parameters_json).value_or(Json::array());
+  for (const Json& name : names)
+    if (name.is_string() && binding.contains(name.get<std::string>()))
+      ordered[name.get<std::string>()] = binding[name.get<std::string>()];
+  for (const auto& [name, value] : binding.items())
+    if (!ordered.contains(name))
+      ordered[name] = value;
+  return ordered;
+}
+
 Result<Task> Workbench::task(const database::Workload& row) {
   // From its file when that still gives the same program: it knows reference, inputs, tolerance.
   WorkloadArguments arguments{row.name, {}, row.unchecked};
-  const Json binding = parse_json(row.binding_json).value_or(Json::object());
+  const Json binding = declared_order(row);
   for (const auto& [name, value] : binding.items())
     arguments.parameters[name] = value.is_string()    ? value.get<std::string>()
                                  : value.is_boolean() ? (value.get<bool>() ? "True" : "False")

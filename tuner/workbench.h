@@ -5,6 +5,7 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/measurer.h"
+#include "ir/support/json.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
@@ -32,6 +33,9 @@ struct WorkloadArguments {
   std::map<std::string, std::string> parameters; ///< as typed
   bool unchecked = false;
 };
+
+/// A stored binding (its keys are sorted) in the order that the workload declares its parameters.
+Json declared_order(const database::Workload& row);
 
 class Workbench {
 public:

@@ -36,6 +36,19 @@ TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
   EXPECT_EQ(best.json()["records"][0]["record"], record) << best.out << best.err;
 }
 
+TEST(MainJob, SizesStandInTheOrderOfTheirDeclaration) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune matmul M=8 N=24 K=16 --trials 2 --seed 1").code, 0);
+  const Ran best = shell.run("temper best");
+  EXPECT_NE(best.out.find("matmul M=8 N=24 K=16"), std::string::npos) << best.out;
+  EXPECT_NE(shell.run("temper list runs").out.find("M=8 N=24 K=16"), std::string::npos);
+  const std::string record = shell.run("temper best --json").json()["records"][0]["record"];
+  EXPECT_NE(shell.run("temper show " + record).out.find("M=8 N=24 K=16"), std::string::npos);
+  // Also where the workload's file cannot be found any more.
+  const Ran exported = shell.run("TEMPER_WORKLOADS=$PWD temper export --out out --json");
+  EXPECT_EQ(exported.json()["functions"][0]["name"], "matmul_f32_8x24x16") << exported.err;
+}
+
 TEST(MainJob, AWrongProgramIsFound) {
   const Shell shell;
   std::string text = kScale;

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace temper::cli {
 namespace {
@@ -60,6 +61,25 @@ std::string marks(const RecordRow& row) {
   return text;
 }
 
+/// Bindings as their workloads declare them: "M=512 N=512 K=512".
+class Shapes {
+public:
+  explicit Shapes(Store& store) : store_(store) {}
+  const std::string& text_of(const RecordRow& row) {
+    const auto [known, is_new] = texts_.try_emplace(row.workload);
+    if (is_new) {
+      const auto workload = store_.workload(row.workload);
+      known->second =
+          format_binding(workload ? tuner::declared_order(*workload).dump() : row.binding_json);
+    }
+    return known->second;
+  }
+
+private:
+  Store& store_;
+  std::map<std::string, std::string> texts_;
+};
+
 void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_outcome) {
   std::vector<Table::Column> columns{{"record"}, {"workload"}};
   if (with_outcome)
@@ -68,9 +88,10 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
       columns.end(),
       {{"time", true}, {"rate", true}, {"target"}, {"threads", true}, {"measured"}, {""}});
   Table table(columns);
+  Shapes shapes(store);
   for (const RecordRow& row : rows) {
     std::vector<std::string> cells{short_id(store, row.id),
-                                   row.workload_name + " " + format_binding(row.binding_json)};
+                                   row.workload_name + " " + shapes.text_of(row)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
     cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns),
@@ -196,7 +217,8 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   for (const database::Run& run : *runs) {
     const auto workload = (*store)->workload(run.workload);
     const std::string name =
-        workload ? workload->name + " " + format_binding(workload->binding_json) : run.workload;
+        workload ? workload->name + " " + format_binding(tuner::declared_order(*workload).dump())
+                 : run.workload;
     table.add({short_id(**store, run.id), name, database::to_string(run.state),
                std::to_string(run.trials), format_seconds(run.seconds), run.strategy,
                format_date(run.started_at), run.stopped_because});
@@ -427,7 +449,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     return kDone;
   }
   fmt::print("{}  {} {}\n", short_id(**store, row.id), row.workload_name,
-             format_binding(row.binding_json));
+             format_binding(tuner::declared_order(*workload).dump()));
   fmt::print("  outcome     {}{}\n", database::to_string(row.outcome),
              row.stale ? " (stale: made under another toolchain)" : "");
   if (record->median_ns > 0)

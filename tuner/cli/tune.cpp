@@ -361,13 +361,14 @@ int run_resume(ResumeOptions& options) {
   const auto there = (*store)->environment(run.environment);
   const bool elsewhere = there && there->class_name != here->class_name;
   if (toolchain->id != run.toolchain || elsewhere) {
-    std::fprintf(stderr,
-                 "temper: run %s was made %s, so it cannot go on here; start a new one with: "
-                 "temper tune %s\n",
-                 (*store)->short_id(run.id).value_or(run.id).c_str(),
-                 elsewhere ? ("on another machine or setting (" + there->class_name + ")").c_str()
-                           : "by another version of the code generator",
-                 (workload->name + " " + format_binding(workload->binding_json)).c_str());
+    std::fprintf(
+        stderr,
+        "temper: run %s was made %s, so it cannot go on here; start a new one with: "
+        "temper tune %s\n",
+        (*store)->short_id(run.id).value_or(run.id).c_str(),
+        elsewhere ? ("on another machine or setting (" + there->class_name + ")").c_str()
+                  : "by another version of the code generator",
+        (workload->name + " " + format_binding(tuner::declared_order(*workload).dump())).c_str());
     return kAnswerIsNo;
   }
   auto task = bench.task(*workload);
