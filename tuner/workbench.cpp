@@ -322,9 +322,20 @@ Result<Task> Workbench::task(const database::Workload& row) {
     arguments.parameters[name] = value.is_string()    ? value.get<std::string>()
                                  : value.is_boolean() ? (value.get<bool>() ? "True" : "False")
                                                       : value.dump();
-  if (Result<Task> task = this->task(arguments);
-      task && ir::structural_hash(task->module) == row.structural_hash)
-    return task;
+  // Its name may be a path from another folder than this one.
+  std::string by_path = row.source_path;
+  if (const size_t colon = row.name.rfind(':'); colon != std::string::npos)
+    by_path += row.name.substr(colon);
+  for (const std::string& name : {row.name, by_path}) {
+    if (name.empty())
+      continue;
+    arguments.name = name;
+    if (Result<Task> task = this->task(arguments);
+        task && ir::structural_hash(task->module) == row.structural_hash) {
+      task->workload = row.name;
+      return task;
+    }
+  }
   TEMPER_TRY(module, script::parse_module(row.program, row.name));
   script::Workload workload;
   workload.name = row.name;

@@ -64,8 +64,9 @@ public:
   /// Builds the task: finds the file, binds parameters, compiles nothing. Without parameters the
   /// file's first shape. Errors as workload_file.h says, plus: a shape larger than memory.
   Result<Task> task(const WorkloadArguments& arguments);
-  /// The task of a stored workload, from its program text (its file may be gone; then there is no
-  /// other reference than the unscheduled program itself).
+  /// The task of a stored workload: from the file of its name, else from the one it was read from,
+  /// where that still gives the same program; else from its stored text, which has no other
+  /// reference than the unscheduled program itself.
   Result<Task> task(const database::Workload& workload);
   /// All shapes of a workload's file; one entry without parameters when it names none.
   Result<std::vector<WorkloadArguments>> shapes(const std::string& name);

@@ -49,6 +49,36 @@ TEST(MainJob, SizesStandInTheOrderOfTheirDeclaration) {
   EXPECT_EQ(exported.json()["functions"][0]["name"], "matmul_f32_8x24x16") << exported.err;
 }
 
+TEST(MainJob, AKernelIsExportedFromAnotherFolderWithItsOwnReference) {
+  const Shell shell;
+  // Right by its own reference and tolerance; the program as written would find no fault.
+  std::string text = kScale;
+  text += R"(
+def scale_reference(M, N, dtype="float32"):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
+        for i, j in T.grid(M, N):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = A[vi, vj] * T.float32(2.1) + T.float32(1)
+    return main
+)";
+  text.replace(text.find("flops="), 0, "tolerance=0.5, ");
+  shell.write("scale.py", text);
+  const Ran tuned = shell.run("temper tune scale.py M=8 N=8 --trials 2 --seed 1");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const std::string record = shell.run("temper best --json").json()["records"][0]["record"];
+  const std::string elsewhere = "mkdir -p elsewhere && cd elsewhere && temper export --out out ";
+  const Ran exported = shell.run(elsewhere + record);
+  EXPECT_EQ(exported.code, 0) << exported.err;
+
+  text.replace(text.find("tolerance=0.5"), 13, "tolerance=1e-9");
+  shell.write("scale.py", text);
+  const Ran refused = shell.run(elsewhere + record);
+  EXPECT_NE(refused.code, 0) << refused.out;
+  EXPECT_NE(refused.err.find("where the reference has"), std::string::npos) << refused.err;
+}
+
 TEST(MainJob, AWrongProgramIsFound) {
   const Shell shell;
   std::string text = kScale;
