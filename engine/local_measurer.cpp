@@ -28,6 +28,9 @@ constexpr size_t kInFlight = 2;
 // Beyond a trial's own deadlines, which the runner keeps: then something is wrong with the runner.
 constexpr int kRunnerGraceMs = 20'000;
 
+// Another temper may hold the device for as long.
+constexpr int kLongestQueueMs = 3'600'000;
+
 int64_t default_memory_limit() {
   constexpr int64_t kUsual = int64_t{4} << 30;
   if (const Result<std::string> info = read_file("/proc/meminfo"))
@@ -189,37 +192,56 @@ Result<void> LocalMeasurer::load_workload(WorkloadId id) {
   return {};
 }
 
-Result<WorkloadId> LocalMeasurer::add_workload(const WorkloadSpec& spec) {
-  const WorkloadId id = next_workload_++;
-  workloads_[id] = spec;
-  const auto give_up = [&](Error error) -> Result<WorkloadId> {
-    workloads_.erase(id);
-    loaded_.remove(id);
-    return error;
-  };
-  // Trials that are under way would be mistaken for the answer's cause when the runner dies.
+void LocalMeasurer::finish_trials() {
+  step();
   while (!queue_.empty() || !in_flight_.empty()) {
+    epoll_event event;
+    ::epoll_wait(events_.get(), &event, 1, 1000);
     step();
-    if (!queue_.empty() || !in_flight_.empty()) {
-      epoll_event event;
-      ::epoll_wait(events_.get(), &event, 1, 1000);
-    }
   }
+}
+
+template <typename Question> auto LocalMeasurer::insist(Question question) -> decltype(question()) {
+  constexpr int kAttempts = 3;
+  for (int attempt = 1;; ++attempt) {
+    step(); // replaces a runner that died while nobody looked
+    auto answer = question();
+    if (answer || answer.error().code != ErrorCode::kInterrupted)
+      return answer;
+    if (attempt == kAttempts)
+      return Error(ErrorCode::kFailed,
+                   fmt::format("the measuring program was started again {} times and died each "
+                               "time: {}",
+                               kAttempts - 1, answer.error().message));
+  }
+}
+
+Result<void> LocalMeasurer::wait_for_workload(WorkloadId id) {
   const int restarts = restarts_;
   load_error_.clear();
-  if (Result<void> sent = load_workload(id); !sent)
-    return give_up(std::move(sent.error()));
+  TEMPER_TRY_VOID(load_workload(id));
   while (outstanding_loads_ > 0) {
     epoll_event event;
     ::epoll_wait(events_.get(), &event, 1, 1000);
     step();
     if (restarts_ != restarts)
-      return give_up(Error(
-          ErrorCode::kFailed,
-          fmt::format("the measuring program died while the reference of {} ran", spec.name)));
+      return Error(ErrorCode::kInterrupted, "the measuring program died while the reference of " +
+                                                workloads_[id].name + " ran");
   }
   if (!load_error_.empty())
-    return give_up(Error(ErrorCode::kFailed, load_error_));
+    return Error(ErrorCode::kFailed, load_error_);
+  return {};
+}
+
+Result<WorkloadId> LocalMeasurer::add_workload(const WorkloadSpec& spec) {
+  const WorkloadId id = next_workload_++;
+  workloads_[id] = spec;
+  finish_trials(); // else they would be mistaken for the cause when the runner dies
+  if (Result<void> loaded = insist([&] { return wait_for_workload(id); }); !loaded) {
+    workloads_.erase(id);
+    loaded_.remove(id);
+    return loaded.error();
+  }
   return id;
 }
 
@@ -408,7 +430,7 @@ Result<Frame> LocalMeasurer::ask(uint32_t kind, const std::string& payload,
   while (true) {
     step();
     if (restarts_ != restarts)
-      return Error(ErrorCode::kFailed, "the measuring program died while it was asked");
+      return Error(ErrorCode::kInterrupted, "the measuring program died while it was asked");
     if (answer_)
       break;
     if (Clock::now() > until) {
@@ -440,13 +462,7 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("{} kernels are too many for one comparison; {} are possible",
                              request.contenders.size(), kMost));
-  while (!queue_.empty() || !in_flight_.empty()) {
-    step();
-    if (!queue_.empty() || !in_flight_.empty()) {
-      epoll_event event;
-      ::epoll_wait(events_.get(), &event, 1, 1000);
-    }
-  }
+  finish_trials();
   Json contenders = Json::array();
   std::vector<FileDescriptor> codes;
   std::vector<int> files;
@@ -475,12 +491,13 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
                      {"rounds", request.rounds},
                      {"max_seconds", request.max_seconds},
                      {"sample_ns", request.sample_ns}};
-  step(); // replaces a runner that died while nobody looked
-  TEMPER_TRY_VOID(load_workload(request.workload));
   const int patience = static_cast<int>(request.max_seconds * 2000) + kRunnerGraceMs +
                        3 * request.timeout_ms * static_cast<int>(request.contenders.size());
-  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kCompare), json.dump(), files,
-                        patience + 3'600'000)); // another temper may hold the device for long
+  TEMPER_TRY(frame, insist([&]() -> Result<Frame> {
+               TEMPER_TRY_VOID(load_workload(request.workload));
+               return ask(static_cast<uint32_t>(Message::kCompare), json.dump(), files,
+                          patience + kLongestQueueMs);
+             }));
   TEMPER_TRY(answer, parse_json(frame.payload));
   return guard_json("a comparison", [&]() -> Result<Comparison> {
     Comparison comparison;
@@ -526,9 +543,10 @@ Result<DeviceState> LocalMeasurer::device_state(int threads) {
 }
 
 Result<DeviceState> LocalMeasurer::look_at_device(int threads) {
-  step();
-  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kDeviceState),
-                        Json{{"threads", threads}}.dump(), {}, 3'600'000));
+  TEMPER_TRY(frame, insist([&] {
+               return ask(static_cast<uint32_t>(Message::kDeviceState),
+                          Json{{"threads", threads}}.dump(), {}, kLongestQueueMs);
+             }));
   TEMPER_TRY(json, parse_json(frame.payload));
   return guard_json("the device's state", [&]() -> Result<DeviceState> {
     return DeviceState{json.at("compute_ns").get<double>(), json.at("memory_ns").get<double>(),
@@ -537,9 +555,10 @@ Result<DeviceState> LocalMeasurer::look_at_device(int threads) {
 }
 
 Result<NoiseSample> LocalMeasurer::noise(int pairs) {
-  step();
-  TEMPER_TRY(frame, ask(static_cast<uint32_t>(Message::kNoise), Json{{"pairs", pairs}}.dump(), {},
-                        3'600'000));
+  TEMPER_TRY(frame, insist([&] {
+               return ask(static_cast<uint32_t>(Message::kNoise), Json{{"pairs", pairs}}.dump(), {},
+                          kLongestQueueMs);
+             }));
   TEMPER_TRY(json, parse_json(frame.payload));
   return guard_json("the noise test", [&]() -> Result<NoiseSample> {
     return NoiseSample{json.at("a").get<std::vector<double>>(),

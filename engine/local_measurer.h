@@ -85,12 +85,19 @@ private:
   void replace_runner(const std::string& why);
   /// Makes sure the runner has, or gets before what follows, this workload.
   Result<void> load_workload(WorkloadId id);
+  /// The same, and waits until the runner has it. kInterrupted when the runner died meanwhile.
+  Result<void> wait_for_workload(WorkloadId id);
+  /// Waits until nothing is queued or in flight.
+  void finish_trials();
+  /// Asks again, a new runner, when the answer is kInterrupted: it died meanwhile. kFailed when it
+  /// does so each time.
+  template <typename Question> auto insist(Question question) -> decltype(question());
   void feed();
   void step();
   void take(Frame frame);
   Result<DeviceState> look_at_device(int threads);
   void fail(const Trial& trial, std::string sentence);
-  /// Finishes all queued trials, sends a request and waits for its answer.
+  /// Sends a request and waits for its answer. kInterrupted when the runner dies meanwhile.
   Result<Frame> ask(uint32_t kind, const std::string& payload, std::span<const int> files,
                     int timeout_ms);
 

@@ -64,7 +64,12 @@ std::string in_units(uint64_t bytes) {
 struct Failure {
   Outcome outcome;
   std::string sentence;
+  bool killed = false; ///< by SIGKILL, which a kernel cannot raise: somebody else did
 };
+
+/// How often something is tried that somebody kills: the system's out-of-memory killer picks the
+/// same process again, other killers rarely do.
+constexpr int kAttemptsAfterKills = 3;
 
 /// Says where an address lies relative to the arguments; empty when near none of them.
 std::string locate(uint64_t address, const ChildPlan& plan, const ControlBlock& control) {
@@ -173,7 +178,8 @@ Failure diagnose(const ChildPlan& plan, Child& child) {
   if (status.signaled && status.code == SIGXCPU)
     return {Outcome::kTimedOut, "used up its limit of processor time"};
   if (status.signaled)
-    return {Outcome::kCrashed, with_log("crashed: " + describe_exit(status))};
+    return {Outcome::kCrashed, with_log("crashed: " + describe_exit(status)),
+            status.code == SIGKILL};
   return {Outcome::kCrashed,
           with_log(fmt::format("crashed: left its process with exit status {} instead of returning",
                                status.code))};
@@ -347,6 +353,7 @@ public:
                                                                      : "outside the kernel"));
     case Child::Wait::kDied: {
       const Failure failure = diagnose(plan_, *child_);
+      killed = failure.killed;
       return fail(failure.outcome, stage, failure.sentence);
     }
     }
@@ -385,6 +392,7 @@ public:
   const ControlBlock& control() const { return child_->control(); }
   const ChildPlan& plan() const { return plan_; }
   bool alive = true;
+  bool killed = false; ///< the child, from outside
 
   Measurement measurement;
 
@@ -443,7 +451,8 @@ struct ReferenceRun {
   std::optional<Child> child;
 };
 
-/// Runs the reference on the sets [first, last), all at once, and keeps the results.
+/// Runs the reference on the sets [first, last), all at once, and keeps the results. The code of
+/// the error is kEnvironment when somebody killed it.
 Result<void> run_references(PreparedWorkload& workload, size_t first, size_t last,
                             const codegen::Artifact& reference, int code,
                             const RunnerSettings& settings,
@@ -501,9 +510,11 @@ Result<void> run_references(PreparedWorkload& workload, size_t first, size_t las
         return Error(ErrorCode::kFailed,
                      fmt::format("the reference of {} was still running after {:.3g} s", spec.name,
                                  spec.reference_timeout_ms / 1000.0));
-      case Child::Wait::kDied:
-        return Error(ErrorCode::kFailed, fmt::format("the reference of {} failed: {}", spec.name,
-                                                     diagnose(run->plan, *run->child).sentence));
+      case Child::Wait::kDied: {
+        const Failure failure = diagnose(run->plan, *run->child);
+        return Error(failure.killed ? ErrorCode::kEnvironment : ErrorCode::kFailed,
+                     fmt::format("the reference of {} failed: {}", spec.name, failure.sentence));
+      }
       }
   }
   for (size_t set_index = first; set_index < last; ++set_index) {
@@ -593,16 +604,36 @@ Result<PreparedWorkload> prepare_workload(WorkloadSpec spec, const codegen::Arti
   const long processors = std::max(::sysconf(_SC_NPROCESSORS_ONLN), 1L);
   const auto together =
       static_cast<size_t>(std::max(processors / std::max(reference->launch.threads, 1), 1L));
-  for (size_t first = 0; first < workload.sets.size(); first += together)
-    TEMPER_TRY_VOID(run_references(workload, first,
-                                   std::min(first + together, workload.sets.size()), *reference,
-                                   reference_code, settings, interruption));
+  for (size_t first = 0; first < workload.sets.size(); first += together) {
+    const size_t last = std::min(first + together, workload.sets.size());
+    for (int attempt = 1;; ++attempt) {
+      Result<void> ran =
+          run_references(workload, first, last, *reference, reference_code, settings, interruption);
+      if (ran)
+        break;
+      if (ran.error().code != ErrorCode::kEnvironment || attempt == kAttemptsAfterKills)
+        return ran.error();
+    }
+  }
   return workload;
 }
 
-std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequest& request,
+namespace {
+
+/// `attempt` until nobody kills what it runs.
+template <typename Attempt> auto unless_killed(Attempt attempt) {
+  for (int number = 1;; ++number) {
+    bool killed = false;
+    auto result = attempt(killed);
+    if (!killed || number == kAttemptsAfterKills)
+      return result;
+  }
+}
+
+/// One attempt at a trial. `killed` says whether somebody killed it.
+std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequest& request,
                                      const RunnerSettings& settings,
-                                     const Child::Interruption& interruption) {
+                                     const Child::Interruption& interruption, bool& killed) {
   const double begin = now_ns();
   const double stolen = steal_ms();
   TrialRequest trial = request;
@@ -614,6 +645,7 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
   const auto finish = [&] {
     attempt.measurement.measure_ms = (now_ns() - begin) / 1e6;
     attempt.measurement.steal_ms = steal_ms() - stolen;
+    killed = attempt.killed;
     return std::move(attempt.measurement);
   };
   using Step = Attempt::Step;
@@ -675,9 +707,21 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
   return finish();
 }
 
-std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequest& request,
+} // namespace
+
+std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequest& request,
                                      const RunnerSettings& settings,
                                      const Child::Interruption& interruption) {
+  return unless_killed(
+      [&](bool& killed) { return try_trial(workload, request, settings, interruption, killed); });
+}
+
+namespace {
+
+/// One attempt at a comparison. `killed` says whether somebody killed one of the contenders.
+std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequest& request,
+                                     const RunnerSettings& settings,
+                                     const Child::Interruption& interruption, bool& killed) {
   using Step = Attempt::Step;
   std::vector<TrialRequest> trials = request.contenders;
   std::vector<std::unique_ptr<Attempt>> attempts;
@@ -812,9 +856,19 @@ std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequ
         m.error = "nearly every round had a gap: something else is using this machine";
       }
     }
+    killed = killed || attempts[i]->killed;
     result.measurements.push_back(std::move(m));
   }
   return result;
+}
+
+} // namespace
+
+std::optional<TurnsResult> run_turns(PreparedWorkload& workload, const TurnsRequest& request,
+                                     const RunnerSettings& settings,
+                                     const Child::Interruption& interruption) {
+  return unless_killed(
+      [&](bool& killed) { return try_turns(workload, request, settings, interruption, killed); });
 }
 
 } // namespace temper::engine

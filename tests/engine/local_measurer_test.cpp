@@ -626,6 +626,98 @@ TEST(LocalMeasurer, SurvivesTheKillingOfItsRunner) {
   EXPECT_EQ(measurer->restarts(), 1);
 }
 
+/// Kills, `times` times, a process that a file of the kernel's children names, as soon as there is
+/// one.
+std::thread killer_of_children(int parent, int times) {
+  return std::thread([parent, times] {
+    const std::string children =
+        "/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children";
+    for (int killed = 0, last = 0; killed < times;) {
+      const int child = std::atoi(read_file(children).value_or("0").c_str());
+      if (child > 0 && child != last && ::kill(child, SIGKILL) == 0) {
+        last = child;
+        ++killed;
+      }
+      ::poll(nullptr, 0, 1);
+    }
+  });
+}
+
+TEST(LocalMeasurer, AKernelThatSomebodyKillsIsTriedAgain) {
+  auto measurer = started();
+  const WorkloadId workload = *measurer->add_workload(addition());
+  std::thread killer = killer_of_children(measurer->runner_pid(), 2);
+  const Ticket ticket = measurer->submit(quick(workload, artifact("slow")));
+  const Measurement m = all(*measurer).at(ticket);
+  killer.join();
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+  EXPECT_EQ(measurer->restarts(), 0);
+}
+
+TEST(LocalMeasurer, AComparisonOfWhichSomebodyKillsAContenderIsTriedAgain) {
+  auto measurer = started();
+  CompareRequest request;
+  request.workload = *measurer->add_workload(addition());
+  request.max_seconds = 0.1;
+  for (const char* name : {"slow", "correct"})
+    request.contenders.push_back({name, artifact(name), {}, 1, true});
+  std::thread killer = killer_of_children(measurer->runner_pid(), 2);
+  const auto comparison = measurer->compare(request);
+  killer.join();
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  for (const ComparedContender& compared : comparison->contenders)
+    EXPECT_TRUE(is_correct(compared.measurement.outcome)) << compared.measurement.error;
+}
+
+TEST(LocalMeasurer, AKernelThatIsKilledEachTimeIsACrash) {
+  auto measurer = started();
+  const WorkloadId workload = *measurer->add_workload(addition());
+  std::thread killer = killer_of_children(measurer->runner_pid(), 3);
+  const Ticket ticket = measurer->submit(quick(workload, artifact("slow")));
+  const Measurement m = all(*measurer).at(ticket);
+  killer.join();
+  EXPECT_EQ(m.outcome, Outcome::kCrashed);
+  EXPECT_THAT(m.error, HasSubstr("killed from outside"));
+}
+
+TEST(LocalMeasurer, AReferenceThatSomebodyKillsIsTriedAgain) {
+  auto measurer = started();
+  WorkloadSpec spec = addition();
+  spec.reference = artifact("slow");
+  std::thread killer = killer_of_children(measurer->runner_pid(), 2);
+  const auto workload = measurer->add_workload(spec);
+  killer.join();
+  ASSERT_TRUE(workload) << workload.error().message;
+  const Ticket ticket = measurer->submit(quick(*workload, artifact("correct")));
+  EXPECT_TRUE(is_correct(all(*measurer).at(ticket).outcome));
+}
+
+TEST(LocalMeasurer, ARunnerKilledWhileItIsAskedIsAskedAgain) {
+  auto measurer = started();
+  WorkloadSpec spec = addition();
+  spec.reference = artifact("slow");
+  const int runner = measurer->runner_pid();
+  std::thread killer([runner] {
+    ::poll(nullptr, 0, 10);
+    ::kill(runner, SIGKILL);
+  });
+  const auto workload = measurer->add_workload(spec);
+  killer.join();
+  ASSERT_TRUE(workload) << workload.error().message;
+  // And where its end is seen first when the request is sent.
+  ::kill(measurer->runner_pid(), SIGKILL);
+  CompareRequest request;
+  request.workload = *workload;
+  request.max_seconds = 0.1;
+  request.contenders.push_back({"one", artifact("correct"), {}, 1, true});
+  const auto comparison = measurer->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  EXPECT_TRUE(is_correct(comparison->contenders[0].measurement.outcome));
+  ::kill(measurer->runner_pid(), SIGKILL);
+  EXPECT_TRUE(measurer->device_state(1));
+  EXPECT_LE(measurer->restarts(), 3);
+}
+
 TEST(LocalMeasurer, ARunnerKilledWhileIdleIsReplaced) {
   auto measurer = started();
   const WorkloadId workload = *measurer->add_workload(addition());
