@@ -115,24 +115,17 @@ public:
 
     // The untuned program comes last: by then it is hopeless, which one call shows, where it would
     // else be timed for many seconds.
-    const bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
+    bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
     state_.seen.insert(space_.untuned()->program_hash);
-    while (stop_reason().empty()) {
-      auto count = static_cast<int64_t>(options_.batch);
-      if (options_.stop.trials > 0) // one of them is for the untuned program
-        count = std::min(count, options_.stop.trials - trials_ - (untuned_is_known ? 0 : 1));
-      if (count <= 0)
+    while (true) {
+      TEMPER_TRY_VOID(search(*strategy, untuned_is_known ? 0 : 1));
+      if (untuned_is_known || interrupted())
         break;
-      const std::vector<CandidateRef> batch =
-          strategy->propose(static_cast<size_t>(count), state_, random_);
-      if (batch.empty()) {
-        exhausted_ = true;
-        break;
-      }
-      TEMPER_TRY_VOID(measure_batch(batch));
-    }
-    if (!untuned_is_known && !interrupted())
+      ++funnel_.proposed.count;
+      ++funnel_.legal.count;
       TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
+      untuned_is_known = true; // and where its code was known already, its trial is left to spend
+    }
     TuneResult result;
     result.stopped_because = stop_reason();
     result.interrupted = interrupted();
@@ -153,6 +146,25 @@ public:
   }
 
 private:
+  /// Proposes and measures until there is a reason to stop, or but `reserved` trials are spent.
+  Result<void> search(Strategy& strategy, int64_t reserved) {
+    while (stop_reason().empty()) {
+      auto count = static_cast<int64_t>(options_.batch);
+      if (options_.stop.trials > 0)
+        count = std::min(count, options_.stop.trials - trials_ - reserved);
+      if (count <= 0)
+        break;
+      const std::vector<CandidateRef> batch =
+          strategy.propose(static_cast<size_t>(count), state_, random_);
+      if (batch.empty()) {
+        exhausted_ = true;
+        break;
+      }
+      TEMPER_TRY_VOID(measure_batch(batch));
+    }
+    return {};
+  }
+
   double seconds() const {
     return run_.seconds +
            std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -349,6 +361,9 @@ private:
           known != code_seconds_.end()) {
         funnel_.refuse(funnel_.ran, "same_code", {});
         samples.push_back({item.candidate->features, known->second});
+        if (item.candidate->program_hash == space_.untuned()->program_hash &&
+            std::isfinite(known->second))
+          untuned_ns_ = known->second * 1e9;
         continue;
       }
       code_seconds_.emplace(item.artifact->code_hash, kFailed);

@@ -1,5 +1,6 @@
 #include "tuner/tuning_run.h"
 
+#include "ir/s_tir/trace_json.h"
 #include "ir/support/json.h"
 #include "tests/tuner/scene.h"
 
@@ -77,6 +78,28 @@ TEST(TuningRun, EqualCodeIsOneTrial) {
   EXPECT_EQ(scene.measurer->requests.size(), 1U);
   EXPECT_EQ(result.trials, 1);
   EXPECT_GT(result.funnel.ran.refused.at("same_code"), 0);
+}
+
+TEST(TuningRun, AnUntunedProgramWhoseCodeIsKnownLeavesItsTrialToTheSearch) {
+  Scene scene;
+  codegen::Artifact same;
+  same.code = "the same";
+  same.code_hash = 5;
+  // The first candidate comes out as the program as it is written does.
+  const std::string untuned = s_tir::trace_to_json_text(scene.space->untuned()->trace);
+  int compiled = 0; // the reference first
+  scene.compilers = engine::FakeCompilePool([&](std::string_view request) -> Result<std::string> {
+    const bool is_untuned = must(decode_compile_request(request)).trace_json == untuned;
+    return ++compiled == 2 || is_untuned ? codegen::serialize_artifact(same)
+                                      : testing::compile_to_text(request);
+  });
+  scene.options.stop.trials = 4;
+  const TuneResult result = must(scene.run());
+  EXPECT_EQ(result.trials, 4);
+  EXPECT_EQ(result.stopped_because, "4 trials");
+  EXPECT_EQ(result.funnel.ran.refused.at("same_code"), 1);
+  EXPECT_GT(result.untuned_ns, 0) << "it is known all the same";
+  EXPECT_GE(result.funnel.legal.count, result.funnel.compiled.count);
 }
 
 TEST(TuningRun, TheTrialsAskedForAreSpentAndNotOneMore) {
