@@ -469,16 +469,6 @@ std::string why_not_stage_pipeline(const Scope& scope, int child) {
 
 namespace {
 
-/// Conditions of a conjunction, in order.
-void split_conjunction(const Expr& condition, std::vector<Expr>& parts) {
-  if (const auto* both = condition.as<And>()) {
-    split_conjunction(both->a, parts);
-    split_conjunction(both->b, parts);
-  } else if (!is_int(condition, 1)) {
-    parts.push_back(condition);
-  }
-}
-
 /// Which axes have their end, and which their start, cut by the predicate; nothing when a condition
 /// is of another form.
 struct Cuts {
@@ -491,21 +481,11 @@ std::optional<Cuts> cuts_of(IndexMath& math, const SBlockRealize& realize,
                             const std::vector<Linear>& values,
                             std::span<const For* const> fixed_at_start) {
   Cuts cuts{std::vector<bool>(values.size()), std::vector<bool>(values.size())};
-  std::vector<Expr> conditions;
-  split_conjunction(realize.predicate, conditions);
-  for (const Expr& condition : conditions) {
-    // As "0 <= form".
-    Linear form;
-    if (const auto* node = condition.as<LT>())
-      form = math.offset(math.difference(math.linear(node->b), math.linear(node->a)), -1);
-    else if (const auto* node = condition.as<LE>())
-      form = math.difference(math.linear(node->b), math.linear(node->a));
-    else if (const auto* node = condition.as<GT>())
-      form = math.offset(math.difference(math.linear(node->a), math.linear(node->b)), -1);
-    else if (const auto* node = condition.as<GE>())
-      form = math.difference(math.linear(node->a), math.linear(node->b));
-    else
+  for (const Expr& condition : conditions_of(realize.predicate)) {
+    const auto slack = math.slack(condition);
+    if (!slack)
       return std::nullopt;
+    const Linear& form = *slack;
     if (math.bound(form).lo >= 0)
       continue;
     bool found = false;

@@ -482,6 +482,18 @@ Bound IndexMath::atom_bound(const Expr& atom) {
   }
 }
 
+std::optional<Linear> IndexMath::slack(const Expr& condition) {
+  if (const auto* node = condition.as<LT>())
+    return offset(difference(linear(node->b), linear(node->a)), -1);
+  if (const auto* node = condition.as<LE>())
+    return difference(linear(node->b), linear(node->a));
+  if (const auto* node = condition.as<GT>())
+    return offset(difference(linear(node->a), linear(node->b)), -1);
+  if (const auto* node = condition.as<GE>())
+    return difference(linear(node->a), linear(node->b));
+  return std::nullopt;
+}
+
 Bound IndexMath::bound(const Linear& form) {
   Bound total{form.constant, form.constant};
   const size_t count = form.terms.size();

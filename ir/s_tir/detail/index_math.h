@@ -89,6 +89,10 @@ public:
   Linear minimum(const Linear& a, const Linear& b);
   Linear maximum(const Linear& a, const Linear& b);
 
+  /// The form that a comparison (<, <=, >, >=) says is not negative; nothing for any other
+  /// condition.
+  std::optional<Linear> slack(const Expr& condition);
+
   Bound bound(const Linear& form);
   Bound bound(const Expr& expr) { return bound(linear(expr)); }
   /// a <= b for all values in the ranges.

@@ -114,18 +114,10 @@ struct SumBound {
 std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& realize) {
   std::vector<SumBound> bounds;
   for (const Expr& condition : conditions_of(realize.predicate)) {
-    // As "0 <= form".
-    Linear form;
-    if (const auto* lt = condition.as<LT>())
-      form = math.offset(math.difference(math.linear(lt->b), math.linear(lt->a)), -1);
-    else if (const auto* le = condition.as<LE>())
-      form = math.difference(math.linear(le->b), math.linear(le->a));
-    else if (const auto* gt = condition.as<GT>())
-      form = math.offset(math.difference(math.linear(gt->a), math.linear(gt->b)), -1);
-    else if (const auto* ge = condition.as<GE>())
-      form = math.difference(math.linear(ge->a), math.linear(ge->b));
-    else
+    const auto slack = math.slack(condition);
+    if (!slack)
       continue;
+    const Linear& form = *slack;
     const bool below = std::all_of(form.terms.begin(), form.terms.end(),
                                    [](const Linear::Term& term) { return term.factor < 0; });
     const bool above = std::all_of(form.terms.begin(), form.terms.end(),

@@ -5,7 +5,7 @@
 // the writer's outermost loop, or, when writer and consumers share loops, behind the loop just
 // below the shared ones. It covers the box around everything that the consumers behind it read.
 
-#include "ir/s_tir/detail/nest.h"
+#include "ir/s_tir/detail/cache.h"
 
 #include <fmt/format.h>
 
@@ -156,9 +156,15 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                "block \"{}\" has not written where the copy would stand",
                                buffer->name, scoped.info(writers.back()).block().name));
 
-  const Buffer cache = cache_of(buffer, storage);
-  const CopyBlock copy =
-      make_copy(math, cache->name, buffer, cache, *box, /*may_widen=*/outer == 0);
+  Cache cache{.buffer = buffer, .cache = cache_of(buffer, storage)};
+  cache.copy = make_copy(math, cache.cache->name, buffer, cache.cache, *box,
+                         /*may_widen=*/outer == 0);
+  for (const int c : consumers)
+    cache.users.push_back(scoped.info(c).block().id);
+  if (writers.empty()) {
+    const Stmt& body = scoped.scope_block()->body;
+    return insert_cache(context, scoped, cache, body, make_seq({cache.copy.stmt, body}));
+  }
   // Where a writer does not run there is nothing to copy.
   std::vector<Expr> filled;
   for (const int w : writers)
@@ -166,40 +172,14 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       if (std::none_of(filled.begin(), filled.end(),
                        [&](const Expr& other) { return same_expr(other, condition); }))
         filled.push_back(std::move(condition));
-  const Stmt& old_part = writers.empty() ? scoped.scope_block()->body : chain[first];
-  Stmt body = writers.empty()
-                  ? old_part
-                  : replace_statement(std::span(chain).subspan(first, at - first + 1),
-                                      make_seq({chain[at], with_conditions(copy.stmt, filled)}));
-  const BufferMap replaced{{buffer, cache}};
-  body = rewrite_child_blocks(body, [&](const Block& child) {
-    const bool consumes = std::any_of(consumers.begin(), consumers.end(), [&](int c) {
-      return scoped.info(c).block().id == child->id;
-    });
-    return consumes ? cast_ref<SBlock>(replace_buffers(child, replaced)) : child;
-  });
-  if (writers.empty())
-    body = make_seq({copy.stmt, std::move(body)});
-  Block scope_block = with_scope_part(scoped.scope_block(), old_part, std::move(body));
-  scope_block = copy_node(*scope_block, [&](SBlock& node) { node.alloc_buffers.push_back(cache); });
-  Applied applied;
-  applied.module = replace_scope(context, scoped, std::move(scope_block));
-  applied.outputs = {BlockHandle{copy.block->id}};
-  return applied;
+  const Stmt body =
+      replace_statement(std::span(chain).subspan(first, at - first + 1),
+                        make_seq({chain[at], with_conditions(cache.copy.stmt, filled)}));
+  return insert_cache(context, scoped, cache, chain[first], body);
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  std::vector<Arguments> uses;
-  const auto scoped = handle.as_block() != nullptr ? require_in_scope(context, handle)
-                                                   : Result<ScopedBlock>(Error());
-  if (!scoped)
-    return uses;
-  for (size_t i = 0; i < scoped->block()->reads.size(); ++i) {
-    Arguments use{.inputs = {handle, Value::List{}}, .attrs = {static_cast<int64_t>(i), "global"}};
-    if (apply({context.module, nullptr, false}, use))
-      uses.push_back(std::move(use));
-  }
-  return uses;
+  return enumerate_caches(context, handle, &SBlock::reads, apply);
 }
 
 } // namespace

@@ -6,7 +6,7 @@
 // covers exactly what the block writes there. Consumers named in `consumer_blocks` read the cache
 // instead.
 
-#include "ir/s_tir/detail/nest.h"
+#include "ir/s_tir/detail/cache.h"
 
 #include <fmt/format.h>
 
@@ -107,45 +107,21 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                describe(block), buffer->name,
                                scoped.info().loops[outer - 1]->loop_var->name));
 
-  const Buffer cache = cache_of(buffer, storage);
-  const CopyBlock copy =
-      make_copy(math, cache->name, cache, buffer, *box, /*may_widen=*/outer == 0);
-  const BufferMap replaced{{buffer, cache}};
-  Stmt own =
-      replace_statement(chain.subspan(at), copy_node(scoped.realize(), [&](SBlockRealize& node) {
-                          node.block = cast_ref<SBlock>(replace_buffers(block, replaced));
-                        }));
+  Cache cache{.buffer = buffer, .cache = cache_of(buffer, storage), .users = std::move(consumers)};
+  cache.copy = make_copy(math, cache.cache->name, cache.cache, buffer, *box,
+                         /*may_widen=*/outer == 0);
+  cache.users.push_back(block->id);
   const size_t first = scoped.scope_at + 1;
   const std::vector<Expr> filled =
       conditions_on_outer_loops(scoped.info(), std::span(scoped.info().loops).first(outer));
-  Stmt body = replace_statement(chain.subspan(first, at - first + 1),
-                                make_seq({std::move(own), with_conditions(copy.stmt, filled)}));
-  if (!consumers.empty())
-    body = rewrite_child_blocks(body, [&](const Block& child) {
-      return std::find(consumers.begin(), consumers.end(), child->id) == consumers.end()
-                 ? child
-                 : cast_ref<SBlock>(replace_buffers(child, replaced));
-    });
-  Block scope_block = with_scope_part(scoped.scope_block(), chain[first], std::move(body));
-  scope_block = copy_node(*scope_block, [&](SBlock& node) { node.alloc_buffers.push_back(cache); });
-  Applied applied;
-  applied.module = replace_scope(context, scoped, std::move(scope_block));
-  applied.outputs = {BlockHandle{copy.block->id}};
-  return applied;
+  const Stmt body =
+      replace_statement(chain.subspan(first, at - first + 1),
+                        make_seq({chain[at], with_conditions(cache.copy.stmt, filled)}));
+  return insert_cache(context, scoped, cache, chain[first], body);
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  std::vector<Arguments> uses;
-  const auto scoped = handle.as_block() != nullptr ? require_in_scope(context, handle)
-                                                   : Result<ScopedBlock>(Error());
-  if (!scoped)
-    return uses;
-  for (size_t i = 0; i < scoped->block()->writes.size(); ++i) {
-    Arguments use{.inputs = {handle, Value::List{}}, .attrs = {static_cast<int64_t>(i), "global"}};
-    if (apply({context.module, nullptr, false}, use))
-      uses.push_back(std::move(use));
-  }
-  return uses;
+  return enumerate_caches(context, handle, &SBlock::writes, apply);
 }
 
 } // namespace

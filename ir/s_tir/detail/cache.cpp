@@ -1,0 +1,42 @@
+#include "ir/s_tir/detail/cache.h"
+
+#include <algorithm>
+
+namespace temper::s_tir {
+
+Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Cache& cache,
+                     const Stmt& old_part, const Stmt& with_copy) {
+  const BufferMap replaced{{cache.buffer, cache.cache}};
+  Stmt body = rewrite_child_blocks(with_copy, [&](const Block& child) {
+    const bool uses =
+        std::find(cache.users.begin(), cache.users.end(), child->id) != cache.users.end();
+    return uses ? cast_ref<SBlock>(replace_buffers(child, replaced)) : child;
+  });
+  Block scope_block = with_scope_part(scoped.scope_block(), old_part, std::move(body));
+  scope_block =
+      copy_node(*scope_block, [&](SBlock& node) { node.alloc_buffers.push_back(cache.cache); });
+  Applied applied;
+  applied.module = replace_scope(context, scoped, std::move(scope_block));
+  applied.outputs = {BlockHandle{cache.copy.block->id}};
+  return applied;
+}
+
+std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,
+                                        std::vector<BufferRegion> SBlock::*regions,
+                                        Result<Applied> (*apply)(const Context&,
+                                                                 const Arguments&)) {
+  std::vector<Arguments> uses;
+  const auto scoped = handle.as_block() != nullptr ? require_in_scope(context, handle)
+                                                   : Result<ScopedBlock>(Error());
+  if (!scoped)
+    return uses;
+  const SBlock& block = *scoped->block();
+  for (size_t i = 0; i < (block.*regions).size(); ++i) {
+    Arguments use{.inputs = {handle, Value::List{}}, .attrs = {static_cast<int64_t>(i), "global"}};
+    if (apply({context.module, nullptr, false}, use))
+      uses.push_back(std::move(use));
+  }
+  return uses;
+}
+
+} // namespace temper::s_tir

@@ -1,0 +1,27 @@
+/// What cache_read and cache_write share: some blocks of a scope use a cache in place of a buffer,
+/// and a block copies from one to the other.
+#pragma once
+
+#include "ir/s_tir/detail/nest.h"
+
+namespace temper::s_tir {
+
+struct Cache {
+  Buffer buffer; ///< what is cached
+  Buffer cache;
+  CopyBlock copy;
+  std::vector<BlockId> users; ///< the blocks that use the cache
+};
+
+/// The scope with `old_part` (its body or init) replaced by `with_copy`, the same with the copy in
+/// its place; there the users are switched to the cache, which the scope allocates. The copy's
+/// handle is the output.
+Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Cache& cache,
+                     const Stmt& old_part, const Stmt& with_copy);
+
+/// One use for each of the block's regions (SBlock::reads or writes) that `apply` takes.
+std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,
+                                        std::vector<BufferRegion> SBlock::*regions,
+                                        Result<Applied> (*apply)(const Context&, const Arguments&));
+
+} // namespace temper::s_tir
