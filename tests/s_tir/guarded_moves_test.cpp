@@ -2,6 +2,7 @@
 // copy or a moved consumer reads must be there, in whatever order the iterations run. And blocks
 // below loops that repeat them.
 #include "ir/s_tir/schedule.h"
+#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/run_program.h"
@@ -24,6 +25,7 @@ protected:
     before_ = module;
     schedule_ = std::make_unique<Schedule>(module);
   }
+  IRModule parsed(const char* text) { return get(script::parse_module(text)); }
   Schedule& sch() { return *schedule_; }
   template <typename T> T get(Result<T> result) {
     if (!result) {
@@ -106,6 +108,42 @@ TEST_F(GuardedMoves, PaddingIsNotCopied) {
   EXPECT_THAT(refusal(sch().cache_read(block("C"), 0, "global")),
               HasSubstr("holds elements that block \"B\" has not written"));
   expect_same_values();
+}
+
+// The condition on the columns mentions, of the loops below the fused one, only ax1, which runs
+// once: where it fails B computes nothing, and nothing may be copied.
+TEST_F(GuardedMoves, AConditionOnALoopThatRunsOnceIsOneOnTheLoopsAround) {
+  start(chain(4, 9));
+  const auto c = loops("C");
+  const auto j = get(sch().split(c[1], {kInfer, 2, 2}));
+  const LoopRv fused = get(sch().fuse({j[0], j[1], j[2]}));
+  done(sch().compute_at(block("B"), fused, /*preserve_unit_loops=*/true));
+  const auto copy = sch().cache_read(block("C"), 0, "global");
+  ASSERT_TRUE(copy) << Result<BlockRv>(copy).error().to_string();
+  expect_same_values();
+}
+
+// In the first iteration of i no step of the sum is left: what would be copied is not there yet.
+TEST_F(GuardedMoves, AReductionWithoutStepsMakesNothing) {
+  start(parsed(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((12,), "float32"), Z: T.Buffer((1,), "float32"), W: T.Buffer((3,), "float32")):
+    for i in range(3):
+        for j in range(4):
+            with T.sblock("sum"):
+                v = T.axis.spatial(1, 0)
+                vj = T.axis.reduce((5, 12), i * 4 + j)
+                T.where(5 <= i * 4 + j)
+                with T.init():
+                    Z[v] = T.float32(0)
+                Z[v] = Z[v] + A[vj]
+        with T.sblock("W"):
+            vi = T.axis.spatial(3, i)
+            T.where(1 <= i)
+            W[vi] = Z[0]
+)"));
+  EXPECT_THAT(refusal(sch().cache_write(block("sum"), 0, "global")),
+              HasSubstr("leaves gaps in the region of Z that it writes in one iteration of loop i"));
 }
 
 // A row's sum is computed anew in each iteration of j, a loop that none of its axes is bound to.

@@ -104,6 +104,17 @@ bool mentions_any(const Expr& expr, std::span<const VarNode* const> variables) {
                      [&](const VarNode* variable) { return mentions(expr, variable); });
 }
 
+/// The condition with the loops that run once, but for those of `outer`, replaced by their only
+/// value.
+Expr without_unit_loops(const Expr& condition, std::span<const For* const> loops,
+                        std::span<const For* const> outer) {
+  VarMap values;
+  for (const For* loop : loops)
+    if (is_int(loop->extent, 1) && std::find(outer.begin(), outer.end(), loop) == outer.end())
+      values[loop->loop_var] = loop->min;
+  return substitute(condition, values);
+}
+
 /// A condition of a predicate as bounds of a sum: first <= sum <= last.
 struct SumBound {
   Linear sum; ///< without constant; factors are positive
@@ -268,8 +279,13 @@ bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& conditio
                                 [&](const Linear::Term& term) { return mentions(term.atom, var); });
            });
   });
-  if (!chooses_elements) // but steps of a reduction
-    return predicate_follows_from_domains(realize, place.loops);
+  if (!chooses_elements) {
+    // But steps of a reduction: some of them must be left in every iteration outside.
+    const auto slack = math.slack(condition);
+    const auto most = slack ? math.relax(*slack, inner) : std::nullopt;
+    return most && math.bound(most->hi).lo >= 0 &&
+           predicate_follows_from_domains(realize, place.loops);
+  }
   const std::vector<SumBound> bounds = bounds_of_predicate(math, realize);
   if (bounds.empty())
     return false;
@@ -300,8 +316,8 @@ bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& conditio
 /// No condition of the block's predicate leaves a hole in the box that relax_region() gives.
 /// Conditions on outer loops alone do not count: see conditions_on_outer_loops(). `math` knows the
 /// loops, and not yet the axes.
-bool predicate_cuts_cleanly(IndexMath& math, const ChildBlock& place, const BufferRegion& region,
-                            std::span<const VarNode* const> inner) {
+bool predicate_cuts_cleanly(IndexMath& math, const ChildBlock& place, size_t outer,
+                            const BufferRegion& region, std::span<const VarNode* const> inner) {
   if (!has_predicate(*place.realize))
     return true;
   const size_t mark = math.size();
@@ -311,9 +327,11 @@ bool predicate_cuts_cleanly(IndexMath& math, const ChildBlock& place, const Buff
   for (const Range& range : region.region)
     forms.push_back(math.linear(range.min));
   math.truncate(mark);
+  const auto outside = std::span(place.loops).first(outer);
   const std::vector<Expr> conditions = conditions_of(place.realize->predicate);
   return std::all_of(conditions.begin(), conditions.end(), [&](const Expr& condition) {
-    return !mentions_any(condition, inner) || cuts_cleanly(math, place, condition, forms, inner);
+    const Expr at_start = without_unit_loops(condition, place.loops, outside);
+    return !mentions_any(at_start, inner) || cuts_cleanly(math, place, at_start, forms, inner);
   });
 }
 
@@ -329,7 +347,7 @@ bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
     math.set_loop(*place.loops[i]);
     inner.push_back(place.loops[i]->loop_var.get());
   }
-  if (!predicate_cuts_cleanly(math, place, region, inner)) {
+  if (!predicate_cuts_cleanly(math, place, outer, region, inner)) {
     math.truncate(mark);
     return false;
   }
@@ -512,13 +530,17 @@ CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from
 
 std::vector<Expr> conditions_on_outer_loops(const ChildBlock& place,
                                             std::span<const For* const> outer) {
+  IndexMath math;
   std::vector<Expr> result;
-  for (const Expr& condition : conditions_of(place.realize->predicate)) {
+  for (const Expr& given : conditions_of(place.realize->predicate)) {
+    const Expr condition = without_unit_loops(given, place.loops, outer);
     const bool about_others = uses_var(condition, [&](const VarNode& var) {
       return std::none_of(outer.begin(), outer.end(),
                           [&](const For* loop) { return loop->loop_var.get() == &var; });
     });
-    if (!about_others)
+    const auto slack = math.slack(condition); // what is left of one on unit loops is a constant
+    const bool always = slack && slack->is_constant() && slack->constant >= 0;
+    if (!about_others && !always)
       result.push_back(condition);
   }
   return result;

@@ -65,8 +65,9 @@ struct CopyBlock {
 CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from, const Buffer& to,
                     const AccessBox& access, bool may_widen);
 
-/// The conditions of the block's predicate that speak of the loops `outer` alone: in iterations of
-/// those that break one, the block does nothing, and what stands behind it finds nothing computed.
+/// The conditions of the block's predicate that speak of the loops `outer` alone, other loops that
+/// run once being at their only value: in iterations of those that break one, the block does
+/// nothing, and what stands behind it finds nothing computed.
 std::vector<Expr> conditions_on_outer_loops(const ChildBlock& place,
                                             std::span<const For* const> outer);
 /// `nest` (loops around one realize) with conditions added to the realize's predicate.
