@@ -123,6 +123,104 @@ TEST_F(GuardedMoves, AConditionOnALoopThatRunsOnceIsOneOnTheLoopsAround) {
   expect_same_values();
 }
 
+TEST_F(GuardedMoves, NamedConsumersStandBehindTheLastWriter) {
+  start(parsed(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8,), "float32"), Y: T.Buffer((8,), "float32"), Z: T.Buffer((8,), "float32")):
+    X = T.sblock_alloc_buffer((8,))
+    for i in range(8):
+        with T.sblock("first"):
+            vi = T.axis.spatial(8, i)
+            X[vi] = A[vi]
+    for i in range(8):
+        with T.sblock("Y"):
+            vi = T.axis.spatial(8, i)
+            Y[vi] = X[vi]
+    for i in range(8):
+        with T.sblock("second"):
+            vi = T.axis.spatial(8, i)
+            X[vi] = A[vi] * T.float32(2)
+    for i in range(8):
+        with T.sblock("Z"):
+            vi = T.axis.spatial(8, i)
+            Z[vi] = X[vi]
+)"));
+  EXPECT_THAT(refusal(sch().cache_read(block("Z"), 0, "global", {block("Y")})),
+              HasSubstr("block \"Y\" reads X before block \"second\" writes it"));
+  get(sch().cache_read(block("Z"), 0, "global"));
+  expect_same_values();
+}
+
+TEST_F(GuardedMoves, AnEarlierWriterMayStandBelowFewerLoops) {
+  start(parsed(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((6,), "float32"), Z: T.Buffer((6,), "float32")):
+    X = T.sblock_alloc_buffer((6,))
+    for i in range(8):
+        with T.sblock("first"):
+            vi = T.axis.spatial(6, i)
+            T.where(i < 6)
+            X[vi] = A[vi]
+    for i, j in T.grid(2, 3):
+        with T.sblock("second"):
+            vi = T.axis.spatial(6, i * 3 + j)
+            X[vi] = A[vi] * T.float32(2)
+        with T.sblock("Z"):
+            vi = T.axis.spatial(6, i * 3 + j)
+            Z[vi] = X[vi]
+)"));
+  get(sch().cache_read(block("Z"), 0, "global"));
+  expect_same_values();
+}
+
+// Only the first four elements are written twice; the others are read all the same.
+TEST_F(GuardedMoves, ACopyIsMadeAlsoWhereOnlyOneOfTheWritersRuns) {
+  start(parsed(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8,), "float32"), Z: T.Buffer((8,), "float32")):
+    X = T.sblock_alloc_buffer((8,))
+    for i in range(8):
+        with T.sblock("first"):
+            vi = T.axis.spatial(8, i)
+            X[vi] = A[vi]
+        with T.sblock("second"):
+            vi = T.axis.spatial(4, i)
+            T.where(i < 4)
+            X[vi] = A[vi] * T.float32(2)
+        with T.sblock("Z"):
+            vi = T.axis.spatial(8, i)
+            Z[vi] = X[vi]
+)"));
+  get(sch().cache_read(block("Z"), 0, "global"));
+  expect_same_values();
+}
+
+// Behind "second" all of X is there while i < 4; before that, "first" has written the first half.
+TEST_F(GuardedMoves, ACopyNeedsAWriterThatRunsWheneverAnyDoes) {
+  start(parsed(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8,), "float32"), Z: T.Buffer((8, 8), "float32")):
+    X = T.sblock_alloc_buffer((8,))
+    for i in range(4):
+        with T.sblock("first"):
+            vi = T.axis.spatial(4, i)
+            X[vi] = A[vi]
+    for i in range(8):
+        for j in range(8):
+            with T.sblock("second"):
+                vi = T.axis.reduce(4, i)
+                vj = T.axis.spatial(8, j)
+                T.where(i < 4)
+                X[vj] = A[vi] + A[vj]
+        for j in range(8):
+            with T.sblock("Z"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                Z[vi, vj] = X[vj]
+)"));
+  EXPECT_THAT(refusal(sch().cache_read(block("Z"), 0, "global")),
+              HasSubstr("the blocks that write X do not run in the same iterations"));
+}
+
 // In the first iteration of i no step of the sum is left: what would be copied is not there yet.
 TEST_F(GuardedMoves, AReductionWithoutStepsMakesNothing) {
   start(parsed(R"(

@@ -57,6 +57,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
         return illegal(
             context, arguments.inputs[0],
             fmt::format("a consumer block that is named does not read {}", buffer->name));
+      if (!writers.empty() && at < writers.back())
+        return illegal(context, arguments.inputs[0],
+                       fmt::format("block \"{}\" reads {} before block \"{}\" writes it: the cache "
+                                   "is filled behind that",
+                                   scoped.info(at).block().name, buffer->name,
+                                   scoped.info(writers.back()).block().name));
       consumers.push_back(at);
     }
   } else {
@@ -135,21 +141,47 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   }
   TEMPER_CHECK(box.has_value(), "a buffer that is cached is read");
 
+  // Where no writer runs there is nothing to copy; where any does, consumers may read its values.
+  auto holds = [](std::span<const Expr> conditions, const Expr& condition) {
+    return std::any_of(conditions.begin(), conditions.end(),
+                       [&](const Expr& other) { return same_expr(other, condition); });
+  };
+  std::optional<std::vector<Expr>> filled; // what all writers ask of the loops around
+  for (const int w : writers) {
+    std::vector<Expr> conditions = conditions_on_outer_loops(scoped.info(w), around);
+    if (filled)
+      std::erase_if(*filled, [&](const Expr& condition) { return !holds(conditions, condition); });
+    else
+      filled = std::move(conditions);
+  }
+
   // What is copied must be there.
+  bool runs_everywhere = true;
   const bool written = std::any_of(writers.begin(), writers.end(), [&](int w) {
     const ChildBlock& writer = scoped.info(w);
     const auto ours =
         std::mismatch(around.begin(), around.end(), writer.loops.begin(), writer.loops.end()).first;
     const auto shared = static_cast<size_t>(ours - around.begin());
     const auto& writes = writer.block().writes;
-    return std::any_of(writes.begin(), writes.end(), [&](const BufferRegion& write) {
+    const bool all = std::any_of(writes.begin(), writes.end(), [&](const BufferRegion& write) {
       if (write.buffer != buffer || !touches_whole_box(math, writer, shared, write))
         return false;
       const auto made = access_box(math, writer, shared, write);
       return made && covers(math, made->box, box->box, buffer) &&
              covers(math, made->limits, box->limits, buffer);
     });
+    if (!all)
+      return false;
+    const std::vector<Expr> conditions = conditions_on_outer_loops(writer, around);
+    runs_everywhere = std::all_of(conditions.begin(), conditions.end(),
+                                  [&](const Expr& condition) { return holds(*filled, condition); });
+    return runs_everywhere;
   });
+  if (!written && !runs_everywhere)
+    return illegal(context, arguments.inputs[0],
+                   fmt::format("the blocks that write {} do not run in the same iterations of the "
+                               "loops around the copy",
+                               buffer->name));
   if (!written && !writers.empty())
     return illegal(context, arguments.inputs[0],
                    fmt::format("the box around what the consumers read of {} holds elements that "
@@ -165,16 +197,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     const Stmt& body = scoped.scope_block()->body;
     return insert_cache(context, scoped, cache, body, make_seq({cache.copy.stmt, body}));
   }
-  // Where a writer does not run there is nothing to copy.
-  std::vector<Expr> filled;
-  for (const int w : writers)
-    for (Expr& condition : conditions_on_outer_loops(scoped.info(w), around))
-      if (std::none_of(filled.begin(), filled.end(),
-                       [&](const Expr& other) { return same_expr(other, condition); }))
-        filled.push_back(std::move(condition));
   const Stmt body =
       replace_statement(std::span(chain).subspan(first, at - first + 1),
-                        make_seq({chain[at], with_conditions(cache.copy.stmt, filled)}));
+                        make_seq({chain[at], with_conditions(cache.copy.stmt, *filled)}));
   return insert_cache(context, scoped, cache, chain[first], body);
 }
 
