@@ -296,8 +296,9 @@ Result<void> Schedule::apply(const Trace& trace, const ReplayOptions& options) {
 Result<void> Schedule::apply_each(const Trace& trace, const ReplayOptions& options) {
   // On a fresh schedule the numbering is the trace's own, and its instructions can be shared.
   const bool same_numbers = table_.empty();
-  std::vector<Rv> known; // by the trace's number
-  for (size_t index = 0; index < trace.size(); ++index) {
+  const size_t count = trace.size(); // the trace may be our own, which grows
+  std::vector<Rv> known;             // by the trace's number
+  for (size_t index = 0; index < count; ++index) {
     const Instruction& instruction = trace[index];
     const Primitive& primitive = *instruction.primitive;
     auto failed = [&](Error error) {

@@ -115,6 +115,13 @@ TEST(Replay, OnTopOfAScheduleNumbersOn) {
   EXPECT_EQ(schedule.trace()[3].inputs[0].as_rv()->name(), "l2");
 }
 
+TEST(Replay, AScheduleCanReplayItsOwnTrace) {
+  Schedule schedule(testing::row_sum(4, 8));
+  ASSERT_TRUE(schedule.get_loops(*schedule.get_sblock("B")));
+  ASSERT_TRUE(schedule.apply(schedule.trace()));
+  EXPECT_EQ(schedule.trace().size(), 4U);
+}
+
 /// What a schedule is, to be compared before and after a call that fails.
 struct State {
   IRModule module;
