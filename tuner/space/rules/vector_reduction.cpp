@@ -22,30 +22,31 @@ std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_
 
 namespace {
 
-Result<ExprRv> sample_lanes(Schedule& schedule, const MachineHints& machine, int bytes,
-                            int64_t extent) {
-  const std::vector<int64_t> choices = lane_choices(machine, bytes, extent);
+Result<ExprRv> sample_lanes(Schedule& schedule, const std::vector<int64_t>& choices) {
   const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
   return schedule.sample_categorical(choices, even);
 }
 
 int element_bytes(const BlockFacts& facts) { return facts.store->buffer->dtype.element_bytes(); }
 
-} // namespace
+int64_t reduce_extent(const BlockFacts& facts) {
+  int64_t extent = 1;
+  for (size_t l = 0; l < facts.extents.size(); ++l)
+    if (facts.classes[l] == LoopClass::kReduce)
+      extent *= facts.extents[l];
+  return extent;
+}
 
-Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
-                                    const MachineHints& machine) {
+/// The block of partial results, one per lane; the lanes are its innermost loop.
+Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block,
+                             const std::vector<int64_t>& choices) {
   const BlockFacts facts = block_facts(schedule, block);
   TEMPER_TRY(loops, schedule.get_loops(block));
   std::vector<LoopRv> reduce;
-  int64_t extent = 1;
   int64_t spatial = 0;
-  for (size_t l = 0; l < loops.size(); ++l) {
-    if (facts.classes[l] == LoopClass::kReduce) {
+  for (size_t l = 0; l < loops.size(); ++l)
+    if (facts.classes[l] == LoopClass::kReduce)
       reduce.push_back(loops[l]);
-      extent *= facts.extents[l];
-    }
-  }
   for (const IterVar& axis : facts.block->iter_vars)
     spatial += axis.type == IterType::kSpatial ? 1 : 0;
   if (reduce.empty())
@@ -55,15 +56,26 @@ Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
     TEMPER_TRY(joined, schedule.fuse(reduce));
     along = joined;
   }
-  TEMPER_TRY(lanes, sample_lanes(schedule, machine, element_bytes(facts), extent));
+  TEMPER_TRY(lanes, sample_lanes(schedule, choices));
   TEMPER_TRY(parts, schedule.split(along, {std::nullopt, lanes}));
   TEMPER_TRY(partial, schedule.rfactor(parts[1], spatial));
   TEMPER_TRY_VOID(schedule.annotate(partial, kScheduled, 1));
   TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
-  TEMPER_TRY(partial_loops, schedule.get_loops(partial));
-  TEMPER_TRY_VOID(schedule.vectorize(partial_loops.back()));
   TEMPER_TRY(final_loops, schedule.get_loops(block));
   TEMPER_TRY_VOID(schedule.annotate(final_loops.back(), kReduceLanes, 1));
+  return partial;
+}
+
+} // namespace
+
+Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
+                                    const MachineHints& machine) {
+  const BlockFacts facts = block_facts(schedule, block);
+  TEMPER_TRY(partial,
+             factor_lanes(schedule, block,
+                          lane_choices(machine, element_bytes(facts), reduce_extent(facts))));
+  TEMPER_TRY(loops, schedule.get_loops(partial));
+  TEMPER_TRY_VOID(schedule.vectorize(loops.back()));
   return partial;
 }
 
@@ -73,7 +85,8 @@ Result<void> vectorize_elementwise(Schedule& schedule, BlockRv block, const Mach
   TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
   if (loops.empty() || facts.classes.back() != LoopClass::kSpatial || facts.extents.back() < 2)
     return {};
-  TEMPER_TRY(lanes, sample_lanes(schedule, machine, element_bytes(facts), facts.extents.back()));
+  TEMPER_TRY(lanes, sample_lanes(schedule, lane_choices(machine, element_bytes(facts),
+                                                        facts.extents.back())));
   TEMPER_TRY(parts, schedule.split(loops.back(), {std::nullopt, lanes}));
   return schedule.vectorize(parts[1]);
 }
@@ -133,20 +146,36 @@ private:
     TEMPER_TRY_VOID(schedule.reorder(order));
     // Rows at a time: the last spatial loop is tiled, the inner part goes inside the reduction.
     TEMPER_TRY(rows, schedule.sample_perfect_tile(spatial.back(), 2, 16));
-    TEMPER_TRY(row_loops, schedule.split(spatial.back(), {rows[0], rows[1]}));
-    TEMPER_TRY(partial, vectorize_reduction(schedule, block, machine_));
-    TEMPER_TRY_VOID(schedule.compute_at(partial, row_loops[0], true));
-    // rows x steps x lanes -> steps x rows x lanes
+    TEMPER_TRY_VOID(schedule.split(spatial.back(), {rows[0], rows[1]}));
+    const int64_t extent = reduce_extent(facts);
+    const std::vector<int64_t> choices = lane_choices(machine_, element_bytes(facts), extent);
+    std::vector<int64_t> whole;
+    for (const int64_t lanes : choices)
+      if (extent % lanes == 0)
+        whole.push_back(lanes);
+    TEMPER_TRY(partial, factor_lanes(schedule, block, whole.empty() ? choices : whole));
+    if (whole.empty()) {
+      // The last vector is cut by a predicate, and a block with one cannot move: all partial
+      // results are computed before the first is used.
+      TEMPER_TRY(apart, schedule.get_loops(partial));
+      return schedule.vectorize(apart.back());
+    }
+    // The loops so far went with the partial results; the block that sums them has its own.
+    TEMPER_TRY(final_loops, schedule.get_loops(block));
+    TEMPER_TRY_VOID(schedule.compute_at(partial, final_loops[spatial.size() - 1], true));
+    // Now there is a loop per axis, lanes x rows x steps, as rfactor orders them
+    // -> steps x rows x lanes
     TEMPER_TRY(inner, schedule.get_loops(partial));
     const BlockFacts partial_facts = block_facts(schedule, partial);
-    std::vector<LoopRv> steps;
-    std::vector<LoopRv> others;
-    for (size_t l = spatial.size(); l + 1 < inner.size(); ++l)
-      (partial_facts.classes[l] == LoopClass::kReduce ? steps : others).push_back(inner[l]);
-    std::vector<LoopRv> inside = steps;
-    inside.insert(inside.end(), others.begin(), others.end());
-    inside.push_back(inner.back());
-    return schedule.reorder(inside);
+    const LoopRv lanes = inner[spatial.size()];
+    std::vector<LoopRv> inside;
+    for (const LoopClass wanted : {LoopClass::kReduce, LoopClass::kSpatial})
+      for (size_t l = spatial.size() + 1; l < inner.size(); ++l)
+        if (partial_facts.classes[l] == wanted)
+          inside.push_back(inner[l]);
+    inside.push_back(lanes);
+    TEMPER_TRY_VOID(schedule.reorder(inside));
+    return schedule.vectorize(lanes);
   }
 
   MachineHints machine_;
