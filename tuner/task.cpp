@@ -1,9 +1,12 @@
 #include "tuner/task.h"
 
+#include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "ir/s_tir/block.h"
 #include "ir/support/json.h"
 #include "ir/walk.h"
+
+#include <algorithm>
 
 namespace temper::tuner {
 
@@ -24,6 +27,21 @@ std::string Task::inputs_text() const {
   for (const auto& [name, distribution] : inputs)
     text += (text.empty() ? "" : ",") + name + "=" + distribution;
   return text;
+}
+
+double roofline_ns(const Task& task) {
+  constexpr double kVectorOperations = 8;  // per lane and cycle
+  constexpr double kMatrixOperations = 64; // per lane of the vectors and cycle
+  constexpr double kCyclesPerNs = 8;
+  const auto registers = codegen::vector_registers(task.target);
+  if (!registers || task.flops <= 0 || task.signature.empty())
+    return 0;
+  int bits = 64;
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    bits = std::min(bits, 8 * argument.dtype.element_bytes());
+  const double lanes = static_cast<double>(registers->bits) / bits;
+  const double operations = bits <= 16 ? kMatrixOperations : kVectorOperations;
+  return task.flops / (lanes * operations * kCyclesPerNs * std::max(task.threads, 1));
 }
 
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function) {

@@ -42,6 +42,13 @@ struct Task {
 
 /// Argument types, shapes and roles of a function with constant shapes.
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function);
+/// Nanoseconds that no kernel can stay below, from the task's flops and the widest vectors of its
+/// target: eight operations per lane and cycle (four vector units, each with a multiply-add) at
+/// 8 GHz, which no processor reaches by far; eight times as much where an argument's elements have
+/// 16 bits or less, for matrix units (AMX does 2048 operations on 8 bits a cycle). A measurement
+/// below it measured something else, or the workload's flops counts too much. 0 when the flops are
+/// not known.
+double roofline_ns(const Task& task);
 /// The largest product of reduce extents of any block (s-tir), or 1.
 int64_t reduction_length_of(const ir::PrimFunc& function);
 

@@ -72,6 +72,7 @@ engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint
   spec.reference = std::move(reference);
   spec.tolerance = task.tolerance;
   spec.reduction_length = task.reduction_length;
+  spec.floor_ns = roofline_ns(task);
   return spec;
 }
 
@@ -608,26 +609,30 @@ private:
   /// Measures the finalists side by side on fresh inputs. Those that are wrong on them were right
   /// by luck; when all are, the next best stand in, a few times.
   Result<void> confirm() {
+    if (finalists().empty())
+      return {};
     confirming_ = true;
+    // Fresh inputs: a kernel that is right by luck on the first ones is caught here.
+    TEMPER_TRY(workload, devices_.measurer->add_workload(
+                             workload_spec(task_, reference_, hash_combine(run_.seed, 2))));
+    Result<void> confirmed = {};
     constexpr int kRounds = 3;
-    for (int round = 0; round < kRounds && !best_confirmed_; ++round) {
-      const std::vector<Trial> best = finalists();
+    for (int round = 0; round < kRounds && confirmed && !best_confirmed_; ++round) {
       const size_t known_wrong = wrong_.size();
-      TEMPER_TRY_VOID(confirm(best));
+      confirmed = confirm(finalists(), workload);
       if (wrong_.size() == known_wrong)
-        return {};
+        break;
     }
+    devices_.measurer->remove_workload(workload);
     if (!best_confirmed_ && wrong_.contains(best_hash_)) {
       best_record_.clear();
       best_ns_ = 0;
       best_interval_ = {};
     }
-    return {};
+    return confirmed;
   }
 
-  Result<void> confirm(const std::vector<Trial>& best) {
-    if (best.empty())
-      return {};
+  Result<void> confirm(const std::vector<Trial>& best, engine::WorkloadId workload) {
     std::vector<Compiled> items;
     std::vector<CandidateRef> missing;
     for (const Trial& trial : best) {
@@ -645,10 +650,7 @@ private:
     }
     if (items.empty())
       return {};
-    // Fresh inputs: a kernel that is right by luck on the first ones is caught here.
     engine::CompareRequest request;
-    TEMPER_TRY(workload, devices_.measurer->add_workload(
-                             workload_spec(task_, reference_, hash_combine(run_.seed, 2))));
     request.workload = workload;
     request.regime = task_.regime;
     request.max_seconds = 4;
@@ -659,7 +661,6 @@ private:
                                     task_.threads,
                                     reference_ != nullptr});
     TEMPER_TRY(comparison, devices_.measurer->compare(request));
-    devices_.measurer->remove_workload(workload);
     for (size_t i = 0; i < items.size(); ++i) {
       const engine::Measurement& measurement = comparison.contenders[i].measurement;
       if (!engine::is_correct(measurement.outcome))

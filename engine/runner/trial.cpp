@@ -700,8 +700,8 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
     disturb(fmt::format("{} of {} samples had a gap: something else is using this machine",
                         summary.gaps_dropped, samples.ns.size()));
   else if (workload.spec.floor_ns > 0 && m.median_ns < workload.spec.floor_ns)
-    disturb(fmt::format("its {:.4g} ns are less than the {:.4g} ns that this machine needs at the "
-                        "least for this workload",
+    disturb(fmt::format("its {:.4g} ns are less than the {:.4g} ns that this workload's operations "
+                        "take at the least: it leaves some out, or `flops` counts too many",
                         m.median_ns, workload.spec.floor_ns));
   m.samples_ns = std::move(summary.kept);
   return finish();

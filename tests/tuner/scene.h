@@ -47,8 +47,8 @@ inline script::Workload workload(const std::string& name,
   const size_t colon = name.find(':');
   const std::string file = name.substr(0, colon);
   const std::string function = colon == std::string::npos ? file : name.substr(colon + 1);
-  const auto read = must(
-      script::WorkloadFile::read(std::string(TEMPER_SOURCE_DIR "/workloads/") + file + ".py"));
+  const auto read =
+      must(script::WorkloadFile::read(std::string(TEMPER_SOURCE_DIR "/workloads/") + file + ".py"));
   return must(read.instantiate(function, parameters));
 }
 
@@ -106,12 +106,11 @@ public:
     environment.json = "{}";
     row.environment = must(store->add(environment));
     row.toolchain = must(store->add(database::Toolchain{.json = R"({"compiler":"none"})"}));
-    row.strategy = "evolutionary";
+    row.strategy = "random"; // guided ones take seconds a run, and most tests are about the loop
     row.seed = 1;
     options.stop.trials = 40;
-    use(engine::FakeMeasurer([](const auto& request) {
-      return engine::FakeMeasurer::took(time_of(request));
-    }));
+    use(engine::FakeMeasurer(
+        [](const auto& request) { return engine::FakeMeasurer::took(time_of(request)); }));
   }
 
   template <typename M> void use(M fake) { measurer = std::make_unique<M>(std::move(fake)); }
