@@ -100,6 +100,15 @@ TEST(IndexMath, KnowsTheAlgebraOfSplitsAndFuses) {
   EXPECT_TRUE(math.proves_equal(range->lo, range->hi));
 }
 
+TEST(IndexMath, ACastToATypeThatIsTooNarrowWraps) {
+  IndexMath math;
+  const Var i = make_var("i");
+  math.set_range(i, {0, 299});
+  const Expr wraps = make_cast(DataType::int32(), make_cast(DataType::integer(8), i));
+  EXPECT_EQ(math.bound(wraps), (Bound{-128, 127}));
+  EXPECT_EQ(math.bound(make_cast(DataType::integer(16), i)), (Bound{0, 299}));
+}
+
 TEST(IndexMath, BindingsOfAFusedLoopCoverTheirBox) {
   IndexMath math;
   const Var f = make_var("f"), i = make_var("i");

@@ -98,6 +98,22 @@ TEST(CacheRead, CopiesOnlyWhatIsReadAndInside) {
   sch.expect("cache_read_guarded", 2);
 }
 
+// From 128 on the cast to int8 wraps: all of A is read.
+TEST(CacheRead, OfATableByANarrowIndexCopiesAllThatItReaches) {
+  const auto module = script::parse_module(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((256,), "float32"), Z: T.Buffer((300,), "float32")):
+    for i in range(300):
+        with T.sblock("Z"):
+            vi = T.axis.spatial(300, i)
+            Z[vi] = A[T.Cast("int32", T.Cast("int8", vi)) + 128]
+)");
+  ASSERT_TRUE(module) << module.error().to_string();
+  Checked sch(*module);
+  sch.get(sch->cache_read(sch.block("Z"), 0, "global"));
+  sch.expect("cache_read_narrow_index", 1);
+}
+
 TEST(ComputeAt, ComputesWhatOneIterationReads) {
   Checked sch(chain(8, 8));
   sch.done(sch->compute_at(sch.block("B"), sch.loops("C")[0]));

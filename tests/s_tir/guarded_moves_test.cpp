@@ -240,8 +240,9 @@ def main(A: T.Buffer((12,), "float32"), Z: T.Buffer((1,), "float32"), W: T.Buffe
             T.where(1 <= i)
             W[vi] = Z[0]
 )"));
-  EXPECT_THAT(refusal(sch().cache_write(block("sum"), 0, "global")),
-              HasSubstr("leaves gaps in the region of Z that it writes in one iteration of loop i"));
+  EXPECT_THAT(
+      refusal(sch().cache_write(block("sum"), 0, "global")),
+      HasSubstr("leaves gaps in the region of Z that it writes in one iteration of loop i"));
 }
 
 // A row's sum is computed anew in each iteration of j, a loop that none of its axes is bound to.

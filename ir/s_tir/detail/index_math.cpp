@@ -45,6 +45,13 @@ Bound add_bounds(Bound a, Bound b) {
           a.hi >= kInf || b.hi >= kInf ? kInf : plus(a.hi, b.hi)};
 }
 
+/// The bound of a value in a type that may be too narrow for it: it then wraps, to any value there.
+Bound within(Bound bound, DataType dtype) {
+  const IntInterval all = values_of(dtype);
+  const Bound type{std::max(all.low, -kInf), std::min(all.high, kInf)};
+  return bound.lo >= type.lo && bound.hi <= type.hi ? bound : type;
+}
+
 bool is_var(const Expr& expr) { return expr->kind() == VarNode::kKind; }
 
 /// A floordiv or floormod by a positive constant: its operand and divisor.
@@ -467,8 +474,9 @@ Bound IndexMath::atom_bound(const Expr& atom) {
     return {std::min(a.lo, b.lo), std::max(a.hi, b.hi)};
   }
   case ExprKind::kCast:
-    if (atom->dtype.is_int() && atom.as<Cast>()->value->dtype.is_integral())
-      return bound(atom.as<Cast>()->value);
+    if (const Expr& value = atom.as<Cast>()->value;
+        atom->dtype.is_int() && value->dtype.is_integral())
+      return within(within(bound(value), value->dtype), atom->dtype);
     return {};
   case ExprKind::kCall:
     if (atom.as<Call>()->op == "if_then_else") {
