@@ -115,6 +115,9 @@ Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_
         static_cast<int64_t>(samples_ns.size()) * std::max<int64_t>(calls, 1), 1000));
     if (is_hopeless(rule, fastest, seen, best_ns))
       return Decision::kHopeless;
+    if (best_ns > 0 && static_cast<int>(samples_ns.size()) >= rule.beaten_samples &&
+        fastest > rule.beaten_factor * best_ns)
+      return Decision::kBeaten;
   }
   if (static_cast<int>(samples_ns.size()) >= rule.min_samples) {
     const Summary summary = summarize(samples_ns, calls, rule.level, switched);

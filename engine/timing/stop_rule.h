@@ -4,7 +4,8 @@
 /// The rule, in the order it is asked after each sample:
 ///   1. hopeless: even the fastest call so far is `hopeless_factor` times the best known -> stop,
 ///      the candidate is censored;
-///   2. beaten: enough samples, and their interval lies wholly above the best -> stop, it is ok;
+///   2. beaten: enough samples, and their interval lies wholly above the best, or fewer and even
+///      the fastest is above `beaten_factor` times the best -> stop, it is ok;
 ///   3. precise: the interval's half width is under `half_width` of the median -> stop;
 ///   4. time or number of samples used up -> stop with what there is; three samples at the least,
 ///      unless the kernel is so long that even those would take ten times as long.
@@ -21,9 +22,12 @@ namespace temper::engine {
 
 struct StopRule {
   double hopeless_factor = 2.0; ///< times the best known; 0 never gives up
-  double half_width = 0.01;     ///< of the median
-  double level = 0.95;          ///< of the interval
-  int min_samples = 7;          ///< fewer order statistics give no 95 % interval
+  /// Times the best known: what is slower for sure need not be known to a percent.
+  double beaten_factor = 1.2;
+  int beaten_samples = 3;
+  double half_width = 0.01; ///< of the median
+  double level = 0.95;      ///< of the interval
+  int min_samples = 7;      ///< fewer order statistics give no 95 % interval
   int max_samples = 300;
   double max_seconds = 0.3; ///< of timed calls; the cap for noisy or slow kernels
   /// A sample is a batch of calls at least this long: 50 us against a clock of 30 ns, and still

@@ -57,6 +57,16 @@ TEST(StopRule, StopsWhenTheIntervalExcludesTheBest) {
   EXPECT_EQ(decide(rule, noisy(9, 1300, 0.1), 50, 1000, 1e5), Decision::kBeaten);
 }
 
+TEST(StopRule, ThreeSamplesAreEnoughForWhatIsClearlySlower) {
+  const StopRule rule;
+  EXPECT_EQ(decide(rule, noisy(3, 1300, 0.05), 50, 1000, 1e5), Decision::kBeaten);
+  EXPECT_EQ(decide(rule, noisy(2, 1300, 0.05), 50, 1000, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, noisy(3, 1150, 0.05), 50, 1000, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, std::vector<double>{1300, 1300, 1100}, 50, 1000, 1e5), Decision::kContinue)
+      << "two gaps are no verdict";
+  EXPECT_EQ(decide(rule, noisy(3, 1300, 0.05), 50, 0, 1e5), Decision::kContinue);
+}
+
 TEST(StopRule, ANewBestIsMeasuredUntilPrecise) {
   StopRule rule;
   EXPECT_EQ(decide(rule, noisy(9, 700, 0.3), 80, 1000, 1e5), Decision::kContinue);
