@@ -79,20 +79,20 @@ Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::T
   emit.parameter_alignment = options.parameter_alignment;
   emit.threads = resolved.threads;
   emit.has_fma = has_feature(*machine, "fma");
+  emit.has_avx512 = has_feature(*machine, "avx512f");
   emit.has_f16c = has_feature(*machine, "f16c");
   auto emitted = emit_function(function, emit, *job->module);
   if (!emitted)
     return std::move(emitted).error();
   job->emitted = *std::move(emitted);
 
-  const bool wide = has_feature(*machine, "avx512f");
   for (llvm::Function& f : *job->module) {
     if (f.isDeclaration())
       continue;
     f.addFnAttr("target-cpu", machine->getTargetCPU());
     f.addFnAttr("target-features", machine->getTargetFeatureString());
     // LLVM's default for these CPUs is 256 bits, for the sake of mixed code; kernels are not mixed.
-    f.addFnAttr("prefer-vector-width", wide ? "512" : "256");
+    f.addFnAttr("prefer-vector-width", emit.has_avx512 ? "512" : "256");
     f.addFnAttr("no-trapping-math", "true");
   }
 #ifndef NDEBUG

@@ -1133,7 +1133,8 @@ private:
       std::vector<Value*> args;
       for (const Expr& arg : call.args)
         args.push_back(emit_real(arg));
-      return emit_math(builder_, {.has_fma = options_.has_fma}, op, args);
+      return emit_math(builder_, {.has_fma = options_.has_fma, .has_avx512 = options_.has_avx512},
+                       op, args);
     }
     return nullptr;
   }

@@ -18,6 +18,7 @@ struct EmitOptions {
   int parameter_alignment = 0; ///< 0: element size
   int threads = 0;             ///< of parallel loops; 0: OpenMP's default, 1: run them serially
   bool has_fma = true;         ///< fused multiply-add is one instruction
+  bool has_avx512 = false;     ///< AVX-512F
   bool has_f16c = true;        ///< float16 conversions are instructions
 };
 

@@ -1,9 +1,12 @@
 #include "codegen/llvm/math.h"
 
+#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/Module.h"
 
 #include <initializer_list>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -43,7 +46,7 @@ public:
     x = clamp(x, -104.0, 89.0);
     const auto [n_bits, n] = round_to_int(x, kLog2E);
     Value* r = fma(n, real(-kLn2Low), fma(n, real(-kLn2High), x));
-    return scale(exp_polynomial(r), n_bits);
+    return scale(exp_polynomial(r), n_bits, n);
   }
 
   Value* exp2(Value* x) {
@@ -53,7 +56,7 @@ public:
     // (2^r - 1) / r, error 2^-28.9
     Value* p = horner(
         r, {0.693147182, 0.240226477, 0.0555033199, 0.00961843878, 0.00133990031, 0.000153532601});
-    return scale(fma(p, r, real(1)), n_bits);
+    return scale(fma(p, r, real(1)), n_bits, n);
   }
 
   Value* exp10(Value* x) {
@@ -63,7 +66,7 @@ public:
     Value* r = fma(n, real(-0.000248745664), fma(n, real(-0.30078125), x));
     // 10^r = e^(r ln 10), and ln 10 in two parts as well
     Value* scaled = fma(r, real(2.30258509), b_.CreateFMul(r, real(3.1975436e-8)));
-    return scale(exp_polynomial(scaled), n_bits);
+    return scale(exp_polynomial(scaled), n_bits, n);
   }
 
   Value* log(Value* x) { return log_of_any_base(x, kLn2High, kLn2Low, 1.0, 0.0); }
@@ -223,11 +226,34 @@ private:
   Value* power_of_two(Value* n) {
     return from_bits(b_.CreateShl(b_.CreateAdd(n, integer(127)), integer(23)));
   }
-  /// x * 2^n in two steps, so that subnormal results are rounded once and 2^128 is no infinity.
-  Value* scale(Value* x, Value* n) {
-    Value* half = b_.CreateAShr(n, integer(1));
-    Value* rest = b_.CreateSub(n, half);
+  /// x * 2^n, n as an integer and as a float. One instruction of AVX-512, else two steps, so that
+  /// subnormal results are rounded once and 2^128 is no infinity: the same values.
+  Value* scale(Value* x, Value* n_bits, Value* n) {
+    if (Value* scaled = scale_by_instruction(x, n))
+      return scaled;
+    Value* half = b_.CreateAShr(n_bits, integer(1));
+    Value* rest = b_.CreateSub(n_bits, half);
     return b_.CreateFMul(b_.CreateFMul(x, power_of_two(half)), power_of_two(rest));
+  }
+  /// Null where the machine has none for as many lanes.
+  Value* scale_by_instruction(Value* x, Value* n) {
+    constexpr unsigned kLanes = 16;
+    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type_);
+    if (!target_.has_avx512 || vector == nullptr || vector->getNumElements() % kLanes != 0)
+      return nullptr;
+    auto* const register_type = llvm::FixedVectorType::get(type_->getScalarType(), kLanes);
+    std::vector<Value*> parts;
+    for (unsigned first = 0; first < vector->getNumElements(); first += kLanes) {
+      std::vector<int> lanes(kLanes);
+      std::iota(lanes.begin(), lanes.end(), static_cast<int>(first));
+      constexpr int kCurrentRounding = 4;
+      parts.push_back(
+          b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+                             {b_.CreateShuffleVector(x, lanes), b_.CreateShuffleVector(n, lanes),
+                              llvm::Constant::getNullValue(register_type), b_.getInt16(0xffff),
+                              b_.getInt32(kCurrentRounding)}));
+    }
+    return llvm::concatenateVectors(b_, parts);
   }
 
   /// e * (high + low) + ln(m) * (factor + factor_low), where x = m 2^e and m in [2/3, 4/3).
