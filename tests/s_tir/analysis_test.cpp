@@ -1,6 +1,5 @@
 #include "ir/s_tir/analysis.h"
 
-#include "ir/s_tir/detail/index_math.h"
 #include "tests/s_tir/programs.h"
 
 #include "ir/structural.h"
@@ -77,53 +76,6 @@ TEST(Analysis, LoopsKnowWhatTheyAreToABlock) {
   EXPECT_TRUE(loop_use(*child.realize, child.loops[0]->loop_var).data_parallel());
   EXPECT_TRUE(loop_use(*child.realize, child.loops[2]->loop_var).reduce);
   EXPECT_TRUE(is_affine_binding(*child.realize, child.loops));
-}
-
-TEST(IndexMath, KnowsTheAlgebraOfSplitsAndFuses) {
-  IndexMath math;
-  const Var f = make_var("f"), o = make_var("o"), i = make_var("i");
-  math.set_range(f, {0, 63});
-  math.set_range(o, {0, 7});
-  math.set_range(i, {0, 3});
-  auto text_equal = [&](const Expr& a, const Expr& b) {
-    return same_expr(math.simplify(a), math.simplify(b));
-  };
-  EXPECT_TRUE(text_equal(floordiv(f, 8) * 8 + floormod(f, 8), f));
-  EXPECT_TRUE(text_equal(floordiv(o * 4 + i, 4), o));
-  EXPECT_TRUE(text_equal(floormod(o * 4 + i, 4), i));
-  EXPECT_TRUE(text_equal(floordiv(o * 4 + i, 8), floordiv(o, 2)));
-  EXPECT_TRUE(text_equal(floordiv(o * 4 + i, 8) * 8 + floormod(o * 4 + i, 8), o * 4 + i));
-  EXPECT_EQ(math.bound(o * 4 + i - 1), (Bound{-1, 30}));
-  const VarNode* inner[] = {i.get()};
-  const auto range = math.relax(math.linear(floordiv(o * 4 + i, 8)), inner);
-  ASSERT_TRUE(range);
-  EXPECT_TRUE(math.proves_equal(range->lo, range->hi));
-}
-
-TEST(IndexMath, ACastToATypeThatIsTooNarrowWraps) {
-  IndexMath math;
-  const Var i = make_var("i");
-  math.set_range(i, {0, 299});
-  const Expr wraps = make_cast(DataType::int32(), make_cast(DataType::integer(8), i));
-  EXPECT_EQ(math.bound(wraps), (Bound{-128, 127}));
-  EXPECT_EQ(math.bound(make_cast(DataType::integer(16), i)), (Bound{0, 299}));
-}
-
-TEST(IndexMath, BindingsOfAFusedLoopCoverTheirBox) {
-  IndexMath math;
-  const Var f = make_var("f"), i = make_var("i");
-  math.set_range(f, {0, 31});
-  math.set_range(i, {0, 3});
-  const VarNode* variables[] = {f.get(), i.get()};
-  const Linear forms[] = {math.linear(floordiv(f, 8)), math.linear(floormod(f, 8) * 4 + i)};
-  const int64_t extents[] = {4, 32};
-  const bool clipped[] = {false, false};
-  EXPECT_TRUE(covers_box(math, forms, extents, clipped, variables, true));
-  const int64_t larger[] = {4, 33};
-  EXPECT_FALSE(covers_box(math, forms, larger, clipped, variables, true));
-  const Linear overlapping[] = {math.linear(floordiv(f, 8)), math.linear(f)};
-  const int64_t boxes[] = {4, 32};
-  EXPECT_FALSE(covers_box(math, overlapping, boxes, clipped, variables, false));
 }
 
 } // namespace
