@@ -53,7 +53,7 @@ TEST(Kills, OfHelpersCostNoRunItsEnd) {
   shell.write("kill.sh", R"(
 temper tune matmul M=256 N=256 K=256 --trials 100 --strategy random --seed 3 --json >tuned.json 2>tuned.err &
 main=$!
-until temper list records | grep -q matmul; do sleep 0.1; done
+until temper list records | grep -q K=; do sleep 0.1; done
 for i in $(seq 30); do
   sleep 0.05
   for helper in $(cat /proc/$main/task/$main/children 2>/dev/null); do
@@ -94,8 +94,34 @@ wait $main
   EXPECT_EQ(shell.run("bash kill.sh").code, 0);
   const Ran records = shell.run("temper list records --limit 1000 --json");
   ASSERT_EQ(records.code, 0) << records.err;
-  for (const Json& record : records.json()["records"])
+  for (const Json& record : records.list("records"))
     EXPECT_NE(record["outcome"], "compile_failed") << record.dump(2);
+}
+
+TEST(Faults, ACompilationThatNeverEndsIsARow) {
+  const Shell shell;
+  // A stopped compiler stands in for one that never ends: it is killed at its deadline.
+  shell.write("stop.sh", R"(
+temper tune matmul M=256 N=256 K=256 --trials 60 --jobs 1 --seed 3 --json >tuned.json &
+main=$!
+until temper list records | grep -q K=; do sleep 0.05; done
+for helper in $(cat /proc/$main/task/$main/children); do
+  grep -q compiler /proc/$helper/comm && kill -STOP $helper && echo $helper >>stopped
+done
+wait $main
+)");
+  EXPECT_EQ(shell.run("bash stop.sh").code, 0);
+  ASSERT_TRUE(std::filesystem::exists(shell.folder() / "stopped"));
+  const Ran records = shell.run("temper list records --limit 1000 --json");
+  std::string failed;
+  for (const Json& record : records.list("records"))
+    if (record["outcome"] == "compile_failed")
+      failed = record["record"];
+  ASSERT_NE(failed, "") << records.out;
+  EXPECT_NE(shell.run("temper show " + failed).out.find("longer than its deadline"),
+            std::string::npos);
+  EXPECT_EQ(parse_json(read_file(shell.folder() / "tuned.json").value_or("")).value_or({})["trials"],
+            60);
 }
 
 TEST(FullDisk, EndsARunInOneSentenceAndItGoesOnAfterwards) {
@@ -157,7 +183,7 @@ TEST(Resume, KeepsTheTimingRegime) {
   const std::string run =
       shell.run("temper list runs --json").json()["runs"][0]["run"].get<std::string>();
   ASSERT_EQ(shell.run("temper resume " + run + " --trials +3").code, 0);
-  for (const Json& record : shell.run("temper list records --json").json()["records"])
+  for (const Json& record : shell.run("temper list records --json").list("records"))
     EXPECT_EQ(record["regime"], "cold");
 }
 
@@ -175,7 +201,7 @@ TEST(Resume, RefusesABudgetThatIsSpent) {
 TEST(Records, OfSeveralThreadsAreNotStale) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune gemv M=64 N=64 --trials 3 --seed 1 --threads 5").code, 0);
-  for (const Json& record : shell.run("temper list records --json").json()["records"])
+  for (const Json& record : shell.run("temper list records --json").list("records"))
     EXPECT_EQ(record["stale"], false) << record.dump(2);
   const Ran best = shell.run("temper best --json");
   ASSERT_EQ(best.json()["records"].size(), 1U) << best.out;

@@ -19,6 +19,12 @@ struct Ran {
   std::string out;
   std::string err;
   Json json() const { return parse_json(out).value_or(Json()); }
+  /// The array `name` of the answer, which must have entries.
+  Json list(const std::string& name) const {
+    Json entries = json().value(name, Json::array());
+    EXPECT_FALSE(entries.empty()) << out << err;
+    return entries;
+  }
 };
 
 /// A scratch folder, with a database of its own, that goes away with the object.
