@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <filesystem>
 #include <random>
 #include <set>
 #include <sys/mman.h>
@@ -157,16 +158,40 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
     functions.push_back(std::move(function));
     tasks.push_back(std::move(task));
   }
-  TEMPER_TRY(exported, codegen::export_library(name, functions, options));
+  // What fails its check is never seen under the library's name, and an older library stays.
+  std::error_code failed;
+  const bool is_new = std::filesystem::create_directories(options.directory, failed);
+  if (failed)
+    return Error(ErrorCode::kEnvironment, "cannot make the folder '" + options.directory.string() +
+                                              "': " + failed.message());
+  codegen::ExportOptions unverified = options;
+  unverified.directory /= "." + name + ".unverified";
+  struct Cleaner {
+    std::filesystem::path staging;
+    std::filesystem::path empty; // is removed when it is
+    ~Cleaner() {
+      std::error_code ignored;
+      std::filesystem::remove_all(staging, ignored);
+      if (!empty.empty())
+        std::filesystem::remove(empty, ignored);
+    }
+  } cleaner{unverified.directory, is_new ? options.directory : ""};
+  TEMPER_TRY(exported, codegen::export_library(name, functions, unverified));
   std::random_device entropy;
   for (size_t i = 0; i < functions.size(); ++i) {
     if (auto verified = verify(bench, exported.library, functions[i].name, tasks[i], entropy());
         !verified)
       return std::move(verified).error().with_note("in the exported function " + functions[i].name +
-                                                   " of " + exported.library.string());
+                                                   "; no library is written");
   }
   ExportOutcome outcome;
-  outcome.files = exported.files;
+  for (const std::filesystem::path& file : exported.files) {
+    outcome.files.push_back(options.directory / file.filename());
+    std::filesystem::rename(file, outcome.files.back(), failed);
+    if (failed)
+      return Error(ErrorCode::kEnvironment,
+                   "cannot write '" + outcome.files.back().string() + "': " + failed.message());
+  }
   for (size_t i = 0; i < exported.functions.size(); ++i)
     outcome.functions.push_back({exported.functions[i].name, exported.functions[i].signature,
                                  items[i].record.id, static_cast<bool>(tasks[i].reference)});
