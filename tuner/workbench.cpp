@@ -236,6 +236,9 @@ Result<Found> find_workload(const Workbench& bench, const std::string& name) {
   if (file.ends_with(".py") || file.find('/') != std::string::npos) {
     if (!fs::exists(file))
       return Error(ErrorCode::kNotFound, "there is no file '" + file + "'");
+    if (fs::is_directory(file))
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + file + "' is a folder; name a workload file in it");
     return Found{file, function};
   }
   std::vector<std::string> known;

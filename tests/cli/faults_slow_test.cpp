@@ -120,8 +120,8 @@ wait $main
   ASSERT_NE(failed, "") << records.out;
   EXPECT_NE(shell.run("temper show " + failed).out.find("longer than its deadline"),
             std::string::npos);
-  EXPECT_EQ(parse_json(read_file(shell.folder() / "tuned.json").value_or("")).value_or({})["trials"],
-            60);
+  EXPECT_EQ(
+      parse_json(read_file(shell.folder() / "tuned.json").value_or("")).value_or({})["trials"], 60);
 }
 
 TEST(FullDisk, EndsARunInOneSentenceAndItGoesOnAfterwards) {

@@ -74,9 +74,24 @@ def scale_reference(M, N, dtype="float32"):
 
   text.replace(text.find("tolerance=0.5"), 13, "tolerance=1e-9");
   shell.write("scale.py", text);
+  const auto library = [&] {
+    return read_file(shell.folder() / "elsewhere/out/libkernels.so").value_or("");
+  };
+  const std::string before = library();
   const Ran refused = shell.run(elsewhere + record);
-  EXPECT_NE(refused.code, 0) << refused.out;
+  EXPECT_EQ(refused.code, 1) << refused.out;
+  EXPECT_EQ(library(), before) << "a library that is right is not replaced by one that is wrong";
+  EXPECT_EQ(shell.run("temper export --out new " + record).code, 1);
+  EXPECT_FALSE(std::filesystem::exists(shell.folder() / "new"));
   EXPECT_NE(refused.err.find("where the reference has"), std::string::npos) << refused.err;
+}
+
+TEST(MainJob, OneNameIsNotGivenToTwoFunctions) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 2 --seed 1").code, 0);
+  const Ran ran = shell.run("temper export --out out f:=gemv f:=gemv");
+  EXPECT_EQ(ran.code, 2) << ran.out;
+  EXPECT_NE(ran.err.find("'f' is given to two functions"), std::string::npos) << ran.err;
 }
 
 TEST(MainJob, AWrongProgramIsFound) {
@@ -115,8 +130,10 @@ TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
 TEST(MainJob, AKilledRunLosesNothingThatWasMeasured) {
   const Shell shell;
   const Ran cut =
-      shell.run("timeout -s KILL 3 temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3");
-  EXPECT_NE(cut.code, 0);
+      shell.run("temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3 & main=$!\n"
+                "until temper list records | grep -q K=; do sleep 0.1; done\n"
+                "kill -9 $main; wait $main");
+  EXPECT_EQ(cut.code, 128 + 9);
   const Ran records = shell.run("temper list records --limit 10000 --json");
   ASSERT_EQ(records.code, 0) << records.err;
   const size_t kept = records.json()["records"].size();

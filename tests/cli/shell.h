@@ -43,10 +43,10 @@ public:
     ASSERT_TRUE(write_file(folder_ / name, text));
   }
   Ran run(const std::string& command) const {
-    const std::string line = "cd " + folder_.string() + " && export PATH=" TEMPER_BUILD_DIR
-                             "/bin:$PATH TEMPER_DB=" + (folder_ / "t.db").string() +
-                             " NO_COLOR=1 && { " + command +
-                             "\n} >out.txt 2>err.txt </dev/null";
+    const std::string line =
+        "cd " + folder_.string() +
+        " && export PATH=" TEMPER_BUILD_DIR "/bin:$PATH TEMPER_DB=" + (folder_ / "t.db").string() +
+        " NO_COLOR=1 && { " + command + "\n} >out.txt 2>err.txt </dev/null";
     const int status = std::system(line.c_str());
     Ran ran;
     ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -1,5 +1,7 @@
 #include "tests/cli/shell.h"
 
+#include <sqlite3.h>
+
 namespace temper::testing {
 namespace {
 
@@ -64,8 +66,24 @@ TEST(Usage, AMalformedScriptGetsSeveralErrorsWithPlaces) {
                         "    def main(A: T.Buffer((M,), \"float31\")):\n"
                         "        A[0] = T.exq(1)\n    return main\n");
   const Ran ran = shell.run("temper check bad.py M=4");
-  EXPECT_EQ(ran.code, 2);
-  EXPECT_NE(ran.err.find("bad.py:3"), std::string::npos) << ran.err;
+  expect_refused(ran, 2, "bad.py:3:32: 'float31' is not a data type (did you mean 'float32'?)");
+  expect_refused(ran, 2, "bad.py:4:16: T.exq is not known (did you mean 'exp'?)");
+}
+
+TEST(Usage, AProgramWithoutAReferenceIsRefused) {
+  const Shell shell;
+  shell.write("plain.py", "def plain(M):\n    @T.prim_func\n"
+                          "    def main(A: T.Buffer((M,), \"float32\")):\n"
+                          "        A[0] = T.float32(1)\n    return main\n");
+  expect_refused(shell.run("temper check plain.py M=4"), 2, "without a reference");
+  expect_refused(shell.run("temper tune plain.py M=4 --trials 1"), 2, "--unchecked");
+}
+
+TEST(Usage, AFolderIsNoFile) {
+  const Shell shell;
+  expect_refused(shell.run("temper check ./ M=4"), 2, "is a folder");
+  expect_refused(shell.run("temper import ."), 2, "is a folder");
+  expect_refused(shell.run("temper dump -o ."), 1, "Is a directory");
 }
 
 TEST(Usage, ATargetThatLlvmLacksIsNamed) {
@@ -88,6 +106,27 @@ TEST(Usage, ADatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
   EXPECT_NE(ran.err.find("t.db"), std::string::npos) << ran.err;
   EXPECT_EQ(read_file(shell.folder() / "t.db").value_or(""),
             "this is not a database, it is a letter");
+}
+
+void run_sql(const Shell& shell, const char* statements) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open((shell.folder() / "t.db").c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, statements, nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(database);
+}
+
+TEST(Usage, ADatabaseOfANewerVersionIsRefused) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper best").code, 0);
+  run_sql(shell, "PRAGMA user_version = 999");
+  for (const char* command : {"best", "tune matmul M=8 N=8 K=8 --trials 1", "resume", "dump"})
+    expect_refused(shell.run(std::string("temper ") + command), 1, "newer version of temper");
+}
+
+TEST(Usage, ASqliteFileOfAnotherProgramIsRefused) {
+  const Shell shell;
+  run_sql(shell, "CREATE TABLE bookmarks (url TEXT)");
+  expect_refused(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1"), 2, "of another program");
 }
 
 TEST(Usage, AMissingOrUnwritableDatabaseFolderIsOneSentence) {
@@ -141,6 +180,15 @@ TEST(Usage, NumbersThatMustBePositiveSayOnlyThat) {
   }
 }
 
+TEST(Usage, CountsAreWholeAndWithinReason) {
+  const Shell shell;
+  const std::string tune = "temper tune matmul M=8 N=8 K=8 ";
+  expect_refused(shell.run(tune + "--trials 2.5"), 2, "'2.5' is not a whole number");
+  expect_refused(shell.run(tune + "--trials 99999999999999999999"), 2, "is more than 1000000000");
+  expect_refused(shell.run(tune + "--seed -1"), 2, "--seed");
+  expect_refused(shell.run("temper list records --limit 1.5"), 2, "is not a whole number");
+}
+
 TEST(Usage, ResumeTakesNoTarget) {
   const Shell shell;
   expect_refused(shell.run("temper resume --target cpu:x86-64-v3"), 2, "--target");
@@ -173,6 +221,16 @@ TEST(Opt, AnUnknownPassGetsTheNearestOne) {
   const Ran ran = shell.run("temper-opt matmul M=8 N=8 K=8 --pass flaten_buffers");
   EXPECT_EQ(ran.code, 2);
   EXPECT_NE(ran.err.find("did you mean 'flatten_buffers'"), std::string::npos) << ran.err;
+}
+
+TEST(Opt, AWorkloadNeedsNoParameters) {
+  const Shell shell;
+  const Ran ran = shell.run("temper-opt softmax --sketches");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("sch.get_loops"), std::string::npos) << ran.out;
+  const Ran unknown = shell.run("temper-opt sofmax");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("did you mean 'softmax'"), std::string::npos) << unknown.err;
 }
 
 TEST(Opt, LowersAWorkloadToFlatTir) {

@@ -35,6 +35,9 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
 void add_jobs_option(CLI::App& command, CommonOptions& options);
 /// A number above zero, said in words.
 CLI::Validator positive();
+/// A whole number from 1 to kMostTrials, said in words.
+CLI::Validator count();
+inline constexpr int64_t kMostTrials = 1'000'000'000; ///< sums of budgets stay in range
 /// Turns the texts into values (cache regime); an error names the option.
 Result<void> finish_common_options(CommonOptions& options);
 

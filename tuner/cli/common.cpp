@@ -39,6 +39,20 @@ CLI::Validator positive() {
       "POSITIVE");
 }
 
+CLI::Validator count() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        if (std::string not_positive = positive()(std::string(text)); !not_positive.empty())
+          return not_positive;
+        if (text.find_first_not_of("0123456789") != std::string::npos)
+          return "'" + text + "' is not a whole number";
+        return text.size() > std::to_string(kMostTrials).size() || std::stoll(text) > kMostTrials
+                   ? "'" + text + "' is more than " + std::to_string(kMostTrials)
+                   : std::string();
+      },
+      "COUNT");
+}
+
 Result<void> finish_common_options(CommonOptions& options) {
   const auto regime = engine::parse_regime(options.cache);
   if (!regime)

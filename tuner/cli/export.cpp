@@ -45,6 +45,7 @@ Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportComm
     return items;
   }
   // A name goes with the selection whose first word carries it.
+  std::set<std::string> given;
   std::vector<std::string> names;
   std::vector<std::string> plain;
   for (const std::string& word : words) {
@@ -52,6 +53,9 @@ Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportComm
     const bool starts = word.find('=') == std::string::npos || assign != std::string::npos;
     if (starts)
       names.push_back(assign == std::string::npos ? "" : word.substr(0, assign));
+    if (assign != std::string::npos && !given.insert(names.back()).second)
+      return Error(ErrorCode::kInvalidArgument,
+                   "the name '" + names.back() + "' is given to two functions; choose another");
     plain.push_back(assign == std::string::npos ? word : word.substr(assign + 2));
   }
   TEMPER_TRY(selections, database::parse_selections(plain));

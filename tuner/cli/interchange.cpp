@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -84,6 +85,10 @@ int run_import(const ImportCommand& options) {
   std::ifstream file;
   const bool standard_input = options.file == "-";
   if (!standard_input) {
+    std::error_code failed;
+    if (std::filesystem::is_directory(options.file, failed))
+      return report(
+          Error(ErrorCode::kInvalidArgument, "'" + options.file + "' is a folder, not a dump"));
     file.open(options.file, std::ios::binary);
     if (!file)
       return report(Error(ErrorCode::kNotFound,

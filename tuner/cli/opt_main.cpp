@@ -40,7 +40,9 @@ struct Options {
 
 /// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
 Result<ir::IRModule> load(const Options& options) {
-  if (options.parameters.empty() && options.file.find(':') == std::string::npos) {
+  const bool is_file =
+      options.file.find('.') != std::string::npos || options.file.find('/') != std::string::npos;
+  if (is_file && options.parameters.empty() && options.file.find(':') == std::string::npos) {
     TEMPER_TRY(text, read_file(options.file));
     if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
       TEMPER_TRY(json, parse_json(text));

@@ -496,7 +496,7 @@ void add_list(Program& program) {
   command->add_option("what", options->what, "workloads (default), records or runs");
   command->add_option("selection", options->words, "records of a WORKLOAD, run:ID or tag:X");
   command->add_option("--limit", options->limit, "at most so many lines (default 50)")
-      ->check(positive());
+      ->check(count());
   add_common_options(*command, options->common, false);
   add_examples(*command,
                {"temper list workloads", "temper list records matmul M=512", "temper list runs"});

@@ -278,8 +278,6 @@ int run_tune(TuneCommandOptions& options) {
   return execute(bench, *task, **space, *run, tune, options.common.json, false);
 }
 
-constexpr int64_t kMostTrials = 1'000'000'000; // sums of budgets stay in range
-
 struct ResumeOptions {
   CommonOptions common;
   std::string run;
@@ -406,9 +404,10 @@ void add_tune(Program& program) {
   CLI::App* command =
       program.app.add_subcommand("tune", "search for the fastest version of a workload");
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
-  command->add_option("--trials", options->trials, "candidates to measure")->check(positive());
+  command->add_option("--trials", options->trials, "candidates to measure")->check(count());
   command->add_option("--seconds", options->seconds, "time to spend")->check(positive());
-  auto* seed = command->add_option("--seed", options->seed, "of every random choice");
+  auto* seed = command->add_option("--seed", options->seed, "of every random choice")
+                   ->check(CLI::NonNegativeNumber);
   command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
   command->add_flag("--unchecked", options->unchecked,
