@@ -310,8 +310,9 @@ Finding examine_peers() {
     finding.state = names.empty() ? State::kMissing : State::kLimited;
     finding.sentence =
         (names.empty() ? std::string("no library to compare with") : finding.sentence) +
-        "; temper also knows openblas and onednn (install libopenblas-dev and "
-        "libdnnl-dev, then build again)";
+        "; temper also knows openblas, blis, mkl and onednn (for the last install libdnnl-dev, "
+        "then "
+        "build again)";
   }
   return finding;
 }

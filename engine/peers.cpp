@@ -5,35 +5,98 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <sstream>
 
 #include <unistd.h>
 
 namespace temper::engine {
 namespace {
 
-std::map<std::string, std::string> best_environment(std::string_view library) {
+struct Library {
+  std::string_view key;
+  std::string_view name;
+  std::string_view adapter;
+  std::string_view package; ///< that brings it
+  /// Of a BLAS library.
+  std::vector<std::string_view> files = {};
+};
+
+const std::vector<Library>& libraries() {
+  static const std::vector<Library> all = {
+      {"openblas",
+       "OpenBLAS",
+       "blas",
+       "package libopenblas0",
+       {"libopenblas.so.0", "libopenblas.so"}},
+      {"blis", "BLIS", "blas", "package libblis4-serial", {"libblis.so.4"}},
+      {"mkl", "MKL", "blas", "Python package mkl", {"libmkl_rt.so.3", "libmkl_rt.so.2"}},
+      {"onednn", "oneDNN", "onednn", "package libdnnl-dev, before temper is built"},
+  };
+  return all;
+}
+
+const Library* find_library(std::string_view key) {
+  const auto& all = libraries();
+  const auto at = std::find_if(all.begin(), all.end(),
+                               [&](const Library& library) { return library.key == key; });
+  return at == all.end() ? nullptr : &*at;
+}
+
+/// Where a BLAS library is; empty when it is not here. Its file is looked for by hand: loading it
+/// to ask the loader would start its threads in this process.
+std::string find_blas(const Library& library) {
+  if (const char* path = std::getenv("TEMPER_MKL"); path != nullptr && library.key == "mkl")
+    return ::access(path, R_OK) == 0 ? path : "";
+  std::vector<std::string> folders;
+  if (const char* paths = std::getenv("LD_LIBRARY_PATH")) {
+    std::istringstream stream(paths);
+    for (std::string folder; std::getline(stream, folder, ':');)
+      folders.push_back(folder);
+  }
+  for (const char* system : {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
+                             "/usr/lib64", "/usr/local/lib", "/opt/intel/oneapi/mkl/latest/lib"})
+    for (const char* variant :
+         {"", "/openblas-pthread", "/openblas-openmp", "/openblas-serial", "/blis-serial"})
+      folders.push_back(std::string(system) + variant);
+  for (const std::string& folder : folders)
+    for (const std::string_view file : library.files)
+      if (const auto path = std::filesystem::path(folder) / file;
+          !folder.empty() && ::access(path.c_str(), R_OK) == 0)
+        return path.string();
+  return {};
+}
+
+std::map<std::string, std::string> best_environment(const Library& library, int threads) {
   std::map<std::string, std::string> environment;
+  if (library.adapter == "blas")
+    environment["TEMPER_PEER_BLAS"] = find_blas(library);
+  if (library.key == "mkl")
+    environment["MKL_THREADING_LAYER"] = threads > 1 ? "GNU" : "SEQUENTIAL";
 #if defined(__x86_64__)
-  // OpenBLAS picks its kernels by a table of processor models; one that is younger than the
-  // library gets kernels that are too old. The instruction sets are what counts.
-  if (library == "openblas" && !std::getenv("OPENBLAS_CORETYPE")) {
+  // OpenBLAS and BLIS pick their kernels by a table of processor models; one that is younger than
+  // the library gets kernels that are too old. The instruction sets are what counts.
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (library.key == "openblas" && !std::getenv("OPENBLAS_CORETYPE")) {
     if (__builtin_cpu_supports("avx512bf16"))
       environment["OPENBLAS_CORETYPE"] = "Cooperlake";
-    else if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+    else if (avx512)
       environment["OPENBLAS_CORETYPE"] = "SkylakeX";
-    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    else if (avx2)
       environment["OPENBLAS_CORETYPE"] = "Haswell";
   }
-#else
-  (void)library;
+  if (library.key == "blis" && !std::getenv("BLIS_ARCH_TYPE") && (avx512 || avx2))
+    environment["BLIS_ARCH_TYPE"] = avx512 ? "skx" : "haswell";
 #endif
   return environment;
 }
 
-std::vector<std::string> places_of(std::string_view library) {
-  const std::string file = fmt::format("libtemper_peer_{}.so", library);
+std::vector<std::string> places_of(std::string_view adapter) {
+  const std::string file = fmt::format("libtemper_peer_{}.so", adapter);
   std::error_code ignored;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   return {(self.parent_path() / "lib" / file).string(),
@@ -42,8 +105,8 @@ std::vector<std::string> places_of(std::string_view library) {
           (std::filesystem::path(TEMPER_PEERS_BUILD_PATH) / file).string()};
 }
 
-std::string find_adapter(std::string_view library) {
-  for (const std::string& place : places_of(library))
+std::string find_adapter(std::string_view adapter) {
+  for (const std::string& place : places_of(adapter))
     if (::access(place.c_str(), R_OK) == 0)
       return place;
   return {};
@@ -52,38 +115,57 @@ std::string find_adapter(std::string_view library) {
 } // namespace
 
 std::vector<std::string> peer_libraries() {
-  std::vector<std::string> names;
-  for (const char* name : {"openblas", "onednn"})
-    if (!find_adapter(name).empty())
-      names.emplace_back(name);
-  return names;
+  std::vector<std::string> keys;
+  for (const Library& library : libraries())
+    if (!find_adapter(library.adapter).empty() &&
+        (library.adapter != "blas" || !find_blas(library).empty()))
+      keys.emplace_back(library.key);
+  return keys;
 }
 
-Result<Peer> peer_artifact(std::string_view library, std::string_view entry,
+std::vector<std::string> libraries_of(std::string_view library) {
+  if (library != "blas")
+    return {std::string(library)};
+  std::vector<std::string> keys = peer_libraries();
+  std::erase_if(keys, [](const std::string& key) { return find_library(key)->adapter != "blas"; });
+  return keys.empty() ? std::vector<std::string>{"openblas"} : keys;
+}
+
+Result<Peer> peer_artifact(std::string_view key, std::string_view entry,
                            std::vector<codegen::ArgumentSpec> signature, std::vector<int64_t> sizes,
                            int threads) {
-  const std::string path = find_adapter(library);
-  if (path.empty())
+  const Library* library = find_library(key);
+  if (library == nullptr) {
+    std::vector<std::string> keys{"blas"};
+    for (const Library& known : libraries())
+      keys.emplace_back(known.key);
+    return Error(ErrorCode::kNotFound, fmt::format("there is no library '{}' to compare with; the "
+                                                   "known ones are {}",
+                                                   key, join(keys, ", ")));
+  }
+  const std::string adapter = find_adapter(library->adapter);
+  if (adapter.empty())
     return Error(ErrorCode::kNotFound,
-                 fmt::format("there is no adapter for {} ({}); install the library's development "
-                             "package and build temper again",
-                             library, join(places_of(library), ", ")));
+                 fmt::format("there is no adapter for {} ({}); install {}", library->name,
+                             join(places_of(library->adapter), ", "), library->package));
   auto artifact = std::make_shared<codegen::Artifact>();
+  artifact->environment = best_environment(*library, threads);
+  if (library->adapter == "blas" && artifact->environment["TEMPER_PEER_BLAS"].empty())
+    return Error(ErrorCode::kNotFound,
+                 fmt::format("{} is not here; install it ({})", library->name, library->package));
+  if (library->key == "blis" && threads > 1)
+    return Error(ErrorCode::kUnsupported, "the serial BLIS has one thread");
   artifact->kind = codegen::ArtifactKind::kLibrary;
-  artifact->library_path = path;
-  artifact->environment = best_environment(library);
+  artifact->library_path = adapter;
   artifact->entry = std::string(entry);
   artifact->signature = std::move(signature);
   for (size_t i = 0; i < sizes.size(); ++i)
     artifact->signature.push_back({fmt::format("size{}", i), DataType::int64(), {}, false, false});
   artifact->launch.threads = threads;
   artifact->target = "native";
-  artifact->code_hash = hash_combine(hash_bytes(std::string(library) + "/" + std::string(entry)),
+  artifact->code_hash = hash_combine(hash_bytes(std::string(key) + "/" + std::string(entry)),
                                      static_cast<uint64_t>(threads));
-  return Peer{library == "openblas" ? "OpenBLAS"
-              : library == "onednn" ? "oneDNN"
-                                    : std::string(library),
-              std::move(artifact), std::move(sizes)};
+  return Peer{std::string(library->name), std::move(artifact), std::move(sizes)};
 }
 
 } // namespace temper::engine

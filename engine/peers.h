@@ -1,5 +1,5 @@
-/// Libraries to be compared with: OpenBLAS and oneDNN behind the calling convention of an
-/// artifact, each at its best setting. What their entries take: engine/peers/*.cpp.
+/// Libraries to be compared with: OpenBLAS, BLIS, MKL and oneDNN behind the calling convention of
+/// an artifact, each at its best setting. What their entries take: engine/peers/*.cpp.
 ///
 ///   TEMPER_TRY(peer, peer_artifact("openblas", "sgemm", workload.signature, {m, n, k}));
 ///   request.contenders.push_back({"OpenBLAS", peer.artifact, peer.extra_scalars});
@@ -16,16 +16,21 @@
 namespace temper::engine {
 
 struct Peer {
-  std::string name; ///< "OpenBLAS", "oneDNN"
+  std::string name; ///< "OpenBLAS", "BLIS", "MKL", "oneDNN"
   std::shared_ptr<const codegen::Artifact> artifact;
   std::vector<int64_t> extra_scalars;
 };
 
-/// Names that this build has, as "openblas", "onednn".
+/// "openblas", "blis", "mkl", "onednn": those that are here. MKL is looked for in the directories
+/// of the system's loader, and in $TEMPER_MKL, the path of its libmkl_rt.so.
 std::vector<std::string> peer_libraries();
 
-/// The peer's entry over the workload's arguments. An error when the library was not found when
-/// temper was built, or its adapter is gone.
+/// What a workload's baseline `library` stands for: "blas" for every BLAS library that is here, or
+/// OpenBLAS when none is; any other for itself.
+std::vector<std::string> libraries_of(std::string_view library);
+
+/// The peer's entry over the workload's arguments. An error when the library or its adapter is not
+/// here, or cannot use as many threads.
 Result<Peer> peer_artifact(std::string_view library, std::string_view entry,
                            std::vector<codegen::ArgumentSpec> signature, std::vector<int64_t> sizes,
                            int threads = 1);

@@ -30,7 +30,7 @@ batch_matmul_workload = dict(
     bytes="sizeof(dtype)*B*(M*K + K*N)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)*B*M*N",
     baseline={
-        "openblas": "batched_sgemm(B, M, N, K)",
+        "blas": "batched_sgemm(B, M, N, K)",
         "onednn": "batched_matmul(B, M, N, K)",
     },
 )

@@ -14,7 +14,7 @@
 ///       shapes=[dict(M=512, N=512), dict(M=4096, N=4096)],
 ///       flops="M*N", bytes="2*M*N*sizeof(dtype)",
 ///       inputs={"A": "normal"}, tolerance=1e-5,
-///       baseline={"openblas": "scal(M, N)"},
+///       baseline={"onednn": "relu(M*N)"},
 ///   )
 ///
 /// Formulas are text over the parameters, with Python's arithmetic and sizeof(dtype). A file with
@@ -63,7 +63,7 @@ struct WorkloadInfo {
 
 /// A library routine to be compared with.
 struct Baseline {
-  std::string library;        ///< "openblas"
+  std::string library;        ///< "blas", "openblas", "onednn"
   std::string entry;          ///< "sgemm"
   std::vector<int64_t> sizes; ///< what follows its buffers
 };

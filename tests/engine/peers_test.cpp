@@ -67,35 +67,36 @@ TEST_P(Peers, AgreesWithPlainLoops) {
   EXPECT_TRUE(is_correct(m.outcome)) << to_string(m.outcome) << ": " << m.error;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    OpenBlas, Peers,
-    ::testing::Values(PeerCase{"openblas",
-                               "sgemm",
-                               "matmul_17_23_9",
-                               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
-                               {17, 23, 9}},
-                      PeerCase{"openblas",
-                               "dgemm",
-                               "matmul_17_23_9",
-                               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
-                               {17, 23, 9},
-                               true},
-                      PeerCase{"openblas",
-                               "sgemm_nt",
-                               "matmul_nt_17_23_9",
-                               {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
-                               {17, 23, 9}},
-                      PeerCase{"openblas",
-                               "batched_sgemm",
-                               "batched_3_17_23_9",
-                               {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
-                               {3, 17, 23, 9}},
-                      PeerCase{"openblas",
-                               "sgemv",
-                               "matmul_17_1_9",
-                               {{"A", {17, 9}}, {"x", {9}}, {"y", {17}}},
-                               {17, 9}}),
-    [](const auto& info) { return std::string(info.param.entry); });
+std::vector<PeerCase> blas_cases() {
+  std::vector<PeerCase> cases;
+  for (const char* library : {"openblas", "blis", "mkl"}) {
+    cases.push_back({library,
+                     "sgemm",
+                     "matmul_17_23_9",
+                     {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+                     {17, 23, 9}});
+    cases.push_back(cases.back());
+    cases.back().entry = "dgemm";
+    cases.back().doubles = true;
+    cases.push_back({library,
+                     "sgemm_nt",
+                     "matmul_nt_17_23_9",
+                     {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
+                     {17, 23, 9}});
+    cases.push_back({library,
+                     "batched_sgemm",
+                     "batched_3_17_23_9",
+                     {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
+                     {3, 17, 23, 9}});
+    cases.push_back(
+        {library, "sgemv", "matmul_17_1_9", {{"A", {17, 9}}, {"x", {9}}, {"y", {17}}}, {17, 9}});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Blas, Peers, ::testing::ValuesIn(blas_cases()), [](const auto& info) {
+  return std::string(info.param.library) + "_" + info.param.entry;
+});
 
 INSTANTIATE_TEST_SUITE_P(
     OneDnn, Peers,
@@ -149,10 +150,32 @@ INSTANTIATE_TEST_SUITE_P(
         PeerCase{"onednn", "relu", "relu", {{"X", {391}}, {"Y", {391}}}, {391}}),
     [](const auto& info) { return std::string(info.param.entry); });
 
-TEST(PeerLibraries, AnUnknownOneSaysWhereItLooked) {
-  const auto peer = peer_artifact("mkl", "sgemm", {}, {});
+TEST(PeerLibraries, AnUnknownOneNamesTheKnownOnes) {
+  const auto peer = peer_artifact("atlas", "sgemm", {}, {});
   ASSERT_FALSE(peer);
-  EXPECT_THAT(peer.error().message, ::testing::HasSubstr("libtemper_peer_mkl.so"));
+  EXPECT_THAT(peer.error().message,
+              ::testing::AllOf(::testing::HasSubstr("atlas"), ::testing::HasSubstr("openblas")));
+}
+
+TEST(PeerLibraries, BlasStandsForThoseThatAreHere) {
+  const std::vector<std::string> here = peer_libraries();
+  for (const std::string& library : libraries_of("blas"))
+    EXPECT_TRUE(std::find(here.begin(), here.end(), library) != here.end() || here.size() < 2)
+        << library;
+  EXPECT_EQ(libraries_of("onednn"), std::vector<std::string>{"onednn"});
+}
+
+TEST(PeerLibraries, ALibraryThatIsNotHereSaysHowToGetIt) {
+  const char* const before = ::getenv("TEMPER_MKL");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("TEMPER_MKL", "/nowhere/libmkl_rt.so", 1);
+  const auto peer = peer_artifact("mkl", "sgemm", {}, {});
+  if (before != nullptr)
+    ::setenv("TEMPER_MKL", kept.c_str(), 1);
+  else
+    ::unsetenv("TEMPER_MKL");
+  ASSERT_FALSE(peer);
+  EXPECT_THAT(peer.error().message, ::testing::HasSubstr("Python package mkl"));
 }
 
 } // namespace

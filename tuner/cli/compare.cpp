@@ -117,17 +117,18 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
   request.max_seconds = max_seconds;
   const bool check = reference != nullptr;
   request.contenders = {{"tuned", tuned, {}, row.threads, check}};
-  for (const script::Baseline& baseline : task.baselines) {
-    auto peer = engine::peer_artifact(baseline.library, baseline.entry, task.signature,
-                                      baseline.sizes, row.threads);
-    if (!peer) {
-      std::fprintf(stderr, "temper: not compared with %s: %s\n", baseline.library.c_str(),
-                   peer.error().message.c_str());
-      continue;
+  for (const script::Baseline& baseline : task.baselines)
+    for (const std::string& library : engine::libraries_of(baseline.library)) {
+      auto peer = engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
+                                        row.threads);
+      if (!peer) {
+        std::fprintf(stderr, "temper: not compared with %s: %s\n", library.c_str(),
+                     peer.error().message.c_str());
+        continue;
+      }
+      request.contenders.push_back(
+          {peer->name, peer->artifact, peer->extra_scalars, row.threads, check});
     }
-    request.contenders.push_back(
-        {peer->name, peer->artifact, peer->extra_scalars, row.threads, check});
-  }
   auto comparison = measurer->compare(request);
   measurer->remove_workload(id);
   return comparison;
