@@ -62,5 +62,6 @@ void add_export(Program& program);
 void add_dump(Program& program);
 void add_import(Program& program);
 void add_doctor(Program& program);
+void add_score(Program& program);
 
 } // namespace temper::cli
