@@ -13,7 +13,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <numeric>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -184,8 +186,27 @@ private:
     const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
     return vector == nullptr ? 1 : static_cast<int>(vector->getNumElements());
   }
+  /// What `make` makes of these operands, made once in a basic block: the parts of an unrolled body
+  /// ask for the same addresses and broadcasts over and over, and for LLVM to find that out costs
+  /// more than everything else it does with them. Only for what depends on its operands alone.
+  enum class Pure : uint8_t { kMultiply, kAdd, kAddress, kFreeAddress, kSplat, kInvariantLoad };
+  template <typename Make>
+  Value* once(Pure operation, const void* a, const void* b, int64_t number, Make make) {
+    if (made_in_ != builder_.GetInsertBlock()) {
+      made_.clear();
+      made_in_ = builder_.GetInsertBlock();
+    }
+    const auto [at, is_new] = made_.try_emplace({operation, a, b, number}, nullptr);
+    if (is_new)
+      at->second = make();
+    return at->second;
+  }
+
   Value* splat(Value* value, int lanes) {
-    return lanes == 1 ? value : builder_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+    if (lanes == 1)
+      return value;
+    return once(Pure::kSplat, value, nullptr, lanes,
+                [&] { return builder_.CreateVectorSplat(static_cast<unsigned>(lanes), value); });
   }
   llvm::Constant* const_i64(int64_t value, int lanes = 1) {
     return llvm::ConstantInt::get(i64(lanes), static_cast<uint64_t>(value), true);
@@ -569,8 +590,11 @@ private:
         continue;
       Value* value = emit_leaf(term.leaf);
       if (term.coefficient != 1)
-        value = builder_.CreateNSWMul(value, const_i64(term.coefficient));
-      total = total == nullptr ? value : builder_.CreateNSWAdd(total, value);
+        value = once(Pure::kMultiply, value, nullptr, term.coefficient,
+                     [&] { return builder_.CreateNSWMul(value, const_i64(term.coefficient)); });
+      total = total == nullptr ? value : once(Pure::kAdd, total, value, 0, [&] {
+        return builder_.CreateNSWAdd(total, value);
+      });
     }
     return total;
   }
@@ -770,8 +794,13 @@ private:
   Value* address(Access& access, llvm::Type* element) {
     Value* pointer = access.memory.pointer;
     const auto step = [&](Value* index) {
-      pointer = access.checked ? builder_.CreateInBoundsGEP(element, pointer, index)
-                               : builder_.CreateGEP(element, pointer, index);
+      // The element's type belongs to the key, and its size tells it.
+      const int64_t bits = element->getPrimitiveSizeInBits();
+      pointer = access.checked
+                    ? once(Pure::kAddress, pointer, index, bits,
+                           [&] { return builder_.CreateInBoundsGEP(element, pointer, index); })
+                    : once(Pure::kFreeAddress, pointer, index, bits,
+                           [&] { return builder_.CreateGEP(element, pointer, index); });
     };
     if (Value* variable = sum_terms(access.index))
       step(variable);
@@ -827,9 +856,15 @@ private:
       Value* pointer = address(access, element);
       const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        auto* load = builder_.CreateAlignedLoad(element, pointer, align);
-        mark_invariant(load, access);
-        result = splat(load, lanes);
+        const auto load = [&]() -> Value* {
+          auto* loaded = builder_.CreateAlignedLoad(element, pointer, align);
+          mark_invariant(loaded, access);
+          return loaded;
+        };
+        result =
+            splat(access.memory.invariant ? once(Pure::kInvariantLoad, pointer, element, 1, load)
+                                          : load(),
+                  lanes);
       } else {
         // One lane that may be off: a vector of one element keeps it branch-free.
         auto* vector = llvm::FixedVectorType::get(element, 1);
@@ -1890,6 +1925,8 @@ private:
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> builder_;
+  std::map<std::tuple<Pure, const void*, const void*, int64_t>, Value*> made_; ///< by once()
+  const BasicBlock* made_in_ = nullptr;
   std::optional<Error> error_;
   Frame frame_;
   std::unordered_map<const VarNode*, Known> vars_;
