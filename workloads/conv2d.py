@@ -61,11 +61,13 @@ conv2d_workload = dict(
         dict(N=1, H=28, W=28, CI=128, CO=128, R=3, S=3, pad=1),
         dict(N=1, H=56, W=56, CI=64, CO=128, R=3, S=3, stride=2, pad=1),
         dict(N=1, H=56, W=56, CI=64, CO=256, R=1, S=1),
+        # the suite's CBR
+        dict(N=1, H=224, W=224, CI=3, CO=64, R=7, S=7, stride=2, pad=3),
     ],
     flops="2*N*((H + 2*pad - dilation*(R - 1) - 1)//stride + 1)"
     "*((W + 2*pad - dilation*(S - 1) - 1)//stride + 1)*CO*R*S*CI",
     bytes="sizeof(dtype)*(N*H*W*CI + R*S*CI*CO + CO"
     " + N*((H + 2*pad - dilation*(R - 1) - 1)//stride + 1)"
     "*((W + 2*pad - dilation*(S - 1) - 1)//stride + 1)*CO)",
-    baseline={"onednn": "conv2d_bias_relu_nhwc(N, H, W, CI, CO, R, S, stride, pad, 1)"},
+    baseline={"onednn": "conv2d_bias_relu_nhwc(N, H, W, CI, CO, R, S, stride, pad, 1, dilation)"},
 )

@@ -47,7 +47,11 @@ def depthwise_conv2d(N, H, W, C, R, S, stride=1, pad=0, dtype="float32"):
 depthwise_conv2d_workload = dict(
     shapes=[
         dict(N=1, H=56, W=56, C=128, R=3, S=3, pad=1),
+        # the suite's DEP
+        dict(N=1, H=112, W=112, C=32, R=3, S=3, pad=1),
         dict(N=1, H=112, W=112, C=64, R=3, S=3, stride=2, pad=1),
+        dict(N=1, H=14, W=14, C=512, R=3, S=3, stride=2, pad=1),
+        dict(N=1, H=7, W=7, C=1024, R=3, S=3, pad=1),
     ],
     flops="2*N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*C*R*S",
     bytes="sizeof(dtype)*(N*H*W*C + R*S*C)"

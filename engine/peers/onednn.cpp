@@ -5,10 +5,22 @@
 ///   matmul_nt             A [m, k], B [n, k], C [m, n]                      m, n, k
 ///   batched_matmul        A [b, m, k], B [b, k, n], C [b, m, n]             b, m, n, k
 ///   conv2d_bias_relu_nhwc X [n, h, w, ci], W [r, s, ci/g, co], bias [co],   n, h, w, ci, co, r, s,
-///                         Y [n, p, q, co]                                   stride, pad, g
+///                         Y [n, p, q, co]                                   stride, pad, g,
+///                                                                           dilation
 ///   conv2d_nhwc           the same without bias and relu                    as above
+///   conv1d_nlc            X [n, l, ci], W [r, ci, co], Y [n, p, co]         n, l, ci, co, r,
+///   stride,
+///                                                                           pad, dilation
+///   conv3d_ndhwc          X [n, d, h, w, ci], W [k, k, k, ci, co],          n, d, h, w, ci, co, k,
+///                         Y [n, o, p, q, co]                                stride, pad, dilation
+///   transposed_conv2d_nhwc X [n, h, w, ci], W [r, s, ci, co],               n, h, w, ci, co, r, s,
+///                         Y [n, p, q, co]                                   stride, pad
 ///   depthwise_conv2d_nhwc X [n, h, w, c], W [r, s, c], Y [n, p, q, c]       n, h, w, c, r, s,
 ///                                                                           stride, pad
+///   capsule_conv2d        X [n, h, w, c, c, ci], W [r, s, c, c, ci, co],    n, h, w, ci, co, r, s,
+///                         Y [n, p, q, c, c, co]                             c, stride, pad
+///   attention_scores      X, Y [b, l, heads, d], Z [b, heads, l, l]         b, l, heads, d
+///   frobenius_norm        X [b, m, n], y [b]                                b, m, n
 ///   softmax               X [m, n], Y [m, n], over the last axis            m, n
 ///   layer_norm            X [m, n], gamma [n], beta [n], Y [m, n]; 1e-5     m, n
 ///   relu                  X [n], Y [n]                                      n
@@ -23,6 +35,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -66,6 +79,7 @@ struct Operand {
 /// A primitive with its operands, made once for one set of sizes.
 struct Operation {
   dnnl::primitive primitive;
+  std::optional<Operand> permuted;              ///< comes between the caller's weights and input 1
   std::vector<std::unique_ptr<Operand>> inputs; ///< in the order of the arguments
   std::unique_ptr<Operand> output;
   std::unordered_map<int, memory> bound;
@@ -86,7 +100,13 @@ struct Operation {
   void run(void* const* arguments) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       Operand& operand = *inputs[i];
-      operand.user.set_data_handle(arguments[i]);
+      void* from = arguments[i];
+      if (permuted && i == 1) {
+        permuted->user.set_data_handle(from);
+        permuted->reorder->execute(stream(), permuted->user, permuted->used);
+        from = permuted->used.get_data_handle();
+      }
+      operand.user.set_data_handle(from);
       if (operand.reordered && !(pack_once && i == 1 && operand.packed_from == arguments[i])) {
         operand.reorder->execute(stream(), operand.user, operand.used);
         operand.packed_from = arguments[i];
@@ -144,40 +164,70 @@ int32_t run_matmul(void* const* arguments, bool transposed_b, bool pack_once) {
   });
 }
 
+/// Of one to three dimensions, channels last.
 struct Convolution {
-  int64_t n, h, w, ci, co, r, s, stride, pad, groups;
+  int64_t n = 0;
+  int64_t ci = 0;
+  int64_t co = 0;
+  Dims image;  ///< of X
+  Dims filter; ///< in as many dimensions
+  int64_t stride = 1;
+  int64_t pad = 0;
+  int64_t groups = 1; ///< one unless there are two dimensions
+  int64_t dilation = 1;
+  bool last_apart = false; ///< the last dimension has neither stride nor padding
 };
 
-std::unique_ptr<Operation> make_convolution(const Convolution& c, bool bias_relu, bool pack_once) {
+/// `Primitive`: convolution_forward or deconvolution_forward.
+template <typename Primitive>
+std::unique_ptr<Operation> make_convolution(const Convolution& c, dnnl::algorithm algorithm,
+                                            bool bias_relu, bool pack_once) {
   auto operation = std::make_unique<Operation>();
   operation->pack_once = pack_once;
-  const int64_t p = (c.h + 2 * c.pad - c.r) / c.stride + 1;
-  const int64_t q = (c.w + 2 * c.pad - c.s) / c.stride + 1;
-  const memory::desc x = plain({c.n, c.ci, c.h, c.w}, Tag::nhwc);
-  const memory::desc y = plain({c.n, c.co, p, q}, Tag::nhwc);
-  const bool grouped = c.groups > 1;
-  const Dims weights = grouped ? Dims{c.groups, c.co / c.groups, c.ci / c.groups, c.r, c.s}
-                               : Dims{c.co, c.ci, c.r, c.s};
-  const memory::desc w = plain(weights, grouped ? Tag::hwigo : Tag::hwio);
+  const size_t rank = c.image.size();
+  const bool transposed = std::is_same_v<Primitive, dnnl::deconvolution_forward>;
+  Dims x_dims = {c.n, c.ci};
+  Dims y_dims = {c.n, c.co};
+  Dims weights = {c.co, c.ci};
+  Dims strides(rank, c.stride);
+  Dims pads(rank, c.pad);
+  const Dims dilates(rank, c.dilation - 1);
+  if (c.groups > 1)
+    weights = {c.groups, c.co / c.groups, c.ci / c.groups};
+  if (c.last_apart) {
+    strides.back() = 1;
+    pads.back() = 0;
+  }
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t reach = c.dilation * (c.filter[d] - 1) + 1;
+    x_dims.push_back(c.image[d]);
+    y_dims.push_back(transposed ? (c.image[d] - 1) * strides[d] + reach - 2 * pads[d]
+                                : (c.image[d] + 2 * pads[d] - reach) / strides[d] + 1);
+    weights.push_back(c.filter[d]);
+  }
+  const Tag channels_last = rank == 1 ? Tag::nwc : rank == 2 ? Tag::nhwc : Tag::ndhwc;
+  const Tag filter_first = rank == 1       ? Tag::wio
+                           : rank == 3     ? Tag::dhwio
+                           : c.groups == 1 ? Tag::hwio
+                                           : Tag::hwigo;
+  const memory::desc x = plain(x_dims, channels_last);
+  const memory::desc y = plain(y_dims, channels_last);
+  const memory::desc w = plain(weights, filter_first);
   const memory::desc any_weights = plain(weights, Tag::any);
   const memory::desc bias = plain({c.co}, Tag::a);
-  const Dims strides = {c.stride, c.stride};
-  const Dims pads = {c.pad, c.pad};
-  const auto desc = bias_relu
-                        ? dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference,
-                                                          dnnl::algorithm::convolution_direct, x,
-                                                          any_weights, bias, y, strides, pads, pads)
-                        : dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference,
-                                                          dnnl::algorithm::convolution_direct, x,
-                                                          any_weights, y, strides, pads, pads);
+  using Desc = typename Primitive::desc;
+  const auto inference = dnnl::prop_kind::forward_inference;
+  const Desc desc =
+      bias_relu ? Desc(inference, algorithm, x, any_weights, bias, y, strides, dilates, pads, pads)
+                : Desc(inference, algorithm, x, any_weights, y, strides, dilates, pads, pads);
   dnnl::primitive_attr attributes;
   if (bias_relu) {
     dnnl::post_ops relu;
     relu.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
     attributes.set_post_ops(relu);
   }
-  const dnnl::convolution_forward::primitive_desc chosen(desc, attributes, cpu());
-  operation->primitive = dnnl::convolution_forward(chosen);
+  const typename Primitive::primitive_desc chosen(desc, attributes, cpu());
+  operation->primitive = Primitive(chosen);
   operation->input(DNNL_ARG_SRC, x, chosen.src_desc());
   operation->input(DNNL_ARG_WEIGHTS, w, chosen.weights_desc());
   if (bias_relu)
@@ -186,11 +236,24 @@ std::unique_ptr<Operation> make_convolution(const Convolution& c, bool bias_relu
   return operation;
 }
 
+std::unique_ptr<Operation> make_convolution(const Convolution& c, bool bias_relu, bool pack_once) {
+  return make_convolution<dnnl::convolution_forward>(c, dnnl::algorithm::convolution_direct,
+                                                     bias_relu, pack_once);
+}
+
 int32_t run_convolution(void* const* arguments, bool bias_relu, bool pack_once) {
   return run(arguments, [&] {
     const int first = bias_relu ? 4 : 3;
     const auto at = [&](int i) { return size(arguments, first + i); };
-    return make_convolution({at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9)},
+    return make_convolution({.n = at(0),
+                             .ci = at(3),
+                             .co = at(4),
+                             .image = {at(1), at(2)},
+                             .filter = {at(5), at(6)},
+                             .stride = at(7),
+                             .pad = at(8),
+                             .groups = at(9),
+                             .dilation = at(10)},
                             bias_relu, pack_once);
   });
 }
@@ -228,8 +291,125 @@ int32_t conv2d_nhwc_packed(void* const* arguments) {
 int32_t depthwise_conv2d_nhwc(void* const* arguments) {
   return run(arguments, [&] {
     const auto at = [&](int i) { return size(arguments, 3 + i); };
-    return make_convolution({at(0), at(1), at(2), at(3), at(3), at(4), at(5), at(6), at(7), at(3)},
+    return make_convolution({.n = at(0),
+                             .ci = at(3),
+                             .co = at(3),
+                             .image = {at(1), at(2)},
+                             .filter = {at(4), at(5)},
+                             .stride = at(6),
+                             .pad = at(7),
+                             .groups = at(3)},
                             false, false);
+  });
+}
+
+int32_t conv1d_nlc(void* const* arguments) {
+  return run(arguments, [&] {
+    const auto at = [&](int i) { return size(arguments, 3 + i); };
+    return make_convolution({.n = at(0),
+                             .ci = at(2),
+                             .co = at(3),
+                             .image = {at(1)},
+                             .filter = {at(4)},
+                             .stride = at(5),
+                             .pad = at(6),
+                             .dilation = at(7)},
+                            false, false);
+  });
+}
+
+int32_t conv3d_ndhwc(void* const* arguments) {
+  return run(arguments, [&] {
+    const auto at = [&](int i) { return size(arguments, 3 + i); };
+    return make_convolution({.n = at(0),
+                             .ci = at(4),
+                             .co = at(5),
+                             .image = {at(1), at(2), at(3)},
+                             .filter = {at(6), at(6), at(6)},
+                             .stride = at(7),
+                             .pad = at(8),
+                             .dilation = at(9)},
+                            false, false);
+  });
+}
+
+int32_t transposed_conv2d_nhwc(void* const* arguments) {
+  return run(arguments, [&] {
+    const auto at = [&](int i) { return size(arguments, 3 + i); };
+    return make_convolution<dnnl::deconvolution_forward>({.n = at(0),
+                                                          .ci = at(3),
+                                                          .co = at(4),
+                                                          .image = {at(1), at(2)},
+                                                          .filter = {at(5), at(6)},
+                                                          .stride = at(7),
+                                                          .pad = at(8)},
+                                                         dnnl::algorithm::deconvolution_direct,
+                                                         false, false);
+  });
+}
+
+/// There is no routine for capsules. Matrix rows are a third dimension of the image, columns are
+/// channels beside the channels, which the weights must be permuted for in every call.
+int32_t capsule_conv2d(void* const* arguments) {
+  return run(arguments, [&] {
+    const auto at = [&](int i) { return size(arguments, 3 + i); };
+    const int64_t ci = at(3);
+    const int64_t co = at(4);
+    const int64_t r = at(5);
+    const int64_t s = at(6);
+    const int64_t c = at(7);
+    auto operation = make_convolution<dnnl::convolution_forward>(
+        {.n = at(0),
+         .ci = c * ci,
+         .co = c * co,
+         .image = {at(1), at(2), c},
+         .filter = {r, s, 1},
+         .stride = at(8),
+         .pad = at(9),
+         .last_apart = true},
+        dnnl::algorithm::convolution_direct, false, false);
+    const Dims weights = {r, s, c, c, ci, co};
+    operation->permuted.emplace(
+        plain(weights, Tag::abcdef),
+        memory::desc(weights, kFloat,
+                     {s * c * ci * c * co, c * ci * c * co, ci * c * co, co, c * co, 1}));
+    return operation;
+  });
+}
+
+int32_t frobenius_norm(void* const* arguments) {
+  return run(arguments, [&] {
+    auto operation = std::make_unique<Operation>();
+    const int64_t b = size(arguments, 2);
+    const memory::desc x = plain({b, size(arguments, 3), size(arguments, 4)}, Tag::abc);
+    const memory::desc y = plain({b, 1, 1}, Tag::abc);
+    const dnnl::reduction::primitive_desc desc(
+        dnnl::reduction::desc(dnnl::algorithm::reduction_norm_lp_sum, x, y, 2.0F, 0.0F), cpu());
+    operation->primitive = dnnl::reduction(desc);
+    operation->input(DNNL_ARG_SRC, x, x);
+    operation->result(y, y);
+    return operation;
+  });
+}
+
+int32_t attention_scores(void* const* arguments) {
+  return run(arguments, [&] {
+    const int64_t b = size(arguments, 3);
+    const int64_t l = size(arguments, 4);
+    const int64_t heads = size(arguments, 5);
+    const int64_t d = size(arguments, 6);
+    auto operation = std::make_unique<Operation>();
+    // Both lie as [b, l, heads, d]; the second is read as its transpose.
+    const Dims strides = {l * heads * d, d, heads * d, 1};
+    const memory::desc x({b, heads, l, d}, kFloat, strides);
+    const memory::desc y({b, heads, d, l}, kFloat, {strides[0], strides[1], 1, strides[2]});
+    const memory::desc z = plain({b, heads, l, l}, Tag::abcd);
+    const dnnl::matmul::primitive_desc desc(dnnl::matmul::desc(x, y, z), cpu());
+    operation->primitive = dnnl::matmul(desc);
+    operation->input(DNNL_ARG_SRC, x, x);
+    operation->input(DNNL_ARG_WEIGHTS, y, y);
+    operation->result(z, z);
+    return operation;
   });
 }
 
