@@ -61,8 +61,9 @@ def conv3d(N, D, H, W, CI, CO, K, stride=1, pad=0, dilation=1, dtype="float32"):
 
 
 conv3d_workload = dict(
-    # the suite's C3D has the first, and of 11 to 13 GFLOP each: 16x224x224x3 to 64, K=7 stride=2
-    # pad=3; 16x14x14x256 to 256 and 16x7x7x512 to 512, K=3 pad=1. The second stands for those.
+    # The suite's C3D has the first, and of 11 to 13 GFLOP each, which the program as written takes
+    # seconds for: D=16 H=224 W=224 CI=3 CO=64 K=7 stride=2 pad=3; D=16 H=14 W=14 CI=256 CO=256 and
+    # D=16 H=7 W=7 CI=512 CO=512, both K=3 pad=1. The second stands for those.
     shapes=[
         dict(N=1, D=16, H=56, W=56, CI=64, CO=64, K=1),
         dict(N=1, D=8, H=14, W=14, CI=128, CO=128, K=3, pad=1),

@@ -1,0 +1,66 @@
+"""What report.py says of measurements made up here."""
+import json
+import pathlib
+import tempfile
+import unittest
+
+import report
+
+
+def kernel(folder, name, workload, sizes, ours_ns, bound_ns, peers):
+    """As temper tune and temper compare --peers leave it; `peers`: times by library."""
+    (folder / f"tune-{name}.json").write_text(json.dumps({
+        "workload": workload, "binding": {**sizes, "dtype": "float32"}, "trials": 64,
+        "seconds": 30.0, "untuned_ns": 1e6, "bound_ns": bound_ns}))
+    sides = [{"name": "tuned", "outcome": "ok", "median_ns": ours_ns, "gflops": 1.0, "ratio": 1.0}]
+    sides += [{"name": library, "outcome": "ok", "median_ns": ns, "ratio": ns / ours_ns}
+              for library, ns in peers.items()]
+    (folder / f"compare-{name}.json").write_text(json.dumps({"peers": [{"contenders": sides}]}))
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def verdicts(self):
+        return {what: (bar, met)
+                for what, _, bar, met in report.verdicts(report.read(self.path))}
+
+    def test_an_operator_of_the_suite_has_to_beat_onednn_by_a_tenth(self):
+        kernel(self.path, "C1D", "conv1d", {"L": 256}, 100.0, 50.0, {"oneDNN": 109.0})
+        kernel(self.path, "GRP", "grouped_conv2d", {"H": 56}, 100.0, 50.0,
+               {"oneDNN": 111.0, "OpenBLAS": 90.0})
+        self.assertEqual(self.verdicts(), {"C1D against oneDNN": ("1.10x", False),
+                                           "GRP against oneDNN": ("1.10x", True)})
+
+    def test_but_not_to_beat_the_machine(self):
+        # At 95 % of the bound it would be 1.02 times as fast as oneDNN.
+        kernel(self.path, "C3D", "conv3d", {"D": 16}, 103.0, 100.0, {"oneDNN": 107.0})
+        kernel(self.path, "DIL", "grouped_conv2d", {"H": 56}, 110.0, 100.0, {"oneDNN": 107.0})
+        self.assertEqual(self.verdicts(), {"C3D against oneDNN": ("1.02x", True),
+                                           "DIL against oneDNN": ("1.02x", False)})
+
+    def test_without_a_library_the_bound_alone_counts(self):
+        kernel(self.path, "CAP", "capsule_conv2d", {"H": 16}, 100.0, 94.0, {})
+        self.assertEqual(self.verdicts(),
+                         {"CAP, share of the machine's bound": ("95%", False)})
+
+    def test_the_suites_softmax_is_not_the_projects(self):
+        kernel(self.path, "SFM", "softmax", {"M": 256}, 100.0, 50.0, {"oneDNN": 300.0})
+        kernel(self.path, "01", "softmax", {"M": 1024}, 100.0, 50.0, {"oneDNN": 119.0})
+        self.assertEqual(self.verdicts(), {"softmax against oneDNN": ("1.20x", False),
+                                           "SFM against oneDNN": ("1.10x", True)})
+
+    def test_gemm_counts_by_its_worst_shape_and_its_mean(self):
+        for name, size, ratio in (("01", 128, 0.9), ("02", 512, 1.5)):
+            kernel(self.path, name, "matmul", {"M": size, "N": size, "K": size}, 100.0, 50.0,
+                   {"OpenBLAS": 100.0 * ratio, "oneDNN": 200.0})
+        self.assertEqual(self.verdicts(), {
+            "float32 GEMM, geometric mean against the best library of each shape": ("1.05x", True),
+            "float32 GEMM, the worst shape": ("0.95x", False)})
+
+
+if __name__ == "__main__":
+    unittest.main()
