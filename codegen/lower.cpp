@@ -44,8 +44,10 @@ Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& optio
   s_tir::register_layer();
   TEMPER_TRY_VOID(for_each_function(module, check_lowerable));
   TEMPER_TRY(lowered, run_passes(module, passes_for(options), pass_options));
-  TEMPER_TRY_VOID(for_each_function(
-      lowered, [&](const PrimFunc& function) { return verify_lowered(function, options); }));
+  if (options.verify) {
+    TEMPER_TRY_VOID(for_each_function(
+        lowered, [&](const PrimFunc& function) { return verify_lowered(function, options); }));
+  }
   return lowered;
 }
 

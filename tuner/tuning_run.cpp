@@ -10,10 +10,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -107,8 +109,8 @@ public:
     model_ = std::move(model);
     state_.model = model_.get();
     if (const auto lowering = lower_options_for(task_.target, task_.threads <= 1))
-      state_.estimate = [this, options = *lowering](const Candidate& candidate) {
-        return estimate(candidate, options);
+      state_.estimate = [this, options = *lowering](std::span<const CandidateRef> candidates) {
+        return estimate(candidates, options);
       };
     TEMPER_TRY_VOID(recall());
     report("reference");
@@ -171,7 +173,34 @@ private:
            std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
-  double estimate(const Candidate& candidate, const codegen::LowerOptions& options) const {
+  /// Each program once, on all processors: nothing is measured meanwhile.
+  std::vector<double> estimate(std::span<const CandidateRef> candidates,
+                               codegen::LowerOptions options) {
+    options.verify = false; // what is compiled is verified
+    std::vector<std::pair<const Candidate*, double*>> unknown;
+    for (const CandidateRef& candidate : candidates)
+      if (const auto [at, is_new] = estimates_.try_emplace(candidate->program_hash, kFailed);
+          is_new)
+        unknown.emplace_back(candidate.get(), &at->second);
+    std::atomic<size_t> next = 0;
+    const auto work = [&] {
+      for (size_t i = next++; i < unknown.size(); i = next++)
+        *unknown[i].second = estimate_one(*unknown[i].first, options);
+    };
+    const size_t helpers = std::min<size_t>(
+        {std::max(std::thread::hardware_concurrency(), 1U) - 1, 7, unknown.size() / 4});
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < helpers; ++i)
+      threads.emplace_back(work);
+    work();
+    threads.clear(); // joins
+    std::vector<double> times;
+    for (const CandidateRef& candidate : candidates)
+      times.push_back(estimates_.at(candidate->program_hash));
+    return times;
+  }
+
+  double estimate_one(const Candidate& candidate, const codegen::LowerOptions& options) const {
     const auto lowered = codegen::lower_for_cpu(candidate.module, options);
     if (!lowered || (*lowered)->functions.empty())
       return kFailed;
@@ -395,10 +424,20 @@ private:
   /// Nothing when the look at the device fails twice, as when its probe is killed: then drift goes
   /// unseen, which is no reason to end a run.
   std::optional<engine::DeviceState> device_state() {
-    for (int attempt = 0; attempt < 2; ++attempt)
+    state_of_device_.reset();
+    for (int attempt = 0; attempt < 2 && !state_of_device_; ++attempt)
       if (Result<engine::DeviceState> state = devices_.measurer->device_state(task_.threads))
-        return *state;
-    return std::nullopt;
+        state_of_device_ = *state;
+    looked_at_device_ = std::chrono::steady_clock::now();
+    return state_of_device_;
+  }
+
+  /// As after the batch before, when that was just now.
+  std::optional<engine::DeviceState> recent_device_state() {
+    constexpr std::chrono::milliseconds kRecent(1500);
+    if (state_of_device_ && std::chrono::steady_clock::now() - looked_at_device_ < kRecent)
+      return state_of_device_;
+    return device_state();
   }
 
   /// Measures, and once more when the machine's speed drifted meanwhile.
@@ -408,7 +447,7 @@ private:
       return {};
     std::vector<double> latest(items.size(), kFailed);
     for (int attempt = 0; attempt < 2; ++attempt) {
-      const std::optional<engine::DeviceState> before = device_state();
+      const std::optional<engine::DeviceState> before = recent_device_state();
       TEMPER_TRY_VOID(measure_once(items, latest, attempt > 0));
       if (interrupted())
         break;
@@ -688,7 +727,10 @@ private:
   ModelQuality quality_;
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
-  std::unordered_map<uint64_t, double> code_seconds_;        ///< by code_hash
+  std::unordered_map<uint64_t, double> code_seconds_; ///< by code_hash
+  std::optional<engine::DeviceState> state_of_device_;
+  std::chrono::steady_clock::time_point looked_at_device_;
+  std::unordered_map<uint64_t, double> estimates_;           ///< in seconds, by program_hash
   std::unordered_map<uint64_t, database::Id> candidate_ids_; ///< by program_hash
   std::unordered_map<uint64_t, ArtifactRef> artifacts_;      ///< by program_hash
   std::unordered_set<uint64_t> wrong_; ///< program_hash of finalists that failed on fresh inputs

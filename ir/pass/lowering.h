@@ -21,6 +21,8 @@ struct LowerOptions {
   bool serial = false;
   /// Only what is needed to be correct: no unrolling, no register tiles. For references.
   bool plain = false;
+  /// Verify what comes out. Whoever compiles it must.
+  bool verify = true;
 
   /// Lanes of one register for an element type.
   int lanes(DataType element) const;

@@ -111,6 +111,16 @@ public:
   bool is_trained() const override { return false; }
 };
 
+/// An estimator of many from one of each.
+template <typename EstimateOne> auto of_each(EstimateOne estimate_one) {
+  return [estimate_one](std::span<const CandidateRef> candidates) {
+    std::vector<double> times;
+    for (const CandidateRef& candidate : candidates)
+      times.push_back(estimate_one(*candidate));
+    return times;
+  };
+}
+
 struct Searching {
   std::unique_ptr<Space> space = product_space(matmul(64, 128, 64));
   UntrainedModel model;
@@ -126,10 +136,10 @@ struct Searching {
 TEST(AutoStrategy, StartsWithTheBestByEstimateOfManySketches) {
   Searching search;
   int estimated = 0;
-  search.state.estimate = [&](const Candidate& candidate) {
+  search.state.estimate = of_each([&](const Candidate& candidate) {
     ++estimated;
     return estimate(candidate.module, {}).total_ns;
-  };
+  });
   Random random(1);
   const auto batch = make_auto_strategy()->propose(8, search.state, random);
   ASSERT_EQ(batch.size(), 8U);
@@ -149,9 +159,9 @@ TEST(AutoStrategy, StartsWithTheBestByEstimateOfManySketches) {
 
 TEST(AutoStrategy, NeverProposesWhatWasProposed) {
   Searching search;
-  search.state.estimate = [](const Candidate& candidate) {
+  search.state.estimate = of_each([](const Candidate& candidate) {
     return static_cast<double>(candidate.program_hash % 1000 + 1);
-  };
+  });
   Random random(2);
   const auto strategy = make_auto_strategy();
   for (int round = 0; round < 3; ++round)
@@ -161,9 +171,9 @@ TEST(AutoStrategy, NeverProposesWhatWasProposed) {
 
 TEST(AutoStrategy, WhatCannotBeEstimatedComesLast) {
   Searching search;
-  search.state.estimate = [](const Candidate& candidate) {
+  search.state.estimate = of_each([](const Candidate& candidate) {
     return candidate.program_hash % 4 == 0 ? 1.0 : std::numeric_limits<double>::infinity();
-  };
+  });
   Random random(4);
   const auto batch = make_auto_strategy()->propose(4, search.state, random);
   ASSERT_EQ(batch.size(), 4U);

@@ -70,9 +70,10 @@ private:
 
   std::vector<CandidateRef> seeds(size_t count, SearchState& state, Random& random) const {
     std::vector<CandidateRef> samples = random_->propose(kSamples * count, state, random);
+    const std::vector<double> times = state.estimate(samples);
     std::vector<std::pair<double, CandidateRef>> estimated;
-    for (CandidateRef& sample : samples)
-      estimated.emplace_back(state.estimate(*sample), std::move(sample));
+    for (size_t i = 0; i < samples.size(); ++i)
+      estimated.emplace_back(times[i], std::move(samples[i]));
     std::stable_sort(estimated.begin(), estimated.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<CandidateRef> batch;
@@ -87,21 +88,28 @@ private:
   }
 
   /// One decision away from the best two, not yet proposed.
-  static std::vector<CandidateRef> neighbours(SearchState& state) {
+  std::vector<CandidateRef> neighbours(SearchState& state) {
     std::vector<const Trial*> best;
     for (const Trial& trial : state.trials)
       if (std::isfinite(trial.seconds))
         best.push_back(&trial);
     std::stable_sort(best.begin(), best.end(),
                      [](const Trial* a, const Trial* b) { return a->seconds < b->seconds; });
+    std::map<uint64_t, std::vector<CandidateRef>> known = std::exchange(neighbours_, {});
     std::vector<CandidateRef> result;
-    for (size_t i = 0; i < std::min<size_t>(2, best.size()); ++i)
-      for (CandidateRef& near : state.space->neighbours(*best[i]->candidate, kNeighbours)) {
-        ++state.funnel->proposed.count;
-        ++state.funnel->legal.count;
-        if (!state.seen.contains(near->program_hash))
-          result.push_back(std::move(near));
+    for (size_t i = 0; i < std::min<size_t>(2, best.size()); ++i) {
+      const Candidate& candidate = *best[i]->candidate;
+      const auto [of_this, is_new] =
+          neighbours_.try_emplace(candidate.program_hash, std::move(known[candidate.program_hash]));
+      if (of_this->second.empty()) {
+        of_this->second = state.space->neighbours(candidate, kNeighbours);
+        state.funnel->proposed.count += static_cast<int64_t>(of_this->second.size());
+        state.funnel->legal.count += static_cast<int64_t>(of_this->second.size());
       }
+      for (const CandidateRef& near : of_this->second)
+        if (!state.seen.contains(near->program_hash))
+          result.push_back(near);
+    }
     return result;
   }
 
@@ -111,13 +119,10 @@ private:
     if (candidates.empty())
       return candidates;
     std::vector<const FeatureMatrix*> features;
-    std::vector<double> times;
-    double fastest = std::numeric_limits<double>::infinity();
-    for (const CandidateRef& candidate : candidates) {
+    for (const CandidateRef& candidate : candidates)
       features.push_back(&candidate->features);
-      times.push_back(state.estimate(*candidate));
-      fastest = std::min(fastest, times.back());
-    }
+    const std::vector<double> times = state.estimate(candidates);
+    const double fastest = *std::min_element(times.begin(), times.end());
     const std::vector<double> scores = state.model->predict(features);
     const auto seen = static_cast<double>(state.trials.size());
     const double trust = seen / (seen + kTrust);
@@ -134,6 +139,8 @@ private:
     return result;
   }
 
+  /// Of the best two, by program_hash: most batches find no better ones.
+  std::map<uint64_t, std::vector<CandidateRef>> neighbours_;
   std::unique_ptr<Strategy> random_ = make_random_strategy();
   std::unique_ptr<Strategy> evolution_ =
       make_evolutionary_strategy({.population = 128, .generations = 2});

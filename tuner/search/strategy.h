@@ -43,9 +43,9 @@ struct SearchState {
   /// program_hash of all that was ever proposed: nothing is proposed twice.
   std::unordered_set<uint64_t> seen;
   Funnel* funnel = nullptr;
-  /// Estimated time in seconds without measuring (cost/analytical.h), infinite for what cannot be
+  /// Estimated times in seconds without measuring (cost/analytical.h), infinite for what cannot be
   /// lowered; may be empty.
-  std::function<double(const Candidate&)> estimate;
+  std::function<std::vector<double>(std::span<const CandidateRef>)> estimate;
   double best_seconds() const;
 };
 
