@@ -479,6 +479,9 @@ private:
     request.threads = task_.threads;
     request.best_ns = best_ns_;
     request.check = reference_ != nullptr;
+    // Ranks are what a search needs: finalists are measured again, side by side and for longer.
+    request.rule.half_width = 0.015;
+    request.rule.max_seconds = 0.12;
     // A trial is a handful of calls. What is many times slower than the best, or before there is
     // one than 2 GFLOP/s, is not worth its checks; the untuned program is, once.
     constexpr double kSlowFlopPerNs = 2;
