@@ -6,6 +6,7 @@
 #include "ir/support/json.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
+#include "tuner/transfer.h"
 
 #include <fmt/format.h>
 
@@ -113,6 +114,9 @@ public:
         return estimate(candidates, options);
       };
     TEMPER_TRY_VOID(recall());
+    if (!options_.fresh) {
+      TEMPER_TRY_VOID(start_from_other_shapes());
+    }
     report("reference");
     TEMPER_TRY_VOID(prepare_workload());
 
@@ -145,6 +149,7 @@ public:
     result.trials = trials_;
     result.seconds = seconds();
     result.funnel = funnel_;
+    result.transferred = static_cast<int64_t>(state_.transferred.size());
     return result;
   }
 
@@ -263,6 +268,19 @@ private:
     if (!samples.empty())
       model_->update(samples);
     trials_at_gain_ = trials_;
+    return {};
+  }
+
+  Result<void> start_from_other_shapes() {
+    TEMPER_TRY(known, transfer(*devices_.store, task_, space_));
+    if (known.candidates.empty() && known.dropped == 0)
+      return {};
+    database::Event event;
+    event.run = run_.id;
+    event.kind = "transferred";
+    event.json = Json{{"candidates", known.candidates.size()}, {"dropped", known.dropped}}.dump();
+    TEMPER_TRY_VOID(devices_.store->add(event));
+    state_.transferred = std::move(known.candidates);
     return {};
   }
 

@@ -54,6 +54,7 @@ struct TuneResult {
   int64_t trials = 0;
   double seconds = 0;
   Funnel funnel;
+  int64_t transferred = 0; ///< starting points from other shapes
   std::string stopped_because;
   bool interrupted = false;
 };

@@ -148,6 +148,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"target", task.target.to_string()},
                     {"threads", task.threads},
                     {"trials", result.trials},
+                    {"transferred", result.transferred},
                     {"seconds", result.seconds},
                     {"untuned_ns", result.untuned_ns > 0 ? Json(result.untuned_ns) : Json(nullptr)},
                     {"best", std::move(best)},
@@ -167,8 +168,11 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
     }
-    fmt::print("run {}: {} trials in {}, stopped: {}\n", run, result.trials,
-               format_seconds(result.seconds), result.stopped_because);
+    fmt::print("run {}: {} trials in {}{}, stopped: {}\n", run, result.trials,
+               format_seconds(result.seconds),
+               result.transferred > 0 ? fmt::format(" from {} of other shapes", result.transferred)
+                                      : "",
+               result.stopped_because);
     print_funnel(result.funnel);
     if (result.interrupted)
       fmt::print("go on with: temper resume {}\n", run);

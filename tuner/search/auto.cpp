@@ -7,11 +7,12 @@
 namespace temper::tuner {
 namespace {
 
-/// The default: analytical seeds, then evolution guided by the cost model together with the
-/// estimate, and steps of one decision from the best.
+/// The default: programs of other shapes, analytical seeds, then evolution guided by the cost model
+/// together with the estimate, and steps of one decision from the best.
 ///
-///  - First batches: many samples, the best by estimate, not more than a few of one sketch. Slow
-///    candidates cost the most to measure and teach the least.
+///  - First batches: what was the best for other shapes, up to half of a batch; then many samples,
+///    the best by estimate, not more than a few of one sketch. Slow candidates cost the most to
+///    measure and teach the least.
 ///  - Later: the model's favourites are ordered by model and estimate together; the model's word
 ///    counts more as it has seen more. A part of each batch are the neighbours of the best
 ///    candidates (coordinate descent), which finds the last percents that the model cannot see.
@@ -77,6 +78,17 @@ private:
     std::stable_sort(estimated.begin(), estimated.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<CandidateRef> batch;
+    for (const CandidateRef& candidate : state.transferred)
+      if (batch.size() < (count + 1) / 2 && !state.seen.contains(candidate->program_hash)) {
+        batch.push_back(candidate);
+        ++state.funnel->proposed.count;
+        ++state.funnel->legal.count;
+      }
+    std::erase_if(estimated, [&](const auto& entry) {
+      return std::any_of(batch.begin(), batch.end(), [&](const CandidateRef& other) {
+        return other->program_hash == entry.second->program_hash;
+      });
+    });
     std::map<uint64_t, size_t> of_sketch;
     // Two of each sketch first; when there are too few sketches, the next by estimate.
     for (const bool limited : {true, false})

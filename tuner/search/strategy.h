@@ -46,6 +46,8 @@ struct SearchState {
   /// Estimated times in seconds without measuring (cost/analytical.h), infinite for what cannot be
   /// lowered; may be empty.
   std::function<std::vector<double>(std::span<const CandidateRef>)> estimate;
+  /// Starting points from elsewhere (tuner/transfer.h), the most promising first.
+  std::vector<CandidateRef> transferred;
   double best_seconds() const;
 };
 
