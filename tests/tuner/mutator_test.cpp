@@ -94,8 +94,9 @@ TEST(Mutator, IsTheSameForTheSameSeed) {
     const auto a = mutate_trace(design, one);
     const auto b = mutate_trace(design, other);
     ASSERT_EQ(a.has_value(), b.has_value());
-    if (a)
+    if (a) {
       EXPECT_EQ(a->trace, b->trace);
+    }
   }
 }
 
