@@ -291,8 +291,8 @@ Finding examine_load(const Machine& machine) {
 
 Finding examine_openmp() {
   Finding finding{"openmp", State::kOk, "", Json::object()};
-  if (void* library = ::dlopen("libgomp.so.1", RTLD_NOW | RTLD_LOCAL)) {
-    ::dlclose(library);
+  // Stays loaded: what it allocates when it starts, it does not free when it is unloaded.
+  if (::dlopen("libgomp.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) != nullptr) {
     finding.sentence = "OpenMP's runtime (libgomp.so.1) is there: kernels may be parallel";
   } else {
     finding.state = State::kMissing;
