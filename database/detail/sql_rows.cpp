@@ -98,7 +98,8 @@ Measurement read_measurement(Query& query) {
   row.environment_class = query.text();
   const std::string bytes = query.blob();
   row.samples_ns.resize(bytes.size() / sizeof(float));
-  std::memcpy(row.samples_ns.data(), bytes.data(), row.samples_ns.size() * sizeof(float));
+  if (!row.samples_ns.empty()) // memcpy takes no null pointer, not even for nothing
+    std::memcpy(row.samples_ns.data(), bytes.data(), row.samples_ns.size() * sizeof(float));
   return row;
 }
 

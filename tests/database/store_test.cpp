@@ -68,6 +68,16 @@ TEST(Store, KeepsEveryFieldOfAMeasurement) {
   EXPECT_EQ(seen.environment_class, "cpu:test/2");
 }
 
+TEST(Store, AMeasurementMayHaveNoSamples) {
+  auto store = memory_store();
+  Scene scene(*store);
+  Measurement row = scene.measurement(1);
+  row.outcome = Outcome::kCrashed;
+  row.samples_ns.clear();
+  const Recorded recorded = scene.record(Scene::trace(1), row);
+  EXPECT_TRUE(must(store->measurement(recorded.measurement)).samples_ns.empty());
+}
+
 TEST(Store, GivesBackIdentityRowsAsTheyWere) {
   auto store = memory_store();
   Scene scene(*store);
