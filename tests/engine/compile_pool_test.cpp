@@ -63,7 +63,9 @@ TEST(CompilePool, AnswersEveryRequest) {
 TEST(CompilePool, CarriesBytesOfAnySize) {
   auto pool = pool_of(options());
   EXPECT_EQ(one(*pool, "big").response.size(), size_t{20} << 20);
-  const std::string request = std::string(5 << 20, 'r') + '\0' + "end";
+  std::string request(5 << 20, 'r'); // not a sum: GCC 12 sees an overflow in it
+  request += '\0';
+  request += "end";
   EXPECT_EQ(one(*pool, request).response, "compiled " + request);
 }
 
