@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cstdio>
+
 namespace temper::testing {
 namespace {
 
@@ -15,7 +18,7 @@ void expect_refused(const Ran& ran, int code, const std::string& words) {
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command : {"check", "tune", "resume", "list", "show", "best", "compare", "rerun",
-                              "export", "dump", "import", "doctor"}) {
+                              "export", "dump", "import", "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
@@ -239,6 +242,36 @@ TEST(Opt, LowersAWorkloadToFlatTir) {
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out.find("T.sblock"), std::string::npos);
   EXPECT_NE(ran.out.find("for "), std::string::npos);
+}
+
+TEST(Usage, ScorePrintsTheSameFiguresAsTextAndAsJson) {
+  const Shell shell;
+  const std::string table = TEMPER_SOURCE_DIR "/tests/tuner/matmul_cache.json";
+  const Ran text = shell.run("temper score " + table + " --repeats 6 --runs runs.jsonl");
+  ASSERT_EQ(text.code, 0) << text.err;
+  const Ran ran = shell.run("temper score " + table + " --repeats 6 --json");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Json answer = ran.json();
+  EXPECT_EQ(answer["schema"], "temper.score/1");
+  EXPECT_EQ(answer["strategy"], "surrogate");
+  const Json space = ran.list("spaces")[0];
+  EXPECT_EQ(space["space"], "matmul_cache");
+  EXPECT_EQ(space["score"], answer["mean"]);
+  char score[32];
+  std::snprintf(score, sizeof(score), " %.3f ", space["score"].get<double>());
+  EXPECT_NE(text.out.find(score), std::string::npos) << text.out;
+  const std::string lines = read_file(shell.folder() / "runs.jsonl").value_or("");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 6 * space["budget"].get<int64_t>());
+}
+
+TEST(Usage, ScoreNamesABrokenTableWithItsLine) {
+  const Shell shell;
+  shell.write("cut_cache.json",
+              "{\"tune_params_keys\": [\"a\"],\n\"cache\": {\n\"1\": {\"a\": 1, ");
+  expect_refused(shell.run("temper score cut_cache.json"), 1, "cut_cache.json:3: ");
+  expect_refused(shell.run("temper score ."), 1, "cut_cache.json:3: ");
+  expect_refused(shell.run("temper score nowhere_cache.json"), 2, "nowhere_cache.json");
+  expect_refused(shell.run("temper score . --strategy tabu"), 2, "surrogate");
 }
 
 } // namespace

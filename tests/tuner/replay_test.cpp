@@ -187,6 +187,41 @@ TEST(Score, RandomSearchScoresZeroTheOptimumOneAndTheWorstBelow) {
   EXPECT_EQ(score_run(space, std::vector{std::nan("")}).score, worst.score);
 }
 
+/// What the published program for these spaces (score.py, by the same definition) says of a table
+/// and of three trajectories.
+TEST(Score, AgreesWithTheReferenceProgram) {
+  const MeasuredTable table = *read_measured_table(std::filesystem::path(TEMPER_SOURCE_DIR) /
+                                                   "tests/tuner/matmul_cache.json");
+  EXPECT_EQ(table.keys.size(), 504u);
+  EXPECT_EQ(table.valid(), 468u);
+  const ScoredSpace space = *scored_space(table);
+  EXPECT_EQ(space.best_ms, 0.190139);
+  EXPECT_NEAR(space.median_ms, 0.329893, 1e-9);
+  EXPECT_EQ(space.worst_ms, 0.634814);
+  EXPECT_EQ(space.cutoff, 163u);
+  EXPECT_EQ(space.budget, 163u);
+  EXPECT_NEAR(space.baseline[0], 0.3607491785714286, 1e-12);
+  EXPECT_NEAR(space.baseline[19], 0.21558741525024594, 1e-12);
+  EXPECT_NEAR(space.baseline[162], 0.1971163168042506, 1e-12);
+
+  std::vector<std::vector<size_t>> runs(3);
+  for (size_t i = 0; i < 60; ++i) {
+    runs[0].push_back(503 - 5 * i);
+    runs[1].push_back(i);
+  }
+  for (size_t i = 7; i < 504; i += 8)
+    runs[2].push_back(i);
+  const RunScore backwards = score_run(space, times_of(table, runs[0]));
+  EXPECT_NEAR(backwards.score, -0.5383220680472665, 1e-9);
+  EXPECT_THAT(backwards.reached, ElementsAre(23, INFINITY, INFINITY));
+  const RunScore forwards = score_run(space, times_of(table, runs[1]));
+  EXPECT_NEAR(forwards.score, -2.5798985386209528, 1e-9);
+  EXPECT_THAT(forwards.reached, ElementsAre(INFINITY, INFINITY, INFINITY));
+  const RunScore every_eighth = score_run(space, times_of(table, runs[2]));
+  EXPECT_NEAR(every_eighth.score, -0.3356753788971585, 1e-9);
+  EXPECT_THAT(every_eighth.reached, ElementsAre(39, INFINITY, INFINITY));
+}
+
 TEST(Score, ASummaryHasTheStudentIntervalAndLowerMedians) {
   std::vector<RunScore> runs(6);
   for (size_t i = 0; i < runs.size(); ++i)

@@ -124,12 +124,14 @@ std::unique_ptr<ConfigurationStrategy> make_genetic_configurations(const Configu
 }
 
 const std::vector<std::string>& configuration_strategies() {
-  static const std::vector<std::string> names{"genetic", "random"};
+  static const std::vector<std::string> names{"surrogate", "genetic", "random"};
   return names;
 }
 
 Result<std::unique_ptr<ConfigurationStrategy>>
 make_configuration_strategy(std::string_view name, const Configurations& space) {
+  if (name == "surrogate")
+    return make_surrogate_configurations(space);
   if (name == "random")
     return make_random_configurations(space);
   if (name == "genetic")

@@ -40,6 +40,9 @@ std::unique_ptr<ConfigurationStrategy> make_random_configurations(const Configur
 /// A steady-state genetic algorithm: tournaments of two, uniform crossover, one mutation on
 /// average.
 std::unique_ptr<ConfigurationStrategy> make_genetic_configurations(const Configurations& space);
+/// A Gaussian process over all configurations and the expected improvement (surrogate.cpp). Keeps a
+/// few hundred values per configuration: for spaces of up to some hundred thousand.
+std::unique_ptr<ConfigurationStrategy> make_surrogate_configurations(const Configurations& space);
 
 /// Names that `make_configuration_strategy` knows, the default first.
 const std::vector<std::string>& configuration_strategies();
