@@ -17,6 +17,11 @@
 //  3. Hoist. A condition that is the whole body of L and does not mention its variable goes around
 //  L.
 //
+// Rule 1 is also for the choice that a padded copy stores, in loops that hold nothing else:
+//        for w in range(10):                          for w in range(1): P[w] = 0
+//          P[w] = T.if_then_else(1 <= w and w < 9,    for w in range(1, 9): P[w] = A[w - 1]
+//                                A[w - 1], 0)    ->   for w in range(9, 10): P[w] = 0
+//
 // Cutting copies code, so the number of cuts per function and the size of what is copied are
 // limited; a condition that stays is still right.
 #include "ir/pass/index_math.h"
@@ -127,8 +132,31 @@ private:
     });
   }
 
+  /// The same for the condition of a choice that is all that the loops under `stmt` store.
+  void collect_choice(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
+                      std::vector<LinearForm>& found) {
+    if (const auto* loop = stmt.as<For>()) {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, *loop);
+      inner.push_back(loop->loop_var);
+      collect_choice(loop->body, var, inner, found);
+      inner.pop_back();
+      return;
+    }
+    const auto* store = stmt.as<BufferStore>();
+    const auto* choice = store != nullptr ? store->value.as<Call>() : nullptr;
+    if (choice == nullptr || choice->op != "if_then_else")
+      return;
+    std::vector<Expr> conjuncts;
+    split_conjunction(choice->args[0], conjuncts);
+    for (const Expr& conjunct : conjuncts)
+      if (const auto bound = bound_of(conjunct))
+        add_if_cuttable(bound->form, var, inner, found, true);
+  }
+
+  /// `alone`: also where it mentions no loop inside.
   void add_if_cuttable(const LinearForm& form, const Var& var, const std::vector<Var>& inner,
-                       std::vector<LinearForm>& found) {
+                       std::vector<LinearForm>& found, bool alone = false) {
     LinearForm outer;
     LinearForm rest;
     outer.dtype = rest.dtype = form.dtype;
@@ -145,7 +173,7 @@ private:
         has_var |= mentions(term.expr, var);
       (is_inner ? rest : outer).terms.push_back(term);
     }
-    if (!has_var || rest.terms.empty())
+    if (!has_var || (rest.terms.empty() && !alone))
       return;
     const IntInterval most = math_.bounds(rest);
     if (!most.has_high())
@@ -165,16 +193,23 @@ private:
       std::vector<Var> inner;
       collect(loop.body, loop.loop_var, inner, bounds);
     }
+    const auto min = as_int(loop.min);
+    const auto extent = as_int(loop.extent);
+    const bool in_ranges = min && extent && loop.kind != ForKind::kParallel;
+    const auto is_constant = [&](const LinearForm& form) {
+      return form.terms.size() == 1 && form.terms[0].expr == Expr(loop.loop_var);
+    };
+    if (bounds.empty() && in_ranges) { // two versions of a body are not worth it for a choice
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, loop);
+      std::vector<Var> inner;
+      collect_choice(loop.body, loop.loop_var, inner, bounds);
+      std::erase_if(bounds, [&](const LinearForm& form) { return !is_constant(form); });
+    }
     if (bounds.empty())
       return nullptr;
     ++cuts_;
-    const auto min = as_int(loop.min);
-    const auto extent = as_int(loop.extent);
-    const bool constant =
-        min && extent && loop.kind != ForKind::kParallel &&
-        std::all_of(bounds.begin(), bounds.end(), [&](const LinearForm& form) {
-          return form.terms.size() == 1 && form.terms[0].expr == Expr(loop.loop_var);
-        });
+    const bool constant = in_ranges && std::all_of(bounds.begin(), bounds.end(), is_constant);
     return constant ? cut_range(loop, *min, *extent, bounds) : cut_body(loop, bounds);
   }
 

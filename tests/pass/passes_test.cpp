@@ -125,6 +125,52 @@ def main(A: T.Buffer((10,), "float32")):
 )");
 }
 
+TEST(PartitionLoops, APaddedCopyIsCutIntoZerosAndACopyWithoutConditions) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4, 12), "float32"), P: T.Buffer((6, 16), "float32")):
+    for h, w in T.grid(T.int64(6), T.int64(16)):
+        P[h, w] = T.if_then_else(T.int64(1) <= h and h < T.int64(5) and T.int64(2) <= w and w < T.int64(14), A[h - T.int64(1), w - T.int64(2)], T.float32(0))
+)");
+  const PrimFunc after = partition_loops(before);
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((4, 12), "float32"), P: T.Buffer((6, 16), "float32")):
+    for w in range(T.int64(16)):
+        P[T.int64(0), w] = T.float32(0)
+    for h in range(T.int64(1), T.int64(5)):
+        for w in range(T.int64(2)):
+            P[h, w] = T.float32(0)
+        for w in range(T.int64(2), T.int64(14)):
+            P[h, w] = A[h - T.int64(1), w - T.int64(2)]
+        for w in range(T.int64(14), T.int64(16)):
+            P[h, w] = T.float32(0)
+    for w in range(T.int64(16)):
+        P[T.int64(5), w] = T.float32(0)
+)");
+  EXPECT_TRUE(same(*run(before), *run(after)));
+}
+
+TEST(PartitionLoops, AChoiceBesideOtherWorkOrOnAnOuterLoopIsLeftAlone) {
+  for (const char* text : {R"(
+@T.prim_func
+def main(A: T.Buffer((16,), "float32"), P: T.Buffer((16,), "float32"), B: T.Buffer((16,), "float32")):
+    for w in range(T.int64(16)):
+        P[w] = T.if_then_else(T.int64(2) <= w, A[w - T.int64(2)], T.float32(0))
+        B[w] = P[w]
+)",
+                           R"(
+@T.prim_func
+def main(A: T.Buffer((16,), "float32"), P: T.Buffer((16,), "float32"), B: T.Buffer((16,), "float32")):
+    for q in T.parallel(T.int64(4)):
+        for w in range(T.int64(4)):
+            P[q * T.int64(4) + w] = T.if_then_else(T.int64(2) <= q * T.int64(4) + w, A[q * T.int64(4) + w - T.int64(2)], T.float32(0))
+)"}) {
+    const PrimFunc before = parse(text);
+    EXPECT_EQ(partition_loops(before), before);
+  }
+}
+
 TEST(PartitionLoops, AParallelLoopGetsTwoVersionsOfItsBody) {
   const PrimFunc before = parse(R"(
 @T.prim_func
