@@ -31,6 +31,21 @@ IRModule matmul_transposed(int64_t m, int64_t n, int64_t k) {
            .store(c, {i, j}, make_load(c, {i, j}) + make_load(a, {i, r}) * make_load(b, {j, r}))});
 }
 
+/// C[h, w, j] = sum_k A[h, w, k] * B[k, j]: an image with few columns, 1 x 1.
+IRModule image(int64_t rows, int64_t columns, int64_t n, int64_t k) {
+  const ir::Buffer a = tensor("A", {rows, columns, k}), b = tensor("B", {k, n}),
+                   c = tensor("C", {rows, columns, n});
+  Grid grid("C", "SSSR", {{"h", rows}, {"w", columns}, {"j", n}, {"k", k}});
+  const ir::Expr h = grid.axis(0), w = grid.axis(1), j = grid.axis(2), r = grid.axis(3);
+  return function(
+      {a, b, c}, {},
+      {grid.reads(a, {h, w, r})
+           .reads(b, {r, j})
+           .init(tir::make_store(c, {h, w, j}, real(0)))
+           .store(c, {h, w, j},
+                  make_load(c, {h, w, j}) + make_load(a, {h, w, r}) * make_load(b, {r, j}))});
+}
+
 std::unique_ptr<Space> space_of(const IRModule& module) {
   SketchOptions options;
   options.machine.vector_bits = 128; // 4 floats: the programs may be small
@@ -79,6 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"rows_left_over", [] { return matmul(17, 16, 6); }, 2},
                       Case{"columns_left_over", [] { return matmul(7, 13, 5); }, 2},
                       Case{"epilogue", [] { return matmul_bias_relu(12, 24, 8); }, 3},
+                      Case{"short_rows", [] { return image(6, 3, 16, 8); }, 2},
+                      Case{"short_rows_left_over", [] { return image(5, 4, 10, 3); }, 2},
                       Case{"transposed", [] { return matmul_transposed(12, 16, 8); }, 2},
                       Case{"transposed_left_over", [] { return matmul_transposed(9, 10, 7); }, 2}),
     [](const auto& info) { return info.param.name; });
@@ -105,6 +122,39 @@ TEST(RegisterTilingRule, ATransposedOperandIsAlwaysPacked) {
     EXPECT_TRUE(text.find("temper.register_tile") == std::string::npos ||
                 text.find("transform_layout") != std::string::npos)
         << text;
+}
+
+TEST(RegisterTilingRule, ATileTakesRowsOfTwoAxesWhereTheLastIsShort) {
+  const auto squares = [](const IRModule& module) {
+    int count = 0;
+    for (const std::string& text : space_of(module)->sketch_texts()) {
+      // All of w, the second of the first block's loops, lies around the tile's vectors.
+      const size_t order = text.find("sch.reorder(");
+      if (order == std::string::npos)
+        continue;
+      const std::string before = text.substr(0, text.find(" = sch.get_loops("));
+      const std::string w = before.substr(before.rfind('\n') + 1).substr(4, 2);
+      const std::string line = text.substr(order, text.find('\n', order) - order);
+      const size_t at = line.find(" " + w + ",");
+      count += at != std::string::npos && std::count(line.begin() + at, line.end(), ',') == 2;
+    }
+    return count;
+  };
+  EXPECT_GT(squares(image(6, 3, 16, 8)), 0);
+  EXPECT_EQ(squares(image(6, 24, 16, 8)), 0) << "enough rows without";
+  EXPECT_EQ(squares(image(1, 3, 16, 8)), 0) << "there is one only";
+}
+
+TEST(RegisterTilingRule, AShortReductionIsUnrolledAltogether) {
+  const auto steps = [](int64_t k) {
+    const std::string text = space_of(matmul(16, 16, k))->sketch_texts()[1];
+    const size_t at = text.rfind("candidates=", text.find("sch.unroll("));
+    return text.substr(at, text.find(']', at) + 1 - at);
+  };
+  EXPECT_EQ(steps(3), "candidates=[1, 3]");
+  EXPECT_EQ(steps(6), "candidates=[1, 2, 6]");
+  EXPECT_EQ(steps(8), "candidates=[1, 2, 4, 8]");
+  EXPECT_EQ(steps(9), "candidates=[1]");
 }
 
 TEST(RegisterTilingRule, LeavesOtherBlocksAlone) {

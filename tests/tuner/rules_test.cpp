@@ -146,6 +146,17 @@ TEST(VectorReduction, TheLanesAreTheInnermostLoopAndAVector) {
                             " *with T.sblock\\(\"y_rf_update\"\\)"));
 }
 
+TEST(VectorReduction, LanesOfSeveralReducedAxesAreOfTheContiguousOne) {
+  const auto texts = sketches(make_vector_reduction_rule,
+                              module_of("frobenius_norm", {{"B", "2"}, {"M", "5"}, {"N", "64"}}),
+                              {.vector_bits = 512});
+  ASSERT_EQ(texts.size(), 2U);
+  EXPECT_THAT(texts[0], Not(HasSubstr("sch.fuse("))) << "what is fused cannot be moved";
+  EXPECT_THAT(texts[0], HasSubstr("candidates=[16, 32, 64]"));
+  EXPECT_THAT(texts[0], HasSubstr("sch.compute_at("));
+  EXPECT_THAT(texts[0], HasSubstr("sch.vectorize("));
+}
+
 TEST(VectorReduction, LeavesProductsAlone) {
   EXPECT_EQ(sketches(make_vector_reduction_rule, matmul()).size(), 1U);
 }

@@ -11,8 +11,9 @@
 ///       for mi in mr, nj in nr / lanes: C[..] += broadcast(A) * vector of B_packed
 ///
 /// The axes by what they index: n is the output's last and in B, m is in the output and in A alone.
-/// The reduction is not blocked: with panels of mr and nr in cache that costs nothing until they
-/// outgrow L2.
+/// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
+/// all of m times some of that. The reduction is not blocked: with panels of mr and nr in cache
+/// that costs nothing until they outgrow L2.
 #include "tuner/space/rules/vector_reduction.h"
 
 #include "ir/walk.h"
@@ -36,9 +37,10 @@ bool uses(const BufferRegion& region, const IterVar& axis) {
 
 /// A block seen as a matrix product.
 struct Product {
-  size_t m = 0; ///< axis that only A and the output have
-  size_t n = 0; ///< axis that only B and the output have, contiguous in the output
-  size_t k = 0; ///< the reduce axis that runs innermost
+  size_t m = 0;             ///< axis that only A and the output have
+  std::optional<size_t> m2; ///< the one before it of that kind
+  size_t n = 0;             ///< axis that only B and the output have, contiguous in the output
+  size_t k = 0;             ///< the reduce axis that runs innermost
   size_t a_read = 0;
   size_t b_read = 0;
   /// The dimension of A that m alone indexes; none when A is not packed (a convolution's windows).
@@ -100,6 +102,8 @@ std::optional<Product> as_product(const BlockFacts& facts) {
       product.k = axis;
       has_k = true;
     } else if (axis != product.n && facts.extents[axis] > 1 && uses(a, it) && !uses(b, it)) {
+      if (has_m)
+        product.m2 = product.m;
       product.m = axis;
       has_m = true;
     }
@@ -116,6 +120,11 @@ std::optional<Product> as_product(const BlockFacts& facts) {
 }
 
 constexpr int64_t kMaxPackedRows = 4096;
+/// From so many rows on m is not short: with two vectors they are as many sums as there are
+/// registers for.
+constexpr int64_t kLongRows = 12;
+/// Steps of the reduction in one round of its loop, at most.
+constexpr int64_t kMaxStep = 8;
 
 class RegisterTiling final : public Rule {
 public:
@@ -140,18 +149,26 @@ public:
       if (divides(vectors) || (n_extent % lanes != 0 && (vectors - 1) * lanes < n_extent))
         widths.push_back(vectors); // a width that leaves a rest is no use beside one that does not
     for (const int64_t vectors : widths) {
-      const std::vector<int64_t> rows = row_choices(vectors, m_extent);
-      if (rows.empty())
-        continue;
-      for (const Packing packing :
-           {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
-        if ((packing == Packing::kBoth && !product->a_dimension) ||
-            (packing == Packing::kNone && !product->contiguous))
+      for (const bool square : {false, true}) {
+        if (square && (!product->m2 || m_extent >= kLongRows))
           continue;
-        Schedule tiled = schedule;
-        tiled.set_render_errors(false);
-        if (tile(tiled, block, facts, *product, rows, vectors, lanes, packing))
-          results.push_back(std::move(tiled));
+        std::vector<int64_t> rows =
+            square ? row_choices(vectors, m_extent, facts.extents[*product->m2])
+                   : row_choices(vectors, 1, m_extent);
+        if (square)
+          std::erase(rows, 1); // that is all of m
+        if (rows.empty())
+          continue;
+        for (const Packing packing :
+             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
+          if ((packing == Packing::kBoth && (!product->a_dimension || square)) ||
+              (packing == Packing::kNone && !product->contiguous))
+            continue;
+          Schedule tiled = schedule;
+          tiled.set_render_errors(false);
+          if (tile(tiled, block, facts, *product, square, rows, vectors, lanes, packing))
+            results.push_back(std::move(tiled));
+        }
       }
     }
     return results;
@@ -165,13 +182,13 @@ private:
     kBoth,     ///< all of A and B, ahead of the product
   };
 
-  /// Rows of a tile of `vectors` vectors: as many as registers allow beside `vectors` for B and one
-  /// for the broadcast of A, as many as lowering takes (a spill or two), and the largest smaller
-  /// ones that divide m.
-  std::vector<int64_t> row_choices(int64_t vectors, int64_t extent) const {
+  /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
+  /// `vectors` for B and one for the broadcast of A, as many as lowering takes (a spill or two),
+  /// and the largest smaller ones that divide `extent`.
+  std::vector<int64_t> row_choices(int64_t vectors, int64_t unit, int64_t extent) const {
     const int64_t registers = machine_.vector_registers;
-    const int64_t most = std::min((registers >= 32 ? 28 : 12) / vectors, extent);
-    const int64_t fitting = std::min((registers - 1 - vectors) / vectors, extent);
+    const int64_t most = std::min((registers >= 32 ? 28 : 12) / (vectors * unit), extent);
+    const int64_t fitting = std::min((registers - 1 - vectors) / (vectors * unit), extent);
     std::vector<int64_t> rows;
     for (int64_t row = most; row >= 1 && rows.size() < 4; --row)
       if (row == most || row == fitting || extent % row == 0)
@@ -180,35 +197,42 @@ private:
   }
 
   Result<void> tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
-                    const Product& product, const std::vector<int64_t>& rows, int64_t vectors,
-                    int64_t lanes, Packing packing) const {
+                    const Product& product, bool square, const std::vector<int64_t>& rows,
+                    int64_t vectors, int64_t lanes, Packing packing) const {
+    const size_t m = square ? *product.m2 : product.m; // the axis that is cut into rows
     TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
     TEMPER_TRY(consumers, schedule.get_consumers(block));
     TEMPER_TRY(loops, schedule.get_loops(block));
     TEMPER_TRY(mr, sample(schedule, rows));
-    TEMPER_TRY(m_parts, schedule.split(loops[product.m], {std::nullopt, mr}));
+    TEMPER_TRY(m_parts, schedule.split(loops[m], {std::nullopt, mr}));
     TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, vectors, lanes}));
     TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
     TEMPER_TRY(m_outer, schedule.split(m_parts[0], {m_blocks[0], m_blocks[1]}));
     TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
     TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
     std::vector<int64_t> steps;
-    for (const int64_t step : {1, 2, 4, 8})
-      if (facts.extents[product.k] % step == 0)
+    const int64_t k_extent = facts.extents[product.k];
+    for (const int64_t step : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
+      if (k_extent % step == 0)
         steps.push_back(step);
+    if (k_extent < kMaxStep && k_extent != steps.back())
+      steps.push_back(k_extent); // the three colours of an image
     TEMPER_TRY(step, sample(schedule, steps));
     TEMPER_TRY(k_parts, schedule.split(loops[product.k], {std::nullopt, step}));
 
     std::vector<LoopRv> order;
     std::vector<LoopRv> reduce;
     for (size_t axis = 0; axis < loops.size(); ++axis) {
-      if (axis == product.m || axis == product.n || axis == product.k)
+      if (axis == m || axis == product.m || axis == product.n || axis == product.k)
         continue;
       (facts.classes[axis] == LoopClass::kReduce ? reduce : order).push_back(loops[axis]);
     }
     order.insert(order.end(), {n_outer[0], m_outer[0], n_outer[1], m_outer[1]});
     order.insert(order.end(), reduce.begin(), reduce.end());
-    order.insert(order.end(), {k_parts[0], k_parts[1], m_parts[1], n_parts[1], n_parts[2]});
+    order.insert(order.end(), {k_parts[0], k_parts[1], m_parts[1]});
+    if (square)
+      order.push_back(loops[product.m]);
+    order.insert(order.end(), {n_parts[1], n_parts[2]});
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(schedule.unroll(k_parts[1]));
     TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));

@@ -29,17 +29,32 @@ Result<ExprRv> sample_lanes(Schedule& schedule, const std::vector<int64_t>& choi
 
 int element_bytes(const BlockFacts& facts) { return facts.store->buffer->dtype.element_bytes(); }
 
-int64_t reduce_extent(const BlockFacts& facts) {
+/// What the lanes are cut from: the innermost reduce loop where whole vectors fit it, as all reduce
+/// loops fused need not be contiguous, and what was fused cannot be moved; else all of them.
+struct LaneSource {
   int64_t extent = 1;
+  bool fused = false; ///< of several loops
+};
+LaneSource lane_source(const BlockFacts& facts, const MachineHints& machine) {
+  LaneSource source;
+  int64_t innermost = 0;
+  int64_t loops = 0;
   for (size_t l = 0; l < facts.extents.size(); ++l)
-    if (facts.classes[l] == LoopClass::kReduce)
-      extent *= facts.extents[l];
-  return extent;
+    if (facts.classes[l] == LoopClass::kReduce) {
+      source.extent *= facts.extents[l];
+      innermost = facts.extents[l];
+      ++loops;
+    }
+  const int64_t lanes = std::max(1, machine.vector_bits / 8 / std::max(1, element_bytes(facts)));
+  source.fused = loops > 1 && innermost % lanes != 0;
+  if (!source.fused && loops > 0)
+    source.extent = innermost;
+  return source;
 }
 
 /// The block of partial results, one per lane; the lanes are its innermost loop.
-Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block,
-                             const std::vector<int64_t>& choices) {
+Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block, const std::vector<int64_t>& choices,
+                             bool fuse) {
   const BlockFacts facts = block_facts(schedule, block);
   TEMPER_TRY(loops, schedule.get_loops(block));
   std::vector<LoopRv> reduce;
@@ -51,8 +66,8 @@ Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block,
     spatial += axis.type == IterType::kSpatial ? 1 : 0;
   if (reduce.empty())
     return Error(ErrorCode::kIllegal, "this block has no loop to reduce over");
-  LoopRv along = reduce[0];
-  if (reduce.size() > 1) {
+  LoopRv along = reduce.back();
+  if (fuse) {
     TEMPER_TRY(joined, schedule.fuse(reduce));
     along = joined;
   }
@@ -71,9 +86,10 @@ Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block,
 Result<BlockRv> vectorize_reduction(Schedule& schedule, BlockRv block,
                                     const MachineHints& machine) {
   const BlockFacts facts = block_facts(schedule, block);
-  TEMPER_TRY(partial,
-             factor_lanes(schedule, block,
-                          lane_choices(machine, element_bytes(facts), reduce_extent(facts))));
+  const LaneSource source = lane_source(facts, machine);
+  TEMPER_TRY(partial, factor_lanes(schedule, block,
+                                   lane_choices(machine, element_bytes(facts), source.extent),
+                                   source.fused));
   TEMPER_TRY(loops, schedule.get_loops(partial));
   TEMPER_TRY_VOID(schedule.vectorize(loops.back()));
   return partial;
@@ -147,13 +163,13 @@ private:
     // Rows at a time: the last spatial loop is tiled, the inner part goes inside the reduction.
     TEMPER_TRY(rows, schedule.sample_perfect_tile(spatial.back(), 2, 16));
     TEMPER_TRY_VOID(schedule.split(spatial.back(), {rows[0], rows[1]}));
-    const int64_t extent = reduce_extent(facts);
+    const auto [extent, fused] = lane_source(facts, machine_);
     const std::vector<int64_t> choices = lane_choices(machine_, element_bytes(facts), extent);
     std::vector<int64_t> whole;
     for (const int64_t lanes : choices)
       if (extent % lanes == 0)
         whole.push_back(lanes);
-    TEMPER_TRY(partial, factor_lanes(schedule, block, whole.empty() ? choices : whole));
+    TEMPER_TRY(partial, factor_lanes(schedule, block, whole.empty() ? choices : whole, fused));
     if (whole.empty()) {
       // The last vector is cut by a predicate, and a block with one cannot move: all partial
       // results are computed before the first is used.
