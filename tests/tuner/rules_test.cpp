@@ -73,6 +73,18 @@ TEST(AutoInline, LeavesMathFunctionsAndBranchesWhereTheyAre) {
         << producer;
 }
 
+TEST(AutoInline, InlinesAPermutationThatReadsRowsAsRows) {
+  const auto texts =
+      sketches(auto_inline, module_of("attention_scores",
+                                      {{"B", "1"}, {"L", "16"}, {"HEADS", "2"}, {"D", "8"}}));
+  ASSERT_EQ(texts.size(), 1U);
+  // The queries' heads move outwards; the keys are transposed, and stay a block of their own.
+  EXPECT_EQ(count_of(texts[0], "compute_inline"), 1);
+  EXPECT_THAT(texts[0], HasSubstr("sch.compute_inline(block=b1)"));
+  EXPECT_THAT(sketches(auto_inline, module_of("transpose", {{"M", "16"}, {"N", "16"}})).at(0),
+              Not(HasSubstr("compute_inline")));
+}
+
 TEST(AutoInline, NeverInlinesAnOutputOrAReduction) {
   EXPECT_THAT(sketches(auto_inline, matmul()).at(0), Not(HasSubstr("compute_inline")));
 }

@@ -5,7 +5,8 @@
 #include "ir/walk.h"
 #include "tuner/space/rule.h"
 
-#include <set>
+#include <algorithm>
+#include <vector>
 
 namespace temper::tuner {
 namespace {
@@ -25,27 +26,35 @@ bool is_cheap(const Expr& value) {
   return cheap;
 }
 
-/// Indices that are constants or axes of the block, each at most once, in the order of the axes.
-bool reads_in_order(const SBlock& block, const Expr& value) {
-  bool ordered = true;
+/// Indices that are constants or axes of the block, each at most once, in the order of the axes; in
+/// another order (the heads of an attention, moved outwards) if the last axis stays last, so that
+/// rows are read as rows.
+bool reads_rows(const SBlock& block, const Expr& value) {
+  bool rows = true;
   walk(value, [&](const NodeRef& node) {
     const auto* load = node.as<BufferLoad>();
     if (load == nullptr)
-      return ordered;
-    size_t next = 0;
+      return rows;
+    std::vector<size_t> axes;
     for (const Expr& index : load->indices) {
       if (index.is<IntImm>())
         continue;
-      while (next < block.iter_vars.size() &&
-             block.iter_vars[next].var.get() != static_cast<const Node*>(index.get()))
-        ++next;
-      if (next == block.iter_vars.size())
-        ordered = false;
-      ++next;
+      size_t axis = 0;
+      while (axis < block.iter_vars.size() &&
+             block.iter_vars[axis].var.get() != static_cast<const Node*>(index.get()))
+        ++axis;
+      axes.push_back(axis);
     }
-    return ordered;
+    std::vector<size_t> sorted = axes;
+    std::sort(sorted.begin(), sorted.end());
+    const bool distinct = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+    const bool known = sorted.empty() || sorted.back() < block.iter_vars.size();
+    const bool last_stays = !axes.empty() && load->indices.back().is<VarNode>() &&
+                            axes.back() + 1 == block.iter_vars.size();
+    rows &= distinct && known && (axes == sorted || last_stays);
+    return rows;
   });
-  return ordered;
+  return rows;
 }
 
 class AutoInline final : public Rule {
@@ -55,7 +64,7 @@ public:
   std::vector<Schedule> apply(const Schedule& schedule, BlockRv block) const override {
     const BlockFacts facts = block_facts(schedule, block);
     if (facts.store == nullptr || facts.has_reduction || facts.has_init ||
-        !is_cheap(facts.store->value) || !reads_in_order(*facts.block, facts.store->value))
+        !is_cheap(facts.store->value) || !reads_rows(*facts.block, facts.store->value))
       return {schedule};
     Schedule inlined = schedule;
     inlined.set_render_errors(false);
