@@ -159,9 +159,11 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
   const auto line = [&](const std::string& words) { text += words + "\n"; };
   line(fmt::format("/* {} {}: generated kernels.", name, options.version));
   line(" *");
-  line(fmt::format(" * Compiled for {}. On a CPU that lacks what a kernel needs, its function",
-                   fmt::join(targets, ", ")));
-  line(" * returns an error instead of running.");
+  line(" * Compiled for");
+  for (const std::string& target : targets)
+    line(" *   " + target);
+  line(" * On a CPU that lacks what a kernel needs, its function returns an error instead of "
+       "running.");
   line(" *");
   line(" * Arrays are compact and row-major, in the shapes given at each function. They must be");
   line(" * aligned to their elements, unless a function says more; 64 bytes is fastest. What a");

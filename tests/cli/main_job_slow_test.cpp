@@ -94,6 +94,51 @@ TEST(MainJob, OneNameIsNotGivenToTwoFunctions) {
   EXPECT_NE(ran.err.find("'f' is given to two functions"), std::string::npos) << ran.err;
 }
 
+TEST(MainJob, ScreensOfRecordsAndRunsFitTheTerminal) {
+  const Shell shell;
+  if (shell.run("script --version").code != 0)
+    GTEST_SKIP() << "there is no program 'script', which makes a terminal";
+  const std::string in_terminal = "script -qec 'stty cols 80; temper ";
+  const Ran tuned =
+      shell.run(in_terminal + "tune matmul M=128 N=128 K=128 --trials 40 --seed 1' /dev/null");
+  ASSERT_EQ(tuned.code, 0) << tuned.out;
+  EXPECT_NE(tuned.out.find("/40 trials"), std::string::npos) << tuned.out;
+  EXPECT_NE(tuned.out.find("run r"), std::string::npos) << tuned.out;
+  // The live line starts anew at each carriage return.
+  for (const std::string& line : split_text(tuned.out.substr(0, tuned.out.find('\n')), '\r'))
+    EXPECT_LE(line.size(), 80 + std::string("\033[K").size()) << line;
+  for (const char* command : {"best", "list records", "list runs"}) {
+    const Ran ran = shell.run(in_terminal + command + "' /dev/null");
+    EXPECT_EQ(ran.code, 0) << ran.out;
+    for (std::string line : split_text(ran.out, '\n')) {
+      std::erase(line, '\r');
+      EXPECT_LE(line.size(), 80U) << line;
+    }
+  }
+}
+
+TEST(MainJob, WhatAllRecordsShareIsSaidOnce) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 1").code, 0);
+  const Ran one = shell.run("temper list records");
+  EXPECT_EQ(one.out.find("threads"), std::string::npos) << one.out;
+  EXPECT_NE(one.out.find(", 1 thread\n"), std::string::npos) << one.out;
+  ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 1 --threads 2").code, 0);
+  const Ran two = shell.run("temper list records");
+  EXPECT_NE(two.out.find("threads"), std::string::npos) << two.out;
+  EXPECT_EQ(two.out.find("target"), std::string::npos) << two.out;
+  EXPECT_NE(two.out.find("\nall on cpu:"), std::string::npos) << two.out;
+}
+
+TEST(MainJob, AWorkloadWithoutPeersSaysSo) {
+  const Shell shell;
+  shell.write("scale.py", kScale);
+  ASSERT_EQ(shell.run("temper tune scale.py M=8 N=8 --trials 2 --seed 1").code, 0);
+  const Ran ran = shell.run("temper compare scale.py --peers");
+  EXPECT_EQ(ran.code, 2) << ran.out;
+  EXPECT_NE(ran.err.find("names no library routine"), std::string::npos) << ran.err;
+}
+
 TEST(MainJob, AWrongProgramIsFound) {
   const Shell shell;
   std::string text = kScale;

@@ -1,5 +1,6 @@
 #include "tests/cli/shell.h"
 
+#include <algorithm>
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -190,6 +191,65 @@ TEST(Usage, CountsAreWholeAndWithinReason) {
   expect_refused(shell.run(tune + "--trials 99999999999999999999"), 2, "is more than 1000000000");
   expect_refused(shell.run(tune + "--seed -1"), 2, "--seed");
   expect_refused(shell.run("temper list records --limit 1.5"), 2, "is not a whole number");
+}
+
+/// Runs in a terminal of `columns`; both streams come in `out`, without carriage returns.
+Ran in_terminal(const Shell& shell, int columns, const std::string& command) {
+  Ran ran = shell.run("script -qec 'stty cols " + std::to_string(columns) + "; " + command +
+                      "' /dev/null");
+  std::erase(ran.out, '\r');
+  return ran;
+}
+
+size_t longest_line(const std::string& text) {
+  size_t longest = 0;
+  for (const std::string& line : split_text(text, '\n'))
+    longest = std::max(longest, line.size());
+  return longest;
+}
+
+TEST(Screens, FitTheTerminalAndArePlainLinesInAPipe) {
+  const Shell shell;
+  if (shell.run("script --version").code != 0)
+    GTEST_SKIP() << "there is no program 'script', which makes a terminal";
+  for (const char* command : {"temper list workloads", "temper doctor --quick", "temper --help"}) {
+    for (const int columns : {80, 100}) {
+      const Ran ran = in_terminal(shell, columns, command);
+      EXPECT_EQ(ran.code, 0) << ran.out;
+      EXPECT_NE(ran.out, "");
+      EXPECT_LE(longest_line(ran.out), static_cast<size_t>(columns)) << ran.out;
+    }
+  }
+  const auto count = [](const std::string& text) { return split_text(trim(text), '\n').size(); };
+  const Ran piped = shell.run("temper list workloads");
+  EXPECT_EQ(count(piped.out),
+            shell.run("temper list workloads --json").list("workloads").size() + 1)
+      << "a line each, and the titles: " << piped.out;
+}
+
+TEST(Screens, CutNoWordOfACellThatGoesOn) {
+  const Shell shell;
+  if (shell.run("script --version").code != 0)
+    GTEST_SKIP() << "there is no program 'script', which makes a terminal";
+  const Ran ran = in_terminal(shell, 80, "temper list workloads");
+  const auto letters = [](std::string text) {
+    std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+    std::sort(text.begin(), text.end());
+    return text;
+  };
+  EXPECT_EQ(letters(ran.out), letters(shell.run("temper list workloads").out));
+  EXPECT_NE(ran.out.find("\n                           pad dilation dtype"), std::string::npos)
+      << "the column goes on below itself: " << ran.out;
+}
+
+TEST(Usage, NoCommandIsASentence) {
+  const Shell shell;
+  expect_refused(shell.run("temper"), 2, "temper: name a command; temper --help lists them");
+}
+
+TEST(Usage, HelpSaysTheExitCodes) {
+  const Shell shell;
+  EXPECT_NE(shell.run("temper --help").out.find("3 the answer is no"), std::string::npos);
 }
 
 TEST(Usage, ResumeTakesNoTarget) {

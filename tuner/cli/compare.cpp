@@ -144,8 +144,12 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     return report(store.error());
   install_interrupt_handler();
   Json list = Json::array();
-  Table table(
-      {{"workload"}, {"what"}, {"time", true}, {"rate", true}, {"against tuned", true}, {"95 %"}});
+  Table table({{"workload", false, true},
+               {"what"},
+               {"time", true},
+               {"rate", true},
+               {"time/tuned", true},
+               {"95 %"}});
   bool slower = false;
   for (const RecordRow& row : *rows) {
     auto workload = (*store)->workload(row.workload);
@@ -154,6 +158,10 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     auto task = bench.task(*workload);
     if (!task)
       return report(task.error());
+    if (task->baselines.empty())
+      return report(Error(ErrorCode::kInvalidArgument,
+                          task->workload + " names no library routine to compare with; its file "
+                                           "may, as baseline={\"openblas\": \"sgemm(M, N, K)\"}"));
     task->threads = row.threads;
     auto comparison = compare_with_peers(bench, *task, row, options.seconds);
     if (!comparison)
@@ -187,7 +195,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
   if (options.common.json)
     print_json("compare", Json{{"peers", std::move(list)}});
   else
-    fmt::print("{}", table.to_string());
+    table.print();
   return slower ? kAnswerIsNo : kDone;
 }
 
@@ -233,7 +241,7 @@ int run_compare(CompareOptions& options) {
                         "the two selections have no workload (with the same shapes) in common"));
   bool slower = false;
   Json list = Json::array();
-  Table table({{"workload"},
+  Table table({{"workload", false, true},
                {"a"},
                {"time", true},
                {"b"},
@@ -259,7 +267,7 @@ int run_compare(CompareOptions& options) {
       fields.update(list[0]);
     print_json("compare", fields);
   } else {
-    fmt::print("{}", table.to_string());
+    table.print();
   }
   return slower ? kAnswerIsNo : kDone;
 }
@@ -355,7 +363,7 @@ int run_rerun(RerunOptions& options) {
 void add_compare(Program& program) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* command = program.app.add_subcommand(
-      "compare", "measure two records (or selections) again, interleaved, and say which is faster");
+      "compare", "measure two records again, interleaved, and say which is faster");
   command->add_option("selections", options->words, "SELECTION SELECTION")->required();
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
       ->check(positive());

@@ -54,18 +54,17 @@ int run_doctor(DoctorCommand& options) {
   for (engine::Finding& finding : own_findings(options))
     findings.push_back(std::move(finding));
   Json list = Json::array();
-  size_t width = 0;
-  for (const engine::Finding& finding : findings)
-    width = std::max(width, finding.name.size());
+  Table table({{"state"}, {"of"}, {"finding", false, true}});
   for (const engine::Finding& finding : findings) {
     if (options.common.json)
       list.push_back(engine::to_json(finding));
     else
-      fmt::print("{:<8} {:<{}}  {}\n", engine::to_string(finding.state), finding.name, width,
-                 finding.sentence);
+      table.add({engine::to_string(finding.state), finding.name, finding.sentence});
   }
   if (options.common.json)
     print_json("doctor", Json{{"findings", std::move(list)}});
+  else
+    table.print();
   return kDone;
 }
 

@@ -124,7 +124,7 @@ int run_export(ExportCommand& options) {
 void add_export(Program& program) {
   auto options = std::make_shared<ExportCommand>();
   CLI::App* command = program.app.add_subcommand(
-      "export", "write the best kernels as a shared library with C and Python entries");
+      "export", "write the best kernels as a library with C and Python entries");
   command->add_option("selection", options->words,
                       "[NAME:=]SELECTION... (default: the best of everything here)");
   command->add_option("--name", options->name, "of the library: libNAME.so, NAME.h, NAME.json");

@@ -4,6 +4,7 @@
 
 #include "ir/support/text.h"
 
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -38,7 +39,20 @@ int main(int argc, char** argv) {
              "  temper tune matmul M=512 N=512 K=512 --trials 200\n"
              "  temper best matmul\n"
              "  temper export --name kernels --out out matmul\n"
-             "  temper doctor");
+             "  temper doctor\n\n"
+             "exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the answer is no (wrong\n"
+             "result, slower, stale), 130 interrupted, can be resumed");
+  // Of its own: the commands' options need a wider column than the commands' names.
+  const auto formatter = std::make_shared<CLI::Formatter>();
+  formatter->label("SUBCOMMAND", "COMMAND");
+  formatter->column_width(14);
+  app.formatter(formatter);
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->group("Commands");
+  if (argc == 1) {
+    std::fprintf(stderr, "temper: name a command; temper --help lists them\n");
+    return cli::kWrongUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& request) {
@@ -67,7 +81,10 @@ int main(int argc, char** argv) {
         return cli::kWrongUsage;
       }
     }
-    std::fprintf(stderr, "temper: %s%s\n", error.what(), advice.c_str());
+    std::string sentence = error.what();
+    if (sentence.size() > 1 && std::islower(static_cast<unsigned char>(sentence[1])))
+      sentence[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(sentence[0])));
+    std::fprintf(stderr, "temper: %s%s\n", sentence.c_str(), advice.c_str());
     return cli::kWrongUsage;
   }
   try {

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <string_view>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace temper::cli {
@@ -56,6 +58,10 @@ std::string format_rate(double flops, double ns) {
 
 std::string short_target(const std::string& target) { return target.substr(0, target.find(',')); }
 
+std::string format_count(int64_t count, const std::string& noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string format_seconds(double seconds) {
   if (seconds < 60)
     return fmt::format("{:.1f} s", seconds);
@@ -85,32 +91,88 @@ std::string format_binding(const std::string& binding_json) {
   return text;
 }
 
-std::string Table::to_string() const {
+size_t terminal_width(int descriptor) {
+  winsize size{};
+  if (isatty(descriptor) == 0 || ioctl(descriptor, TIOCGWINSZ, &size) != 0)
+    return 0;
+  return size.ws_col;
+}
+
+namespace {
+
+/// At most `width` characters a line, broken at blanks where there are some.
+std::vector<std::string> wrapped(std::string_view text, size_t width) {
+  std::vector<std::string> lines;
+  while (text.size() > width) {
+    size_t end = text.rfind(' ', width);
+    if (end == std::string_view::npos || end == 0)
+      end = width;
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  }
+  lines.emplace_back(text);
+  return lines;
+}
+
+} // namespace
+
+std::vector<size_t> Table::widths(size_t limit) const {
   std::vector<size_t> widths;
   for (const Column& column : columns_)
     widths.push_back(column.title.size());
   for (const auto& row : rows_)
     for (size_t i = 0; i < row.size() && i < widths.size(); ++i)
       widths[i] = std::max(widths[i], row[i].size());
+  // The widest of those that wrap gives way, down to what can still be read.
+  constexpr size_t kNarrowest = 10;
+  size_t total = 2 * (widths.size() - 1);
+  for (size_t width : widths)
+    total += width;
+  while (limit > 0 && total > limit) {
+    size_t* widest = nullptr;
+    for (size_t i = 0; i < widths.size(); ++i)
+      if (columns_[i].wrap && widths[i] > kNarrowest && (!widest || widths[i] > *widest))
+        widest = &widths[i];
+    if (!widest)
+      break;
+    --*widest;
+    --total;
+  }
+  return widths;
+}
+
+std::string Table::to_string(size_t limit) const {
+  const std::vector<size_t> widths = this->widths(limit);
   std::string text;
-  const auto line = [&](const std::vector<std::string>& cells) {
-    std::string out;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const std::string& cell = i < cells.size() ? cells[i] : std::string();
-      const std::string blanks(widths[i] - cell.size(), ' ');
-      out += (i > 0 ? "  " : "") + (columns_[i].right ? blanks + cell : cell + blanks);
+  const auto add_row = [&](const std::vector<std::string>& cells) {
+    std::vector<std::vector<std::string>> lines(columns_.size());
+    size_t height = 1;
+    for (size_t i = 0; i < columns_.size() && i < cells.size(); ++i) {
+      lines[i] = wrapped(cells[i], widths[i]);
+      height = std::max(height, lines[i].size());
     }
-    out.erase(out.find_last_not_of(' ') + 1);
-    text += out + "\n";
+    for (size_t line = 0; line < height; ++line) {
+      std::string out;
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        const std::string cell = line < lines[i].size() ? lines[i][line] : std::string();
+        const std::string blanks(widths[i] - cell.size(), ' ');
+        out += (i > 0 ? "  " : "") + (columns_[i].right ? blanks + cell : cell + blanks);
+      }
+      out.erase(out.find_last_not_of(' ') + 1);
+      text += out + "\n";
+    }
   };
   std::vector<std::string> titles;
   for (const Column& column : columns_)
     titles.push_back(column.title);
-  line(titles);
+  add_row(titles);
   for (const auto& row : rows_)
-    line(row);
+    add_row(row);
   return text;
 }
+
+void Table::print() const { fmt::print("{}", to_string(terminal_width(STDOUT_FILENO))); }
 
 void print_json(const std::string& name, const Json& fields) {
   Json object{{"schema", "temper." + name + "/1"}};
@@ -145,10 +207,10 @@ void ProgressLine::update(const tuner::TuneProgress& progress) {
   if (progress.phase == "reference") {
     line = "computing the reference";
   } else if (last) {
-    line = fmt::format("{} trials, confirming the best", progress.trials);
+    line = format_count(progress.trials, "trial") + ", confirming the best";
   } else {
     line = budget_trials_ > 0 ? fmt::format("{}/{} trials", progress.trials, budget_trials_)
-                              : fmt::format("{} trials", progress.trials);
+                              : format_count(progress.trials, "trial");
     if (rate > 0)
       line += fmt::format(", {:.1f}/s", rate);
     if (progress.failures > 0)
@@ -170,12 +232,21 @@ void ProgressLine::update(const tuner::TuneProgress& progress) {
       line += ", " + format_seconds(left) + " left";
   }
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    std::fprintf(stderr, "\r\033[K%s", clipped(line).c_str());
     open_ = true;
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
   }
   std::fflush(stderr);
+}
+
+/// A line that wraps cannot be rewritten: what does not fit is left out, part by part.
+std::string ProgressLine::clipped(const std::string& line) const {
+  const size_t width = terminal_width(STDERR_FILENO);
+  if (width == 0 || line.size() < width)
+    return line;
+  const size_t comma = line.rfind(", ", width - 1);
+  return line.substr(0, comma == std::string::npos ? width - 1 : comma);
 }
 
 void ProgressLine::finish() {

@@ -27,6 +27,8 @@ std::string format_time(double ns);
 /// "190.1 GFLOP/s"; "-" when not known. `flops` of one call.
 std::string format_rate(double flops, double ns);
 double gflops(double flops, double ns); ///< 0 when not known
+/// "1 trial", "2 trials".
+std::string format_count(int64_t count, const std::string& noun);
 /// "2.3 s", "4 min 10 s".
 std::string format_seconds(double seconds);
 /// "2026-11-21 14:03" in local time.
@@ -38,20 +40,30 @@ std::string format_binding(const std::string& binding_json);
 /// "cpu:sapphirerapids,-amx-tile" -> "cpu:sapphirerapids". For tables; `show` has all of it.
 std::string short_target(const std::string& target);
 
+/// Columns of the terminal behind a file descriptor; 0 where there is none.
+size_t terminal_width(int descriptor);
+
 /// Columns sized to their content, two blanks apart; headers in the first row. `right` aligns
-/// numbers.
+/// numbers. Where the table is wider than it may be, the cells of columns that `wrap` go on in the
+/// next line, broken at blanks.
 class Table {
 public:
   struct Column {
     std::string title;
     bool right = false;
+    bool wrap = false;
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
   bool empty() const { return rows_.empty(); }
-  std::string to_string() const;
+  /// 0: a row is a line, however long.
+  std::string to_string(size_t width = 0) const;
+  /// To stdout: within the terminal's width when it is one, else (a pipe, a file) a line a row.
+  void print() const;
 
 private:
+  std::vector<size_t> widths(size_t limit) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
@@ -71,6 +83,8 @@ public:
   void finish();
 
 private:
+  std::string clipped(const std::string& line) const;
+
   double flops_;
   int64_t budget_trials_;
   double budget_seconds_;

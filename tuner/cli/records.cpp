@@ -50,15 +50,18 @@ Json record_json(const RecordRow& row) {
               {"stale", row.stale}};
 }
 
-std::string marks(const RecordRow& row) {
-  std::string text;
+/// What sets a record apart: "stale cold". `with_search`: also that a finalist was measured again.
+std::string marks(const RecordRow& row, bool with_search) {
+  std::vector<std::string> words;
+  if (with_search && row.purpose == database::Purpose::kConfirm)
+    words.emplace_back("final");
   if (row.unchecked)
-    text += "unchecked";
+    words.emplace_back("unchecked");
   if (row.stale)
-    text += text.empty() ? "stale" : " stale";
+    words.emplace_back("stale");
   if (row.regime == database::TimingRegime::kCold)
-    text += text.empty() ? "cold" : " cold";
-  return text;
+    words.emplace_back("cold");
+  return join(words, " ");
 }
 
 /// Bindings as their workloads declare them: "M=512 N=512 K=512".
@@ -81,12 +84,24 @@ private:
 };
 
 void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_outcome) {
-  std::vector<Table::Column> columns{{"record"}, {"workload"}};
+  // What is the same in every row is said once.
+  const auto differ = [&](const auto& value_of) {
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const RecordRow& row) { return value_of(row) != value_of(rows[0]); });
+  };
+  const bool targets = differ([](const RecordRow& row) { // its threads have a column of their own
+    return row.target.substr(0, row.target.find(' '));
+  });
+  const bool threads = differ([](const RecordRow& row) { return row.threads; });
+  std::vector<Table::Column> columns{{"record"}, {"workload", false, true}};
   if (with_outcome)
     columns.push_back({"outcome"});
-  columns.insert(
-      columns.end(),
-      {{"time", true}, {"rate", true}, {"target"}, {"threads", true}, {"measured"}, {""}});
+  columns.insert(columns.end(), {{"time", true}, {"rate", true}});
+  if (targets)
+    columns.push_back({"target"});
+  if (threads)
+    columns.push_back({"threads", true});
+  columns.insert(columns.end(), {{"measured"}, {""}});
   Table table(columns);
   Shapes shapes(store);
   for (const RecordRow& row : rows) {
@@ -94,12 +109,22 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
                                    row.workload_name + " " + shapes.text_of(row)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
-    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns),
-                               short_target(row.target), std::to_string(row.threads),
-                               format_date(row.measured_at), marks(row)});
+    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns)});
+    if (targets)
+      cells.push_back(short_target(row.target));
+    if (threads)
+      cells.push_back(std::to_string(row.threads));
+    cells.insert(cells.end(), {format_date(row.measured_at), marks(row, with_outcome)});
     table.add(std::move(cells));
   }
-  fmt::print("{}", table.to_string());
+  table.print();
+  std::vector<std::string> common;
+  if (!targets)
+    common.push_back(short_target(rows[0].target));
+  if (!threads)
+    common.push_back(format_count(rows[0].threads, "thread"));
+  if (!common.empty())
+    fmt::print("{}on {}\n", rows.size() > 1 ? "all " : "", join(common, ", "));
 }
 
 // ---- list
@@ -127,10 +152,10 @@ int list_workloads(Workbench& bench, const ListOptions& options) {
     print_json("list", Json{{"workloads", std::move(list)}});
     return kDone;
   }
-  Table table({{"workload"}, {"layer"}, {"parameters"}, {"flops"}});
+  Table table({{"workload"}, {"layer"}, {"parameters", false, true}, {"flops", false, true}});
   for (const auto& workload : *known)
     table.add({workload.name, workload.layer, join(workload.parameters, " "), workload.flops});
-  fmt::print("{}", table.to_string());
+  table.print();
   return kDone;
 }
 
@@ -206,22 +231,29 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   if (!runs)
     return report(runs.error());
   Json list = Json::array();
-  Table table({{"run"},
-               {"workload"},
-               {"state"},
-               {"trials", true},
-               {"time", true},
-               {"strategy"},
-               {"started"},
-               {"stopped because"}});
+  // Worth a column where somebody chose one.
+  const bool strategies = std::any_of(
+      runs->begin(), runs->end(), [](const database::Run& run) { return run.strategy != "auto"; });
+  std::vector<Table::Column> columns{
+      {"run"}, {"workload", false, true}, {"trials", true}, {"time", true}, {"started"}};
+  if (strategies)
+    columns.push_back({"strategy"});
+  columns.push_back({"state", false, true});
+  Table table(std::move(columns));
   for (const database::Run& run : *runs) {
     const auto workload = (*store)->workload(run.workload);
     const std::string name =
         workload ? workload->name + " " + format_binding(tuner::declared_order(*workload).dump())
                  : run.workload;
-    table.add({short_id(**store, run.id), name, database::to_string(run.state),
-               std::to_string(run.trials), format_seconds(run.seconds), run.strategy,
-               format_date(run.started_at), run.stopped_because});
+    std::string state = database::to_string(run.state);
+    if (!run.stopped_because.empty() && run.stopped_because != state)
+      state += ": " + run.stopped_because;
+    std::vector<std::string> cells{short_id(**store, run.id), name, std::to_string(run.trials),
+                                   format_seconds(run.seconds), format_date(run.started_at)};
+    if (strategies)
+      cells.push_back(run.strategy);
+    cells.push_back(std::move(state));
+    table.add(std::move(cells));
     list.push_back(Json{{"run", run.id},
                         {"workload", workload ? workload->name : ""},
                         {"binding", workload ? binding_of(workload->binding_json) : Json()},
@@ -240,7 +272,7 @@ int list_runs(Workbench& bench, const ListOptions& options) {
     fmt::print("{}\n", options.words.empty() ? "no runs; temper tune matmul starts one"
                                              : "no runs of that workload");
   else
-    fmt::print("{}", table.to_string());
+    table.print();
   return kDone;
 }
 
@@ -352,7 +384,12 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
     return kDone;
   }
   fmt::print("{} ({}), {}\n", task->title(), task->layer, task->source_path);
-  fmt::print("{:.3g} flop, {:.3g} bytes\n", task->flops, task->bytes);
+  if (task->flops > 0)
+    fmt::print("{:.4g} MFLOP a call\n", task->flops * 1e-6);
+  if (task->bytes > 0)
+    fmt::print("{:.4g} MiB to be moved{}\n", task->bytes / (1 << 20),
+               task->flops > 0 ? fmt::format(", {:.3g} FLOP a byte", task->flops / task->bytes)
+                               : std::string());
   for (const codegen::ArgumentSpec& argument : task->signature) {
     std::string shape;
     for (int64_t extent : argument.shape)
@@ -461,16 +498,19 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns));
   if (!record->error.empty())
     fmt::print("  error       {} ({})\n", record->error, record->stage);
-  fmt::print("  target      {}, {} thread{}\n", row.target, row.threads,
-             row.threads == 1 ? "" : "s");
+  fmt::print("  target      {}, {}\n", row.target, format_count(row.threads, "thread"));
   fmt::print("  machine     {}\n", row.environment_class);
-  fmt::print("  run         {}, trial {}, proposed by {}\n", short_id(**store, row.run),
-             row.sequence, record->origin);
+  fmt::print("  run         {}, measurement {}{}, proposed by {}\n", short_id(**store, row.run),
+             row.sequence, row.purpose == database::Purpose::kConfirm ? " (a final one)" : "",
+             record->origin);
   if (const auto facts = parse_json(record->facts_json); facts && facts->is_object())
-    fmt::print(
-        "  code        {} bytes, {} instructions, {}-bit vectors, {} spills in inner loops\n",
-        facts->value("code_bytes", 0), facts->value("instructions", 0),
-        facts->value("vector_bits", 0), facts->value("spills", 0));
+    fmt::print("  code        {}, {}, {}{} in inner loops\n",
+               format_count(facts->value("code_bytes", 0), "byte"),
+               format_count(facts->value("instructions", 0), "instruction"),
+               facts->value("vector_bits", 0) > 0
+                   ? fmt::format("{}-bit vectors and ", facts->value("vector_bits", 0))
+                   : std::string(),
+               format_count(facts->value("spills", 0), "spill"));
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
   const auto trace = s_tir::trace_from_json_text(candidate->program);

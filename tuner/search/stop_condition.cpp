@@ -11,7 +11,7 @@ std::string StopCondition::reached(const State& state) const {
     return "the space is exhausted";
   const int64_t limit = trials != 0 ? trials : (seconds > 0 ? 0 : default_trials);
   if (limit != 0 && state.trials >= limit)
-    return fmt::format("{} trials", state.trials);
+    return fmt::format("{} trial{}", state.trials, state.trials == 1 ? "" : "s");
   if (seconds > 0 && state.seconds >= seconds)
     return fmt::format("{:.0f} seconds", seconds);
   if (may_converge() && state.best_ns > 0 && state.best_ns * (1 - bound_slack) <= state.bound_ns)
