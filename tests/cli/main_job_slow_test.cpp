@@ -130,6 +130,18 @@ TEST(MainJob, WhatAllRecordsShareIsSaidOnce) {
   EXPECT_NE(two.out.find("\nall on cpu:"), std::string::npos) << two.out;
 }
 
+TEST(MainJob, ARunWithoutOperationsHasNoRate) {
+  const Shell shell;
+  const Ran checked = shell.run("temper check transpose M=16 N=16");
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_EQ(checked.out.find("(-)"), std::string::npos) << checked.out;
+  const Ran tuned = shell.run("temper tune transpose M=16 N=16 --trials 1");
+  EXPECT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_NE(tuned.out.find(": 1 trial in"), std::string::npos) << tuned.out;
+  EXPECT_NE(tuned.out.find("stopped: 1 trial\n"), std::string::npos) << tuned.out;
+  EXPECT_EQ(tuned.out.find(" - "), std::string::npos) << tuned.out;
+}
+
 TEST(MainJob, AWorkloadWithoutPeersSaysSo) {
   const Shell shell;
   shell.write("scale.py", kScale);

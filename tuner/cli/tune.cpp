@@ -85,9 +85,11 @@ int run_check(CheckOptions& options) {
         item["error"] = measured->error;
       results.push_back(std::move(item));
     } else if (right) {
-      fmt::print("{}: {}, {} untuned ({})\n", task->title(),
+      fmt::print("{}: {}, {} untuned{}\n", task->title(),
                  task->reference ? "right" : "runs (unchecked: it has no reference)",
-                 format_time(measured->median_ns), format_rate(task->flops, measured->median_ns));
+                 format_time(measured->median_ns),
+                 task->flops > 0 ? " (" + format_rate(task->flops, measured->median_ns) + ")"
+                                 : std::string());
     } else {
       fmt::print("{}: {}{}\n", task->title(), engine::to_string(measured->outcome),
                  measured->worst ? ": " + worst_sentence(*measured->worst)
@@ -157,18 +159,19 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"funnel", parse_json(tuner::funnel_to_json(result.funnel)).value_or(Json())},
                     {"stopped_because", result.stopped_because}});
   } else {
-    fmt::print("{} on {}, {} thread{}\n", task.title(), short_target(task.target.to_string()),
-               task.threads, task.threads == 1 ? "" : "s");
+    fmt::print("{} on {}, {}\n", task.title(), short_target(task.target.to_string()),
+               format_count(task.threads, "thread"));
     if (!result.best_record.empty()) {
-      fmt::print("best {}  {}  {}", record, format_time(result.best_ns),
-                 format_rate(task.flops, result.best_ns));
+      fmt::print("best {}  {}", record, format_time(result.best_ns));
+      if (task.flops > 0)
+        fmt::print("  {}", format_rate(task.flops, result.best_ns));
       if (const double bound = bench.bound_ns(task); bound > 0 && bound <= result.best_ns)
         fmt::print("  {:.0f} % of what this machine can do", 100 * bound / result.best_ns);
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
     }
-    fmt::print("run {}: {} trials in {}{}, stopped: {}\n", run, result.trials,
+    fmt::print("run {}: {} in {}{}, stopped: {}\n", run, format_count(result.trials, "trial"),
                format_seconds(result.seconds),
                result.transferred > 0 ? fmt::format(" from {} of other shapes", result.transferred)
                                       : "",
