@@ -36,6 +36,38 @@ TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
   EXPECT_EQ(best.json()["records"][0]["record"], record) << best.out << best.err;
 }
 
+/// The text of the n-th block of the README that is marked as `language`.
+std::string readme_block(const std::string& language, int n) {
+  const std::string text = read_file(TEMPER_SOURCE_DIR "/README.md").value_or("");
+  const std::string fence = "```" + language + "\n";
+  size_t at = text.find(fence);
+  for (; n > 0 && at != std::string::npos; --n)
+    at = text.find(fence, at + fence.size());
+  if (at == std::string::npos)
+    return {};
+  at += fence.size();
+  return text.substr(at, text.find("```\n", at) - at);
+}
+
+TEST(MainJob, WhatTheReadmeSaysAboutAKernelOfOnesOwnWorks) {
+  const Shell shell;
+  shell.write("scale.py", readme_block("python", 0));
+  shell.write("call.c", readme_block("c", 0));
+  shell.write("call.py", readme_block("python", 1));
+  EXPECT_EQ(shell.run("temper check scale.py M=512 N=512").code, 0);
+  EXPECT_EQ(shell.run("temper tune scale.py M=512 N=512 --trials 2").code, 0);
+  const Ran exported = shell.run("temper export --name mine --out out scale.py M=512 N=512");
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  const Ran c = shell.run("cc call.c -Iout -Lout -lmine -Wl,-rpath,$PWD/out && ./a.out");
+  EXPECT_EQ(c.out, "7\n") << c.err;
+  // ./dev makes this environment; without it the C half has been checked at least.
+  const std::string python = TEMPER_SOURCE_DIR "/build/venv/bin/python";
+  if (shell.run(python + " -c 'import tvm_ffi, numpy'").code != 0)
+    GTEST_SKIP() << "no Python with numpy and apache-tvm-ffi in build/venv";
+  const Ran called = shell.run(python + " call.py");
+  EXPECT_EQ(called.out, "7.0\n") << called.err;
+}
+
 TEST(MainJob, SizesStandInTheOrderOfTheirDeclaration) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune matmul M=8 N=24 K=16 --trials 2 --seed 1").code, 0);
