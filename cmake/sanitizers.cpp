@@ -31,7 +31,9 @@ const char* __ubsan_default_options() { return "print_stacktrace=1"; }
 const char* __tsan_default_options() {
   // XGBoost, LLVM and OpenMP's runtime are not instrumented: what they do with intercepted
   // functions (memcpy, free) would be held against locks that the sanitizer never saw.
-  return "ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1";
+  // Allocations that are refused on purpose return null, as without the sanitizer.
+  return "ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1:"
+         "allocator_may_return_null=1";
 }
 
 #endif
