@@ -1,6 +1,6 @@
 // The allocation functions of the runner program, hence of every kernel it loads: glibc's own,
-// plus a note when one of them fails. A kernel that crashes on a null pointer after that ran out
-// of memory, and is told so.
+// filled while results are checked, plus a note when one of them fails. A kernel that crashes on a
+// null pointer after that ran out of memory, and is told so.
 #include "engine/runner/sandbox.h"
 
 #include <cerrno>
@@ -8,6 +8,7 @@
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
+using temper::engine::filled;
 using temper::engine::note_refused_allocation;
 
 extern "C" {
@@ -21,7 +22,7 @@ void* malloc(size_t bytes) {
   void* memory = __libc_malloc(bytes);
   if (!memory)
     note_refused_allocation(bytes);
-  return memory;
+  return filled(memory, bytes);
 }
 
 void* calloc(size_t count, size_t size) {
@@ -42,7 +43,7 @@ void* memalign(size_t alignment, size_t bytes) {
   void* memory = __libc_memalign(alignment, bytes);
   if (!memory)
     note_refused_allocation(bytes);
-  return memory;
+  return filled(memory, bytes);
 }
 
 void* aligned_alloc(size_t alignment, size_t bytes) { return memalign(alignment, bytes); }

@@ -1,9 +1,11 @@
 #include "engine/runner/sandbox.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 #include <fcntl.h>
@@ -22,6 +24,7 @@ namespace {
 
 // Signal handlers and malloc have no argument to carry this in; set once in each child.
 ControlBlock* control_of_this_child = nullptr;
+std::atomic<unsigned char> allocation_fill = 0;
 
 alignas(16) char handler_stack[64 * 1024];
 
@@ -229,6 +232,15 @@ const char* forbidden_call_name(int number) {
 }
 
 void watch_allocations(ControlBlock* control) { control_of_this_child = control; }
+
+void fill_allocations(unsigned char byte) { allocation_fill.store(byte); }
+
+void* filled(void* memory, uint64_t bytes) {
+  if (const unsigned char byte = allocation_fill.load(std::memory_order_relaxed);
+      byte != 0 && memory != nullptr)
+    std::memset(memory, byte, bytes);
+  return memory;
+}
 
 void note_refused_allocation(uint64_t bytes) {
   if (control_of_this_child)

@@ -37,4 +37,11 @@ const char* forbidden_call_name(int number);
 void watch_allocations(ControlBlock* control);
 void note_refused_allocation(uint64_t bytes);
 
+/// What malloc and its kin hand out is filled with this byte from now on; 0 leaves it as it is.
+/// Fresh memory is mostly zeros, so a kernel that reads what it never wrote is right by luck, until
+/// its caller's memory is not fresh.
+void fill_allocations(unsigned char byte);
+/// `memory`, which may be null, so filled.
+void* filled(void* memory, uint64_t bytes);
+
 } // namespace temper::engine

@@ -252,6 +252,13 @@ TEST_F(Candidates, OneWrongElementIsFound) {
   EXPECT_TRUE(m.samples_ns.empty()) << "what is wrong is not timed";
 }
 
+TEST_F(Candidates, ReadingATemporaryThatNobodyWroteIsFoundAlthoughFreshMemoryIsZero) {
+  if (kSanitized)
+    GTEST_SKIP() << "a sanitizer brings its own malloc";
+  const Measurement m = measure("reads_fresh_memory");
+  EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
+}
+
 TEST_F(Candidates, AnElementThatIsNeverWrittenIsFound) {
   const Measurement m = measure("forgets_the_last_element");
   EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
@@ -400,6 +407,14 @@ TEST_F(Candidates, TooFastToBeTrueIsDisturbed) {
   const Measurement m = measure(quick(workload, artifact("correct")));
   EXPECT_EQ(m.outcome, Outcome::kDisturbed);
   EXPECT_THAT(m.error, HasSubstr("at the least"));
+  CompareRequest request; // in turns as well: that is how a run confirms its best
+  request.workload = workload;
+  request.rounds = 4;
+  request.contenders = {{"a", artifact("correct"), {}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  EXPECT_EQ(comparison->contenders[0].measurement.outcome, Outcome::kDisturbed);
+  EXPECT_THAT(comparison->contenders[0].measurement.error, HasSubstr("at the least"));
   measurer_->remove_workload(workload);
 }
 

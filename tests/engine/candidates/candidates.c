@@ -2,6 +2,7 @@
    we could think of. Built as one module whose bytes are the artifact. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
@@ -146,6 +147,15 @@ int32_t maps_without_end(void* const* arguments) {
 int32_t returns_nan(void* const* arguments) {
   add(arguments);
   ((float*)arguments[2])[500] = nanf("");
+  return 0;
+}
+int32_t reads_fresh_memory(void* const* arguments) {
+  add(arguments);
+  mallopt(M_MMAP_THRESHOLD, 1 << 16); /* what is freed is given back, so each time it is zeros */
+  volatile float* fresh = aligned_alloc(64, 8 << 20);
+  for (int i = 0; i < kCount; ++i)
+    ((float*)arguments[2])[i] += fresh[i];
+  free((void*)fresh);
   return 0;
 }
 int32_t one_wrong_element(void* const* arguments) {
