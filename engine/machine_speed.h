@@ -9,6 +9,7 @@
 #include "ir/support/result.h"
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct MachineSpeed {
   bool operator==(const MachineSpeed&) const = default;
 };
 
+/// The fastest of at least one time, but for one in fifty, which may be a clock's mistake.
+double repeatable_fastest(std::span<const double> times);
 /// Runs the probes: about half a second.
 MachineSpeed measure_machine_speed(const Machine& machine);
 /// The faster figure of both, each by itself.

@@ -51,6 +51,16 @@ TEST(MachineSpeed, WhatIsNotKnownBoundsNothing) {
   EXPECT_EQ(example().bound_ns(DataType::int32(), 1e9, 1000, 1), 0);
 }
 
+TEST(MachineSpeed, OneRunThatWasTooShortIsNoFigureOfTheMachine) {
+  std::vector<double> times(60, 100.0);
+  EXPECT_EQ(repeatable_fastest(times), 100);
+  times[17] = 80; // the clock was set in the middle
+  EXPECT_EQ(repeatable_fastest(times), 100);
+  times[40] = times[41] = 80; // that is a speed
+  EXPECT_EQ(repeatable_fastest(times), 80);
+  EXPECT_EQ(repeatable_fastest(std::vector<double>{3, 2, 4}), 2);
+}
+
 TEST(MachineSpeed, TheFasterFigureOfTwoMeasurementsStands) {
   MachineSpeed slow = example();
   slow.f32_flops = 50e9;
