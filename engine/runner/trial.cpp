@@ -630,6 +630,15 @@ template <typename Attempt> auto unless_killed(Attempt attempt) {
   }
 }
 
+/// Why a time cannot be true; empty when it can.
+std::string too_fast(const WorkloadSpec& spec, double median_ns) {
+  if (spec.floor_ns <= 0 || median_ns >= spec.floor_ns)
+    return {};
+  return fmt::format("its {:.4g} ns are less than the {:.4g} ns that this workload's operations "
+                     "take at the least: it leaves some out, or `flops` counts too many",
+                     median_ns, spec.floor_ns);
+}
+
 /// One attempt at a trial. `killed` says whether somebody killed it.
 std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequest& request,
                                      const RunnerSettings& settings,
@@ -699,10 +708,8 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
   else if (summary.kept.size() < samples.ns.size() - samples.ns.size() / 2)
     disturb(fmt::format("{} of {} samples had a gap: something else is using this machine",
                         summary.gaps_dropped, samples.ns.size()));
-  else if (workload.spec.floor_ns > 0 && m.median_ns < workload.spec.floor_ns)
-    disturb(fmt::format("its {:.4g} ns are less than the {:.4g} ns that this workload's operations "
-                        "take at the least: it leaves some out, or `flops` counts too many",
-                        m.median_ns, workload.spec.floor_ns));
+  else if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty())
+    disturb(std::move(doubt));
   m.samples_ns = std::move(summary.kept);
   return finish();
 }
@@ -854,6 +861,10 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
         m.outcome = Outcome::kDisturbed;
         m.stage = "time";
         m.error = "nearly every round had a gap: something else is using this machine";
+      } else if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty()) {
+        m.outcome = Outcome::kDisturbed;
+        m.stage = "time";
+        m.error = std::move(doubt);
       }
     }
     killed = killed || attempts[i]->killed;

@@ -183,6 +183,24 @@ TEST(MainJob, AWorkloadWithoutPeersSaysSo) {
   EXPECT_NE(ran.err.find("names no library routine"), std::string::npos) << ran.err;
 }
 
+TEST(MainJob, ARateThatNoProcessorHasIsNotBelievedAndSaysWhy) {
+  const Shell shell;
+  std::string text = kScale;
+  const size_t flops = text.find("flops=\"") + 7;
+  ASSERT_LT(flops, text.size());
+  text.insert(flops, "100000*"); // a workload that counts what nobody computes
+  shell.write("scale.py", text);
+  const Ran checked = shell.run("temper check scale.py M=64 N=64");
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_NE(checked.out.find("not to be believed"), std::string::npos) << checked.out;
+  EXPECT_NE(checked.out.find("`flops` counts too many"), std::string::npos) << checked.out;
+  EXPECT_EQ(checked.out.find("GFLOP/s"), std::string::npos) << checked.out;
+  const Ran tuned = shell.run("temper tune scale.py M=64 N=64 --trials 2 --seed 1");
+  EXPECT_EQ(tuned.code, 1) << tuned.out;
+  EXPECT_NE(tuned.out.find("first failure (time): "), std::string::npos) << tuned.out;
+  EXPECT_NE(tuned.out.find("`flops` counts too many"), std::string::npos) << tuned.out;
+}
+
 TEST(MainJob, AWrongProgramIsFound) {
   const Shell shell;
   std::string text = kScale;

@@ -52,5 +52,12 @@ TEST(StopCondition, NothingIsLeftToGainAtTheMachinesBound) {
   EXPECT_EQ(asked.reached({.trials = 10, .best_ns = 100, .bound_ns = 100}), "");
 }
 
+TEST(StopCondition, ABoundThatAKernelHasBeatenStopsNothing) {
+  const StopCondition stop;
+  EXPECT_NE(stop.reached({.trials = 10, .best_ns = 98, .bound_ns = 100}), ""); // noise
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 90, .bound_ns = 100}), "");
+  EXPECT_EQ(stop.reached({.trials = 10, .best_ns = 1, .bound_ns = 100}), "");
+}
+
 } // namespace
 } // namespace temper::tuner

@@ -3,11 +3,13 @@
 #include "tuner/cli/output.h"
 
 #include "ir/support/text.h"
+#include "tuner/search/stop_condition.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/tuning_run.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 
@@ -85,11 +87,15 @@ int run_check(CheckOptions& options) {
         item["error"] = measured->error;
       results.push_back(std::move(item));
     } else if (right) {
-      fmt::print("{}: {}, {} untuned{}\n", task->title(),
-                 task->reference ? "right" : "runs (unchecked: it has no reference)",
-                 format_time(measured->median_ns),
-                 task->flops > 0 ? " (" + format_rate(task->flops, measured->median_ns) + ")"
-                                 : std::string());
+      const char* verdict = task->reference ? "right" : "runs (unchecked: it has no reference)";
+      if (measured->outcome == engine::Outcome::kDisturbed)
+        fmt::print("{}: {}, but its time is not to be believed: {}\n", task->title(), verdict,
+                   measured->error);
+      else
+        fmt::print("{}: {}, {} untuned{}\n", task->title(), verdict,
+                   format_time(measured->median_ns),
+                   task->flops > 0 ? " (" + format_rate(task->flops, measured->median_ns) + ")"
+                                   : std::string());
     } else {
       fmt::print("{}: {}{}\n", task->title(), engine::to_string(measured->outcome),
                  measured->worst ? ": " + worst_sentence(*measured->worst)
@@ -119,8 +125,10 @@ void print_funnel(const tuner::Funnel& funnel) {
   fmt::print("proposed {} > legal {} > compiled {} > ran {} > correct {} > timed {}\n",
              funnel.proposed.count, funnel.legal.count, funnel.compiled.count, funnel.ran.count,
              funnel.correct.count, funnel.timed.count);
-  const std::pair<const char*, const tuner::FunnelStage*> stages[] = {
-      {"compile", &funnel.compiled}, {"run", &funnel.ran}, {"check", &funnel.correct}};
+  const std::pair<const char*, const tuner::FunnelStage*> stages[] = {{"compile", &funnel.compiled},
+                                                                      {"run", &funnel.ran},
+                                                                      {"check", &funnel.correct},
+                                                                      {"time", &funnel.timed}};
   for (const auto& [name, stage] : stages)
     if (!stage->first_error.empty())
       fmt::print("first failure ({}): {}\n", name, stage->first_error);
@@ -165,11 +173,18 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
       fmt::print("best {}  {}", record, format_time(result.best_ns));
       if (task.flops > 0)
         fmt::print("  {}", format_rate(task.flops, result.best_ns));
-      if (const double bound = bench.bound_ns(task); bound > 0 && bound <= result.best_ns)
-        fmt::print("  {:.0f} % of what this machine can do", 100 * bound / result.best_ns);
+      const double bound = bench.bound_ns(task);
+      if (bound > 0 && !tuner::StopCondition::refuted(bound, result.best_ns))
+        fmt::print("  {:.0f} % of what this machine can do",
+                   std::min(100 * bound / result.best_ns, 100.0));
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
+      if (bound > 0 && tuner::StopCondition::refuted(bound, result.best_ns))
+        fmt::print("that is less than the {} that temper thought this machine takes at the least: "
+                   "either `flops` counts too many or not all arguments are used, or the machine "
+                   "was slow when it was measured (temper doctor measures it again)\n",
+                   format_time(bound));
     }
     fmt::print("run {}: {} in {}{}, stopped: {}\n", run, format_count(result.trials, "trial"),
                format_seconds(result.seconds),

@@ -28,6 +28,9 @@ struct StopCondition {
   /// Empty: go on. Otherwise why to stop, as "200 trials", "converged: ...".
   std::string reached(const State& state) const;
   bool may_converge() const { return trials == 0; }
+  /// A kernel that is clearly faster than its bound says that the bound is none: `flops` or the
+  /// arguments' bytes count what is not done, or the machine was slow when it was measured.
+  static bool refuted(double bound_ns, double best_ns);
 };
 
 } // namespace temper::tuner
