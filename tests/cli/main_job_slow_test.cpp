@@ -149,6 +149,24 @@ TEST(MainJob, ScreensOfRecordsAndRunsFitTheTerminal) {
   }
 }
 
+TEST(MainJob, AListThatIsCutSaysSo) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 2 --seed 1").code, 0);
+  for (const char* what : {"records", "runs"}) {
+    const std::string list = std::string("temper list ") + what + " --json";
+    const Ran all = shell.run(list);
+    EXPECT_EQ(all.err, "");
+    const size_t count = all.list(what).size();
+    EXPECT_EQ(shell.run(list + " --limit " + std::to_string(count)).err, "");
+    if (count < 2)
+      continue;
+    const Ran cut = shell.run(list + " --limit 1");
+    EXPECT_EQ(cut.list(what), Json::array({all.list(what)[0]}));
+    EXPECT_NE(cut.err.find("the newest 1, there are more"), std::string::npos) << cut.err;
+  }
+  EXPECT_GE(shell.run("temper list records --json").list("records").size(), 2U);
+}
+
 TEST(MainJob, WhatAllRecordsShareIsSaidOnce) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 1").code, 0);

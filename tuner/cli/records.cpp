@@ -136,6 +136,16 @@ struct ListOptions {
   int64_t limit = 50;
 };
 
+/// Cuts what was asked for with one more than the limit, and says so: a list that is cut in silence
+/// is taken for all there is, by scripts as well.
+template <typename Row> void keep_newest(std::vector<Row>& rows, int64_t limit) {
+  if (static_cast<int64_t>(rows.size()) <= limit)
+    return;
+  rows.resize(static_cast<size_t>(limit));
+  std::fprintf(stderr, "temper: these are the newest %lld, there are more: --limit shows them\n",
+               static_cast<long long>(limit));
+}
+
 int list_workloads(Workbench& bench, const ListOptions& options) {
   auto known = bench.known_workloads();
   if (!known)
@@ -164,7 +174,7 @@ int list_records(Workbench& bench, const ListOptions& options) {
   if (!store)
     return report(store.error());
   database::RecordFilter filter;
-  filter.limit = options.limit;
+  filter.limit = options.limit + 1;
   auto comparable = bench.comparable();
   if (!comparable)
     return report(comparable.error());
@@ -205,6 +215,7 @@ int list_records(Workbench& bench, const ListOptions& options) {
   auto rows = (*store)->list_records(filter);
   if (!rows)
     return report(rows.error());
+  keep_newest(*rows, options.limit);
   if (options.common.json) {
     Json list = Json::array();
     for (const RecordRow& row : *rows)
@@ -224,12 +235,13 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   if (!store)
     return report(store.error());
   database::RunFilter filter;
-  filter.limit = options.limit;
+  filter.limit = options.limit + 1;
   if (!options.words.empty())
     filter.workload_name = options.words[0];
   auto runs = (*store)->list_runs(filter);
   if (!runs)
     return report(runs.error());
+  keep_newest(*runs, options.limit);
   Json list = Json::array();
   // Worth a column where somebody chose one.
   const bool strategies = std::any_of(
