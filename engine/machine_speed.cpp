@@ -320,7 +320,7 @@ std::filesystem::path cache_folder() {
 }
 
 MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
-                                 bool measure_again) {
+                                 std::chrono::seconds max_age) {
   const std::string host = hash_to_hex(fingerprint(machine).environment_class);
   const std::filesystem::path file = folder / ("machine-" + host + ".json");
   MachineSpeed known;
@@ -331,7 +331,9 @@ MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::
         known = std::move(*speed);
         have = true;
       }
-  if (have && !measure_again)
+  std::error_code unknown;
+  const auto written = std::filesystem::last_write_time(file, unknown);
+  if (have && !unknown && std::filesystem::file_time_type::clock::now() - written <= max_age)
     return known;
   MachineSpeed fresh = measure_machine_speed(machine);
   if (have)

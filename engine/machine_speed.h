@@ -8,6 +8,7 @@
 #include "ir/support/json.h"
 #include "ir/support/result.h"
 
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -54,9 +55,10 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json);
 /// Where hosts' figures are kept: TEMPER_CACHE, else temper in XDG_CACHE_HOME or ~/.cache; empty
 /// when there is no home.
 std::filesystem::path cache_folder();
-/// What is kept of this host in `folder`; measured and kept when there is nothing, or again when
-/// `measure_again`. A damaged file counts as nothing; a folder that cannot be written is no error.
+/// What is kept of this host in `folder`. Measured and kept when there is nothing, and measured
+/// again, the faster figures kept, when it is older than `max_age`: a busy machine gives figures
+/// that are too low. A damaged file counts as nothing; a folder that cannot be written is no error.
 MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
-                                 bool measure_again = false);
+                                 std::chrono::seconds max_age = std::chrono::seconds::max());
 
 } // namespace temper::engine

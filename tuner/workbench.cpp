@@ -140,8 +140,9 @@ Result<ir::Target> Workbench::target() {
 
 namespace {
 const engine::MachineSpeed& this_speed() {
+  constexpr std::chrono::minutes kMaxAge(10); // measuring takes half a second
   static const engine::MachineSpeed speed =
-      engine::known_machine_speed(this_machine(), engine::cache_folder());
+      engine::known_machine_speed(this_machine(), engine::cache_folder(), kMaxAge);
   return speed;
 }
 } // namespace

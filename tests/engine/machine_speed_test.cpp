@@ -90,6 +90,24 @@ TEST(MachineSpeed, IsMeasuredOnceAndKept) {
   EXPECT_EQ(known_machine_speed(machine, folder.path() / "new"), first);
 }
 
+TEST(MachineSpeed, WhatIsOldIsMeasuredAgainAndTheFasterKept) {
+  const Folder folder;
+  const Machine machine = read_machine();
+  MachineSpeed planted = known_machine_speed(machine, folder.path());
+  const fs::path file = fs::directory_iterator(folder.path())->path();
+  planted.f64_flops = 1e30; // faster than any
+  planted.f32_flops = 1;    // of a busy moment
+  std::ofstream(file) << to_json(planted).dump();
+  EXPECT_EQ(known_machine_speed(machine, folder.path(), std::chrono::hours(1)), planted);
+  fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  const MachineSpeed again = known_machine_speed(machine, folder.path(), std::chrono::hours(1));
+  EXPECT_EQ(again.f64_flops, 1e30);
+  if (again.f32_flops != 0) { // where there is a probe
+    EXPECT_GT(again.f32_flops, 1);
+  }
+  EXPECT_EQ(known_machine_speed(machine, folder.path(), std::chrono::hours(1)), again);
+}
+
 TEST(MachineSpeed, ADamagedFileIsMeasuredAnew) {
   const Folder folder;
   const Machine machine = read_machine();
