@@ -333,7 +333,10 @@ MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::
       }
   std::error_code unknown;
   const auto written = std::filesystem::last_write_time(file, unknown);
-  if (have && !unknown && std::filesystem::file_time_type::clock::now() - written <= max_age)
+  // In seconds: their largest number is too large for a clock's own unit.
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(
+      std::filesystem::file_time_type::clock::now() - written);
+  if (have && !unknown && age <= max_age)
     return known;
   MachineSpeed fresh = measure_machine_speed(machine);
   if (have)
