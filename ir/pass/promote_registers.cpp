@@ -11,8 +11,8 @@
 // A loop L (k) is a place for a tile of buffer C when every access of C inside L
 //  - has an index whose only dependence on variables of L is on loops inside L with constant bounds
 //    (the tile loops: i), each access relative to one common symbolic start,
-//  - is unconditional and without a predicate, so that reading C before L and writing it after L
-//    touches exactly what L touches,
+//  - is unconditional and without a predicate other than that of a vector's constant tail, so that
+//    reading C before L and writing it after L touches exactly what L touches,
 //  - and the locations are equal or disjoint, and at least one is both read and written.
 // Then the tile loops are unrolled, the locations become slots of a `local` buffer, loaded before L
 // (those that L reads first) and stored after it (those that L writes).
@@ -22,6 +22,9 @@
 // LowerOptions::tile_registers() vectors in all (28 of 32, 12 of 16: the rest holds operands), and
 // max_unrolled_statements. So a small tile loop inside a reduction is unrolled whether or not the
 // schedule asked for it; a tile that does not fit stays in memory.
+//
+// What stands just before L and only sets locations of a tile (the initialisation of a reduction)
+// sets the slots instead, and memory is written once.
 //
 // Distinct buffers never overlap (the IR's meaning), so nothing else in L touches the tile.
 #include "ir/pass/index_math.h"
@@ -45,6 +48,7 @@ constexpr size_t kMaxLocations = 64;
 struct Access {
   LinearForm start; ///< of the first lane
   int lanes = 1;
+  int active = 1; ///< the first so many lanes exist
   bool is_store = false;
 };
 
@@ -59,11 +63,28 @@ struct BufferUse {
 /// One slot of a tile.
 struct Slot {
   int lanes = 1;
+  int active = 1;
   int at = 0; ///< in the local buffer
   bool loaded_first = false;
   bool touched = false;
   bool stored = false;
+  bool initialised = false; ///< by what stands before the loop
 };
+
+/// How many lanes a predicate leaves on: those of a constant tail, all without one.
+std::optional<int> active_lanes(const Expr& predicate, int lanes) {
+  if (!predicate)
+    return lanes;
+  const auto* less = predicate.as<LT>();
+  const auto* ramp = less != nullptr ? less->a.as<Ramp>() : nullptr;
+  const auto* end = less != nullptr ? less->b.as<Broadcast>() : nullptr;
+  if (ramp == nullptr || end == nullptr || !is_int(ramp->base, 0) || !is_int(ramp->stride, 1))
+    return std::nullopt;
+  const auto count = as_int(end->value);
+  if (!count || *count < 1 || *count > lanes)
+    return std::nullopt;
+  return static_cast<int>(*count);
+}
 
 struct Tile {
   Buffer buffer;
@@ -170,13 +191,14 @@ private:
     if (!found.possible)
       return;
     const auto* ramp = index.as<Ramp>();
-    if (predicate || conditions_ > 0 || (ramp == nullptr && !index->dtype.is_scalar()) ||
+    const auto active = active_lanes(predicate, index->dtype.lanes);
+    if (!active || conditions_ > 0 || (ramp == nullptr && !index->dtype.is_scalar()) ||
         (ramp != nullptr && !is_int(ramp->stride, 1))) {
       found.possible = false;
       return;
     }
-    found.accesses.push_back(
-        {math_.linear(ramp != nullptr ? ramp->base : index), index->dtype.lanes, is_store});
+    found.accesses.push_back({math_.linear(ramp != nullptr ? ramp->base : index),
+                              index->dtype.lanes, *active, is_store});
   }
 
   Analyzer& math_;
@@ -190,23 +212,112 @@ public:
 
   Stmt rewrite(const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
+    if (const auto* seq = stmt.as<SeqStmt>())
+      return rewrite_sequence(*seq, stmt);
     if (loop == nullptr)
       return rebuild(
           stmt, [&](const Stmt& child) { return rewrite(child); },
           [](const Expr& expr) { return expr; });
+    std::vector<Stmt> nothing;
     if (loop->kind == ForKind::kSerial || loop->kind == ForKind::kUnrolled)
-      if (const Stmt promoted = promote(*loop))
+      if (const Stmt promoted = promote(*loop, nothing))
         return promoted;
-    const Analyzer::Scope scope(math_);
-    bind_loop(math_, *loop);
-    const Stmt body = rewrite(loop->body);
-    return body == loop->body ? stmt
-                              : Stmt(change_loop(*loop, [&](For& node) { node.body = body; }));
+    return rewrite_inside(*loop, stmt);
   }
 
 private:
-  /// The loop with its tiles in registers; null when there is none.
-  Stmt promote(const For& loop) {
+  Stmt rewrite_sequence(const SeqStmt& seq, const Stmt& stmt) {
+    std::vector<Stmt> statements;
+    bool changed = false;
+    for (const Stmt& child : seq.statements) {
+      const auto* loop = child.as<For>();
+      const size_t before = statements.size();
+      Stmt result;
+      if (loop != nullptr && (loop->kind == ForKind::kSerial || loop->kind == ForKind::kUnrolled))
+        result = promote(*loop, statements);
+      if (!result)
+        result = loop != nullptr ? rewrite_inside(*loop, child) : rewrite(child);
+      changed |= result != child || statements.size() != before;
+      statements.push_back(result);
+    }
+    return changed ? make_seq(std::move(statements)) : stmt;
+  }
+
+  Stmt rewrite_inside(const For& loop, const Stmt& stmt) {
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, loop);
+    const Stmt body = rewrite(loop.body);
+    return body == loop.body ? stmt : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
+  }
+
+  /// The loops of a statement that does nothing but store values without loads to one buffer, which
+  /// it returns; null when it does anything else.
+  static Buffer initialised_buffer(const Stmt& stmt, LoopSet& loops) {
+    if (const auto* loop = stmt.as<For>()) {
+      if (!as_int(loop->min) || !as_int(loop->extent) || *as_int(loop->extent) < 1 ||
+          *as_int(loop->extent) > static_cast<int64_t>(kMaxLocations) ||
+          (loop->kind != ForKind::kSerial && loop->kind != ForKind::kUnrolled))
+        return nullptr;
+      loops.insert(loop);
+      return initialised_buffer(loop->body, loops);
+    }
+    if (const auto* seq = stmt.as<SeqStmt>()) {
+      Buffer buffer;
+      for (const Stmt& child : seq->statements) {
+        const Buffer one = initialised_buffer(child, loops);
+        if (!one || (buffer && one != buffer))
+          return nullptr;
+        buffer = one;
+      }
+      return buffer;
+    }
+    const auto* store = stmt.as<BufferStore>();
+    if (store == nullptr || has_load(store->value) || has_load(store->indices[0]) ||
+        !active_lanes(store->predicate, store->indices[0]->dtype.lanes))
+      return nullptr;
+    return store->buffer;
+  }
+
+  /// The stores of `stmt` to slots of `tiles`, in order; empty when not all are, or the loop does
+  /// not write one of them back.
+  std::vector<Stmt> slot_values(const Stmt& stmt, std::vector<Tile>& tiles) {
+    LoopSet loops;
+    const Buffer buffer = initialised_buffer(stmt, loops);
+    Tile* tile = nullptr;
+    for (Tile& one : tiles)
+      if (one.buffer == buffer)
+        tile = &one;
+    if (tile == nullptr || count_statements(stmt, loops) > static_cast<int64_t>(kMaxLocations))
+      return {};
+    std::vector<Stmt> flat{expand_loops(stmt, loops, math_)};
+    std::vector<Stmt> values;
+    std::vector<Slot*> slots;
+    for (size_t i = 0; i < flat.size(); ++i) {
+      const Stmt one = flat[i];
+      if (const auto* seq = one.as<SeqStmt>()) {
+        flat.insert(flat.begin() + static_cast<std::ptrdiff_t>(i) + 1, seq->statements.begin(),
+                    seq->statements.end());
+        continue;
+      }
+      const auto* store = one.as<BufferStore>();
+      if (store == nullptr)
+        return {};
+      Slot* slot = find_slot(*tile, store->indices[0]);
+      const int lanes = store->indices[0]->dtype.lanes;
+      if (slot == nullptr || !slot->stored || slot->lanes != lanes ||
+          slot->active != *active_lanes(store->predicate, lanes))
+        return {};
+      slots.push_back(slot);
+      values.push_back(make_store(tile->local, {slot_index(*slot)}, store->value));
+    }
+    for (Slot* slot : slots)
+      slot->initialised = true;
+    return values;
+  }
+
+  /// The loop with its tiles in registers; null when there is none. Takes the last of `earlier`,
+  /// the statements before it, that only set a tile's locations.
+  Stmt promote(const For& loop, std::vector<Stmt>& earlier) {
     const IntInterval trips = math_.bounds(loop.extent);
     if (trips.low < 1 || trips.high == 1)
       return nullptr;
@@ -245,19 +356,30 @@ private:
     if (failed_)
       return nullptr;
 
+    std::vector<Stmt> values;
+    while (!earlier.empty()) {
+      const std::vector<Stmt> found = slot_values(earlier.back(), tiles);
+      if (found.empty())
+        break;
+      values.insert(values.begin(), found.begin(), found.end());
+      earlier.pop_back();
+    }
     std::vector<Stmt> before;
     std::vector<Stmt> after;
-    for (const Tile& tile : tiles) {
+    for (const Tile& tile : tiles)
       before.push_back(make_alloc(tile.local));
+    before.insert(before.end(), values.begin(), values.end());
+    for (const Tile& tile : tiles) {
       for (const auto& [offset, slot] : tile.slots) {
         LinearForm at = tile.start;
         at.constant = offset;
         const Expr memory = vector_index(to_expr(at), slot.lanes);
         const Expr local = slot_index(slot);
-        if (slot.loaded_first)
-          before.push_back(make_store(tile.local, {local}, make_load(tile.buffer, {memory})));
+        const Expr mask = slot.active < slot.lanes ? tail_mask(slot, memory) : nullptr;
+        if (slot.loaded_first && !slot.initialised)
+          before.push_back(make_store(tile.local, {local}, make_load(tile.buffer, {memory}, mask)));
         if (slot.stored)
-          after.push_back(make_store(tile.buffer, {memory}, make_load(tile.local, {local})));
+          after.push_back(make_store(tile.buffer, {memory}, make_load(tile.local, {local}), mask));
       }
     }
     // What is inside may have tiles of its own, in the registers that are left.
@@ -311,9 +433,11 @@ private:
       is_first = false;
       for (const int64_t offset : offsets) {
         const auto [place, is_new] = tile.slots.try_emplace(offset);
-        if (!is_new && place->second.lanes != access.lanes)
+        if (!is_new &&
+            (place->second.lanes != access.lanes || place->second.active != access.active))
           return std::nullopt;
         place->second.lanes = access.lanes;
+        place->second.active = access.active;
         (access.is_store ? stored : loaded).insert(offset);
       }
       if (tile.slots.size() > kMaxLocations)
@@ -324,7 +448,7 @@ private:
     for (const auto& [offset, slot] : tile.slots) {
       if (offset < end)
         return std::nullopt; // two locations overlap
-      end = offset + slot.lanes;
+      end = offset + slot.active;
       accumulates |= loaded.contains(offset) && stored.contains(offset);
     }
     if (!accumulates)
@@ -359,6 +483,12 @@ private:
   }
   static Expr slot_index(const Slot& slot) {
     return vector_index(make_int(DataType::int64(), slot.at), slot.lanes);
+  }
+
+  static Expr tail_mask(const Slot& slot, const Expr& index) {
+    const DataType type = index->dtype.element();
+    return make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), slot.lanes),
+                           make_broadcast(make_int(type, slot.active), slot.lanes));
   }
 
   /// Accesses of the tiles' buffers replaced, in the order in which they happen.
@@ -410,6 +540,11 @@ private:
 
   /// Null (and the promotion is given up) when the unrolled index does not simplify to a slot.
   Slot* slot_of(Tile& tile, const Expr& index) {
+    Slot* slot = find_slot(tile, index);
+    failed_ |= slot == nullptr;
+    return slot;
+  }
+  Slot* find_slot(Tile& tile, const Expr& index) {
     const auto* ramp = index.as<Ramp>();
     const Expr& base = ramp != nullptr ? ramp->base : index;
     LinearForm at = linear_form(base); // nearly always canonical already
@@ -419,11 +554,7 @@ private:
       at.add(tile.start, -1);
     }
     const auto slot = at.is_constant() ? tile.slots.find(at.constant) : tile.slots.end();
-    if (slot == tile.slots.end()) {
-      failed_ = true;
-      return nullptr;
-    }
-    return &slot->second;
+    return slot == tile.slots.end() ? nullptr : &slot->second;
   }
 
   const LowerOptions& options_;

@@ -1,4 +1,5 @@
 // One case per pass: the text before and after. Structural equality ignores names.
+#include "ir/walk.h"
 #include "tests/pass/equivalence.h"
 
 namespace temper::ir::testing {
@@ -171,6 +172,36 @@ def main(A: T.Buffer((16,), "float32"), P: T.Buffer((16,), "float32"), B: T.Buff
   }
 }
 
+TEST(PartitionLoops, AWindowThatReadsZerosOutsideLosesItsBorder) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((8,), "float32"), F: T.Buffer((3,), "float32"), B: T.Buffer((8,), "float32")):
+    for q in range(T.int64(4)):
+        for i in T.unroll(T.int64(2)):
+            B[q * T.int64(2) + i] = T.float32(0)
+        for s in range(T.int64(3)):
+            for i in T.unroll(T.int64(2)):
+                B[q * T.int64(2) + i] = B[q * T.int64(2) + i] + T.if_then_else(T.int64(1) <= q * T.int64(2) + i + s and q * T.int64(2) + i + s < T.int64(9), A[q * T.int64(2) + i + s - T.int64(1)], T.float32(0)) * F[s]
+)");
+  const PrimFunc after = partition_loops(before);
+  EXPECT_TRUE(same(*run(before), *run(after)));
+  // In the middle, two of the four blocks, nothing is asked.
+  const auto* parts = after->body.as<tir::SeqStmt>();
+  ASSERT_NE(parts, nullptr);
+  bool middle = false;
+  for (const Stmt& part : parts->statements) {
+    const auto* loop = part.as<tir::For>();
+    if (loop == nullptr || !is_int(loop->min, 1) || !is_int(loop->extent, 2))
+      continue;
+    middle = true;
+    walk(loop->body, [&](const NodeRef& node) {
+      const auto* call = node.as<Call>();
+      EXPECT_FALSE(call != nullptr && call->op == "if_then_else");
+      return true;
+    });
+  }
+  EXPECT_TRUE(middle) << script::to_text(after);
+}
 TEST(PartitionLoops, AParallelLoopGetsTwoVersionsOfItsBody) {
   const PrimFunc before = parse(R"(
 @T.prim_func
@@ -263,6 +294,57 @@ def main(A: T.Buffer((64,), "float32"), C: T.Buffer((2,), "float32")):
     C[T.int64(0)] = r[T.int64(0)]
     C[T.int64(1)] = r[T.int64(1)]
 )");
+}
+
+TEST(PromoteRegisters, WhatSetsTheTileBeforeTheLoopSetsRegisters) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), C: T.Buffer((3,), "float32")):
+    C[T.int64(2)] = T.float32(7)
+    for i in range(T.int64(2)):
+        C[i] = T.float32(0)
+    for k in range(T.int64(32)):
+        for i in range(T.int64(2)):
+            C[i] = C[i] + A[i * T.int64(32) + k]
+)");
+  const PrimFunc after = promote_registers(before, {});
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), C: T.Buffer((3,), "float32")):
+    C[T.int64(2)] = T.float32(7)
+    r = T.alloc_buffer((T.int64(2),), scope="local")
+    r[T.int64(0)] = T.float32(0)
+    r[T.int64(1)] = T.float32(0)
+    for k in range(T.int64(32)):
+        r[T.int64(0)] = r[T.int64(0)] + A[k]
+        r[T.int64(1)] = r[T.int64(1)] + A[k + T.int64(32)]
+    C[T.int64(0)] = r[T.int64(0)]
+    C[T.int64(1)] = r[T.int64(1)]
+)");
+  EXPECT_TRUE(same(*run(before), *run(after)));
+}
+
+TEST(PromoteRegisters, AVectorsTailIsATileUnderItsMask) {
+  // Rows of 3, in vectors of 4: the last lane of one is the first of the next row.
+  const PrimFunc before = vectorize_loops(parse(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((96,), "float32"), C: T.Buffer((6,), "float32")):
+    for i in range(T.int64(2)):
+        for j in T.vectorized(T.int64(3)):
+            C[i * T.int64(3) + j] = T.float32(0)
+    for k in range(T.int64(32)):
+        for i in range(T.int64(2)):
+            for j in T.vectorized(T.int64(3)):
+                C[i * T.int64(3) + j] = C[i * T.int64(3) + j] + A[i * T.int64(32) + k] * B[k * T.int64(3) + j]
+)"),
+                                          {}, nullptr);
+  const PrimFunc after = promote_registers(before, {});
+  const auto* seq = after->body.as<tir::SeqStmt>();
+  ASSERT_NE(seq, nullptr) << script::to_text(after);
+  const auto* last = seq->statements.back().as<tir::BufferStore>();
+  ASSERT_NE(last, nullptr);
+  EXPECT_TRUE(static_cast<bool>(last->predicate));
+  EXPECT_TRUE(same(*run(before), *run(after)));
 }
 
 TEST(PromoteRegisters, LeavesMemoryAloneThatIsOnlySometimesTouched) {
