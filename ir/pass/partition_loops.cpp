@@ -21,6 +21,8 @@
 //        for w in range(10):                          for w in range(1): P[w] = 0
 //          P[w] = T.if_then_else(1 <= w and w < 9,    for w in range(1, 9): P[w] = A[w - 1]
 //                                A[w - 1], 0)    ->   for w in range(9, 10): P[w] = 0
+// and for choices among the operands of what is stored: a window that reads zeros outside an image,
+// where the border is cut off and the interior has no conditions.
 //
 // Cutting copies code, so the number of cuts per function and the size of what is copied are
 // limited; a condition that stays is still right.
@@ -154,6 +156,39 @@ private:
         add_if_cuttable(bound->form, var, inner, found, true);
   }
 
+  /// The same for choices that are operands of what is stored anywhere under `stmt`: the image
+  /// under a window, zero outside (a padded copy that was inlined).
+  void collect_operands(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
+                        std::vector<LinearForm>& found) {
+    if (const auto* loop = stmt.as<For>()) {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, *loop);
+      inner.push_back(loop->loop_var);
+      collect_operands(loop->body, var, inner, found);
+      inner.pop_back();
+      return;
+    }
+    if (const auto* seq = stmt.as<SeqStmt>()) {
+      for (const Stmt& child : seq->statements)
+        collect_operands(child, var, inner, found);
+      return;
+    }
+    const auto* store = stmt.as<BufferStore>();
+    if (store == nullptr)
+      return;
+    walk(store->value, [&](const NodeRef& node) {
+      const auto* choice = node.as<Call>();
+      if (choice == nullptr || choice->op != "if_then_else" || node.get() == store->value.get())
+        return true;
+      std::vector<Expr> conjuncts;
+      split_conjunction(choice->args[0], conjuncts);
+      for (const Expr& conjunct : conjuncts)
+        if (const auto bound = bound_of(conjunct))
+          add_if_cuttable(bound->form, var, inner, found, true);
+      return true;
+    });
+  }
+
   /// `alone`: also where it mentions no loop inside.
   void add_if_cuttable(const LinearForm& form, const Var& var, const std::vector<Var>& inner,
                        std::vector<LinearForm>& found, bool alone = false) {
@@ -205,6 +240,17 @@ private:
       std::vector<Var> inner;
       collect_choice(loop.body, loop.loop_var, inner, bounds);
       std::erase_if(bounds, [&](const LinearForm& form) { return !is_constant(form); });
+    }
+    // What is unrolled decides its conditions itself.
+    if (bounds.empty() && loop.kind != ForKind::kUnrolled) {
+      const Analyzer::Scope scope(math_);
+      bind_loop(math_, loop);
+      std::vector<Var> inner;
+      collect_operands(loop.body, loop.loop_var, inner, bounds);
+      if (in_ranges)
+        std::erase_if(bounds, [&](const LinearForm& form) { return !is_constant(form); });
+      else if (loop.kind != ForKind::kParallel)
+        bounds.clear();
     }
     if (bounds.empty())
       return nullptr;

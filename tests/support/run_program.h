@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/interpret.h"
+#include "ir/s_tir/block.h"
 #include "ir/s_tir/layer.h"
 #include "ir/support/random.h"
 #include "ir/tir/stmt.h"

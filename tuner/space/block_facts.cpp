@@ -52,6 +52,7 @@ RuleList default_cpu_rules(const MachineHints& machine) {
   rules.push_back(make_row_fusion_rule(machine));
   rules.push_back(make_vector_reduction_rule(machine));
   rules.push_back(make_register_tiling_rule(machine));
+  rules.push_back(make_window_tiling_rule(machine));
   rules.push_back(make_add_rfactor_rule(machine));
   rules.push_back(make_multi_level_tiling_rule(machine));
   rules.push_back(make_spatial_tiling_rule(machine));
