@@ -274,6 +274,93 @@ def main(A: T.Buffer((32,), "float32"), B: T.Buffer((1,), "float32")):
 )");
 }
 
+/// Copies A to B, A[j * from + d] to B[d * to + j].
+std::string transposing_copy(int64_t d, int64_t j, int64_t from, int64_t to, const char* inner) {
+  const auto number = [](int64_t value) { return "T.int64(" + std::to_string(value) + ")"; };
+  return R"(
+@T.prim_func
+def main(A: T.Buffer(()" +
+         std::to_string(j * from) + R"(,), "float32"), B: T.Buffer(()" + std::to_string(d * to) +
+         R"(,), "float32")):
+    for d in range()" +
+         number(d) + R"():
+        for j in )" +
+         inner + "(" + number(j) + R"():
+            B[d * )" +
+         number(to) + " + j] = A[j * " + number(from) + " + d]\n";
+}
+
+TEST(TransposeTiles, ACopyThatTransposesHasVectorsOnBothSides) {
+  struct {
+    int64_t d, j, from, to;
+    bool full;
+  } const cases[] = {{16, 16, 16, 16, true}, {32, 48, 40, 64, true},  {8, 8, 9, 8, true},
+                     {4, 4, 4, 6, true},     {64, 14, 70, 14, false}, {21, 35, 21, 35, false},
+                     {5, 6, 8, 7, false}};
+  for (const auto& c : cases)
+    for (const char* inner : {"range", "T.unroll", "T.vectorized"}) {
+      SCOPED_TRACE(transposing_copy(c.d, c.j, c.from, c.to, inner));
+      const PrimFunc before = parse(transposing_copy(c.d, c.j, c.from, c.to, inner));
+      for (const int bits : {512, 256}) {
+        LowerOptions options;
+        options.vector_bits = bits;
+        const PrimFunc after = transpose_tiles(before, options);
+        EXPECT_TRUE(verify(after)) << verify(after).error().to_string();
+        EXPECT_TRUE(same(*run(before), *run(after)));
+        int scalars = 0;
+        bool masks = false;
+        walk(after->body, [&](const NodeRef& node) {
+          const auto* load = node.as<BufferLoad>();
+          scalars += load != nullptr && load->dtype.is_scalar() ? 1 : 0;
+          masks |= load != nullptr && load->predicate;
+          return true;
+        });
+        EXPECT_EQ(scalars, 0);
+        EXPECT_TRUE(!c.full || !masks);
+      }
+    }
+}
+
+TEST(TransposeTiles, WithoutMasksOnlyWholeTiles) {
+  LowerOptions sse;
+  sse.vector_bits = 128;
+  const PrimFunc whole = parse(transposing_copy(8, 12, 8, 12, "range"));
+  const PrimFunc after = transpose_tiles(whole, sse);
+  EXPECT_NE(after, whole);
+  EXPECT_TRUE(same(*run(whole), *run(after)));
+  const PrimFunc rest = parse(transposing_copy(8, 13, 8, 13, "range"));
+  EXPECT_EQ(transpose_tiles(rest, sse)->body, rest->body);
+}
+
+TEST(TransposeTiles, OtherCopiesAreLeftAlone) {
+  for (const char* text : {R"(
+@T.prim_func
+def main(A: T.Buffer((256,), "float32"), B: T.Buffer((256,), "float32")):
+    for i in range(T.int64(16)):
+        for j in range(T.int64(16)):
+            B[i * T.int64(16) + j] = A[i * T.int64(16) + j]
+)",
+                           // Elements are written twice: the order counts.
+                           R"(
+@T.prim_func
+def main(A: T.Buffer((256,), "float32"), B: T.Buffer((256,), "float32")):
+    for i in range(T.int64(16)):
+        for j in range(T.int64(16)):
+            B[i * T.int64(8) + j] = A[j * T.int64(16) + i]
+)",
+                           // Too narrow to pay.
+                           R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((64,), "float32")):
+    for i in range(T.int64(16)):
+        for j in range(T.int64(3)):
+            B[i * T.int64(3) + j] = A[j * T.int64(16) + i]
+)"}) {
+    const PrimFunc before = parse(text);
+    EXPECT_EQ(transpose_tiles(before, {})->body, before->body) << text;
+  }
+}
+
 TEST(PromoteRegisters, ATileLivesInALocalBufferAcrossTheReduction) {
   const PrimFunc before = parse(R"(
 @T.prim_func

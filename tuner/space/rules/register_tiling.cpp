@@ -132,17 +132,64 @@ public:
   const char* name() const override { return "register_tiling"; }
 
   std::vector<Schedule> apply(const Schedule& schedule, BlockRv block) const override {
+    std::vector<Schedule> results{schedule};
+    // A transposing copy before the product: packing reads through it, or it stays and nothing is
+    // packed.
+    const std::optional<Schedule> through = without_transposed_copies(schedule, block);
+    add_tiles(schedule, block, through.has_value(), results);
+    if (through)
+      add_tiles(*through, block, false, results);
+    return results;
+  }
+
+private:
+  enum class Packing : uint8_t {
+    kNone,
+    kB,        ///< all of B, ahead of the product
+    kBlockOfB, ///< the columns of B that the outermost block needs, just before it
+    kBoth,     ///< all of A and B, ahead of the product
+  };
+
+  /// A copy whose rows are read as columns.
+  static bool transposes(const BlockFacts& facts) {
+    if (!facts.trivially_bound || facts.has_reduction || facts.store == nullptr ||
+        !facts.block->annotations.empty())
+      return false;
+    const auto* load = facts.store->value.as<BufferLoad>();
+    if (load == nullptr || load->indices.empty())
+      return false;
+    const Node* last = facts.block->iter_vars.back().var.get();
+    for (size_t d = 0; d + 1 < load->indices.size(); ++d)
+      if (static_cast<const Node*>(load->indices[d].get()) == last)
+        return true;
+    return false;
+  }
+
+  static std::optional<Schedule> without_transposed_copies(const Schedule& schedule,
+                                                           BlockRv block) {
+    if (!as_product(block_facts(schedule, block)))
+      return std::nullopt;
+    Schedule inlined = schedule;
+    inlined.set_render_errors(false);
+    const auto producers = inlined.get_producers(block);
+    bool any = false;
+    if (producers)
+      for (const BlockRv producer : *producers)
+        any |= transposes(block_facts(inlined, producer)) && inlined.compute_inline(producer);
+    return any ? std::optional(std::move(inlined)) : std::nullopt;
+  }
+
+  void add_tiles(const Schedule& schedule, BlockRv block, bool only_unpacked,
+                 std::vector<Schedule>& results) const {
     const BlockFacts facts = block_facts(schedule, block);
     const std::optional<Product> product = as_product(facts);
     if (!product)
-      return {schedule};
+      return;
     const int64_t lanes = machine_.vector_bits / 8 / facts.store->buffer->dtype.element_bytes();
     const int64_t m_extent = facts.extents[product->m];
     const int64_t n_extent = facts.extents[product->n];
     if (lanes < 2 || n_extent < lanes)
-      return {schedule};
-
-    std::vector<Schedule> results{schedule};
+      return;
     std::vector<int64_t> widths;
     const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
     for (const int64_t vectors : {1, 2, 3, 4, 6})
@@ -162,7 +209,8 @@ public:
         for (const Packing packing :
              {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
           if ((packing == Packing::kBoth && (!product->a_dimension || square)) ||
-              (packing == Packing::kNone && !product->contiguous))
+              (packing == Packing::kNone && !product->contiguous) ||
+              (packing != Packing::kNone && only_unpacked))
             continue;
           Schedule tiled = schedule;
           tiled.set_render_errors(false);
@@ -171,16 +219,7 @@ public:
         }
       }
     }
-    return results;
   }
-
-private:
-  enum class Packing : uint8_t {
-    kNone,
-    kB,        ///< all of B, ahead of the product
-    kBlockOfB, ///< the columns of B that the outermost block needs, just before it
-    kBoth,     ///< all of A and B, ahead of the product
-  };
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
   /// `vectors` for B and one for the broadcast of A, as many as lowering takes (a spill or two),
@@ -278,8 +317,18 @@ private:
     TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
     // Panel by panel reads across rows, row by row writes across panels; blocks lie between.
     const size_t along_rows = dimension + 1 == rank ? rank - 2 : rank - 1;
-    TEMPER_TRY(blocks, schedule.sample_perfect_tile(loops[along_rows], 2, kMaxPackedRows));
-    TEMPER_TRY(row_parts, schedule.split(loops[along_rows], {blocks[0], blocks[1]}));
+    std::vector<LoopRv> row_parts;
+    if (const std::vector<int64_t> sides = transposed_rows(facts.extents, loops.size(), along_rows);
+        !vector && !sides.empty()) {
+      // Rows become columns: as many of each as lowering transposes in registers, or more.
+      TEMPER_TRY(side, sample(schedule, sides));
+      TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, side}));
+      row_parts = split;
+    } else {
+      TEMPER_TRY(blocks, schedule.sample_perfect_tile(loops[along_rows], 2, kMaxPackedRows));
+      TEMPER_TRY(split, schedule.split(loops[along_rows], {blocks[0], blocks[1]}));
+      row_parts = split;
+    }
     std::vector<LoopRv> order;
     for (size_t d = 0; d < rank; ++d)
       if (d != dimension && d != along_rows)
@@ -292,6 +341,17 @@ private:
       TEMPER_TRY_VOID(schedule.unroll(parts[1]));
     }
     return schedule.annotate(packed, kScheduled, 1);
+  }
+
+  /// How many rows of a packed copy may be transposed at a time; empty when none divides them.
+  std::vector<int64_t> transposed_rows(const std::vector<int64_t>& extents, size_t rank,
+                                       size_t along_rows) const {
+    const int64_t rows = extents[extents.size() - rank + along_rows];
+    std::vector<int64_t> sides;
+    for (int64_t side = machine_.vector_bits / 32; side <= rows && sides.size() < 4; side *= 2)
+      if (rows % side == 0)
+        sides.push_back(side);
+    return sides;
   }
 
   static Result<ExprRv> sample(Schedule& schedule, const std::vector<int64_t>& choices) {
