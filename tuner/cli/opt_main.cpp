@@ -147,16 +147,19 @@ Result<void> run(const Options& options) {
     fmt::print("{}", script::to_text(result));
   else if (options.print == "json")
     fmt::print("{}\n", ir::to_json(result).dump(1));
-  else if (options.print == "llvm" || options.print == "asm") {
+  else if (options.print == "llvm" || options.print == "llvm-input" || options.print == "asm") {
     TEMPER_TRY(parsed, ir::parse_target(options.target));
     TEMPER_TRY(target, codegen::resolve_target(parsed));
     const auto function = result->functions.front().function.as_ref<ir::PrimFuncNode>();
-    TEMPER_TRY(text, options.print == "llvm" ? codegen::emit_llvm_ir_text(function, target)
-                                             : codegen::emit_assembly_text(function, target));
+    TEMPER_TRY(text, options.print == "asm"
+                         ? codegen::emit_assembly_text(function, target)
+                         : codegen::emit_llvm_ir_text(function, target, {},
+                                                      /*optimized=*/options.print == "llvm"));
     fmt::print("{}", text);
   } else if (options.print != "none") {
     return Error(ErrorCode::kInvalidArgument,
-                 "--print is script, json, llvm, asm or none, not '" + options.print + "'");
+                 "--print is script, json, llvm-input, llvm, asm or none, not '" + options.print +
+                     "'");
   }
   return {};
 }
@@ -179,7 +182,8 @@ int main(int argc, char** argv) {
   app.add_flag("--sketches", options.sketches, "print the workload's design space");
   app.add_flag("--list-passes", options.list_passes, "print the passes' names");
   app.add_option("--target", options.target, "native (default) or cpu:NAME");
-  app.add_option("--print", options.print, "script (default), json, llvm, asm or none");
+  app.add_option("--print", options.print,
+                 "script (default), json, llvm-input (before LLVM's passes), llvm, asm or none");
   app.footer("examples:\n"
              "  temper-opt matmul M=64 N=64 K=64\n"
              "  temper-opt matmul M=64 N=64 K=64 --trace best.py --lower --serial\n"
