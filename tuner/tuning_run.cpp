@@ -81,6 +81,19 @@ engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint
 
 namespace {
 
+/// Adds the time until it is destroyed to a phase.
+class PhaseTimer {
+public:
+  explicit PhaseTimer(double& seconds) : seconds_(seconds), start_(Clock::now()) {}
+  PhaseTimer(const PhaseTimer&) = delete;
+  ~PhaseTimer() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  double& seconds_;
+  Clock::time_point start_;
+};
+
 struct Compiled {
   CandidateRef candidate;
   ArtifactRef artifact; ///< null when it failed
@@ -113,12 +126,7 @@ public:
       state_.estimate = [this, options = *lowering](std::span<const CandidateRef> candidates) {
         return estimate(candidates, options);
       };
-    TEMPER_TRY_VOID(recall());
-    if (!options_.fresh) {
-      TEMPER_TRY_VOID(start_from_other_shapes());
-    }
-    report("reference");
-    TEMPER_TRY_VOID(prepare_workload());
+    TEMPER_TRY_VOID(prepare());
 
     // The untuned program comes last: by then it is hopeless, which one call shows, where it would
     // else be timed for many seconds.
@@ -148,12 +156,28 @@ public:
     result.untuned_ns = untuned_ns_;
     result.trials = trials_;
     result.seconds = seconds();
+    result.phases = phases_;
     result.funnel = funnel_;
     result.transferred = static_cast<int64_t>(state_.transferred.size());
     return result;
   }
 
 private:
+  Result<void> prepare() {
+    const PhaseTimer timer(phases_.prepare);
+    TEMPER_TRY_VOID(recall());
+    if (!options_.fresh) {
+      TEMPER_TRY_VOID(start_from_other_shapes());
+    }
+    report("reference");
+    return prepare_workload();
+  }
+
+  std::vector<CandidateRef> propose(Strategy& strategy, int64_t count) {
+    const PhaseTimer timer(phases_.propose);
+    return strategy.propose(static_cast<size_t>(count), state_, random_);
+  }
+
   /// Proposes and measures until there is a reason to stop, or but `reserved` trials are spent.
   Result<void> search(Strategy& strategy, int64_t reserved) {
     while (stop_reason().empty()) {
@@ -162,8 +186,7 @@ private:
         count = std::min(count, options_.stop.trials - trials_ - reserved);
       if (count <= 0)
         break;
-      const std::vector<CandidateRef> batch =
-          strategy.propose(static_cast<size_t>(count), state_, random_);
+      const std::vector<CandidateRef> batch = propose(strategy, count);
       if (batch.empty()) {
         exhausted_ = true;
         break;
@@ -331,6 +354,7 @@ private:
   }
 
   Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
+    const PhaseTimer timer(phases_.compile);
     std::unordered_map<engine::Ticket, size_t> tickets;
     std::vector<Compiled> compiled(batch.size());
     for (size_t i = 0; i < batch.size(); ++i) {
@@ -433,8 +457,10 @@ private:
       TEMPER_TRY_VOID(devices_.store->add(row));
     }
     ++batch_number_;
-    if (!samples.empty())
+    if (!samples.empty()) {
+      const PhaseTimer timer(phases_.propose);
       model_->update(samples);
+    }
     report("search");
     return {};
   }
@@ -463,6 +489,7 @@ private:
                        std::vector<double>& scores, std::vector<double>& seconds) {
     if (items.empty())
       return {};
+    const PhaseTimer timer(phases_.measure);
     std::vector<double> latest(items.size(), kFailed);
     for (int attempt = 0; attempt < 2; ++attempt) {
       const std::optional<engine::DeviceState> before = recent_device_state();
@@ -671,6 +698,7 @@ private:
   Result<void> confirm() {
     if (finalists().empty())
       return {};
+    const PhaseTimer timer(phases_.confirm);
     confirming_ = true;
     // Fresh inputs: a kernel that is right by luck on the first ones is caught here.
     TEMPER_TRY(workload, devices_.measurer->add_workload(
@@ -745,6 +773,7 @@ private:
   std::unique_ptr<CostModel> model_;
   SearchState state_;
   Funnel funnel_;
+  PhaseSeconds phases_;
   ModelQuality quality_;
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;

@@ -45,6 +45,15 @@ struct TuneHooks {
   std::function<bool()> interrupted; ///< asked often; true ends the run cleanly
 };
 
+/// Where the wall time of this continuation of a run went, in seconds.
+struct PhaseSeconds {
+  double prepare = 0; ///< what is known, other shapes, the reference
+  double propose = 0; ///< sampling, mutating, estimating, learning, predicting
+  double compile = 0;
+  double measure = 0; ///< with looks at the device
+  double confirm = 0; ///< finalists, side by side
+};
+
 struct TuneResult {
   database::Id run;
   database::Id best_record; ///< empty: no valid candidate
@@ -53,6 +62,7 @@ struct TuneResult {
   double untuned_ns = 0; ///< 0: not measured in this run
   int64_t trials = 0;
   double seconds = 0;
+  PhaseSeconds phases;
   Funnel funnel;
   int64_t transferred = 0; ///< starting points from other shapes
   std::string stopped_because;

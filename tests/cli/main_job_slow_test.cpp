@@ -17,6 +17,8 @@ TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
   EXPECT_EQ(tune["schema"], "temper.tune/1");
   const std::string record = tune["best"]["record"].get<std::string>();
   EXPECT_GT(tune["best"]["median_ns"].get<double>(), 0);
+  for (const char* phase : {"prepare", "propose", "compile", "measure", "confirm"})
+    EXPECT_GT(tune["phases"][phase].get<double>(), 0) << phase;
 
   EXPECT_EQ(shell.run("temper show " + record + " --script").code, 0);
   EXPECT_EQ(shell.run("temper show " + record + " --asm").code, 0);

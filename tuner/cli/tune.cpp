@@ -134,6 +134,14 @@ void print_funnel(const tuner::Funnel& funnel) {
       fmt::print("first failure ({}): {}\n", name, stage->first_error);
 }
 
+Json phases_json(const tuner::PhaseSeconds& phases) {
+  return {{"prepare", phases.prepare},
+          {"propose", phases.propose},
+          {"compile", phases.compile},
+          {"measure", phases.measure},
+          {"confirm", phases.confirm}};
+}
+
 int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, bool json) {
   auto store = bench.store();
   if (!store)
@@ -160,6 +168,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"trials", result.trials},
                     {"transferred", result.transferred},
                     {"seconds", result.seconds},
+                    {"phases", phases_json(result.phases)},
                     {"untuned_ns", result.untuned_ns > 0 ? Json(result.untuned_ns) : Json(nullptr)},
                     {"best", std::move(best)},
                     {"bound_ns", number(bench.bound_ns(task))},
