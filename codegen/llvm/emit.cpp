@@ -189,17 +189,77 @@ private:
   /// What `make` makes of these operands, made once in a basic block: the parts of an unrolled body
   /// ask for the same addresses and broadcasts over and over, and for LLVM to find that out costs
   /// more than everything else it does with them. Only for what depends on its operands alone.
-  enum class Pure : uint8_t { kMultiply, kAdd, kAddress, kFreeAddress, kSplat, kInvariantLoad };
+  enum class Pure : uint8_t { kMultiply, kAdd, kAddress, kFreeAddress, kSplat };
   template <typename Make>
   Value* once(Pure operation, const void* a, const void* b, int64_t number, Make make) {
-    if (made_in_ != builder_.GetInsertBlock()) {
-      made_.clear();
-      made_in_ = builder_.GetInsertBlock();
-    }
+    forget_other_blocks();
     const auto [at, is_new] = made_.try_emplace({operation, a, b, number}, nullptr);
     if (is_new)
       at->second = make();
     return at->second;
+  }
+
+  void forget_other_blocks() {
+    if (made_in_ == builder_.GetInsertBlock())
+      return;
+    made_.clear();
+    held_.clear();
+    made_in_ = builder_.GetInsertBlock();
+  }
+
+  /// Where a load or store without a mask begins: base + variable + constant elements.
+  struct Place {
+    Value* base = nullptr;
+    Value* variable = nullptr; ///< null when there is none
+    int64_t constant = 0;
+    int lanes = 1;
+    llvm::Type* element = nullptr;
+  };
+  /// What memory holds at a place, as far as this basic block has loaded or stored it: register
+  /// tiles are arrays here, and LLVM takes long to find out which of their loads are the same.
+  /// Different bases never overlap (parameters do not alias, allocations are their own).
+  struct Held {
+    Place at;
+    Value* value;
+    llvm::StoreInst* store = nullptr; ///< that put it there, while nothing has read it since
+  };
+  Value* held(const Place& at) {
+    forget_other_blocks();
+    for (const Held& known : held_[at.base])
+      if (known.at.variable == at.variable && known.at.constant == at.constant &&
+          known.at.lanes == at.lanes && known.at.element == at.element)
+        return known.value;
+    return nullptr;
+  }
+  /// After a load that went to memory.
+  void hold_loaded(const Place& at, Value* value) {
+    note_read(at.base);
+    held_[at.base].push_back({at, value});
+  }
+  void note_read(Value* base) {
+    forget_other_blocks();
+    for (Held& known : held_[base])
+      known.store = nullptr;
+  }
+  /// What may have changed is forgotten; a store to the same place that nothing has read goes.
+  void hold_stored(const Place& at, Value* value, llvm::StoreInst* store) {
+    forget_other_blocks();
+    std::vector<Held>& all = held_[at.base];
+    std::erase_if(all, [&](const Held& known) {
+      const bool same = known.at.variable == at.variable && known.at.element == at.element;
+      if (same && known.at.constant == at.constant && known.at.lanes == at.lanes) {
+        if (known.store != nullptr)
+          known.store->eraseFromParent();
+        return true;
+      }
+      return !same || (known.at.constant < at.constant + at.lanes &&
+                       at.constant < known.at.constant + known.at.lanes);
+    });
+    all.push_back({at, value, store});
+  }
+  void forget_all_of(Value* base) {
+    forget_other_blocks();
+    held_.erase(base);
   }
 
   Value* splat(Value* value, int lanes) {
@@ -791,6 +851,10 @@ private:
     return true;
   }
 
+  Place place_of(Access& access, llvm::Type* element, int lanes) {
+    return {access.memory.pointer, sum_terms(access.index), access.index.constant, lanes, element};
+  }
+
   Value* address(Access& access, llvm::Type* element) {
     Value* pointer = access.memory.pointer;
     const auto step = [&](Value* index) {
@@ -841,6 +905,20 @@ private:
       load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
   }
 
+  /// `lanes` elements side by side, as `type`; what this block has of them already, if it has.
+  Value* load_once(Access& access, llvm::Type* element, llvm::Type* type, int lanes) {
+    const Place place = place_of(access, element, lanes);
+    Value* value = held(place);
+    if (value != nullptr && value->getType() == type)
+      return value;
+    const auto bytes = static_cast<int64_t>(element->getPrimitiveSizeInBits()) / 8;
+    auto* load = builder_.CreateAlignedLoad(type, address(access, element),
+                                            alignment_of(access, bytes, true));
+    mark_invariant(load, access);
+    hold_loaded(place, load);
+    return load;
+  }
+
   Value* emit_load(const BufferLoad& node) {
     Access access;
     const bool masked = node.predicate || mask_ != nullptr;
@@ -851,21 +929,15 @@ private:
     Value* mask = access_mask(node.predicate, access.lanes);
     const int lanes = access.lanes;
     Value* result = nullptr;
+    if (mask != nullptr)
+      note_read(access.memory.pointer);
     const bool uniform = lanes > 1 && access.index.step == 0 && access.index.vector_terms.empty();
     if (lanes == 1 || (uniform && mask == nullptr)) {
-      Value* pointer = address(access, element);
-      const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        const auto load = [&]() -> Value* {
-          auto* loaded = builder_.CreateAlignedLoad(element, pointer, align);
-          mark_invariant(loaded, access);
-          return loaded;
-        };
-        result =
-            splat(access.memory.invariant ? once(Pure::kInvariantLoad, pointer, element, 1, load)
-                                          : load(),
-                  lanes);
+        result = splat(load_once(access, element, element, 1), lanes);
       } else {
+        Value* pointer = address(access, element);
+        const llvm::Align align = alignment_of(access, bytes, true);
         // One lane that may be off: a vector of one element keeps it branch-free.
         auto* vector = llvm::FixedVectorType::get(element, 1);
         Value* one = builder_.CreateInsertElement(
@@ -883,13 +955,11 @@ private:
           mask = reverse(mask);
       }
       auto* vector = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
-      Value* pointer = address(access, element);
-      const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        auto* load = builder_.CreateAlignedLoad(vector, pointer, align);
-        mark_invariant(load, access);
-        result = load;
+        result = load_once(access, element, vector, lanes);
       } else {
+        Value* pointer = address(access, element);
+        const llvm::Align align = alignment_of(access, bytes, true);
         auto* load = builder_.CreateMaskedLoad(vector, pointer, align, mask,
                                                llvm::Constant::getNullValue(vector));
         mark_invariant(load, access);
@@ -899,6 +969,7 @@ private:
         result = reverse(result);
     } else {
       auto* vector = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
+      note_read(access.memory.pointer);
       Value* pointer = address(access, element);
       Value* pointers = builder_.CreateGEP(element, pointer, sum_lanes(access.index, lanes));
       if (mask == nullptr)
@@ -910,6 +981,12 @@ private:
       result = load;
     }
     return node.dtype.is_bool() ? builder_.CreateIsNotNull(result) : result;
+  }
+
+  void store_and_hold(Access& access, Value* value, Value* pointer, llvm::Align align,
+                      llvm::Type* element, int lanes) {
+    llvm::StoreInst* store = builder_.CreateAlignedStore(value, pointer, align);
+    hold_stored(place_of(access, element, lanes), value, store);
   }
 
   void emit_store(const BufferStore& node) {
@@ -933,7 +1010,7 @@ private:
       Value* pointer = address(access, element);
       const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        builder_.CreateAlignedStore(value, pointer, align);
+        store_and_hold(access, value, pointer, align, element, lanes);
         return;
       }
       BasicBlock* write = new_block("write");
@@ -954,12 +1031,15 @@ private:
       }
       Value* pointer = address(access, element);
       const llvm::Align align = alignment_of(access, bytes, true);
-      if (mask == nullptr)
-        builder_.CreateAlignedStore(value, pointer, align);
-      else
+      if (mask == nullptr) {
+        store_and_hold(access, value, pointer, align, element, lanes);
+      } else {
         builder_.CreateMaskedStore(value, pointer, align, mask);
+        forget_all_of(access.memory.pointer);
+      }
       return;
     }
+    forget_all_of(access.memory.pointer);
     Value* pointer = address(access, element);
     Value* pointers = builder_.CreateGEP(element, pointer, sum_lanes(access.index, lanes));
     builder_.CreateMaskedScatter(value, pointers, llvm::Align(static_cast<uint64_t>(bytes)), mask);
@@ -1926,6 +2006,7 @@ private:
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> builder_;
   std::map<std::tuple<Pure, const void*, const void*, int64_t>, Value*> made_; ///< by once()
+  std::unordered_map<Value*, std::vector<Held>> held_;                         ///< by base
   const BasicBlock* made_in_ = nullptr;
   std::optional<Error> error_;
   Frame frame_;

@@ -1,5 +1,6 @@
 #include "codegen/llvm/facts.h"
 
+#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/CodeGen/MachineFrameInfo.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
@@ -11,10 +12,15 @@
 #include "llvm/CodeGen/TargetRegisterInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Scalar.h"
+#include "llvm/Transforms/Utils.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace temper::codegen {
@@ -115,6 +121,26 @@ private:
 
 char FactsPass::ID = 0;
 
+/// Loop strength reduction takes a third of the back end's time on a register tile, whose addresses
+/// were made well already; on small loops it is cheap, and norms and GEMV need it. LLVM has one
+/// switch for the whole process: it is turned off for good, and the pass is added where it is
+/// wanted.
+void add_loop_strength_reduction(llvm::TargetMachine& machine, const llvm::Module& module,
+                                 llvm::legacy::PassManager& passes) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    auto& options = llvm::cl::getRegisteredOptions();
+    if (const auto option = options.find("disable-lsr"); option != options.end())
+      static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(true);
+  });
+  constexpr unsigned kLarge = 600;
+  if (module.getInstructionCount() > kLarge)
+    return;
+  passes.add(llvm::createTargetTransformInfoWrapperPass(machine.getTargetIRAnalysis()));
+  passes.add(llvm::createCanonicalizeFreezeInLoopsPass());
+  passes.add(llvm::createLoopStrengthReducePass());
+}
+
 } // namespace
 
 bool emit_machine_code(llvm::TargetMachine& machine, llvm::Module& module,
@@ -127,6 +153,7 @@ bool emit_machine_code(llvm::TargetMachine& machine, llvm::Module& module,
   config->setDisableVerify(true);
   passes.add(config);
   passes.add(modules);
+  add_loop_strength_reduction(machine, module, passes);
   if (config->addISelPasses())
     return false;
   config->addMachinePasses();

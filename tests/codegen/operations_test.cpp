@@ -258,6 +258,64 @@ TEST(Operations, ALetOfAVectorKeepsAllLanes) {
     EXPECT_EQ(out[lane], in[lane] * in[lane]);
 }
 
+/// A place in a buffer of 64 int32: constant or moved by `i`, one lane, eight, or eight with gaps.
+struct RandomPlace {
+  Expr index;
+  Expr mask; ///< null mostly
+  int lanes;
+};
+RandomPlace random_place(Random& random, const Expr& i) {
+  // Few different places, so that many are the same or overlap.
+  const Expr start = make_binary<Add>(random.below(3) == 0 ? make_binary<Mul>(i, imm(4)) : imm(0),
+                                      imm(4 * random.below(4) + random.below(2)));
+  const int64_t shape = random.below(8);
+  if (shape < 3)
+    return {start, nullptr, 1};
+  const Expr index = ramp(start, 8, shape == 3 ? 2 : 1);
+  if (shape > 4)
+    return {index, nullptr, 8};
+  return {index, make_binary<LT>(ramp(imm(0), 8), splat(imm(random.between(1, 7)), 8)), 8};
+}
+
+TEST(Operations, LoadsAndStoresThatOverlapInABlockKeepTheirOrder) {
+  const DataType i32 = DataType::int32();
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    const Buffer data = flat("A", i32, kCount), out = flat("C", i32, kCount);
+    const Buffer local = flat("T", i32, kCount, "local");
+    const Var i = index_var("i"), j = index_var("j"), k = index_var("k");
+    std::vector<Stmt> block;
+    for (int n = 0; n < 24; ++n) {
+      const Buffer& to = random.below(2) == 0 ? local : out;
+      const Buffer& from = random.below(2) == 0 ? local : random.below(2) == 0 ? out : data;
+      const RandomPlace place = random_place(random, i);
+      RandomPlace source = random_place(random, i);
+      while (source.lanes != place.lanes && source.lanes != 1)
+        source = random_place(random, i);
+      Expr value = make_load(from, {source.index}, source.mask);
+      if (source.lanes != place.lanes)
+        value = splat(value, place.lanes);
+      value = make_binary<Add>(value, make_const_int(value->dtype, n));
+      block.push_back(make_store(to, {place.index}, value, place.mask));
+    }
+    const PrimFunc function = function_of(
+        {{data, nullptr}, {out, nullptr}},
+        make_seq({make_alloc(local),
+                  serial(j, kCount,
+                         make_seq({make_store(local, {j}, make_const_int(i32, 7)),
+                                   make_store(out, {j}, make_const_int(i32, 9))})),
+                  serial(i, 3, make_seq(block)),
+                  serial(k, kCount,
+                         make_store(out, {k}, make_binary<Sub>(make_load(out, {k}),
+                                                               make_load(local, {k}))))}));
+    Array a = random_integers(i32, random), expected(i32, kCount), got(i32, kCount);
+    const auto done = interpret(function, {a.view(true), expected.view(false)});
+    ASSERT_TRUE(done) << done.error().to_string();
+    ASSERT_EQ(Loaded(must_compile(function))(a.bytes.data(), got.bytes.data()), 0);
+    ASSERT_EQ(expected.bytes, got.bytes) << "seed " << seed;
+  }
+}
+
 /// Random expressions over integer loads; every operation is defined for all values.
 class Generator {
 public:
