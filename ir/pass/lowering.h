@@ -59,6 +59,8 @@ PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
 PrimFunc promote_registers(const PrimFunc& function, const LowerOptions& options);
 /// kUnrolled loops and those that pragmas ask for are expanded.
 PrimFunc unroll_loops(const PrimFunc& function, const LowerOptions& options);
+/// Loops with the annotation `temper.prefetch` ask for what they read some rounds before.
+PrimFunc insert_prefetches(const PrimFunc& function);
 /// Stores that nothing reads, empty loops and unused allocations removed.
 PrimFunc remove_dead(const PrimFunc& function);
 

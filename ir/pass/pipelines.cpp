@@ -24,6 +24,8 @@ std::span<const LoweringPass> cpu_passes() {
       // for loads before and stores after it.
       {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
       {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
+      // After unrolling: the body's statements are counted, and one hint is enough for a cache line.
+      {"insert_prefetches", [](F f, O) { return insert_prefetches(f); }, false},
       {"remove_dead", [](F f, O) { return remove_dead(f); }, false},
   };
   return kPasses;

@@ -495,6 +495,48 @@ def main(A: T.Buffer((4,), "float32"), n: T.int32):
   EXPECT_TRUE(verify(after)) << verify(after).error().to_string();
 }
 
+TEST(InsertPrefetches, EachLineIsAskedForOnceSoManyStatementsBefore) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((1024,), "float32"), C: T.Buffer((16,), "float32")):
+    for k in T.serial(T.int64(32), annotations={"temper.prefetch": 12}):
+        C[T.Ramp(T.int64(0), T.int64(1), 8)] = C[T.Ramp(T.int64(0), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32), T.int64(1), 8)]
+        C[T.Ramp(T.int64(8), T.int64(1), 8)] = C[T.Ramp(T.int64(8), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32) + T.int64(8), T.int64(1), 8)]
+        C[T.Ramp(T.int64(0), T.int64(1), 8)] = C[T.Ramp(T.int64(0), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32) + T.int64(16), T.int64(1), 8)]
+)");
+  // Eight floats are half a line; 12 statements are four rounds of three.
+  expect_text(insert_prefetches(before), R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((1024,), "float32"), C: T.Buffer((16,), "float32")):
+    for k in range(T.int64(32)):
+        T.prefetch("int32", B[k * T.int64(32) + T.int64(128)], 0, 3)
+        C[T.Ramp(T.int64(0), T.int64(1), 8)] = C[T.Ramp(T.int64(0), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32), T.int64(1), 8)]
+        C[T.Ramp(T.int64(8), T.int64(1), 8)] = C[T.Ramp(T.int64(8), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32) + T.int64(8), T.int64(1), 8)]
+        T.prefetch("int32", B[k * T.int64(32) + T.int64(144)], 0, 3)
+        C[T.Ramp(T.int64(0), T.int64(1), 8)] = C[T.Ramp(T.int64(0), T.int64(1), 8)] + T.Broadcast(A[k], 8) * B[T.Ramp(k * T.int64(32) + T.int64(16), T.int64(1), 8)]
+)");
+}
+
+TEST(InsertPrefetches, WhatTheLoopWritesOrDoesNotMoveOverIsLeftAlone) {
+  const char* after = R"(
+@T.prim_func
+def main(A: T.Buffer((1024,), "float32"), C: T.Buffer((1024,), "float32")):
+    for k in range(T.int64(32)):
+        C[T.Ramp(k * T.int64(32), T.int64(1), 8)] = C[T.Ramp(k * T.int64(32) + T.int64(8), T.int64(1), 8)] + A[T.Ramp(T.int64(16), T.int64(1), 8)] + A[T.Ramp(k * k, T.int64(1), 8)]
+    for k in range(T.int64(4)):
+        for i in range(T.int64(4)):
+            C[T.Ramp(k * T.int64(32), T.int64(1), 8)] = A[T.Ramp(k * T.int64(32) + i, T.int64(1), 8)]
+)";
+  std::string before = after;
+  for (const char* extent : {"32", "4"}) {
+    const std::string loop = std::string("k in range(T.int64(") + extent + "))";
+    before.replace(before.find(loop), loop.size(),
+                   std::string("k in T.serial(T.int64(") + extent +
+                       "), annotations={\"temper.prefetch\": 12})");
+  }
+  expect_text(insert_prefetches(parse(before)), after);
+}
+
 TEST(RemoveDead, AChainOfBuffersThatNoOutputNeedsGoes) {
   const PrimFunc before = parse(R"(
 @T.prim_func

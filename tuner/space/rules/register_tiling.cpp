@@ -123,6 +123,12 @@ constexpr int64_t kMaxPackedRows = 4096;
 /// From so many rows on m is not short: with two vectors they are as many sums as there are
 /// registers for.
 constexpr int64_t kLongRows = 12;
+/// From so many steps on a panel of B and the rows of A beside it leave the caches before they are
+/// used again.
+constexpr int64_t kLongReduction = 2048;
+/// Statements of a tile, about one vector operation each, before which its operands are asked for:
+/// some 250 cycles, which hides the second level cache and most of the third.
+constexpr int64_t kPrefetchAhead = 512;
 /// Steps of the reduction in one round of its loop, at most.
 constexpr int64_t kMaxStep = 8;
 
@@ -147,6 +153,7 @@ private:
     kNone,
     kB,        ///< all of B, ahead of the product
     kBlockOfB, ///< the columns of B that the outermost block needs, just before it
+    kCutOfB,   ///< a part of these columns at a time: the reduction is cut, too
     kBoth,     ///< all of A and B, ahead of the product
   };
 
@@ -207,8 +214,9 @@ private:
         if (rows.empty())
           continue;
         for (const Packing packing :
-             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
+             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth}) {
           if ((packing == Packing::kBoth && (!product->a_dimension || square)) ||
+              (packing == Packing::kCutOfB && (square || !may_cut_reduction(facts, *product))) ||
               (packing == Packing::kNone && !product->contiguous) ||
               (packing != Packing::kNone && only_unpacked))
             continue;
@@ -219,6 +227,14 @@ private:
         }
       }
     }
+  }
+
+  /// Whether the second level cache would overflow with all of the reduction, and it has one axis.
+  static bool may_cut_reduction(const BlockFacts& facts, const Product& product) {
+    for (size_t axis = 0; axis < facts.classes.size(); ++axis)
+      if (facts.classes[axis] == LoopClass::kReduce && axis != product.k && facts.extents[axis] > 1)
+        return false;
+    return facts.extents[product.k] >= kLongReduction && facts.extents[product.m] >= kLongRows;
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
@@ -266,18 +282,29 @@ private:
         continue;
       (facts.classes[axis] == LoopClass::kReduce ? reduce : order).push_back(loops[axis]);
     }
-    order.insert(order.end(), {n_outer[0], m_outer[0], n_outer[1], m_outer[1]});
+    LoopRv k_loop = k_parts[0];
+    order.push_back(n_outer[0]);
+    std::optional<LoopRv> place;
+    if (packing == Packing::kBlockOfB)
+      place = n_outer[0];
+    if (packing == Packing::kCutOfB) {
+      TEMPER_TRY(k_blocks, schedule.sample_perfect_tile(k_parts[0], 2, kMaxPackedRows));
+      TEMPER_TRY(k_outer, schedule.split(k_parts[0], {k_blocks[0], k_blocks[1]}));
+      place = k_outer[0];
+      k_loop = k_outer[1];
+      order.push_back(k_outer[0]);
+    }
+    order.insert(order.end(), {m_outer[0], n_outer[1], m_outer[1]});
     order.insert(order.end(), reduce.begin(), reduce.end());
-    order.insert(order.end(), {k_parts[0], k_parts[1], m_parts[1]});
+    order.insert(order.end(), {k_loop, k_parts[1], m_parts[1]});
     if (square)
       order.push_back(loops[product.m]);
     order.insert(order.end(), {n_parts[1], n_parts[2]});
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(schedule.unroll(k_parts[1]));
     TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
+    TEMPER_TRY_VOID(schedule.annotate(k_loop, kPrefetch, kPrefetchAhead));
 
-    const std::optional<LoopRv> place =
-        packing == Packing::kBlockOfB ? std::optional(n_outer[0]) : std::nullopt;
     if (packing != Packing::kNone)
       TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
                            product.contiguous, place));
