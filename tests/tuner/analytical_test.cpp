@@ -90,6 +90,28 @@ TEST(Analytical, AColumnReadCostsMoreThanARowRead) {
             estimate(matmul(4, 1024, 64), rates).traffic_ns[0] / 3);
 }
 
+TEST(Analytical, AskingAheadCostsALoad) {
+  const auto tiled = [](bool ahead) {
+    s_tir::Schedule schedule(matmul(64, 64, 64), 0);
+    const auto block = *schedule.get_sblock("C");
+    const auto loops = *schedule.get_loops(block);
+    const auto rows = *schedule.split(loops[0], {std::nullopt, int64_t{16}});
+    const auto lanes = *schedule.split(loops[1], {std::nullopt, int64_t{16}});
+    EXPECT_TRUE(schedule.reorder({rows[0], lanes[0], loops[2], rows[1], lanes[1]}));
+    EXPECT_TRUE(schedule.vectorize(lanes[1]));
+    if (ahead) {
+      EXPECT_TRUE(schedule.annotate(loops[2], kPrefetch, 64));
+    }
+    return estimate(schedule.module(), {});
+  };
+  const KernelEstimate with = tiled(true);
+  const KernelEstimate without = tiled(false);
+  // Sixteen broadcasts, one vector, now one hint.
+  EXPECT_GT(with.port_ns, without.port_ns);
+  EXPECT_LT(with.port_ns, 1.25 * without.port_ns);
+  EXPECT_EQ(with.traffic_ns, without.traffic_ns);
+}
+
 TEST(Analytical, ParallelLoopsAreSharedOut) {
   s_tir::Schedule schedule(matmul(64, 64, 64), 0);
   ASSERT_TRUE(schedule.parallel((*schedule.get_loops(*schedule.get_sblock("C")))[0]));

@@ -123,6 +123,10 @@ private:
       }
       if (node.is<Mul>() || node.is<Broadcast>() || node.is<Ramp>())
         return true; // a multiplication fuses with the sum it goes into
+      if (const auto* call = node.as<Call>(); call != nullptr && call->op == "prefetch") {
+        nest.ops.loads += 1; // at a load's port; what it moves its load moves
+        return false;
+      }
       if (node.is<Call>())
         nest.ops.calls += 1;
       else if (node.is<Add>() || node.is<Sub>() || node.is<Div>() || node.is<Max>() ||
