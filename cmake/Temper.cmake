@@ -101,5 +101,8 @@ function(temper_test name label)
   temper_use_precompiled(${name} test)
   # Most of a test's compile time would go into optimising code that runs once.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT 600)
+  # Listing the tests takes a moment, but 5 s (the default) were too few for a sanitized program on
+  # a busy machine, and then no test of any program runs.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+    PROPERTIES LABELS ${label} TIMEOUT 600)
 endfunction()
