@@ -103,6 +103,6 @@ function(temper_test name label)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   # Listing the tests takes a moment, but 5 s (the default) were too few for a sanitized program on
   # a busy machine, and then no test of any program runs.
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 NO_PRETTY_VALUES
     PROPERTIES LABELS ${label} TIMEOUT 600)
 endfunction()
