@@ -69,6 +69,33 @@ TEST(TuningRun, TheDeviceKnowsWhatNoKernelCanBeat) {
   EXPECT_EQ(workload_spec(scene.task, nullptr, 1).floor_ns, 0);
 }
 
+TEST(TuningRun, AFalseDescriptionOfTheMachineOnlyChangesTheOrder) {
+  const auto run_with = [](const MachineRates& rates) {
+    Scene scene;
+    scene.row.strategy = "auto";
+    scene.options.rates = rates;
+    scene.options.stop.trials = 30;
+    const TuneResult result = must(scene.run());
+    EXPECT_EQ(result.trials, 30);
+    EXPECT_DOUBLE_EQ(result.best_ns, fastest(scene));
+    for (const database::Measurement& row : scene.rows())
+      EXPECT_EQ(row.outcome, database::Outcome::kOk);
+    return scene.measured();
+  };
+  MachineRates tiny; // one cache of one line, a register, a second a cycle
+  tiny.cycle_ns = 1e9;
+  tiny.vector_registers = 1;
+  tiny.levels = {{64, 1e9}};
+  MachineRates endless; // everything fits, nothing costs anything
+  endless.cycle_ns = 1e-9;
+  endless.levels = {{int64_t{1} << 60, 0}};
+  MachineRates none; // no caches at all
+  none.levels.clear();
+  EXPECT_NE(run_with(tiny), run_with({}));
+  run_with(endless);
+  run_with(none);
+}
+
 TEST(TuningRun, NothingIsMeasuredTwice) {
   Scene scene;
   must(scene.run());
