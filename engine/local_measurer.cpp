@@ -1,6 +1,7 @@
 #include "engine/local_measurer.h"
 
 #include "engine/protocol.h"
+#include "engine/timing/sittings.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -454,7 +455,44 @@ Result<Frame> LocalMeasurer::ask(uint32_t kind, const std::string& payload,
   return frame;
 }
 
-Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
+/// Median and interval from the rounds of one sitting.
+static void rate_rounds(Comparison& comparison) {
+  const std::vector<double>& first = comparison.contenders.front().measurement.samples_ns;
+  for (ComparedContender& compared : comparison.contenders) {
+    const std::vector<double>& own = compared.measurement.samples_ns;
+    if (own.empty() || own.size() != first.size())
+      continue;
+    std::vector<double> ratios;
+    for (size_t i = 0; i < own.size(); ++i)
+      ratios.push_back(own[i] / first[i]);
+    compared.ratio = median(ratios);
+    compared.ratio_interval = paired_ratio_interval(own, first);
+  }
+}
+
+/// Adds the samples of another sitting. A contender that did not finish it is out.
+static void add_sitting(Comparison& all, const Comparison& next) {
+  all.rounds += next.rounds;
+  for (size_t i = 0; i < all.contenders.size(); ++i) {
+    Measurement& sum = all.contenders[i].measurement;
+    const Measurement& one = next.contenders[i].measurement;
+    if (!is_correct(sum.outcome))
+      continue;
+    if (!is_correct(one.outcome)) {
+      sum = one;
+      continue;
+    }
+    sum.samples_ns.insert(sum.samples_ns.end(), one.samples_ns.begin(), one.samples_ns.end());
+    sum.gaps_dropped += one.gaps_dropped;
+    sum.measure_ms += one.measure_ms;
+    const Summary summary = summarize(sum.samples_ns, sum.calls_per_sample);
+    sum.median_ns = summary.value_ns;
+    sum.interval = summary.interval;
+    sum.flagged = summary.flagged;
+  }
+}
+
+Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
   if (request.contenders.empty())
     return Error(ErrorCode::kInvalidArgument, "a comparison needs at least one kernel");
   constexpr size_t kMost = 24;
@@ -508,19 +546,52 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
       TEMPER_TRY(measurement, measurement_from_json(answer.at("contenders").at(i)));
       compared.measurement = std::move(measurement);
     }
-    const std::vector<double>& first = comparison.contenders.front().measurement.samples_ns;
-    for (ComparedContender& compared : comparison.contenders) {
-      const std::vector<double>& own = compared.measurement.samples_ns;
-      if (own.empty() || own.size() != first.size())
-        continue;
-      std::vector<double> ratios;
-      for (size_t i = 0; i < own.size(); ++i)
-        ratios.push_back(own[i] / first[i]);
-      compared.ratio = median(ratios);
-      compared.ratio_interval = paired_ratio_interval(own, first);
-    }
+    rate_rounds(comparison);
     return comparison;
   });
+}
+
+Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
+  if (request.half_width <= 0)
+    return one_sitting(request);
+  const auto begin = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  CompareRequest sitting = request;
+  sitting.max_seconds = request.max_seconds / kFewestSittings;
+  Comparison all;
+  std::vector<std::vector<double>> medians(request.contenders.size()); ///< by contender
+  while (true) {
+    TEMPER_TRY(next, one_sitting(sitting));
+    for (size_t i = 0; i < medians.size(); ++i)
+      if (is_correct(next.contenders[i].measurement.outcome))
+        medians[i].push_back(next.contenders[i].ratio);
+    if (all.contenders.empty()) {
+      all = std::move(next);
+      // What it computes was looked at, and is not going to change.
+      for (Contender& contender : sitting.contenders)
+        contender.check = false;
+    } else {
+      add_sitting(all, next);
+    }
+    if (!is_correct(all.contenders.front().measurement.outcome))
+      return all; // there is nothing to compare with
+    const size_t sittings = medians.front().size();
+    bool precise = sittings >= kFewestSittings;
+    for (size_t i = 1; i < medians.size(); ++i) {
+      ComparedContender& compared = all.contenders[i];
+      if (!is_correct(compared.measurement.outcome) || medians[i].size() < 2)
+        continue;
+      const PooledRatio pooled = pool_sittings(medians[i]);
+      compared.ratio = pooled.ratio;
+      compared.ratio_interval = pooled.interval;
+      precise = precise && pooled.interval.high - pooled.interval.low <= 2 * request.half_width;
+    }
+    // Loading a library counts against no limit, but it may not go on for ever either.
+    const double spent = seconds();
+    if (precise || spent + spent / static_cast<double>(sittings) >
+                       (sittings < kFewestSittings ? 4 : 1) * request.max_seconds)
+      return all;
+  }
 }
 
 Result<DeviceState> LocalMeasurer::device_state(int threads) {

@@ -96,6 +96,8 @@ private:
   void step();
   void take(Frame frame);
   Result<DeviceState> look_at_device(int threads);
+  /// A comparison without `half_width`: every contender has one process.
+  Result<Comparison> one_sitting(const CompareRequest& request);
   void fail(const Trial& trial, std::string sentence);
   /// Sends a request and waits for its answer. kInterrupted when the runner dies meanwhile.
   Result<Frame> ask(uint32_t kind, const std::string& payload, std::span<const int> files,

@@ -1,5 +1,7 @@
 #include "engine/measurer.h"
 
+#include "ir/support/check.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -15,6 +17,24 @@ std::vector<InputSet> default_input_sets(uint64_t seed,
     it = it->second == "normal" || it->second == "uniform" ? exact.distributions.erase(it)
                                                            : std::next(it);
   return {std::move(random), std::move(exact)};
+}
+
+Verdict verdict_of(const ComparedContender& contender) {
+  return contender.ratio_interval.high < 1  ? Verdict::kFaster
+         : contender.ratio_interval.low > 1 ? Verdict::kSlower
+                                            : Verdict::kSame;
+}
+
+const char* to_string(Verdict verdict) {
+  switch (verdict) {
+  case Verdict::kSame:
+    return "same";
+  case Verdict::kFaster:
+    return "faster";
+  case Verdict::kSlower:
+    return "slower";
+  }
+  TEMPER_UNREACHABLE("a verdict outside its enum");
 }
 
 double DeviceState::drift(const DeviceState& before, const DeviceState& after) {

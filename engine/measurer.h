@@ -94,7 +94,10 @@ struct CompareRequest {
   WorkloadId workload = 0;
   std::vector<Contender> contenders; ///< the first is what the others are compared with
   Regime regime = Regime::kHot;
-  int rounds = 25;         ///< each runs once in each round, in an order that rotates
+  int rounds = 25; ///< each runs once in each round, in an order that rotates
+  /// Further sittings (timing/sittings.h), of so many rounds each, follow until every ratio is known
+  /// this well: half its 95 % interval is no more than this. 0: one sitting.
+  double half_width = 0;
   double max_seconds = 20; ///< for all rounds
   double sample_ns = 1e6;  ///< calls are batched to about this much per turn
   int timeout_ms = 30'000; ///< for loading and checking one contender
@@ -109,6 +112,14 @@ struct ComparedContender {
   double ratio = 1;
   Interval ratio_interval{1, 1};
 };
+
+/// What `temper compare` asks for: 2 % of difference are found nearly always (tests/bench/aa.cpp).
+inline constexpr double kComparedHalfWidth = 0.01;
+
+/// What the interval says of a contender against the first: kSame when it holds 1.
+enum class Verdict : uint8_t { kSame, kFaster, kSlower };
+Verdict verdict_of(const ComparedContender& contender);
+const char* to_string(Verdict verdict);
 
 struct Comparison {
   std::vector<ComparedContender> contenders; ///< in the order of the request

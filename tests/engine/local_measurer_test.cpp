@@ -1,5 +1,6 @@
 #include "engine/local_measurer.h"
 
+#include "engine/timing/sittings.h"
 #include "ir/support/sanitizers.h"
 #include "ir/support/text.h"
 
@@ -415,6 +416,30 @@ TEST_F(Candidates, TooFastToBeTrueIsDisturbed) {
   ASSERT_TRUE(comparison) << comparison.error().message;
   EXPECT_EQ(comparison->contenders[0].measurement.outcome, Outcome::kDisturbed);
   EXPECT_THAT(comparison->contenders[0].measurement.error, HasSubstr("at the least"));
+  measurer_->remove_workload(workload);
+}
+
+TEST_F(Candidates, AComparisonThatMustBeSureHasSeveralSittings) {
+  const WorkloadId workload = *measurer_->add_workload(addition());
+  CompareRequest request;
+  request.workload = workload;
+  request.rounds = 4;
+  request.sample_ns = 1e4;
+  request.half_width = 100; // whatever the machine does: the fewest will do
+  request.contenders = {{"a", artifact("correct"), {}, 0, true},
+                        {"b", artifact("correct"), {}, 0, true},
+                        {"wrong", artifact("one_wrong_element"), {}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  EXPECT_GE(comparison->rounds, 4 * kFewestSittings);
+  const auto& [a, b, wrong] =
+      std::tie(comparison->contenders[0], comparison->contenders[1], comparison->contenders[2]);
+  EXPECT_EQ(a.measurement.outcome, Outcome::kOk) << a.measurement.error;
+  EXPECT_EQ(b.measurement.outcome, Outcome::kOk) << b.measurement.error;
+  EXPECT_GE(b.measurement.samples_ns.size(), 3 * size_t{kFewestSittings});
+  EXPECT_LT(b.ratio_interval.low, b.ratio);
+  EXPECT_LT(b.ratio, b.ratio_interval.high);
+  EXPECT_EQ(wrong.measurement.outcome, Outcome::kWrongResult);
   measurer_->remove_workload(workload);
 }
 

@@ -1,0 +1,53 @@
+#include "engine/timing/sittings.h"
+
+#include "ir/support/check.h"
+
+#include <cmath>
+
+namespace temper::engine {
+namespace {
+
+constexpr double kLevel = 0.97;
+
+/// Quantile of the normal distribution for 0.5 <= q < 1 (Abramowitz and Stegun 26.2.23, absolute
+/// error below 4.5e-4).
+double normal_quantile(double q) {
+  const double t = std::sqrt(-2 * std::log(1 - q));
+  return t - (2.515517 + 0.802853 * t + 0.010328 * t * t) /
+                 (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t);
+}
+
+} // namespace
+
+double student_quantile(double q, double freedom) {
+  if (freedom < 1.5)
+    return std::tan(std::acos(-1.0) * (q - 0.5));
+  if (freedom < 2.5) {
+    const double a = 2 * q - 1;
+    return a * std::sqrt(2 / (1 - a * a));
+  }
+  // Cornish and Fisher's expansion around the normal quantile.
+  const double z = normal_quantile(q);
+  const double z2 = z * z;
+  const double n = freedom;
+  return z * (1 + (z2 + 1) / (4 * n) + ((5 * z2 + 16) * z2 + 3) / (96 * n * n) +
+              (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * n * n * n));
+}
+
+PooledRatio pool_sittings(std::span<const double> medians) {
+  TEMPER_CHECK(medians.size() >= 2, "one sitting says nothing of how much sittings differ");
+  const auto count = static_cast<double>(medians.size());
+  PooledRatio pooled;
+  pooled.ratio = 0;
+  for (const double one : medians)
+    pooled.ratio += one / count;
+  double squares = 0;
+  for (const double one : medians)
+    squares += (one - pooled.ratio) * (one - pooled.ratio);
+  const double half =
+      student_quantile((1 + kLevel) / 2, count - 1) * std::sqrt(squares / (count - 1) / count);
+  pooled.interval = {pooled.ratio - half, pooled.ratio + half};
+  return pooled;
+}
+
+} // namespace temper::engine

@@ -1,0 +1,33 @@
+/// What several sittings of a comparison say together. A sitting is some rounds of the contenders
+/// in turns, each in a process of its own; the next sitting starts them anew. Pure functions on
+/// numbers.
+///
+/// Why: where a process got its pages decides its time by up to 1 % for kernels beyond the second
+/// level of cache, and rounds that follow each other share whatever disturbs them. Rounds of one
+/// sitting are therefore no independent samples of a ratio, however many: an interval from 400 of
+/// them called 5 of 12 equal kernels different. Medians of sittings are independent.
+#pragma once
+
+#include "ir/support/statistics.h"
+
+#include <span>
+
+namespace temper::engine {
+
+/// Fewer sittings say too little of how much sittings differ.
+inline constexpr int kFewestSittings = 6;
+
+struct PooledRatio {
+  double ratio = 1; ///< mean over the sittings
+  Interval interval{1, 1};
+};
+
+/// The ratio and its 95 % interval, from the median ratio of each sitting: Student's, at 97 %,
+/// because sittings end when the interval is narrow, which it sometimes is by luck. Needs two.
+PooledRatio pool_sittings(std::span<const double> medians);
+
+/// The q-quantile of Student's distribution, 0.5 <= q < 1; `freedom` of at least 1. To 1 % and
+/// better from 4 degrees of freedom on.
+double student_quantile(double q, double freedom);
+
+} // namespace temper::engine

@@ -1,0 +1,135 @@
+// Comparisons of several sittings, on made-up times: how often equal kernels are called different,
+// and how often 2 % are found.
+#include "engine/timing/sittings.h"
+
+#include "ir/support/random.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+namespace temper::engine {
+namespace {
+
+double normal(Random& random) {
+  const double u = 1 - random.uniform();
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * random.uniform());
+}
+
+/// How the time of a kernel behaves: each process has a speed of its own, rounds that follow each
+/// other share a disturbance, and some samples are far off.
+struct Noise {
+  double process = 0;
+  double round = 0;
+  double memory = 0; ///< how much of a disturbance is left a round later
+  double outliers = 0;
+};
+
+/// The median ratio of 25 rounds of two processes.
+double sitting(double slower, const Noise& noise, Random& random) {
+  const double a = 1 + noise.process * normal(random);
+  const double b = slower * (1 + noise.process * normal(random));
+  double drift = 0;
+  std::vector<double> ratios;
+  for (int round = 0; round < 25; ++round) {
+    drift = noise.memory * drift + noise.round * normal(random);
+    double ratio = b / a * (1 + drift);
+    if (random.uniform() < noise.outliers)
+      ratio *= random.uniform() < 0.5 ? 1.5 : 0.7;
+    ratios.push_back(ratio);
+  }
+  return median(ratios);
+}
+
+/// As LocalMeasurer::compare goes on until it is sure to 1 %.
+bool called_slower_or_faster(double slower, const Noise& noise, Random& random) {
+  std::vector<double> medians;
+  PooledRatio pooled;
+  while (medians.size() < 40) {
+    medians.push_back(sitting(slower, noise, random));
+    if (medians.size() < kFewestSittings)
+      continue;
+    pooled = pool_sittings(medians);
+    if (pooled.interval.high - pooled.interval.low <= 0.02)
+      break;
+  }
+  return pooled.interval.low > 1 || pooled.interval.high < 1;
+}
+
+double share_called_different(double slower, const Noise& noise) {
+  Random random(17);
+  constexpr int kTimes = 600;
+  int count = 0;
+  for (int i = 0; i < kTimes; ++i)
+    count += called_slower_or_faster(slower, noise, random) ? 1 : 0;
+  return static_cast<double>(count) / kTimes;
+}
+
+class Sittings : public ::testing::TestWithParam<Noise> {};
+
+TEST_P(Sittings, CallEqualKernelsDifferentSeldom) {
+  EXPECT_LE(share_called_different(1, GetParam()), 0.08);
+}
+
+TEST_P(Sittings, FindTwoPerCentNearlyAlways) {
+  EXPECT_GE(share_called_different(1.02, GetParam()), 0.8);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Noises, Sittings,
+    ::testing::Values(Noise{.round = 0.002}, Noise{.round = 0.05},
+                      // a kernel beyond the second level of cache, as measured
+                      Noise{.process = 0.004, .round = 0.03},
+                      // a machine whose neighbours come and go
+                      Noise{.process = 0.002, .round = 0.03, .memory = 0.6},
+                      Noise{.process = 0.003, .round = 0.02, .outliers = 0.15}),
+    [](const auto& info) {
+      const Noise& noise = info.param;
+      return "process" + std::to_string(static_cast<int>(noise.process * 1e4)) + "_round" +
+             std::to_string(static_cast<int>(noise.round * 1e4)) + "_memory" +
+             std::to_string(static_cast<int>(noise.memory * 10)) + "_outliers" +
+             std::to_string(static_cast<int>(noise.outliers * 100));
+    });
+
+TEST(SittingsAlone, RoundsOfOneSittingAreNoIndependentSamples) {
+  // Why it is not simply more rounds: with a speed for each process, the interval that takes
+  // rounds for independent is wrong more often than not.
+  Random random(5);
+  const Noise noise{.process = 0.004, .round = 0.01};
+  int wrong = 0;
+  for (int i = 0; i < 40; ++i) {
+    const double a = 1 + noise.process * normal(random);
+    const double b = 1 + noise.process * normal(random);
+    std::vector<double> first;
+    std::vector<double> second;
+    for (int round = 0; round < 400; ++round) {
+      first.push_back(a * (1 + noise.round * normal(random)));
+      second.push_back(b * (1 + noise.round * normal(random)));
+    }
+    const Interval interval = paired_ratio_interval(second, first, 0.95, 1, 200);
+    wrong += interval.low > 1 || interval.high < 1 ? 1 : 0;
+  }
+  EXPECT_GT(wrong, 20);
+}
+
+TEST(SittingsAlone, TheIntervalIsStudents) {
+  const std::vector<double> medians{1.00, 1.01, 1.02, 1.01, 1.00, 1.02};
+  const PooledRatio pooled = pool_sittings(medians);
+  EXPECT_NEAR(pooled.ratio, 1.01, 1e-12);
+  // t(0.985, 5) = 3.0029; standard deviation 0.0089443, over the root of six 0.0036515.
+  EXPECT_NEAR(pooled.interval.high - 1.01, 3.0029 * 0.0036515, 2e-4);
+  EXPECT_NEAR(1.01 - pooled.interval.low, pooled.interval.high - 1.01, 1e-12);
+}
+
+TEST(SittingsAlone, QuantilesAreThoseOfTheTables) {
+  EXPECT_NEAR(student_quantile(0.975, 1), 12.706, 0.01);
+  EXPECT_NEAR(student_quantile(0.975, 2), 4.303, 0.01);
+  EXPECT_NEAR(student_quantile(0.975, 4), 2.776, 0.03);
+  EXPECT_NEAR(student_quantile(0.975, 10), 2.228, 0.005);
+  EXPECT_NEAR(student_quantile(0.975, 1000), 1.962, 0.003);
+}
+
+} // namespace
+} // namespace temper::engine
