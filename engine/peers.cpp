@@ -35,6 +35,7 @@ const std::vector<Library>& libraries() {
       {"blis", "BLIS", "blas", "package libblis4-serial", {"libblis.so.4"}},
       {"mkl", "MKL", "blas", "Python package mkl", {"libmkl_rt.so.3", "libmkl_rt.so.2"}},
       {"onednn", "oneDNN", "onednn", "package libdnnl-dev, before temper is built"},
+      {"torch", "PyTorch", "torch", "Python package torch by running ./dev bench --torch"},
   };
   return all;
 }
@@ -166,6 +167,42 @@ Result<Peer> peer_artifact(std::string_view key, std::string_view entry,
   artifact->code_hash = hash_combine(hash_bytes(std::string(key) + "/" + std::string(entry)),
                                      static_cast<uint64_t>(threads));
   return Peer{std::string(library->name), std::move(artifact), std::move(sizes)};
+}
+
+Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
+                      std::vector<codegen::ArgumentSpec> signature) {
+  std::error_code failed;
+  const auto path = std::filesystem::absolute(library_path, failed);
+  if (failed || ::access(path.c_str(), R_OK) != 0)
+    return Error(ErrorCode::kNotFound, fmt::format("there is no library '{}'", library_path));
+  const std::string adapter = find_adapter("ffi");
+  if (adapter.empty())
+    return Error(ErrorCode::kNotFound,
+                 fmt::format("temper's adapter for libraries in tvm-ffi's ABI is not at {}",
+                             join(places_of("ffi"), ", ")));
+  std::string arguments;
+  for (const codegen::ArgumentSpec& argument : signature) {
+    const DataType type = argument.dtype;
+    const char kind = type.is_floating() ? 'f' : type.is_uint() ? 'u' : 'i';
+    std::vector<std::string> dims;
+    for (const int64_t dim : argument.shape)
+      dims.push_back(std::to_string(dim));
+    arguments +=
+        fmt::format("{}{}{}:{}", arguments.empty() ? "" : ";",
+                    type == DataType::bfloat16() ? 'b' : kind, type.bits, join(dims, ","));
+  }
+  auto artifact = std::make_shared<codegen::Artifact>();
+  artifact->kind = codegen::ArtifactKind::kLibrary;
+  artifact->library_path = adapter;
+  artifact->entry = "ffi";
+  artifact->signature = std::move(signature);
+  artifact->environment = {{"TEMPER_PEER_FFI_LIBRARY", path.string()},
+                           {"TEMPER_PEER_FFI_FUNCTION", std::string(function)},
+                           {"TEMPER_PEER_FFI_ARGUMENTS", std::move(arguments)}};
+  artifact->launch.threads = 1;
+  artifact->target = "native";
+  artifact->code_hash = hash_bytes(path.string() + ":" + std::string(function));
+  return Peer{std::move(name), std::move(artifact), {}};
 }
 
 } // namespace temper::engine

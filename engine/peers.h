@@ -1,5 +1,5 @@
-/// Libraries to be compared with: OpenBLAS, BLIS, MKL and oneDNN behind the calling convention of
-/// an artifact, each at its best setting. What their entries take: engine/peers/*.cpp.
+/// Libraries to be compared with: OpenBLAS, BLIS, MKL, oneDNN and PyTorch behind the calling
+/// convention of an artifact, each at its best setting. What their entries take: engine/peers/*.cpp.
 ///
 ///   TEMPER_TRY(peer, peer_artifact("openblas", "sgemm", workload.signature, {m, n, k}));
 ///   request.contenders.push_back({"OpenBLAS", peer.artifact, peer.extra_scalars});
@@ -16,12 +16,12 @@
 namespace temper::engine {
 
 struct Peer {
-  std::string name; ///< "OpenBLAS", "BLIS", "MKL", "oneDNN"
+  std::string name; ///< "OpenBLAS", "BLIS", "MKL", "oneDNN", "PyTorch"
   std::shared_ptr<const codegen::Artifact> artifact;
   std::vector<int64_t> extra_scalars;
 };
 
-/// "openblas", "blis", "mkl", "onednn": those that are here. MKL is looked for in the directories
+/// "openblas", "blis", "mkl", "onednn", "torch": those that are here. MKL is looked for in the directories
 /// of the system's loader, and in $TEMPER_MKL, the path of its libmkl_rt.so.
 std::vector<std::string> peer_libraries();
 
@@ -34,5 +34,11 @@ std::vector<std::string> libraries_of(std::string_view library);
 Result<Peer> peer_artifact(std::string_view library, std::string_view entry,
                            std::vector<codegen::ArgumentSpec> signature, std::vector<int64_t> sizes,
                            int threads = 1);
+
+/// `function` of a shared library in tvm-ffi's C ABI, as Apache TVM's export_library ("main") and
+/// `temper export` leave them, over the workload's arguments, in the order and with the shapes of
+/// `signature`. One thread.
+Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
+                      std::vector<codegen::ArgumentSpec> signature);
 
 } // namespace temper::engine

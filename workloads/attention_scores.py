@@ -52,5 +52,8 @@ attention_scores_workload = dict(
     flops="2*B*HEADS*L*L*D",
     bytes="sizeof(dtype)*B*HEADS*2*L*D"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)*B*HEADS*L*L",
-    baseline={"onednn": "attention_scores(B, L, HEADS, D)"},
+    baseline={
+        "onednn": "attention_scores(B, L, HEADS, D)",
+        "torch": "attention_scores(B, L, HEADS, D)",
+    },
 )

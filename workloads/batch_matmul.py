@@ -32,5 +32,6 @@ batch_matmul_workload = dict(
     baseline={
         "blas": "batched_sgemm(B, M, N, K)",
         "onednn": "batched_matmul(B, M, N, K)",
+        "torch": "bmm(B, M, N, K)",
     },
 )

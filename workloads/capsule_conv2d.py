@@ -59,5 +59,8 @@ capsule_conv2d_workload = dict(
     bytes="sizeof(dtype)*C*C*(N*H*W*CI + R*S*CI*CO)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
     "*C*C*N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*CO",
-    baseline={"onednn": "capsule_conv2d(N, H, W, CI, CO, R, S, C, stride, pad)"},
+    baseline={
+        "onednn": "capsule_conv2d(N, H, W, CI, CO, R, S, C, stride, pad)",
+        "torch": "capsule_conv2d(N, H, W, CI, CO, R, S, C, stride, pad)",
+    },
 )

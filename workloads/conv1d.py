@@ -50,5 +50,8 @@ conv1d_workload = dict(
     bytes="sizeof(dtype)*(N*L*CI + R*CI*CO)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
     "*N*((L + 2*pad - dilation*(R - 1) - 1)//stride + 1)*CO",
-    baseline={"onednn": "conv1d_nlc(N, L, CI, CO, R, stride, pad, dilation)"},
+    baseline={
+        "onednn": "conv1d_nlc(N, L, CI, CO, R, stride, pad, dilation)",
+        "torch": "conv1d_nlc(N, L, CI, CO, R, stride, pad, dilation)",
+    },
 )

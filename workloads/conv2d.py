@@ -69,5 +69,8 @@ conv2d_workload = dict(
     bytes="sizeof(dtype)*(N*H*W*CI + R*S*CI*CO + CO"
     " + N*((H + 2*pad - dilation*(R - 1) - 1)//stride + 1)"
     "*((W + 2*pad - dilation*(S - 1) - 1)//stride + 1)*CO)",
-    baseline={"onednn": "conv2d_bias_relu_nhwc(N, H, W, CI, CO, R, S, stride, pad, 1, dilation)"},
+    baseline={
+        "onednn": "conv2d_bias_relu_nhwc(N, H, W, CI, CO, R, S, stride, pad, 1, dilation)",
+        "torch": "conv2d_bias_relu_nhwc(N, H, W, CI, CO, R, S, stride, pad, 1, dilation)",
+    },
 )

@@ -76,5 +76,8 @@ conv3d_workload = dict(
     "*N*((D + 2*pad - dilation*(K - 1) - 1)//stride + 1)"
     "*((H + 2*pad - dilation*(K - 1) - 1)//stride + 1)"
     "*((W + 2*pad - dilation*(K - 1) - 1)//stride + 1)*CO",
-    baseline={"onednn": "conv3d_ndhwc(N, D, H, W, CI, CO, K, stride, pad, dilation)"},
+    baseline={
+        "onednn": "conv3d_ndhwc(N, D, H, W, CI, CO, K, stride, pad, dilation)",
+        "torch": "conv3d_ndhwc(N, D, H, W, CI, CO, K, stride, pad, dilation)",
+    },
 )

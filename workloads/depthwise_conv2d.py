@@ -57,5 +57,8 @@ depthwise_conv2d_workload = dict(
     bytes="sizeof(dtype)*(N*H*W*C + R*S*C)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
     "*N*((H + 2*pad - R)//stride + 1)*((W + 2*pad - S)//stride + 1)*C",
-    baseline={"onednn": "depthwise_conv2d_nhwc(N, H, W, C, R, S, stride, pad)"},
+    baseline={
+        "onednn": "depthwise_conv2d_nhwc(N, H, W, C, R, S, stride, pad)",
+        "torch": "depthwise_conv2d_nhwc(N, H, W, C, R, S, stride, pad)",
+    },
 )

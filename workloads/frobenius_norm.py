@@ -44,5 +44,8 @@ frobenius_norm_workload = dict(
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)*B",
     # the program as written adds up to four million squares one after the other
     tolerance=4e-3,
-    baseline={"onednn": "frobenius_norm(B, M, N)"},
+    baseline={
+        "onednn": "frobenius_norm(B, M, N)",
+        "torch": "frobenius_norm(B, M, N)",
+    },
 )

@@ -25,5 +25,5 @@ gemv_workload = dict(
     flops="2*M*N",
     bytes="sizeof(dtype)*(M*N + N)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)*M",
-    baseline={"blas": "sgemv(M, N)"},
+    baseline={"blas": "sgemv(M, N)", "torch": "mv(M, N)"},
 )

@@ -80,5 +80,8 @@ grouped_conv2d_workload = dict(
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
     "*N*((H + 2*pad - dilation*(R - 1) - 1)//stride + 1)"
     "*((W + 2*pad - dilation*(S - 1) - 1)//stride + 1)*CO",
-    baseline={"onednn": "conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad, G, dilation)"},
+    baseline={
+        "onednn": "conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad, G, dilation)",
+        "torch": "conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad, G, dilation)",
+    },
 )

@@ -85,5 +85,8 @@ layer_norm_workload = dict(
     flops="7*M*N",
     bytes="sizeof(dtype)*(2*M*N + 2*N)",
     tolerance=1e-4,
-    baseline={"onednn": "layer_norm(M, N)"},
+    baseline={
+        "onednn": "layer_norm(M, N)",
+        "torch": "layer_norm(M, N)",
+    },
 )

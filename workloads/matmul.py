@@ -30,5 +30,9 @@ matmul_workload = dict(
     flops="2*M*N*K",
     bytes="sizeof(dtype)*(M*K + K*N) + sizeof(out_dtype or"
     " ('float32' if dtype in ('float16', 'bfloat16') else dtype))*M*N",
-    baseline={"blas": "sgemm(M, N, K)", "onednn": "matmul(M, N, K)"},
+    baseline={
+        "blas": "sgemm(M, N, K)",
+        "onednn": "matmul(M, N, K)",
+        "torch": "mm(M, N, K)",
+    },
 )

@@ -44,5 +44,8 @@ softmax_workload = dict(
     flops="5*M*N",
     bytes="2*sizeof(dtype)*M*N",
     tolerance=1e-5,
-    baseline={"onednn": "softmax(M, N)"},
+    baseline={
+        "onednn": "softmax(M, N)",
+        "torch": "softmax(M, N)",
+    },
 )

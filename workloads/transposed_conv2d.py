@@ -138,5 +138,8 @@ transposed_conv2d_workload = dict(
     bytes="sizeof(dtype)*(N*H*W*CI + R*S*CI*CO)"
     " + sizeof('float32' if dtype in ('float16', 'bfloat16') else dtype)"
     "*N*((H - 1)*stride + R - 2*pad)*((W - 1)*stride + S - 2*pad)*CO",
-    baseline={"onednn": "transposed_conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad)"},
+    baseline={
+        "onednn": "transposed_conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad)",
+        "torch": "transposed_conv2d_nhwc(N, H, W, CI, CO, R, S, stride, pad)",
+    },
 )

@@ -98,88 +98,165 @@ INSTANTIATE_TEST_SUITE_P(Blas, Peers, ::testing::ValuesIn(blas_cases()), [](cons
   return std::string(info.param.library) + "_" + info.param.entry;
 });
 
-INSTANTIATE_TEST_SUITE_P(
-    OneDnn, Peers,
-    ::testing::Values(
-        PeerCase{"onednn",
-                 "matmul",
-                 "matmul_17_23_9",
-                 {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
-                 {17, 23, 9}},
-        PeerCase{"onednn",
-                 "matmul_packed",
-                 "matmul_17_23_9",
-                 {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
-                 {17, 23, 9}},
-        PeerCase{"onednn",
-                 "matmul_nt",
-                 "matmul_nt_17_23_9",
-                 {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
-                 {17, 23, 9}},
-        PeerCase{"onednn",
-                 "batched_matmul",
-                 "batched_3_17_23_9",
-                 {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
-                 {3, 17, 23, 9}},
-        PeerCase{"onednn",
-                 "conv2d_bias_relu_nhwc",
-                 "conv_bias_relu",
-                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
-                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
-        PeerCase{"onednn",
-                 "conv2d_bias_relu_nhwc_packed",
-                 "conv_bias_relu",
-                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
-                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
-        PeerCase{"onednn",
-                 "conv2d_nhwc",
-                 "conv",
-                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"Y", {2, 5, 4, 7}}},
-                 {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
-        PeerCase{"onednn",
-                 "depthwise_conv2d_nhwc",
-                 "depthwise",
-                 {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5}}, {"Y", {2, 5, 4, 5}}},
-                 {2, 9, 8, 5, 3, 3, 2, 1}},
-        PeerCase{"onednn",
-                 "conv2d_nhwc",
-                 "grouped_dilated",
-                 {{"X", {2, 9, 8, 2, 3}}, {"W", {3, 2, 3, 2, 5}}, {"Y", {2, 4, 4, 2, 5}}},
-                 {2, 9, 8, 6, 10, 3, 2, 2, 1, 2, 2}},
-        PeerCase{"onednn",
-                 "conv1d_nlc",
-                 "conv1d",
-                 {{"X", {2, 11, 5}}, {"W", {3, 5, 7}}, {"Y", {2, 5, 7}}},
-                 {2, 11, 5, 7, 3, 2, 1, 2}},
-        PeerCase{"onednn",
-                 "conv3d_ndhwc",
-                 "conv3d",
-                 {{"X", {2, 4, 5, 6, 3}}, {"W", {3, 3, 3, 3, 5}}, {"Y", {2, 2, 3, 3, 5}}},
-                 {2, 4, 5, 6, 3, 5, 3, 2, 1, 1}},
-        PeerCase{"onednn",
-                 "transposed_conv2d_nhwc",
-                 "transposed_conv",
-                 {{"X", {2, 4, 3, 5}}, {"W", {4, 4, 5, 7}}, {"Y", {2, 8, 6, 7}}},
-                 {2, 4, 3, 5, 7, 4, 4, 2, 1}},
-        PeerCase{"onednn",
-                 "capsule_conv2d",
-                 "capsules",
-                 {{"X", {2, 5, 6, 2, 2, 3}}, {"W", {3, 3, 2, 2, 3, 5}}, {"Y", {2, 3, 3, 2, 2, 5}}},
-                 {2, 5, 6, 3, 5, 3, 3, 2, 2, 1}},
-        PeerCase{"onednn",
-                 "attention_scores",
-                 "attention",
-                 {{"X", {2, 7, 3, 5}}, {"Y", {2, 7, 3, 5}}, {"Z", {2, 3, 7, 7}}},
-                 {2, 7, 3, 5}},
-        PeerCase{"onednn", "frobenius_norm", "norms", {{"X", {3, 7, 11}}, {"y", {3}}}, {3, 7, 11}},
-        PeerCase{"onednn", "softmax", "softmax", {{"X", {17, 23}}, {"Y", {17, 23}}}, {17, 23}},
-        PeerCase{"onednn",
-                 "layer_norm",
-                 "layer_norm",
-                 {{"X", {17, 23}}, {"gamma", {23}}, {"beta", {23}}, {"Y", {17, 23}}},
-                 {17, 23}},
-        PeerCase{"onednn", "relu", "relu", {{"X", {391}}, {"Y", {391}}}, {391}}),
-    [](const auto& info) { return std::string(info.param.entry) + "_" + info.param.reference; });
+std::vector<PeerCase> onednn_cases() {
+  return {
+      PeerCase{"onednn",
+               "matmul",
+               "matmul_17_23_9",
+               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+               {17, 23, 9}},
+      PeerCase{"onednn",
+               "matmul_packed",
+               "matmul_17_23_9",
+               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+               {17, 23, 9}},
+      PeerCase{"onednn",
+               "matmul_nt",
+               "matmul_nt_17_23_9",
+               {{"A", {17, 9}}, {"B", {23, 9}}, {"C", {17, 23}}},
+               {17, 23, 9}},
+      PeerCase{"onednn",
+               "batched_matmul",
+               "batched_3_17_23_9",
+               {{"A", {3, 17, 9}}, {"B", {3, 9, 23}}, {"C", {3, 17, 23}}},
+               {3, 17, 23, 9}},
+      PeerCase{"onednn",
+               "conv2d_bias_relu_nhwc",
+               "conv_bias_relu",
+               {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
+               {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
+      PeerCase{"onednn",
+               "conv2d_bias_relu_nhwc_packed",
+               "conv_bias_relu",
+               {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"bias", {7}}, {"Y", {2, 5, 4, 7}}},
+               {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
+      PeerCase{"onednn",
+               "conv2d_nhwc",
+               "conv",
+               {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5, 7}}, {"Y", {2, 5, 4, 7}}},
+               {2, 9, 8, 5, 7, 3, 3, 2, 1, 1, 1}},
+      PeerCase{"onednn",
+               "depthwise_conv2d_nhwc",
+               "depthwise",
+               {{"X", {2, 9, 8, 5}}, {"W", {3, 3, 5}}, {"Y", {2, 5, 4, 5}}},
+               {2, 9, 8, 5, 3, 3, 2, 1}},
+      PeerCase{"onednn",
+               "conv2d_nhwc",
+               "grouped_dilated",
+               {{"X", {2, 9, 8, 2, 3}}, {"W", {3, 2, 3, 2, 5}}, {"Y", {2, 4, 4, 2, 5}}},
+               {2, 9, 8, 6, 10, 3, 2, 2, 1, 2, 2}},
+      PeerCase{"onednn",
+               "conv1d_nlc",
+               "conv1d",
+               {{"X", {2, 11, 5}}, {"W", {3, 5, 7}}, {"Y", {2, 5, 7}}},
+               {2, 11, 5, 7, 3, 2, 1, 2}},
+      PeerCase{"onednn",
+               "conv3d_ndhwc",
+               "conv3d",
+               {{"X", {2, 4, 5, 6, 3}}, {"W", {3, 3, 3, 3, 5}}, {"Y", {2, 2, 3, 3, 5}}},
+               {2, 4, 5, 6, 3, 5, 3, 2, 1, 1}},
+      PeerCase{"onednn",
+               "transposed_conv2d_nhwc",
+               "transposed_conv",
+               {{"X", {2, 4, 3, 5}}, {"W", {4, 4, 5, 7}}, {"Y", {2, 8, 6, 7}}},
+               {2, 4, 3, 5, 7, 4, 4, 2, 1}},
+      PeerCase{"onednn",
+               "capsule_conv2d",
+               "capsules",
+               {{"X", {2, 5, 6, 2, 2, 3}}, {"W", {3, 3, 2, 2, 3, 5}}, {"Y", {2, 3, 3, 2, 2, 5}}},
+               {2, 5, 6, 3, 5, 3, 3, 2, 2, 1}},
+      PeerCase{"onednn",
+               "attention_scores",
+               "attention",
+               {{"X", {2, 7, 3, 5}}, {"Y", {2, 7, 3, 5}}, {"Z", {2, 3, 7, 7}}},
+               {2, 7, 3, 5}},
+      PeerCase{"onednn", "frobenius_norm", "norms", {{"X", {3, 7, 11}}, {"y", {3}}}, {3, 7, 11}},
+      PeerCase{"onednn", "softmax", "softmax", {{"X", {17, 23}}, {"Y", {17, 23}}}, {17, 23}},
+      PeerCase{"onednn",
+               "layer_norm",
+               "layer_norm",
+               {{"X", {17, 23}}, {"gamma", {23}}, {"beta", {23}}, {"Y", {17, 23}}},
+               {17, 23}},
+      PeerCase{"onednn", "relu", "relu", {{"X", {391}}, {"Y", {391}}}, {391}}};
+}
+
+/// The same operators, as PyTorch's adapter calls them.
+std::vector<PeerCase> torch_cases() {
+  std::vector<PeerCase> cases;
+  for (PeerCase peer : onednn_cases()) {
+    const std::string_view entry = peer.entry;
+    if (entry.ends_with("_packed") || entry == "relu")
+      continue;
+    peer.library = "torch";
+    peer.entry = entry == "matmul"           ? "mm"
+                 : entry == "matmul_nt"      ? "mm_nt"
+                 : entry == "batched_matmul" ? "bmm"
+                                             : peer.entry;
+    cases.push_back(peer);
+  }
+  cases.push_back(
+      {"torch", "mv", "matmul_17_1_9", {{"A", {17, 9}}, {"x", {9}}, {"y", {17}}}, {17, 9}});
+  return cases;
+}
+
+std::string entry_and_reference(const ::testing::TestParamInfo<PeerCase>& info) {
+  return std::string(info.param.entry) + "_" + info.param.reference;
+}
+
+INSTANTIATE_TEST_SUITE_P(OneDnn, Peers, ::testing::ValuesIn(onednn_cases()), entry_and_reference);
+INSTANTIATE_TEST_SUITE_P(Torch, Peers, ::testing::ValuesIn(torch_cases()), entry_and_reference);
+
+/// C = A + B by the library of candidates/ffi.c, measured as a contender.
+Measurement added_by_ffi(std::vector<int64_t> shape, const char* function = "main") {
+  const std::vector<ArgumentSpec> signature =
+      tensors({{"A", shape}, {"B", shape}, {"C", shape}}, DataType::float32());
+  const auto peer = ffi_peer("theirs", TEMPER_TEST_FFI, function, signature);
+  EXPECT_TRUE(peer) << peer.error().message;
+  LocalMeasurerOptions options;
+  options.lock_path.clear();
+  auto measurer = LocalMeasurer::start(options);
+  EXPECT_TRUE(measurer) << measurer.error().message;
+  auto reference = std::make_shared<codegen::Artifact>();
+  reference->code = *read_file(TEMPER_TEST_CANDIDATES);
+  reference->entry = "reference";
+  reference->signature = tensors({{"A", shape}, {"B", shape}, {"C", shape}}, DataType::float64());
+  WorkloadSpec spec;
+  spec.name = "add";
+  spec.signature = signature;
+  spec.input_sets = default_input_sets(5, {});
+  spec.reference = reference;
+  const Result<WorkloadId> workload = (*measurer)->add_workload(spec);
+  EXPECT_TRUE(workload) << workload.error().message;
+  CompareRequest request;
+  request.workload = *workload;
+  request.rounds = 3;
+  request.sample_ns = 1e4;
+  request.contenders = {{peer->name, peer->artifact, {}, 1, true}};
+  const Result<Comparison> comparison = (*measurer)->compare(request);
+  EXPECT_TRUE(comparison) << comparison.error().message;
+  return comparison->contenders[0].measurement;
+}
+
+TEST(FfiLibraries, AreCalledAndChecked) {
+  const Measurement m = added_by_ffi({1000});
+  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+}
+
+TEST(FfiLibraries, WhatTheyRefuseIsSaid) {
+  const Measurement m = added_by_ffi({10, 100});
+  EXPECT_FALSE(is_correct(m.outcome));
+  EXPECT_THAT(m.error, ::testing::HasSubstr("TypeError: these are not three vectors"));
+}
+
+TEST(FfiLibraries, AFunctionThatIsNotThereIsNamed) {
+  EXPECT_THAT(added_by_ffi({1000}, "mian").error, ::testing::HasSubstr("__tvm_ffi_mian"));
+}
+
+TEST(FfiLibraries, ALibraryThatIsNotThereIsNamed) {
+  const auto peer = ffi_peer("theirs", "/nowhere/lib.so", "main", {});
+  ASSERT_FALSE(peer);
+  EXPECT_THAT(peer.error().message, ::testing::HasSubstr("/nowhere/lib.so"));
+}
 
 TEST(PeerLibraries, AnUnknownOneNamesTheKnownOnes) {
   const auto peer = peer_artifact("atlas", "sgemm", {}, {});

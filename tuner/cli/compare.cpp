@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 
 namespace temper::cli {
 namespace {
@@ -40,7 +41,30 @@ struct CompareOptions {
   std::vector<std::string> words;
   double seconds = 5;
   bool peers = false;
+  std::vector<std::string> libraries; ///< NAME=FILE[:FUNCTION]
 };
+
+/// A function of somebody's shared library, as --library names it.
+struct NamedFunction {
+  std::string name;
+  std::string file;
+  std::string function = "main"; ///< as TVM calls it
+};
+
+Result<NamedFunction> parse_library(const std::string& text) {
+  NamedFunction named;
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    return Error(ErrorCode::kInvalidArgument,
+                 "--library takes NAME=FILE or NAME=FILE:FUNCTION, not '" + text + "'");
+  named.name = text.substr(0, equals);
+  named.file = text.substr(equals + 1);
+  if (const size_t colon = named.file.rfind(':'); colon != std::string::npos) {
+    named.function = named.file.substr(colon + 1);
+    named.file.resize(colon);
+  }
+  return named;
+}
 
 struct Row {
   std::string workload;
@@ -73,6 +97,7 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   request.workload = id;
   request.regime = task.regime;
   request.max_seconds = max_seconds;
+  request.half_width = engine::kComparedHalfWidth;
   request.contenders = {{a.id, first, {}, a.threads, reference != nullptr},
                         {b.id, second, {}, b.threads, reference != nullptr}};
   auto comparison = measurer->compare(request);
@@ -94,15 +119,18 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   row.b_ns = right.measurement.median_ns;
   row.ratio = right.ratio;
   row.interval = right.ratio_interval;
-  row.verdict = right.ratio_interval.high < 1  ? "faster"
-                : right.ratio_interval.low > 1 ? "slower"
-                                               : "same";
+  row.verdict = engine::to_string(engine::verdict_of(right));
   return row;
 }
 
+/// What is set in the environment of each contender, by name.
+using Settings = std::map<std::string, std::map<std::string, std::string>>;
+
 /// One record beside the library routines that its workload's file names.
 Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task,
-                                              const RecordRow& row, double max_seconds) {
+                                              const RecordRow& row, double max_seconds,
+                                              const std::vector<NamedFunction>& libraries,
+                                              Settings& settings) {
   TEMPER_TRY(measurer, bench.measurer());
   TEMPER_TRY(tuned, code_of(bench, task, row));
   ArtifactRef reference;
@@ -115,6 +143,7 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
   request.workload = id;
   request.regime = task.regime;
   request.max_seconds = max_seconds;
+  request.half_width = engine::kComparedHalfWidth;
   const bool check = reference != nullptr;
   request.contenders = {{"tuned", tuned, {}, row.threads, check}};
   for (const script::Baseline& baseline : task.baselines)
@@ -129,12 +158,25 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
       request.contenders.push_back(
           {peer->name, peer->artifact, peer->extra_scalars, row.threads, check});
     }
+  for (const NamedFunction& named : libraries) {
+    TEMPER_TRY(peer, engine::ffi_peer(named.name, named.file, named.function, task.signature));
+    request.contenders.push_back({peer.name, peer.artifact, {}, 1, check});
+  }
+  for (const engine::Contender& contender : request.contenders)
+    settings[contender.name] = contender.artifact->environment;
   auto comparison = measurer->compare(request);
   measurer->remove_workload(id);
   return comparison;
 }
 
 int run_compare_peers(CompareOptions& options, const database::Selection& selection) {
+  std::vector<NamedFunction> libraries;
+  for (const std::string& text : options.libraries) {
+    auto named = parse_library(text);
+    if (!named)
+      return report(named.error());
+    libraries.push_back(std::move(*named));
+  }
   Workbench bench(options.common.workbench);
   auto rows = select(bench, selection);
   if (!rows)
@@ -158,12 +200,13 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     auto task = bench.task(*workload);
     if (!task)
       return report(task.error());
-    if (task->baselines.empty())
+    if (task->baselines.empty() && libraries.empty())
       return report(Error(ErrorCode::kInvalidArgument,
                           task->workload + " names no library routine to compare with; its file "
                                            "may, as baseline={\"openblas\": \"sgemm(M, N, K)\"}"));
     task->threads = row.threads;
-    auto comparison = compare_with_peers(bench, *task, row, options.seconds);
+    Settings settings;
+    auto comparison = compare_with_peers(bench, *task, row, options.seconds, libraries, settings);
     if (!comparison)
       return report(comparison.error());
     Json contenders = Json::array();
@@ -183,6 +226,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
           {"gflops", number(gflops(task->flops, ns))},
           {"ratio", number(side.ratio)},
           {"ratio_interval", {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
+          {"settings", settings[side.name]},
           {"error", side.measurement.error}});
       slower |= right && side.ratio_interval.high < 1;
     }
@@ -205,10 +249,11 @@ int run_compare(CompareOptions& options) {
   auto selections = database::parse_selections(options.words);
   if (!selections)
     return report(selections.error());
-  if (options.peers) {
+  if (options.peers || !options.libraries.empty()) {
     if (selections->size() != 1)
-      return report(Error(ErrorCode::kInvalidArgument, "--peers takes one selection, this is " +
-                                                           std::to_string(selections->size())));
+      return report(
+          Error(ErrorCode::kInvalidArgument, "--peers and --library take one selection, this is " +
+                                                 std::to_string(selections->size())));
     return run_compare_peers(options, selections->front());
   }
   if (selections->size() != 2)
@@ -369,9 +414,13 @@ void add_compare(Program& program) {
       ->check(positive());
   command->add_flag("--peers", options->peers,
                     "compare one selection with the library routines that its workload names");
+  command->add_option("--library", options->libraries,
+                      "NAME=FILE[:FUNCTION]: also with a function of a shared library in tvm-ffi's "
+                      "ABI, as TVM and temper export make them (default: main)");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0",
-                          "temper compare matmul M=512 --peers"});
+                          "temper compare matmul M=512 --peers",
+                          "temper compare m3f9c2 --library theirs=out/libkernels.so:matmul"});
   command->callback(
       [&program, options] { program.action = [options] { return run_compare(*options); }; });
 }
