@@ -163,6 +163,11 @@ std::string speed_sentence(const MachineSpeed& speed) {
     text += fmt::format("{}{:.0f} GB/s from {}", separator, level.bytes_per_s * 1e-9,
                         level.level == 0 ? "memory" : fmt::format("L{}", level.level));
   }
+  if (speed.store_bytes_per_s > 0)
+    text += fmt::format("; it writes {:.0f} GB/s to L1", speed.store_bytes_per_s * 1e-9);
+  if (speed.threads > 1)
+    text += fmt::format("; a parallel loop on {} threads costs {:.2g} us, a barrier {:.2g} us",
+                        speed.threads, speed.fork_ns * 1e-3, speed.barrier_ns * 1e-3);
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/machine_speed.h"
 
 #include "engine/fingerprint.h"
+#include "engine/machine_probes.h"
 #include "engine/timing/clock.h"
 #include "ir/support/hash.h"
 
@@ -160,7 +161,7 @@ public:
   }
   ProbeMemory(const ProbeMemory&) = delete;
   ProbeMemory& operator=(const ProbeMemory&) = delete;
-  const std::byte* data() const { return at_; }
+  std::byte* data() const { return at_; }
 
 private:
   std::byte* at_ = nullptr;
@@ -263,6 +264,15 @@ MachineSpeed measure_machine_speed(const Machine& machine) {
   const int64_t beyond = std::min<int64_t>(std::max<int64_t>(4 * inner, int64_t{64} << 20),
                                            std::max<int64_t>(machine.memory_bytes / 16, 4096));
   speed.levels.push_back({0, 0, measure_bandwidth(std::min(beyond, int64_t{512} << 20))});
+  if (const auto first = static_cast<size_t>(cache_bytes(machine, 1) / 2 / 4096 * 4096); first > 0)
+    if (const ProbeMemory memory(first); memory.data() != nullptr)
+      speed.store_bytes_per_s = measure_store_bandwidth({memory.data(), first});
+  const ParallelCost cost = measure_parallel_cost(machine.processors);
+  if (cost.fork_ns > 0) {
+    speed.threads = machine.processors;
+    speed.fork_ns = cost.fork_ns;
+    speed.barrier_ns = cost.barrier_ns;
+  }
   return speed;
 }
 
@@ -274,6 +284,15 @@ MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
     for (const MachineSpeed::Level& other : a.levels)
       if (other.level == level.level && other.bytes == level.bytes)
         level.bytes_per_s = std::max(level.bytes_per_s, other.bytes_per_s);
+  best.store_bytes_per_s = std::max(a.store_bytes_per_s, b.store_bytes_per_s);
+  if (best.threads == a.threads) {
+    best.fork_ns = std::min(a.fork_ns, b.fork_ns);
+    best.barrier_ns = std::min(a.barrier_ns, b.barrier_ns);
+  } else if (best.threads == 0) {
+    best.threads = a.threads;
+    best.fork_ns = a.fork_ns;
+    best.barrier_ns = a.barrier_ns;
+  }
   return best;
 }
 
@@ -285,7 +304,11 @@ Json to_json(const MachineSpeed& speed) {
   return {{"schema", "temper.machine_speed/1"},
           {"f32_flops", speed.f32_flops},
           {"f64_flops", speed.f64_flops},
-          {"levels", std::move(levels)}};
+          {"levels", std::move(levels)},
+          {"store_bytes_per_s", speed.store_bytes_per_s},
+          {"threads", speed.threads},
+          {"fork_ns", speed.fork_ns},
+          {"barrier_ns", speed.barrier_ns}};
 }
 
 Result<MachineSpeed> machine_speed_from_json(const Json& json) {
@@ -298,6 +321,10 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     for (const Json& level : json.at("levels"))
       speed.levels.push_back({level.at("level").get<int>(), level.at("bytes").get<int64_t>(),
                               level.at("bytes_per_s").get<double>()});
+    speed.store_bytes_per_s = json.value("store_bytes_per_s", 0.0);
+    speed.threads = json.value("threads", 0);
+    speed.fork_ns = json.value("fork_ns", 0.0);
+    speed.barrier_ns = json.value("barrier_ns", 0.0);
     return speed;
   } catch (const Json::exception& wrong) {
     return Error(ErrorCode::kInvalidArgument,

@@ -28,6 +28,12 @@ struct MachineSpeed {
     bool operator==(const Level&) const = default;
   };
   std::vector<Level> levels; ///< nearest first, memory last
+  /// Written over and over with the widest vectors into the first level: what the store ports do.
+  /// What the load ports do is what `levels` says of the first.
+  double store_bytes_per_s = 0;
+  int threads = 0;       ///< that the next two are for; 0: one processor, or no OpenMP runtime
+  double fork_ns = 0;    ///< of an empty parallel region
+  double barrier_ns = 0; ///< inside of one
 
   /// Operations a second in this type; 0 where not known.
   double peak(DataType dtype) const;

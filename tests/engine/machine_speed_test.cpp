@@ -2,6 +2,8 @@
 
 #include "engine/machine_speed.h"
 
+#include "engine/machine_probes.h"
+
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -19,6 +21,10 @@ MachineSpeed example() {
   speed.f32_flops = 200e9;
   speed.f64_flops = 100e9;
   speed.levels = {{1, 48 << 10, 300e9}, {2, 2 << 20, 100e9}, {0, 0, 10e9}};
+  speed.store_bytes_per_s = 150e9;
+  speed.threads = 2;
+  speed.fork_ns = 900;
+  speed.barrier_ns = 300;
   return speed;
 }
 
@@ -69,6 +75,36 @@ TEST(MachineSpeed, TheFasterFigureOfTwoMeasurementsStands) {
   EXPECT_EQ(best.f32_flops, 200e9);
   EXPECT_EQ(best.levels[2].bytes_per_s, 12e9);
   EXPECT_EQ(best.levels[1].bytes_per_s, 100e9);
+}
+
+TEST(MachineSpeed, TheLesserCostOfThreadsStands) {
+  MachineSpeed busy = example();
+  busy.fork_ns = 5e6;
+  busy.store_bytes_per_s = 20e9;
+  EXPECT_EQ(faster_of(busy, example()), example());
+  EXPECT_EQ(faster_of(example(), busy), example());
+  MachineSpeed without = example(); // no OpenMP runtime at that time
+  without.threads = 0;
+  without.fork_ns = without.barrier_ns = 0;
+  EXPECT_EQ(faster_of(example(), without), example());
+  EXPECT_EQ(faster_of(without, example()), example());
+}
+
+TEST(MachineSpeed, OneThreadHasNoCostOfThreads) {
+  EXPECT_EQ(measure_parallel_cost(1).fork_ns, 0);
+  const ParallelCost two = measure_parallel_cost(2);
+  EXPECT_GE(two.fork_ns, 0); // 0 where there is no OpenMP runtime
+  EXPECT_EQ(two.fork_ns > 0, two.barrier_ns > 0);
+}
+
+TEST(MachineSpeed, FiguresThatAreOlderThanAFieldAreRead) {
+  Json old = to_json(example());
+  for (const char* field : {"store_bytes_per_s", "threads", "fork_ns", "barrier_ns"})
+    old.erase(field);
+  const auto read = machine_speed_from_json(old);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->threads, 0);
+  EXPECT_EQ(read->f32_flops, example().f32_flops);
 }
 
 TEST(MachineSpeed, IsTheSameAfterJson) {
