@@ -175,6 +175,13 @@ TEST(Dumps, EveryProgramThatIsLoweredHasAFolderOfItsOwn) {
   EXPECT_NE(content("untuned.2/00.input.txt").find("float32(3"), std::string::npos);
 }
 
+TEST(Usage, ASeedIsAWholeNumber) {
+  const Shell shell;
+  for (const char* value : {"--db", "-1", "1.5", "x", "18446744073709551616"})
+    expect_refused(shell.run(std::string("temper tune matmul M=8 N=8 K=8 --seed ") + value), 2,
+                   std::string("'") + value + "' is not a whole number from 0 to 2^64 - 1");
+}
+
 TEST(Usage, NumbersThatMustBePositiveSayOnlyThat) {
   const Shell shell;
   for (const char* value : {"0", "-4", "x", "nan"}) {

@@ -37,6 +37,8 @@ void add_jobs_option(CLI::App& command, CommonOptions& options);
 CLI::Validator positive();
 /// A whole number from 1 to kMostTrials, said in words.
 CLI::Validator count();
+/// Of random choices: a whole number of 64 bits.
+CLI::Validator seed_number();
 inline constexpr int64_t kMostTrials = 1'000'000'000; ///< sums of budgets stay in range
 /// Turns the texts into values (cache regime); an error names the option.
 Result<void> finish_common_options(CommonOptions& options);

@@ -1,5 +1,6 @@
 #include "tuner/cli/command.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 
@@ -51,6 +52,19 @@ CLI::Validator count() {
                    : std::string();
       },
       "COUNT");
+}
+
+CLI::Validator seed_number() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        uint64_t value = 0;
+        const auto end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        return error == std::errc() && stop == end
+                   ? std::string()
+                   : "'" + text + "' is not a whole number from 0 to 2^64 - 1";
+      },
+      "SEED");
 }
 
 Result<void> finish_common_options(CommonOptions& options) {

@@ -130,7 +130,8 @@ void add_score(Program& program) {
                       join(tuner::configuration_strategies(), ", ") + " (default: the first)");
   command->add_option("--repeats", options->repeats, "runs a space (default: 50)")
       ->check(CLI::Range(1, 100000));
-  command->add_option("--seed", options->seed, "of the random choices (default: 1)");
+  command->add_option("--seed", options->seed, "of the random choices (default: 1)")
+      ->check(seed_number());
   command->add_option("--runs", options->runs_file,
                       "also write every evaluation to this file, a JSON object a line");
   command->add_flag("--json", options->json, "print one JSON object instead of text");

@@ -437,8 +437,8 @@ void add_tune(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_option("--trials", options->trials, "candidates to measure")->check(count());
   command->add_option("--seconds", options->seconds, "time to spend")->check(positive());
-  auto* seed = command->add_option("--seed", options->seed, "of every random choice")
-                   ->check(CLI::NonNegativeNumber);
+  auto* seed =
+      command->add_option("--seed", options->seed, "of every random choice")->check(seed_number());
   command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
   command->add_flag("--unchecked", options->unchecked,
