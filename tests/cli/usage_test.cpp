@@ -26,6 +26,20 @@ TEST(Usage, EveryCommandHasHelpWithExamples) {
   }
 }
 
+TEST(Usage, ALibraryToCompareWithNeedsANameAndAFile) {
+  const Shell shell;
+  for (const char* text : {"kernels.so", "=kernels.so", "theirs="})
+    expect_refused(shell.run(std::string("temper compare matmul --library ") + text), 2,
+                   "NAME=FILE");
+}
+
+TEST(Usage, ATableIsOfARun) {
+  const Shell shell;
+  const Ran ran = shell.run("temper dump --table run:rdeadbeef");
+  EXPECT_NE(ran.code, 0);
+  EXPECT_NE(ran.err.find("rdeadbeef"), std::string::npos) << ran.err;
+}
+
 TEST(Usage, AMisspeltCommandGetsTheNearestOne) {
   const Shell shell;
   expect_refused(shell.run("temper tun matmul"), 2, "did you mean 'temper tune'");

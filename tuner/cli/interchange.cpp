@@ -3,6 +3,8 @@
 #include "tuner/cli/output.h"
 
 #include "database/dump.h"
+#include "ir/support/text.h"
+#include "tuner/saved_table.h"
 
 #include <fmt/format.h>
 
@@ -20,6 +22,8 @@ struct DumpCommand {
   std::string file;
   std::vector<std::string> workloads;
   bool no_artifacts = false;
+  std::string table; ///< run
+  bool partial = false;
 };
 
 int64_t total(const std::map<std::string, int64_t>& rows) {
@@ -37,11 +41,34 @@ std::string counts(const std::map<std::string, int64_t>& rows) {
   return text.empty() ? "nothing" : text;
 }
 
+/// A run as a measured table.
+int dump_table(database::Store& store, const DumpCommand& options) {
+  const std::string name =
+      options.table.starts_with("run:") ? options.table.substr(4) : options.table;
+  auto run = database::resolve_id(store, name, database::Kind::kRun);
+  if (!run)
+    return report(run.error());
+  auto table = tuner::table_of_run(store, *run, options.partial);
+  if (!table)
+    return report(table.error());
+  if (options.file.empty()) {
+    fmt::print("{}", table->text);
+    return kDone;
+  }
+  if (auto written = write_file(options.file, table->text); !written)
+    return report(written.error());
+  std::fprintf(stderr, "wrote %zu configurations, %zu of them without a time, to %s\n",
+               table->configurations, table->failed, options.file.c_str());
+  return kDone;
+}
+
 int run_dump(const DumpCommand& options) {
   tuner::Workbench bench(viewing(options.common));
   auto store = bench.store();
   if (!store)
     return report(store.error());
+  if (!options.table.empty())
+    return dump_table(**store, options);
   database::DumpOptions dump;
   dump.artifacts = !options.no_artifacts;
   for (const std::string& name : options.workloads) {
@@ -123,9 +150,14 @@ void add_dump(Program& program) {
   command->add_option("workloads", options->workloads, "only these workloads");
   command->add_option("-o,--out", options->file, "file (default: standard output)");
   command->add_flag("--no-artifacts", options->no_artifacts, "leave out machine code");
+  command->add_option("--table", options->table,
+                      "RUN: instead, that run, which measured its whole space, as a table (T4 "
+                      "results) for temper score");
+  command->add_flag("--partial", options->partial,
+                    "with --table: also of a run that stopped before");
   add_common_options(*command, options->common, false);
-  add_examples(*command,
-               {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz"});
+  add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz",
+                          "temper dump --table run:r11a2b -o elementwise_T4.json"});
   command->callback(
       [&program, options] { program.action = [options] { return run_dump(*options); }; });
 }
