@@ -35,7 +35,7 @@ const std::vector<Library>& libraries() {
       {"blis", "BLIS", "blas", "package libblis4-serial", {"libblis.so.4"}},
       {"mkl", "MKL", "blas", "Python package mkl", {"libmkl_rt.so.3", "libmkl_rt.so.2"}},
       {"onednn", "oneDNN", "onednn", "package libdnnl-dev, before temper is built"},
-      {"torch", "PyTorch", "torch", "Python package torch by running ./dev bench --torch"},
+      {"torch", "PyTorch", "torch", "Python package torch (./dev bench --torch does)"},
   };
   return all;
 }
@@ -145,15 +145,12 @@ Result<Peer> peer_artifact(std::string_view key, std::string_view entry,
                                                    key, join(keys, ", ")));
   }
   const std::string adapter = find_adapter(library->adapter);
-  if (adapter.empty())
-    return Error(ErrorCode::kNotFound,
-                 fmt::format("there is no adapter for {} ({}); install {}", library->name,
-                             join(places_of(library->adapter), ", "), library->package));
   auto artifact = std::make_shared<codegen::Artifact>();
   artifact->environment = best_environment(*library, threads);
-  if (library->adapter == "blas" && artifact->environment["TEMPER_PEER_BLAS"].empty())
+  if (adapter.empty() ||
+      (library->adapter == "blas" && artifact->environment["TEMPER_PEER_BLAS"].empty()))
     return Error(ErrorCode::kNotFound,
-                 fmt::format("{} is not here; install it ({})", library->name, library->package));
+                 fmt::format("{} is not here; install {}", library->name, library->package));
   if (library->key == "blis" && threads > 1)
     return Error(ErrorCode::kUnsupported, "the serial BLIS has one thread");
   artifact->kind = codegen::ArtifactKind::kLibrary;
@@ -187,9 +184,8 @@ Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::st
     std::vector<std::string> dims;
     for (const int64_t dim : argument.shape)
       dims.push_back(std::to_string(dim));
-    arguments +=
-        fmt::format("{}{}{}:{}", arguments.empty() ? "" : ";",
-                    type == DataType::bfloat16() ? 'b' : kind, type.bits, join(dims, ","));
+    arguments += fmt::format("{}{}{}:{}", arguments.empty() ? "" : ";",
+                             type == DataType::bfloat16() ? 'b' : kind, type.bits, join(dims, ","));
   }
   auto artifact = std::make_shared<codegen::Artifact>();
   artifact->kind = codegen::ArtifactKind::kLibrary;

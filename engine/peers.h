@@ -1,5 +1,6 @@
 /// Libraries to be compared with: OpenBLAS, BLIS, MKL, oneDNN and PyTorch behind the calling
-/// convention of an artifact, each at its best setting. What their entries take: engine/peers/*.cpp.
+/// convention of an artifact, each at its best setting. What their entries take:
+/// engine/peers/*.cpp.
 ///
 ///   TEMPER_TRY(peer, peer_artifact("openblas", "sgemm", workload.signature, {m, n, k}));
 ///   request.contenders.push_back({"OpenBLAS", peer.artifact, peer.extra_scalars});
@@ -21,8 +22,8 @@ struct Peer {
   std::vector<int64_t> extra_scalars;
 };
 
-/// "openblas", "blis", "mkl", "onednn", "torch": those that are here. MKL is looked for in the directories
-/// of the system's loader, and in $TEMPER_MKL, the path of its libmkl_rt.so.
+/// "openblas", "blis", "mkl", "onednn", "torch": those that are here. MKL is looked for in the
+/// directories of the system's loader, and in $TEMPER_MKL, the path of its libmkl_rt.so.
 std::vector<std::string> peer_libraries();
 
 /// What a workload's baseline `library` stands for: "blas" for every BLAS library that is here, or
