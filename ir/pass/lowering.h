@@ -48,6 +48,8 @@ PrimFunc flatten_buffers(const PrimFunc& function);
 PrimFunc simplify_loops(const PrimFunc& function);
 /// Conditions on loop variables become loop bounds, or leave inner loops.
 PrimFunc partition_loops(const PrimFunc& function);
+/// Nested loops that copy or fill one contiguous range become one of vectors.
+PrimFunc join_copies(const PrimFunc& function);
 /// Copies that transpose go through registers, a tile at a time.
 PrimFunc transpose_tiles(const PrimFunc& function, const LowerOptions& options);
 /// Loops over lanes whose order is free become horizontal vector operations.

@@ -16,6 +16,7 @@ std::span<const LoweringPass> cpu_passes() {
       {"simplify_loops", [](F f, O) { return simplify_loops(f); }},
       // Before vectors: a constant tail is a shorter vector, not a mask.
       {"partition_loops", [](F f, O) { return partition_loops(f); }, false},
+      {"join_copies", [](F f, O) { return join_copies(f); }, false},
       // Before vectors: a transposing copy would gather or scatter.
       {"transpose_tiles", [](F f, O o) { return transpose_tiles(f, o); }, false},
       {"reduce_lanes", [](F f, O o) { return reduce_lanes(f, o); }, false},

@@ -274,6 +274,55 @@ def main(A: T.Buffer((32,), "float32"), B: T.Buffer((1,), "float32")):
 )");
 }
 
+TEST(JoinCopies, ContiguousRangesAreCopiedAsOne) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((36,), "float32"), B: T.Buffer((60,), "float32")):
+    for h in range(T.int64(3)):
+        for w in range(T.int64(1)):
+            for c in range(T.int64(3)):
+                B[h * T.int64(18) + w * T.int64(3) + c] = T.float32(0)
+        for w in range(T.int64(1), T.int64(5)):
+            for c in T.vectorized(T.int64(3)):
+                B[h * T.int64(18) + w * T.int64(3) + c] = A[h * T.int64(12) + w * T.int64(3) + c - T.int64(3)]
+        for w in range(T.int64(5), T.int64(6)):
+            for c in range(T.int64(3)):
+                B[h * T.int64(18) + w * T.int64(3) + c] = T.float32(0)
+    for i in range(T.int64(6)):
+        B[i + T.int64(54)] = T.float32(1)
+)");
+  const PrimFunc after = join_copies(before);
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((36,), "float32"), B: T.Buffer((60,), "float32")):
+    for h in range(T.int64(3)):
+        for x in T.vectorized(T.int64(3)):
+            B[h * T.int64(18) + x] = T.float32(0)
+        for x in T.vectorized(T.int64(3), T.int64(15)):
+            B[h * T.int64(18) + x] = A[h * T.int64(12) + x - T.int64(3)]
+        for x in T.vectorized(T.int64(15), T.int64(18)):
+            B[h * T.int64(18) + x] = T.float32(0)
+    for i in range(T.int64(6)):
+        B[i + T.int64(54)] = T.float32(1)
+)");
+  EXPECT_TRUE(same(*run(before), *run(after)));
+}
+
+TEST(JoinCopies, OtherNestsAreLeftAlone) {
+  for (const char* body : {"B[i * T.int64(4) + j] = A[i * T.int64(5) + j]",
+                           "B[i * T.int64(4) + j] = A[j * T.int64(4) + i]",
+                           "B[i * T.int64(4) + j] = A[i * T.int64(4) + j] + T.float32(1)",
+                           "A[i * T.int64(4) + j + T.int64(1)] = A[i * T.int64(4) + j]"}) {
+    const PrimFunc before = parse(std::string(R"(
+@T.prim_func
+def main(A: T.Buffer((40,), "float32"), B: T.Buffer((40,), "float32")):
+    for i in range(T.int64(4)):
+        for j in range(T.int64(4)):
+            )") + body + "\n");
+    EXPECT_EQ(join_copies(before)->body, before->body) << body;
+  }
+}
+
 /// Copies A to B, A[j * from + d] to B[d * to + j].
 std::string transposing_copy(int64_t d, int64_t j, int64_t from, int64_t to, const char* inner) {
   const auto number = [](int64_t value) { return "T.int64(" + std::to_string(value) + ")"; };
