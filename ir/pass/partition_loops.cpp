@@ -21,11 +21,13 @@
 //        for w in range(10):                          for w in range(1): P[w] = 0
 //          P[w] = T.if_then_else(1 <= w and w < 9,    for w in range(1, 9): P[w] = A[w - 1]
 //                                A[w - 1], 0)    ->   for w in range(9, 10): P[w] = 0
-// and for choices among the operands of what is stored: a window that reads zeros outside an image,
-// where the border is cut off and the interior has no conditions.
+// A part of such a choice that does not depend on the loops around it goes around them. Rule 1 also
+// holds for choices among the operands of what is stored: a window that reads zeros outside an
+// image, where the border is cut off and the interior has no conditions.
 //
 // Cutting copies code, so the number of cuts per function and the size of what is copied are
 // limited; a condition that stays is still right.
+#include "ir/op.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -74,6 +76,8 @@ public:
           stmt, [&](const Stmt& child) { return rewrite(child); },
           [](const Expr& expr) { return expr; });
     }
+    if (const Stmt versions = hoist_choice(*loop))
+      return versions;
     if (const Stmt parts = cut(*loop))
       return parts;
     Stmt body;
@@ -86,6 +90,50 @@ public:
   }
 
 private:
+  /// Loops that store nothing but a choice, part of which is the same for all of them: a row of a
+  /// padded copy that lies outside as a whole.
+  Stmt hoist_choice(const For& loop) {
+    Stmt body = Ref<For>(&loop);
+    std::vector<Var> inside;
+    while (const auto* inner = body.as<For>()) {
+      inside.push_back(inner->loop_var);
+      body = inner->body;
+    }
+    const auto* store = body.as<BufferStore>();
+    const auto* choice = store != nullptr ? store->value.as<Call>() : nullptr;
+    if (choice == nullptr || choice->op != "if_then_else" || has_load(choice->args[0]))
+      return nullptr;
+    std::vector<Expr> conjuncts;
+    split_conjunction(choice->args[0], conjuncts);
+    std::vector<Expr> around;
+    std::vector<Expr> rest;
+    for (const Expr& conjunct : conjuncts) {
+      const bool varies = std::any_of(inside.begin(), inside.end(),
+                                      [&](const Var& var) { return mentions(conjunct, var); });
+      (varies || !bound_of(conjunct) ? rest : around).push_back(conjunct);
+    }
+    if (around.empty())
+      return nullptr;
+    const auto storing = [&](const Expr& value) {
+      return with_store(loop, make_store(store->buffer, store->indices, value, store->predicate));
+    };
+    const Expr condition = math_.simplify(join_conjunction(around));
+    const Stmt yes = storing(
+        rest.empty() ? choice->args[1]
+                     : if_then_else(join_conjunction(rest), choice->args[1], choice->args[2]));
+    const Stmt no = with_fresh_definitions(storing(choice->args[2]));
+    if (const auto known = as_int(condition))
+      return rewrite(*known != 0 ? yes : no);
+    return rewrite(make_if(condition, yes, no));
+  }
+
+  /// The nest with another innermost statement.
+  static Stmt with_store(const For& loop, const Stmt& store) {
+    const auto* inner = loop.body.as<For>();
+    const Stmt body = inner != nullptr ? with_store(*inner, store) : store;
+    return change_loop(loop, [&](For& node) { node.body = body; });
+  }
+
   /// The conjunct as a bound; nothing when it is no comparison of index arithmetic.
   std::optional<Bound> bound_of(const Expr& condition) {
     const auto at_most = [&](const Expr& a, const Expr& b, int64_t add) -> std::optional<Bound> {

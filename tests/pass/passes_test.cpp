@@ -172,6 +172,28 @@ def main(A: T.Buffer((16,), "float32"), P: T.Buffer((16,), "float32"), B: T.Buff
   }
 }
 
+TEST(PartitionLoops, RowsThatLieOutsideAreToldApartOnce) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((16,), "float32"), B: T.Buffer((72,), "float32"), C: T.Buffer((4,), "float32")):
+    for p in range(T.int64(4)):
+        C[p] = T.float32(1)
+        for h in range(T.int64(3)):
+            for w in range(T.int64(6)):
+                B[p * T.int64(18) + h * T.int64(6) + w] = T.if_then_else(T.int64(1) <= p + h and p + h < T.int64(5) and T.int64(1) <= w and w < T.int64(5), A[p * T.int64(4) + h * T.int64(4) + w - T.int64(5)], T.float32(0))
+)");
+  const PrimFunc after = partition_loops(before);
+  EXPECT_TRUE(verify(after)) << verify(after).error().to_string();
+  EXPECT_TRUE(same(*run(before), *run(after)));
+  int branches = 0;
+  walk(after->body, [&](const NodeRef& node) {
+    const auto* call = node.as<Call>();
+    EXPECT_FALSE(call != nullptr && call->op == "if_then_else");
+    branches += node.is<tir::IfThenElse>() ? 1 : 0;
+    return true;
+  });
+  EXPECT_EQ(branches, 1) << script::to_text(after);
+}
 TEST(PartitionLoops, AWindowThatReadsZerosOutsideLosesItsBorder) {
   const PrimFunc before = parse(R"(
 @T.prim_func
