@@ -198,8 +198,8 @@ def plot(rows, title):
                   more=' font-weight="bold"'),
              text(16, 43, title, size=11, more=' fill="#666"')]
     x = left
-    for index, name in enumerate(peers):
-        parts += [marker(index, x, 58, COLOURS[name]), text(x + 9, 62, name)]
+    for name in peers:
+        parts += [marker(PEERS.index(name), x, 58, COLOURS[name]), text(x + 9, 62, name)]
         x += 34 + 7.5 * len(name)
     parts += [f'<line x1="{x}" y1="52" x2="{x}" y2="64" stroke="#222" stroke-width="2"/>',
               text(x + 8, 62, "what this machine could do at best")]
@@ -236,7 +236,7 @@ def plot(rows, title):
                 begin, end = map(at, peer["interval"])
                 parts.append(f'<line x1="{begin:.1f}" y1="{height:.1f}" x2="{end:.1f}" '
                              f'y2="{height:.1f}" stroke="{COLOURS[name]}" stroke-width="1.5"/>')
-            parts.append(marker(index, at(peer["ratio"]), height, COLOURS[name]))
+            parts.append(marker(PEERS.index(name), at(peer["ratio"]), height, COLOURS[name]))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
