@@ -3,6 +3,7 @@ import json
 import pathlib
 import tempfile
 import unittest
+import xml.dom.minidom
 
 import report
 
@@ -60,6 +61,30 @@ class Report(unittest.TestCase):
         self.assertEqual(self.verdicts(), {
             "float32 GEMM, geometric mean against the best library of each shape": ("1.05x", True),
             "float32 GEMM, the worst shape": ("0.95x", False)})
+
+
+    def test_the_better_of_onednn_and_pytorch_is_what_the_suite_is_held_against(self):
+        kernel(self.path, "TBG", "attention_scores", {"L": 128}, 100.0, 50.0,
+               {"oneDNN": 130.0, "PyTorch": 105.0})
+        self.assertEqual(self.verdicts(), {"TBG against PyTorch": ("1.10x", False)})
+
+    def test_kernels_against_themselves_count_by_their_number(self):
+        (self.path / "aa.json").write_text(json.dumps({"kernels": [
+            {"times": 150, "called_different": 0.0, "slowed_found": 1.0},
+            {"times": 50, "called_different": 0.4, "slowed_found": 0.2}]}))
+        self.assertEqual([(measured, met) for _, measured, _, met in report.aa_verdicts(self.path)],
+                         [("10.0%", False), ("80.0%", True)])
+        self.assertEqual(report.aa_verdicts(self.path / "nowhere"), [])
+
+    def test_the_plot_has_a_line_for_each_kernel_and_is_well_formed(self):
+        kernel(self.path, "01", "matmul", {"M": 512, "N": 512, "K": 512}, 1e6, 9e5,
+               {"OpenBLAS": 1.1e6, "PyTorch": 0.5e6})
+        kernel(self.path, "CAP", "capsule<conv>", {"H": 16}, 1e5, None, {})
+        drawn = xml.dom.minidom.parseString(report.plot(report.read(self.path), "a & b"))
+        words = [node.firstChild.data for node in drawn.getElementsByTagName("text")]
+        for word in ("matmul 512x512x512", "CAP capsule<conv> 16", "OpenBLAS", "PyTorch", "a & b",
+                     "1.000 ms"):
+            self.assertIn(word, words)
 
 
 if __name__ == "__main__":
