@@ -35,7 +35,7 @@ const std::vector<Library>& libraries() {
       {"blis", "BLIS", "blas", "package libblis4-serial", {"libblis.so.4"}},
       {"mkl", "MKL", "blas", "Python package mkl", {"libmkl_rt.so.3", "libmkl_rt.so.2"}},
       {"onednn", "oneDNN", "onednn", "package libdnnl-dev, before temper is built"},
-      {"torch", "PyTorch", "torch", "Python package torch (./dev bench --torch does)"},
+      {"torch", "PyTorch", "torch", "Python package torch (./dev bench does)"},
   };
   return all;
 }

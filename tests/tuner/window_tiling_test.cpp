@@ -2,6 +2,7 @@
 // computes, before and after lowering.
 
 #include "codegen/lower.h"
+#include "ir/script/parser.h"
 #include "tests/support/run_program.h"
 #include "tests/tuner/scene.h"
 
@@ -95,6 +96,34 @@ TEST(WindowTilingRule, TheFilterStaysInRegistersWhereChannelsAreMoreThanATile) {
   };
   EXPECT_EQ(sketches("4"), 2U) << "one vector: padding inlined or copied";
   EXPECT_EQ(sketches("8"), 6U) << "one vector or both; of one, the filter stays or not";
+}
+
+TEST(WindowTilingRule, AnotherProducerMayBeAnything) {
+  // The filter's block has a loop inside: no single store to look at.
+  const auto module = script::parse_module(R"(
+@T.prim_func(s_tir=True)
+def main(X: T.Buffer((6, 8, 8), "float32"), F: T.Buffer((3, 3, 8), "float32"), Y: T.Buffer((6, 8, 8), "float32")):
+    padded = T.sblock_alloc_buffer((8, 10, 8), "float32")
+    F2 = T.sblock_alloc_buffer((3, 3, 8), "float32")
+    for h, w, c in T.grid(8, 10, 8):
+        with T.sblock("padded"):
+            vh, vw, vc = T.axis.remap("SSS", [h, w, c])
+            padded[vh, vw, vc] = T.if_then_else(1 <= vh and vh < 7 and 1 <= vw and vw < 9, X[vh - 1, vw - 1, vc], T.float32(0))
+    for r, s in T.grid(3, 3):
+        with T.sblock("F2"):
+            vr, vs = T.axis.remap("SS", [r, s])
+            for c in range(8):
+                F2[vr, vs, c] = F[vr, vs, c] * T.float32(2)
+    for p, q, c, r, s in T.grid(6, 8, 8, 3, 3):
+        with T.sblock("Y"):
+            vp, vq, vc, vr, vs = T.axis.remap("SSSRR", [p, q, c, r, s])
+            with T.init():
+                Y[vp, vq, vc] = T.float32(0)
+            Y[vp, vq, vc] = Y[vp, vq, vc] + padded[vp + vr, vq + vs, vc] * F2[vr, vs, vc]
+)",
+                                           "windows.py");
+  ASSERT_TRUE(module) << module.error().to_string();
+  EXPECT_GT(windows_of(*module)->sketch_texts().size(), 1U);
 }
 
 TEST(WindowTilingRule, LeavesProductsAlone) {

@@ -147,7 +147,13 @@ public:
   }
 
 private:
-  /// The only producer that pads: a copy with a condition.
+  /// A copy with a condition.
+  static bool pads(const BlockFacts& facts) {
+    return facts.store != nullptr && !facts.has_reduction && facts.trivially_bound &&
+           facts.block->annotations.empty() && has_choice(facts.store->value);
+  }
+
+  /// The only producer that pads.
   static std::optional<BlockRv> padded_copy(const Schedule& schedule, BlockRv block) {
     Schedule probe = schedule;
     probe.set_render_errors(false);
@@ -156,9 +162,7 @@ private:
     if (!producers)
       return found;
     for (const BlockRv producer : *producers) {
-      const BlockFacts facts = block_facts(probe, producer);
-      if (facts.store == nullptr || facts.has_reduction || !facts.trivially_bound ||
-          !facts.block->annotations.empty() || !has_choice(facts.store->value))
+      if (!pads(block_facts(probe, producer)))
         continue;
       if (found)
         return std::nullopt;
@@ -187,7 +191,7 @@ private:
     if (padding) {
       TEMPER_TRY(producers, schedule.get_producers(block));
       for (const BlockRv producer : producers)
-        if (has_choice(block_facts(schedule, producer).store->value))
+        if (pads(block_facts(schedule, producer)))
           copy = producer;
       if (inlined)
         TEMPER_TRY_VOID(schedule.compute_inline(*copy));
