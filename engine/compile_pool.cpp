@@ -263,10 +263,10 @@ private:
     worker.socket.reset();
     std::deque<Request> in_flight = std::exchange(worker.in_flight, {});
     // Killed from outside (a person, the system short of memory): no fault of the request's, so it
-    // has a second chance.
+    // is tried again, but not for ever.
     const std::optional<ExitStatus> status = worker.process.try_wait();
     const bool killed = died && status && status->signaled && status->code == SIGKILL;
-    if (killed && !in_flight.empty() && ++in_flight.front().attempts < 2) {
+    if (killed && !in_flight.empty() && ++in_flight.front().attempts < kCompileAttempts) {
       // stays in line
     } else if (!in_flight.empty()) {
       CompileFinished done;

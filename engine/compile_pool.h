@@ -29,6 +29,9 @@
 
 namespace temper::engine {
 
+/// A request whose worker is killed from outside is tried so often.
+inline constexpr int kCompileAttempts = 5;
+
 struct CompilePoolOptions {
   std::string program;                ///< path of the worker program
   std::vector<std::string> arguments; ///< after argv[0]
