@@ -242,9 +242,9 @@ def scale_reference(M, N, dtype="float32"):
 
 TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
   const Shell shell;
-  // SIGINT after two seconds; `timeout` reports the command's own exit code.
-  const Ran cut = shell.run("timeout --preserve-status -s INT 2 temper tune matmul M=256 N=256 "
-                            "K=256 --trials 400 --seed 3");
+  const Ran cut =
+      shell.run_until("temper tune matmul M=256 N=256 K=256 --trials 400 --seed 3",
+                      "temper list records | grep -q K=", "INT");
   EXPECT_EQ(cut.code, 130) << cut.out << cut.err;
   const Ran runs = shell.run("temper list runs --json");
   EXPECT_EQ(runs.json()["runs"][0]["state"], "interrupted") << runs.out;
@@ -256,10 +256,8 @@ TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
 
 TEST(MainJob, AKilledRunLosesNothingThatWasMeasured) {
   const Shell shell;
-  const Ran cut =
-      shell.run("temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3 & main=$!\n"
-                "until temper list records | grep -q K=; do sleep 0.1; done\n"
-                "kill -9 $main; wait $main");
+  const Ran cut = shell.run_until("temper tune matmul M=128 N=128 K=128 --trials 4000 --seed 3",
+                                  "temper list records | grep -q K=", "KILL");
   EXPECT_EQ(cut.code, 128 + 9);
   const Ran records = shell.run("temper list records --limit 10000 --json");
   ASSERT_EQ(records.code, 0) << records.err;

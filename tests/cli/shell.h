@@ -54,6 +54,14 @@ public:
     ran.err = read_file(folder_ / "err.txt").value_or("");
     return ran;
   }
+  /// Runs `command` and sends it `signal` once `until`, asked again and again, succeeds: waiting for
+  /// what the command has done, not for a time, holds on a busy machine too. The exit code is the
+  /// command's.
+  Ran run_until(const std::string& command, const std::string& until,
+                const std::string& signal) const {
+    return run(command + " & main=$!\nuntil " + until + " || ! kill -0 $main; do sleep 0.05; done" +
+               " >/dev/null 2>&1\nkill -" + signal + " $main; wait $main");
+  }
 
 private:
   std::filesystem::path folder_;

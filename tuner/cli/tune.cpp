@@ -231,14 +231,15 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   auto devices = bench.devices();
   if (!devices)
     return report(devices.error());
+  // Before the claim, so that whoever sees a run at work may interrupt it and is told how it goes on.
+  install_interrupt_handler("interrupted; go on with: temper resume " +
+                            devices->store->short_id(run.id).value_or(run.id));
   auto claim = devices->store->claim_run(run.id, prolonged);
   if (!claim)
     return report(claim.error());
   if (prolonged)
     if (auto set = devices->store->set_budget(run.id, run.budget_trials, run.budget_seconds); !set)
       return report(set.error());
-  install_interrupt_handler("interrupted; go on with: temper resume " +
-                            devices->store->short_id(run.id).value_or(run.id));
   ProgressLine line(task.flops, options.stop.trials, options.stop.seconds);
   tuner::TuneHooks hooks;
   hooks.progress = [&](const tuner::TuneProgress& progress) {
@@ -283,6 +284,12 @@ int run_tune(TuneCommandOptions& options) {
     return report(space.error());
   if (auto devices = bench.devices(); !devices)
     return report(devices.error());
+  tuner::TuneOptions tune;
+  tune.stop.trials = options.trials;
+  tune.stop.seconds = options.seconds;
+  tune.bound_ns = bench.bound_ns(*task); // may measure the machine
+  tune.rates = bench.rates(*task);
+  tune.fresh = options.fresh;
 
   auto row = bench.new_run(*task);
   if (!row)
@@ -299,13 +306,6 @@ int run_tune(TuneCommandOptions& options) {
   auto run = (*store)->run(*id);
   if (!run)
     return report(run.error());
-
-  tuner::TuneOptions tune;
-  tune.stop.trials = options.trials;
-  tune.stop.seconds = options.seconds;
-  tune.bound_ns = bench.bound_ns(*task);
-  tune.rates = bench.rates(*task);
-  tune.fresh = options.fresh;
   return execute(bench, *task, **space, *run, tune, options.common.json, false);
 }
 
