@@ -36,6 +36,11 @@ NodeRef replace_buffers(const NodeRef& node, const BufferMap& buffers);
 
 /// True when `expr` mentions a variable for which `which` holds.
 bool uses_var(const NodeRef& node, FunctionRef<bool(const VarNode&)> which);
+/// True when `node` mentions `var`.
+inline bool mentions(const NodeRef& node, const VarNode* var) {
+  return uses_var(node, [&](const VarNode& used) { return &used == var; });
+}
+inline bool mentions(const NodeRef& node, const Var& var) { return mentions(node, var.get()); }
 
 /// A copy of other statements, with a fresh variable or buffer for each that is defined inside:
 /// keeps "each statement and definition occurs once" when a fragment is duplicated.

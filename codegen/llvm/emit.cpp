@@ -905,8 +905,9 @@ private:
       load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
   }
 
-  /// `lanes` elements side by side, as `type`; what this block has of them already, if it has.
-  Value* load_once(Access& access, llvm::Type* element, llvm::Type* type, int lanes) {
+  /// `lanes` elements side by side; what this block has of them already, if it has.
+  Value* load_once(Access& access, llvm::Type* element, int lanes) {
+    llvm::Type* type = with_lanes(element, lanes);
     const Place place = place_of(access, element, lanes);
     Value* value = held(place);
     if (value != nullptr && value->getType() == type)
@@ -934,7 +935,7 @@ private:
     const bool uniform = lanes > 1 && access.index.step == 0 && access.index.vector_terms.empty();
     if (lanes == 1 || (uniform && mask == nullptr)) {
       if (mask == nullptr) {
-        result = splat(load_once(access, element, element, 1), lanes);
+        result = splat(load_once(access, element, 1), lanes);
       } else {
         Value* pointer = address(access, element);
         const llvm::Align align = alignment_of(access, bytes, true);
@@ -956,7 +957,7 @@ private:
       }
       auto* vector = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
       if (mask == nullptr) {
-        result = load_once(access, element, vector, lanes);
+        result = load_once(access, element, lanes);
       } else {
         Value* pointer = address(access, element);
         const llvm::Align align = alignment_of(access, bytes, true);
@@ -983,9 +984,11 @@ private:
     return node.dtype.is_bool() ? builder_.CreateIsNotNull(result) : result;
   }
 
-  void store_and_hold(Access& access, Value* value, Value* pointer, llvm::Align align,
-                      llvm::Type* element, int lanes) {
-    llvm::StoreInst* store = builder_.CreateAlignedStore(value, pointer, align);
+  /// `value`, of `lanes` elements side by side, is stored and known from now on.
+  void store_and_hold(Access& access, Value* value, llvm::Type* element, int lanes) {
+    const auto bytes = static_cast<int64_t>(element->getPrimitiveSizeInBits()) / 8;
+    llvm::StoreInst* store = builder_.CreateAlignedStore(value, address(access, element),
+                                                         alignment_of(access, bytes, true));
     hold_stored(place_of(access, element, lanes), value, store);
   }
 
@@ -1007,12 +1010,12 @@ private:
                                                    std::to_string(lanes) + " lanes of index and " +
                                                    std::to_string(lanes_of(value)) + " of value");
     if (lanes == 1) {
-      Value* pointer = address(access, element);
-      const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        store_and_hold(access, value, pointer, align, element, lanes);
+        store_and_hold(access, value, element, lanes);
         return;
       }
+      Value* pointer = address(access, element);
+      const llvm::Align align = alignment_of(access, bytes, true);
       BasicBlock* write = new_block("write");
       BasicBlock* next = new_block("");
       builder_.CreateCondBr(mask, write, next);
@@ -1029,11 +1032,11 @@ private:
         if (mask != nullptr)
           mask = reverse(mask);
       }
-      Value* pointer = address(access, element);
-      const llvm::Align align = alignment_of(access, bytes, true);
       if (mask == nullptr) {
-        store_and_hold(access, value, pointer, align, element, lanes);
+        store_and_hold(access, value, element, lanes);
       } else {
+        Value* pointer = address(access, element);
+        const llvm::Align align = alignment_of(access, bytes, true);
         builder_.CreateMaskedStore(value, pointer, align, mask);
         forget_all_of(access.memory.pointer);
       }

@@ -223,7 +223,7 @@ Expr Analyzer::step_common(const Expr& expr) {
     if (is_index_type(value->dtype) || value->dtype.is_bool())
       bind(let.var, bounds_of(value, vars_));
     const Expr body = step(let.body);
-    if (!uses_var(body, [&](const VarNode& var) { return &var == let.var.get(); }))
+    if (!mentions(body, let.var))
       return body;
     return value == let.value && body == let.body ? expr : make_let(let.var, value, body);
   }

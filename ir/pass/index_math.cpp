@@ -8,8 +8,7 @@ namespace temper::ir {
 
 bool hides(const LinearForm& form, const VarNode* var) {
   for (const LinearTerm& term : form.terms)
-    if (term.expr->kind() != VarNode::kKind &&
-        uses_var(term.expr, [&](const VarNode& node) { return &node == var; }))
+    if (term.expr->kind() != VarNode::kKind && mentions(term.expr, var))
       return true;
   return false;
 }

@@ -32,7 +32,6 @@ using namespace tir; // NOLINT
 
 namespace {
 
-constexpr const char* kAnnotation = "temper.prefetch";
 constexpr int64_t kLineBytes = 64;
 
 class Inserter {
@@ -110,23 +109,20 @@ Stmt insert(const Stmt& stmt) {
   const Stmt inner = rebuild(
       stmt, [](const Stmt& child) { return insert(child); }, [](const Expr& expr) { return expr; });
   const auto* loop = inner.as<For>();
-  const auto ahead = loop != nullptr ? loop->annotations.get_int(kAnnotation) : std::nullopt;
+  const auto ahead = loop != nullptr ? loop->annotations.get_int(kPrefetch) : std::nullopt;
   if (!ahead)
     return inner;
   return change_loop(*loop, [&](For& node) {
     if (*ahead > 0)
       node.body = Inserter(*loop, *ahead).body();
-    node.annotations = node.annotations.without(kAnnotation);
+    node.annotations = node.annotations.without(kPrefetch);
   });
 }
 
 } // namespace
 
 PrimFunc insert_prefetches(const PrimFunc& function) {
-  const Stmt body = insert(function->body);
-  if (body == function->body)
-    return function;
-  return copy_node(*function, [&](PrimFuncNode& node) { node.body = body; });
+  return with_body(function, insert(function->body));
 }
 
 } // namespace temper::ir

@@ -52,7 +52,10 @@ PrimFunc partition_loops(const PrimFunc& function);
 PrimFunc join_copies(const PrimFunc& function);
 /// Copies that transpose go through registers, a tile at a time.
 PrimFunc transpose_tiles(const PrimFunc& function, const LowerOptions& options);
-/// Loops over lanes whose order is free become horizontal vector operations.
+/// Loop annotation: the order of this reduce loop is free (an rfactor made it), so its lanes may be
+/// summed as a tree.
+inline constexpr const char* kReduceLanes = "temper.reduce_lanes";
+/// Loops with it become horizontal vector operations.
 PrimFunc reduce_lanes(const PrimFunc& function, const LowerOptions& options);
 /// kVectorized loops become vector statements.
 PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
@@ -61,7 +64,9 @@ PrimFunc vectorize_loops(const PrimFunc& function, const LowerOptions& options,
 PrimFunc promote_registers(const PrimFunc& function, const LowerOptions& options);
 /// kUnrolled loops and those that pragmas ask for are expanded.
 PrimFunc unroll_loops(const PrimFunc& function, const LowerOptions& options);
-/// Loops with the annotation `temper.prefetch` ask for what they read some rounds before.
+/// Loop annotation: so many statements of its body before their use, its operands are asked for.
+inline constexpr const char* kPrefetch = "temper.prefetch";
+/// Loops with it ask for what they read some rounds before.
 PrimFunc insert_prefetches(const PrimFunc& function);
 /// Stores that nothing reads, empty loops and unused allocations removed.
 PrimFunc remove_dead(const PrimFunc& function);

@@ -4,18 +4,17 @@
 // keeps vectors and register tiles away. Three rules, per loop from the outside in:
 //
 //  1. Cut. A condition below loop L that mentions L's variable and variables of loops inside L
-//  holds
-//     for all of the inner ones while L's variable stays under a bound. If that bound is constant
-//     the loop is cut there into a main part, where the condition is gone, and the rest, mostly of
-//     one trip; if it depends on outer loops too, or L is parallel, the body gets two versions
-//     under an `if`.
+//     holds for all of the inner ones while L's variable stays under a bound. If that bound is
+//     constant the loop is cut there into a main part, where the condition is gone, and the rest,
+//     mostly of one trip; if it depends on outer loops too, or L is parallel, the body gets two
+//     versions under an `if`.
 //        for i_0 in range(7):                         for i_0 in range(6):
 //          for i_1 in range(16):                        for i_1 in range(16): ...
 //            if i_0 * 16 + i_1 < 100: ...       ->    for i_1 in range(4): ... (i_0 = 6)
 //  2. Bound. A condition that is the whole body of L and bounds L's variable becomes L's extent.
 //     (A vectorized loop takes only a constant bound; otherwise the condition becomes a mask.)
-//  3. Hoist. A condition that is the whole body of L and does not mention its variable goes around
-//  L.
+//  3. Hoist. A condition that is the whole body of L and does not mention its variable goes
+//     around L.
 //
 // Rule 1 is also for the choice that a padded copy stores, in loops that hold nothing else:
 //        for w in range(10):                          for w in range(1): P[w] = 0
@@ -100,8 +99,8 @@ private:
       body = inner->body;
     }
     const auto* store = body.as<BufferStore>();
-    const auto* choice = store != nullptr ? store->value.as<Call>() : nullptr;
-    if (choice == nullptr || choice->op != "if_then_else" || has_load(choice->args[0]))
+    const Call* choice = store != nullptr ? as_choice(store->value) : nullptr;
+    if (choice == nullptr || has_load(choice->args[0]))
       return nullptr;
     std::vector<Expr> conjuncts;
     split_conjunction(choice->args[0], conjuncts);
@@ -157,89 +156,84 @@ private:
     return std::nullopt;
   }
 
-  /// For every bound under `stmt` that mentions `var` and loops inside: the condition under which
-  /// it holds for all of them, as `form <= 0` over `var` and outer variables.
-  void collect(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
-               std::vector<LinearForm>& found) {
-    if (const auto* loop = stmt.as<For>()) {
-      const Analyzer::Scope scope(math_);
-      bind_loop(math_, *loop);
-      inner.push_back(loop->loop_var);
-      collect(loop->body, var, inner, found);
-      inner.pop_back();
-      return;
-    }
-    if (const auto* branch = stmt.as<IfThenElse>()) {
-      std::vector<Expr> conjuncts;
-      split_conjunction(branch->condition, conjuncts);
-      for (const Expr& conjunct : conjuncts)
-        if (const auto bound = bound_of(conjunct))
-          add_if_cuttable(bound->form, var, inner, found);
-    }
-    stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
-      if (StmtNode::accepts(child->kind()))
-        collect(cast_ref<StmtNode>(child), var, inner, found);
-    });
+  /// What of a loop's body is looked through for conditions.
+  enum class From : uint8_t {
+    kBranches, ///< every `if`
+    kChoice,   ///< the choice that is all that the loops inside store
+    kOperands, ///< choices among the operands of what is stored: the image under a window, zero
+               ///< outside (a padded copy that was inlined)
+  };
+
+  /// The conditions in `loop` under which its bounds hold for all iterations of the loops inside,
+  /// as `form <= 0` over its variable and outer ones.
+  std::vector<LinearForm> cuttable(const For& loop, From from) {
+    Search search{from, loop.loop_var, {}, {}};
+    const Analyzer::Scope scope(math_);
+    bind_loop(math_, loop);
+    collect(loop.body, search);
+    return std::move(search.found);
   }
 
-  /// The same for the condition of a choice that is all that the loops under `stmt` store.
-  void collect_choice(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
-                      std::vector<LinearForm>& found) {
+  struct Search {
+    From from;
+    Var var;
+    std::vector<Var> inner; ///< of the loops around what is looked at
+    std::vector<LinearForm> found;
+  };
+
+  void collect(const Stmt& stmt, Search& search) {
     if (const auto* loop = stmt.as<For>()) {
       const Analyzer::Scope scope(math_);
       bind_loop(math_, *loop);
-      inner.push_back(loop->loop_var);
-      collect_choice(loop->body, var, inner, found);
-      inner.pop_back();
+      search.inner.push_back(loop->loop_var);
+      collect(loop->body, search);
+      search.inner.pop_back();
       return;
     }
     const auto* store = stmt.as<BufferStore>();
-    const auto* choice = store != nullptr ? store->value.as<Call>() : nullptr;
-    if (choice == nullptr || choice->op != "if_then_else")
+    switch (search.from) {
+    case From::kBranches:
+      if (const auto* branch = stmt.as<IfThenElse>())
+        add_bounds(branch->condition, search);
+      stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+        if (StmtNode::accepts(child->kind()))
+          collect(cast_ref<StmtNode>(child), search);
+      });
       return;
+    case From::kChoice:
+      if (const Call* choice = store != nullptr ? as_choice(store->value) : nullptr)
+        add_bounds(choice->args[0], search);
+      return;
+    case From::kOperands:
+      if (const auto* seq = stmt.as<SeqStmt>())
+        for (const Stmt& child : seq->statements)
+          collect(child, search);
+      if (store != nullptr)
+        walk(store->value, [&](const NodeRef& node) {
+          const Call* choice = as_choice(node);
+          if (choice != nullptr && node.get() != store->value.get())
+            add_bounds(choice->args[0], search);
+          return true;
+        });
+      return;
+    }
+  }
+
+  static const Call* as_choice(const NodeRef& node) {
+    const auto* call = node.as<Call>();
+    return call != nullptr && call->op == "if_then_else" ? call : nullptr;
+  }
+
+  void add_bounds(const Expr& condition, Search& search) {
     std::vector<Expr> conjuncts;
-    split_conjunction(choice->args[0], conjuncts);
+    split_conjunction(condition, conjuncts);
     for (const Expr& conjunct : conjuncts)
       if (const auto bound = bound_of(conjunct))
-        add_if_cuttable(bound->form, var, inner, found, true);
+        add_if_cuttable(bound->form, search);
   }
 
-  /// The same for choices that are operands of what is stored anywhere under `stmt`: the image
-  /// under a window, zero outside (a padded copy that was inlined).
-  void collect_operands(const Stmt& stmt, const Var& var, std::vector<Var>& inner,
-                        std::vector<LinearForm>& found) {
-    if (const auto* loop = stmt.as<For>()) {
-      const Analyzer::Scope scope(math_);
-      bind_loop(math_, *loop);
-      inner.push_back(loop->loop_var);
-      collect_operands(loop->body, var, inner, found);
-      inner.pop_back();
-      return;
-    }
-    if (const auto* seq = stmt.as<SeqStmt>()) {
-      for (const Stmt& child : seq->statements)
-        collect_operands(child, var, inner, found);
-      return;
-    }
-    const auto* store = stmt.as<BufferStore>();
-    if (store == nullptr)
-      return;
-    walk(store->value, [&](const NodeRef& node) {
-      const auto* choice = node.as<Call>();
-      if (choice == nullptr || choice->op != "if_then_else" || node.get() == store->value.get())
-        return true;
-      std::vector<Expr> conjuncts;
-      split_conjunction(choice->args[0], conjuncts);
-      for (const Expr& conjunct : conjuncts)
-        if (const auto bound = bound_of(conjunct))
-          add_if_cuttable(bound->form, var, inner, found, true);
-      return true;
-    });
-  }
-
-  /// `alone`: also where it mentions no loop inside.
-  void add_if_cuttable(const LinearForm& form, const Var& var, const std::vector<Var>& inner,
-                       std::vector<LinearForm>& found, bool alone = false) {
+  /// A bound that mentions no loop inside is cut for choices only: an `if` then leaves by rule 3.
+  void add_if_cuttable(const LinearForm& form, Search& search) {
     LinearForm outer;
     LinearForm rest;
     outer.dtype = rest.dtype = form.dtype;
@@ -247,35 +241,29 @@ private:
     bool has_var = false;
     for (const LinearTerm& term : form.terms) {
       const bool is_inner = uses_var(term.expr, [&](const VarNode& node) {
-        return std::any_of(inner.begin(), inner.end(),
+        return std::any_of(search.inner.begin(), search.inner.end(),
                            [&](const Var& one) { return one.get() == &node; });
       });
-      if (is_inner && mentions(term.expr, var))
+      if (is_inner && mentions(term.expr, search.var))
         return; // mixed in one term: not to be separated
       if (!is_inner)
-        has_var |= mentions(term.expr, var);
+        has_var |= mentions(term.expr, search.var);
       (is_inner ? rest : outer).terms.push_back(term);
     }
-    if (!has_var || (rest.terms.empty() && !alone))
+    if (!has_var || (rest.terms.empty() && search.from == From::kBranches))
       return;
     const IntInterval most = math_.bounds(rest);
     if (!most.has_high())
       return;
     outer.constant += most.high;
-    found.push_back(outer);
+    search.found.push_back(outer);
   }
 
   Stmt cut(const For& loop) {
     if (cuts_ >= kMaxCuts || loop.kind == ForKind::kVectorized ||
         count_statements(loop.body, {}) > kMaxCopiedStatements)
       return nullptr;
-    std::vector<LinearForm> bounds;
-    {
-      const Analyzer::Scope scope(math_);
-      bind_loop(math_, loop);
-      std::vector<Var> inner;
-      collect(loop.body, loop.loop_var, inner, bounds);
-    }
+    std::vector<LinearForm> bounds = cuttable(loop, From::kBranches);
     const auto min = as_int(loop.min);
     const auto extent = as_int(loop.extent);
     const bool in_ranges = min && extent && loop.kind != ForKind::kParallel;
@@ -283,18 +271,12 @@ private:
       return form.terms.size() == 1 && form.terms[0].expr == Expr(loop.loop_var);
     };
     if (bounds.empty() && in_ranges) { // two versions of a body are not worth it for a choice
-      const Analyzer::Scope scope(math_);
-      bind_loop(math_, loop);
-      std::vector<Var> inner;
-      collect_choice(loop.body, loop.loop_var, inner, bounds);
+      bounds = cuttable(loop, From::kChoice);
       std::erase_if(bounds, [&](const LinearForm& form) { return !is_constant(form); });
     }
     // What is unrolled decides its conditions itself.
     if (bounds.empty() && loop.kind != ForKind::kUnrolled) {
-      const Analyzer::Scope scope(math_);
-      bind_loop(math_, loop);
-      std::vector<Var> inner;
-      collect_operands(loop.body, loop.loop_var, inner, bounds);
+      bounds = cuttable(loop, From::kOperands);
       if (in_ranges)
         std::erase_if(bounds, [&](const LinearForm& form) { return !is_constant(form); });
       else if (loop.kind != ForKind::kParallel)

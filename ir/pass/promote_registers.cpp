@@ -375,7 +375,9 @@ private:
         at.constant = offset;
         const Expr memory = vector_index(to_expr(at), slot.lanes);
         const Expr local = slot_index(slot);
-        const Expr mask = slot.active < slot.lanes ? tail_mask(slot, memory) : nullptr;
+        const Expr mask = slot.active < slot.lanes
+                              ? first_lanes(memory->dtype.element(), slot.lanes, slot.active)
+                              : nullptr;
         if (slot.loaded_first && !slot.initialised)
           before.push_back(make_store(tile.local, {local}, make_load(tile.buffer, {memory}, mask)));
         if (slot.stored)
@@ -483,12 +485,6 @@ private:
   }
   static Expr slot_index(const Slot& slot) {
     return vector_index(make_int(DataType::int64(), slot.at), slot.lanes);
-  }
-
-  static Expr tail_mask(const Slot& slot, const Expr& index) {
-    const DataType type = index->dtype.element();
-    return make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), slot.lanes),
-                           make_broadcast(make_int(type, slot.active), slot.lanes));
   }
 
   /// Accesses of the tiles' buffers replaced, in the order in which they happen.

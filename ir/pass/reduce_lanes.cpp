@@ -87,7 +87,7 @@ Stmt reduced(const For& loop, int register_lanes, int max_vectors) {
 
 Stmt rewrite(const Stmt& stmt, const LowerOptions& options) {
   if (const auto* loop = stmt.as<For>();
-      loop != nullptr && loop->annotations.get_int("temper.reduce_lanes").value_or(0) != 0)
+      loop != nullptr && loop->annotations.get_int(kReduceLanes).value_or(0) != 0)
     if (const auto* store = loop->body.as<BufferStore>())
       if (Stmt replaced =
               reduced(*loop, options.lanes(store->value->dtype), options.max_unrolled_statements))

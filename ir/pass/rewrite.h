@@ -68,6 +68,13 @@ template <typename F> Ref<tir::For> change_loop(const tir::For& loop, F&& change
   return copy_node(loop, std::forward<F>(change));
 }
 
+/// The mask of a vector of `lanes` lanes, the first `used` of which are active; lane numbers are
+/// compared as `type`.
+inline Expr first_lanes(DataType type, int lanes, int used) {
+  return make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), lanes),
+                         make_broadcast(make_int(type, used), lanes));
+}
+
 /// The conjuncts of a condition: a and (b and c) = {a, b, c}.
 inline void split_conjunction(const Expr& condition, std::vector<Expr>& parts) {
   if (const auto* both = condition.as<And>()) {
@@ -96,11 +103,6 @@ inline Expr negate(const Expr& condition) {
   if (const auto* node = condition.as<GE>(); node != nullptr && is_index(node->a))
     return make_binary<LT>(node->a, node->b);
   return logical_not(condition);
-}
-
-/// True when `node` mentions `var`.
-inline bool mentions(const NodeRef& node, const Var& var) {
-  return uses_var(node, [&](const VarNode& candidate) { return &candidate == var.get(); });
 }
 
 } // namespace temper::ir

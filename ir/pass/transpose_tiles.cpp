@@ -247,10 +247,7 @@ private:
   }
 
   Expr mask(DataType type, int used) const {
-    if (used == lanes_)
-      return nullptr;
-    return make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), lanes_),
-                           make_broadcast(make_int(type, used), lanes_));
+    return used < lanes_ ? first_lanes(type, lanes_, used) : nullptr;
   }
 
   Expr at(const Expr& index, const Copy& copy, const Expr& d, const Expr& j) const {

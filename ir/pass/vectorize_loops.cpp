@@ -400,8 +400,7 @@ private:
     math_.bind(lane, IntInterval::range(0, used));
     ChunkVectorizer vectorizer(math_, lane, lanes);
     if (used < lanes)
-      vectorizer.set_tail(make_binary<LT>(make_ramp(make_int(type, 0), make_int(type, 1), lanes),
-                                          make_broadcast(make_int(type, used), lanes)));
+      vectorizer.set_tail(first_lanes(type, lanes, used));
     return vectorizer.vectorize(substitute(loop.body, {{loop.loop_var, base + Expr(lane)}}));
   }
 

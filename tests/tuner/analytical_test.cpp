@@ -100,7 +100,7 @@ TEST(Analytical, AskingAheadCostsALoad) {
     EXPECT_TRUE(schedule.reorder({rows[0], lanes[0], loops[2], rows[1], lanes[1]}));
     EXPECT_TRUE(schedule.vectorize(lanes[1]));
     if (ahead) {
-      EXPECT_TRUE(schedule.annotate(loops[2], kPrefetch, 64));
+      EXPECT_TRUE(schedule.annotate(loops[2], ir::kPrefetch, 64));
     }
     return estimate(schedule.module(), {});
   };

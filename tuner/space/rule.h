@@ -78,8 +78,5 @@ inline constexpr const char* kUnrollExplicit = "meta_schedule.unroll_explicit";
 inline constexpr const char* kScheduled = "temper.scheduled";
 /// On a block whose whole loop nest a rule has scheduled, unrolling included.
 inline constexpr const char* kRegisterTile = "temper.register_tile";
-/// On a loop: so many statements of its body before their use, its operands are asked for
-/// (ir/pass/insert_prefetches.cpp).
-inline constexpr const char* kPrefetch = "temper.prefetch";
 
 } // namespace temper::tuner

@@ -159,7 +159,7 @@ int64_t whole_tiles(const IndexMap& map, const Var& input, int64_t extent) {
   for (const Expr& output : map->outputs)
     walk(output, [&](const NodeRef& node) {
       const auto take = [&](const Expr& a, const Expr& b) {
-        if (uses_var(a, [&](const VarNode& var) { return &var == input.get(); }))
+        if (mentions(a, input))
           tile = std::lcm(tile, as_int(b).value_or(1));
       };
       if (const auto* div = node.as<FloorDiv>())

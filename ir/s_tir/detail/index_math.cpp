@@ -1,7 +1,5 @@
 #include "ir/s_tir/detail/index_math.h"
 
-#include "ir/walk.h"
-
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
@@ -77,34 +75,6 @@ bool mentions_any(const Expr& expr, std::span<const VarNode* const> vars) {
 }
 
 } // namespace
-
-namespace {
-template <typename T> bool operand_mentions(const Expr& expr, const VarNode* var) {
-  const auto* node = expr.as<T>();
-  return mentions(node->a, var) || mentions(node->b, var);
-}
-} // namespace
-
-bool mentions(const Expr& expr, const VarNode* var) {
-  switch (static_cast<ExprKind>(expr->kind())) {
-  case ExprKind::kVarNode:
-    return expr.get() == var;
-  case ExprKind::kIntImm:
-    return false;
-  case ExprKind::kAdd:
-    return operand_mentions<Add>(expr, var);
-  case ExprKind::kSub:
-    return operand_mentions<Sub>(expr, var);
-  case ExprKind::kMul:
-    return operand_mentions<Mul>(expr, var);
-  case ExprKind::kFloorDiv:
-    return operand_mentions<FloorDiv>(expr, var);
-  case ExprKind::kFloorMod:
-    return operand_mentions<FloorMod>(expr, var);
-  default:
-    return uses_var(expr, [&](const VarNode& node) { return &node == var; });
-  }
-}
 
 const VarNode* Linear::variable_plus_offset() const {
   return terms.size() == 1 && terms[0].factor == 1 ? terms[0].atom.as<VarNode>() : nullptr;

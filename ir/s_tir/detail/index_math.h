@@ -11,6 +11,7 @@
 
 #include "ir/arith/linear.h" // same_expr
 #include "ir/s_tir/block.h"
+#include "ir/walk.h"
 
 #include <limits>
 #include <optional>
@@ -53,9 +54,6 @@ struct LinearInterval {
   Linear lo;
   Linear hi;
 };
-
-/// True when the expression mentions the variable; fast for index arithmetic.
-bool mentions(const Expr& expr, const VarNode* var);
 
 /// Knows the ranges of loop variables, and what the axes of blocks are bound to.
 class IndexMath {

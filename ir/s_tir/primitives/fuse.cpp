@@ -34,7 +34,7 @@ Result<Plan> plan_fuse(const Context& context, const Arguments& arguments) {
     TEMPER_TRY_VOID(require_plain_loop(context, plan.loops[i]));
     for (size_t outer = 0; outer < i; ++outer) {
       const Var& var = plan.loops[outer]->loop_var;
-      if (uses_var(plan.loops[i]->extent, [&](const VarNode& used) { return &used == var.get(); }))
+      if (mentions(plan.loops[i]->extent, var))
         return illegal(context, arguments.inputs[i],
                        fmt::format("the extent of {} depends on {}", describe(plan.loops[i]),
                                    describe(plan.loops[outer])));

@@ -3,19 +3,19 @@
 /// registers while the whole reduction runs (Goto and van de Geijn, ACM TOMS 2008; BLIS, ACM TOMS
 /// 2015).
 ///
-///   B_packed[n // nr, k, n % nr] = B[k, n]            all of it ahead, or a block's columns before
-///   it;
-///                                                     likewise A by mr
+///   B_packed[n // nr, k, n % nr] = B[k, n]    all of it ahead, or a block's columns, or a cut of
+///                                             them, just before they are used; likewise A by mr
 ///   for n2, m2, n1, m1:                               cache blocking, sampled
 ///     for k:                                          unrolled by a sampled step
 ///       for mi in mr, nj in nr / lanes: C[..] += broadcast(A) * vector of B_packed
 ///
 /// The axes by what they index: n is the output's last and in B, m is in the output and in A alone.
 /// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
-/// all of m times some of that. The reduction is not blocked: with panels of mr and nr in cache
-/// that costs nothing until they outgrow L2.
+/// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
+/// and nr in cache one pass over it costs nothing until they outgrow L2.
 #include "tuner/space/rules/vector_reduction.h"
 
+#include "ir/pass/lowering.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -27,12 +27,9 @@ namespace {
 
 using namespace s_tir;
 
-bool uses(const Expr& expr, const IterVar& axis) {
-  return uses_var(expr, [&](const VarNode& var) { return &var == axis.var.get(); });
-}
 bool uses(const BufferRegion& region, const IterVar& axis) {
   return std::any_of(region.region.begin(), region.region.end(),
-                     [&](const Range& range) { return uses(range.min, axis); });
+                     [&](const Range& range) { return mentions(range.min, axis.var); });
 }
 
 /// A block seen as a matrix product.
@@ -53,7 +50,7 @@ struct Product {
 std::optional<size_t> only_dimension(const BufferRegion& region, const IterVar& axis) {
   std::optional<size_t> only;
   for (size_t d = 0; d < region.region.size(); ++d) {
-    if (!uses(region.region[d].min, axis))
+    if (!mentions(region.region[d].min, axis.var))
       continue;
     if (only || region.region[d].min.get() != axis.var.get())
       return std::nullopt;
@@ -256,9 +253,9 @@ private:
                     int64_t vectors, int64_t lanes, Packing packing) const {
     const size_t m = square ? *product.m2 : product.m; // the axis that is cut into rows
     TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
-    TEMPER_TRY(consumers, schedule.get_consumers(block));
+    TEMPER_TRY(consumer, only_elementwise_consumer(schedule, block));
     TEMPER_TRY(loops, schedule.get_loops(block));
-    TEMPER_TRY(mr, sample(schedule, rows));
+    TEMPER_TRY(mr, sample_evenly(schedule, rows));
     TEMPER_TRY(m_parts, schedule.split(loops[m], {std::nullopt, mr}));
     TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, vectors, lanes}));
     TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
@@ -272,7 +269,7 @@ private:
         steps.push_back(step);
     if (k_extent < kMaxStep && k_extent != steps.back())
       steps.push_back(k_extent); // the three colours of an image
-    TEMPER_TRY(step, sample(schedule, steps));
+    TEMPER_TRY(step, sample_evenly(schedule, steps));
     TEMPER_TRY(k_parts, schedule.split(loops[product.k], {std::nullopt, step}));
 
     std::vector<LoopRv> order;
@@ -306,18 +303,15 @@ private:
     // What stays in L1 is only asked for in vain: convolutions over few channels lose 5 % by it.
     if (facts.reduce_extent * vectors * lanes * facts.store->buffer->dtype.element_bytes() >
         machine_.l1_bytes)
-      TEMPER_TRY_VOID(schedule.annotate(k_loop, kPrefetch, kPrefetchAhead));
+      TEMPER_TRY_VOID(schedule.annotate(k_loop, ir::kPrefetch, kPrefetchAhead));
 
     if (packing != Packing::kNone)
       TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
                            product.contiguous, place));
     if (packing == Packing::kBoth)
       TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {}));
-    // An only consumer of the same shape takes the tile while it is in cache.
-    if (consumers.size() == 1 && is_elementwise(schedule, consumers[0])) {
-      TEMPER_TRY_VOID(schedule.reverse_compute_at(consumers[0], m_outer[1], true));
-      TEMPER_TRY_VOID(schedule.annotate(consumers[0], kScheduled, 1));
-    }
+    if (consumer)
+      TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
     return {};
   }
 
@@ -351,7 +345,7 @@ private:
     if (const std::vector<int64_t> sides = transposed_rows(facts.extents, loops.size(), along_rows);
         !vector && !sides.empty()) {
       // Rows become columns: as many of each as lowering transposes in registers, or more.
-      TEMPER_TRY(side, sample(schedule, sides));
+      TEMPER_TRY(side, sample_evenly(schedule, sides));
       TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, side}));
       row_parts = split;
     } else {
@@ -382,16 +376,6 @@ private:
       if (rows % side == 0)
         sides.push_back(side);
     return sides;
-  }
-
-  static Result<ExprRv> sample(Schedule& schedule, const std::vector<int64_t>& choices) {
-    const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
-    return schedule.sample_categorical(choices, even);
-  }
-
-  static bool is_elementwise(const Schedule& schedule, BlockRv block) {
-    const BlockFacts facts = block_facts(schedule, block);
-    return facts.block && !facts.has_reduction && facts.store != nullptr && facts.trivially_bound;
   }
 
   MachineHints machine_;

@@ -3,6 +3,7 @@
 /// several rows at a time, which share the loads of the other operand.
 #include "tuner/space/rules/vector_reduction.h"
 
+#include "ir/pass/lowering.h"
 #include "ir/walk.h"
 
 namespace temper::tuner {
@@ -20,12 +21,27 @@ std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_
   return choices;
 }
 
-namespace {
-
-Result<ExprRv> sample_lanes(Schedule& schedule, const std::vector<int64_t>& choices) {
+Result<ExprRv> sample_evenly(Schedule& schedule, const std::vector<int64_t>& choices) {
   const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
   return schedule.sample_categorical(choices, even);
 }
+
+Result<std::optional<BlockRv>> only_elementwise_consumer(Schedule& schedule, BlockRv block) {
+  TEMPER_TRY(consumers, schedule.get_consumers(block));
+  if (consumers.size() != 1)
+    return std::optional<BlockRv>();
+  const BlockFacts facts = block_facts(schedule, consumers[0]);
+  const bool elementwise =
+      facts.block && !facts.has_reduction && facts.store != nullptr && facts.trivially_bound;
+  return elementwise ? std::optional(consumers[0]) : std::nullopt;
+}
+
+Result<void> move_under_tile(Schedule& schedule, BlockRv consumer, LoopRv tile) {
+  TEMPER_TRY_VOID(schedule.reverse_compute_at(consumer, tile, true));
+  return schedule.annotate(consumer, kScheduled, 1);
+}
+
+namespace {
 
 int element_bytes(const BlockFacts& facts) { return facts.store->buffer->dtype.element_bytes(); }
 
@@ -71,13 +87,13 @@ Result<BlockRv> factor_lanes(Schedule& schedule, BlockRv block, const std::vecto
     TEMPER_TRY(joined, schedule.fuse(reduce));
     along = joined;
   }
-  TEMPER_TRY(lanes, sample_lanes(schedule, choices));
+  TEMPER_TRY(lanes, sample_evenly(schedule, choices));
   TEMPER_TRY(parts, schedule.split(along, {std::nullopt, lanes}));
   TEMPER_TRY(partial, schedule.rfactor(parts[1], spatial));
   TEMPER_TRY_VOID(schedule.annotate(partial, kScheduled, 1));
   TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
   TEMPER_TRY(final_loops, schedule.get_loops(block));
-  TEMPER_TRY_VOID(schedule.annotate(final_loops.back(), kReduceLanes, 1));
+  TEMPER_TRY_VOID(schedule.annotate(final_loops.back(), ir::kReduceLanes, 1));
   return partial;
 }
 
@@ -101,8 +117,8 @@ Result<void> vectorize_elementwise(Schedule& schedule, BlockRv block, const Mach
   TEMPER_TRY_VOID(schedule.annotate(block, kScheduled, 1));
   if (loops.empty() || facts.classes.back() != LoopClass::kSpatial || facts.extents.back() < 2)
     return {};
-  TEMPER_TRY(lanes, sample_lanes(schedule, lane_choices(machine, element_bytes(facts),
-                                                        facts.extents.back())));
+  TEMPER_TRY(lanes, sample_evenly(schedule, lane_choices(machine, element_bytes(facts),
+                                                         facts.extents.back())));
   TEMPER_TRY(parts, schedule.split(loops.back(), {std::nullopt, lanes}));
   return schedule.vectorize(parts[1]);
 }
@@ -137,8 +153,7 @@ private:
       for (const IterVar& axis : block.iter_vars) {
         if (is_int(axis.domain.extent, 1))
           continue;
-        const bool moves = uses_var(read.region.back().min,
-                                    [&](const VarNode& var) { return &var == axis.var.get(); });
+        const bool moves = mentions(read.region.back().min, axis.var);
         if (moves && axis.type == IterType::kSpatial)
           return false;
         reduces |= moves;

@@ -20,10 +20,6 @@ namespace {
 
 using namespace s_tir;
 
-bool uses(const Expr& expr, const IterVar& axis) {
-  return uses_var(expr, [&](const VarNode& var) { return &var == axis.var.get(); });
-}
-
 /// A block seen as a sum over windows.
 struct Window {
   size_t m = 0;               ///< the spatial axis whose neighbours share operands
@@ -60,7 +56,7 @@ std::optional<Window> as_window(const BlockFacts& facts) {
     if (read.region.empty() || read.region.back().min.get() != n.var.get())
       return std::nullopt;
     for (size_t d = 0; d + 1 < read.region.size(); ++d)
-      if (uses(read.region[d].min, n))
+      if (mentions(read.region[d].min, n.var))
         return std::nullopt;
     operands.push_back(&read);
   }
@@ -70,11 +66,11 @@ std::optional<Window> as_window(const BlockFacts& facts) {
     for (const BufferRegion* read : operands) {
       bool moves = false;
       for (const Range& range : read->region) {
-        if (!uses(range.min, axis))
+        if (!mentions(range.min, axis.var))
           continue;
         moves = true;
         for (const IterVar& other : block.iter_vars)
-          if (other.type == IterType::kReduce && uses(range.min, other))
+          if (other.type == IterType::kReduce && mentions(range.min, other.var))
             return true;
       }
       if (!moves)
@@ -196,9 +192,9 @@ private:
       if (inlined)
         TEMPER_TRY_VOID(schedule.compute_inline(*copy));
     }
-    TEMPER_TRY(consumers, schedule.get_consumers(block));
+    TEMPER_TRY(consumer, only_elementwise_consumer(schedule, block));
     TEMPER_TRY(loops, schedule.get_loops(block));
-    TEMPER_TRY(columns, sample(schedule, column_choices(vectors, facts.extents[window.m])));
+    TEMPER_TRY(columns, sample_evenly(schedule, column_choices(vectors, facts.extents[window.m])));
     TEMPER_TRY(m_parts, schedule.split(loops[window.m], {std::nullopt, columns}));
     TEMPER_TRY(n_parts, schedule.split(loops[window.n], {std::nullopt, vectors, lanes}));
     TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
@@ -243,7 +239,7 @@ private:
         steps.push_back(step);
     if (taps <= kMaxTaps)
       steps.resize(1);
-    TEMPER_TRY(step, sample(schedule, steps));
+    TEMPER_TRY(step, sample_evenly(schedule, steps));
     TEMPER_TRY(s_parts, schedule.split(inner, {std::nullopt, step}));
     if (!reduce.empty()) {
       const LoopRv before = reduce.back();
@@ -251,7 +247,7 @@ private:
       std::vector<int64_t> unrolled{1};
       if (extent > 1 && extent * std::min(taps, kMaxTaps) <= 4 * kMaxTaps)
         unrolled.push_back(extent);
-      TEMPER_TRY(rows, sample(schedule, unrolled));
+      TEMPER_TRY(rows, sample_evenly(schedule, unrolled));
       TEMPER_TRY(r_parts, schedule.split(before, {std::nullopt, rows}));
       reduce.back() = r_parts[0];
       reduce.push_back(r_parts[1]);
@@ -269,15 +265,8 @@ private:
         TEMPER_TRY_VOID(schedule.compute_at(*copy, *place, true));
       TEMPER_TRY_VOID(vectorize_elementwise(schedule, *copy, machine_));
     }
-    // An only consumer of the same shape takes the tile while it is in cache.
-    if (consumers.size() == 1) {
-      const BlockFacts next = block_facts(schedule, consumers[0]);
-      if (next.block && !next.has_reduction && next.store != nullptr && next.trivially_bound) {
-        TEMPER_TRY_VOID(schedule.reverse_compute_at(consumers[0],
-                                                    filter_stays ? m_parts[0] : n_outer[1], true));
-        TEMPER_TRY_VOID(schedule.annotate(consumers[0], kScheduled, 1));
-      }
-    }
+    if (consumer)
+      TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, filter_stays ? m_parts[0] : n_outer[1]));
     return {};
   }
 
@@ -287,11 +276,6 @@ private:
       if (facts.classes[axis] == LoopClass::kReduce)
         last = axis;
     return last;
-  }
-
-  static Result<ExprRv> sample(Schedule& schedule, const std::vector<int64_t>& choices) {
-    const std::vector<double> even(choices.size(), 1.0 / static_cast<double>(choices.size()));
-    return schedule.sample_categorical(choices, even);
   }
 
   MachineHints machine_;
