@@ -495,6 +495,7 @@ Result<BlockRv> Schedule::decompose_reduction(BlockRv block, LoopRv loop) {
 Result<BlockRv> Schedule::rfactor(LoopRv loop, int64_t factor_axis) {
   return one<BlockRv>(call("RFactor", {loop}, {factor_axis}));
 }
+Result<void> Schedule::pack_ahead(BlockRv block) { return none(call("PackAhead", {block})); }
 Result<void> Schedule::enter_postproc() { return none(call("EnterPostproc", {})); }
 
 } // namespace temper::s_tir

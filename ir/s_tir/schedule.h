@@ -106,6 +106,7 @@ public:
   Result<void> reverse_compute_inline(BlockRv block);
   Result<BlockRv> decompose_reduction(BlockRv block, LoopRv loop);
   Result<BlockRv> rfactor(LoopRv loop, int64_t factor_axis);
+  Result<void> pack_ahead(BlockRv block);
   Result<void> enter_postproc();
 
 private:

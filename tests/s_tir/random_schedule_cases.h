@@ -2,6 +2,7 @@
 /// that divide well, badly and not at all.
 #pragma once
 
+#include "ir/s_tir/packs.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
@@ -20,8 +21,15 @@ struct Case {
   IRModule module;
 };
 
+/// Its weights may be packed ahead.
+inline IRModule with_constant_weights(const IRModule& module) {
+  const auto function = with_constant_operands(module->find_prim_func("main"), {"B"});
+  return with_function(module, "main", *function);
+}
+
 inline std::vector<Case> small_programs() {
   return {{"matmul", matmul(6, 8, 4)},
+          {"matmul_constant", with_constant_weights(matmul(6, 8, 4))},
           {"matmul_odd", matmul(5, 7, 3)},
           {"conv_bias_relu", conv_bias_relu(4, 2)},
           {"softmax", softmax(4, 6)},
