@@ -1,6 +1,7 @@
 #include "database/sqlite_store.h"
 
 #include "database/detail/migrations.h"
+#include "database/detail/sqlite.h"
 #include "database/detail/sql_store.h"
 
 #include <algorithm>
@@ -15,12 +16,12 @@
 
 namespace temper::database {
 
-using detail::Connection;
 using detail::Query;
+using detail::SqliteConnection;
 
 namespace {
 
-Result<void> open(Connection& db, System& system, const SqliteOptions& options) {
+Result<void> open(SqliteConnection& db, System& system, const SqliteOptions& options) {
   namespace fs = std::filesystem;
   const bool in_memory = options.path == ":memory:";
   const std::string path = options.path.string();
@@ -125,9 +126,10 @@ int current_schema_version() { return detail::migrations().back().number; }
 
 Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
   System& system = options.system ? *options.system : System::real();
-  auto store = std::make_unique<detail::SqlStore>(system);
-  TEMPER_TRY_VOID(open(store->connection(), system, options));
-  return std::unique_ptr<Store>(std::move(store));
+  auto connection = std::make_unique<SqliteConnection>();
+  TEMPER_TRY_VOID(open(*connection, system, options));
+  return std::unique_ptr<Store>(
+      std::make_unique<detail::SqlStore>(std::move(connection), system));
 }
 
 Result<std::filesystem::path> default_database_path() {

@@ -2,29 +2,10 @@
 
 namespace temper::database::detail {
 
-namespace {
-
-struct Header {
-  int64_t application_id = 0;
-  int64_t version = 0;
-  int64_t objects = 0; ///< tables, indices, views
-};
-
-Result<Header> read_header(Connection& connection) {
-  Header header;
-  TEMPER_TRY(id, connection.integer("PRAGMA application_id"));
-  TEMPER_TRY(version, connection.integer("PRAGMA user_version"));
-  TEMPER_TRY(objects, connection.integer("SELECT count(*) FROM sqlite_master"));
-  return Header{id, version, objects};
-}
-
-} // namespace
-
 Result<void> migrate(Connection& connection, std::span<const Migration> history, bool may_write) {
   const int64_t newest = history.empty() ? 0 : history.back().number;
-  const auto check = [&](const Header& header) -> Result<void> {
-    const bool fresh = header.application_id == 0 && header.version == 0 && header.objects == 0;
-    if (!fresh && header.application_id != kApplicationId)
+  const auto check = [&](const SchemaHeader& header) -> Result<void> {
+    if (header.foreign)
       return Error(ErrorCode::kInvalidArgument,
                    "'" + connection.name() +
                        "' is a database of another program, not temper's; name another file with "
@@ -37,7 +18,7 @@ Result<void> migrate(Connection& connection, std::span<const Migration> history,
                                             "); use that version, or another file with --db");
     if (header.version < newest && !may_write)
       return Error(ErrorCode::kUnsupported,
-                   fresh
+                   header.fresh
                        ? "'" + connection.name() + "' is empty: nothing was recorded in it yet"
                        : "the database '" + connection.name() +
                              "' was made by an older version of temper; open it once for writing, "
@@ -45,7 +26,7 @@ Result<void> migrate(Connection& connection, std::span<const Migration> history,
     return {};
   };
 
-  TEMPER_TRY(seen, read_header(connection));
+  TEMPER_TRY(seen, connection.schema_header());
   TEMPER_TRY_VOID(check(seen));
   if (seen.version == newest)
     return {};
@@ -53,19 +34,18 @@ Result<void> migrate(Connection& connection, std::span<const Migration> history,
   Transaction transaction(connection);
   TEMPER_TRY_VOID(transaction.status());
   // Another process may have migrated between the look and the lock.
-  TEMPER_TRY(header, read_header(connection));
+  TEMPER_TRY(header, connection.schema_header());
   TEMPER_TRY_VOID(check(header));
   for (const Migration& migration : history) {
     if (migration.number <= header.version)
       continue;
-    if (auto done = connection.execute(migration.sql); !done)
+    if (auto done = connection.apply_migration(migration.sql); !done)
       return std::move(done).error().code == ErrorCode::kFailed
                  ? Error(ErrorCode::kFailed, std::string("migration ") + migration.name +
                                                  " does not apply: " + done.error().message)
                  : done.error();
   }
-  TEMPER_TRY_VOID(connection.execute("PRAGMA application_id = " + std::to_string(kApplicationId)));
-  TEMPER_TRY_VOID(connection.execute("PRAGMA user_version = " + std::to_string(newest)));
+  TEMPER_TRY_VOID(connection.set_schema_version(newest));
   return transaction.commit();
 }
 

@@ -1,7 +1,7 @@
 /// The schema's history, embedded at build time from `database/migrations/NNNN_name.sql`.
 #pragma once
 
-#include "database/detail/sqlite.h"
+#include "database/detail/sql.h"
 
 #include <span>
 

@@ -4,7 +4,7 @@
 ///   one("space", id, Query(db_, "SELECT … FROM space WHERE id = $1", id), read_space)
 #pragma once
 
-#include "database/detail/sqlite.h"
+#include "database/detail/sql.h"
 #include "database/query.h"
 #include "database/records.h"
 

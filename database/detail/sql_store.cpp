@@ -7,6 +7,19 @@
 
 namespace temper::database::detail {
 
+namespace {
+/// Of an INSERT … RETURNING n.
+Result<int64_t> new_number(Query& query) {
+  if (query.next()) {
+    const int64_t number = query.integer();
+    TEMPER_TRY_VOID(query.run());
+    return number;
+  }
+  TEMPER_TRY_VOID(query.finish());
+  return Error(ErrorCode::kFailed, "a new row got no number");
+}
+} // namespace
+
 // ---- Adding
 
 void SqlStore::drop_stale_caches() {
@@ -116,14 +129,13 @@ Result<int64_t> SqlStore::put_candidate(const Candidate& row) {
   }
   Query query(db_,
               "INSERT INTO candidate (id, workload, kind, parent, origin, skeleton, decisions) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+              "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING n",
               row.id, row.workload, row.kind, row.parent, valid_text(row.origin));
   if (is_inline)
     query.bind(Null{}).bind(parts.skeleton);
   else
     query.bind(skeleton).bind(parts.decisions);
-  TEMPER_TRY_VOID(query.run());
-  return db_.last_insert_rowid();
+  return new_number(query);
 }
 
 Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text) {
@@ -169,15 +181,16 @@ Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text
       base == 0 || (encoded.size() * 2 > alone && bases->second.size() < kMostBases);
   if (is_base && base != 0)
     encoded = encode_text(text, "");
-  Query query(db_, "INSERT INTO skeleton (workload, hash, base, encoded) VALUES ($1, $2, $3, $4)",
+  Query query(db_,
+              "INSERT INTO skeleton (workload, hash, base, encoded) VALUES ($1, $2, $3, $4) "
+              "RETURNING n",
               workload, hash);
   if (is_base)
     query.bind(Null{});
   else
     query.bind(base);
   query.bind(Blob{encoded});
-  TEMPER_TRY_VOID(query.run());
-  const int64_t number = db_.last_insert_rowid();
+  TEMPER_TRY(number, new_number(query));
   if (is_base && bases->second.size() < kMostBases)
     bases->second.emplace_back(number, std::string(text));
   return caches_.skeleton[{workload, hash}] = number;

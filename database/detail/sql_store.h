@@ -2,12 +2,13 @@
 /// (runs, claims, trials), _queries.cpp (best, lists, curves).
 #pragma once
 
-#include "database/detail/sqlite.h"
+#include "database/detail/sql.h"
 #include "database/store.h"
 #include "database/system.h"
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,10 +17,10 @@ namespace temper::database::detail {
 
 class SqlStore final : public Store {
 public:
-  explicit SqlStore(System& system) : system_(system) {}
+  /// The connection is open, and its schema up to date.
+  SqlStore(std::unique_ptr<Connection> connection, System& system)
+      : connection_(std::move(connection)), db_(*connection_), system_(system) {}
 
-  /// To be opened, and its schema brought up to date, before anything else is called.
-  Connection& connection() { return db_; }
   std::string name() const override { return db_.name(); }
 
   Result<Id> add(const Workload& workload) override;
@@ -123,7 +124,8 @@ private:
   void drop_stale_caches();
   static Error lost_claim(const RunClaim& claim);
 
-  Connection db_;
+  std::unique_ptr<Connection> connection_;
+  Connection& db_;
   System& system_;
 
   // Row numbers by content. Dropped after a rollback, which may have taken the rows back.

@@ -401,7 +401,7 @@ TEST(Migrations, AreAppliedInOrderAndOnce) {
   Folder folder;
   const std::string path = folder / "t.db";
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  detail::Connection first;
+  detail::SqliteConnection first;
   must(first.open(path, flags, path, 1000));
   must(detail::migrate(first, std::span(history).first(1), true));
   EXPECT_EQ(must(first.integer("PRAGMA user_version")), 1);
@@ -416,7 +416,7 @@ TEST(Migrations, LeaveTheFileAsItWasWhenOneFails) {
                                        {2, "0002_b.sql", "CREATE TABLE b (x INTEGER); NONSENSE;"}};
   Folder folder;
   const std::string path = folder / "t.db";
-  detail::Connection connection;
+  detail::SqliteConnection connection;
   must(connection.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, path, 1000));
   must(detail::migrate(connection, std::span(history).first(1), true));
   const auto result = detail::migrate(connection, history, true);
@@ -431,7 +431,7 @@ TEST(Migrations, AreNotMadeByAViewer) {
                                        {2, "0002_b.sql", "CREATE TABLE b (x INTEGER);"}};
   Folder folder;
   const std::string path = folder / "t.db";
-  detail::Connection connection;
+  detail::SqliteConnection connection;
   must(connection.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, path, 1000));
   must(detail::migrate(connection, std::span(history).first(1), true));
   const auto result = detail::migrate(connection, history, false);
