@@ -1,8 +1,8 @@
 #include "database/sqlite_store.h"
 
 #include "database/detail/migrations.h"
-#include "database/detail/sqlite.h"
 #include "database/detail/sql_store.h"
+#include "database/detail/sqlite.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -128,8 +128,7 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
   System& system = options.system ? *options.system : System::real();
   auto connection = std::make_unique<SqliteConnection>();
   TEMPER_TRY_VOID(open(*connection, system, options));
-  return std::unique_ptr<Store>(
-      std::make_unique<detail::SqlStore>(std::move(connection), system));
+  return std::unique_ptr<Store>(std::make_unique<detail::SqlStore>(std::move(connection), system));
 }
 
 Result<std::filesystem::path> default_database_path() {

@@ -155,6 +155,12 @@ double Query::real() {
 }
 
 std::string valid_text(std::string_view text) {
+  // Nearly all of it is ASCII: a loop without branches sees that.
+  bool plain = true;
+  for (const char c : text)
+    plain &= c > 0;
+  if (plain)
+    return std::string(text);
   std::string result;
   result.reserve(text.size());
   for (size_t i = 0; i < text.size();) {

@@ -52,6 +52,10 @@ inline constexpr const char* kRowColumns =
 inline constexpr const char* kRowTables =
     " FROM measurement m JOIN series s ON s.n = m.series JOIN candidate c ON c.n = m.candidate "
     "JOIN workload w ON w.id = s.workload ";
+/// The same where `m` is named already.
+inline constexpr const char* kRowJoins =
+    "JOIN series s ON s.n = m.series JOIN candidate c ON c.n = m.candidate "
+    "JOIN workload w ON w.id = s.workload ";
 inline constexpr const char* kArtifactColumns =
     "id, candidate, toolchain, target, code_hash, created_at, json, object, code";
 inline constexpr const char* kModelColumns =

@@ -131,10 +131,15 @@ Conditions conditions_of(const RecordFilter& filter, int first) {
     add("m.run = ", filter.run, "");
   if (!filter.candidate.empty())
     add("m.candidate = (SELECT n FROM candidate WHERE id = ", filter.candidate, ")");
-  if (!filter.tag.empty())
-    add("EXISTS (SELECT 1 FROM tag t WHERE t.tag = ", filter.tag,
-        " AND (t.subject = m.id OR t.subject = m.run OR t.subject = (SELECT id FROM candidate "
-        "WHERE n = m.candidate) OR t.subject = (SELECT workload FROM series WHERE n = m.series)))");
+  if (!filter.tag.empty()) {
+    // Each alternative has an index, so that a few tagged rows are found without walking all.
+    const std::string number = std::to_string(first + static_cast<int>(conditions.texts.size()));
+    const std::string tagged = "(SELECT subject FROM tag WHERE tag = $" + number + ")";
+    conditions.text += " AND (m.id IN " + tagged + " OR m.run IN " + tagged +
+                       " OR m.candidate IN (SELECT n FROM candidate WHERE id IN " + tagged +
+                       ") OR m.series IN (SELECT n FROM series WHERE workload IN " + tagged + "))";
+    conditions.texts.push_back(filter.tag);
+  }
   if (filter.since > 0)
     conditions.text += " AND m.measured_at >= " + std::to_string(filter.since);
   return conditions;
@@ -151,16 +156,16 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
   // confirmation it has lost where its run has confirmed others since: they were faster by the same
   // kind of number, which is lucky as often as not. The number is never below
   // the fastest of its measurements, so walking those upwards may stop at the first that is not
-  // faster than the best number found. The `+` keep SQLite from looking a candidate's few
-  // measurements up in the index of the whole series.
+  // faster than the best number found. The `+ 0` keep the database from looking a candidate's few
+  // measurements up in an index of the whole series.
   const std::string walk = "SELECT m.candidate, m.median_ns FROM measurement m WHERE m.series = $1 "
                            "AND m.outcome = 'ok' AND m.median_ns IS NOT NULL" +
                            conditions.text + " ORDER BY m.median_ns, m.n";
   const std::string number_of =
       "SELECT m.n, m.median_ns, m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement c "
-      "WHERE c.run = m.run AND c.sequence > m.sequence AND +c.series = m.series AND c.purpose = "
-      "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND +m.series = $2 "
-      "AND +m.outcome = 'ok' AND +m.median_ns IS NOT NULL" +
+      "WHERE c.run = m.run AND c.sequence > m.sequence AND c.series + 0 = m.series AND c.purpose = "
+      "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND "
+      "m.series + 0 = $2 AND m.outcome || '' = 'ok' AND m.median_ns IS NOT NULL" +
       inner.text + " ORDER BY m.purpose = 'confirm' DESC, m.measured_at DESC, m.n DESC LIMIT 1";
   std::vector<RecordRow> rows;
   for (const SeriesRow& one_series : series) {
@@ -178,7 +183,7 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
       Query wrong(
           db_,
           "SELECT 1 FROM measurement m JOIN series s ON s.n = m.series WHERE m.candidate = "
-          "$1 AND +m.outcome = 'wrong_result' AND s.toolchain = $2 AND s.target = $3 LIMIT 1",
+          "$1 AND m.outcome || '' = 'wrong_result' AND s.toolchain = $2 AND s.target = $3 LIMIT 1",
           candidate, one_series.toolchain, one_series.target);
       if (wrong.next())
         continue;
@@ -244,14 +249,22 @@ Result<std::vector<RecordRow>> SqlStore::list_records(const RecordFilter& filter
       where += sql({i > 0 ? ",'" : "'", to_string(filter.outcomes[i]), "'"});
     where += ")";
   }
-  std::string text = sql({"SELECT ", kRowColumns, kRowTables, "WHERE 1 = 1", where, " ORDER BY ",
-                          filter.order == Order::kFastest ? "m.median_ns IS NULL, m.median_ns, m.n"
-                                                          : "m.measured_at DESC, m.n DESC"});
+  const std::string order = filter.order == Order::kFastest
+                                ? " ORDER BY m.median_ns IS NULL, m.median_ns, m.n"
+                                : " ORDER BY m.measured_at DESC, m.n DESC";
+  std::string text;
   if (filter.limit > 0 || filter.offset > 0)
-    text += " LIMIT " + std::to_string(filter.limit > 0 ? filter.limit : INT64_MAX) + " OFFSET " +
-            std::to_string(filter.offset);
+    // The page is chosen by short index entries; only its rows are read.
+    text =
+        sql({"SELECT ", kRowColumns, " FROM (SELECT m.n AS chosen FROM measurement m WHERE 1 = 1",
+             where, order, " LIMIT ", std::to_string(filter.limit > 0 ? filter.limit : INT64_MAX),
+             " OFFSET ", std::to_string(filter.offset),
+             ") page JOIN measurement m ON m.n = page.chosen ", kRowJoins, order});
+  else
+    text = sql({"SELECT ", kRowColumns, kRowTables, "WHERE 1 = 1", where, order});
   std::vector<RecordRow> rows;
   Query query(db_, text);
+  query.many();
   conditions.bind(query);
   while (query.next())
     rows.push_back(read_row(query, filter.current_toolchains));

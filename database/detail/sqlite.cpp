@@ -71,7 +71,7 @@ void SqliteConnection::close() {
 }
 
 Result<void> SqliteConnection::open(const std::string& path, int flags, const std::string& name,
-                              int busy_timeout_ms) {
+                                    int busy_timeout_ms) {
   close();
   name_ = name;
   busy_timeout_ms_ = busy_timeout_ms;

@@ -1,10 +1,14 @@
 // The database at the size of some months' work: 100,000 trials of 100 workloads.
 //
 //   build/bench/database_bench            # TEMPER_BENCH_ROWS=1000000 for a million
+//
+// TEMPER_BENCH_FOLDER=DIR keeps the big database there and uses it again: a million rows take
+// minutes to make.
 #include "database/dump.h"
 #include "database/sqlite_store.h"
 #include "ir/support/random.h"
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <cstdio>
 #include <cstdlib>
@@ -85,7 +89,9 @@ struct Scene {
   Trial trial() {
     Measurement row;
     row.sequence = -1;
-    row.outcome = random.below(5) == 0 ? Outcome::kCrashed : Outcome::kOk;
+    row.outcome = random.below(5) == 0       ? Outcome::kCrashed
+                  : random.below(10000) == 0 ? Outcome::kWrongResult
+                                             : Outcome::kOk;
     row.stage = "time";
     row.median_ns = row.outcome == Outcome::kOk ? 1e6 * (1 + random.uniform()) : kUnknown;
     row.samples_ns.assign(30, 1e6f);
@@ -98,8 +104,12 @@ struct Scene {
   }
 };
 
+const char* kept_folder() { return std::getenv("TEMPER_BENCH_FOLDER"); }
+
 std::filesystem::path folder() {
   static const std::filesystem::path path = [] {
+    if (kept_folder())
+      return std::filesystem::path(kept_folder());
     std::string text = (std::filesystem::temp_directory_path() / "temper_bench_XXXXXX").string();
     const char* made = ::mkdtemp(text.data());
     return std::filesystem::path(made ? made : ".");
@@ -111,16 +121,19 @@ std::filesystem::path folder() {
 Scene& scene() {
   static Scene* made = [] {
     auto* scene = new Scene(folder() / "big.db");
-    must(scene->store->transaction([&]() -> Result<void> {
-      constexpr int kWorkloads = 100;
-      for (int i = 0; i < kWorkloads; ++i) {
-        const RunClaim claim = scene->new_run(i);
-        for (int64_t k = 0; k < row_count() / kWorkloads; ++k)
+    for (const Run& run : must(scene->store->list_runs({})))
+      scene->runs.push_back(run.id);
+    std::ranges::reverse(scene->runs);
+    constexpr int kWorkloads = 100;
+    // Every workload is tuned twice, as before and after a change.
+    for (int i = static_cast<int>(scene->runs.size()); i < 2 * kWorkloads; ++i)
+      must(scene->store->transaction([&]() -> Result<void> {
+        const RunClaim claim = scene->new_run(i % kWorkloads);
+        for (int64_t k = 0; k < row_count() / (2 * kWorkloads); ++k)
           must(scene->store->record(claim, scene->trial(), {.trials = k + 1}));
         must(scene->store->release_run(claim, RunState::kFinished, "done"));
-      }
-      return {};
-    }));
+        return {};
+      }));
     return scene;
   }();
   return *made;
@@ -128,6 +141,7 @@ Scene& scene() {
 
 /// One committed transaction per outcome, as a run does it.
 void record(benchmark::State& state) {
+  std::filesystem::remove(folder() / "record.db");
   Scene fresh(folder() / "record.db");
   const RunClaim claim = fresh.new_run(0);
   RunProgress progress;
@@ -170,6 +184,31 @@ void list_failures_of_a_name(benchmark::State& state) {
         {.workload_name = "kernel7", .outcomes = {Outcome::kCrashed}, .limit = 256})));
 }
 BENCHMARK(list_failures_of_a_name)->Unit(benchmark::kMillisecond);
+
+void list_rare_failures(benchmark::State& state) {
+  Scene& big = scene();
+  for (auto _ : state)
+    benchmark::DoNotOptimize(
+        must(big.store->list_records({.outcomes = {Outcome::kWrongResult}, .limit = 256})));
+}
+BENCHMARK(list_rare_failures)->Unit(benchmark::kMillisecond);
+
+void list_of_a_tag(benchmark::State& state) {
+  Scene& big = scene();
+  must(big.store->add(Tag{.subject = big.runs[3], .tag = "bench"}));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(must(big.store->list_records({.tag = "bench", .limit = 256})));
+}
+BENCHMARK(list_of_a_tag)->Unit(benchmark::kMillisecond);
+
+void best_of_two_runs(benchmark::State& state) {
+  Scene& big = scene();
+  for (auto _ : state)
+    for (const size_t run : {size_t{7}, size_t{107}})
+      benchmark::DoNotOptimize(
+          must(big.store->best({.run = big.runs[run], .include_stale = true})));
+}
+BENCHMARK(best_of_two_runs)->Unit(benchmark::kMillisecond);
 
 void list_fastest_page(benchmark::State& state) {
   Scene& big = scene();
@@ -256,6 +295,7 @@ int main(int argc, char** argv) {
     return 2;
   benchmark::RunSpecifiedBenchmarks();
   std::error_code ignored;
-  std::filesystem::remove_all(temper::database::folder(), ignored);
+  if (!temper::database::kept_folder())
+    std::filesystem::remove_all(temper::database::folder(), ignored);
   return 0;
 }
