@@ -87,6 +87,26 @@ struct FileDescriptor {
 
 } // namespace
 
+std::string wrap_words(std::string_view text, size_t width) {
+  std::string wrapped(text);
+  size_t line = 0;
+  size_t blank = std::string::npos; // the last one of this line
+  for (size_t at = 0; at < wrapped.size(); ++at) {
+    if (wrapped[at] == '\n') {
+      line = at + 1;
+      blank = std::string::npos;
+    } else if (wrapped[at] == ' ') {
+      blank = at;
+    }
+    if (at - line >= width && at >= line && blank != std::string::npos) {
+      wrapped[blank] = '\n';
+      line = blank + 1;
+      blank = std::string::npos;
+    }
+  }
+  return wrapped;
+}
+
 Result<std::string> read_file(const std::filesystem::path& path) {
   FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0)

@@ -18,6 +18,8 @@ std::string nearest_name(std::string_view name, std::span<const std::string> can
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::vector<std::string> split_text(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
+/// Line breaks for blanks, so that lines have at most `width` characters where words allow it.
+std::string wrap_words(std::string_view text, size_t width);
 
 /// The whole file, or one sentence that names it and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);

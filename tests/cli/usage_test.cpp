@@ -16,6 +16,13 @@ void expect_refused(const Ran& ran, int code, const std::string& words) {
   EXPECT_EQ(ran.out, "");
 }
 
+size_t longest_line(const std::string& text) {
+  size_t longest = 0;
+  for (const std::string& line : split_text(text, '\n'))
+    longest = std::max(longest, line.size());
+  return longest;
+}
+
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command : {"check", "tune", "resume", "list", "show", "best", "compare", "rerun",
@@ -23,6 +30,7 @@ TEST(Usage, EveryCommandHasHelpWithExamples) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
+    EXPECT_LE(longest_line(ran.out), 80U) << command;
   }
 }
 
@@ -220,13 +228,6 @@ Ran in_terminal(const Shell& shell, int columns, const std::string& command) {
                       "' /dev/null");
   std::erase(ran.out, '\r');
   return ran;
-}
-
-size_t longest_line(const std::string& text) {
-  size_t longest = 0;
-  for (const std::string& line : split_text(text, '\n'))
-    longest = std::max(longest, line.size());
-  return longest;
 }
 
 TEST(Screens, FitTheTerminalAndArePlainLinesInAPipe) {

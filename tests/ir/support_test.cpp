@@ -81,6 +81,13 @@ TEST(Text, NearestNameIsOffered) {
   EXPECT_EQ(nearest_name("zzz", names), "");
 }
 
+TEST(Text, WordsAreWrapped) {
+  EXPECT_EQ(wrap_words("one two three", 7), "one two\nthree");
+  EXPECT_EQ(wrap_words("one two three", 8), "one two\nthree");
+  EXPECT_EQ(wrap_words("a\nlongerthanfive b c d", 5), "a\nlongerthanfive\nb c d");
+  EXPECT_EQ(wrap_words("", 5), "");
+}
+
 TEST(Json, ErrorNamesLineAndColumn) {
   const auto parsed = parse_json("{\n  \"a\": ,\n}");
   ASSERT_FALSE(parsed);

@@ -29,6 +29,11 @@ struct Program {
   Action action;
 };
 
+/// Help within 80 columns.
+class HelpFormatter : public CLI::Formatter {
+  std::string make_option_desc(const CLI::Option* option) const override;
+};
+
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
 /// --jobs alone.

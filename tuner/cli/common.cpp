@@ -1,10 +1,17 @@
 #include "tuner/cli/command.h"
 
+#include "ir/support/text.h"
+
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 
 namespace temper::cli {
+
+std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
+  constexpr size_t kColumns = 80;
+  return wrap_words(CLI::Formatter::make_option_desc(option), kColumns - get_column_width());
+}
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
   command.add_option("--db", options.workbench.database,

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   CLI::App app{"temper finds the fastest correct version of a compute kernel for this machine,\n"
                "shows why it is fastest, and exports it as a library.",
                "temper"};
+  app.formatter(std::make_shared<cli::HelpFormatter>());
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("temper ") + TEMPER_VERSION);
   app.failure_message(CLI::FailureMessage::simple);
@@ -43,7 +44,7 @@ int main(int argc, char** argv) {
              "exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the answer is no (wrong\n"
              "result, slower, stale), 130 interrupted, can be resumed");
   // Of its own: the commands' options need a wider column than the commands' names.
-  const auto formatter = std::make_shared<CLI::Formatter>();
+  const auto formatter = std::make_shared<cli::HelpFormatter>();
   formatter->label("SUBCOMMAND", "COMMAND");
   formatter->column_width(14);
   app.formatter(formatter);
