@@ -2,6 +2,8 @@
 
 #include "ir/support/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <mutex>
 
@@ -73,9 +75,19 @@ Error Diagnostics::to_error() const { return script::to_error(list_); }
 Error to_error(const std::vector<Diagnostic>& diagnostics) {
   if (diagnostics.empty())
     return {ErrorCode::kInvalidArgument, "the text does not parse"};
-  Error error(ErrorCode::kInvalidArgument, diagnostics[0].to_string());
-  for (size_t i = 1; i < diagnostics.size(); ++i)
-    error.notes.push_back(diagnostics[i].to_string());
+  Error error(ErrorCode::kInvalidArgument, "");
+  for (auto it = diagnostics.begin(); it != diagnostics.end(); ++it) {
+    const auto is_same = [&](const Diagnostic& other) { return other.message == it->message; };
+    if (std::any_of(diagnostics.begin(), it, is_same))
+      continue;
+    std::string text = it->to_string();
+    if (const auto more = std::count_if(it + 1, diagnostics.end(), is_same); more > 0)
+      text += fmt::format("\n    and the same at {} more place{}", more, more > 1 ? "s" : "");
+    if (it == diagnostics.begin())
+      error.message = std::move(text);
+    else
+      error.notes.push_back(std::move(text));
+  }
   return error;
 }
 

@@ -44,7 +44,6 @@ public:
   void report(Position position, std::string message);
   bool empty() const { return list_.empty(); }
   const std::vector<Diagnostic>& list() const { return list_; }
-  /// The diagnostics as one Error: the first is its message, the others are notes.
   Error to_error() const;
   const std::string& file() const { return file_; }
   std::string_view text() const { return text_; }
@@ -55,7 +54,8 @@ private:
   std::vector<Diagnostic> list_;
 };
 
-/// Joins diagnostics into one Error (kInvalidArgument).
+/// Joins diagnostics into one Error (kInvalidArgument): the first is its message, the others are
+/// notes. What is wrong in the same words at several places is said once.
 Error to_error(const std::vector<Diagnostic>& diagnostics);
 
 /// The index of a file's name for Span::file; the same name keeps its index.

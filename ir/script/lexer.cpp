@@ -1,5 +1,7 @@
 #include "ir/script/lexer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <memory>
@@ -329,7 +331,7 @@ private:
         ++end;
       error(at_, end, "this character has no place outside strings and comments");
     } else {
-      error(at_, end, std::string("'") + rest[0] + "' is not part of the language");
+      error(at_, end, fmt::format("'{}' is not part of the language", rest[0]));
     }
     at_ = end;
   }

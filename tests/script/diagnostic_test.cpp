@@ -36,6 +36,21 @@ TEST(Diagnostics, TheErrorHoldsTheFirstSentenceAndTheOthersAsNotes) {
   EXPECT_NE(module.error().notes[0].find("'B' is not known here"), std::string::npos);
 }
 
+TEST(Diagnostics, TheSameWordsAtSeveralPlacesAreSaidOnce) {
+  const std::string text = "first\nsecond\nthird\n";
+  Diagnostics diagnostics("a.py", text);
+  diagnostics.report({1, 1, 5}, "'float7' is not a data type");
+  diagnostics.report({2, 1, 6}, "something else");
+  diagnostics.report({2, 3, 2}, "'float7' is not a data type");
+  diagnostics.report({3, 1, 5}, "'float7' is not a data type");
+  const Error error = diagnostics.to_error();
+  EXPECT_NE(error.message.find("a.py:1:1"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("and the same at 2 more places"), std::string::npos)
+      << error.message;
+  ASSERT_EQ(error.notes.size(), 1U);
+  EXPECT_NE(error.notes[0].find("something else"), std::string::npos) << error.notes[0];
+}
+
 TEST(Diagnostics, NoMoreThanTwentyAreKept) {
   std::string text = "@T.prim_func\ndef f(A: T.Buffer((4,), \"float32\")):\n";
   for (int i = 0; i < 100; ++i)
