@@ -356,8 +356,8 @@ private:
     const auto& [where, bracket] = open_[(depth_ - 1) % kOpen];
     list_.unclosed.push_back(where);
     const char* closing = bracket == '(' ? ")" : bracket == '[' ? "]" : "}";
-    diagnostics_.report(where, std::string("this '") + bracket + "' is never closed; add '" +
-                                   closing + "'");
+    diagnostics_.report(where,
+                        fmt::format("this '{}' is never closed; add '{}'", bracket, closing));
   }
 
   std::string_view text_;
