@@ -10,6 +10,7 @@
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
@@ -306,16 +307,7 @@ Result<Task> Workbench::task(const WorkloadArguments& arguments) {
 }
 
 Json declared_order(const database::Workload& row) {
-  const Json binding = parse_json(row.binding_json).value_or(Json::object());
-  Json ordered = Json::object();
-  const Json names = parse_json(row.parameters_json).value_or(Json::array());
-  for (const Json& name : names)
-    if (name.is_string() && binding.contains(name.get<std::string>()))
-      ordered[name.get<std::string>()] = binding[name.get<std::string>()];
-  for (const auto& [name, value] : binding.items())
-    if (!ordered.contains(name))
-      ordered[name] = value;
-  return ordered;
+  return ordered_binding(row.binding_json, row.parameters_json);
 }
 
 Result<Task> Workbench::task(const database::Workload& row) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/result.h"
 #include "tuner/tuning_run.h"
 
@@ -21,24 +22,6 @@ inline constexpr int kInterrupted = 130; ///< can be resumed
 int exit_code(const Error& error);
 /// Prints "temper: sentence" and its notes to stderr; returns the exit code.
 int report(const Error& error);
-
-/// "1.234 ms", "210 ns"; "-" when not known.
-std::string format_time(double ns);
-/// "190.1 GFLOP/s"; "-" when not known. `flops` of one call.
-std::string format_rate(double flops, double ns);
-double gflops(double flops, double ns); ///< 0 when not known
-/// "1 trial", "2 trials".
-std::string format_count(int64_t count, const std::string& noun);
-/// "2.3 s", "4 min 10 s".
-std::string format_seconds(double seconds);
-/// "2026-11-21 14:03" in local time.
-std::string format_date(int64_t unix_ns);
-/// {"K":512,"M":512} -> "K=512 M=512".
-std::string format_binding(const std::string& binding_json);
-
-/// The processor of a target, without the features that are switched off or added:
-/// "cpu:sapphirerapids,-amx-tile" -> "cpu:sapphirerapids". For tables; `show` has all of it.
-std::string short_target(const std::string& target);
 
 /// Columns of the terminal behind a file descriptor; 0 where there is none.
 size_t terminal_width(int descriptor);
