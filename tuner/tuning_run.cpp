@@ -81,17 +81,38 @@ engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint
 
 namespace {
 
-/// Adds the time until it is destroyed to a phase.
+using Clock = std::function<double()>;
+
+/// Adds the time until it is destroyed to a sum of seconds.
 class PhaseTimer {
 public:
-  explicit PhaseTimer(double& seconds) : seconds_(seconds), start_(Clock::now()) {}
+  PhaseTimer(const Clock& now, double& seconds) : now_(now), seconds_(seconds), start_(now()) {}
   PhaseTimer(const PhaseTimer&) = delete;
-  ~PhaseTimer() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  ~PhaseTimer() { seconds_ += now_() - start_; }
 
 private:
-  using Clock = std::chrono::steady_clock;
+  const Clock& now_;
   double& seconds_;
-  Clock::time_point start_;
+  double start_;
+};
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Forgets what is still under way when it goes: an error must not leave it to the next user of a
+/// device.
+template <typename Device> class Tickets : public std::unordered_map<engine::Ticket, size_t> {
+public:
+  explicit Tickets(Device& device) : device_(device) {}
+  Tickets(const Tickets&) = delete;
+  ~Tickets() {
+    for (const auto& [ticket, index] : *this)
+      device_.cancel(ticket);
+  }
+
+private:
+  Device& device_;
 };
 
 struct Compiled {
@@ -102,22 +123,31 @@ struct Compiled {
   double score = 0;
 };
 
-class Run {
+} // namespace
+
+class TuningRun::Impl {
 public:
-  Run(const Task& task, const Space& space, const database::Run& run,
-      const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
-      const TuneHooks& hooks)
+  Impl(const Task& task, const Space& space, const database::Run& run,
+       const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
+       const TuneHooks& hooks)
       : task_(task), space_(space), run_(run), claim_(claim), devices_(devices), options_(options),
-        hooks_(hooks),
-        random_(run.random_state != 0 ? Random::from_state(run.random_state) : Random(run.seed)),
-        start_(std::chrono::steady_clock::now()) {
+        hooks_(hooks), now_(devices.now ? devices.now : Clock(steady_seconds)),
+        random_(run.random_state != 0 ? Random::from_state(run.random_state) : Random(run.seed)) {
     funnel_ = funnel_from_json(run.funnel_json);
     trials_ = run.trials;
     state_.space = &space;
     state_.funnel = &funnel_;
   }
 
-  Result<TuneResult> execute() {
+  ~Impl() {
+    if (workload_ != 0)
+      devices_.measurer->remove_workload(workload_);
+  }
+
+  Result<void> prepare() {
+    if (strategy_)
+      return {};
+    const Working working(*this);
     TEMPER_TRY(strategy, make_strategy(run_.strategy));
     TEMPER_TRY(model, make_xgboost_model());
     model_ = std::move(model);
@@ -126,29 +156,44 @@ public:
       state_.estimate = [this, options = *lowering](std::span<const CandidateRef> candidates) {
         return estimate(candidates, options);
       };
-    TEMPER_TRY_VOID(prepare());
-
+    TEMPER_TRY_VOID(prepare_search());
     // The untuned program comes last: by then it is hopeless, which one call shows, where it would
     // else be timed for many seconds.
-    bool untuned_is_known = state_.seen.contains(space_.untuned()->program_hash);
+    untuned_is_known_ = state_.seen.contains(space_.untuned()->program_hash);
     state_.seen.insert(space_.untuned()->program_hash);
+    strategy_ = std::move(strategy);
+    return {};
+  }
+
+  Result<bool> step() {
+    TEMPER_TRY_VOID(prepare());
+    const Working working(*this);
     while (true) {
-      TEMPER_TRY_VOID(search(*strategy, untuned_is_known ? 0 : 1));
-      if (untuned_is_known || interrupted())
-        break;
-      ++funnel_.proposed.count;
-      ++funnel_.legal.count;
-      TEMPER_TRY_VOID(measure_batch({space_.untuned()}));
-      untuned_is_known = true; // and where its code was known already, its trial is left to spend
+      const std::vector<CandidateRef> batch = next_batch();
+      if (!batch.empty()) {
+        TEMPER_TRY_VOID(measure_batch(batch));
+        return true;
+      }
+      if (untuned_is_known_ || interrupted())
+        return false;
+      TEMPER_TRY_VOID(measure_untuned());
+      // Where its code was known already, its trial is left to spend.
     }
+  }
+
+  Result<TuneResult> finish(const std::string& because) {
+    TEMPER_TRY_VOID(prepare());
+    const Working working(*this);
+    if (!untuned_is_known_ && !interrupted())
+      TEMPER_TRY_VOID(measure_untuned());
     TuneResult result;
-    result.stopped_because = stop_reason();
     result.interrupted = interrupted();
+    result.stopped_because = because.empty() || result.interrupted ? stop_reason() : because;
     if (!result.interrupted) {
       report("confirm");
       TEMPER_TRY_VOID(confirm());
     }
-    TEMPER_TRY_VOID(devices_.store->update_run(claim_, progress_row()));
+    TEMPER_TRY_VOID(put_aside());
     result.run = run_.id;
     result.best_record = best_record_;
     result.best_ns = best_ns_;
@@ -162,9 +207,35 @@ public:
     return result;
   }
 
+  Result<void> put_aside() { return devices_.store->update_run(claim_, progress_row()); }
+
+  TuneProgress progress(const char* phase) const {
+    return {trials_, failures_, seconds(), best_ns_, quality_, phase};
+  }
+  double untuned_ns() const { return untuned_ns_; }
+  PhaseSeconds phases() const { return phases_; }
+  int64_t trials_since_gain() const { return trials_ - trials_at_gain_; }
+
 private:
-  Result<void> prepare() {
-    const PhaseTimer timer(phases_.prepare);
+  /// While one is there, time counts as the run's.
+  class Working {
+  public:
+    explicit Working(Impl& run) : run_(run) {
+      if (run_.depth_++ == 0)
+        run_.since_ = run_.now_();
+    }
+    Working(const Working&) = delete;
+    ~Working() {
+      if (--run_.depth_ == 0)
+        run_.worked_ += run_.now_() - run_.since_;
+    }
+
+  private:
+    Impl& run_;
+  };
+
+  Result<void> prepare_search() {
+    const PhaseTimer timer(now_, phases_.prepare);
     TEMPER_TRY_VOID(recall());
     if (!options_.fresh) {
       TEMPER_TRY_VOID(start_from_other_shapes());
@@ -174,32 +245,33 @@ private:
   }
 
   std::vector<CandidateRef> propose(Strategy& strategy, int64_t count) {
-    const PhaseTimer timer(phases_.propose);
+    const PhaseTimer timer(now_, phases_.propose);
     return strategy.propose(static_cast<size_t>(count), state_, random_);
   }
 
-  /// Proposes and measures until there is a reason to stop, or but `reserved` trials are spent.
-  Result<void> search(Strategy& strategy, int64_t reserved) {
-    while (stop_reason().empty()) {
-      auto count = static_cast<int64_t>(options_.batch);
-      if (options_.stop.trials > 0)
-        count = std::min(count, options_.stop.trials - trials_ - reserved);
-      if (count <= 0)
-        break;
-      const std::vector<CandidateRef> batch = propose(strategy, count);
-      if (batch.empty()) {
-        exhausted_ = true;
-        break;
-      }
-      TEMPER_TRY_VOID(measure_batch(batch));
-    }
-    return {};
+  /// What to measure next; nothing when there is a reason to stop. One trial is reserved for the
+  /// untuned program until that is known.
+  std::vector<CandidateRef> next_batch() {
+    if (!stop_reason().empty())
+      return {};
+    auto count = static_cast<int64_t>(options_.batch);
+    if (options_.stop.trials > 0)
+      count = std::min(count, options_.stop.trials - trials_ - (untuned_is_known_ ? 0 : 1));
+    if (count <= 0)
+      return {};
+    std::vector<CandidateRef> batch = propose(*strategy_, count);
+    exhausted_ = batch.empty();
+    return batch;
   }
 
-  double seconds() const {
-    return run_.seconds +
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  Result<void> measure_untuned() {
+    ++funnel_.proposed.count;
+    ++funnel_.legal.count;
+    untuned_is_known_ = true;
+    return measure_batch({space_.untuned()});
   }
+
+  double seconds() const { return run_.seconds + worked_ + (depth_ > 0 ? now_() - since_ : 0); }
 
   /// Each program once, on all processors: nothing is measured meanwhile.
   std::vector<double> estimate(std::span<const CandidateRef> candidates,
@@ -251,7 +323,7 @@ private:
 
   void report(const char* phase) {
     if (hooks_.progress)
-      hooks_.progress({trials_, failures_, seconds(), best_ns_, quality_, phase});
+      hooks_.progress(progress(phase));
   }
 
   database::RunProgress progress_row() const {
@@ -290,7 +362,7 @@ private:
         }));
     if (!samples.empty())
       model_->update(samples);
-    trials_at_gain_ = trials_;
+    trials_at_gain_ = trials_ - options_.trials_since_gain;
     return {};
   }
 
@@ -354,8 +426,8 @@ private:
   }
 
   Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
-    const PhaseTimer timer(phases_.compile);
-    std::unordered_map<engine::Ticket, size_t> tickets;
+    const PhaseTimer timer(now_, phases_.compile);
+    Tickets tickets(*devices_.compilers);
     std::vector<Compiled> compiled(batch.size());
     for (size_t i = 0; i < batch.size(); ++i) {
       CompileRequest request;
@@ -387,8 +459,6 @@ private:
       if (!tickets.empty() && devices_.compilers->pending() == 0)
         return lost("compile processes", tickets.size());
       if (interrupted()) {
-        for (const auto& [ticket, index] : tickets)
-          devices_.compilers->cancel(ticket);
         std::erase_if(compiled, [](const Compiled& item) {
           return item.artifact == nullptr && item.error.empty();
         });
@@ -458,7 +528,7 @@ private:
     }
     ++batch_number_;
     if (!samples.empty()) {
-      const PhaseTimer timer(phases_.propose);
+      const PhaseTimer timer(now_, phases_.propose);
       model_->update(samples);
     }
     report("search");
@@ -472,14 +542,14 @@ private:
     for (int attempt = 0; attempt < 2 && !state_of_device_; ++attempt)
       if (Result<engine::DeviceState> state = devices_.measurer->device_state(task_.threads))
         state_of_device_ = *state;
-    looked_at_device_ = std::chrono::steady_clock::now();
+    looked_at_device_ = now_();
     return state_of_device_;
   }
 
   /// As after the batch before, when that was just now.
   std::optional<engine::DeviceState> recent_device_state() {
-    constexpr std::chrono::milliseconds kRecent(1500);
-    if (state_of_device_ && std::chrono::steady_clock::now() - looked_at_device_ < kRecent)
+    constexpr double kRecentSeconds = 1.5;
+    if (state_of_device_ && now_() - looked_at_device_ < kRecentSeconds)
       return state_of_device_;
     return device_state();
   }
@@ -489,7 +559,7 @@ private:
                        std::vector<double>& scores, std::vector<double>& seconds) {
     if (items.empty())
       return {};
-    const PhaseTimer timer(phases_.measure);
+    const PhaseTimer timer(now_, phases_.measure);
     std::vector<double> latest(items.size(), kFailed);
     for (int attempt = 0; attempt < 2; ++attempt) {
       const std::optional<engine::DeviceState> before = recent_device_state();
@@ -543,7 +613,7 @@ private:
 
   Result<void> measure_once(const std::vector<Compiled>& items, std::vector<double>& latest,
                             bool again) {
-    std::unordered_map<engine::Ticket, size_t> tickets;
+    Tickets tickets(*devices_.measurer);
     size_t next = 0;
     // Two at a time, so that each is held against the best that is known when it starts: in a first
     // batch the slow ones would else be timed in full.
@@ -574,11 +644,8 @@ private:
       }
       if (!tickets.empty() && devices_.measurer->pending() == 0)
         return lost("measuring device", tickets.size());
-      if (interrupted()) {
-        for (const auto& [ticket, index] : tickets)
-          devices_.measurer->cancel(ticket);
+      if (interrupted())
         return {};
-      }
     }
     return {};
   }
@@ -625,6 +692,8 @@ private:
       ++trials_;
     TEMPER_TRY(recorded, devices_.store->record(claim_, trial, progress_row()));
     candidate_ids_[item.candidate->program_hash] = recorded.candidate;
+    if (hooks_.recorded)
+      hooks_.recorded(recorded.measurement, measurement);
     if (recorded.requested != database::RequestedState::kNone)
       stop_requested_ = true;
     if (engine::is_correct(measurement.outcome) && measurement.median_ns > 0 &&
@@ -698,7 +767,7 @@ private:
   Result<void> confirm() {
     if (finalists().empty())
       return {};
-    const PhaseTimer timer(phases_.confirm);
+    const PhaseTimer timer(now_, phases_.confirm);
     confirming_ = true;
     // Fresh inputs: a kernel that is right by luck on the first ones is caught here.
     TEMPER_TRY(workload, devices_.measurer->add_workload(
@@ -767,9 +836,13 @@ private:
   const Devices& devices_;
   const TuneOptions& options_;
   const TuneHooks& hooks_;
+  Clock now_;
   Random random_;
-  std::chrono::steady_clock::time_point start_;
+  int depth_ = 0;     ///< of calls that are at work
+  double since_ = 0;  ///< when the outermost began
+  double worked_ = 0; ///< seconds in those that are over
 
+  std::unique_ptr<Strategy> strategy_; ///< null until prepared
   std::unique_ptr<CostModel> model_;
   SearchState state_;
   Funnel funnel_;
@@ -779,7 +852,7 @@ private:
   ArtifactRef reference_;
   std::unordered_map<uint64_t, double> code_seconds_; ///< by code_hash
   std::optional<engine::DeviceState> state_of_device_;
-  std::chrono::steady_clock::time_point looked_at_device_;
+  double looked_at_device_ = 0;
   std::unordered_map<uint64_t, double> estimates_;           ///< in seconds, by program_hash
   std::unordered_map<uint64_t, database::Id> candidate_ids_; ///< by program_hash
   std::unordered_map<uint64_t, ArtifactRef> artifacts_;      ///< by program_hash
@@ -788,6 +861,7 @@ private:
   int64_t trials_at_gain_ = 0;
   int64_t failures_ = 0;
   int64_t batch_number_ = 0;
+  bool untuned_is_known_ = false;
   bool exhausted_ = false;
   bool stop_requested_ = false;
   bool confirming_ = false;
@@ -799,28 +873,45 @@ private:
   double untuned_ns_ = 0;
 };
 
-} // namespace
+TuningRun::TuningRun(const Task& task, const Space& space, const database::Run& run,
+                     const database::RunClaim& claim, const Devices& devices,
+                     const TuneOptions& options, const TuneHooks& hooks)
+    : impl_(std::make_unique<Impl>(task, space, run, claim, devices, options, hooks)) {}
+TuningRun::~TuningRun() = default;
+
+Result<void> TuningRun::prepare() { return impl_->prepare(); }
+Result<bool> TuningRun::step() { return impl_->step(); }
+Result<TuneResult> TuningRun::finish(const std::string& because) { return impl_->finish(because); }
+Result<void> TuningRun::put_aside() { return impl_->put_aside(); }
+TuneProgress TuningRun::progress() const { return impl_->progress("search"); }
+double TuningRun::untuned_ns() const { return impl_->untuned_ns(); }
+PhaseSeconds TuningRun::phases() const { return impl_->phases(); }
+int64_t TuningRun::trials_since_gain() const { return impl_->trials_since_gain(); }
+
+database::RunState state_after(const Result<TuneResult>& result) {
+  if (result)
+    return result->interrupted ? database::RunState::kInterrupted : database::RunState::kFinished;
+  // A full disk or a killed device is no fault of the run's: resume takes it up.
+  const bool can_go_on = result.error().code == ErrorCode::kInterrupted ||
+                         result.error().code == ErrorCode::kEnvironment;
+  return can_go_on ? database::RunState::kInterrupted : database::RunState::kFailed;
+}
 
 Result<TuneResult> tune(const Task& task, const Space& space, const database::Run& run,
                         const database::RunClaim& claim, const Devices& devices,
                         const TuneOptions& options, const TuneHooks& hooks) {
-  Result<TuneResult> result = Run(task, space, run, claim, devices, options, hooks).execute();
-  database::RunState state = database::RunState::kFinished;
-  std::string reason;
-  if (!result) {
-    // A full disk or a killed device is no fault of the run's: resume takes it up.
-    const bool can_go_on = result.error().code == ErrorCode::kInterrupted ||
-                           result.error().code == ErrorCode::kEnvironment;
-    state = can_go_on ? database::RunState::kInterrupted : database::RunState::kFailed;
-    reason = result.error().message;
-  } else {
-    if (result->interrupted)
-      state = database::RunState::kInterrupted;
-    reason = result->stopped_because;
-  }
+  Result<TuneResult> result = [&]() -> Result<TuneResult> {
+    TuningRun work(task, space, run, claim, devices, options, hooks);
+    while (true) {
+      TEMPER_TRY(more, work.step());
+      if (!more)
+        return work.finish();
+    }
+  }();
+  const std::string reason = result ? result->stopped_because : result.error().message;
   // When the store itself is what failed, releasing fails as well: the first error is the one to
   // tell.
-  Result<void> released = devices.store->release_run(claim, state, reason);
+  Result<void> released = devices.store->release_run(claim, state_after(result), reason);
   if (result && !released)
     return std::move(released).error();
   return result;

@@ -1,5 +1,12 @@
 /// One tuning run: propose, compile, measure, learn, record, until the budget is spent; then the
 /// finalists are measured again in interleaved pairs, on fresh inputs.
+///
+/// `tune` does all of it. Who has several runs to share the time between (tuner/batch.h) holds
+/// TuningRuns and advances them in rounds:
+///
+///   TuningRun run(task, space, row, claim, devices, options, hooks);
+///   while (...) TEMPER_TRY(more, run.step());   // one batch of candidates
+///   TEMPER_TRY(result, run.finish());           // confirms the best
 #pragma once
 
 #include "database/store.h"
@@ -11,6 +18,7 @@
 #include "tuner/task.h"
 
 #include <functional>
+#include <memory>
 
 namespace temper::tuner {
 
@@ -20,6 +28,8 @@ struct Devices {
   engine::Measurer* measurer = nullptr;
   engine::CompilePool* compilers = nullptr;
   std::string environment_class;
+  /// Seconds from some start, never backwards; empty: the machine's. Simulations have their own.
+  std::function<double()> now;
 };
 
 struct TuneOptions {
@@ -29,6 +39,9 @@ struct TuneOptions {
   size_t finalists = 4;
   MachineRates rates;  ///< for estimates before measuring
   double bound_ns = 0; ///< no correct kernel is faster (engine::MachineSpeed); 0: not known
+  /// Trials without a gain that an earlier part of the run had (`TuningRun::trials_since_gain`),
+  /// so that a run that was put aside converges all the same.
+  int64_t trials_since_gain = 0;
 };
 
 struct TuneProgress {
@@ -43,6 +56,8 @@ struct TuneProgress {
 struct TuneHooks {
   std::function<void(const TuneProgress&)> progress;
   std::function<bool()> interrupted; ///< asked often; true ends the run cleanly
+  /// After an outcome was committed: its record and what it says.
+  std::function<void(const database::Id& record, const engine::Measurement& measurement)> recorded;
 };
 
 /// Where the wall time of this continuation of a run went, in seconds.
@@ -75,6 +90,44 @@ struct TuneResult {
 Result<TuneResult> tune(const Task& task, const Space& space, const database::Run& run,
                         const database::RunClaim& claim, const Devices& devices,
                         const TuneOptions& options, const TuneHooks& hooks);
+
+/// A run in steps. The arguments outlive it; the claim stays the caller's. Only the time inside of
+/// its functions counts as the run's. An error is ours (the store, the device): the object is of no
+/// more use then, but the run goes on from its row in another one.
+class TuningRun {
+public:
+  TuningRun(const Task& task, const Space& space, const database::Run& run,
+            const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
+            const TuneHooks& hooks);
+  ~TuningRun();
+  TuningRun(const TuningRun&) = delete;
+  TuningRun& operator=(const TuningRun&) = delete;
+
+  /// What is known, other shapes, the reference. Done by the first `step` otherwise.
+  Result<void> prepare();
+  /// Proposes, measures and records one batch of candidates. False: nothing was done, because there
+  /// is a reason to stop.
+  Result<bool> step();
+  /// Measures the untuned program when that has not been done, and the finalists, unless it was
+  /// interrupted. `because`: why, where it is not the run's own reason to stop.
+  Result<TuneResult> finish(const std::string& because = {});
+  /// Writes what a new object needs to go on (its random stream); for runs that are put aside.
+  Result<void> put_aside();
+
+  /// How it stands; nothing is measured.
+  TuneProgress progress() const;
+  double untuned_ns() const;
+  PhaseSeconds phases() const;
+  int64_t trials_since_gain() const;
+
+private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What becomes of a run's row with this result: finished, interrupted (what the machine did to it
+/// as well: it can go on) or failed.
+database::RunState state_after(const Result<TuneResult>& result);
 
 /// The funnel as `--json` and the runs table have it: {"proposed": {"count", "first_error"}, ...}.
 std::string funnel_to_json(const Funnel& funnel);
