@@ -104,6 +104,25 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
 
 Workbench::~Workbench() = default;
 
+void Workbench::retarget(const std::string& target, int threads) {
+  options_.target = target;
+  options_.threads = threads;
+}
+
+Result<void> Workbench::check_host(const Task& task) {
+  TEMPER_TRY(needed, codegen::required_features(task.target));
+  TEMPER_TRY(native, codegen::resolve_target({}));
+  TEMPER_TRY(there, codegen::required_features(native));
+  std::vector<std::string> missing;
+  std::set_difference(needed.begin(), needed.end(), there.begin(), there.end(),
+                      std::back_inserter(missing));
+  if (missing.empty())
+    return {};
+  return Error(ErrorCode::kUnsupported,
+               fmt::format("code for '{}' does not run here: this processor ({}) lacks {}",
+                           task.target.to_string(), native.arch, join(missing, ", ")));
+}
+
 Result<database::Store*> Workbench::store() {
   if (!store_) {
     database::SqliteOptions options;

@@ -45,6 +45,8 @@ public:
   Workbench& operator=(const Workbench&) = delete;
 
   const WorkbenchOptions& options() const { return options_; }
+  /// What the next tasks are for; devices and database stay.
+  void retarget(const std::string& target, int threads);
 
   // The database.
   Result<database::Store*> store();
@@ -53,6 +55,8 @@ public:
   Result<ir::Target> target();
   /// Environment of this machine, as the database has it.
   Result<database::Environment> environment();
+  /// kUnsupported, naming what is missing, when code for the task's target cannot run here.
+  Result<void> check_host(const Task& task);
   /// Compiler and target, whatever the number of threads.
   Result<database::Toolchain> toolchain();
   /// What counts as comparable here: environment class, today's toolchain, regime.

@@ -25,7 +25,7 @@ size_t longest_line(const std::string& text) {
 
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
-  for (const char* command : {"check", "tune", "resume", "list", "show", "best", "compare", "rerun",
+  for (const char* command : {"check", "tune", "resume", "batch", "list", "show", "best", "compare", "rerun",
                               "export", "dump", "import", "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;

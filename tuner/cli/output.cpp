@@ -125,11 +125,42 @@ void print_json(const std::string& name, const Json& fields) {
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-ProgressLine::ProgressLine(double flops, int64_t trials, double seconds)
-    : flops_(flops), budget_trials_(trials), budget_seconds_(seconds),
-      terminal_(isatty(STDERR_FILENO) != 0) {}
+LiveLine::LiveLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
 
-ProgressLine::~ProgressLine() { finish(); }
+bool LiveLine::is_due(double seconds, bool force) {
+  if (!terminal_ && !force && seconds - last_plain_ < 5)
+    return false;
+  last_plain_ = seconds;
+  return true;
+}
+
+void LiveLine::show(const std::string& line) {
+  if (terminal_) {
+    std::fprintf(stderr, "\r\033[K%s", clipped(line).c_str());
+    open_ = true;
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  std::fflush(stderr);
+}
+
+/// A line that wraps cannot be rewritten: what does not fit is left out, part by part.
+std::string LiveLine::clipped(const std::string& line) const {
+  const size_t width = terminal_width(STDERR_FILENO);
+  if (width == 0 || line.size() < width)
+    return line;
+  const size_t comma = line.rfind(", ", width - 1);
+  return line.substr(0, comma == std::string::npos ? width - 1 : comma);
+}
+
+void LiveLine::finish() {
+  if (open_)
+    std::fprintf(stderr, "\r\033[K");
+  open_ = false;
+}
+
+ProgressLine::ProgressLine(double flops, int64_t trials, double seconds)
+    : flops_(flops), budget_trials_(trials), budget_seconds_(seconds) {}
 
 void ProgressLine::update(const tuner::TuneProgress& progress) {
   if (first_trials_ < 0 && progress.phase != "reference") {
@@ -140,11 +171,9 @@ void ProgressLine::update(const tuner::TuneProgress& progress) {
   const double rate = first_trials_ >= 0 && spent > 0
                           ? static_cast<double>(progress.trials - first_trials_) / spent
                           : 0;
-  // A plain log gets a line every few seconds, a terminal one line that is rewritten.
   const bool last = progress.phase == "confirm";
-  if (!terminal_ && !last && progress.seconds - last_plain_ < 5)
+  if (!line_.is_due(progress.seconds, last))
     return;
-  last_plain_ = progress.seconds;
 
   std::string line;
   if (progress.phase == "reference") {
@@ -174,28 +203,7 @@ void ProgressLine::update(const tuner::TuneProgress& progress) {
     if (left > 0)
       line += ", " + format_seconds(left) + " left";
   }
-  if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", clipped(line).c_str());
-    open_ = true;
-  } else {
-    std::fprintf(stderr, "%s\n", line.c_str());
-  }
-  std::fflush(stderr);
-}
-
-/// A line that wraps cannot be rewritten: what does not fit is left out, part by part.
-std::string ProgressLine::clipped(const std::string& line) const {
-  const size_t width = terminal_width(STDERR_FILENO);
-  if (width == 0 || line.size() < width)
-    return line;
-  const size_t comma = line.rfind(", ", width - 1);
-  return line.substr(0, comma == std::string::npos ? width - 1 : comma);
-}
-
-void ProgressLine::finish() {
-  if (open_)
-    std::fprintf(stderr, "\r\033[K");
-  open_ = false;
+  line_.show(line);
 }
 
 namespace {

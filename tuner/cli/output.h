@@ -56,24 +56,38 @@ void print_json(const std::string& name, const Json& fields);
 /// NaN and infinity become null.
 Json number(double value);
 
-/// Progress on stderr: one live line on a terminal, a plain line every few seconds otherwise.
-class ProgressLine {
+/// A line on stderr that is rewritten on a terminal; elsewhere a plain line every few seconds.
+class LiveLine {
 public:
-  /// `flops` of one call for the rate; budgets for the ETA (0: none).
-  ProgressLine(double flops, int64_t trials, double seconds);
-  ~ProgressLine();
-  void update(const tuner::TuneProgress& progress);
+  LiveLine();
+  ~LiveLine() { finish(); }
+  /// Whether `show` would show something now: plain lines are `force`d or 5 s of `seconds` apart.
+  bool is_due(double seconds, bool force = false);
+  void show(const std::string& line);
+  /// Clears the line; for other output and at the end.
   void finish();
 
 private:
   std::string clipped(const std::string& line) const;
 
-  double flops_;
-  int64_t budget_trials_;
-  double budget_seconds_;
   bool terminal_;
   bool open_ = false;
   double last_plain_ = -1e9;
+};
+
+/// Progress of a run on stderr.
+class ProgressLine {
+public:
+  /// `flops` of one call for the rate; budgets for the ETA (0: none).
+  ProgressLine(double flops, int64_t trials, double seconds);
+  void update(const tuner::TuneProgress& progress);
+  void finish() { line_.finish(); }
+
+private:
+  LiveLine line_;
+  double flops_;
+  int64_t budget_trials_;
+  double budget_seconds_;
   int64_t first_trials_ = -1;
   double first_seconds_ = 0;
 };
