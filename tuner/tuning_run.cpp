@@ -554,16 +554,12 @@ private:
     return device_state();
   }
 
-  /// Measures, and once more when the machine's speed drifted meanwhile.
-  Result<void> measure(std::vector<Compiled>& items, std::vector<CostSample>& samples,
-                       std::vector<double>& scores, std::vector<double>& seconds) {
-    if (items.empty())
-      return {};
-    const PhaseTimer timer(now_, phases_.measure);
-    std::vector<double> latest(items.size(), kFailed);
-    for (int attempt = 0; attempt < 2; ++attempt) {
+  /// Measures something by `work`, and `again` when the machine's speed drifted meanwhile; an event
+  /// KIND_repeated says so, KIND_disturbed when it did both times.
+  template <typename Work> Result<void> steadily(const std::string& kind, const Work& work) {
+    for (const bool again : {false, true}) {
       const std::optional<engine::DeviceState> before = recent_device_state();
-      TEMPER_TRY_VOID(measure_once(items, latest, attempt > 0));
+      TEMPER_TRY_VOID(work(again));
       if (interrupted())
         break;
       const std::optional<engine::DeviceState> after = device_state();
@@ -572,10 +568,21 @@ private:
       const double drift = engine::DeviceState::drift(*before, *after);
       database::Event event;
       event.run = run_.id;
-      event.kind = attempt == 0 ? "batch_repeated" : "batch_disturbed";
+      event.kind = kind + (again ? "_disturbed" : "_repeated");
       event.json = Json{{"batch", batch_number_}, {"drift", drift}}.dump();
       TEMPER_TRY_VOID(devices_.store->add(event));
     }
+    return {};
+  }
+
+  Result<void> measure(std::vector<Compiled>& items, std::vector<CostSample>& samples,
+                       std::vector<double>& scores, std::vector<double>& seconds) {
+    if (items.empty())
+      return {};
+    const PhaseTimer timer(now_, phases_.measure);
+    std::vector<double> latest(items.size(), kFailed);
+    TEMPER_TRY_VOID(
+        steadily("batch", [&](bool again) { return measure_once(items, latest, again); }));
     for (size_t i = 0; i < items.size(); ++i) {
       state_.trials.push_back({items[i].candidate, latest[i]});
       samples.push_back({items[i].candidate->features, latest[i]});
@@ -810,6 +817,8 @@ private:
     engine::CompareRequest request;
     request.workload = workload;
     request.regime = task_.regime;
+    // In several sittings: all rounds of one share what disturbs it.
+    request.half_width = engine::kComparedHalfWidth;
     request.max_seconds = 4;
     for (const Compiled& item : items)
       request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
@@ -817,7 +826,12 @@ private:
                                     {},
                                     task_.threads,
                                     reference_ != nullptr});
-    TEMPER_TRY(comparison, devices_.measurer->compare(request));
+    engine::Comparison comparison;
+    TEMPER_TRY_VOID(steadily("confirmation", [&](bool) -> Result<void> {
+      TEMPER_TRY(compared, devices_.measurer->compare(request));
+      comparison = std::move(compared);
+      return {};
+    }));
     for (size_t i = 0; i < items.size(); ++i) {
       const engine::Measurement& measurement = comparison.contenders[i].measurement;
       if (!engine::is_correct(measurement.outcome))

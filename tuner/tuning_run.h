@@ -1,5 +1,5 @@
 /// One tuning run: propose, compile, measure, learn, record, until the budget is spent; then the
-/// finalists are measured again in interleaved pairs, on fresh inputs.
+/// finalists are measured again in turns and several sittings, on fresh inputs.
 ///
 /// `tune` does all of it. Who has several runs to share the time between (tuner/batch.h) holds
 /// TuningRuns and advances them in rounds:

@@ -399,6 +399,8 @@ TEST(TuningRun, ABatchInWhichTheMachineDriftedIsMeasuredOnceMore) {
     ++kinds[event.kind];
   EXPECT_GT(kinds["batch_repeated"], 0);
   EXPECT_EQ(kinds["batch_disturbed"], kinds["batch_repeated"]) << "it drifted both times";
+  EXPECT_EQ(kinds["confirmation_repeated"], 1);
+  EXPECT_EQ(kinds["confirmation_disturbed"], 1);
 }
 
 /// Fails for good after some trials.
