@@ -818,8 +818,8 @@ private:
     request.workload = workload;
     request.regime = task_.regime;
     // In several sittings: all rounds of one share what disturbs it.
-    request.half_width = engine::kComparedHalfWidth;
-    request.max_seconds = 4;
+    request.half_width = 2 * engine::kComparedHalfWidth;
+    request.max_seconds = 3;
     for (const Compiled& item : items)
       request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
                                     item.artifact,
