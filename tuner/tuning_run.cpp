@@ -819,7 +819,7 @@ private:
     request.regime = task_.regime;
     // In several sittings: all rounds of one share what disturbs it.
     request.half_width = 2 * engine::kComparedHalfWidth;
-    request.max_seconds = 3;
+    request.max_seconds = std::clamp(0.2 * seconds(), 0.2, 3.0); // a short run ends shortly
     for (const Compiled& item : items)
       request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
                                     item.artifact,
