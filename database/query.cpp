@@ -1,6 +1,7 @@
 #include "database/query.h"
 
 #include "database/store.h"
+#include "database/system.h"
 #include "ir/support/json.h"
 #include "ir/support/text.h"
 
@@ -59,6 +60,7 @@ Error nothing_found(Store& store, const Selection& selection, const RecordFilter
   wide.binding = filter.binding;
   wide.run = filter.run;
   wide.tag = filter.tag;
+  wide.query = filter.query;
   wide.include_stale = true;
   wide.current_toolchains = filter.current_toolchains;
   const std::string what = selection.to_string();
@@ -114,6 +116,8 @@ std::string Selection::to_string() const {
     return "run:" + text;
   case Form::kTag:
     return "tag:" + text;
+  case Form::kQuery:
+    return "query:\"" + text + "\"";
   case Form::kWorkload:
     return text + binding_text(binding);
   }
@@ -123,13 +127,20 @@ std::string Selection::to_string() const {
 Result<Selection> parse_selection(std::span<const std::string> words) {
   if (words.empty())
     return usage("a selection is missing: give a record's id, a workload with its parameters, "
-                 "run:ID or tag:NAME");
+                 "run:ID, tag:NAME or query:\"...\"");
   const std::string& head = words[0];
   Selection selection;
   const auto after = [&](std::string_view prefix) { return head.substr(prefix.size()); };
-  if (head.starts_with("query:"))
-    return usage("query:\"…\" is not there yet; select by id, workload NAME=VALUE…, run:ID or "
-                 "tag:NAME");
+  if (head.starts_with("query:")) {
+    selection.form = Selection::Form::kQuery;
+    selection.text = after("query:");
+    TEMPER_TRY(query, parse_query(selection.text, System::real().now_ns()));
+    selection.query = query;
+    if (words.size() > 1)
+      return usage("'" + words[1] + "' does not belong here: write it into the query, as and " +
+                   words[1]);
+    return selection;
+  }
   if (head.starts_with("run:") || head.starts_with("tag:")) {
     selection.form = head.starts_with("run:") ? Selection::Form::kRun : Selection::Form::kTag;
     selection.text = after("run:");
@@ -206,10 +217,13 @@ Result<Id> resolve_id(Store& store, std::string_view prefix, Kind kind) {
   return resolve_id(store, prefix);
 }
 
-Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& selection,
-                                                 const RecordFilter& defaults) {
+namespace {
+
+/// The filter, and the form that the selection has once ids are told from names.
+Result<RecordFilter> filter_of(Store& store, const Selection& selection,
+                               const RecordFilter& defaults, Selection::Form& form) {
   RecordFilter filter = defaults;
-  Selection::Form form = selection.form;
+  form = selection.form;
   if (form == Selection::Form::kId) {
     // A workload may be called `ebbed0`: a name that is known wins over an id that is not.
     const auto ids = store.ids_with_prefix(selection.text, 1);
@@ -217,19 +231,25 @@ Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& 
       if (const auto rows = store.list_workloads(selection.text); rows && !rows->empty())
         form = Selection::Form::kWorkload;
   }
+  const auto only_run = [&](const Id& id) {
+    // Whoever names a run wants its records, wherever and with whatever it was made.
+    RecordFilter of_run;
+    of_run.run = id;
+    of_run.current_toolchains = defaults.current_toolchains;
+    of_run.include_stale = true;
+    of_run.limit = defaults.limit;
+    of_run.order = defaults.order;
+    return of_run;
+  };
   switch (form) {
   case Selection::Form::kId: {
     TEMPER_TRY(id, resolve_id(store, selection.text));
     switch (static_cast<Kind>(id[0])) {
-    case Kind::kMeasurement: {
-      TEMPER_TRY(row, store.record_row(id, defaults.current_toolchains));
-      return std::vector<RecordRow>{std::move(row)};
-    }
-    case Kind::kRun:
-      // Whoever names a run wants its records, wherever and with whatever it was made.
-      filter = RecordFilter{
-          .run = id, .current_toolchains = defaults.current_toolchains, .include_stale = true};
+    case Kind::kMeasurement:
+      filter.record = id;
       break;
+    case Kind::kRun:
+      return only_run(id);
     case Kind::kCandidate:
       filter.candidate = id;
       break;
@@ -245,9 +265,7 @@ Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& 
   }
   case Selection::Form::kRun: {
     TEMPER_TRY(id, resolve_id(store, selection.text, Kind::kRun));
-    filter = RecordFilter{
-        .run = id, .current_toolchains = defaults.current_toolchains, .include_stale = true};
-    break;
+    return only_run(id);
   }
   case Selection::Form::kTag:
     filter.tag = selection.text;
@@ -256,10 +274,51 @@ Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& 
     filter.workload_name = selection.text;
     filter.binding = selection.binding;
     break;
+  case Selection::Form::kQuery: {
+    const QueryCondition& query = *selection.query;
+    filter.query = selection.query;
+    if (mentions(query, QueryField::kRun) || mentions(query, QueryField::kRecord)) {
+      filter = only_run("");
+      filter.query = selection.query;
+    }
+    if (mentions(query, QueryField::kEnvironment) || mentions(query, QueryField::kHost))
+      filter.environment_class.clear();
+    if (mentions(query, QueryField::kToolchain) || mentions(query, QueryField::kStale))
+      filter.include_stale = true;
+    if (mentions(query, QueryField::kCache))
+      filter.regime.reset();
+    if (mentions(query, QueryField::kTarget))
+      filter.target.clear();
+    if (mentions(query, QueryField::kThreads))
+      filter.threads = 0;
+    break;
+  }
+  }
+  return filter;
+}
+
+} // namespace
+
+Result<RecordFilter> filter_of(Store& store, const Selection& selection,
+                               const RecordFilter& defaults) {
+  Selection::Form form = selection.form;
+  return filter_of(store, selection, defaults, form);
+}
+
+Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& selection,
+                                                 const RecordFilter& defaults) {
+  Selection::Form form = selection.form;
+  TEMPER_TRY(filter, filter_of(store, selection, defaults, form));
+  if (!filter.record.empty()) {
+    TEMPER_TRY(row, store.record_row(filter.record, defaults.current_toolchains));
+    return std::vector<RecordRow>{std::move(row)};
   }
   TEMPER_TRY(rows, store.best(filter));
-  if (rows.empty())
-    return nothing_found(store, selection, filter);
+  if (rows.empty()) {
+    Selection meant = selection;
+    meant.form = form;
+    return nothing_found(store, meant, filter);
+  }
   return std::move(rows);
 }
 

@@ -7,6 +7,7 @@
 /// timing regime, input distribution.
 #pragma once
 
+#include "database/query_language.h"
 #include "database/records.h"
 
 #include <functional>
@@ -59,6 +60,7 @@ struct RecordFilter {
   std::vector<Id> workloads;
   std::string workload_name;                  ///< any of its versions
   std::map<std::string, std::string> binding; ///< parameter -> value as text, `M` -> `512`
+  Id record;                                  ///< this one alone
   Id run;
   Id candidate;
   std::string tag; ///< of the record, its run, its candidate or its workload
@@ -69,6 +71,7 @@ struct RecordFilter {
   std::optional<TimingRegime> regime;
   std::string inputs;
   int64_t since = 0; ///< measured at or after
+  QueryRef query;    ///< of query:"…"; null: no restriction
   Order order = Order::kNewest;
   int64_t limit = 0;  ///< 0: all
   int64_t offset = 0; ///< rows to skip, for pages
@@ -122,10 +125,11 @@ struct MeasuredProgram {
 
 /// A parsed SELECTION.
 struct Selection {
-  enum class Form : uint8_t { kId, kWorkload, kRun, kTag };
+  enum class Form : uint8_t { kId, kWorkload, kRun, kTag, kQuery };
   Form form = Form::kWorkload;
-  std::string text;                           ///< the id, the workload's name, or the tag
+  std::string text; ///< the id, the workload's name, the tag, or the query
   std::map<std::string, std::string> binding; ///< only for kWorkload
+  QueryRef query;                             ///< only for kQuery
 
   std::string to_string() const;
 };
@@ -138,9 +142,14 @@ Result<std::vector<Selection>> parse_selections(std::span<const std::string> wor
 
 /// The records a selection means. An id gives that record (or, for a run's id, its best records);
 /// everything else gives the best per key. `defaults` says what counts as comparable: environment,
-/// current toolchains, regime. Nothing found is an error that says what there is instead.
+/// current toolchains, regime; a query that speaks of one of these itself is not held to the
+/// default. Nothing found is an error that says what there is instead.
 Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& selection,
                                                  const RecordFilter& defaults);
+
+/// The filter of everything that a selection names, not only of the bests: for lists.
+Result<RecordFilter> filter_of(Store& store, const Selection& selection,
+                               const RecordFilter& defaults);
 
 /// The full id for a prefix of at least 6 characters. An ambiguous prefix is an error that lists
 /// the matches.

@@ -22,6 +22,7 @@
 #include "ir/support/result.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,23 @@ struct Recorded {
 /// this machine and can be seen to be alive. Owners call `heartbeat` every 20 s or so; `record`
 /// counts as one.
 inline constexpr int64_t kHeartbeatTimeoutNs = 90'000'000'000;
+
+/// Rows with this tag, or of a run, candidate or workload with it, are never pruned.
+inline constexpr const char* kPinnedTag = "pinned";
+
+struct PruneOptions {
+  int64_t before = 0;  ///< measurements older than this
+  RecordFilter filter; ///< and only these
+  bool dry_run = false;
+};
+
+struct PruneSummary {
+  int64_t considered = 0; ///< measurements that are old enough and fit the filter
+  std::map<std::string, std::map<std::string, int64_t>> records; ///< dropped: workload, outcome
+  std::map<std::string, int64_t> rows;                           ///< dropped, per kind of row
+  int64_t bytes_before = 0;
+  int64_t bytes_after = 0;
+};
 
 /// Called for each row; returning false ends the walk without an error.
 template <typename Row> using Visitor = std::function<bool(const Row&)>;
@@ -166,6 +184,10 @@ public:
   virtual Result<void> snapshot(const std::function<Result<void>()>& body) = 0;
   /// Rows per kind, by the kinds' names in a dump.
   virtual Result<std::map<std::string, int64_t>> row_counts() = 0;
+
+  /// Drops old measurements and what only they needed; never the best of a key or of a
+  /// run, a confirmation, what is pinned, tagged or noted, or anything of a run that can go on.
+  virtual Result<PruneSummary> prune(const PruneOptions& options) = 0;
 
   /// Reads the whole file and says what is broken; for `temper doctor`.
   virtual Result<void> check_integrity() = 0;

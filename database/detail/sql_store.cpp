@@ -141,12 +141,10 @@ Result<int64_t> SqlStore::put_candidate(const Candidate& row) {
 Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text) {
   drop_stale_caches();
   const uint64_t hash = hash_bytes(text);
-  if (const auto found = caches_.skeleton.find({workload, hash}); found != caches_.skeleton.end())
-    return found->second;
-  {
+  { // asked each time: another process may have pruned it
     Query query(db_, "SELECT n FROM skeleton WHERE workload = $1 AND hash = $2", workload, hash);
     if (query.next())
-      return caches_.skeleton[{workload, hash}] = query.integer();
+      return query.integer();
     TEMPER_TRY_VOID(query.finish());
   }
   // A workload has a few kinds of sketches, and the untuned program, an empty trace, is often the
@@ -193,7 +191,7 @@ Result<int64_t> SqlStore::put_skeleton(const Id& workload, std::string_view text
   TEMPER_TRY(number, new_number(query));
   if (is_base && bases->second.size() < kMostBases)
     bases->second.emplace_back(number, std::string(text));
-  return caches_.skeleton[{workload, hash}] = number;
+  return number;
 }
 
 Result<const std::string*> SqlStore::skeleton_text(int64_t number) {

@@ -2,6 +2,7 @@
 /// (runs, claims, trials), _queries.cpp (best, lists, curves).
 #pragma once
 
+#include "database/detail/query_sql.h"
 #include "database/detail/sql.h"
 #include "database/store.h"
 #include "database/system.h"
@@ -98,6 +99,7 @@ public:
   Result<void> snapshot(const std::function<Result<void>()>& body) override;
   Result<std::map<std::string, int64_t>> row_counts() override;
   Result<void> check_integrity() override;
+  Result<PruneSummary> prune(const PruneOptions& options) override;
 
 private:
   Run read_run(Query& query);
@@ -117,10 +119,13 @@ private:
     int64_t number = 0;
     Id toolchain;
     std::string target;
+    SqlCondition condition; ///< what the filter's query asks of its rows
   };
   /// The series that a filter allows, and whether that is all of them.
   Result<std::vector<SeriesRow>> series_of(const RecordFilter& filter, bool skip_stale,
                                            bool& everything);
+  /// Everything that a filter asks of rows of `m`, in one condition.
+  Result<SqlCondition> record_conditions(const RecordFilter& filter);
   void drop_stale_caches();
   static Error lost_claim(const RunClaim& claim);
 
@@ -132,8 +137,7 @@ private:
   struct Caches {
     std::map<std::string, int64_t> series;
     std::map<Id, std::string> environment_class;
-    std::map<Id, std::pair<Id, std::string>> run_key; // workload, target
-    std::map<std::pair<Id, uint64_t>, int64_t> skeleton;
+    std::map<Id, std::pair<Id, std::string>> run_key;                 // workload, target
     std::map<Id, std::vector<std::pair<int64_t, std::string>>> bases; // of a workload
   };
   Caches caches_;

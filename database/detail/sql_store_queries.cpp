@@ -52,6 +52,8 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
     numbers = std::move(both);
     return {};
   };
+  if (!filter.record.empty())
+    TEMPER_TRY_VOID(restrict("SELECT series FROM measurement WHERE id = $1", filter.record));
   if (!filter.run.empty())
     TEMPER_TRY_VOID(restrict("SELECT DISTINCT series FROM measurement WHERE run = $1", filter.run));
   if (!filter.candidate.empty())
@@ -67,9 +69,27 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
         "WHERE id IN (SELECT subject FROM tag WHERE tag = $1)) "
         "UNION SELECT n FROM series WHERE workload IN (SELECT subject FROM tag WHERE tag = $1)",
         filter.tag));
+  std::map<Id, std::vector<std::string>> names;
+  std::map<Id, std::string> toolchains;
+  const auto is_asked = [&](QueryField field) {
+    return filter.query && mentions(*filter.query, field);
+  };
+  if (is_asked(QueryField::kWorkload)) {
+    Query query(db_, "SELECT workload, name FROM workload_name");
+    while (query.next()) {
+      const Id workload = query.text();
+      names[workload].push_back(query.text());
+    }
+    TEMPER_TRY_VOID(query.finish());
+  }
+  if (is_asked(QueryField::kToolchain))
+    TEMPER_TRY_VOID(each_toolchain([&](const Toolchain& row) {
+      toolchains[row.id] = row.json;
+      return true;
+    }));
   everything = true;
   Query query(db_, "SELECT s.n, s.workload, s.target, s.threads, s.environment_class, s.toolchain, "
-                   "s.regime, s.inputs, w.binding FROM series s JOIN workload w "
+                   "s.regime, s.inputs, w.binding, w.layer, w.flops FROM series s JOIN workload w "
                    "ON w.id = s.workload ORDER BY s.n");
   while (query.next()) {
     SeriesRow row;
@@ -81,6 +101,7 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
     row.toolchain = query.text();
     const std::string regime = query.text();
     const std::string inputs = query.text();
+    const std::string binding = query.text();
     const auto holds = [](const auto& list, const auto& value) {
       return std::ranges::find(list, value) != list.end();
     };
@@ -95,8 +116,25 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
         (filter.inputs.empty() || filter.inputs == inputs) &&
         (!skip_stale || filter.current_toolchains.empty() ||
          holds(filter.current_toolchains, row.toolchain)) &&
-        matches(filter.binding, query.text());
-    if (wanted)
+        matches(filter.binding, binding);
+    if (wanted && filter.query) {
+      SeriesFacts facts;
+      facts.names = names[workload];
+      facts.layer = query.text();
+      facts.binding = parse_json(binding).value_or(Json());
+      facts.flops = query.real();
+      facts.target = row.target;
+      facts.threads = threads;
+      facts.environment_class = environment_class;
+      facts.toolchain = row.toolchain;
+      facts.toolchain_json = toolchains[row.toolchain];
+      facts.stale =
+          !filter.current_toolchains.empty() && !holds(filter.current_toolchains, row.toolchain);
+      facts.regime = regime;
+      facts.inputs = inputs;
+      row.condition = reduce(*filter.query, facts);
+    }
+    if (wanted && row.condition.form != SqlCondition::Form::kNever)
       rows.push_back(std::move(row));
     else
       everything = false;
@@ -107,39 +145,40 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
 
 namespace {
 
-/// Conditions on single measurements, as SQL on `m`, and their values in order.
+/// Conditions on single measurements: SQL on `m` that begins with AND, with marks.
 struct Conditions {
   std::string text;
-  std::vector<std::string> texts;
+  std::vector<std::string> values;
 
+  void add(const SqlCondition& condition) {
+    if (condition.form != SqlCondition::Form::kSql)
+      return;
+    text += " AND " + condition.text;
+    values.insert(values.end(), condition.values.begin(), condition.values.end());
+  }
+  void add(std::string sql, std::string value) {
+    add(SqlCondition{SqlCondition::Form::kSql, std::move(sql), {std::move(value)}});
+  }
   void bind(Query& query) const {
-    for (const std::string& value : texts)
+    for (const std::string& value : values)
       query.bind(value);
   }
 };
 
-/// `first` is the number of the first parameter that is free.
-Conditions conditions_of(const RecordFilter& filter, int first) {
+constexpr char kMark[] = {SqlCondition::kMark, 0};
+
+Conditions conditions_of(const RecordFilter& filter) {
   Conditions conditions;
-  const auto add = [&](std::string_view before, const std::string& value, std::string_view after) {
-    conditions.text += " AND " + std::string(before) + "$" +
-                       std::to_string(first + static_cast<int>(conditions.texts.size())) +
-                       std::string(after);
-    conditions.texts.push_back(value);
-  };
+  if (!filter.record.empty())
+    conditions.add(std::string("m.id = ") + kMark, filter.record);
   if (!filter.run.empty())
-    add("m.run = ", filter.run, "");
+    conditions.add(std::string("m.run = ") + kMark, filter.run);
   if (!filter.candidate.empty())
-    add("m.candidate = (SELECT n FROM candidate WHERE id = ", filter.candidate, ")");
-  if (!filter.tag.empty()) {
-    // Each alternative has an index, so that a few tagged rows are found without walking all.
-    const std::string number = std::to_string(first + static_cast<int>(conditions.texts.size()));
-    const std::string tagged = "(SELECT subject FROM tag WHERE tag = $" + number + ")";
-    conditions.text += " AND (m.id IN " + tagged + " OR m.run IN " + tagged +
-                       " OR m.candidate IN (SELECT n FROM candidate WHERE id IN " + tagged +
-                       ") OR m.series IN (SELECT n FROM series WHERE workload IN " + tagged + "))";
-    conditions.texts.push_back(filter.tag);
-  }
+    conditions.add(std::string("m.candidate = (SELECT n FROM candidate WHERE id = ") + kMark + ")",
+                   filter.candidate);
+  if (!filter.tag.empty())
+    conditions.add(
+        about_row(std::string("SELECT subject FROM tag WHERE tag = ") + kMark, filter.tag));
   if (filter.since > 0)
     conditions.text += " AND m.measured_at >= " + std::to_string(filter.since);
   return conditions;
@@ -150,29 +189,37 @@ Conditions conditions_of(const RecordFilter& filter, int first) {
 Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
   bool everything = false;
   TEMPER_TRY(series, series_of(filter, !filter.include_stale, everything));
-  const Conditions conditions = conditions_of(filter, 2);
-  const Conditions inner = conditions_of(filter, 3);
+  const Conditions common = conditions_of(filter);
   // A candidate's number is its latest confirmation, else its latest measurement. Without a
   // confirmation it has lost where its run has confirmed others since: they were faster by the same
   // kind of number, which is lucky as often as not. The number is never below
   // the fastest of its measurements, so walking those upwards may stop at the first that is not
   // faster than the best number found. The `+ 0` keep the database from looking a candidate's few
   // measurements up in an index of the whole series.
-  const std::string walk = "SELECT m.candidate, m.median_ns FROM measurement m WHERE m.series = $1 "
-                           "AND m.outcome = 'ok' AND m.median_ns IS NOT NULL" +
-                           conditions.text + " ORDER BY m.median_ns, m.n";
-  const std::string number_of =
-      "SELECT m.n, m.median_ns, m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement c "
-      "WHERE c.run = m.run AND c.sequence > m.sequence AND c.series + 0 = m.series AND c.purpose = "
-      "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND "
-      "m.series + 0 = $2 AND m.outcome || '' = 'ok' AND m.median_ns IS NOT NULL" +
-      inner.text + " ORDER BY m.purpose = 'confirm' DESC, m.measured_at DESC, m.n DESC LIMIT 1";
+  const auto walk_of = [](const Conditions& conditions) {
+    return "SELECT m.candidate, m.median_ns FROM measurement m WHERE m.series = $1 "
+           "AND m.outcome = 'ok' AND m.median_ns IS NOT NULL" +
+           numbered(conditions.text, 2) + " ORDER BY m.median_ns, m.n";
+  };
+  const auto number_of = [](const Conditions& conditions) {
+    return "SELECT m.n, m.median_ns, m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement "
+           "c "
+           "WHERE c.run = m.run AND c.sequence > m.sequence AND c.series + 0 = m.series AND "
+           "c.purpose = "
+           "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND "
+           "m.series + 0 = $2 AND m.outcome || '' = 'ok' AND m.median_ns IS NOT NULL" +
+           numbered(conditions.text, 3) +
+           " ORDER BY m.purpose = 'confirm' DESC, m.measured_at DESC, m.n DESC LIMIT 1";
+  };
   std::vector<RecordRow> rows;
   for (const SeriesRow& one_series : series) {
     int64_t best_row = 0;
     double best_ns = std::numeric_limits<double>::infinity();
     std::set<int64_t> seen;
-    Query query(db_, walk, one_series.number);
+    Conditions conditions = common;
+    conditions.add(one_series.condition);
+    const std::string number_text = number_of(conditions);
+    Query query(db_, walk_of(conditions), one_series.number);
     conditions.bind(query);
     while (query.next()) {
       const int64_t candidate = query.integer();
@@ -188,8 +235,8 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
       if (wrong.next())
         continue;
       TEMPER_TRY_VOID(wrong.finish());
-      Query number(db_, number_of, candidate, one_series.number);
-      inner.bind(number);
+      Query number(db_, number_text, candidate, one_series.number);
+      conditions.bind(number);
       if (number.next()) {
         const int64_t row = number.integer();
         const double ns = number.real();
@@ -230,25 +277,58 @@ Result<RecordRow> SqlStore::record_row(const Id& id, const std::vector<Id>& curr
              [&](Query& query) { return read_row(query, current_toolchains); });
 }
 
-Result<std::vector<RecordRow>> SqlStore::list_records(const RecordFilter& filter) {
+Result<SqlCondition> SqlStore::record_conditions(const RecordFilter& filter) {
   bool everything = false;
   TEMPER_TRY(series, series_of(filter, false, everything));
   if (series.empty())
-    return std::vector<RecordRow>();
-  const Conditions conditions = conditions_of(filter, 1);
-  std::string where = conditions.text;
-  if (!everything) {
-    where += " AND m.series IN (";
-    for (size_t i = 0; i < series.size(); ++i)
-      where += (i > 0 ? "," : "") + std::to_string(series[i].number);
-    where += ")";
+    return SqlCondition{SqlCondition::Form::kNever, {}, {}};
+  Conditions conditions = conditions_of(filter);
+  // Most series leave the same of a query: a few groups.
+  std::vector<std::pair<SqlCondition, std::string>> groups;
+  for (const SeriesRow& one : series) {
+    const std::string number = std::to_string(one.number);
+    const auto found =
+        std::ranges::find(groups, one.condition, &std::pair<SqlCondition, std::string>::first);
+    if (found == groups.end())
+      groups.emplace_back(one.condition, number);
+    else
+      found->second += "," + number;
+  }
+  if (groups.size() == 1) {
+    conditions.add(groups[0].first);
+    if (!everything)
+      conditions.text += " AND m.series IN (" + groups[0].second + ")";
+  } else {
+    SqlCondition any{SqlCondition::Form::kSql, "(", {}};
+    for (const auto& [condition, numbers] : groups) {
+      any.text +=
+          (any.text.size() > 1 ? " OR " : "") + std::string("(m.series IN (") + numbers + ")";
+      if (condition.form == SqlCondition::Form::kSql)
+        any.text += " AND " + condition.text;
+      any.text += ")";
+      any.values.insert(any.values.end(), condition.values.begin(), condition.values.end());
+    }
+    any.text += ")";
+    conditions.add(any);
   }
   if (!filter.outcomes.empty()) {
-    where += " AND m.outcome IN (";
+    conditions.text += " AND m.outcome IN (";
     for (size_t i = 0; i < filter.outcomes.size(); ++i)
-      where += sql({i > 0 ? ",'" : "'", to_string(filter.outcomes[i]), "'"});
-    where += ")";
+      conditions.text += sql({i > 0 ? ",'" : "'", to_string(filter.outcomes[i]), "'"});
+    conditions.text += ")";
   }
+  if (conditions.text.empty())
+    return SqlCondition{};
+  constexpr size_t kAnd = 5; // " AND "
+  return SqlCondition{SqlCondition::Form::kSql, conditions.text.substr(kAnd), conditions.values};
+}
+
+Result<std::vector<RecordRow>> SqlStore::list_records(const RecordFilter& filter) {
+  TEMPER_TRY(conditions, record_conditions(filter));
+  if (conditions.form == SqlCondition::Form::kNever)
+    return std::vector<RecordRow>();
+  const std::string where =
+      conditions.text.empty() ? std::string() : " AND " + numbered(conditions.text, 1);
   const std::string order = filter.order == Order::kFastest
                                 ? " ORDER BY m.median_ns IS NULL, m.median_ns, m.n"
                                 : " ORDER BY m.measured_at DESC, m.n DESC";
@@ -265,7 +345,8 @@ Result<std::vector<RecordRow>> SqlStore::list_records(const RecordFilter& filter
   std::vector<RecordRow> rows;
   Query query(db_, text);
   query.many();
-  conditions.bind(query);
+  for (const std::string& value : conditions.values)
+    query.bind(value);
   while (query.next())
     rows.push_back(read_row(query, filter.current_toolchains));
   TEMPER_TRY_VOID(query.finish());

@@ -25,8 +25,9 @@ size_t longest_line(const std::string& text) {
 
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
-  for (const char* command : {"check", "tune", "resume", "batch", "list", "show", "best", "compare", "rerun",
-                              "export", "dump", "import", "doctor", "score"}) {
+  for (const char* command :
+       {"check", "tune", "batch", "resume", "list", "show", "best", "compare", "rerun", "export",
+        "dump", "import", "tag", "note", "prune", "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;

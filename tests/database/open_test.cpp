@@ -210,7 +210,7 @@ TEST(Open, SaysThatAFileIsDamaged) {
   {
     auto store = must(open_sqlite_store({.path = folder / "t.db"}));
     Scene scene(*store);
-    for (int i = 0; i < 300; ++i)
+    for (int i = 0; i < 1000; ++i)
       scene.record(Scene::trace(i), scene.measurement(i));
   }
   std::string content;

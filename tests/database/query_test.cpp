@@ -375,7 +375,7 @@ TEST(Selections, ThatMakeNoSenseAreRefusedInASentence) {
       {"run:", "names nothing"},         {"run:matmul", "no id of a run"},
       {"run:m3f9c2", "no id of a run"},  {"tag:x M=1", "only a workload has parameters"},
       {"matmul M=", "has no value"},     {"matmul M=1 M=2", "given twice"},
-      {"query:\"ok\"", "not there yet"},
+      {"query:\"ok\"", "column 2: there is no field"},
   };
   for (const auto& [text, sentence] : cases) {
     const auto result = parse_selection(words(text));

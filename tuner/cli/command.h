@@ -69,6 +69,9 @@ void add_rerun(Program& program);
 void add_export(Program& program);
 void add_dump(Program& program);
 void add_import(Program& program);
+void add_tag(Program& program);
+void add_note(Program& program);
+void add_prune(Program& program);
 void add_doctor(Program& program);
 void add_score(Program& program);
 

@@ -33,6 +33,9 @@ int main(int argc, char** argv) {
   cli::add_export(program);
   cli::add_dump(program);
   cli::add_import(program);
+  cli::add_tag(program);
+  cli::add_note(program);
+  cli::add_prune(program);
   cli::add_doctor(program);
   cli::add_score(program);
   app.footer("A kernel is named by a workload (temper list workloads), a file (scale.py), or\n"

@@ -24,6 +24,25 @@ using database::RecordRow;
 using database::Store;
 using tuner::Workbench;
 
+/// What a person said of a record: of itself, its run, its candidate, its workload.
+struct Words {
+  std::vector<std::string> tags;
+  std::vector<database::Note> notes;
+};
+
+Result<Words> words_about(Store& store, const RecordRow& row) {
+  Words words;
+  for (const database::Id& subject : {row.id, row.run, row.candidate, row.workload}) {
+    TEMPER_TRY(tags, store.tags(subject));
+    for (const database::Tag& tag : tags)
+      if (std::find(words.tags.begin(), words.tags.end(), tag.tag) == words.tags.end())
+        words.tags.push_back(tag.tag);
+    TEMPER_TRY(notes, store.notes(subject));
+    words.notes.insert(words.notes.end(), notes.begin(), notes.end());
+  }
+  return words;
+}
+
 std::string short_id(Store& store, const std::string& id) {
   return id.empty() ? id : store.short_id(id).value_or(id);
 }
@@ -183,34 +202,10 @@ int list_records(Workbench& bench, const ListOptions& options) {
     auto selection = database::parse_selection(options.words);
     if (!selection)
       return report(selection.error());
-    switch (selection->form) {
-    case database::Selection::Form::kRun: {
-      auto id = database::resolve_id(**store, selection->text, database::Kind::kRun);
-      if (!id)
-        return report(id.error());
-      filter.run = *id;
-      break;
-    }
-    case database::Selection::Form::kTag:
-      filter.tag = selection->text;
-      break;
-    case database::Selection::Form::kWorkload:
-      filter.workload_name = selection->text;
-      filter.binding = selection->binding;
-      break;
-    case database::Selection::Form::kId: {
-      auto id = database::resolve_id(**store, selection->text);
-      if (!id)
-        return report(id.error());
-      if ((*id)[0] == 'r')
-        filter.run = *id;
-      else if ((*id)[0] == 'w')
-        filter.workloads = {*id};
-      else
-        filter.candidate = *id;
-      break;
-    }
-    }
+    auto selected = database::filter_of(**store, *selection, filter);
+    if (!selected)
+      return report(selected.error());
+    filter = std::move(*selected);
   }
   auto rows = (*store)->list_records(filter);
   if (!rows)
@@ -481,8 +476,18 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("{}", *text);
     return kDone;
   }
+  auto words = words_about(**store, row);
+  if (!words)
+    return report(words.error());
   if (options.common.json) {
     Json json = record_json(row);
+    json["tags"] = words->tags;
+    json["notes"] = Json::array();
+    for (const database::Note& note : words->notes)
+      json["notes"].push_back(Json{{"subject", note.subject},
+                                   {"text", note.text},
+                                   {"author", note.author},
+                                   {"created_at", note.created_at}});
     json["candidate"] = record->candidate;
     json["origin"] = record->origin;
     json["stage"] = record->stage;
@@ -525,6 +530,11 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                format_count(facts->value("spills", 0), "spill"));
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
+  if (!words->tags.empty())
+    fmt::print("  tags        {}\n", join(words->tags, ", "));
+  for (const database::Note& note : words->notes)
+    fmt::print("  note        {} ({}{})\n", note.text,
+               note.author.empty() ? "" : note.author + ", ", format_date(note.created_at));
   const auto trace = s_tir::trace_from_json_text(candidate->program);
   if (trace)
     fmt::print("\n{}", trace->to_python());
@@ -546,12 +556,14 @@ void add_list(Program& program) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = program.app.add_subcommand("list", "list workloads, records or runs");
   command->add_option("what", options->what, "workloads (default), records or runs");
-  command->add_option("selection", options->words, "records of a WORKLOAD, run:ID or tag:X");
+  command->add_option("selection", options->words,
+                      "records of a WORKLOAD, run:ID, tag:X or query:\"...\"");
   command->add_option("--limit", options->limit, "at most so many lines (default 50)")
       ->check(count());
   add_common_options(*command, options->common, false);
   add_examples(*command,
-               {"temper list workloads", "temper list records matmul M=512", "temper list runs"});
+               {"temper list workloads", "temper list records matmul M=512", "temper list runs",
+                "temper list records 'query:outcome != ok and measured > 1d ago'"});
   command->callback(
       [&program, options] { program.action = [options] { return run_list(*options); }; });
 }
