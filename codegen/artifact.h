@@ -5,8 +5,8 @@
 ///
 ///   extern "C" int32_t entry(void* const* arguments);
 ///
-/// arguments[i] is the address of the first element of buffer i, or the address of the value of
-/// scalar i. Returns 0, or a positive code of the kernel's own. Buffers are compact row-major and
+/// arguments[i] is the address of the first element of buffer i (packed, where Artifact::packs says
+/// so), or the address of the value of scalar i. Returns 0, or a positive code of the kernel's own. Buffers are compact row-major and
 /// aligned to kArgumentAlignment bytes; they do not overlap.
 #pragma once
 
@@ -61,6 +61,17 @@ enum class ArtifactKind : uint8_t {
   kLibrary,      ///< `library_path` names a shared library on this host (a peer)
 };
 
+/// An operand that the kernel takes packed, by what another function of the same code makes of the
+/// plain one: entry({plain, packed}). Called once, ahead of the kernel's calls, while the operand
+/// stays the same.
+struct PackStep {
+  int argument = 0;    ///< position in the signature
+  std::string entry;   ///< of the function that packs
+  ArgumentSpec packed; ///< what it writes and the kernel takes in place of the plain operand
+  std::string object;  ///< the relocatable object of that function, for `export`
+  bool operator==(const PackStep&) const = default;
+};
+
 struct Artifact {
   ArtifactKind kind = ArtifactKind::kSharedObject;
   std::string code;         ///< the shared object's bytes (kSharedObject)
@@ -69,12 +80,13 @@ struct Artifact {
   /// Environment that the child sets before loading (kLibrary), as OPENBLAS_CORETYPE.
   std::map<std::string, std::string> environment;
   std::string entry;
-  std::vector<ArgumentSpec> signature;
+  std::vector<ArgumentSpec> signature; ///< of what is computed: plain operands
+  std::vector<PackStep> packs;         ///< operands that are packed ahead
   LaunchPlan launch;
-  StaticFacts facts;
+  StaticFacts facts; ///< of the kernel, without what packs
   std::string target; ///< canonical text of the target
-  /// Hash of what is executed: machine code without its symbol names, plus the launch plan. Equal
-  /// hashes are one trial.
+  /// Hash of what is executed: machine code without its symbol names (that of packing included),
+  /// plus the launch plan. Equal hashes are one trial.
   uint64_t code_hash = 0;
 };
 

@@ -9,6 +9,27 @@ Error broken(const std::string& what) {
   return {ErrorCode::kCorrupt, "an artifact's description is broken: " + what};
 }
 
+Json argument_to_json(const ArgumentSpec& argument) {
+  return Json{{"name", argument.name},
+              {"dtype", to_string(argument.dtype)},
+              {"shape", argument.shape},
+              {"buffer", argument.is_buffer},
+              {"output", argument.is_output}};
+}
+
+Result<ArgumentSpec> argument_from_json(const Json& item) {
+  ArgumentSpec argument;
+  argument.name = item.at("name").get<std::string>();
+  const auto dtype = parse_data_type(item.at("dtype").get<std::string>());
+  if (!dtype)
+    return broken("unknown type of argument '" + argument.name + "'");
+  argument.dtype = *dtype;
+  argument.shape = item.at("shape").get<std::vector<int64_t>>();
+  argument.is_buffer = item.at("buffer").get<bool>();
+  argument.is_output = item.at("output").get<bool>();
+  return std::move(argument);
+}
+
 } // namespace
 
 Json facts_to_json(const StaticFacts& facts) {
@@ -26,16 +47,19 @@ Json facts_to_json(const StaticFacts& facts) {
 Json artifact_to_json(const Artifact& artifact) {
   Json signature = Json::array();
   for (const ArgumentSpec& argument : artifact.signature)
-    signature.push_back(Json{{"name", argument.name},
-                             {"dtype", to_string(argument.dtype)},
-                             {"shape", argument.shape},
-                             {"buffer", argument.is_buffer},
-                             {"output", argument.is_output}});
+    signature.push_back(argument_to_json(argument));
+  Json packs = Json::array();
+  for (const PackStep& pack : artifact.packs)
+    packs.push_back(Json{{"argument", pack.argument},
+                         {"entry", pack.entry},
+                         {"packed", argument_to_json(pack.packed)},
+                         {"object_size", pack.object.size()}});
   return Json{{"kind", artifact.kind == ArtifactKind::kLibrary ? "library" : "shared_object"},
               {"entry", artifact.entry},
               {"library_path", artifact.library_path},
               {"environment", artifact.environment},
               {"signature", std::move(signature)},
+              {"packs", std::move(packs)},
               {"threads", artifact.launch.threads},
               {"facts", facts_to_json(artifact.facts)},
               {"target", artifact.target},
@@ -52,16 +76,18 @@ Result<Artifact> artifact_from_json(const Json& json) {
     for (const auto& [key, value] : json.at("environment").items())
       artifact.environment[key] = value.get<std::string>();
     for (const Json& item : json.at("signature")) {
-      ArgumentSpec argument;
-      argument.name = item.at("name").get<std::string>();
-      const auto dtype = parse_data_type(item.at("dtype").get<std::string>());
-      if (!dtype)
-        return broken("unknown type of argument '" + argument.name + "'");
-      argument.dtype = *dtype;
-      argument.shape = item.at("shape").get<std::vector<int64_t>>();
-      argument.is_buffer = item.at("buffer").get<bool>();
-      argument.is_output = item.at("output").get<bool>();
+      TEMPER_TRY(argument, argument_from_json(item));
       artifact.signature.push_back(std::move(argument));
+    }
+    for (const Json& item : json.value("packs", Json::array())) {
+      PackStep pack;
+      pack.argument = item.at("argument").get<int>();
+      pack.entry = item.at("entry").get<std::string>();
+      TEMPER_TRY(packed, argument_from_json(item.at("packed")));
+      pack.packed = std::move(packed);
+      if (pack.argument < 0 || static_cast<size_t>(pack.argument) >= artifact.signature.size())
+        return broken("it packs an argument that it has not");
+      artifact.packs.push_back(std::move(pack));
     }
     artifact.launch.threads = json.at("threads").get<int>();
     const Json& facts = json.at("facts");
@@ -82,9 +108,33 @@ Result<Artifact> artifact_from_json(const Json& json) {
 std::string serialize_artifact(const Artifact& artifact) {
   Json header = artifact_to_json(artifact);
   header["code_size"] = artifact.code.size();
-  header["object_size"] = artifact.object.size();
+  const std::string objects = objects_of(artifact);
+  header["object_size"] = objects.size();
   // The header ends at the first newline: dump() writes none.
-  return header.dump() + "\n" + artifact.code + artifact.object;
+  return header.dump() + "\n" + artifact.code + objects;
+}
+
+std::string objects_of(const Artifact& artifact) {
+  std::string objects = artifact.object;
+  for (const PackStep& pack : artifact.packs)
+    objects += pack.object;
+  return objects;
+}
+
+Result<void> set_objects(Artifact& artifact, const Json& json, std::string_view objects) {
+  if (objects.empty())
+    return {}; // not kept
+  size_t end = objects.size();
+  const Json packs = json.value("packs", Json::array());
+  for (size_t i = artifact.packs.size(); i-- > 0;) {
+    const size_t size = i < packs.size() ? packs[i].value("object_size", size_t{0}) : 0;
+    if (size > end)
+      return broken("its bytes are cut off");
+    end -= size;
+    artifact.packs[i].object = objects.substr(end, size);
+  }
+  artifact.object = objects.substr(0, end);
+  return {};
 }
 
 Result<Artifact> deserialize_artifact(std::string_view bytes) {
@@ -99,7 +149,7 @@ Result<Artifact> deserialize_artifact(std::string_view bytes) {
   if (bytes.size() != code_size + object_size)
     return broken("its bytes are cut off");
   artifact.code = bytes.substr(0, code_size);
-  artifact.object = bytes.substr(code_size);
+  TEMPER_TRY_VOID(set_objects(artifact, header, bytes.substr(code_size)));
   return std::move(artifact);
 }
 

@@ -11,6 +11,11 @@ Json artifact_to_json(const Artifact& artifact);
 /// The counterpart; `code` and `object` stay empty. An error names the field.
 Result<Artifact> artifact_from_json(const Json& json);
 
+/// The relocatable objects one behind the other, that of the kernel first.
+std::string objects_of(const Artifact& artifact);
+/// The counterpart, for an artifact that was made from `json`.
+Result<void> set_objects(Artifact& artifact, const Json& json, std::string_view objects);
+
 Json facts_to_json(const StaticFacts& facts);
 
 /// Everything in one string: a JSON header, then the bytes. Only between processes of one build.

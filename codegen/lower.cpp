@@ -3,6 +3,7 @@
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
+#include "ir/s_tir/packs.h"
 
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace {
 
 std::vector<Pass> passes_for(const LowerOptions& options) {
   std::vector<Pass> passes;
+  passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(function_pass("lower_blocks", [](const PrimFunc& f) -> Result<PrimFunc> {
     return s_tir::lower_blocks(f);
   }));

@@ -42,7 +42,8 @@ namespace temper::codegen {
 /// vector_bits, vector_registers, limits, `serial`, `plain`.
 using LowerOptions = ir::LowerOptions;
 
-/// Every PrimFunc of the module, s-tir or tir, lowered. Error: kUnsupported when a function cannot
+/// Every PrimFunc of the module, s-tir or tir, lowered; copies that are packed ahead are functions
+/// of their own then, behind the others (ir/s_tir/packs.h). Error: kUnsupported when a function cannot
 /// be lowered for a CPU (symbolic shape, thread binding), with the reason.
 /// Runs under ir/pass/pass.h's runner: TEMPER_DUMP=passes shows every step, TEMPER_SKIP_PASSES
 /// leaves some out, debug builds verify after each.

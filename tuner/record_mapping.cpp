@@ -101,7 +101,7 @@ database::Artifact artifact_row(const codegen::Artifact& artifact, const databas
   row.target = artifact.target;
   row.code_hash = artifact.code_hash;
   row.code = artifact.code;
-  row.object = artifact.object;
+  row.object = codegen::objects_of(artifact);
   row.json = codegen::artifact_to_json(artifact).dump();
   return row;
 }
@@ -110,7 +110,7 @@ Result<codegen::Artifact> artifact_from_row(const database::Artifact& row) {
   TEMPER_TRY(json, parse_json(row.json));
   TEMPER_TRY(artifact, codegen::artifact_from_json(json));
   artifact.code = row.code;
-  artifact.object = row.object;
+  TEMPER_TRY_VOID(codegen::set_objects(artifact, json, row.object));
   return std::move(artifact);
 }
 

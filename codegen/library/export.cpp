@@ -84,6 +84,16 @@ std::string python_signature(const ExportFunction& function) {
   return function.name + "(" + join(parameters, ", ") + ")";
 }
 
+/// MATMUL_F32_64X64X64_B_PACKED_BYTES
+std::string packed_bytes_macro(const ExportFunction& function, const PackedOperand& operand) {
+  const std::string& name = function.artifact.signature[static_cast<size_t>(operand.argument)].name;
+  std::string macro =
+      function.name + "_" + parameter_name(name, static_cast<size_t>(operand.argument)) + "_bytes";
+  std::transform(macro.begin(), macro.end(), macro.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return macro;
+}
+
 Json argument_json(const ArgumentSpec& argument) {
   Json json;
   json["name"] = argument.name;
@@ -101,6 +111,13 @@ Json function_json(const ExportFunction& function) {
   json["summary"] = function.summary;
   for (const ArgumentSpec& argument : function.artifact.signature)
     json["arguments"].push_back(argument_json(argument));
+  for (const PackedOperand& operand : function.packed) {
+    const ArgumentSpec& packed = function.artifact.signature[static_cast<size_t>(operand.argument)];
+    json["packed"].push_back(Json{{"argument", packed.name},
+                                  {"from", argument_json(operand.plain)},
+                                  {"by", operand.function},
+                                  {"bytes", packed.byte_count()}});
+  }
   json["target"] = function.artifact.target;
   json["threads"] = function.artifact.launch.threads;
   json["alignment"] = function.alignment;
@@ -203,6 +220,12 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
                        to_string(signature[i].dtype),
                        signature[i].is_buffer ? shape_text(signature[i].shape) : "",
                        signature[i].is_output ? ", written" : ""));
+    for (const PackedOperand& operand : function.packed) {
+      const ArgumentSpec& packed = signature[static_cast<size_t>(operand.argument)];
+      line(fmt::format(" * {0} is {1} packed ahead: {2}({1}, {0}) makes its {3} bytes, once, while",
+                       packed.name, operand.plain.name, operand.function, packed.byte_count()));
+      line(fmt::format(" * {} stays the same.", operand.plain.name));
+    }
     if (function.artifact.launch.threads > 1)
       line(fmt::format(" * Parallel: {} threads{}.", function.artifact.launch.threads,
                        function.artifact.target.find("threads=") == std::string::npos
@@ -213,6 +236,9 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
     text.erase(text.size() - 1);
     line(" */");
     line(c_signature(function) + ";");
+    for (const PackedOperand& operand : function.packed)
+      line(fmt::format("#define {} {}", packed_bytes_macro(function, operand),
+                       signature[static_cast<size_t>(operand.argument)].byte_count()));
   }
   line("");
   line("/* Why this thread's last call failed; empty before the first failure. Valid until the "
@@ -283,6 +309,39 @@ endif()
                      version);
 }
 
+/// A kernel with operands that are packed ahead is followed by the functions that pack them.
+std::vector<ExportFunction> with_pack_functions(const std::vector<ExportFunction>& given) {
+  std::vector<ExportFunction> functions;
+  for (const ExportFunction& function : given) {
+    ExportFunction kernel = function;
+    std::vector<ExportFunction> packing;
+    for (size_t i = 0; i < function.artifact.packs.size(); ++i) {
+      const PackStep& step = function.artifact.packs[i];
+      const ArgumentSpec plain = function.artifact.signature[static_cast<size_t>(step.argument)];
+      ExportFunction pack;
+      pack.name =
+          function.name + "_pack_" + parameter_name(plain.name, static_cast<size_t>(step.argument));
+      pack.artifact = function.artifact;
+      pack.artifact.packs.clear();
+      pack.artifact.object = step.object;
+      pack.artifact.entry = step.entry;
+      pack.artifact.signature = {plain, step.packed};
+      pack.artifact.signature[1].is_output = true;
+      pack.alignment = function.alignment;
+      pack.summary =
+          fmt::format("Packs {} for {}, in the layout that it takes.", plain.name, function.name);
+      pack.provenance = function.provenance;
+      pack.provenance["packs"] = Json{{"argument", plain.name}, {"for", function.name}};
+      kernel.artifact.signature[static_cast<size_t>(step.argument)] = step.packed;
+      kernel.packed.push_back({step.argument, pack.name, plain});
+      packing.push_back(std::move(pack));
+    }
+    functions.push_back(std::move(kernel));
+    functions.insert(functions.end(), packing.begin(), packing.end());
+  }
+  return functions;
+}
+
 Result<void> check_input(const std::string& name, const std::vector<ExportFunction>& functions) {
   const auto invalid = [](std::string sentence) {
     return Error(ErrorCode::kInvalidArgument, std::move(sentence));
@@ -339,8 +398,8 @@ Result<ExportResult> export_library(std::string_view library_name,
                                     const std::vector<ExportFunction>& given,
                                     const ExportOptions& options) {
   const std::string name(library_name);
-  TEMPER_TRY_VOID(check_input(name, given));
-  std::vector<ExportFunction> functions = given;
+  std::vector<ExportFunction> functions = with_pack_functions(given);
+  TEMPER_TRY_VOID(check_input(name, functions));
   for (ExportFunction& function : functions)
     function.summary = summary_of(function);
 

@@ -9,6 +9,10 @@
 /// that `tvm_ffi.load_module("libkernels.so").name(a, b, c)` works on NumPy and PyTorch tensors.
 /// Both check their arguments first. Making a library needs no compiler.
 ///
+/// A kernel whose artifact packs an operand ahead (Artifact::packs) becomes two functions: `name`,
+/// which takes the packed operand, and `name_pack_B(B, B_packed)`, which makes it. Header, manifest
+/// and metadata say what belongs together, and how large it is.
+///
 /// Pointers need only be aligned to their element type (64 bytes is fastest): that is what
 /// CompileOptions::parameter_alignment = 0, the default, gives. A kernel that was compiled with
 /// more says so in ExportFunction::alignment, and its callers' arrays are checked for it.
@@ -26,6 +30,13 @@
 
 namespace temper::codegen {
 
+/// An operand of an exported function that another one of the library packs ahead.
+struct PackedOperand {
+  int argument = 0;     ///< position in the function's signature
+  std::string function; ///< that packs: f(plain, packed)
+  ArgumentSpec plain;   ///< what it packs
+};
+
 struct ExportFunction {
   std::string name;    ///< a C identifier, unique in the library
   Artifact artifact;   ///< `object`, `entry`, `signature`, `target` and `launch` are used
@@ -34,6 +45,8 @@ struct ExportFunction {
   /// in Python, get_function_metadata(name)["temper"]["provenance"].
   Json provenance = Json::object();
   int alignment = 0; ///< bytes that the kernel assumes of its arrays; 0: their element
+  /// Filled in by export_library, for functions whose artifact has `packs`.
+  std::vector<PackedOperand> packed = {};
 };
 
 struct ExportOptions {

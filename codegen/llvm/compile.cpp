@@ -4,6 +4,7 @@
 #include "codegen/llvm/facts.h"
 #include "codegen/llvm/link.h"
 #include "codegen/llvm/machine.h"
+#include "ir/s_tir/packs.h"
 #include "ir/support/hash.h"
 
 #include "llvm/Analysis/LoopInfo.h"
@@ -28,6 +29,8 @@
 #include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Vectorize/LoopVectorize.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
@@ -204,7 +207,8 @@ Result<ir::PrimFunc> entry_function(const ir::IRModule& module) {
     return function;
   ir::PrimFunc only;
   for (const ir::ModuleEntry& entry : module->functions)
-    if (const auto function = entry.function.as_ref<ir::PrimFuncNode>()) {
+    if (const auto function = entry.function.as_ref<ir::PrimFuncNode>();
+        function && !s_tir::packed_parameter(function)) {
       if (only)
         return Error(ErrorCode::kInvalidArgument,
                      "the module has several functions and none is named 'main'; say which one to "
@@ -255,7 +259,43 @@ Result<Artifact> compile(const ir::PrimFunc& function, const ir::Target& target,
 Result<Artifact> compile(const ir::IRModule& module, const ir::Target& target,
                          const CompileOptions& options) {
   TEMPER_TRY(function, entry_function(module));
-  return compile(function, target, options);
+  std::vector<ir::PrimFunc> packing;
+  for (const ir::ModuleEntry& entry : module->functions)
+    if (const auto other = entry.function.as_ref<ir::PrimFuncNode>();
+        other && s_tir::packed_parameter(other))
+      packing.push_back(other);
+  if (packing.empty())
+    return compile(function, target, options);
+
+  // An object each: what packs is not to change how LLVM treats the kernel.
+  CompileOptions unlinked = options;
+  unlinked.link = false;
+  TEMPER_TRY(artifact, compile(function, target, unlinked));
+  std::vector<std::string> objects{artifact.object};
+  for (const ir::PrimFunc& pack : packing) {
+    const size_t parameter = *s_tir::packed_parameter(pack);
+    CompileOptions own = unlinked;
+    own.entry = fmt::format("{}_pack{}", options.entry, parameter);
+    own.facts = false;
+    TEMPER_TRY(step, compile(pack, target, own));
+    TEMPER_CHECK(parameter < artifact.signature.size() && step.signature.size() == 2,
+                 "a function that packs takes the plain operand and writes the packed one");
+    step.signature[1].is_output = false; // for the kernel it is an input
+    artifact.signature[parameter] = step.signature[0];
+    artifact.code_hash = hash_combine(artifact.code_hash, step.code_hash);
+    artifact.facts.optimize_ms += step.facts.optimize_ms;
+    artifact.facts.emit_ms += step.facts.emit_ms;
+    objects.push_back(step.object);
+    artifact.packs.push_back(
+        {static_cast<int>(parameter), own.entry, step.signature[1], std::move(step.object)});
+  }
+  if (options.link) {
+    const auto start = Clock::now();
+    TEMPER_TRY(shared_object, link_shared_object(objects));
+    artifact.code = std::move(shared_object);
+    artifact.facts.link_ms = ms_since(start);
+  }
+  return std::move(artifact);
 }
 
 Result<std::string> emit_llvm_ir_text(const ir::PrimFunc& function, const ir::Target& target,

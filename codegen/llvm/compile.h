@@ -54,7 +54,8 @@ Result<std::vector<std::string>> required_features(const ir::Target& target);
 /// kFailed (LLVM or the linker refused).
 Result<Artifact> compile(const ir::PrimFunc& function, const ir::Target& target,
                          const CompileOptions& options = {});
-/// The module's only function, or the one named "main".
+/// The module's only function, or the one named "main"; functions that pack its operands
+/// (ir/s_tir/packs.h) become the artifact's `packs`.
 Result<Artifact> compile(const ir::IRModule& module, const ir::Target& target,
                          const CompileOptions& options = {});
 

@@ -1,5 +1,6 @@
 #include "codegen/library/export.h"
 
+#include "codegen/artifact_json.h"
 #include "codegen/library/runtime/abi.h"
 #include "codegen/llvm/link.h"
 #include "ir/support/text.h"
@@ -49,6 +50,39 @@ PrimFunc picky() {
   return function_of({{x, nullptr}, {y, nullptr}},
                      make_seq({make_assert(make_binary<GE>(make_load(x, {imm(0)}), f32(0)), "x"),
                                make_store(y, {imm(0)}, f32(1))}));
+}
+
+/// C = A @ B with B in columns, which main_pack_B makes: compiled together.
+Artifact packed_matmul(int64_t m, int64_t n, int64_t k) {
+  const DataType f = DataType::float32();
+  const Buffer a = make_buffer("A", f, {imm(m), imm(k)});
+  const Buffer b = make_buffer("B_packed", f, {imm(n), imm(k)});
+  const Buffer c = make_buffer("C", f, {imm(m), imm(n)});
+  const Var i = index_var("i"), j = index_var("j"), l = index_var("l");
+  const Expr out = make_load(c, {Expr(i), Expr(j)});
+  const Stmt body = make_seq({make_store(c, {Expr(i), Expr(j)}, f32(0)),
+                              serial(l, k,
+                                     make_store(c, {Expr(i), Expr(j)},
+                                                out + make_load(a, {Expr(i), Expr(l)}) *
+                                                          make_load(b, {Expr(j), Expr(l)})))});
+  const PrimFunc kernel =
+      function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, serial(i, m, serial(j, n, body)));
+  const Buffer plain = make_buffer("B", f, {imm(k), imm(n)});
+  const Buffer packed = make_buffer("B_packed", f, {imm(n), imm(k)});
+  const Var x = index_var("x"), y = index_var("y");
+  PrimFunc pack = function_of(
+      {{plain, nullptr}, {packed, nullptr}},
+      serial(x, n,
+             serial(y, k,
+                    make_store(packed, {Expr(x), Expr(y)}, make_load(plain, {Expr(y), Expr(x)})))),
+      "main_pack_B");
+  pack = copy_node(*pack, [](PrimFuncNode& node) {
+    node.attrs = node.attrs.with("temper.pack", make_int(DataType::int32(), 1));
+  });
+  const auto artifact =
+      compile(ir::make_module({{"main", kernel}, {"main_pack_B", pack}}), native());
+  EXPECT_TRUE(artifact) << artifact.error().to_string();
+  return *artifact;
 }
 
 ExportFunction exported(const char* name, const PrimFunc& function,
@@ -119,6 +153,26 @@ TEST_F(Export, CalledThroughTheLibraryGivesTheRightResult) {
   ASSERT_TRUE(call_exported(result.library, "scale_shift", functions[1].artifact.signature,
                             {x.data(), y.data(), &scale, &shift}));
   EXPECT_EQ(y, std::vector<float>(100, 1.0f));
+}
+
+TEST(ArtifactBytes, KeepWhatPacks) {
+  const Artifact artifact = packed_matmul(3, 4, 5);
+  const auto read = deserialize_artifact(serialize_artifact(artifact));
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ(read->packs, artifact.packs);
+  EXPECT_EQ(read->object, artifact.object);
+  EXPECT_EQ(read->code, artifact.code);
+  EXPECT_FALSE(artifact.packs[0].object.empty());
+  EXPECT_NE(artifact.packs[0].object, artifact.object);
+  EXPECT_EQ(artifact.packs[0].entry, "temper_entry_pack1");
+  // As a database keeps it: the objects one behind the other, the rest as text.
+  const Json json = artifact_to_json(artifact);
+  auto kept = artifact_from_json(json);
+  ASSERT_TRUE(kept);
+  ASSERT_TRUE(set_objects(*kept, json, objects_of(artifact)));
+  EXPECT_EQ(kept->packs, artifact.packs);
+  EXPECT_EQ(kept->object, artifact.object);
+  EXPECT_FALSE(set_objects(*kept, json, "short"));
 }
 
 TEST_F(Export, OnlyIntendedSymbolsAreVisibleAndOnlySystemLibrariesNeeded) {
@@ -307,6 +361,96 @@ TEST_F(Export, ManifestAndHeaderSayWhatIsInside) {
   EXPECT_THAT(header, ::testing::HasSubstr("Parallel: 2 threads"));
 }
 
+ExportFunction packed_product() {
+  ExportFunction function;
+  function.name = "product";
+  function.artifact = packed_matmul(3, 4, 5);
+  return function;
+}
+
+TEST_F(Export, AnOperandThatIsPackedAheadGetsAFunctionThatPacksIt) {
+  const ExportFunction function = packed_product();
+  ASSERT_EQ(function.artifact.packs.size(), 1U);
+  EXPECT_EQ(function.artifact.signature[1].shape, (std::vector<int64_t>{5, 4})) << "the plain B";
+  const ArgumentSpec packed = function.artifact.packs[0].packed;
+  EXPECT_EQ(packed.shape, (std::vector<int64_t>{4, 5}));
+  EXPECT_FALSE(packed.is_output);
+  const ExportResult result = must_export({function, exported("picky", picky())});
+  ASSERT_EQ(result.functions.size(), 3U);
+  EXPECT_EQ(result.functions[0].signature,
+            "int product(const float* A, const float* B_packed, float* C)");
+  EXPECT_EQ(result.functions[1].signature, "int product_pack_B(const float* B, float* B_packed)");
+
+  std::vector<float> a(15), b(20), c(12, NAN), b_packed(20, NAN);
+  std::iota(a.begin(), a.end(), 1.0f);
+  std::iota(b.begin(), b.end(), -4.0f);
+  ArgumentSpec written = packed;
+  written.is_output = true;
+  auto done = call_exported(result.library, "product_pack_B",
+                            {function.artifact.signature[1], written}, {b.data(), b_packed.data()});
+  ASSERT_TRUE(done) << done.error().message;
+  std::vector<ArgumentSpec> signature = function.artifact.signature;
+  signature[1] = packed;
+  done = call_exported(result.library, "product", signature, {a.data(), b_packed.data(), c.data()});
+  ASSERT_TRUE(done) << done.error().message;
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 4; ++j) {
+      float sum = 0;
+      for (int l = 0; l < 5; ++l)
+        sum += a[i * 5 + l] * b[l * 4 + j];
+      EXPECT_EQ(c[i * 4 + j], sum);
+    }
+  // Whoever forgets to pack is told, where the shapes differ.
+  done = call_exported(result.library, "product", function.artifact.signature,
+                       {a.data(), b.data(), c.data()});
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message,
+              ::testing::HasSubstr("argument 1 (B_packed) has shape (5, 4), expected (4, 5)"));
+}
+
+TEST_F(Export, ManifestAndHeaderSayWhatIsPackedAheadAndHowLargeItIs) {
+  must_export({packed_product()});
+  const auto manifest = parse_json(*read_file(folder_ / "kernels.json"));
+  ASSERT_TRUE(manifest);
+  const Json& kernel = (*manifest)["functions"][0];
+  EXPECT_EQ(kernel["packed"][0]["argument"], "B_packed");
+  EXPECT_EQ(kernel["packed"][0]["by"], "product_pack_B");
+  EXPECT_EQ(kernel["packed"][0]["bytes"], 80);
+  EXPECT_EQ(kernel["packed"][0]["from"]["shape"], (Json{5, 4}));
+  EXPECT_EQ((*manifest)["functions"][1]["provenance"]["packs"]["for"], "product");
+  const std::string header = *read_file(folder_ / "kernels.h");
+  EXPECT_THAT(header, ::testing::HasSubstr("B_packed is B packed ahead: product_pack_B(B, "
+                                           "B_packed) makes its 80 bytes"));
+  EXPECT_THAT(header, ::testing::HasSubstr("#define PRODUCT_B_PACKED_BYTES 80\n"));
+}
+
+TEST_F(Export, CPacksAndCalls) {
+  if (std::system("cc --version > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "no C compiler (cc) on this machine";
+  must_export({packed_product()}, true);
+  put("use.c", R"(
+#include "kernels.h"
+#include <stdlib.h>
+int main(void) {
+  float a[15], b[20], c[12];
+  for (int i = 0; i < 15; ++i) a[i] = (float)i;
+  for (int i = 0; i < 20; ++i) b[i] = (float)(i % 4);
+  float* packed = malloc(PRODUCT_B_PACKED_BYTES);
+  if (product_pack_B(b, packed) != 0) return 1;
+  if (product(a, packed, c) != 0) return 2;
+  if (c[0] != 0 || c[1] != 10 || c[3] != 30 || c[11] != 180) return 3;
+  if (product_pack_B(b, b) != -3) return 4; /* overlap */
+  if (product_pack_B(NULL, packed) != -1) return 5;
+  free(packed);
+  return 0;
+}
+)");
+  EXPECT_EQ(run("cc -std=c99 -Wall -Wextra -Werror use.c -o use_c -L. -lkernels "
+                "-Wl,--no-undefined -Wl,-rpath,'$ORIGIN' && ./use_c"),
+            "");
+  EXPECT_EQ(run("cc -std=c99 use.c -o use_static libkernels.a -lm -ldl && ./use_static"), "");
+}
+
 TEST_F(Export, BadNamesAndEmptyLibrariesAreRefused) {
   ExportOptions options;
   options.directory = folder_;
@@ -353,6 +497,7 @@ TEST_F(Export, PythonCallsItThroughTvmFfi) {
     GTEST_SKIP() << "no Python with numpy and apache-tvm-ffi (TEMPER_TEST_PYTHON may name one)";
   auto functions = usual();
   functions[0].provenance = Json{{"record", "m3f9c2"}};
+  functions.push_back(packed_product());
   must_export(functions);
   const std::string script = TEMPER_SOURCE_DIR "/tests/codegen/tvm_ffi_check.py";
   EXPECT_EQ(run("'" + python + "' '" + script + "' libkernels.so"), "");

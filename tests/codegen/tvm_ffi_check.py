@@ -1,6 +1,7 @@
 """Calls an exported library from Python as its users do: python tvm_ffi_check.py libkernels.so
 
-The library has matmul_f32_3x4x5(A, B, C), scale_shift(A, B, scale, shift) and picky(x, y).
+The library has matmul_f32_3x4x5(A, B, C), scale_shift(A, B, scale, shift), picky(x, y) and
+product(A, B_packed, C) with product_pack_B(B, B_packed).
 With LOAD_FIRST=1 it enters the process before libtvm_ffi does.
 """
 import ctypes
@@ -48,6 +49,18 @@ mod.scale_shift(x, y, 2.5, -3)
 np.testing.assert_allclose(y, x * 2.5 - 3, rtol=1e-6)
 mod.scale_shift(x, y, 2, 7)
 np.testing.assert_allclose(y, x * 2 + 7, rtol=1e-6)
+
+# Weights that are packed once: sizes and names are in the metadata.
+if hasattr(mod, "get_function_metadata"):  # not in apache-tvm-ffi 0.1.0
+    packing = mod.get_function_metadata("product")["temper"]["packed"][0]
+    assert packing["by"] == "product_pack_B" and packing["bytes"] == 80, packing
+packed = np.zeros((4, 5), "float32")
+assert mod.product_pack_B(b, packed) is None
+np.testing.assert_array_equal(packed, b.T)
+c[:] = 0
+mod.product(a, packed, c)
+np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-6)
+raises(ValueError, "argument 1 (B_packed) has shape (5, 4), expected (4, 5)", mod.product, a, b, c)
 
 raises(TypeError, "argument 0 (A) has dtype float64, expected float32", matmul, a.astype("float64"), b, c)
 raises(TypeError, "argument 1 (B) has dtype int32", matmul, a, b.astype("int32"), c)

@@ -8,6 +8,7 @@
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
+#include "ir/s_tir/packs.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
@@ -82,6 +83,7 @@ Result<codegen::LowerOptions> lower_options(const Options& options) {
 /// All passes by name: the blocks' lowering, then tir's.
 Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
   std::vector<ir::Pass> passes;
+  passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
   }));
