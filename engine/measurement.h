@@ -80,7 +80,7 @@ struct Measurement {
 
   /// One sentence; empty when ok.
   std::string error;
-  /// Where it stopped: "compile", "load", "check", "time", "recheck", "runner"; empty when ok.
+  /// Where it stopped: "compile", "load", "pack", "check", "time", "recheck", "runner"; empty when ok.
   std::string stage;
   std::optional<WorstElement> worst;
 

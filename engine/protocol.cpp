@@ -126,11 +126,16 @@ Result<Measurement> measurement_from_json(const Json& json) {
 }
 
 Json to_json(const codegen::Artifact& artifact) {
+  Json packs = Json::array();
+  for (const codegen::PackStep& pack : artifact.packs)
+    packs.push_back(
+        {{"argument", pack.argument}, {"entry", pack.entry}, {"packed", to_json(pack.packed)}});
   return {{"library", artifact.kind == codegen::ArtifactKind::kLibrary},
           {"library_path", artifact.library_path},
           {"environment", artifact.environment},
           {"entry", artifact.entry},
           {"signature", to_json(artifact.signature)},
+          {"packs", std::move(packs)},
           {"threads", artifact.launch.threads}};
 }
 
@@ -143,6 +148,15 @@ Result<codegen::Artifact> artifact_from_json(const Json& json) {
     artifact.environment = json.at("environment").get<std::map<std::string, std::string>>();
     artifact.entry = json.at("entry").get<std::string>();
     artifact.signature = signature_from_json(json.at("signature"));
+    for (const Json& item : json.at("packs")) {
+      codegen::PackStep pack;
+      pack.argument = item.at("argument").get<int>();
+      pack.entry = item.at("entry").get<std::string>();
+      pack.packed = argument_from_json(item.at("packed"));
+      if (pack.argument < 0 || static_cast<size_t>(pack.argument) >= artifact.signature.size())
+        return Error(ErrorCode::kCorrupt, "an artifact packs an argument that it has not");
+      artifact.packs.push_back(std::move(pack));
+    }
     artifact.launch.threads = json.at("threads").get<int>();
     return artifact;
   });

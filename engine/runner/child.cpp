@@ -106,11 +106,11 @@ private:
     set_environment();
 
     Limits limits;
+    const int64_t own_bytes = private_bytes() + packed_bytes();
     // Threads cost address space: a stack each, and 128 MiB that malloc reserves for each.
     limits.address_space_bytes = plan_.memory_limit_bytes > 0
                                      ? address_space_in_use() + plan_.memory_limit_bytes +
-                                           int64_t{plan_.threads} * (int64_t{136} << 20) +
-                                           private_bytes()
+                                           int64_t{plan_.threads} * (int64_t{136} << 20) + own_bytes
                                      : 0;
     // A backstop behind the runner's own deadline, for three orders of that length.
     limits.cpu_seconds = (int64_t{3} * plan_.timeout_ms / 1000 + 30) * std::max(plan_.threads, 1);
@@ -120,14 +120,26 @@ private:
       forbid_system_calls(); // where there are no filters, the process boundary must do
   }
 
+  /// Address space that a private buffer takes.
+  static int64_t reserved_bytes(size_t size) {
+    return static_cast<int64_t>(size + 2 * GuardedBuffer::kGuardBytes + 2 * kHugeArgument);
+  }
+
   /// Address space that `prepare_timing` will take.
   int64_t private_bytes() const {
     int64_t bytes = 0;
     for (const GuardedBuffer& buffer : plan_.sets.front()->buffers)
       if (plan_.private_timing && buffer.size() >= kHugeArgument)
-        bytes += static_cast<int64_t>(buffer.size() + 2 * GuardedBuffer::kGuardBytes +
-                                      2 * kHugeArgument);
+        bytes += reserved_bytes(buffer.size());
     return bytes;
+  }
+
+  /// Address space that `pack` will take: packed operands are arguments, not the kernel's memory.
+  int64_t packed_bytes() const {
+    int64_t bytes = 0;
+    for (const codegen::PackStep& pack : plan_.artifact->packs)
+      bytes += reserved_bytes(static_cast<size_t>(pack.packed.byte_count()));
+    return bytes * static_cast<int64_t>(plan_.sets.size());
   }
 
   static void close_all_but(int a, int b) {
@@ -163,10 +175,41 @@ private:
     if (!symbol)
       fail(ChildError::kLoad, ::dlerror());
     entry_ = reinterpret_cast<Entry>(symbol);
+    for (const codegen::PackStep& pack : plan_.artifact->packs) {
+      symbol = ::dlsym(library, pack.entry.c_str());
+      if (!symbol)
+        fail(ChildError::kLoad, ::dlerror());
+      pack_entries_.push_back(reinterpret_cast<Entry>(symbol));
+    }
     for (const char* runtime : {"libgomp.so.1", "libomp.so.5", "libomp.so"})
       if (void* handle = ::dlopen(runtime, RTLD_NOW | RTLD_NOLOAD))
         if (void* set = ::dlsym(handle, "omp_set_num_threads"))
           reinterpret_cast<void (*)(int)>(set)(plan_.threads);
+  }
+
+  /// Makes the packed operands of every input set. From here on nobody writes to them.
+  void pack() {
+    packed_.resize(plan_.sets.size());
+    for (size_t set = 0; set < plan_.sets.size(); ++set) {
+      control_->checking_set.store(static_cast<int32_t>(set));
+      for (size_t step = 0; step < pack_entries_.size(); ++step) {
+        const codegen::PackStep& pack = plan_.artifact->packs[step];
+        Result<GuardedBuffer> own = GuardedBuffer::allocate_private(
+            pack.packed.byte_count(),
+            set % 2 == 0 ? GuardedBuffer::Place::kAtEnd : GuardedBuffer::Place::kAtStart);
+        if (!own)
+          fail(ChildError::kSetUp, "there is no memory for a packed operand");
+        std::memset(own->data(), kFillOfCandidates, own->size());
+        void* arguments[] = {plan_.sets[set]->buffers[static_cast<size_t>(pack.argument)].data(),
+                             own->data()};
+        if (const int32_t returned = pack_entries_[step](arguments); returned != 0) {
+          control_->returned = returned;
+          fail(ChildError::kReturned, "");
+        }
+        own->protect();
+        packed_[set].push_back(std::move(*own));
+      }
+    }
   }
 
   void wait_for_order(uint32_t done) {
@@ -185,11 +228,13 @@ private:
     switch (command) {
     case Command::kLoad:
       return load();
+    case Command::kPack:
+      return pack();
     case Command::kCheck:
       fill_allocations(plan_.measured ? kFillOfCandidates : kFillOfReferences);
       for (size_t set = 0; set < plan_.sets.size(); ++set) {
         control_->checking_set.store(static_cast<int32_t>(set));
-        place(*plan_.sets[set]);
+        place(set);
         const double begin = now_ns();
         call();
         const double taken = now_ns() - begin;
@@ -206,10 +251,13 @@ private:
     }
   }
 
-  void place(const BufferSet& set) {
+  void place(size_t set) {
     addresses_.clear();
-    for (const GuardedBuffer& buffer : set.buffers)
+    for (const GuardedBuffer& buffer : plan_.sets[set]->buffers)
       addresses_.push_back(buffer.data());
+    for (size_t step = 0; step < pack_entries_.size(); ++step)
+      addresses_[static_cast<size_t>(plan_.artifact->packs[step].argument)] =
+          packed_[set][step].data();
     for (const int64_t& scalar : plan_.extra_scalars)
       addresses_.push_back(const_cast<int64_t*>(&scalar));
   }
@@ -229,13 +277,13 @@ private:
   void prepare_timing() {
     const double begin = now_ns();
     const BufferSet& set = *plan_.sets.front();
-    place(set);
+    place(0);
     if (moved_.empty())
       moved_.resize(set.buffers.size());
     for (size_t i = 0; i < set.buffers.size(); ++i) {
       const GuardedBuffer& shared = set.buffers[i];
-      if (!plan_.private_timing || shared.size() < kHugeArgument)
-        continue;
+      if (!plan_.private_timing || shared.size() < kHugeArgument || addresses_[i] != shared.data())
+        continue; // a packed operand is in private memory already
       if (moved_[i].size() == 0) {
         Result<GuardedBuffer> own = GuardedBuffer::allocate_private(
             static_cast<int64_t>(shared.size()), GuardedBuffer::Place::kAtEnd);
@@ -255,6 +303,12 @@ private:
     lines_.clear();
     for (size_t i = 0; i < set.buffers.size(); ++i)
       lines_.emplace_back(static_cast<const std::byte*>(addresses_[i]), set.buffers[i].size());
+    for (size_t step = 0; step < pack_entries_.size(); ++step) {
+      const auto i = static_cast<size_t>(plan_.artifact->packs[step].argument);
+      lines_[i] = packed_[0][step].bytes();
+      if (i < kMaxArguments)
+        control_->timed_address[i] = reinterpret_cast<uint64_t>(packed_[0][step].data());
+    }
     control_->moving_ns = now_ns() - begin;
   }
 
@@ -432,6 +486,8 @@ private:
   int log_;
   pid_t runner_;
   Entry entry_ = nullptr;
+  std::vector<Entry> pack_entries_;                ///< as the artifact's packs
+  std::vector<std::vector<GuardedBuffer>> packed_; ///< by input set, then as the artifact's packs
   std::vector<void*> addresses_;
   std::vector<GuardedBuffer> moved_;
   std::vector<std::span<const std::byte>> lines_;

@@ -15,6 +15,7 @@ inline constexpr int kMaxSamples = 4096;
 
 enum class Command : uint32_t {
   kLoad,      ///< load the artifact
+  kPack,      ///< pack the operands that are packed ahead, of each input set
   kCheck,     ///< call it once on each input set
   kTime,      ///< warm-up, then samples until the stop rule is content
   kCalibrate, ///< find `calls` for turns of `sample_ns`

@@ -71,6 +71,14 @@ struct Failure {
 /// same process again, other killers rarely do.
 constexpr int kAttemptsAfterKills = 3;
 
+/// Of an argument as the kernel gets it: packed, where it is packed ahead.
+uint64_t timed_bytes(const ChildPlan& plan, size_t argument) {
+  for (const codegen::PackStep& pack : plan.artifact->packs)
+    if (static_cast<size_t>(pack.argument) == argument)
+      return static_cast<uint64_t>(pack.packed.byte_count());
+  return plan.sets.front()->buffers[argument].size();
+}
+
 /// Says where an address lies relative to the arguments; empty when near none of them.
 std::string locate(uint64_t address, const ChildPlan& plan, const ControlBlock& control) {
   const auto near = [&](size_t index, uint64_t base, uint64_t size) -> std::string {
@@ -95,8 +103,7 @@ std::string locate(uint64_t address, const ChildPlan& plan, const ControlBlock& 
   };
   for (size_t i = 0; i < plan.signature.size(); ++i) {
     if (i < kMaxArguments && control.timed_address[i] != 0)
-      if (std::string where =
-              near(i, control.timed_address[i], plan.sets.front()->buffers[i].size());
+      if (std::string where = near(i, control.timed_address[i], timed_bytes(plan, i));
           !where.empty())
         return where;
     for (const BufferSet* set : plan.sets)
@@ -292,6 +299,10 @@ std::string signature_mismatch(const PreparedWorkload& workload, const TrialRequ
           "takes {} of {} elements as argument {} where the workload has {} of {} ({})",
           to_string(have[i].dtype), have[i].element_count(), i, to_string(want[i].dtype),
           want[i].element_count(), want[i].name);
+  for (const codegen::PackStep& pack : request.artifact->packs)
+    if (want[static_cast<size_t>(pack.argument)].is_output)
+      return fmt::format("packs argument {}, which is an output",
+                         want[static_cast<size_t>(pack.argument)].name);
   return {};
 }
 
@@ -323,12 +334,20 @@ public:
       CPU_SET(*processor, &one);
       (void)::sched_setaffinity(child_->pid(), sizeof one, &one); // else as before
     }
-    for (const auto& [command, timeout_ms] : {std::pair(Command::kLoad, kLoadTimeoutMs),
-                                              std::pair(Command::kCheck, request_.timeout_ms)})
-      if (const Step step =
-              run(command, timeout_ms, command == Command::kLoad ? "load" : "check", interruption);
+    struct Order {
+      Command command;
+      int timeout_ms;
+      const char* stage;
+    };
+    for (const Order& order : {Order{Command::kLoad, kLoadTimeoutMs, "load"},
+                               Order{Command::kPack, kLoadTimeoutMs, "pack"},
+                               Order{Command::kCheck, request_.timeout_ms, "check"}}) {
+      if (order.command == Command::kPack && plan_.artifact->packs.empty())
+        continue;
+      if (const Step step = run(order.command, order.timeout_ms, order.stage, interruption);
           step != Step::kGoOn)
         return step;
+    }
     measurement.side_by_side = std::clamp(child_->control().side_by_side, 0.0, 1.0);
     return compare_all("check");
   }

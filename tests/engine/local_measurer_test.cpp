@@ -139,6 +139,60 @@ TEST_F(Candidates, ACorrectKernelIsTimed) {
   EXPECT_GT(m.measure_ms, 0);
 }
 
+/// B is packed ahead, by a function of the same code.
+std::shared_ptr<Artifact> with_packed_b(const std::string& entry, const std::string& pack) {
+  auto result = artifact(entry);
+  result->packs = {{1, pack, {"B_packed", DataType::float32(), {1001}, true, false}, ""}};
+  return result;
+}
+
+TEST_F(Candidates, APackedOperandIsMadeFromThePlainOne) {
+  const Measurement m = measure(quick(workload_, with_packed_b("adds_packed", "packs")));
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+  MeasureRequest cold = quick(workload_, with_packed_b("adds_packed", "packs"));
+  cold.regime = Regime::kCold;
+  const Measurement flushed = measure(cold);
+  EXPECT_TRUE(is_correct(flushed.outcome)) << flushed.error;
+}
+
+TEST_F(Candidates, WhatIsPackedWronglyIsWrong) {
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("adds_packed", "packs_too_little"))),
+                 Outcome::kWrongResult, "check",
+                 AllOf(HasSubstr("wrong result: C[999]"), HasSubstr("1 of 1000 elements")));
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("adds_packed", "correct"))),
+                 Outcome::kCrashed, "pack", HasSubstr("crashed"));
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("adds_packed", "packs_too_much"))),
+                 Outcome::kCrashed, "pack", HasSubstr("crashed"));
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("adds_packed", "packs_badly"))),
+                 Outcome::kCrashed, "pack", HasSubstr("returned 5 instead of 0"));
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("adds_packed", "no_such_pack"))),
+                 Outcome::kCompileFailed, "load", HasSubstr("no_such_pack"));
+}
+
+TEST_F(Candidates, PackedOperandsCannotBeWritten) {
+  EXPECT_FAILURE(measure(quick(workload_, with_packed_b("writes_packed", "packs"))),
+                 Outcome::kCrashed, "check", HasSubstr("crashed: wrote"));
+}
+
+TEST_F(Candidates, AnOutputCannotBePackedAhead) {
+  auto bad = with_packed_b("adds_packed", "packs");
+  bad->packs[0].argument = 2;
+  EXPECT_FAILURE(measure(quick(workload_, bad)), Outcome::kRejected, "load",
+                 HasSubstr("packs argument C, which is an output"));
+}
+
+TEST_F(Candidates, PackedOperandsAreComparedInTurns) {
+  CompareRequest request;
+  request.workload = workload_;
+  request.rounds = 3;
+  request.contenders = {{"plain", artifact("correct"), {}, 1, true},
+                        {"packed", with_packed_b("adds_packed", "packs"), {}, 1, true}};
+  const auto compared = measurer_->compare(request);
+  ASSERT_TRUE(compared) << compared.error().message;
+  for (const ComparedContender& side : compared->contenders)
+    EXPECT_TRUE(is_correct(side.measurement.outcome)) << side.name << side.measurement.error;
+}
+
 TEST_F(Candidates, DividingByZeroIsACrash) {
   EXPECT_FAILURE(measure("divides_by_zero"), Outcome::kCrashed, "check",
                  HasSubstr("divided an integer by zero (SIGFPE)"));

@@ -41,6 +41,42 @@ int32_t on_one_processor(void* const* arguments) {
   return add(arguments);
 }
 
+/* B packed ahead: back to front, with one element of padding. */
+int32_t packs(void* const* arguments) {
+  const float* b = arguments[0];
+  float* packed = arguments[1];
+  for (int i = 0; i < kCount; ++i)
+    packed[i] = b[kCount - 1 - i];
+  packed[kCount] = 0;
+  return 0;
+}
+int32_t packs_too_little(void* const* arguments) {
+  const float* b = arguments[0];
+  float* packed = arguments[1];
+  for (int i = 1; i < kCount; ++i)
+    packed[i] = b[kCount - 1 - i];
+  return 0;
+}
+int32_t packs_too_much(void* const* arguments) {
+  packs(arguments);
+  ((float*)arguments[1])[kCount + 100000] = 1;
+  return 0;
+}
+int32_t packs_badly(void* const* arguments) { (void)arguments; return 5; }
+int32_t adds_packed(void* const* arguments) {
+  const float* a = arguments[0];
+  const float* packed = arguments[1];
+  float* c = arguments[2];
+  for (int i = 0; i < kCount; ++i)
+    c[i] = a[i] + packed[kCount - 1 - i];
+  return 0;
+}
+int32_t writes_packed(void* const* arguments) {
+  adds_packed(arguments);
+  ((float*)arguments[1])[3] = 1;
+  return 0;
+}
+
 static void wait_ms(int ms) { usleep(1000u * (unsigned)ms); }
 int32_t slow(void* const* arguments) { wait_ms(20); return add(arguments); }
 int32_t fast(void* const* arguments) { wait_ms(2); return add(arguments); }
