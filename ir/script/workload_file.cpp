@@ -1,5 +1,6 @@
 #include "ir/script/workload_file.h"
 
+#include "ir/s_tir/packs.h"
 #include "ir/script/evaluator.h"
 #include "ir/support/text.h"
 
@@ -181,10 +182,30 @@ std::vector<std::string> names_of(const std::vector<WorkloadParameter>& paramete
   return names;
 }
 
+bool has_parameter(const WorkloadInfo& info, const std::string& name) {
+  return std::any_of(info.parameters.begin(), info.parameters.end(),
+                     [&](const WorkloadParameter& parameter) { return parameter.name == name; });
+}
+
+/// "B" or ["A", "B"] as "A,B"; nothing when it is neither.
+std::optional<std::string> constant_text(const Value& value) {
+  if (value.text() != nullptr)
+    return *value.text();
+  if (value.sequence() == nullptr)
+    return std::nullopt;
+  std::vector<std::string> names;
+  for (const Value& name : *value.sequence()) {
+    if (name.text() == nullptr)
+      return std::nullopt;
+    names.push_back(*name.text());
+  }
+  return join(names, ",");
+}
+
 /// Reads NAME_workload; reports what is wrong at the place of its assignment.
 void read_description(Session& session, const Dict& dict, Position where, WorkloadInfo& info) {
-  static const std::vector<std::string> kKeys = {"shapes",    "flops",    "bytes",      "inputs",
-                                                 "tolerance", "baseline", "description"};
+  static const std::vector<std::string> kKeys = {"shapes",    "flops",    "bytes",       "inputs",
+                                                 "tolerance", "baseline", "description", kConstant};
   for (const auto& [key, value] : *dict.items) {
     const std::string name = key.text() != nullptr ? *key.text() : repr(key);
     if (std::find(kKeys.begin(), kKeys.end(), name) == kKeys.end())
@@ -210,6 +231,14 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
   if (const Value* text = dict_item(dict, "description");
       text != nullptr && text->text() != nullptr)
     info.description = *text->text();
+  if (const Value* constant = dict_item(dict, kConstant)) {
+    if (const auto names = constant_text(*constant))
+      info.constant = *names;
+    else
+      session.diagnostics.report(where, info.name +
+                                            "_workload: constant names operands, as [\"B\"], not " +
+                                            describe(*constant));
+  }
   const Value* shapes = dict_item(dict, "shapes");
   if (shapes == nullptr)
     return;
@@ -231,6 +260,11 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
     Binding binding;
     for (const auto& [key, value] : *items->items) {
       const std::string name = key.text() != nullptr ? *key.text() : repr(key);
+      if (const auto constant = constant_text(value);
+          constant && name == kConstant && !has_parameter(info, name)) {
+        binding.emplace_back(name, *constant);
+        continue;
+      }
       if (std::find(names.begin(), names.end(), name) == names.end()) {
         session.diagnostics.report(where, info.name + " has no parameter '" + name + "'" +
                                               did_you_mean(name, names) + ", but a shape gives it");
@@ -538,7 +572,13 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
   TEMPER_TRY(info, find(name));
   const std::vector<std::string> names = names_of(info->parameters);
   Binding binding;
+  bool only_constant = true;
   for (const auto& [key, text] : parameters) {
+    if (key == kConstant && !has_parameter(*info, key)) {
+      binding.emplace_back(key, text);
+      continue;
+    }
+    only_constant = false;
     const auto place =
         std::find_if(info->parameters.begin(), info->parameters.end(),
                      [&](const WorkloadParameter& parameter) { return parameter.name == key; });
@@ -548,8 +588,12 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
     TEMPER_TRY(value, parse_parameter(*place, text));
     binding.emplace_back(key, std::move(value));
   }
-  if (parameters.empty() && !info->shapes.empty())
-    binding = info->shapes[0];
+  if (only_constant && !info->shapes.empty()) {
+    Binding shape = info->shapes[0];
+    if (!binding.empty())
+      std::erase_if(shape, [](const auto& entry) { return entry.first == kConstant; });
+    binding.insert(binding.end(), shape.begin(), shape.end());
+  }
   return bind(info->name, binding, unchecked);
 }
 
@@ -584,9 +628,12 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
       words += (words.empty() ? "" : " ") + one + "=...";
     return invalid(info->name + " also needs " + join(missing, ", ") + "; add " + words);
   }
+  std::string constant = info->constant;
+  const bool reserved = !has_parameter(*info, kConstant);
   for (const auto& [key, value] : binding)
-    if (std::none_of(info->parameters.begin(), info->parameters.end(),
-                     [&](const WorkloadParameter& parameter) { return parameter.name == key; }))
+    if (reserved && key == kConstant)
+      constant = to_string(value);
+    else if (!has_parameter(*info, key))
       return invalid(info->name + " has no parameter '" + key + "'" +
                      did_you_mean(key, names_of(info->parameters)));
 
@@ -600,13 +647,32 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   TEMPER_TRY(module, generate(session, info->name, workload.parameters));
   workload.module = module;
   const PrimFunc program = module->functions[0].function.as_ref<PrimFuncNode>();
+  if (!constant.empty() && constant != "none") {
+    if (!program->s_tir)
+      return Error(ErrorCode::kUnsupported,
+                   info->name +
+                       " is a tir program, whose operands have the layouts it is written "
+                       "for; constant=" +
+                       constant + " is for s-tir");
+    std::vector<std::string> names;
+    for (const std::string& name : split_text(constant, ','))
+      names.emplace_back(trim(name));
+    auto marked = s_tir::with_constant_operands(program, names);
+    if (!marked)
+      return std::move(marked).error().with_note("in constant=" + constant + " of " + info->name);
+    names.clear();
+    for (const size_t position : s_tir::constant_operands(*marked))
+      names.push_back(program->params[position].name());
+    workload.module = with_function(module, module->functions[0].name, *marked);
+    workload.parameters.emplace_back(kConstant, join(names, ","));
+  }
   if (info->has_reference) {
     TEMPER_TRY(reference, generate(session, info->name + "_reference", workload.parameters));
     TEMPER_TRY_VOID(same_signature(info->name, program,
                                    reference->functions[0].function.as_ref<PrimFuncNode>()));
     workload.reference = reference;
   } else if (program->s_tir) {
-    workload.reference = workload.module;
+    workload.reference = module;
     workload.is_own_reference = true;
   } else if (!unchecked) {
     return invalid(info->name +

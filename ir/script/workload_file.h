@@ -17,6 +17,12 @@
 ///       baseline={"onednn": "relu(M*N)"},
 ///   )
 ///
+/// `constant=["B"]` there, constant="B" in a shape, or constant=B beside the other parameters on a
+/// command line says which operands stay the same from call to call (weights): a schedule may have
+/// them packed ahead (ir/s_tir/packs.h). It is part of the binding, so of the workload's identity;
+/// constant=none takes a file's word back. (A parameter that the function itself calls `constant` is
+/// that parameter.)
+///
 /// Formulas are text over the parameters, with Python's arithmetic and sizeof(dtype). A file with
 /// one undecorated function, or with @T.prim_func functions alone, needs no description.
 #pragma once
@@ -49,6 +55,9 @@ struct WorkloadParameter {
 
 using Binding = std::vector<std::pair<std::string, ParameterValue>>;
 
+/// The entry of a binding that names constant operands, as "B" or "A,B".
+inline constexpr const char* kConstant = "constant";
+
 struct WorkloadInfo {
   std::string name;
   std::string description; ///< the first line of its docstring
@@ -56,6 +65,7 @@ struct WorkloadInfo {
   uint32_t line = 0;
   std::vector<WorkloadParameter> parameters;
   std::vector<Binding> shapes; ///< as the file lists them; defaults are not filled in
+  std::string constant;        ///< operands that are constant in every shape: "B", "A,B"
   std::string flops;           ///< the formulas, empty when not given
   std::string bytes;
   bool has_reference = false;
@@ -71,7 +81,8 @@ struct Baseline {
 /// A workload with all its parameters bound.
 struct Workload {
   std::string name;
-  Binding parameters; ///< all of them, in the order of the function
+  /// All of them, in the order of the function; last kConstant, where operands are constant.
+  Binding parameters;
   ir::IRModule module;
   /// What computes the right result; the module itself when it is its own reference, null when
   /// unchecked.

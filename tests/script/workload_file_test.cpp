@@ -327,5 +327,94 @@ TEST(Workloads, AFilterLargerThanItsImageIsRefused) {
       << workload.error().message;
 }
 
+const char* const kProduct = R"py(
+from tvm.script import tirx as T
+
+def product(M, N, K):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, K), "float32"), B: T.Buffer((K, N), "float32"), C: T.Buffer((M, N), "float32")):
+        for i, j, k in T.grid(M, N, K):
+            with T.sblock("C"):
+                vi, vj, vk = T.axis.remap("SSR", [i, j, k])
+                with T.init():
+                    C[vi, vj] = T.float32(0)
+                C[vi, vj] = C[vi, vj] + A[vi, vk] * B[vk, vj]
+    return main
+
+product_workload = dict(
+    shapes=[dict(M=4, N=8, K=2), dict(M=4, N=8, K=4, constant="B")],
+    flops="2*M*N*K",
+)
+)py";
+
+std::string constant_of(const Workload& workload) {
+  for (const auto& [name, value] : workload.parameters)
+    if (name == kConstant)
+      return to_string(value);
+  return "";
+}
+
+TEST(ConstantOperands, AreGivenBesideTheParameters) {
+  const WorkloadFile file = file_of(kProduct);
+  const auto plain = file.instantiate("product", {});
+  ASSERT_TRUE(plain) << plain.error().to_string();
+  EXPECT_EQ(constant_of(*plain), "");
+  for (const char* text : {"B", " B ", "B,B"}) {
+    const auto constant = file.instantiate("product", {{"constant", text}});
+    ASSERT_TRUE(constant) << constant.error().to_string();
+    EXPECT_EQ(constant_of(*constant), "B") << "the first shape, with constant weights";
+    EXPECT_NE(structural_hash(plain->module), structural_hash(constant->module))
+        << "another workload";
+    EXPECT_TRUE(structural_equal(plain->module, constant->reference))
+        << "what is right does not depend on it";
+  }
+  const auto both =
+      file.instantiate("product", {{"M", "4"}, {"N", "8"}, {"K", "2"}, {"constant", "B,A"}});
+  ASSERT_TRUE(both) << both.error().to_string();
+  EXPECT_EQ(constant_of(*both), "A,B");
+}
+
+TEST(ConstantOperands, AreNamedByAShapeOrForAllShapes) {
+  const WorkloadFile file = file_of(kProduct);
+  const auto shape = file.bind("product", file.workloads()[0].shapes[1]);
+  ASSERT_TRUE(shape) << shape.error().to_string();
+  EXPECT_EQ(constant_of(*shape), "B");
+
+  const WorkloadFile all =
+      file_of(replaced(kProduct, "flops=\"2*M*N*K\"", "flops=\"2*M*N*K\", constant=[\"B\"]"));
+  EXPECT_EQ(all.workloads()[0].constant, "B");
+  const auto said = all.instantiate("product", {{"M", "2"}, {"N", "2"}, {"K", "2"}});
+  ASSERT_TRUE(said) << said.error().to_string();
+  EXPECT_EQ(constant_of(*said), "B");
+  const auto taken_back = all.instantiate("product", {{"constant", "none"}});
+  ASSERT_TRUE(taken_back) << taken_back.error().to_string();
+  EXPECT_EQ(constant_of(*taken_back), "");
+  EXPECT_TRUE(structural_equal(taken_back->module, file.instantiate("product", {})->module));
+}
+
+TEST(ConstantOperands, AreInputsThatThereAre) {
+  EXPECT_EQ(error_of(kProduct, "product", {{"constant", "W"}}),
+            "'W' cannot be constant: there is no such operand; they are A, B, C");
+  EXPECT_EQ(error_of(kProduct, "product", {{"constant", "B,C"}}),
+            "'C' cannot be constant: it is written; constant are inputs that stay the same from "
+            "call to call, as weights");
+  EXPECT_NE(error_of(replaced(kProduct, "flops=\"2*M*N*K\"", "constant=3"), "product", {})
+                .find("constant names operands, as [\"B\"]"),
+            std::string::npos);
+  EXPECT_NE(error_of(replaced(kProduct, "constant=\"B\"", "constant=3"), "product", {})
+                .find("has no parameter 'constant'"),
+            std::string::npos);
+}
+
+TEST(ConstantOperands, AParameterOfThatNameIsAParameter) {
+  const std::string text =
+      replaced(replaced(kScale, "factor=2.0", "constant=2.0"), "* factor", "* constant");
+  const auto workload =
+      file_of(text).instantiate("scale", {{"M", "2"}, {"N", "2"}, {"constant", "3.5"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(constant_of(*workload), "3.5");
+  EXPECT_NE(to_text(workload->module).find("3.5"), std::string::npos);
+}
+
 } // namespace
 } // namespace temper::script
