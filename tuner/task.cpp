@@ -3,12 +3,21 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "ir/s_tir/block.h"
+#include "ir/s_tir/packs.h"
 #include "ir/support/json.h"
 #include "ir/walk.h"
 
 #include <algorithm>
 
 namespace temper::tuner {
+
+std::vector<std::string> Task::constants() const {
+  std::vector<std::string> names;
+  if (const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>())
+    for (const size_t position : s_tir::constant_operands(function))
+      names.push_back(function->params[position].name());
+  return names;
+}
 
 std::string Task::title() const {
   std::string text = workload;

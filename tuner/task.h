@@ -34,6 +34,8 @@ struct Task {
   std::vector<codegen::ArgumentSpec> signature;
   std::vector<script::Baseline> baselines; ///< library routines to be compared with
 
+  /// Names of the operands that are constant, which may be packed ahead of the kernel's calls.
+  std::vector<std::string> constants() const;
   /// "matmul M=512 N=512 K=512 dtype=float32".
   std::string title() const;
   /// Input distributions as the database's key has them: "normal", or "A=int(0, 4),B=normal".

@@ -7,12 +7,14 @@
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
+#include "ir/s_tir/packs.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/support/random.h"
 #include "ir/verify.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <gtest/gtest.h>
@@ -44,9 +46,21 @@ template <typename T> void fill(std::vector<T>& values, Random& random) {
     value = static_cast<T>(static_cast<int64_t>(random() % 9) - 4);
 }
 
-/// Runs with the same inputs for the same seed, whatever the shapes of the parameters.
+/// The functions of a module that pack operands ahead of its kernel.
+inline std::vector<PrimFunc> packs_of(const IRModule& module) {
+  std::vector<PrimFunc> packs;
+  for (const ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<PrimFuncNode>();
+        function && s_tir::packed_parameter(function))
+      packs.push_back(function);
+  return packs;
+}
+
+/// Runs with the same inputs for the same seed, whatever the shapes of the parameters. Operands
+/// that `packs` pack are filled plain, and packed by these.
 inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
-                          ParallelOrder order = ParallelOrder::kForward) {
+                          ParallelOrder order = ParallelOrder::kForward,
+                          const std::vector<PrimFunc>& packs = {}) {
   s_tir::register_layer();
   Random random(seed);
   const std::vector<bool> written = written_parameters(function);
@@ -54,18 +68,32 @@ inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
   std::vector<std::vector<float>> f32;
   std::vector<std::vector<double>> f64;
   std::vector<std::vector<int32_t>> i32;
-  f32.reserve(function->params.size());
-  f64.reserve(function->params.size());
-  i32.reserve(function->params.size());
+  f32.reserve(2 * function->params.size());
+  f64.reserve(2 * function->params.size());
+  i32.reserve(2 * function->params.size());
+  InterpretOptions options;
+  options.parallel_order = order;
   std::vector<std::function<std::vector<double>()>> read;
   for (size_t i = 0; i < function->params.size(); ++i) {
-    const Buffer& buffer = function->params[i].buffer;
+    const auto pack = std::find_if(packs.begin(), packs.end(), [&](const PrimFunc& other) {
+      return s_tir::packed_parameter(other) == i;
+    });
+    const Buffer& taken = function->params[i].buffer;
+    const Buffer& buffer = pack == packs.end() ? taken : (*pack)->params[0].buffer;
     const auto count = static_cast<size_t>(*buffer->element_count());
+    Result<void> packed = {};
     const auto add = [&](auto& arrays, auto zero) {
       arrays.emplace_back(count, zero);
       auto& array = arrays.back();
       fill(array, random);
-      arguments.push_back(written[i] ? output(array) : input(array));
+      if (pack != packs.end()) {
+        arrays.emplace_back(static_cast<size_t>(*taken->element_count()), zero);
+        const std::vector<InterpretArgument> both{input(array), output(arrays.back())};
+        packed = interpret(*pack, both, options);
+        arguments.push_back(input(arrays.back()));
+      } else {
+        arguments.push_back(written[i] ? output(array) : input(array));
+      }
       read.push_back([&array] { return std::vector<double>(array.begin(), array.end()); });
     };
     if (buffer->dtype == DataType::float32())
@@ -76,9 +104,8 @@ inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
       add(i32, int32_t{0});
     else
       return Error{ErrorCode::kUnsupported, "a type that this test does not fill"};
+    TEMPER_TRY_VOID(packed);
   }
-  InterpretOptions options;
-  options.parallel_order = order;
   TEMPER_TRY_VOID(interpret(function, arguments, options));
   Memory result;
   for (size_t i = 0; i < read.size(); ++i)

@@ -1,5 +1,6 @@
 // The rule for products: its sketches, and that every candidate computes what the program computes.
 
+#include "ir/s_tir/packs.h"
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/run_program.h"
@@ -99,6 +100,60 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"transposed", [] { return matmul_transposed(12, 16, 8); }, 2},
                       Case{"transposed_left_over", [] { return matmul_transposed(9, 10, 7); }, 2}),
     [](const auto& info) { return info.param.name; });
+
+IRModule with_constants(const IRModule& module, const std::vector<std::string>& names) {
+  const auto function = s_tir::with_constant_operands(module->find_prim_func("main"), names);
+  EXPECT_TRUE(function) << function.error().to_string();
+  return ir::with_function(module, "main", *function);
+}
+
+TEST(RegisterTilingRule, AConstantOperandLeavesTheKernel) {
+  for (const auto& [program, names] :
+       {std::pair{matmul(16, 32, 8), std::vector<std::string>{"B"}},
+        std::pair{matmul(7, 13, 5), std::vector<std::string>{"B"}},
+        std::pair{matmul_transposed(12, 16, 8), std::vector<std::string>{"B"}},
+        std::pair{matmul(16, 32, 8), std::vector<std::string>{"A"}},
+        std::pair{image(6, 3, 16, 8), std::vector<std::string>{"B"}},
+        std::pair{matmul(24, 16, 512), std::vector<std::string>{"A", "B"}}}) {
+    const IRModule constant = with_constants(program, names);
+    const auto expected = run_on_integers(program, 2, 3);
+    const auto space = space_of(constant);
+    Random random(1);
+    int packed = 0;
+    for (int i = 0; i < 20; ++i) {
+      const auto candidate = space->sample(random);
+      ASSERT_TRUE(candidate) << candidate.error().to_string();
+      const IRModule& module = (*candidate)->module;
+      EXPECT_EQ(difference(expected, run_on_integers(module, 2, 3), 0), "")
+          << (*candidate)->trace.to_python();
+      const auto split = s_tir::split_packs(module);
+      ASSERT_TRUE(split) << split.error().to_string();
+      const std::string trace = (*candidate)->trace.to_python();
+      EXPECT_EQ((*split)->functions.size() > 1, trace.find("pack_ahead") != std::string::npos);
+      packed += (*split)->functions.size() > 1;
+    }
+    EXPECT_GT(packed, 5);
+  }
+}
+
+TEST(RegisterTilingRule, ThereIsNothingToDecideAboutPackingAhead) {
+  const auto decisions = [](const IRModule& module) {
+    int most = 0;
+    for (const std::string& text : space_of(module)->sketch_texts()) {
+      int count = 0;
+      for (size_t at = text.find("sample_"); at != std::string::npos;
+           at = text.find("sample_", at + 1))
+        ++count;
+      most = std::max(most, text.find("cache_read") == std::string::npos ? 0 : count);
+    }
+    return most;
+  };
+  const IRModule program = matmul(16, 32, 8);
+  EXPECT_EQ(decisions(with_constants(program, {"A", "B"})) + 2, decisions(program));
+  for (const std::string& text : space_of(with_constants(program, {"B"}))->sketch_texts())
+    EXPECT_THAT(text, Not(HasSubstr("compute_at")))
+        << "a block of B at a time would be packed anew";
+}
 
 TEST(RegisterTilingRule, PacksBothOperandsAheadOrABlockOfOne) {
   const auto space = space_of(matmul(16, 32, 8));

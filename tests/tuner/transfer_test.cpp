@@ -47,6 +47,26 @@ public:
   }
 };
 
+/// The same with constant weights.
+Task matmul_with_weights(int64_t size) {
+  const std::string text = std::to_string(size);
+  Task task = testing::task_of(
+      testing::workload("matmul", {{"M", text}, {"N", text}, {"K", text}, {"constant", "B"}}));
+  task.binding_json = Json{{"M", size}, {"N", size}, {"K", size}, {"constant", "B"}}.dump();
+  return task;
+}
+
+TEST(Transfer, KernelsWithPackedWeightsAndOthersAreKeptApart) {
+  Tuned tuned({16});
+  const Task weights = matmul_with_weights(32);
+  EXPECT_EQ(weights.constants(), std::vector<std::string>{"B"});
+  EXPECT_NE(workload_row(weights).structural_hash, workload_row(matmul(32)).structural_hash);
+  const auto space = testing::space_of(weights.module);
+  EXPECT_TRUE(must(transfer(*tuned.store, weights, *space)).candidates.empty());
+  EXPECT_NE(must(tuned.store->add(workload_row(matmul_with_weights(16)))), tuned.row.workload)
+      << "the same shape is another workload";
+}
+
 TEST(Transfer, TheBestOfAnotherShapeFitThisOne) {
   Tuned tuned({16});
   const Task task = matmul(24); // tiles of 16 do not divide

@@ -65,6 +65,19 @@ const Case kCases[] = {
       {"K", "3"},
       {"stride", "2"},
       {"pad", "1"}}},
+    {"dense", {{"M", "12"}, {"N", "40"}, {"K", "32"}}},
+    {"conv2d",
+     {{"N", "1"},
+      {"H", "6"},
+      {"W", "5"},
+      {"CI", "3"},
+      {"CO", "24"},
+      {"R", "3"},
+      {"S", "3"},
+      {"stride", "1"},
+      {"pad", "1"},
+      {"constant", "F"}}},
+    {"batch_matmul", {{"B", "2"}, {"M", "8"}, {"N", "20"}, {"K", "6"}, {"constant", "Y"}}},
     {"depthwise_conv2d",
      {{"N", "1"}, {"H", "5"}, {"W", "5"}, {"C", "8"}, {"R", "3"}, {"S", "3"}, {"pad", "1"}}},
     {"elementwise", {{"M", "6"}, {"N", "24"}}},
@@ -192,7 +205,8 @@ TEST_P(Workloads, CandidatesComputeWhatTheProgramComputes) {
     lower.serial = machine.threads == 1;
     const auto lowered = codegen::lower_for_cpu(candidate.module, lower);
     ASSERT_TRUE(lowered) << lowered.error().to_string() << "\n" << candidate.trace.to_python();
-    const auto flat = ir::testing::run(function_of(*lowered), 1, ir::ParallelOrder::kReverse);
+    const auto flat = ir::testing::run(function_of(*lowered), 1, ir::ParallelOrder::kReverse,
+                                       ir::testing::packs_of(*lowered));
     ASSERT_TRUE(flat) << flat.error().to_string() << "\n" << candidate.trace.to_python();
     EXPECT_TRUE(ir::testing::same(*expected, *flat, 1e-4)) << candidate.trace.to_python();
   });
@@ -236,6 +250,8 @@ TEST_P(Workloads, TheSpaceIsTheSameEachTime) {
 
 std::string test_name(const ::testing::TestParamInfo<Case>& info) {
   std::string name = info.param.name;
+  if (const auto constant = info.param.shape.find("constant"); constant != info.param.shape.end())
+    name += "_constant_" + constant->second;
   std::replace(name.begin(), name.end(), ':', '_');
   return name;
 }

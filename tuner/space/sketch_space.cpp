@@ -1,5 +1,6 @@
 #include "tuner/space/sketch_space.h"
 
+#include "ir/s_tir/packs.h"
 #include "ir/structural.h"
 #include "tuner/mutate/mutator.h"
 #include "tuner/space/postprocess.h"
@@ -182,8 +183,9 @@ private:
     candidate->program_hash = ir::structural_hash(schedule.module());
     candidate->parent = parent;
     candidate->origin = std::move(origin);
-    const ir::PrimFunc function =
-        schedule.module()->functions.front().function.as_ref<ir::PrimFuncNode>();
+    // What is packed ahead is no part of the kernel.
+    TEMPER_TRY(kernel, s_tir::split_packs(schedule.module()));
+    const auto function = kernel->functions.front().function.as_ref<ir::PrimFuncNode>();
     TEMPER_CHECK(static_cast<bool>(function), "a sketch space is of a PrimFunc");
     candidate->features = extract_features(function);
     return CandidateRef(std::move(candidate));

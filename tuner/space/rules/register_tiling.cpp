@@ -9,6 +9,9 @@
 ///     for k:                                          unrolled by a sampled step
 ///       for mi in mr, nj in nr / lanes: C[..] += broadcast(A) * vector of B_packed
 ///
+/// An operand that the workload calls constant is packed ahead of the kernel's calls instead
+/// (primitive pack_ahead): always all of it, and how its copy runs is nothing to search for.
+///
 /// The axes by what they index: n is the output's last and in B, m is in the output and in A alone.
 /// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
 /// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
@@ -16,6 +19,7 @@
 #include "tuner/space/rules/vector_reduction.h"
 
 #include "ir/pass/lowering.h"
+#include "ir/s_tir/packs.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -123,6 +127,8 @@ constexpr int64_t kLongRows = 12;
 /// From so many steps on a panel of B and the rows of A beside it leave the caches before they are
 /// used again.
 constexpr int64_t kLongReduction = 2048;
+/// From so many steps on a panel of two vectors outgrows the first level cache.
+constexpr int64_t kLongPanel = 512;
 /// Statements of a tile, about one vector operation each, before which its operands are asked for:
 /// some 250 cycles, which hides the second level cache and most of the third.
 constexpr int64_t kPrefetchAhead = 512;
@@ -152,7 +158,29 @@ private:
     kBlockOfB, ///< the columns of B that the outermost block needs, just before it
     kCutOfB,   ///< a part of these columns at a time: the reduction is cut, too
     kBoth,     ///< all of A and B, ahead of the product
+    // Only where one of them is constant, so that packing all of it costs nothing:
+    kA,       ///< all of A
+    kCutBoth, ///< all of A and B, and the reduction is cut
   };
+  static bool packs_a(Packing packing) {
+    return packing == Packing::kBoth || packing == Packing::kA || packing == Packing::kCutBoth;
+  }
+  static bool packs_b(Packing packing) {
+    return packing != Packing::kNone && packing != Packing::kA;
+  }
+  static bool cuts(Packing packing) {
+    return packing == Packing::kCutOfB || packing == Packing::kCutBoth;
+  }
+
+  /// Whether a constant operand is read there.
+  static bool is_constant(const Schedule& schedule, const BlockFacts& facts, size_t read) {
+    const auto function = schedule.module()->functions.front().function.as_ref<PrimFuncNode>();
+    const std::vector<size_t> constants =
+        function ? constant_operands(function) : std::vector<size_t>();
+    return std::any_of(constants.begin(), constants.end(), [&](size_t position) {
+      return function->params[position].buffer == facts.block->reads[read].buffer;
+    });
+  }
 
   /// A copy whose rows are read as columns.
   static bool transposes(const BlockFacts& facts) {
@@ -194,6 +222,8 @@ private:
     const int64_t n_extent = facts.extents[product->n];
     if (lanes < 2 || n_extent < lanes)
       return;
+    const bool a_ahead = is_constant(schedule, facts, product->a_read);
+    const bool b_ahead = is_constant(schedule, facts, product->b_read);
     std::vector<int64_t> widths;
     const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
     for (const int64_t vectors : {1, 2, 3, 4, 6})
@@ -211,10 +241,13 @@ private:
         if (rows.empty())
           continue;
         for (const Packing packing :
-             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth}) {
-          if ((packing == Packing::kBoth && (!product->a_dimension || square)) ||
-              (packing == Packing::kCutOfB && (square || !may_cut_reduction(facts, *product))) ||
-              (packing == Packing::kNone && !product->contiguous) ||
+             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth,
+              Packing::kA, Packing::kCutBoth}) {
+          if ((packs_a(packing) && (!product->a_dimension || square)) ||
+              (cuts(packing) && (square || !may_cut_reduction(facts, *product, b_ahead))) ||
+              (!packs_b(packing) && !product->contiguous) ||
+              (packing == Packing::kBlockOfB && b_ahead) || (packing == Packing::kA && !a_ahead) ||
+              (packing == Packing::kCutBoth && !b_ahead) ||
               (packing != Packing::kNone && only_unpacked))
             continue;
           Schedule tiled = schedule;
@@ -226,12 +259,14 @@ private:
     }
   }
 
-  /// Whether the second level cache would overflow with all of the reduction, and it has one axis.
-  static bool may_cut_reduction(const BlockFacts& facts, const Product& product) {
+  /// Whether the second level cache would overflow with all of the reduction (the first level one,
+  /// where cutting leads to no further packing: `b_ahead`), and it has one axis.
+  static bool may_cut_reduction(const BlockFacts& facts, const Product& product, bool b_ahead) {
     for (size_t axis = 0; axis < facts.classes.size(); ++axis)
       if (facts.classes[axis] == LoopClass::kReduce && axis != product.k && facts.extents[axis] > 1)
         return false;
-    return facts.extents[product.k] >= kLongReduction && facts.extents[product.m] >= kLongRows;
+    return facts.extents[product.k] >= (b_ahead ? kLongPanel : kLongReduction) &&
+           facts.extents[product.m] >= kLongRows;
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
@@ -284,7 +319,7 @@ private:
     std::optional<LoopRv> place;
     if (packing == Packing::kBlockOfB)
       place = n_outer[0];
-    if (packing == Packing::kCutOfB) {
+    if (cuts(packing)) {
       TEMPER_TRY(k_blocks, schedule.sample_perfect_tile(k_parts[0], 2, kMaxPackedRows));
       TEMPER_TRY(k_outer, schedule.split(k_parts[0], {k_blocks[0], k_blocks[1]}));
       place = k_outer[0];
@@ -305,11 +340,14 @@ private:
         machine_.l1_bytes)
       TEMPER_TRY_VOID(schedule.annotate(k_loop, ir::kPrefetch, kPrefetchAhead));
 
-    if (packing != Packing::kNone)
+    if (packs_b(packing)) {
+      const bool ahead = is_constant(schedule, facts, product.b_read);
       TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
-                           product.contiguous, place));
-    if (packing == Packing::kBoth)
-      TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {}));
+                           product.contiguous, ahead ? std::nullopt : place, ahead));
+    }
+    if (packs_a(packing))
+      TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {},
+                           is_constant(schedule, facts, product.a_read)));
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
     return {};
@@ -317,8 +355,10 @@ private:
 
   /// Copies a read buffer, or what of it one iteration of `place` reads, into panels of `width`
   /// elements of one dimension, which becomes the last. `vector`: that is contiguous in the source.
+  /// `ahead`: of the kernel's calls, where that is possible.
   Result<void> pack(Schedule& schedule, BlockRv block, size_t read, size_t dimension,
-                    const Operand& width, bool vector, const std::optional<LoopRv>& place) const {
+                    const Operand& width, bool vector, const std::optional<LoopRv>& place,
+                    bool ahead) const {
     TEMPER_TRY(packed, schedule.cache_read(block, static_cast<int64_t>(read), "global"));
     if (place)
       TEMPER_TRY_VOID(schedule.compute_at(packed, *place, true));
@@ -345,8 +385,20 @@ private:
     if (const std::vector<int64_t> sides = transposed_rows(facts.extents, loops.size(), along_rows);
         !vector && !sides.empty()) {
       // Rows become columns: as many of each as lowering transposes in registers, or more.
-      TEMPER_TRY(side, sample_evenly(schedule, sides));
+      Operand side = sides.front();
+      if (!ahead) {
+        TEMPER_TRY(sampled, sample_evenly(schedule, sides));
+        side = sampled;
+      }
       TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, side}));
+      row_parts = split;
+    } else if (ahead) {
+      constexpr int64_t kRows = 64;
+      const int64_t extent = facts.extents[facts.extents.size() - rank + along_rows];
+      int64_t rows = std::clamp<int64_t>(extent, 1, kRows);
+      while (extent % rows != 0)
+        --rows;
+      TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, rows}));
       row_parts = split;
     } else {
       TEMPER_TRY(blocks, schedule.sample_perfect_tile(loops[along_rows], 2, kMaxPackedRows));
@@ -364,6 +416,9 @@ private:
     } else {
       TEMPER_TRY_VOID(schedule.unroll(parts[1]));
     }
+    // Somebody else who reads the operand as it is keeps the copy in the kernel.
+    if (ahead)
+      (void)schedule.pack_ahead(packed);
     return schedule.annotate(packed, kScheduled, 1);
   }
 
