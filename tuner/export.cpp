@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <random>
 #include <set>
+#include <span>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -45,7 +46,10 @@ std::string function_name(const Task& task, const ExportItem& item) {
   if (const size_t colon = workload.rfind(':'); colon != std::string::npos)
     workload = workload.substr(colon + 1);
   workload = std::filesystem::path(workload).stem().string();
-  return codegen::default_function_name(workload, dtype, sizes);
+  std::string name = codegen::default_function_name(workload, dtype, sizes);
+  if (const std::vector<std::string> constants = task.constants(); !constants.empty())
+    name += "_constant_" + join(constants, "_");
+  return name;
 }
 
 /// The reference program in this process: it was compiled from text that the user trusts.
@@ -71,9 +75,12 @@ Result<void> run_reference(const codegen::Artifact& artifact, std::vector<void*>
   return {};
 }
 
-/// Calls the exported function on inputs of its own and compares with the reference program.
+/// Calls an exported kernel, and before it the functions behind it that pack its operands, on
+/// inputs of its own and compares with the reference program.
 Result<void> verify(Workbench& bench, const std::filesystem::path& library,
-                    const std::string& function, const Task& task, uint64_t seed) {
+                    const codegen::Artifact& artifact,
+                    std::span<const codegen::ExportedFunction> functions, const Task& task,
+                    uint64_t seed) {
   if (!task.reference)
     return {};
   TEMPER_TRY(reference, bench.compile_reference(task));
@@ -100,7 +107,23 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
                                                      : exported_arguments.back());
   }
   TEMPER_TRY_VOID(run_reference(*reference, reference_arguments));
-  TEMPER_TRY_VOID(codegen::call_exported(library, function, task.signature, exported_arguments));
+  std::vector<codegen::ArgumentSpec> signature = task.signature;
+  for (size_t step = 0; step < artifact.packs.size(); ++step) {
+    const codegen::PackStep& pack = artifact.packs[step];
+    const auto i = static_cast<size_t>(pack.argument);
+    codegen::ArgumentSpec written = pack.packed;
+    written.is_output = true;
+    memory.push_back(allocate(written.byte_count()));
+    void* packed = memory.back().get();
+    std::memset(packed, 0xff, static_cast<size_t>(written.byte_count()));
+    TEMPER_TRY_VOID(codegen::call_exported(library, functions[step + 1].name,
+                                           {task.signature[i], written},
+                                           {exported_arguments[i], packed}));
+    signature[i] = pack.packed;
+    exported_arguments[i] = packed;
+  }
+  TEMPER_TRY_VOID(
+      codegen::call_exported(library, functions[0].name, signature, exported_arguments));
   for (size_t i = 0; i < task.signature.size(); ++i) {
     const codegen::ArgumentSpec& argument = task.signature[i];
     if (!argument.is_output)
@@ -178,8 +201,12 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
   } cleaner{unverified.directory, is_new ? options.directory : ""};
   TEMPER_TRY(exported, codegen::export_library(name, functions, unverified));
   std::random_device entropy;
+  size_t at = 0; // each kernel is followed by what packs its operands
   for (size_t i = 0; i < functions.size(); ++i) {
-    if (auto verified = verify(bench, exported.library, functions[i].name, tasks[i], entropy());
+    const codegen::Artifact& artifact = functions[i].artifact;
+    const auto parts = std::span(exported.functions).subspan(at, artifact.packs.size() + 1);
+    at += parts.size();
+    if (auto verified = verify(bench, exported.library, artifact, parts, tasks[i], entropy());
         !verified)
       return std::move(verified).error().with_note("in the exported function " + functions[i].name +
                                                    "; no library is written");
@@ -192,9 +219,11 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
       return Error(ErrorCode::kEnvironment,
                    "cannot write '" + outcome.files.back().string() + "': " + failed.message());
   }
-  for (size_t i = 0; i < exported.functions.size(); ++i)
-    outcome.functions.push_back({exported.functions[i].name, exported.functions[i].signature,
-                                 items[i].record.id, static_cast<bool>(tasks[i].reference)});
+  at = 0;
+  for (size_t i = 0; i < functions.size(); ++i)
+    for (size_t part = 0; part <= functions[i].artifact.packs.size(); ++part, ++at)
+      outcome.functions.push_back({exported.functions[at].name, exported.functions[at].signature,
+                                   items[i].record.id, static_cast<bool>(tasks[i].reference)});
   return outcome;
 }
 

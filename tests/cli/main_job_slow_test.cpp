@@ -120,6 +120,84 @@ def scale_reference(M, N, dtype="float32"):
   EXPECT_NE(refused.err.find("where the reference has"), std::string::npos) << refused.err;
 }
 
+TEST(MainJob, WeightsThatArePackedAheadAreCalledFromCAndSaidEverywhere) {
+  const Shell shell;
+  const Ran tuned = shell.run("temper tune matmul M=32 N=40 K=24 constant=B --trials 12 --seed 1");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  ASSERT_EQ(shell.run("temper tune matmul M=32 N=40 K=24 --trials 4 --seed 1").code, 0);
+  EXPECT_NE(tuned.out.find("constant=B"), std::string::npos) << tuned.out;
+  const Json best = shell.run("temper best matmul constant=B --json").json()["records"];
+  ASSERT_EQ(best.size(), 1U) << "and not the plain one";
+  EXPECT_EQ(shell.run("temper best matmul constant=none --json").json()["records"].size(), 1U);
+  EXPECT_EQ(shell.run("temper best matmul --json").json()["records"].size(), 2U);
+
+  // The fastest that packs, whatever a busy machine thinks of it.
+  std::string record;
+  const Json all = shell.run("temper list records matmul constant=B --limit 100 --json").json();
+  for (const Json& row : all["records"])
+    if (row["outcome"] == "ok" && !row["packed_ahead"].empty())
+      record = row["record"];
+  ASSERT_FALSE(record.empty()) << all;
+  const Ran shown = shell.run("temper show " + record);
+  EXPECT_NE(shown.out.find("B packed ahead: float32[24, 40] as ["), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("sch.pack_ahead("), std::string::npos) << shown.out;
+  EXPECT_NE(shell.run("temper list records --limit 100").out.find("B packed ahead"),
+            std::string::npos);
+  EXPECT_NE(shell.run("temper show " + record + " --tir").out.find("def main_pack_B(B"),
+            std::string::npos);
+  const Ran plain = shell.run(
+      "temper compare " + record + " " +
+      std::string(
+          shell.run("temper best matmul constant=none --json").json()["records"][0]["record"]));
+  EXPECT_EQ(plain.code, 2) << "plain and packed are not compared: " << plain.out;
+  EXPECT_EQ(shell.run("temper rerun " + record).code, 0);
+
+  const Ran exported = shell.run("temper export --name w --out out product:=" + record + " --json");
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  EXPECT_EQ(exported.json()["functions"][1]["name"], "product_pack_B");
+  EXPECT_EQ(exported.json()["functions"][1]["checked"], true);
+  shell.write("call.c", R"(
+#include "w.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+  float a[32 * 24], b[24 * 40], c[32 * 40];
+  for (int i = 0; i < 32 * 24; ++i) a[i] = (float)(i % 5);
+  for (int i = 0; i < 24 * 40; ++i) b[i] = (float)(i % 7);
+  float* packed = malloc(PRODUCT_B_PACKED_BYTES);
+  if (product_pack_B(b, packed) || product(a, packed, c)) return puts(w_last_error());
+  for (int i = 0; i < 32; ++i)
+    for (int j = 0; j < 40; ++j) {
+      float sum = 0;
+      for (int k = 0; k < 24; ++k) sum += a[i * 24 + k] * b[k * 40 + j];
+      if (sum != c[i * 40 + j]) return printf("C[%d, %d] is %g, not %g\n", i, j, c[i * 40 + j], sum);
+    }
+  puts("right");
+  return 0;
+}
+)");
+  const Ran c = shell.run("cc call.c -Iout -Lout -lw -Wl,-rpath,$PWD/out && ./a.out");
+  EXPECT_EQ(c.out, "right\n") << c.err;
+  shell.write("call.py", R"(
+import numpy, tvm_ffi
+lib = tvm_ffi.load_module("out/libw.so")
+packed = lib.get_function_metadata("product")["temper"]["packed"][0]
+shape = [a["shape"] for a in lib.get_function_metadata("product")["temper"]["arguments"]]
+a, b = numpy.random.rand(32, 24).astype("f"), numpy.random.rand(24, 40).astype("f")
+w, c = numpy.empty(shape[1], "f"), numpy.empty((32, 40), "f")
+assert w.nbytes == packed["bytes"]
+getattr(lib, packed["by"])(b, w)
+lib.product(a, w, c)
+assert abs(c - a @ b).max() < 1e-4
+print("right")
+)");
+  const std::string python = TEMPER_SOURCE_DIR "/build/venv/bin/python";
+  if (shell.run(python + " -c 'import tvm_ffi, numpy'").code != 0)
+    GTEST_SKIP() << "no Python with numpy and apache-tvm-ffi in build/venv";
+  const Ran called = shell.run(python + " call.py");
+  EXPECT_EQ(called.out, "right\n") << called.err;
+}
+
 TEST(MainJob, OneNameIsNotGivenToTwoFunctions) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 2 --seed 1").code, 0);
@@ -242,9 +320,8 @@ def scale_reference(M, N, dtype="float32"):
 
 TEST(MainJob, AnInterruptedRunIsResumedToItsBudget) {
   const Shell shell;
-  const Ran cut =
-      shell.run_until("temper tune matmul M=256 N=256 K=256 --trials 400 --seed 3",
-                      "temper list records | grep -q K=", "INT");
+  const Ran cut = shell.run_until("temper tune matmul M=256 N=256 K=256 --trials 400 --seed 3",
+                                  "temper list records | grep -q K=", "INT");
   EXPECT_EQ(cut.code, 130) << cut.out << cut.err;
   const Ran runs = shell.run("temper list runs --json");
   EXPECT_EQ(runs.json()["runs"][0]["state"], "interrupted") << runs.out;

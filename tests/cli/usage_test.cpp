@@ -64,6 +64,14 @@ TEST(Usage, AnUnknownWorkloadGetsTheNearestOne) {
   expect_refused(shell.run("temper check matmull M=8 N=8 K=8"), 2, "did you mean 'matmul'");
 }
 
+TEST(Usage, ConstantOperandsAreInputs) {
+  const Shell shell;
+  expect_refused(shell.run("temper check matmul M=8 N=8 K=8 constant=C"), 2,
+                 "'C' cannot be constant: it is written");
+  expect_refused(shell.run("temper tune matmul M=8 N=8 K=8 constant=W"), 2,
+                 "'W' cannot be constant: there is no such operand; they are A, B, C");
+}
+
 TEST(Usage, SomeParametersButNotAllAreNamed) {
   const Shell shell;
   expect_refused(shell.run("temper check matmul M=8"), 2, "K");

@@ -2,12 +2,15 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "codegen/llvm/link.h"
 #include "engine/peers.h"
 #include "ir/support/text.h"
+#include "tuner/packed_ahead.h"
 #include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -126,13 +129,38 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
 /// What is set in the environment of each contender, by name.
 using Settings = std::map<std::string, std::map<std::string, std::string>>;
 
+/// A library's routine on a task's arguments. Where operands are constant it is the one that packs
+/// them once, ahead, where the library has such a one; `name` says which it is.
+Result<engine::Peer> peer_of(const Task& task, const std::string& library,
+                             const script::Baseline& baseline, int threads) {
+  TEMPER_TRY(peer, engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
+                                         threads));
+  const std::vector<std::string> constants = task.constants();
+  if (constants.empty())
+    return std::move(peer);
+  const std::string packed_entry = baseline.entry + "_packed";
+  TEMPER_TRY(file, read_file(peer.artifact->library_path));
+  TEMPER_TRY(symbols, codegen::read_symbols(file));
+  if (std::find(symbols.defined.begin(), symbols.defined.end(), packed_entry) ==
+      symbols.defined.end()) {
+    peer.name += " (plain " + join(constants, ", ") + ")";
+    return std::move(peer);
+  }
+  TEMPER_TRY(packed,
+             engine::peer_artifact(library, packed_entry, task.signature, baseline.sizes, threads));
+  packed.name += " (packed ahead)";
+  return std::move(packed);
+}
+
 /// One record beside the library routines that its workload's file names.
 Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task,
                                               const RecordRow& row, double max_seconds,
                                               const std::vector<NamedFunction>& libraries,
-                                              Settings& settings) {
+                                              Settings& settings, std::string& tuned_as) {
   TEMPER_TRY(measurer, bench.measurer());
   TEMPER_TRY(tuned, code_of(bench, task, row));
+  if (const std::string packed = tuner::short_text(tuner::packed_ahead(*tuned)); !packed.empty())
+    tuned_as = packed;
   ArtifactRef reference;
   if (task.reference) {
     TEMPER_TRY(compiled, bench.compile_reference(task));
@@ -148,8 +176,7 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
   request.contenders = {{"tuned", tuned, {}, row.threads, check}};
   for (const script::Baseline& baseline : task.baselines)
     for (const std::string& library : engine::libraries_of(baseline.library)) {
-      auto peer = engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
-                                        row.threads);
+      auto peer = peer_of(task, library, baseline, row.threads);
       if (!peer) {
         std::fprintf(stderr, "temper: not compared with %s: %s\n", library.c_str(),
                      peer.error().message.c_str());
@@ -206,14 +233,18 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                                            "may, as baseline={\"openblas\": \"sgemm(M, N, K)\"}"));
     task->threads = row.threads;
     Settings settings;
-    auto comparison = compare_with_peers(bench, *task, row, options.seconds, libraries, settings);
+    std::string tuned_as; // "B packed ahead"
+    auto comparison =
+        compare_with_peers(bench, *task, row, options.seconds, libraries, settings, tuned_as);
     if (!comparison)
       return report(comparison.error());
     Json contenders = Json::array();
     for (const engine::ComparedContender& side : comparison->contenders) {
       const bool right = engine::is_correct(side.measurement.outcome);
       const double ns = right ? side.measurement.median_ns : 0;
-      table.add({&side == &comparison->contenders.front() ? task->title() : "", side.name,
+      const bool tuned = &side == &comparison->contenders.front();
+      table.add({tuned ? task->title() : "",
+                 tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
                  right ? format_time(ns) : engine::to_string(side.measurement.outcome),
                  format_rate(task->flops, ns), right ? fmt::format("{:.2f}", side.ratio) : "-",
                  right ? fmt::format("[{:.2f}, {:.2f}]", side.ratio_interval.low,
@@ -232,6 +263,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     }
     list.push_back(Json{{"record", row.id},
                         {"workload", task->workload},
+                        {"tuned", tuned_as.empty() ? Json(nullptr) : Json(tuned_as)},
                         {"binding", parse_json(task->binding_json).value_or(Json::object())},
                         {"rounds", comparison->rounds},
                         {"contenders", std::move(contenders)}});

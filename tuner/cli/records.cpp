@@ -11,6 +11,7 @@
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/packed_ahead.h"
 
 #include <fmt/format.h>
 
@@ -67,6 +68,18 @@ Json record_json(const RecordRow& row) {
               {"measured_at", row.measured_at},
               {"unchecked", row.unchecked},
               {"stale", row.stale}};
+}
+
+/// What a record's kernel packs ahead. Only workloads with constant operands are looked into.
+std::vector<tuner::PackedAhead> packed_of(Store& store, const RecordRow& row) {
+  if (row.binding_json.find("\"constant\"") == std::string::npos)
+    return {};
+  const auto candidate = store.candidate(row.candidate);
+  const auto workload = store.workload(row.workload);
+  if (!candidate || !workload)
+    return {};
+  return tuner::packed_ahead(workload->program, candidate->program)
+      .value_or(std::vector<tuner::PackedAhead>());
 }
 
 /// What sets a record apart: "stale cold". `with_search`: also that a finalist was measured again.
@@ -133,7 +146,10 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
       cells.push_back(short_target(row.target));
     if (threads)
       cells.push_back(std::to_string(row.threads));
-    cells.insert(cells.end(), {format_date(row.measured_at), marks(row, with_outcome)});
+    std::string mark = marks(row, with_outcome);
+    if (const std::string ahead = tuner::short_text(packed_of(store, row)); !ahead.empty())
+      mark += (mark.empty() ? "" : " ") + ahead;
+    cells.insert(cells.end(), {format_date(row.measured_at), std::move(mark)});
     table.add(std::move(cells));
   }
   table.print();
@@ -213,8 +229,10 @@ int list_records(Workbench& bench, const ListOptions& options) {
   keep_newest(*rows, options.limit);
   if (options.common.json) {
     Json list = Json::array();
-    for (const RecordRow& row : *rows)
+    for (const RecordRow& row : *rows) {
       list.push_back(record_json(row));
+      list.back()["packed_ahead"] = tuner::to_json(packed_of(**store, row));
+    }
     print_json("list", Json{{"records", std::move(list)}});
   } else if (rows->empty()) {
     fmt::print("{}\n", options.words.empty() ? "no records; temper tune matmul makes some"
@@ -335,8 +353,10 @@ int run_best(const BestOptions& options) {
   }
   if (options.common.json) {
     Json list = Json::array();
-    for (const RecordRow& row : rows)
+    for (const RecordRow& row : rows) {
       list.push_back(record_json(row));
+      list.back()["packed_ahead"] = tuner::to_json(packed_of(**store, row));
+    }
     print_json("best", Json{{"records", std::move(list)}});
   } else if (rows.empty()) {
     fmt::print("nothing is tuned here yet; temper tune matmul makes a start (--all shows other "
@@ -386,6 +406,7 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
                             {"flops", task->flops},
                             {"bytes", task->bytes},
                             {"arguments", std::move(signature)},
+                            {"constant", task->constants()},
                             {"unchecked", !task->reference},
                             {"script", task->module_text}});
     return kDone;
@@ -397,12 +418,17 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
     fmt::print("{:.4g} MiB to be moved{}\n", task->bytes / (1 << 20),
                task->flops > 0 ? fmt::format(", {:.3g} FLOP a byte", task->flops / task->bytes)
                                : std::string());
+  const std::vector<std::string> constants = task->constants();
   for (const codegen::ArgumentSpec& argument : task->signature) {
     std::string shape;
     for (int64_t extent : argument.shape)
       shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
+    const bool constant =
+        std::find(constants.begin(), constants.end(), argument.name) != constants.end();
     fmt::print("  {:<8} {}[{}]{}\n", argument.name, to_string(argument.dtype), shape,
-               argument.is_output ? " (output)" : "");
+               argument.is_output ? " (output)"
+               : constant         ? " (constant: may be packed ahead)"
+                                  : "");
   }
   fmt::print("\n{}", task->module_text);
   return kDone;
@@ -489,6 +515,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                                    {"author", note.author},
                                    {"created_at", note.created_at}});
     json["candidate"] = record->candidate;
+    json["packed_ahead"] = tuner::to_json(packed_of(**store, row));
     json["origin"] = record->origin;
     json["stage"] = record->stage;
     json["error"] = record->error;
@@ -513,6 +540,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                record->samples_ns.size());
   if (gflops(row.flops, row.median_ns) > 0)
     fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns));
+  for (const tuner::PackedAhead& operand : packed_of(**store, row))
+    fmt::print("  operand     {}\n", operand.text());
   if (!record->error.empty())
     fmt::print("  error       {} ({})\n", record->error, record->stage);
   fmt::print("  target      {}, {}\n", row.target, format_count(row.threads, "thread"));

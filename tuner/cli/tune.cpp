@@ -3,6 +3,7 @@
 #include "tuner/cli/output.h"
 
 #include "ir/support/text.h"
+#include "tuner/packed_ahead.h"
 #include "tuner/search/stop_condition.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/tuning_run.h"
@@ -142,6 +143,16 @@ Json phases_json(const tuner::PhaseSeconds& phases) {
           {"confirm", phases.confirm}};
 }
 
+/// Of the best record; nothing when there is none.
+Result<std::vector<tuner::PackedAhead>> packed_by_best(database::Store& store, const Task& task,
+                                                       const tuner::TuneResult& result) {
+  if (result.best_record.empty())
+    return std::vector<tuner::PackedAhead>();
+  TEMPER_TRY(record, store.measurement(result.best_record));
+  TEMPER_TRY(candidate, store.candidate(record.candidate));
+  return tuner::packed_ahead(task.module, candidate.program);
+}
+
 int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, bool json) {
   auto store = bench.store();
   if (!store)
@@ -149,6 +160,9 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
   const auto short_id = [&](const std::string& id) {
     return id.empty() ? id : (*store)->short_id(id).value_or(id);
   };
+  const auto packed = packed_by_best(**store, task, result);
+  if (!packed)
+    return report(packed.error());
   const std::string run = short_id(result.run);
   const std::string record = short_id(result.best_record);
   if (json) {
@@ -158,7 +172,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
           {"record", result.best_record},
           {"median_ns", number(result.best_ns)},
           {"interval_ns", {number(result.best_interval.low), number(result.best_interval.high)}},
-          {"gflops", number(gflops(task.flops, result.best_ns))}};
+          {"gflops", number(gflops(task.flops, result.best_ns))},
+          {"packed_ahead", tuner::to_json(*packed)}};
     print_json("tune",
                Json{{"run", result.run},
                     {"workload", task.workload},
@@ -189,6 +204,11 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
+      for (const tuner::PackedAhead& operand : *packed)
+        fmt::print("{}\n", operand.text());
+      if (packed->empty() && !task.constants().empty())
+        fmt::print("{} constant, but not packed: read as it is\n",
+                   join(task.constants(), ", ") + (task.constants().size() == 1 ? " is" : " are"));
       if (bound > 0 && tuner::StopCondition::refuted(bound, result.best_ns))
         fmt::print("that is less than the {} that temper thought this machine takes at the least: "
                    "either `flops` counts too many or not all arguments are used, or the machine "
@@ -231,7 +251,8 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   auto devices = bench.devices();
   if (!devices)
     return report(devices.error());
-  // Before the claim, so that whoever sees a run at work may interrupt it and is told how it goes on.
+  // Before the claim, so that whoever sees a run at work may interrupt it and is told how it goes
+  // on.
   install_interrupt_handler("interrupted; go on with: temper resume " +
                             devices->store->short_id(run.id).value_or(run.id));
   auto claim = devices->store->claim_run(run.id, prolonged);
