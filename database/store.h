@@ -1,5 +1,5 @@
 /// Everything a run did, kept for ever: the abstract store. SQLite in one file is
-/// `sqlite_store.h`; PostgreSQL comes behind the same interface.
+/// `sqlite_store.h`; on a PostgreSQL server, `postgres_store.h`.
 ///
 ///   TEMPER_TRY(store, open_sqlite_store({.path = default_database_path()}));
 ///   TEMPER_TRY(workload, store->add(Workload{...}));
@@ -177,7 +177,9 @@ public:
   virtual Result<Id> import_run(const Run& run) = 0;
   /// A measurement whose run, candidate, environment and toolchain are there.
   virtual Result<Id> import_measurement(const Measurement& measurement) = 0;
-  /// Runs `body` in one transaction: all of it is kept, or, when it fails, nothing.
+  /// Runs `body` in one transaction: all of it is kept, or, when it fails, nothing. On a server
+  /// whose connection broke, `body` is run again: it changes nothing but the store, or begins by
+  /// undoing what it changed.
   virtual Result<void> transaction(const std::function<Result<void>()>& body) = 0;
 
   /// Runs `body`, which only reads, on one state of the database, whatever others write meanwhile.

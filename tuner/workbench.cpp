@@ -1,6 +1,7 @@
 #include "tuner/workbench.h"
 
 #include "codegen/llvm/compile.h"
+#include "database/postgres_store.h"
 #include "database/sqlite_store.h"
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
@@ -132,6 +133,14 @@ Result<database::Store*> Workbench::store() {
       options.create_folders = true;
     } else {
       options.path = options_.database;
+    }
+    if (database::is_postgres_url(options.path.string())) {
+      TEMPER_TRY(shared, database::open_postgres_store(
+                             {.url = options.path.string(), .on_wait = [](const std::string& what) {
+                                std::fprintf(stderr, "temper: %s\n", what.c_str());
+                              }}));
+      store_ = std::move(shared);
+      return store_.get();
     }
     auto store = database::open_sqlite_store(options);
     if (!store && options_.viewing && store.error().code == ErrorCode::kEnvironment) {

@@ -109,6 +109,7 @@ template <typename Read> Result<std::vector<RowOf<Read>>> all(Query&& query, Rea
 /// Each row to a visitor, until that returns false.
 template <typename Visit, typename Read>
 Result<void> each(Query&& query, const Visit& visit, Read read) {
+  query.many();
   while (query.next())
     if (!visit(read(query)))
       return {};

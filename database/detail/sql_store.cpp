@@ -497,6 +497,7 @@ Result<void> SqlStore::each_run(const Visitor<Run>& visit) {
 }
 Result<void> SqlStore::each_candidate(const Visitor<Candidate>& visit) {
   Query query(db_, sql({"SELECT ", kCandidateColumns, " FROM candidate c ORDER BY c.n"}));
+  query.many();
   while (query.next()) {
     TEMPER_TRY(row, read_candidate(query));
     if (!visit(row))

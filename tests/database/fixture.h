@@ -1,6 +1,7 @@
 /// What the tests of the database share: a folder of their own, a fake machine, rows to begin with.
 #pragma once
 
+#include "database/postgres_store.h"
 #include "database/sqlite_store.h"
 #include "ir/support/hash.h"
 
@@ -147,7 +148,16 @@ struct Scene {
   RunProgress progress;
 };
 
+/// A fresh store of its own: in memory, or, where TEMPER_TEST_POSTGRES names a server, in a schema
+/// there, so that the same tests try both.
 inline std::unique_ptr<Store> memory_store(System* system = nullptr) {
+  if (const char* url = std::getenv("TEMPER_TEST_POSTGRES")) {
+    static int count = 0;
+    return must(open_postgres_store(
+        {.url = url,
+         .schema = "test_" + std::to_string(::getpid()) + "_" + std::to_string(++count),
+         .system = system}));
+  }
   return must(open_sqlite_store({.system = system}));
 }
 

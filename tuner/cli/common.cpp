@@ -15,7 +15,8 @@ std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
   command.add_option("--db", options.workbench.database,
-                     "database file (default: $TEMPER_DB, else temper/temper.db in the data home)");
+                     "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
+                     "temper/temper.db in the data home)");
   command.add_flag("--json", options.json, "print one JSON object instead of text");
   if (!measuring)
     return;
