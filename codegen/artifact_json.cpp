@@ -27,7 +27,7 @@ Result<ArgumentSpec> argument_from_json(const Json& item) {
   argument.shape = item.at("shape").get<std::vector<int64_t>>();
   argument.is_buffer = item.at("buffer").get<bool>();
   argument.is_output = item.at("output").get<bool>();
-  return std::move(argument);
+  return argument;
 }
 
 } // namespace

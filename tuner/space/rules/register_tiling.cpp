@@ -127,8 +127,6 @@ constexpr int64_t kLongRows = 12;
 /// From so many steps on a panel of B and the rows of A beside it leave the caches before they are
 /// used again.
 constexpr int64_t kLongReduction = 2048;
-/// From so many steps on a panel of two vectors outgrows the first level cache.
-constexpr int64_t kLongPanel = 512;
 /// Statements of a tile, about one vector operation each, before which its operands are asked for:
 /// some 250 cycles, which hides the second level cache and most of the third.
 constexpr int64_t kPrefetchAhead = 512;
@@ -244,7 +242,7 @@ private:
              {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth,
               Packing::kA, Packing::kCutBoth}) {
           if ((packs_a(packing) && (!product->a_dimension || square)) ||
-              (cuts(packing) && (square || !may_cut_reduction(facts, *product, b_ahead))) ||
+              (cuts(packing) && (square || !may_cut_reduction(facts, *product))) ||
               (!packs_b(packing) && !product->contiguous) ||
               (packing == Packing::kBlockOfB && b_ahead) || (packing == Packing::kA && !a_ahead) ||
               (packing == Packing::kCutBoth && !b_ahead) ||
@@ -259,14 +257,12 @@ private:
     }
   }
 
-  /// Whether the second level cache would overflow with all of the reduction (the first level one,
-  /// where cutting leads to no further packing: `b_ahead`), and it has one axis.
-  static bool may_cut_reduction(const BlockFacts& facts, const Product& product, bool b_ahead) {
+  /// Whether the second level cache would overflow with all of the reduction, and it has one axis.
+  static bool may_cut_reduction(const BlockFacts& facts, const Product& product) {
     for (size_t axis = 0; axis < facts.classes.size(); ++axis)
       if (facts.classes[axis] == LoopClass::kReduce && axis != product.k && facts.extents[axis] > 1)
         return false;
-    return facts.extents[product.k] >= (b_ahead ? kLongPanel : kLongReduction) &&
-           facts.extents[product.m] >= kLongRows;
+    return facts.extents[product.k] >= kLongReduction && facts.extents[product.m] >= kLongRows;
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
