@@ -66,7 +66,9 @@ Result<std::string> emit_llvm_ir_text(const ir::PrimFunc& function, const ir::Ta
 Result<std::string> emit_assembly_text(const ir::PrimFunc& function, const ir::Target& target,
                                        const CompileOptions& options = {});
 
-/// "LLVM 19.1.7 codegen 1": part of the toolchain's identity.
+/// "LLVM 19.1.7 codegen 1": part of the toolchain's identity. Options for LLVM itself, which
+/// TEMPER_LLVM_FLAGS names as opt and llc take them ("-enable-misched=false"), are part of it: code
+/// made with other ones is another toolchain's.
 std::string compiler_version();
 
 } // namespace temper::codegen

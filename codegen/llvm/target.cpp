@@ -8,12 +8,15 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <set>
@@ -30,6 +33,39 @@ constexpr const char* kKnownFeatures[] = {
 #include "codegen/library/runtime/cpu_features.def"
 #undef TEMPER_CPU_FEATURE
 };
+
+/// Options for LLVM itself, from TEMPER_LLVM_FLAGS, as opt and llc take them.
+struct LlvmFlags {
+  std::vector<std::string> words;
+  std::string error; ///< LLVM knows no such option
+};
+
+const LlvmFlags& llvm_flags() {
+  static const LlvmFlags flags = [] {
+    LlvmFlags read;
+    const char* text = std::getenv("TEMPER_LLVM_FLAGS");
+    for (std::string& word : split_text(text != nullptr ? text : "", ' '))
+      if (!word.empty())
+        read.words.push_back(std::move(word));
+    if (read.words.empty())
+      return read;
+    std::vector<const char*> arguments{"temper"};
+    for (const std::string& word : read.words)
+      arguments.push_back(word.c_str());
+    llvm::raw_string_ostream errors(read.error);
+    if (llvm::cl::ParseCommandLineOptions(static_cast<int>(arguments.size()), arguments.data(), "",
+                                          &errors))
+      read.error.clear();
+    else if (read.error.empty())
+      read.error = "LLVM does not take them";
+    // "temper: Unknown command line argument '-x'.  Try: 'temper --help'"
+    read.error = read.error.substr(0, read.error.find_first_of(".\n"));
+    if (read.error.starts_with("temper: "))
+      read.error.erase(0, 8);
+    return read;
+  }();
+  return flags;
+}
 
 const llvm::Target* x86_target(std::string& error) {
   static std::once_flag once;
@@ -98,6 +134,8 @@ Result<ir::Target> resolve_target(const ir::Target& target) {
   const llvm::Target* x86 = x86_target(error);
   if (x86 == nullptr)
     return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
+  if (!llvm_flags().error.empty())
+    return Error(ErrorCode::kInvalidArgument, "TEMPER_LLVM_FLAGS: " + llvm_flags().error);
   ir::Target resolved = target;
   if (target.arch == "native") {
     resolved.arch = llvm::sys::getHostCPUName().str();
@@ -181,7 +219,10 @@ Result<std::vector<std::string>> required_features(const ir::Target& target) {
 }
 
 std::string compiler_version() {
-  return "LLVM " LLVM_VERSION_STRING " codegen " + std::to_string(kCodegenVersion);
+  std::string version = "LLVM " LLVM_VERSION_STRING " codegen " + std::to_string(kCodegenVersion);
+  for (const std::string& flag : llvm_flags().words)
+    version += " " + flag;
+  return version;
 }
 
 } // namespace temper::codegen
