@@ -487,6 +487,11 @@ private:
       slot.tuning.reset();
     }
     const bool again = error.code == ErrorCode::kEnvironment && ++slot.failures < kAttempts;
+    // Its sentences name it. On a full disk a heartbeat may still find room where a record does
+    // not.
+    if (error.code == ErrorCode::kEnvironment &&
+        error.message.find(store().name()) != std::string::npos)
+      return again ? wait_for_store(error) : Result<void>(error);
     if (slot.claim) {
       const auto alive = store().heartbeat(*slot.claim);
       if (!alive && alive.error().code == ErrorCode::kInterrupted) {

@@ -209,7 +209,8 @@ Result<database::Environment> Workbench::environment() {
   const engine::EnvironmentFingerprint print = engine::fingerprint(machine);
   database::Environment row;
   row.fingerprint = print.environment_class;
-  row.class_name = fmt::format("cpu:{}/{}-{}", codegen::resolve_target({})->arch, machine.cores,
+  TEMPER_TRY(native, codegen::resolve_target({}));
+  row.class_name = fmt::format("cpu:{}/{}-{}", native.arch, machine.cores,
                                hash_to_hex(print.environment_class).substr(0, 6));
   row.host = print.detail.value("host", "");
   row.json = Json{{"stable", print.stable}, {"detail", print.detail}}.dump();
@@ -448,7 +449,10 @@ Result<engine::CompilePool*> Workbench::compilers() {
 
 Result<engine::Measurer*> Workbench::measurer() {
   if (!measurer_) {
-    TEMPER_TRY(measurer, engine::LocalMeasurer::start());
+    engine::LocalMeasurerOptions options;
+    if (options_.workloads_kept > 0)
+      options.workloads_kept = options_.workloads_kept;
+    TEMPER_TRY(measurer, engine::LocalMeasurer::start(std::move(options)));
     measurer_ = std::move(measurer);
   }
   return measurer_.get();

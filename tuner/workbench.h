@@ -25,6 +25,8 @@ struct WorkbenchOptions {
   int jobs = 0;    ///< compile processes; 0: the machine's cores
   engine::Regime regime = engine::Regime::kHot;
   bool viewing = false; ///< a database that may only be read will do
+  /// Workloads whose arguments and references the device keeps; 0: the device's default.
+  size_t workloads_kept = 0;
 };
 
 /// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.

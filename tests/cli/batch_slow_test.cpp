@@ -1,6 +1,10 @@
 /// temper batch at work: several kernels from one file, ended and run again.
 #include "tests/cli/shell.h"
 
+#include <map>
+#include <set>
+#include <sqlite3.h>
+
 namespace temper::testing {
 namespace {
 
@@ -186,6 +190,68 @@ shapes = [{M = 32, N = 32, K = 32}, {M = 64, N = 64, K = 64}, {M = 16, N = 16, K
     EXPECT_EQ(run["state"], "finished");
     EXPECT_EQ(run["trials"], 20);
   }
+}
+
+/// The first column of what a query gives.
+std::vector<std::string> ask(const Shell& shell, const std::string& query) {
+  std::vector<std::string> rows;
+  sqlite3* database = nullptr;
+  EXPECT_EQ(sqlite3_open((shell.folder() / "t.db").c_str(), &database), SQLITE_OK);
+  const auto add = [](void* list, int, char** values, char**) {
+    static_cast<std::vector<std::string>*>(list)->emplace_back(values[0] ? values[0] : "");
+    return 0;
+  };
+  EXPECT_EQ(sqlite3_exec(database, query.c_str(), add, &rows, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(database);
+  sqlite3_close(database);
+  return rows;
+}
+
+TEST(Batch, AfterKillsOfAnyProcessEveryReportedOutcomeIsThereOnce) {
+  const Shell shell;
+  // 200 for the project's figure, which takes a few minutes.
+  const char* wanted = std::getenv("TEMPER_KILLS");
+  const std::string kills = wanted != nullptr ? wanted : "25";
+  shell.write("night.toml", R"(
+[defaults]
+trials = 150
+[[task]]
+workload = "matmul"
+shapes = [{M = 64, N = 64, K = 64}, {M = 96, N = 96, K = 96}, {M = 128, N = 128, K = 64}]
+[[task]]
+workload = "softmax"
+shapes = [{M = 64, N = 128}]
+)");
+  const Ran ran =
+      shell.run("bash " TEMPER_SOURCE_DIR "/tests/cli/kills.sh " + kills + " 7 night.toml");
+  EXPECT_EQ(ran.code, 0) << ran.err << read_file(shell.folder() / "last.err").value_or("")
+                         << read_file(shell.folder() / "last.json").value_or("");
+  const std::string killed = read_file(shell.folder() / "killed").value_or("");
+  EXPECT_EQ(std::count(killed.begin(), killed.end(), '\n'), std::stoi(kills)) << killed;
+  EXPECT_NE(killed.find("main"), std::string::npos) << killed;
+  EXPECT_NE(killed.find("temper-compiler"), std::string::npos) << killed;
+  EXPECT_NE(killed.find("temper-runner"), std::string::npos) << killed;
+
+  std::map<std::string, int> stored;
+  for (const std::string& id : ask(shell, "SELECT id FROM measurement"))
+    ++stored[id];
+  std::set<std::string> reported;
+  const std::string log = read_file(shell.folder() / "reported.jsonl").value_or("");
+  for (const std::string& line : split_text(log, '\n')) {
+    if (line.empty())
+      continue;
+    const Result<Json> json = parse_json(line);
+    ASSERT_TRUE(json) << line;
+    EXPECT_TRUE(reported.insert((*json)["record"]).second) << "reported twice: " << line;
+    EXPECT_EQ(stored[(*json)["record"]], 1) << line;
+  }
+  EXPECT_GT(reported.size(), 100U);
+  EXPECT_EQ(ask(shell, "PRAGMA integrity_check"), std::vector<std::string>{"ok"});
+  for (const Json& run : shell.run("temper list runs --limit 1000 --json").list("runs"))
+    EXPECT_TRUE(run["state"] == "finished" || run["state"] == "interrupted") << run.dump(2);
+  for (const Json& task :
+       parse_json(read_file(shell.folder() / "last.json").value_or("")).value_or({})["tasks"])
+    EXPECT_EQ(task["trials"], 150) << task.dump(2);
 }
 
 } // namespace

@@ -26,8 +26,8 @@ size_t longest_line(const std::string& text) {
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command :
-       {"check", "tune", "batch", "resume", "list", "show", "best", "compare", "rerun", "export",
-        "dump", "import", "tag", "note", "prune", "doctor", "score"}) {
+       {"check", "tune", "batch", "resume", "list", "show", "best", "compare", "rerun", "remeasure",
+        "export", "dump", "import", "tag", "note", "prune", "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;

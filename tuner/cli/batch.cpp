@@ -495,6 +495,10 @@ int finish_batch(Workbench& bench, const BatchCommand& options, const tuner::Bat
 int run_batch_command(BatchCommand& options) {
   if (Result<void> finished = finish_common_options(options.common); !finished)
     return report(finished.error());
+  tuner::BatchOptions batch;
+  // What is live stays on the device, and a finalists' fresh inputs beside it: a reference that has
+  // to be computed again at each turn is time lost.
+  options.common.workbench.workloads_kept = batch.live + 1;
   Workbench bench(options.dry_run ? viewing(options.common) : options.common.workbench);
   auto path = find_batch(bench, options.file);
   if (!path)
@@ -507,7 +511,6 @@ int run_batch_command(BatchCommand& options) {
     return report(file.error());
   const std::vector<Kernel> kernels = kernels_of(bench, *file);
 
-  tuner::BatchOptions batch;
   batch.name = file->name;
   batch.objective =
       file->weighted ? tuner::BatchObjective::kTotalTime : tuner::BatchObjective::kMeanSpeedup;
@@ -518,16 +521,16 @@ int run_batch_command(BatchCommand& options) {
   batch.seed = options.has_seed ? options.seed : std::random_device()();
   const std::string command = "temper batch " + options.file;
   batch.command_line = command;
-  // Arguments and references of what is live stay on the device.
   batch.live_bytes =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 4;
   if (options.dry_run)
     return print_plan(bench, kernels, options, batch);
 
-  if (auto store = bench.store(); !store)
+  auto store = bench.store();
+  if (!store)
     return report(store.error());
   // A server is started again, a file does not come back by itself.
-  if (options.common.workbench.database.find("://") != std::string::npos)
+  if ((*store)->name().find("://") != std::string::npos)
     batch.store_patience_seconds = 180;
   OutcomeLog log;
   if (!options.log.empty())

@@ -66,6 +66,7 @@ void add_show(Program& program);
 void add_best(Program& program);
 void add_compare(Program& program);
 void add_rerun(Program& program);
+void add_remeasure(Program& program);
 void add_export(Program& program);
 void add_dump(Program& program);
 void add_import(Program& program);

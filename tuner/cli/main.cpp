@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   cli::add_best(program);
   cli::add_compare(program);
   cli::add_rerun(program);
+  cli::add_remeasure(program);
   cli::add_export(program);
   cli::add_dump(program);
   cli::add_import(program);

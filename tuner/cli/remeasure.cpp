@@ -1,0 +1,166 @@
+/// temper remeasure: stored kernels under today's toolchain.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "codegen/llvm/compile.h"
+#include "ir/support/text.h"
+#include "tuner/remeasure.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace temper::cli {
+namespace {
+
+using database::RecordRow;
+using tuner::Remeasured;
+using tuner::RemeasureVerdict;
+using tuner::Workbench;
+
+struct RemeasureCommand {
+  CommonOptions common;
+  std::vector<std::string> words;
+  bool stale = false;
+  double tolerance = 0.02;
+  double seconds = 10;
+};
+
+Result<std::vector<RecordRow>> chosen(Workbench& bench, const RemeasureCommand& options) {
+  if (options.stale)
+    return tuner::stale_records(bench);
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(selections, database::parse_selections(options.words));
+  TEMPER_TRY(filter, bench.comparable());
+  filter.include_stale = true;
+  filter.regime.reset();
+  std::vector<RecordRow> rows;
+  std::set<std::string> seen;
+  for (const database::Selection& selection : selections) {
+    TEMPER_TRY(found, database::resolve_selection(*store, selection, filter));
+    for (RecordRow& row : found)
+      if (seen.insert(row.id).second)
+        rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Json result_json(const Remeasured& kernel) {
+  const auto known = [](double value) { return value > 0 ? Json(value) : Json(nullptr); };
+  Json json{{"record", kernel.old.id},
+            {"workload", kernel.old.workload_name},
+            {"binding", parse_json(kernel.old.binding_json).value_or(Json::object())},
+            {"target", kernel.old.target},
+            {"threads", kernel.old.threads},
+            {"verdict", to_string(kernel.verdict)},
+            {"new_record", kernel.record.empty() ? Json(nullptr) : Json(kernel.record)},
+            {"stored_ns", number(kernel.old.median_ns)},
+            {"old_ns", known(kernel.old_ns)},
+            {"new_ns", known(kernel.new_ns)},
+            {"ratio", known(kernel.ratio)}};
+  json["ratio_interval"] =
+      kernel.ratio > 0 ? Json{kernel.interval.low, kernel.interval.high} : Json(nullptr);
+  if (!kernel.reason.empty())
+    json["reason"] = kernel.reason;
+  return json;
+}
+
+int run_remeasure(RemeasureCommand& options) {
+  if (options.stale != options.words.empty())
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "remeasure takes a selection or --stale, as 'temper remeasure --stale' or "
+                        "'temper remeasure tag:release'"));
+  Workbench bench(options.common.workbench);
+  auto rows = chosen(bench, options);
+  if (!rows)
+    return report(rows.error());
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  install_interrupt_handler("interrupted; what was measured is kept");
+  tuner::RemeasureOptions settings;
+  settings.tolerance = options.tolerance;
+  settings.max_seconds = options.seconds;
+  settings.command_line =
+      "temper remeasure " + (options.stale ? std::string("--stale") : join(options.words, " "));
+  Json list = Json::array();
+  Table table({{"record"},
+               {"kernel", false, true},
+               {"verdict"},
+               {"old", true},
+               {"new", true},
+               {"new/old", true},
+               {"95 %"},
+               {"", false, true}});
+  int64_t counts[6] = {};
+  size_t done = 0;
+  LiveLine line;
+  for (const RecordRow& row : *rows) {
+    if (line.is_due(static_cast<double>(done) * 5, true))
+      line.show(fmt::format("[{}/{}] {} {}", ++done, rows->size(), row.workload_name,
+                            format_binding(row.binding_json)));
+    auto kernel = tuner::remeasure(bench, row, settings);
+    if (!kernel) {
+      line.finish();
+      return report(kernel.error());
+    }
+    ++counts[static_cast<size_t>(kernel->verdict)];
+    const bool compared = kernel->ratio > 0 && kernel->verdict != RemeasureVerdict::kEqualCode;
+    table.add({(*store)->short_id(row.id).value_or(row.id), kernel->title,
+               to_string(kernel->verdict), format_time(kernel->old_ns), format_time(kernel->new_ns),
+               compared ? fmt::format("{:.3f}", kernel->ratio) : "",
+               compared
+                   ? fmt::format("[{:.3f}, {:.3f}]", kernel->interval.low, kernel->interval.high)
+                   : "",
+               kernel->reason});
+    list.push_back(result_json(*kernel));
+  }
+  line.finish();
+  const auto count = [&](RemeasureVerdict verdict) { return counts[static_cast<size_t>(verdict)]; };
+  if (options.common.json) {
+    print_json("remeasure", Json{{"compiler", codegen::compiler_version()},
+                                 {"tolerance", options.tolerance},
+                                 {"kernels", std::move(list)},
+                                 {"slower", count(RemeasureVerdict::kSlower)},
+                                 {"broken", count(RemeasureVerdict::kBroken)}});
+  } else if (rows->empty()) {
+    fmt::print("nothing is stale: every best was measured with {}\n", codegen::compiler_version());
+  } else {
+    table.print();
+    std::vector<std::string> parts;
+    for (const RemeasureVerdict verdict :
+         {RemeasureVerdict::kEqualCode, RemeasureVerdict::kSame, RemeasureVerdict::kFaster,
+          RemeasureVerdict::kSlower, RemeasureVerdict::kBroken, RemeasureVerdict::kUndecided})
+      if (count(verdict) > 0)
+        parts.push_back(fmt::format("{} {}", count(verdict), to_string(verdict)));
+    fmt::print("{}; {}; slower is more than {:g} %\n", join(parts, ", "),
+               codegen::compiler_version(), options.tolerance * 100);
+  }
+  if (count(RemeasureVerdict::kSlower) + count(RemeasureVerdict::kBroken) > 0)
+    return kAnswerIsNo;
+  return count(RemeasureVerdict::kUndecided) > 0 ? kFailedWork : kDone;
+}
+
+} // namespace
+
+void add_remeasure(Program& program) {
+  auto options = std::make_shared<RemeasureCommand>();
+  CLI::App* command = program.app.add_subcommand(
+      "remeasure", "build stored kernels with today's compiler and say what became slower");
+  command->add_option("selection", options->words, "SELECTION...");
+  command->add_flag("--stale", options->stale,
+                    "every best that another toolchain made and today's did not yet");
+  command->add_option("--tolerance", options->tolerance, "slower is more than this (default 0.02)")
+      ->check(CLI::Range(0.0, 10.0));
+  command->add_option("--seconds", options->seconds, "at most, for a kernel (default 10)")
+      ->check(positive());
+  add_common_options(*command, options->common, false);
+  add_jobs_option(*command, options->common);
+  add_examples(*command,
+               {"temper remeasure --stale", "temper remeasure --stale --tolerance 0.05 --json",
+                "temper remeasure tag:release"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_remeasure(*options); }; });
+}
+
+} // namespace temper::cli
