@@ -151,7 +151,7 @@ void add_remeasure(Program& program) {
   command->add_flag("--stale", options->stale,
                     "every best that another toolchain made and today's did not yet");
   command->add_option("--tolerance", options->tolerance, "slower is more than this (default 0.02)")
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(CLI::Range(0.0, 1000.0));
   command->add_option("--seconds", options->seconds, "at most, for a kernel (default 10)")
       ->check(positive());
   add_common_options(*command, options->common, false);
