@@ -13,14 +13,12 @@
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Support/CommandLine.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Scalar.h"
 #include "llvm/Transforms/Utils.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
 namespace temper::codegen {
@@ -121,18 +119,13 @@ private:
 
 char FactsPass::ID = 0;
 
-/// Loop strength reduction takes a third of the back end's time on a register tile, whose addresses
-/// were made well already; on small loops it is cheap, and norms and GEMV need it. LLVM has one
-/// switch for the whole process: it is turned off for good, and the pass is added where it is
-/// wanted.
+/// Loop strength reduction once more, before instruction selection's own, where functions are
+/// small. LLVM has a switch that turns its own off (disable-lsr), for which the pass would be added
+/// only where it is wanted; but lld resets all switches of the process at its first link, so that
+/// the first kernel of a process came out another than the same kernel compiled later. What was
+/// measured is the latter.
 void add_loop_strength_reduction(llvm::TargetMachine& machine, const llvm::Module& module,
                                  llvm::legacy::PassManager& passes) {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    auto& options = llvm::cl::getRegisteredOptions();
-    if (const auto option = options.find("disable-lsr"); option != options.end())
-      static_cast<llvm::cl::opt<bool>*>(option->second)->setValue(true);
-  });
   // Register tiles of 8 x 2 vectors and three steps have about 650 instructions; without the pass
   // their loads are clustered by the scheduler and spilled, which makes them half as fast again.
   constexpr unsigned kLarge = 900;

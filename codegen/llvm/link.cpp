@@ -1,6 +1,7 @@
 #include "codegen/llvm/link.h"
 
 #include "codegen/llvm/libraries.h"
+#include "codegen/llvm/machine.h"
 #include "ir/support/hash.h"
 #include "ir/support/text.h"
 
@@ -111,6 +112,7 @@ LldAnswer run_lld(const std::vector<std::string>& arguments, std::string& output
   llvm::raw_string_ostream stream(output);
   const lld::Result result = lld::lldMain(argv, stream, stream, {{lld::Gnu, &lld::elf::link}});
   usable = result.canRunAgain;
+  (void)set_llvm_flags(); // lld has reset them; what they are was checked before
   if (result.retCode == 0)
     return LldAnswer::kDone;
   return output.empty() ? LldAnswer::kCannotRun : LldAnswer::kFailed;

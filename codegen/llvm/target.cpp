@@ -35,34 +35,12 @@ constexpr const char* kKnownFeatures[] = {
 };
 
 /// Options for LLVM itself, from TEMPER_LLVM_FLAGS, as opt and llc take them.
-struct LlvmFlags {
-  std::vector<std::string> words;
-  std::string error; ///< LLVM knows no such option
-};
-
-const LlvmFlags& llvm_flags() {
-  static const LlvmFlags flags = [] {
-    LlvmFlags read;
+const std::vector<std::string>& llvm_flags() {
+  static const std::vector<std::string> flags = [] {
     const char* text = std::getenv("TEMPER_LLVM_FLAGS");
-    for (std::string& word : split_text(text != nullptr ? text : "", ' '))
-      if (!word.empty())
-        read.words.push_back(std::move(word));
-    if (read.words.empty())
-      return read;
-    std::vector<const char*> arguments{"temper"};
-    for (const std::string& word : read.words)
-      arguments.push_back(word.c_str());
-    llvm::raw_string_ostream errors(read.error);
-    if (llvm::cl::ParseCommandLineOptions(static_cast<int>(arguments.size()), arguments.data(), "",
-                                          &errors))
-      read.error.clear();
-    else if (read.error.empty())
-      read.error = "LLVM does not take them";
-    // "temper: Unknown command line argument '-x'.  Try: 'temper --help'"
-    read.error = read.error.substr(0, read.error.find_first_of(".\n"));
-    if (read.error.starts_with("temper: "))
-      read.error.erase(0, 8);
-    return read;
+    std::vector<std::string> words = split_text(text != nullptr ? text : "", ' ');
+    std::erase(words, "");
+    return words;
   }();
   return flags;
 }
@@ -126,6 +104,25 @@ Result<std::string> check_features(const std::string& text,
 
 } // namespace
 
+Result<void> set_llvm_flags() {
+  if (llvm_flags().empty())
+    return {};
+  std::vector<const char*> arguments{"temper"};
+  for (const std::string& word : llvm_flags())
+    arguments.push_back(word.c_str());
+  std::string text;
+  llvm::raw_string_ostream errors(text);
+  if (llvm::cl::ParseCommandLineOptions(static_cast<int>(arguments.size()), arguments.data(), "",
+                                        &errors))
+    return {};
+  // "temper: Unknown command line argument '-x'.  Try: 'temper --help'"
+  std::string sentence = text.substr(0, text.find_first_of(".\n"));
+  if (sentence.starts_with("temper: "))
+    sentence.erase(0, 8);
+  return Error(ErrorCode::kInvalidArgument,
+               "TEMPER_LLVM_FLAGS: " + (sentence.empty() ? "LLVM does not take it" : sentence));
+}
+
 Result<ir::Target> resolve_target(const ir::Target& target) {
   if (!target.is_cpu())
     return Error(ErrorCode::kUnsupported, "target '" + target.to_string() +
@@ -134,8 +131,9 @@ Result<ir::Target> resolve_target(const ir::Target& target) {
   const llvm::Target* x86 = x86_target(error);
   if (x86 == nullptr)
     return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
-  if (!llvm_flags().error.empty())
-    return Error(ErrorCode::kInvalidArgument, "TEMPER_LLVM_FLAGS: " + llvm_flags().error);
+  static const Result<void> flags = set_llvm_flags();
+  if (!flags)
+    return flags.error();
   ir::Target resolved = target;
   if (target.arch == "native") {
     resolved.arch = llvm::sys::getHostCPUName().str();
@@ -220,7 +218,7 @@ Result<std::vector<std::string>> required_features(const ir::Target& target) {
 
 std::string compiler_version() {
   std::string version = "LLVM " LLVM_VERSION_STRING " codegen " + std::to_string(kCodegenVersion);
-  for (const std::string& flag : llvm_flags().words)
+  for (const std::string& flag : llvm_flags())
     version += " " + flag;
   return version;
 }
