@@ -581,8 +581,7 @@ int run_batch_command(BatchCommand& options) {
 void add_batch(Program& program) {
   auto options = std::make_shared<BatchCommand>();
   CLI::App* command = program.app.add_subcommand(
-      "batch",
-      "tune all kernels of a file, sharing the time by expected gain; run again, it goes on");
+      "batch", "tune all kernels of a file, sharing the time; run again, it goes on");
   command->add_option("file", options->file, "FILE.toml, or the name of one that comes with temper")
       ->required();
   command->add_flag("--dry-run", options->dry_run, "print the plan and the estimated time");
