@@ -162,6 +162,21 @@ private:
       if (slot->begun && slot->row.state == database::RunState::kFinished &&
           !may_go_on(*slot, slot->row))
         TEMPER_TRY_VOID(work_on(*slot, [&] { return tell_earlier(*slot); }));
+    for (const auto& slot : slots_)
+      if (slot->begun && !slot->done && slot->row.seconds > 0)
+        TEMPER_TRY_VOID(work_on(*slot, [&] { return remember(*slot); }));
+    return {};
+  }
+
+  /// The scheduler goes on from where it was: else those that come first would have a first turn
+  /// after each kill, and those that come last none.
+  Result<void> remember(Slot& slot) {
+    database::RecordFilter filter;
+    filter.run = slot.row.id;
+    TEMPER_TRY(best, store().best(filter));
+    if (!best.empty())
+      slot.outcome.best_ns = best.front().median_ns;
+    scheduler_.observe(slot.index, slot.row.seconds, slot.outcome.best_ns);
     return {};
   }
 

@@ -214,7 +214,7 @@ TEST(Batch, AfterKillsOfAnyProcessEveryReportedOutcomeIsThereOnce) {
   const std::string kills = wanted != nullptr ? wanted : "25";
   shell.write("night.toml", R"(
 [defaults]
-trials = 150
+trials = 60
 [[task]]
 workload = "matmul"
 shapes = [{M = 64, N = 64, K = 64}, {M = 96, N = 96, K = 96}, {M = 128, N = 128, K = 64}]
@@ -251,7 +251,7 @@ shapes = [{M = 64, N = 128}]
     EXPECT_TRUE(run["state"] == "finished" || run["state"] == "interrupted") << run.dump(2);
   for (const Json& task :
        parse_json(read_file(shell.folder() / "last.json").value_or("")).value_or({})["tasks"])
-    EXPECT_EQ(task["trials"], 150) << task.dump(2);
+    EXPECT_EQ(task["trials"], 60) << task.dump(2);
 }
 
 } // namespace
