@@ -73,6 +73,7 @@ RunResult run_split(const IRModule& split, const IRModule& original, uint64_t se
 }
 
 void expect_same_values(const IRModule& before, const IRModule& scheduled) {
+  register_layer();
   const auto split = split_packs(scheduled);
   ASSERT_TRUE(split) << split.error().to_string();
   const auto verified = verify(*split);

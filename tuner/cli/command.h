@@ -32,6 +32,7 @@ struct Program {
 /// Help within 80 columns.
 class HelpFormatter : public CLI::Formatter {
   std::string make_option_desc(const CLI::Option* option) const override;
+  std::string make_subcommand(const CLI::App* command) const override;
 };
 
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.

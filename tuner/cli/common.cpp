@@ -5,12 +5,22 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <sstream>
 
 namespace temper::cli {
 
+constexpr size_t kColumns = 80;
+
 std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
-  constexpr size_t kColumns = 80;
   return wrap_words(CLI::Formatter::make_option_desc(option), kColumns - get_column_width());
+}
+
+std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
+  std::ostringstream out;
+  CLI::detail::format_help(out, command->get_name(),
+                           wrap_words(command->get_description(), kColumns - get_column_width()),
+                           get_column_width());
+  return out.str();
 }
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
