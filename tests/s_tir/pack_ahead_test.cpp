@@ -28,6 +28,10 @@ std::string refusal(const Result<void>& result) {
   return result ? "" : Result<void>(result).error().message;
 }
 
+struct PackAhead : ::testing::Test {
+  PackAhead() { register_layer(); }
+};
+
 /// Packs operand `index` of C into panels of `width`, ahead.
 BlockRv pack(Checked& sch, int64_t index, int64_t width, const char* map = kPanels) {
   const BlockRv packed = sch.get(sch->cache_read(sch.block("C"), index, "global"));
@@ -38,7 +42,6 @@ BlockRv pack(Checked& sch, int64_t index, int64_t width, const char* map = kPane
 
 /// What the split functions compute, pack functions first, on the inputs of run_on_integers.
 RunResult run_split(const IRModule& split, const IRModule& original, uint64_t seed) {
-  register_layer();
   const PrimFunc before = original->find_prim_func("main");
   const size_t outputs = first_output(original);
   Random random(seed);
@@ -73,7 +76,6 @@ RunResult run_split(const IRModule& split, const IRModule& original, uint64_t se
 }
 
 void expect_same_values(const IRModule& before, const IRModule& scheduled) {
-  register_layer();
   const auto split = split_packs(scheduled);
   ASSERT_TRUE(split) << split.error().to_string();
   const auto verified = verify(*split);
@@ -88,7 +90,7 @@ void expect_same_values(const IRModule& before, const IRModule& scheduled) {
   EXPECT_TRUE(structural_equal(*split, *parsed, &where)) << where << text;
 }
 
-TEST(PackAhead, TakesTheCopyOutOfTheKernel) {
+TEST_F(PackAhead, TakesTheCopyOutOfTheKernel) {
   const IRModule before = with_constants(matmul(8, 16, 8), {"B"});
   Checked sch(before);
   pack(sch, 1, 4);
@@ -100,7 +102,7 @@ TEST(PackAhead, TakesTheCopyOutOfTheKernel) {
   expect_same_values(before, sch->module());
 }
 
-TEST(PackAhead, FillsTheRestOfTheLastPanelWithZeros) {
+TEST_F(PackAhead, FillsTheRestOfTheLastPanelWithZeros) {
   const IRModule before = with_constants(matmul(5, 11, 7), {"B"});
   Checked sch(before);
   pack(sch, 1, 4);
@@ -118,7 +120,7 @@ TEST(PackAhead, FillsTheRestOfTheLastPanelWithZeros) {
   expect_same_values(before, sch->module());
 }
 
-TEST(PackAhead, PacksBothOperands) {
+TEST_F(PackAhead, PacksBothOperands) {
   const IRModule before = with_constants(matmul(8, 16, 8), {"A", "B"});
   Checked sch(before);
   pack(sch, 1, 4);
@@ -130,7 +132,7 @@ TEST(PackAhead, PacksBothOperands) {
   expect_same_values(before, sch->module());
 }
 
-TEST(PackAhead, LoopsOfTheCopyMayBeScheduledAfterwards) {
+TEST_F(PackAhead, LoopsOfTheCopyMayBeScheduledAfterwards) {
   const IRModule before = with_constants(matmul(8, 16, 8), {"B"});
   Checked sch(before);
   const BlockRv packed = pack(sch, 1, 4);
@@ -142,7 +144,7 @@ TEST(PackAhead, LoopsOfTheCopyMayBeScheduledAfterwards) {
   expect_same_values(before, sch->module());
 }
 
-TEST(PackAhead, ReplaysFromBothFormsOfItsTrace) {
+TEST_F(PackAhead, ReplaysFromBothFormsOfItsTrace) {
   const IRModule before = with_constants(matmul(8, 16, 8), {"B"});
   Checked sch(before);
   pack(sch, 1, 4);
@@ -154,7 +156,7 @@ TEST(PackAhead, ReplaysFromBothFormsOfItsTrace) {
   EXPECT_TRUE(structural_equal(again->module(), sch->module()));
 }
 
-TEST(PackAhead, AsksForAConstantOperand) {
+TEST_F(PackAhead, AsksForAConstantOperand) {
   Schedule sch(matmul(8, 16, 8), 0);
   const BlockRv packed = *sch.cache_read(*sch.get_sblock("C"), 1, "global");
   EXPECT_THAT(refusal(sch.pack_ahead(packed)),
@@ -164,7 +166,7 @@ TEST(PackAhead, AsksForAConstantOperand) {
   EXPECT_THAT(refusal(other.pack_ahead(of_b)), HasSubstr("uses B, so it cannot be made ahead"));
 }
 
-TEST(PackAhead, RefusesWhatIsNoCopyByItself) {
+TEST_F(PackAhead, RefusesWhatIsNoCopyByItself) {
   const IRModule before = with_constants(matmul(8, 16, 8), {"B"});
   Schedule sch(before, 0);
   const BlockRv product = *sch.get_sblock("C");
@@ -175,7 +177,7 @@ TEST(PackAhead, RefusesWhatIsNoCopyByItself) {
   EXPECT_THAT(refusal(sch.pack_ahead(packed)), HasSubstr("shares loops with block \"C\""));
 }
 
-TEST(PackAhead, RefusesAnOperandThatIsAlsoReadAsItIs) {
+TEST_F(PackAhead, RefusesAnOperandThatIsAlsoReadAsItIs) {
   const IRModule before = with_constants(matmul_bias_relu(4, 6, 8), {"B"});
   Schedule sch(before, 0);
   const BlockRv product = *sch.get_sblock("C");
@@ -186,7 +188,7 @@ TEST(PackAhead, RefusesAnOperandThatIsAlsoReadAsItIs) {
   EXPECT_THAT(refusal(sch.pack_ahead(second)), HasSubstr("so it cannot be made ahead"));
 }
 
-TEST(PackAhead, AModuleWithoutMarksComesBackAsItIs) {
+TEST_F(PackAhead, AModuleWithoutMarksComesBackAsItIs) {
   const IRModule module = with_constants(matmul(8, 16, 8), {"B"});
   EXPECT_EQ(*split_packs(module), module);
 }
