@@ -73,7 +73,8 @@ class Batch {
 public:
   Batch(const std::vector<BatchItem>& items, const Devices& devices, const BatchOptions& options,
         const BatchHooks& hooks)
-      : devices_(devices), options_(options), hooks_(hooks), scheduler_(options.objective) {
+      : devices_(devices), options_(options), hooks_(hooks), clock_(devices.clock()),
+        scheduler_(options.objective) {
     for (const BatchItem& item : items) {
       Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
       slot.item = &item;
@@ -104,12 +105,7 @@ public:
   }
 
 private:
-  double now() const {
-    return devices_.now
-               ? devices_.now()
-               : std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-                     .count();
-  }
+  double now() const { return clock_(); }
   bool interrupted() const { return hooks_.interrupted && hooks_.interrupted(); }
   database::Store& store() const { return *devices_.store; }
 
@@ -743,6 +739,7 @@ private:
   const Devices& devices_;
   const BatchOptions& options_;
   const BatchHooks& hooks_;
+  std::function<double()> clock_;
   TaskScheduler scheduler_;
   std::vector<std::unique_ptr<Slot>> slots_;
   BatchCounts counts_;

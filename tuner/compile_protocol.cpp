@@ -18,6 +18,23 @@
 
 namespace temper::tuner {
 
+CompileRequest candidate_request(const Task& task, const std::string& trace_json) {
+  CompileRequest request;
+  request.module_text = task.module_text;
+  request.trace_json = trace_json;
+  request.target = task.target.to_string();
+  request.threads = task.threads;
+  return request;
+}
+
+CompileRequest reference_request(const Task& task) {
+  CompileRequest request;
+  request.kind = CompileKind::kReference;
+  request.module_text = task.reference_text;
+  request.target = task.target.to_string();
+  return request;
+}
+
 std::string encode(const CompileRequest& request) {
   return Json{{"kind", request.kind == CompileKind::kReference ? "reference" : "candidate"},
               {"module", request.module_text},

@@ -12,6 +12,8 @@
 
 namespace temper::tuner {
 
+struct Task;
+
 enum class CompileKind : uint8_t {
   kCandidate, ///< the workload with the trace applied (an empty trace: as it is written)
   kReference, ///< the unscheduled program with floating types widened to float64
@@ -24,6 +26,10 @@ struct CompileRequest {
   std::string target;      ///< canonical text of a resolved target
   int threads = 1;
 };
+
+/// The task with the trace applied, for its target and threads.
+CompileRequest candidate_request(const Task& task, const std::string& trace_json);
+CompileRequest reference_request(const Task& task);
 
 std::string encode(const CompileRequest& request);
 Result<CompileRequest> decode_compile_request(std::string_view bytes);

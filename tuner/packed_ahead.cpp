@@ -14,11 +14,9 @@
 namespace temper::tuner {
 namespace {
 
-bool packs(const s_tir::Trace& trace) {
-  for (size_t i = 0; i < trace.size(); ++i)
-    if (trace[i].primitive->name == "PackAhead")
-      return true;
-  return false;
+/// Sooner said than by replaying it.
+bool may_pack(const std::string& trace_json) {
+  return trace_json.find("PackAhead") != std::string::npos;
 }
 
 Result<std::vector<PackedAhead>> packed_by(const s_tir::Trace& trace, const ir::IRModule& module) {
@@ -45,15 +43,15 @@ std::string PackedAhead::text() const {
 
 Result<std::vector<PackedAhead>> packed_ahead(const ir::IRModule& module,
                                               const std::string& trace_json) {
-  if (trace_json.find("PackAhead") == std::string::npos)
+  if (!may_pack(trace_json))
     return std::vector<PackedAhead>();
   TEMPER_TRY(trace, s_tir::trace_from_json_text(trace_json));
-  return packs(trace) ? packed_by(trace, module) : std::vector<PackedAhead>();
+  return packed_by(trace, module);
 }
 
 Result<std::vector<PackedAhead>> packed_ahead(const std::string& module_text,
                                               const std::string& trace_json) {
-  if (trace_json.find("PackAhead") == std::string::npos)
+  if (!may_pack(trace_json))
     return std::vector<PackedAhead>();
   TEMPER_TRY(module, script::parse_module(module_text, "workload"));
   return packed_ahead(module, trace_json);

@@ -54,15 +54,6 @@ Result<ArtifactRef> compile(Workbench& bench, const CompileRequest& request) {
   }
 }
 
-CompileRequest request_for(const Task& task, const std::string& trace) {
-  CompileRequest request;
-  request.module_text = task.module_text;
-  request.trace_json = trace;
-  request.target = task.target.to_string();
-  request.threads = task.threads;
-  return request;
-}
-
 /// The measuring of one kernel.
 class Remeasure {
 public:
@@ -92,7 +83,7 @@ public:
     old_row_ = std::move(measurement);
     TEMPER_TRY(candidate, store_->candidate(row.candidate));
     candidate_ = std::move(candidate);
-    auto made = compile(bench_, request_for(task_, candidate_.program));
+    auto made = compile(bench_, candidate_request(task_, candidate_.program));
     if (!made && made.error().code != ErrorCode::kFailed)
       return made.error();
     if (!made)
@@ -136,10 +127,7 @@ private:
     }
     ArtifactRef reference;
     if (task_.reference) {
-      CompileRequest request = request_for(task_, "");
-      request.kind = CompileKind::kReference;
-      request.module_text = task_.reference_text;
-      TEMPER_TRY(compiled, compile(bench_, request));
+      TEMPER_TRY(compiled, compile(bench_, reference_request(task_)));
       reference = compiled;
     }
     TEMPER_TRY(measurer, bench_.measurer());

@@ -79,6 +79,15 @@ engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint
   return spec;
 }
 
+std::function<double()> Devices::clock() const {
+  if (now)
+    return now;
+  return [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+}
+
 namespace {
 
 using Clock = std::function<double()>;
@@ -95,10 +104,6 @@ private:
   double& seconds_;
   double start_;
 };
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Forgets what is still under way when it goes: an error must not leave it to the next user of a
 /// device.
@@ -131,7 +136,7 @@ public:
        const database::RunClaim& claim, const Devices& devices, const TuneOptions& options,
        const TuneHooks& hooks)
       : task_(task), space_(space), run_(run), claim_(claim), devices_(devices), options_(options),
-        hooks_(hooks), now_(devices.now ? devices.now : Clock(steady_seconds)),
+        hooks_(hooks), now_(devices.clock()),
         random_(run.random_state != 0 ? Random::from_state(run.random_state) : Random(run.seed)) {
     funnel_ = funnel_from_json(run.funnel_json);
     trials_ = run.trials;
@@ -396,11 +401,7 @@ private:
   }
 
   Result<ArtifactRef> compile_reference() {
-    CompileRequest request;
-    request.kind = CompileKind::kReference;
-    request.module_text = task_.reference_text;
-    request.target = task_.target.to_string();
-    const engine::Ticket ticket = devices_.compilers->submit(encode(request));
+    const engine::Ticket ticket = devices_.compilers->submit(encode(reference_request(task_)));
     while (true) {
       for (engine::CompileFinished& done : devices_.compilers->poll(200)) {
         if (done.ticket != ticket)
@@ -430,11 +431,8 @@ private:
     Tickets tickets(*devices_.compilers);
     std::vector<Compiled> compiled(batch.size());
     for (size_t i = 0; i < batch.size(); ++i) {
-      CompileRequest request;
-      request.module_text = task_.module_text;
-      request.trace_json = s_tir::trace_to_json_text(batch[i]->trace);
-      request.target = task_.target.to_string();
-      request.threads = task_.threads;
+      const CompileRequest request =
+          candidate_request(task_, s_tir::trace_to_json_text(batch[i]->trace));
       tickets[devices_.compilers->submit(encode(request))] = i;
       compiled[i].candidate = batch[i];
     }

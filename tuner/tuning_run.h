@@ -30,6 +30,7 @@ struct Devices {
   std::string environment_class;
   /// Seconds from some start, never backwards; empty: the machine's. Simulations have their own.
   std::function<double()> now;
+  std::function<double()> clock() const; ///< `now`, or the machine's
 };
 
 struct TuneOptions {

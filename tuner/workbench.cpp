@@ -15,6 +15,7 @@
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
+#include "tuner/space/sketch_space.h"
 
 #include <fmt/format.h>
 
@@ -101,6 +102,13 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
     if (const int64_t size = engine::cache_bytes(this_machine(), level); size > 0)
       *bytes = size;
   return hints;
+}
+
+Result<std::unique_ptr<Space>> space_of(const Task& task) {
+  SketchOptions sketch;
+  TEMPER_TRY(hints, machine_hints_for(task.target, task.threads));
+  sketch.machine = hints;
+  return make_sketch_space(task.module, std::move(sketch));
 }
 
 Workbench::~Workbench() = default;
@@ -483,22 +491,13 @@ Result<database::Run> Workbench::new_run(const Task& task) {
 
 Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile(const Task& task,
                                                                     const std::string& trace_json) {
-  CompileRequest request;
-  request.module_text = task.module_text;
-  request.trace_json = trace_json;
-  request.target = task.target.to_string();
-  request.threads = task.threads;
-  TEMPER_TRY(artifact, compile_request(request));
+  TEMPER_TRY(artifact, compile_request(candidate_request(task, trace_json)));
   return std::shared_ptr<const codegen::Artifact>(
       std::make_shared<codegen::Artifact>(std::move(artifact)));
 }
 
 Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile_reference(const Task& task) {
-  CompileRequest request;
-  request.kind = CompileKind::kReference;
-  request.module_text = task.reference_text;
-  request.target = task.target.to_string();
-  TEMPER_TRY(artifact, compile_request(request));
+  TEMPER_TRY(artifact, compile_request(reference_request(task)));
   return std::shared_ptr<const codegen::Artifact>(
       std::make_shared<codegen::Artifact>(std::move(artifact)));
 }

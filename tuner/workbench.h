@@ -119,6 +119,8 @@ private:
 
 /// What the rules need to know of the machine that `target` names.
 Result<MachineHints> machine_hints_for(const ir::Target& target, int threads);
+/// The design space that those rules make of the task, for this machine.
+Result<std::unique_ptr<Space>> space_of(const Task& task);
 
 /// Where the programs temper-runner and temper-compiler are: TEMPER_LIBEXEC, beside this program,
 /// or in ../libexec/temper of it. The error names what was looked for.

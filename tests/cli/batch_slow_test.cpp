@@ -23,6 +23,9 @@ shapes = [{M = 64, N = 64}]
 trials = 6
 )";
 
+/// Which of the two it is depends on how quiet the machine was.
+bool has_a_result(const Json& task) { return task["result"] == "won" || task["result"] == "same"; }
+
 TEST(Batch, TunesEveryKernelAndTellsThemInOneTable) {
   const Shell shell;
   shell.write("two.toml", kTwo);
@@ -34,8 +37,9 @@ TEST(Batch, TunesEveryKernelAndTellsThemInOneTable) {
   EXPECT_EQ(tasks[0]["trials"], 12);
   EXPECT_EQ(tasks[1]["trials"], 6);
   for (const Json& task : tasks) {
-    EXPECT_EQ(task["result"], "won") << task.dump(2);
-    EXPECT_GT(task["untuned_ns"].get<double>(), task["median_ns"].get<double>());
+    EXPECT_TRUE(has_a_result(task)) << task.dump(2);
+    EXPECT_GT(task["untuned_ns"].get<double>(), 0);
+    EXPECT_GT(task["median_ns"].get<double>(), 0);
   }
   // The best of all by the batch's name, of some by their tags.
   EXPECT_EQ(shell.run("temper best tag:two --json").list("records").size(), 2U);
@@ -84,18 +88,7 @@ TEST(Batch, RunAgainDoesNothingUntilItIsAskedForMore) {
 TEST(Batch, OneFailureStopsNoOther) {
   const Shell shell;
   shell.write("scale.py", kScale);
-  std::string wrong = kScale; // divides where the reference multiplies
-  wrong += R"(
-def scale_reference(M, N, dtype="float32"):
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
-        for i, j in T.grid(M, N):
-            with T.sblock("B"):
-                vi, vj = T.axis.remap("SS", [i, j])
-                B[vi, vj] = A[vi, vj] * T.float32(3)
-    return main
-)";
-  shell.write("wrong.py", wrong);
+  shell.write("wrong.py", std::string(kScale) + kWrongScaleReference);
   shell.write("night.toml", R"(
 [defaults]
 trials = 4
@@ -115,12 +108,12 @@ shapes = [{M = 16, N = 16}]
   EXPECT_EQ(ran.code, 1) << ran.err;
   const Json tasks = ran.list("tasks");
   ASSERT_EQ(tasks.size(), 6U) << ran.out;
-  const char* expected[] = {"", "failed", "failed", "failed", "failed", "won"};
-  for (size_t i = 1; i < 6; ++i) {
-    EXPECT_EQ(tasks[i]["result"], expected[i]) << tasks[i].dump(2);
+  for (size_t i = 0; i < 6; ++i) {
+    const bool fails = i >= 1 && i <= 4;
+    EXPECT_EQ(tasks[i]["result"] == "failed", fails) << tasks[i].dump(2);
+    EXPECT_TRUE(fails || has_a_result(tasks[i])) << tasks[i].dump(2);
     EXPECT_NE(tasks[i]["reason"], "");
   }
-  EXPECT_NE(tasks[0]["result"], "failed") << tasks[0].dump(2);
   EXPECT_NE(tasks[3]["reason"].dump().find("wrong result"), std::string::npos) << tasks[3].dump(2);
   EXPECT_NE(tasks[4]["reason"].dump().find("cuda:sm_90a"), std::string::npos);
 }

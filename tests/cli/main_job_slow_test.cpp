@@ -301,18 +301,7 @@ TEST(MainJob, ARateThatNoProcessorHasIsNotBelievedAndSaysWhy) {
 
 TEST(MainJob, AWrongProgramIsFound) {
   const Shell shell;
-  std::string text = kScale;
-  text += R"(
-def scale_reference(M, N, dtype="float32"):
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
-        for i, j in T.grid(M, N):
-            with T.sblock("B"):
-                vi, vj = T.axis.remap("SS", [i, j])
-                B[vi, vj] = A[vi, vj] * T.float32(3)
-    return main
-)";
-  shell.write("scale.py", text);
+  shell.write("scale.py", std::string(kScale) + kWrongScaleReference);
   const Ran ran = shell.run("temper check scale.py M=64 N=64");
   EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
   EXPECT_NE(ran.out.find("wrong_result"), std::string::npos) << ran.out;

@@ -75,16 +75,7 @@ TEST(Remeasure, WhatIsWrongNowIsBroken) {
   shell.write("scale.py", kScale);
   ASSERT_EQ(shell.run("temper tune scale.py M=64 N=64 --trials 3 --seed 1").code, 0);
   // The same program, but its author says now that it computes something else.
-  shell.write("scale.py", std::string(kScale) + R"(
-def scale_reference(M, N, dtype="float32"):
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
-        for i, j in T.grid(M, N):
-            with T.sblock("B"):
-                vi, vj = T.axis.remap("SS", [i, j])
-                B[vi, vj] = A[vi, vj] * T.float32(3)
-    return main
-)");
+  shell.write("scale.py", std::string(kScale) + kWrongScaleReference);
   const Ran ran = shell.run(std::string(kSlowLlvm) + "temper remeasure --stale --json --seconds 3");
   EXPECT_EQ(ran.code, 3) << ran.err << ran.out;
   EXPECT_EQ(ran.list("kernels")[0]["verdict"], "broken") << ran.out;

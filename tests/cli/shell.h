@@ -54,9 +54,9 @@ public:
     ran.err = read_file(folder_ / "err.txt").value_or("");
     return ran;
   }
-  /// Runs `command` and sends it `signal` once `until`, asked again and again, succeeds: waiting for
-  /// what the command has done, not for a time, holds on a busy machine too. The exit code is the
-  /// command's.
+  /// Runs `command` and sends it `signal` once `until`, asked again and again, succeeds: waiting
+  /// for what the command has done, not for a time, holds on a busy machine too. The exit code is
+  /// the command's.
   Ran run_until(const std::string& command, const std::string& until,
                 const std::string& signal) const {
     return run(command + " & main=$!\nuntil " + until + " || ! kill -0 $main; do sleep 0.05; done" +
@@ -83,6 +83,18 @@ scale_workload = dict(
     flops="2*M*N",
     bytes="8*M*N",
 )
+)";
+
+/// To be appended to kScale: a reference that computes something else.
+inline constexpr const char* kWrongScaleReference = R"(
+def scale_reference(M, N, dtype="float32"):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, N), dtype), B: T.Buffer((M, N), dtype)):
+        for i, j in T.grid(M, N):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = A[vi, vj] * T.float32(3)
+    return main
 )";
 
 } // namespace temper::testing

@@ -16,19 +16,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// C = A @ B, float32 [m, k] @ [k, n].
-PrimFunc matmul(int64_t m, int64_t n, int64_t k) {
+/// C = A @ B, float32 [m, k] @ [k, n]; `packed`: of B in columns, B_packed[n, k].
+PrimFunc matmul(int64_t m, int64_t n, int64_t k, bool packed = false) {
   const DataType f = DataType::float32();
   const Buffer a = make_buffer("A", f, {imm(m), imm(k)});
-  const Buffer b = make_buffer("B", f, {imm(k), imm(n)});
+  const Buffer b =
+      packed ? make_buffer("B_packed", f, {imm(n), imm(k)}) : make_buffer("B", f, {imm(k), imm(n)});
   const Buffer c = make_buffer("C", f, {imm(m), imm(n)});
   const Var i = index_var("i"), j = index_var("j"), l = index_var("l");
   const Expr out = make_load(c, {Expr(i), Expr(j)});
-  const Stmt body = make_seq({make_store(c, {Expr(i), Expr(j)}, f32(0)),
-                              serial(l, k,
-                                     make_store(c, {Expr(i), Expr(j)},
-                                                out + make_load(a, {Expr(i), Expr(l)}) *
-                                                          make_load(b, {Expr(l), Expr(j)})))});
+  const Expr right = packed ? make_load(b, {Expr(j), Expr(l)}) : make_load(b, {Expr(l), Expr(j)});
+  const Stmt body = make_seq(
+      {make_store(c, {Expr(i), Expr(j)}, f32(0)),
+       serial(l, k,
+              make_store(c, {Expr(i), Expr(j)}, out + make_load(a, {Expr(i), Expr(l)}) * right))});
   return function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, serial(i, m, serial(j, n, body)));
 }
 
@@ -55,18 +56,7 @@ PrimFunc picky() {
 /// C = A @ B with B in columns, which main_pack_B makes: compiled together.
 Artifact packed_matmul(int64_t m, int64_t n, int64_t k) {
   const DataType f = DataType::float32();
-  const Buffer a = make_buffer("A", f, {imm(m), imm(k)});
-  const Buffer b = make_buffer("B_packed", f, {imm(n), imm(k)});
-  const Buffer c = make_buffer("C", f, {imm(m), imm(n)});
-  const Var i = index_var("i"), j = index_var("j"), l = index_var("l");
-  const Expr out = make_load(c, {Expr(i), Expr(j)});
-  const Stmt body = make_seq({make_store(c, {Expr(i), Expr(j)}, f32(0)),
-                              serial(l, k,
-                                     make_store(c, {Expr(i), Expr(j)},
-                                                out + make_load(a, {Expr(i), Expr(l)}) *
-                                                          make_load(b, {Expr(j), Expr(l)})))});
-  const PrimFunc kernel =
-      function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}}, serial(i, m, serial(j, n, body)));
+  const PrimFunc kernel = matmul(m, n, k, true);
   const Buffer plain = make_buffer("B", f, {imm(k), imm(n)});
   const Buffer packed = make_buffer("B_packed", f, {imm(n), imm(k)});
   const Var x = index_var("x"), y = index_var("y");

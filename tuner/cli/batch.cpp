@@ -7,7 +7,6 @@
 #include "tuner/batch_file.h"
 #include "tuner/cli/batch_html.h"
 #include "tuner/record_mapping.h"
-#include "tuner/space/sketch_space.h"
 
 #include <fmt/format.h>
 
@@ -109,10 +108,7 @@ Result<tuner::Task> task_of(Workbench& bench, const Kernel& kernel) {
 Result<std::unique_ptr<tuner::BatchKernel>> open_kernel(Workbench& bench, const Kernel& kernel) {
   TEMPER_TRY(task, task_of(bench, kernel));
   auto opened = std::make_unique<tuner::BatchKernel>();
-  TEMPER_TRY(hints, tuner::machine_hints_for(task.target, task.threads));
-  tuner::SketchOptions sketch;
-  sketch.machine = hints;
-  TEMPER_TRY(space, tuner::make_sketch_space(task.module, std::move(sketch)));
+  TEMPER_TRY(space, tuner::space_of(task));
   opened->space = std::move(space);
   opened->options.bound_ns = bench.bound_ns(task);
   opened->options.rates = bench.rates(task);
@@ -259,7 +255,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const Batch
                         {"trials", entry.trials},
                         {"seconds", entry.seconds},
                         {"tags", entry.tags},
-                        {"known_ns", known_ns > 0 ? Json(known_ns) : Json(nullptr)},
+                        {"known_ns", known(known_ns)},
                         {"state", planned ? state.substr(0, state.find(':')) : "fails"},
                         {"error", planned ? Json(nullptr) : Json(planned.error().message)},
                         {"estimated_seconds", estimate}});
@@ -361,7 +357,6 @@ std::vector<std::string> summary(const tuner::BatchResult& result,
 }
 
 Json outcome_json(const BatchOutcome& outcome) {
-  const auto known = [](double ns) { return ns > 0 ? Json(ns) : Json(nullptr); };
   return Json{
       {"task", outcome.title},
       {"result", to_string(outcome.verdict)},

@@ -123,6 +123,7 @@ void print_json(const std::string& name, const Json& fields) {
   fmt::print("{}\n", object.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+Json known(double value) { return value > 0 ? Json(value) : Json(nullptr); }
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 LiveLine::LiveLine() : terminal_(isatty(STDERR_FILENO) != 0) {}

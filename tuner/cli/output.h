@@ -55,6 +55,8 @@ private:
 void print_json(const std::string& name, const Json& fields);
 /// NaN and infinity become null.
 Json number(double value);
+/// What is not above zero was not measured: null.
+Json known(double value);
 
 /// A line on stderr that is rewritten on a terminal; elsewhere a plain line every few seconds.
 class LiveLine {

@@ -46,7 +46,6 @@ Result<std::vector<RecordRow>> chosen(Workbench& bench, const RemeasureCommand& 
 }
 
 Json result_json(const Remeasured& kernel) {
-  const auto known = [](double value) { return value > 0 ? Json(value) : Json(nullptr); };
   Json json{{"record", kernel.old.id},
             {"workload", kernel.old.workload_name},
             {"binding", parse_json(kernel.old.binding_json).value_or(Json::object())},
@@ -96,9 +95,8 @@ int run_remeasure(RemeasureCommand& options) {
   size_t done = 0;
   LiveLine line;
   for (const RecordRow& row : *rows) {
-    if (line.is_due(static_cast<double>(done) * 5, true))
-      line.show(fmt::format("[{}/{}] {} {}", ++done, rows->size(), row.workload_name,
-                            format_binding(row.binding_json)));
+    line.show(fmt::format("[{}/{}] {} {}", ++done, rows->size(), row.workload_name,
+                          format_binding(row.binding_json)));
     auto kernel = tuner::remeasure(bench, row, settings);
     if (!kernel) {
       line.finish();

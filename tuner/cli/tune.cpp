@@ -5,7 +5,6 @@
 #include "ir/support/text.h"
 #include "tuner/packed_ahead.h"
 #include "tuner/search/stop_condition.h"
-#include "tuner/space/sketch_space.h"
 #include "tuner/tuning_run.h"
 
 #include <fmt/format.h>
@@ -19,10 +18,6 @@ namespace {
 
 using tuner::Task;
 using tuner::Workbench;
-
-Result<tuner::MachineHints> machine_hints(const Task& task) {
-  return tuner::machine_hints_for(task.target, task.threads);
-}
 
 // ---- check
 
@@ -184,7 +179,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"transferred", result.transferred},
                     {"seconds", result.seconds},
                     {"phases", phases_json(result.phases)},
-                    {"untuned_ns", result.untuned_ns > 0 ? Json(result.untuned_ns) : Json(nullptr)},
+                    {"untuned_ns", known(result.untuned_ns)},
                     {"best", std::move(best)},
                     {"bound_ns", number(bench.bound_ns(task))},
                     {"unchecked", !task.reference},
@@ -236,13 +231,6 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
     return kFailedWork;
   }
   return kDone;
-}
-
-Result<std::unique_ptr<tuner::Space>> space_of(const Task& task) {
-  TEMPER_TRY(hints, machine_hints(task));
-  tuner::SketchOptions sketch;
-  sketch.machine = hints;
-  return tuner::make_sketch_space(task.module, std::move(sketch));
 }
 
 /// Claims a run, works on it to its end and reports it. `prolonged`: its budget is a new one.
@@ -300,7 +288,7 @@ int run_tune(TuneCommandOptions& options) {
   if (!options.has_seed)
     options.seed = std::random_device()() >> 1;
   // What cannot start leaves no run behind.
-  auto space = space_of(*task);
+  auto space = tuner::space_of(*task);
   if (!space)
     return report(space.error());
   if (auto devices = bench.devices(); !devices)
@@ -430,7 +418,7 @@ int run_resume(ResumeOptions& options) {
   tune.bound_ns = bench.bound_ns(*task);
   tune.rates = bench.rates(*task);
   tune.fresh = kept.value("fresh", false);
-  auto space = space_of(*task);
+  auto space = tuner::space_of(*task);
   if (!space)
     return report(space.error());
   return execute(bench, *task, **space, run, tune, options.common.json, prolonged);

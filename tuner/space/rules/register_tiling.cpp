@@ -48,6 +48,8 @@ struct Product {
   std::optional<size_t> a_dimension;
   size_t b_dimension = 0;
   bool contiguous = true; ///< B's last dimension is n's; else B is transposed and must be packed
+  bool a_constant = false;
+  bool b_constant = false;
 };
 
 /// The dimension that is indexed by the axis alone, when no other one uses the axis.
@@ -212,16 +214,16 @@ private:
   void add_tiles(const Schedule& schedule, BlockRv block, bool only_unpacked,
                  std::vector<Schedule>& results) const {
     const BlockFacts facts = block_facts(schedule, block);
-    const std::optional<Product> product = as_product(facts);
+    std::optional<Product> product = as_product(facts);
     if (!product)
       return;
+    product->a_constant = is_constant(schedule, facts, product->a_read);
+    product->b_constant = is_constant(schedule, facts, product->b_read);
     const int64_t lanes = machine_.vector_bits / 8 / facts.store->buffer->dtype.element_bytes();
     const int64_t m_extent = facts.extents[product->m];
     const int64_t n_extent = facts.extents[product->n];
     if (lanes < 2 || n_extent < lanes)
       return;
-    const bool a_ahead = is_constant(schedule, facts, product->a_read);
-    const bool b_ahead = is_constant(schedule, facts, product->b_read);
     std::vector<int64_t> widths;
     const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
     for (const int64_t vectors : {1, 2, 3, 4, 6})
@@ -244,8 +246,9 @@ private:
           if ((packs_a(packing) && (!product->a_dimension || square)) ||
               (cuts(packing) && (square || !may_cut_reduction(facts, *product))) ||
               (!packs_b(packing) && !product->contiguous) ||
-              (packing == Packing::kBlockOfB && b_ahead) || (packing == Packing::kA && !a_ahead) ||
-              (packing == Packing::kCutBoth && !b_ahead) ||
+              (packing == Packing::kBlockOfB && product->b_constant) ||
+              (packing == Packing::kA && !product->a_constant) ||
+              (packing == Packing::kCutBoth && !product->b_constant) ||
               (packing != Packing::kNone && only_unpacked))
             continue;
           Schedule tiled = schedule;
@@ -337,13 +340,13 @@ private:
       TEMPER_TRY_VOID(schedule.annotate(k_loop, ir::kPrefetch, kPrefetchAhead));
 
     if (packs_b(packing)) {
-      const bool ahead = is_constant(schedule, facts, product.b_read);
       TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
-                           product.contiguous, ahead ? std::nullopt : place, ahead));
+                           product.contiguous, product.b_constant ? std::nullopt : place,
+                           product.b_constant));
     }
     if (packs_a(packing))
       TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {},
-                           is_constant(schedule, facts, product.a_read)));
+                           product.a_constant));
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
     return {};
