@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <istream>
 #include <ostream>
 #include <set>
+#include <unistd.h>
 
 namespace temper::database {
 
@@ -150,19 +154,7 @@ public:
     return std::move(summary_);
   }
 
-private:
-  struct Line {
-    int64_t number;
-    std::string text;
-  };
-  // A commit writes every page that it touched, and ids touch pages at random: ten times the rows
-  // are half the writing. Others wait for a batch, half a second.
-  static constexpr size_t kBatch = 10'000;
-
-  Error refuse(ErrorCode code, const std::string& what) const {
-    return {code, "'" + name_ + "' " + what};
-  }
-
+  /// Is it a dump, and one that this version reads?
   Result<void> read_header() {
     std::string line;
     if (!std::getline(in_, line))
@@ -182,6 +174,19 @@ private:
                                              std::to_string(kDumpVersion) +
                                              "); import it with that version");
     return {};
+  }
+
+private:
+  struct Line {
+    int64_t number;
+    std::string text;
+  };
+  // A commit writes every page that it touched, and ids touch pages at random: ten times the rows
+  // are half the writing. Others wait for a batch, half a second.
+  static constexpr size_t kBatch = 10'000;
+
+  Error refuse(ErrorCode code, const std::string& what) const {
+    return {code, "'" + name_ + "' " + what};
   }
 
   /// All lines of the batch in one transaction, or, when one of them is broken, each in its own.
@@ -305,8 +310,93 @@ Result<DumpSummary> dump(Store& store, std::ostream& out, const DumpOptions& opt
   return summary;
 }
 
-Result<ImportSummary> import_dump(Store& store, std::istream& in, const std::string& name) {
-  return Importer(store, in, name).run();
+namespace {
+
+/// A file that nobody else sees and that goes away with the object.
+class Spool {
+public:
+  Result<void> fill(std::istream& in) {
+    std::error_code failed;
+    std::string path = (std::filesystem::temp_directory_path(failed) / "temper-XXXXXX").string();
+    const int descriptor = ::mkstemp(path.data());
+    if (descriptor < 0)
+      return cannot(path);
+    ::close(descriptor);
+    file_.open(path, std::ios::in | std::ios::out | std::ios::binary | std::ios::trunc);
+    std::filesystem::remove(path, failed);
+    if (in.peek() != std::istream::traits_type::eof())
+      file_ << in.rdbuf();
+    file_.flush();
+    if (!file_)
+      return cannot(path);
+    file_.seekg(0);
+    return {};
+  }
+  std::istream& stream() { return file_; }
+
+private:
+  static Error cannot(const std::string& path) {
+    return {ErrorCode::kEnvironment,
+            "the dump cannot be put aside as '" + path + "'; is the disk full?"};
+  }
+  std::fstream file_;
+};
+
+/// Whether the end is there. It says so in its last line, with the number of rows.
+Result<void> check_complete(std::istream& in, const std::string& name) {
+  int64_t lines = 0;
+  int64_t rows = -1; // the header is none
+  std::string line;
+  std::string last;
+  bool newline = true;
+  while (std::getline(in, line)) {
+    ++lines;
+    newline = !in.eof();
+    if (line.empty() || line == "\r")
+      continue;
+    ++rows;
+    last.swap(line);
+  }
+  const auto end = parse_json(last);
+  const bool parsed = end && end->is_object();
+  const bool ended = parsed && end->value("row", "") == "end" && end->contains("rows") &&
+                     (*end)["rows"].is_number_integer();
+  const int64_t here = rows - 1; // the end line is none
+  if (ended && (*end)["rows"].get<int64_t>() <= here)
+    return {};
+  const std::string where = std::to_string(lines);
+  const std::string what = ended ? "lacks lines: its end counts " + (*end)["rows"].dump() +
+                                       " rows, and " + std::to_string(here) + " are there"
+                           : parsed && newline ? "is cut off after line " + where
+                                               : "is cut off in line " + where;
+  return Error(ErrorCode::kCorrupt,
+               "'" + name + "' " + what +
+                   "; nothing was imported: get it again, or take what is complete with --partial");
+}
+
+} // namespace
+
+Result<ImportSummary> import_dump(Store& store, std::istream& in, const std::string& name,
+                                  const ImportOptions& options) {
+  if (options.partial)
+    return Importer(store, in, name).run();
+  Spool spool;
+  std::istream* source = &in;
+  std::streampos start = in.tellg(); // fails on a pipe
+  if (start == std::streampos(-1)) {
+    in.clear();
+    TEMPER_TRY_VOID(spool.fill(in));
+    source = &spool.stream();
+    start = 0;
+  }
+  // What is no dump at all is told before what is cut off.
+  TEMPER_TRY_VOID(Importer(store, *source, name).read_header());
+  source->clear();
+  source->seekg(start);
+  TEMPER_TRY_VOID(check_complete(*source, name));
+  source->clear();
+  source->seekg(start);
+  return Importer(store, *source, name).run();
 }
 
 } // namespace temper::database

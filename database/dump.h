@@ -43,9 +43,15 @@ struct ImportSummary {
   bool truncated = false;               ///< the end line is missing: the file was cut
 };
 
-/// Reads a dump; `name` is for messages. What is complete is imported, and every broken line is a
-/// problem of the summary. An error is: no dump at all, one of a newer version, a store that
-/// cannot be written.
-Result<ImportSummary> import_dump(Store& store, std::istream& in, const std::string& name);
+struct ImportOptions {
+  bool partial = false; ///< take what is complete of a dump that was cut off
+};
+
+/// Reads a dump; `name` is for messages. A dump that was cut off is refused, with the line, before
+/// anything is imported (what cannot be read twice, as a pipe, is put into a temporary file first).
+/// Every broken line is a problem of the summary, and the others are imported. An error is, too: no
+/// dump at all, one of a newer version, a store that cannot be written.
+Result<ImportSummary> import_dump(Store& store, std::istream& in, const std::string& name,
+                                  const ImportOptions& options = {});
 
 } // namespace temper::database

@@ -68,9 +68,9 @@ std::string dump_of(Store& store, const DumpOptions& options = {}) {
 /// Without the first line, which has the time.
 std::string body(const std::string& text) { return text.substr(text.find('\n') + 1); }
 
-ImportSummary import_text(Store& store, const std::string& text) {
+ImportSummary import_text(Store& store, const std::string& text, bool partial = false) {
   std::istringstream in(text);
-  return must(import_dump(store, in, "t.jsonl"));
+  return must(import_dump(store, in, "t.jsonl", {.partial = partial}));
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -254,7 +254,8 @@ TEST(Import, OfADumpThatWasCutTakesWhatIsComplete) {
   size_t start = lines[0].size() + 1;
   for (size_t i = 1; i + 1 < lines.size(); ++i) {
     auto second = memory_store(&system);
-    const ImportSummary summary = import_text(*second, text.substr(0, start + lines[i].size() / 2));
+    const ImportSummary summary =
+        import_text(*second, text.substr(0, start + lines[i].size() / 2), true);
     EXPECT_TRUE(summary.truncated);
     ASSERT_EQ(summary.problems.size(), 1u);
     EXPECT_THAT(summary.problems[0], HasSubstr("'t.jsonl' line " + std::to_string(i + 1) + " "));
@@ -266,11 +267,44 @@ TEST(Import, OfADumpThatWasCutTakesWhatIsComplete) {
   }
   // Between two lines: nothing is broken, but the end is missing.
   auto second = memory_store(&system);
-  const ImportSummary summary = import_text(*second, text.substr(0, start));
+  const ImportSummary summary = import_text(*second, text.substr(0, start), true);
   EXPECT_THAT(summary.problems, IsEmpty());
   EXPECT_TRUE(summary.truncated);
   // The whole one heals it.
   import_text(*second, text);
+  EXPECT_EQ(body(dump_of(*second)), body(text));
+}
+
+TEST(Import, OfADumpThatWasCutTakesNothingUnlessAsked) {
+  FakeSystem system;
+  auto first = memory_store(&system);
+  fill(*first);
+  const std::string text = dump_of(*first);
+  const auto lines = lines_of(text);
+  auto second = memory_store(&system);
+  const auto refusal = [&](const std::string& cut) {
+    std::istringstream in(cut);
+    const auto result = import_dump(*second, in, "t.jsonl");
+    for (const auto& [kind, count] : must(second->row_counts()))
+      EXPECT_EQ(count, 0) << kind;
+    return result ? "accepted" : result.error().message;
+  };
+  size_t start = lines[0].size() + 1;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    EXPECT_THAT(refusal(text.substr(0, start + lines[i].size() / 2)),
+                HasSubstr("'t.jsonl' is cut off in line " + std::to_string(i + 1) + ";"));
+    EXPECT_THAT(refusal(text.substr(0, start)),
+                HasSubstr("'t.jsonl' is cut off after line " + std::to_string(i) + ";"));
+    start += lines[i].size() + 1;
+  }
+  // Lines that went missing in between are counted.
+  std::string shorter;
+  for (size_t i = 0; i < lines.size(); ++i)
+    if (i != 3)
+      shorter += lines[i] + "\n";
+  EXPECT_THAT(refusal(shorter), HasSubstr("lacks lines"));
+  // The last newline is no part of it.
+  import_text(*second, text.substr(0, text.size() - 1));
   EXPECT_EQ(body(dump_of(*second)), body(text));
 }
 

@@ -1,10 +1,12 @@
 // Several processes on one file, and processes that die in the middle. Children are forked before
 // any store is open: SQLite's connections must not cross a fork.
+#include "database/dump.h"
 #include "tests/database/fixture.h"
 
 #include <csignal>
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sstream>
 #include <sys/wait.h>
 
 namespace temper::database {
@@ -42,6 +44,33 @@ struct Pipe {
   }
   int ends[2];
 };
+
+TEST(Processes, ImportOneDumpTogether) {
+  Folder folder;
+  std::string text;
+  {
+    auto store = must(open_sqlite_store({.path = folder / "a.db"}));
+    Scene scene(*store);
+    for (int i = 0; i < 300; ++i)
+      scene.record(Scene::trace(i), scene.measurement(100 + i));
+    std::ostringstream out;
+    must(dump(*store, out));
+    text = out.str();
+  }
+  std::vector<pid_t> children;
+  for (int reader = 0; reader < 3; ++reader)
+    children.push_back(start([&] {
+      auto store = open_sqlite_store({.path = folder / "b.db", .busy_timeout_ms = 60'000});
+      std::istringstream in(text);
+      return store && import_dump(**store, in, "t.jsonl") ? 0 : 1;
+    }));
+  for (const pid_t child : children)
+    EXPECT_EQ(wait_for(child), 0);
+  auto store = must(open_sqlite_store({.path = folder / "b.db"}));
+  std::ostringstream out;
+  must(dump(*store, out));
+  EXPECT_EQ(out.str().substr(out.str().find('\n')), text.substr(text.find('\n')));
+}
 
 TEST(Processes, WriteOneFileTogether) {
   Folder folder;

@@ -102,6 +102,7 @@ int run_dump(const DumpCommand& options) {
 struct ImportCommand {
   CommonOptions common;
   std::string file;
+  bool partial = false;
 };
 
 int run_import(const ImportCommand& options) {
@@ -121,7 +122,8 @@ int run_import(const ImportCommand& options) {
       return report(Error(ErrorCode::kNotFound,
                           "cannot read '" + options.file + "': " + std::strerror(errno)));
   }
-  auto summary = database::import_dump(**store, standard_input ? std::cin : file, options.file);
+  auto summary = database::import_dump(**store, standard_input ? std::cin : file, options.file,
+                                       {.partial = options.partial});
   if (!summary)
     return report(summary.error());
   if (options.common.json) {
@@ -167,6 +169,8 @@ void add_import(Program& program) {
   CLI::App* command =
       program.app.add_subcommand("import", "read a dump; reading it again changes nothing");
   command->add_option("file", options->file, "a dump, or - for standard input")->required();
+  command->add_flag("--partial", options->partial,
+                    "take what is complete of a dump that was cut off");
   add_common_options(*command, options->common, false);
   add_examples(*command, {"temper import all.jsonl", "zcat matmul.jsonl.gz | temper import -"});
   command->callback(
