@@ -196,6 +196,22 @@ TEST(Batch, KilledItGoesOnWhereItWas) {
     EXPECT_TRUE(scene.store->measurement(record)) << record;
 }
 
+TEST(Batch, KilledOftenItForgetsNoItem) {
+  BatchScene scene(6);
+  scene.use_file();
+  int until_killed = 0;
+  scene.world.fate = [&] {
+    if (--until_killed == 0)
+      throw Killed();
+  };
+  for (int life = 0; life < 8; ++life) { // each as long as a round or two
+    until_killed = 60;
+    scene.open_store();
+    EXPECT_THROW(scene.run(), Killed);
+  }
+  EXPECT_EQ(scene.runs().size(), 6U);
+}
+
 TEST(Batch, WhatAnotherProcessHasIsLeftToIt) {
   BatchScene scene;
   scene.use_file();
