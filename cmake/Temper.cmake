@@ -36,10 +36,10 @@ set(temper_common_headers <algorithm> <cstdint> <fmt/format.h> <functional> <map
   <nlohmann/json.hpp> <optional> <string> <string_view> <unordered_map> <unordered_set> <utility>
   <variant> <vector>)
 function(temper_precompiled kind)
-  cmake_parse_arguments(arg "" "" "HEADERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "LIBRARY" "" "HEADERS;LIBRARIES" ${ARGN})
   set(empty ${CMAKE_CURRENT_BINARY_DIR}/precompiled_${kind}.cpp)
   file(CONFIGURE OUTPUT ${empty} CONTENT "int main() { return 0; }\n")
-  if(kind STREQUAL library)
+  if(arg_LIBRARY OR kind STREQUAL library)
     file(CONFIGURE OUTPUT ${empty} CONTENT "")
     add_library(temper_precompiled_${kind} STATIC ${empty})
   else()
@@ -51,7 +51,8 @@ function(temper_precompiled kind)
     ${arg_HEADERS})
 endfunction()
 
-# What is compiled with other macros than the rest (LLVM's, XGBoost's) says NO_PRECOMPILED.
+# What is compiled with other macros than the rest (LLVM's, XGBoost's) says NO_PRECOMPILED, or
+# PRECOMPILED with the kind that has them.
 function(temper_use_precompiled name kind)
   if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
     target_precompile_headers(${name} REUSE_FROM temper_precompiled_${kind})
@@ -61,10 +62,12 @@ function(temper_use_precompiled name kind)
 endfunction()
 
 function(temper_library name)
-  cmake_parse_arguments(arg "NO_PRECOMPILED" "" "" ${ARGN})
+  cmake_parse_arguments(arg "NO_PRECOMPILED" "PRECOMPILED" "" ${ARGN})
   add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC temper_options)
-  if(NOT arg_NO_PRECOMPILED)
+  if(arg_PRECOMPILED)
+    temper_use_precompiled(${name} ${arg_PRECOMPILED})
+  elseif(NOT arg_NO_PRECOMPILED)
     temper_use_precompiled(${name} library)
   endif()
 endfunction()

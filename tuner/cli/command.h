@@ -76,5 +76,6 @@ void add_note(Program& program);
 void add_prune(Program& program);
 void add_doctor(Program& program);
 void add_score(Program& program);
+void add_gui(Program& program);
 
 } // namespace temper::cli

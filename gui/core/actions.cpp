@@ -1,0 +1,93 @@
+#include "gui/core/actions.h"
+
+#include "ir/support/check.h"
+
+#include <QKeySequence>
+
+#include <algorithm>
+
+namespace temper::gui {
+
+QAction* ActionRegistry::add(const ActionSpec& spec, std::function<void()> run,
+                             std::function<bool()> enabled) {
+  TEMPER_CHECK(entries_.count(spec.id) == 0, "an action's id is its own");
+  auto* action = new QAction(spec.text, this);
+  action->setObjectName(spec.id);
+  if (!spec.shortcut.isEmpty())
+    action->setShortcut(QKeySequence(spec.shortcut, QKeySequence::PortableText));
+  action->setStatusTip(spec.hint);
+  action->setToolTip(spec.shortcut.isEmpty()
+                         ? spec.hint
+                         : QStringLiteral("%1 (%2)").arg(spec.hint, spec.shortcut));
+  QObject::connect(action, &QAction::triggered, this, [run = std::move(run)] { run(); });
+  entries_[spec.id] = {action, spec.menu, std::move(enabled)};
+  ids_ << spec.id;
+  if (!menus_.contains(spec.menu))
+    menus_ << spec.menu;
+  return action;
+}
+
+QAction* ActionRegistry::action(const QString& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() ? nullptr : entry->second.action;
+}
+
+QString ActionRegistry::menuOf(const QString& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() ? QString() : entry->second.menu;
+}
+
+bool ActionRegistry::trigger(const QString& id) {
+  updateEnabled();
+  QAction* found = action(id);
+  if (!found || !found->isEnabled())
+    return false;
+  found->trigger();
+  return true;
+}
+
+void ActionRegistry::updateEnabled() {
+  for (auto& [id, entry] : entries_)
+    if (entry.enabled)
+      entry.action->setEnabled(entry.enabled());
+}
+
+QStringList ActionRegistry::clashes() const {
+  QStringList sentences;
+  std::map<QString, QString> owners;
+  for (const QString& id : ids_)
+    for (const QKeySequence& keys : entries_.at(id).action->shortcuts()) {
+      const auto [owner, isNew] = owners.try_emplace(keys.toString(), id);
+      if (!isNew)
+        sentences << QStringLiteral("%1 is the shortcut of %2 and of %3")
+                         .arg(keys.toString(), owner->second, id);
+    }
+  return sentences;
+}
+
+QStringList ActionRegistry::search(const QString& query) const {
+  const QStringList words = query.toLower().split(u' ', Qt::SkipEmptyParts);
+  std::vector<std::pair<int, QString>> found;
+  for (const QString& id : ids_) {
+    const Entry& entry = entries_.at(id);
+    const QString text = QString(entry.action->text()).remove(u'&').toLower();
+    const QString all = text + u' ' + entry.menu.toLower() + u' ' + id;
+    int cost = entry.action->isEnabled() ? 0 : 100;
+    bool matches = true;
+    for (const QString& word : words) {
+      matches = matches && all.contains(word);
+      if (!text.startsWith(word) && !text.contains(u' ' + word))
+        cost += 10;
+    }
+    if (matches)
+      found.emplace_back(cost, id);
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  QStringList result;
+  for (const auto& [cost, id] : found)
+    result << id;
+  return result;
+}
+
+} // namespace temper::gui

@@ -1,0 +1,50 @@
+#include "gui/core/code_loader.h"
+
+namespace temper::gui {
+
+namespace {
+
+/// Records never change, so neither does their code; shared by all loaders of the main thread.
+QCache<QString, CodeLoader::Code>& cache() {
+  static QCache<QString, CodeLoader::Code> texts(64 * 1024); // kilobytes
+  return texts;
+}
+
+} // namespace
+
+QString levelTitle(CodeLevel level) {
+  static const char* const titles[kCodeLevels] = {"Trace", "Script", "tir", "LLVM IR", "Assembly"};
+  return QString::fromLatin1(titles[static_cast<size_t>(level)]);
+}
+
+QString levelOption(CodeLevel level) {
+  static const char* const options[kCodeLevels] = {"--trace", "--script", "--tir", "--llvm",
+                                                   "--asm"};
+  return QString::fromLatin1(options[static_cast<size_t>(level)]);
+}
+
+CodeLoader::CodeLoader(QObject* parent) : QObject(parent), command_(this) {}
+
+void CodeLoader::load(const QString& database, const QString& record, CodeLevel level,
+                      std::function<void(const Code&)> answer) {
+  command_.cancel();
+  const QString key = database + u'\n' + record + u'\n' + levelOption(level);
+  if (const Code* known = cache().object(key)) {
+    answer(*known);
+    return;
+  }
+  command_.start({QStringLiteral("show"), record, levelOption(level), QStringLiteral("--db"),
+                  database},
+                 [key, answer](const TemperCommand::Answer& reply) {
+                   Code code;
+                   if (reply.exitCode == 0) {
+                     code.text = reply.output;
+                     cache().insert(key, new Code(code), 1 + code.text.size() / 512);
+                   } else {
+                     code.error = reply.error;
+                   }
+                   answer(code);
+                 });
+}
+
+} // namespace temper::gui

@@ -1,0 +1,184 @@
+#include "gui/core/record_detail.h"
+
+#include "gui/core/format.h"
+#include "ir/support/json.h"
+#include "ir/support/quantities.h"
+
+namespace temper::gui {
+
+Result<RecordDetail> loadDetail(database::Store& store, const database::Id& id) {
+  RecordDetail detail;
+  TEMPER_TRY(row, store.record_row(id));
+  TEMPER_TRY(measurement, store.measurement(id));
+  TEMPER_TRY(candidate, store.candidate(measurement.candidate));
+  TEMPER_TRY(workload, store.workload(measurement.workload));
+  TEMPER_TRY(run, store.run(measurement.run));
+  TEMPER_TRY(tags, store.tags(id));
+  TEMPER_TRY(notes, store.notes(id));
+  database::RecordFilter filter;
+  filter.workloads = {row.workload};
+  filter.target = row.target;
+  filter.threads = row.threads;
+  filter.environment_class = row.environment_class;
+  filter.regime = row.regime;
+  filter.inputs = row.inputs;
+  filter.current_toolchains = {row.toolchain};
+  TEMPER_TRY(best, store.best(filter));
+  if (!best.empty())
+    detail.best = best.front();
+  detail.shortRecord = toQString(store.short_id(id).value_or(id));
+  detail.shortRun = toQString(store.short_id(measurement.run).value_or(measurement.run));
+  detail.shape = toQString(
+      format_binding(ordered_binding(workload.binding_json, workload.parameters_json).dump()));
+  detail.row = std::move(row);
+  detail.measurement = std::move(measurement);
+  detail.candidate = std::move(candidate);
+  detail.workload = std::move(workload);
+  detail.run = std::move(run);
+  detail.tags = std::move(tags);
+  detail.notes = std::move(notes);
+  return detail;
+}
+
+QString RecordDetail::title() const {
+  const QString name = toQString(row.workload_name);
+  return shape.isEmpty() ? name : name + u' ' + shape;
+}
+
+QString RecordDetail::verdict() const {
+  if (!(row.median_ns > 0)) {
+    QString text = outcomeText(row.outcome);
+    if (!measurement.error.empty())
+      text += QStringLiteral(": ") + toQString(measurement.error);
+    return text;
+  }
+  if (row.outcome != database::Outcome::kOk) {
+    QString text = outcomeText(row.outcome);
+    if (row.outcome == database::Outcome::kCensored)
+      text += QStringLiteral(": timing ended early, it could not become the best");
+    return text;
+  }
+  if (best && best->id == row.id)
+    return QStringLiteral("the best of its kind");
+  if (best && best->candidate == row.candidate)
+    return QStringLiteral("the best of its kind, which was measured again as %1")
+        .arg(shortId(toQString(best->id)));
+  if (best && best->median_ns > 0)
+    return QStringLiteral("%1 × the time of the best, %2")
+        .arg(row.median_ns / best->median_ns, 0, 'f', 3)
+        .arg(shortId(toQString(best->id)));
+  return outcomeText(row.outcome);
+}
+
+QList<RecordDetail::Fact> RecordDetail::facts() const {
+  QList<Fact> facts;
+  const auto add = [&](const char* name, const QString& value) {
+    if (!value.isEmpty())
+      facts << Fact{QString::fromLatin1(name), value};
+  };
+  if (row.median_ns > 0)
+    add("95 % interval",
+        QStringLiteral("%1 to %2, %3, %4 caches")
+            .arg(timeText(row.low_ns), timeText(row.high_ns),
+                 countText(static_cast<int64_t>(measurement.samples_ns.size()), "sample"),
+                 QString::fromLatin1(database::to_string(row.regime))));
+  if (measurement.gaps_dropped > 0)
+    add("disturbance", QStringLiteral("%1 dropped: the core was taken away meanwhile")
+                           .arg(countText(measurement.gaps_dropped, "sample")));
+  add("rate", gflops(row.flops, row.median_ns) > 0 ? rateText(row.flops, row.median_ns) : QString());
+  if (const auto code = parse_json(measurement.facts_json); code && code->is_object()) {
+    QStringList parts{countText(code->value("code_bytes", int64_t{0}), "byte"),
+                      countText(code->value("instructions", int64_t{0}), "instruction")};
+    if (const int64_t bits = code->value("vector_bits", int64_t{0}); bits > 0)
+      parts << QStringLiteral("%1-bit vectors").arg(bits);
+    parts << countText(code->value("spills", int64_t{0}), "spill");
+    add("inner loops", parts.join(QStringLiteral(", ")));
+  }
+  if (!measurement.error.empty() && row.median_ns > 0)
+    add("error", toQString(measurement.error));
+  if (!measurement.stage.empty() && row.outcome != database::Outcome::kOk)
+    add("got to", toQString(measurement.stage));
+  if (const auto worst = parse_json(measurement.worst_json); worst && worst->is_object())
+    add("worst element", toQString(worst->dump()));
+  add("target", toQString(short_target(row.target)) + QStringLiteral(", ") +
+                    countText(row.threads, "thread"));
+  add("machine", toQString(row.environment_class));
+  add("toolchain", shortId(toQString(row.toolchain)));
+  add("run", QStringLiteral("%1, measurement %2%3")
+                 .arg(shortRun)
+                 .arg(row.sequence)
+                 .arg(row.purpose == database::Purpose::kConfirm ? QStringLiteral(", a final one")
+                                                                 : QString()));
+  add("proposed by", toQString(measurement.origin));
+  if (!std::isnan(measurement.compile_ms))
+    add("cost", QStringLiteral("%1 ms to compile, %2 ms to measure")
+                    .arg(measurement.compile_ms, 0, 'f', 1)
+                    .arg(measurement.measure_ms, 0, 'f', 1));
+  add("measured", dateText(row.measured_at));
+  if (row.unchecked)
+    add("unchecked", QStringLiteral("its workload has no reference"));
+  QStringList words;
+  for (const database::Tag& tag : tags)
+    words << toQString(tag.tag);
+  add("tags", words.join(QStringLiteral(", ")));
+  for (const database::Note& note : notes)
+    add("note", toQString(note.text));
+  return facts;
+}
+
+StoredComparison compareStored(const RecordDetail& a, const RecordDetail& b) {
+  StoredComparison result;
+  QStringList reasons;
+  if (a.row.workload != b.row.workload)
+    reasons << QStringLiteral("they compute different things (%1; %2)").arg(a.title(), b.title());
+  if (a.row.environment_class != b.row.environment_class)
+    reasons << QStringLiteral("they were measured on different machines (%1; %2)")
+                   .arg(toQString(a.row.environment_class), toQString(b.row.environment_class));
+  if (a.row.regime != b.row.regime)
+    reasons << QStringLiteral("one was timed with hot caches, the other with cold ones");
+  if (a.row.inputs != b.row.inputs)
+    reasons << QStringLiteral("their inputs differ (%1; %2)")
+                   .arg(toQString(a.row.inputs), toQString(b.row.inputs));
+  if (!reasons.isEmpty()) {
+    result.sentence = QStringLiteral("Their times cannot be compared: %1.")
+                          .arg(reasons.join(QStringLiteral("; ")));
+    return result;
+  }
+  for (const RecordDetail* side : {&a, &b})
+    if (!(side->row.median_ns > 0)) {
+      result.sentence = QStringLiteral("%1 has no time (%2).")
+                            .arg(side->shortRecord, outcomeText(side->row.outcome));
+      return result;
+    }
+  result.comparable = true;
+  result.ratio = b.row.median_ns / a.row.median_ns;
+  result.low = b.row.low_ns / a.row.high_ns;
+  result.high = b.row.high_ns / a.row.low_ns;
+  const QString interval = QStringLiteral("%1× [%2, %3]")
+                               .arg(result.ratio, 0, 'f', 3)
+                               .arg(result.low, 0, 'f', 3)
+                               .arg(result.high, 0, 'f', 3);
+  if (a.row.candidate == b.row.candidate && a.row.toolchain == b.row.toolchain)
+    result.sentence = QStringLiteral("The same candidate, measured twice: B took %1 the time of A.")
+                          .arg(interval);
+  else if (result.high < 1)
+    result.sentence =
+        QStringLiteral("▲ B is faster: it took %1 the time of A, as recorded.").arg(interval);
+  else if (result.low > 1)
+    result.sentence =
+        QStringLiteral("▼ B is slower: it took %1 the time of A, as recorded.").arg(interval);
+  else
+    result.sentence =
+        QStringLiteral("≈ No difference can be told from the recorded numbers: B took %1 the time "
+                       "of A.")
+            .arg(interval);
+  for (const RecordDetail* side : {&a, &b})
+    if (side->row.outcome != database::Outcome::kOk)
+      result.sentence += QStringLiteral(" %1 was %2, its number is rough.")
+                             .arg(side->shortRecord, outcomeText(side->row.outcome));
+  if (a.row.toolchain != b.row.toolchain)
+    result.sentence += QStringLiteral(" They were made by different toolchains.");
+  return result;
+}
+
+} // namespace temper::gui

@@ -1,0 +1,75 @@
+/// The records of a database as a table model: filtered and sorted on another thread, so that a
+/// million rows never stop the window.
+#pragma once
+
+#include "gui/core/record_filter.h"
+#include "gui/core/record_table.h"
+
+#include <QAbstractTableModel>
+
+namespace temper::gui {
+
+class RecordModel : public QAbstractTableModel {
+  Q_OBJECT
+public:
+  enum Role { kIdRole = Qt::UserRole, kSortRole };
+
+  explicit RecordModel(QObject* parent = nullptr);
+  ~RecordModel() override;
+
+  // What it shows.
+  void append(RecordChunk chunk);
+  void clear();
+  /// Toolchains whose records are marked as stale.
+  void setStaleToolchains(std::vector<QString> toolchains);
+  /// While false, records that arrive only raise pending(); they are shown with the next change.
+  void setFollowing(bool following);
+
+  // How.
+  void setFilter(const FilterText& filter);
+  const FilterText& filter() const { return filter_; }
+  void sort(int column, Qt::SortOrder order) override;
+  RecordColumn sortColumn() const { return sortBy_; }
+  bool sortDescending() const { return descending_; }
+  /// Sentences about filter texts that cannot be read.
+  const std::array<QString, kRecordColumns>& filterErrors() const { return errors_; }
+
+  // Rows.
+  const RecordTable& table() const { return table_; }
+  QString idAt(int row) const;
+  int rowOf(const QString& id) const; ///< -1 when it is not shown
+  const PackedRecord* recordAt(int row) const;
+  int64_t pending() const { return static_cast<int64_t>(table_.size()) - shownOf_; }
+  bool isBusy() const { return busy_; }
+  /// Shows what is pending.
+  void refresh();
+
+  int rowCount(const QModelIndex& parent = {}) const override;
+  int columnCount(const QModelIndex& parent = {}) const override;
+  QVariant data(const QModelIndex& index, int role) const override;
+  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+
+signals:
+  /// Rows were replaced: what was selected is found again with rowOf.
+  void orderChanged();
+  void pendingChanged();
+
+private:
+  void startOrdering();
+  void finishOrdering(uint64_t generation, std::vector<uint32_t> order, int64_t of);
+
+  RecordTable table_;
+  std::vector<uint32_t> order_;
+  int64_t shownOf_ = 0; ///< records that the order was made of
+  FilterText filter_;
+  std::array<QString, kRecordColumns> errors_;
+  std::vector<QString> stale_;
+  RecordColumn sortBy_ = RecordColumn::kMeasured;
+  bool descending_ = true;
+  bool following_ = true;
+  bool busy_ = false;
+  bool again_ = false;
+  uint64_t generation_ = 0; ///< of the table; an order of an earlier one is dropped
+};
+
+} // namespace temper::gui

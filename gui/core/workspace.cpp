@@ -1,0 +1,429 @@
+#include "gui/core/workspace.h"
+
+#include "gui/core/format.h"
+#include "ir/support/quantities.h"
+
+#include <map>
+
+namespace temper::gui {
+
+namespace {
+
+constexpr int kPollMs = 700;
+constexpr int64_t kFirstRows = 1024; ///< shown at once
+constexpr int64_t kRows = 16384;
+constexpr int64_t kMostRuns = 2000;
+
+/// The declared parameters of workloads that the packer has not met.
+Result<void> learnWorkloads(database::Store& store, RecordPacker& packer,
+                            const std::vector<database::RecordRow>& rows) {
+  for (const database::RecordRow& row : rows)
+    if (!packer.knows(row.workload)) {
+      TEMPER_TRY(workload, store.workload(row.workload));
+      packer.setParameters(row.workload, workload.parameters_json);
+    }
+  return {};
+}
+
+} // namespace
+
+/// Names and bests of runs, remembered: those of a finished run do not change. Used on the thread
+/// of the short questions only.
+class RunRows {
+public:
+  Result<std::vector<RunRow>> ask(database::Store& store) {
+    database::RunFilter filter;
+    filter.limit = kMostRuns;
+    TEMPER_TRY(runs, store.list_runs(filter));
+    std::vector<RunRow> rows;
+    for (database::Run& run : runs) {
+      TEMPER_TRY(row, rowOf(store, run));
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  }
+
+  Result<RunRow> rowOf(database::Store& store, const database::Run& run) {
+    RunRow row;
+    row.run = run;
+    auto& [title, flops] = workloads_[run.workload];
+    if (title.isEmpty()) {
+      TEMPER_TRY(workload, store.workload(run.workload));
+      title = toQString(workload.name + " " +
+                        format_binding(
+                            ordered_binding(workload.binding_json, workload.parameters_json)
+                                .dump()));
+      flops = workload.flops;
+    }
+    row.workload = title;
+    row.flops = flops;
+    Best& best = bests_[run.id];
+    if (best.updatedAt != run.updated_at || run.updated_at == 0) {
+      database::RecordFilter filter;
+      filter.run = run.id;
+      TEMPER_TRY(found, store.best(filter));
+      best = {run.updated_at, database::kUnknown, {}};
+      if (!found.empty()) {
+        best.ns = found.front().median_ns;
+        best.record = toQString(found.front().id);
+      }
+    }
+    row.bestNs = best.ns;
+    row.bestRecord = best.record;
+    return row;
+  }
+
+private:
+  struct Best {
+    int64_t updatedAt = -1;
+    double ns = database::kUnknown;
+    QString record;
+  };
+  std::map<std::string, std::pair<QString, double>> workloads_;
+  std::map<std::string, Best> bests_;
+};
+
+Workspace::Workspace(QString database, QObject* parent)
+    : QObject(parent), database_(std::move(database)), records_(new RecordModel(this)),
+      runs_(new RunModel(this)), runRows_(std::make_shared<RunRows>()) {
+  questions_ = std::make_unique<StoreClient>(database_);
+  bulk_ = std::make_unique<StoreClient>(database_);
+  poll_.setInterval(kPollMs);
+  connect(&poll_, &QTimer::timeout, this, &Workspace::poll);
+  reload();
+  poll_.start();
+}
+
+Workspace::~Workspace() = default;
+
+void Workspace::setState(State state, const QString& message) {
+  if (state == state_ && message == message_)
+    return;
+  state_ = state;
+  message_ = message;
+  emit stateChanged();
+}
+
+void Workspace::reload() {
+  questions_->reopen();
+  bulk_->reopen();
+  loadAll();
+  askRuns();
+}
+
+void Workspace::loadAll() {
+  const uint64_t load = ++load_;
+  packer_ = std::make_shared<RecordPacker>();
+  records_->clear();
+  loading_ = true;
+  emit loadingChanged();
+  StoreClient* client = bulk_.get();
+  const auto question = [this, client, load,
+                         packer = packer_](database::Store& store) -> Result<int64_t> {
+    int64_t loaded = 0;
+    // One state of the database, so that rows that arrive meanwhile do not shift the pages.
+    TEMPER_TRY_VOID(store.snapshot([&]() -> Result<void> {
+      for (int64_t limit = kFirstRows; !client->isEnding(); limit = kRows) {
+        database::RecordFilter filter;
+        filter.limit = limit;
+        filter.offset = loaded;
+        TEMPER_TRY(rows, store.list_records(filter));
+        TEMPER_TRY_VOID(learnWorkloads(store, *packer, rows));
+        loaded += static_cast<int64_t>(rows.size());
+        auto chunk = std::make_shared<RecordChunk>(packer->pack(rows));
+        client->deliverPart(this, [this, load, chunk] {
+          if (load == load_)
+            records_->append(std::move(*chunk));
+        });
+        if (static_cast<int64_t>(rows.size()) < limit)
+          break;
+      }
+      return {};
+    }));
+    return loaded;
+  };
+  bulk_->ask<int64_t>(QStringLiteral("load"), this, question,
+                      [this, load](const Result<int64_t>& loaded) {
+                        if (load != load_)
+                          return;
+                        loading_ = false;
+                        emit loadingChanged();
+                        if (loaded) {
+                          // Runs without a record yet are worth showing, too.
+                          setState(State::kReady, {});
+                        } else if (loaded.error().code == ErrorCode::kNotFound ||
+                                   loaded.error().message.find("is empty") != std::string::npos) {
+                          setState(State::kMissing, sentence(loaded.error()));
+                        } else {
+                          setState(State::kBroken, sentence(loaded.error()));
+                        }
+                      });
+}
+
+void Workspace::poll() {
+  watchStarted({});
+  if (loading_)
+    return;
+  if (state_ != State::kReady) {
+    loadAll(); // it may have come into being
+    askRuns();
+    return;
+  }
+  askRuns();
+  askNewRecords();
+}
+
+void Workspace::askNewRecords() {
+  const uint64_t load = load_;
+  bulk_->ask<std::shared_ptr<RecordChunk>>(
+      QStringLiteral("new"), this,
+      [packer = packer_](database::Store& store) -> Result<std::shared_ptr<RecordChunk>> {
+        database::RecordFilter filter;
+        filter.since = packer->since();
+        TEMPER_TRY(rows, store.list_records(filter));
+        TEMPER_TRY_VOID(learnWorkloads(store, *packer, rows));
+        return std::make_shared<RecordChunk>(packer->pack(rows));
+      },
+      [this, load](const Result<std::shared_ptr<RecordChunk>>& chunk) {
+        if (load != load_)
+          return;
+        if (!chunk) {
+          setState(chunk.error().code == ErrorCode::kNotFound ? State::kMissing : State::kBroken,
+                   sentence(chunk.error()));
+          return;
+        }
+        records_->append(std::move(**chunk));
+      });
+}
+
+void Workspace::askRuns() {
+  questions_->ask<std::vector<RunRow>>(
+      QStringLiteral("runs"), this,
+      [memory = runRows_](database::Store& store) { return memory->ask(store); },
+      [this](Result<std::vector<RunRow>> rows) {
+        if (!rows)
+          return; // loading the records says what is wrong
+        const bool first = runs_->rows().empty();
+        runs_->setRows(std::move(*rows));
+        if (started_ && !startedSeen_)
+          for (const RunRow& row : runs_->rows())
+            if (row.run.owner.pid == started_->pid && row.isLive()) {
+              startedSeen_ = true;
+              selectRun(toQString(row.run.id));
+              emit said(QStringLiteral("Run %1 has started.").arg(shortId(run_)), false);
+              break;
+            }
+        if (run_.isEmpty() && first && !runs_->rows().empty())
+          selectRun(toQString(runs_->rows().front().run.id));
+        else
+          askRunDetail();
+      });
+}
+
+void Workspace::selectRecord(const QString& id) {
+  if (id == record_)
+    return;
+  record_ = id;
+  detail_.reset();
+  emit recordSelected();
+  emit detailChanged();
+  if (id.isEmpty())
+    return;
+  questions_->ask<RecordDetail>(
+      QStringLiteral("record"), this,
+      [key = id.toStdString()](database::Store& store) { return loadDetail(store, key); },
+      [this, id](Result<RecordDetail> detail) {
+        if (id != record_)
+          return;
+        if (!detail) {
+          emit said(sentence(detail.error()), true);
+          return;
+        }
+        detail_ = std::move(*detail);
+        emit detailChanged();
+      });
+}
+
+void Workspace::selectRun(const QString& id) {
+  if (id == run_)
+    return;
+  run_ = id;
+  runDetail_.reset();
+  emit runSelected();
+  emit runDetailChanged();
+  askRunDetail();
+}
+
+void Workspace::askRunDetail() {
+  if (run_.isEmpty())
+    return;
+  // What has not changed needs no second look.
+  const RunRow* row = runs_->find(run_);
+  if (row && runDetail_ && runDetail_->row.run.updated_at == row->run.updated_at &&
+      runDetail_->row.run.state == row->run.state &&
+      runDetail_->row.run.requested == row->run.requested)
+    return;
+  questions_->ask<RunDetail>(
+      QStringLiteral("run"), this,
+      [key = run_.toStdString(), memory = runRows_](database::Store& store) -> Result<RunDetail> {
+        RunDetail detail;
+        TEMPER_TRY(run, store.run(key));
+        TEMPER_TRY(runRow, memory->rowOf(store, run));
+        TEMPER_TRY(points, store.convergence(key));
+        TEMPER_TRY(failures, store.failures(key));
+        TEMPER_TRY(quality, store.model_quality(key));
+        detail.row = std::move(runRow);
+        detail.points = std::move(points);
+        detail.failures = std::move(failures);
+        detail.quality = std::move(quality);
+        return detail;
+      },
+      [this, id = run_](Result<RunDetail> detail) {
+        if (id != run_)
+          return;
+        if (!detail) {
+          emit said(sentence(detail.error()), true);
+          return;
+        }
+        runDetail_ = std::move(*detail);
+        emit runDetailChanged();
+      });
+}
+
+void Workspace::setSide(int index, const QString& id) {
+  if (sides_[index] == id)
+    return;
+  sides_[index] = id;
+  sideDetails_[index].reset();
+  emit sidesChanged();
+  askSide(index);
+}
+
+void Workspace::resolve(const QString& prefix, std::function<void(const QString&)> found) {
+  questions_->ask<database::Id>(
+      QStringLiteral("resolve"), this,
+      [key = prefix.toStdString()](database::Store& store) {
+        return database::resolve_id(store, key);
+      },
+      [this, found = std::move(found)](const Result<database::Id>& id) {
+        if (!id)
+          emit said(sentence(id.error()), true);
+        else
+          found(toQString(*id));
+      });
+}
+
+void Workspace::setSideByPrefix(int index, const QString& prefix) {
+  if (prefix.isEmpty()) {
+    setSide(index, {});
+    return;
+  }
+  resolve(prefix, [this, index](const QString& id) {
+    if (id.startsWith(u'm'))
+      setSide(index, id);
+    else
+      emit said(QStringLiteral("%1 is not a record; records' ids begin with m.").arg(shortId(id)),
+                true);
+  });
+}
+
+void Workspace::selectByPrefix(const QString& prefix) {
+  resolve(prefix, [this](const QString& id) {
+    if (id.startsWith(u'm')) {
+      selectRecord(id);
+    } else if (id.startsWith(u'r')) {
+      selectRun(id);
+    } else {
+      emit said(QStringLiteral("%1 is neither a record nor a run.").arg(shortId(id)), true);
+      return;
+    }
+    emit idFound(id);
+  });
+}
+
+void Workspace::swapSides() {
+  std::swap(sides_[0], sides_[1]);
+  std::swap(sideDetails_[0], sideDetails_[1]);
+  emit sidesChanged();
+  for (const int index : {0, 1})
+    if (!sideDetails_[index])
+      askSide(index);
+}
+
+void Workspace::askSide(int index) {
+  if (sides_[index].isEmpty())
+    return;
+  questions_->ask<RecordDetail>(
+      QStringLiteral("side%1").arg(index), this,
+      [key = sides_[index].toStdString()](database::Store& store) {
+        return loadDetail(store, key);
+      },
+      [this, index, id = sides_[index]](Result<RecordDetail> detail) {
+        if (sides_[index] != id)
+          return;
+        if (!detail) {
+          emit said(sentence(detail.error()), true);
+          return;
+        }
+        sideDetails_[index] = std::move(*detail);
+        emit sidesChanged();
+      });
+}
+
+void Workspace::startRun(const RunPlan& plan) {
+  if (const QString problem = plan.problem(); !problem.isEmpty()) {
+    emit said(problem, true);
+    return;
+  }
+  watchStarted(plan.arguments());
+}
+
+void Workspace::resumeRun(const QString& id, int moreTrials) {
+  QStringList arguments{QStringLiteral("resume"), id};
+  if (moreTrials > 0)
+    arguments << QStringLiteral("--trials") << QStringLiteral("+%1").arg(moreTrials);
+  watchStarted(arguments);
+}
+
+void Workspace::watchStarted(const QStringList& arguments) {
+  if (!arguments.isEmpty()) {
+    auto started = startDetached(arguments, database_);
+    if (!started) {
+      emit said(sentence(started.error()), true);
+      return;
+    }
+    started_ = *started;
+    startedSeen_ = false;
+    emit said(QStringLiteral("Starting: %1").arg(shellCommand(QStringLiteral("temper"), arguments)),
+              false);
+    return;
+  }
+  // One that ended before it made a run says why in its log.
+  if (started_ && !startedSeen_ && !isAlive(started_->pid)) {
+    const QString words = tailOf(started_->log, 2);
+    emit said(words.isEmpty() ? QStringLiteral("The run ended at once and said nothing.") : words,
+              true);
+    started_.reset();
+  }
+}
+
+void Workspace::stopRun(const QString& id) {
+  questions_->ask<bool>(
+      QStringLiteral("stop"), this,
+      [key = id.toStdString()](database::Store& store) -> Result<bool> {
+        TEMPER_TRY_VOID(store.request(key, database::RequestedState::kStop));
+        return true;
+      },
+      [this, id](const Result<bool>& asked) {
+        if (!asked)
+          emit said(sentence(asked.error()), true);
+        else
+          emit said(QStringLiteral("Run %1 ends after what it measures now; what it recorded stays.")
+                        .arg(shortId(id)),
+                    false);
+      });
+}
+
+QString Workspace::lastLog() const { return started_ ? tailOf(started_->log, 200) : QString(); }
+
+} // namespace temper::gui

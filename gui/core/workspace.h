@@ -1,0 +1,127 @@
+/// What the window looks at: one database, its records and runs, the selection that all views
+/// share. Views talk to this and to nothing else. Without widgets; on the main thread.
+#pragma once
+
+#include "gui/core/code_loader.h"
+#include "gui/core/record_detail.h"
+#include "gui/core/record_model.h"
+#include "gui/core/run_model.h"
+#include "gui/core/store_client.h"
+#include "gui/core/temper_program.h"
+
+#include <QObject>
+#include <QTimer>
+
+#include <memory>
+#include <optional>
+
+namespace temper::gui {
+
+class RunRows;
+
+class Workspace : public QObject {
+  Q_OBJECT
+public:
+  enum class State : uint8_t {
+    kOpening,
+    kMissing, ///< there is no database yet, or it is empty: the message says what to do first
+    kReady,
+    kBroken, ///< the message says why it cannot be shown
+  };
+
+  explicit Workspace(QString database, QObject* parent = nullptr);
+  ~Workspace() override;
+
+  const QString& database() const { return database_; }
+  State state() const { return state_; }
+  const QString& message() const { return message_; }
+  bool isLoading() const { return loading_; }
+
+  RecordModel& records() { return *records_; }
+  RunModel& runs() { return *runs_; }
+
+  /// Reads everything again.
+  void reload();
+  /// Turns live updates off, for pictures.
+  void stopPolling() { poll_.stop(); }
+
+  // The selection.
+  void selectRecord(const QString& id);
+  const QString& selectedRecord() const { return record_; }
+  /// Null until it has arrived.
+  const RecordDetail* detail() const { return detail_ ? &*detail_ : nullptr; }
+
+  void selectRun(const QString& id);
+  const QString& selectedRun() const { return run_; }
+  const RunDetail* runDetail() const { return runDetail_ ? &*runDetail_ : nullptr; }
+
+  // Comparing: A and B.
+  void setSide(int side, const QString& id); ///< 0: A, 1: B
+  /// The side from the start of an id, as a person types it.
+  void setSideByPrefix(int side, const QString& prefix);
+  /// Selects the record or run that an id's start means.
+  void selectByPrefix(const QString& prefix);
+  void swapSides();
+  const QString& side(int index) const { return sides_[index]; }
+  const RecordDetail* sideDetail(int index) const {
+    return sideDetails_[index] ? &*sideDetails_[index] : nullptr;
+  }
+
+  // Runs.
+  /// Starts a run as a process of its own; it is selected when it appears in the database.
+  void startRun(const RunPlan& plan);
+  void resumeRun(const QString& id, int moreTrials = 0);
+  /// Asks the process that works on it to stop; what it recorded stays.
+  void stopRun(const QString& id);
+  /// What the run started last has printed; empty when none was.
+  QString lastLog() const;
+
+signals:
+  void stateChanged();
+  void loadingChanged();
+  void recordSelected();
+  void detailChanged(); ///< of the selected record; detail() may be null
+  void runSelected();
+  void runDetailChanged();
+  void sidesChanged();
+  /// An id that was typed meant this record or run, which is selected now.
+  void idFound(const QString& id);
+  /// A sentence for the status bar; `isError` wants attention.
+  void said(const QString& sentence, bool isError);
+
+private:
+  void poll();
+  void loadAll();
+  void setState(State state, const QString& message);
+  void askNewRecords();
+  void askRuns();
+  void askRunDetail();
+  void askSide(int index);
+  void watchStarted(const QStringList& arguments);
+  void resolve(const QString& prefix, std::function<void(const QString&)> found);
+
+  QString database_;
+  State state_ = State::kOpening;
+  QString message_;
+  bool loading_ = false;
+  bool polled_ = false;
+  RecordModel* records_;
+  RunModel* runs_;
+  std::shared_ptr<RunRows> runRows_;     ///< used on the questions' thread only
+  std::shared_ptr<RecordPacker> packer_; ///< used on the bulk client's thread only
+  uint64_t load_ = 0;                    ///< number of the load whose parts count
+  QString record_;
+  std::optional<RecordDetail> detail_;
+  QString run_;
+  std::optional<RunDetail> runDetail_;
+  QString sides_[2];
+  std::optional<RecordDetail> sideDetails_[2];
+  std::optional<StartedRun> started_;
+  bool startedSeen_ = false;
+  QTimer poll_;
+  // Last, so that they end first: their answers go to the members above.
+  std::unique_ptr<StoreClient> questions_; ///< short questions
+  std::unique_ptr<StoreClient> bulk_;      ///< all records
+};
+
+} // namespace temper::gui

@@ -1,0 +1,78 @@
+/// The window: perspectives, menus and the palette over one workspace. All commands are in the
+/// registry; this is where they are made.
+#pragma once
+
+#include "gui/core/actions.h"
+#include "gui/core/workspace.h"
+#include "gui/widgets/theme.h"
+
+#include <QMainWindow>
+
+#include <memory>
+
+class QLabel;
+class QStackedWidget;
+class QToolBar;
+
+namespace temper::gui {
+
+class CommandPalette;
+class ComparePage;
+class ExplorePage;
+class RunsPage;
+
+class MainWindow : public QMainWindow {
+  Q_OBJECT
+public:
+  enum class Perspective : uint8_t { kExplore, kRuns, kCompare };
+
+  explicit MainWindow(const QString& database, QWidget* parent = nullptr);
+  ~MainWindow() override;
+
+  /// Closes what is open and looks at another database.
+  void openDatabase(const QString& database);
+  void showPerspective(Perspective perspective);
+  Perspective perspective() const { return perspective_; }
+  /// Remembers layout and theme for the next start; off in tests and pictures.
+  void setRemembering(bool remembering);
+
+  ActionRegistry& actions() { return *actions_; }
+  Workspace& workspace() { return *workspace_; }
+  ExplorePage* explorePage() const { return explore_; }
+  RunsPage* runsPage() const { return runs_; }
+  ComparePage* comparePage() const { return compare_; }
+  CommandPalette* commandPalette() const { return palette_; }
+  QString statusText() const;
+
+protected:
+  void closeEvent(QCloseEvent* event) override;
+
+private:
+  void makeActions();
+  void makeRecordActions();
+  void makeRunActions();
+  void makeCompareActions();
+  void makeMenus();
+  void makeToolBar();
+  void showState();
+  void compareSelected();
+  void setTheme(ThemeChoice choice);
+  void showShortcuts();
+  void showAbout();
+
+  ActionRegistry* actions_;
+  std::unique_ptr<Workspace> workspace_;
+  QStackedWidget* pages_;
+  QWidget* empty_ = nullptr;
+  QLabel* emptyTitle_ = nullptr;
+  QLabel* emptyText_ = nullptr;
+  ExplorePage* explore_ = nullptr;
+  RunsPage* runs_ = nullptr;
+  ComparePage* compare_ = nullptr;
+  CommandPalette* palette_;
+  QLabel* databaseLabel_;
+  Perspective perspective_ = Perspective::kExplore;
+  bool remembering_ = false;
+};
+
+} // namespace temper::gui

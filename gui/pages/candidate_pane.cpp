@@ -1,0 +1,188 @@
+#include "gui/pages/candidate_pane.h"
+
+#include "gui/core/format.h"
+#include "gui/widgets/code_view.h"
+#include "gui/widgets/run_plot.h"
+
+#include <QBoxLayout>
+#include <QGridLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QScrollArea>
+#include <QTabWidget>
+
+namespace temper::gui {
+
+namespace {
+
+QLabel* selectable(QWidget* parent) {
+  auto* label = new QLabel(parent);
+  label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  label->setWordWrap(true);
+  label->setTextFormat(Qt::PlainText);
+  return label;
+}
+
+} // namespace
+
+CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
+    : QWidget(parent), workspace_(workspace), loader_(this), title_(selectable(this)),
+      time_(selectable(this)), verdict_(selectable(this)), tabs_(new QTabWidget(this)),
+      facts_(new QWidget(this)), factRows_(new QGridLayout), samples_(new SamplePlot(this)),
+      search_(new QLineEdit(this)) {
+  setObjectName(QStringLiteral("candidate"));
+  setMinimumWidth(360);
+  QFont big = font();
+  big.setPointSizeF(font().pointSizeF() * 1.7);
+  big.setBold(true);
+  time_->setFont(big);
+  QFont bold = font();
+  bold.setBold(true);
+  title_->setFont(bold);
+  verdict_->setProperty("faint", true);
+  auto* head = new QVBoxLayout;
+  head->setContentsMargins(16, 12, 16, 8);
+  head->setSpacing(4);
+  head->addWidget(title_);
+  head->addWidget(time_);
+  head->addWidget(verdict_);
+
+  auto* overview = new QWidget;
+  auto* overviewLayout = new QVBoxLayout(overview);
+  overviewLayout->setContentsMargins(16, 12, 16, 12);
+  overviewLayout->setSpacing(12);
+  overviewLayout->addWidget(samples_);
+  facts_->setLayout(factRows_);
+  factRows_->setContentsMargins(0, 0, 0, 0);
+  factRows_->setHorizontalSpacing(16);
+  factRows_->setVerticalSpacing(6);
+  factRows_->setColumnStretch(1, 1);
+  overviewLayout->addWidget(facts_);
+  overviewLayout->addStretch();
+  auto* scroll = new QScrollArea(this);
+  scroll->setAccessibleName(tr("Overview"));
+  scroll->setFrameShape(QFrame::NoFrame);
+  scroll->setWidgetResizable(true);
+  scroll->setWidget(overview);
+  tabs_->setObjectName(QStringLiteral("candidate.tabs"));
+  tabs_->setAccessibleName(tr("Levels of the candidate"));
+  tabs_->setDocumentMode(true);
+  tabs_->addTab(scroll, tr("Overview"));
+  for (int level = 0; level < kCodeLevels; ++level) {
+    views_[static_cast<size_t>(level)] = new CodeView(this);
+    tabs_->addTab(views_[static_cast<size_t>(level)], levelTitle(static_cast<CodeLevel>(level)));
+  }
+  search_->setObjectName(QStringLiteral("candidate.search"));
+  search_->setAccessibleName(tr("Search in the code"));
+  search_->setPlaceholderText(tr("search; Enter and F3 go on"));
+  search_->setVisible(false);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->setSpacing(0);
+  layout->addLayout(head);
+  layout->addWidget(tabs_, 1);
+  layout->addWidget(search_);
+
+  connect(search_, &QLineEdit::returnPressed, this, [this] { searchAgain(true); });
+  connect(tabs_, &QTabWidget::currentChanged, this, [this] { loadCode(); });
+  connect(&workspace_, &Workspace::detailChanged, this, &CandidatePane::showDetail);
+  showDetail();
+}
+
+void CandidatePane::showDetail() {
+  const RecordDetail* detail = workspace_.detail();
+  while (QLayoutItem* item = factRows_->takeAt(0)) {
+    delete item->widget();
+    delete item;
+  }
+  samples_->setMeasurement(detail ? &detail->measurement : nullptr);
+  tabs_->setVisible(detail != nullptr || !workspace_.selectedRecord().isEmpty());
+  if (!detail) {
+    title_->setText(workspace_.selectedRecord().isEmpty()
+                        ? tr("No record selected")
+                        : shortId(workspace_.selectedRecord()));
+    time_->setText({});
+    time_->setVisible(false);
+    verdict_->setText(workspace_.selectedRecord().isEmpty()
+                          ? tr("Select one in the table: its numbers, schedule and code show here.")
+                          : QString());
+    for (int level = 0; level < kCodeLevels; ++level)
+      if (shown_[static_cast<size_t>(level)] != workspace_.selectedRecord())
+        views_[static_cast<size_t>(level)]->setMessage({});
+    return;
+  }
+  title_->setText(detail->shortRecord + QStringLiteral("   ") + detail->title());
+  time_->setVisible(detail->row.median_ns > 0);
+  time_->setText(timeText(detail->row.median_ns) + QStringLiteral("  ") +
+                 halfWidthText(detail->row.median_ns, detail->row.low_ns, detail->row.high_ns));
+  verdict_->setText(detail->verdict());
+  int row = 0;
+  for (const RecordDetail::Fact& fact : detail->facts()) {
+    auto* name = new QLabel(fact.name, facts_);
+    name->setProperty("faint", true);
+    name->setAlignment(Qt::AlignLeft | Qt::AlignTop);
+    auto* value = selectable(facts_);
+    value->setText(fact.value);
+    value->setAccessibleName(fact.name);
+    factRows_->addWidget(name, row, 0, Qt::AlignTop);
+    factRows_->addWidget(value, row++, 1);
+  }
+  loadCode();
+}
+
+void CandidatePane::loadCode() {
+  const int level = tabs_->currentIndex() - 1;
+  loader_.cancel();
+  loadingCode_ = false;
+  if (level < 0 || !workspace_.detail())
+    return;
+  const QString record = workspace_.selectedRecord();
+  if (shown_[static_cast<size_t>(level)] == record)
+    return;
+  CodeView* view = views_[static_cast<size_t>(level)];
+  loadingCode_ = true;
+  loader_.load(workspace_.database(), record, static_cast<CodeLevel>(level),
+               [this, view, level, record](const CodeLoader::Code& code) {
+                 loadingCode_ = false;
+                 if (record != workspace_.selectedRecord())
+                   return;
+                 if (code.error.isEmpty()) {
+                   view->setCode(code.text, static_cast<CodeLevel>(level));
+                   shown_[static_cast<size_t>(level)] = record;
+                 } else {
+                   view->setMessage(code.error);
+                   shown_[static_cast<size_t>(level)].clear();
+                 }
+               });
+}
+
+void CandidatePane::showLevel(CodeLevel level) {
+  tabs_->setCurrentIndex(static_cast<int>(level) + 1);
+}
+
+void CandidatePane::showOverview() { tabs_->setCurrentIndex(0); }
+
+CodeView* CandidatePane::currentView() const {
+  const int level = tabs_->currentIndex() - 1;
+  return level < 0 ? nullptr : views_[static_cast<size_t>(level)];
+}
+
+void CandidatePane::startSearch() {
+  if (!currentView())
+    showLevel(CodeLevel::kTrace);
+  search_->setVisible(true);
+  search_->setFocus();
+  search_->selectAll();
+}
+
+void CandidatePane::searchAgain(bool forward) {
+  if (CodeView* view = currentView(); view && !search_->text().isEmpty())
+    view->find(search_->text(), forward);
+}
+
+void CandidatePane::copyCode() const {
+  if (const CodeView* view = currentView(); view && !view->isMessage())
+    view->copyAll();
+}
+
+} // namespace temper::gui

@@ -1,0 +1,51 @@
+/// One candidate: what was measured and said about it, and its text at each level.
+#pragma once
+
+#include "gui/core/workspace.h"
+
+#include <QWidget>
+
+class QGridLayout;
+class QLabel;
+class QLineEdit;
+class QTabWidget;
+
+namespace temper::gui {
+
+class CodeView;
+class SamplePlot;
+
+class CandidatePane : public QWidget {
+  Q_OBJECT
+public:
+  explicit CandidatePane(Workspace& workspace, QWidget* parent = nullptr);
+
+  void showLevel(CodeLevel level);
+  void showOverview();
+  bool isLoadingCode() const { return loadingCode_; }
+  CodeView* codeView(CodeLevel level) const { return views_[static_cast<size_t>(level)]; }
+  void startSearch();
+  void searchAgain(bool forward);
+  void copyCode() const;
+
+private:
+  void showDetail();
+  void loadCode();
+  CodeView* currentView() const;
+
+  Workspace& workspace_;
+  CodeLoader loader_;
+  QLabel* title_;
+  QLabel* time_;
+  QLabel* verdict_;
+  QTabWidget* tabs_;
+  QWidget* facts_;
+  QGridLayout* factRows_;
+  SamplePlot* samples_;
+  std::array<CodeView*, kCodeLevels> views_{};
+  std::array<QString, kCodeLevels> shown_; ///< record whose text each has
+  QLineEdit* search_;
+  bool loadingCode_ = false;
+};
+
+} // namespace temper::gui

@@ -1,0 +1,228 @@
+#include "gui/pages/compare_page.h"
+
+#include "gui/core/format.h"
+#include "gui/widgets/code_view.h"
+#include "ir/support/json.h"
+
+#include <QBoxLayout>
+#include <QCheckBox>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QSplitter>
+#include <QTabBar>
+
+namespace temper::gui {
+
+ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
+    : QWidget(parent), workspace_(workspace), compare_(this), sentence_(new QLabel(this)),
+      measured_(new QLabel(this)), measure_(new QPushButton(tr("Measure both again"), this)),
+      levels_(new QTabBar(this)), onlyDifferences_(new QCheckBox(tr("Only differences"), this)),
+      count_(new QLabel(this)) {
+  setObjectName(QStringLiteral("compare"));
+  QFont big = font();
+  big.setPointSizeF(font().pointSizeF() * 1.25);
+  big.setBold(true);
+  sentence_->setFont(big);
+  sentence_->setObjectName(QStringLiteral("compare.sentence"));
+  for (QLabel* label : {sentence_, measured_}) {
+    label->setWordWrap(true);
+    label->setTextFormat(Qt::PlainText);
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  }
+  measure_->setToolTip(tr("Runs both in turns, so that what disturbs one disturbs the other"));
+  auto* head = new QVBoxLayout;
+  head->setContentsMargins(16, 12, 16, 8);
+  head->setSpacing(8);
+  auto* top = new QHBoxLayout;
+  top->addWidget(sentence_, 1);
+  top->addWidget(measure_, 0, Qt::AlignTop);
+  head->addLayout(top);
+  head->addWidget(measured_);
+
+  auto* splitter = new QSplitter(Qt::Horizontal, this);
+  splitter->setChildrenCollapsible(false);
+  for (const int side : {0, 1}) {
+    auto* column = new QWidget(this);
+    auto* layout = new QVBoxLayout(column);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(4);
+    auto* row = new QHBoxLayout;
+    row->setContentsMargins(16, 4, 16, 0);
+    auto* name = new QLabel(side == 0 ? tr("A") : tr("B"), this);
+    QFont bold = font();
+    bold.setBold(true);
+    name->setFont(bold);
+    fields_[side] = new QLineEdit(this);
+    fields_[side]->setObjectName(QStringLiteral("compare.side%1").arg(side));
+    fields_[side]->setAccessibleName(side == 0 ? tr("Record A") : tr("Record B"));
+    fields_[side]->setPlaceholderText(tr("id of a record"));
+    fields_[side]->setMaximumWidth(fontMetrics().horizontalAdvance(u'0') * 22);
+    sides_[side] = new QLabel(this);
+    sides_[side]->setTextFormat(Qt::PlainText);
+    sides_[side]->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    sides_[side]->setProperty("faint", true);
+    row->addWidget(name);
+    row->addWidget(fields_[side]);
+    row->addWidget(sides_[side], 1);
+    layout->addLayout(row);
+    views_[side] = new CodeView(this);
+    layout->addWidget(views_[side], 1);
+    splitter->addWidget(column);
+    connect(fields_[side], &QLineEdit::returnPressed, this, [this, side] {
+      workspace_.setSideByPrefix(side, fields_[side]->text().trimmed());
+    });
+  }
+  CodeView::join(views_[0], views_[1]);
+
+  auto* bar = new QHBoxLayout;
+  bar->setContentsMargins(8, 0, 16, 0);
+  for (int level = 0; level < kCodeLevels; ++level)
+    levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
+  levels_->setDrawBase(false);
+  levels_->setAccessibleName(tr("Level"));
+  onlyDifferences_->setChecked(true);
+  onlyDifferences_->setObjectName(QStringLiteral("compare.onlyDifferences"));
+  count_->setProperty("faint", true);
+  bar->addWidget(levels_);
+  bar->addStretch();
+  bar->addWidget(count_);
+  bar->addWidget(onlyDifferences_);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->setSpacing(4);
+  layout->addLayout(head);
+  layout->addLayout(bar);
+  layout->addWidget(splitter, 1);
+
+  connect(&workspace_, &Workspace::sidesChanged, this, &ComparePage::showSides);
+  connect(levels_, &QTabBar::currentChanged, this, &ComparePage::loadTexts);
+  connect(onlyDifferences_, &QCheckBox::toggled, this, &ComparePage::showTexts);
+  connect(measure_, &QPushButton::clicked, this, &ComparePage::measure);
+  showSides();
+}
+
+QString ComparePage::sentence() const { return sentence_->text(); }
+
+bool ComparePage::canMeasure() const {
+  const RecordDetail* a = workspace_.sideDetail(0);
+  const RecordDetail* b = workspace_.sideDetail(1);
+  return a && b && a->row.workload == b->row.workload && a->row.id != b->row.id &&
+         !compare_.isRunning();
+}
+
+void ComparePage::showSides() {
+  for (const int side : {0, 1}) {
+    const RecordDetail* detail = workspace_.sideDetail(side);
+    if (!fields_[side]->hasFocus() || detail)
+      fields_[side]->setText(detail ? detail->shortRecord : shortId(workspace_.side(side)));
+    sides_[side]->setText(detail ? QStringLiteral("%1   %2")
+                                       .arg(detail->title(), timeText(detail->row.median_ns))
+                                 : QString());
+  }
+  const RecordDetail* a = workspace_.sideDetail(0);
+  const RecordDetail* b = workspace_.sideDetail(1);
+  if (a && b)
+    sentence_->setText(compareStored(*a, *b).sentence);
+  else if (workspace_.side(0).isEmpty() && workspace_.side(1).isEmpty())
+    sentence_->setText(tr("Choose two records: press C on each in Explore, or type their ids below."));
+  else
+    sentence_->setText(workspace_.side(0).isEmpty() || workspace_.side(1).isEmpty()
+                           ? tr("Choose the other record: press C on it in Explore, or type its id below.")
+                           : QString());
+  measured_->clear();
+  measured_->setVisible(false);
+  compare_.cancel();
+  measure_->setEnabled(canMeasure());
+  loadTexts();
+}
+
+void ComparePage::loadTexts() {
+  const int level = levels_->currentIndex();
+  const QString wanted = workspace_.side(0) + u' ' + workspace_.side(1) + QString::number(level);
+  if (wanted == shown_)
+    return;
+  shown_ = wanted;
+  waiting_ = 0;
+  for (const int side : {0, 1}) {
+    loaders_[side].cancel();
+    texts_[side] = {};
+    if (workspace_.side(side).isEmpty())
+      continue;
+    ++waiting_;
+  }
+  for (const int side : {0, 1})
+    if (!workspace_.side(side).isEmpty())
+      loaders_[side].load(workspace_.database(), workspace_.side(side),
+                          static_cast<CodeLevel>(level),
+                          [this, side, wanted](const CodeLoader::Code& code) {
+                            if (wanted != shown_)
+                              return;
+                            texts_[side] = code;
+                            --waiting_;
+                            showTexts();
+                          });
+  if (waiting_ > 0 || workspace_.side(0).isEmpty() || workspace_.side(1).isEmpty())
+    showTexts();
+}
+
+void ComparePage::showTexts() {
+  if (waiting_ > 0) {
+    count_->setText(tr("loading…"));
+    return;
+  }
+  const auto level = static_cast<CodeLevel>(levels_->currentIndex());
+  for (const int side : {0, 1})
+    if (!texts_[side].error.isEmpty() || workspace_.side(side).isEmpty()) {
+      views_[side]->setMessage(texts_[side].error);
+      views_[1 - side]->setCode(texts_[1 - side].text, level);
+      count_->clear();
+      return;
+    }
+  const SideBySide diff =
+      sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked());
+  views_[0]->setDiff(diff, false, level);
+  views_[1]->setDiff(diff, true, level);
+  count_->setText(diff.differences == 0 ? tr("equal")
+                                        : countText(diff.differences, "difference"));
+}
+
+void ComparePage::showLevel(CodeLevel level) {
+  levels_->setCurrentIndex(static_cast<int>(level));
+}
+
+void ComparePage::showNextDifference(bool forward) {
+  if (views_[0]->showDifference(forward))
+    views_[1]->showDifference(forward);
+}
+
+void ComparePage::measure() {
+  if (!canMeasure())
+    return;
+  measured_->setVisible(true);
+  measured_->setText(tr("Measuring both in turns…"));
+  compare_.start({QStringLiteral("compare"), workspace_.side(0), workspace_.side(1),
+                  QStringLiteral("--json"), QStringLiteral("--db"), workspace_.database()},
+                 [this](const TemperCommand::Answer& answer) {
+                   measure_->setEnabled(canMeasure());
+                   // "slower" is an answer, too: exit code 3.
+                   const auto json = parse_json(answer.output.toStdString());
+                   if (!json || !json->contains("ratio") || !(*json)["ratio"].is_number()) {
+                     measured_->setText(answer.error);
+                     return;
+                   }
+                   const Json& interval = (*json)["ratio_interval"];
+                   const std::string verdict = json->value("verdict", std::string());
+                   measured_->setText(
+                       tr("Measured again in turns: B is %1; it took %2× [%3, %4] the time of A.")
+                           .arg(verdict == "same" ? tr("not to be told from A")
+                                                  : toQString(verdict))
+                           .arg((*json)["ratio"].get<double>(), 0, 'f', 3)
+                           .arg(interval[0].is_number() ? interval[0].get<double>() : 0, 0, 'f', 3)
+                           .arg(interval[1].is_number() ? interval[1].get<double>() : 0, 0, 'f',
+                                3));
+                 });
+  measure_->setEnabled(false);
+}
+
+} // namespace temper::gui

@@ -1,0 +1,225 @@
+#include "gui/pages/explore_page.h"
+
+#include "gui/core/format.h"
+#include "gui/pages/candidate_pane.h"
+
+#include <QBoxLayout>
+#include <QEvent>
+#include <QHeaderView>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QScrollBar>
+#include <QSplitter>
+#include <QTableView>
+
+namespace temper::gui {
+
+ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
+    : QWidget(parent), workspace_(workspace), table_(new QTableView(this)),
+      filterRow_(new QWidget(this)), count_(new QLabel(this)), pending_(new QPushButton(this)),
+      candidate_(new CandidatePane(workspace, this)) {
+  setObjectName(QStringLiteral("explore"));
+  RecordModel& model = workspace_.records();
+  table_->setObjectName(QStringLiteral("records"));
+  table_->setAccessibleName(tr("Records"));
+  table_->setModel(&model);
+  table_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  table_->setSelectionMode(QAbstractItemView::SingleSelection);
+  table_->setShowGrid(false);
+  table_->setAlternatingRowColors(true);
+  table_->setSortingEnabled(false);
+  table_->setWordWrap(false);
+  table_->setTabKeyNavigation(false);
+  table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+  // One height for all rows: nothing is measured, however many there are.
+  table_->verticalHeader()->setVisible(false);
+  table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+  table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
+  QHeaderView* header = table_->horizontalHeader();
+  header->setHighlightSections(false);
+  header->setSectionsClickable(true);
+  header->setSortIndicatorShown(true);
+  header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
+  const int em = fontMetrics().horizontalAdvance(u'0');
+  const int widths[kRecordColumns] = {11, 36, 12, 12, 9, 16, 10, 21, 12, 19, 16};
+  for (int i = 0; i < kRecordColumns; ++i)
+    header->resizeSection(i, widths[i] * em);
+  connect(header, &QHeaderView::sortIndicatorChanged, this,
+          [&model](int column, Qt::SortOrder order) { model.sort(column, order); });
+
+  // The filter row: a field over each column, moving with it.
+  filterRow_->setFixedHeight(fontMetrics().height() + 18);
+  for (int i = 0; i < kRecordColumns; ++i) {
+    const auto column = static_cast<RecordColumn>(i);
+    auto* field = new QLineEdit(filterRow_);
+    field->setObjectName(QStringLiteral("filter.") + columnTitle(column));
+    field->setAccessibleName(tr("Filter of %1").arg(columnTitle(column)));
+    field->setToolTip(columnFilterHint(column));
+    field->setPlaceholderText(column == RecordColumn::kWorkload ? tr("filter…") : QString());
+    field->installEventFilter(this);
+    connect(field, &QLineEdit::textChanged, &filterDelay_, qOverload<>(&QTimer::start));
+    filters_[static_cast<size_t>(i)] = field;
+  }
+  filterDelay_.setSingleShot(true);
+  filterDelay_.setInterval(120);
+  connect(&filterDelay_, &QTimer::timeout, this, &ExplorePage::applyFilter);
+  connect(header, &QHeaderView::sectionResized, this, &ExplorePage::layoutFilters);
+  connect(header, &QHeaderView::geometriesChanged, this, &ExplorePage::layoutFilters);
+  connect(table_->horizontalScrollBar(), &QScrollBar::valueChanged, this,
+          &ExplorePage::layoutFilters);
+
+  pending_->setObjectName(QStringLiteral("pending"));
+  pending_->setVisible(false);
+  pending_->setFlat(true);
+  connect(pending_, &QPushButton::clicked, this, [&model] { model.refresh(); });
+  count_->setProperty("faint", true);
+  auto* foot = new QHBoxLayout;
+  foot->setContentsMargins(8, 4, 8, 4);
+  foot->addWidget(count_);
+  foot->addStretch();
+  foot->addWidget(pending_);
+
+  auto* list = new QWidget(this);
+  auto* listLayout = new QVBoxLayout(list);
+  listLayout->setContentsMargins(0, 0, 0, 0);
+  listLayout->setSpacing(0);
+  listLayout->addWidget(filterRow_);
+  listLayout->addWidget(table_);
+  listLayout->addLayout(foot);
+  auto* splitter = new QSplitter(Qt::Horizontal, this);
+  splitter->setObjectName(QStringLiteral("explore.splitter"));
+  splitter->addWidget(list);
+  splitter->addWidget(candidate_);
+  splitter->setStretchFactor(0, 55);
+  splitter->setStretchFactor(1, 45);
+  splitter->setChildrenCollapsible(false);
+  splitter->setSizes({850, 590});
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(splitter);
+
+  connect(table_->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
+          [this, &model](const QModelIndex& current) {
+            if (!restoring_ && current.isValid())
+              workspace_.selectRecord(model.idAt(current.row()));
+          });
+  connect(&model, &RecordModel::orderChanged, this, [this] {
+    showSelection();
+    updateCount();
+  });
+  connect(&model, &RecordModel::pendingChanged, this, &ExplorePage::updateCount);
+  connect(&workspace_, &Workspace::recordSelected, this, &ExplorePage::showSelection);
+  connect(&workspace_, &Workspace::loadingChanged, this, &ExplorePage::updateCount);
+  // Rows must not move under somebody who looks at them: at the top one sees new ones come.
+  const auto follow = [this, &model] {
+    model.setFollowing(workspace_.isLoading() || table_->verticalScrollBar()->value() == 0);
+  };
+  connect(table_->verticalScrollBar(), &QScrollBar::valueChanged, this, follow);
+  connect(&workspace_, &Workspace::loadingChanged, this, follow);
+  layoutFilters();
+  updateCount();
+}
+
+void ExplorePage::layoutFilters() {
+  const QHeaderView* header = table_->horizontalHeader();
+  for (int i = 0; i < kRecordColumns; ++i) {
+    QLineEdit* field = filters_[static_cast<size_t>(i)];
+    const int x = header->sectionViewportPosition(i);
+    field->setGeometry(x + 2, 4, header->sectionSize(i) - 4, filterRow_->height() - 8);
+  }
+}
+
+bool ExplorePage::eventFilter(QObject* object, QEvent* event) {
+  if (event->type() == QEvent::FocusIn) {
+    // A field that is scrolled away comes into view with the focus.
+    for (int i = 0; i < kRecordColumns; ++i)
+      if (filters_[static_cast<size_t>(i)] == object) {
+        QScrollBar* bar = table_->horizontalScrollBar();
+        const QHeaderView* header = table_->horizontalHeader();
+        const int x = header->sectionViewportPosition(i);
+        if (x < 0)
+          bar->setValue(bar->value() + x);
+        else if (x + header->sectionSize(i) > table_->viewport()->width())
+          bar->setValue(bar->value() + x + header->sectionSize(i) - table_->viewport()->width());
+      }
+  }
+  return QWidget::eventFilter(object, event);
+}
+
+void ExplorePage::applyFilter() {
+  FilterText texts;
+  for (int i = 0; i < kRecordColumns; ++i)
+    texts.columns[static_cast<size_t>(i)] = filters_[static_cast<size_t>(i)]->text();
+  workspace_.records().setFilter(texts);
+  const auto& errors = workspace_.records().filterErrors();
+  for (int i = 0; i < kRecordColumns; ++i) {
+    const QString& error = errors[static_cast<size_t>(i)];
+    QLineEdit* field = filters_[static_cast<size_t>(i)];
+    field->setToolTip(error.isEmpty() ? columnFilterHint(static_cast<RecordColumn>(i)) : error);
+    field->setStyleSheet(error.isEmpty()
+                             ? QString()
+                             : QStringLiteral("border: 1px solid palette(text);"
+                                              " text-decoration: underline;"));
+  }
+  updateCount();
+}
+
+void ExplorePage::focusTable() { table_->setFocus(); }
+
+void ExplorePage::focusFilter() {
+  QLineEdit* field = filterField(RecordColumn::kWorkload);
+  field->setFocus(Qt::ShortcutFocusReason);
+  field->selectAll();
+}
+
+void ExplorePage::clearFilter() {
+  for (QLineEdit* field : filters_)
+    field->clear();
+  applyFilter();
+}
+
+void ExplorePage::showRun(const QString& id) {
+  for (QLineEdit* field : filters_)
+    field->clear();
+  filterField(RecordColumn::kRun)->setText(shortId(id));
+  applyFilter();
+  table_->horizontalHeader()->setSortIndicator(static_cast<int>(RecordColumn::kTime),
+                                               Qt::AscendingOrder);
+}
+
+void ExplorePage::showSelection() {
+  const QString& id = workspace_.selectedRecord();
+  const int row = id.isEmpty() ? -1 : workspace_.records().rowOf(id);
+  restoring_ = true;
+  if (row >= 0) {
+    const QModelIndex index = workspace_.records().index(row, 0);
+    if (table_->currentIndex().row() != row) {
+      table_->setCurrentIndex(index);
+      table_->scrollTo(index);
+    }
+  } else {
+    table_->clearSelection();
+  }
+  restoring_ = false;
+}
+
+void ExplorePage::updateCount() {
+  const RecordModel& model = workspace_.records();
+  const auto shown = static_cast<int64_t>(model.rowCount());
+  const auto all = static_cast<int64_t>(model.table().size());
+  QString text = shown == all || model.filter().isEmpty()
+                     ? countText(shown, "record")
+                     : tr("%1 of %2").arg(numberText(shown), countText(all, "record"));
+  if (workspace_.isLoading())
+    text += tr(", loading…");
+  for (const QString& error : model.filterErrors())
+    if (!error.isEmpty())
+      text += QStringLiteral("   ⚠ ") + error;
+  count_->setText(text);
+  const bool pending = model.pending() > 0 && !workspace_.isLoading() && !model.isBusy();
+  pending_->setVisible(pending);
+  pending_->setText(tr("Show %1 new").arg(countText(model.pending(), "record")));
+}
+
+} // namespace temper::gui

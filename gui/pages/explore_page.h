@@ -1,0 +1,54 @@
+/// All records of the database in one table with a filter per column, and the candidate of the
+/// selected one beside it.
+#pragma once
+
+#include "gui/core/workspace.h"
+
+#include <QWidget>
+
+class QLabel;
+class QLineEdit;
+class QPushButton;
+class QTableView;
+
+namespace temper::gui {
+
+class CandidatePane;
+
+class ExplorePage : public QWidget {
+  Q_OBJECT
+public:
+  explicit ExplorePage(Workspace& workspace, QWidget* parent = nullptr);
+
+  CandidatePane* candidate() const { return candidate_; }
+  QTableView* table() const { return table_; }
+  QLineEdit* filterField(RecordColumn column) const {
+    return filters_[static_cast<size_t>(column)];
+  }
+  void focusTable();
+  void focusFilter();
+  void clearFilter();
+  /// Shows only the records of a run, fastest first.
+  void showRun(const QString& id);
+
+protected:
+  bool eventFilter(QObject* object, QEvent* event) override;
+
+private:
+  void layoutFilters();
+  void applyFilter();
+  void showSelection();
+  void updateCount();
+
+  Workspace& workspace_;
+  QTableView* table_;
+  QWidget* filterRow_;
+  std::array<QLineEdit*, kRecordColumns> filters_{};
+  QLabel* count_;
+  QPushButton* pending_;
+  CandidatePane* candidate_;
+  QTimer filterDelay_;
+  bool restoring_ = false;
+};
+
+} // namespace temper::gui

@@ -1,0 +1,186 @@
+#include "gui/pages/runs_page.h"
+
+#include "gui/core/format.h"
+#include "gui/pages/run_form.h"
+#include "gui/widgets/run_plot.h"
+
+#include <QBoxLayout>
+#include <QHeaderView>
+#include <QLabel>
+#include <QPushButton>
+#include <QSplitter>
+#include <QTableView>
+
+namespace temper::gui {
+
+RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
+    : QWidget(parent), workspace_(workspace), table_(new QTableView(this)),
+      form_(new RunForm(workspace.database(), this)), title_(new QLabel(this)),
+      best_(new QLabel(this)), progress_(new QLabel(this)), funnel_(new QLabel(this)),
+      failures_(new QLabel(this)), plot_(new RunPlot(this)),
+      stop_(new QPushButton(tr("Stop"), this)), resume_(new QPushButton(tr("Resume"), this)),
+      more_(new QPushButton(tr("200 more trials"), this)),
+      showBest_(new QPushButton(tr("Open the best"), this)),
+      showRecords_(new QPushButton(tr("Its records"), this)) {
+  setObjectName(QStringLiteral("runs"));
+  table_->setObjectName(QStringLiteral("runTable"));
+  table_->setAccessibleName(tr("Runs"));
+  table_->setModel(&workspace_.runs());
+  table_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  table_->setSelectionMode(QAbstractItemView::SingleSelection);
+  table_->setShowGrid(false);
+  table_->setAlternatingRowColors(true);
+  table_->setWordWrap(false);
+  table_->setTabKeyNavigation(false);
+  table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+  table_->verticalHeader()->setVisible(false);
+  table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+  table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
+  table_->horizontalHeader()->setHighlightSections(false);
+  table_->horizontalHeader()->setSectionsClickable(false);
+  const int em = fontMetrics().horizontalAdvance(u'0');
+  const int widths[RunModel::kColumns] = {13, 38, 9, 12, 10, 17};
+  for (int i = 0; i < RunModel::kColumns; ++i)
+    table_->horizontalHeader()->resizeSection(i, widths[i] * em);
+  table_->horizontalHeader()->setSectionResizeMode(RunModel::kWorkload, QHeaderView::Stretch);
+
+  QFont bold = font();
+  bold.setBold(true);
+  title_->setFont(bold);
+  title_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  title_->setWordWrap(true);
+  QFont big = font();
+  big.setPointSizeF(font().pointSizeF() * 1.7);
+  big.setBold(true);
+  best_->setFont(big);
+  for (QLabel* label : {progress_, funnel_, failures_}) {
+    label->setWordWrap(true);
+    label->setTextFormat(Qt::PlainText);
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    label->setProperty("faint", true);
+  }
+  stop_->setObjectName(QStringLiteral("run.stop.button"));
+  resume_->setObjectName(QStringLiteral("run.resume.button"));
+  stop_->setToolTip(tr("Asks the run to end; what it recorded stays"));
+  resume_->setToolTip(tr("Goes on where it was interrupted"));
+  more_->setToolTip(tr("Goes on with 200 trials more"));
+
+  auto* buttons = new QHBoxLayout;
+  for (QPushButton* button : {stop_, resume_, more_, showBest_, showRecords_})
+    buttons->addWidget(button);
+  buttons->addStretch();
+  auto* right = new QWidget(this);
+  auto* rightLayout = new QVBoxLayout(right);
+  rightLayout->setContentsMargins(16, 12, 16, 12);
+  rightLayout->setSpacing(6);
+  rightLayout->addWidget(title_);
+  rightLayout->addWidget(best_);
+  rightLayout->addWidget(progress_);
+  rightLayout->addLayout(buttons);
+  rightLayout->addWidget(plot_, 1);
+  rightLayout->addWidget(funnel_);
+  rightLayout->addWidget(failures_);
+
+  auto* left = new QWidget(this);
+  auto* leftLayout = new QVBoxLayout(left);
+  leftLayout->setContentsMargins(0, 0, 0, 0);
+  leftLayout->setSpacing(0);
+  leftLayout->addWidget(table_, 1);
+  leftLayout->addWidget(form_);
+  auto* splitter = new QSplitter(Qt::Horizontal, this);
+  splitter->setObjectName(QStringLiteral("runs.splitter"));
+  splitter->setChildrenCollapsible(false);
+  splitter->addWidget(left);
+  splitter->addWidget(right);
+  splitter->setSizes({740, 700});
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(splitter);
+
+  connect(form_, &RunForm::startWanted, &workspace_, &Workspace::startRun);
+  connect(table_->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
+          [this](const QModelIndex& current) {
+            if (!restoring_ && current.isValid())
+              workspace_.selectRun(current.data(Qt::UserRole).toString());
+          });
+  connect(&workspace_.runs(), &QAbstractItemModel::modelReset, this, &RunsPage::showSelection);
+  connect(&workspace_.runs(), &QAbstractItemModel::rowsInserted, this, &RunsPage::showSelection);
+  connect(&workspace_, &Workspace::runSelected, this, &RunsPage::showSelection);
+  connect(&workspace_, &Workspace::runDetailChanged, this, &RunsPage::showDetail);
+  connect(plot_, &RunPlot::recordClicked, this, &RunsPage::recordChosen);
+  connect(stop_, &QPushButton::clicked, this,
+          [this] { workspace_.stopRun(workspace_.selectedRun()); });
+  connect(resume_, &QPushButton::clicked, this,
+          [this] { workspace_.resumeRun(workspace_.selectedRun()); });
+  connect(more_, &QPushButton::clicked, this,
+          [this] { workspace_.resumeRun(workspace_.selectedRun(), 200); });
+  connect(showBest_, &QPushButton::clicked, this, [this] {
+    if (const RunDetail* detail = workspace_.runDetail())
+      emit recordChosen(detail->row.bestRecord);
+  });
+  connect(showRecords_, &QPushButton::clicked, this,
+          [this] { emit recordsOfRunWanted(workspace_.selectedRun()); });
+  showDetail();
+}
+
+void RunsPage::focusTable() { table_->setFocus(); }
+
+void RunsPage::showForm(bool shown) {
+  form_->setVisible(shown);
+  if (shown)
+    form_->findChild<QWidget*>(QStringLiteral("runForm.workload"))->setFocus();
+}
+
+void RunsPage::showSelection() {
+  const int row = workspace_.runs().rowOf(workspace_.selectedRun());
+  restoring_ = true;
+  if (row >= 0 && table_->currentIndex().row() != row)
+    table_->setCurrentIndex(workspace_.runs().index(row, 0));
+  restoring_ = false;
+}
+
+void RunsPage::showDetail() {
+  const RunDetail* detail = workspace_.runDetail();
+  plot_->setRun(detail);
+  for (QWidget* widget : std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_,
+                                                         plot_, stop_, resume_, more_, showBest_,
+                                                         showRecords_})
+    widget->setVisible(detail != nullptr);
+  if (!detail) {
+    title_->setText(workspace_.selectedRun().isEmpty()
+                        ? tr("No runs yet: fill in the form and start one.")
+                        : QString());
+    return;
+  }
+  const RunRow& row = detail->row;
+  title_->setText(QStringLiteral("%1   %2   %3")
+                      .arg(shortId(toQString(row.run.id)), row.workload,
+                           stateText(row.run.state)));
+  best_->setText(row.bestNs > 0 ? timeText(row.bestNs) + QStringLiteral("   ") +
+                                      rateText(row.flops, row.bestNs)
+                                : tr("nothing valid yet"));
+  QString progress = detail->progressText();
+  if (const QString model = detail->modelText(); !model.isEmpty())
+    progress += tr("\nmodel: %1").arg(model);
+  progress_->setText(progress);
+  funnel_->setText(detail->funnelText());
+  funnel_->setVisible(!funnel_->text().isEmpty());
+  QStringList lines;
+  for (const database::FailureGroup& group : detail->failures)
+    lines << QStringLiteral("%1 × %2: %3")
+                 .arg(group.count)
+                 .arg(outcomeText(group.outcome),
+                      toQString(group.first_error).section(u'\n', 0, 0).left(200));
+  failures_->setText(lines.mid(0, 4).join(u'\n'));
+  failures_->setVisible(!lines.isEmpty());
+  const bool live = row.run.state == database::RunState::kRunning;
+  const bool asked = row.run.requested == database::RequestedState::kStop;
+  stop_->setVisible(live);
+  stop_->setEnabled(!asked);
+  stop_->setText(asked ? tr("Stopping…") : tr("Stop"));
+  resume_->setVisible(row.canResume());
+  more_->setVisible(row.run.state == database::RunState::kFinished);
+  showBest_->setEnabled(!row.bestRecord.isEmpty());
+}
+
+} // namespace temper::gui

@@ -1,0 +1,168 @@
+#include "gui/shots.h"
+
+#include "gui/core/format.h"
+#include "gui/main_window.h"
+#include "gui/pages/candidate_pane.h"
+#include "gui/pages/compare_page.h"
+#include "gui/pages/explore_page.h"
+#include "gui/pages/run_form.h"
+#include "gui/widgets/code_view.h"
+#include "gui/widgets/palette.h"
+
+#include <QApplication>
+#include <QDir>
+#include <QElapsedTimer>
+#include <QLineEdit>
+#include <QPainter>
+#include <QTableView>
+
+#include <cstdio>
+
+namespace temper::gui {
+
+namespace {
+
+class Photographer {
+public:
+  Photographer(const QString& database, const QString& folder, ThemeChoice choice)
+      : folder_(folder), suffix_(choice == ThemeChoice::kDark ? "-dark" : "-light") {
+    applyTheme(choice);
+    window_ = std::make_unique<MainWindow>(database);
+    window_->resize(1440, 900);
+    window_->show();
+    settle();
+    window_->workspace().stopPolling();
+  }
+
+  bool run() {
+    Workspace& workspace = window_->workspace();
+    if (workspace.state() != Workspace::State::kReady) {
+      shoot("empty");
+      return ok_;
+    }
+    const QString best = runs().empty() ? QString() : bestOfAll();
+    workspace.selectRecord(best);
+    settle();
+    shoot("explore");
+    for (const auto& [level, name] :
+         {std::pair{CodeLevel::kTrace, "explore-trace"}, std::pair{CodeLevel::kScript, "explore-script"},
+          std::pair{CodeLevel::kAssembly, "explore-assembly"}}) {
+      window_->explorePage()->candidate()->showLevel(level);
+      settle();
+      shoot(name);
+    }
+    window_->explorePage()->candidate()->showOverview();
+    window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("!ok");
+    window_->explorePage()->filterField(RecordColumn::kTime)->setText("<20ms");
+    settle(400);
+    shoot("explore-filter");
+    window_->explorePage()->clearFilter();
+    window_->resize(1280, 720);
+    settle();
+    shoot("explore-small");
+    window_->resize(1440, 900);
+    window_->showPerspective(MainWindow::Perspective::kRuns);
+    settle();
+    shoot("runs");
+    if (const QString other = anotherThan(best); !other.isEmpty()) {
+      workspace.setSide(0, best);
+      workspace.setSide(1, other);
+    }
+    window_->showPerspective(MainWindow::Perspective::kCompare);
+    settle();
+    shoot("compare-trace");
+    window_->comparePage()->showLevel(CodeLevel::kAssembly);
+    settle();
+    shoot("compare-assembly");
+    window_->commandPalette()->popUp();
+    window_->commandPalette()->field()->setText("co");
+    settle();
+    shoot("palette", window_->commandPalette());
+    window_->commandPalette()->hide();
+    return ok_;
+  }
+
+private:
+  const std::vector<RunRow>& runs() { return window_->workspace().runs().rows(); }
+
+  QString bestOfAll() {
+    const RunRow* busiest = nullptr;
+    for (const RunRow& row : runs())
+      if (!row.bestRecord.isEmpty() &&
+          (!busiest || row.flops / row.bestNs > busiest->flops / busiest->bestNs))
+        busiest = &row;
+    if (busiest)
+      window_->workspace().selectRun(toQString(busiest->run.id));
+    return busiest ? busiest->bestRecord : QString();
+  }
+
+  /// The next best of the same kind by another candidate, unless there is none.
+  QString anotherThan(const QString& id) {
+    const RecordTable& table = window_->workspace().records().table();
+    const int64_t at = table.find(idDigits(id));
+    if (at < 0)
+      return {};
+    const PackedRecord& best = table.at(static_cast<uint32_t>(at));
+    const PackedRecord* other = nullptr;
+    for (uint32_t i = 0; i < table.size(); ++i) {
+      const PackedRecord& record = table.at(i);
+      if (record.series == best.series && record.candidate != best.candidate &&
+          record.outcome == database::Outcome::kOk && record.medianNs > best.medianNs &&
+          (!other || record.medianNs < other->medianNs))
+        other = &record;
+    }
+    return other ? idText(database::Kind::kMeasurement, other->id) : QString();
+  }
+
+  /// Until nothing is on its way any more.
+  void settle(int leastMs = 150) {
+    QElapsedTimer time;
+    time.start();
+    const auto busy = [this] {
+      Workspace& workspace = window_->workspace();
+      return workspace.isLoading() || workspace.records().isBusy() ||
+             window_->explorePage()->candidate()->isLoadingCode() ||
+             window_->comparePage()->isLoading() ||
+             (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
+             (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
+    };
+    while ((time.elapsed() < leastMs || busy()) && time.elapsed() < 30'000) {
+      QApplication::processEvents(QEventLoop::AllEvents, 20);
+      QThread::msleep(5);
+    }
+    QApplication::processEvents();
+  }
+
+  void shoot(const char* name, QWidget* over = nullptr) {
+    QPixmap picture = window_->grab();
+    if (over) {
+      QPainter painter(&picture);
+      painter.drawPixmap(window_->mapFromGlobal(over->pos()), over->grab());
+    }
+    const QString file = folder_ + u'/' + QString::fromLatin1(name) + suffix_ + ".png";
+    if (!picture.save(file)) {
+      std::fprintf(stderr, "temper-gui: cannot write %s\n", qPrintable(file));
+      ok_ = false;
+    }
+  }
+
+  QString folder_;
+  QString suffix_;
+  std::unique_ptr<MainWindow> window_;
+  bool ok_ = true;
+};
+
+} // namespace
+
+int takeShots(const QString& database, const QString& folder) {
+  if (!QDir().mkpath(folder)) {
+    std::fprintf(stderr, "temper-gui: cannot make the folder %s\n", qPrintable(folder));
+    return 1;
+  }
+  bool ok = true;
+  for (const ThemeChoice choice : {ThemeChoice::kLight, ThemeChoice::kDark})
+    ok = Photographer(database, folder, choice).run() && ok;
+  return ok ? 0 : 1;
+}
+
+} // namespace temper::gui

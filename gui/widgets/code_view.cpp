@@ -1,0 +1,248 @@
+#include "gui/widgets/code_view.h"
+
+#include "gui/widgets/theme.h"
+
+#include <QApplication>
+#include <QBoxLayout>
+#include <QClipboard>
+#include <QEvent>
+#include <QFontDatabase>
+#include <QScrollBar>
+
+#include <Qsci/qscilexercustom.h>
+#include <Qsci/qsciscintilla.h>
+
+namespace temper::gui {
+
+/// Words, numbers, strings, comments and labels of the five kinds of text; enough to read by.
+class CodeLexer : public QsciLexerCustom {
+public:
+  enum Style { kPlain, kKeyword, kNumber, kString, kComment, kLabel };
+
+  explicit CodeLexer(QObject* parent) : QsciLexerCustom(parent) {}
+
+  void setLevel(CodeLevel level) { level_ = level; }
+  const char* language() const override { return "temper"; }
+  QString description(int style) const override {
+    static const char* const names[] = {"plain", "keyword", "number", "string", "comment", "label"};
+    return style >= kPlain && style <= kLabel ? QString::fromLatin1(names[style]) : QString();
+  }
+
+  void styleText(int start, int end) override {
+    QsciScintilla* view = editor();
+    if (!view)
+      return;
+    // Whole lines, so that a comment is seen from its start.
+    const auto line = view->SendScintilla(QsciScintilla::SCI_LINEFROMPOSITION, start);
+    start = static_cast<int>(view->SendScintilla(QsciScintilla::SCI_POSITIONFROMLINE, line));
+    QByteArray text(end - start + 1, '\0');
+    view->SendScintilla(QsciScintilla::SCI_GETTEXTRANGE, start, end, text.data());
+    text.chop(1);
+    startStyling(start);
+    for (int i = 0; i < text.size();) {
+      const auto [length, style] = token(text, i);
+      setStyling(length, style);
+      i += length;
+    }
+  }
+
+private:
+  bool isPython() const { return level_ <= CodeLevel::kTir; }
+
+  std::pair<int, int> token(const QByteArray& text, int i) const {
+    const auto isWord = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || (c & 0x80);
+    };
+    const char c = text[i];
+    int end = i + 1;
+    const char comment = isPython() ? '#' : level_ == CodeLevel::kLlvm ? ';' : '#';
+    if (c == comment) {
+      while (end < text.size() && text[end] != '\n')
+        ++end;
+      return {end - i, kComment};
+    }
+    if (c == '"' || (isPython() && c == '\'')) {
+      while (end < text.size() && text[end] != c && text[end] != '\n')
+        ++end;
+      end = std::min<int>(end + 1, static_cast<int>(text.size()));
+      return {end - i, kString};
+    }
+    const bool startsWord = i == 0 || !isWord(text[i - 1]);
+    if (startsWord && c >= '0' && c <= '9') {
+      while (end < text.size() && (isWord(text[end]) || text[end] == '.'))
+        ++end;
+      return {end - i, kNumber};
+    }
+    if (isWord(c) || c == '.') {
+      while (end < text.size() && (isWord(text[end]) || (!isPython() && text[end] == '.')))
+        ++end;
+      const QByteArray word = text.mid(i, end - i);
+      if (!isPython() && end < text.size() && text[end] == ':')
+        return {end - i, kLabel};
+      return {end - i, isKeyword(text, i, word) ? kKeyword : kPlain};
+    }
+    return {1, kPlain};
+  }
+
+  bool isKeyword(const QByteArray& text, int at, const QByteArray& word) const {
+    if (isPython()) {
+      static const QList<QByteArray> words{"for",   "in",     "with", "def",   "if",    "else",
+                                           "while", "return", "True", "False", "None",  "and",
+                                           "or",    "not",    "from", "import", "class", "as"};
+      return words.contains(word);
+    }
+    if (level_ == CodeLevel::kLlvm) {
+      static const QList<QByteArray> words{
+          "define", "declare", "br",   "label", "phi",   "load",  "store", "getelementptr",
+          "ret",    "call",    "tail", "add",   "fadd",  "fmul",  "mul",   "icmp",
+          "fcmp",   "select",  "sub",  "shl",   "sext",  "zext",  "trunc", "bitcast",
+          "align",  "to",      "x",    "ptr",   "float", "double", "void", "inbounds"};
+      return words.contains(word);
+    }
+    // The mnemonic: the first word of a line.
+    int i = at - 1;
+    while (i >= 0 && (text[i] == ' ' || text[i] == '\t'))
+      --i;
+    return i < 0 || text[i] == '\n';
+  }
+
+  CodeLevel level_ = CodeLevel::kTrace;
+};
+
+CodeView::CodeView(QWidget* parent)
+    : QWidget(parent), editor_(new QsciScintilla(this)), lexer_(new CodeLexer(this)) {
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(editor_);
+  setFocusProxy(editor_);
+  editor_->setObjectName(QStringLiteral("code"));
+  editor_->setAccessibleName(tr("Code"));
+  editor_->setReadOnly(true);
+  editor_->setUtf8(true);
+  editor_->setFrameShape(QFrame::NoFrame);
+  editor_->setLexer(lexer_);
+  editor_->setWrapMode(QsciScintilla::WrapNone);
+  editor_->setCaretLineVisible(true);
+  editor_->SendScintilla(QsciScintilla::SCI_SETCARETSTYLE, QsciScintilla::CARETSTYLE_INVISIBLE);
+  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTHTRACKING, 1);
+  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTH, 1);
+  editor_->setMarginWidth(1, 0);
+  editor_->setTabWidth(8);
+  marker_[0] = editor_->markerDefine(QsciScintilla::Background);
+  marker_[1] = editor_->markerDefine(QsciScintilla::Background);
+  restyle();
+}
+
+void CodeView::changeEvent(QEvent* event) {
+  QWidget::changeEvent(event);
+  if (event->type() == QEvent::PaletteChange || event->type() == QEvent::FontChange)
+    restyle();
+}
+
+void CodeView::restyle() {
+  const Theme& t = theme();
+  QFont font = QFontDatabase::systemFont(QFontDatabase::FixedFont);
+  font.setPointSizeF(QApplication::font().pointSizeF());
+  lexer_->setDefaultFont(font);
+  lexer_->setDefaultPaper(t.base);
+  lexer_->setDefaultColor(t.text);
+  lexer_->setFont(font);
+  lexer_->setPaper(t.base);
+  const QColor colors[] = {t.text, t.keyword, t.number, t.string, t.comment, t.label};
+  for (int style = CodeLexer::kPlain; style <= CodeLexer::kLabel; ++style)
+    lexer_->setColor(colors[style], style);
+  editor_->setPaper(t.base);
+  editor_->setColor(t.text);
+  editor_->setCaretLineBackgroundColor(t.alternate);
+  editor_->setMarginsBackgroundColor(t.base);
+  editor_->setMarginsForegroundColor(t.faint);
+  editor_->setMarginsFont(font);
+  editor_->setSelectionBackgroundColor(QApplication::palette().color(QPalette::Highlight));
+  editor_->setSelectionForegroundColor(t.text);
+  editor_->setMarkerBackgroundColor(t.changedLine, marker_[0]);
+  editor_->setMarkerBackgroundColor(t.addedLine, marker_[1]);
+}
+
+void CodeView::setCode(const QString& text, CodeLevel level) {
+  isMessage_ = false;
+  kinds_.clear();
+  lexer_->setLevel(level);
+  editor_->markerDeleteAll();
+  editor_->setText(text);
+  editor_->setMarginLineNumbers(0, true);
+  editor_->setMarginWidth(0, QString::number(std::max(100, editor_->lines())) + u'0');
+}
+
+void CodeView::setMessage(const QString& sentence) {
+  isMessage_ = true;
+  kinds_.clear();
+  lexer_->setLevel(CodeLevel::kTrace);
+  editor_->markerDeleteAll();
+  editor_->setMarginWidth(0, 0);
+  editor_->setText(sentence.isEmpty() ? sentence : QStringLiteral("# ") + sentence);
+}
+
+void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
+  isMessage_ = false;
+  lexer_->setLevel(level);
+  kinds_ = diff.kinds;
+  editor_->markerDeleteAll();
+  editor_->setMarginWidth(0, 0);
+  editor_->setText((right ? diff.right : diff.left).join(u'\n'));
+  for (size_t i = 0; i < kinds_.size(); ++i) {
+    const DiffLine::Kind kind = kinds_[i];
+    if (kind == DiffLine::Kind::kChanged)
+      editor_->markerAdd(static_cast<int>(i), marker_[0]);
+    else if (kind == (right ? DiffLine::Kind::kOnlyRight : DiffLine::Kind::kOnlyLeft))
+      editor_->markerAdd(static_cast<int>(i), marker_[1]);
+  }
+}
+
+QString CodeView::text() const { return editor_->text(); }
+
+void CodeView::join(CodeView* a, CodeView* b) {
+  for (const auto& [from, to] : {std::pair{a, b}, std::pair{b, a}}) {
+    QObject::connect(from->editor_->verticalScrollBar(), &QScrollBar::valueChanged, to->editor_,
+                     [to = to->editor_](int value) { to->verticalScrollBar()->setValue(value); });
+    QObject::connect(from->editor_->horizontalScrollBar(), &QScrollBar::valueChanged, to->editor_,
+                     [to = to->editor_](int value) { to->horizontalScrollBar()->setValue(value); });
+  }
+}
+
+bool CodeView::showDifference(bool forward) {
+  int line = 0, column = 0;
+  editor_->getCursorPosition(&line, &column);
+  const int count = static_cast<int>(kinds_.size());
+  const auto differs = [&](int at) {
+    return at >= 0 && at < count && kinds_[static_cast<size_t>(at)] != DiffLine::Kind::kSame;
+  };
+  const int step = forward ? 1 : -1;
+  int at = line;
+  while (differs(at)) // out of the group that the cursor is in
+    at += step;
+  while (at >= 0 && at < count && !differs(at))
+    at += step;
+  if (!differs(at))
+    return false;
+  while (!forward && differs(at - 1)) // to the group's first line
+    --at;
+  editor_->setCursorPosition(at, 0);
+  editor_->setFirstVisibleLine(std::max(0, at - 5));
+  return true;
+}
+
+bool CodeView::find(const QString& text, bool forward) {
+  if (text.isEmpty())
+    return false;
+  int line = -1, column = -1;
+  if (!forward) {
+    int toLine = 0, toColumn = 0;
+    editor_->getSelection(&line, &column, &toLine, &toColumn);
+  }
+  return editor_->findFirst(text, false, false, false, true, forward, line, column, true);
+}
+
+void CodeView::copyAll() const { QApplication::clipboard()->setText(editor_->text()); }
+
+} // namespace temper::gui

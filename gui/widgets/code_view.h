@@ -1,0 +1,50 @@
+/// Code to look at: coloured, searchable, with line numbers; in comparisons with lines marked and
+/// two views scrolling together.
+#pragma once
+
+#include "gui/core/code_loader.h"
+#include "gui/core/diff.h"
+
+#include <QWidget>
+
+class QsciScintilla;
+
+namespace temper::gui {
+
+class CodeLexer;
+
+class CodeView : public QWidget {
+  Q_OBJECT
+public:
+  explicit CodeView(QWidget* parent = nullptr);
+
+  void setCode(const QString& text, CodeLevel level);
+  /// A sentence instead of code.
+  void setMessage(const QString& sentence);
+  /// One side of a comparison; `right` says which.
+  void setDiff(const SideBySide& diff, bool right, CodeLevel level);
+  QString text() const;
+  bool isMessage() const { return isMessage_; }
+
+  /// Scrolls both together.
+  static void join(CodeView* a, CodeView* b);
+  /// Shows the next group of marked lines after the cursor; false when there is none.
+  bool showDifference(bool forward);
+  /// Marks and shows the next occurrence; false when there is none.
+  bool find(const QString& text, bool forward);
+  void copyAll() const;
+
+protected:
+  void changeEvent(QEvent* event) override;
+
+private:
+  void restyle();
+
+  QsciScintilla* editor_;
+  CodeLexer* lexer_;
+  std::vector<DiffLine::Kind> kinds_;
+  bool isMessage_ = false;
+  int marker_[2] = {};
+};
+
+} // namespace temper::gui

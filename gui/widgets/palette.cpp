@@ -1,0 +1,116 @@
+#include "gui/widgets/palette.h"
+
+#include "database/records.h"
+#include "gui/core/format.h"
+
+#include <QKeyEvent>
+#include <QBoxLayout>
+#include <QLineEdit>
+#include <QListWidget>
+#include <QTimer>
+
+namespace temper::gui {
+
+CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
+    : QDialog(parent, Qt::Popup | Qt::FramelessWindowHint), actions_(actions),
+      field_(new QLineEdit(this)), list_(new QListWidget(this)) {
+  setObjectName(QStringLiteral("palette"));
+  setAccessibleName(tr("Command palette"));
+  field_->setPlaceholderText(tr("Command, or the id of a record or run"));
+  field_->setAccessibleName(tr("Command or id"));
+  field_->setClearButtonEnabled(true);
+  list_->setFrameShape(QFrame::NoFrame);
+  list_->setAccessibleName(tr("Commands"));
+  list_->setFocusPolicy(Qt::NoFocus);
+  list_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(8, 8, 8, 8);
+  layout->addWidget(field_);
+  layout->addWidget(list_);
+  field_->installEventFilter(this);
+  connect(field_, &QLineEdit::textChanged, this, &CommandPalette::fill);
+  connect(field_, &QLineEdit::returnPressed, this, &CommandPalette::runCurrent);
+  connect(list_, &QListWidget::itemClicked, this, &CommandPalette::runCurrent);
+}
+
+void CommandPalette::popUp() {
+  actions_.updateEnabled();
+  field_->clear();
+  fill();
+  const QWidget* window = parentWidget();
+  const int width = std::min(640, window->width() - 80);
+  resize(width, std::min(420, window->height() - 120));
+  move(window->mapToGlobal(QPoint((window->width() - width) / 2, 56)));
+  show();
+  field_->setFocus();
+}
+
+void CommandPalette::fill() {
+  list_->clear();
+  const QString text = field_->text().trimmed();
+  if (database::looks_like_id(text.toStdString()) && (text[0] == u'm' || text[0] == u'r')) {
+    auto* item = new QListWidgetItem(text[0] == u'm' ? tr("Show record %1").arg(text)
+                                                     : tr("Show run %1").arg(text),
+                                     list_);
+    item->setData(Qt::UserRole + 1, text);
+  }
+  for (const QString& id : actions_.search(text)) {
+    const QAction* action = actions_.action(id);
+    const QString keys = action->shortcut().toString(QKeySequence::NativeText);
+    QString line = actions_.menuOf(id) + QStringLiteral("  ›  ") + QString(action->text()).remove(u'&');
+    if (!keys.isEmpty())
+      line += QStringLiteral("      ") + keys;
+    auto* item = new QListWidgetItem(line, list_);
+    item->setData(Qt::UserRole, id);
+    item->setToolTip(action->statusTip());
+    if (!action->isEnabled())
+      item->setFlags(Qt::NoItemFlags);
+  }
+  for (int row = 0; row < list_->count(); ++row)
+    if (list_->item(row)->flags() & Qt::ItemIsEnabled) {
+      list_->setCurrentRow(row);
+      break;
+    }
+}
+
+QStringList CommandPalette::shownIds() const {
+  QStringList ids;
+  for (int row = 0; row < list_->count(); ++row)
+    if (const QString id = list_->item(row)->data(Qt::UserRole).toString(); !id.isEmpty())
+      ids << id;
+  return ids;
+}
+
+void CommandPalette::runCurrent() {
+  const QListWidgetItem* item = list_->currentItem();
+  if (!item || !(item->flags() & Qt::ItemIsEnabled))
+    return;
+  const QString action = item->data(Qt::UserRole).toString();
+  const QString id = item->data(Qt::UserRole + 1).toString();
+  hide();
+  // After the popup is gone: what the command opens must not lose the focus to it.
+  QTimer::singleShot(0, this, [this, action, id] {
+    if (!id.isEmpty())
+      emit idEntered(id);
+    else
+      actions_.trigger(action);
+  });
+}
+
+bool CommandPalette::eventFilter(QObject* object, QEvent* event) {
+  if (object == field_ && event->type() == QEvent::KeyPress) {
+    const int key = static_cast<QKeyEvent*>(event)->key();
+    const int step = key == Qt::Key_Down ? 1 : key == Qt::Key_Up ? -1 : 0;
+    if (step != 0) {
+      for (int row = list_->currentRow() + step; row >= 0 && row < list_->count(); row += step)
+        if (list_->item(row)->flags() & Qt::ItemIsEnabled) {
+          list_->setCurrentRow(row);
+          break;
+        }
+      return true;
+    }
+  }
+  return QDialog::eventFilter(object, event);
+}
+
+} // namespace temper::gui

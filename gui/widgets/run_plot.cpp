@@ -1,0 +1,277 @@
+#include "gui/widgets/run_plot.h"
+
+#include "gui/core/format.h"
+#include "gui/widgets/theme.h"
+
+#include <QBoxLayout>
+#include <QEvent>
+#include <QMouseEvent>
+#include <QPainter>
+#include <QToolTip>
+
+#include <qcustomplot.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace temper::gui {
+
+namespace {
+
+/// Slower trials than so many times the best are drawn at the upper edge.
+constexpr double kSlowest = 50;
+
+} // namespace
+
+RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)) {
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(plot_);
+  setAccessibleName(tr("Course of the run"));
+  plot_->setObjectName(QStringLiteral("runPlot"));
+  plot_->setNoAntialiasingOnDrag(true);
+  plot_->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
+  plot_->axisRect()->setRangeDrag(Qt::Horizontal);
+  plot_->axisRect()->setRangeZoom(Qt::Horizontal);
+  plot_->yAxis->setScaleType(QCPAxis::stLogarithmic);
+  plot_->xAxis->setLabel(tr("trial"));
+  dots_ = plot_->addGraph();
+  dots_->setName(tr("measured"));
+  dots_->setLineStyle(QCPGraph::lsNone);
+  rug_ = plot_->addGraph();
+  rug_->setName(tr("failed"));
+  rug_->setLineStyle(QCPGraph::lsNone);
+  best_ = plot_->addGraph();
+  best_->setName(tr("best so far"));
+  best_->setLineStyle(QCPGraph::lsStepLeft);
+  confirmed_ = plot_->addGraph();
+  confirmed_->setName(tr("best, measured again"));
+  plot_->legend->setVisible(true);
+  plot_->legend->setBorderPen(Qt::NoPen);
+  plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
+  // Above the plot, where no dot is.
+  plot_->plotLayout()->insertRow(0);
+  plot_->plotLayout()->addElement(0, 0, plot_->legend);
+  plot_->plotLayout()->setRowStretchFactor(0, 0.001);
+  plot_->plotLayout()->setRowSpacing(0);
+  connect(plot_, &QCustomPlot::mouseDoubleClick, this, [this] {
+    plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size())));
+    plot_->replot();
+  });
+  connect(plot_, &QCustomPlot::mouseMove, this,
+          [this](QMouseEvent* event) { showTip(event->pos()); });
+  connect(plot_, &QCustomPlot::mouseRelease, this, [this](QMouseEvent* event) {
+    if (const int point = pointNear(event->position()); point >= 0)
+      emit recordClicked(toQString(points_[static_cast<size_t>(point)].record));
+  });
+  restyle();
+}
+
+void RunPlot::changeEvent(QEvent* event) {
+  QWidget::changeEvent(event);
+  if (event->type() == QEvent::PaletteChange || event->type() == QEvent::FontChange)
+    restyle();
+}
+
+void RunPlot::restyle() {
+  const Theme& t = theme();
+  plot_->setBackground(t.base);
+  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
+    axis->setBasePen(QPen(t.line));
+    axis->setTickPen(QPen(t.line));
+    axis->setSubTickPen(Qt::NoPen);
+    axis->setLabelColor(t.faint);
+    axis->setTickLabelColor(t.faint);
+    axis->setLabelFont(font());
+    axis->setTickLabelFont(font());
+    axis->grid()->setPen(QPen(t.line, 0, Qt::DotLine));
+    axis->grid()->setZeroLinePen(QPen(t.line, 0, Qt::DotLine));
+  }
+  dots_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDisc, t.measured, t.measured, 4));
+  rug_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCross, t.failed, t.failed, 6));
+  best_->setPen(QPen(t.best, 2));
+  confirmed_->setPen(QPen(t.text, 1, Qt::DashLine));
+  plot_->legend->setBrush(t.base);
+  plot_->legend->setTextColor(t.faint);
+  plot_->legend->setFont(font());
+  plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void RunPlot::setRun(const RunDetail* detail) {
+  const QString run = detail ? toQString(detail->row.run.id) : QString();
+  const bool sameRun = run == run_;
+  // Only somebody who moved the plot keeps a part of it while it grows.
+  const bool atEnd =
+      !sameRun || plot_->xAxis->range().upper >= static_cast<double>(points_.size()) - 0.5;
+  run_ = run;
+  points_ = detail ? detail->points : std::vector<database::ConvergencePoint>();
+  flops_ = detail ? detail->row.flops : database::kUnknown;
+
+  double fastest = std::numeric_limits<double>::infinity(), slowest = 0;
+  for (const database::ConvergencePoint& point : points_)
+    if (point.median_ns > 0) {
+      fastest = std::min(fastest, point.median_ns);
+      slowest = std::max(slowest, point.median_ns);
+    }
+  const bool any = slowest > 0;
+  unit_ = !any ? 1 : fastest < 1e3 ? 1 : fastest < 1e6 ? 1e3 : fastest < 1e9 ? 1e6 : 1e9;
+  const char* unit = unit_ == 1 ? "ns" : unit_ == 1e3 ? "µs" : unit_ == 1e6 ? "ms" : "s";
+  const double top = any ? std::min(slowest, kSlowest * fastest) / unit_ * 1.1 : 10;
+  const double bottom = any ? fastest / unit_ * 0.82 : 1;
+
+  QVector<double> x, y, failedX, failedY, bestX, bestY;
+  int beyond = 0;
+  for (size_t i = 0; i < points_.size(); ++i) {
+    const database::ConvergencePoint& point = points_[i];
+    const auto at = static_cast<double>(i + 1);
+    if (point.median_ns > 0) {
+      const double value = point.median_ns / unit_;
+      beyond += value > top ? 1 : 0;
+      x << at;
+      y << std::min(value, top);
+    } else {
+      failedX << at;
+      failedY << bottom * 1.02;
+    }
+    if (point.best_ns > 0) {
+      bestX << at;
+      bestY << point.best_ns / unit_;
+    }
+  }
+  measured_ = static_cast<int>(x.size());
+  failed_ = static_cast<int>(failedX.size());
+  dots_->setData(x, y, true);
+  rug_->setData(failedX, failedY, true);
+  best_->setData(bestX, bestY, true);
+  dots_->setName(beyond > 0 ? tr("measured (%1 slower than the axis, at its top)").arg(beyond)
+                            : tr("measured"));
+  rug_->setName(tr("failed (%1)").arg(failed_));
+  // The number that counts: finalists are measured again when a run ends.
+  const bool confirmed = detail && !detail->row.isLive() && detail->row.bestNs > 0 && any;
+  confirmed_->setVisible(confirmed);
+  confirmed ? confirmed_->addToLegend() : confirmed_->removeFromLegend();
+  if (confirmed)
+    confirmed_->setData({0, static_cast<double>(points_.size())},
+                        {detail->row.bestNs / unit_, detail->row.bestNs / unit_}, true);
+
+  // Labels at 1, 2, 5 of each decade: a range within one decade has some, too.
+  auto ticker = QSharedPointer<QCPAxisTickerText>::create();
+  const bool narrow = top / bottom < 3;
+  for (double decade = std::pow(10, std::floor(std::log10(bottom))); decade <= top; decade *= 10)
+    for (const double step : narrow ? std::vector<double>{1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9}
+                                    : std::vector<double>{1, 2, 5})
+      ticker->addTick(decade * step, QString::number(decade * step, 'g', 3));
+  plot_->yAxis->setTicker(ticker);
+  plot_->yAxis->setRange(bottom, top * 1.05);
+  plot_->yAxis->setLabel(tr("time, %1 (lower is better)").arg(QString::fromUtf8(unit)));
+  if (atEnd)
+    plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size()) + 1));
+  setAccessibleDescription(
+      tr("%1 measured, %2 failed").arg(measured_).arg(failed_));
+  plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+int RunPlot::pointNear(const QPointF& position) const {
+  int nearest = -1;
+  double distance = 8 * 8; // pixels
+  const int from = static_cast<int>(plot_->xAxis->pixelToCoord(position.x() - 8)) - 2;
+  const int to = static_cast<int>(plot_->xAxis->pixelToCoord(position.x() + 8)) + 1;
+  for (int i = std::max(0, from); i < std::min<int>(to, static_cast<int>(points_.size())); ++i) {
+    const double ns = points_[static_cast<size_t>(i)].median_ns;
+    const double x = plot_->xAxis->coordToPixel(i + 1) - position.x();
+    const double y = (ns > 0 ? plot_->yAxis->coordToPixel(std::min(
+                                   ns / unit_, plot_->yAxis->range().upper / 1.05))
+                             : plot_->axisRect()->bottom() - 4) -
+                     position.y();
+    if (x * x + y * y < distance) {
+      distance = x * x + y * y;
+      nearest = i;
+    }
+  }
+  return nearest;
+}
+
+void RunPlot::showTip(const QPoint& position) {
+  const int index = pointNear(position);
+  if (index < 0) {
+    QToolTip::hideText();
+    return;
+  }
+  const database::ConvergencePoint& point = points_[static_cast<size_t>(index)];
+  QString text = tr("trial %1: %2").arg(index + 1).arg(outcomeText(point.outcome));
+  if (point.median_ns > 0)
+    text += QStringLiteral(", %1, %2").arg(timeText(point.median_ns),
+                                           rateText(flops_, point.median_ns));
+  QToolTip::showText(plot_->mapToGlobal(position), text, plot_);
+}
+
+bool RunPlot::exportTo(const QString& file, QString* problem) const {
+  const bool written = file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)
+                           ? plot_->savePdf(file)
+                           : plot_->savePng(file, 0, 0, 2);
+  if (!written && problem)
+    *problem = tr("the plot cannot be written to %1").arg(file);
+  return written;
+}
+
+SamplePlot::SamplePlot(QWidget* parent) : QWidget(parent) {
+  setMinimumHeight(64);
+  setMaximumHeight(90);
+  setAccessibleName(tr("Samples"));
+}
+
+void SamplePlot::setMeasurement(const database::Measurement* measurement) {
+  samples_ = measurement ? measurement->samples_ns : std::vector<float>();
+  median_ = measurement ? measurement->median_ns : 0;
+  low_ = measurement ? measurement->low_ns : 0;
+  high_ = measurement ? measurement->high_ns : 0;
+  setVisible(samples_.size() > 1);
+  setAccessibleDescription(tr("%1 samples").arg(samples_.size()));
+  update();
+}
+
+void SamplePlot::paintEvent(QPaintEvent*) {
+  if (samples_.size() < 2)
+    return;
+  const Theme& t = theme();
+  QPainter painter(this);
+  painter.setRenderHint(QPainter::Antialiasing);
+  std::vector<float> sorted = samples_;
+  std::sort(sorted.begin(), sorted.end());
+  // The slowest twentieth may be far away: it stands at the edge.
+  const double from = std::min<double>(sorted.front(), low_);
+  const size_t last = sorted.size() - 1 - sorted.size() / 20;
+  const double to = std::max<double>({sorted[last], high_, from * 1.0001});
+  const int text = fontMetrics().height();
+  const QRectF area = QRectF(rect()).adjusted(8, 4, -8, -(text + 8));
+  const auto xOf = [&](double value) {
+    return area.left() + std::clamp((value - from) / (to - from), 0.0, 1.0) * area.width();
+  };
+  if (high_ >= low_ && low_ > 0) {
+    QColor band = t.accent;
+    band.setAlpha(50);
+    painter.fillRect(QRectF(xOf(low_), area.top(), std::max(2.0, xOf(high_) - xOf(low_)),
+                            area.height()),
+                     band);
+  }
+  // In the order they were taken, from the top: drift shows as a slant.
+  painter.setPen(Qt::NoPen);
+  painter.setBrush(t.measured);
+  for (size_t i = 0; i < samples_.size(); ++i)
+    painter.drawEllipse(
+        QPointF(xOf(samples_[i]), area.top() + 3 +
+                                      (area.height() - 6) * static_cast<double>(i) /
+                                          static_cast<double>(samples_.size() - 1)),
+        2, 2);
+  painter.setPen(QPen(t.accent, 1.5));
+  painter.drawLine(QPointF(xOf(median_), area.top()), QPointF(xOf(median_), area.bottom()));
+  painter.setPen(t.line);
+  painter.drawLine(area.bottomLeft(), area.bottomRight());
+  painter.setPen(t.faint);
+  const QRectF labels(area.left(), area.bottom() + 3, area.width(), text);
+  painter.drawText(labels, Qt::AlignLeft, timeText(from));
+  painter.drawText(labels, Qt::AlignRight,
+                   sorted.back() > to ? timeText(to) + tr(" and more") : timeText(to));
+}
+
+} // namespace temper::gui

@@ -1,0 +1,65 @@
+/// The course of a run: every measurement as a dot, failures on a rug along the lower edge, the best so
+/// far as a line. Times on a logarithmic axis, lower is better.
+#pragma once
+
+#include "gui/core/run_model.h"
+
+#include <QWidget>
+
+class QCustomPlot;
+class QCPGraph;
+
+namespace temper::gui {
+
+class RunPlot : public QWidget {
+  Q_OBJECT
+public:
+  explicit RunPlot(QWidget* parent = nullptr);
+
+  /// Null clears it.
+  void setRun(const RunDetail* detail);
+  /// What is drawn, for tests and for "show as table".
+  int measuredCount() const { return measured_; }
+  int failedCount() const { return failed_; }
+  bool exportTo(const QString& file, QString* problem) const; ///< .png, .svg is not offered
+
+signals:
+  void recordClicked(const QString& id);
+
+protected:
+  void changeEvent(QEvent* event) override;
+
+private:
+  void restyle();
+  void showTip(const QPoint& position);
+  int pointNear(const QPointF& position) const;
+
+  QCustomPlot* plot_;
+  QCPGraph* dots_;
+  QCPGraph* rug_;
+  QCPGraph* best_;
+  QCPGraph* confirmed_;
+  std::vector<database::ConvergencePoint> points_;
+  QString run_;
+  double unit_ = 1; ///< nanoseconds of one on the axis
+  double flops_ = database::kUnknown;
+  int measured_ = 0;
+  int failed_ = 0;
+};
+
+/// The samples of one measurement, as they were taken, with their interval.
+class SamplePlot : public QWidget {
+  Q_OBJECT
+public:
+  explicit SamplePlot(QWidget* parent = nullptr);
+  void setMeasurement(const database::Measurement* measurement);
+
+protected:
+  void paintEvent(QPaintEvent* event) override;
+
+private:
+  std::vector<float> samples_;
+  double median_ = 0, low_ = 0, high_ = 0;
+};
+
+} // namespace temper::gui

@@ -1,0 +1,31 @@
+/// Light and dark: one palette for widgets, one set of colours with fixed meanings for plots,
+/// states and code. Meaning is never by colour alone.
+#pragma once
+
+#include <QColor>
+#include <QPalette>
+
+namespace temper::gui {
+
+enum class ThemeChoice : uint8_t { kAuto, kLight, kDark };
+
+struct Theme {
+  bool dark = false;
+  QColor window, base, alternate, text, faint, line, accent, accentText;
+  QColor better, worse;            ///< blue and orange
+  QColor measured, best, failed;   ///< of plots
+  QColor changedLine, addedLine;   ///< backgrounds in comparisons
+  QColor keyword, number, string, comment, label; ///< of code
+  QPalette palette() const;
+};
+
+/// The theme that is on; views ask it while painting.
+const Theme& theme();
+/// Sets style, palette and theme() for the application. Widgets that hold colours of their own
+/// react to QEvent::PaletteChange.
+void applyTheme(ThemeChoice choice);
+
+/// Contrast of two colours as WCAG counts it, 1 to 21.
+double contrast(const QColor& a, const QColor& b);
+
+} // namespace temper::gui

@@ -1,0 +1,491 @@
+/// The parts of temper-gui without widgets.
+#include "tests/gui/fixture.h"
+
+#include "gui/core/actions.h"
+#include "gui/core/diff.h"
+#include "gui/core/format.h"
+#include "gui/core/record_detail.h"
+#include "gui/core/record_model.h"
+#include "gui/core/run_model.h"
+#include "gui/core/temper_program.h"
+#include "gui/core/workspace.h"
+
+#include <QAbstractItemModelTester>
+#include <QFile>
+#include <QGuiApplication>
+#include <QSignalSpy>
+#include <QTest>
+
+#include <set>
+
+namespace temper::gui {
+
+namespace {
+
+database::RecordRow row(int i, const char* workload = "w1", double ns = 1000) {
+  database::RecordRow row;
+  row.id = database::make_id(database::Kind::kMeasurement, static_cast<uint64_t>(i) + 1);
+  row.run = "r00000000000000aa";
+  row.candidate = "c00000000000000bb";
+  row.workload = workload;
+  row.workload_name = std::string("name_") + workload;
+  row.binding_json = R"({"K":8,"M":512})";
+  row.target = "cpu:znver4,-sse3";
+  row.median_ns = ns;
+  row.low_ns = 0.99 * ns;
+  row.high_ns = 1.01 * ns;
+  row.flops = 1e6;
+  row.measured_at = 1'000'000'000'000'000 + i * 1'000'000'000LL;
+  return row;
+}
+
+QString printed(const QAbstractItemModel& model, int columns) {
+  QString text;
+  for (int r = 0; r < model.rowCount(); ++r) {
+    QStringList cells;
+    for (int c = 0; c < columns; ++c)
+      cells << model.index(r, c).data().toString();
+    text += cells.join(u'|') + u'\n';
+  }
+  return text;
+}
+
+} // namespace
+
+class CoreTest : public QObject {
+  Q_OBJECT
+
+  static FilterText filter(RecordColumn column, const QString& text) {
+    FilterText texts;
+    texts[column] = text;
+    return texts;
+  }
+
+private slots:
+  void timesInFiltersAreReadWithTheirUnits() {
+    QCOMPARE(parseTime("50us").value(), 50e3);
+    QCOMPARE(parseTime("50 µs").value(), 50e3);
+    QCOMPARE(parseTime("1.5ms").value(), 1.5e6);
+    QCOMPARE(parseTime("2 s").value(), 2e9);
+    QCOMPARE(parseTime("20").value(), 20.0);
+    QVERIFY(!parseTime("fast").has_value());
+    QVERIFY(!parseTime("5 minutes").has_value());
+  }
+
+  void aPackedRecordShowsWhatTheRowSaid() {
+    RecordPacker packer;
+    packer.setParameters("w1", R"(["M","K"])");
+    RecordTable table;
+    table.append(packer.pack({row(1)}));
+    QCOMPARE(table.size(), 1u);
+    const PackedRecord& record = table.at(0);
+    QCOMPARE(cellText(table, record, RecordColumn::kRecord), "m0000000");
+    QCOMPARE(idText(database::Kind::kMeasurement, record.id), "m0000000000000002");
+    QCOMPARE(idDigits("m0000000000000002"), record.id);
+    QCOMPARE(cellText(table, record, RecordColumn::kWorkload), "name_w1 M=512 K=8");
+    QCOMPARE(cellText(table, record, RecordColumn::kTime), "1.00 µs");
+    QCOMPARE(cellText(table, record, RecordColumn::kInterval), "±1.0 %");
+    QCOMPARE(cellText(table, record, RecordColumn::kRate), "1000.0 GFLOP/s");
+    QCOMPARE(cellText(table, record, RecordColumn::kTarget), "cpu:znver4");
+  }
+
+  void rowsThatArriveTwiceAreOneRecord() {
+    RecordPacker packer;
+    RecordTable table;
+    table.append(packer.pack({row(2), row(1)}));
+    QVERIFY(packer.since() <= row(1).measured_at);
+    table.append(packer.pack({row(3), row(2), row(1)}));
+    QCOMPARE(table.size(), 3u);
+    QCOMPARE(table.series().size(), size_t{1});
+  }
+
+  void aTableMayBeReadWhileItGrows() {
+    RecordPacker packer;
+    RecordTable table;
+    std::vector<database::RecordRow> rows;
+    for (int i = 0; i < 20'000; ++i)
+      rows.push_back(row(i));
+    table.append(packer.pack(rows));
+    const RecordTable copy = table;
+    rows.clear();
+    for (int i = 20'000; i < 50'000; ++i)
+      rows.push_back(row(i, "w2"));
+    table.append(packer.pack(rows));
+    QCOMPARE(copy.size(), 20'000u);
+    QCOMPARE(table.size(), 50'000u);
+    QCOMPARE(copy.at(19'999).id, 20'000u);
+    QCOMPARE(table.at(49'999).id, 50'000u);
+    QCOMPARE(table.seriesOf(table.at(49'999)).workload, "name_w2");
+    QCOMPARE(table.find(33'334), int64_t{33'333});
+    QCOMPARE(table.find(999'999), int64_t{-1});
+  }
+
+  void filtersAreWordsRangesAndAges_data() {
+    QTest::addColumn<int>("column");
+    QTest::addColumn<QString>("text");
+    QTest::addColumn<int>("matches");
+    const auto add = [](const char* name, RecordColumn column, const char* text, int matches) {
+      QTest::newRow(name) << static_cast<int>(column) << QString::fromUtf8(text) << matches;
+    };
+    // 10 records: w1 of 1 to 5 us, w2 of 1 to 5 ms, one a minute.
+    add("nothing", RecordColumn::kWorkload, "", 10);
+    add("a word", RecordColumn::kWorkload, "W1", 5);
+    add("all of the words", RecordColumn::kWorkload, "name M=512", 10);
+    add("one of two", RecordColumn::kWorkload, "w1|w2", 10);
+    add("not", RecordColumn::kWorkload, "!w1", 5);
+    add("below", RecordColumn::kTime, "<3us", 2);
+    add("above", RecordColumn::kTime, ">2ms", 3);
+    add("between", RecordColumn::kTime, "2us..4us", 3);
+    add("unit said once", RecordColumn::kTime, "2..4us", 3);
+    add("as shown", RecordColumn::kTime, "3.00 µs", 1);
+    add("threads", RecordColumn::kThreads, "1", 10);
+    add("more threads", RecordColumn::kThreads, ">1", 0);
+    add("interval", RecordColumn::kInterval, "<1.5 %", 10);
+    add("rate", RecordColumn::kRate, ">100", 5);
+    add("outcome", RecordColumn::kOutcome, "ok", 10);
+    add("younger", RecordColumn::kMeasured, "<3min", 3);
+    add("unreadable text restricts nothing", RecordColumn::kTime, "quick", 10);
+  }
+
+  void filtersAreWordsRangesAndAges() {
+    QFETCH(int, column);
+    QFETCH(QString, text);
+    QFETCH(int, matches);
+    RecordPacker packer;
+    RecordTable table;
+    std::vector<database::RecordRow> rows;
+    for (int i = 0; i < 10; ++i) {
+      rows.push_back(row(i, i < 5 ? "w1" : "w2", (i % 5 + 1) * (i < 5 ? 1e3 : 1e6)));
+      rows.back().measured_at = (i + 1) * 60'000'000'000LL;
+    }
+    table.append(packer.pack(rows));
+    const RecordFilterRow compiled(filter(static_cast<RecordColumn>(column), text),
+                                   10 * 60'000'000'000LL + 30'000'000'000);
+    QCOMPARE(static_cast<int>(orderOf(table, compiled, RecordColumn::kTime, false).size()),
+             matches);
+  }
+
+  void aFilterThatCannotBeReadSaysWhatToWrite() {
+    const RecordFilterRow compiled(filter(RecordColumn::kTime, "quick"), 0);
+    const QString& error = compiled.errors()[static_cast<size_t>(RecordColumn::kTime)];
+    QVERIFY2(error.contains("'quick'") && error.contains("<50us"), qPrintable(error));
+  }
+
+  void whatHasNoTimeIsSortedLastEitherWay() {
+    RecordPacker packer;
+    RecordTable table;
+    auto failed = row(1);
+    failed.median_ns = database::kUnknown;
+    failed.outcome = database::Outcome::kCrashed;
+    table.append(packer.pack({failed, row(2, "w1", 3000), row(3, "w1", 2000)}));
+    const RecordFilterRow all(FilterText{}, 0);
+    QCOMPARE(orderOf(table, all, RecordColumn::kTime, false), (std::vector<uint32_t>{2, 1, 0}));
+    QCOMPARE(orderOf(table, all, RecordColumn::kTime, true), (std::vector<uint32_t>{1, 2, 0}));
+    QCOMPARE(orderOf(table, all, RecordColumn::kMeasured, true), (std::vector<uint32_t>{2, 1, 0}));
+  }
+
+  void theRecordModelIsAModelThroughFiltersAndSorts() {
+    RecordModel model;
+    const QAbstractItemModelTester tester(&model,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    RecordPacker packer;
+    model.append(packer.pack({row(1, "w1", 3000), row(2, "w2", 2000), row(3, "w1", 1000)}));
+    QVERIFY(waitFor([&] { return model.rowCount() == 3; }));
+    QCOMPARE(printed(model, 2), "m0000000|name_w1 K=8 M=512\nm0000000|name_w2 K=8 M=512\n"
+                                "m0000000|name_w1 K=8 M=512\n");
+    QCOMPARE(model.idAt(0), "m0000000000000004");
+    model.sort(static_cast<int>(RecordColumn::kTime), Qt::DescendingOrder);
+    QVERIFY(waitFor([&] { return model.idAt(0) == "m0000000000000002"; }));
+    model.setFilter(filter(RecordColumn::kWorkload, "w2"));
+    QVERIFY(waitFor([&] { return model.rowCount() == 1; }));
+    QCOMPARE(model.rowOf("m0000000000000003"), 0);
+    QCOMPARE(model.rowOf("m0000000000000002"), -1);
+    model.clear();
+    QCOMPARE(model.rowCount(), 0);
+  }
+
+  void recordsThatArriveWhileOneReadsWait() {
+    RecordModel model;
+    RecordPacker packer;
+    model.append(packer.pack({row(1)}));
+    QVERIFY(waitFor([&] { return model.rowCount() == 1; }));
+    model.setFollowing(false);
+    model.append(packer.pack({row(2), row(3)}));
+    QCOMPARE(model.pending(), int64_t{2});
+    QCOMPARE(model.rowCount(), 1);
+    model.refresh();
+    QVERIFY(waitFor([&] { return model.rowCount() == 3; }));
+    QCOMPARE(model.pending(), int64_t{0});
+  }
+
+  void theRunModelKeepsItsRowsWhenOneIsAdded() {
+    RunModel model;
+    const QAbstractItemModelTester tester(&model,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    const auto run = [](const char* id, int64_t trials) {
+      RunRow row;
+      row.run.id = id;
+      row.run.trials = trials;
+      row.run.state = database::RunState::kRunning;
+      row.run.budget_trials = 10;
+      row.workload = "matmul M=1";
+      return row;
+    };
+    model.setRows({run("r1", 3)});
+    const QPersistentModelIndex first = model.index(0, RunModel::kTrials);
+    QSignalSpy resets(&model, &QAbstractItemModel::modelReset);
+    model.setRows({run("r2", 0), run("r1", 4)});
+    QCOMPARE(resets.size(), 0);
+    QCOMPARE(first.row(), 1);
+    QCOMPARE(first.data().toString(), "4 / 10");
+    model.setRows({run("r2", 1)});
+    QCOMPARE(resets.size(), 1);
+    QCOMPARE(model.rowCount(), 1);
+  }
+
+  void differencesAlignWhatIsEqual() {
+    const QStringList a{"one", "two", "three", "four", "five"};
+    const QStringList b{"one", "2", "three", "five", "six"};
+    const auto lines = diffLines(a, b);
+    QString text;
+    for (const DiffLine& line : lines)
+      text += QStringLiteral("%1:%2:%3 ").arg(static_cast<int>(line.kind)).arg(line.left).arg(
+          line.right);
+    QCOMPARE(text, "0:0:0 1:1:1 0:2:2 2:3:-1 0:4:3 3:-1:4 ");
+  }
+
+  void differencesRebuildBothSides() {
+    // Any way through is right that shows every line of both sides once, in order, and calls only
+    // equal lines equal.
+    uint64_t state = 1;
+    const auto next = [&](uint64_t below) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      return (state >> 33) % below;
+    };
+    for (int round = 0; round < 300; ++round) {
+      QStringList a, b;
+      for (uint64_t i = next(30); i > 0; --i)
+        a << QString::number(next(5));
+      for (uint64_t i = next(30); i > 0; --i)
+        b << QString::number(next(5));
+      int left = 0, right = 0, same = 0;
+      for (const DiffLine& line : diffLines(a, b)) {
+        if (line.left >= 0)
+          QCOMPARE(line.left, left++);
+        if (line.right >= 0)
+          QCOMPARE(line.right, right++);
+        if (line.kind == DiffLine::Kind::kSame) {
+          QCOMPARE(a[line.left], b[line.right]);
+          ++same;
+        }
+      }
+      QCOMPARE(left, a.size());
+      QCOMPARE(right, b.size());
+      // No fewer equal lines than the longest common subsequence.
+      std::vector<std::vector<int>> common(static_cast<size_t>(a.size()) + 1,
+                                           std::vector<int>(static_cast<size_t>(b.size()) + 1));
+      for (int i = 0; i < a.size(); ++i)
+        for (int j = 0; j < b.size(); ++j)
+          common[i + 1][j + 1] = a[i] == b[j] ? common[i][j] + 1
+                                              : std::max(common[i][j + 1], common[i + 1][j]);
+      QCOMPARE(same, common[a.size()][b.size()]);
+    }
+  }
+
+  void onlyDifferencesLeavesOutWhatIsEqualAndSaysHowMuch() {
+    QStringList a, b;
+    for (int i = 0; i < 30; ++i)
+      a << QString::number(i);
+    b = a;
+    b[15] = "x";
+    const SideBySide diff = sideBySide(a.join('\n'), b.join('\n'), true);
+    QCOMPARE(diff.differences, 1);
+    QCOMPARE(diff.left.join(' '), "⋯ 12 equal lines 12 13 14 15 16 17 18 ⋯ 11 equal lines");
+    QCOMPARE(diff.right[4], "x");
+    QCOMPARE(sideBySide("a\nb\n", "a\nb", true).differences, 0);
+  }
+
+  void aPlanIsTheCommandThatItShows() {
+    RunPlan plan;
+    QCOMPARE(plan.arguments().join(' '), "tune matmul --trials 200");
+    plan.workload = "scale.py";
+    plan.parameters = " M=4  N=8 ";
+    plan.trials = 0;
+    plan.seconds = 30;
+    plan.threads = 2;
+    plan.strategy = "random";
+    plan.seed = "7";
+    plan.cold = true;
+    plan.fresh = true;
+    QCOMPARE(plan.arguments().join(' '),
+             "tune scale.py M=4 N=8 --seconds 30 --threads 2 --strategy random --seed 7 --cache "
+             "cold --fresh");
+    QVERIFY(plan.problem().isEmpty());
+    plan.parameters = "512";
+    QVERIFY(plan.problem().contains("'512'"));
+    plan.parameters.clear();
+    plan.seed = "yes";
+    QVERIFY(plan.problem().contains("seed"));
+    plan.workload.clear();
+    QVERIFY(!plan.problem().isEmpty());
+    QCOMPARE(shellCommand("temper", {"show", "it's", "M=4"}), "temper show 'it'\\''s' M=4");
+  }
+
+  void theTailOfALogIsWithoutWhatALiveLineOverwrote() {
+    QTemporaryDir folder;
+    QFile log(folder.filePath("log"));
+    QVERIFY(log.open(QIODevice::WriteOnly));
+    log.write("first\n1 trial\r2 trials\r3 trials\n\nlast\n");
+    log.close();
+    QCOMPARE(tailOf(log.fileName(), 2), "3 trials\nlast");
+    QCOMPARE(tailOf(folder.filePath("none"), 2), QString());
+  }
+
+  void actionsAreFoundByWordsAndClashesAreNamed() {
+    ActionRegistry actions;
+    int ran = 0;
+    bool allowed = false;
+    actions.add({"record.copy", "Record", "Copy id", "Ctrl+C", "Copies"}, [&] { ++ran; });
+    actions.add({"view.runs", "View", "Runs", "Ctrl+2", "Shows runs"}, [&] { ran += 10; },
+                [&] { return allowed; });
+    QCOMPARE(actions.search("cop rec"), QStringList{"record.copy"});
+    QCOMPARE(actions.search("xyz"), QStringList());
+    QCOMPARE(actions.search("").size(), 2);
+    QVERIFY(actions.trigger("record.copy"));
+    QVERIFY(!actions.trigger("view.runs"));
+    QVERIFY(!actions.trigger("no.such"));
+    allowed = true;
+    QVERIFY(actions.trigger("view.runs"));
+    QCOMPARE(ran, 11);
+    QVERIFY(actions.clashes().isEmpty());
+    actions.add({"other", "View", "Other", "Ctrl+2", ""}, [] {});
+    QCOMPARE(actions.clashes().size(), 1);
+    QVERIFY(actions.clashes()[0].contains("view.runs") && actions.clashes()[0].contains("other"));
+  }
+
+  void aWorkspaceReadsRecordsRunsAndDetails() {
+    const Fixture fixture(40);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kReady; }));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+    QVERIFY(waitFor([&] { return workspace.runs().rowCount() == 2; }));
+    QVERIFY(workspace.runs().index(0, RunModel::kWorkload).data().toString().startsWith("shift N"));
+    QVERIFY(waitFor([&] { return workspace.runDetail() != nullptr; }));
+    QCOMPARE(workspace.runDetail()->points.size(), size_t{40});
+    QCOMPARE(workspace.runDetail()->failures.size(), size_t{1});
+    QCOMPARE(workspace.runDetail()->funnelText(), "proposed 50  ›  legal 45");
+    QVERIFY(workspace.runDetail()->progressText().contains("stopped: enough trials"));
+
+    workspace.selectRecord(workspace.records().idAt(0));
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    QCOMPARE(workspace.detail()->title(), "shift N=64 M=64");
+    // Many questions at once: only the last is answered.
+    QSignalSpy details(&workspace, &Workspace::detailChanged);
+    for (int i = 1; i < 40; ++i)
+      workspace.selectRecord(workspace.records().idAt(i));
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    QCOMPARE(toQString(workspace.detail()->row.id), workspace.records().idAt(39));
+  }
+
+  void recordsThatOthersAddAppear() {
+    Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    const auto store = fixture.store();
+    fixture.addRun(*store, must(store->list_workloads("scale")).front().workload.id, 3);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 13; }));
+    QVERIFY(waitFor([&] { return workspace.runs().rowCount() == 3; }));
+  }
+
+  void aMissingDatabaseIsSaidAndAppearsWhenItIsMade() {
+    const Fixture none(-1);
+    Workspace workspace(none.path());
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kMissing; }));
+    QVERIFY(workspace.message().contains("there is no database"));
+    QVERIFY(!QFile::exists(none.path()));
+    const Fixture other(4);
+    QVERIFY(QFile::copy(other.path(), none.path()));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 8; }));
+    QVERIFY(workspace.state() == Workspace::State::kReady);
+  }
+
+  void aDatabaseThatVanishesIsSaid() {
+    const Fixture fixture(4);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 8; }));
+    QVERIFY(QFile::remove(fixture.path()));
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kMissing; }));
+  }
+
+  void aFileOfAnotherProgramIsRefusedInASentence() {
+    const Fixture none(-1);
+    QFile file(none.path());
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.write(QByteArray(4096, 'x'));
+    file.close();
+    Workspace workspace(none.path());
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kBroken; }));
+    QVERIFY2(!workspace.message().isEmpty() && !workspace.message().contains('\n'),
+             qPrintable(workspace.message()));
+  }
+
+  void storedRecordsAreComparedWithTheirIntervals() {
+    const Fixture fixture(40);
+    const auto store = fixture.store();
+    std::vector<RecordDetail> scale, shift;
+    for (const auto& row : must(store->list_records({})))
+      (row.workload_name == "scale" ? scale : shift)
+          .push_back(must(loadDetail(*store, row.id)));
+    // Newest first: the last trial is the fastest.
+    const RecordDetail& fast = scale.front();
+    const RecordDetail& slow = scale.back();
+    const StoredComparison slower = compareStored(fast, slow);
+    QVERIFY(slower.comparable && slower.low > 1);
+    QVERIFY2(slower.sentence.startsWith("▼ B is slower"), qPrintable(slower.sentence));
+    QVERIFY(compareStored(slow, fast).sentence.startsWith("▲ B is faster"));
+    QVERIFY(compareStored(fast, fast).sentence.startsWith("The same candidate"));
+    const StoredComparison other = compareStored(fast, shift.front());
+    QVERIFY(!other.comparable);
+    QVERIFY2(other.sentence.contains("different things"), qPrintable(other.sentence));
+    RecordDetail cold = slow;
+    cold.row.regime = database::TimingRegime::kCold;
+    cold.row.environment_class = "cpu:other/8";
+    QVERIFY(compareStored(fast, cold).sentence.contains("cold"));
+    QVERIFY(compareStored(fast, cold).sentence.contains("different machines"));
+    RecordDetail crashed = slow;
+    crashed.row.median_ns = database::kUnknown;
+    crashed.row.outcome = database::Outcome::kCrashed;
+    QVERIFY(compareStored(fast, crashed).sentence.contains("has no time (crashed)"));
+  }
+
+  void anIdMayBeTypedInPart() {
+    const Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    const QString id = workspace.records().idAt(3);
+    QSignalSpy found(&workspace, &Workspace::idFound);
+    QSignalSpy said(&workspace, &Workspace::said);
+    workspace.selectByPrefix(id.left(9));
+    QVERIFY(waitFor([&] { return found.size() == 1; }));
+    QCOMPARE(workspace.selectedRecord(), id);
+    workspace.selectByPrefix("mffffffffff");
+    QVERIFY(waitFor([&] { return said.size() == 1; }));
+    QVERIFY(said[0][1].toBool());
+  }
+
+  void aPlanThatCannotStartIsSaid() {
+    const Fixture fixture(2);
+    Workspace workspace(fixture.path());
+    QSignalSpy said(&workspace, &Workspace::said);
+    RunPlan plan;
+    plan.parameters = "512";
+    workspace.startRun(plan);
+    QCOMPARE(said.size(), 1);
+    QVERIFY(said[0][1].toBool());
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_MAIN(temper::gui::CoreTest)
+#include "core_test.moc"

@@ -1,0 +1,70 @@
+/// A real run from the window: started, followed, stopped, resumed.
+#include "tests/gui/fixture.h"
+
+#include "gui/core/format.h"
+#include "gui/core/workspace.h"
+#include "gui/main_window.h"
+#include "gui/widgets/theme.h"
+
+#include <QApplication>
+#include <QSignalSpy>
+#include <QStandardPaths>
+#include <QTest>
+
+namespace temper::gui {
+
+class RunTest : public QObject {
+  Q_OBJECT
+
+private slots:
+  void initTestCase() {
+    QStandardPaths::setTestModeEnabled(true);
+    // Tests wait for nobody's measurements.
+    qputenv("TEMPER_DEVICE_LOCK", QDir::temp().filePath("temper-gui-test.lock").toLocal8Bit());
+  }
+
+  void aRunIsStartedFollowedStoppedAndResumed() {
+    const Fixture none(-1);
+    Workspace workspace(none.path());
+    RunPlan plan;
+    plan.workload = "elementwise";
+    plan.parameters = "M=64 N=64";
+    plan.trials = 100'000;
+    plan.strategy = "random";
+    workspace.startRun(plan);
+    QVERIFY(waitFor([&] { return workspace.runs().rowCount() == 1; }, 120'000));
+    const QString run = toQString(workspace.runs().rows().front().run.id);
+    QVERIFY(waitFor([&] { return workspace.selectedRun() == run; }));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() > 3; }, 120'000));
+    workspace.stopRun(run);
+    QVERIFY(waitFor(
+        [&] {
+          const RunRow* row = workspace.runs().find(run);
+          return row && row->canResume();
+        },
+        120'000));
+    const auto before = workspace.runs().find(run)->run.trials;
+    QVERIFY(before < plan.trials);
+    workspace.resumeRun(run);
+    QVERIFY(waitFor([&] { return workspace.runs().find(run)->run.trials > before; }, 120'000));
+    workspace.stopRun(run);
+    QVERIFY(waitFor([&] { return workspace.runs().find(run)->canResume(); }, 120'000));
+  }
+
+  void aRunThatCannotStartSaysWhy() {
+    const Fixture fixture(2);
+    Workspace workspace(fixture.path());
+    QSignalSpy said(&workspace, &Workspace::said);
+    RunPlan plan;
+    plan.workload = "no_such_workload";
+    workspace.startRun(plan);
+    QVERIFY(waitFor([&] { return !said.isEmpty() && said.last()[1].toBool(); }, 60'000));
+    QVERIFY2(said.last()[0].toString().contains("no_such_workload"),
+             qPrintable(said.last()[0].toString()));
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_MAIN(temper::gui::RunTest)
+#include "run_slow_test.moc"

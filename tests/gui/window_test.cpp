@@ -1,0 +1,360 @@
+/// The window on the offscreen platform: each command by its id, and rules for all widgets.
+#include "tests/gui/fixture.h"
+
+#include "gui/core/format.h"
+#include "gui/main_window.h"
+#include "gui/pages/candidate_pane.h"
+#include "gui/pages/compare_page.h"
+#include "gui/pages/explore_page.h"
+#include "gui/pages/run_form.h"
+#include "gui/pages/runs_page.h"
+#include "gui/widgets/code_view.h"
+#include "gui/widgets/palette.h"
+#include "gui/widgets/run_plot.h"
+#include "gui/widgets/theme.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QComboBox>
+#include <QHeaderView>
+#include <QLabel>
+#include <QLineEdit>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSpinBox>
+#include <QStandardPaths>
+#include <QTableView>
+#include <QTest>
+
+#include <memory>
+
+namespace temper::gui {
+
+class WindowTest : public QObject {
+  Q_OBJECT
+
+  std::unique_ptr<Fixture> fixture_;
+  std::unique_ptr<MainWindow> window_;
+
+  ActionRegistry& actions() { return window_->actions(); }
+  Workspace& workspace() { return window_->workspace(); }
+
+  void open(int trials = 40) {
+    window_.reset();
+    fixture_ = std::make_unique<Fixture>(trials);
+    window_ = std::make_unique<MainWindow>(fixture_->path());
+    window_->show();
+    QVERIFY(waitFor([&] { return workspace().state() != Workspace::State::kOpening; }));
+    if (trials >= 0)
+      QVERIFY(waitFor([&] { return workspace().records().rowCount() == 2 * trials; }));
+  }
+
+  void select(int row) {
+    window_->explorePage()->table()->selectRow(row);
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+  }
+
+  /// Closes the next message box and gives its text.
+  QString textOfNextBox(const std::function<void()>& open) {
+    QString text;
+    QTimer::singleShot(50, this, [&] {
+      if (auto* box = qobject_cast<QMessageBox*>(QApplication::activeModalWidget())) {
+        text = box->text();
+        box->reject();
+      }
+    });
+    open();
+    return text;
+  }
+
+private slots:
+  void initTestCase() {
+    QStandardPaths::setTestModeEnabled(true);
+    applyTheme(ThemeChoice::kLight);
+  }
+  void cleanup() {
+    window_.reset();
+    fixture_.reset();
+  }
+
+  void selectingARowShowsTheCandidate() {
+    open();
+    select(0);
+    QCOMPARE(workspace().selectedRecord(), workspace().records().idAt(0));
+    bool found = false;
+    for (const QLabel* label : window_->explorePage()->candidate()->findChildren<QLabel*>())
+      found |= label->text().contains("N=64 M=64");
+    QVERIFY(found);
+  }
+
+  void theTextsOfACandidateAreThoseOfTemperShow() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("code.trace"));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    CodeView* view = pane->codeView(CodeLevel::kTrace);
+    QVERIFY(waitFor([&] { return !pane->isLoadingCode() && !view->text().isEmpty(); }));
+    QVERIFY2(view->text().contains("sch.sample_categorical"), qPrintable(view->text()));
+    QVERIFY(actions().trigger("code.assembly"));
+    CodeView* assembly = pane->codeView(CodeLevel::kAssembly);
+    QVERIFY(waitFor([&] { return !pane->isLoadingCode() && !assembly->text().isEmpty(); }));
+    QVERIFY2(assembly->text().contains("ret"), qPrintable(assembly->text()));
+    QVERIFY(actions().trigger("code.copy"));
+    QCOMPARE(QApplication::clipboard()->text(), assembly->text());
+  }
+
+  void filteringKeepsTheSelectionAndIsCleared() {
+    open();
+    select(0);
+    const QString id = workspace().selectedRecord();
+    QVERIFY(actions().trigger("record.filter"));
+    QLineEdit* field = window_->explorePage()->filterField(RecordColumn::kOutcome);
+    QTest::keyClicks(field, "crashed");
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 12; }));
+    QCOMPARE(workspace().selectedRecord(), id);
+    QVERIFY(actions().trigger("record.clearFilter"));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 80; }));
+    QVERIFY(field->text().isEmpty());
+    QCOMPARE(workspace().records().idAt(window_->explorePage()->table()->currentIndex().row()), id);
+    QVERIFY(!actions().trigger("record.clearFilter"));
+  }
+
+  void sortingByAHeaderShowsTheFastestFirst() {
+    open();
+    QHeaderView* header = window_->explorePage()->table()->horizontalHeader();
+    header->setSortIndicator(static_cast<int>(RecordColumn::kTime), Qt::AscendingOrder);
+    QVERIFY(waitFor([&] {
+      const PackedRecord* first = workspace().records().recordAt(0);
+      return first && first->sequence == 39;
+    }));
+  }
+
+  void theSmallestWindowHoldsEverything() {
+    open();
+    window_->resize(1280, 720);
+    for (const char* id : {"view.explore", "view.runs", "view.compare"}) {
+      QVERIFY(actions().trigger(id));
+      QTest::qWait(20);
+      QCOMPARE(window_->size(), QSize(1280, 720));
+    }
+  }
+
+  void theRunsPageShowsTheCourseOfTheNewestRun() {
+    open();
+    QVERIFY(actions().trigger("view.runs"));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    QCOMPARE(window_->runsPage()->plot()->measuredCount(), 34);
+    QCOMPARE(window_->runsPage()->plot()->failedCount(), 6);
+    QVERIFY(!actions().trigger("run.stop"));
+    QVERIFY(actions().trigger("run.records"));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 40; }));
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kExplore);
+    QVERIFY(actions().trigger("run.showBest"));
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QCOMPARE(workspace().detail()->row.sequence, 39);
+    QCOMPARE(workspace().detail()->verdict(), "the best of its kind");
+    QVERIFY(actions().trigger("run.copyCommand"));
+    QCOMPARE(QApplication::clipboard()->text(), "temper tune scale --trials 40");
+  }
+
+  void aRunThatSomebodyElseDoesIsStoppedByAsking() {
+    open(5);
+    const auto store = fixture_->store();
+    const database::Id run = fixture_->addRun(
+        *store, must(store->list_workloads("scale")).front().workload.id, 3, false);
+    QVERIFY(waitFor([&] { return workspace().runs().find(toQString(run)) != nullptr; }));
+    workspace().selectRun(toQString(run));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    QVERIFY(actions().trigger("run.stop"));
+    QVERIFY(waitFor(
+        [&] { return must(store->run(run)).requested == database::RequestedState::kStop; }));
+    QPushButton* stop = window_->runsPage()->findChild<QPushButton*>("run.stop.button");
+    QVERIFY(waitFor([&] { return !stop->isEnabled(); }));
+    QCOMPARE(stop->text(), "Stopping…");
+  }
+
+  void twoRecordsAreComparedSideBySide() {
+    open();
+    QVERIFY(!actions().trigger("record.compare"));
+    select(0);
+    QVERIFY(actions().trigger("record.compare"));
+    select(1);
+    QVERIFY(actions().trigger("record.compare"));
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kCompare);
+    ComparePage* page = window_->comparePage();
+    QVERIFY(waitFor([&] { return page->sentence().contains("slower"); }));
+    QVERIFY(waitFor([&] { return !page->isLoading(); }));
+    const QStringList texts{page->codeView(0)->text(), page->codeView(1)->text()};
+    QVERIFY2(texts[0].contains("decision=3") && texts[1].contains("decision=2"),
+             qPrintable(texts.join("\n---\n")));
+    QVERIFY(actions().trigger("compare.next"));
+    QVERIFY(actions().trigger("compare.swap"));
+    QVERIFY(waitFor([&] { return page->sentence().contains("faster"); }));
+    QVERIFY(actions().trigger("code.script"));
+    QVERIFY(waitFor([&] { return !page->isLoading(); }));
+  }
+
+  void comparingWithTheBestPutsTheBestAtA() {
+    open();
+    select(5);
+    QVERIFY(actions().trigger("record.compareBest"));
+    QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
+    QCOMPARE(workspace().sideDetail(0)->row.sequence, 39);
+    QCOMPARE(workspace().sideDetail(1)->row.sequence, 34);
+  }
+
+  void theFormShowsTheEqualCommandLine() {
+    open(2);
+    QVERIFY(actions().trigger("run.new"));
+    RunForm* form = window_->runsPage()->form();
+    form->findChild<QLineEdit*>("runForm.parameters")->setText("M=64 N=64 K=64");
+    form->findChild<QSpinBox*>("runForm.trials")->setValue(8);
+    form->findChild<QComboBox*>("runForm.strategy")->setCurrentText("random");
+    QCOMPARE(form->commandLine(), "temper tune matmul M=64 N=64 K=64 --trials 8 --strategy random");
+    QVERIFY(form->startButton()->isEnabled());
+    form->findChild<QLineEdit*>("runForm.parameters")->setText("64");
+    QVERIFY(!form->startButton()->isEnabled());
+  }
+
+  void theFormOffersTheWorkloadsThatTemperKnows() {
+    open(2);
+    QComboBox* names = window_->runsPage()->form()->findChild<QComboBox*>("runForm.workload");
+    QVERIFY(waitFor([&] { return names->findText("softmax") >= 0; }));
+    QLineEdit* shape = window_->runsPage()->form()->findChild<QLineEdit*>("runForm.parameters");
+    QVERIFY(waitFor([&] { return shape->text().startsWith("M="); }));
+  }
+
+  void thePaletteFindsAndRunsCommands() {
+    open(5);
+    QVERIFY(actions().trigger("palette.open"));
+    CommandPalette* palette = window_->commandPalette();
+    QTest::keyClicks(palette->field(), "perspec runs");
+    QTest::keyClicks(palette->field(), "");
+    palette->field()->setText("runs view");
+    QVERIFY(palette->shownIds().contains("view.runs"));
+    QTest::keyClick(palette->field(), Qt::Key_Return);
+    QVERIFY(waitFor([&] { return window_->perspective() == MainWindow::Perspective::kRuns; }));
+    QVERIFY(!palette->isVisible());
+    // An id goes to its record.
+    QVERIFY(actions().trigger("palette.open"));
+    const QString id = workspace().records().idAt(2);
+    palette->field()->setText(id.left(10));
+    QTest::keyClick(palette->field(), Qt::Key_Return);
+    QVERIFY(waitFor([&] { return workspace().selectedRecord() == id; }));
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kExplore);
+  }
+
+  void withoutADatabaseTheWindowSaysWhatToDoFirst() {
+    open(-1);
+    QLabel* text = window_->findChild<QLabel*>("empty.text");
+    QVERIFY(text->isVisible());
+    QVERIFY2(text->text().contains("temper tune"), qPrintable(text->text()));
+    QTest::mouseClick(window_->findChild<QPushButton*>("empty.start"), Qt::LeftButton);
+    QVERIFY(window_->runsPage()->form()->isVisible());
+  }
+
+  void everyCommandRunsOrIsDisabled() {
+    open();
+    select(0);
+    // Those that open a file dialog of the desktop or close the window are left out.
+    const QStringList left{"database.open", "app.quit", "run.savePlot", "run.resume", "run.more",
+                           "compare.measure"};
+    int ran = 0;
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+      for (const QString& id : actions().ids()) {
+        if (left.contains(id))
+          continue;
+        actions().trigger(QString::fromLatin1(perspective));
+        const QString text = textOfNextBox([&] { ran += actions().trigger(id) ? 1 : 0; });
+        if (id == "help.about" || id == "help.shortcuts")
+          QVERIFY2(!text.isEmpty(), qPrintable(id));
+        window_->commandPalette()->hide();
+      }
+    }
+    QVERIFY2(ran > 60, qPrintable(QString::number(ran)));
+    applyTheme(ThemeChoice::kLight);
+  }
+
+  void noTwoCommandsShareAShortcutAndEachSaysWhatItDoes() {
+    open(2);
+    QCOMPARE(actions().clashes(), QStringList());
+    for (const QString& id : actions().ids()) {
+      QVERIFY2(!actions().action(id)->text().isEmpty(), qPrintable(id));
+      QVERIFY2(!actions().action(id)->statusTip().isEmpty(), qPrintable(id));
+    }
+  }
+
+  void everyControlHasANameForAScreenReader() {
+    open(5);
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+      QVERIFY(actions().trigger(perspective));
+      for (const QWidget* widget : window_->findChildren<QWidget*>()) {
+        if (!widget->isVisible() || widget->focusPolicy() == Qt::NoFocus ||
+            !(widget->focusPolicy() & Qt::TabFocus))
+          continue;
+        const auto* button = qobject_cast<const QAbstractButton*>(widget);
+        const bool inner = widget->objectName().startsWith("qt_") || widget->focusProxy() ||
+                           (widget->parentWidget() && !widget->parentWidget()->accessibleName()
+                                                           .isEmpty() &&
+                            widget->metaObject() == &QLineEdit::staticMetaObject);
+        const bool named = !widget->accessibleName().isEmpty() ||
+                           (button && !button->text().isEmpty()) || inner;
+        QVERIFY2(named, qPrintable(QStringLiteral("%1 %2 in %3")
+                                       .arg(QString::fromLatin1(widget->metaObject()->className()),
+                                            widget->objectName(), QString::fromLatin1(perspective))));
+      }
+    }
+  }
+
+  void noTextOfAButtonOrLabelIsCut() {
+    open(5);
+    select(0);
+    window_->resize(1280, 720);
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+      QVERIFY(actions().trigger(perspective));
+      QTest::qWait(50);
+      for (const QWidget* widget : window_->findChildren<QWidget*>()) {
+        const auto* label = qobject_cast<const QLabel*>(widget);
+        const auto* button = qobject_cast<const QPushButton*>(widget);
+        if (!widget->isVisible() || (!label && !button))
+          continue;
+        const QString text = label ? label->text() : button->text();
+        if (text.isEmpty() || (label && label->wordWrap()))
+          continue;
+        QVERIFY2(widget->width() >= widget->minimumSizeHint().width() &&
+                     widget->height() + 1 >= widget->minimumSizeHint().height(),
+                 qPrintable(QStringLiteral("'%1' in %2").arg(text, perspective)));
+      }
+    }
+  }
+
+  void textsCanBeReadOnTheirBackgrounds_data() {
+    QTest::addColumn<int>("choice");
+    QTest::newRow("light") << static_cast<int>(ThemeChoice::kLight);
+    QTest::newRow("dark") << static_cast<int>(ThemeChoice::kDark);
+  }
+
+  void textsCanBeReadOnTheirBackgrounds() {
+    QFETCH(int, choice);
+    applyTheme(static_cast<ThemeChoice>(choice));
+    const Theme& t = theme();
+    const QPalette palette = t.palette();
+    for (const QColor& background : {t.window, t.base, t.alternate})
+      for (const QColor& text : {t.text, t.faint, t.accent})
+        QVERIFY2(contrast(text, background) >= 4.5,
+                 qPrintable(text.name() + " on " + background.name()));
+    for (const QColor& background : {t.base, t.changedLine, t.addedLine})
+      for (const QColor& text : {t.text, t.keyword, t.number, t.string, t.comment, t.label})
+        QVERIFY2(contrast(text, background) >= 4.5,
+                 qPrintable(text.name() + " on " + background.name()));
+    QVERIFY(contrast(palette.color(QPalette::HighlightedText),
+                     palette.color(QPalette::Highlight)) >= 4.5);
+    QVERIFY(contrast(t.accentText, t.accent) >= 4.5);
+    applyTheme(ThemeChoice::kLight);
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_MAIN(temper::gui::WindowTest)
+#include "window_test.moc"
