@@ -212,11 +212,17 @@ void RecordFilterRow::addRange(RecordColumn column, const QString& text) {
                                              !unit.match(text.left(dots)).hasMatch())
       low = number(text.left(dots) + match.captured(0));
   } else if (text.startsWith(u'<')) {
+    const bool inclusive = text.startsWith(QStringLiteral("<="));
     low = -kInfinity;
-    high = number(text.mid(text.startsWith(QStringLiteral("<=")) ? 2 : 1));
+    high = number(text.mid(inclusive ? 2 : 1));
+    if (high && !inclusive)
+      high = std::nextafter(*high, -kInfinity);
   } else if (text.startsWith(u'>')) {
-    low = number(text.mid(text.startsWith(QStringLiteral(">=")) ? 2 : 1));
+    const bool inclusive = text.startsWith(QStringLiteral(">="));
+    low = number(text.mid(inclusive ? 2 : 1));
     high = kInfinity;
+    if (low && !inclusive)
+      low = std::nextafter(*low, kInfinity);
   } else {
     // A bare number is what the cell shows: equal to three digits.
     low = high = number(text.startsWith(u'=') ? text.mid(1) : text);

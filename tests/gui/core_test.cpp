@@ -440,7 +440,8 @@ private slots:
     const RecordDetail& fast = scale.front();
     const RecordDetail& slow = scale.back();
     const StoredComparison slower = compareStored(fast, slow);
-    QVERIFY(slower.comparable && slower.low > 1);
+    QVERIFY2(slower.comparable && slower.low > 1,
+             qPrintable(slower.sentence + fast.verdict() + slow.verdict()));
     QVERIFY2(slower.sentence.startsWith("▼ B is slower"), qPrintable(slower.sentence));
     QVERIFY(compareStored(slow, fast).sentence.startsWith("▲ B is faster"));
     QVERIFY(compareStored(fast, fast).sentence.startsWith("The same candidate"));

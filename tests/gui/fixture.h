@@ -131,7 +131,7 @@ public:
     trial.measurement.environment = run.environment;
     trial.measurement.toolchain = run.toolchain;
     trial.measurement.origin = "sample";
-    trial.measurement.measured_at = run.started_at + i * 1'000'000'000;
+    trial.measurement.measured_at = run.started_at + i * int64_t{1'000'000'000};
     database::RunProgress progress;
     progress.trials = i + 1;
     progress.seconds = 0.1 * (i + 1);

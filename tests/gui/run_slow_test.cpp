@@ -27,8 +27,8 @@ private slots:
     const Fixture none(-1);
     Workspace workspace(none.path());
     RunPlan plan;
-    plan.workload = "elementwise";
-    plan.parameters = "M=64 N=64";
+    plan.workload = "matmul";
+    plan.parameters = "M=128 N=128 K=128";
     plan.trials = 100'000;
     plan.strategy = "random";
     workspace.startRun(plan);

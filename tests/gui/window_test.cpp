@@ -178,7 +178,7 @@ private slots:
     QVERIFY(!actions().trigger("record.compare"));
     select(0);
     QVERIFY(actions().trigger("record.compare"));
-    select(1);
+    select(21);
     QVERIFY(actions().trigger("record.compare"));
     QVERIFY(window_->perspective() == MainWindow::Perspective::kCompare);
     ComparePage* page = window_->comparePage();
