@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
     const QByteArray word(argv[i]);
     if (word == "--shots" || word.startsWith("--shots="))
       qputenv("QT_QPA_PLATFORM", "offscreen");
-    const QByteArray scale = word.startsWith("--scale=") ? word.mid(8)
+    const QByteArray scale = word.startsWith("--scale=")         ? word.mid(8)
                              : word == "--scale" && i + 1 < argc ? QByteArray(argv[i + 1])
                                                                  : QByteArray();
     if (!scale.isEmpty()) {
@@ -42,7 +42,8 @@ int main(int argc, char** argv) {
   parser.addHelpOption();
   const QCommandLineOption database(
       QStringLiteral("db"),
-      QStringLiteral("Database file (default: $TEMPER_DB, else temper/temper.db in the data home)."),
+      QStringLiteral(
+          "Database file (default: $TEMPER_DB, else temper/temper.db in the data home)."),
       QStringLiteral("FILE"));
   const QCommandLineOption shots(
       QStringLiteral("shots"),
@@ -70,7 +71,8 @@ int main(int argc, char** argv) {
 
   if (parser.isSet(shots))
     return gui::takeShots(path, parser.value(shots));
-  auto choice = static_cast<gui::ThemeChoice>(QSettings().value(QStringLiteral("theme"), 0).toInt());
+  auto choice =
+      static_cast<gui::ThemeChoice>(QSettings().value(QStringLiteral("theme"), 0).toInt());
   if (const QString name = parser.value(theme); !name.isEmpty()) {
     if (name != u"light" && name != u"dark" && name != u"auto") {
       std::fprintf(stderr, "temper-gui: --theme is light, dark or auto, not '%s'\n",

@@ -186,9 +186,9 @@ void MainWindow::makeActions() {
   const QString file = tr("File"), view = tr("View");
   add("database.open", file, tr("Open database…"), "Ctrl+O", tr("Look at another database file"),
       [this] {
-        const QString name = QFileDialog::getOpenFileName(
-            this, tr("Open database"), QFileInfo(workspace_->database()).path(),
-            tr("Databases (*.db);;All files (*)"));
+        const QString name = QFileDialog::getOpenFileName(this, tr("Open database"),
+                                                          QFileInfo(workspace_->database()).path(),
+                                                          tr("Databases (*.db);;All files (*)"));
         if (!name.isEmpty())
           openDatabase(name);
       });
@@ -197,8 +197,8 @@ void MainWindow::makeActions() {
   add("app.quit", file, tr("Quit"), "Ctrl+Q", tr("Close the window; runs go on"),
       [this] { close(); });
 
-  add("palette.open", view, tr("Command palette…"), "Ctrl+K", tr("Find a command, a record or a run"),
-      [this] { palette_->popUp(); });
+  add("palette.open", view, tr("Command palette…"), "Ctrl+K",
+      tr("Find a command, a record or a run"), [this] { palette_->popUp(); });
   struct View {
     const char* id;
     QString text;
@@ -237,20 +237,23 @@ void MainWindow::makeRecordActions() {
   };
   const auto selected = [this] { return workspace_ && !workspace_->selectedRecord().isEmpty(); };
   const auto hasCode = [selected, inExplore] { return selected() && inExplore(); };
-  add("record.filter", tr("Filter rows"), "/", tr("Go to the filter of the records"),
+  add(
+      "record.filter", tr("Filter rows"), "/", tr("Go to the filter of the records"),
       [this] {
         showPerspective(Perspective::kExplore);
         explore_->focusFilter();
       },
       nullptr);
-  add("record.clearFilter", tr("Clear the filter"), "Ctrl+Backspace", tr("Show all records"),
-      [this] { explore_->clearFilter(); }, [this, inExplore] {
-        return inExplore() && !workspace_->records().filter().isEmpty();
-      });
-  add("record.compare", tr("Add to comparison"), "C",
+  add(
+      "record.clearFilter", tr("Clear the filter"), "Ctrl+Backspace", tr("Show all records"),
+      [this] { explore_->clearFilter(); },
+      [this, inExplore] { return inExplore() && !workspace_->records().filter().isEmpty(); });
+  add(
+      "record.compare", tr("Add to comparison"), "C",
       tr("The first one becomes A, the second B, then both show side by side"),
       [this] { compareSelected(); }, selected);
-  add("record.compareBest", tr("Compare with the best"), "Ctrl+D",
+  add(
+      "record.compareBest", tr("Compare with the best"), "Ctrl+D",
       tr("The best of its kind as A, this one as B"),
       [this] {
         const RecordDetail* detail = workspace_->detail();
@@ -262,13 +265,17 @@ void MainWindow::makeRecordActions() {
         const RecordDetail* detail = workspace_ ? workspace_->detail() : nullptr;
         return detail && detail->best && detail->best->id != detail->row.id;
       });
-  add("record.sideA", tr("Compare as A"), "Shift+A", tr("This record on the left"),
+  add(
+      "record.sideA", tr("Compare as A"), "Shift+A", tr("This record on the left"),
       [this] { workspace_->setSide(0, workspace_->selectedRecord()); }, selected);
-  add("record.sideB", tr("Compare as B"), "Shift+B", tr("This record on the right"),
+  add(
+      "record.sideB", tr("Compare as B"), "Shift+B", tr("This record on the right"),
       [this] { workspace_->setSide(1, workspace_->selectedRecord()); }, selected);
-  add("record.copyId", tr("Copy id"), "Ctrl+Shift+C", tr("Copy the id of the record"),
+  add(
+      "record.copyId", tr("Copy id"), "Ctrl+Shift+C", tr("Copy the id of the record"),
       [this] { QApplication::clipboard()->setText(workspace_->selectedRecord()); }, selected);
-  add("record.copyCommand", tr("Copy as command line"), "",
+  add(
+      "record.copyCommand", tr("Copy as command line"), "",
       tr("Copy the temper show command that prints this record"),
       [this] {
         QApplication::clipboard()->setText(shellCommand(
@@ -276,25 +283,27 @@ void MainWindow::makeRecordActions() {
                                        QStringLiteral("--db"), workspace_->database()}));
       },
       selected);
-  add("record.copyExport", tr("Copy its export command"), "",
+  add(
+      "record.copyExport", tr("Copy its export command"), "",
       tr("Copy the temper export command that makes a library of this record"),
       [this] {
-        QApplication::clipboard()->setText(
-            shellCommand(QStringLiteral("temper"),
-                         {QStringLiteral("export"), QStringLiteral("--name"),
-                          QStringLiteral("kernels"), QStringLiteral("--out"), QStringLiteral("out"),
-                          workspace_->selectedRecord(), QStringLiteral("--db"),
-                          workspace_->database()}));
+        QApplication::clipboard()->setText(shellCommand(
+            QStringLiteral("temper"),
+            {QStringLiteral("export"), QStringLiteral("--name"), QStringLiteral("kernels"),
+             QStringLiteral("--out"), QStringLiteral("out"), workspace_->selectedRecord(),
+             QStringLiteral("--db"), workspace_->database()}));
       },
       selected);
-  add("code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record"),
+  add(
+      "code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record"),
       [this] { explore_->candidate()->showOverview(); }, hasCode);
   static const char* const ids[kCodeLevels] = {"code.trace", "code.script", "code.tir", "code.llvm",
                                                "code.assembly"};
   static const char* const keys[kCodeLevels] = {"Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6"};
   for (int i = 0; i < kCodeLevels; ++i) {
     const auto level = static_cast<CodeLevel>(i);
-    add(ids[i], levelTitle(level), keys[i], tr("The candidate as %1").arg(levelTitle(level)),
+    add(
+        ids[i], levelTitle(level), keys[i], tr("The candidate as %1").arg(levelTitle(level)),
         [this, level] {
           if (perspective_ == Perspective::kCompare)
             compare_->showLevel(level);
@@ -303,13 +312,17 @@ void MainWindow::makeRecordActions() {
         },
         [this, hasCode] { return hasCode() || perspective_ == Perspective::kCompare; });
   }
-  add("code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
+  add(
+      "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
       [this] { explore_->candidate()->startSearch(); }, hasCode);
-  add("code.findNext", tr("Find next"), "F3", tr("The next place"),
+  add(
+      "code.findNext", tr("Find next"), "F3", tr("The next place"),
       [this] { explore_->candidate()->searchAgain(true); }, hasCode);
-  add("code.findPrevious", tr("Find previous"), "Shift+F3", tr("The place before"),
+  add(
+      "code.findPrevious", tr("Find previous"), "Shift+F3", tr("The place before"),
       [this] { explore_->candidate()->searchAgain(false); }, hasCode);
-  add("code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
+  add(
+      "code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
       [this] { explore_->candidate()->copyCode(); }, hasCode);
 }
 
@@ -328,38 +341,44 @@ void MainWindow::makeRunActions() {
     };
   };
   using database::RunState;
-  add("run.new", tr("New run"), "Ctrl+R", tr("Fill in the form and start a run"),
+  add(
+      "run.new", tr("New run"), "Ctrl+R", tr("Fill in the form and start a run"),
       [this] {
         showPerspective(Perspective::kRuns);
         runs_->showForm(true);
       },
       [this] { return !workspace_ || workspace_->state() != Workspace::State::kBroken; });
-  add("run.stop", tr("Stop"), "Ctrl+.", tr("Ask the run to end; what it recorded stays"),
+  add(
+      "run.stop", tr("Stop"), "Ctrl+.", tr("Ask the run to end; what it recorded stays"),
       [this] { workspace_->stopRun(workspace_->selectedRun()); }, state({RunState::kRunning}));
-  add("run.resume", tr("Resume"), "", tr("Go on where the run was interrupted"),
+  add(
+      "run.resume", tr("Resume"), "", tr("Go on where the run was interrupted"),
       [this] { workspace_->resumeRun(workspace_->selectedRun()); },
       state({RunState::kInterrupted, RunState::kPaused, RunState::kFailed}));
-  add("run.more", tr("200 more trials"), "", tr("Go on with a larger budget"),
+  add(
+      "run.more", tr("200 more trials"), "", tr("Go on with a larger budget"),
       [this] { workspace_->resumeRun(workspace_->selectedRun(), 200); },
       state({RunState::kFinished, RunState::kInterrupted}));
-  add("run.showBest", tr("Open its best"), "", tr("Show the best record of the run"),
+  add(
+      "run.showBest", tr("Open its best"), "", tr("Show the best record of the run"),
       [this, detail] {
         workspace_->selectRecord(detail()->row.bestRecord);
         showPerspective(Perspective::kExplore);
       },
       [detail] { return detail() && !detail()->row.bestRecord.isEmpty(); });
-  add("run.records", tr("Its records"), "", tr("Show the records of the run, fastest first"),
+  add(
+      "run.records", tr("Its records"), "", tr("Show the records of the run, fastest first"),
       [this] {
         explore_->showRun(workspace_->selectedRun());
         showPerspective(Perspective::kExplore);
       },
       [detail] { return detail() != nullptr; });
-  add("run.copyCommand", tr("Copy its command line"), "", tr("Copy the command that started it"),
-      [detail] {
-        QApplication::clipboard()->setText(toQString(detail()->row.run.command_line));
-      },
+  add(
+      "run.copyCommand", tr("Copy its command line"), "", tr("Copy the command that started it"),
+      [detail] { QApplication::clipboard()->setText(toQString(detail()->row.run.command_line)); },
       [detail] { return detail() && !detail()->row.run.command_line.empty(); });
-  add("run.savePlot", tr("Save its plot…"), "", tr("Write the plot to a PNG or PDF file"),
+  add(
+      "run.savePlot", tr("Save its plot…"), "", tr("Write the plot to a PNG or PDF file"),
       [this] {
         const QString name = QFileDialog::getSaveFileName(
             this, tr("Save plot"), shortId(workspace_->selectedRun()) + QStringLiteral(".png"),
@@ -369,11 +388,12 @@ void MainWindow::makeRunActions() {
           statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
       },
       [detail] { return detail() != nullptr; });
-  add("run.log", tr("Show the log"), "", tr("What the run started last has printed"),
+  add(
+      "run.log", tr("Show the log"), "", tr("What the run started last has printed"),
       [this] {
         const QString log = workspace_->lastLog();
-        QMessageBox::information(this, tr("Log"), log.isEmpty() ? tr("No run was started here.")
-                                                                : log);
+        QMessageBox::information(this, tr("Log"),
+                                 log.isEmpty() ? tr("No run was started here.") : log);
       },
       nullptr);
 }
@@ -386,13 +406,17 @@ void MainWindow::makeCompareActions() {
                   std::move(run), std::move(enabled));
   };
   const auto shown = [this] { return perspective_ == Perspective::kCompare; };
-  add("compare.swap", tr("Swap A and B"), "X", tr("Exchange the sides"),
+  add(
+      "compare.swap", tr("Swap A and B"), "X", tr("Exchange the sides"),
       [this] { workspace_->swapSides(); }, shown);
-  add("compare.next", tr("Next difference"), "N", tr("Go to the next difference"),
+  add(
+      "compare.next", tr("Next difference"), "N", tr("Go to the next difference"),
       [this] { compare_->showNextDifference(true); }, shown);
-  add("compare.previous", tr("Previous difference"), "Shift+N", tr("Go to the difference before"),
+  add(
+      "compare.previous", tr("Previous difference"), "Shift+N", tr("Go to the difference before"),
       [this] { compare_->showNextDifference(false); }, shown);
-  add("compare.measure", tr("Measure both again"), "Ctrl+Return",
+  add(
+      "compare.measure", tr("Measure both again"), "Ctrl+Return",
       tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
       [this, shown] { return shown() && compare_ && compare_->canMeasure(); });
   const QString help = tr("Help");
@@ -443,8 +467,8 @@ void MainWindow::compareSelected() {
   const QString id = workspace_->selectedRecord();
   if (workspace_->side(0).isEmpty() || workspace_->side(0) == id) {
     workspace_->setSide(0, id);
-    statusBar()->showMessage(tr("A is %1; choose another record and press C again.").arg(shortId(id)),
-                             8000);
+    statusBar()->showMessage(
+        tr("A is %1; choose another record and press C again.").arg(shortId(id)), 8000);
     return;
   }
   workspace_->setSide(1, id);

@@ -44,9 +44,9 @@ public:
     workspace.selectRecord(best);
     settle();
     shoot("explore");
-    for (const auto& [level, name] :
-         {std::pair{CodeLevel::kTrace, "explore-trace"}, std::pair{CodeLevel::kScript, "explore-script"},
-          std::pair{CodeLevel::kAssembly, "explore-assembly"}}) {
+    for (const auto& [level, name] : {std::pair{CodeLevel::kTrace, "explore-trace"},
+                                      std::pair{CodeLevel::kScript, "explore-script"},
+                                      std::pair{CodeLevel::kAssembly, "explore-assembly"}}) {
       window_->explorePage()->candidate()->showLevel(level);
       settle();
       shoot(name);

@@ -33,18 +33,18 @@ void CodeLoader::load(const QString& database, const QString& record, CodeLevel 
     answer(*known);
     return;
   }
-  command_.start({QStringLiteral("show"), record, levelOption(level), QStringLiteral("--db"),
-                  database},
-                 [key, answer](const TemperCommand::Answer& reply) {
-                   Code code;
-                   if (reply.exitCode == 0) {
-                     code.text = reply.output;
-                     cache().insert(key, new Code(code), 1 + code.text.size() / 512);
-                   } else {
-                     code.error = reply.error;
-                   }
-                   answer(code);
-                 });
+  command_.start(
+      {QStringLiteral("show"), record, levelOption(level), QStringLiteral("--db"), database},
+      [key, answer](const TemperCommand::Answer& reply) {
+        Code code;
+        if (reply.exitCode == 0) {
+          code.text = reply.output;
+          cache().insert(key, new Code(code), 1 + code.text.size() / 512);
+        } else {
+          code.error = reply.error;
+        }
+        answer(code);
+      });
 }
 
 } // namespace temper::gui

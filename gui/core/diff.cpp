@@ -54,8 +54,7 @@ std::vector<std::pair<int, int>> commonLines(const QStringList& a, int a0, int a
                      : 0;
         };
         const int diagonal = x - y;
-        const bool down =
-            diagonal == -d || (diagonal != d && at(diagonal - 1) < at(diagonal + 1));
+        const bool down = diagonal == -d || (diagonal != d && at(diagonal - 1) < at(diagonal + 1));
         const int previous = down ? diagonal + 1 : diagonal - 1;
         const int fromX = d == 0 ? 0 : at(previous), fromY = d == 0 ? 0 : fromX - previous;
         const int snakeX = d == 0 ? 0 : (down ? fromX : fromX + 1);

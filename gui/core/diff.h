@@ -11,7 +11,7 @@ namespace temper::gui {
 struct DiffLine {
   enum class Kind : uint8_t { kSame, kChanged, kOnlyLeft, kOnlyRight };
   Kind kind = Kind::kSame;
-  int left = -1;  ///< number of the line, -1: a gap
+  int left = -1; ///< number of the line, -1: a gap
   int right = -1;
 };
 

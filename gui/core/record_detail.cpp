@@ -85,7 +85,8 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
   if (measurement.gaps_dropped > 0)
     add("disturbance", QStringLiteral("%1 dropped: the core was taken away meanwhile")
                            .arg(countText(measurement.gaps_dropped, "sample")));
-  add("rate", gflops(row.flops, row.median_ns) > 0 ? rateText(row.flops, row.median_ns) : QString());
+  add("rate",
+      gflops(row.flops, row.median_ns) > 0 ? rateText(row.flops, row.median_ns) : QString());
   if (const auto code = parse_json(measurement.facts_json); code && code->is_object()) {
     QStringList parts{countText(code->value("code_bytes", int64_t{0}), "byte"),
                       countText(code->value("instructions", int64_t{0}), "instruction")};

@@ -61,9 +61,9 @@ bool isOfSeries(RecordColumn column) {
 } // namespace
 
 QString columnTitle(RecordColumn column) {
-  static const char* const titles[kRecordColumns] = {"record",  "workload", "outcome", "time",
-                                                     "95 %",    "rate",     "threads", "target",
-                                                     "run",     "measured", "marks"};
+  static const char* const titles[kRecordColumns] = {"record", "workload", "outcome", "time",
+                                                     "95 %",   "rate",     "threads", "target",
+                                                     "run",    "measured", "marks"};
   return QString::fromLatin1(titles[static_cast<size_t>(column)]);
 }
 
@@ -142,18 +142,17 @@ std::optional<double> parseTime(const QString& text) {
   if (!match.hasMatch())
     return std::nullopt;
   const QString unit = match.captured(2);
-  const double factor = unit == u"s"                                       ? 1e9
-                        : unit == u"ms"                                    ? 1e6
+  const double factor = unit == u"s"                                           ? 1e9
+                        : unit == u"ms"                                        ? 1e6
                         : unit.size() == 2 && unit[1] == u's' && unit != u"ns" ? 1e3
-                                                                           : 1;
+                                                                               : 1;
   return match.captured(1).toDouble() * factor;
 }
 
 bool RecordFilterRow::Words::matches(const QString& text) const {
   for (const QStringList& alternatives : required)
-    if (std::none_of(alternatives.begin(), alternatives.end(), [&](const QString& word) {
-          return text.contains(word, Qt::CaseInsensitive);
-        }))
+    if (std::none_of(alternatives.begin(), alternatives.end(),
+                     [&](const QString& word) { return text.contains(word, Qt::CaseInsensitive); }))
       return false;
   return std::none_of(forbidden.begin(), forbidden.end(), [&](const QString& word) {
     return text.contains(word, Qt::CaseInsensitive);
@@ -232,24 +231,23 @@ void RecordFilterRow::addRange(RecordColumn column, const QString& text) {
     }
   }
   if (!low || !high) {
-    errors_[static_cast<size_t>(column)] = QStringLiteral("'%1' cannot be read; write %2")
-                                               .arg(text, columnFilterHint(column));
+    errors_[static_cast<size_t>(column)] =
+        QStringLiteral("'%1' cannot be read; write %2").arg(text, columnFilterHint(column));
     return;
   }
   ranges_.emplace_back(column, Range{*low, *high});
 }
 
 void RecordFilterRow::addMeasured(const QString& text, int64_t nowNs) {
-  static const QRegularExpression age(
-      QStringLiteral("^<\\s*([0-9]*\\.?[0-9]+)\\s*(s|min|h|d)$"));
+  static const QRegularExpression age(QStringLiteral("^<\\s*([0-9]*\\.?[0-9]+)\\s*(s|min|h|d)$"));
   if (const auto match = age.match(text); match.hasMatch()) {
     const QString unit = match.captured(2);
-    const double seconds =
-        match.captured(1).toDouble() *
-        (unit == u"d" ? 86400 : unit == u"h" ? 3600 : unit == u"min" ? 60 : 1);
-    ranges_.emplace_back(RecordColumn::kMeasured,
-                         Range{static_cast<double>(nowNs) - seconds * 1e9,
-                               std::numeric_limits<double>::infinity()});
+    const double seconds = match.captured(1).toDouble() * (unit == u"d"     ? 86400
+                                                           : unit == u"h"   ? 3600
+                                                           : unit == u"min" ? 60
+                                                                            : 1);
+    ranges_.emplace_back(RecordColumn::kMeasured, Range{static_cast<double>(nowNs) - seconds * 1e9,
+                                                        std::numeric_limits<double>::infinity()});
     return;
   }
   if (const QDate day = QDate::fromString(text, Qt::ISODate); day.isValid()) {

@@ -53,7 +53,8 @@ struct FilterText {
   }
 };
 
-/// A number with a unit of time in nanoseconds: "50us", "1.5 ms", "20" (ns). Nothing when it is none.
+/// A number with a unit of time in nanoseconds: "50us", "1.5 ms", "20" (ns). Nothing when it is
+/// none.
 std::optional<double> parseTime(const QString& text);
 
 /// The compiled filter. Copies may be used on another thread.

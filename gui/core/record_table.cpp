@@ -93,9 +93,7 @@ RecordChunk RecordPacker::pack(const std::vector<database::RecordRow>& rows) {
   return chunk;
 }
 
-int64_t RecordPacker::since() const {
-  return newest_ > kDisorderNs ? newest_ - kDisorderNs : 0;
-}
+int64_t RecordPacker::since() const { return newest_ > kDisorderNs ? newest_ - kDisorderNs : 0; }
 
 void RecordTable::append(RecordChunk chunk) {
   for (Series& series : chunk.newSeries)

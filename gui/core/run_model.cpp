@@ -101,8 +101,8 @@ QVariant RunModel::headerData(int section, Qt::Orientation orientation, int role
 }
 
 QString RunDetail::progressText() const {
-  QString text = QStringLiteral("%1 in %2").arg(countText(row.run.trials, "trial"),
-                                                secondsText(row.run.seconds));
+  QString text = QStringLiteral("%1 in %2")
+                     .arg(countText(row.run.trials, "trial"), secondsText(row.run.seconds));
   if (row.run.trials > 0 && row.run.seconds > 0)
     text += QStringLiteral(", %1 a second")
                 .arg(static_cast<double>(row.run.trials) / row.run.seconds, 0, 'f', 1);
@@ -145,9 +145,9 @@ double RunDetail::secondsLeft() const {
   if (row.run.budget_seconds > 0)
     left = std::max(0.0, row.run.budget_seconds - row.run.seconds);
   if (row.run.budget_trials > 0 && row.run.trials > 0) {
-    const double byTrials = row.run.seconds / static_cast<double>(row.run.trials) *
-                            static_cast<double>(std::max<int64_t>(
-                                0, row.run.budget_trials - row.run.trials));
+    const double byTrials =
+        row.run.seconds / static_cast<double>(row.run.trials) *
+        static_cast<double>(std::max<int64_t>(0, row.run.budget_trials - row.run.trials));
     left = std::isnan(left) ? byTrials : std::min(left, byTrials);
   }
   return left;

@@ -22,7 +22,8 @@ uint64_t fileIdentity(const QString& path) {
 } // namespace
 
 Result<std::unique_ptr<database::Store>> openForViewing(const QString& path) {
-  if (path.startsWith(QStringLiteral("postgresql:")) || path.startsWith(QStringLiteral("postgres:")))
+  if (path.startsWith(QStringLiteral("postgresql:")) ||
+      path.startsWith(QStringLiteral("postgres:")))
     return Error(ErrorCode::kUnsupported,
                  "this build of temper-gui opens database files only, not '" + path.toStdString() +
                      "'");

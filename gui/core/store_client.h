@@ -41,8 +41,7 @@ public:
     post(tag, [this, receiver = QPointer<QObject>(receiver), question = std::move(question),
                answer = std::move(answer)](uint64_t generation, const QString& askedTag) {
       auto result = std::make_shared<Result<T>>(askStore<T>(question));
-      deliver(receiver, askedTag, generation,
-              [result, answer] { answer(std::move(*result)); });
+      deliver(receiver, askedTag, generation, [result, answer] { answer(std::move(*result)); });
     });
   }
 

@@ -77,10 +77,11 @@ Result<StartedRun> startDetached(const QStringList& arguments, const QString& da
     return Error(ErrorCode::kEnvironment,
                  "cannot make the folder '" + folder.toStdString() + "' for the run's log");
   StartedRun started;
-  started.log = folder + QStringLiteral("/%1-%2.log")
-                             .arg(QDateTime::currentDateTime().toString(
-                                 QStringLiteral("yyyyMMdd-hhmmss-zzz")))
-                             .arg(QCoreApplication::applicationPid());
+  started.log =
+      folder +
+      QStringLiteral("/%1-%2.log")
+          .arg(QDateTime::currentDateTime().toString(QStringLiteral("yyyyMMdd-hhmmss-zzz")))
+          .arg(QCoreApplication::applicationPid());
   QProcess process;
   process.setProgram(program);
   process.setArguments(arguments + QStringList{QStringLiteral("--db"), database});
@@ -88,9 +89,8 @@ Result<StartedRun> startDetached(const QStringList& arguments, const QString& da
   process.setStandardOutputFile(started.log, QIODevice::Append);
   process.setStandardErrorFile(started.log, QIODevice::Append);
   if (!process.startDetached(&started.pid))
-    return Error(ErrorCode::kEnvironment,
-                 "cannot start " + program.toStdString() + ": " +
-                     process.errorString().toStdString());
+    return Error(ErrorCode::kEnvironment, "cannot start " + program.toStdString() + ": " +
+                                              process.errorString().toStdString());
   return started;
 }
 
@@ -142,8 +142,10 @@ void TemperCommand::start(const QStringList& arguments, std::function<void(Answe
   cancel();
   const QString program = temperProgram();
   if (program.isEmpty()) {
-    answer({-1, {}, QStringLiteral("the program temper is missing; it is installed with "
-                                   "temper-gui")});
+    answer({-1,
+            {},
+            QStringLiteral("the program temper is missing; it is installed with "
+                           "temper-gui")});
     return;
   }
   process_ = new QProcess(this);

@@ -12,7 +12,8 @@
 
 namespace temper::gui {
 
-/// Path of `temper`: TEMPER_PROGRAM, beside this program, in the build, in PATH; empty when missing.
+/// Path of `temper`: TEMPER_PROGRAM, beside this program, in the build, in PATH; empty when
+/// missing.
 QString temperProgram();
 
 /// What a person fills in to start a run; defaults are the command's own.

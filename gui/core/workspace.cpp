@@ -49,10 +49,9 @@ public:
     auto& [title, flops] = workloads_[run.workload];
     if (title.isEmpty()) {
       TEMPER_TRY(workload, store.workload(run.workload));
-      title = toQString(workload.name + " " +
-                        format_binding(
-                            ordered_binding(workload.binding_json, workload.parameters_json)
-                                .dump()));
+      title = toQString(
+          workload.name + " " +
+          format_binding(ordered_binding(workload.binding_json, workload.parameters_json).dump()));
       flops = workload.flops;
     }
     row.workload = title;
@@ -418,9 +417,10 @@ void Workspace::stopRun(const QString& id) {
         if (!asked)
           emit said(sentence(asked.error()), true);
         else
-          emit said(QStringLiteral("Run %1 ends after what it measures now; what it recorded stays.")
-                        .arg(shortId(id)),
-                    false);
+          emit said(
+              QStringLiteral("Run %1 ends after what it measures now; what it recorded stays.")
+                  .arg(shortId(id)),
+              false);
       });
 }
 

@@ -98,9 +98,8 @@ void CandidatePane::showDetail() {
   samples_->setMeasurement(detail ? &detail->measurement : nullptr);
   tabs_->setVisible(detail != nullptr || !workspace_.selectedRecord().isEmpty());
   if (!detail) {
-    title_->setText(workspace_.selectedRecord().isEmpty()
-                        ? tr("No record selected")
-                        : shortId(workspace_.selectedRecord()));
+    title_->setText(workspace_.selectedRecord().isEmpty() ? tr("No record selected")
+                                                          : shortId(workspace_.selectedRecord()));
     time_->setText({});
     time_->setVisible(false);
     verdict_->setText(workspace_.selectedRecord().isEmpty()

@@ -69,9 +69,8 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     views_[side] = new CodeView(this);
     layout->addWidget(views_[side], 1);
     splitter->addWidget(column);
-    connect(fields_[side], &QLineEdit::returnPressed, this, [this, side] {
-      workspace_.setSideByPrefix(side, fields_[side]->text().trimmed());
-    });
+    connect(fields_[side], &QLineEdit::returnPressed, this,
+            [this, side] { workspace_.setSideByPrefix(side, fields_[side]->text().trimmed()); });
   }
   CodeView::join(views_[0], views_[1]);
 
@@ -116,20 +115,22 @@ void ComparePage::showSides() {
     const RecordDetail* detail = workspace_.sideDetail(side);
     if (!fields_[side]->hasFocus() || detail)
       fields_[side]->setText(detail ? detail->shortRecord : shortId(workspace_.side(side)));
-    sides_[side]->setText(detail ? QStringLiteral("%1   %2")
-                                       .arg(detail->title(), timeText(detail->row.median_ns))
-                                 : QString());
+    sides_[side]->setText(
+        detail ? QStringLiteral("%1   %2").arg(detail->title(), timeText(detail->row.median_ns))
+               : QString());
   }
   const RecordDetail* a = workspace_.sideDetail(0);
   const RecordDetail* b = workspace_.sideDetail(1);
   if (a && b)
     sentence_->setText(compareStored(*a, *b).sentence);
   else if (workspace_.side(0).isEmpty() && workspace_.side(1).isEmpty())
-    sentence_->setText(tr("Choose two records: press C on each in Explore, or type their ids below."));
+    sentence_->setText(
+        tr("Choose two records: press C on each in Explore, or type their ids below."));
   else
-    sentence_->setText(workspace_.side(0).isEmpty() || workspace_.side(1).isEmpty()
-                           ? tr("Choose the other record: press C on it in Explore, or type its id below.")
-                           : QString());
+    sentence_->setText(
+        workspace_.side(0).isEmpty() || workspace_.side(1).isEmpty()
+            ? tr("Choose the other record: press C on it in Explore, or type its id below.")
+            : QString());
   measured_->clear();
   measured_->setVisible(false);
   compare_.cancel();
@@ -179,17 +180,13 @@ void ComparePage::showTexts() {
       count_->clear();
       return;
     }
-  const SideBySide diff =
-      sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked());
+  const SideBySide diff = sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked());
   views_[0]->setDiff(diff, false, level);
   views_[1]->setDiff(diff, true, level);
-  count_->setText(diff.differences == 0 ? tr("equal")
-                                        : countText(diff.differences, "difference"));
+  count_->setText(diff.differences == 0 ? tr("equal") : countText(diff.differences, "difference"));
 }
 
-void ComparePage::showLevel(CodeLevel level) {
-  levels_->setCurrentIndex(static_cast<int>(level));
-}
+void ComparePage::showLevel(CodeLevel level) { levels_->setCurrentIndex(static_cast<int>(level)); }
 
 void ComparePage::showNextDifference(bool forward) {
   if (views_[0]->showDifference(forward))
@@ -201,27 +198,26 @@ void ComparePage::measure() {
     return;
   measured_->setVisible(true);
   measured_->setText(tr("Measuring both in turns…"));
-  compare_.start({QStringLiteral("compare"), workspace_.side(0), workspace_.side(1),
-                  QStringLiteral("--json"), QStringLiteral("--db"), workspace_.database()},
-                 [this](const TemperCommand::Answer& answer) {
-                   measure_->setEnabled(canMeasure());
-                   // "slower" is an answer, too: exit code 3.
-                   const auto json = parse_json(answer.output.toStdString());
-                   if (!json || !json->contains("ratio") || !(*json)["ratio"].is_number()) {
-                     measured_->setText(answer.error);
-                     return;
-                   }
-                   const Json& interval = (*json)["ratio_interval"];
-                   const std::string verdict = json->value("verdict", std::string());
-                   measured_->setText(
-                       tr("Measured again in turns: B is %1; it took %2× [%3, %4] the time of A.")
-                           .arg(verdict == "same" ? tr("not to be told from A")
-                                                  : toQString(verdict))
-                           .arg((*json)["ratio"].get<double>(), 0, 'f', 3)
-                           .arg(interval[0].is_number() ? interval[0].get<double>() : 0, 0, 'f', 3)
-                           .arg(interval[1].is_number() ? interval[1].get<double>() : 0, 0, 'f',
-                                3));
-                 });
+  compare_.start(
+      {QStringLiteral("compare"), workspace_.side(0), workspace_.side(1), QStringLiteral("--json"),
+       QStringLiteral("--db"), workspace_.database()},
+      [this](const TemperCommand::Answer& answer) {
+        measure_->setEnabled(canMeasure());
+        // "slower" is an answer, too: exit code 3.
+        const auto json = parse_json(answer.output.toStdString());
+        if (!json || !json->contains("ratio") || !(*json)["ratio"].is_number()) {
+          measured_->setText(answer.error);
+          return;
+        }
+        const Json& interval = (*json)["ratio_interval"];
+        const std::string verdict = json->value("verdict", std::string());
+        measured_->setText(
+            tr("Measured again in turns: B is %1; it took %2× [%3, %4] the time of A.")
+                .arg(verdict == "same" ? tr("not to be told from A") : toQString(verdict))
+                .arg((*json)["ratio"].get<double>(), 0, 'f', 3)
+                .arg(interval[0].is_number() ? interval[0].get<double>() : 0, 0, 'f', 3)
+                .arg(interval[1].is_number() ? interval[1].get<double>() : 0, 0, 'f', 3));
+      });
   measure_->setEnabled(false);
 }
 

@@ -157,10 +157,9 @@ void ExplorePage::applyFilter() {
     const QString& error = errors[static_cast<size_t>(i)];
     QLineEdit* field = filters_[static_cast<size_t>(i)];
     field->setToolTip(error.isEmpty() ? columnFilterHint(static_cast<RecordColumn>(i)) : error);
-    field->setStyleSheet(error.isEmpty()
-                             ? QString()
-                             : QStringLiteral("border: 1px solid palette(text);"
-                                              " text-decoration: underline;"));
+    field->setStyleSheet(error.isEmpty() ? QString()
+                                         : QStringLiteral("border: 1px solid palette(text);"
+                                                          " text-decoration: underline;"));
   }
   updateCount();
 }

@@ -22,8 +22,9 @@ RunForm::RunForm(QString database, QWidget* parent)
       workload_(new QComboBox(this)), parameters_(new QLineEdit(this)), trials_(new QSpinBox(this)),
       seconds_(new QDoubleSpinBox(this)), threads_(new QSpinBox(this)),
       strategy_(new QComboBox(this)), seed_(new QLineEdit(this)), cache_(new QComboBox(this)),
-      fresh_(new QCheckBox(tr("Do not start from what is known"), this)), command_(new QLabel(this)),
-      problem_(new QLabel(this)), start_(new QPushButton(tr("Start run"), this)) {
+      fresh_(new QCheckBox(tr("Do not start from what is known"), this)),
+      command_(new QLabel(this)), problem_(new QLabel(this)),
+      start_(new QPushButton(tr("Start run"), this)) {
   setObjectName(QStringLiteral("runForm"));
   workload_->setEditable(true);
   workload_->setInsertPolicy(QComboBox::NoInsert);
@@ -39,8 +40,8 @@ RunForm::RunForm(QString database, QWidget* parent)
   seconds_->setSuffix(tr(" s"));
   seconds_->setSpecialValueText(tr("no limit"));
   threads_->setRange(1, 1024);
-  strategy_->addItems({QStringLiteral("auto"), QStringLiteral("evolutionary"),
-                       QStringLiteral("random")});
+  strategy_->addItems(
+      {QStringLiteral("auto"), QStringLiteral("evolutionary"), QStringLiteral("random")});
   seed_->setPlaceholderText(tr("by chance"));
   cache_->addItems({tr("hot"), tr("cold")});
   setPlan({});
@@ -48,8 +49,8 @@ RunForm::RunForm(QString database, QWidget* parent)
   auto* grid = new QGridLayout;
   grid->setHorizontalSpacing(12);
   grid->setVerticalSpacing(6);
-  const auto add = [&](int row, int column, const QString& text, const QString& name, QWidget* field,
-                       const QString& tip, int span = 1) {
+  const auto add = [&](int row, int column, const QString& text, const QString& name,
+                       QWidget* field, const QString& tip, int span = 1) {
     auto* label = new QLabel(text, this);
     label->setProperty("faint", true);
     label->setBuddy(field);
@@ -61,8 +62,8 @@ RunForm::RunForm(QString database, QWidget* parent)
   };
   add(0, 0, tr("Workload"), QStringLiteral("workload"), workload_,
       tr("A name that temper knows, or a file of yours"));
-  add(0, 1, tr("Shape"), QStringLiteral("parameters"), parameters_,
-      tr("Parameters as NAME=VALUE"), 3);
+  add(0, 1, tr("Shape"), QStringLiteral("parameters"), parameters_, tr("Parameters as NAME=VALUE"),
+      3);
   add(1, 0, tr("Trials"), QStringLiteral("trials"), trials_, tr("Candidates to measure"));
   add(1, 1, tr("Time"), QStringLiteral("seconds"), seconds_, tr("Time to spend"));
   add(1, 2, tr("Threads"), QStringLiteral("threads"), threads_, tr("Threads of the kernel"));

@@ -142,9 +142,9 @@ void RunsPage::showSelection() {
 void RunsPage::showDetail() {
   const RunDetail* detail = workspace_.runDetail();
   plot_->setRun(detail);
-  for (QWidget* widget : std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_,
-                                                         plot_, stop_, resume_, more_, showBest_,
-                                                         showRecords_})
+  for (QWidget* widget :
+       std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_, plot_, stop_, resume_,
+                                       more_, showBest_, showRecords_})
     widget->setVisible(detail != nullptr);
   if (!detail) {
     title_->setText(workspace_.selectedRun().isEmpty()
@@ -154,8 +154,7 @@ void RunsPage::showDetail() {
   }
   const RunRow& row = detail->row;
   title_->setText(QStringLiteral("%1   %2   %3")
-                      .arg(shortId(toQString(row.run.id)), row.workload,
-                           stateText(row.run.state)));
+                      .arg(shortId(toQString(row.run.id)), row.workload, stateText(row.run.state)));
   best_->setText(row.bestNs > 0 ? timeText(row.bestNs) + QStringLiteral("   ") +
                                       rateText(row.flops, row.bestNs)
                                 : tr("nothing valid yet"));

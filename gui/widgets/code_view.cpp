@@ -87,17 +87,17 @@ private:
 
   bool isKeyword(const QByteArray& text, int at, const QByteArray& word) const {
     if (isPython()) {
-      static const QList<QByteArray> words{"for",   "in",     "with", "def",   "if",    "else",
-                                           "while", "return", "True", "False", "None",  "and",
+      static const QList<QByteArray> words{"for",   "in",     "with", "def",    "if",    "else",
+                                           "while", "return", "True", "False",  "None",  "and",
                                            "or",    "not",    "from", "import", "class", "as"};
       return words.contains(word);
     }
     if (level_ == CodeLevel::kLlvm) {
       static const QList<QByteArray> words{
-          "define", "declare", "br",   "label", "phi",   "load",  "store", "getelementptr",
-          "ret",    "call",    "tail", "add",   "fadd",  "fmul",  "mul",   "icmp",
-          "fcmp",   "select",  "sub",  "shl",   "sext",  "zext",  "trunc", "bitcast",
-          "align",  "to",      "x",    "ptr",   "float", "double", "void", "inbounds"};
+          "define", "declare", "br",   "label", "phi",   "load",   "store", "getelementptr",
+          "ret",    "call",    "tail", "add",   "fadd",  "fmul",   "mul",   "icmp",
+          "fcmp",   "select",  "sub",  "shl",   "sext",  "zext",   "trunc", "bitcast",
+          "align",  "to",      "x",    "ptr",   "float", "double", "void",  "inbounds"};
       return words.contains(word);
     }
     // The mnemonic: the first word of a line.

@@ -3,8 +3,8 @@
 #include "database/records.h"
 #include "gui/core/format.h"
 
-#include <QKeyEvent>
 #include <QBoxLayout>
+#include <QKeyEvent>
 #include <QLineEdit>
 #include <QListWidget>
 #include <QTimer>
@@ -49,15 +49,15 @@ void CommandPalette::fill() {
   list_->clear();
   const QString text = field_->text().trimmed();
   if (database::looks_like_id(text.toStdString()) && (text[0] == u'm' || text[0] == u'r')) {
-    auto* item = new QListWidgetItem(text[0] == u'm' ? tr("Show record %1").arg(text)
-                                                     : tr("Show run %1").arg(text),
-                                     list_);
+    auto* item = new QListWidgetItem(
+        text[0] == u'm' ? tr("Show record %1").arg(text) : tr("Show run %1").arg(text), list_);
     item->setData(Qt::UserRole + 1, text);
   }
   for (const QString& id : actions_.search(text)) {
     const QAction* action = actions_.action(id);
     const QString keys = action->shortcut().toString(QKeySequence::NativeText);
-    QString line = actions_.menuOf(id) + QStringLiteral("  ›  ") + QString(action->text()).remove(u'&');
+    QString line =
+        actions_.menuOf(id) + QStringLiteral("  ›  ") + QString(action->text()).remove(u'&');
     if (!keys.isEmpty())
       line += QStringLiteral("      ") + keys;
     auto* item = new QListWidgetItem(line, list_);

@@ -166,8 +166,7 @@ void RunPlot::setRun(const RunDetail* detail) {
   plot_->yAxis->setLabel(tr("time, %1 (lower is better)").arg(QString::fromUtf8(unit)));
   if (atEnd)
     plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size()) + 1));
-  setAccessibleDescription(
-      tr("%1 measured, %2 failed").arg(measured_).arg(failed_));
+  setAccessibleDescription(tr("%1 measured, %2 failed").arg(measured_).arg(failed_));
   plot_->replot(QCustomPlot::rpQueuedReplot);
 }
 
@@ -179,10 +178,11 @@ int RunPlot::pointNear(const QPointF& position) const {
   for (int i = std::max(0, from); i < std::min<int>(to, static_cast<int>(points_.size())); ++i) {
     const double ns = points_[static_cast<size_t>(i)].median_ns;
     const double x = plot_->xAxis->coordToPixel(i + 1) - position.x();
-    const double y = (ns > 0 ? plot_->yAxis->coordToPixel(std::min(
-                                   ns / unit_, plot_->yAxis->range().upper / 1.05))
-                             : plot_->axisRect()->bottom() - 4) -
-                     position.y();
+    const double y =
+        (ns > 0
+             ? plot_->yAxis->coordToPixel(std::min(ns / unit_, plot_->yAxis->range().upper / 1.05))
+             : plot_->axisRect()->bottom() - 4) -
+        position.y();
     if (x * x + y * y < distance) {
       distance = x * x + y * y;
       nearest = i;
@@ -200,8 +200,8 @@ void RunPlot::showTip(const QPoint& position) {
   const database::ConvergencePoint& point = points_[static_cast<size_t>(index)];
   QString text = tr("trial %1: %2").arg(index + 1).arg(outcomeText(point.outcome));
   if (point.median_ns > 0)
-    text += QStringLiteral(", %1, %2").arg(timeText(point.median_ns),
-                                           rateText(flops_, point.median_ns));
+    text += QStringLiteral(", %1, %2")
+                .arg(timeText(point.median_ns), rateText(flops_, point.median_ns));
   QToolTip::showText(plot_->mapToGlobal(position), text, plot_);
 }
 
@@ -250,19 +250,17 @@ void SamplePlot::paintEvent(QPaintEvent*) {
   if (high_ >= low_ && low_ > 0) {
     QColor band = t.accent;
     band.setAlpha(50);
-    painter.fillRect(QRectF(xOf(low_), area.top(), std::max(2.0, xOf(high_) - xOf(low_)),
-                            area.height()),
-                     band);
+    painter.fillRect(
+        QRectF(xOf(low_), area.top(), std::max(2.0, xOf(high_) - xOf(low_)), area.height()), band);
   }
   // In the order they were taken, from the top: drift shows as a slant.
   painter.setPen(Qt::NoPen);
   painter.setBrush(t.measured);
   for (size_t i = 0; i < samples_.size(); ++i)
-    painter.drawEllipse(
-        QPointF(xOf(samples_[i]), area.top() + 3 +
-                                      (area.height() - 6) * static_cast<double>(i) /
-                                          static_cast<double>(samples_.size() - 1)),
-        2, 2);
+    painter.drawEllipse(QPointF(xOf(samples_[i]), area.top() + 3 +
+                                                      (area.height() - 6) * static_cast<double>(i) /
+                                                          static_cast<double>(samples_.size() - 1)),
+                        2, 2);
   painter.setPen(QPen(t.accent, 1.5));
   painter.drawLine(QPointF(xOf(median_), area.top()), QPointF(xOf(median_), area.bottom()));
   painter.setPen(t.line);

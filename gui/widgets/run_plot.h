@@ -1,5 +1,5 @@
-/// The course of a run: every measurement as a dot, failures on a rug along the lower edge, the best so
-/// far as a line. Times on a logarithmic axis, lower is better.
+/// The course of a run: every measurement as a dot, failures on a rug along the lower edge, the
+/// best so far as a line. Times on a logarithmic axis, lower is better.
 #pragma once
 
 #include "gui/core/run_model.h"

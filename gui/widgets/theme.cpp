@@ -109,8 +109,7 @@ void applyTheme(ThemeChoice choice) {
   static const bool systemIsDark = [] {
     return qApp->palette().color(QPalette::Window).lightness() < 128;
   }();
-  const bool dark =
-      choice == ThemeChoice::kDark || (choice == ThemeChoice::kAuto && systemIsDark);
+  const bool dark = choice == ThemeChoice::kDark || (choice == ThemeChoice::kAuto && systemIsDark);
   current() = dark ? darkTheme() : lightTheme();
   QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
   QApplication::setPalette(current().palette());

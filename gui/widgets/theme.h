@@ -12,9 +12,9 @@ enum class ThemeChoice : uint8_t { kAuto, kLight, kDark };
 struct Theme {
   bool dark = false;
   QColor window, base, alternate, text, faint, line, accent, accentText;
-  QColor better, worse;            ///< blue and orange
-  QColor measured, best, failed;   ///< of plots
-  QColor changedLine, addedLine;   ///< backgrounds in comparisons
+  QColor better, worse;                           ///< blue and orange
+  QColor measured, best, failed;                  ///< of plots
+  QColor changedLine, addedLine;                  ///< backgrounds in comparisons
   QColor keyword, number, string, comment, label; ///< of code
   QPalette palette() const;
 };

@@ -249,8 +249,10 @@ private slots:
     const auto lines = diffLines(a, b);
     QString text;
     for (const DiffLine& line : lines)
-      text += QStringLiteral("%1:%2:%3 ").arg(static_cast<int>(line.kind)).arg(line.left).arg(
-          line.right);
+      text += QStringLiteral("%1:%2:%3 ")
+                  .arg(static_cast<int>(line.kind))
+                  .arg(line.left)
+                  .arg(line.right);
     QCOMPARE(text, "0:0:0 1:1:1 0:2:2 2:3:-1 0:4:3 3:-1:4 ");
   }
 
@@ -286,8 +288,8 @@ private slots:
                                            std::vector<int>(static_cast<size_t>(b.size()) + 1));
       for (int i = 0; i < a.size(); ++i)
         for (int j = 0; j < b.size(); ++j)
-          common[i + 1][j + 1] = a[i] == b[j] ? common[i][j] + 1
-                                              : std::max(common[i][j + 1], common[i + 1][j]);
+          common[i + 1][j + 1] =
+              a[i] == b[j] ? common[i][j] + 1 : std::max(common[i][j + 1], common[i + 1][j]);
       QCOMPARE(same, common[a.size()][b.size()]);
     }
   }
@@ -346,8 +348,9 @@ private slots:
     int ran = 0;
     bool allowed = false;
     actions.add({"record.copy", "Record", "Copy id", "Ctrl+C", "Copies"}, [&] { ++ran; });
-    actions.add({"view.runs", "View", "Runs", "Ctrl+2", "Shows runs"}, [&] { ran += 10; },
-                [&] { return allowed; });
+    actions.add(
+        {"view.runs", "View", "Runs", "Ctrl+2", "Shows runs"}, [&] { ran += 10; },
+        [&] { return allowed; });
     QCOMPARE(actions.search("cop rec"), QStringList{"record.copy"});
     QCOMPARE(actions.search("xyz"), QStringList());
     QCOMPARE(actions.search("").size(), 2);
@@ -434,8 +437,7 @@ private slots:
     const auto store = fixture.store();
     std::vector<RecordDetail> scale, shift;
     for (const auto& row : must(store->list_records({})))
-      (row.workload_name == "scale" ? scale : shift)
-          .push_back(must(loadDetail(*store, row.id)));
+      (row.workload_name == "scale" ? scale : shift).push_back(must(loadDetail(*store, row.id)));
     // Newest first: the last trial is the fastest.
     const RecordDetail& fast = scale.front();
     const RecordDetail& slow = scale.back();

@@ -41,7 +41,7 @@ inline void must(Result<void> result) {
 }
 
 /// Waits for what other threads and processes do.
-inline bool waitFor(const std::function<bool()>& condition, int ms = 20'000) {
+inline bool waitFor(const std::function<bool()>& condition, int ms = 60'000) {
   QElapsedTimer time;
   time.start();
   while (!condition() && time.elapsed() < ms)
@@ -115,8 +115,7 @@ public:
         R"([[["GetSBlock",[],["B","main"],["b0"]],["SampleCategorical",[],[[1,2,4,8],[0.25,0.25,0.25,0.25]],["v1"]]],[[1,)" +
         std::to_string(i % 4) + "]]]";
     trial.measurement.sequence = i;
-    trial.measurement.outcome =
-        i % 7 == 3 ? database::Outcome::kCrashed : database::Outcome::kOk;
+    trial.measurement.outcome = i % 7 == 3 ? database::Outcome::kCrashed : database::Outcome::kOk;
     if (trial.measurement.outcome == database::Outcome::kOk) {
       const double ns = 2000.0 + 60'000.0 / (i + 1);
       trial.measurement.median_ns = ns;

@@ -22,9 +22,9 @@ int run_gui(const GuiOptions& options) {
                         "temper-gui is not built: it needs qt6-base-dev, libqcustomplot-dev and "
                         "libqscintilla2-qt6-dev; in a checkout ./dev gui installs and builds it"));
   std::vector<std::string> words{*program};
-  for (const auto& [option, value] : {std::pair{"--db", &options.database},
-                                      std::pair{"--shots", &options.shots},
-                                      std::pair{"--theme", &options.theme}})
+  for (const auto& [option, value] :
+       {std::pair{"--db", &options.database}, std::pair{"--shots", &options.shots},
+        std::pair{"--theme", &options.theme}})
     if (!value->empty())
       words.insert(words.end(), {option, *value});
   std::vector<char*> arguments;
@@ -32,8 +32,8 @@ int run_gui(const GuiOptions& options) {
     arguments.push_back(word.data());
   arguments.push_back(nullptr);
   ::execv(program->c_str(), arguments.data());
-  return report(Error(ErrorCode::kEnvironment,
-                      "cannot start " + *program + ": " + std::strerror(errno)));
+  return report(
+      Error(ErrorCode::kEnvironment, "cannot start " + *program + ": " + std::strerror(errno)));
 }
 
 } // namespace
