@@ -52,6 +52,7 @@ private:
   void makeRecordActions();
   void makeRunActions();
   void makeCompareActions();
+  void makeHelpActions();
   void makeMenus();
   void makeToolBar();
   void showState();

@@ -54,7 +54,8 @@ public:
     window_->explorePage()->candidate()->showOverview();
     window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("!ok");
     window_->explorePage()->filterField(RecordColumn::kTime)->setText("<20ms");
-    settle(400);
+    window_->explorePage()->applyFilter();
+    settle();
     shoot("explore-filter");
     window_->explorePage()->clearFilter();
     window_->resize(1280, 720);

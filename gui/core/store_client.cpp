@@ -32,6 +32,9 @@ Result<std::unique_ptr<database::Store>> openForViewing(const QString& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(options.path, ignored))
     return Error(ErrorCode::kNotFound, "there is no database '" + path.toStdString() + "' yet");
+  if (std::filesystem::file_size(options.path, ignored) == 0)
+    return Error(ErrorCode::kNotFound,
+                 "the database '" + path.toStdString() + "' is empty: nothing was recorded yet");
   // To stop a run and to bring an older file up to date it must be written.
   auto store = database::open_sqlite_store(options);
   if (!store && store.error().code == ErrorCode::kEnvironment) {

@@ -22,7 +22,7 @@
 namespace temper::gui {
 
 /// Opens a database for looking at: never makes one. One that may only be read will do. The error
-/// has code kNotFound when there is none yet.
+/// has code kNotFound when there is none yet, or nothing in it.
 Result<std::unique_ptr<database::Store>> openForViewing(const QString& path);
 
 class StoreClient : public QObject {

@@ -7,10 +7,18 @@
 #include <QFileInfo>
 #include <QRegularExpression>
 #include <QStandardPaths>
+#include <QTimer>
 
 #include <csignal>
 
 namespace temper::gui {
+
+namespace {
+
+/// What does not end when it is asked to is killed after so long.
+constexpr int kPatienceMs = 2000;
+
+} // namespace
 
 QString temperProgram() {
   const QString name = QStringLiteral("temper");
@@ -69,8 +77,7 @@ QStringList RunPlan::arguments() const {
 Result<StartedRun> startDetached(const QStringList& arguments, const QString& database) {
   const QString program = temperProgram();
   if (program.isEmpty())
-    return Error(ErrorCode::kEnvironment,
-                 "the program temper is missing; it is built and installed with temper-gui");
+    return Error(ErrorCode::kEnvironment, missingProgramText().toStdString());
   const QString folder =
       QStandardPaths::writableLocation(QStandardPaths::CacheLocation) + QStringLiteral("/logs");
   if (!QDir().mkpath(folder))
@@ -122,30 +129,33 @@ QString tailOf(const QString& log, int lines) {
   return kept.mid(std::max<qsizetype>(0, kept.size() - lines)).join(u'\n');
 }
 
+QString missingProgramText() {
+  return QStringLiteral("the program temper is missing; it is built and installed with temper-gui");
+}
+
+void endWithoutWaiting(QProcess* process, QObject* owner) {
+  if (!process)
+    return;
+  process->disconnect(owner);
+  process->setParent(QCoreApplication::instance());
+  QObject::connect(process, &QProcess::finished, process, &QObject::deleteLater);
+  process->terminate();
+  QTimer::singleShot(kPatienceMs, process, &QProcess::kill);
+}
+
 TemperCommand::~TemperCommand() { cancel(); }
 
 void TemperCommand::cancel() {
   if (!process_)
     return;
-  QProcess* process = process_;
-  process_ = nullptr;
-  process->disconnect(this);
-  process->terminate();
-  if (!process->waitForFinished(200)) {
-    process->kill();
-    process->waitForFinished(200);
-  }
-  process->deleteLater();
+  endWithoutWaiting(std::exchange(process_, nullptr), this);
 }
 
 void TemperCommand::start(const QStringList& arguments, std::function<void(Answer)> answer) {
   cancel();
   const QString program = temperProgram();
   if (program.isEmpty()) {
-    answer({-1,
-            {},
-            QStringLiteral("the program temper is missing; it is installed with "
-                           "temper-gui")});
+    answer({-1, {}, missingProgramText()});
     return;
   }
   process_ = new QProcess(this);

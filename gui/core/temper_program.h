@@ -15,6 +15,11 @@ namespace temper::gui {
 /// Path of `temper`: TEMPER_PROGRAM, beside this program, in the build, in PATH; empty when
 /// missing.
 QString temperProgram();
+/// What is said when it is missing.
+QString missingProgramText();
+/// Asks a child process to end, and kills it later when it does not; nobody waits for it. `owner`
+/// hears nothing of it any more. Null is fine.
+void endWithoutWaiting(QProcess* process, QObject* owner);
 
 /// What a person fills in to start a run; defaults are the command's own.
 struct RunPlan {

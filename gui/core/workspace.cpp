@@ -150,8 +150,7 @@ void Workspace::loadAll() {
                         if (loaded) {
                           // Runs without a record yet are worth showing, too.
                           setState(State::kReady, {});
-                        } else if (loaded.error().code == ErrorCode::kNotFound ||
-                                   loaded.error().message.find("is empty") != std::string::npos) {
+                        } else if (loaded.error().code == ErrorCode::kNotFound) {
                           setState(State::kMissing, sentence(loaded.error()));
                         } else {
                           setState(State::kBroken, sentence(loaded.error()));
@@ -160,7 +159,7 @@ void Workspace::loadAll() {
 }
 
 void Workspace::poll() {
-  watchStarted({});
+  watchStarted();
   if (loading_)
     return;
   if (state_ != State::kReady) {
@@ -374,36 +373,35 @@ void Workspace::startRun(const RunPlan& plan) {
     emit said(problem, true);
     return;
   }
-  watchStarted(plan.arguments());
+  launch(plan.arguments());
 }
 
 void Workspace::resumeRun(const QString& id, int moreTrials) {
   QStringList arguments{QStringLiteral("resume"), id};
   if (moreTrials > 0)
     arguments << QStringLiteral("--trials") << QStringLiteral("+%1").arg(moreTrials);
-  watchStarted(arguments);
+  launch(arguments);
 }
 
-void Workspace::watchStarted(const QStringList& arguments) {
-  if (!arguments.isEmpty()) {
-    auto started = startDetached(arguments, database_);
-    if (!started) {
-      emit said(sentence(started.error()), true);
-      return;
-    }
-    started_ = *started;
-    startedSeen_ = false;
-    emit said(QStringLiteral("Starting: %1").arg(shellCommand(QStringLiteral("temper"), arguments)),
-              false);
+void Workspace::launch(const QStringList& arguments) {
+  auto started = startDetached(arguments, database_);
+  if (!started) {
+    emit said(sentence(started.error()), true);
     return;
   }
-  // One that ended before it made a run says why in its log.
-  if (started_ && !startedSeen_ && !isAlive(started_->pid)) {
-    const QString words = tailOf(started_->log, 2);
-    emit said(words.isEmpty() ? QStringLiteral("The run ended at once and said nothing.") : words,
-              true);
-    started_.reset();
-  }
+  started_ = *started;
+  startedSeen_ = false;
+  emit said(QStringLiteral("Starting: %1").arg(shellCommand(QStringLiteral("temper"), arguments)),
+            false);
+}
+
+void Workspace::watchStarted() {
+  if (!started_ || startedSeen_ || isAlive(started_->pid))
+    return;
+  const QString words = tailOf(started_->log, 2);
+  emit said(words.isEmpty() ? QStringLiteral("The run ended at once and said nothing.") : words,
+            true);
+  started_.reset();
 }
 
 void Workspace::stopRun(const QString& id) {

@@ -97,7 +97,10 @@ private:
   void askRuns();
   void askRunDetail();
   void askSide(int index);
-  void watchStarted(const QStringList& arguments);
+  /// Starts `temper ARGUMENTS` as a process of its own.
+  void launch(const QStringList& arguments);
+  /// One that ended before it made a run says why in its log.
+  void watchStarted();
   void resolve(const QString& prefix, std::function<void(const QString&)> found);
 
   QString database_;

@@ -199,6 +199,7 @@ void ExplorePage::showSelection() {
     }
   } else {
     table_->clearSelection();
+    table_->scrollToTop();
   }
   restoring_ = false;
 }

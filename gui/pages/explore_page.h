@@ -28,6 +28,8 @@ public:
   void focusTable();
   void focusFilter();
   void clearFilter();
+  /// Takes the texts of the filter row at once, where typing waits for a pause.
+  void applyFilter();
   /// Shows only the records of a run, fastest first.
   void showRun(const QString& id);
 
@@ -36,7 +38,6 @@ protected:
 
 private:
   void layoutFilters();
-  void applyFilter();
   void showSelection();
   void updateCount();
 

@@ -14,6 +14,10 @@
 
 namespace temper::gui {
 
+namespace {
+constexpr int kTab = 8;
+}
+
 /// Words, numbers, strings, comments and labels of the five kinds of text; enough to read by.
 class CodeLexer : public QsciLexerCustom {
 public:
@@ -125,10 +129,10 @@ CodeView::CodeView(QWidget* parent)
   editor_->setWrapMode(QsciScintilla::WrapNone);
   editor_->setCaretLineVisible(true);
   editor_->SendScintilla(QsciScintilla::SCI_SETCARETSTYLE, QsciScintilla::CARETSTYLE_INVISIBLE);
-  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTHTRACKING, 1);
-  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTH, 1);
+  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTHTRACKING, 1); // for wider letters
+  editor_->SendScintilla(QsciScintilla::SCI_SETMARGINLEFT, 0, 8);
   editor_->setMarginWidth(1, 0);
-  editor_->setTabWidth(8);
+  editor_->setTabWidth(kTab);
   marker_[0] = editor_->markerDefine(QsciScintilla::Background);
   marker_[1] = editor_->markerDefine(QsciScintilla::Background);
   restyle();
@@ -169,9 +173,23 @@ void CodeView::setCode(const QString& text, CodeLevel level) {
   kinds_.clear();
   lexer_->setLevel(level);
   editor_->markerDeleteAll();
-  editor_->setText(text);
+  showText(text);
   editor_->setMarginLineNumbers(0, true);
   editor_->setMarginWidth(0, QString::number(std::max(100, editor_->lines())) + u'0');
+}
+
+void CodeView::showText(const QString& text) {
+  editor_->setText(text);
+  // As wide as the longest line, known before anything is painted: the scroll bar is right at once.
+  int widest = 1;
+  int column = 0;
+  for (const QChar c : text) {
+    column = c == u'\n' ? 0 : c == u'\t' ? (column / kTab + 1) * kTab : column + 1;
+    widest = std::max(widest, column);
+  }
+  const auto letter = editor_->SendScintilla(QsciScintilla::SCI_TEXTWIDTH, CodeLexer::kPlain, "0");
+  editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTH,
+                         static_cast<unsigned long>((widest + 1) * letter));
 }
 
 void CodeView::setMessage(const QString& sentence) {
@@ -180,7 +198,7 @@ void CodeView::setMessage(const QString& sentence) {
   lexer_->setLevel(CodeLevel::kTrace);
   editor_->markerDeleteAll();
   editor_->setMarginWidth(0, 0);
-  editor_->setText(sentence.isEmpty() ? sentence : QStringLiteral("# ") + sentence);
+  showText(sentence.isEmpty() ? sentence : QStringLiteral("# ") + sentence);
 }
 
 void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
@@ -189,7 +207,7 @@ void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
   kinds_ = diff.kinds;
   editor_->markerDeleteAll();
   editor_->setMarginWidth(0, 0);
-  editor_->setText((right ? diff.right : diff.left).join(u'\n'));
+  showText((right ? diff.right : diff.left).join(u'\n'));
   for (size_t i = 0; i < kinds_.size(); ++i) {
     const DiffLine::Kind kind = kinds_[i];
     if (kind == DiffLine::Kind::kChanged)

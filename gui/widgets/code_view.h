@@ -39,6 +39,7 @@ protected:
 
 private:
   void restyle();
+  void showText(const QString& text);
 
   QsciScintilla* editor_;
   CodeLexer* lexer_;

@@ -54,6 +54,8 @@ void CommandPalette::fill() {
     item->setData(Qt::UserRole + 1, text);
   }
   for (const QString& id : actions_.search(text)) {
+    if (id == QStringLiteral("palette.open"))
+      continue; // this is it
     const QAction* action = actions_.action(id);
     const QString keys = action->shortcut().toString(QKeySequence::NativeText);
     QString line =

@@ -29,6 +29,7 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   layout->addWidget(plot_);
   setAccessibleName(tr("Course of the run"));
   plot_->setObjectName(QStringLiteral("runPlot"));
+  plot_->setMinimumSize(240, 160); // smaller ones have no room for axes
   plot_->setNoAntialiasingOnDrag(true);
   plot_->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
   plot_->axisRect()->setRangeDrag(Qt::Horizontal);
@@ -56,7 +57,7 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   plot_->plotLayout()->setRowSpacing(0);
   connect(plot_, &QCustomPlot::mouseDoubleClick, this, [this] {
     plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size())));
-    plot_->replot();
+    redraw();
   });
   connect(plot_, &QCustomPlot::mouseMove, this,
           [this](QMouseEvent* event) { showTip(event->pos()); });
@@ -94,7 +95,13 @@ void RunPlot::restyle() {
   plot_->legend->setBrush(t.base);
   plot_->legend->setTextColor(t.faint);
   plot_->legend->setFont(font());
-  plot_->replot(QCustomPlot::rpQueuedReplot);
+  redraw();
+}
+
+/// A plot that has no size yet draws itself when it gets one.
+void RunPlot::redraw() {
+  if (!plot_->viewport().isEmpty())
+    plot_->replot(QCustomPlot::rpQueuedReplot);
 }
 
 void RunPlot::setRun(const RunDetail* detail) {
@@ -167,7 +174,7 @@ void RunPlot::setRun(const RunDetail* detail) {
   if (atEnd)
     plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size()) + 1));
   setAccessibleDescription(tr("%1 measured, %2 failed").arg(measured_).arg(failed_));
-  plot_->replot(QCustomPlot::rpQueuedReplot);
+  redraw();
 }
 
 int RunPlot::pointNear(const QPointF& position) const {

@@ -31,6 +31,7 @@ protected:
 
 private:
   void restyle();
+  void redraw();
   void showTip(const QPoint& position);
   int pointNear(const QPointF& position) const;
 

@@ -412,6 +412,17 @@ private slots:
     QVERIFY(workspace.state() == Workspace::State::kReady);
   }
 
+  void anEmptyFileIsLeftAloneUntilSomethingIsRecorded() {
+    const Fixture none(-1);
+    QFile file(none.path());
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.close();
+    Workspace workspace(none.path());
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kMissing; }));
+    QVERIFY2(workspace.message().contains("is empty"), qPrintable(workspace.message()));
+    QCOMPARE(file.size(), qint64{0});
+  }
+
   void aDatabaseThatVanishesIsSaid() {
     const Fixture fixture(4);
     Workspace workspace(fixture.path());

@@ -11,12 +11,23 @@
 #include <QStandardPaths>
 #include <QTest>
 
+#include <csignal>
+#include <set>
+
 namespace temper::gui {
 
 class RunTest : public QObject {
   Q_OBJECT
 
+  std::set<qint64> processes_; ///< that a failed check may leave running
+
 private slots:
+  void cleanup() {
+    for (const qint64 process : std::exchange(processes_, {}))
+      if (isAlive(process))
+        ::kill(static_cast<pid_t>(process), SIGKILL);
+  }
+
   void initTestCase() {
     QStandardPaths::setTestModeEnabled(true);
     // Tests wait for nobody's measurements.
@@ -34,6 +45,8 @@ private slots:
     workspace.startRun(plan);
     QVERIFY(waitFor([&] { return workspace.runs().rowCount() == 1; }, 120'000));
     const QString run = toQString(workspace.runs().rows().front().run.id);
+    const auto watch = [&] { processes_.insert(workspace.runs().find(run)->run.owner.pid); };
+    watch();
     QVERIFY(waitFor([&] { return workspace.selectedRun() == run; }));
     QVERIFY(waitFor([&] { return workspace.records().rowCount() > 3; }, 120'000));
     workspace.stopRun(run);
@@ -47,6 +60,7 @@ private slots:
     QVERIFY(before < plan.trials);
     workspace.resumeRun(run);
     QVERIFY(waitFor([&] { return workspace.runs().find(run)->run.trials > before; }, 120'000));
+    watch();
     workspace.stopRun(run);
     QVERIFY(waitFor([&] { return workspace.runs().find(run)->canResume(); }, 120'000));
   }

@@ -315,7 +315,7 @@ private slots:
     window_->resize(1280, 720);
     for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
       QVERIFY(actions().trigger(perspective));
-      QTest::qWait(50);
+      QApplication::processEvents(); // layouts
       for (const QWidget* widget : window_->findChildren<QWidget*>()) {
         const auto* label = qobject_cast<const QLabel*>(widget);
         const auto* button = qobject_cast<const QPushButton*>(widget);

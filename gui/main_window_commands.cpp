@@ -1,0 +1,267 @@
+/// The window's commands: each is made once, here, for menus, buttons, palette and tests.
+#include "gui/main_window.h"
+
+#include "gui/core/format.h"
+#include "gui/pages/candidate_pane.h"
+#include "gui/pages/compare_page.h"
+#include "gui/pages/explore_page.h"
+#include "gui/pages/runs_page.h"
+#include "gui/widgets/palette.h"
+#include "gui/widgets/run_plot.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QMessageBox>
+#include <QStackedWidget>
+#include <QStatusBar>
+
+namespace temper::gui {
+
+namespace {
+
+/// Adds commands to one menu.
+struct CommandMenu {
+  ActionRegistry& actions;
+  QString menu;
+  QAction* operator()(const char* id, const QString& text, const char* keys, const QString& hint,
+                      std::function<void()> run, std::function<bool()> enabled = nullptr) const {
+    return actions.add({QString::fromLatin1(id), menu, text, QString::fromLatin1(keys), hint},
+                       std::move(run), std::move(enabled));
+  }
+};
+
+} // namespace
+
+void MainWindow::makeActions() {
+  const CommandMenu file{*actions_, tr("File")}, view{*actions_, tr("View")};
+  file("database.open", tr("Open database…"), "Ctrl+O", tr("Look at another database file"),
+       [this] {
+         const QString name = QFileDialog::getOpenFileName(this, tr("Open database"),
+                                                           QFileInfo(workspace_->database()).path(),
+                                                           tr("Databases (*.db);;All files (*)"));
+         if (!name.isEmpty())
+           openDatabase(name);
+       });
+  file("database.reload", tr("Read again"), "F5", tr("Read the whole database again"),
+       [this] { workspace_->reload(); });
+  file("app.quit", tr("Quit"), "Ctrl+Q", tr("Close the window; runs go on"), [this] { close(); });
+
+  view("palette.open", tr("Command palette…"), "Ctrl+K", tr("Find a command, a record or a run"),
+       [this] { palette_->popUp(); });
+  struct View {
+    const char* id;
+    QString text;
+    const char* keys;
+    QString hint;
+    Perspective perspective;
+  };
+  for (const View& entry :
+       {View{"view.explore", tr("Explore"), "Ctrl+1", tr("All records"), Perspective::kExplore},
+        View{"view.runs", tr("Runs"), "Ctrl+2", tr("Runs, their course, and starting one"),
+             Perspective::kRuns},
+        View{"view.compare", tr("Compare"), "Ctrl+3", tr("Two records side by side"),
+             Perspective::kCompare}})
+    view(entry.id, entry.text, entry.keys, entry.hint, [this, perspective = entry.perspective] {
+      showPerspective(perspective);
+    })->setCheckable(true);
+  view("view.light", tr("Light"), "", tr("Dark text on light"),
+       [this] { setTheme(ThemeChoice::kLight); });
+  view("view.dark", tr("Dark"), "", tr("Light text on dark"),
+       [this] { setTheme(ThemeChoice::kDark); });
+  view("view.system", tr("As the desktop"), "", tr("Light or dark as the desktop is"),
+       [this] { setTheme(ThemeChoice::kAuto); });
+  view("view.fullScreen", tr("Full screen"), "F11", tr("Fill the screen, or go back"),
+       [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
+}
+
+void MainWindow::makeRecordActions() {
+  const CommandMenu add{*actions_, tr("Record")};
+  const auto inExplore = [this] {
+    return perspective_ == Perspective::kExplore && pages_->currentWidget() == explore_;
+  };
+  const auto selected = [this] { return workspace_ && !workspace_->selectedRecord().isEmpty(); };
+  const auto hasCode = [selected, inExplore] { return selected() && inExplore(); };
+  add(
+      "record.filter", tr("Filter rows"), "/", tr("Go to the filter of the records"),
+      [this] {
+        showPerspective(Perspective::kExplore);
+        explore_->focusFilter();
+      },
+      nullptr);
+  add(
+      "record.clearFilter", tr("Clear the filter"), "Ctrl+Backspace", tr("Show all records"),
+      [this] { explore_->clearFilter(); },
+      [this, inExplore] { return inExplore() && !workspace_->records().filter().isEmpty(); });
+  add(
+      "record.compare", tr("Add to comparison"), "C",
+      tr("The first one becomes A, the second B, then both show side by side"),
+      [this] { compareSelected(); }, selected);
+  add(
+      "record.compareBest", tr("Compare with the best"), "Ctrl+D",
+      tr("The best of its kind as A, this one as B"),
+      [this] {
+        const RecordDetail* detail = workspace_->detail();
+        workspace_->setSide(0, toQString(detail->best->id));
+        workspace_->setSide(1, workspace_->selectedRecord());
+        showPerspective(Perspective::kCompare);
+      },
+      [this] {
+        const RecordDetail* detail = workspace_ ? workspace_->detail() : nullptr;
+        return detail && detail->best && detail->best->id != detail->row.id;
+      });
+  add(
+      "record.sideA", tr("Compare as A"), "Shift+A", tr("This record on the left"),
+      [this] { workspace_->setSide(0, workspace_->selectedRecord()); }, selected);
+  add(
+      "record.sideB", tr("Compare as B"), "Shift+B", tr("This record on the right"),
+      [this] { workspace_->setSide(1, workspace_->selectedRecord()); }, selected);
+  add(
+      "record.copyId", tr("Copy id"), "Ctrl+Shift+C", tr("Copy the id of the record"),
+      [this] { QApplication::clipboard()->setText(workspace_->selectedRecord()); }, selected);
+  add(
+      "record.copyCommand", tr("Copy as command line"), "",
+      tr("Copy the temper show command that prints this record"),
+      [this] {
+        QApplication::clipboard()->setText(shellCommand(
+            QStringLiteral("temper"), {QStringLiteral("show"), workspace_->selectedRecord(),
+                                       QStringLiteral("--db"), workspace_->database()}));
+      },
+      selected);
+  add(
+      "record.copyExport", tr("Copy its export command"), "",
+      tr("Copy the temper export command that makes a library of this record"),
+      [this] {
+        QApplication::clipboard()->setText(shellCommand(
+            QStringLiteral("temper"),
+            {QStringLiteral("export"), QStringLiteral("--name"), QStringLiteral("kernels"),
+             QStringLiteral("--out"), QStringLiteral("out"), workspace_->selectedRecord(),
+             QStringLiteral("--db"), workspace_->database()}));
+      },
+      selected);
+  add(
+      "code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record"),
+      [this] { explore_->candidate()->showOverview(); }, hasCode);
+  static const char* const ids[kCodeLevels] = {"code.trace", "code.script", "code.tir", "code.llvm",
+                                               "code.assembly"};
+  static const char* const keys[kCodeLevels] = {"Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6"};
+  for (int i = 0; i < kCodeLevels; ++i) {
+    const auto level = static_cast<CodeLevel>(i);
+    add(
+        ids[i], levelTitle(level), keys[i], tr("The candidate as %1").arg(levelTitle(level)),
+        [this, level] {
+          if (perspective_ == Perspective::kCompare)
+            compare_->showLevel(level);
+          else
+            explore_->candidate()->showLevel(level);
+        },
+        [this, hasCode] { return hasCode() || perspective_ == Perspective::kCompare; });
+  }
+  add(
+      "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
+      [this] { explore_->candidate()->startSearch(); }, hasCode);
+  add(
+      "code.findNext", tr("Find next"), "F3", tr("The next place"),
+      [this] { explore_->candidate()->searchAgain(true); }, hasCode);
+  add(
+      "code.findPrevious", tr("Find previous"), "Shift+F3", tr("The place before"),
+      [this] { explore_->candidate()->searchAgain(false); }, hasCode);
+  add(
+      "code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
+      [this] { explore_->candidate()->copyCode(); }, hasCode);
+}
+
+void MainWindow::makeRunActions() {
+  const CommandMenu add{*actions_, tr("Run")};
+  const auto detail = [this] { return workspace_ ? workspace_->runDetail() : nullptr; };
+  const auto state = [detail](std::initializer_list<database::RunState> states) {
+    return [detail, states = std::vector<database::RunState>(states)] {
+      const RunDetail* run = detail();
+      return run && std::find(states.begin(), states.end(), run->row.run.state) != states.end();
+    };
+  };
+  using database::RunState;
+  add(
+      "run.new", tr("New run"), "Ctrl+R", tr("Fill in the form and start a run"),
+      [this] {
+        showPerspective(Perspective::kRuns);
+        runs_->showForm(true);
+      },
+      [this] { return !workspace_ || workspace_->state() != Workspace::State::kBroken; });
+  add(
+      "run.stop", tr("Stop"), "Ctrl+.", tr("Ask the run to end; what it recorded stays"),
+      [this] { workspace_->stopRun(workspace_->selectedRun()); }, state({RunState::kRunning}));
+  add(
+      "run.resume", tr("Resume"), "", tr("Go on where the run was interrupted"),
+      [this] { workspace_->resumeRun(workspace_->selectedRun()); },
+      state({RunState::kInterrupted, RunState::kPaused, RunState::kFailed}));
+  add(
+      "run.more", tr("200 more trials"), "", tr("Go on with a larger budget"),
+      [this] { workspace_->resumeRun(workspace_->selectedRun(), 200); },
+      state({RunState::kFinished, RunState::kInterrupted}));
+  add(
+      "run.showBest", tr("Open its best"), "", tr("Show the best record of the run"),
+      [this, detail] {
+        workspace_->selectRecord(detail()->row.bestRecord);
+        showPerspective(Perspective::kExplore);
+      },
+      [detail] { return detail() && !detail()->row.bestRecord.isEmpty(); });
+  add(
+      "run.records", tr("Its records"), "", tr("Show the records of the run, fastest first"),
+      [this] {
+        explore_->showRun(workspace_->selectedRun());
+        showPerspective(Perspective::kExplore);
+      },
+      [detail] { return detail() != nullptr; });
+  add(
+      "run.copyCommand", tr("Copy its command line"), "", tr("Copy the command that started it"),
+      [detail] { QApplication::clipboard()->setText(toQString(detail()->row.run.command_line)); },
+      [detail] { return detail() && !detail()->row.run.command_line.empty(); });
+  add(
+      "run.savePlot", tr("Save its plot…"), "", tr("Write the plot to a PNG or PDF file"),
+      [this] {
+        const QString name = QFileDialog::getSaveFileName(
+            this, tr("Save plot"), shortId(workspace_->selectedRun()) + QStringLiteral(".png"),
+            tr("Pictures (*.png *.pdf)"));
+        QString problem;
+        if (!name.isEmpty() && !runs_->plot()->exportTo(name, &problem))
+          statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
+      },
+      [detail] { return detail() != nullptr; });
+  add(
+      "run.log", tr("Show the log"), "", tr("What the run started last has printed"),
+      [this] {
+        const QString log = workspace_->lastLog();
+        QMessageBox::information(this, tr("Log"),
+                                 log.isEmpty() ? tr("No run was started here.") : log);
+      },
+      nullptr);
+}
+
+void MainWindow::makeCompareActions() {
+  const CommandMenu add{*actions_, tr("Compare")};
+  const auto shown = [this] { return perspective_ == Perspective::kCompare; };
+  add(
+      "compare.swap", tr("Swap A and B"), "X", tr("Exchange the sides"),
+      [this] { workspace_->swapSides(); }, shown);
+  add(
+      "compare.next", tr("Next difference"), "N", tr("Go to the next difference"),
+      [this] { compare_->showNextDifference(true); }, shown);
+  add(
+      "compare.previous", tr("Previous difference"), "Shift+N", tr("Go to the difference before"),
+      [this] { compare_->showNextDifference(false); }, shown);
+  add(
+      "compare.measure", tr("Measure both again"), "Ctrl+Return",
+      tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
+      [this, shown] { return shown() && compare_ && compare_->canMeasure(); });
+}
+
+void MainWindow::makeHelpActions() {
+  const CommandMenu add{*actions_, tr("Help")};
+  add("help.shortcuts", tr("Shortcuts"), "F1", tr("All commands with their keys"),
+      [this] { showShortcuts(); });
+  add("help.about", tr("About temper-gui"), "", tr("Version and licence"), [this] { showAbout(); });
+}
+
+} // namespace temper::gui
