@@ -47,6 +47,13 @@ const Library* find_library(std::string_view key) {
   return at == all.end() ? nullptr : &*at;
 }
 
+/// The library behind an adapter that is linked to one; see peers/CMakeLists.txt.
+std::string linked_file(const Library& library) {
+  return library.key == "onednn"  ? TEMPER_ONEDNN_FILE
+         : library.key == "torch" ? TEMPER_TORCH_FILE
+                                  : "";
+}
+
 /// Where a BLAS library is; empty when it is not here. Its file is looked for by hand: loading it
 /// to ask the loader would start its threads in this process.
 std::string find_blas(const Library& library) {
@@ -163,7 +170,9 @@ Result<Peer> peer_artifact(std::string_view key, std::string_view entry,
   artifact->target = "native";
   artifact->code_hash = hash_combine(hash_bytes(std::string(key) + "/" + std::string(entry)),
                                      static_cast<uint64_t>(threads));
-  return Peer{std::string(library->name), std::move(artifact), std::move(sizes)};
+  std::string file = library->adapter == "blas" ? artifact->environment["TEMPER_PEER_BLAS"]
+                                                : linked_file(*library);
+  return Peer{std::string(library->name), std::move(file), std::move(artifact), std::move(sizes)};
 }
 
 Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
@@ -198,7 +207,68 @@ Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::st
   artifact->launch.threads = 1;
   artifact->target = "native";
   artifact->code_hash = hash_bytes(path.string() + ":" + std::string(function));
-  return Peer{std::move(name), std::move(artifact), {}};
+  return Peer{std::move(name), path.string(), std::move(artifact), {}};
+}
+
+Result<Peer> c_peer(std::string_view library, const std::string& function,
+                    const std::vector<CArgument>& arguments,
+                    std::vector<codegen::ArgumentSpec> signature, int threads) {
+  auto artifact = std::make_shared<codegen::Artifact>();
+  Peer peer;
+  if (const Library* known = find_library(library); known != nullptr) {
+    if (known->adapter != "blas")
+      return Error(ErrorCode::kUnsupported,
+                   fmt::format("{} has no C functions over plain buffers; its routines are named "
+                               "without types",
+                               known->name));
+    artifact->environment = best_environment(*known, threads);
+    peer.name = known->name;
+    peer.file = artifact->environment["TEMPER_PEER_BLAS"];
+    artifact->environment.erase("TEMPER_PEER_BLAS");
+    if (peer.file.empty())
+      return Error(ErrorCode::kNotFound,
+                   fmt::format("{} is not here; install {}", known->name, known->package));
+  } else {
+    std::error_code failed;
+    const auto path = std::filesystem::absolute(std::filesystem::path(library), failed);
+    if (failed || ::access(path.c_str(), R_OK) != 0)
+      return Error(ErrorCode::kNotFound, fmt::format("there is no library '{}'", library));
+    peer.name = path.filename().string();
+    peer.file = path.string();
+  }
+  artifact->library_path = find_adapter("c");
+  if (artifact->library_path.empty())
+    return Error(ErrorCode::kNotFound, fmt::format("temper's adapter for C functions is not at {}",
+                                                   join(places_of("c"), ", ")));
+  std::vector<std::string> words;
+  for (const CArgument& argument : arguments)
+    switch (argument.kind) {
+    case CArgument::Kind::kBuffer:
+      words.push_back(fmt::format("p{}", argument.buffer));
+      break;
+    case CArgument::Kind::kInt32:
+    case CArgument::Kind::kInt64:
+      words.push_back(fmt::format("{}={}", argument.kind == CArgument::Kind::kInt32 ? "i32" : "i64",
+                                  argument.integer));
+      break;
+    case CArgument::Kind::kFloat32:
+    case CArgument::Kind::kFloat64:
+      words.push_back(fmt::format(
+          "{}={}", argument.kind == CArgument::Kind::kFloat32 ? "f32" : "f64", argument.real));
+      break;
+    }
+  artifact->environment["TEMPER_PEER_C_LIBRARY"] = peer.file;
+  artifact->environment["TEMPER_PEER_C_FUNCTION"] = function;
+  artifact->environment["TEMPER_PEER_C_ARGUMENTS"] = join(words, ";");
+  artifact->kind = codegen::ArtifactKind::kLibrary;
+  artifact->entry = "c_function";
+  artifact->signature = std::move(signature);
+  artifact->launch.threads = threads;
+  artifact->target = "native";
+  artifact->code_hash = hash_combine(hash_bytes(peer.file + ":" + function + join(words, ";")),
+                                     static_cast<uint64_t>(threads));
+  peer.artifact = std::move(artifact);
+  return peer;
 }
 
 } // namespace temper::engine

@@ -18,6 +18,7 @@ namespace temper::engine {
 
 struct Peer {
   std::string name; ///< "OpenBLAS", "BLIS", "MKL", "oneDNN", "PyTorch"
+  std::string file; ///< the shared library with the routine; empty where that is not known
   std::shared_ptr<const codegen::Artifact> artifact;
   std::vector<int64_t> extra_scalars;
 };
@@ -41,5 +42,21 @@ Result<Peer> peer_artifact(std::string_view library, std::string_view entry,
 /// `signature`. One thread.
 Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
                       std::vector<codegen::ArgumentSpec> signature);
+
+/// An argument of a C function: a buffer of the workload, or a value.
+struct CArgument {
+  enum class Kind : uint8_t { kBuffer, kInt32, kInt64, kFloat32, kFloat64 };
+  Kind kind = Kind::kBuffer;
+  size_t buffer = 0; ///< number in the workload's signature
+  int64_t integer = 0;
+  double real = 0;
+};
+
+/// A function with a C signature; what it returns is not looked at. `library`: one of
+/// peer_libraries() that is a BLAS, at its best setting, or the path of a shared library. The call
+/// goes through libffi, which takes some 20 ns.
+Result<Peer> c_peer(std::string_view library, const std::string& function,
+                    const std::vector<CArgument>& arguments,
+                    std::vector<codegen::ArgumentSpec> signature, int threads = 1);
 
 } // namespace temper::engine

@@ -30,8 +30,7 @@ namespace temper::tuner {
 /// One [[task]] with the defaults filled in.
 struct BatchEntry {
   std::string workload;
-  std::vector<std::map<std::string, std::string>>
-      shapes; ///< as typed on a command line; may be empty
+  std::vector<std::map<std::string, std::string>> shapes; ///< as on a command line; may be empty
   std::string target = "native";
   int threads = 1;
   double weight = 1;

@@ -271,7 +271,7 @@ Result<std::vector<database::RecordRow>> stale_records(Workbench& bench) {
   using Key = std::tuple<database::Id, std::string, int, database::TimingRegime, std::string>;
   std::map<Key, database::RecordRow> newest;
   for (const database::RecordRow& row : all) {
-    if (row.toolchain == today[row.target] || today[row.target].empty())
+    if (!row.stale || row.toolchain == today[row.target] || today[row.target].empty())
       continue;
     database::RecordFilter same;
     same.candidate = row.candidate;

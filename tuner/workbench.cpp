@@ -14,6 +14,8 @@
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/external_function.h"
+#include "tuner/google_benchmark.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/sketch_space.h"
 
@@ -242,6 +244,13 @@ Result<database::RecordFilter> Workbench::comparable() {
                                                            : database::TimingRegime::kHot;
   TEMPER_TRY(toolchain, this->toolchain());
   filter.current_toolchains = {toolchain.id};
+  // What temper did not make cannot be out of date with temper's compiler.
+  TEMPER_TRY(store, this->store());
+  TEMPER_TRY_VOID(store->each_toolchain([&](const database::Toolchain& row) {
+    if (is_external(row))
+      filter.current_toolchains.push_back(row.id);
+    return true;
+  }));
   return filter;
 }
 
@@ -348,6 +357,12 @@ Json declared_order(const database::Workload& row) {
 }
 
 Result<Task> Workbench::task(const database::Workload& row) {
+  if (row.layer == kFunctionLayer || row.layer == kBenchmarkLayer)
+    return Error(ErrorCode::kUnsupported,
+                 row.name + " has no program here: it is " +
+                     (row.layer == kFunctionLayer ? "a function of a library"
+                                                  : "a benchmark of another program") +
+                     ", which temper bench measures");
   // From its file when that still gives the same program: it knows reference, inputs, tolerance.
   WorkloadArguments arguments{row.name, {}, row.unchecked};
   const Json binding = declared_order(row);
@@ -500,6 +515,41 @@ Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile_reference(co
   TEMPER_TRY(artifact, compile_request(reference_request(task)));
   return std::shared_ptr<const codegen::Artifact>(
       std::make_shared<codegen::Artifact>(std::move(artifact)));
+}
+
+Result<std::shared_ptr<const codegen::Artifact>>
+Workbench::code_of(const Task& task, const database::RecordRow& record) {
+  TEMPER_TRY(store, this->store());
+  if (auto kept = store->artifact_of(record.id)) {
+    TEMPER_TRY(artifact, artifact_from_row(*kept));
+    return std::shared_ptr<const codegen::Artifact>(
+        std::make_shared<codegen::Artifact>(std::move(artifact)));
+  }
+  TEMPER_TRY(candidate, store->candidate(record.candidate));
+  return compile(task, candidate.program);
+}
+
+Result<engine::Comparison> Workbench::compare(const Task& task,
+                                              std::vector<engine::Contender> contenders,
+                                              double max_seconds) {
+  TEMPER_TRY(measurer, this->measurer());
+  std::shared_ptr<const codegen::Artifact> reference;
+  if (task.reference) {
+    TEMPER_TRY(compiled, compile_reference(task));
+    reference = compiled;
+  }
+  for (engine::Contender& contender : contenders)
+    contender.check &= reference != nullptr;
+  TEMPER_TRY(id, measurer->add_workload(workload_spec(task, reference, 3)));
+  engine::CompareRequest request;
+  request.workload = id;
+  request.regime = task.regime;
+  request.max_seconds = max_seconds;
+  request.half_width = engine::kComparedHalfWidth;
+  request.contenders = std::move(contenders);
+  auto comparison = measurer->compare(request);
+  measurer->remove_workload(id);
+  return comparison;
 }
 
 Result<engine::Measurement> Workbench::measure(const Task& task,

@@ -110,6 +110,15 @@ public:
   Result<engine::Measurement>
   measure(const Task& task, std::shared_ptr<const codegen::Artifact> artifact, uint64_t seed = 1);
 
+  /// A record's code: the kept bytes when there are some, else compiled again.
+  Result<std::shared_ptr<const codegen::Artifact>> code_of(const Task& task,
+                                                           const database::RecordRow& record);
+  /// The contenders in turns, on the task's inputs, until the ratios are known well
+  /// (engine::kComparedHalfWidth) or the time is over. All are checked where the task has a
+  /// reference and they ask for it.
+  Result<engine::Comparison> compare(const Task& task, std::vector<engine::Contender> contenders,
+                                     double max_seconds);
+
 private:
   WorkbenchOptions options_;
   std::unique_ptr<database::Store> store_;

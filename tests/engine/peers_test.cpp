@@ -206,11 +206,12 @@ std::string entry_and_reference(const ::testing::TestParamInfo<PeerCase>& info) 
 INSTANTIATE_TEST_SUITE_P(OneDnn, Peers, ::testing::ValuesIn(onednn_cases()), entry_and_reference);
 INSTANTIATE_TEST_SUITE_P(Torch, Peers, ::testing::ValuesIn(torch_cases()), entry_and_reference);
 
-/// C = A + B by the library of candidates/ffi.c, measured as a contender.
-Measurement added_by_ffi(std::vector<int64_t> shape, const char* function = "main") {
-  const std::vector<ArgumentSpec> signature =
-      tensors({{"A", shape}, {"B", shape}, {"C", shape}}, DataType::float32());
-  const auto peer = ffi_peer("theirs", TEMPER_TEST_FFI, function, signature);
+std::vector<ArgumentSpec> three(const std::vector<int64_t>& shape, DataType type) {
+  return tensors({{"A", shape}, {"B", shape}, {"C", shape}}, type);
+}
+
+/// C = A + B by a function of candidates/ffi.c, measured as a contender.
+Measurement added_by(const Result<Peer>& peer, const std::vector<int64_t>& shape) {
   EXPECT_TRUE(peer) << peer.error().message;
   LocalMeasurerOptions options;
   options.lock_path.clear();
@@ -219,10 +220,10 @@ Measurement added_by_ffi(std::vector<int64_t> shape, const char* function = "mai
   auto reference = std::make_shared<codegen::Artifact>();
   reference->code = *read_file(TEMPER_TEST_CANDIDATES);
   reference->entry = "reference";
-  reference->signature = tensors({{"A", shape}, {"B", shape}, {"C", shape}}, DataType::float64());
+  reference->signature = three(shape, DataType::float64());
   WorkloadSpec spec;
   spec.name = "add";
-  spec.signature = signature;
+  spec.signature = three(shape, DataType::float32());
   spec.input_sets = default_input_sets(5, {});
   spec.reference = reference;
   const Result<WorkloadId> workload = (*measurer)->add_workload(spec);
@@ -235,6 +236,11 @@ Measurement added_by_ffi(std::vector<int64_t> shape, const char* function = "mai
   const Result<Comparison> comparison = (*measurer)->compare(request);
   EXPECT_TRUE(comparison) << comparison.error().message;
   return comparison->contenders[0].measurement;
+}
+
+Measurement added_by_ffi(const std::vector<int64_t>& shape, const char* function = "main") {
+  return added_by(ffi_peer("theirs", TEMPER_TEST_FFI, function, three(shape, DataType::float32())),
+                  shape);
 }
 
 TEST(FfiLibraries, AreCalledAndChecked) {
@@ -256,6 +262,33 @@ TEST(FfiLibraries, ALibraryThatIsNotThereIsNamed) {
   const auto peer = ffi_peer("theirs", "/nowhere/lib.so", "main", {});
   ASSERT_FALSE(peer);
   EXPECT_THAT(peer.error().message, ::testing::HasSubstr("/nowhere/lib.so"));
+}
+
+TEST(CFunctions, AreCalledWithEveryKindOfArgument) {
+  using Kind = CArgument::Kind;
+  const std::vector<CArgument> arguments = {{Kind::kInt32, 0, 0, 0},   {Kind::kBuffer, 0, 0, 0},
+                                            {Kind::kFloat32, 0, 0, 1}, {Kind::kBuffer, 1, 0, 0},
+                                            {Kind::kFloat64, 0, 0, 0}, {Kind::kBuffer, 2, 0, 0},
+                                            {Kind::kInt64, 0, 1000, 0}};
+  const auto signature = three({1000}, DataType::float32());
+  const auto peer = c_peer(TEMPER_TEST_FFI, "plain_add", arguments, signature);
+  const Measurement m = added_by(peer, {1000});
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+  std::vector<CArgument> fewer = arguments;
+  fewer.back().integer = 999;
+  EXPECT_EQ(added_by(c_peer(TEMPER_TEST_FFI, "plain_add", fewer, signature), {1000}).outcome,
+            Outcome::kWrongResult);
+  EXPECT_THAT(added_by(c_peer(TEMPER_TEST_FFI, "plain_ad", arguments, signature), {1000}).error,
+              ::testing::HasSubstr("no function plain_ad"));
+}
+
+TEST(CFunctions, OfALibraryThatIsNotThereOrHasNoneAreRefused) {
+  const auto nowhere = c_peer("/nowhere/lib.so", "f", {}, {});
+  ASSERT_FALSE(nowhere);
+  EXPECT_THAT(nowhere.error().message, ::testing::HasSubstr("no library '/nowhere/lib.so'"));
+  const auto onednn = c_peer("onednn", "matmul", {}, {});
+  ASSERT_FALSE(onednn);
+  EXPECT_THAT(onednn.error().message, ::testing::HasSubstr("named without types"));
 }
 
 TEST(PeerLibraries, AnUnknownOneNamesTheKnownOnes) {

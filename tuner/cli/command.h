@@ -61,6 +61,7 @@ Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::str
 void add_check(Program& program);
 void add_tune(Program& program);
 void add_batch(Program& program);
+void add_bench(Program& program);
 void add_resume(Program& program);
 void add_list(Program& program);
 void add_show(Program& program);

@@ -2,11 +2,10 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
-#include "codegen/llvm/link.h"
 #include "engine/peers.h"
 #include "ir/support/text.h"
+#include "tuner/external_function.h"
 #include "tuner/packed_ahead.h"
-#include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
 
@@ -21,17 +20,6 @@ using database::RecordRow;
 using tuner::Task;
 using tuner::Workbench;
 using ArtifactRef = std::shared_ptr<const codegen::Artifact>;
-
-/// A record's code: the kept bytes when there are some, else compiled again.
-Result<ArtifactRef> code_of(Workbench& bench, const Task& task, const RecordRow& row) {
-  TEMPER_TRY(store, bench.store());
-  if (auto kept = store->artifact_of(row.id)) {
-    TEMPER_TRY(artifact, tuner::artifact_from_row(*kept));
-    return ArtifactRef(std::make_shared<codegen::Artifact>(std::move(artifact)));
-  }
-  TEMPER_TRY(candidate, store->candidate(row.candidate));
-  return bench.compile(task, candidate.program);
-}
 
 Result<std::vector<RecordRow>> select(Workbench& bench, const database::Selection& selection) {
   TEMPER_TRY(store, bench.store());
@@ -87,28 +75,14 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   TEMPER_TRY(workload, store->workload(a.workload));
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
-  TEMPER_TRY(first, code_of(bench, task, a));
-  TEMPER_TRY(second, code_of(bench, task, b));
-  TEMPER_TRY(measurer, bench.measurer());
-  ArtifactRef reference;
-  if (task.reference) {
-    TEMPER_TRY(compiled, bench.compile_reference(task));
-    reference = compiled;
-  }
-  TEMPER_TRY(id, measurer->add_workload(tuner::workload_spec(task, reference, 3)));
-  engine::CompareRequest request;
-  request.workload = id;
-  request.regime = task.regime;
-  request.max_seconds = max_seconds;
-  request.half_width = engine::kComparedHalfWidth;
-  request.contenders = {{a.id, first, {}, a.threads, reference != nullptr},
-                        {b.id, second, {}, b.threads, reference != nullptr}};
-  auto comparison = measurer->compare(request);
-  measurer->remove_workload(id);
-  if (!comparison)
-    return std::move(comparison).error();
-  const engine::ComparedContender& left = comparison->contenders[0];
-  const engine::ComparedContender& right = comparison->contenders[1];
+  TEMPER_TRY(first, bench.code_of(task, a));
+  TEMPER_TRY(second, bench.code_of(task, b));
+  TEMPER_TRY(
+      comparison,
+      bench.compare(task, {{a.id, first, {}, a.threads, true}, {b.id, second, {}, b.threads, true}},
+                    max_seconds));
+  const engine::ComparedContender& left = comparison.contenders[0];
+  const engine::ComparedContender& right = comparison.contenders[1];
   for (const engine::ComparedContender* side : {&left, &right})
     if (!engine::is_correct(side->measurement.outcome))
       return Error(ErrorCode::kFailed, "record " + side->name + " does not run any more (" +
@@ -129,71 +103,32 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
 /// What is set in the environment of each contender, by name.
 using Settings = std::map<std::string, std::map<std::string, std::string>>;
 
-/// A library's routine on a task's arguments. Where operands are constant it is the one that packs
-/// them once, ahead, where the library has such a one; `name` says which it is.
-Result<engine::Peer> peer_of(const Task& task, const std::string& library,
-                             const script::Baseline& baseline, int threads) {
-  TEMPER_TRY(peer, engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
-                                         threads));
-  const std::vector<std::string> constants = task.constants();
-  if (constants.empty())
-    return std::move(peer);
-  const std::string packed_entry = baseline.entry + "_packed";
-  TEMPER_TRY(file, read_file(peer.artifact->library_path));
-  TEMPER_TRY(symbols, codegen::read_symbols(file));
-  if (std::find(symbols.defined.begin(), symbols.defined.end(), packed_entry) ==
-      symbols.defined.end()) {
-    peer.name += " (plain " + join(constants, ", ") + ")";
-    return std::move(peer);
-  }
-  TEMPER_TRY(packed,
-             engine::peer_artifact(library, packed_entry, task.signature, baseline.sizes, threads));
-  packed.name += " (packed ahead)";
-  return std::move(packed);
-}
-
 /// One record beside the library routines that its workload's file names.
 Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task,
                                               const RecordRow& row, double max_seconds,
                                               const std::vector<NamedFunction>& libraries,
                                               Settings& settings, std::string& tuned_as) {
-  TEMPER_TRY(measurer, bench.measurer());
-  TEMPER_TRY(tuned, code_of(bench, task, row));
+  TEMPER_TRY(tuned, bench.code_of(task, row));
   if (const std::string packed = tuner::short_text(tuner::packed_ahead(*tuned)); !packed.empty())
     tuned_as = packed;
-  ArtifactRef reference;
-  if (task.reference) {
-    TEMPER_TRY(compiled, bench.compile_reference(task));
-    reference = compiled;
-  }
-  TEMPER_TRY(id, measurer->add_workload(tuner::workload_spec(task, reference, 3)));
-  engine::CompareRequest request;
-  request.workload = id;
-  request.regime = task.regime;
-  request.max_seconds = max_seconds;
-  request.half_width = engine::kComparedHalfWidth;
-  const bool check = reference != nullptr;
-  request.contenders = {{"tuned", tuned, {}, row.threads, check}};
+  std::vector<engine::Contender> contenders = {{"tuned", tuned, {}, row.threads, true}};
   for (const script::Baseline& baseline : task.baselines)
     for (const std::string& library : engine::libraries_of(baseline.library)) {
-      auto peer = peer_of(task, library, baseline, row.threads);
+      auto peer = tuner::baseline_peer(task, library, baseline);
       if (!peer) {
         std::fprintf(stderr, "temper: not compared with %s: %s\n", library.c_str(),
                      peer.error().message.c_str());
         continue;
       }
-      request.contenders.push_back(
-          {peer->name, peer->artifact, peer->extra_scalars, row.threads, check});
+      contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads, true});
     }
   for (const NamedFunction& named : libraries) {
     TEMPER_TRY(peer, engine::ffi_peer(named.name, named.file, named.function, task.signature));
-    request.contenders.push_back({peer.name, peer.artifact, {}, 1, check});
+    contenders.push_back({peer.name, peer.artifact, {}, 1, true});
   }
-  for (const engine::Contender& contender : request.contenders)
+  for (const engine::Contender& contender : contenders)
     settings[contender.name] = contender.artifact->environment;
-  auto comparison = measurer->compare(request);
-  measurer->remove_workload(id);
-  return comparison;
+  return bench.compare(task, std::move(contenders), max_seconds);
 }
 
 int run_compare_peers(CompareOptions& options, const database::Selection& selection) {

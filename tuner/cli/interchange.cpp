@@ -4,6 +4,7 @@
 
 #include "database/dump.h"
 #include "ir/support/text.h"
+#include "tuner/google_benchmark.h"
 #include "tuner/saved_table.h"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 
 namespace temper::cli {
 namespace {
@@ -103,7 +105,30 @@ struct ImportCommand {
   CommonOptions common;
   std::string file;
   bool partial = false;
+  bool google_benchmark = false;
 };
+
+/// Results of another program's benchmarks, of the machine that their context names.
+int import_benchmarks(tuner::Workbench& bench, database::Store& store, std::istream& in,
+                      const ImportCommand& options) {
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  auto file = tuner::parse_google_benchmark(text, options.file);
+  if (!file)
+    return report(file.error());
+  const std::string executable = file->context.value("executable", options.file);
+  database::Environment environment = tuner::environment_of(*file);
+  if (auto ours = bench.environment(); ours && ours->host == environment.host)
+    environment = std::move(*ours);
+  auto records = tuner::add_google_benchmark(store, *file, environment,
+                                             std::filesystem::path(executable).filename());
+  if (!records)
+    return report(records.error());
+  if (options.common.json)
+    print_json("import", Json{{"records", *records}});
+  else
+    fmt::print("read {} benchmarks of {}\n", records->size(), executable);
+  return kDone;
+}
 
 int run_import(const ImportCommand& options) {
   tuner::Workbench bench(options.common.workbench);
@@ -122,8 +147,10 @@ int run_import(const ImportCommand& options) {
       return report(Error(ErrorCode::kNotFound,
                           "cannot read '" + options.file + "': " + std::strerror(errno)));
   }
-  auto summary = database::import_dump(**store, standard_input ? std::cin : file, options.file,
-                                       {.partial = options.partial});
+  std::istream& in = standard_input ? std::cin : file;
+  if (options.google_benchmark)
+    return import_benchmarks(bench, **store, in, options);
+  auto summary = database::import_dump(**store, in, options.file, {.partial = options.partial});
   if (!summary)
     return report(summary.error());
   if (options.common.json) {
@@ -171,8 +198,11 @@ void add_import(Program& program) {
   command->add_option("file", options->file, "a dump, or - for standard input")->required();
   command->add_flag("--partial", options->partial,
                     "take what is complete of a dump that was cut off");
+  command->add_flag("--google-benchmark", options->google_benchmark,
+                    "the file is Google Benchmark's JSON, of any program");
   add_common_options(*command, options->common, false);
-  add_examples(*command, {"temper import all.jsonl", "zcat matmul.jsonl.gz | temper import -"});
+  add_examples(*command, {"temper import all.jsonl", "zcat matmul.jsonl.gz | temper import -",
+                          "temper import --google-benchmark results.json"});
   command->callback(
       [&program, options] { program.action = [options] { return run_import(*options); }; });
 }

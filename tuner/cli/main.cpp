@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   cli::add_tune(program);
   cli::add_resume(program);
   cli::add_batch(program);
+  cli::add_bench(program);
   cli::add_list(program);
   cli::add_show(program);
   cli::add_best(program);

@@ -48,3 +48,10 @@ int __tvm_ffi_main(void* handle, const struct any* arguments, int32_t count, str
     return -1;
   return __TVMBackendFreeWorkspace(1, 0, all[3]);
 }
+
+/* An ordinary function, each kind of value among its arguments. */
+void plain_add(int first, const float* a, float one, const float* b, double zero, float* c,
+               long n) {
+  for (long i = first; i < n; ++i)
+    c[i] = one * a[i] + b[i] + (float)zero;
+}
