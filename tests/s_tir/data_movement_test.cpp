@@ -197,6 +197,42 @@ TEST(ReverseComputeAt, AReductionFollowsItsProducer) {
   sch.expect("reverse_compute_at_reduction", 1, 1e-5);
 }
 
+/// D = C + S, of which S is computed by the statement SUMS, before or behind the loops of C.
+IRModule two_producers(bool sums_first) {
+  const std::string sums = R"(
+    for j in range(8):
+        with T.sblock("S"):
+            vj = T.axis.spatial(8, j)
+            S[vj] = B[vj] * T.float32(2)
+)";
+  const std::string values = R"(
+    for i, j in T.grid(4, 8):
+        with T.sblock("C"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            C[vi, vj] = A[vi, vj] + T.float32(1)
+)";
+  const std::string text = R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((4, 8), "float32"), B: T.Buffer((8,), "float32"),
+         D: T.Buffer((4, 8), "float32")):
+    S = T.alloc_buffer((8,), "float32")
+    C = T.alloc_buffer((4, 8), "float32")
+)" + (sums_first ? sums + values : values + sums) +
+                           R"(
+    for i, j in T.grid(4, 8):
+        with T.sblock("D"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            D[vi, vj] = C[vi, vj] + S[vj]
+)";
+  return *script::parse_module(text, "two_producers");
+}
+
+TEST(ReverseComputeAt, MayReadWhatIsFinishedBeforeTheLoop) {
+  Checked sch(two_producers(true));
+  sch.done(sch->reverse_compute_at(sch.block("D"), sch.loops("C")[0]));
+  sch.expect("reverse_compute_at_finished", 2);
+}
+
 TEST(ComputeInline, ValuesGoWhereTheyAreRead) {
   Checked sch(chain(8, 8));
   sch.done(sch->compute_inline(sch.block("B")));
@@ -396,6 +432,15 @@ TEST(Refusals, ComputeAt) {
               HasSubstr("is already below loop i"));
   EXPECT_THAT(refusal(sch->compute_at(sch.block("B"), sch.loops("C")[0], false, 5)),
               HasSubstr("position 5 below loop i is not between"));
+}
+
+TEST(ReverseComputeAt, MayNotReadWhatComesBehindTheLoop) {
+  Checked sch(two_producers(false));
+  EXPECT_THAT(refusal(sch->reverse_compute_at(sch.block("D"), sch.loops("C")[0])),
+              HasSubstr("block \"S\", a producer of block \"D\", is not below loop i"));
+  // Below the loop of S it may: C is finished there.
+  sch.done(sch->reverse_compute_at(sch.block("D"), sch.loops("S")[0]));
+  sch.expect("reverse_compute_at_finished_other", 2);
 }
 
 TEST(Refusals, ReverseComputeAt) {

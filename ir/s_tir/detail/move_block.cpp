@@ -108,6 +108,7 @@ private:
 
   Result<void> find_target();
   Result<void> check_others();
+  void leave_out_finished_producers();
   Result<Slot> find_slot();
   Result<std::vector<Wanted>> wanted_by_consumers();
   Result<std::vector<Wanted>> offered_by_producers();
@@ -172,6 +173,8 @@ Result<void> Mover::check_others() {
   if (partners_.empty())
     return error(
         fmt::format("{} has no {} in its scope", name, to_consumers() ? "consumers" : "producers"));
+  if (!to_consumers())
+    leave_out_finished_producers();
   for (const int partner : partners_)
     if (!below_target(partner))
       return error(fmt::format(
@@ -180,6 +183,17 @@ Result<void> Mover::check_others() {
   if (!predicate_follows_from_domains(scoped_.realize(), scoped_.info().loops))
     return error(fmt::format("the predicate of {} leaves out points of its domain", name));
   return {};
+}
+
+/// A producer in a nest of its own in front of the target's has finished when that starts: the
+/// block need not follow its loops.
+void Mover::leave_out_finished_producers() {
+  const std::vector<int> all = partners_;
+  std::erase_if(partners_, [&](int child) {
+    return loops_shared_with(child) == 0 && std::any_of(all.begin(), all.end(), [&](int other) {
+             return below_target(other) && child < other; // numbered in the order of the text
+           });
+  });
 }
 
 Result<Slot> Mover::find_slot() {

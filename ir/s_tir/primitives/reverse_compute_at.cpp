@@ -2,8 +2,9 @@
 // of its producers, as much of it as they have made ready there.
 //
 // What the producers write in one iteration of `loop` is a box; solving the block's read indices
-// for its axes gives the new loops. All producers must be below `loop`, none of their reductions
-// may be carried by `loop` or a loop above it, and what the block then reads must lie in the box.
+// for its axes gives the new loops. All producers must be below `loop`, or be finished in a nest of
+// their own before it; none of their reductions may be carried by `loop` or a loop above it, and
+// what the block then reads must lie in the box.
 
 #include "ir/s_tir/detail/move_block.h"
 #include "ir/s_tir/primitives/common.h"
