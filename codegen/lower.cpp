@@ -4,6 +4,7 @@
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/packs.h"
+#include "ir/s_tir/tensor_intrinsic.h"
 
 #include <vector>
 
@@ -16,8 +17,11 @@ namespace {
 std::vector<Pass> passes_for(const LowerOptions& options) {
   std::vector<Pass> passes;
   passes.push_back({"split_packs", s_tir::split_packs});
-  passes.push_back(function_pass("lower_blocks", [](const PrimFunc& f) -> Result<PrimFunc> {
-    return s_tir::lower_blocks(f);
+  passes.push_back(function_pass("lower_blocks", [&options](const PrimFunc& f) -> Result<PrimFunc> {
+    const bool instructions = options.features.has_value() && !options.plain;
+    if (instructions)
+      TEMPER_TRY_VOID(s_tir::check_tensor_intrinsics(f, *options.features));
+    return s_tir::lower_blocks(f, instructions);
   }));
   for (const LoweringPass& pass : cpu_passes())
     if (pass.needed || !options.plain)

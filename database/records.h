@@ -104,8 +104,8 @@ struct Environment {
   std::string json; ///< everything that was found out
 };
 
-/// Compiler version, target, options and kCodegenVersion. Results made under another toolchain
-/// than today's are stale.
+/// Compiler version, target, options, kCodegenVersion and the tensor intrinsics that a user added.
+/// Results made under another toolchain than today's are stale.
 struct Toolchain {
   Id id;            ///< t…
   std::string json; ///< its hash is the id; keys in a fixed order

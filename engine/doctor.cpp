@@ -152,9 +152,12 @@ Finding examine_noise(LocalMeasurer& measurer) {
 std::string speed_sentence(const MachineSpeed& speed) {
   std::string text;
   if (speed.f32_flops > 0)
-    text = fmt::format("a core does {:.0f} GFLOP/s in float32 and {:.0f} in float64 at best, and "
-                       "reads ",
-                       speed.f32_flops * 1e-9, speed.f64_flops * 1e-9);
+    text = fmt::format(
+        "a core does {:.0f} GFLOP/s in float32, {:.0f} in float64{}{} at best, and "
+        "reads ",
+        speed.f32_flops * 1e-9, speed.f64_flops * 1e-9,
+        speed.bf16_flops > 0 ? fmt::format(", {:.0f} in bfloat16", speed.bf16_flops * 1e-9) : "",
+        speed.int8_ops > 0 ? fmt::format(", {:.0f} (GOP/s) in int8", speed.int8_ops * 1e-9) : "");
   else
     text = "its peak rate is not known (no probe for its vectors); a core reads ";
   for (size_t i = 0; i < speed.levels.size(); ++i) {

@@ -58,6 +58,9 @@ TEMPER_FMA_PROBE(fma_f32_512, "vfmadd231ps", "zmm")
 TEMPER_FMA_PROBE(fma_f64_512, "vfmadd231pd", "zmm")
 TEMPER_FMA_PROBE(fma_f32_256, "vfmadd231ps", "ymm")
 TEMPER_FMA_PROBE(fma_f64_256, "vfmadd231pd", "ymm")
+TEMPER_FMA_PROBE(dot_bf16_512, "vdpbf16ps", "zmm")
+TEMPER_FMA_PROBE(dot_int8_512, "vpdpbusd", "zmm")
+TEMPER_FMA_PROBE(dot_int8_256, "%{vex%} vpdpbusd", "ymm")
 #undef TEMPER_FMA_PROBE
 #undef TEMPER_FMA_ROUND
 #undef TEMPER_FMA
@@ -69,6 +72,20 @@ FmaProbe fma_probe(int bytes) {
     return {bytes == 4 ? fma_f32_512 : fma_f64_512, kFmasPerRound * 2 * 64 / bytes};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return {bytes == 4 ? fma_f32_256 : fma_f64_256, kFmasPerRound * 2 * 32 / bytes};
+  return {};
+}
+
+// Pairs and fours of products summed into 32 bits.
+FmaProbe bf16_probe() {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16"))
+    return {dot_bf16_512, kFmasPerRound * 2 * 32};
+  return {};
+}
+FmaProbe int8_probe() {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
+    return {dot_int8_512, kFmasPerRound * 2 * 64};
+  if (__builtin_cpu_supports("avxvnni"))
+    return {dot_int8_256, kFmasPerRound * 2 * 32};
   return {};
 }
 
@@ -110,6 +127,8 @@ bool can_read() { return __builtin_cpu_supports("avx") != 0; }
 volatile double sink_; // keeps the work from being optimised away
 
 FmaProbe fma_probe(int) { return {}; }
+FmaProbe bf16_probe() { return {}; }
+FmaProbe int8_probe() { return {}; }
 void read_once(const std::byte* at, int64_t bytes) {
   uint64_t sum = 0;
   for (int64_t i = 0; i < bytes; i += 8)
@@ -133,8 +152,7 @@ template <typename Run> double fastest_ns(const Run& run, int repeats) {
   return repeatable_fastest(taken);
 }
 
-double measure_flops(int bytes) {
-  const FmaProbe probe = fma_probe(bytes);
+double measure_flops(const FmaProbe& probe) {
   if (probe.run == nullptr)
     return 0;
   constexpr int64_t kRounds = 20'000; // about 0.1 ms
@@ -220,11 +238,13 @@ double repeatable_fastest(std::span<const double> times) {
   return *at;
 }
 
-double MachineSpeed::peak(DataType dtype) const {
-  if (dtype == DataType::float32())
-    return f32_flops;
-  if (dtype == DataType::float64())
+double MachineSpeed::peak(DataType operands, DataType sum) const {
+  if (sum == DataType::float64())
     return f64_flops;
+  if (sum == DataType::float32())
+    return operands == DataType::bfloat16() ? std::max(bf16_flops, f32_flops) : f32_flops;
+  if (sum == DataType::int32() && operands.is_integral() && operands.bits == 8)
+    return int8_ops;
   return 0;
 }
 
@@ -235,11 +255,11 @@ const MachineSpeed::Level* MachineSpeed::holds(int64_t bytes) const {
   return nullptr;
 }
 
-double MachineSpeed::bound_ns(DataType dtype, double flops, double bytes, int threads) const {
+double MachineSpeed::bound_ns(double peak, double flops, double bytes, int threads) const {
   const double cores = std::max(threads, 1);
   double bound = 0;
-  if (const double best = peak(dtype); best > 0)
-    bound = flops / (best * cores) * 1e9;
+  if (peak > 0)
+    bound = flops / (peak * cores) * 1e9;
   if (const Level* level = holds(static_cast<int64_t>(bytes));
       level != nullptr && level->level != 1 && level->bytes_per_s > 0)
     bound = std::max(bound, bytes / (level->bytes_per_s * cores) * 1e9);
@@ -248,8 +268,10 @@ double MachineSpeed::bound_ns(DataType dtype, double flops, double bytes, int th
 
 MachineSpeed measure_machine_speed(const Machine& machine) {
   MachineSpeed speed;
-  speed.f32_flops = measure_flops(4);
-  speed.f64_flops = measure_flops(8);
+  speed.f32_flops = measure_flops(fma_probe(4));
+  speed.f64_flops = measure_flops(fma_probe(8));
+  speed.bf16_flops = measure_flops(bf16_probe());
+  speed.int8_ops = measure_flops(int8_probe());
   int64_t inner = 0;
   for (const int level : {1, 2, 3}) {
     const int64_t bytes = cache_bytes(machine, level);
@@ -280,6 +302,8 @@ MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
   MachineSpeed best = b;
   best.f32_flops = std::max(a.f32_flops, b.f32_flops);
   best.f64_flops = std::max(a.f64_flops, b.f64_flops);
+  best.bf16_flops = std::max(a.bf16_flops, b.bf16_flops);
+  best.int8_ops = std::max(a.int8_ops, b.int8_ops);
   for (MachineSpeed::Level& level : best.levels)
     for (const MachineSpeed::Level& other : a.levels)
       if (other.level == level.level && other.bytes == level.bytes)
@@ -304,6 +328,8 @@ Json to_json(const MachineSpeed& speed) {
   return {{"schema", "temper.machine_speed/1"},
           {"f32_flops", speed.f32_flops},
           {"f64_flops", speed.f64_flops},
+          {"bf16_flops", speed.bf16_flops},
+          {"int8_ops", speed.int8_ops},
           {"levels", std::move(levels)},
           {"store_bytes_per_s", speed.store_bytes_per_s},
           {"threads", speed.threads},
@@ -318,6 +344,8 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     MachineSpeed speed;
     speed.f32_flops = json.at("f32_flops").get<double>();
     speed.f64_flops = json.at("f64_flops").get<double>();
+    speed.bf16_flops = json.at("bf16_flops").get<double>();
+    speed.int8_ops = json.at("int8_ops").get<double>();
     for (const Json& level : json.at("levels"))
       speed.levels.push_back({level.at("level").get<int>(), level.at("bytes").get<int64_t>(),
                               level.at("bytes_per_s").get<double>()});

@@ -21,6 +21,8 @@ struct MachineSpeed {
   double f32_flops =
       0; ///< fused multiply-adds in the widest vectors, two operations each, a second
   double f64_flops = 0;
+  double bf16_flops = 0; ///< products of bfloat16 summed in float32 by dot-product instructions
+  double int8_ops = 0;   ///< products of bytes summed in int32, likewise
   struct Level {
     int level = 0;          ///< 1, 2, 3; 0 is memory
     int64_t bytes = 0;      ///< size; 0 for memory
@@ -35,15 +37,20 @@ struct MachineSpeed {
   double fork_ns = 0;    ///< of an empty parallel region
   double barrier_ns = 0; ///< inside of one
 
-  /// Operations a second in this type; 0 where not known.
-  double peak(DataType dtype) const;
+  /// Operations a second where products of `operands` are summed in `sum`; 0 where not known. What
+  /// no instruction multiplies as it is, is converted to the type of the sum first.
+  double peak(DataType operands, DataType sum) const;
+  double peak(DataType dtype) const { return peak(dtype, dtype); }
   /// The level that holds that many bytes.
   const Level* holds(int64_t bytes) const;
-  /// No correct kernel takes less time than this, nanoseconds: the larger of `flops` at the peak of
-  /// `threads` cores, and `bytes`, each moved once, at the bandwidth of the level that holds them,
-  /// taken `threads` times (in the first level loads and stores overlap: it bounds nothing). 0 when
-  /// nothing is known.
-  double bound_ns(DataType dtype, double flops, double bytes, int threads) const;
+  /// No correct kernel takes less time than this, nanoseconds: the larger of `flops` at the `peak`
+  /// (operations a second; 0 = not known) of `threads` cores, and `bytes`, each moved once, at the
+  /// bandwidth of the level that holds them, taken `threads` times (in the first level loads and
+  /// stores overlap: it bounds nothing). 0 when nothing is known.
+  double bound_ns(double peak, double flops, double bytes, int threads) const;
+  double bound_ns(DataType dtype, double flops, double bytes, int threads) const {
+    return bound_ns(peak(dtype), flops, bytes, threads);
+  }
 
   bool operator==(const MachineSpeed&) const = default;
 };

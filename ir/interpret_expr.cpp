@@ -414,6 +414,8 @@ CodePtr cast_code(DataType from, DataType to, CodePtr value, const Node* node) {
       std::move(value));
 }
 
+} // namespace
+
 uint64_t bits_of(DataType dtype, Slot value) {
   if (!dtype.is_floating())
     return static_cast<uint64_t>(value.i);
@@ -436,6 +438,8 @@ Slot from_bits(DataType dtype, uint64_t bits) {
   return slot_of(static_cast<double>(dtype.code == TypeCode::kBFloat ? bfloat16_to_float(half)
                                                                      : float16_to_float(half)));
 }
+
+namespace {
 
 using Math1 = double (*)(double);
 using Math2 = double (*)(double, double);
@@ -536,6 +540,8 @@ CodePtr call_code(Compiler& compiler, const Call& call) {
   const std::string& op = call.op;
   if (op == "prefetch")
     return std::make_unique<Hint>();
+  if (op == "call_llvm_pure_intrin")
+    return compile_llvm_call(compiler, call);
   if (find_op(op) == nullptr) {
     compiler.fail(&call, "the interpreter does not know T." + op);
     return std::make_unique<Hint>();
@@ -630,10 +636,12 @@ CodePtr call_code(Compiler& compiler, const Call& call) {
   if (op == "reinterpret") {
     const DataType from = arg_type(0).element();
     const DataType to = dtype.element();
-    if (from.bits != to.bits || arg_type(0).lanes != dtype.lanes) {
+    if (arg_type(0).bytes() != dtype.bytes()) {
       compiler.fail(&call, "reinterpret between types of different sizes");
       return std::make_unique<Hint>();
     }
+    if (arg_type(0).lanes != dtype.lanes)
+      return reinterpret_lanes(arg_type(0), dtype, std::move(args[0]));
     return make_unary(
         count, [=](Frame&, Slot x) { return from_bits(to, bits_of(from, x)); }, std::move(args[0]));
   }

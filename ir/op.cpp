@@ -36,6 +36,8 @@ const std::vector<OpInfo>& table() {
     list.push_back({"vector_reduce_add", 1, OpResult::kExplicit, false, false, true, false});
     list.push_back({"vector_reduce_max", 1, OpResult::kExplicit, false, false, true, false});
     list.push_back({"vector_reduce_min", 1, OpResult::kExplicit, false, false, true, false});
+    // An instruction by LLVM's name of it, its first argument; the others are what it takes.
+    list.push_back({"call_llvm_pure_intrin", -1, OpResult::kExplicit, false, false, true, false});
     // A hint: (address as a load, read or write 0/1, locality 0..3).
     list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false});
     return list;

@@ -353,8 +353,11 @@ bool Verifier::call(const Call& node, const Expr& value) {
         return false;
     return expr(node.args[1]) && expr(node.args[2]);
   }
-  for (const Expr& arg : node.args)
-    if (!expr(arg))
+  const bool named = node.op == "call_llvm_pure_intrin";
+  if (named && (node.args.empty() || !node.args[0].is<StringImm>()))
+    return fail(value, "T.call_llvm_pure_intrin needs LLVM's name of an instruction, as text");
+  for (size_t i = named ? 1 : 0; i < node.args.size(); ++i)
+    if (!expr(node.args[i]))
       return false;
   return true;
 }

@@ -6,6 +6,7 @@
 #include "engine/compile_pool.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/intrinsic_file.h"
 #include "ir/script/parser.h"
 #include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
@@ -14,6 +15,7 @@
 #include "tuner/task.h"
 
 #include <chrono>
+#include <cstdio>
 #include <unordered_map>
 
 namespace temper::tuner {
@@ -132,6 +134,8 @@ Result<codegen::LowerOptions> lower_options_for(const ir::Target& target, bool s
   lower.vector_bits = registers.bits;
   lower.vector_registers = registers.count;
   lower.serial = serial;
+  TEMPER_TRY(features, codegen::required_features(target));
+  lower.features = std::move(features);
   return lower;
 }
 
@@ -185,6 +189,10 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
 }
 
 int compiler_main() {
+  if (const auto loaded = script::load_tensor_intrinsics(); !loaded) {
+    std::fprintf(stderr, "temper-compiler: %s\n", loaded.error().to_string().c_str());
+    return 2;
+  }
   return engine::compile_worker_main([](std::string_view bytes) -> Result<std::string> {
     TEMPER_TRY(request, decode_compile_request(bytes));
     TEMPER_TRY(artifact, compile_request(request));

@@ -6,10 +6,12 @@
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
 #include "engine/machine_speed.h"
+#include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
+#include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
@@ -100,6 +102,8 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
   hints.threads = threads;
   hints.vector_bits = registers.bits;
   hints.vector_registers = registers.count;
+  TEMPER_TRY(features, codegen::required_features(target));
+  hints.features = std::move(features);
   for (const auto& [level, bytes] : {std::pair{1, &hints.l1_bytes}, std::pair{2, &hints.l2_bytes}})
     if (const int64_t size = engine::cache_bytes(this_machine(), level); size > 0)
       *bytes = size;
@@ -194,6 +198,11 @@ MachineRates Workbench::rates(const Task& task) {
     const double lanes = hints->vector_bits / 32.0;
     if (speed.f32_flops > 0)
       rates.cycle_ns = 2 * lanes * rates.multiply_adds_per_cycle / speed.f32_flops * 1e9;
+    // Dot products of pairs and fours: so many operations each, so many times a cycle.
+    if (speed.bf16_flops > 0)
+      rates.bf16_dots_per_cycle = speed.bf16_flops * rates.cycle_ns * 1e-9 / (4 * lanes);
+    if (speed.int8_ops > 0)
+      rates.int8_dots_per_cycle = speed.int8_ops * rates.cycle_ns * 1e-9 / (8 * lanes);
   }
   rates.levels.clear();
   for (size_t i = 0; i + 1 < speed.levels.size(); ++i)
@@ -204,14 +213,19 @@ MachineRates Workbench::rates(const Task& task) {
 
 double Workbench::bound_ns(const Task& task) {
   const engine::MachineSpeed& speed = this_speed();
-  DataType dtype;
+  DataType sum;
   double bytes = 0;
   for (const codegen::ArgumentSpec& argument : task.signature) {
     bytes += static_cast<double>(argument.byte_count());
     if (argument.is_output)
-      dtype = argument.dtype;
+      sum = argument.dtype;
   }
-  return speed.bound_ns(dtype, task.flops, bytes, task.threads);
+  // A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
+  double peak = speed.peak(sum);
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    if (!argument.is_output && argument.is_buffer)
+      peak = std::max(peak, speed.peak(argument.dtype, sum));
+  return speed.bound_ns(peak, task.flops, bytes, task.threads);
 }
 
 Result<database::Environment> Workbench::environment() {
@@ -231,7 +245,10 @@ Result<database::Toolchain> Workbench::toolchain() {
   TEMPER_TRY(target, this->target());
   target.threads = 0; // each record has its own
   database::Toolchain row;
-  row.json = Json{{"compiler", codegen::compiler_version()}, {"target", target.to_string()}}.dump();
+  Json json{{"compiler", codegen::compiler_version()}, {"target", target.to_string()}};
+  if (const uint64_t added = s_tir::added_tensor_intrinsics_hash(); added != 0)
+    json["tensor_intrinsics"] = hash_to_hex(added);
+  row.json = json.dump();
   row.id = database::id_of(row);
   return row;
 }

@@ -6,6 +6,7 @@
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
 
+#include "llvm/Config/llvm-config.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/MDBuilder.h"
@@ -1562,6 +1563,8 @@ private:
     }
     if (name == "prefetch")
       return emit_prefetch(call);
+    if (name == "call_llvm_pure_intrin")
+      return emit_llvm_intrinsic(call);
     std::vector<Value*> args;
     for (const Expr& arg : call.args)
       args.push_back(emit(arg));
@@ -1603,6 +1606,51 @@ private:
     }
     return unsupported("T." + name + " on " + to_string(type) + " cannot be compiled for a CPU",
                        call.dtype);
+  }
+
+  /// An instruction by LLVM's name. Its vectors may have another element type than ours (bfloat16
+  /// is kept as 16 bits), as long as they have as many bits.
+  Value* emit_llvm_intrinsic(const Call& call) {
+    const auto* name = call.args.empty() ? nullptr : call.args[0].as<StringImm>();
+    if (name == nullptr)
+      return unsupported("T.call_llvm_pure_intrin needs LLVM's name of an instruction", call.dtype);
+    const llvm::Intrinsic::ID id = llvm::Function::lookupIntrinsicID(name->value);
+    if (id == llvm::Intrinsic::not_intrinsic || llvm::Intrinsic::isOverloaded(id))
+      return unsupported("LLVM " LLVM_VERSION_STRING " knows no instruction '" + name->value + "'",
+                         call.dtype);
+    llvm::Function* function = llvm::Intrinsic::getDeclaration(&module_, id);
+    const llvm::FunctionType* type = function->getFunctionType();
+    const auto wrong = [&](const std::string& what) {
+      std::string text;
+      llvm::raw_string_ostream stream(text);
+      type->print(stream);
+      return unsupported(name->value + " is " + text + ": " + what, call.dtype);
+    };
+    if (type->getNumParams() != call.args.size() - 1)
+      return wrong("not of " + std::to_string(call.args.size() - 1) + " arguments");
+    if (!function->doesNotAccessMemory())
+      return wrong("it touches memory");
+    std::vector<Value*> args;
+    for (unsigned i = 0; i < type->getNumParams(); ++i) {
+      Value* value = emit(call.args[i + 1]);
+      llvm::Type* wanted = type->getParamType(i);
+      if (value->getType() != wanted) {
+        if (value->getType()->getPrimitiveSizeInBits() != wanted->getPrimitiveSizeInBits() ||
+            wanted->getPrimitiveSizeInBits() == 0)
+          return wrong("argument " + std::to_string(i) + " is " +
+                       to_string(call.args[i + 1]->dtype));
+        value = builder_.CreateBitCast(value, wanted);
+      }
+      args.push_back(value);
+    }
+    Value* result = builder_.CreateCall(function, args);
+    llvm::Type* own = register_type(call.dtype);
+    if (result->getType() == own)
+      return result;
+    if (result->getType()->getPrimitiveSizeInBits() != own->getPrimitiveSizeInBits() ||
+        own->getPrimitiveSizeInBits() == 0)
+      return wrong("its result is not " + to_string(call.dtype));
+    return builder_.CreateBitCast(result, own);
   }
 
   Value* emit_reinterpret(Value* value, DataType from, DataType to) {

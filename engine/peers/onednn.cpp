@@ -1,6 +1,9 @@
 /// libtemper_peer_onednn.so: oneDNN behind the calling convention of an artifact's entry. All in
-/// float32, row-major; after the buffers come the sizes, int64 each:
+/// float32 unless the name says otherwise, row-major; after the buffers come the sizes, int64 each:
 ///
+///   matmul_bf16           as matmul, A and B bfloat16, C float32            m, n, k
+///   matmul_u8s8           A uint8, B int8, C int32                          m, n, k
+///   matmul_s8s8           A and B int8, C int32                             m, n, k
 ///   matmul                A [m, k], B [k, n], C [m, n]                      m, n, k
 ///   matmul_nt             A [m, k], B [n, k], C [m, n]                      m, n, k
 ///   batched_matmul        A [b, m, k], B [b, k, n], C [b, m, n]             b, m, n, k
@@ -56,7 +59,16 @@ dnnl::stream& stream() {
   return stream;
 }
 
-memory::desc plain(const Dims& dims, Tag tag) { return {dims, kFloat, tag}; }
+memory::desc plain(const Dims& dims, Tag tag, memory::data_type type = kFloat) {
+  return {dims, type, tag};
+}
+
+/// Of a product's operands and result.
+struct Types {
+  memory::data_type a = kFloat;
+  memory::data_type b = kFloat;
+  memory::data_type c = kFloat;
+};
 
 memory placeholder(const memory::desc& desc) { return {desc, cpu(), nullptr}; }
 
@@ -139,28 +151,31 @@ int64_t size(void* const* arguments, int index) {
 }
 
 std::unique_ptr<Operation> make_matmul(const Dims& a, const Dims& b, const Dims& c, Tag a_tag,
-                                       Tag b_tag, bool pack_once) {
+                                       Tag b_tag, bool pack_once, const Types& types = {}) {
   auto operation = std::make_unique<Operation>();
   operation->pack_once = pack_once;
   // Left free, the layout of B is the one that oneDNN's kernel likes best; packing it in every
   // call may cost more than it brings, so that is only for weights that are packed once.
   const auto b_wanted = pack_once ? Tag::any : b_tag;
-  const dnnl::matmul::primitive_desc desc(
-      dnnl::matmul::desc(plain(a, a_tag), plain(b, b_wanted), plain(c, a_tag)), cpu());
+  const dnnl::matmul::primitive_desc desc(dnnl::matmul::desc(plain(a, a_tag, types.a),
+                                                             plain(b, b_wanted, types.b),
+                                                             plain(c, a_tag, types.c)),
+                                          cpu());
   operation->primitive = dnnl::matmul(desc);
-  operation->input(DNNL_ARG_SRC, plain(a, a_tag), desc.src_desc());
-  operation->input(DNNL_ARG_WEIGHTS, plain(b, b_tag), desc.weights_desc());
-  operation->result(plain(c, a_tag), desc.dst_desc());
+  operation->input(DNNL_ARG_SRC, plain(a, a_tag, types.a), desc.src_desc());
+  operation->input(DNNL_ARG_WEIGHTS, plain(b, b_tag, types.b), desc.weights_desc());
+  operation->result(plain(c, a_tag, types.c), desc.dst_desc());
   return operation;
 }
 
-int32_t run_matmul(void* const* arguments, bool transposed_b, bool pack_once) {
+int32_t run_matmul(void* const* arguments, bool transposed_b, bool pack_once,
+                   const Types& types = {}) {
   return run(arguments, [&] {
     const int64_t m = size(arguments, 3);
     const int64_t n = size(arguments, 4);
     const int64_t k = size(arguments, 5);
-    return make_matmul({m, k}, {k, n}, {m, n}, Tag::ab, transposed_b ? Tag::ba : Tag::ab,
-                       pack_once);
+    return make_matmul({m, k}, {k, n}, {m, n}, Tag::ab, transposed_b ? Tag::ba : Tag::ab, pack_once,
+                       types);
   });
 }
 
@@ -258,9 +273,27 @@ int32_t run_convolution(void* const* arguments, bool bias_relu, bool pack_once) 
   });
 }
 
+using Type = memory::data_type;
+constexpr Types kBf16{Type::bf16, Type::bf16, Type::f32};
+constexpr Types kU8S8{Type::u8, Type::s8, Type::s32};
+constexpr Types kS8S8{Type::s8, Type::s8, Type::s32};
+
 } // namespace
 
 extern "C" {
+
+int32_t matmul_bf16(void* const* arguments) { return run_matmul(arguments, false, false, kBf16); }
+int32_t matmul_bf16_packed(void* const* arguments) {
+  return run_matmul(arguments, false, true, kBf16);
+}
+int32_t matmul_u8s8(void* const* arguments) { return run_matmul(arguments, false, false, kU8S8); }
+int32_t matmul_u8s8_packed(void* const* arguments) {
+  return run_matmul(arguments, false, true, kU8S8);
+}
+int32_t matmul_s8s8(void* const* arguments) { return run_matmul(arguments, false, false, kS8S8); }
+int32_t matmul_s8s8_packed(void* const* arguments) {
+  return run_matmul(arguments, false, true, kS8S8);
+}
 
 int32_t matmul(void* const* arguments) { return run_matmul(arguments, false, false); }
 int32_t matmul_packed(void* const* arguments) { return run_matmul(arguments, false, true); }

@@ -113,6 +113,15 @@ private:
 };
 using CodePtr = std::unique_ptr<Code>;
 
+/// One lane as it lies in memory, and back.
+uint64_t bits_of(DataType dtype, Slot value);
+Slot from_bits(DataType dtype, uint64_t bits);
+/// The same bytes as lanes of another width.
+CodePtr reinterpret_lanes(DataType from, DataType to, CodePtr value);
+class Compiler;
+/// T.call_llvm_pure_intrin: the instructions of interpret_llvm.cpp's list.
+CodePtr compile_llvm_call(Compiler& compiler, const Call& call);
+
 /// A statement.
 class Action {
 public:

@@ -110,18 +110,24 @@ private:
       Extent& dim = life.dims[i];
       if (dim.whole)
         continue;
-      if (!is_index_type(indices[i]->dtype)) {
-        dim.whole = true; // a vector in the text
+      // A tensorized block's instruction, or a vector in the text: a run of elements.
+      const auto* ramp = indices[i].as<Ramp>();
+      const int64_t stride = ramp != nullptr ? as_int(ramp->stride).value_or(-1) : 0;
+      const Expr& first = ramp != nullptr ? ramp->base : indices[i];
+      if (!is_index_type(first->dtype) || stride < 0) {
+        dim.whole = true;
         continue;
       }
-      const LinearForm form = math_.linear(indices[i]);
+      const LinearForm form = math_.linear(first);
       LinearForm outer;
       LinearForm inner;
       outer.dtype = inner.dtype = form.dtype;
       inner.constant = form.constant;
       for (const LinearTerm& term : form.terms)
         (is_outer(term.expr, life.vars) ? outer : inner).terms.push_back(term);
-      const IntInterval bounds = math_.bounds(inner);
+      IntInterval bounds = math_.bounds(inner);
+      if (ramp != nullptr && bounds.is_bounded())
+        bounds.high += stride * (ramp->lanes() - 1);
       if (form.overflow || !bounds.is_bounded() || (dim.seen && !same_terms(outer, dim.outer))) {
         dim.whole = true;
         continue;
@@ -234,9 +240,11 @@ private:
     for (size_t i = 0; i < indices.size(); ++i) {
       if (shift.start[i].terms.empty() && shift.start[i].constant == 0)
         continue;
-      LinearForm form = math_.linear(indices[i]);
+      const auto* ramp = indices[i].as<Ramp>();
+      LinearForm form = math_.linear(ramp != nullptr ? ramp->base : indices[i]);
       form.add(shift.start[i], -1);
-      indices[i] = to_expr(form);
+      const Expr first = to_expr(form);
+      indices[i] = ramp != nullptr ? make_ramp(first, ramp->stride, ramp->lanes()) : first;
     }
     buffer = shift.buffer;
   }

@@ -6,6 +6,7 @@
 #include "ir/function.h"
 #include "ir/support/result.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct LowerOptions {
   bool serial = false;
   /// Only what is needed to be correct: no unrolling, no register tiles. For references.
   bool plain = false;
+  /// LLVM's names of what the target has, for tensorized blocks; without it (and in `plain`) they
+  /// are lowered by what they describe.
+  std::optional<std::vector<std::string>> features;
   /// Verify what comes out. Whoever compiles it must.
   bool verify = true;
 

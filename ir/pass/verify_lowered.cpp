@@ -146,8 +146,9 @@ private:
     if (type.lanes > 1) {
       if (!std::has_single_bit(static_cast<unsigned>(type.lanes)))
         fail("a vector has " + std::to_string(type.lanes) + " lanes, not a power of two");
-      // Indices (int64) and masks go with the data; data itself fits a register.
-      if (type.is_floating() && type.lanes > options_.lanes(type))
+      // Indices (int64) and masks go with the data; data itself fits a register. (Arithmetic on 16
+      // bits is done in 32; instructions of tensor intrinsics take them as they are.)
+      if (type.is_floating() && type.lanes * type.bits > options_.vector_bits)
         fail("a vector of " + std::to_string(type.lanes) + " " + to_string(type.element()) +
              " is wider than a register");
     }

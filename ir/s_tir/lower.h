@@ -29,9 +29,11 @@ AllocationPlan plan_allocations(const PrimFunc& function);
 /// Blocks replaced by their bodies: axes by their values, predicates by conditions, matched buffers
 /// by what they view, allocations by AllocBuffer statements where `plan_allocations` puts them. No
 /// block may have an init any more. Annotations of loops stay, those of blocks end here.
-PrimFunc convert_blocks(const PrimFunc& function);
+/// `tensor_intrinsics`: tensorized blocks become the implementations of their entries, which
+/// check_tensor_intrinsics() has found to fit; else what they describe is lowered like any code.
+PrimFunc convert_blocks(const PrimFunc& function, bool tensor_intrinsics = false);
 
 /// All of it; a function that is tir already comes back as it is.
-PrimFunc lower_blocks(const PrimFunc& function);
+PrimFunc lower_blocks(const PrimFunc& function, bool tensor_intrinsics = false);
 
 } // namespace temper::s_tir

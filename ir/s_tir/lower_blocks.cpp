@@ -6,13 +6,15 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/rewrite.h"
 #include "ir/s_tir/lower.h"
+#include "ir/s_tir/tensor_intrinsic.h"
 
 namespace temper::s_tir {
 namespace {
 
 class BlockConversion {
 public:
-  explicit BlockConversion(AllocationPlan plan) : plan_(std::move(plan)) {}
+  BlockConversion(AllocationPlan plan, bool tensor_intrinsics)
+      : plan_(std::move(plan)), tensor_intrinsics_(tensor_intrinsics) {}
 
   Stmt convert(const Stmt& stmt) {
     if (const auto* realize = stmt.as<SBlockRealize>())
@@ -93,11 +95,24 @@ private:
       else
         waiting_[place->second.get()].push_back(buffer);
     }
-    statements.push_back(convert(block.body));
+    statements.push_back(convert(tensorized(block)));
     Stmt body = make_seq(std::move(statements));
     if (is_int(predicate, 1) || is_nothing(body))
       return body;
     return make_if(predicate, body);
+  }
+
+  /// What stands for the block's body: the instruction of a tensorized one.
+  Stmt tensorized(const SBlock& block) const {
+    const auto name = tensor_intrinsics_ ? block.annotations.get_string(kTensorIntrinsic)
+                                         : std::optional<std::string>();
+    if (!name)
+      return block.body;
+    const TensorIntrinsic* entry = find_tensor_intrinsic(*name);
+    TEMPER_CHECK(entry != nullptr, "check_tensor_intrinsics() has found it");
+    const Result<TensorMatch> match = match_tensor_intrinsic(*entry, block);
+    TEMPER_CHECK(match.has_value(), "check_tensor_intrinsics() has matched it");
+    return instantiate(*entry, *match);
   }
 
   std::vector<Stmt> take_allocations(const For* loop) {
@@ -140,6 +155,7 @@ private:
   }
 
   AllocationPlan plan_;
+  bool tensor_intrinsics_;
   Analyzer math_;
   VarMap values_;
   std::unordered_map<Buffer, View, RefHash> views_;
@@ -148,16 +164,17 @@ private:
 
 } // namespace
 
-PrimFunc convert_blocks(const PrimFunc& function) {
-  const Stmt body = BlockConversion(plan_allocations(function)).convert(function->body);
+PrimFunc convert_blocks(const PrimFunc& function, bool tensor_intrinsics) {
+  const Stmt body =
+      BlockConversion(plan_allocations(function), tensor_intrinsics).convert(function->body);
   return copy_node(*function, [&](PrimFuncNode& node) {
     node.body = body;
     node.s_tir = false;
   });
 }
 
-PrimFunc lower_blocks(const PrimFunc& function) {
-  return function->s_tir ? convert_blocks(lower_init(function)) : function;
+PrimFunc lower_blocks(const PrimFunc& function, bool tensor_intrinsics) {
+  return function->s_tir ? convert_blocks(lower_init(function), tensor_intrinsics) : function;
 }
 
 } // namespace temper::s_tir

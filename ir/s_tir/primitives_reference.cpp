@@ -85,7 +85,10 @@ std::string signature(const Primitive& primitive) {
     if (primitive.outputs[0] == ValueKind::kBlock || primitive.outputs[0] == ValueKind::kLoop)
       result += "s";
   } else if (!primitive.outputs.empty()) {
-    result = kind_word(primitive.outputs[0]);
+    std::vector<std::string> words;
+    for (const ValueKind output : primitive.outputs)
+      words.push_back(kind_word(output));
+    result = join(words, ", ");
   }
   return fmt::format("{}({}) -> {}", primitive.python_name, join(parameters, ", "), result);
 }

@@ -489,6 +489,21 @@ Result<void> Schedule::compute_inline(BlockRv block) {
 Result<void> Schedule::reverse_compute_inline(BlockRv block) {
   return none(call("ReverseComputeInline", {block}));
 }
+Result<BlockRv> Schedule::convert_operand(BlockRv block, int64_t read_buffer_index,
+                                          const std::string& dtype) {
+  return one<BlockRv>(call("ConvertOperand", {block}, {read_buffer_index, dtype}));
+}
+Result<std::vector<BlockRv>> Schedule::offset_operand(BlockRv block, int64_t read_buffer_index,
+                                                      int64_t offset, const std::string& dtype) {
+  return many<BlockRv>(call("OffsetOperand", {block}, {read_buffer_index, offset, dtype}));
+}
+Result<BlockRv> Schedule::blockize(LoopRv target, bool preserve_unit_iters) {
+  return one<BlockRv>(call("Blockize", {target}, {preserve_unit_iters}));
+}
+Result<void> Schedule::tensorize(Rv block_or_loop, const std::string& tensor_intrin,
+                                 bool preserve_unit_iters) {
+  return none(call("Tensorize", {block_or_loop}, {tensor_intrin, preserve_unit_iters}));
+}
 Result<BlockRv> Schedule::decompose_reduction(BlockRv block, LoopRv loop) {
   return one<BlockRv>(call("DecomposeReduction", {block, loop}));
 }

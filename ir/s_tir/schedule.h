@@ -107,6 +107,14 @@ public:
   Result<BlockRv> decompose_reduction(BlockRv block, LoopRv loop);
   Result<BlockRv> rfactor(LoopRv loop, int64_t factor_axis);
   Result<void> pack_ahead(BlockRv block);
+  Result<BlockRv> convert_operand(BlockRv block, int64_t read_buffer_index,
+                                  const std::string& dtype);
+  /// The blocks that make the operand, the sums of the other one, and the result.
+  Result<std::vector<BlockRv>> offset_operand(BlockRv block, int64_t read_buffer_index,
+                                              int64_t offset, const std::string& dtype);
+  Result<BlockRv> blockize(LoopRv target, bool preserve_unit_iters = true);
+  Result<void> tensorize(Rv block_or_loop, const std::string& tensor_intrin,
+                         bool preserve_unit_iters = true);
   Result<void> enter_postproc();
 
 private:

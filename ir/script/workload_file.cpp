@@ -475,40 +475,65 @@ Result<void> same_signature(const std::string& name, const PrimFunc& program,
   return {};
 }
 
+/// "routine(sizes)", or "routine(sizes) if condition": nothing where the condition does not hold.
+Result<std::optional<Baseline>> read_baseline(const std::string& name, const std::string& library,
+                                              const std::string& text, const Binding& binding) {
+  std::string_view call = text;
+  constexpr std::string_view kIf = ") if ";
+  if (const size_t at = text.find(kIf); at != std::string::npos) {
+    TEMPER_TRY(holds, formula(name + "_workload: the baseline's condition",
+                              text.substr(at + kIf.size()), binding));
+    const auto* yes = holds.as<bool>();
+    if (yes == nullptr)
+      return invalid(name + "_workload: the baseline '" + text + "' has a condition that is " +
+                     describe(holds));
+    if (!*yes)
+      return std::optional<Baseline>();
+    call = call.substr(0, at + 1);
+  }
+  Baseline baseline;
+  baseline.library = library;
+  const size_t open = call.find('(');
+  baseline.entry = std::string(trim(call.substr(0, open)));
+  if (open != std::string::npos) {
+    if (call.back() != ')')
+      return invalid(name + "_workload: the baseline '" + text + "' has no closing parenthesis");
+    const std::string sizes(call.substr(open + 1, call.size() - open - 2));
+    TEMPER_TRY(list, formula(name + "_workload: the baseline's sizes", "[" + sizes + "]", binding));
+    for (const Value& size : *list.sequence()) {
+      const auto* integer = size.as<Int>();
+      if (integer == nullptr)
+        return invalid(name + "_workload: the baseline '" + text + "' has a size that is " +
+                       describe(size));
+      baseline.sizes.push_back(static_cast<int64_t>(*integer));
+    }
+  }
+  return std::optional<Baseline>(std::move(baseline));
+}
+
 Result<std::vector<Baseline>> read_baselines(const std::string& name, const Dict& dict,
                                              const Binding& binding) {
   std::vector<Baseline> result;
   const Value* value = dict_item(dict, "baseline");
   if (value == nullptr || value->is<None>())
     return result;
+  const auto wrong = [&] {
+    return invalid(name + "_workload: baseline names routines by library, as {\"openblas\": "
+                          "\"sgemm(M, N, K)\"}, or a list of routines");
+  };
   const auto* items = value->as<Dict>();
   if (items == nullptr)
-    return invalid(name + "_workload: baseline names routines by library, as {\"openblas\": "
-                          "\"sgemm(M, N, K)\"}");
-  for (const auto& [library, call] : *items->items) {
-    if (library.text() == nullptr || call.text() == nullptr)
-      return invalid(name + "_workload: baseline names routines by library, as {\"openblas\": "
-                            "\"sgemm(M, N, K)\"}");
-    Baseline baseline;
-    baseline.library = *library.text();
-    const std::string& text = *call.text();
-    const size_t open = text.find('(');
-    baseline.entry = std::string(trim(text.substr(0, open)));
-    if (open != std::string::npos) {
-      if (text.back() != ')')
-        return invalid(name + "_workload: the baseline '" + text + "' has no closing parenthesis");
-      const std::string sizes = text.substr(open + 1, text.size() - open - 2);
-      TEMPER_TRY(list,
-                 formula(name + "_workload: the baseline's sizes", "[" + sizes + "]", binding));
-      for (const Value& size : *list.sequence()) {
-        const auto* integer = size.as<Int>();
-        if (integer == nullptr)
-          return invalid(name + "_workload: the baseline '" + text + "' has a size that is " +
-                         describe(size));
-        baseline.sizes.push_back(static_cast<int64_t>(*integer));
-      }
+    return wrong();
+  for (const auto& [library, calls] : *items->items) {
+    const std::vector<Value> one{calls};
+    const std::vector<Value>& list = calls.sequence() != nullptr ? *calls.sequence() : one;
+    for (const Value& call : list) {
+      if (library.text() == nullptr || call.text() == nullptr)
+        return wrong();
+      TEMPER_TRY(baseline, read_baseline(name, *library.text(), *call.text(), binding));
+      if (baseline)
+        result.push_back(std::move(*baseline));
     }
-    result.push_back(std::move(baseline));
   }
   return result;
 }

@@ -54,6 +54,22 @@ TEST(Usage, AMisspeltCommandGetsTheNearestOne) {
   expect_refused(shell.run("temper tun matmul"), 2, "did you mean 'temper tune'");
 }
 
+TEST(Usage, TensorIntrinsicsThatCannotBeReadAreNamed) {
+  const Shell shell;
+  const std::string with = "export TEMPER_INTRINSICS=mine.py; ";
+  expect_refused(shell.run(with + "temper list workloads"), 2, "mine.py");
+  shell.write("mine.py", R"(
+@T.prim_func(s_tir=True)
+def twice_desc(X: T.Buffer((4,), "float32"), Y: T.Buffer((4,), "float32")):
+    for i in range(4):
+        with T.sblock("Y"):
+            vi = T.axis.spatial(4, i)
+            Y[vi] = X[vi] * T.float32(2)
+)");
+  expect_refused(shell.run(with + "temper list workloads"), 2, "add twice_impl");
+  expect_refused(shell.run(with + "temper-opt scale.py"), 2, "add twice_impl");
+}
+
 TEST(Usage, AnUnknownOptionIsWrongUsage) {
   const Shell shell;
   expect_refused(shell.run("temper tune matmul --trails 3"), 2, "--trails");

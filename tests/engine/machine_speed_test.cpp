@@ -52,6 +52,26 @@ TEST(MachineSpeed, BoundsByArithmeticOrByWhereTheDataLies) {
   EXPECT_LT(speed.bound_ns(f32, 1, 1000, 1), 1); // L1 bounds nothing
 }
 
+TEST(MachineSpeed, NarrowTypesHaveARateOfTheirOwn) {
+  MachineSpeed speed = example();
+  const DataType f32 = DataType::float32();
+  const DataType bf16 = DataType::bfloat16();
+  const DataType s8 = DataType::integer(8);
+  const DataType s32 = DataType::int32();
+  EXPECT_EQ(speed.peak(bf16, f32), 200e9) << "converted first";
+  EXPECT_EQ(speed.peak(s8, s32), 0);
+  speed.bf16_flops = 400e9;
+  speed.int8_ops = 800e9;
+  EXPECT_EQ(speed.peak(bf16, f32), 400e9);
+  EXPECT_EQ(speed.peak(f32, f32), 200e9);
+  EXPECT_EQ(speed.peak(s8, s32), 800e9);
+  EXPECT_EQ(speed.peak(DataType::uint(8), s32), 800e9);
+  EXPECT_EQ(speed.peak(s32, s32), 0);
+  const auto again = machine_speed_from_json(to_json(speed));
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(*again, speed);
+}
+
 TEST(MachineSpeed, WhatIsNotKnownBoundsNothing) {
   EXPECT_EQ(MachineSpeed().bound_ns(DataType::float32(), 1e9, 1e9, 1), 0);
   EXPECT_EQ(example().bound_ns(DataType::int32(), 1e9, 1000, 1), 0);

@@ -28,6 +28,7 @@ struct PeerCase {
   std::vector<std::pair<const char*, std::vector<int64_t>>> shapes;
   std::vector<int64_t> sizes;
   bool doubles = false;
+  std::vector<DataType> types = {}; ///< of the tensors, where they are not of one type
 };
 
 void PrintTo(const PeerCase& peer, std::ostream* out) { *out << peer.library << "." << peer.entry; }
@@ -37,7 +38,10 @@ class Peers : public ::testing::TestWithParam<PeerCase> {};
 TEST_P(Peers, AgreesWithPlainLoops) {
   const PeerCase& peer = GetParam();
   const DataType type = peer.doubles ? DataType::float64() : DataType::float32();
-  const auto made = peer_artifact(peer.library, peer.entry, tensors(peer.shapes, type), peer.sizes);
+  auto signature = tensors(peer.shapes, type);
+  for (size_t i = 0; i < peer.types.size(); ++i)
+    signature[i].dtype = peer.types[i];
+  const auto made = peer_artifact(peer.library, peer.entry, signature, peer.sizes);
   if (!made)
     GTEST_SKIP() << made.error().message;
   LocalMeasurerOptions options;
@@ -50,7 +54,7 @@ TEST_P(Peers, AgreesWithPlainLoops) {
   reference->signature = tensors(peer.shapes, DataType::float64());
   WorkloadSpec spec;
   spec.name = peer.entry;
-  spec.signature = tensors(peer.shapes, type);
+  spec.signature = signature;
   spec.input_sets = default_input_sets(5, {});
   spec.reference = reference;
   spec.reduction_length = 300;
@@ -105,6 +109,27 @@ std::vector<PeerCase> onednn_cases() {
                "matmul_17_23_9",
                {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
                {17, 23, 9}},
+      PeerCase{"onednn",
+               "matmul_bf16",
+               "matmul_17_23_9",
+               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+               {17, 23, 9},
+               false,
+               {DataType::bfloat16(), DataType::bfloat16(), DataType::float32()}},
+      PeerCase{"onednn",
+               "matmul_u8s8",
+               "matmul_17_23_9",
+               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+               {17, 23, 9},
+               false,
+               {DataType::uint(8), DataType::integer(8), DataType::int32()}},
+      PeerCase{"onednn",
+               "matmul_s8s8",
+               "matmul_17_23_9",
+               {{"A", {17, 9}}, {"B", {9, 23}}, {"C", {17, 23}}},
+               {17, 23, 9},
+               false,
+               {DataType::integer(8), DataType::integer(8), DataType::int32()}},
       PeerCase{"onednn",
                "matmul_packed",
                "matmul_17_23_9",
@@ -185,7 +210,7 @@ std::vector<PeerCase> torch_cases() {
   std::vector<PeerCase> cases;
   for (PeerCase peer : onednn_cases()) {
     const std::string_view entry = peer.entry;
-    if (entry.ends_with("_packed") || entry == "relu")
+    if (entry.ends_with("_packed") || entry == "relu" || !peer.types.empty())
       continue;
     peer.library = "torch";
     peer.entry = entry == "matmul"           ? "mm"

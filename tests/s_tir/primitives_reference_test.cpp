@@ -10,15 +10,20 @@
 namespace temper::s_tir {
 namespace {
 
-TEST(PrimitivesReference, IsFresh) {
-  const std::string path = TEMPER_SOURCE_DIR "/ir/s_tir/PRIMITIVES.md";
+void expect_fresh(const std::string& file, const std::string& wanted) {
+  const std::string path = TEMPER_SOURCE_DIR "/ir/s_tir/" + file;
   if (std::getenv("TEMPER_UPDATE_GOLDEN") != nullptr) {
-    ASSERT_TRUE(write_file(path, primitives_reference()));
+    ASSERT_TRUE(write_file(path, wanted));
   }
   const auto text = read_file(path);
   ASSERT_TRUE(text) << text.error().to_string();
-  EXPECT_EQ(*text, primitives_reference())
-      << "a primitive's registry entry changed: TEMPER_UPDATE_GOLDEN=1 rewrites the file";
+  EXPECT_EQ(*text, wanted) << "an entry changed: TEMPER_UPDATE_GOLDEN=1 rewrites the file";
+}
+
+TEST(PrimitivesReference, IsFresh) { expect_fresh("PRIMITIVES.md", primitives_reference()); }
+
+TEST(TensorIntrinsicsReference, IsFresh) {
+  expect_fresh("TENSOR_INTRINSICS.md", tensor_intrinsics_reference());
 }
 
 TEST(PrimitivesReference, EveryEntryIsComplete) {

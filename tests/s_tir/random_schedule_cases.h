@@ -11,6 +11,7 @@
 #include "tests/s_tir/programs.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/run_program.h"
+#include "tests/support/tensorized_product.h"
 
 #include <gtest/gtest.h>
 
@@ -31,6 +32,8 @@ inline std::vector<Case> small_programs() {
   return {{"matmul", matmul(6, 8, 4)},
           {"matmul_constant", with_constant_weights(matmul(6, 8, 4))},
           {"matmul_odd", matmul(5, 7, 3)},
+          {"matmul_int8", typed_product(3, 8, 4, "int8", "int8", "int32")},
+          {"matmul_bf16", typed_product(3, 8, 4, "bfloat16", "bfloat16", "float32")},
           {"conv_bias_relu", conv_bias_relu(4, 2)},
           {"softmax", softmax(4, 6)},
           {"row_sum", row_sum(4, 9)},

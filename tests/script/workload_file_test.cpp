@@ -6,6 +6,7 @@
 #include "ir/structural.h"
 #include "ir/support/text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,6 +76,26 @@ TEST(WorkloadFile, ListsWorkloadsWithTheirParametersAndFormulas) {
   EXPECT_EQ(info.parameters[4].default_value, ParameterValue(std::string("float32")));
   ASSERT_EQ(info.shapes.size(), 2u);
   EXPECT_EQ(info.shapes[1].size(), 3u);
+}
+
+TEST(WorkloadFile, ABaselineMayHaveACondition) {
+  const std::string text = replaced(
+      kScale, "baseline={\"openblas\": \"scal(M*N, 1)\"}",
+      "baseline={\"openblas\": \"scal(M*N, 1) if dtype == 'float32'\", \"onednn\": "
+      "[\"linear(M*N) if dtype == 'float32'\", \"linear_f64(M*N) if dtype != 'float32'\"]}");
+  const auto entries = [&](const std::map<std::string, std::string>& parameters) {
+    const auto workload = file_of(text).instantiate("scale", parameters);
+    EXPECT_TRUE(workload) << (workload ? "" : workload.error().to_string());
+    std::vector<std::string> names;
+    for (const Baseline& baseline : workload->baselines)
+      names.push_back(baseline.library + "." + baseline.entry);
+    return names;
+  };
+  EXPECT_EQ(entries({}), (std::vector<std::string>{"openblas.scal", "onednn.linear"}));
+  EXPECT_EQ(entries({{"M", "4"}, {"N", "8"}, {"dtype", "float64"}}),
+            (std::vector<std::string>{"onednn.linear_f64"}));
+  EXPECT_THAT(error_of(replaced(text, "if dtype == 'float32'\",", "if M\","), "scale", {}),
+              ::testing::HasSubstr("a condition that is"));
 }
 
 TEST(WorkloadFile, WithoutParametersTheFirstShapeIsTaken) {

@@ -5,12 +5,14 @@
 #include "ir/interpret.h"
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/layer.h"
+#include "ir/support/half.h"
 #include "ir/support/random.h"
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -36,26 +38,88 @@ struct RunResult {
   std::string error;
   std::vector<std::vector<float>> outputs;
 };
+/// An array of any type a program takes, by its values as floats.
+class TypedArray {
+public:
+  TypedArray(DataType dtype, int64_t count)
+      : dtype_(dtype), count_(count), bytes_(static_cast<size_t>(count * dtype.element_bytes())) {}
+  void set(int64_t i, float value) {
+    switch (dtype_.code) {
+    case TypeCode::kFloat:
+      return dtype_.bits == 64   ? put(i, static_cast<double>(value))
+             : dtype_.bits == 32 ? put(i, value)
+                                 : put(i, float_to_float16(value));
+    case TypeCode::kBFloat:
+      return put(i, float_to_bfloat16(value));
+    default:
+      return dtype_.bits <= 8    ? put(i, static_cast<int8_t>(static_cast<int64_t>(value)))
+             : dtype_.bits == 16 ? put(i, static_cast<int16_t>(value))
+             : dtype_.bits == 32 ? put(i, static_cast<int32_t>(static_cast<int64_t>(value)))
+                                 : put(i, static_cast<int64_t>(value));
+    }
+  }
+  float get(int64_t i) const {
+    switch (dtype_.code) {
+    case TypeCode::kFloat:
+      return dtype_.bits == 64   ? static_cast<float>(at<double>(i))
+             : dtype_.bits == 32 ? at<float>(i)
+                                 : float16_to_float(at<uint16_t>(i));
+    case TypeCode::kBFloat:
+      return bfloat16_to_float(at<uint16_t>(i));
+    default:
+      return dtype_.bits <= 8    ? (dtype_.is_int() ? static_cast<float>(at<int8_t>(i))
+                                                    : static_cast<float>(at<uint8_t>(i)))
+             : dtype_.bits == 16 ? static_cast<float>(at<int16_t>(i))
+             : dtype_.bits == 32 ? static_cast<float>(at<int32_t>(i))
+                                 : static_cast<float>(at<int64_t>(i));
+    }
+  }
+  std::vector<float> values() const {
+    std::vector<float> list;
+    for (int64_t i = 0; i < count_; ++i)
+      list.push_back(get(i));
+    return list;
+  }
+  ArrayView view(bool initialised) { return {dtype_, bytes_.data(), count_, {}, initialised}; }
+
+private:
+  template <typename T> void put(int64_t i, T value) {
+    std::memcpy(bytes_.data() + static_cast<size_t>(i) * sizeof(T), &value, sizeof(T));
+  }
+  template <typename T> T at(int64_t i) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+    return value;
+  }
+
+  DataType dtype_;
+  int64_t count_;
+  std::vector<std::byte> bytes_;
+};
+
 inline RunResult run_on_integers(const IRModule& module, size_t first_output, uint64_t seed,
                                  ParallelOrder order = ParallelOrder::kForward) {
   register_layer();
   const PrimFunc function = module->find_prim_func("main");
   Random random(seed);
-  std::vector<std::vector<float>> arrays;
-  std::vector<InterpretArgument> arguments;
+  std::vector<TypedArray> arrays;
   for (const Param& param : function->params)
-    arrays.emplace_back(static_cast<size_t>(*param.buffer->element_count()));
+    arrays.emplace_back(param.buffer->dtype, *param.buffer->element_count());
+  std::vector<InterpretArgument> arguments;
   for (size_t i = 0; i < arrays.size(); ++i) {
-    for (float& value : arrays[i])
-      value = i < first_output ? static_cast<float>(random.between(-4, 4)) : 77.0F;
-    arguments.emplace_back(i < first_output ? input(arrays[i]) : output(arrays[i]));
+    // Bytes without a sign are made of the same numbers: large ones.
+    for (int64_t j = 0; j < *function->params[i].buffer->element_count(); ++j)
+      arrays[i].set(j, i < first_output ? static_cast<float>(random.between(-4, 4)) : 77.0F);
+    arguments.emplace_back(arrays[i].view(i < first_output));
   }
   const auto done = interpret(function, arguments, {.parallel_order = order, .seed = seed});
   RunResult result;
-  if (!done)
+  if (!done) {
     result.error = done.error().to_string();
-  else
-    result.outputs.assign(arrays.begin() + static_cast<ptrdiff_t>(first_output), arrays.end());
+    return result;
+  }
+  for (size_t i = first_output; i < arrays.size(); ++i)
+    result.outputs.push_back(arrays[i].values());
   return result;
 }
 

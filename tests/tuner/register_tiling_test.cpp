@@ -4,6 +4,7 @@
 #include "ir/script/printer.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/run_program.h"
+#include "tests/support/tensorized_product.h"
 #include "tuner/space/sketch_space.h"
 
 #include <gmock/gmock.h>
@@ -211,6 +212,79 @@ TEST(RegisterTilingRule, AShortReductionIsUnrolledAltogether) {
   EXPECT_EQ(steps(8), "candidates=[1, 2, 4, 8]");
   EXPECT_EQ(steps(9), "candidates=[1]");
 }
+
+/// The space of a product of narrow types on a machine with AVX-512 and these features.
+std::unique_ptr<Space> narrow_space(const IRModule& module, std::vector<std::string> features) {
+  SketchOptions options;
+  options.machine.vector_bits = 512;
+  options.machine.vector_registers = 32;
+  options.machine.features = std::move(features);
+  options.rules.push_back(make_auto_inline_rule());
+  options.rules.push_back(make_register_tiling_rule(options.machine));
+  auto space = make_sketch_space(module, std::move(options));
+  EXPECT_TRUE(space) << space.error().to_string();
+  return std::move(space).value();
+}
+
+struct NarrowCase {
+  const char* name;
+  const char* a;
+  const char* b;
+  const char* c;
+  const char* feature;
+  const char* dot;
+};
+void PrintTo(const NarrowCase& c, std::ostream* out) { *out << c.name; }
+
+class NarrowTypes : public ::testing::TestWithParam<NarrowCase> {};
+
+TEST_P(NarrowTypes, AreComputedByTheInstructionThatTheTargetHas) {
+  const NarrowCase& c = GetParam();
+  const IRModule program = s_tir::typed_product(13, 64, 16, c.a, c.b, c.c);
+  const auto expected = run_on_integers(program, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto space = narrow_space(program, {"avx512f", c.feature});
+  Random random(1);
+  int tensorized = 0;
+  for (int i = 0; i < 30; ++i) {
+    const auto candidate = space->sample(random);
+    ASSERT_TRUE(candidate) << candidate.error().to_string();
+    const std::string trace = (*candidate)->trace.to_python();
+    tensorized += trace.find(c.dot) != std::string::npos;
+    EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "") << trace;
+  }
+  EXPECT_GT(tensorized, 5); // 16-bit floats are also converted while they are packed
+}
+
+TEST_P(NarrowTypes, AreTiledAsOthersAreWithoutIt) {
+  const NarrowCase& c = GetParam();
+  const auto space =
+      narrow_space(s_tir::typed_product(13, 64, 16, c.a, c.b, c.c), {"avx512f", "avx512bw"});
+  bool tiled = false;
+  for (const std::string& text : space->sketch_texts()) {
+    EXPECT_THAT(text, Not(HasSubstr("tensorize")));
+    tiled |= text.find("temper.register_tile") != std::string::npos;
+  }
+  EXPECT_TRUE(tiled);
+}
+
+TEST_P(NarrowTypes, AreTiledAsOthersAreWhereGroupsDoNotDivide) {
+  const NarrowCase& c = GetParam();
+  for (const std::string& text :
+       narrow_space(s_tir::typed_product(13, 64, 15, c.a, c.b, c.c), {c.feature})->sketch_texts())
+    EXPECT_THAT(text, Not(HasSubstr("tensorize")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, NarrowTypes,
+                         ::testing::Values(NarrowCase{"bf16", "bfloat16", "bfloat16", "float32",
+                                                      "avx512bf16", "dot_16x2_bf16_avx512bf16"},
+                                           NarrowCase{"u8s8", "uint8", "int8", "int32",
+                                                      "avx512vnni", "dot_16x4_u8s8_avx512vnni"},
+                                           NarrowCase{"s8s8_by_offset", "int8", "int8", "int32",
+                                                      "avx512vnni", "dot_16x4_u8s8_avx512vnni"},
+                                           NarrowCase{"s8s8_direct", "int8", "int8", "int32",
+                                                      "avxvnniint8", "dot_8x4_s8s8_avxvnniint8"}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(RegisterTilingRule, LeavesOtherBlocksAlone) {
   for (const std::string& text : space_of(chain(8, 16))->sketch_texts())

@@ -2,6 +2,7 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "ir/script/intrinsic_file.h"
 #include "ir/support/text.h"
 
 #include <cctype>
@@ -59,6 +60,10 @@ int main(int argc, char** argv) {
     command->group("Commands");
   if (argc == 1) {
     std::fprintf(stderr, "temper: name a command; temper --help lists them\n");
+    return cli::kWrongUsage;
+  }
+  if (const auto loaded = script::load_tensor_intrinsics(); !loaded) {
+    std::fprintf(stderr, "temper: %s\n", loaded.error().to_string().c_str());
     return cli::kWrongUsage;
   }
   try {

@@ -11,6 +11,7 @@
 #include "ir/s_tir/packs.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/intrinsic_file.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
@@ -170,6 +171,10 @@ Result<void> run(const Options& options) {
 
 int main(int argc, char** argv) {
   s_tir::register_layer(); // the verifier must know blocks
+  if (const auto loaded = script::load_tensor_intrinsics(); !loaded) {
+    std::fprintf(stderr, "temper-opt: %s\n", loaded.error().to_string().c_str());
+    return 2;
+  }
   CLI::App app{
       "Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
       "passes, prints it. Every pass is followed by the verifier.",

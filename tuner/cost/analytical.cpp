@@ -1,6 +1,7 @@
 #include "tuner/cost/analytical.h"
 
 #include "ir/arith/linear.h"
+#include "ir/op.h"
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
 
@@ -127,15 +128,32 @@ private:
         nest.ops.loads += 1; // at a load's port; what it moves its load moves
         return false;
       }
-      if (node.is<Call>())
-        nest.ops.calls += 1;
-      else if (node.is<Add>() || node.is<Sub>() || node.is<Div>() || node.is<Max>() ||
-               node.is<Min>())
+      if (const auto* call = node.as<Call>()) {
+        const OpInfo* op = find_op(call->op);
+        if (call->op == "call_llvm_pure_intrin")
+          nest.ops.multiply_adds += in_multiply_adds(*call);
+        else if (op == nullptr || op->math)
+          nest.ops.calls += 1;
+        else if (call->op != "reinterpret" && call->op != "likely")
+          nest.ops.others += 1;
+      }
+      if (node.is<Add>() || node.is<Sub>() || node.is<Div>() || node.is<Max>() || node.is<Min>())
         nest.ops.multiply_adds += 1;
       else if (node.is<Select>() || node.is<Cast>() || node.is<Shuffle>())
         nest.ops.others += 1;
       return true;
     });
+  }
+
+  /// An instruction of the table of tensor intrinsics takes the place of so many multiply-adds.
+  double in_multiply_adds(const Call& call) const {
+    const auto* name = call.args.empty() ? nullptr : call.args[0].as<StringImm>();
+    double per_cycle = rates_.multiply_adds_per_cycle;
+    if (name != nullptr && name->value.find(".dpbf16ps.") != std::string::npos)
+      per_cycle = rates_.bf16_dots_per_cycle;
+    if (name != nullptr && name->value.find(".vpdpb") != std::string::npos)
+      per_cycle = rates_.int8_dots_per_cycle;
+    return per_cycle > 0 ? rates_.multiply_adds_per_cycle / per_cycle : 1;
   }
 
   void access(const BufferNode* buffer, const std::vector<Expr>& indices, int lanes, Nest& nest,

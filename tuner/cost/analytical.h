@@ -20,6 +20,9 @@ namespace temper::tuner {
 struct MachineRates {
   double cycle_ns = 0.35;
   double multiply_adds_per_cycle = 2; ///< vectors
+  /// Instructions that sum products of pairs (bf16) and of fours (int8), of the widest vectors.
+  double bf16_dots_per_cycle = 1;
+  double int8_dots_per_cycle = 2;
   double loads_per_cycle = 2;
   double stores_per_cycle = 1;
   double instructions_per_cycle = 5;

@@ -1,5 +1,6 @@
 #include "tuner/space/postprocess.h"
 
+#include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -86,8 +87,8 @@ bool scatters(const BlockFacts& facts, size_t loop) {
 
 Result<void> vectorize_innermost(Schedule& schedule, BlockRv block, int64_t max_extent) {
   const BlockFacts facts = block_facts(schedule, block);
-  if (facts.loops.empty())
-    return {};
+  if (facts.loops.empty() || facts.block->annotations.get(kTensorIntrinsic))
+    return {}; // an instruction is a vector already
   const size_t last = facts.loops.size() - 1;
   if (facts.classes[last] != LoopClass::kSpatial || facts.loops[last]->kind != ForKind::kSerial ||
       !facts.loops[last]->annotations.empty() || scatters(facts, last))

@@ -21,6 +21,7 @@ struct MachineHints {
   int vector_registers = 16;
   int64_t l1_bytes = 32 << 10;
   int64_t l2_bytes = 1 << 20;
+  std::vector<std::string> features; ///< LLVM's names: which tensor intrinsics there are
 };
 
 class Rule {

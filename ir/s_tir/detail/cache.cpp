@@ -1,5 +1,7 @@
 #include "ir/s_tir/detail/cache.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace temper::s_tir {
@@ -19,6 +21,15 @@ Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Ca
   applied.module = replace_scope(context, scoped, std::move(scope_block));
   applied.outputs = {BlockHandle{cache.copy.block->id}};
   return applied;
+}
+
+Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped) {
+  for (const IterVar& axis : scoped.scope_block()->iter_vars)
+    if (!is_int(axis.domain.extent, 1))
+      return illegal(context, BlockHandle{scoped.block()->id},
+                     fmt::format("{} stands inside {}, one tile of many: cache before blockize",
+                                 describe(scoped.block()), describe(scoped.scope_block())));
+  return {};
 }
 
 std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,

@@ -19,6 +19,10 @@ struct Cache {
 Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Cache& cache,
                      const Stmt& old_part, const Stmt& with_copy);
 
+/// An error inside a block that is a tile of many (blockize): it sees a part of each buffer, and
+/// what of it the others make is not known there.
+Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped);
+
 /// One use for each of the block's regions (SBlock::reads or writes) that `apply` takes.
 std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,
                                         std::vector<BufferRegion> SBlock::*regions,

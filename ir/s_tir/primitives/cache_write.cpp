@@ -17,6 +17,7 @@ namespace {
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(scoped, require_in_scope(context, arguments.inputs[0]));
+  TEMPER_TRY_VOID(require_no_tile(context, scoped));
   const Block& block = scoped.block();
   const int64_t index = *arguments.attrs[0].as_int();
   const std::string& storage = *arguments.attrs[1].as_string();

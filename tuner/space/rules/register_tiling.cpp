@@ -13,9 +13,16 @@
 /// (primitive pack_ahead): always all of it, and how its copy runs is nothing to search for.
 ///
 /// The axes by what they index: n is the output's last and in B, m is in the output and in A alone.
+/// Where the target multiplies and adds short groups of narrow numbers in one instruction (bf16 in
+/// pairs, int8 in fours: ir/s_tir/tensor_intrinsic.h), that instruction computes a vector of sums,
+/// and the panels hold groups: B_packed[n // nr, k // g, n % nr * g + k % g].
+/// Operands of 16-bit floats can also be converted while they are packed: where the instruction is
+/// slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that is the better
+/// way.
 /// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
 /// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
 /// and nr in cache one pass over it costs nothing until they outgrow L2.
+#include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
 #include "ir/pass/lowering.h"
@@ -50,6 +57,9 @@ struct Product {
   bool contiguous = true; ///< B's last dimension is n's; else B is transposed and must be packed
   bool a_constant = false;
   bool b_constant = false;
+  /// The dimensions that k alone indexes; none where something else does too.
+  std::optional<size_t> a_reduce;
+  std::optional<size_t> b_reduce;
 };
 
 /// The dimension that is indexed by the axis alone, when no other one uses the axis.
@@ -119,6 +129,8 @@ std::optional<Product> as_product(const BlockFacts& facts) {
     return std::nullopt;
   product.b_dimension = *b_dimension;
   product.contiguous = product.b_dimension + 1 == b.region.size();
+  product.a_reduce = only_dimension(a, block.iter_vars[product.k]);
+  product.b_reduce = only_dimension(b, block.iter_vars[product.k]);
   return product;
 }
 
@@ -182,6 +194,15 @@ private:
     });
   }
 
+  static std::optional<Product> product_of(const Schedule& schedule, const BlockFacts& facts) {
+    std::optional<Product> product = as_product(facts);
+    if (product) {
+      product->a_constant = is_constant(schedule, facts, product->a_read);
+      product->b_constant = is_constant(schedule, facts, product->b_read);
+    }
+    return product;
+  }
+
   /// A copy whose rows are read as columns.
   static bool transposes(const BlockFacts& facts) {
     if (!facts.trivially_bound || facts.has_reduction || facts.store == nullptr ||
@@ -214,50 +235,26 @@ private:
   void add_tiles(const Schedule& schedule, BlockRv block, bool only_unpacked,
                  std::vector<Schedule>& results) const {
     const BlockFacts facts = block_facts(schedule, block);
-    std::optional<Product> product = as_product(facts);
+    const std::optional<Product> product = product_of(schedule, facts);
     if (!product)
       return;
-    product->a_constant = is_constant(schedule, facts, product->a_read);
-    product->b_constant = is_constant(schedule, facts, product->b_read);
     const int64_t lanes = machine_.vector_bits / 8 / facts.store->buffer->dtype.element_bytes();
-    const int64_t m_extent = facts.extents[product->m];
     const int64_t n_extent = facts.extents[product->n];
     if (lanes < 2 || n_extent < lanes)
       return;
-    std::vector<int64_t> widths;
-    const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
-    for (const int64_t vectors : {1, 2, 3, 4, 6})
-      if (divides(vectors) || (n_extent % lanes != 0 && (vectors - 1) * lanes < n_extent))
-        widths.push_back(vectors); // a width that leaves a rest is no use beside one that does not
-    for (const int64_t vectors : widths) {
-      for (const bool square : {false, true}) {
-        if (square && (!product->m2 || m_extent >= kLongRows))
-          continue;
-        std::vector<int64_t> rows =
-            square ? row_choices(vectors, m_extent, facts.extents[*product->m2])
-                   : row_choices(vectors, 1, m_extent);
-        if (square)
-          std::erase(rows, 1); // that is all of m
-        if (rows.empty())
-          continue;
-        for (const Packing packing :
-             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth,
-              Packing::kA, Packing::kCutBoth}) {
-          if ((packs_a(packing) && (!product->a_dimension || square)) ||
-              (cuts(packing) && (square || !may_cut_reduction(facts, *product))) ||
-              (!packs_b(packing) && !product->contiguous) ||
-              (packing == Packing::kBlockOfB && product->b_constant) ||
-              (packing == Packing::kA && !product->a_constant) ||
-              (packing == Packing::kCutBoth && !product->b_constant) ||
-              (packing != Packing::kNone && only_unpacked))
-            continue;
-          Schedule tiled = schedule;
-          tiled.set_render_errors(false);
-          if (tile(tiled, block, facts, *product, square, rows, vectors, lanes, packing))
-            results.push_back(std::move(tiled));
-        }
+    if (!only_unpacked) {
+      std::vector<Schedule> narrow = by_instruction(schedule, block, facts, *product);
+      std::vector<Schedule> converted = by_conversion(schedule, block, facts, *product, lanes);
+      narrow.insert(narrow.end(), converted.begin(), converted.end());
+      if (narrow.empty())
+        narrow = by_offset(schedule, block, facts, *product);
+      if (!narrow.empty()) {
+        results.insert(results.end(), narrow.begin(), narrow.end());
+        return;
       }
     }
+    std::vector<Schedule> plain = tiles(schedule, block, facts, *product, lanes, only_unpacked, {});
+    results.insert(results.end(), plain.begin(), plain.end());
   }
 
   /// Whether the second level cache would overflow with all of the reduction, and it has one axis.
@@ -266,6 +263,196 @@ private:
       if (facts.classes[axis] == LoopClass::kReduce && axis != product.k && facts.extents[axis] > 1)
         return false;
     return facts.extents[product.k] >= kLongReduction && facts.extents[product.m] >= kLongRows;
+  }
+
+  /// Blocks that make an operand in the type of the sums; none where it has it already.
+  struct Converted {
+    std::optional<BlockRv> a;
+    std::optional<BlockRv> b;
+  };
+
+  /// Every width, packing and choice of rows, without instructions of their own.
+  std::vector<Schedule> tiles(const Schedule& schedule, BlockRv block, const BlockFacts& facts,
+                              const Product& product, int64_t lanes, bool only_unpacked,
+                              const Converted& converted) const {
+    const int64_t m_extent = facts.extents[product.m];
+    const int64_t n_extent = facts.extents[product.n];
+    std::vector<Schedule> results;
+    std::vector<int64_t> widths;
+    const auto divides = [&](int64_t vectors) { return n_extent % (vectors * lanes) == 0; };
+    for (const int64_t vectors : {1, 2, 3, 4, 6})
+      if (divides(vectors) || (n_extent % lanes != 0 && (vectors - 1) * lanes < n_extent))
+        widths.push_back(vectors); // a width that leaves a rest is no use beside one that does not
+    for (const int64_t vectors : widths) {
+      for (const bool square : {false, true}) {
+        if (square && (!product.m2 || m_extent >= kLongRows))
+          continue;
+        std::vector<int64_t> rows = square
+                                        ? row_choices(vectors, m_extent, facts.extents[*product.m2])
+                                        : row_choices(vectors, 1, m_extent);
+        if (square)
+          std::erase(rows, 1); // that is all of m
+        if (rows.empty())
+          continue;
+        for (const Packing packing :
+             {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth,
+              Packing::kA, Packing::kCutBoth}) {
+          if ((packs_a(packing) && (!product.a_dimension || square)) ||
+              (cuts(packing) && (square || !may_cut_reduction(facts, product))) ||
+              (!packs_b(packing) && !product.contiguous) ||
+              (packing == Packing::kBlockOfB && product.b_constant) ||
+              (packing == Packing::kA && !product.a_constant) ||
+              (packing == Packing::kCutBoth && !product.b_constant) ||
+              (packing != Packing::kNone && only_unpacked))
+            continue;
+          Schedule tiled = schedule;
+          tiled.set_render_errors(false);
+          if (tile(tiled, block, facts, product, square, rows, vectors, lanes, packing, nullptr,
+                   converted))
+            results.push_back(std::move(tiled));
+        }
+      }
+    }
+    return results;
+  }
+
+  /// 16-bit floats made float32 ahead, or while they are packed.
+  std::vector<Schedule> by_conversion(const Schedule& schedule, BlockRv block,
+                                      const BlockFacts& facts, const Product& product,
+                                      int64_t lanes) const {
+    const auto is_half = [&](size_t read) {
+      const DataType dtype = facts.block->reads[read].buffer->dtype;
+      return dtype.is_floating() && dtype.bits == 16;
+    };
+    if (facts.store->buffer->dtype != DataType::float32() ||
+        !(is_half(product.a_read) || is_half(product.b_read)))
+      return {};
+    Schedule ahead = schedule;
+    ahead.set_render_errors(false);
+    Converted converted;
+    for (const bool b : {false, true}) {
+      const size_t read = b ? product.b_read : product.a_read;
+      if (!is_half(read))
+        continue;
+      const auto made = ahead.convert_operand(block, static_cast<int64_t>(read), "float32");
+      if (!made)
+        return {};
+      (b ? converted.b : converted.a) = *made;
+    }
+    const BlockFacts now = block_facts(ahead, block);
+    const std::optional<Product> same = product_of(ahead, now);
+    return same ? tiles(ahead, block, now, *same, lanes, false, converted)
+                : std::vector<Schedule>();
+  }
+
+  /// A conversion becomes a part of the copy that packs, or is a pass in vectors of its own.
+  static Result<void> place_conversion(Schedule& schedule, const std::optional<BlockRv>& made,
+                                       bool packed) {
+    if (!made)
+      return {};
+    if (packed)
+      return schedule.compute_inline(*made);
+    return copy_in_vectors(schedule, *made);
+  }
+
+  /// A pass over a whole operand; of odd length it is left to other rules.
+  static Result<void> copy_in_vectors(Schedule& schedule, BlockRv copy) {
+    constexpr int64_t kRun = 64;
+    const BlockFacts facts = block_facts(schedule, copy);
+    if (facts.loops.empty() || facts.extents.back() % kRun != 0)
+      return {};
+    TEMPER_TRY(loops, schedule.get_loops(copy));
+    TEMPER_TRY(parts, schedule.split(loops.back(), {std::nullopt, kRun}));
+    TEMPER_TRY_VOID(schedule.vectorize(parts[1]));
+    return schedule.annotate(copy, kScheduled, 1);
+  }
+
+  /// Whether the operands can be brought into the instruction's groups.
+  static bool can_group(const BlockFacts& facts, const Product& product,
+                        const DotInstruction& instruction) {
+    const BufferRegion& a = facts.block->reads[product.a_read];
+    const BufferRegion& b = facts.block->reads[product.b_read];
+    // Groups of A must lie together; rows of B become groups by an entry of their own.
+    const bool a_grouped = product.a_reduce && *product.a_reduce + 1 == a.region.size();
+    const bool b_rows = product.b_reduce && product.contiguous &&
+                        *product.b_reduce + 2 == b.region.size() && !instruction.interleave.empty();
+    const bool b_grouped = product.b_reduce && *product.b_reduce + 1 == b.region.size();
+    return a_grouped && (b_rows || b_grouped) &&
+           facts.extents[product.k] % instruction.group == 0 &&
+           facts.extents[product.n] % instruction.lanes == 0;
+  }
+
+  /// Bytes with a sign where the instruction wants them without: A + 128, and the result corrected.
+  std::vector<Schedule> by_offset(const Schedule& schedule, BlockRv block, const BlockFacts& facts,
+                                  const Product& product) const {
+    const BufferRegion& a = facts.block->reads[product.a_read];
+    if (a.buffer->dtype != DataType::integer(8) ||
+        dot_instructions(machine_.features, DataType::uint(8),
+                         facts.block->reads[product.b_read].buffer->dtype,
+                         facts.store->buffer->dtype)
+            .empty())
+      return {};
+    Schedule offset = schedule;
+    offset.set_render_errors(false);
+    const auto made =
+        offset.offset_operand(block, static_cast<int64_t>(product.a_read), 128, "uint8");
+    if (!made || !schedule_offset(offset, (*made)[0], (*made)[1]))
+      return {};
+    const BlockFacts now = block_facts(offset, block);
+    const std::optional<Product> same = product_of(offset, now);
+    if (!same)
+      return {};
+    return by_instruction(offset, block, now, *same);
+  }
+
+  /// The pass over A, and the columns' sums of B in vectors.
+  static Result<void> schedule_offset(Schedule& schedule, BlockRv operand, BlockRv sums) {
+    constexpr int64_t kLanes = 16;
+    TEMPER_TRY_VOID(copy_in_vectors(schedule, operand));
+    const BlockFacts facts = block_facts(schedule, sums);
+    TEMPER_TRY(loops, schedule.get_loops(sums));
+    const bool columns = loops.size() == 2 && facts.classes[0] == LoopClass::kSpatial &&
+                         facts.classes[1] == LoopClass::kReduce &&
+                         facts.extents[0] % (4 * kLanes) == 0;
+    if (!columns)
+      return {};
+    TEMPER_TRY(parts, schedule.split(loops[0], {std::nullopt, 4, kLanes}));
+    TEMPER_TRY_VOID(schedule.reorder({parts[0], loops[1], parts[1], parts[2]}));
+    TEMPER_TRY_VOID(schedule.vectorize(parts[2]));
+    TEMPER_TRY_VOID(schedule.annotate(sums, kRegisterTile, 1));
+    return schedule.annotate(sums, kScheduled, 1);
+  }
+
+  /// Every width and packing with the first instruction for these types that can compute them.
+  std::vector<Schedule> by_instruction(const Schedule& schedule, BlockRv block,
+                                       const BlockFacts& facts, const Product& product) const {
+    const auto& reads = facts.block->reads;
+    std::vector<Schedule> results;
+    for (const DotInstruction& instruction :
+         dot_instructions(machine_.features, reads[product.a_read].buffer->dtype,
+                          reads[product.b_read].buffer->dtype, facts.store->buffer->dtype)) {
+      if (!can_group(facts, product, instruction))
+        continue;
+      for (const int64_t vectors : {1, 2, 3, 4, 6}) {
+        if (facts.extents[product.n] % (vectors * instruction.lanes) != 0)
+          continue;
+        const std::vector<int64_t> rows = row_choices(vectors, 1, facts.extents[product.m]);
+        if (rows.empty())
+          continue;
+        for (const Packing packing : {Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
+          if (packing == Packing::kBoth && !product.a_dimension)
+            continue;
+          Schedule tiled = schedule;
+          tiled.set_render_errors(false);
+          if (tile(tiled, block, facts, product, false, rows, vectors, instruction.lanes, packing,
+                   &instruction))
+            results.push_back(std::move(tiled));
+        }
+      }
+      if (!results.empty())
+        break;
+    }
+    return results;
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
@@ -284,7 +471,10 @@ private:
 
   Result<void> tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
                     const Product& product, bool square, const std::vector<int64_t>& rows,
-                    int64_t vectors, int64_t lanes, Packing packing) const {
+                    int64_t vectors, int64_t lanes, Packing packing,
+                    const DotInstruction* instruction = nullptr,
+                    const Converted& converted = {}) const {
+    const int64_t group = instruction != nullptr ? instruction->group : 1;
     const size_t m = square ? *product.m2 : product.m; // the axis that is cut into rows
     TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
     TEMPER_TRY(consumer, only_elementwise_consumer(schedule, block));
@@ -297,14 +487,17 @@ private:
     TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
     TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
     std::vector<int64_t> steps;
-    const int64_t k_extent = facts.extents[product.k];
+    const int64_t k_extent = facts.extents[product.k] / group;
     for (const int64_t step : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
       if (k_extent % step == 0)
         steps.push_back(step);
     if (k_extent < kMaxStep && k_extent != steps.back())
       steps.push_back(k_extent); // the three colours of an image
     TEMPER_TRY(step, sample_evenly(schedule, steps));
-    TEMPER_TRY(k_parts, schedule.split(loops[product.k], {std::nullopt, step}));
+    std::vector<Operand> k_factors{std::nullopt, step};
+    if (group > 1)
+      k_factors.emplace_back(group);
+    TEMPER_TRY(k_parts, schedule.split(loops[product.k], std::move(k_factors)));
 
     std::vector<LoopRv> order;
     std::vector<LoopRv> reduce;
@@ -331,25 +524,105 @@ private:
     if (square)
       order.push_back(loops[product.m]);
     order.insert(order.end(), {n_parts[1], n_parts[2]});
+    if (group > 1)
+      order.push_back(k_parts[2]);
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(schedule.unroll(k_parts[1]));
-    TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
+    if (instruction == nullptr)
+      TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
     // What stays in L1 is only asked for in vain: convolutions over few channels lose 5 % by it.
     if (facts.reduce_extent * vectors * lanes * facts.store->buffer->dtype.element_bytes() >
         machine_.l1_bytes)
       TEMPER_TRY_VOID(schedule.annotate(k_loop, ir::kPrefetch, kPrefetchAhead));
 
-    if (packs_b(packing)) {
-      TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
-                           product.contiguous, product.b_constant ? std::nullopt : place,
-                           product.b_constant));
+    if (instruction != nullptr) {
+      TEMPER_TRY_VOID(pack_groups(schedule, block, product.b_read, product.b_dimension,
+                                  *product.b_reduce, vectors * lanes, *instruction,
+                                  product.contiguous, place));
+      if (packing == Packing::kBoth)
+        TEMPER_TRY_VOID(pack_groups(schedule, block, product.a_read, *product.a_dimension,
+                                    *product.a_reduce, mr, *instruction, false, {}));
+    } else {
+      if (packs_b(packing)) {
+        TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
+                             product.contiguous, product.b_constant ? std::nullopt : place,
+                             product.b_constant));
+      }
+      if (packs_a(packing))
+        TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {},
+                             product.a_constant));
+      TEMPER_TRY_VOID(place_conversion(schedule, converted.a, packs_a(packing)));
+      TEMPER_TRY_VOID(place_conversion(schedule, converted.b, packs_b(packing)));
     }
-    if (packs_a(packing))
-      TEMPER_TRY_VOID(pack(schedule, block, product.a_read, *product.a_dimension, mr, false, {},
-                           product.a_constant));
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
+    if (instruction != nullptr) {
+      TEMPER_TRY(init, schedule.decompose_reduction(block, reduce.empty() ? k_loop : reduce[0]));
+      TEMPER_TRY(init_loops, schedule.get_loops(init));
+      TEMPER_TRY_VOID(schedule.vectorize(init_loops.back()));
+      TEMPER_TRY_VOID(tensorize(schedule, n_parts[2], instruction->name));
+    }
     return {};
+  }
+
+  /// What is below the loop as one instruction, in a block that other rules leave alone.
+  static Result<void> tensorize(Schedule& schedule, LoopRv loop, const std::string& name) {
+    TEMPER_TRY(made, schedule.blockize(loop));
+    TEMPER_TRY_VOID(schedule.tensorize(made, name));
+    TEMPER_TRY_VOID(schedule.annotate(made, kRegisterTile, 1));
+    return schedule.annotate(made, kScheduled, 1);
+  }
+
+  /// As pack(), into panels of groups of the reduction: [.. // width, .. // group .., of the
+  /// panel]. `rows`: a group's elements lie in as many rows, which the instruction's partner
+  /// interleaves; else they lie together and are moved as one.
+  Result<void> pack_groups(Schedule& schedule, BlockRv block, size_t read, size_t dimension,
+                           size_t reduce, const Operand& width, const DotInstruction& instruction,
+                           bool rows, const std::optional<LoopRv>& place) const {
+    TEMPER_TRY(packed, schedule.cache_read(block, static_cast<int64_t>(read), "global", {block}));
+    if (place)
+      TEMPER_TRY_VOID(schedule.compute_at(packed, *place, true));
+    const size_t rank = block_facts(schedule, packed).block->writes[0].region.size();
+    std::vector<std::string> names;
+    for (size_t d = 0; d < rank; ++d)
+      names.push_back(fmt::format("i{}", d));
+    const std::string inputs = fmt::format("{}", fmt::join(names, ", "));
+    const std::string along = names[dimension];
+    const std::string over = names[reduce];
+    names[reduce] += " // group";
+    names.erase(names.begin() + static_cast<std::ptrdiff_t>(dimension));
+    TEMPER_TRY_VOID(schedule.transform_layout(
+        packed, 0, "write",
+        fmt::format("lambda {0}, width, group: ({1} // width, {2}, {1} % width * group + {3} % "
+                    "group)",
+                    inputs, along, fmt::join(names, ", "), over),
+        {width, instruction.group}));
+    TEMPER_TRY(all_loops, schedule.get_loops(packed));
+    const std::vector<LoopRv> loops(all_loops.end() - static_cast<std::ptrdiff_t>(rank),
+                                    all_loops.end());
+    TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
+    TEMPER_TRY(groups, schedule.split(loops[reduce], {std::nullopt, instruction.group}));
+    // Panel by panel reads across rows, row by row writes across panels; blocks lie between.
+    TEMPER_TRY(blocks, schedule.sample_perfect_tile(groups[0], 2, kMaxPackedRows));
+    TEMPER_TRY(row_parts, schedule.split(groups[0], {blocks[0], blocks[1]}));
+    std::vector<LoopRv> order;
+    for (size_t d = 0; d < rank; ++d)
+      if (d != dimension && d != reduce)
+        order.push_back(loops[d]);
+    order.insert(order.end(), {row_parts[0], parts[0], row_parts[1]});
+    if (rows) {
+      TEMPER_TRY(vectors, schedule.split(parts[1], {std::nullopt, instruction.lanes}));
+      order.insert(order.end(), {vectors[0], vectors[1], groups[1]});
+      TEMPER_TRY_VOID(schedule.reorder(order));
+      TEMPER_TRY_VOID(schedule.unroll(vectors[0]));
+      TEMPER_TRY_VOID(schedule.annotate(packed, kScheduled, 1));
+      return tensorize(schedule, vectors[1], instruction.interleave);
+    }
+    order.insert(order.end(), {parts[1], groups[1]});
+    TEMPER_TRY_VOID(schedule.reorder(order));
+    TEMPER_TRY_VOID(schedule.unroll(parts[1]));
+    TEMPER_TRY_VOID(schedule.vectorize(groups[1]));
+    return schedule.annotate(packed, kScheduled, 1);
   }
 
   /// Copies a read buffer, or what of it one iteration of `place` reads, into panels of `width`

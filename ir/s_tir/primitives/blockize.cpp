@@ -1,0 +1,252 @@
+// blockize(loop): everything at and below a loop becomes the body of a new block.
+//
+// Each axis of the block below, bound to a sum of loops, is cut in two: what the loops outside
+// contribute is an axis of the new block, what the loops inside add to it is bound within. A
+// binding must fall apart cleanly for that: the inner part runs over [0, e) and the outer part goes
+// in steps of e. An init moves to the new block, with the inner spatial loops around it.
+
+#include "ir/s_tir/detail/blockize.h"
+
+#include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/scoped_block.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace temper::s_tir {
+namespace {
+
+/// A binding as outer + inner, the inner part in [0, extent), the outer one a multiple of it.
+struct Cut {
+  Linear outer;
+  Linear inner;
+  int64_t extent = 1;
+};
+
+/// What keeps a binding from being cut; empty when nothing does.
+std::string cut_binding(const Linear& binding, std::span<const For* const> inner, Cut& cut) {
+  std::vector<std::pair<int64_t, int64_t>> steps; // factor, extent
+  cut.outer.constant = binding.constant;
+  for (const Linear::Term& term : binding.terms) {
+    const For* loop = nullptr;
+    for (const For* candidate : inner)
+      if (mentions(term.atom, candidate->loop_var.get()))
+        loop = candidate;
+    if (loop == nullptr) {
+      cut.outer.terms.push_back(term);
+      continue;
+    }
+    if (term.atom.get() != loop->loop_var.get())
+      return fmt::format("takes loop {} apart", loop->loop_var->name);
+    const int64_t extent = *as_int(loop->extent);
+    cut.inner.terms.push_back(term);
+    if (extent > 1)
+      steps.emplace_back(term.factor, extent);
+  }
+  std::sort(steps.begin(), steps.end());
+  for (const auto& [factor, extent] : steps) {
+    if (factor != cut.extent)
+      return fmt::format("goes in steps of {} where the loops inside give {} values", factor,
+                         cut.extent);
+    cut.extent *= extent;
+  }
+  const auto divides = [&](int64_t value) { return value % cut.extent == 0; };
+  if (!divides(cut.outer.constant) ||
+      !std::all_of(cut.outer.terms.begin(), cut.outer.terms.end(),
+                   [&](const Linear::Term& term) { return divides(term.factor); }))
+    return fmt::format("does not move by multiples of {} with the loops outside", cut.extent);
+  return {};
+}
+
+Result<Applied> apply(const Context& context, const Arguments& arguments) {
+  TEMPER_TRY(made, blockize_loop(context, arguments.inputs[0], *arguments.attrs[0].as_int() != 0));
+  Applied applied;
+  applied.module = std::move(made.module);
+  applied.outputs = {BlockHandle{made.block->id}};
+  return applied;
+}
+
+std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
+  Arguments use{.inputs = {handle}, .attrs = {1}};
+  if (handle.as_loop() != nullptr && apply({context.module, nullptr, false}, use))
+    return {std::move(use)};
+  return {};
+}
+
+} // namespace
+
+Result<Blockized> blockize_loop(const Context& context, const Value& at, bool preserve_unit_iters) {
+  TEMPER_TRY(place, require_loop(context, at));
+  const auto refuse = [&](const std::string& why) { return illegal(context, at, why); };
+
+  // One chain of loops, down to one block.
+  std::vector<const For*> inner;
+  Stmt stmt = place.loop;
+  while (const auto* loop = stmt.as<For>()) {
+    if (loop->kind == ForKind::kParallel || loop->kind == ForKind::kThreadBinding)
+      return refuse(
+          fmt::format("loop {} runs on threads, which a block cannot hold", loop->loop_var->name));
+    if (!is_int(loop->min, 0) || !as_int(loop->extent))
+      return refuse(fmt::format("loop {} does not run from 0 to a constant", loop->loop_var->name));
+    inner.push_back(loop);
+    stmt = loop->body;
+  }
+  const auto* realize = stmt.as<SBlockRealize>();
+  if (realize == nullptr)
+    return refuse(fmt::format("below {} there is more than one block", describe(place.loop)));
+  const Block& block = realize->block;
+
+  IndexMath math;
+  for (const Ref<For>& loop : loops_of(place.chain))
+    math.set_loop(*loop);
+  for (const For* loop : inner)
+    math.set_loop(*loop);
+  const auto inside = [&](const Expr& expr) {
+    return uses_var(expr, [&](const VarNode& var) {
+      return std::any_of(inner.begin(), inner.end(),
+                         [&](const For* loop) { return loop->loop_var.get() == &var; });
+    });
+  };
+  if (inside(realize->predicate))
+    return refuse(fmt::format("{} has a predicate on the loops that the new block would hold: "
+                              "split them so that their factors divide",
+                              describe(block)));
+
+  // Axes of the new block, and what those of the old one are bound to now.
+  std::vector<IterVar> axes;
+  std::vector<Expr> outer_values;
+  std::vector<Expr> inner_values; // of the old block's axes
+  for (size_t i = 0; i < block->iter_vars.size(); ++i) {
+    const IterVar& axis = block->iter_vars[i];
+    const DataType dtype = axis.var->dtype;
+    const auto extent = as_int(axis.domain.extent);
+    if (!is_int(axis.domain.min, 0) || !extent)
+      return refuse(fmt::format("axis {} of {} does not run from 0 to a constant", axis.var->name,
+                                describe(block)));
+    Cut cut;
+    if (const std::string why = cut_binding(math.linear(realize->iter_values[i]), inner, cut);
+        !why.empty())
+      return refuse(
+          fmt::format("the binding of axis {} of {} {}", axis.var->name, describe(block), why));
+    if (*extent % cut.extent != 0)
+      return refuse(fmt::format("axis {} of {} has {} values, which is no multiple of {}",
+                                axis.var->name, describe(block), *extent, cut.extent));
+    Expr base = make_int(dtype, 0);
+    if (*extent > cut.extent || preserve_unit_iters) {
+      const Var var = fresh_var(axis.var, "_o");
+      axes.push_back({{axis.domain.min, make_int(dtype, *extent / cut.extent)}, var, axis.type});
+      Linear steps = cut.outer;
+      steps.constant /= cut.extent;
+      for (Linear::Term& term : steps.terms)
+        term.factor /= cut.extent;
+      outer_values.push_back(math.expr(steps, dtype));
+      base = Expr(var) * cut.extent;
+    }
+    inner_values.push_back(cut.inner.terms.empty() ? base : base + math.expr(cut.inner, dtype));
+  }
+
+  // The init, and the loops it needs: those of spatial axes.
+  Stmt init;
+  if (block->init) {
+    std::vector<const For*> init_loops;
+    VarMap loop_map;
+    for (const For* loop : inner)
+      if (loop_use(*realize, loop->loop_var).spatial) {
+        init_loops.push_back(loop);
+        loop_map[loop->loop_var] = fresh_var(loop->loop_var, "_init");
+      }
+    VarMap axis_map;
+    std::vector<Expr> values;
+    const Block init_block = make_node<SBlock>([&](SBlock& node) {
+      node.id = new_block_id();
+      node.name = block->name + "_init";
+      for (size_t i = 0; i < block->iter_vars.size(); ++i) {
+        const IterVar& axis = block->iter_vars[i];
+        if (axis.type != IterType::kSpatial)
+          continue;
+        const Var var = fresh_var(axis.var);
+        axis_map[axis.var] = var;
+        node.iter_vars.push_back({axis.domain, var, axis.type});
+        values.push_back(substitute(inner_values[i], loop_map));
+      }
+      for (const BufferRegion& write : block->writes) {
+        BufferRegion& region = node.writes.emplace_back(BufferRegion{write.buffer, {}});
+        for (const Range& range : write.region)
+          region.region.push_back(
+              {substitute(range.min, axis_map), substitute(range.extent, axis_map)});
+      }
+      node.body = substitute(block->init, axis_map);
+    });
+    init = make_realize(std::move(values), make_bool(true), init_block);
+    for (size_t i = init_loops.size(); i-- > 0;) {
+      const Stmt body = init;
+      init = copy_node(*init_loops[i], [&](For& node) {
+        node.loop_var = Var(static_cast<const VarNode*>(loop_map[node.loop_var].get()));
+        node.annotations = {};
+        node.body = body;
+      });
+    }
+  }
+
+  const Block update = !block->init ? block : copy_node(*block, [&](SBlock& node) {
+    node.init = nullptr;
+    // Without its init the block reads what it accumulates into.
+    node.reads = block->writes;
+    for (const BufferRegion& read : block->reads)
+      if (std::none_of(block->writes.begin(), block->writes.end(),
+                       [&](const BufferRegion& write) { return write.buffer == read.buffer; }))
+        node.reads.push_back(read);
+  });
+  Stmt body = make_realize(inner_values, make_bool(true), update);
+  for (size_t i = inner.size(); i-- > 0;) {
+    const Stmt below = body;
+    body = copy_node(*inner[i], [&](For& node) { node.body = below; });
+  }
+  Block outer = make_node<SBlock>([&](SBlock& node) {
+    node.id = new_block_id();
+    node.name = block->name + "_o";
+    node.iter_vars = axes;
+    node.init = init;
+    node.body = body;
+  });
+  outer = copy_node(*outer, [&](SBlock& node) {
+    Accesses accesses = detect_accesses(*outer);
+    node.reads = std::move(accesses.reads);
+    node.writes = std::move(accesses.writes);
+  });
+  Blockized made;
+  made.block = outer;
+  made.module = replace_in_module(context.module, place.function, place.chain,
+                                  make_realize(std::move(outer_values), realize->predicate, outer));
+  return made;
+}
+
+void register_blockize() {
+  register_primitive({
+      .name = "Blockize",
+      .python_name = "blockize",
+      .inputs = {{.name = "target", .kind = ValueKind::kLoop}},
+      .attrs = {{.name = "preserve_unit_iters", .kind = ValueKind::kBool, .default_value = true}},
+      .outputs = {ValueKind::kBlock},
+      .summary =
+          R"(Everything at and below a loop becomes the body of a new block, whose axes move by the
+tiles that the loop covers. There must be one block below, each of its bindings a sum of loops of
+which the inner ones count the places of a tile. An init becomes the new block's. Returns the new
+block; the old handle stands for the block inside. `preserve_unit_iters` keeps axes of extent 1.
+
+    # blockize(j_1)
+    for i, j_0, j_1 in T.grid(8, 2, 4):          for i, j_0 in T.grid(8, 2):
+        with T.sblock("B"):                          with T.sblock("B_o"):
+            vi, vj = ..(i, j_0 * 4 + j_1)   →            vi_o, vj_o = T.axis.remap("SS", [i, j_0])
+            B[vi, vj] = A[vi, vj]                        for j_1 in range(4):
+                                                             with T.sblock("B"):
+                                                                 vi, vj = ..(vi_o, vj_o * 4 + j_1)
+                                                                 B[vi, vj] = A[vi, vj])",
+      .check = check_by_applying<apply>,
+      .apply = apply,
+      .enumerate = enumerate,
+  });
+}
+
+} // namespace temper::s_tir

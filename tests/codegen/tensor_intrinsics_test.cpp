@@ -1,0 +1,153 @@
+// Tensorized programs as machine code: the instruction is there, its sums stay in registers, and
+// where this machine has it, it computes what the interpreter says. The assembly is that of a named
+// CPU, so that it is looked at on any machine.
+
+#include "codegen/lower.h"
+#include "ir/s_tir/tensor_intrinsic.h"
+#include "tests/codegen/build.h"
+#include "tests/support/run_program.h"
+#include "tests/support/tensorized_product.h"
+
+#include <algorithm>
+
+namespace temper::codegen {
+namespace {
+
+using s_tir::Schedule;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Kind {
+  const char* name;
+  const char* a;
+  const char* b;
+  const char* c;
+  int64_t group;
+  const char* dot;
+  const char* interleave;
+  const char* mnemonic;
+  const char* target;
+};
+
+ir::IRModule tensorized(const Kind& kind, int64_t m, int64_t n, int64_t k, int64_t rows) {
+  Schedule sch(s_tir::typed_product(m, n, k, kind.a, kind.b, kind.c), 0);
+  const auto tiled = s_tir::tiled_product(sch, kind.group, rows);
+  const auto loops = sch.get_loops(tiled.init);
+  EXPECT_TRUE(sch.vectorize(loops->back()));
+  for (const auto& [loop, name] :
+       {std::pair{tiled.tile, kind.dot}, std::pair{tiled.panel, kind.interleave}}) {
+    const auto done = sch.tensorize(loop, name);
+    EXPECT_TRUE(done) << (done ? "" : done.error().to_string());
+  }
+  return sch.module();
+}
+
+Result<ir::PrimFunc> lowered_for(const ir::IRModule& module, const ir::Target& target) {
+  TEMPER_TRY(registers, vector_registers(target));
+  TEMPER_TRY(features, required_features(target));
+  LowerOptions options;
+  options.vector_bits = registers.bits;
+  options.vector_registers = registers.count;
+  options.serial = true;
+  options.features = std::move(features);
+  TEMPER_TRY(lowered, lower_for_cpu(module, options));
+  return lowered->find_prim_func("main");
+}
+
+class TensorIntrinsics : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(TensorIntrinsics, AreOneInstructionWithItsSumsInRegisters) {
+  const Kind& kind = GetParam();
+  const ir::Target target = *ir::parse_target(kind.target);
+  const auto lowered = lowered_for(tensorized(kind, 48, 256, 256, 12), target);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto assembly = emit_assembly_text(*lowered, target);
+  ASSERT_TRUE(assembly) << assembly.error().to_string();
+  // 12 rows of 2 vectors in the innermost loop (which LLVM may unroll), and nothing of it goes
+  // through the stack.
+  size_t count = 0;
+  for (size_t at = assembly->find(kind.mnemonic); at != std::string::npos;
+       at = assembly->find(kind.mnemonic, at + 1))
+    ++count;
+  EXPECT_GT(count, 0U);
+  EXPECT_EQ(count % 24, 0U);
+  EXPECT_THAT(*assembly, HasSubstr("zmm"));
+  const auto artifact = compile(*lowered, target);
+  ASSERT_TRUE(artifact) << artifact.error().to_string();
+  EXPECT_EQ(artifact->facts.spills, 0);
+  EXPECT_EQ(artifact->facts.vector_bits, 512);
+}
+
+TEST_P(TensorIntrinsics, ComputeWhatTheyDescribe) {
+  const Kind& kind = GetParam();
+  const ir::Target native = *resolve_target(*ir::parse_target("native"));
+  const auto features = *required_features(native);
+  const s_tir::TensorIntrinsic* entry = s_tir::find_tensor_intrinsic(kind.dot);
+  ASSERT_NE(entry, nullptr);
+  if (!entry->fits(features))
+    GTEST_SKIP() << "this machine has no " << entry->features[0];
+  const ir::IRModule module = tensorized(kind, 5, 64, 32, 3); // a tile that is cut off
+  const auto expected = s_tir::run_on_integers(module, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto lowered = lowered_for(module, native);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto artifact = compile(*lowered, native);
+  ASSERT_TRUE(artifact) << artifact.error().to_string();
+
+  Random random(3);
+  std::vector<s_tir::TypedArray> arrays;
+  std::vector<void*> arguments;
+  const auto& params = module->find_prim_func("main")->params;
+  for (const ir::Param& param : params)
+    arrays.emplace_back(param.buffer->dtype, *param.buffer->element_count());
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    for (int64_t j = 0; j < *params[i].buffer->element_count(); ++j)
+      arrays[i].set(j, i < 2 ? static_cast<float>(random.between(-4, 4)) : 77.0F);
+    arguments.push_back(std::get<ir::ArrayView>(ir::InterpretArgument(arrays[i].view(true))).data);
+  }
+  testing::Loaded kernel(*artifact);
+  EXPECT_EQ(kernel(arguments[0], arguments[1], arguments[2]), 0);
+  EXPECT_EQ(arrays[2].values(), expected.outputs[0]);
+}
+
+TEST_P(TensorIntrinsics, AreRefusedByATargetWithoutThem) {
+  const Kind& kind = GetParam();
+  const auto lowered =
+      lowered_for(tensorized(kind, 4, 64, 16, 2), *ir::parse_target("cpu:skylake-avx512"));
+  ASSERT_FALSE(lowered);
+  EXPECT_THAT(lowered.error().to_string(), HasSubstr("needs avx512"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, TensorIntrinsics,
+    ::testing::Values(Kind{"bf16", "bfloat16", "bfloat16", "float32", 2, "dot_16x2_bf16_avx512bf16",
+                           "interleave_2x16_bfloat16", "vdpbf16ps", "cpu:sapphirerapids"},
+                      Kind{"u8s8", "uint8", "int8", "int32", 4, "dot_16x4_u8s8_avx512vnni",
+                           "interleave_4x16_int8", "vpdpbusd", "cpu:icelake-server"},
+                      Kind{"s8u8", "int8", "uint8", "int32", 4, "dot_16x4_s8u8_avx512vnni",
+                           "interleave_4x16_uint8", "vpdpbusd", "cpu:znver4"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(LlvmIntrinsics, AreCheckedAgainstTheirTypes) {
+  using namespace testing; // NOLINT
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  const auto refused = [&](const char* name, std::vector<Expr> args) {
+    const Buffer c = flat("C", DataType::float32(), 16);
+    args.insert(args.begin(), make_string(name));
+    const auto compiled =
+        compile(function_of({{c, nullptr}},
+                            make_store(c, {ramp(imm(0), 16)},
+                                       make_call(DataType::floating(32, 16),
+                                                 "call_llvm_pure_intrin", std::move(args)))),
+                target);
+    return compiled ? std::string() : compiled.error().to_string();
+  };
+  const Expr sums = splat(f32(0), 16);
+  EXPECT_THAT(refused("llvm.x86.no.such", {sums}), HasSubstr("knows no instruction"));
+  EXPECT_THAT(refused("llvm.x86.avx512bf16.dpbf16ps.512", {sums}), HasSubstr("not of 1 arguments"));
+  EXPECT_THAT(refused("llvm.x86.avx512bf16.dpbf16ps.512", {sums, sums, f32(0)}),
+              HasSubstr("argument 2 is float32"));
+}
+
+} // namespace
+} // namespace temper::codegen

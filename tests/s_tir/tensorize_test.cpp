@@ -1,0 +1,258 @@
+// blockize and tensorize: what they make computes the same, and what an instruction does not
+// compute is refused.
+
+#include "ir/s_tir/tensor_intrinsic.h"
+#include "tests/s_tir/checked_schedule.h"
+#include "tests/s_tir/programs.h"
+#include "tests/support/tensorized_product.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+namespace temper::s_tir {
+namespace {
+
+using namespace programs;
+using ::testing::HasSubstr;
+
+std::string refusal(const Result<void>& result) { return result ? "" : result.error().message; }
+template <typename T> std::string refusal(const Result<T>& result) {
+  return result ? "" : result.error().message;
+}
+
+TEST(Blockize, MakesATileABlock) {
+  Checked sch(matmul(8, 16, 8));
+  const auto loops = sch.loops("C");
+  const auto i = sch.get(sch->split(loops[0], {4, 2}));
+  const auto j = sch.get(sch->split(loops[1], {2, 8}));
+  sch.done(sch->reorder({i[0], j[0], loops[2], i[1], j[1]}));
+  const BlockRv made = sch.get(sch->blockize(i[1]));
+  EXPECT_EQ(sch.get(sch->get_block(made))->name, "C_o");
+  EXPECT_EQ(sch.loops(made).size(), 3U);
+  sch.expect("blockize", 2);
+}
+
+TEST(Blockize, TakesTheInitAlong) {
+  Checked sch(matmul(8, 16, 8));
+  const auto loops = sch.loops("C");
+  const auto k = sch.get(sch->split(loops[2], {4, 2}));
+  const auto j = sch.get(sch->split(loops[1], {2, 8}));
+  sch.done(sch->reorder({k[0], loops[0], j[0], j[1], k[1]}));
+  const BlockRv made = sch.get(sch->blockize(j[1]));
+  sch.expect("blockize_init", 2);
+  // The new block is a reduction like any other.
+  sch.get(sch->decompose_reduction(made, k[0]));
+  sch.expect("blockize_init_decomposed", 2);
+}
+
+TEST(Blockize, RefusesWhatIsNotATile) {
+  Schedule sch(matmul(8, 16, 8), 0);
+  const BlockRv block = *sch.get_sblock("C");
+  const auto loops = *sch.get_loops(block);
+  {
+    Schedule copy = sch;
+    const auto fused = *copy.fuse({loops[0], loops[1]});
+    const auto parts = *copy.split(fused, {std::nullopt, 32});
+    ASSERT_TRUE(copy.reorder({parts[0], loops[2], parts[1]}));
+    EXPECT_THAT(refusal(copy.blockize(parts[1])), HasSubstr("takes loop"));
+  }
+  {
+    Schedule copy = sch;
+    const auto parts = *copy.split(loops[1], {std::nullopt, 3});
+    ASSERT_TRUE(copy.reorder({loops[0], parts[0], loops[2], parts[1]}));
+    EXPECT_THAT(refusal(copy.blockize(parts[1])), HasSubstr("a predicate"));
+  }
+  {
+    Schedule copy = sch;
+    const auto parts = *copy.split(loops[1], {4, 4});
+    ASSERT_TRUE(copy.reorder({loops[0], parts[1], loops[2], parts[0]}));
+    EXPECT_THAT(refusal(copy.blockize(parts[0])), HasSubstr("goes in steps of 4"));
+  }
+  {
+    Schedule copy = sch;
+    ASSERT_TRUE(copy.parallel(loops[1]));
+    EXPECT_THAT(refusal(copy.blockize(loops[1])), HasSubstr("runs on threads"));
+  }
+}
+
+struct Kind {
+  const char* name;
+  const char* a;
+  const char* b;
+  const char* c;
+  int64_t group;
+  const char* dot;
+  const char* interleave;
+};
+
+class Tensorize : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(Tensorize, OfATiledProductComputesTheSame) {
+  const Kind& kind = GetParam();
+  Checked sch(typed_product(4, 64, 16, kind.a, kind.b, kind.c));
+  const TiledProduct tiled = tiled_product(sch.schedule(), kind.group);
+  sch.done(sch->tensorize(tiled.tile, kind.dot));
+  sch.done(sch->tensorize(tiled.panel, kind.interleave));
+  sch.expect(std::string("tensorize_") + kind.name, 2);
+
+  Schedule replayed(typed_product(4, 64, 16, kind.a, kind.b, kind.c));
+  const auto done = replayed.apply(sch->trace());
+  ASSERT_TRUE(done) << done.error().to_string();
+  EXPECT_TRUE(structural_equal(sch->module(), replayed.module()));
+  EXPECT_THAT(sch->trace().to_python(), HasSubstr(fmt::format("tensor_intrin=\"{}\"", kind.dot)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Types, Tensorize,
+    ::testing::Values(Kind{"bf16", "bfloat16", "bfloat16", "float32", 2, "dot_16x2_bf16_avx512bf16",
+                           "interleave_2x16_bfloat16"},
+                      Kind{"u8s8", "uint8", "int8", "int32", 4, "dot_16x4_u8s8_avx512vnni",
+                           "interleave_4x16_int8"},
+                      Kind{"s8u8", "int8", "uint8", "int32", 4, "dot_16x4_s8u8_avx512vnni",
+                           "interleave_4x16_uint8"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(OffsetOperand, MakesBytesWithSignBytesWithout) {
+  Checked sch(typed_product(4, 64, 16, "int8", "int8", "int32"));
+  const auto made = sch.get(sch->offset_operand(sch.block("C"), 0, 128, "uint8"));
+  ASSERT_EQ(made.size(), 3U);
+  sch.expect("offset_operand", 2);
+  const TiledProduct tiled = tiled_product(sch.schedule(), 4);
+  sch.done(sch->tensorize(tiled.tile, "dot_16x4_u8s8_avx512vnni"));
+  sch.expect("offset_operand_tensorized", 2);
+}
+
+TEST(OffsetOperand, OfTheSecondFactorToo) {
+  Checked sch(typed_product(4, 8, 16, "int8", "int8", "int32"));
+  sch.get(sch->offset_operand(sch.block("C"), 1, 128, "uint8"));
+  sch.expect("offset_operand_second", 2);
+}
+
+TEST(OffsetOperand, RefusesWhatWouldNotBeTheSame) {
+  {
+    Schedule sch(typed_product(4, 8, 16, "int8", "int8", "int32"), 0);
+    const BlockRv block = *sch.get_sblock("C");
+    EXPECT_THAT(refusal(sch.offset_operand(block, 0, 129, "uint8")),
+                HasSubstr("does not fit uint8"));
+    EXPECT_THAT(refusal(sch.offset_operand(block, 7, 128, "uint8")),
+                HasSubstr("none with index 7"));
+    EXPECT_THAT(refusal(sch.offset_operand(block, 0, 128, "float32")),
+                HasSubstr("no type of integers"));
+    ASSERT_TRUE(sch.decompose_reduction(block, (*sch.get_loops(block))[2]));
+    EXPECT_THAT(refusal(sch.offset_operand(block, 0, 128, "uint8")), HasSubstr("reduction block"));
+  }
+  Schedule floats(typed_product(4, 8, 16, "bfloat16", "bfloat16", "float32"), 0);
+  EXPECT_THAT(refusal(floats.offset_operand(*floats.get_sblock("C"), 0, 1, "int16")),
+              HasSubstr("only sums of integers"));
+}
+
+TEST(TensorizeRefuses, AnIntrinsicThatIsNotThere) {
+  Schedule sch(matmul(8, 16, 8), 0);
+  const auto loops = *sch.get_loops(*sch.get_sblock("C"));
+  EXPECT_THAT(refusal(sch.tensorize(loops[0], "dot_16x4_u8s8_avx512vni")),
+              HasSubstr("did you mean 'dot_16x4_u8s8_avx512vnni'?"));
+}
+
+TEST(TensorizeRefuses, WhatTheIntrinsicDoesNotCompute) {
+  const char* dot = "dot_16x4_u8s8_avx512vnni";
+  {
+    Checked sch(typed_product(4, 64, 16, "int8", "int8", "int32"));
+    EXPECT_THAT(refusal(sch->tensorize(tiled_product(sch.schedule(), 4).tile, dot)),
+                HasSubstr("A is int8, not uint8"));
+  }
+  {
+    Checked sch(typed_product(4, 64, 16, "uint8", "int8", "int32"));
+    EXPECT_THAT(refusal(sch->tensorize(tiled_product(sch.schedule(), 2).tile, dot)),
+                HasSubstr("extents (16, 2), not (16, 4)"));
+  }
+  {
+    // Not packed: the groups of B do not lie together.
+    Checked sch(typed_product(4, 64, 16, "uint8", "int8", "int32"));
+    const BlockRv block = sch.block("C");
+    const auto loops = sch.loops(block);
+    const auto j = sch.get(sch->split(loops[1], {std::nullopt, 16}));
+    const auto k = sch.get(sch->split(loops[2], {std::nullopt, 4}));
+    sch.done(sch->reorder({loops[0], j[0], k[0], j[1], k[1]}));
+    {
+      Schedule copy = sch.schedule();
+      EXPECT_THAT(refusal(copy.tensorize(j[1], dot)), HasSubstr("does not go as that of B"));
+    }
+    Schedule copy = sch.schedule();
+    const BlockRv made = *copy.blockize(k[1]);
+    EXPECT_THAT(refusal(copy.tensorize(made, dot)), HasSubstr("extents (4), not (16, 4)"));
+  }
+}
+
+TEST(TensorIntrinsics, HaveDescriptionsAndImplementationsThatAgree) {
+  // Both as they stand, on the same values: what is written about an instruction is what it does.
+  for (const TensorIntrinsic* entry : all_tensor_intrinsics()) {
+    const size_t inputs = entry->description->params.size();
+    const auto run = [&](PrimFunc function) {
+      function = copy_node(*function, [](PrimFuncNode& node) { node.name = "main"; });
+      register_layer();
+      Random random(3);
+      std::vector<TypedArray> arrays;
+      for (const Param& param : function->params)
+        arrays.emplace_back(param.buffer->dtype, *param.buffer->element_count());
+      std::vector<InterpretArgument> arguments;
+      for (size_t i = 0; i < arrays.size(); ++i) {
+        for (int64_t j = 0; j < *function->params[i].buffer->element_count(); ++j)
+          arrays[i].set(j, static_cast<float>(random.between(-128, 127)));
+        arguments.emplace_back(arrays[i].view(true));
+      }
+      const auto done = interpret(function, arguments, {});
+      EXPECT_TRUE(done) << entry->name << ": " << (done ? "" : done.error().to_string());
+      std::vector<std::vector<float>> values;
+      for (const TypedArray& array : arrays)
+        values.push_back(array.values());
+      return values;
+    };
+    EXPECT_EQ(run(entry->description), run(entry->implementation)) << entry->name;
+    EXPECT_GE(inputs, 2U);
+  }
+}
+
+TEST(TensorIntrinsics, OfUsersAreTakenOnceAndChecked) {
+  const auto read = [](const char* text) { return *script::parse_module(text, "entry"); };
+  const IRModule functions = read(R"(
+@T.prim_func(s_tir=True)
+def description(X: T.Buffer((4,), "float32"), Y: T.Buffer((4,), "float32")):
+    for i in range(4):
+        with T.sblock("Y"):
+            vi = T.axis.spatial(4, i)
+            Y[vi] = X[vi] * T.float32(2)
+
+@T.prim_func
+def implementation(X: T.Buffer((4,), "float32"), Y: T.Buffer((4,), "float32")):
+    Y[T.Ramp(0, 1, 4)] = X[T.Ramp(0, 1, 4)] + X[T.Ramp(0, 1, 4)]
+)");
+  const TensorIntrinsic twice{"twice_x4",
+                              functions->find_prim_func("description"),
+                              functions->find_prim_func("implementation"),
+                              {}};
+  const auto added = register_tensor_intrinsic(twice);
+  ASSERT_TRUE(added) << added.error().to_string();
+  EXPECT_TRUE(register_tensor_intrinsic(twice)); // the same again
+  TensorIntrinsic other = twice;
+  other.features = {"avx2"};
+  EXPECT_THAT(refusal(register_tensor_intrinsic(other)), HasSubstr("another tensor intrinsic"));
+  TensorIntrinsic turned = twice;
+  turned.name = "turned";
+  turned.description = twice.implementation;
+  EXPECT_THAT(refusal(register_tensor_intrinsic(turned)), HasSubstr("is an s-tir function"));
+
+  Checked sch(read(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((3, 8), "float32"), B: T.Buffer((3, 8), "float32")):
+    for i, j in T.grid(3, 8):
+        with T.sblock("B"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            B[vi, vj] = A[vi, vj] * T.float32(2)
+)"));
+  const auto parts = sch.get(sch->split(sch.loops("B")[1], {std::nullopt, 4}));
+  sch.done(sch->tensorize(parts[1], "twice_x4"));
+  sch.expect("tensorize_user", 1);
+}
+
+} // namespace
+} // namespace temper::s_tir
