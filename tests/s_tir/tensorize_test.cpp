@@ -45,6 +45,15 @@ TEST(Blockize, TakesTheInitAlong) {
   sch.expect("blockize_init_decomposed", 2);
 }
 
+TEST(Blockize, ADecomposedInitKeepsAConditionOnALoopThatRunsOnce) {
+  Checked sch(matmul(6, 8, 4));
+  const auto loops = sch.loops("C");
+  const auto i = sch.get(sch->split(loops[0], {std::nullopt, 16})); // 1 x 16, 6 of which exist
+  const BlockRv made = sch.get(sch->blockize(loops[2]));
+  // Checked runs both programs: without its condition the init writes rows that are not there.
+  sch.get(sch->decompose_reduction(made, i[0]));
+}
+
 TEST(Blockize, RefusesWhatIsNotATile) {
   Schedule sch(matmul(8, 16, 8), 0);
   const BlockRv block = *sch.get_sblock("C");

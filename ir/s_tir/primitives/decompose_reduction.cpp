@@ -56,6 +56,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     if (loop_use(realize, (*loop)->loop_var).spatial) {
       init_loops.push_back(*loop);
       loop_map[(*loop)->loop_var] = fresh_var((*loop)->loop_var, "_init");
+    } else if (is_int((*loop)->extent, 1)) {
+      loop_map[(*loop)->loop_var] = (*loop)->min; // no binding mentions it, a condition may
     } else {
       dropped.push_back((*loop)->loop_var.get());
     }
