@@ -36,11 +36,16 @@ public:
   Schedule* operator->() { return &schedule_; }
   Schedule& schedule() { return schedule_; }
 
-  /// Same values as before, and the text of the golden file; the text parses back.
-  void expect(const std::string& golden, size_t inputs, double tolerance = 0) {
+  /// Same values as before.
+  void expect_values(size_t inputs, double tolerance = 0) {
     const RunResult expected = run_on_integers(before_, inputs, 7);
     ASSERT_EQ(expected.error, "");
     EXPECT_EQ(difference(expected, run_on_integers(schedule_.module(), inputs, 7), tolerance), "");
+  }
+
+  /// The same, and the text of the golden file; the text parses back.
+  void expect(const std::string& golden, size_t inputs, double tolerance = 0) {
+    expect_values(inputs, tolerance);
     const std::string text = script::to_text(schedule_.module());
     temper::testing::expect_golden("tests/s_tir/golden/" + golden + ".py", text);
     const auto parsed = script::parse_module(text, golden);

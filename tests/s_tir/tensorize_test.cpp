@@ -50,8 +50,65 @@ TEST(Blockize, ADecomposedInitKeepsAConditionOnALoopThatRunsOnce) {
   const auto loops = sch.loops("C");
   const auto i = sch.get(sch->split(loops[0], {std::nullopt, 16})); // 1 x 16, 6 of which exist
   const BlockRv made = sch.get(sch->blockize(loops[2]));
-  // Checked runs both programs: without its condition the init writes rows that are not there.
   sch.get(sch->decompose_reduction(made, i[0]));
+  sch.expect_values(2); // without its condition the init writes rows that are not there
+}
+
+// A tile of a buffer whose layout is padded declares the box around what it writes: a row of 12
+// floats lies in two panels of 8, of which the second one is half full.
+TEST(Blockize, ATileThatEndsInPaddingIsNotCopied) {
+  Schedule sch(chain(6, 12), 0);
+  const auto block = [&](const char* name) { return *sch.get_sblock(name); };
+  ASSERT_TRUE(
+      sch.transform_layout(block("B"), 0, "write", "lambda i, j, n: (j // n, i, j % n)", {8}));
+  const BlockRv tile = *sch.blockize((*sch.get_loops(block("B")))[1]);
+  EXPECT_THAT(refusal(sch.cache_write(tile, 0, "global")), HasSubstr("leaves gaps"));
+  ASSERT_TRUE(sch.blockize((*sch.get_loops(block("C")))[1]));
+  EXPECT_THAT(refusal(sch.cache_read(block("C_o"), 0, "global")),
+              HasSubstr("has not written where the copy would stand"));
+}
+
+TEST(Blockize, ATileWithinATileThatEndsInPaddingIsNotCopied) {
+  Schedule sch(chain(6, 12), 0);
+  const auto block = [&](const char* name) { return *sch.get_sblock(name); };
+  const BlockRv tile = *sch.blockize((*sch.get_loops(block("B")))[1]);
+  const BlockRv all = *sch.blockize((*sch.get_loops(tile))[0]);
+  ASSERT_TRUE(sch.transform_layout(all, 0, "write", "lambda i, j, n: (j // n, i, j % n)", {8}));
+  EXPECT_THAT(refusal(sch.cache_write(all, 0, "global")), HasSubstr("leaves gaps"));
+}
+
+TEST(Blockize, ATileThatFillsItsPanelsIsCopied) {
+  Checked sch(chain(6, 16));
+  sch.done(
+      sch->transform_layout(sch.block("B"), 0, "write", "lambda i, j, n: (j // n, i, j % n)", {8}));
+  const auto parts = sch.get(sch->split(sch.loops("B")[1], {std::nullopt, 4}));
+  const BlockRv quarter = sch.get(sch->blockize(parts[1]));
+  const BlockRv row = sch.get(sch->blockize(parts[0]));
+  EXPECT_EQ(sch.get(sch->get_block(quarter))->name, "B_o");
+  sch.get(sch->cache_write(row, 0, "global"));
+  sch.get(sch->blockize(sch.loops("C")[1]));
+  sch.get(sch->cache_read(sch.block("C_o"), 0, "global"));
+  sch.expect_values(1);
+}
+
+// The tile that is all of the product reads the box around what it needs of a padded operand.
+TEST(Blockize, PaddingIsNotCopiedInsideATileEither) {
+  Schedule sch(matmul(4, 6, 12), 0);
+  const BlockRv block = *sch.get_sblock("C");
+  const BlockRv packed = *sch.cache_read(block, 0, "global");
+  ASSERT_TRUE(sch.transform_layout(packed, 0, "write", "lambda i, k, n: (k // n, i, k % n)", {8}));
+  ASSERT_TRUE(sch.blockize((*sch.get_loops(block))[0]));
+  EXPECT_THAT(refusal(sch.cache_read(block, 1, "global")), HasSubstr("A_global is made outside"));
+  EXPECT_TRUE(sch.cache_read(block, 2, "global")); // an argument has no padding
+}
+
+TEST(Blockize, BlocksOfItsInitAreAmongItsChildren) {
+  Checked sch(matmul(8, 16, 8));
+  const BlockRv made = sch.get(sch->blockize(sch.loops("C")[1]));
+  const auto children = sch.get(sch->get_child_blocks(made));
+  ASSERT_EQ(children.size(), 2U);
+  EXPECT_EQ(sch.get(sch->get_block(children[0]))->name, "C");
+  EXPECT_EQ(sch.get(sch->get_block(children[1]))->name, "C_init");
 }
 
 TEST(Blockize, RefusesWhatIsNotATile) {

@@ -1,5 +1,7 @@
 #include "ir/s_tir/detail/cache.h"
 
+#include "ir/walk.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,6 +32,30 @@ Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped) 
                      fmt::format("{} stands inside {}, one tile of many: cache before blockize",
                                  describe(scoped.block()), describe(scoped.scope_block())));
   return {};
+}
+
+Result<void> require_whole_input(const Context& context, const ScopedBlock& scoped,
+                                 const Buffer& buffer) {
+  const SBlockRealize* outermost = nullptr;
+  for (const Stmt& stmt : scoped.scope_chain())
+    if (outermost == nullptr)
+      outermost = stmt.as<SBlockRealize>();
+  if (outermost == nullptr || outermost->block == scoped.scope_block())
+    return {};
+  bool made = false;
+  walk(outermost->block, [&](const NodeRef& node) {
+    if (const auto* block = node.as<SBlock>())
+      made |= std::any_of(block->writes.begin(), block->writes.end(),
+                          [&](const BufferRegion& write) { return write.buffer == buffer; });
+    return !made && node->kind() != BufferStore::kKind;
+  });
+  if (!made)
+    return {};
+  return illegal(context, BlockHandle{scoped.block()->id},
+                 fmt::format("{} is made outside {}, where not all of the box around what {} reads "
+                             "may be written: cache it there",
+                             buffer->name, describe(scoped.scope_block()),
+                             describe(scoped.block())));
 }
 
 std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,

@@ -22,6 +22,10 @@ Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Ca
 /// An error inside a block that is a tile of many (blockize): it sees a part of each buffer, and
 /// what of it the others make is not known there.
 Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped);
+/// An error for a buffer that is made outside a scope within the function's own: the box around
+/// what is read inside may hold elements that nothing writes, as the padding of a layout.
+Result<void> require_whole_input(const Context& context, const ScopedBlock& scoped,
+                                 const Buffer& buffer);
 
 /// One use for each of the block's regions (SBlock::reads or writes) that `apply` takes.
 std::vector<Arguments> enumerate_caches(const Context& context, const Value& handle,

@@ -218,34 +218,18 @@ std::optional<LinearInterval> relax_within(IndexMath& math, Linear form,
   return LinearInterval{math.sum(total.lo, rest->lo), math.sum(total.hi, rest->hi)};
 }
 
-} // namespace
-
-std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
-                                                        size_t outer, const BufferRegion& region) {
-  const size_t mark = math.size();
-  std::vector<const VarNode*> inner;
-  std::vector<SumBound> bounds;
-  if (outer == 0) {
-    // Over all its loops a block reaches all of its axes' domains, whatever the bindings.
-    math.set_axes(place.block());
-    for (const IterVar& axis : place.block().iter_vars)
-      inner.push_back(axis.var.get());
-  } else {
-    for (size_t i = outer; i < place.loops.size(); ++i) {
-      math.set_loop(*place.loops[i]);
-      inner.push_back(place.loops[i]->loop_var.get());
-    }
-    if (has_predicate(*place.realize))
-      bounds = bounds_of_predicate(math, *place.realize);
-    math.define_axes(*place.realize);
-  }
+/// The range of each dimension while `inner` run; bindings and loops are known to `math`.
+std::optional<std::vector<LinearInterval>> relax_dimensions(IndexMath& math,
+                                                            const BufferRegion& region,
+                                                            std::span<const VarNode* const> inner,
+                                                            std::span<const SumBound> bounds) {
   std::vector<LinearInterval> box;
   box.reserve(region.region.size());
   for (const Range& range : region.region) {
     const Linear lo = math.linear(range.min);
     auto low = relax_within(math, lo, inner, bounds);
     if (!low)
-      break;
+      return std::nullopt;
     if (is_int(range.extent, 1)) {
       box.push_back(std::move(*low));
       continue;
@@ -253,12 +237,45 @@ std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const C
     auto high =
         relax_within(math, math.offset(math.sum(lo, math.linear(range.extent)), -1), inner, bounds);
     if (!high)
-      break;
+      return std::nullopt;
     box.push_back({std::move(low->lo), std::move(high->hi)});
   }
+  return box;
+}
+
+/// relax_region() by the bindings, also for outer 0.
+std::optional<std::vector<LinearInterval>> relax_over_loops(IndexMath& math,
+                                                            const ChildBlock& place, size_t outer,
+                                                            const BufferRegion& region) {
+  const size_t mark = math.size();
+  std::vector<const VarNode*> inner;
+  for (size_t i = outer; i < place.loops.size(); ++i) {
+    math.set_loop(*place.loops[i]);
+    inner.push_back(place.loops[i]->loop_var.get());
+  }
+  std::vector<SumBound> bounds;
+  if (has_predicate(*place.realize))
+    bounds = bounds_of_predicate(math, *place.realize);
+  math.define_axes(*place.realize);
+  auto box = relax_dimensions(math, region, inner, bounds);
   math.truncate(mark);
-  if (box.size() != region.region.size())
-    return std::nullopt;
+  return box;
+}
+
+} // namespace
+
+std::optional<std::vector<LinearInterval>> relax_region(IndexMath& math, const ChildBlock& place,
+                                                        size_t outer, const BufferRegion& region) {
+  if (outer != 0)
+    return relax_over_loops(math, place, outer, region);
+  // Over all its loops a block reaches all of its axes' domains, whatever the bindings.
+  const size_t mark = math.size();
+  std::vector<const VarNode*> inner;
+  math.set_axes(place.block());
+  for (const IterVar& axis : place.block().iter_vars)
+    inner.push_back(axis.var.get());
+  auto box = relax_dimensions(math, region, inner, {});
+  math.truncate(mark);
   return box;
 }
 
@@ -335,12 +352,10 @@ bool predicate_cuts_cleanly(IndexMath& math, const ChildBlock& place, size_t out
   });
 }
 
-} // namespace
-
-bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
+/// The indices of the region take every combination of values while the loops below the first
+/// `outer` ones run.
+bool takes_every_value(IndexMath& math, const ChildBlock& place, size_t outer,
                        const BufferRegion& region) {
-  if (outer == 0)
-    return writes_every_element(place.block(), region);
   const size_t mark = math.size();
   std::vector<const VarNode*> inner;
   for (size_t i = outer; i < place.loops.size(); ++i) {
@@ -389,6 +404,98 @@ bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
                                          /*injective=*/false);
   math.truncate(mark);
   return dense;
+}
+
+bool fills_region(const SBlock& block, const BufferRegion& write);
+
+/// One of the writes in `stmt` fills `region`, of which the axes of the block around are known to
+/// `math`. `stores`: there are writes of the buffer at all.
+bool fills_region(IndexMath& math, const Stmt& stmt, std::vector<const For*>& loops,
+                  const BufferRegion& region, bool& stores) {
+  const auto fills = [&](const ChildBlock& place, const BufferRegion& write) {
+    stores = true;
+    if (!takes_every_value(math, place, 0, write) || !fills_region(place.block(), write))
+      return false;
+    const auto written = relax_over_loops(math, place, 0, write);
+    std::vector<LinearInterval> declared;
+    for (const Range& range : region.region) {
+      const Linear first = math.linear(range.min);
+      declared.push_back({first, math.offset(math.sum(first, math.linear(range.extent)), -1)});
+    }
+    return written && covers(math, *written, declared, region.buffer);
+  };
+  if (const auto* seq = stmt.as<SeqStmt>()) {
+    return std::any_of(seq->statements.begin(), seq->statements.end(), [&](const Stmt& child) {
+      return fills_region(math, child, loops, region, stores);
+    });
+  }
+  if (const auto* loop = stmt.as<For>()) {
+    loops.push_back(loop);
+    const bool filled = fills_region(math, loop->body, loops, region, stores);
+    loops.pop_back();
+    return filled;
+  }
+  if (const auto* realize = stmt.as<SBlockRealize>()) {
+    const auto& writes = realize->block->writes;
+    return std::any_of(writes.begin(), writes.end(), [&](const BufferRegion& write) {
+      return write.buffer == region.buffer && fills({realize, loops}, write);
+    });
+  }
+  if (const auto* store = stmt.as<BufferStore>();
+      store != nullptr && store->buffer == region.buffer) {
+    // A store is a block without axes.
+    BufferRegion point{store->buffer, {}};
+    for (const Expr& index : store->indices) {
+      if (index->dtype.lanes != 1 || store->predicate) {
+        stores = true;
+        return false;
+      }
+      point.region.push_back({index, make_int(index->dtype, 1)});
+    }
+    const Stmt alone = make_realize({}, make_bool(true), make_node<SBlock>([&](SBlock& node) {
+                                      node.writes = {point};
+                                      node.body = stmt;
+                                    }));
+    return fills({alone.as<SBlockRealize>(), loops}, point);
+  }
+  walk(stmt, [&](const NodeRef& node) { // under a condition: it may not run
+    const auto* store = node.as<BufferStore>();
+    const auto* block = node.as<SBlock>();
+    stores |= store != nullptr && store->buffer == region.buffer;
+    stores |= block != nullptr &&
+              std::any_of(block->writes.begin(), block->writes.end(),
+                          [&](const BufferRegion& write) { return write.buffer == region.buffer; });
+    return !stores;
+  });
+  return false;
+}
+
+/// The block writes all of a region that it declares to write. Where it is more than one element
+/// it is the box around several writes, which may leave holes: those of a blockized tile that ends
+/// in the padding of a layout. A region that the block names by hand is taken at its word.
+bool fills_region(const SBlock& block, const BufferRegion& write) {
+  if (std::all_of(write.region.begin(), write.region.end(),
+                  [](const Range& range) { return is_int(range.extent, 1); }))
+    return true;
+  if (std::any_of(
+          block.match_buffers.begin(), block.match_buffers.end(),
+          [&](const MatchBufferRegion& match) { return match.source.buffer == write.buffer; }))
+    return true;
+  IndexMath math;
+  math.set_axes(block);
+  std::vector<const For*> loops;
+  bool stores = false;
+  return (block.init && fills_region(math, block.init, loops, write, stores)) ||
+         fills_region(math, block.body, loops, write, stores) || !stores;
+}
+
+} // namespace
+
+bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
+                       const BufferRegion& region) {
+  if (outer == 0)
+    return writes_every_element(place.block(), region);
+  return takes_every_value(math, place, outer, region) && fills_region(place.block(), region);
 }
 
 bool covers(IndexMath& math, const std::vector<LinearInterval>& box,
@@ -452,6 +559,8 @@ void unite(IndexMath& math, std::vector<LinearInterval>& box,
 }
 
 bool writes_every_element(const SBlock& block, const BufferRegion& write) {
+  if (!fills_region(block, write))
+    return false;
   IndexMath math;
   math.set_axes(block);
   std::vector<const VarNode*> variables;

@@ -46,7 +46,9 @@ void unite(IndexMath& math, std::vector<LinearInterval>& box,
 
 /// Every element of what relax_region() says of the region is touched: its indices take every
 /// combination of values while the loops below the first `outer` ones run, and the predicate leaves
-/// no holes (but for what conditions_on_outer_loops() says). `math` must know the outer loops.
+/// no holes (but for what conditions_on_outer_loops() says). A region of more than one element is
+/// looked into: the box around what a tile writes (blockize) may have holes of its own. `math` must
+/// know the outer loops.
 bool touches_whole_box(IndexMath& math, const ChildBlock& place, size_t outer,
                        const BufferRegion& region);
 /// What of `other` lies in the buffer lies in `box`.

@@ -47,6 +47,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                buffer->name, scoped.info(writers.back()).block().name,
                                describe(block)));
 
+  if (writers.empty())
+    TEMPER_TRY_VOID(require_whole_input(context, scoped, buffer));
+
   // Who reads the cache.
   std::vector<int> consumers;
   const Value::List* named = arguments.inputs.size() > 1 ? arguments.inputs[1].as_list() : nullptr;
