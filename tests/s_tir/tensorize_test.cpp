@@ -141,6 +141,26 @@ TEST(Blockize, RefusesWhatIsNotATile) {
   }
 }
 
+TEST(Blockize, DoesNotTakeAlongALoopThatRepeatsAReduction) {
+  const auto module = script::parse_module(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((4, 8), "float32"), S: T.Buffer((4,), "float32")):
+    for i, again, k in T.grid(4, 3, 8):
+        with T.sblock("S"):
+            vi, vk = T.axis.remap("SR", [i, k])
+            with T.init():
+                S[vi] = T.float32(0)
+            S[vi] = S[vi] + A[vi, vk]
+)");
+  ASSERT_TRUE(module) << module.error().to_string();
+  Checked sch(*module);
+  const auto loops = sch.loops("S");
+  EXPECT_THAT(refusal(sch->blockize(loops[0])), HasSubstr("loop again repeats the reduction"));
+  EXPECT_THAT(refusal(sch->blockize(loops[1])), HasSubstr("must start anew"));
+  sch.get(sch->blockize(loops[2])); // with all of a reduction inside it does
+  sch.expect_values(1);
+}
+
 struct Kind {
   const char* name;
   const char* a;

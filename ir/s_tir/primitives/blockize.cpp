@@ -146,6 +146,15 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
     inner_values.push_back(cut.inner.terms.empty() ? base : base + math.expr(cut.inner, dtype));
   }
 
+  if (block->init)
+    for (const For* loop : inner) {
+      const LoopUse use = loop_use(*realize, loop->loop_var);
+      if (!is_int(loop->extent, 1) && !use.spatial && !use.reduce && !use.other)
+        return refuse(fmt::format("loop {} repeats the reduction of {}, which must start anew each "
+                                  "time: the init of the new block would run once",
+                                  loop->loop_var->name, describe(block)));
+    }
+
   // The init, and the loops it needs: those of spatial axes.
   Stmt init;
   if (block->init) {
