@@ -75,7 +75,8 @@ bool describe(Call& call, std::string_view text) {
 }
 
 Call* load() {
-  void* library = dlopen(setting("TEMPER_PEER_C_LIBRARY"), RTLD_NOW | RTLD_LOCAL);
+  // Lazily: what functions beside this one need may not be there.
+  void* library = dlopen(setting("TEMPER_PEER_C_LIBRARY"), RTLD_LAZY | RTLD_LOCAL);
   if (library == nullptr) {
     std::fprintf(stderr, "%s", dlerror());
     return nullptr;
