@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <map>
 #include <optional>
 #include <set>
@@ -39,12 +41,31 @@ const char* invalidity(Outcome outcome) {
   return "runtime";
 }
 
+/// The same in the words of Kernel Tuner's caches.
+std::string_view failure_in_cache(std::string_view invalidity) {
+  return invalidity == "compile"       ? "CompilationFailedConfig"
+         : invalidity == "constraints" ? "InvalidConfig"
+                                       : "RuntimeFailedConfig";
+}
+
 struct Row {
   size_t sketch = 0;
   std::vector<Json> decisions;
+  std::vector<Json> values; ///< of all parameters: sketch, then the decisions of the widest row
   std::optional<double> time_ms;
   const char* invalidity = "correct";
+  const Measurement* measurement = nullptr;
 };
+
+/// "2026-11-21 23:05:06+00:00".
+std::string utc_time(int64_t ns) {
+  const std::time_t seconds = ns / 1'000'000'000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S+00:00", &utc);
+  return text;
+}
 
 Json decision_value(const Json& value) {
   if (!value.is_array())
@@ -70,9 +91,82 @@ Result<Row> row_of(const database::Candidate& candidate, std::map<std::string, s
   }
 }
 
+/// "\"sketch\": 0, \"d0\": \"4x16\"".
+std::string configuration_text(const std::vector<std::string>& parameters, const Row& row) {
+  std::vector<std::string> items;
+  for (size_t i = 0; i < parameters.size(); ++i)
+    items.push_back(fmt::format("\"{}\": {}", parameters[i], row.values[i].dump()));
+  return join(items, ", ");
+}
+
+std::string t4_text(const Json& about, const std::vector<std::string>& parameters,
+                    const std::vector<Row>& rows) {
+  std::vector<std::string> lines;
+  for (const Row& row : rows)
+    lines.push_back(fmt::format(
+        "{{\"configuration\": {{{}}}, \"invalidity\": \"{}\", \"measurements\": [{{\"name\": "
+        "\"time\", \"value\": {}, \"unit\": \"ms\"}}]}}",
+        configuration_text(parameters, row), row.time_ms ? "correct" : row.invalidity,
+        row.time_ms ? Json(*row.time_ms).dump() : "null"));
+  return fmt::format(
+      "{{\"schema_version\": \"1.0.0\", \"metadata\": {},\n\"results\": [\n{}\n]}}\n", about.dump(),
+      join(lines, ",\n"));
+}
+
+/// Kernel Tuner, kernel_tuner/schema/cache/1.1.0. Times are in milliseconds.
+std::string cache_text(const Json& about, const std::vector<std::string>& parameters,
+                       const std::vector<Row>& rows) {
+  Json values = Json::object(); // of each parameter, in the order of their appearance
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    std::set<Json> seen;
+    Json list = Json::array();
+    for (const Row& row : rows)
+      if (seen.insert(row.values[i]).second)
+        list.push_back(row.values[i]);
+    values[parameters[i]] = std::move(list);
+  }
+  std::vector<std::string> lines;
+  for (const Row& row : rows) {
+    std::vector<std::string> key;
+    for (const Json& value : row.values)
+      key.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+    const auto known = [](double value) { return std::isfinite(value) ? value : 0.0; };
+    Json entry{{"time", row.time_ms ? Json(*row.time_ms)
+                                    : Json(std::string(failure_in_cache(row.invalidity)))}};
+    Json times = Json::array();
+    for (const float sample : row.measurement->samples_ns)
+      times.push_back(static_cast<double>(sample) * 1e-6);
+    entry["times"] = std::move(times);
+    entry["compile_time"] = known(row.measurement->compile_ms);
+    entry["verification_time"] = 0;
+    entry["benchmark_time"] = known(row.measurement->measure_ms);
+    entry["strategy_time"] = 0;
+    entry["framework_time"] = 0;
+    entry["timestamp"] = utc_time(row.measurement->measured_at);
+    const std::string rest = entry.dump();
+    lines.push_back(fmt::format("\"{}\": {{{}, {}", join(key, ","),
+                                configuration_text(parameters, row), rest.substr(1)));
+  }
+  std::vector<int64_t> sizes;
+  for (const auto& [name, value] : about.at("binding").items())
+    if (value.is_number_integer())
+      sizes.push_back(value.get<int64_t>());
+  const Json head{{"schema_version", "1.1.0"},
+                  {"device_name", about.at("target")},
+                  {"kernel_name", about.at("workload")},
+                  {"problem_size", sizes},
+                  {"tune_params_keys", parameters},
+                  {"tune_params", values},
+                  {"objective", "time"}};
+  const std::string text = head.dump();
+  return fmt::format("{},\n\"cache\": {{\n{}\n}}\n}}\n", text.substr(0, text.size() - 1),
+                     join(lines, ",\n"));
+}
+
 } // namespace
 
-Result<SavedTable> table_of_run(database::Store& store, const database::Id& id, bool partial) {
+Result<SavedTable> table_of_run(database::Store& store, const database::Id& id, bool partial,
+                                TableFormat format) {
   TEMPER_TRY(run, store.run(id));
   const std::string name = store.short_id(id).value_or(id);
   if (!partial && run.stopped_because != "the space is exhausted")
@@ -101,6 +195,7 @@ Result<SavedTable> table_of_run(database::Store& store, const database::Id& id, 
     if (candidate.kind != "trace")
       continue;
     TEMPER_TRY(row, row_of(candidate, sketches));
+    row.measurement = &measurement;
     row.invalidity = invalidity(measurement.outcome);
     if (std::string_view(row.invalidity) == "correct" && std::isfinite(measurement.median_ns))
       row.time_ms = measurement.median_ns * 1e-6;
@@ -111,34 +206,28 @@ Result<SavedTable> table_of_run(database::Store& store, const database::Id& id, 
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("run {} measured nothing that a table could hold", name));
 
+  // Written as text: the order of the parameters is the order of their columns.
+  std::vector<std::string> parameters{"sketch"};
+  for (size_t i = 0; i < decisions; ++i)
+    parameters.push_back(fmt::format("d{}", i));
+  std::set<std::vector<Json>> configurations;
+  std::erase_if(rows, [&](Row& row) {
+    row.values.emplace_back(row.sketch);
+    row.values.insert(row.values.end(), row.decisions.begin(), row.decisions.end());
+    row.values.resize(parameters.size(), Json("-"));
+    return !configurations.insert(row.values).second;
+  });
   SavedTable table;
-  std::set<std::string> configurations;
-  std::string results;
-  for (const Row& row : rows) {
-    // Written by hand: the order of the parameters is the order of their columns.
-    std::string configuration = fmt::format("\"sketch\": {}", row.sketch);
-    for (size_t i = 0; i < decisions; ++i)
-      configuration += fmt::format(", \"d{}\": {}", i,
-                                   i < row.decisions.size() ? row.decisions[i].dump() : "\"-\"");
-    if (!configurations.insert(configuration).second)
-      continue;
-    const bool timed = row.time_ms.has_value();
-    results +=
-        fmt::format("{}{{\"configuration\": {{{}}}, \"invalidity\": \"{}\", \"measurements\": "
-                    "[{{\"name\": \"time\", \"value\": {}, \"unit\": \"ms\"}}]}}",
-                    results.empty() ? "" : ",\n", configuration, timed ? "correct" : row.invalidity,
-                    timed ? Json(*row.time_ms).dump() : "null");
-    ++table.configurations;
-    table.failed += timed ? 0 : 1;
-  }
+  table.configurations = rows.size();
+  table.failed =
+      static_cast<size_t>(std::ranges::count_if(rows, [](const Row& row) { return !row.time_ms; }));
   const Json about{{"workload", workload.name},
                    {"binding", parse_json(workload.binding_json).value_or(Json::object())},
                    {"target", run.target},
                    {"run", run.id},
                    {"complete", !partial}};
-  table.text =
-      fmt::format("{{\"schema_version\": \"1.0.0\", \"metadata\": {},\n\"results\": [\n{}\n]}}\n",
-                  about.dump(), results);
+  table.text = format == TableFormat::kT4 ? t4_text(about, parameters, rows)
+                                          : cache_text(about, parameters, rows);
   return table;
 }
 

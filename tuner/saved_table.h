@@ -9,8 +9,14 @@
 
 namespace temper::tuner {
 
+/// Both hold a configuration a line.
+enum class TableFormat : uint8_t {
+  kT4,          ///< T4 results
+  kKernelTuner, ///< a cache of Kernel Tuner 1.x, for its simulation mode
+};
+
 struct SavedTable {
-  std::string text;          ///< T4 results: one JSON object, a configuration a line
+  std::string text;          ///< one JSON object
   size_t configurations = 0; ///< rows
   size_t failed = 0;         ///< of them
 };
@@ -23,6 +29,6 @@ struct SavedTable {
 /// An error when the run did not exhaust its space (a table without some of the configurations
 /// answers wrongly), unless `partial`; and when it measured nothing.
 Result<SavedTable> table_of_run(database::Store& store, const database::Id& run,
-                                bool partial = false);
+                                bool partial = false, TableFormat format = TableFormat::kT4);
 
 } // namespace temper::tuner

@@ -54,6 +54,33 @@ TEST(SavedTable, AnExhaustiveRunIsReadBackAsATable) {
   EXPECT_EQ(rows.size(), table.keys.size());
 }
 
+TEST(SavedTable, AsACacheOfKernelTunerItIsTheSameTable) {
+  Scene scene("elementwise", {{"M", "2"}, {"N", "2"}});
+  scene.options.stop.trials = 5000;
+  int trial = 0;
+  scene.use(engine::FakeMeasurer([&](const auto& request) {
+    engine::Measurement m = engine::FakeMeasurer::took(time_of(request));
+    if (++trial % 3 == 2)
+      m.outcome = engine::Outcome::kCrashed;
+    return m;
+  }));
+  must(scene.run());
+  const MeasuredTable t4 = must(read_back(must(table_of_run(*scene.store, scene.run_id)).text));
+  const SavedTable saved =
+      must(table_of_run(*scene.store, scene.run_id, false, TableFormat::kKernelTuner));
+  const MeasuredTable cache = must(read_back(saved.text));
+  EXPECT_EQ(cache.parameters, t4.parameters);
+  EXPECT_EQ(cache.keys, t4.keys);
+  ASSERT_EQ(cache.times_ms.size(), t4.times_ms.size());
+  for (size_t i = 0; i < t4.times_ms.size(); ++i) {
+    EXPECT_EQ(std::isfinite(cache.times_ms[i]), std::isfinite(t4.times_ms[i])) << i;
+    if (std::isfinite(t4.times_ms[i])) {
+      EXPECT_EQ(cache.times_ms[i], t4.times_ms[i]) << i;
+    }
+  }
+  EXPECT_THAT(saved.text, HasSubstr("\"time\":\"RuntimeFailedConfig\""));
+}
+
 TEST(SavedTable, FailuresAreConfigurationsWithoutATime) {
   Scene scene("elementwise", {{"M", "2"}, {"N", "2"}});
   scene.options.stop.trials = 5000;

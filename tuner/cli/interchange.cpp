@@ -25,6 +25,7 @@ struct DumpCommand {
   std::vector<std::string> workloads;
   bool no_artifacts = false;
   std::string table; ///< run
+  std::string format = "t4";
   bool partial = false;
 };
 
@@ -50,7 +51,9 @@ int dump_table(database::Store& store, const DumpCommand& options) {
   auto run = database::resolve_id(store, name, database::Kind::kRun);
   if (!run)
     return report(run.error());
-  auto table = tuner::table_of_run(store, *run, options.partial);
+  auto table = tuner::table_of_run(store, *run, options.partial,
+                                   options.format == "t4" ? tuner::TableFormat::kT4
+                                                          : tuner::TableFormat::kKernelTuner);
   if (!table)
     return report(table.error());
   if (options.file.empty()) {
@@ -182,11 +185,16 @@ void add_dump(Program& program) {
   command->add_option("--table", options->table,
                       "RUN: instead, that run, which measured its whole space, as a table (T4 "
                       "results) for temper score");
+  command
+      ->add_option("--format", options->format,
+                   "with --table: t4 (default), or kernel-tuner: a cache for its simulation mode")
+      ->check(CLI::IsMember({"t4", "kernel-tuner"}));
   command->add_flag("--partial", options->partial,
                     "with --table: also of a run that stopped before");
   add_common_options(*command, options->common, false);
   add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz",
-                          "temper dump --table run:r11a2b -o elementwise_T4.json"});
+                          "temper dump --table run:r11a2b -o elementwise_T4.json",
+                          "temper dump --table run:r11a2b --format kernel-tuner -o cache.json"});
   command->callback(
       [&program, options] { program.action = [options] { return run_dump(*options); }; });
 }
