@@ -1,5 +1,6 @@
 /// temper compare, rerun: stored kernels measured again, side by side or alone.
 #include "tuner/cli/command.h"
+#include "tuner/cli/compare_stored.h"
 #include "tuner/cli/output.h"
 
 #include "engine/peers.h"
@@ -33,6 +34,8 @@ struct CompareOptions {
   double seconds = 5;
   bool peers = false;
   std::vector<std::string> libraries; ///< NAME=FILE[:FUNCTION]
+  bool stored = false;
+  CompareStoredOptions stored_options; ///< what only --stored has
 };
 
 /// A function of somebody's shared library, as --library names it.
@@ -216,6 +219,9 @@ int run_compare(CompareOptions& options) {
   auto selections = database::parse_selections(options.words);
   if (!selections)
     return report(selections.error());
+  if (options.stored && (options.peers || !options.libraries.empty()))
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "--stored measures nothing; leave it out to compare with libraries"));
   if (options.peers || !options.libraries.empty()) {
     if (selections->size() != 1)
       return report(
@@ -228,18 +234,26 @@ int run_compare(CompareOptions& options) {
         Error(ErrorCode::kInvalidArgument,
               "compare takes two selections, as 'temper compare m3f9c2 m81ab0'; this is " +
                   std::to_string(selections->size())));
+  if (options.stored) {
+    options.stored_options.common = options.common;
+    return run_compare_stored(options.stored_options, (*selections)[0], (*selections)[1]);
+  }
   Workbench bench(options.common.workbench);
-  auto left = select(bench, (*selections)[0]);
-  if (!left)
-    return report(left.error());
-  auto right = select(bench, (*selections)[1]);
-  if (!right)
-    return report(right.error());
+  std::vector<RecordRow> sides[2];
+  for (size_t i = 0; i < 2; ++i) {
+    auto rows = select(bench, (*selections)[i]);
+    if (!rows && rows.error().code == ErrorCode::kNotFound)
+      return report(std::move(rows).error().with_note(
+          "--stored compares what is stored, of other machines and toolchains too"));
+    if (!rows)
+      return report(rows.error());
+    sides[i] = std::move(*rows);
+  }
   install_interrupt_handler();
 
   std::vector<Row> rows;
-  for (const RecordRow& a : *left) {
-    for (const RecordRow& b : *right) {
+  for (const RecordRow& a : sides[0]) {
+    for (const RecordRow& b : sides[1]) {
       if (a.workload != b.workload)
         continue;
       auto row = compare_pair(bench, a, b, options.seconds);
@@ -375,7 +389,7 @@ int run_rerun(RerunOptions& options) {
 void add_compare(Program& program) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* command = program.app.add_subcommand(
-      "compare", "measure two records again, interleaved, and say which is faster");
+      "compare", "which of two is faster: measured in turns, or --stored, as recorded");
   command->add_option("selections", options->words, "SELECTION SELECTION")->required();
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
       ->check(positive());
@@ -384,12 +398,26 @@ void add_compare(Program& program) {
   command->add_option("--library", options->libraries,
                       "NAME=FILE[:FUNCTION]: also with a function of a shared library in tvm-ffi's "
                       "ABI, as TVM and temper export make them (default: main)");
+  command->add_flag("--stored", options->stored,
+                    "run nothing: the times in the database, of any machines and toolchains, "
+                    "paired by kernel, with intervals, a correction for many comparisons and a "
+                    "geometric mean");
+  command
+      ->add_option("--tolerance", options->stored_options.tolerance,
+                   "with --stored, smaller differences count as none (default 0.02)")
+      ->check(CLI::Range(0.0, 1000.0));
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0",
                           "temper compare matmul M=512 --peers",
-                          "temper compare m3f9c2 --library theirs=out/libkernels.so:matmul"});
-  command->callback(
-      [&program, options] { program.action = [options] { return run_compare(*options); }; });
+                          "temper compare m3f9c2 --library theirs=out/libkernels.so:matmul",
+                          "temper compare --stored tag:monday tag:tuesday --json",
+                          "temper compare --stored 'query:host = attic' 'query:host = cellar'",
+                          "temper compare --stored 'query:toolchain ~ \"LLVM 18\"' matmul"});
+  const CLI::Option* cache = command->get_option("--cache");
+  command->callback([&program, options, cache] {
+    options->stored_options.has_cache = cache->count() > 0;
+    program.action = [options] { return run_compare(*options); };
+  });
 }
 
 void add_rerun(Program& program) {
