@@ -3,6 +3,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "tuner/record_mapping.h"
+#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -431,7 +432,8 @@ private:
     Json options{{"batch", options_.name},
                  {"generation", generation_},
                  {"fresh", false},
-                 {"cache", options_.cache}};
+                 {"cache", options_.cache},
+                 {"temper", version_text()}};
     if (!best.empty()) {
       options["before_ns"] = best.front().median_ns;
       options["before_candidate"] = best.front().candidate;

@@ -4,6 +4,7 @@
 #include "ir/support/hash.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
+#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -207,7 +208,7 @@ private:
     run.command_line = options_.command_line;
     run.budget_trials = 1;
     const bool cold = task_.regime == engine::Regime::kCold;
-    run.options_json = Json{{"cache", cold ? "cold" : "hot"}}.dump();
+    run.options_json = Json{{"cache", cold ? "cold" : "hot"}, {"temper", version_text()}}.dump();
     row.id.clear();
     row.sequence = -1;
     row.environment = run.environment;

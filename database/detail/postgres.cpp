@@ -236,11 +236,16 @@ Result<void> PostgresConnection::open(const PostgresOptions& options) {
   options_ = options;
   // What libpq says of a broken address repeats it, and a password may be in it.
   PQconninfoOption* parts = PQconninfoParse(options.url.c_str(), nullptr);
+  bool sound = parts != nullptr;
+  // user:password without a host reads as a host with such a port, which would be told.
+  for (const PQconninfoOption* part = parts; part != nullptr && part->keyword != nullptr; ++part)
+    if (std::string_view(part->keyword) == "port" && part->val != nullptr)
+      sound &=
+          std::string_view(part->val).find_first_not_of("0123456789,") == std::string_view::npos;
   PQconninfoFree(parts);
-  if (!parts)
-    return Error(ErrorCode::kInvalidArgument,
-                 "--db is no address of a PostgreSQL server; write as "
-                 "postgresql://user@host:5432/database");
+  if (!sound)
+    return Error(ErrorCode::kInvalidArgument, "--db is no address of a PostgreSQL server; write as "
+                                              "postgresql://user@host:5432/database");
   return connect();
 }
 

@@ -156,6 +156,9 @@ TEST_F(Postgres, SaysWhatIsWrongWithAnAddress) {
   };
   EXPECT_THAT(error("postgresql://127.0.0.1:1/x"), HasSubstr("no PostgreSQL server answers"));
   EXPECT_THAT(error("postgresql://temper@[bad/x"), HasSubstr("no address of a PostgreSQL server"));
+  const std::string no_host = error("postgresql://ada:s3cret");
+  EXPECT_THAT(no_host, HasSubstr("no address of a PostgreSQL server"));
+  EXPECT_THAT(no_host, Not(HasSubstr("s3cret"))) << "it reads as a port";
   std::string other = url;
   other.replace(other.rfind("/postgres"), 9, "/nothere");
   EXPECT_THAT(error(other), HasSubstr("has no database"));

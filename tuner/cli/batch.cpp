@@ -35,6 +35,7 @@ struct BatchCommand {
   bool has_seed = false;
   bool dry_run = false;
   bool again = false;
+  std::string command_line;
 };
 
 /// A path, or the name of a file in one of the workload folders' `batches`.
@@ -514,7 +515,7 @@ int run_batch_command(BatchCommand& options) {
   batch.again = options.again;
   batch.cache = options.common.cache;
   batch.seed = options.has_seed ? options.seed : std::random_device()();
-  const std::string command = "temper batch " + options.file;
+  const std::string& command = options.command_line;
   batch.command_line = command;
   batch.live_bytes =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 4;
@@ -599,6 +600,7 @@ void add_batch(Program& program) {
                 "temper batch resnet50 --seconds 28800"});
   command->callback([&program, options, seed] {
     options->has_seed = seed->count() > 0;
+    options->command_line = program.command_line;
     program.action = [options] { return run_batch_command(*options); };
   });
 }

@@ -3,8 +3,10 @@
 #include "tuner/cli/output.h"
 
 #include "ir/script/intrinsic_file.h"
+#include "ir/support/passwords.h"
 #include "ir/support/text.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
@@ -13,7 +15,38 @@
 
 using namespace temper;
 
+namespace {
+
+/// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  if (!word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                              "0123456789_-+=./:,%@") == std::string::npos)
+    return word;
+  std::string text = "'";
+  for (const char c : word)
+    text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+/// As it was typed, to be kept and shown.
+std::string command_line_of(const std::vector<std::string>& words) {
+  std::string text = "temper";
+  for (const std::string& word : words)
+    text += " " + quoted(without_passwords(word));
+  return text;
+}
+
+/// What the parser says, which may repeat an argument.
+void print_sentence(const std::string& sentence) {
+  std::fprintf(stderr, "temper: %s\n", without_passwords(sentence).c_str());
+}
+
+} // namespace
+
 int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  for (int i = 1; i < argc; ++i)
+    blot_out_passwords(argv[i]); // everybody may read the list of processes
   CLI::App app{"temper finds the fastest correct version of a compute kernel for this machine,\n"
                "shows why it is fastest, and exports it as a library.",
                "temper"};
@@ -21,7 +54,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("temper ") + TEMPER_VERSION);
   app.failure_message(CLI::FailureMessage::simple);
-  cli::Program program{app, {}};
+  cli::Program program{app, {}, command_line_of(words)};
   cli::add_check(program);
   cli::add_tune(program);
   cli::add_resume(program);
@@ -31,6 +64,8 @@ int main(int argc, char** argv) {
   cli::add_show(program);
   cli::add_best(program);
   cli::add_compare(program);
+  cli::add_report(program);
+  cli::add_explain(program);
   cli::add_rerun(program);
   cli::add_remeasure(program);
   cli::add_export(program);
@@ -67,7 +102,7 @@ int main(int argc, char** argv) {
     return cli::kWrongUsage;
   }
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend())); // CLI11 takes them reversed
   } catch (const CLI::CallForHelp& request) {
     return app.exit(request);
   } catch (const CLI::CallForAllHelp& request) {
@@ -90,14 +125,14 @@ int main(int argc, char** argv) {
       else if (!nearest.empty())
         advice = "; did you mean 'temper " + nearest + "'?";
       if (!known) {
-        std::fprintf(stderr, "temper: there is no command '%s'%s\n", argv[1], advice.c_str());
+        print_sentence(std::string("there is no command '") + argv[1] + "'" + advice);
         return cli::kWrongUsage;
       }
     }
     std::string sentence = error.what();
     if (sentence.size() > 1 && std::islower(static_cast<unsigned char>(sentence[1])))
       sentence[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(sentence[0])));
-    std::fprintf(stderr, "temper: %s%s\n", sentence.c_str(), advice.c_str());
+    print_sentence(sentence + advice);
     return cli::kWrongUsage;
   }
   try {
@@ -113,7 +148,7 @@ int main(int argc, char** argv) {
                  error.code().message().c_str());
     return cli::kFailedWork;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "temper: internal error: %s\n", error.what());
+    print_sentence(std::string("internal error: ") + error.what());
     return cli::kFailedWork;
   }
 }

@@ -1,5 +1,7 @@
 #include "tuner/cli/output.h"
 
+#include "ir/support/passwords.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,7 +32,7 @@ int exit_code(const Error& error) {
 }
 
 int report(const Error& error) {
-  std::fprintf(stderr, "temper: %s\n", error.to_string().c_str());
+  std::fprintf(stderr, "temper: %s\n", without_passwords(error.to_string()).c_str());
   return exit_code(error);
 }
 
@@ -115,12 +117,14 @@ std::string Table::to_string(size_t limit) const {
   return text;
 }
 
-void Table::print() const { fmt::print("{}", to_string(terminal_width(STDOUT_FILENO))); }
+void Table::print() const {
+  fmt::print("{}", without_passwords(to_string(terminal_width(STDOUT_FILENO))));
+}
 
 void print_json(const std::string& name, const Json& fields) {
   Json object{{"schema", "temper." + name + "/1"}};
   object.update(fields);
-  fmt::print("{}\n", object.dump(2, ' ', false, Json::error_handler_t::replace));
+  fmt::print("{}\n", without_passwords(object.dump(2, ' ', false, Json::error_handler_t::replace)));
 }
 
 Json known(double value) { return value > 0 ? Json(value) : Json(nullptr); }
@@ -212,7 +216,7 @@ namespace {
 volatile std::sig_atomic_t g_interrupts = 0;
 volatile std::sig_atomic_t g_postponed = 0;
 // Written before the handler is there; a handler may not allocate.
-char g_last_words[256];
+char g_last_words[2048];
 size_t g_last_words_size = 0;
 
 [[noreturn]] void end_interrupted() {

@@ -24,6 +24,7 @@ struct RemeasureCommand {
   bool stale = false;
   double tolerance = 0.02;
   double seconds = 10;
+  std::string command_line;
 };
 
 Result<std::vector<RecordRow>> chosen(Workbench& bench, const RemeasureCommand& options) {
@@ -80,8 +81,7 @@ int run_remeasure(RemeasureCommand& options) {
   tuner::RemeasureOptions settings;
   settings.tolerance = options.tolerance;
   settings.max_seconds = options.seconds;
-  settings.command_line =
-      "temper remeasure " + (options.stale ? std::string("--stale") : join(options.words, " "));
+  settings.command_line = options.command_line;
   Json list = Json::array();
   Table table({{"record"},
                {"kernel", false, true},
@@ -157,8 +157,10 @@ void add_remeasure(Program& program) {
   add_examples(*command,
                {"temper remeasure --stale", "temper remeasure --stale --tolerance 0.05 --json",
                 "temper remeasure tag:release"});
-  command->callback(
-      [&program, options] { program.action = [options] { return run_remeasure(*options); }; });
+  command->callback([&program, options] {
+    options->command_line = program.command_line;
+    program.action = [options] { return run_remeasure(*options); };
+  });
 }
 
 } // namespace temper::cli

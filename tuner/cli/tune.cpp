@@ -6,6 +6,7 @@
 #include "tuner/packed_ahead.h"
 #include "tuner/search/stop_condition.h"
 #include "tuner/tuning_run.h"
+#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -115,6 +116,7 @@ struct TuneCommandOptions {
   std::string strategy = "auto";
   bool fresh = false;
   bool unchecked = false;
+  std::string command_line;
 };
 
 void print_funnel(const tuner::Funnel& funnel) {
@@ -265,10 +267,6 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   return finish(bench, task, *result, json);
 }
 
-std::string command_line_of(const TuneCommandOptions& options) {
-  return "temper tune " + join(options.words, " ");
-}
-
 int run_tune(TuneCommandOptions& options) {
   if (Result<void> finished = finish_common_options(options.common); !finished)
     return report(finished.error());
@@ -307,8 +305,11 @@ int run_tune(TuneCommandOptions& options) {
   row->seed = options.seed;
   row->budget_trials = options.trials;
   row->budget_seconds = options.seconds;
-  row->command_line = command_line_of(options);
-  row->options_json = Json{{"fresh", options.fresh}, {"cache", options.common.cache}}.dump();
+  row->command_line = options.command_line;
+  row->options_json = Json{{"fresh", options.fresh},
+                           {"cache", options.common.cache},
+                           {"temper", tuner::version_text()}}
+                          .dump();
   auto id = (*store)->create_run(*row);
   if (!id)
     return report(id.error());
@@ -458,6 +459,7 @@ void add_tune(Program& program) {
                           "temper tune softmax --threads 2 --json"});
   command->callback([&program, options, seed] {
     options->has_seed = seed->count() > 0;
+    options->command_line = program.command_line;
     program.action = [options] { return run_tune(*options); };
   });
 }
