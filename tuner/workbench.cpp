@@ -18,6 +18,7 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
+#include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/sketch_space.h"
 
@@ -211,22 +212,7 @@ MachineRates Workbench::rates(const Task& task) {
   return rates;
 }
 
-double Workbench::bound_ns(const Task& task) {
-  const engine::MachineSpeed& speed = this_speed();
-  DataType sum;
-  double bytes = 0;
-  for (const codegen::ArgumentSpec& argument : task.signature) {
-    bytes += static_cast<double>(argument.byte_count());
-    if (argument.is_output)
-      sum = argument.dtype;
-  }
-  // A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
-  double peak = speed.peak(sum);
-  for (const codegen::ArgumentSpec& argument : task.signature)
-    if (!argument.is_output && argument.is_buffer)
-      peak = std::max(peak, speed.peak(argument.dtype, sum));
-  return speed.bound_ns(peak, task.flops, bytes, task.threads);
-}
+double Workbench::bound_ns(const Task& task) { return machine_bound_ns(task, this_speed()); }
 
 Result<database::Environment> Workbench::environment() {
   const engine::Machine& machine = this_machine();

@@ -25,6 +25,20 @@ TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
   EXPECT_EQ(shell.run("temper rerun " + record + " --keep kept").code, 0);
   EXPECT_TRUE(std::filesystem::exists(shell.folder() / "kept" / "trace.json"));
 
+  const Ran explained = shell.run("temper explain " + record + " --json");
+  ASSERT_EQ(explained.code, 0) << explained.err;
+  const Json why = explained.json();
+  EXPECT_TRUE(why["unknown"].empty()) << why["unknown"];
+  EXPECT_FALSE(why["limits"].empty());
+  EXPECT_GT(why["hot_loop"].value("instructions", 0), 0);
+  EXPECT_GT(why["bound_ns"].get<double>(), 0);
+  EXPECT_GT(why["estimate"]["total_ns"].get<double>(), 0);
+  EXPECT_NE(why.value("trace", "").find("sch."), std::string::npos);
+  EXPECT_EQ(why["provenance"]["command"],
+            "temper tune scale.py M=64 N=64 --trials 12 --seed 1 --json");
+  EXPECT_FALSE(why["provenance"].value("temper", "").empty());
+  EXPECT_EQ(shell.run("temper report --out page.html").code, 0);
+
   const Ran exported = shell.run("temper export --name mine --out out scale.py M=64 N=64 --json");
   ASSERT_EQ(exported.code, 0) << exported.err;
   EXPECT_TRUE(std::filesystem::exists(shell.folder() / "out" / "libmine.so"));

@@ -1,5 +1,6 @@
 // Commands on records that are there, without a compiler or a measurement: they come from a dump.
 #include "tests/cli/shell.h"
+#include "tests/support/shelf.h"
 
 namespace temper::testing {
 namespace {
@@ -90,6 +91,194 @@ TEST_F(Records, AreTaggedAndNoted) {
   EXPECT_EQ(shell.run("temper tag --remove odd m30000").code, 0);
   EXPECT_EQ(listed("tag:odd"), 0u);
   EXPECT_EQ(shell.run("temper tag odd m99999").code, 2);
+}
+
+TEST_F(Records, AreComparedAsTheyAreStored) {
+  Shelf shelf(shell.folder() / "t.db");
+  const Place one = shelf.place("cellar", "LLVM 19");
+  const Place other = shelf.place("tower", "LLVM 20", "cpu:y");
+  shelf.add(one, {.name = "scale", .size = 4, .ns = 4000});
+  shelf.add(other, {.name = "scale", .size = 4, .ns = 6000});
+  const RecordRow alone = shelf.add(one, {.name = "scale", .size = 5});
+  const Ran slower =
+      shell.run("temper compare --stored 'query:host = cellar' 'query:host = tower' --json");
+  EXPECT_EQ(slower.code, 3) << slower.err;
+  const Json json = slower.json();
+  EXPECT_EQ(json.value("schema", ""), "temper.compare/1");
+  EXPECT_EQ(json.value("stored", false), true);
+  EXPECT_NEAR(json.value("ratio", 0.0), 1.5, 1e-9);
+  EXPECT_EQ(json.value("verdict", ""), "slower");
+  EXPECT_EQ(json.at("a").value("host", ""), "cellar");
+  EXPECT_LE(json.at("ratio_interval").at(0).get<double>(), 1.5);
+  EXPECT_EQ(json.at("only_a").at(0).value("record", ""), alone.id);
+  const Ran text = shell.run("temper compare --stored 'query:host = tower' 'query:host = cellar'");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* words :
+       {"scale N=4 K=64", "0.667", "faster", "not taken in turns", "tower, cpu:tower/2, LLVM 20",
+        "Holm's", "only in b: 1 kernel: scale N=5 K=64"})
+    EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
+  for (const std::string& line : split_text(text.out, '\n'))
+    EXPECT_LE(line.size(), 100u) << line;
+  const Ran nothing = shell.run("temper compare --stored " + alone.id + " 'query:host = tower'");
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_NE(nothing.err.find("no kernel in common"), std::string::npos) << nothing.err;
+  EXPECT_EQ(shell.run("temper compare --stored --peers " + alone.id).code, 2);
+}
+
+/// The name of the first element that is not closed as XML wants it; empty when all are.
+std::string unclosed(const std::string& page) {
+  std::vector<std::string> open;
+  for (size_t at = page.find('<'); at != std::string::npos; at = page.find('<', at + 1)) {
+    const size_t end = page.find('>', at);
+    if (end == std::string::npos)
+      return "<";
+    const std::string tag = page.substr(at + 1, end - at - 1);
+    if (tag.empty() || tag[0] == '!' || tag.back() == '/')
+      continue;
+    if (tag[0] != '/') {
+      open.push_back(tag.substr(0, tag.find_first_of(" \n")));
+    } else {
+      if (open.empty() || open.back() != tag.substr(1))
+        return tag;
+      open.pop_back();
+    }
+  }
+  return open.empty() ? "" : open.back();
+}
+
+size_t count_of(const std::string& text, const std::string& what) {
+  size_t count = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+    ++count;
+  return count;
+}
+
+TEST_F(Records, AreReportedOnOnePage) {
+  Shelf shelf(shell.folder() / "t.db");
+  const Place cellar = shelf.place("cellar<1>", "LLVM \"19\" & more");
+  const RecordRow first = shelf.add(cellar, {.name = "scale",
+                                             .size = 4,
+                                             .ns = 4000,
+                                             .untuned_ns = 36'000,
+                                             .earlier = {{"[[],[[0,7]]]", 9000}},
+                                             .command_line = "temper tune scale --trials 3"});
+  shelf.add(cellar, {.name = "scale", .size = 5, .ns = 5000});
+  ASSERT_EQ(shell.run("temper note 'a <b> & \"c\"' " + first.id).code, 0);
+  const Json peers{
+      {"peers",
+       Json::array({Json{{"record", first.id},
+                         {"contenders", Json::array({Json{{"name", "OpenBLAS"},
+                                                          {"outcome", "ok"},
+                                                          {"median_ns", 8000.0},
+                                                          {"ratio", 2.0},
+                                                          {"ratio_interval", {1.9, 2.1}}}})}}})}};
+  shell.write("peers.json", peers.dump());
+  const Ran ran =
+      shell.run("temper report --all 'query:host = \"cellar<1>\"' --out page.html --title "
+                "'Night & day' --peers peers.json --json");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Json kernels = ran.list("kernels");
+  ASSERT_EQ(kernels.size(), 2u);
+  EXPECT_NEAR(kernels[0].value("ratio", 0.0), 9, 1e-9);
+  EXPECT_LE(kernels[0].at("ratio_interval").at(0).get<double>(), 9.05);
+  EXPECT_EQ(kernels[0].at("peers").at("OpenBLAS").value("ratio", 0.0), 2.0);
+  EXPECT_TRUE(kernels[0].at("bound_ns").is_null()) << "of another machine nothing is known here";
+  EXPECT_TRUE(kernels[1].at("ratio").is_null());
+  const std::string page = read_file(shell.folder() / "page.html").value_or("");
+  EXPECT_EQ(unclosed(page), "");
+  for (const std::string& words :
+       {std::string("<h1>Night &amp; day</h1>"), std::string("scale N=4 K=64"), first.id,
+        std::string("9.00x"), std::string("cellar&lt;1&gt;"),
+        std::string("LLVM &quot;19&quot; &amp; more"),
+        std::string("a &lt;b&gt; &amp; &quot;c&quot;"), std::string("temper tune scale --trials 3"),
+        std::string("OpenBLAS"), std::string("prefers-color-scheme: dark"),
+        std::string("@media print"), std::string(">untuned</text>")})
+    EXPECT_NE(page.find(words), std::string::npos) << words;
+  EXPECT_EQ(count_of(page, "<polyline"), 2u) << "a course of one trial is none";
+  for (const char* loaded : {"<script", "src=", "@import", "url("})
+    EXPECT_EQ(page.find(loaded), std::string::npos) << loaded;
+  EXPECT_EQ(count_of(page, "http"), 1u) << "the namespace of XHTML alone";
+}
+
+TEST_F(Records, AHundredOnAPageStaySmall) {
+  {
+    Shelf shelf(shell.folder() / "t.db");
+    const Place cellar = shelf.place("cellar", "LLVM 19");
+    for (int size = 0; size < 100; ++size) {
+      std::vector<std::pair<std::string, double>> earlier;
+      for (int i = 0; i < 20; ++i)
+        earlier.emplace_back("[[],[[0," + std::to_string(i) + "]]]", 9e6 - 1e5 * i);
+      must(shelf.store->transaction([&]() -> Result<void> {
+        shelf.add(cellar, {.size = size, .untuned_ns = 1e7, .earlier = earlier});
+        return {};
+      }));
+    }
+  }
+  const Ran ran = shell.run("temper report --all 'query:host = cellar' --out page.html");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("100 kernels"), std::string::npos) << ran.out;
+  EXPECT_LT(std::filesystem::file_size(shell.folder() / "page.html"), 3u << 20);
+}
+
+TEST_F(Records, WithoutPeersInItAFileOfPeersIsRefused) {
+  shell.write("wrong.json", "{\"peers\":[{\"record\":\"m1\"}]}");
+  shell.write("text.json", "no");
+  for (const char* file : {"wrong.json", "text.json", "absent.json"}) {
+    const Ran ran = shell.run(std::string("temper report --all --out page.html --peers ") + file);
+    EXPECT_NE(ran.code, 0) << file;
+    EXPECT_NE(ran.err.find(file), std::string::npos) << ran.err;
+  }
+  const Ran nowhere = shell.run("temper report --out /nowhere/page.html --all");
+  EXPECT_NE(nowhere.code, 0);
+  EXPECT_NE(nowhere.err.find("/nowhere/page.html"), std::string::npos) << nowhere.err;
+}
+
+TEST_F(Records, AreExplainedAsFarAsTheyAreKnown) {
+  Shelf shelf(shell.folder() / "t.db");
+  const Place cellar = shelf.place("cellar", "LLVM 19");
+  const std::string sampled = R"([[["SampleCategorical",[],[[8,4,2],[0.3,0.3,0.4]],["v1"]],)"
+                              R"(["SamplePerfectTile",["l1"],[2,64],["v2","v3"]]],)";
+  const RecordRow row = shelf.add(cellar, {.ns = 4000,
+                                           .untuned_ns = 36'000,
+                                           .earlier = {{sampled + "[[0,1],[1,[16,32]]]]", 5000},
+                                                       {sampled + "[[0,2],[1,[32,16]]]]", 8000},
+                                                       {sampled + "[[0,2],[1,[64,8]]]]", 9000}},
+                                           .trace = sampled + "[[0,1],[1,[32,16]]]]"});
+  const Ran ran = shell.run("temper explain " + row.id + " --json");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Json json = ran.json();
+  EXPECT_EQ(json.value("schema", ""), "temper.explain/1");
+  EXPECT_NEAR(json.value("ratio", 0.0), 9, 1e-9);
+  EXPECT_EQ(json.value("rank", 0), 1);
+  EXPECT_EQ(json.value("candidates", 0), 5);
+  EXPECT_EQ(json.value("origin", ""), "mutate tile");
+  const Json neighbours = ran.list("neighbours");
+  ASSERT_EQ(neighbours.size(), 2u) << "two decisions away is no neighbour";
+  EXPECT_EQ(neighbours[0].value("decision", ""), "v2, v3");
+  EXPECT_EQ(neighbours[0].value("there", ""), "[16, 32]");
+  EXPECT_EQ(neighbours[1].value("decision", ""), "v1");
+  EXPECT_EQ(neighbours[1].value("here", ""), "4") << "the value, not its number";
+  EXPECT_EQ(neighbours[1].value("there", ""), "2");
+  EXPECT_NEAR(neighbours[1].value("ratio", 0.0), 2, 1e-9);
+  ASSERT_EQ(json.at("unknown").size(), 2u) << "another machine, and no program";
+  const Ran text = shell.run("temper explain " + row.id);
+  for (const char* words : {"What limits it", "cellar", "9.00x", "One decision away", "v2, v3",
+                            "1 of 5", "256-bit vectors", "2 spills", "mutate tile"})
+    EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
+  for (const std::string& line : split_text(text.out, '\n'))
+    EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST_F(Records, ThePasswordOfACommandIsNotInTheListOfProcesses) {
+  // It waits for the writer of the pipe, with an address among its arguments.
+  const Ran ran = shell.run(
+      "mkfifo pipe; temper report --all --out page.html --peers pipe --title "
+      "postgresql://ada:s3cret@host/x & temper=$!\n"
+      "for i in $(seq 200); do grep -q 'ada:\\*\\*\\*' /proc/$temper/cmdline && break; sleep 0.05;"
+      "done\ntr '\\0' ' ' < /proc/$temper/cmdline; echo '{\"peers\":[]}' > pipe; wait $temper");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("ada:******@host"), std::string::npos) << ran.out;
+  EXPECT_EQ(ran.out.find("s3cret"), std::string::npos) << ran.out;
 }
 
 TEST_F(Records, ArePrunedButForTheBestAndThePinned) {

@@ -26,12 +26,30 @@ size_t longest_line(const std::string& text) {
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command :
-       {"check", "tune", "batch", "resume", "list", "show", "best", "compare", "rerun", "remeasure",
-        "export", "dump", "import", "tag", "note", "prune", "doctor", "score"}) {
+       {"check",   "tune",   "batch",   "resume", "list",      "show",   "best",
+        "compare", "report", "explain", "rerun",  "remeasure", "export", "dump",
+        "import",  "tag",    "note",    "prune",  "doctor",    "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
     EXPECT_LE(longest_line(ran.out), 80U) << command;
+  }
+}
+
+TEST(Usage, APasswordIsNeitherShownNorKept) {
+  const Shell shell;
+  const std::string address = "postgresql://ada:s3cret@127.0.0.1:1/x";
+  for (const std::string& command :
+       {"temper best --db " + address, "temper best --json --db=" + address,
+        "TEMPER_DB=" + address + " temper list runs", "temper import " + address,
+        "temper " + address, "temper list --limit " + address, "temper --database " + address,
+        "temper dump -o /nowhere/" + address, "temper doctor --quick --db " + address,
+        "temper tune matmul M=8 N=8 K=8 --trials 1 --db '" + address + "?password=s3cret'",
+        std::string("temper best --db postgresql://ada:s3cret"),
+        std::string("temper best --db postgresql://ada:s3/cret@host/x")}) {
+    const Ran ran = shell.run(command);
+    EXPECT_EQ((ran.out + ran.err).find("s3cret"), std::string::npos) << command << "\n" << ran.err;
+    EXPECT_EQ((ran.out + ran.err).find("cret@"), std::string::npos) << command << "\n" << ran.err;
   }
 }
 

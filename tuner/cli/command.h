@@ -27,6 +27,7 @@ using Action = std::function<int()>;
 struct Program {
   CLI::App& app;
   Action action;
+  std::string command_line = {}; ///< as it was typed, without passwords: for the runs it makes
 };
 
 /// Help within 80 columns.
@@ -58,6 +59,11 @@ void add_examples(CLI::App& command, const std::vector<std::string>& examples);
 /// `matmul M=512 N=512`: the first word names the workload.
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words);
 
+/// The bests that `words` select, or all of them; of this machine, toolchain and timing regime
+/// unless `all`.
+Result<std::vector<database::RecordRow>>
+best_records(tuner::Workbench& bench, const std::vector<std::string>& words, bool all);
+
 void add_check(Program& program);
 void add_tune(Program& program);
 void add_batch(Program& program);
@@ -67,6 +73,8 @@ void add_list(Program& program);
 void add_show(Program& program);
 void add_best(Program& program);
 void add_compare(Program& program);
+void add_report(Program& program);
+void add_explain(Program& program);
 void add_rerun(Program& program);
 void add_remeasure(Program& program);
 void add_export(Program& program);

@@ -12,6 +12,7 @@
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/packed_ahead.h"
+#include "tuner/record_context.h"
 
 #include <fmt/format.h>
 
@@ -326,31 +327,10 @@ int run_best(const BestOptions& options) {
   auto store = bench.store();
   if (!store)
     return report(store.error());
-  auto filter = bench.comparable();
-  if (!filter)
-    return report(filter.error());
-  if (options.all) {
-    filter->include_stale = true;
-    filter->environment_class.clear();
-    filter->regime.reset();
-  }
-  std::vector<RecordRow> rows;
-  if (options.words.empty()) {
-    auto best = (*store)->best(*filter);
-    if (!best)
-      return report(best.error());
-    rows = std::move(*best);
-  } else {
-    auto selections = database::parse_selections(options.words);
-    if (!selections)
-      return report(selections.error());
-    for (const database::Selection& selection : *selections) {
-      auto found = database::resolve_selection(**store, selection, *filter);
-      if (!found)
-        return report(found.error());
-      rows.insert(rows.end(), found->begin(), found->end());
-    }
-  }
+  auto chosen = best_records(bench, options.words, options.all);
+  if (!chosen)
+    return report(chosen.error());
+  const std::vector<RecordRow>& rows = *chosen;
   if (options.common.json) {
     Json list = Json::array();
     for (const RecordRow& row : rows) {
@@ -434,22 +414,12 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
   return kDone;
 }
 
-/// The scheduled module of a record.
-Result<ir::IRModule> scheduled_module(const database::Workload& workload,
-                                      const database::Candidate& candidate) {
-  TEMPER_TRY(module, script::parse_module(workload.program, workload.name));
-  TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
-  TEMPER_TRY(schedule, s_tir::replay(trace, module));
-  return schedule.module();
-}
-
 Result<std::string> lowered_text(const database::Measurement& record, const ir::IRModule& module,
                                  bool llvm, bool assembly) {
   TEMPER_TRY(parsed, ir::parse_target(record.target));
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   target.threads = record.threads;
-  TEMPER_TRY(lower, tuner::lower_options_for(target, record.threads <= 1));
-  TEMPER_TRY(lowered, codegen::lower_for_cpu(module, lower));
+  TEMPER_TRY(lowered, tuner::lowered_module(record, module));
   const auto function = lowered->functions.front().function.as_ref<ir::PrimFuncNode>();
   if (llvm)
     return codegen::emit_llvm_ir_text(function, target);
@@ -491,7 +461,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     return kDone;
   }
   if (options.script || options.tir || options.llvm || options.assembly) {
-    const auto module = scheduled_module(*workload, *candidate);
+    const auto module = tuner::scheduled_module(*workload, *candidate);
     if (!module)
       return report(module.error());
     const auto text = options.script
@@ -580,6 +550,26 @@ int run_show(const ShowOptions& options) {
 }
 
 } // namespace
+
+Result<std::vector<RecordRow>> best_records(Workbench& bench, const std::vector<std::string>& words,
+                                            bool all) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(filter, bench.comparable());
+  if (all) {
+    filter.include_stale = true;
+    filter.environment_class.clear();
+    filter.regime.reset();
+  }
+  if (words.empty())
+    return store->best(filter);
+  TEMPER_TRY(selections, database::parse_selections(words));
+  std::vector<RecordRow> rows;
+  for (const database::Selection& selection : selections) {
+    TEMPER_TRY(found, database::resolve_selection(*store, selection, filter));
+    rows.insert(rows.end(), found.begin(), found.end());
+  }
+  return rows;
+}
 
 void add_list(Program& program) {
   auto options = std::make_shared<ListOptions>();

@@ -1,0 +1,232 @@
+#include "tuner/record_context.h"
+
+#include "codegen/llvm/compile.h"
+#include "codegen/lower.h"
+#include "ir/s_tir/schedule.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/script/parser.h"
+#include "ir/support/hash.h"
+#include "ir/support/quantities.h"
+#include "ir/support/significance.h"
+#include "ir/support/text.h"
+#include "tuner/compile_protocol.h"
+#include "tuner/stored_comparison.h"
+#include "tuner/workbench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace temper::tuner {
+namespace {
+
+std::string text_of(const Json& json, const char* name) {
+  if (!json.is_object())
+    return {};
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// "Xeon Gold 6430, 32 cores, KVM, governor performance".
+std::string processor_of(const database::Environment& environment) {
+  const Json json = parse_json(environment.json).value_or(Json());
+  if (!json.is_object() || !json.contains("stable"))
+    return {};
+  const Json& stable = json["stable"];
+  std::vector<std::string> parts;
+  if (const std::string cpu = text_of(stable, "cpu"); !cpu.empty())
+    parts.push_back(cpu);
+  if (stable.is_object() && stable.contains("cores") && stable["cores"].is_number_integer())
+    parts.push_back(format_count(stable["cores"].get<int64_t>(), "core"));
+  for (const char* name : {"hypervisor", "container"})
+    if (const std::string word = text_of(stable, name); !word.empty())
+      parts.push_back(word);
+  for (const char* name : {"governor", "turbo"})
+    if (const std::string word = text_of(stable, name); !word.empty())
+      parts.push_back(std::string(name) + " " + word);
+  return join(parts, ", ");
+}
+
+std::string system_of(const database::Environment& environment) {
+  const Json json = parse_json(environment.json).value_or(Json());
+  if (!json.is_object())
+    return {};
+  std::vector<std::string> parts;
+  if (json.contains("detail"))
+    if (const std::string kernel = text_of(json["detail"], "kernel"); !kernel.empty())
+      parts.push_back("Linux " + kernel);
+  if (json.contains("stable"))
+    if (const std::string libc = text_of(json["stable"], "libc"); !libc.empty())
+      parts.push_back(libc);
+  return join(parts, ", ");
+}
+
+/// Of the temper that measured: version and commit, which runs keep among their options.
+std::string temper_of(const database::Run& run) {
+  return text_of(parse_json(run.options_json).value_or(Json()), "temper");
+}
+
+std::optional<database::Measurement> find_untuned(database::Store& store,
+                                                  const database::RecordRow& row) {
+  static const auto query = [] {
+    const auto parsed = database::parse_query(
+        "origin = untuned and outcome in (ok, censored, disturbed) and time > 0ns", 0);
+    TEMPER_CHECK(parsed.has_value(), "the query is ours");
+    return *parsed;
+  }();
+  database::RecordFilter filter;
+  filter.workloads = {row.workload};
+  filter.target = row.target;
+  filter.threads = row.threads;
+  filter.environment_class = row.environment_class;
+  filter.regime = row.regime;
+  filter.inputs = row.inputs;
+  filter.query = query;
+  filter.limit = 1;
+  // Its own run first, which is one look at an index; another run of today's or an older compiler
+  // knows it as well.
+  for (const database::Id& run : {row.run, database::Id()}) {
+    filter.run = run;
+    const auto rows = store.list_records(filter);
+    if (rows && !rows->empty())
+      if (auto record = store.measurement(rows->front().id))
+        return std::move(*record);
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+double RecordContext::gain() const {
+  return untuned && untuned->median_ns > 0 && record.median_ns > 0
+             ? untuned->median_ns / record.median_ns
+             : 0;
+}
+
+Interval RecordContext::gain_interval() const {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  if (gain() <= 0 || untuned->samples_ns.size() < kFewestStoredSamples ||
+      record.samples_ns.size() < kFewestStoredSamples)
+    return {kNan, kNan};
+  const std::vector<double> before(untuned->samples_ns.begin(), untuned->samples_ns.end());
+  const std::vector<double> now(record.samples_ns.begin(), record.samples_ns.end());
+  return ratio_interval(log_ratio_draws(before, now, hash_bytes(record.id), 400));
+}
+
+Result<RecordContext> context_of(database::Store& store, const database::RecordRow& row) {
+  RecordContext context;
+  context.row = row;
+  TEMPER_TRY(record, store.measurement(row.id));
+  context.record = std::move(record);
+  TEMPER_TRY(workload, store.workload(row.workload));
+  context.workload = std::move(workload);
+  TEMPER_TRY(run, store.run(row.run));
+  context.run = std::move(run);
+  TEMPER_TRY(environment, store.environment(context.record.environment));
+  context.environment = std::move(environment);
+  TEMPER_TRY(toolchain, store.toolchain(row.toolchain));
+  context.toolchain = std::move(toolchain);
+  const std::string binding = format_binding(declared_order(context.workload).dump());
+  context.title = row.workload_name + (binding.empty() ? "" : " " + binding);
+  context.untuned = find_untuned(store, row);
+  return context;
+}
+
+std::vector<std::pair<std::string, std::string>> provenance(const RecordContext& context) {
+  const database::Measurement& record = context.record;
+  const database::Run& run = context.run;
+  std::string conditions = std::string(to_string(record.regime)) + " caches, " +
+                           format_count(record.threads, "thread") + ", inputs " + record.inputs;
+  if (record.gaps_dropped > 0)
+    conditions += ", " + format_count(record.gaps_dropped, "sample") + " dropped for gaps";
+  return {
+      {"record", record.id},
+      {"measured",
+       format_date(record.measured_at) +
+           (record.purpose == database::Purpose::kConfirm ? ", a final one" : ", in the search") +
+           ", " + format_count(static_cast<int64_t>(record.samples_ns.size()), "sample")},
+      {"conditions", conditions},
+      {"host", context.environment.host},
+      {"processor", processor_of(context.environment)},
+      {"system", system_of(context.environment)},
+      {"class", context.environment.class_name},
+      {"compiler",
+       compiler_of(context.toolchain) + (context.row.stale ? " (stale: not today's)" : "")},
+      {"target", context.row.target},
+      {"temper", temper_of(run)},
+      {"command", run.command_line},
+      {"run",
+       fmt::format("{}, {} in {}, strategy {}, seed {}", run.id, format_count(run.trials, "trial"),
+                   format_seconds(run.seconds), run.strategy, run.seed)},
+      {"ended", run.stopped_because},
+      {"program", context.workload.source_path},
+  };
+}
+
+Json provenance_json(const RecordContext& context) {
+  const database::Run& run = context.run;
+  return Json{{"measured_at", context.record.measured_at},
+              {"samples", context.record.samples_ns.size()},
+              {"host", context.environment.host},
+              {"processor", processor_of(context.environment)},
+              {"system", system_of(context.environment)},
+              {"environment", context.environment.class_name},
+              {"toolchain", context.toolchain.id},
+              {"compiler", compiler_of(context.toolchain)},
+              {"target", context.row.target},
+              {"threads", context.row.threads},
+              {"temper", temper_of(run)},
+              {"command", run.command_line},
+              {"run", run.id},
+              {"strategy", run.strategy},
+              {"seed", run.seed},
+              {"trials", run.trials},
+              {"seconds", run.seconds}};
+}
+
+Result<ir::IRModule> scheduled_module(const database::Workload& workload,
+                                      const database::Candidate& candidate) {
+  TEMPER_TRY(module, script::parse_module(workload.program, workload.name));
+  TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
+  TEMPER_TRY(schedule, s_tir::replay(trace, module));
+  return schedule.module();
+}
+
+Result<ir::IRModule> lowered_module(const database::Measurement& record,
+                                    const ir::IRModule& scheduled) {
+  TEMPER_TRY(parsed, ir::parse_target(record.target));
+  TEMPER_TRY(target, codegen::resolve_target(parsed));
+  target.threads = record.threads;
+  TEMPER_TRY(lower, lower_options_for(target, record.threads <= 1));
+  return codegen::lower_for_cpu(scheduled, lower);
+}
+
+ir::PrimFunc main_function(const ir::IRModule& module) {
+  for (const auto& function : module->functions)
+    if (function.name == "main")
+      return function.function.as_ref<ir::PrimFuncNode>();
+  return module->functions.front().function.as_ref<ir::PrimFuncNode>();
+}
+
+double machine_peak(const Task& task, const engine::MachineSpeed& speed) {
+  DataType sum;
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    if (argument.is_output)
+      sum = argument.dtype;
+  // A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
+  double peak = speed.peak(sum);
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    if (!argument.is_output && argument.is_buffer)
+      peak = std::max(peak, speed.peak(argument.dtype, sum));
+  return peak;
+}
+
+double machine_bound_ns(const Task& task, const engine::MachineSpeed& speed) {
+  double bytes = 0;
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    bytes += static_cast<double>(argument.byte_count());
+  return speed.bound_ns(machine_peak(task, speed), task.flops, bytes, task.threads);
+}
+
+} // namespace temper::tuner
