@@ -5,6 +5,7 @@
 #include "ir/support/text.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/record_mapping.h"
+#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -168,7 +169,7 @@ private:
       run.command_line = options_.command_line;
       run.budget_trials = 1;
       const bool cold = task_.regime == engine::Regime::kCold;
-      run.options_json = Json{{"cache", cold ? "cold" : "hot"}}.dump();
+      run.options_json = Json{{"cache", cold ? "cold" : "hot"}, {"temper", version_text()}}.dump();
       database::Measurement row =
           measurement_row(measured, task_, ours ? side.contender.artifact.get() : nullptr);
       row.environment = run.environment;

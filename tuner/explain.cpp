@@ -264,6 +264,9 @@ public:
     told_.context = std::move(context);
     TEMPER_TRY(candidate, store_.candidate(row.candidate));
     told_.candidate = std::move(candidate);
+    // Who only measures again says so in the record.
+    const std::string& origin = told_.context.record.origin;
+    told_.origin = origin == "bench" || origin == "remeasure" ? told_.candidate.origin : origin;
     told_.facts = parse_json(told_.context.record.facts_json).value_or(Json());
     if (const auto trace = s_tir::trace_from_json_text(told_.candidate.program))
       told_.trace = trace->to_python();

@@ -58,9 +58,10 @@ struct Neighbour {
 struct Explanation {
   RecordContext context;
   database::Candidate candidate;
-  std::string trace; ///< as Python
-  Json facts;        ///< static facts that were stored; null without
-  bool here = false; ///< measured on a machine of this class: what follows until `loops` is known
+  std::string origin; ///< why it was proposed: "mutate tile_size"
+  std::string trace;  ///< as Python
+  Json facts;         ///< static facts that were stored; null without
+  bool here = false;  ///< measured on a machine of this class: what follows until `loops` is known
 
   double bound_ns = 0;   ///< the larger of the next two
   double compute_ns = 0; ///< of its operations at the measured peak; 0: not known

@@ -67,8 +67,28 @@ std::string temper_of(const database::Run& run) {
   return text_of(parse_json(run.options_json).value_or(Json()), "temper");
 }
 
-std::optional<database::Measurement> find_untuned(database::Store& store,
-                                                  const database::RecordRow& row) {
+/// The first run in which the record's candidate was measured for its own sake.
+Result<database::Run> search_of(database::Store& store, const database::RecordRow& row,
+                                const database::Run& run) {
+  const auto only_measures = [](const database::Run& one) {
+    return one.strategy == "bench" || one.strategy == "remeasure";
+  };
+  if (!only_measures(run))
+    return run;
+  database::RecordFilter filter;
+  filter.candidate = row.candidate;
+  TEMPER_TRY(rows, store.list_records(filter)); // newest first
+  database::Run found = run;
+  for (const database::RecordRow& other : rows) {
+    TEMPER_TRY(one, store.run(other.run));
+    if (!only_measures(one))
+      found = std::move(one);
+  }
+  return found;
+}
+
+std::optional<database::Measurement>
+find_untuned(database::Store& store, const database::RecordRow& row, const database::Id& search) {
   static const auto query = [] {
     const auto parsed = database::parse_query(
         "origin = untuned and outcome in (ok, censored, disturbed) and time > 0ns", 0);
@@ -86,7 +106,7 @@ std::optional<database::Measurement> find_untuned(database::Store& store,
   filter.limit = 1;
   // Its own run first, which is one look at an index; another run of today's or an older compiler
   // knows it as well.
-  for (const database::Id& run : {row.run, database::Id()}) {
+  for (const database::Id& run : {search, database::Id()}) {
     filter.run = run;
     const auto rows = store.list_records(filter);
     if (rows && !rows->empty())
@@ -123,13 +143,15 @@ Result<RecordContext> context_of(database::Store& store, const database::RecordR
   context.workload = std::move(workload);
   TEMPER_TRY(run, store.run(row.run));
   context.run = std::move(run);
+  TEMPER_TRY(search, search_of(store, row, context.run));
+  context.search = std::move(search);
   TEMPER_TRY(environment, store.environment(context.record.environment));
   context.environment = std::move(environment);
   TEMPER_TRY(toolchain, store.toolchain(row.toolchain));
   context.toolchain = std::move(toolchain);
   const std::string binding = format_binding(declared_order(context.workload).dump());
   context.title = row.workload_name + (binding.empty() ? "" : " " + binding);
-  context.untuned = find_untuned(store, row);
+  context.untuned = find_untuned(store, row, context.search.id);
   return context;
 }
 
@@ -140,6 +162,12 @@ std::vector<std::pair<std::string, std::string>> provenance(const RecordContext&
                            format_count(record.threads, "thread") + ", inputs " + record.inputs;
   if (record.gaps_dropped > 0)
     conditions += ", " + format_count(record.gaps_dropped, "sample") + " dropped for gaps";
+  const auto described = [](const database::Run& one) {
+    return fmt::format("{}, {} in {}, strategy {}, seed {}", one.id,
+                       format_count(one.trials, "trial"), format_seconds(one.seconds), one.strategy,
+                       one.seed);
+  };
+  const bool again = context.search.id != run.id;
   return {
       {"record", record.id},
       {"measured",
@@ -156,10 +184,10 @@ std::vector<std::pair<std::string, std::string>> provenance(const RecordContext&
       {"target", context.row.target},
       {"temper", temper_of(run)},
       {"command", run.command_line},
-      {"run",
-       fmt::format("{}, {} in {}, strategy {}, seed {}", run.id, format_count(run.trials, "trial"),
-                   format_seconds(run.seconds), run.strategy, run.seed)},
+      {"run", described(run)},
       {"ended", run.stopped_because},
+      {"found by", again ? context.search.command_line : std::string()},
+      {"in run", again ? described(context.search) : std::string()},
       {"program", context.workload.source_path},
   };
 }
@@ -181,8 +209,10 @@ Json provenance_json(const RecordContext& context) {
               {"run", run.id},
               {"strategy", run.strategy},
               {"seed", run.seed},
-              {"trials", run.trials},
-              {"seconds", run.seconds}};
+              {"trials", context.search.trials},
+              {"seconds", context.search.seconds},
+              {"search_run", context.search.id},
+              {"search_command", context.search.command_line}};
 }
 
 Result<ir::IRModule> scheduled_module(const database::Workload& workload,

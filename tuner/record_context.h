@@ -19,6 +19,8 @@ struct RecordContext {
   database::Measurement record;
   database::Workload workload;
   database::Run run;
+  /// That found the candidate: `run`, unless that only measured it again (bench, remeasure).
+  database::Run search;
   database::Environment environment;
   database::Toolchain toolchain;
   std::string title; ///< "matmul M=512 N=512"

@@ -314,8 +314,16 @@ std::string compiler_of(const database::Toolchain& row) {
   const auto json = parse_json(row.json);
   if (!json || !json->is_object())
     return row.id;
-  const auto compiler = json->find("compiler");
-  return compiler != json->end() && compiler->is_string() ? compiler->get<std::string>() : row.id;
+  const auto text = [&](const char* name) {
+    const auto found = json->find(name);
+    return found != json->end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  if (const std::string library = text("library"); !library.empty())
+    return text("file").empty() ? library : library + " " + text("file");
+  for (const char* name : {"compiler", "program"})
+    if (const std::string word = text(name); !word.empty())
+      return word;
+  return row.id;
 }
 
 Result<StoredComparison> compare_stored(database::Store& store, std::span<const RecordRow> a,

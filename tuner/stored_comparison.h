@@ -88,7 +88,8 @@ Result<StoredComparison> compare_stored(database::Store& store,
                                         std::span<const database::RecordRow> b,
                                         const StoredComparisonOptions& options);
 
-/// "LLVM 19.1.7 codegen 4" of a toolchain's row; its id where it does not say.
+/// "LLVM 19.1.7 codegen 4" of a toolchain's row, "OpenBLAS libopenblasp-r0.3.21.so" of a library's;
+/// its id where it does not say.
 std::string compiler_of(const database::Toolchain& row);
 
 } // namespace temper::tuner

@@ -200,6 +200,51 @@ TEST_F(Records, AreReportedOnOnePage) {
   EXPECT_EQ(count_of(page, "http"), 1u) << "the namespace of XHTML alone";
 }
 
+TEST_F(Records, OfLibrariesAreColumnsBesideWhatTheyCompute) {
+  Shelf shelf(shell.folder() / "t.db");
+  const Place cellar = shelf.place("cellar", "LLVM 19");
+  const Place tower = shelf.place("tower", "LLVM 19");
+  const std::string trace = "[[],[[0,4]]]";
+  const RecordRow searched = shelf.add(cellar, {.name = "scale",
+                                                .size = 4,
+                                                .ns = 4000,
+                                                .untuned_ns = 36'000,
+                                                .trace = trace,
+                                                .command_line = "temper tune scale"});
+  // Measured again by bench, in a run of its own, beside a library; elsewhere the library alone.
+  const RecordRow again = shelf.add(cellar, {.name = "scale",
+                                             .size = 4,
+                                             .ns = 3900,
+                                             .strategy = "bench",
+                                             .trace = trace,
+                                             .command_line = "temper bench night.toml"});
+  const std::string computes = Json{{"computes", searched.workload}}.dump();
+  const auto library = [&](const Place& machine, double ns) {
+    return shelf.add(shelf.library(machine, "OpenBLAS"), {.name = "openblas:sscal",
+                                                          .size = 4,
+                                                          .ns = ns,
+                                                          .layer = "function",
+                                                          .strategy = "bench",
+                                                          .program_text = computes});
+  };
+  const RecordRow beside = library(cellar, 7800);
+  library(tower, 1000);
+  const Ran ran = shell.run("temper report --all 'query:host = cellar' --out page.html --json");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Json kernels = ran.list("kernels");
+  ASSERT_EQ(kernels.size(), 1u) << ran.out;
+  EXPECT_EQ(kernels[0].value("record", ""), again.id);
+  EXPECT_NEAR(kernels[0].at("peers").at("OpenBLAS").value("ratio", 0.0), 2, 1e-9);
+  EXPECT_LT(kernels[0].at("peers").at("OpenBLAS").at("ratio_interval").at(0).get<double>(), 2.01);
+  EXPECT_EQ(kernels[0].at("provenance").value("search_command", ""), "temper tune scale");
+  EXPECT_EQ(kernels[0].value("trials", 0), 2) << "of the run that found it";
+  EXPECT_NEAR(kernels[0].value("ratio", 0.0), 36'000 / 3900.0, 1e-9);
+  const std::string page = read_file(shell.folder() / "page.html").value_or("");
+  EXPECT_EQ(unclosed(page), "");
+  EXPECT_NE(page.find("temper bench night.toml"), std::string::npos);
+  EXPECT_EQ(shell.run("temper report --out page.html " + beside.id).code, 2);
+}
+
 TEST_F(Records, AHundredOnAPageStaySmall) {
   {
     Shelf shelf(shell.folder() / "t.db");

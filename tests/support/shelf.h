@@ -52,6 +52,8 @@ struct Kernel {
   uint64_t program = 1; ///< another number: the workload was edited
   database::TimingRegime regime = database::TimingRegime::kHot;
   double untuned_ns = 0; ///< above 0: the program as written was measured first
+  std::string layer = "s-tir";
+  std::string strategy = "auto";
   std::string program_text = "x";
   /// Traces that were measured in the same run before it, with their times.
   std::vector<std::pair<std::string, double>> earlier;
@@ -80,10 +82,18 @@ struct Shelf {
             target};
   }
 
+  /// A library in the place of the compiler.
+  Place library(const Place& machine, const std::string& name) {
+    Place place = machine;
+    place.toolchain = must(store->add(
+        database::Toolchain{.id = {}, .json = Json{{"library", name}, {"file", "lib.so"}}.dump()}));
+    return place;
+  }
+
   RecordRow add(const Place& place, const Kernel& kernel) {
     database::Workload workload;
     workload.name = kernel.name;
-    workload.layer = "s-tir";
+    workload.layer = kernel.layer;
     workload.structural_hash = kernel.program;
     workload.binding_json = Json{{"K", 64}, {"N", kernel.size}}.dump();
     workload.parameters_json = R"(["N","K"])";
@@ -94,7 +104,7 @@ struct Shelf {
     run.target = place.target;
     run.environment = place.environment;
     run.toolchain = place.toolchain;
-    run.strategy = "auto";
+    run.strategy = kernel.strategy;
     run.started_at = now;
     run.command_line = kernel.command_line;
     const Id id = must(store->create_run(run));

@@ -22,6 +22,7 @@ using tuner::Workbench;
 
 struct BenchCommand {
   CommonOptions common;
+  std::string command_line;
   std::string file;
   std::string google_benchmark;
 };
@@ -107,8 +108,7 @@ int run_bench(BenchCommand& options) {
   if (!environment)
     return report(environment.error());
   install_interrupt_handler("interrupted; what was measured is kept");
-  const tuner::BenchOptions settings{.name = file->name,
-                                     .command_line = "temper bench " + options.file};
+  const tuner::BenchOptions settings{.name = file->name, .command_line = options.command_line};
   std::vector<BenchTable> tables;
   int code = kDone;
   LiveLine line;
@@ -194,8 +194,10 @@ void add_bench(Program& program) {
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper bench peers.toml", "temper bench peers.toml --json",
                           "temper bench peers.toml --google-benchmark out.json"});
-  command->callback(
-      [&program, options] { program.action = [options] { return run_bench(*options); }; });
+  command->callback([&program, options] {
+    options->command_line = program.command_line;
+    program.action = [options] { return run_bench(*options); };
+  });
 }
 
 } // namespace temper::cli

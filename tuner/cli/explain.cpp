@@ -137,7 +137,7 @@ void print_json_of(const Explanation& told) {
            {"ratio_interval", std::isfinite(gain.low) ? Json{gain.low, gain.high} : Json(nullptr)},
            {"rank", told.rank},
            {"candidates", told.candidates},
-           {"origin", context.record.origin},
+           {"origin", told.origin},
            {"parent", told.candidate.parent},
            {"parent_ns", known(told.parent_ns)},
            {"neighbours", std::move(neighbours)},
@@ -230,7 +230,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                                    told.candidates));
   print_fact(
       "proposed by",
-      context.record.origin +
+      told.origin +
           (told.parent_ns > 0
                ? fmt::format(", from {} ({})",
                              store.short_id(told.candidate.parent).value_or(told.candidate.parent),

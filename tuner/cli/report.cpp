@@ -5,6 +5,7 @@
 
 #include "ir/support/significance.h"
 #include "ir/support/text.h"
+#include "tuner/external_function.h"
 #include "tuner/packed_ahead.h"
 #include "tuner/record_context.h"
 #include "tuner/stored_comparison.h"
@@ -16,6 +17,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace temper::cli {
 namespace {
@@ -33,7 +35,7 @@ struct ReportOptions {
   bool all = false;
 };
 
-/// A library's routine beside a record, measured in turns with it.
+/// A library's routine beside a record.
 struct PeerTime {
   double ns = 0;
   double ratio = 0; ///< its time over ours
@@ -94,6 +96,66 @@ private:
   std::map<database::Id, std::map<std::string, PeerTime>> times_;
 };
 
+/// Peers' times as `temper bench` left them in the database, by what they compute.
+class StoredPeers {
+public:
+  Result<void> read(database::Store& store) {
+    const auto query = database::parse_query(
+        std::string("layer = ") + tuner::kFunctionLayer + " and time > 0ns", 0);
+    TEMPER_CHECK(query.has_value(), "the query is ours");
+    database::RecordFilter filter;
+    filter.query = *query;
+    filter.include_stale = true;
+    TEMPER_TRY(rows, store.best(filter));
+    for (const RecordRow& row : rows) {
+      TEMPER_TRY(workload, store.workload(row.workload));
+      const auto program = parse_json(workload.program);
+      if (!program || !program->is_object() || !program->contains("computes") ||
+          !(*program)["computes"].is_string())
+        continue;
+      TEMPER_TRY(toolchain, store.toolchain(row.toolchain));
+      const auto library = parse_json(toolchain.json);
+      const bool is_named = library && library->is_object() && library->contains("library") &&
+                            (*library)["library"].is_string();
+      const std::string name =
+          is_named ? (*library)["library"].get<std::string>() : row.workload_name;
+      RecordRow& known = rows_[(*program)["computes"].get<std::string>()]
+                              [{row.environment_class, row.threads, row.regime, row.inputs, name}];
+      if (row.measured_at > known.measured_at) // of several versions of a library the newest
+        known = row;
+    }
+    return {};
+  }
+  /// Those that were measured under the record's conditions.
+  Result<void> add_to(std::map<std::string, PeerTime>& times, database::Store& store,
+                      const RecordContext& context) const {
+    const RecordRow& row = context.row;
+    const auto found = rows_.find(row.workload);
+    if (found == rows_.end() || !(row.median_ns > 0))
+      return {};
+    for (const auto& [key, peer] : found->second) {
+      const auto& [environment, threads, regime, inputs, name] = key;
+      if (environment != row.environment_class || threads != row.threads || regime != row.regime ||
+          inputs != row.inputs || times.contains(name))
+        continue;
+      TEMPER_TRY(record, store.measurement(peer.id));
+      const std::vector<double> theirs(record.samples_ns.begin(), record.samples_ns.end());
+      const std::vector<double> ours(context.record.samples_ns.begin(),
+                                     context.record.samples_ns.end());
+      constexpr int kDraws = 400;
+      times[name] = {peer.median_ns, peer.median_ns / row.median_ns,
+                     std::min(theirs.size(), ours.size()) < tuner::kFewestStoredSamples
+                         ? ratio_interval({})
+                         : ratio_interval(log_ratio_draws(theirs, ours, 1, kDraws))};
+    }
+    return {};
+  }
+
+private:
+  using Key = std::tuple<std::string, int, database::TimingRegime, std::string, std::string>;
+  std::map<database::Id, std::map<Key, RecordRow>> rows_;
+};
+
 class Reporter {
 public:
   Reporter(Workbench& bench, database::Store& store, const ReportOptions& options)
@@ -103,12 +165,16 @@ public:
     Peers peers;
     for (const std::string& path : options_.peers)
       TEMPER_TRY_VOID(peers.read(path));
+    StoredPeers stored_peers;
+    TEMPER_TRY_VOID(stored_peers.read(store_));
     TEMPER_TRY(here, bench_.environment());
     for (const RecordRow& row : rows) {
       ReportedKernel kernel;
       TEMPER_TRY(context, tuner::context_of(store_, row));
       kernel.context = std::move(context);
-      TEMPER_TRY(points, store_.convergence(row.run));
+      if (kernel.context.workload.layer == tuner::kFunctionLayer)
+        continue; // a column beside the kernel that it computes
+      TEMPER_TRY(points, store_.convergence(kernel.context.search.id));
       kernel.course.points = std::move(points);
       if (kernel.context.untuned)
         kernel.course.untuned_ns = kernel.context.untuned->median_ns;
@@ -132,12 +198,15 @@ public:
           kernel.notes.push_back(note.text + (note.author.empty() ? "" : " (" + note.author + ")"));
       }
       kernel.peers = peers.of(row.id);
+      TEMPER_TRY_VOID(stored_peers.add_to(kernel.peers, store_, kernel.context));
       for (const auto& [name, time] : kernel.peers)
         peer_names_.insert(name);
       kernels_.push_back(std::move(kernel));
     }
     return {};
   }
+
+  size_t count() const { return kernels_.size(); }
 
   std::string page() const {
     std::string page = html::head(options_.title.empty() ? "temper report" : options_.title);
@@ -152,7 +221,9 @@ public:
             "this page. trials, spent: of the run that found it. search: the best so far over "
             "trials, on a logarithmic scale.";
     if (!peer_names_.empty())
-      page += " Libraries were measured in turns with the kernel; above 1 they are slower.";
+      page +=
+          " Libraries: their time over the kernel's, above 1 they are slower; measured in turns "
+          "where --peers gave them, else stored times of temper bench.";
     page += "</p>\n<h2>Where each number comes from</h2>\n";
     for (size_t i = 0; i < kernels_.size(); ++i)
       page += section(i);
@@ -171,9 +242,10 @@ public:
       const Interval gain = context.gain_interval();
       Json peers = Json::object();
       for (const auto& [name, time] : kernel.peers)
-        peers[name] = Json{{"median_ns", time.ns},
-                           {"ratio", time.ratio},
-                           {"ratio_interval", {time.interval.low, time.interval.high}}};
+        peers[name] =
+            Json{{"median_ns", time.ns},
+                 {"ratio", time.ratio},
+                 {"ratio_interval", {number(time.interval.low), number(time.interval.high)}}};
       list.push_back(Json{
           {"record", context.row.id},
           {"workload", context.row.workload_name},
@@ -186,8 +258,8 @@ public:
           {"ratio_interval", std::isfinite(gain.low) ? Json{gain.low, gain.high} : Json(nullptr)},
           {"bound_ns", known(kernel.bound_ns)},
           {"peers", std::move(peers)},
-          {"trials", context.run.trials},
-          {"seconds", context.run.seconds},
+          {"trials", context.search.trials},
+          {"seconds", context.search.seconds},
           {"provenance", tuner::provenance_json(context)}});
     }
     return list;
@@ -312,9 +384,12 @@ private:
         if (found == kernel.peers.end())
           text += "-";
         else
-          text += fmt::format("{:.2f}x<br/><span class=\"small\">[{:.2f}, {:.2f}] {}</span>",
-                              found->second.ratio, found->second.interval.low,
-                              found->second.interval.high, format_time(found->second.ns));
+          text += fmt::format("{:.2f}x<br/><span class=\"small\">{}{}</span>", found->second.ratio,
+                              std::isfinite(found->second.interval.low)
+                                  ? fmt::format("[{:.2f}, {:.2f}] ", found->second.interval.low,
+                                                found->second.interval.high)
+                                  : std::string(),
+                              format_time(found->second.ns));
         text += "</td>";
       }
       text += "<td class=\"n\">" +
@@ -322,8 +397,8 @@ private:
                                         html::share_bar(kernel.share())
                                   : std::string("-")) +
               "</td>";
-      text += html::number_cell(std::to_string(context.run.trials));
-      text += html::number_cell(format_seconds(context.run.seconds));
+      text += html::number_cell(std::to_string(context.search.trials));
+      text += html::number_cell(format_seconds(context.search.seconds));
       text += "<td>" + html::sparkline(kernel.course) + "</td>";
       text += "<td><code>" + html::escaped(store_.short_id(row.id).value_or(row.id)) +
               "</code></td></tr>\n";
@@ -386,6 +461,10 @@ int run_report(ReportOptions& options) {
   Reporter reporter(bench, **store, options);
   if (auto read = reporter.read(*rows); !read)
     return report(read.error());
+  if (reporter.count() == 0)
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "the selection has only functions of libraries; they are columns beside "
+                        "the kernels that they compute"));
   const std::string page = reporter.page();
   if (auto written = write_file(options.out, page); !written)
     return report(written.error());
@@ -394,7 +473,7 @@ int run_report(ReportOptions& options) {
                Json{{"file", options.out}, {"bytes", page.size()}, {"kernels", reporter.json()}});
   else
     fmt::print("{}: {}, {:.0f} KiB\n", options.out,
-               format_count(static_cast<int64_t>(rows->size()), "kernel"),
+               format_count(static_cast<int64_t>(reporter.count()), "kernel"),
                static_cast<double>(page.size()) / 1024);
   return kDone;
 }
