@@ -3,6 +3,7 @@
 #include "gui/core/format.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
@@ -58,6 +59,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   makeRecordActions();
   makeRunActions();
   makeCompareActions();
+  makeEditActions();
   makeHelpActions();
   makeMenus();
   makeToolBar();
@@ -93,7 +95,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
 MainWindow::~MainWindow() = default;
 
 void MainWindow::openDatabase(const QString& database) {
-  for (QWidget* page : std::initializer_list<QWidget*>{explore_, runs_, compare_}) {
+  for (QWidget* page : std::initializer_list<QWidget*>{explore_, runs_, compare_, edit_}) {
     if (!page)
       continue;
     pages_->removeWidget(page);
@@ -103,9 +105,11 @@ void MainWindow::openDatabase(const QString& database) {
   explore_ = new ExplorePage(*workspace_, this);
   runs_ = new RunsPage(*workspace_, this);
   compare_ = new ComparePage(*workspace_, this);
+  edit_ = new EditPage(workspace_->edit(), this);
   pages_->addWidget(explore_);
   pages_->addWidget(runs_);
   pages_->addWidget(compare_);
+  pages_->addWidget(edit_);
   setWindowTitle(QStringLiteral("%1 — temper").arg(QFileInfo(database).fileName()));
   databaseLabel_->setText(database);
 
@@ -116,6 +120,10 @@ void MainWindow::openDatabase(const QString& database) {
   connect(workspace_.get(), &Workspace::runDetailChanged, this, update);
   connect(workspace_.get(), &Workspace::runSelected, this, update);
   connect(workspace_.get(), &Workspace::sidesChanged, this, update);
+  const EditSession& edit = workspace_->edit();
+  connect(&edit, &EditSession::opened, this, [this] { showPerspective(Perspective::kEdit); });
+  connect(&edit, &EditSession::programChanged, this, update);
+  connect(&edit, &EditSession::measuringChanged, this, update);
   connect(workspace_.get(), &Workspace::said, this, [this](const QString& words, bool isError) {
     statusBar()->showMessage(isError ? QStringLiteral("⚠ ") + words : words, isError ? 0 : 8000);
   });
@@ -142,10 +150,12 @@ void MainWindow::showPerspective(Perspective perspective) {
     explore_->focusTable();
   else if (pages_->currentWidget() == runs_)
     runs_->focusTable();
+  else if (pages_->currentWidget() == edit_)
+    edit_->focusPlaces();
   else if (QWidget* page = pages_->currentWidget())
     page->setFocus();
-  static const char* const ids[] = {"view.explore", "view.runs", "view.compare"};
-  for (int i = 0; i < 3; ++i)
+  static const char* const ids[] = {"view.explore", "view.runs", "view.compare", "view.edit"};
+  for (int i = 0; i < 4; ++i)
     actions_->action(QString::fromLatin1(ids[i]))->setChecked(i == static_cast<int>(perspective));
   actions_->updateEnabled();
 }
@@ -155,11 +165,14 @@ void MainWindow::showState() {
     return;
   QWidget* page = perspective_ == Perspective::kRuns      ? static_cast<QWidget*>(runs_)
                   : perspective_ == Perspective::kCompare ? static_cast<QWidget*>(compare_)
+                  : perspective_ == Perspective::kEdit    ? static_cast<QWidget*>(edit_)
                                                           : static_cast<QWidget*>(explore_);
   const Workspace::State state = workspace_->state();
   const bool broken = state == Workspace::State::kBroken;
-  // A first run is started from the page of runs, which therefore shows without a database.
-  if (broken || (state == Workspace::State::kMissing && perspective_ != Perspective::kRuns)) {
+  // A first run is started from the page of runs, and a workload may be edited before there is a
+  // record: both show without a database.
+  if (broken || (state == Workspace::State::kMissing && perspective_ != Perspective::kRuns &&
+                 perspective_ != Perspective::kEdit)) {
     emptyTitle_->setText(broken ? tr("This database cannot be shown") : tr("Nothing here yet"));
     QString words = workspace_->message();
     if (!words.isEmpty())
@@ -191,7 +204,7 @@ void MainWindow::makeToolBar() {
   bar->setObjectName(QStringLiteral("perspectives"));
   bar->setMovable(false);
   bar->setFloatable(false);
-  for (const char* id : {"view.explore", "view.runs", "view.compare"}) {
+  for (const char* id : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
     QAction* action = actions_->action(QString::fromLatin1(id));
     bar->addAction(action);
     bar->widgetForAction(action)->setAccessibleName(action->text());

@@ -18,13 +18,14 @@ namespace temper::gui {
 
 class CommandPalette;
 class ComparePage;
+class EditPage;
 class ExplorePage;
 class RunsPage;
 
 class MainWindow : public QMainWindow {
   Q_OBJECT
 public:
-  enum class Perspective : uint8_t { kExplore, kRuns, kCompare };
+  enum class Perspective : uint8_t { kExplore, kRuns, kCompare, kEdit };
 
   explicit MainWindow(const QString& database, QWidget* parent = nullptr);
   ~MainWindow() override;
@@ -41,6 +42,7 @@ public:
   ExplorePage* explorePage() const { return explore_; }
   RunsPage* runsPage() const { return runs_; }
   ComparePage* comparePage() const { return compare_; }
+  EditPage* editPage() const { return edit_; }
   CommandPalette* commandPalette() const { return palette_; }
   QString statusText() const;
 
@@ -52,6 +54,7 @@ private:
   void makeRecordActions();
   void makeRunActions();
   void makeCompareActions();
+  void makeEditActions();
   void makeHelpActions();
   void makeMenus();
   void makeToolBar();
@@ -70,6 +73,7 @@ private:
   ExplorePage* explore_ = nullptr;
   RunsPage* runs_ = nullptr;
   ComparePage* compare_ = nullptr;
+  EditPage* edit_ = nullptr;
   CommandPalette* palette_;
   QLabel* databaseLabel_;
   Perspective perspective_ = Perspective::kExplore;

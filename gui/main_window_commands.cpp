@@ -4,7 +4,9 @@
 #include "gui/core/format.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/run_plot.h"
@@ -62,7 +64,9 @@ void MainWindow::makeActions() {
         View{"view.runs", tr("Runs"), "Ctrl+2", tr("Runs, their course, and starting one"),
              Perspective::kRuns},
         View{"view.compare", tr("Compare"), "Ctrl+3", tr("Two records side by side"),
-             Perspective::kCompare}})
+             Perspective::kCompare},
+        View{"view.edit", tr("Edit"), "Ctrl+4", tr("A schedule, made by hand, step by step"),
+             Perspective::kEdit}})
     view(entry.id, entry.text, entry.keys, entry.hint, [this, perspective = entry.perspective] {
       showPerspective(perspective);
     })->setCheckable(true);
@@ -130,14 +134,20 @@ void MainWindow::makeRecordActions() {
       },
       selected);
   add(
+      "record.export", tr("Export as a library…"), "Ctrl+E",
+      tr("Write a shared library with a C header that calls this kernel"),
+      [this] {
+        const QString folder = QFileDialog::getExistingDirectory(this, tr("Folder of the library"));
+        if (!folder.isEmpty())
+          workspace_->exportSelected(folder);
+      },
+      [this] { return workspace_ && workspace_->detail() && !workspace_->isExporting(); });
+  add(
       "record.copyExport", tr("Copy its export command"), "",
       tr("Copy the temper export command that makes a library of this record"),
       [this] {
         QApplication::clipboard()->setText(shellCommand(
-            QStringLiteral("temper"),
-            {QStringLiteral("export"), QStringLiteral("--name"), QStringLiteral("kernels"),
-             QStringLiteral("--out"), QStringLiteral("out"), workspace_->selectedRecord(),
-             QStringLiteral("--db"), workspace_->database()}));
+            QStringLiteral("temper"), workspace_->exportArguments(QStringLiteral("out"))));
       },
       selected);
   add(
@@ -153,10 +163,15 @@ void MainWindow::makeRecordActions() {
         [this, level] {
           if (perspective_ == Perspective::kCompare)
             compare_->showLevel(level);
+          else if (perspective_ == Perspective::kEdit)
+            edit_->showLevel(level);
           else
             explore_->candidate()->showLevel(level);
         },
-        [this, hasCode] { return hasCode() || perspective_ == Perspective::kCompare; });
+        [this, hasCode] {
+          return hasCode() || perspective_ == Perspective::kCompare ||
+                 (perspective_ == Perspective::kEdit && workspace_ && workspace_->edit().isOpen());
+        });
   }
   add(
       "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
@@ -252,9 +267,74 @@ void MainWindow::makeCompareActions() {
       "compare.previous", tr("Previous difference"), "Shift+N", tr("Go to the difference before"),
       [this] { compare_->showNextDifference(false); }, shown);
   add(
-      "compare.measure", tr("Measure both again"), "Ctrl+Return",
+      "compare.measure", tr("Measure both again"), "Ctrl+Shift+Return",
       tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
       [this, shown] { return shown() && compare_ && compare_->canMeasure(); });
+}
+
+void MainWindow::makeEditActions() {
+  const CommandMenu add{*actions_, tr("Edit")};
+  const auto edit = [this]() -> EditSession* {
+    return workspace_ && workspace_->edit().isOpen() ? &workspace_->edit() : nullptr;
+  };
+  const auto inEdit = [this, edit] { return edit() && perspective_ == Perspective::kEdit; };
+  add(
+      "edit.record", tr("Edit its schedule"), "E", tr("Go on by hand from the selected record"),
+      [this] { workspace_->edit().open(workspace_->selectedRecord()); },
+      [this] { return workspace_ && !workspace_->selectedRecord().isEmpty(); });
+  add("edit.workload", tr("Edit the form's workload"), "",
+      tr("Begin with the workload of the run form as it is written"), [this] {
+        const RunPlan plan = runs_->form()->plan();
+        workspace_->edit().openWorkload(plan.workload.trimmed(), plan.parameters);
+      });
+  add(
+      "edit.measure", tr("Measure now"), "Ctrl+Return",
+      tr("Compile, check and time this schedule, and keep the record"),
+      [edit] { edit()->measure(); },
+      [edit, inEdit] { return inEdit() && !edit()->isMeasuring() && edit()->error().isEmpty(); });
+  add(
+      "edit.apply", tr("Take the step"), "", tr("Take the chosen next step"),
+      [this] { edit_->applyCurrentStep(); },
+      [edit, inEdit] { return inEdit() && !edit()->steps().empty(); });
+  add(
+      "edit.undo", tr("Undo"), "Ctrl+Z", tr("Back to the schedule that this was made from"),
+      [edit] { edit()->undo(); },
+      [edit, inEdit] { return inEdit() && edit()->history().canUndo(); });
+  add(
+      "edit.redo", tr("Redo"), "Ctrl+Shift+Z", tr("Forward again, the way one was last"),
+      [edit] { edit()->redo(); },
+      [edit, inEdit] { return inEdit() && edit()->history().canRedo(); });
+  const auto measured = [edit]() -> QString {
+    return edit() ? edit()->history().current()->record : QString();
+  };
+  add(
+      "edit.showRecord", tr("Open its record"), "", tr("Show this schedule's record in Explore"),
+      [this, measured] {
+        workspace_->selectRecord(measured());
+        showPerspective(Perspective::kExplore);
+      },
+      [measured, inEdit] { return inEdit() && !measured().isEmpty(); });
+  add(
+      "edit.compare", tr("Compare with the start"), "",
+      tr("The record one began with as A, this schedule's as B"),
+      [this, edit, measured] {
+        workspace_->setSide(0, edit()->history().nodes().front().record);
+        workspace_->setSide(1, measured());
+        showPerspective(Perspective::kCompare);
+      },
+      [edit, measured, inEdit] {
+        return inEdit() && !measured().isEmpty() &&
+               !edit()->history().nodes().front().record.isEmpty() &&
+               edit()->history().nodes().front().record != measured();
+      });
+  add(
+      "edit.search", tr("Search on"), "",
+      tr("Start a run of this workload; what was measured by hand is among what it starts from"),
+      [this, edit] {
+        workspace_->startRun(edit()->searchPlan());
+        showPerspective(Perspective::kRuns);
+      },
+      inEdit);
 }
 
 void MainWindow::makeHelpActions() {

@@ -75,6 +75,18 @@ public:
     window_->comparePage()->showLevel(CodeLevel::kAssembly);
     settle();
     shoot("compare-assembly");
+    workspace.edit().open(best);
+    settle();
+    EditSession& edit = workspace.edit();
+    for (size_t i = 0; i < edit.places().size(); ++i)
+      if (!edit.places()[i].isBlock)
+        edit.selectPlace(static_cast<int>(i)); // the innermost of the last nest
+    settle();
+    shoot("edit");
+    window_->resize(1280, 720);
+    settle();
+    shoot("edit-small");
+    window_->resize(1440, 900);
     window_->commandPalette()->popUp();
     window_->commandPalette()->field()->setText("co");
     settle();
@@ -123,7 +135,7 @@ private:
       Workspace& workspace = window_->workspace();
       return workspace.isLoading() || workspace.records().isBusy() ||
              window_->explorePage()->candidate()->isLoadingCode() ||
-             window_->comparePage()->isLoading() ||
+             window_->comparePage()->isLoading() || workspace.edit().isWorking() ||
              (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
              (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
     };

@@ -17,6 +17,7 @@ namespace {
 
 /// What does not end when it is asked to is killed after so long.
 constexpr int kPatienceMs = 2000;
+constexpr int kLastPatienceMs = 200; ///< where the window goes as well
 
 } // namespace
 
@@ -143,7 +144,18 @@ void endWithoutWaiting(QProcess* process, QObject* owner) {
   QTimer::singleShot(kPatienceMs, process, &QProcess::kill);
 }
 
-TemperCommand::~TemperCommand() { cancel(); }
+void end(QProcess* process, QObject* owner) {
+  if (!process)
+    return;
+  process->disconnect(owner);
+  process->terminate();
+  if (!process->waitForFinished(kLastPatienceMs)) {
+    process->kill();
+    process->waitForFinished(kLastPatienceMs);
+  }
+}
+
+TemperCommand::~TemperCommand() { end(process_, this); }
 
 void TemperCommand::cancel() {
   if (!process_)

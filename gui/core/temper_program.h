@@ -20,6 +20,8 @@ QString missingProgramText();
 /// Asks a child process to end, and kills it later when it does not; nobody waits for it. `owner`
 /// hears nothing of it any more. Null is fine.
 void endWithoutWaiting(QProcess* process, QObject* owner);
+/// The same for an owner that goes: its child goes with it.
+void end(QProcess* process, QObject* owner);
 
 /// What a person fills in to start a run; defaults are the command's own.
 struct RunPlan {

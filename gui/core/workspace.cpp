@@ -84,11 +84,13 @@ private:
 
 Workspace::Workspace(QString database, QObject* parent)
     : QObject(parent), database_(std::move(database)), records_(new RecordModel(this)),
-      runs_(new RunModel(this)), runRows_(std::make_shared<RunRows>()) {
+      runs_(new RunModel(this)), edit_(new EditSession(database_, this)),
+      runRows_(std::make_shared<RunRows>()) {
   questions_ = std::make_unique<StoreClient>(database_);
   bulk_ = std::make_unique<StoreClient>(database_);
   poll_.setInterval(kPollMs);
   connect(&poll_, &QTimer::timeout, this, &Workspace::poll);
+  connect(edit_, &EditSession::said, this, &Workspace::said);
   reload();
   poll_.start();
 }
@@ -420,6 +422,28 @@ void Workspace::stopRun(const QString& id) {
                   .arg(shortId(id)),
               false);
       });
+}
+
+QStringList Workspace::exportArguments(const QString& folder) const {
+  QStringList words{QStringLiteral("export"), QStringLiteral("--name"), QStringLiteral("kernels"),
+                    QStringLiteral("--out"), folder};
+  if (detail_) // of another processor than this one, perhaps
+    words << QStringLiteral("--target") << toQString(detail_->row.target).section(u' ', 0, 0);
+  return words << record_ << QStringLiteral("--db") << database_;
+}
+
+void Workspace::exportSelected(const QString& folder) {
+  emit said(QStringLiteral("Exporting %1…").arg(shortId(record_)), false);
+  exporter_.start(exportArguments(folder),
+                  [this, id = record_, folder](const TemperCommand::Answer& answer) {
+                    if (answer.exitCode == 0)
+                      emit said(QStringLiteral("%1 is exported: libkernels.so, kernels.h and "
+                                               "kernels.json are in %2.")
+                                    .arg(shortId(id), folder),
+                                false);
+                    else
+                      emit said(answer.error, true);
+                  });
 }
 
 QString Workspace::lastLog() const { return started_ ? tailOf(started_->log, 200) : QString(); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gui/core/code_loader.h"
+#include "gui/core/edit_session.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
@@ -39,6 +40,8 @@ public:
 
   RecordModel& records() { return *records_; }
   RunModel& runs() { return *runs_; }
+  /// The schedule that is made by hand.
+  EditSession& edit() { return *edit_; }
 
   /// Reads everything again.
   void reload();
@@ -73,6 +76,12 @@ public:
   void resumeRun(const QString& id, int moreTrials = 0);
   /// Asks the process that works on it to stop; what it recorded stays.
   void stopRun(const QString& id);
+  /// Makes a library of the selected record (libkernels.so, kernels.h, kernels.json) in the folder;
+  /// what came of it is said.
+  void exportSelected(const QString& folder);
+  /// Arguments of `temper` that do so.
+  QStringList exportArguments(const QString& folder) const;
+  bool isExporting() const { return exporter_.isRunning(); }
   /// What the run started last has printed; empty when none was.
   QString lastLog() const;
 
@@ -110,6 +119,7 @@ private:
   bool polled_ = false;
   RecordModel* records_;
   RunModel* runs_;
+  EditSession* edit_;
   std::shared_ptr<RunRows> runRows_;     ///< used on the questions' thread only
   std::shared_ptr<RecordPacker> packer_; ///< used on the bulk client's thread only
   uint64_t load_ = 0;                    ///< number of the load whose parts count
@@ -121,6 +131,7 @@ private:
   std::optional<RecordDetail> sideDetails_[2];
   std::optional<StartedRun> started_;
   bool startedSeen_ = false;
+  TemperCommand exporter_;
   QTimer poll_;
   // Last, so that they end first: their answers go to the members above.
   std::unique_ptr<StoreClient> questions_; ///< short questions

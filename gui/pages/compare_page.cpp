@@ -1,6 +1,7 @@
 #include "gui/pages/compare_page.h"
 
 #include "gui/core/format.h"
+#include "gui/core/trace_changes.h"
 #include "gui/widgets/code_view.h"
 #include "ir/support/json.h"
 
@@ -16,16 +17,18 @@ namespace temper::gui {
 
 ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), compare_(this), sentence_(new QLabel(this)),
-      measured_(new QLabel(this)), measure_(new QPushButton(tr("Measure both again"), this)),
-      levels_(new QTabBar(this)), onlyDifferences_(new QCheckBox(tr("Only differences"), this)),
-      count_(new QLabel(this)) {
+      measured_(new QLabel(this)), changes_(new QLabel(this)),
+      measure_(new QPushButton(tr("Measure both again"), this)), levels_(new QTabBar(this)),
+      onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)) {
   setObjectName(QStringLiteral("compare"));
   QFont big = font();
   big.setPointSizeF(font().pointSizeF() * 1.25);
   big.setBold(true);
   sentence_->setFont(big);
   sentence_->setObjectName(QStringLiteral("compare.sentence"));
-  for (QLabel* label : {sentence_, measured_}) {
+  changes_->setObjectName(QStringLiteral("compare.changes"));
+  changes_->setProperty("faint", true);
+  for (QLabel* label : {sentence_, measured_, changes_}) {
     label->setWordWrap(true);
     label->setTextFormat(Qt::PlainText);
     label->setTextInteractionFlags(Qt::TextSelectableByMouse);
@@ -39,6 +42,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   top->addWidget(measure_, 0, Qt::AlignTop);
   head->addLayout(top);
   head->addWidget(measured_);
+  head->addWidget(changes_);
 
   auto* splitter = new QSplitter(Qt::Horizontal, this);
   splitter->setChildrenCollapsible(false);
@@ -133,6 +137,11 @@ void ComparePage::showSides() {
             : QString());
   measured_->clear();
   measured_->setVisible(false);
+  const QStringList changes = a && b && a->row.workload == b->row.workload
+                                  ? changedDecisions(a->candidate.program, b->candidate.program)
+                                  : QStringList();
+  changes_->setVisible(!changes.isEmpty());
+  changes_->setText(tr("decided otherwise, A → B:  ") + changes.join(QStringLiteral(";   ")));
   compare_.cancel();
   measure_->setEnabled(canMeasure());
   loadTexts();

@@ -43,6 +43,7 @@ private:
   QLabel* sides_[2];
   QLabel* sentence_;
   QLabel* measured_;
+  QLabel* changes_;
   QPushButton* measure_;
   QTabBar* levels_;
   QCheckBox* onlyDifferences_;

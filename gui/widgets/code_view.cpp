@@ -136,6 +136,36 @@ CodeView::CodeView(QWidget* parent)
   marker_[0] = editor_->markerDefine(QsciScintilla::Background);
   marker_[1] = editor_->markerDefine(QsciScintilla::Background);
   restyle();
+  connect(editor_, &QsciScintilla::textChanged, this, [this] {
+    if (!setting_)
+      emit edited();
+  });
+  connect(editor_, &QsciScintilla::cursorPositionChanged, this, [this](int line, int column) {
+    if (!setting_)
+      emit cursorMoved(line, editor_->wordAtLineIndex(line, column));
+  });
+}
+
+void CodeView::setEditable(bool editable) {
+  editor_->setReadOnly(!editable);
+  editor_->SendScintilla(QsciScintilla::SCI_SETCARETSTYLE,
+                         editable ? QsciScintilla::CARETSTYLE_LINE
+                                  : QsciScintilla::CARETSTYLE_INVISIBLE);
+  editor_->setCaretForegroundColor(theme().text);
+}
+
+void CodeView::markLine(int line) {
+  editor_->markerDeleteAll(marker_[0]);
+  if (line < 0)
+    return;
+  editor_->markerAdd(line, marker_[0]);
+  setting_ = true; // nobody moved the cursor
+  editor_->ensureLineVisible(line);
+  const int first = editor_->firstVisibleLine();
+  const auto lines = static_cast<int>(editor_->SendScintilla(QsciScintilla::SCI_LINESONSCREEN));
+  if (line < first || line >= first + lines)
+    editor_->setFirstVisibleLine(std::max(0, line - lines / 3));
+  setting_ = false;
 }
 
 void CodeView::changeEvent(QEvent* event) {
@@ -158,6 +188,7 @@ void CodeView::restyle() {
     lexer_->setColor(colors[style], style);
   editor_->setPaper(t.base);
   editor_->setColor(t.text);
+  editor_->setCaretForegroundColor(t.text);
   editor_->setCaretLineBackgroundColor(t.alternate);
   editor_->setMarginsBackgroundColor(t.base);
   editor_->setMarginsForegroundColor(t.faint);
@@ -179,7 +210,9 @@ void CodeView::setCode(const QString& text, CodeLevel level) {
 }
 
 void CodeView::showText(const QString& text) {
+  setting_ = true;
   editor_->setText(text);
+  setting_ = false;
   // As wide as the longest line, known before anything is painted: the scroll bar is right at once.
   int widest = 1;
   int column = 0;

@@ -33,6 +33,16 @@ public:
   /// Marks and shows the next occurrence; false when there is none.
   bool find(const QString& text, bool forward);
   void copyAll() const;
+  /// For texts that somebody writes; edited() tells of it.
+  void setEditable(bool editable);
+  /// Marks and shows one line; -1 for none.
+  void markLine(int line);
+
+signals:
+  /// Somebody typed.
+  void edited();
+  /// The cursor went to a line, onto this word.
+  void cursorMoved(int line, const QString& word);
 
 protected:
   void changeEvent(QEvent* event) override;
@@ -45,6 +55,7 @@ private:
   CodeLexer* lexer_;
   std::vector<DiffLine::Kind> kinds_;
   bool isMessage_ = false;
+  bool setting_ = false; ///< the text changes, but nobody types
   int marker_[2] = {};
 };
 

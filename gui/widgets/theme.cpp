@@ -124,6 +124,7 @@ void applyTheme(ThemeChoice choice) {
           " padding: 5px 9px; }" // where the cells' texts begin
           "QTableView { border: none; gridline-color: %1; }"
           "QTableView::item { border: none; padding: 0 6px; }"
+          "QListView::item, QTreeView::item { padding: 1px 9px; }"
           "QTabWidget::pane { border: none; border-top: 1px solid %1; }"
           "QTabBar::tab { padding: 6px 12px; border: none; color: %3; background: transparent; }"
           "QTabBar::tab:selected { color: %4; border-bottom: 2px solid %5; }"
@@ -134,7 +135,8 @@ void applyTheme(ThemeChoice choice) {
           "QToolButton:hover { background: %1; color: %4; }"
           "QToolButton:checked { background: %6; color: %4; }"
           "QToolButton:focus { border: 1px solid %5; }"
-          "QTableView::item:selected { background: %6; color: %4; }"
+          "QTableView::item:selected, QListView::item:selected, QTreeView::item:selected { "
+          "background: %6; color: %4; }"
           "QLineEdit { padding: 3px 6px; border: 1px solid %1; border-radius: 4px;"
           " background: %7; } QLineEdit:focus { border: 1px solid %5; }"
           "QAbstractSpinBox > QLineEdit, QComboBox > QLineEdit { border: none; padding: 0;"

@@ -3,16 +3,19 @@
 
 #include "gui/core/actions.h"
 #include "gui/core/diff.h"
+#include "gui/core/edit_session.h"
 #include "gui/core/format.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
 #include "gui/core/temper_program.h"
+#include "gui/core/trace_changes.h"
 #include "gui/core/workspace.h"
 
 #include <QAbstractItemModelTester>
 #include <QFile>
 #include <QGuiApplication>
+#include <QRegularExpression>
 #include <QSignalSpy>
 #include <QTest>
 
@@ -472,6 +475,26 @@ private slots:
     QVERIFY(compareStored(fast, crashed).sentence.contains("has no time (crashed)"));
   }
 
+  void decisionsThatDifferAreNamedByWhatUsesThem() {
+    const auto program = [](const char* tile, const char* unroll, const char* more = "") {
+      return std::string(R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",["b0"],[],["l1"]],)"
+                         R"(["SamplePerfectTile",["l1"],[2,64],["v2","v3"]],)"
+                         R"(["Split",["l1","v2","v3"],[1,0],["l4","l5"]],)"
+                         R"(["SampleCategorical",[],[[0,16,64],[0.3,0.3,0.4]],["v6"]],)"
+                         R"(["Annotate",["b0","v6"],["unroll"],[]])") +
+             more + R"(,["EnterPostproc",[],[],[]]],[[2,)" + tile + "],[4," + unroll + "]]]";
+    };
+    QCOMPARE(changedDecisions(program("[8,2]", "1"), program("[4,4]", "2")),
+             (QStringList{"Split(l1): [8, 2] → [4, 4]", "Annotate unroll: 16 → 64"}));
+    QCOMPARE(changedDecisions(program("[8,2]", "1"), program("[8,2]", "1")), QStringList());
+    const QStringList other = changedDecisions(
+        program("[8,2]", "1"), program("[8,2]", "1", R"(,["Parallel",["l4"],[],[]])"));
+    QCOMPARE(other.size(), 1);
+    QVERIFY2(other[0].contains("0 of A's are not in B, 1 of B's"), qPrintable(other[0]));
+    QCOMPARE(changedDecisions("no json", program("[8,2]", "1")), QStringList());
+    QCOMPARE(changedDecisions("[[[1]],[]]", program("[8,2]", "1")), QStringList());
+  }
+
   void anIdMayBeTypedInPart() {
     const Fixture fixture(5);
     Workspace workspace(fixture.path());
@@ -485,6 +508,159 @@ private slots:
     workspace.selectByPrefix("mffffffffff");
     QVERIFY(waitFor([&] { return said.size() == 1; }));
     QVERIFY(said[0][1].toBool());
+  }
+
+  void schedulesThatWereTriedAreATree() {
+    EditHistory history;
+    const QAbstractItemModelTester tester(&history,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    const auto add = [&](const char* label) {
+      EditNode node;
+      node.label = node.trace = QString::fromLatin1(label);
+      history.add(std::move(node));
+    };
+    add("start");
+    QVERIFY(!history.canUndo() && !history.canRedo());
+    add("a");
+    add("ab");
+    QCOMPARE(history.current()->parent, 1);
+    history.goTo(0);
+    QVERIFY(history.canRedo());
+    add("c");
+    QCOMPARE(history.current()->parent, 0);
+    QCOMPARE(history.index(3, EditHistory::kNumber).data().toString(), "▸ 3 ← 0");
+    history.goTo(0);
+    QCOMPARE(history.current()->redo, 3); // the way one was last
+    add("a");                             // has been tried
+    QCOMPARE(history.rowCount(), 4);
+    QCOMPARE(history.currentRow(), 1);
+    history.goTo(0);
+    QCOMPARE(history.current()->redo, 1);
+    // What has children or a number is not typed over.
+    EditNode typed;
+    typed.trace = "typed";
+    QVERIFY(!history.amend(typed));
+    history.goTo(3);
+    QVERIFY(history.amend(typed));
+    QCOMPARE(history.rowCount(), 4);
+    EditNode done = *history.current();
+    done.outcome = "ok";
+    done.medianNs = 500;
+    history.changed(3, done);
+    QVERIFY(!history.amend(typed));
+    EditNode first = history.nodes().front();
+    first.medianNs = 1000;
+    history.changed(0, first);
+    QCOMPARE(history.index(3, EditHistory::kTime).data().toString(), "500 ns");
+    QCOMPARE(history.index(3, EditHistory::kRatio).data().toString(), "0.500×");
+  }
+
+  void aScheduleIsMadeStepByStep() {
+    const Fixture fixture(5);
+    EditSession edit(fixture.path());
+    QSignalSpy said(&edit, &EditSession::said);
+    const auto idle = [&] { return waitFor([&] { return !edit.isWorking(); }); };
+    edit.open(toQString(must(fixture.store()->list_records({})).front().id));
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.text().isEmpty(); }));
+    QCOMPARE(edit.title(), "shift N=64 M=64");
+    QStringList outline;
+    for (const EditSession::Place& place : edit.places())
+      outline << QString(place.depth, u'-') + place.text;
+    QCOMPARE(outline.join(' '), "block root -for i in 64 --for j in 64 ---block B");
+    // A click on a line of the text means its loop.
+    const QStringList lines = edit.text().split('\n');
+    const int grid = static_cast<int>(lines.indexOf(QRegularExpression(".*T\\.grid.*")));
+    QVERIFY2(grid >= 0, qPrintable(edit.text()));
+    QCOMPARE(edit.placeAt(grid, "i"), 1);
+    QCOMPARE(edit.placeAt(grid, "j"), 2);
+    QCOMPARE(edit.placeAt(0, ""), -1);
+    QCOMPARE(edit.linesOfPlaces()[2], grid);
+
+    edit.selectPlace(2);
+    QVERIFY(waitFor([&] { return !edit.steps().empty(); }));
+    const auto step = [&](const QString& primitive) {
+      for (size_t i = 0; i < edit.steps().size(); ++i)
+        if (edit.steps()[i].primitive == primitive && !edit.steps()[i].lines.isEmpty())
+          return static_cast<int>(i);
+      return -1;
+    };
+    QVERIFY(step("Vectorize") >= 0);
+    QVERIFY2(edit.steps()[static_cast<size_t>(step("Vectorize"))].text().startsWith("vectorize("),
+             qPrintable(edit.steps()[static_cast<size_t>(step("Vectorize"))].text()));
+    const QString before = edit.trace();
+    edit.apply(step("Vectorize"));
+    QVERIFY(idle());
+    QVERIFY2(edit.text().contains("T.vectorized(64)"), qPrintable(edit.text()));
+    QVERIFY(edit.trace().startsWith(before) && edit.trace().contains("sch.vectorize("));
+    QCOMPARE(edit.place(), 2); // still j
+    const QString after = edit.trace();
+    edit.undo();
+    QVERIFY(idle());
+    QCOMPARE(edit.trace(), before);
+    QVERIFY(!edit.text().contains("vectorized"));
+    edit.redo();
+    QVERIFY(idle());
+    QCOMPARE(edit.trace(), after);
+
+    // What is typed wrong is said, and nothing is lost.
+    edit.setTrace(after + "sch.unroll(loop=l99)\n");
+    QVERIFY(idle());
+    QVERIFY2(edit.error().contains("l99"), qPrintable(edit.error()));
+    QCOMPARE(edit.history().rowCount(), 2);
+    edit.setTrace(after + "sch.unroll(loop=l99");
+    QVERIFY(idle());
+    QVERIFY(!edit.error().isEmpty());
+    edit.setTrace(after + "# nothing new\n");
+    QVERIFY(idle());
+    QVERIFY(edit.error().isEmpty());
+    QCOMPARE(edit.history().rowCount(), 2);
+    edit.setTrace(before + "b9 = sch.get_sblock(name=\"B\", func_name=\"main\")\n");
+    QVERIFY(idle());
+    QVERIFY2(edit.error().isEmpty(), qPrintable(edit.error()));
+    QCOMPARE(edit.history().rowCount(), 3);
+    // Typing on replaces what was being typed.
+    edit.setTrace(before + "b9 = sch.get_sblock(name=\"root\", func_name=\"main\")\n");
+    QVERIFY(idle());
+    QCOMPARE(edit.history().rowCount(), 3);
+
+    edit.setLevel(CodeLevel::kAssembly);
+    QVERIFY(waitFor([&] { return edit.text().contains("ret"); }));
+    QVERIFY(said.isEmpty());
+    edit.open("mfffffffff");
+    QVERIFY(waitFor([&] { return said.size() == 1; }));
+    QVERIFY(said[0][1].toBool());
+  }
+
+  void theSessionThatDiesIsSaidAndStartedAgain() {
+    const Fixture fixture(2);
+    TemperSession session(fixture.path());
+    QStringList errors;
+    const auto note = [&](const Json&, const QString& error) { errors << error; };
+    session.ask("a", Json{{"do", "fly"}}, note);
+    QVERIFY(waitFor([&] { return errors.size() == 1; }));
+    QVERIFY2(errors[0].contains("'fly'"), qPrintable(errors[0]));
+    session.ask("a", Json{{"do", "open"}, {"workload", "matmul"}}, note);
+    session.findChild<QProcess*>()->kill();
+    QVERIFY(waitFor([&] { return errors.size() == 2; }));
+    QVERIFY(!errors[1].isEmpty());
+    QVERIFY(!session.isBusy());
+    session.ask("a", Json{{"do", "swim"}}, note);
+    QVERIFY(waitFor([&] { return errors.size() == 3; }));
+    QVERIFY2(errors[2].contains("'swim'"), qPrintable(errors[2]));
+  }
+
+  void aNewerQuestionTakesThePlaceOfTheOneBefore() {
+    const Fixture fixture(2);
+    TemperSession session(fixture.path());
+    QStringList answered;
+    for (const char* name : {"one", "two", "three"})
+      session.ask("tag", Json{{"do", name}},
+                  [&answered, name](const Json&, const QString&) { answered << name; });
+    session.ask("other", Json{{"do", "x"}},
+                [&](const Json&, const QString&) { answered << "other"; });
+    QVERIFY(waitFor([&] { return answered.size() == 2; }));
+    QCOMPARE(answered, (QStringList{"three", "other"}));
+    QVERIFY(waitFor([&] { return !session.isBusy(); }));
   }
 
   void aPlanThatCannotStartIsSaid() {

@@ -28,11 +28,7 @@ private slots:
         ::kill(static_cast<pid_t>(process), SIGKILL);
   }
 
-  void initTestCase() {
-    QStandardPaths::setTestModeEnabled(true);
-    // Tests wait for nobody's measurements.
-    qputenv("TEMPER_DEVICE_LOCK", QDir::temp().filePath("temper-gui-test.lock").toLocal8Bit());
-  }
+  void initTestCase() { QStandardPaths::setTestModeEnabled(true); }
 
   void aRunIsStartedFollowedStoppedAndResumed() {
     const Fixture none(-1);
@@ -63,6 +59,46 @@ private slots:
     watch();
     workspace.stopRun(run);
     QVERIFY(waitFor([&] { return workspace.runs().find(run)->canResume(); }, 120'000));
+  }
+
+  void aHandMadeScheduleIsMeasuredAndKept() {
+    const Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    EditSession& edit = workspace.edit();
+    QSignalSpy measured(&edit, &EditSession::measured);
+    edit.open(workspace.records().idAt(0));
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.text().isEmpty(); }));
+    edit.setTrace(edit.trace() + "l8, l9 = sch.get_loops(block=b0)\nsch.vectorize(loop=l9)\n");
+    QVERIFY(waitFor([&] { return edit.text().contains("vectorized"); }));
+    edit.measure();
+    QVERIFY(edit.isMeasuring());
+    QVERIFY(waitFor([&] { return measured.size() == 1; }, 120'000));
+    const EditNode* node = edit.history().current();
+    QCOMPARE(node->outcome, "ok");
+    QVERIFY(node->medianNs > 0);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 11; }));
+    workspace.selectRecord(node->record);
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    QCOMPARE(toQString(workspace.detail()->measurement.origin), "hand");
+    QCOMPARE(toQString(workspace.detail()->candidate.parent),
+             edit.history().nodes().front().candidate);
+    QCOMPARE(toQString(workspace.detail()->run.strategy), "hand");
+
+    // It is exported like any other; one of a compiler of long ago is refused.
+    QSignalSpy said(&workspace, &Workspace::said);
+    const QString folder = fixture.file("out");
+    workspace.exportSelected(folder);
+    QVERIFY(workspace.isExporting());
+    QVERIFY(waitFor([&] { return said.size() == 2; }, 120'000));
+    QVERIFY2(!said[1][1].toBool(), qPrintable(said[1][0].toString()));
+    for (const char* file : {"libkernels.so", "kernels.h", "kernels.json"})
+      QVERIFY2(QFile::exists(folder + u'/' + QString::fromLatin1(file)), file);
+    workspace.selectRecord(edit.startRecord());
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    workspace.exportSelected(folder);
+    QVERIFY(waitFor([&] { return said.size() == 4; }, 120'000));
+    QVERIFY2(said[3][1].toBool(), qPrintable(said[3][0].toString()));
   }
 
   void aRunThatCannotStartSaysWhy() {

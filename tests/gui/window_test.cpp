@@ -5,6 +5,7 @@
 #include "gui/main_window.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
@@ -19,12 +20,14 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
+#include <QListWidget>
 #include <QMessageBox>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QStandardPaths>
 #include <QTableView>
 #include <QTest>
+#include <QTreeWidget>
 
 #include <memory>
 
@@ -134,7 +137,7 @@ private slots:
   void theSmallestWindowHoldsEverything() {
     open();
     window_->resize(1280, 720);
-    for (const char* id : {"view.explore", "view.runs", "view.compare"}) {
+    for (const char* id : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       QVERIFY(actions().trigger(id));
       QTest::qWait(20);
       QCOMPARE(window_->size(), QSize(1280, 720));
@@ -189,6 +192,9 @@ private slots:
     const QStringList texts{page->codeView(0)->text(), page->codeView(1)->text()};
     QVERIFY2(texts[0].contains("decision=3") && texts[1].contains("decision=2"),
              qPrintable(texts.join("\n---\n")));
+    const auto* changes = page->findChild<QLabel*>("compare.changes");
+    QVERIFY2(changes->isVisible() && changes->text().endsWith("SampleCategorical: 8 → 4"),
+             qPrintable(changes->text()));
     QVERIFY(actions().trigger("compare.next"));
     QVERIFY(actions().trigger("compare.swap"));
     QVERIFY(waitFor([&] { return page->sentence().contains("faster"); }));
@@ -203,6 +209,41 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
     QCOMPARE(workspace().sideDetail(0)->row.sequence, 39);
     QCOMPARE(workspace().sideDetail(1)->row.sequence, 34);
+  }
+
+  void aScheduleIsEditedByKeys() {
+    open(5);
+    select(0);
+    QVERIFY(actions().trigger("edit.record"));
+    QVERIFY(waitFor([&] { return window_->perspective() == MainWindow::Perspective::kEdit; }));
+    EditPage* page = window_->editPage();
+    QVERIFY(waitFor([&] { return page->places()->count() == 4; }));
+    const QString before = page->traceView()->text();
+    page->places()->setFocus();
+    for (int i = 0; i < 3; ++i)
+      QTest::keyClick(page->places(), Qt::Key_Down);
+    QTest::keyClick(page->places(), Qt::Key_Up);
+    QVERIFY(waitFor([&] { return page->steps()->topLevelItemCount() > 3; }));
+    const auto items = page->steps()->findItems("vectorize(", Qt::MatchStartsWith);
+    QCOMPARE(items.size(), 1);
+    page->steps()->setCurrentItem(items.front());
+    QVERIFY(actions().trigger("edit.apply"));
+    QVERIFY(waitFor([&] { return page->programView()->text().contains("vectorized"); }));
+    QVERIFY(page->traceView()->text().contains("sch.vectorize("));
+    QVERIFY(actions().trigger("edit.undo"));
+    QVERIFY(waitFor([&] { return page->traceView()->text() == before; }));
+    QVERIFY(!actions().trigger("edit.undo"));
+    // Typed, wrong, and put right again.
+    auto* error = page->findChild<QLabel*>("edit.error");
+    QTest::keyClicks(page->traceView()->focusProxy(), "(");
+    QVERIFY(waitFor([&] { return error->isVisible(); }));
+    QVERIFY2(error->text().contains("line 1"), qPrintable(error->text()));
+    QVERIFY(!actions().trigger("edit.measure"));
+    QTest::keyClick(page->traceView()->focusProxy(), Qt::Key_Backspace);
+    QVERIFY(waitFor([&] { return !error->isVisible(); }));
+    QCOMPARE(page->traceView()->text(), before);
+    QVERIFY(actions().trigger("code.tir"));
+    QVERIFY(waitFor([&] { return !page->programView()->text().contains("sblock"); }));
   }
 
   void theFormShowsTheEqualCommandLine() {
@@ -259,10 +300,11 @@ private slots:
     open();
     select(0);
     // Those that open a file dialog of the desktop or close the window are left out.
-    const QStringList left{"database.open", "app.quit", "run.savePlot",
-                           "run.resume",    "run.more", "compare.measure"};
+    const QStringList left{"database.open", "app.quit",     "run.savePlot",
+                           "run.resume",    "run.more",     "compare.measure",
+                           "edit.search",   "edit.measure", "record.export"};
     int ran = 0;
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       for (const QString& id : actions().ids()) {
         if (left.contains(id))
           continue;
@@ -288,7 +330,7 @@ private slots:
 
   void everyControlHasANameForAScreenReader() {
     open(5);
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       QVERIFY(actions().trigger(perspective));
       for (const QWidget* widget : window_->findChildren<QWidget*>()) {
         if (!widget->isVisible() || widget->focusPolicy() == Qt::NoFocus ||
@@ -313,7 +355,7 @@ private slots:
     open(5);
     select(0);
     window_->resize(1280, 720);
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare"}) {
+    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       QVERIFY(actions().trigger(perspective));
       QApplication::processEvents(); // layouts
       for (const QWidget* widget : window_->findChildren<QWidget*>()) {

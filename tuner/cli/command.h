@@ -86,5 +86,6 @@ void add_prune(Program& program);
 void add_doctor(Program& program);
 void add_score(Program& program);
 void add_gui(Program& program);
+void add_session(Program& program);
 
 } // namespace temper::cli

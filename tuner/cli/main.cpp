@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   cli::add_doctor(program);
   cli::add_score(program);
   cli::add_gui(program);
+  cli::add_session(program);
   app.footer("A kernel is named by a workload (temper list workloads), a file (scale.py), or\n"
              "file:function; its parameters follow as NAME=VALUE.\n\n"
              "examples:\n"

@@ -1,0 +1,441 @@
+#include "gui/core/edit_session.h"
+
+#include "gui/core/format.h"
+
+#include <QRegularExpression>
+
+#include <algorithm>
+
+namespace temper::gui {
+
+namespace {
+
+double numberOf(const Json& answer, const char* name) {
+  const auto entry = answer.find(name);
+  return entry != answer.end() && entry->is_number() ? entry->get<double>() : 0;
+}
+
+QString textOf(const Json& answer, const char* name) {
+  const auto entry = answer.find(name);
+  return entry != answer.end() && entry->is_string() ? toQString(entry->get<std::string>())
+                                                     : QString();
+}
+
+/// Median and interval of an answer.
+void takeTime(const Json& answer, EditNode& node) {
+  node.medianNs = numberOf(answer, "median_ns");
+  const auto interval = answer.find("interval_ns");
+  if (interval != answer.end() && interval->is_array() && interval->size() == 2 &&
+      (*interval)[0].is_number() && (*interval)[1].is_number()) {
+    node.lowNs = (*interval)[0].get<double>();
+    node.highNs = (*interval)[1].get<double>();
+  }
+}
+
+} // namespace
+
+// ---- The tree of schedules
+
+void EditHistory::clear() {
+  beginResetModel();
+  nodes_.clear();
+  current_ = -1;
+  endResetModel();
+}
+
+void EditHistory::add(EditNode node) {
+  for (size_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i].parent == current_ && nodes_[i].trace == node.trace) {
+      goTo(static_cast<int>(i));
+      return;
+    }
+  node.parent = current_;
+  const int row = rowCount();
+  beginInsertRows({}, row, row);
+  nodes_.push_back(std::move(node));
+  endInsertRows();
+  goTo(row);
+}
+
+bool EditHistory::amend(const EditNode& node) {
+  if (!current() || current()->isMeasured() ||
+      std::any_of(nodes_.begin(), nodes_.end(),
+                  [this](const EditNode& other) { return other.parent == current_; }))
+    return false;
+  const int parent = current()->parent;
+  nodes_[at(current_)] = node;
+  nodes_[at(current_)].parent = parent;
+  emit dataChanged(index(current_, 0), index(current_, kColumns - 1));
+  return true;
+}
+
+void EditHistory::goTo(int row) {
+  if (row < 0 || row >= rowCount())
+    return;
+  current_ = row;
+  for (int child = row; nodes_[at(child)].parent >= 0; child = nodes_[at(child)].parent)
+    nodes_[at(nodes_[at(child)].parent)].redo = child;
+  emit dataChanged(index(0, 0), index(rowCount() - 1, kColumns - 1));
+  emit currentChanged();
+}
+
+void EditHistory::changed(int row, const EditNode& node) {
+  nodes_[at(row)] = node;
+  emit dataChanged(index(row, 0), index(row, kColumns - 1));
+}
+
+int EditHistory::rowCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : static_cast<int>(nodes_.size());
+}
+
+int EditHistory::columnCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : kColumns;
+}
+
+QVariant EditHistory::data(const QModelIndex& index, int role) const {
+  if (!index.isValid() || index.row() >= rowCount())
+    return {};
+  const EditNode& node = nodes_[at(index.row())];
+  if (role == Qt::TextAlignmentRole)
+    return QVariant((index.column() >= kEstimate ? Qt::AlignRight : Qt::AlignLeft) |
+                    Qt::AlignVCenter);
+  if (role == Qt::ToolTipRole)
+    return node.reason.isEmpty() ? node.label : node.reason;
+  if (role != Qt::DisplayRole)
+    return {};
+  switch (index.column()) {
+  case kNumber: {
+    // What does not go on from the line above says where it comes from.
+    QString text = (index.row() == current_ ? QStringLiteral("▸ ") : QStringLiteral("   ")) +
+                   QString::number(index.row());
+    if (node.parent >= 0 && node.parent != index.row() - 1)
+      text += QStringLiteral(" ← %1").arg(node.parent);
+    return text;
+  }
+  case kStep:
+    return node.label;
+  case kEstimate:
+    return node.estimateNs > 0 ? timeText(node.estimateNs) : QString();
+  case kTime:
+    return node.medianNs > 0 ? timeText(node.medianNs) : node.outcome;
+  case kRatio: {
+    const double start = nodes_.front().medianNs;
+    return index.row() > 0 && start > 0 && node.medianNs > 0
+               ? QStringLiteral("%1×").arg(node.medianNs / start, 0, 'f', 3)
+               : QString();
+  }
+  default:
+    return {};
+  }
+}
+
+QVariant EditHistory::headerData(int section, Qt::Orientation orientation, int role) const {
+  static const char* const titles[kColumns] = {"#", "step", "estimate", "measured", "of 0"};
+  if (orientation != Qt::Horizontal || section < 0 || section >= kColumns)
+    return {};
+  if (role == Qt::DisplayRole)
+    return QString::fromLatin1(titles[section]);
+  if (role == Qt::TextAlignmentRole)
+    return QVariant((section >= kEstimate ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
+  return {};
+}
+
+// ---- The session
+
+QString EditSession::Step::text() const {
+  if (lines.isEmpty())
+    return primitive;
+  // Getters of names may stand before; what it does is in the last line. What goes without saying
+  // is left out: the keywords that every use has, and defaults.
+  QString last = lines.trimmed().section(u'\n', -1);
+  last = last.mid(last.indexOf(QStringLiteral("sch.")) + 4);
+  static const QRegularExpression defaults(
+      QStringLiteral(", (preserve_unit_iters=True|disable_predication=False|"
+                     "preserve_unit_loops=False|index=-1)"));
+  static const QRegularExpression keywords(
+      QStringLiteral("\\b(block_or_loop|loop|block|factors|ann_key|ann_val)="));
+  return last.remove(defaults).remove(keywords);
+}
+
+EditSession::EditSession(QString database, QObject* parent)
+    : QObject(parent), looking_(database), measuring_(database), history_(this) {}
+
+void EditSession::open(const QString& record) {
+  begin(Json{{"do", "open"}, {"record", record.toStdString()}});
+}
+
+void EditSession::openWorkload(const QString& name, const QString& parameters) {
+  Json values = Json::object();
+  for (const QString& word : parameters.split(u' ', Qt::SkipEmptyParts))
+    values[word.section(u'=', 0, 0).toStdString()] = word.section(u'=', 1).toStdString();
+  begin(Json{{"do", "open"}, {"workload", name.toStdString()}, {"parameters", std::move(values)}});
+}
+
+void EditSession::begin(Json request) {
+  looking_.ask(QStringLiteral("open"), std::move(request),
+               [this](const Json& answer, const QString& error) {
+                 if (!error.isEmpty()) {
+                   emit said(error, true);
+                   return;
+                 }
+                 looking_.forget(QStringLiteral("program"));
+                 looking_.forget(QStringLiteral("steps"));
+                 measuring_.forget(QStringLiteral("measure"));
+                 subject_ = answer["subject"];
+                 title_ = textOf(answer, "title");
+                 startRecord_ = textOf(answer, "record");
+                 place_ = -1;
+                 places_.clear();
+                 steps_.clear();
+                 text_.clear();
+                 typing_ = false;
+                 EditNode node;
+                 node.label = startRecord_.isEmpty() ? tr("as it is written")
+                                                     : tr("record %1").arg(shortId(startRecord_));
+                 node.trace = textOf(answer, "trace");
+                 node.record = startRecord_;
+                 node.candidate = textOf(answer, "candidate");
+                 node.outcome = textOf(answer, "outcome");
+                 takeTime(answer, node);
+                 history_.clear();
+                 history_.add(std::move(node));
+                 emit opened();
+                 emit measuringChanged();
+                 showCurrent();
+               });
+}
+
+void EditSession::look(const QString& trace, std::function<void(const Json&)> accepted) {
+  looking_.forget(QStringLiteral("steps"));
+  looking_.ask(QStringLiteral("program"),
+               Json{{"do", "program"},
+                    {"subject", subject_},
+                    {"trace", trace.toStdString()},
+                    {"level", levelOption(level_).mid(2).toStdString()},
+                    {"estimate", true}},
+               [this, accepted = std::move(accepted)](const Json& answer, const QString& error) {
+                 error_ = error;
+                 if (error.isEmpty())
+                   accepted(answer);
+                 emit programChanged();
+               });
+  emit programChanged();
+}
+
+void EditSession::show(const Json& answer) {
+  const std::optional<Place> before =
+      place_ >= 0 ? std::optional(places_[static_cast<size_t>(place_)]) : std::nullopt;
+  text_ = textOf(answer, "text");
+  places_.clear();
+  for (const Json& place : answer["places"])
+    places_.push_back({textOf(place, "text"), textOf(place, "name"), place.value("depth", 0),
+                       place.value("block", false)});
+  // What one was at is found again by what it is, else by its name.
+  const auto found = [&](const auto& same) {
+    const auto it = std::find_if(places_.begin(), places_.end(), same);
+    return it == places_.end() ? -1 : static_cast<int>(it - places_.begin());
+  };
+  if (before) {
+    const bool stays = place_ < static_cast<int>(places_.size()) &&
+                       places_[static_cast<size_t>(place_)] == *before;
+    if (!stays)
+      place_ = found([&](const Place& place) { return place == *before; });
+    if (place_ < 0)
+      place_ = found([&](const Place& place) {
+        return place.name == before->name && place.isBlock == before->isBlock;
+      });
+  }
+  askSteps();
+}
+
+void EditSession::showCurrent() {
+  const EditNode* node = history_.current();
+  if (!node)
+    return;
+  trace_ = node->trace;
+  look(trace_, [this, row = history_.currentRow()](const Json& answer) {
+    EditNode seen = history_.nodes()[static_cast<size_t>(row)];
+    seen.estimateNs = numberOf(answer, "estimate_ns");
+    history_.changed(row, seen);
+    show(answer);
+  });
+}
+
+void EditSession::setLevel(CodeLevel level) {
+  if (level == level_ || level == CodeLevel::kTrace)
+    return;
+  level_ = level;
+  text_.clear();
+  if (isOpen())
+    look(trace_, [this](const Json& answer) { show(answer); });
+}
+
+void EditSession::selectPlace(int place) {
+  if (place == place_)
+    return;
+  place_ = place < static_cast<int>(places_.size()) ? place : -1;
+  askSteps();
+}
+
+void EditSession::askSteps() {
+  steps_.clear();
+  emit stepsChanged();
+  if (place_ < 0) {
+    looking_.forget(QStringLiteral("steps"));
+    return;
+  }
+  looking_.ask(QStringLiteral("steps"),
+               Json{{"do", "steps"},
+                    {"subject", subject_},
+                    {"trace", history_.current()->trace.toStdString()},
+                    {"place", place_},
+                    {"estimate", true}},
+               [this](const Json& answer, const QString& error) {
+                 if (!error.isEmpty()) {
+                   emit said(error.section(u'\n', 0, 0), true);
+                   return;
+                 }
+                 for (const Json& step : answer["legal"])
+                   steps_.push_back({textOf(step, "primitive"),
+                                     textOf(step, "lines"),
+                                     {},
+                                     numberOf(step, "estimate_ns")});
+                 // What promises most comes first; what has no estimate last.
+                 std::stable_sort(steps_.begin(), steps_.end(), [](const Step& a, const Step& b) {
+                   return a.estimateNs > 0 && (b.estimateNs <= 0 || a.estimateNs < b.estimateNs);
+                 });
+                 for (const Json& step : answer["illegal"])
+                   steps_.push_back({textOf(step, "primitive"), {}, textOf(step, "reason"), 0});
+                 emit stepsChanged();
+               });
+}
+
+void EditSession::apply(int index) {
+  if (index < 0 || index >= static_cast<int>(steps_.size()) || !error_.isEmpty())
+    return;
+  const Step step = steps_[static_cast<size_t>(index)];
+  if (step.lines.isEmpty()) {
+    emit said(step.reason, true);
+    return;
+  }
+  EditNode node;
+  node.label = step.text();
+  node.trace = history_.current()->trace + step.lines;
+  node.estimateNs = step.estimateNs;
+  typing_ = false;
+  history_.add(std::move(node));
+  showCurrent();
+}
+
+void EditSession::setTrace(const QString& typed) {
+  if (!isOpen() || typed == trace_)
+    return;
+  trace_ = typed;
+  look(typed, [this](const Json& answer) {
+    EditNode node;
+    node.label = tr("typed");
+    node.trace = textOf(answer, "trace");
+    node.estimateNs = numberOf(answer, "estimate_ns");
+    if (node.trace != history_.current()->trace && !(typing_ && history_.amend(node))) {
+      history_.add(std::move(node));
+      typing_ = true;
+    }
+    show(answer);
+  });
+}
+
+std::vector<int> EditSession::linesOfPlaces() const {
+  std::vector<int> lines(places_.size(), -1);
+  if (level_ != CodeLevel::kScript)
+    return lines;
+  // Text and places are in the same order; the text leaves out the root block.
+  static const QRegularExpression loops(QStringLiteral("^\\s*for (.+) in "));
+  static const QRegularExpression block(QStringLiteral("^\\s*with T\\.sblock\\(\"([^\"]*)\""));
+  size_t next = 0;
+  int number = 0;
+  for (const QString& line : text_.split(u'\n')) {
+    QStringList names;
+    bool isBlock = false;
+    if (const auto match = loops.match(line); match.hasMatch()) {
+      names = match.captured(1).split(QStringLiteral(", "));
+    } else if (const auto blockMatch = block.match(line); blockMatch.hasMatch()) {
+      names << blockMatch.captured(1);
+      isBlock = true;
+    }
+    for (const QString& name : names)
+      for (size_t i = next; i < places_.size(); ++i)
+        if (places_[i].isBlock == isBlock && places_[i].name == name) {
+          lines[i] = number;
+          next = i + 1;
+          break;
+        }
+    ++number;
+  }
+  return lines;
+}
+
+int EditSession::placeAt(int line, const QString& name) const {
+  const std::vector<int> lines = linesOfPlaces();
+  int place = -1;
+  for (size_t i = 0; i < lines.size(); ++i)
+    if (lines[i] == line && (place < 0 || places_[i].name == name))
+      place = static_cast<int>(i);
+  return place;
+}
+
+RunPlan EditSession::searchPlan() const {
+  RunPlan plan;
+  plan.workload = title_.section(u' ', 0, 0);
+  plan.parameters = title_.section(u' ', 1);
+  plan.threads = subject_.value("threads", 1);
+  plan.cold = subject_.value("cache", std::string()) == "cold";
+  return plan;
+}
+
+void EditSession::undo() {
+  if (history_.canUndo())
+    goTo(history_.current()->parent);
+}
+
+void EditSession::redo() {
+  if (history_.canRedo())
+    goTo(history_.current()->redo);
+}
+
+void EditSession::goTo(int row) {
+  typing_ = false;
+  history_.goTo(row);
+  showCurrent();
+}
+
+void EditSession::measure() {
+  const EditNode* node = history_.current();
+  if (!node || isMeasuring())
+    return;
+  const int row = history_.currentRow();
+  Json request{{"do", "measure"}, {"subject", subject_}, {"trace", node->trace.toStdString()}};
+  if (const EditNode* from =
+          node->parent < 0 ? node : &history_.nodes()[static_cast<size_t>(node->parent)];
+      !from->candidate.isEmpty())
+    request["parent"] = from->candidate.toStdString();
+  typing_ = false;
+  measuring_.ask(QStringLiteral("measure"), std::move(request),
+                 [this, row](const Json& answer, const QString& error) {
+                   if (!error.isEmpty()) {
+                     emit said(error.section(u'\n', 0, 0), true);
+                   } else {
+                     EditNode done = history_.nodes()[static_cast<size_t>(row)];
+                     done.record = textOf(answer, "record");
+                     done.candidate = textOf(answer, "candidate");
+                     done.outcome = textOf(answer, "outcome").replace(u'_', u' ');
+                     done.reason = textOf(answer, "reason");
+                     takeTime(answer, done);
+                     history_.changed(row, done);
+                     emit measured(done.record);
+                   }
+                   emit measuringChanged();
+                 });
+  emit measuringChanged();
+}
+
+} // namespace temper::gui

@@ -1,0 +1,160 @@
+/// A schedule that is made by hand: where it stands (trace, program, loops and blocks), what may
+/// come next, what was tried before. Every schedule that one was at is kept, as a tree that undo
+/// and redo walk on. Without widgets; compiling and measuring go through two `temper session`s, so
+/// that a measurement keeps nobody from looking.
+#pragma once
+
+#include "gui/core/code_loader.h"
+#include "gui/core/temper_program.h"
+#include "gui/core/temper_session.h"
+
+#include <QAbstractTableModel>
+#include <QObject>
+#include <QStringList>
+
+#include <vector>
+
+namespace temper::gui {
+
+/// A schedule that one was at.
+struct EditNode {
+  int parent = -1;
+  QString label; ///< what was done: "parallel(loop=l1)"
+  QString trace; ///< canonical Python
+  double estimateNs = 0;
+  QString record;    ///< of its measurement; empty before
+  QString candidate; ///< likewise
+  QString outcome;
+  QString reason;
+  double medianNs = 0, lowNs = 0, highNs = 0;
+  int redo = -1; ///< the child that redo goes to
+
+  bool isMeasured() const { return !outcome.isEmpty(); }
+};
+
+/// The tree as a table, in the order in which the schedules were made.
+class EditHistory : public QAbstractTableModel {
+  Q_OBJECT
+public:
+  enum Column { kNumber, kStep, kEstimate, kTime, kRatio, kColumns };
+
+  using QAbstractTableModel::QAbstractTableModel;
+
+  const std::vector<EditNode>& nodes() const { return nodes_; }
+  const EditNode* current() const { return current_ < 0 ? nullptr : &nodes_[at(current_)]; }
+  int currentRow() const { return current_; }
+  void clear();
+  /// A child of the current node, or the child with this trace that it has already; becomes
+  /// current.
+  void add(EditNode node);
+  /// Replaces the current node's trace where nothing depends on it: no measurement, no children.
+  bool amend(const EditNode& node);
+  void goTo(int row);
+  void changed(int row, const EditNode& node);
+  bool canUndo() const { return current() && current()->parent >= 0; }
+  bool canRedo() const { return current() && current()->redo >= 0; }
+
+  int rowCount(const QModelIndex& parent = {}) const override;
+  int columnCount(const QModelIndex& parent = {}) const override;
+  QVariant data(const QModelIndex& index, int role) const override;
+  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+
+signals:
+  void currentChanged();
+
+private:
+  static size_t at(int row) { return static_cast<size_t>(row); }
+  std::vector<EditNode> nodes_;
+  int current_ = -1;
+};
+
+class EditSession : public QObject {
+  Q_OBJECT
+public:
+  struct Place {
+    QString text;
+    QString name;
+    int depth = 0;
+    bool isBlock = false;
+    bool operator==(const Place&) const = default;
+  };
+  struct Step {
+    QString primitive;
+    QString lines;  ///< of the trace; empty when it is not legal
+    QString reason; ///< why it is not
+    double estimateNs = 0;
+    QString text() const; ///< "split(l1, [None, 8])"
+  };
+
+  explicit EditSession(QString database, QObject* parent = nullptr);
+
+  /// Begins with a record's candidate.
+  void open(const QString& record);
+  /// Begins with a workload as it is written: "matmul", "M=512 N=512".
+  void openWorkload(const QString& name, const QString& parameters);
+  bool isOpen() const { return history_.current() != nullptr; }
+  const QString& title() const { return title_; }
+  const QString& startRecord() const { return startRecord_; }
+
+  EditHistory& history() { return history_; }
+  const QString& trace() const { return trace_; } ///< as typed, else canonical
+  const QString& text() const { return text_; }   ///< of the program at the level
+  const QString& error() const { return error_; } ///< about the trace; empty when all is well
+  const std::vector<Place>& places() const { return places_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  int place() const { return place_; }
+  CodeLevel level() const { return level_; }
+  bool isWorking() const { return looking_.isBusy(); }
+  bool isMeasuring() const { return measuring_.isBusy(); }
+
+  void setLevel(CodeLevel level);
+  /// The loop or block whose steps are wanted; -1 for none.
+  void selectPlace(int place);
+  /// Takes a legal step.
+  void apply(int step);
+  /// The trace as somebody types it: what it makes, or what is wrong with it.
+  void setTrace(const QString& typed);
+  void undo();
+  void redo();
+  void goTo(int row); ///< any schedule of the history
+  /// Compiles, checks, times and records the current schedule.
+  void measure();
+
+  /// For each place the line of the program's text that it begins in, -1 where it has none. Only
+  /// the script shows loops and blocks by name.
+  std::vector<int> linesOfPlaces() const;
+  /// The place of a line, or of the name in it that is meant; -1 for none.
+  int placeAt(int line, const QString& name) const;
+  /// A run that searches the same workload on, with what was measured here among what is known.
+  RunPlan searchPlan() const;
+
+signals:
+  void opened();
+  void programChanged(); ///< trace, places, text or error
+  void stepsChanged();
+  void measuringChanged();
+  void measured(const QString& record);
+  void said(const QString& sentence, bool isError);
+
+private:
+  void begin(Json request);
+  /// Asks what `trace` makes of the program; `accepted` gets the answer when it is legal.
+  void look(const QString& trace, std::function<void(const Json&)> accepted);
+  void show(const Json& answer);
+  void showCurrent();
+  void askSteps();
+
+  TemperSession looking_;
+  TemperSession measuring_;
+  EditHistory history_;
+  Json subject_;
+  QString title_, startRecord_;
+  QString trace_, text_, error_;
+  std::vector<Place> places_;
+  std::vector<Step> steps_;
+  int place_ = -1;
+  bool typing_ = false; ///< the current node is what is being typed
+  CodeLevel level_ = CodeLevel::kScript;
+};
+
+} // namespace temper::gui

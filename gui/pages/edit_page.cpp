@@ -1,0 +1,334 @@
+#include "gui/pages/edit_page.h"
+
+#include "gui/core/format.h"
+#include "gui/widgets/code_view.h"
+
+#include <QBoxLayout>
+#include <QFontDatabase>
+#include <QHeaderView>
+#include <QLabel>
+#include <QListWidget>
+#include <QPushButton>
+#include <QSplitter>
+#include <QTabBar>
+#include <QTableView>
+#include <QTreeWidget>
+
+namespace temper::gui {
+
+namespace {
+
+constexpr int kTypingPauseMs = 250;
+
+QLabel* headline(const QString& text, QWidget* parent) {
+  auto* label = new QLabel(text, parent);
+  label->setProperty("faint", true);
+  label->setContentsMargins(12, 8, 12, 4);
+  return label;
+}
+
+} // namespace
+
+EditPage::EditPage(EditSession& session, QWidget* parent)
+    : QWidget(parent), session_(session), empty_(new QWidget(this)), all_(new QWidget(this)) {
+  setObjectName(QStringLiteral("edit"));
+  auto* words = new QLabel(tr("Choose a record in Explore and press E to go on from its schedule,\n"
+                              "or edit a workload as it is written: Edit › Edit the form's "
+                              "workload."),
+                           empty_);
+  words->setAlignment(Qt::AlignCenter);
+  auto* emptyLayout = new QVBoxLayout(empty_);
+  emptyLayout->addWidget(words);
+
+  auto* splitter = new QSplitter(Qt::Horizontal, all_);
+  splitter->setObjectName(QStringLiteral("edit.splitter"));
+  splitter->setChildrenCollapsible(false);
+  QWidget* head = makeHead();
+  for (QWidget* part : {makeLeft(), makeCentre(), makeRight()})
+    splitter->addWidget(part);
+  splitter->setSizes({350, 640, 450});
+  auto* allLayout = new QVBoxLayout(all_);
+  allLayout->setContentsMargins(0, 0, 0, 0);
+  allLayout->setSpacing(0);
+  allLayout->addWidget(head);
+  allLayout->addWidget(splitter, 1);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(empty_);
+  layout->addWidget(all_);
+
+  typing_.setSingleShot(true);
+  typing_.setInterval(kTypingPauseMs);
+  connect(trace_, &CodeView::edited, &typing_, qOverload<>(&QTimer::start));
+  connect(&typing_, &QTimer::timeout, this, [this] { session_.setTrace(trace_->text()); });
+  connect(&session_, &EditSession::programChanged, this, &EditPage::showProgram);
+  connect(&session_, &EditSession::stepsChanged, this, &EditPage::showSteps);
+  connect(&session_, &EditSession::measuringChanged, this, &EditPage::showHead);
+  connect(&session_.history(), &EditHistory::currentChanged, this, &EditPage::showHead);
+  connect(&session_.history(), &QAbstractItemModel::dataChanged, this, &EditPage::showHead);
+  showHead();
+  showProgram();
+}
+
+QWidget* EditPage::makeHead() {
+  auto* head = new QWidget(all_);
+  title_ = new QLabel(head);
+  time_ = new QLabel(head);
+  verdict_ = new QLabel(head);
+  undo_ = new QPushButton(tr("Undo"), head);
+  redo_ = new QPushButton(tr("Redo"), head);
+  measure_ = new QPushButton(tr("Measure now"), head);
+  QFont bold = font();
+  bold.setBold(true);
+  title_->setFont(bold);
+  QFont big = bold;
+  big.setPointSizeF(font().pointSizeF() * 1.7);
+  time_->setFont(big);
+  verdict_->setProperty("faint", true);
+  for (QLabel* label : {title_, time_, verdict_}) {
+    label->setTextFormat(Qt::PlainText);
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  }
+  verdict_->setWordWrap(true);
+  time_->setObjectName(QStringLiteral("edit.time"));
+  measure_->setObjectName(QStringLiteral("edit.measure.button"));
+  measure_->setDefault(true);
+  measure_->setToolTip(tr("Compiles, checks and times this schedule, and keeps the record"));
+  auto* texts = new QVBoxLayout;
+  texts->setSpacing(4);
+  for (QLabel* label : {title_, time_, verdict_})
+    texts->addWidget(label);
+  auto* layout = new QHBoxLayout(head);
+  layout->setContentsMargins(16, 12, 16, 8);
+  layout->addLayout(texts, 1);
+  for (QPushButton* button : {undo_, redo_, measure_})
+    layout->addWidget(button, 0, Qt::AlignTop);
+  connect(undo_, &QPushButton::clicked, &session_, &EditSession::undo);
+  connect(redo_, &QPushButton::clicked, &session_, &EditSession::redo);
+  connect(measure_, &QPushButton::clicked, &session_, &EditSession::measure);
+  return head;
+}
+
+QWidget* EditPage::makeLeft() {
+  auto* left = new QSplitter(Qt::Vertical, all_);
+  left->setChildrenCollapsible(false);
+  places_ = new QListWidget(left);
+  places_->setObjectName(QStringLiteral("edit.places"));
+  places_->setAccessibleName(tr("Loops and blocks"));
+  places_->setFrameShape(QFrame::NoFrame);
+  QFont fixed = QFontDatabase::systemFont(QFontDatabase::FixedFont);
+  fixed.setPointSizeF(font().pointSizeF());
+  places_->setFont(fixed);
+  steps_ = new QTreeWidget(left);
+  steps_->setObjectName(QStringLiteral("edit.steps"));
+  steps_->setAccessibleName(tr("Next steps"));
+  steps_->setFrameShape(QFrame::NoFrame);
+  steps_->setRootIsDecorated(false);
+  steps_->setUniformRowHeights(true);
+  steps_->setHeaderLabels({tr("next step (Enter takes it)"), tr("estimate")});
+  steps_->headerItem()->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
+  steps_->header()->setStretchLastSection(false);
+  steps_->header()->setSectionResizeMode(0, QHeaderView::Stretch);
+  steps_->header()->setSectionResizeMode(1, QHeaderView::ResizeToContents);
+  auto* top = new QWidget(left);
+  auto* topLayout = new QVBoxLayout(top);
+  topLayout->setContentsMargins(0, 0, 0, 0);
+  topLayout->setSpacing(0);
+  topLayout->addWidget(headline(tr("loops and blocks"), top));
+  topLayout->addWidget(places_);
+  left->addWidget(top);
+  left->addWidget(steps_);
+  left->setSizes({400, 400});
+  connect(places_, &QListWidget::currentRowChanged, this, [this](int row) {
+    if (!showing_)
+      session_.selectPlace(row);
+  });
+  connect(steps_, &QTreeWidget::itemActivated, this, &EditPage::applyCurrentStep);
+  return left;
+}
+
+QWidget* EditPage::makeCentre() {
+  auto* centre = new QSplitter(Qt::Vertical, all_);
+  centre->setChildrenCollapsible(false);
+  auto* top = new QWidget(centre);
+  levels_ = new QTabBar(top);
+  levels_->setDrawBase(false);
+  levels_->setExpanding(false);
+  levels_->setAccessibleName(tr("Level of the program"));
+  for (int level = 1; level < kCodeLevels; ++level)
+    levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
+  program_ = new CodeView(top);
+  auto* topLayout = new QVBoxLayout(top);
+  topLayout->setContentsMargins(0, 0, 0, 0);
+  topLayout->setSpacing(0);
+  topLayout->addWidget(levels_);
+  topLayout->addWidget(program_, 1);
+  auto* bottom = new QWidget(centre);
+  trace_ = new CodeView(bottom);
+  trace_->setObjectName(QStringLiteral("edit.trace"));
+  trace_->setEditable(true);
+  error_ = new QLabel(bottom);
+  error_->setObjectName(QStringLiteral("edit.error"));
+  error_->setTextFormat(Qt::PlainText);
+  error_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  error_->setWordWrap(true);
+  error_->setContentsMargins(12, 6, 12, 8);
+  auto* bottomLayout = new QVBoxLayout(bottom);
+  bottomLayout->setContentsMargins(0, 0, 0, 0);
+  bottomLayout->setSpacing(0);
+  bottomLayout->addWidget(headline(tr("trace: may be typed in"), bottom));
+  bottomLayout->addWidget(trace_, 1);
+  bottomLayout->addWidget(error_);
+  centre->addWidget(top);
+  centre->addWidget(bottom);
+  centre->setSizes({480, 300});
+  connect(levels_, &QTabBar::currentChanged, this,
+          [this](int tab) { session_.setLevel(static_cast<CodeLevel>(tab + 1)); });
+  connect(program_, &CodeView::cursorMoved, this, [this](int line, const QString& word) {
+    if (const int place = session_.placeAt(line, word); place >= 0)
+      places_->setCurrentRow(place);
+  });
+  return centre;
+}
+
+QWidget* EditPage::makeRight() {
+  auto* right = new QWidget(all_);
+  history_ = new QTableView(right);
+  history_->setObjectName(QStringLiteral("edit.history"));
+  history_->setAccessibleName(tr("Schedules that were tried"));
+  history_->setModel(&session_.history());
+  history_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  history_->setSelectionMode(QAbstractItemView::SingleSelection);
+  history_->setShowGrid(false);
+  history_->setWordWrap(false);
+  history_->setTabKeyNavigation(false);
+  history_->verticalHeader()->setVisible(false);
+  history_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+  history_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
+  QHeaderView* header = history_->horizontalHeader();
+  header->setHighlightSections(false);
+  header->setSectionsClickable(false);
+  const int em = fontMetrics().horizontalAdvance(u'0');
+  const int widths[EditHistory::kColumns] = {8, 16, 11, 11, 8};
+  for (int i = 0; i < EditHistory::kColumns; ++i)
+    header->resizeSection(i, widths[i] * em);
+  header->setSectionResizeMode(EditHistory::kStep, QHeaderView::Stretch);
+  auto* layout = new QVBoxLayout(right);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->setSpacing(0);
+  layout->addWidget(headline(tr("schedules that were tried (Enter goes back to one)"), right));
+  layout->addWidget(history_, 1);
+  connect(history_, &QTableView::activated, this,
+          [this](const QModelIndex& index) { session_.goTo(index.row()); });
+  return right;
+}
+
+void EditPage::showLevel(CodeLevel level) {
+  if (level == CodeLevel::kTrace)
+    trace_->setFocus();
+  else
+    levels_->setCurrentIndex(static_cast<int>(level) - 1);
+}
+
+void EditPage::focusPlaces() { places_->setFocus(); }
+
+void EditPage::applyCurrentStep() {
+  if (const QTreeWidgetItem* item = steps_->currentItem())
+    session_.apply(item->data(0, Qt::UserRole).toInt());
+}
+
+void EditPage::showHead() {
+  const EditNode* node = session_.history().current();
+  empty_->setVisible(!node);
+  all_->setVisible(node);
+  undo_->setEnabled(session_.history().canUndo());
+  redo_->setEnabled(session_.history().canRedo());
+  const bool measuring = session_.isMeasuring();
+  measure_->setEnabled(node && !measuring && session_.error().isEmpty());
+  measure_->setText(measuring ? tr("Measuring…") : tr("Measure now"));
+  if (!node)
+    return;
+  title_->setText(session_.title() + QStringLiteral("   ") + node->label);
+  QStringList words;
+  if (node->medianNs > 0) {
+    time_->setText(timeText(node->medianNs) + QStringLiteral("  ") +
+                   halfWidthText(node->medianNs, node->lowNs, node->highNs));
+    const double start = session_.history().nodes().front().medianNs;
+    if (session_.history().currentRow() > 0 && start > 0)
+      words << tr("%1× the time of the start, as recorded").arg(node->medianNs / start, 0, 'f', 3);
+    words << shortId(node->record);
+  } else if (node->isMeasured()) {
+    time_->setText(node->outcome);
+    words << node->reason.section(u'\n', 0, 0);
+  } else {
+    time_->setText(tr("not measured"));
+  }
+  if (node->estimateNs > 0)
+    words << tr("estimated %1").arg(timeText(node->estimateNs));
+  verdict_->setText(words.join(QStringLiteral("; ")));
+}
+
+void EditPage::showProgram() {
+  showHead();
+  if (!session_.isOpen())
+    return;
+  if (trace_->text() != session_.trace() && !typing_.isActive())
+    trace_->setCode(session_.trace(), CodeLevel::kTrace);
+  const QString& error = session_.error();
+  error_->setVisible(!error.isEmpty());
+  // The program with the place marked follows the sentence; a screenful of it is enough.
+  error_->setText(QStringLiteral("⚠ ") + error.split(u'\n').mid(0, 6).join(u'\n'));
+  if (session_.text().isEmpty())
+    program_->setMessage(session_.isWorking() ? tr("…") : QString());
+  else if (program_->text() != session_.text() || program_->isMessage())
+    program_->setCode(session_.text(), session_.level());
+  levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
+
+  showing_ = true;
+  const auto& places = session_.places();
+  for (int i = places_->count(); i < static_cast<int>(places.size()); ++i)
+    places_->addItem(QString());
+  while (places_->count() > static_cast<int>(places.size()))
+    delete places_->takeItem(places_->count() - 1);
+  for (int i = 0; i < places_->count(); ++i) {
+    const EditSession::Place& place = places[static_cast<size_t>(i)];
+    places_->item(i)->setText(QString(2 * place.depth, u' ') + place.text);
+  }
+  showing_ = false;
+  showSteps();
+}
+
+void EditPage::showSteps() {
+  const int place = session_.place();
+  const std::vector<int> lines = session_.linesOfPlaces();
+  program_->markLine(place >= 0 && place < static_cast<int>(lines.size())
+                         ? lines[static_cast<size_t>(place)]
+                         : -1);
+  showing_ = true;
+  places_->setCurrentRow(place);
+  showing_ = false;
+  if (const QListWidgetItem* item = places_->currentItem())
+    places_->scrollToItem(item);
+  steps_->clear();
+  const EditNode* node = session_.history().current();
+  int number = 0;
+  for (const EditSession::Step& step : session_.steps()) {
+    auto* item = new QTreeWidgetItem(steps_);
+    item->setData(0, Qt::UserRole, number++);
+    item->setText(0, step.text());
+    item->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
+    if (step.lines.isEmpty()) {
+      item->setText(0, step.text() + QStringLiteral(": ") + step.reason);
+      item->setToolTip(0, step.reason);
+      item->setFlags(Qt::NoItemFlags);
+      continue;
+    }
+    item->setToolTip(0, step.lines.trimmed());
+    if (step.estimateNs > 0 && node && node->estimateNs > 0) {
+      item->setText(1, QStringLiteral("%1×").arg(step.estimateNs / node->estimateNs, 0, 'f', 2));
+      item->setToolTip(1, timeText(step.estimateNs));
+    }
+  }
+}
+
+} // namespace temper::gui

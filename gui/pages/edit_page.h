@@ -1,0 +1,63 @@
+/// The schedule editor: loops and blocks, what may come next at one of them, the program that
+/// results, the trace as text that may be typed, and all schedules that were tried.
+#pragma once
+
+#include "gui/core/edit_session.h"
+
+#include <QTimer>
+#include <QWidget>
+
+class QLabel;
+class QListWidget;
+class QPushButton;
+class QTabBar;
+class QTableView;
+class QTreeWidget;
+
+namespace temper::gui {
+
+class CodeView;
+
+class EditPage : public QWidget {
+  Q_OBJECT
+public:
+  explicit EditPage(EditSession& session, QWidget* parent = nullptr);
+
+  CodeView* programView() const { return program_; }
+  CodeView* traceView() const { return trace_; }
+  QListWidget* places() const { return places_; }
+  QTreeWidget* steps() const { return steps_; }
+  void showLevel(CodeLevel level);
+  void focusPlaces();
+  void applyCurrentStep();
+
+private:
+  QWidget* makeHead();
+  QWidget* makeLeft();
+  QWidget* makeCentre();
+  QWidget* makeRight();
+  void showHead();
+  void showProgram();
+  void showSteps();
+
+  EditSession& session_;
+  QWidget* empty_;
+  QWidget* all_;
+  QLabel* title_;
+  QLabel* time_;
+  QLabel* verdict_;
+  QPushButton* undo_;
+  QPushButton* redo_;
+  QPushButton* measure_;
+  QListWidget* places_;
+  QTreeWidget* steps_;
+  QTabBar* levels_;
+  CodeView* program_;
+  CodeView* trace_;
+  QLabel* error_;
+  QTableView* history_;
+  QTimer typing_;
+  bool showing_ = false; ///< lists are filled, nobody chooses
+};
+
+} // namespace temper::gui

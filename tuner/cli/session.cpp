@@ -1,0 +1,300 @@
+/// temper session: tuning by hand for programs. One JSON object a line comes in, one a line goes
+/// out, until the input ends:
+///
+///   {"id": 1, "do": "open", "record": "m3f9c2"}           or "workload", "parameters"
+///   {"id": 1, "subject": {...}, "title": "matmul M=64 ...", "trace": "...", "candidate": "c..."}
+///   {"id": 2, "do": "program", "subject": {...}, "trace": "...", "level": "tir"}
+///   {"id": 2, "trace": "...", "text": "...", "places": [{"text": "for i in 64", "depth": 1, ...}]}
+///   {"id": 3, "do": "steps", "subject": {...}, "trace": "...", "place": 2}
+///   {"id": 3, "legal": [{"primitive": "Parallel", "lines": "...", "estimate_ns": 8100.0}, ...],
+///             "illegal": [{"primitive": "Vectorize", "reason": "..."}]}
+///   {"id": 4, "do": "measure", "subject": {...}, "trace": "...", "parent": "c..."}
+///   {"id": 4, "record": "m...", "outcome": "ok", "median_ns": 8140.0, "interval_ns": [...]}
+///   {"cancel": 3}                                          if it has not begun
+///   {"id": 3, "error": {"code": "interrupted", "message": "..."}}
+///
+/// A trace is Python or JSON; answers give it in its canonical form, whose names the lines of steps
+/// go on with. Requests are answered in their order.
+#include "tuner/cli/command.h"
+#include "tuner/cli/output.h"
+
+#include "ir/s_tir/layer.h"
+#include "ir/s_tir/legal_steps.h"
+#include "tuner/hand_tuning.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <deque>
+#include <iostream>
+#include <mutex>
+#include <thread>
+
+namespace temper::cli {
+namespace {
+
+using tuner::HandSubject;
+
+// ---- Requests
+
+Error wrong(const std::string& sentence) { return Error(ErrorCode::kInvalidArgument, sentence); }
+
+/// A text of the request; an error when it is missing or something else.
+Result<std::string> text_of(const Json& request, const char* name) {
+  const auto entry = request.find(name);
+  if (entry == request.end() || !entry->is_string())
+    return wrong(fmt::format("the request needs \"{}\", a text", name));
+  return entry->get<std::string>();
+}
+
+Json to_json(const HandSubject& subject) {
+  return Json{{"workload", subject.workload},
+              {"target", subject.target},
+              {"threads", subject.threads},
+              {"cache", engine::to_string(subject.regime)}};
+}
+
+Result<HandSubject> subject_of(const Json& request) {
+  const auto entry = request.find("subject");
+  if (entry == request.end() || !entry->is_object())
+    return wrong("the request needs \"subject\", as \"open\" gave it");
+  HandSubject subject;
+  TEMPER_TRY(workload, text_of(*entry, "workload"));
+  TEMPER_TRY(target, text_of(*entry, "target"));
+  TEMPER_TRY(cache, text_of(*entry, "cache"));
+  const auto regime = engine::parse_regime(cache);
+  const auto threads = entry->find("threads");
+  if (!regime || threads == entry->end() || !threads->is_number_integer() ||
+      threads->get<int64_t>() < 1 || threads->get<int64_t>() > 4096)
+    return wrong("the subject needs \"cache\" (hot or cold) and \"threads\", as \"open\" gave it");
+  subject.workload = workload;
+  subject.target = target;
+  subject.threads = threads->get<int>();
+  subject.regime = *regime;
+  return subject;
+}
+
+class Session {
+public:
+  explicit Session(tuner::Workbench& bench) : hand_(bench) {}
+
+  Result<Json> answer(const Json& request) {
+    TEMPER_TRY(verb, text_of(request, "do"));
+    if (verb == "open")
+      return open(request);
+    if (verb == "program")
+      return program(request);
+    if (verb == "steps")
+      return steps(request);
+    if (verb == "measure")
+      return measure(request);
+    return wrong("a session can open, program, steps and measure, not '" + verb + "'");
+  }
+
+private:
+  Result<Json> open(const Json& request) {
+    const auto started = [&]() -> Result<tuner::HandStart> {
+      if (request.contains("record")) {
+        TEMPER_TRY(record, text_of(request, "record"));
+        return hand_.open_record(record);
+      }
+      tuner::WorkloadArguments arguments;
+      TEMPER_TRY(name, text_of(request, "workload"));
+      arguments.name = name;
+      const Json parameters = request.value("parameters", Json::object());
+      if (!parameters.is_object())
+        return wrong("\"parameters\" is an object, as {\"M\": \"512\"}");
+      for (const auto& [parameter, value] : parameters.items())
+        arguments.parameters[parameter] =
+            value.is_string() ? value.get<std::string>() : value.dump();
+      return hand_.open_workload(arguments);
+    };
+    TEMPER_TRY(start, started());
+    return Json{{"subject", to_json(start.subject)},
+                {"title", start.title},
+                {"trace", start.trace},
+                {"candidate", start.candidate},
+                {"record", start.record},
+                {"outcome", start.outcome},
+                {"median_ns", known(start.median_ns)},
+                {"interval_ns", {known(start.interval_ns.low), known(start.interval_ns.high)}}};
+  }
+
+  Result<Json> program(const Json& request) {
+    TEMPER_TRY(subject, subject_of(request));
+    TEMPER_TRY(trace, text_of(request, "trace"));
+    TEMPER_TRY(schedule, hand_.replay(subject, trace));
+    Json places = Json::array();
+    for (const s_tir::Place& place : s_tir::places_of(schedule.module()))
+      places.push_back(Json{{"text", place.text},
+                            {"name", place.name},
+                            {"depth", place.depth},
+                            {"block", place.is_block}});
+    Json answer{{"trace", schedule.trace().to_python()}, {"places", std::move(places)}};
+    if (request.contains("level")) {
+      TEMPER_TRY(word, text_of(request, "level"));
+      const auto level = tuner::parse_level(word);
+      if (!level)
+        return wrong("\"level\" is script, tir, llvm or asm, not '" + word + "'");
+      TEMPER_TRY(text, hand_.text(subject, schedule, *level));
+      answer["text"] = std::move(text);
+    }
+    if (request.value("estimate", Json()) == true)
+      answer["estimate_ns"] = estimate(subject, schedule);
+    return answer;
+  }
+
+  Result<Json> steps(const Json& request) {
+    TEMPER_TRY(subject, subject_of(request));
+    TEMPER_TRY(trace, text_of(request, "trace"));
+    TEMPER_TRY(schedule, hand_.replay(subject, trace));
+    const std::vector<s_tir::Place> places = s_tir::places_of(schedule.module());
+    const auto place = request.find("place");
+    if (place == request.end() || !place->is_number_unsigned() ||
+        place->get<uint64_t>() >= places.size())
+      return wrong(
+          fmt::format("\"place\" is a number below {}, the places of the program", places.size()));
+    const s_tir::Steps found = s_tir::legal_steps(schedule, places[place->get<size_t>()].handle);
+    Json legal = Json::array(), illegal = Json::array();
+    const bool estimated = request.value("estimate", Json()) == true;
+    for (const s_tir::LegalStep& step : found.legal) {
+      legal.push_back(Json{{"primitive", step.primitive->name}, {"lines", step.lines}});
+      if (estimated)
+        legal.back()["estimate_ns"] = estimate(subject, step.after);
+    }
+    for (const s_tir::IllegalStep& step : found.illegal)
+      illegal.push_back(Json{{"primitive", step.primitive->name}, {"reason", step.reason}});
+    return Json{{"legal", std::move(legal)}, {"illegal", std::move(illegal)}};
+  }
+
+  Result<Json> measure(const Json& request) {
+    TEMPER_TRY(subject, subject_of(request));
+    TEMPER_TRY(trace, text_of(request, "trace"));
+    TEMPER_TRY(schedule, hand_.replay(subject, trace));
+    std::string parent;
+    if (request.contains("parent")) {
+      TEMPER_TRY(given, text_of(request, "parent"));
+      parent = given;
+    }
+    TEMPER_TRY(trial, hand_.measure(subject, schedule.trace(), parent));
+    const engine::Measurement& measured = trial.measurement;
+    return Json{{"record", trial.record},
+                {"candidate", trial.candidate},
+                {"outcome", engine::to_string(measured.outcome)},
+                {"median_ns", known(measured.median_ns)},
+                {"interval_ns", {number(measured.interval.low), number(measured.interval.high)}},
+                {"reason", measured.error}};
+  }
+
+  /// Null where the program cannot be lowered: a step in between may be so.
+  Json estimate(const HandSubject& subject, const s_tir::Schedule& schedule) {
+    const auto ns = hand_.estimate_ns(subject, schedule);
+    return ns ? known(*ns) : Json();
+  }
+
+  tuner::HandTuning hand_;
+};
+
+// ---- Lines
+
+/// What came in and waits; read on a thread of its own, so that a request that waits can be
+/// cancelled while another is at work.
+class Requests {
+public:
+  Requests() : reader_([this] { read(); }) {}
+  ~Requests() { reader_.join(); }
+
+  struct Next {
+    std::string line;
+    bool cancelled = false;
+  };
+  /// Nothing after the last one.
+  std::optional<Next> next() {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return ended_ || !lines_.empty(); });
+    if (lines_.empty())
+      return std::nullopt;
+    Next next = std::move(lines_.front());
+    lines_.pop_front();
+    return next;
+  }
+
+private:
+  void read() {
+    std::string line;
+    while (std::getline(std::cin, line)) {
+      if (line.find_first_not_of(" \t\r") == std::string::npos)
+        continue;
+      const std::lock_guard lock(mutex_);
+      const auto request = parse_json(line);
+      if (request && request->is_object() && request->contains("cancel"))
+        cancel((*request)["cancel"]);
+      else
+        lines_.push_back({line, false});
+      arrived_.notify_one();
+    }
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    arrived_.notify_one();
+  }
+
+  void cancel(const Json& id) {
+    for (Next& waiting : lines_)
+      if (const auto request = parse_json(waiting.line);
+          request && request->is_object() && request->value("id", Json()) == id)
+        waiting.cancelled = true;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<Next> lines_;
+  bool ended_ = false;
+  std::thread reader_; ///< last: it uses the others
+};
+
+Json error_json(const Error& error) {
+  return Json{{"code", to_string(error.code)}, {"message", error.to_string()}};
+}
+
+int run_session(CommonOptions& options) {
+  if (Result<void> finished = finish_common_options(options); !finished)
+    return report(finished.error());
+  s_tir::register_layer();
+  tuner::Workbench bench(options.workbench);
+  Session session(bench);
+  Requests requests;
+  while (const auto next = requests.next()) {
+    Json reply = Json::object();
+    const auto request = parse_json(next->line);
+    const bool readable = request && request->is_object();
+    reply["id"] = readable ? request->value("id", Json()) : Json();
+    if (!readable) {
+      reply["error"] = error_json(request ? wrong("a request is a JSON object") : request.error());
+    } else if (next->cancelled) {
+      reply["error"] = error_json(Error(ErrorCode::kInterrupted, "cancelled before it began"));
+    } else if (auto answer = session.answer(*request); answer) {
+      reply.update(*answer);
+    } else {
+      reply["error"] = error_json(answer.error());
+    }
+    fmt::print("{}\n", reply.dump(-1, ' ', false, Json::error_handler_t::replace));
+    if (std::fflush(stdout) != 0)
+      std::_Exit(kFailedWork); // nobody listens; the reader may wait for ever
+  }
+  return kDone;
+}
+
+} // namespace
+
+void add_session(Program& program) {
+  auto options = std::make_shared<CommonOptions>();
+  CLI::App* command = program.app.add_subcommand(
+      "session", "tuning by hand for programs: JSON lines in and out (the workbench uses it)");
+  add_common_options(*command, *options, true);
+  add_examples(*command, {"echo '{\"id\": 1, \"do\": \"open\", \"workload\": \"matmul\"}' | temper "
+                          "session"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_session(*options); }; });
+}
+
+} // namespace temper::cli

@@ -1,0 +1,94 @@
+/// Tuning by hand: a workload and the trace that somebody writes, step by step. What the trace
+/// makes of the program at every level, what may come next and what the model of the machine thinks
+/// of it, and a measurement as good as a search's, which becomes a record like any other.
+///
+///   HandTuning hand(bench);
+///   TEMPER_TRY(start, hand.open_record("m3f9c2"));
+///   TEMPER_TRY(schedule, hand.replay(start.subject, start.trace));
+///   TEMPER_TRY(tried, hand.measure(start.subject, schedule.trace(), start.candidate));
+#pragma once
+
+#include "database/records.h"
+#include "ir/s_tir/schedule.h"
+#include "tuner/workbench.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+
+namespace temper::tuner {
+
+enum class ProgramLevel : uint8_t { kScript, kTir, kLlvm, kAssembly };
+std::optional<ProgramLevel> parse_level(std::string_view word); ///< "script", "tir", "llvm", "asm"
+
+/// What is tuned: a stored workload for a target.
+struct HandSubject {
+  database::Id workload;
+  std::string target = "native";
+  int threads = 1;
+  engine::Regime regime = engine::Regime::kHot;
+  bool operator<(const HandSubject& other) const {
+    return std::tie(workload, target, threads, regime) <
+           std::tie(other.workload, other.target, other.threads, other.regime);
+  }
+};
+
+struct HandStart {
+  HandSubject subject;
+  std::string title;      ///< "matmul M=512 N=512 K=512"
+  std::string trace;      ///< Python; empty for the workload as it is written
+  database::Id candidate; ///< that the trace belongs to; empty for none
+  database::Id record;
+  std::string outcome; ///< of the record; empty without one
+  double median_ns = 0;
+  Interval interval_ns;
+};
+
+struct HandTrial {
+  database::Id record;
+  database::Id candidate;
+  engine::Measurement measurement;
+};
+
+class HandTuning {
+public:
+  explicit HandTuning(Workbench& bench) : bench_(bench) {}
+
+  /// From a record's candidate, or from a workload as it is written (which is stored by this).
+  Result<HandStart> open_record(const std::string& record);
+  Result<HandStart> open_workload(const WorkloadArguments& arguments);
+
+  /// The trace, as Python or JSON, on the workload. An error says which line or instruction failed
+  /// and renders the program with the place marked.
+  Result<s_tir::Schedule> replay(const HandSubject& subject, const std::string& trace);
+  /// The scheduled program at a level.
+  Result<std::string> text(const HandSubject& subject, const s_tir::Schedule& schedule,
+                           ProgramLevel level);
+  /// Nanoseconds, by the analytical model: good for ranking steps, not for believing.
+  Result<double> estimate_ns(const HandSubject& subject, const s_tir::Schedule& schedule);
+
+  /// Compiles, checks, times and records it, in a run of strategy "hand"; `parent` is the candidate
+  /// that it was made from, or empty. A failing kernel is a record, too.
+  Result<HandTrial> measure(const HandSubject& subject, const s_tir::Trace& trace,
+                            const database::Id& parent);
+
+private:
+  Result<const Task*> task(const HandSubject& subject);
+  Result<ir::PrimFunc> lowered(const Task& task, const s_tir::Schedule& schedule);
+  Result<engine::Measurement> measured(const HandSubject& subject, const Task& task,
+                                       std::shared_ptr<const codegen::Artifact> artifact);
+
+  struct HandRun {
+    database::Run row;
+    int64_t trials = 0;
+    double seconds = 0;
+  };
+
+  Workbench& bench_;
+  std::map<HandSubject, Task> tasks_;
+  std::map<HandSubject, engine::WorkloadId> prepared_; ///< arguments and references on the device
+  std::map<HandSubject, HandRun> runs_;
+};
+
+} // namespace temper::tuner
