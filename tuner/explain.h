@@ -27,8 +27,8 @@ struct CodeLoop {
   int64_t calls = 0;
   int vector_bits = 0;      ///< widest vector; 0: scalars only
   int vector_registers = 0; ///< different ones that are used
-  int sums = 0;             ///< different registers that multiply-adds add to
-  int64_t longest_sum = 0;  ///< multiply-adds into one register, one after the other
+  int sums = 0;             ///< registers that are added to from one time through to the next
+  int64_t longest_sum = 0;  ///< additions to one of them, one after the other
 };
 
 /// Innermost loops of x86 assembly as `codegen::emit_assembly_text` prints it (AT&T), in its order.
@@ -52,7 +52,7 @@ struct Neighbour {
   std::string here;     ///< this record's, "[19, 9]"
   std::string there;
   double ns = 0;
-  double ratio = 0; ///< over this record's
+  double ratio = 0; ///< over this candidate's own in the search
 };
 
 struct Explanation {
@@ -75,7 +75,8 @@ struct Explanation {
   int machine_vector_bits = 0;
   int machine_vector_registers = 0;
 
-  double parent_ns = 0; ///< of the candidate that it came from; 0: not known
+  double parent_ns = 0; ///< of the candidate that it came from, in the search; 0: not known
+  double search_ns = 0; ///< its first number, of the search: what the next three are held against
   int64_t rank = 0;     ///< among the candidates of its kernel that were timed alike; 1 is the best
   int64_t candidates = 0;
   std::vector<Neighbour> neighbours; ///< fastest first

@@ -30,10 +30,10 @@ TEST(MainJob, AKernelOfOnesOwnGoesAllTheWay) {
   const Json why = explained.json();
   EXPECT_TRUE(why["unknown"].empty()) << why["unknown"];
   EXPECT_FALSE(why["limits"].empty());
-  EXPECT_GT(why["hot_loop"].value("instructions", 0), 0);
+  EXPECT_TRUE(why.contains("hot_loop")) << "null where all of it is unrolled";
   EXPECT_GT(why["bound_ns"].get<double>(), 0);
   EXPECT_GT(why["estimate"]["total_ns"].get<double>(), 0);
-  EXPECT_NE(why.value("trace", "").find("sch."), std::string::npos);
+  EXPECT_TRUE(why["trace"].is_string()) << "empty where the best is as it was written";
   EXPECT_EQ(why["provenance"]["command"],
             "temper tune scale.py M=64 N=64 --trials 12 --seed 1 --json");
   EXPECT_FALSE(why["provenance"].value("temper", "").empty());

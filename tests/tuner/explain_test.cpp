@@ -74,6 +74,37 @@ TEST(Code, ScalarsAreNoVectors) {
   EXPECT_EQ(loops[0].arithmetic, 1);
 }
 
+TEST(Code, ARegisterThatIsLoadedAnewCarriesNoSum) {
+  const auto loops = innermost_loops("a:\n"
+                                     "vmovups (%rdi), %zmm2\n"
+                                     "vfmadd132ps %zmm0, %zmm1, %zmm2\n"
+                                     "vmovups %zmm2, (%rsi)\n"
+                                     "vmovups 64(%rdi), %zmm2\n"
+                                     "vfmadd132ps %zmm0, %zmm1, %zmm2\n"
+                                     "vmovups %zmm2, 64(%rsi)\n"
+                                     "vxorps %xmm3, %xmm3, %xmm3\n"
+                                     "vaddps %zmm3, %zmm2, %zmm3\n"
+                                     "jne a\n");
+  ASSERT_EQ(loops.size(), 1u);
+  EXPECT_EQ(loops[0].multiply_adds, 2);
+  EXPECT_EQ(loops[0].sums, 0);
+  EXPECT_EQ(loops[0].longest_sum, 0);
+}
+
+TEST(Code, SumsAreFollowedThroughOtherRegisters) {
+  // zmm0 goes by zmm1 and back: three operations a time through.
+  const auto loops = innermost_loops("a:\n"
+                                     "vaddps (%rdi), %zmm0, %zmm1\n"
+                                     "vmulps %zmm1, %zmm5, %zmm1\n"
+                                     "vmovaps %zmm1, %zmm0\n"
+                                     "vaddps 64(%rdi), %zmm0, %zmm0\n"
+                                     "vmaxps (%rsi), %zmm7, %zmm7\n"
+                                     "jne a\n");
+  ASSERT_EQ(loops.size(), 1u);
+  EXPECT_EQ(loops[0].longest_sum, 3);
+  EXPECT_EQ(loops[0].sums, 3) << "zmm0, zmm1 and, on its own, zmm7";
+}
+
 TEST(Code, WithoutLoopsHasNone) {
   EXPECT_TRUE(innermost_loops("kernel:\n\tjmp\t.L1\n.L1:\n\tretq\n").empty());
   EXPECT_EQ(hottest({}), nullptr);

@@ -135,6 +135,7 @@ void print_json_of(const Explanation& told) {
            {"untuned_ns", known(context.untuned ? context.untuned->median_ns : 0)},
            {"ratio", known(context.gain())},
            {"ratio_interval", std::isfinite(gain.low) ? Json{gain.low, gain.high} : Json(nullptr)},
+           {"search_ns", known(told.search_ns)},
            {"rank", told.rank},
            {"candidates", told.candidates},
            {"origin", told.origin},
@@ -226,8 +227,9 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                    (ns > 0 ? ", this is " + with_interval(context.gain(), context.gain_interval())
                            : std::string()));
   if (told.candidates > 1)
-    print_fact("rank", fmt::format("{} of {} that were timed under the same conditions", told.rank,
-                                   told.candidates));
+    print_fact("rank", fmt::format("{} of {} that were timed under the same conditions, by their "
+                                   "numbers in the search ({} for this one)",
+                                   told.rank, told.candidates, format_time(told.search_ns)));
   print_fact(
       "proposed by",
       told.origin +
@@ -237,7 +239,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                              format_time(told.parent_ns))
                : std::string()));
   if (!told.neighbours.empty()) {
-    fmt::print("\nOne decision away, as measured in the search\n");
+    fmt::print("\nOne decision away, by numbers of the search\n");
     Table table({{"decision"},
                  {"here", false, true},
                  {"there", false, true},
@@ -260,6 +262,8 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
     print_fact(term, text);
   if (!told.trace.empty())
     fmt::print("\nSchedule\n{}", told.trace);
+  else if (told.origin == "untuned")
+    fmt::print("\nSchedule\n  none: the program as it is written\n");
 }
 
 int run_explain(ExplainOptions& options) {

@@ -128,7 +128,7 @@ std::string escaped(const std::string& text) {
 }
 
 std::string head(const std::string& title) {
-  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">"
+  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\">"
                      "<head><meta charset=\"utf-8\"/><meta name=\"viewport\" "
                      "content=\"width=device-width\"/><title>{0}</title><style>{1}</style></head>"
                      "<body>\n<h1>{0}</h1>\n",
