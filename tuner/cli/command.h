@@ -56,6 +56,10 @@ tuner::WorkbenchOptions viewing(const CommonOptions& options);
 /// Sets help text after the options: "examples:" and one per line.
 void add_examples(CLI::App& command, const std::vector<std::string>& examples);
 
+/// The records that the words of one selection mean, fresh or stale.
+Result<std::vector<database::RecordRow>> any_records(tuner::Workbench& bench,
+                                                     const std::vector<std::string>& words);
+
 /// `matmul M=512 N=512`: the first word names the workload.
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words);
 

@@ -107,6 +107,15 @@ void add_examples(CLI::App& command, const std::vector<std::string>& examples) {
   command.footer(text);
 }
 
+Result<std::vector<database::RecordRow>> any_records(tuner::Workbench& bench,
+                                                     const std::vector<std::string>& words) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(filter, bench.comparable());
+  filter.include_stale = true;
+  TEMPER_TRY(selection, database::parse_selection(words));
+  return database::resolve_selection(*store, selection, filter);
+}
+
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words) {
   if (words.empty())
     return Error(

@@ -329,14 +329,7 @@ int run_rerun(RerunOptions& options) {
   auto store = bench.store();
   if (!store)
     return report(store.error());
-  auto selection = database::parse_selection(options.words);
-  if (!selection)
-    return report(selection.error());
-  auto filter = bench.comparable();
-  if (!filter)
-    return report(filter.error());
-  filter->include_stale = true;
-  auto rows = database::resolve_selection(**store, *selection, *filter);
+  auto rows = any_records(bench, options.words);
   if (!rows)
     return report(rows.error());
   const RecordRow& row = rows->front();

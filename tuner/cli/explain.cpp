@@ -273,19 +273,12 @@ int run_explain(ExplainOptions& options) {
   auto store = bench.store();
   if (!store)
     return report(store.error());
-  auto filter = bench.comparable();
-  if (!filter)
-    return report(filter.error());
-  filter->include_stale = true;
-  auto selection = database::parse_selection(options.words);
-  if (!selection)
-    return report(selection.error());
-  auto rows = database::resolve_selection(**store, *selection, *filter);
+  auto rows = any_records(bench, options.words);
   if (!rows)
     return report(rows.error());
   if (rows->size() > 1)
     std::fprintf(stderr, "temper: %s means %zu records; this is the first\n",
-                 selection->to_string().c_str(), rows->size());
+                 join(options.words, " ").c_str(), rows->size());
   auto told = tuner::explain(bench, rows->front());
   if (!told)
     return report(told.error());

@@ -432,14 +432,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   auto store = bench.store();
   if (!store)
     return report(store.error());
-  auto filter = bench.comparable();
-  if (!filter)
-    return report(filter.error());
-  filter->include_stale = true;
-  auto selection = database::parse_selection(options.words);
-  if (!selection)
-    return report(selection.error());
-  auto rows = database::resolve_selection(**store, *selection, *filter);
+  auto rows = any_records(bench, options.words);
   if (!rows)
     return report(rows.error());
   const RecordRow& row = rows->front();

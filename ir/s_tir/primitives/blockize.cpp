@@ -8,6 +8,7 @@
 #include "ir/s_tir/detail/blockize.h"
 
 #include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/reduction_init.h"
 #include "ir/s_tir/detail/scoped_block.h"
 
 #include <fmt/format.h>
@@ -165,29 +166,11 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
         init_loops.push_back(loop);
         loop_map[loop->loop_var] = fresh_var(loop->loop_var, "_init");
       }
-    VarMap axis_map;
     std::vector<Expr> values;
-    const Block init_block = make_node<SBlock>([&](SBlock& node) {
-      node.id = new_block_id();
-      node.name = block->name + "_init";
-      for (size_t i = 0; i < block->iter_vars.size(); ++i) {
-        const IterVar& axis = block->iter_vars[i];
-        if (axis.type != IterType::kSpatial)
-          continue;
-        const Var var = fresh_var(axis.var);
-        axis_map[axis.var] = var;
-        node.iter_vars.push_back({axis.domain, var, axis.type});
-        values.push_back(substitute(inner_values[i], loop_map));
-      }
-      for (const BufferRegion& write : block->writes) {
-        BufferRegion& region = node.writes.emplace_back(BufferRegion{write.buffer, {}});
-        for (const Range& range : write.region)
-          region.region.push_back(
-              {substitute(range.min, axis_map), substitute(range.extent, axis_map)});
-      }
-      node.body = substitute(block->init, axis_map);
-    });
-    init = make_realize(std::move(values), make_bool(true), init_block);
+    for (const Expr& value : inner_values)
+      values.push_back(substitute(value, loop_map));
+    InitBlock started = init_block_of(block, values, {});
+    init = make_realize(std::move(started.values), make_bool(true), started.block);
     for (size_t i = init_loops.size(); i-- > 0;) {
       const Stmt body = init;
       init = copy_node(*init_loops[i], [&](For& node) {
@@ -198,15 +181,7 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
     }
   }
 
-  const Block update = !block->init ? block : copy_node(*block, [&](SBlock& node) {
-    node.init = nullptr;
-    // Without its init the block reads what it accumulates into.
-    node.reads = block->writes;
-    for (const BufferRegion& read : block->reads)
-      if (std::none_of(block->writes.begin(), block->writes.end(),
-                       [&](const BufferRegion& write) { return write.buffer == read.buffer; }))
-        node.reads.push_back(read);
-  });
+  const Block update = block->init ? without_init(block, block->name) : block;
   Stmt body = make_realize(inner_values, make_bool(true), update);
   for (size_t i = inner.size(); i-- > 0;) {
     const Stmt below = body;

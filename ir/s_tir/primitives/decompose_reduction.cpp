@@ -5,7 +5,7 @@
 // around the init; the block keeps all its loops and loses its init. The loop must not stand below
 // a loop of the reduction: the init would be run again in the middle of it.
 
-#include "ir/s_tir/detail/scoped_block.h"
+#include "ir/s_tir/detail/reduction_init.h"
 
 #include <fmt/format.h>
 
@@ -63,29 +63,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     }
   }
 
-  VarMap axis_map;
-  std::vector<Expr> init_values;
-  const Block init_block = make_node<SBlock>([&](SBlock& node) {
-    node.id = new_block_id();
-    node.name = block->name + "_init";
-    for (size_t i = 0; i < block->iter_vars.size(); ++i) {
-      const IterVar& axis = block->iter_vars[i];
-      if (axis.type != IterType::kSpatial)
-        continue;
-      const Var var = fresh_var(axis.var);
-      axis_map[axis.var] = var;
-      node.iter_vars.push_back({axis.domain, var, axis.type});
-      init_values.push_back(substitute(realize.iter_values[i], loop_map));
-    }
-    for (const BufferRegion& write : block->writes) {
-      BufferRegion& region = node.writes.emplace_back(BufferRegion{write.buffer, {}});
-      for (const Range& range : write.region)
-        region.region.push_back(
-            {substitute(range.min, axis_map), substitute(range.extent, axis_map)});
-    }
-    node.annotations = block->annotations;
-    node.body = substitute(block->init, axis_map);
-  });
+  std::vector<Expr> values;
+  for (const Expr& value : realize.iter_values)
+    values.push_back(substitute(value, loop_map));
+  InitBlock started = init_block_of(block, values, block->annotations);
   // A condition on a dropped loop says which steps of the reduction exist, not which outputs.
   Expr predicate = make_bool(true);
   for (const Expr& condition : conditions_of(realize.predicate)) {
@@ -95,7 +76,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     if (!about_dropped)
       predicate = logical_and(predicate, substitute(condition, loop_map));
   }
-  Stmt init = make_realize(std::move(init_values), predicate, init_block);
+  Stmt init = make_realize(std::move(started.values), predicate, started.block);
   for (size_t i = init_loops.size(); i-- > 0;) {
     const Stmt body = init;
     init = copy_node(*init_loops[i], [&](For& node) {
@@ -104,17 +85,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     });
   }
 
-  const Block update = copy_node(*block, [&](SBlock& node) {
-    node.name = block->name + "_update";
-    node.init = nullptr;
-    // Without its init the block reads what it accumulates into.
-    node.reads = block->writes;
-    for (const BufferRegion& read : block->reads)
-      if (std::none_of(block->writes.begin(), block->writes.end(),
-                       [&](const BufferRegion& write) { return write.buffer == read.buffer; }))
-        node.reads.push_back(read);
-  });
-
+  const Block update = without_init(block, block->name + "_update");
   const auto at =
       static_cast<size_t>(std::find_if(scoped.place.chain.begin(), scoped.place.chain.end(),
                                        [&](const Stmt& stmt) { return stmt.get() == *target; }) -
@@ -125,7 +96,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Applied applied;
   applied.module = replace_in_module(context.module, scoped.place.function, chain.first(at + 1),
                                      make_seq({init, std::move(rest)}));
-  applied.outputs = {BlockHandle{init_block->id}};
+  applied.outputs = {BlockHandle{started.block->id}};
   return applied;
 }
 
