@@ -95,9 +95,30 @@ void MainWindow::makeRecordActions() {
       },
       nullptr);
   add(
-      "record.clearFilter", tr("Clear the filter"), "Ctrl+Backspace", tr("Show all records"),
+      "record.clearFilter", tr("Clear the filter"), "Ctrl+Shift+L", tr("Show all records"),
       [this] { explore_->clearFilter(); },
-      [this, inExplore] { return inExplore() && !workspace_->records().filter().isEmpty(); });
+      [this, inExplore] {
+        return inExplore() &&
+               (!workspace_->records().filter().isEmpty() || !workspace_->query().isEmpty());
+      });
+  add(
+      "record.query", tr("Query"), "Ctrl+L", tr("Go to the query of the records"),
+      [this] {
+        showPerspective(Perspective::kExplore);
+        explore_->focusQuery();
+      },
+      nullptr);
+  const auto shown = [this, inExplore] { return inExplore() && workspace_->detail(); };
+  add(
+      "record.star", tr("Star"), "S", tr("Mark the record with a star, or take it away"),
+      [this] { workspace_->toggleTag(workspace_->selectedRecord(), QStringLiteral("star")); },
+      shown);
+  add(
+      "record.tags", tr("Tags…"), "T", tr("Change the tags of the record"),
+      [this] { explore_->candidate()->startTags(); }, shown);
+  add(
+      "record.note", tr("Add a note…"), "M", tr("Write a note about the record"),
+      [this] { explore_->candidate()->startNote(); }, shown);
   add(
       "record.compare", tr("Add to comparison"), "C",
       tr("The first one becomes A, the second B, then both show side by side"),
@@ -297,9 +318,19 @@ void MainWindow::makeEditActions() {
       [this] { edit_->applyCurrentStep(); },
       [edit, inEdit] { return inEdit() && !edit()->steps().empty(); });
   add(
-      "edit.undo", tr("Undo"), "Ctrl+Z", tr("Back to the schedule that this was made from"),
-      [edit] { edit()->undo(); },
-      [edit, inEdit] { return inEdit() && edit()->history().canUndo(); });
+      "edit.undo", tr("Undo"), "Ctrl+Z",
+      tr("Back to the schedule that this was made from; in Explore the last change of tags"),
+      [this, edit, inEdit] {
+        if (inEdit())
+          edit()->undo();
+        else
+          workspace_->undoTags();
+      },
+      [this, edit, inEdit] {
+        return inEdit() ? edit()->history().canUndo()
+                        : perspective_ == Perspective::kExplore && workspace_ &&
+                              workspace_->canUndoTags();
+      });
   add(
       "edit.redo", tr("Redo"), "Ctrl+Shift+Z", tr("Forward again, the way one was last"),
       [edit] { edit()->redo(); },

@@ -118,10 +118,6 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
   add("measured", dateText(row.measured_at));
   if (row.unchecked)
     add("unchecked", QStringLiteral("its workload has no reference"));
-  QStringList words;
-  for (const database::Tag& tag : tags)
-    words << toQString(tag.tag);
-  add("tags", words.join(QStringLiteral(", ")));
   for (const database::Note& note : notes)
     add("note", toQString(note.text));
   return facts;

@@ -276,6 +276,8 @@ bool RecordFilterRow::matches(const RecordTable& table, const PackedRecord& reco
                               const std::vector<bool>& possible) const {
   if (!possible[record.series])
     return false;
+  if (only_ && !std::binary_search(only_->begin(), only_->end(), record.id))
+    return false;
   for (const auto& [column, range] : ranges_) {
     const double value = numberOf(table, record, column);
     if (!(value >= range.low && value <= range.high)) // what is not known matches nothing

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -65,6 +66,8 @@ public:
   explicit RecordFilterRow(const FilterText& texts, int64_t nowNs,
                            std::vector<QString> staleToolchains = {});
   bool matches(const RecordTable& table, const PackedRecord& record) const;
+  /// Only records of these ids (their digits, ascending) can match; null: any.
+  void setOnly(std::shared_ptr<const std::vector<uint64_t>> ids) { only_ = std::move(ids); }
   const std::array<QString, kRecordColumns>& errors() const { return errors_; }
 
   /// Which series can match at all: most filters are about what is in a series, and are decided
@@ -93,6 +96,7 @@ private:
   std::vector<std::pair<RecordColumn, Range>> ranges_;
   std::array<QString, kRecordColumns> errors_;
   std::vector<QString> stale_;
+  std::shared_ptr<const std::vector<uint64_t>> only_;
 };
 
 /// Numbers of the records that match, in the order asked for. Ties are in the order of the table.

@@ -55,6 +55,13 @@ void RecordModel::setFilter(const FilterText& filter) {
   startOrdering();
 }
 
+void RecordModel::setOnly(std::shared_ptr<const std::vector<uint64_t>> ids) {
+  if (!ids && !only_)
+    return;
+  only_ = std::move(ids);
+  startOrdering();
+}
+
 void RecordModel::sort(int column, Qt::SortOrder order) {
   if (column < 0 || column >= kRecordColumns)
     return;
@@ -77,9 +84,11 @@ void RecordModel::startOrdering() {
   QPointer<RecordModel> self(this);
   const int64_t now = QDateTime::currentMSecsSinceEpoch() * 1'000'000;
   // The receiver may be gone when the answer comes; the pool's thread must not look.
+  RecordFilterRow filter(filter_, now, stale_);
+  filter.setOnly(only_);
   QThreadPool::globalInstance()->start([self, table = table_, generation = generation_,
-                                        filter = RecordFilterRow(filter_, now, stale_),
-                                        by = sortBy_, descending = descending_] {
+                                        filter = std::move(filter), by = sortBy_,
+                                        descending = descending_] {
     auto order = std::make_shared<std::vector<uint32_t>>(orderOf(table, filter, by, descending));
     const auto of = static_cast<int64_t>(table.size());
     QMetaObject::invokeMethod(

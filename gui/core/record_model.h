@@ -28,6 +28,9 @@ public:
   // How.
   void setFilter(const FilterText& filter);
   const FilterText& filter() const { return filter_; }
+  /// Shows only records of these ids (their digits, ascending); null: all.
+  void setOnly(std::shared_ptr<const std::vector<uint64_t>> ids);
+  bool isRestricted() const { return only_ != nullptr; }
   void sort(int column, Qt::SortOrder order) override;
   RecordColumn sortColumn() const { return sortBy_; }
   bool sortDescending() const { return descending_; }
@@ -62,6 +65,7 @@ private:
   std::vector<uint32_t> order_;
   int64_t shownOf_ = 0; ///< records that the order was made of
   FilterText filter_;
+  std::shared_ptr<const std::vector<uint64_t>> only_;
   std::array<QString, kRecordColumns> errors_;
   std::vector<QString> stale_;
   RecordColumn sortBy_ = RecordColumn::kMeasured;

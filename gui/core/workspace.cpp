@@ -3,6 +3,9 @@
 #include "gui/core/format.h"
 #include "ir/support/quantities.h"
 
+#include <QDateTime>
+
+#include <algorithm>
 #include <map>
 
 namespace temper::gui {
@@ -152,6 +155,7 @@ void Workspace::loadAll() {
                         if (loaded) {
                           // Runs without a record yet are worth showing, too.
                           setState(State::kReady, {});
+                          askQuery();
                         } else if (loaded.error().code == ErrorCode::kNotFound) {
                           setState(State::kMissing, sentence(loaded.error()));
                         } else {
@@ -192,7 +196,135 @@ void Workspace::askNewRecords() {
                    sentence(chunk.error()));
           return;
         }
+        const bool any = !(*chunk)->records.empty();
         records_->append(std::move(**chunk));
+        if (any && !query_.isEmpty())
+          askQuery();
+      });
+}
+
+void Workspace::setQuery(const QString& text) {
+  if (text.trimmed() == query_)
+    return;
+  query_ = text.trimmed();
+  queryError_.clear();
+  askQuery();
+  emit queryChanged();
+}
+
+void Workspace::askQuery() {
+  using Ids = std::shared_ptr<const std::vector<uint64_t>>;
+  if (query_.isEmpty()) {
+    records_->setOnly(nullptr);
+    return;
+  }
+  const int64_t now = QDateTime::currentMSecsSinceEpoch() * 1'000'000;
+  bulk_->ask<Ids>(
+      QStringLiteral("query"), this,
+      [text = query_.toStdString(), now](database::Store& store) -> Result<Ids> {
+        database::RecordFilter filter;
+        TEMPER_TRY(query, database::parse_query(text, now));
+        filter.query = query;
+        TEMPER_TRY(rows, store.list_records(filter));
+        auto ids = std::make_shared<std::vector<uint64_t>>();
+        ids->reserve(rows.size());
+        for (const database::RecordRow& row : rows)
+          ids->push_back(idDigits(toQString(row.id)));
+        std::sort(ids->begin(), ids->end());
+        return Ids(ids);
+      },
+      [this, asked = query_](const Result<Ids>& ids) {
+        if (asked != query_)
+          return;
+        queryError_ = ids ? QString() : sentence(ids.error());
+        if (ids)
+          records_->setOnly(*ids);
+        emit queryChanged();
+      });
+}
+
+void Workspace::setTags(const QString& record, const QStringList& tags) {
+  if (record != record_ || !detail_)
+    return;
+  TagChange change{record, {}, {}};
+  QStringList known;
+  for (const database::Tag& tag : detail_->tags)
+    known << toQString(tag.tag);
+  for (const QString& tag : tags)
+    if (!tag.isEmpty() && !known.contains(tag) && !change.added.contains(tag))
+      change.added << tag;
+  for (const QString& tag : known)
+    if (!tags.contains(tag))
+      change.removed << tag;
+  if (change.added.isEmpty() && change.removed.isEmpty())
+    return;
+  changeTags(change, [this, change] { tagChanges_.push_back(change); });
+}
+
+void Workspace::toggleTag(const QString& record, const QString& tag) {
+  if (record != record_ || !detail_)
+    return;
+  QStringList tags;
+  for (const database::Tag& known : detail_->tags)
+    tags << toQString(known.tag);
+  if (!tags.removeOne(tag))
+    tags << tag;
+  setTags(record, tags);
+}
+
+void Workspace::undoTags() {
+  if (tagChanges_.empty())
+    return;
+  const TagChange last = tagChanges_.back();
+  tagChanges_.pop_back();
+  changeTags({last.record, last.removed, last.added}, [] {});
+}
+
+void Workspace::changeTags(const TagChange& change, std::function<void()> done) {
+  questions_->ask<bool>(
+      QStringLiteral("write%1").arg(++writes_), this,
+      [change](database::Store& store) -> Result<bool> {
+        TEMPER_TRY_VOID(store.transaction([&]() -> Result<void> {
+          for (const QString& tag : change.added)
+            TEMPER_TRY_VOID(
+                store.add(database::Tag{change.record.toStdString(), tag.toStdString(), 0}));
+          for (const QString& tag : change.removed)
+            TEMPER_TRY_VOID(
+                store.remove(database::Tag{change.record.toStdString(), tag.toStdString(), 0}));
+          return {};
+        }));
+        return true;
+      },
+      [this, change, done = std::move(done)](const Result<bool>& changed) {
+        if (!changed) {
+          emit said(sentence(changed.error()), true);
+          return;
+        }
+        done();
+        if (change.record == record_)
+          askDetail();
+        if (query_.contains(QStringLiteral("tag")))
+          askQuery();
+      });
+}
+
+void Workspace::addNote(const QString& record, const QString& text) {
+  if (record.isEmpty() || text.trimmed().isEmpty())
+    return;
+  questions_->ask<database::Id>(
+      QStringLiteral("write%1").arg(++writes_), this,
+      [record, text](database::Store& store) {
+        database::Note note;
+        note.subject = record.toStdString();
+        note.text = text.trimmed().toStdString();
+        note.author = qEnvironmentVariable("USER").toStdString();
+        return store.add(note);
+      },
+      [this, record](const Result<database::Id>& added) {
+        if (!added)
+          emit said(sentence(added.error()), true);
+        else if (record == record_)
+          askDetail();
       });
 }
 
@@ -227,12 +359,16 @@ void Workspace::selectRecord(const QString& id) {
   detail_.reset();
   emit recordSelected();
   emit detailChanged();
-  if (id.isEmpty())
+  askDetail();
+}
+
+void Workspace::askDetail() {
+  if (record_.isEmpty())
     return;
   questions_->ask<RecordDetail>(
       QStringLiteral("record"), this,
-      [key = id.toStdString()](database::Store& store) { return loadDetail(store, key); },
-      [this, id](Result<RecordDetail> detail) {
+      [key = record_.toStdString()](database::Store& store) { return loadDetail(store, key); },
+      [this, id = record_](Result<RecordDetail> detail) {
         if (id != record_)
           return;
         if (!detail) {

@@ -48,6 +48,21 @@ public:
   /// Turns live updates off, for pictures.
   void stopPolling() { poll_.stop(); }
 
+  /// Shows only the records that a query finds (database/query_language.h), as it is written after
+  /// `query:`; empty: all. What cannot be read is in queryError().
+  void setQuery(const QString& text);
+  const QString& query() const { return query_; }
+  const QString& queryError() const { return queryError_; }
+
+  // What a person says of a record.
+  /// Adds what is not there yet, takes away what is missing from the list.
+  void setTags(const QString& record, const QStringList& tags);
+  void toggleTag(const QString& record, const QString& tag);
+  void addNote(const QString& record, const QString& text);
+  bool canUndoTags() const { return !tagChanges_.empty(); }
+  /// Takes back the last change of tags made here.
+  void undoTags();
+
   // The selection.
   void selectRecord(const QString& id);
   const QString& selectedRecord() const { return record_; }
@@ -90,6 +105,7 @@ signals:
   void loadingChanged();
   void recordSelected();
   void detailChanged(); ///< of the selected record; detail() may be null
+  void queryChanged();  ///< the query, or what is wrong with it
   void runSelected();
   void runDetailChanged();
   void sidesChanged();
@@ -103,6 +119,14 @@ private:
   void loadAll();
   void setState(State state, const QString& message);
   void askNewRecords();
+  void askQuery();
+  void askDetail();
+  struct TagChange {
+    QString record;
+    QStringList added;
+    QStringList removed;
+  };
+  void changeTags(const TagChange& change, std::function<void()> done);
   void askRuns();
   void askRunDetail();
   void askSide(int index);
@@ -123,6 +147,11 @@ private:
   std::shared_ptr<RunRows> runRows_;     ///< used on the questions' thread only
   std::shared_ptr<RecordPacker> packer_; ///< used on the bulk client's thread only
   uint64_t load_ = 0;                    ///< number of the load whose parts count
+  QString query_;
+  QString queryError_;
+  std::vector<TagChange> tagChanges_; ///< that can be taken back, latest last
+  uint64_t writes_ =
+      0; ///< number of what is written next: each is done, none takes another's place
   QString record_;
   std::optional<RecordDetail> detail_;
   QString run_;

@@ -29,7 +29,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), loader_(this), title_(selectable(this)),
       time_(selectable(this)), verdict_(selectable(this)), tabs_(new QTabWidget(this)),
       facts_(new QWidget(this)), factRows_(new QGridLayout), samples_(new SamplePlot(this)),
-      search_(new QLineEdit(this)) {
+      tags_(new QLineEdit(this)), note_(new QLineEdit(this)), search_(new QLineEdit(this)) {
   setObjectName(QStringLiteral("candidate"));
   setMinimumWidth(360);
   QFont big = font();
@@ -58,6 +58,14 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   factRows_->setVerticalSpacing(6);
   factRows_->setColumnStretch(1, 1);
   overviewLayout->addWidget(facts_);
+  tags_->setObjectName(QStringLiteral("candidate.tagsField"));
+  tags_->setAccessibleName(tr("Tags"));
+  tags_->setPlaceholderText(tr("tags, with commas between (T)"));
+  note_->setObjectName(QStringLiteral("candidate.noteField"));
+  note_->setAccessibleName(tr("New note"));
+  note_->setPlaceholderText(tr("a note (M); Enter adds it"));
+  overviewLayout->addWidget(tags_);
+  overviewLayout->addWidget(note_);
   overviewLayout->addStretch();
   auto* scroll = new QScrollArea(this);
   scroll->setAccessibleName(tr("Overview"));
@@ -83,6 +91,17 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   layout->addWidget(tabs_, 1);
   layout->addWidget(search_);
 
+  connect(tags_, &QLineEdit::editingFinished, this, [this] {
+    QStringList tags;
+    for (const QString& tag : tags_->text().split(u','))
+      if (!tag.trimmed().isEmpty())
+        tags << tag.trimmed();
+    workspace_.setTags(workspace_.selectedRecord(), tags);
+  });
+  connect(note_, &QLineEdit::returnPressed, this, [this] {
+    workspace_.addNote(workspace_.selectedRecord(), note_->text());
+    note_->clear();
+  });
   connect(search_, &QLineEdit::returnPressed, this, [this] { searchAgain(true); });
   connect(tabs_, &QTabWidget::currentChanged, this, [this] { loadCode(); });
   connect(&workspace_, &Workspace::detailChanged, this, &CandidatePane::showDetail);
@@ -110,7 +129,12 @@ void CandidatePane::showDetail() {
         views_[static_cast<size_t>(level)]->setMessage({});
     return;
   }
-  title_->setText(detail->shortRecord + QStringLiteral("   ") + detail->title());
+  QStringList tags;
+  for (const database::Tag& tag : detail->tags)
+    tags << toQString(tag.tag);
+  tags_->setText(tags.join(QStringLiteral(", ")));
+  title_->setText((tags.contains(QStringLiteral("star")) ? QStringLiteral("★ ") : QString()) +
+                  detail->shortRecord + QStringLiteral("   ") + detail->title());
   time_->setVisible(detail->row.median_ns > 0);
   time_->setText(timeText(detail->row.median_ns) + QStringLiteral("  ") +
                  halfWidthText(detail->row.median_ns, detail->row.low_ns, detail->row.high_ns));
@@ -164,6 +188,17 @@ void CandidatePane::showOverview() { tabs_->setCurrentIndex(0); }
 CodeView* CandidatePane::currentView() const {
   const int level = tabs_->currentIndex() - 1;
   return level < 0 ? nullptr : views_[static_cast<size_t>(level)];
+}
+
+void CandidatePane::startTags() {
+  showOverview();
+  tags_->setFocus(Qt::ShortcutFocusReason);
+  tags_->selectAll();
+}
+
+void CandidatePane::startNote() {
+  showOverview();
+  note_->setFocus(Qt::ShortcutFocusReason);
 }
 
 void CandidatePane::startSearch() {

@@ -24,6 +24,11 @@ public:
   void showOverview();
   bool isLoadingCode() const { return loadingCode_; }
   CodeView* codeView(CodeLevel level) const { return views_[static_cast<size_t>(level)]; }
+  QLineEdit* tagsField() const { return tags_; }
+  QLineEdit* noteField() const { return note_; }
+  /// Shows the overview and goes to the field.
+  void startTags();
+  void startNote();
   void startSearch();
   void searchAgain(bool forward);
   void copyCode() const;
@@ -42,6 +47,8 @@ private:
   QWidget* facts_;
   QGridLayout* factRows_;
   SamplePlot* samples_;
+  QLineEdit* tags_;
+  QLineEdit* note_;
   std::array<CodeView*, kCodeLevels> views_{};
   std::array<QString, kCodeLevels> shown_; ///< record whose text each has
   QLineEdit* search_;

@@ -17,8 +17,8 @@ namespace temper::gui {
 
 ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), table_(new QTableView(this)),
-      filterRow_(new QWidget(this)), count_(new QLabel(this)), pending_(new QPushButton(this)),
-      candidate_(new CandidatePane(workspace, this)) {
+      query_(new QLineEdit(this)), filterRow_(new QWidget(this)), count_(new QLabel(this)),
+      pending_(new QPushButton(this)), candidate_(new CandidatePane(workspace, this)) {
   setObjectName(QStringLiteral("explore"));
   RecordModel& model = workspace_.records();
   table_->setObjectName(QStringLiteral("records"));
@@ -47,6 +47,19 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
     header->resizeSection(i, widths[i] * em);
   connect(header, &QHeaderView::sortIndicatorChanged, this,
           [&model](int column, Qt::SortOrder order) { model.sort(column, order); });
+
+  query_->setObjectName(QStringLiteral("query"));
+  query_->setAccessibleName(tr("Query"));
+  query_->setClearButtonEnabled(true);
+  query_->setPlaceholderText(
+      tr("query (Enter):  workload ~ conv* and M >= 512 and (time < 2ms or tag = star)"));
+  query_->setToolTip(tr("As in query:\"…\" of the command line; Ctrl+L goes here"));
+  connect(query_, &QLineEdit::returnPressed, this, [this] { workspace_.setQuery(query_->text()); });
+  connect(query_, &QLineEdit::textChanged, this, [this](const QString& text) {
+    if (text.isEmpty())
+      workspace_.setQuery({});
+  });
+  connect(&workspace_, &Workspace::queryChanged, this, &ExplorePage::updateCount);
 
   // The filter row: a field over each column, moving with it.
   filterRow_->setFixedHeight(fontMetrics().height() + 18);
@@ -84,6 +97,10 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   auto* listLayout = new QVBoxLayout(list);
   listLayout->setContentsMargins(0, 0, 0, 0);
   listLayout->setSpacing(0);
+  auto* queryRow = new QHBoxLayout;
+  queryRow->setContentsMargins(2, 8, 8, 0);
+  queryRow->addWidget(query_);
+  listLayout->addLayout(queryRow);
   listLayout->addWidget(filterRow_);
   listLayout->addWidget(table_);
   listLayout->addLayout(foot);
@@ -172,7 +189,13 @@ void ExplorePage::focusFilter() {
   field->selectAll();
 }
 
+void ExplorePage::focusQuery() {
+  query_->setFocus(Qt::ShortcutFocusReason);
+  query_->selectAll();
+}
+
 void ExplorePage::clearFilter() {
+  query_->clear();
   for (QLineEdit* field : filters_)
     field->clear();
   applyFilter();
@@ -208,11 +231,13 @@ void ExplorePage::updateCount() {
   const RecordModel& model = workspace_.records();
   const auto shown = static_cast<int64_t>(model.rowCount());
   const auto all = static_cast<int64_t>(model.table().size());
-  QString text = shown == all || model.filter().isEmpty()
+  QString text = shown == all || (model.filter().isEmpty() && !model.isRestricted())
                      ? countText(shown, "record")
                      : tr("%1 of %2").arg(numberText(shown), countText(all, "record"));
   if (workspace_.isLoading())
     text += tr(", loading…");
+  if (!workspace_.queryError().isEmpty())
+    text += QStringLiteral("   ⚠ ") + workspace_.queryError();
   for (const QString& error : model.filterErrors())
     if (!error.isEmpty())
       text += QStringLiteral("   ⚠ ") + error;

@@ -26,7 +26,9 @@ public:
     return filters_[static_cast<size_t>(column)];
   }
   void focusTable();
+  QLineEdit* queryField() const { return query_; }
   void focusFilter();
+  void focusQuery();
   void clearFilter();
   /// Takes the texts of the filter row at once, where typing waits for a pause.
   void applyFilter();
@@ -43,6 +45,7 @@ private:
 
   Workspace& workspace_;
   QTableView* table_;
+  QLineEdit* query_;
   QWidget* filterRow_;
   std::array<QLineEdit*, kRecordColumns> filters_{};
   QLabel* count_;

@@ -663,6 +663,62 @@ private slots:
     QVERIFY(waitFor([&] { return !session.isBusy(); }));
   }
 
+  void aQueryShowsOnlyWhatItFinds() {
+    Fixture fixture(40);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+    workspace.setQuery("outcome = crashed and workload = scale");
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 6; }));
+    // With the filter row, and with what arrives later.
+    workspace.records().setFilter(filter(RecordColumn::kWorkload, "shift"));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 0; }));
+    workspace.records().setFilter({});
+    const auto store = fixture.store();
+    fixture.addRun(*store, must(store->list_workloads("scale")).front().workload.id, 5);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 7; }));
+    workspace.setQuery("outcom = crashed");
+    QVERIFY(waitFor([&] { return !workspace.queryError().isEmpty(); }));
+    QVERIFY2(workspace.queryError().contains("outcome"), qPrintable(workspace.queryError()));
+    QCOMPARE(workspace.records().rowCount(), 7); // as before
+    workspace.setQuery({});
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 85; }));
+    QVERIFY(workspace.queryError().isEmpty());
+  }
+
+  void tagsAreSetToggledAndTakenBack() {
+    const Fixture fixture(3);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 6; }));
+    const QString id = workspace.records().idAt(0);
+    workspace.selectRecord(id);
+    const auto tags = [&] {
+      QStringList names;
+      if (workspace.detail())
+        for (const database::Tag& tag : workspace.detail()->tags)
+          names << toQString(tag.tag);
+      names.sort();
+      return names.join(' ');
+    };
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    QVERIFY(!workspace.canUndoTags());
+    workspace.setTags(id, {"good", "odd"});
+    QVERIFY(waitFor([&] { return tags() == "good odd"; }));
+    workspace.toggleTag(id, "star");
+    QVERIFY(waitFor([&] { return tags() == "good odd star"; }));
+    workspace.setQuery("tag = star");
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 1; }));
+    workspace.undoTags();
+    QVERIFY(waitFor([&] { return tags() == "good odd"; }));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 0; }));
+    workspace.undoTags();
+    QVERIFY(waitFor([&] { return tags().isEmpty(); }));
+    QVERIFY(!workspace.canUndoTags());
+    workspace.addNote(id, "  what is this? ");
+    QVERIFY(waitFor([&] { return workspace.detail()->notes.size() == 1; }));
+    QCOMPARE(workspace.detail()->notes[0].text, "what is this?");
+    QCOMPARE(must(fixture.store()->notes(id.toStdString())).size(), size_t{1});
+  }
+
   void aPlanThatCannotStartIsSaid() {
     const Fixture fixture(2);
     Workspace workspace(fixture.path());

@@ -202,6 +202,33 @@ private slots:
     QVERIFY(waitFor([&] { return !page->isLoading(); }));
   }
 
+  void recordsAreStarredTaggedAndQueried() {
+    open(5);
+    select(0);
+    QVERIFY(actions().trigger("record.star"));
+    QLineEdit* tags = window_->explorePage()->candidate()->tagsField();
+    QVERIFY(waitFor([&] { return tags->text() == "star"; }));
+    QVERIFY(actions().trigger("record.tags"));
+    QTest::keyClicks(tags, "good, odd");
+    QTest::keyClick(tags, Qt::Key_Return);
+    QVERIFY(waitFor([&] { return workspace().detail()->tags.size() == 2; }));
+    QVERIFY(actions().trigger("record.query"));
+    QLineEdit* query = window_->explorePage()->queryField();
+    QTest::keyClicks(query, "tag = odd");
+    QTest::keyClick(query, Qt::Key_Return);
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 1; }));
+    QVERIFY(actions().trigger("edit.undo"));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 0; }));
+    QVERIFY(actions().trigger("record.clearFilter"));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 10; }));
+    QVERIFY(query->text().isEmpty());
+    QLineEdit* note = window_->explorePage()->candidate()->noteField();
+    QVERIFY(actions().trigger("record.note"));
+    QTest::keyClicks(note, "look again");
+    QTest::keyClick(note, Qt::Key_Return);
+    QVERIFY(waitFor([&] { return workspace().detail()->notes.size() == 1; }));
+  }
+
   void comparingWithTheBestPutsTheBestAtA() {
     open();
     select(5);
