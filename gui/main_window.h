@@ -60,6 +60,7 @@ private:
   void makeToolBar();
   void showState();
   void compareSelected();
+  void saveComparison();
   void setTheme(ThemeChoice choice);
   void showShortcuts();
   void showAbout();

@@ -255,11 +255,12 @@ void MainWindow::makeRunActions() {
       [detail] { QApplication::clipboard()->setText(toQString(detail()->row.run.command_line)); },
       [detail] { return detail() && !detail()->row.run.command_line.empty(); });
   add(
-      "run.savePlot", tr("Save its plot…"), "", tr("Write the plot to a PNG or PDF file"),
+      "run.savePlot", tr("Save its plot…"), "",
+      tr("Write the plot to a PNG or PDF file, or its numbers as CSV"),
       [this] {
         const QString name = QFileDialog::getSaveFileName(
             this, tr("Save plot"), shortId(workspace_->selectedRun()) + QStringLiteral(".png"),
-            tr("Pictures (*.png *.pdf)"));
+            tr("Pictures and numbers (*.png *.pdf *.csv)"));
         QString problem;
         if (!name.isEmpty() && !runs_->plot()->exportTo(name, &problem))
           statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
@@ -291,6 +292,20 @@ void MainWindow::makeCompareActions() {
       "compare.measure", tr("Measure both again"), "Ctrl+Shift+Return",
       tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
       [this, shown] { return shown() && compare_ && compare_->canMeasure(); });
+  add(
+      "compare.save", tr("Save as a page…"), "Ctrl+S",
+      tr("Write all of it to one HTML file, to be sent to somebody"), [this] { saveComparison(); },
+      [this, shown] { return shown() && compare_ && compare_->canSave(); });
+}
+
+void MainWindow::saveComparison() {
+  const QString name = QFileDialog::getSaveFileName(
+      this, tr("Save comparison"),
+      QStringLiteral("%1-%2.html").arg(shortId(workspace_->side(0)), shortId(workspace_->side(1))),
+      tr("Pages (*.html)"));
+  QString problem;
+  if (!name.isEmpty() && !compare_->saveTo(name, &problem))
+    statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
 }
 
 void MainWindow::makeEditActions() {

@@ -140,6 +140,19 @@ QString RunDetail::modelText() const {
   return parts.join(QStringLiteral(", "));
 }
 
+QString RunDetail::csv() const {
+  QString text = QStringLiteral("trial,record,outcome,median_ns,best_ns\n");
+  const auto number = [](double ns) { return ns > 0 ? QString::number(ns, 'g', 10) : QString(); };
+  int trial = 0;
+  for (const database::ConvergencePoint& point : points)
+    text +=
+        QStringLiteral("%1,%2,%3,%4,%5\n")
+            .arg(++trial)
+            .arg(toQString(point.record), QString::fromLatin1(database::to_string(point.outcome)),
+                 number(point.median_ns), number(point.best_ns));
+  return text;
+}
+
 double RunDetail::secondsLeft() const {
   double left = database::kUnknown;
   if (row.run.budget_seconds > 0)

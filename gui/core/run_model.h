@@ -63,6 +63,8 @@ struct RunDetail {
   QString funnelText() const;
   /// Rank correlation of the model's last batch, in words; empty before there was one.
   QString modelText() const;
+  /// Every trial as a line of comma-separated values, with a head.
+  QString csv() const;
   /// Seconds that are left by the trials' or the time's budget; NaN when there is neither.
   double secondsLeft() const;
 };

@@ -1,5 +1,6 @@
 #include "gui/pages/compare_page.h"
 
+#include "gui/core/comparison_html.h"
 #include "gui/core/format.h"
 #include "gui/core/trace_changes.h"
 #include "gui/widgets/code_view.h"
@@ -10,6 +11,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QSaveFile>
 #include <QSplitter>
 #include <QTabBar>
 
@@ -137,11 +139,11 @@ void ComparePage::showSides() {
             : QString());
   measured_->clear();
   measured_->setVisible(false);
-  const QStringList changes = a && b && a->row.workload == b->row.workload
-                                  ? changedDecisions(a->candidate.program, b->candidate.program)
-                                  : QStringList();
-  changes_->setVisible(!changes.isEmpty());
-  changes_->setText(tr("decided otherwise, A → B:  ") + changes.join(QStringLiteral(";   ")));
+  changed_ = a && b && a->row.workload == b->row.workload
+                 ? changedDecisions(a->candidate.program, b->candidate.program)
+                 : QStringList();
+  changes_->setVisible(!changed_.isEmpty());
+  changes_->setText(tr("decided otherwise, A → B:  ") + changed_.join(QStringLiteral(";   ")));
   compare_.cancel();
   measure_->setEnabled(canMeasure());
   loadTexts();
@@ -193,6 +195,23 @@ void ComparePage::showTexts() {
   views_[0]->setDiff(diff, false, level);
   views_[1]->setDiff(diff, true, level);
   count_->setText(diff.differences == 0 ? tr("equal") : countText(diff.differences, "difference"));
+}
+
+bool ComparePage::canSave() const {
+  return workspace_.sideDetail(0) && workspace_.sideDetail(1) && !isLoading();
+}
+
+bool ComparePage::saveTo(const QString& file, QString* problem) const {
+  const auto level = static_cast<CodeLevel>(levels_->currentIndex());
+  const QString html =
+      comparisonHtml({*workspace_.sideDetail(0), *workspace_.sideDetail(1), sentence_->text(),
+                      measured_->text(), changed_, levelTitle(level),
+                      sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked())});
+  QSaveFile target(file);
+  if (target.open(QIODevice::WriteOnly) && target.write(html.toUtf8()) >= 0 && target.commit())
+    return true;
+  *problem = tr("%1 cannot be written: %2").arg(file, target.errorString());
+  return false;
 }
 
 void ComparePage::showLevel(CodeLevel level) { levels_->setCurrentIndex(static_cast<int>(level)); }

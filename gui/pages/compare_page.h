@@ -29,6 +29,9 @@ public:
   bool canMeasure() const;
   bool isLoading() const { return waiting_ > 0; }
   QString sentence() const;
+  bool canSave() const;
+  /// All that shows as one HTML file; false and a sentence when it cannot be written.
+  bool saveTo(const QString& file, QString* problem) const;
   CodeView* codeView(int side) const { return views_[side]; }
 
 private:
@@ -50,7 +53,8 @@ private:
   QLabel* count_;
   CodeView* views_[2];
   CodeLoader::Code texts_[2];
-  QString shown_; ///< what the texts are of
+  QStringList changed_; ///< decisions that differ
+  QString shown_;       ///< what the texts are of
   int waiting_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <QEvent>
 #include <QMouseEvent>
 #include <QPainter>
+#include <QSaveFile>
 #include <QToolTip>
 
 #include <qcustomplot.h>
@@ -112,6 +113,7 @@ void RunPlot::setRun(const RunDetail* detail) {
       !sameRun || plot_->xAxis->range().upper >= static_cast<double>(points_.size()) - 0.5;
   run_ = run;
   points_ = detail ? detail->points : std::vector<database::ConvergencePoint>();
+  csv_ = detail ? detail->csv() : QString();
   flops_ = detail ? detail->row.flops : database::kUnknown;
 
   double fastest = std::numeric_limits<double>::infinity(), slowest = 0;
@@ -213,9 +215,16 @@ void RunPlot::showTip(const QPoint& position) {
 }
 
 bool RunPlot::exportTo(const QString& file, QString* problem) const {
-  const bool written = file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)
-                           ? plot_->savePdf(file)
-                           : plot_->savePng(file, 0, 0, 2);
+  bool written = false;
+  if (file.endsWith(QStringLiteral(".csv"), Qt::CaseInsensitive)) {
+    QSaveFile target(file);
+    written =
+        target.open(QIODevice::WriteOnly) && target.write(csv_.toUtf8()) >= 0 && target.commit();
+  } else if (file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)) {
+    written = plot_->savePdf(file);
+  } else {
+    written = plot_->savePng(file, 0, 0, 2);
+  }
   if (!written && problem)
     *problem = tr("the plot cannot be written to %1").arg(file);
   return written;

@@ -21,7 +21,8 @@ public:
   /// What is drawn, for tests and for "show as table".
   int measuredCount() const { return measured_; }
   int failedCount() const { return failed_; }
-  bool exportTo(const QString& file, QString* problem) const; ///< .png, .svg is not offered
+  /// As .png or .pdf, or the numbers as .csv; false and a sentence when it cannot be written.
+  bool exportTo(const QString& file, QString* problem) const;
 
 signals:
   void recordClicked(const QString& id);
@@ -41,6 +42,7 @@ private:
   QCPGraph* best_;
   QCPGraph* confirmed_;
   std::vector<database::ConvergencePoint> points_;
+  QString csv_;
   QString run_;
   double unit_ = 1; ///< nanoseconds of one on the axis
   double flops_ = database::kUnknown;

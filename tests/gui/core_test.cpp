@@ -2,6 +2,7 @@
 #include "tests/gui/fixture.h"
 
 #include "gui/core/actions.h"
+#include "gui/core/comparison_html.h"
 #include "gui/core/diff.h"
 #include "gui/core/edit_session.h"
 #include "gui/core/format.h"
@@ -493,6 +494,26 @@ private slots:
     QVERIFY2(other[0].contains("0 of A's are not in B, 1 of B's"), qPrintable(other[0]));
     QCOMPARE(changedDecisions("no json", program("[8,2]", "1")), QStringList());
     QCOMPARE(changedDecisions("[[[1]],[]]", program("[8,2]", "1")), QStringList());
+  }
+
+  void aComparisonAsAPageEscapesWhatItShows() {
+    const Fixture fixture(2);
+    const auto store = fixture.store();
+    const auto rows = must(store->list_records({}));
+    const RecordDetail a = must(loadDetail(*store, rows[0].id));
+    RecordDetail b = must(loadDetail(*store, rows[1].id));
+    b.measurement.error = "<script>alert(1)</script>";
+    const QString html = comparisonHtml({a,
+                                         b,
+                                         "B & A",
+                                         "",
+                                         {"Split(l1): [8, 2] → [4, 4]"},
+                                         "tir",
+                                         sideBySide("x < y\nsame", "x > y\nsame", false)});
+    QVERIFY(html.contains("<h1>B &amp; A</h1>"));
+    QVERIFY(html.contains("<tr class=\"changed\"><td>x &lt; y</td><td>x &gt; y</td></tr>"));
+    QVERIFY(!html.contains("<script>"));
+    QVERIFY(html.contains(toQString(rows[0].id)) && html.contains(toQString(rows[1].id)));
   }
 
   void anIdMayBeTypedInPart() {

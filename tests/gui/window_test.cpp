@@ -17,6 +17,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QComboBox>
+#include <QFile>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
@@ -154,6 +155,18 @@ private slots:
     QVERIFY(actions().trigger("run.records"));
     QVERIFY(waitFor([&] { return workspace().records().rowCount() == 40; }));
     QVERIFY(window_->perspective() == MainWindow::Perspective::kExplore);
+    QString problem;
+    const QString csv = fixture_->file("run.csv");
+    QVERIFY2(window_->runsPage()->plot()->exportTo(csv, &problem), qPrintable(problem));
+    QFile numbers(csv);
+    QVERIFY(numbers.open(QIODevice::ReadOnly));
+    const QStringList lines = QString::fromUtf8(numbers.readAll()).split(u'\n');
+    QCOMPARE(lines.size(), 42); // a head, 40 trials, an end
+    QVERIFY2(lines[1].startsWith("1,m") && lines[1].endsWith(",ok,62000,62000"),
+             qPrintable(lines[1]));
+    QVERIFY2(lines[4].endsWith(",crashed,,22000"), qPrintable(lines[4]));
+    QVERIFY(window_->runsPage()->plot()->exportTo(fixture_->file("run.png"), &problem));
+    QVERIFY(!window_->runsPage()->plot()->exportTo(fixture_->file("no/run.csv"), &problem));
     QVERIFY(actions().trigger("run.showBest"));
     QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
     QCOMPARE(workspace().detail()->row.sequence, 39);
@@ -195,6 +208,16 @@ private slots:
     const auto* changes = page->findChild<QLabel*>("compare.changes");
     QVERIFY2(changes->isVisible() && changes->text().endsWith("SampleCategorical: 8 → 4"),
              qPrintable(changes->text()));
+    const QString file = fixture_->file("comparison.html");
+    QString problem;
+    QVERIFY2(page->canSave() && page->saveTo(file, &problem), qPrintable(problem));
+    QFile saved(file);
+    QVERIFY(saved.open(QIODevice::ReadOnly));
+    const QString html = QString::fromUtf8(saved.readAll());
+    for (const char* words : {"slower", "SampleCategorical: 8 → 4", "decision=3", "decision=2"})
+      QVERIFY2(html.contains(QString::fromUtf8(words)), words);
+    QVERIFY(!page->saveTo(fixture_->file("no/folder/page.html"), &problem));
+    QVERIFY2(problem.contains("no/folder/page.html"), qPrintable(problem));
     QVERIFY(actions().trigger("compare.next"));
     QVERIFY(actions().trigger("compare.swap"));
     QVERIFY(waitFor([&] { return page->sentence().contains("faster"); }));
@@ -327,9 +350,9 @@ private slots:
     open();
     select(0);
     // Those that open a file dialog of the desktop or close the window are left out.
-    const QStringList left{"database.open", "app.quit",     "run.savePlot",
-                           "run.resume",    "run.more",     "compare.measure",
-                           "edit.search",   "edit.measure", "record.export"};
+    const QStringList left{"database.open", "app.quit",        "run.savePlot", "run.resume",
+                           "run.more",      "compare.measure", "edit.search",  "edit.measure",
+                           "record.export", "compare.save"};
     int ran = 0;
     for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       for (const QString& id : actions().ids()) {

@@ -1,0 +1,91 @@
+#include "gui/core/comparison_html.h"
+
+#include "gui/core/format.h"
+
+#include <algorithm>
+
+namespace temper::gui {
+
+namespace {
+
+constexpr const char* kStyle = R"(
+:root { color-scheme: light dark; }
+body { font: 14px/1.5 sans-serif; margin: 2em auto; max-width: 100em; padding: 0 1em; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; vertical-align: top; padding: 1px 8px; }
+.code td { font: 12px/1.4 monospace; white-space: pre-wrap; width: 50%; }
+.changed td { background: #e6a0002e; }
+.a td:first-child, .b td:last-child { background: #0072b22e; }
+.note { opacity: 0.7; }
+)";
+
+QString escaped(const QString& text) { return text.toHtmlEscaped(); }
+
+const char* classOf(DiffLine::Kind kind) {
+  switch (kind) {
+  case DiffLine::Kind::kChanged:
+    return "changed";
+  case DiffLine::Kind::kOnlyLeft:
+    return "a";
+  case DiffLine::Kind::kOnlyRight:
+    return "b";
+  case DiffLine::Kind::kSame:
+    break;
+  }
+  return "";
+}
+
+QString factOf(const QList<RecordDetail::Fact>& facts, const QString& name) {
+  const auto fact = std::find_if(facts.begin(), facts.end(), [&](const RecordDetail::Fact& entry) {
+    return entry.name == name;
+  });
+  return fact == facts.end() ? QString() : fact->value;
+}
+
+} // namespace
+
+QString comparisonHtml(const ComparisonReport& report) {
+  const QString title = QStringLiteral("%1 and %2").arg(report.a.shortRecord, report.b.shortRecord);
+  QString html = QStringLiteral("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                                "<title>%1</title><style>%2</style></head><body>\n<h1>%3</h1>\n")
+                     .arg(escaped(title), QString::fromLatin1(kStyle), escaped(report.sentence));
+  if (!report.measured.isEmpty())
+    html += QStringLiteral("<p>%1</p>\n").arg(escaped(report.measured));
+  if (!report.changes.isEmpty()) {
+    html += QStringLiteral("<h2>Decided otherwise, A → B</h2>\n<ul>");
+    for (const QString& change : report.changes)
+      html += QStringLiteral("<li>%1</li>").arg(escaped(change));
+    html += QStringLiteral("</ul>\n");
+  }
+  html += QStringLiteral("<h2>The records</h2>\n<table><tr><th></th><th>A</th><th>B</th></tr>\n");
+  const auto row = [&](const QString& name, const QString& a, const QString& b) {
+    if (!a.isEmpty() || !b.isEmpty())
+      html += QStringLiteral("<tr><td class=\"note\">%1</td><td>%2</td><td>%3</td></tr>\n")
+                  .arg(escaped(name), escaped(a), escaped(b));
+  };
+  row(QStringLiteral("record"), toQString(report.a.row.id), toQString(report.b.row.id));
+  row(QStringLiteral("workload"), report.a.title(), report.b.title());
+  const auto time = [](const RecordDetail& side) {
+    return side.row.median_ns > 0 ? timeText(side.row.median_ns) : outcomeText(side.row.outcome);
+  };
+  row(QStringLiteral("time"), time(report.a), time(report.b));
+  const QList<RecordDetail::Fact> left = report.a.facts(), right = report.b.facts();
+  QStringList names;
+  for (const QList<RecordDetail::Fact>* facts : {&left, &right})
+    for (const RecordDetail::Fact& fact : *facts)
+      if (!names.contains(fact.name))
+        names << fact.name;
+  for (const QString& name : names)
+    row(name, factOf(left, name), factOf(right, name));
+  html +=
+      QStringLiteral("</table>\n<h2>%1</h2>\n<table class=\"code\">\n").arg(escaped(report.level));
+  for (size_t i = 0; i < report.texts.kinds.size(); ++i) {
+    const auto at = static_cast<qsizetype>(i);
+    html += QStringLiteral("<tr class=\"%1\"><td>%2</td><td>%3</td></tr>\n")
+                .arg(QString::fromLatin1(classOf(report.texts.kinds[i])),
+                     escaped(report.texts.left[at]), escaped(report.texts.right[at]));
+  }
+  return html + QStringLiteral("</table>\n</body></html>\n");
+}
+
+} // namespace temper::gui
