@@ -153,7 +153,7 @@ QString EditSession::Step::text() const {
       QStringLiteral(", (preserve_unit_iters=True|disable_predication=False|"
                      "preserve_unit_loops=False|index=-1)"));
   static const QRegularExpression keywords(
-      QStringLiteral("\\b(block_or_loop|loop|block|factors|ann_key|ann_val)="));
+      QStringLiteral("\\b(block_or_loop|loop|block|target|factors|ann_key|ann_val)="));
   return last.remove(defaults).remove(keywords);
 }
 

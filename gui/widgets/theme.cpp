@@ -124,7 +124,7 @@ void applyTheme(ThemeChoice choice) {
           " padding: 5px 9px; }" // where the cells' texts begin
           "QTableView { border: none; gridline-color: %1; }"
           "QTableView::item { border: none; padding: 0 6px; }"
-          "QListView::item, QTreeView::item { padding: 1px 9px; }"
+          "QListView::item, QTreeView::item { border: none; padding: 1px 9px; }"
           "QTabWidget::pane { border: none; border-top: 1px solid %1; }"
           "QTabBar::tab { padding: 6px 12px; border: none; color: %3; background: transparent; }"
           "QTabBar::tab:selected { color: %4; border-bottom: 2px solid %5; }"
