@@ -1,6 +1,7 @@
 #include "engine/machine_speed.h"
 
 #include "engine/fingerprint.h"
+#include "engine/fma_probe.h"
 #include "engine/machine_probes.h"
 #include "engine/timing/clock.h"
 #include "ir/support/hash.h"
@@ -19,75 +20,7 @@
 namespace temper::engine {
 namespace {
 
-/// One probe: so many independent multiply-adds a round that latency is hidden (4 to 5 cycles, two
-/// a cycle), all in registers.
-struct FmaProbe {
-  void (*run)(int64_t rounds) = nullptr;
-  double flops_per_round = 0;
-};
-
 #if defined(__x86_64__)
-
-#define TEMPER_FMA(op, wide, n) op " %%" wide "14,%%" wide "15,%%" wide #n "\n"
-#define TEMPER_FMA_ROUND(op, wide)                                                                 \
-  TEMPER_FMA(op, wide, 0)                                                                          \
-  TEMPER_FMA(op, wide, 1)                                                                          \
-  TEMPER_FMA(op, wide, 2)                                                                          \
-  TEMPER_FMA(op, wide, 3)                                                                          \
-  TEMPER_FMA(op, wide, 4)                                                                          \
-  TEMPER_FMA(op, wide, 5)                                                                          \
-  TEMPER_FMA(op, wide, 6)                                                                          \
-  TEMPER_FMA(op, wide, 7)                                                                          \
-  TEMPER_FMA(op, wide, 8)                                                                          \
-  TEMPER_FMA(op, wide, 9)                                                                          \
-  TEMPER_FMA(op, wide, 10)                                                                         \
-  TEMPER_FMA(op, wide, 11)
-// Registers are zeroed first: a denormal left in one would slow the probe.
-#define TEMPER_FMA_PROBE(name, op, wide)                                                           \
-  void name(int64_t rounds) {                                                                      \
-    __asm__ volatile("vzeroall\n"                                                                  \
-                     "1:\n" TEMPER_FMA_ROUND(op, wide) TEMPER_FMA_ROUND(op, wide) "dec %0\n"       \
-                                                                                  "jnz 1b\n"       \
-                                                                                  "vzeroupper\n"   \
-                     : "+r"(rounds)                                                                \
-                     :                                                                             \
-                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",       \
-                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");      \
-  }
-TEMPER_FMA_PROBE(fma_f32_512, "vfmadd231ps", "zmm")
-TEMPER_FMA_PROBE(fma_f64_512, "vfmadd231pd", "zmm")
-TEMPER_FMA_PROBE(fma_f32_256, "vfmadd231ps", "ymm")
-TEMPER_FMA_PROBE(fma_f64_256, "vfmadd231pd", "ymm")
-TEMPER_FMA_PROBE(dot_bf16_512, "vdpbf16ps", "zmm")
-TEMPER_FMA_PROBE(dot_int8_512, "vpdpbusd", "zmm")
-TEMPER_FMA_PROBE(dot_int8_256, "%{vex%} vpdpbusd", "ymm")
-#undef TEMPER_FMA_PROBE
-#undef TEMPER_FMA_ROUND
-#undef TEMPER_FMA
-
-constexpr double kFmasPerRound = 24;
-
-FmaProbe fma_probe(int bytes) {
-  if (__builtin_cpu_supports("avx512f"))
-    return {bytes == 4 ? fma_f32_512 : fma_f64_512, kFmasPerRound * 2 * 64 / bytes};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return {bytes == 4 ? fma_f32_256 : fma_f64_256, kFmasPerRound * 2 * 32 / bytes};
-  return {};
-}
-
-// Pairs and fours of products summed into 32 bits.
-FmaProbe bf16_probe() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16"))
-    return {dot_bf16_512, kFmasPerRound * 2 * 32};
-  return {};
-}
-FmaProbe int8_probe() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
-    return {dot_int8_512, kFmasPerRound * 2 * 64};
-  if (__builtin_cpu_supports("avxvnni"))
-    return {dot_int8_256, kFmasPerRound * 2 * 32};
-  return {};
-}
 
 // Loads alone, without a use: what the load ports and the level behind them can do.
 #define TEMPER_READ_PROBE(name, wide, width)                                                       \
@@ -126,9 +59,6 @@ bool can_read() { return __builtin_cpu_supports("avx") != 0; }
 
 volatile double sink_; // keeps the work from being optimised away
 
-FmaProbe fma_probe(int) { return {}; }
-FmaProbe bf16_probe() { return {}; }
-FmaProbe int8_probe() { return {}; }
 void read_once(const std::byte* at, int64_t bytes) {
   uint64_t sum = 0;
   for (int64_t i = 0; i < bytes; i += 8)
@@ -152,7 +82,8 @@ template <typename Run> double fastest_ns(const Run& run, int repeats) {
   return repeatable_fastest(taken);
 }
 
-double measure_flops(const FmaProbe& probe) {
+double measure_flops(FmaKind kind) {
+  const FmaProbe probe = fma_probe(kind);
   if (probe.run == nullptr)
     return 0;
   constexpr int64_t kRounds = 20'000; // about 0.1 ms
@@ -238,14 +169,30 @@ double repeatable_fastest(std::span<const double> times) {
   return *at;
 }
 
-double MachineSpeed::peak(DataType operands, DataType sum) const {
-  if (sum == DataType::float64())
+double MachineSpeed::peak(FmaKind kind) const {
+  switch (kind) {
+  case FmaKind::kFloat32:
+    return f32_flops;
+  case FmaKind::kFloat64:
     return f64_flops;
-  if (sum == DataType::float32())
-    return operands == DataType::bfloat16() ? std::max(bf16_flops, f32_flops) : f32_flops;
-  if (sum == DataType::int32() && operands.is_integral() && operands.bits == 8)
+  case FmaKind::kBFloat16:
+    return bf16_flops;
+  case FmaKind::kInt8:
     return int8_ops;
+  }
   return 0;
+}
+
+std::optional<FmaKind> MachineSpeed::fastest_kind(DataType operands, DataType sum) const {
+  std::optional<FmaKind> kind;
+  if (sum == DataType::float64())
+    kind = FmaKind::kFloat64;
+  else if (sum == DataType::float32())
+    kind = operands == DataType::bfloat16() && bf16_flops > f32_flops ? FmaKind::kBFloat16
+                                                                      : FmaKind::kFloat32;
+  else if (sum == DataType::int32() && operands.is_integral() && operands.bits == 8)
+    kind = FmaKind::kInt8;
+  return kind && peak(*kind) > 0 ? kind : std::nullopt;
 }
 
 const MachineSpeed::Level* MachineSpeed::holds(int64_t bytes) const {
@@ -268,10 +215,10 @@ double MachineSpeed::bound_ns(double peak, double flops, double bytes, int threa
 
 MachineSpeed measure_machine_speed(const Machine& machine) {
   MachineSpeed speed;
-  speed.f32_flops = measure_flops(fma_probe(4));
-  speed.f64_flops = measure_flops(fma_probe(8));
-  speed.bf16_flops = measure_flops(bf16_probe());
-  speed.int8_ops = measure_flops(int8_probe());
+  speed.f32_flops = measure_flops(FmaKind::kFloat32);
+  speed.f64_flops = measure_flops(FmaKind::kFloat64);
+  speed.bf16_flops = measure_flops(FmaKind::kBFloat16);
+  speed.int8_ops = measure_flops(FmaKind::kInt8);
   int64_t inner = 0;
   for (const int level : {1, 2, 3}) {
     const int64_t bytes = cache_bytes(machine, level);

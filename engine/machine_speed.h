@@ -3,6 +3,7 @@
 /// replaced when a later measurement is faster.
 #pragma once
 
+#include "engine/fma_probe.h"
 #include "engine/machine.h"
 #include "ir/dtype.h"
 #include "ir/support/json.h"
@@ -10,6 +11,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,10 +39,15 @@ struct MachineSpeed {
   double fork_ns = 0;    ///< of an empty parallel region
   double barrier_ns = 0; ///< inside of one
 
-  /// Operations a second where products of `operands` are summed in `sum`; 0 where not known. What
-  /// no instruction multiplies as it is, is converted to the type of the sum first.
-  double peak(DataType operands, DataType sum) const;
-  double peak(DataType dtype) const { return peak(dtype, dtype); }
+  /// Operations a second; 0 where not known.
+  double peak(FmaKind kind) const;
+  /// How products of `operands` that are summed in `sum` are made fastest; nothing where no peak is
+  /// known. What no instruction multiplies as it is, is converted to the type of the sum first.
+  std::optional<FmaKind> fastest_kind(DataType operands, DataType sum) const;
+  double peak(DataType dtype) const {
+    const std::optional<FmaKind> kind = fastest_kind(dtype, dtype);
+    return kind ? peak(*kind) : 0;
+  }
   /// The level that holds that many bytes.
   const Level* holds(int64_t bytes) const;
   /// No correct kernel takes less time than this, nanoseconds: the larger of `flops` at the `peak`

@@ -120,6 +120,15 @@ std::string find_adapter(std::string_view adapter) {
   return {};
 }
 
+/// An adapter that is built with temper.
+Result<std::string> own_adapter(std::string_view adapter, std::string_view what) {
+  std::string path = find_adapter(adapter);
+  if (path.empty())
+    return Error(ErrorCode::kNotFound, fmt::format("temper's adapter for {} is not at {}", what,
+                                                   join(places_of(adapter), ", ")));
+  return path;
+}
+
 } // namespace
 
 std::vector<std::string> peer_libraries() {
@@ -181,11 +190,7 @@ Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::st
   const auto path = std::filesystem::absolute(library_path, failed);
   if (failed || ::access(path.c_str(), R_OK) != 0)
     return Error(ErrorCode::kNotFound, fmt::format("there is no library '{}'", library_path));
-  const std::string adapter = find_adapter("ffi");
-  if (adapter.empty())
-    return Error(ErrorCode::kNotFound,
-                 fmt::format("temper's adapter for libraries in tvm-ffi's ABI is not at {}",
-                             join(places_of("ffi"), ", ")));
+  TEMPER_TRY(adapter, own_adapter("ffi", "libraries in tvm-ffi's ABI"));
   std::string arguments;
   for (const codegen::ArgumentSpec& argument : signature) {
     const DataType type = argument.dtype;
@@ -236,10 +241,8 @@ Result<Peer> c_peer(std::string_view library, const std::string& function,
     peer.name = path.filename().string();
     peer.file = path.string();
   }
-  artifact->library_path = find_adapter("c");
-  if (artifact->library_path.empty())
-    return Error(ErrorCode::kNotFound, fmt::format("temper's adapter for C functions is not at {}",
-                                                   join(places_of("c"), ", ")));
+  TEMPER_TRY(adapter, own_adapter("c", "C functions"));
+  artifact->library_path = adapter;
   std::vector<std::string> words;
   for (const CArgument& argument : arguments)
     switch (argument.kind) {
@@ -269,6 +272,26 @@ Result<Peer> c_peer(std::string_view library, const std::string& function,
                                      static_cast<uint64_t>(threads));
   peer.artifact = std::move(artifact);
   return peer;
+}
+
+Result<Peer> peak_peer(FmaKind kind, double operations,
+                       std::vector<codegen::ArgumentSpec> signature) {
+  if (fma_probe(kind).run == nullptr)
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("this processor has no instruction that multiplies and adds {}",
+                             to_string(kind)));
+  TEMPER_TRY(adapter, own_adapter("peak", "the processor's peak"));
+  auto artifact = std::make_shared<codegen::Artifact>();
+  artifact->kind = codegen::ArtifactKind::kLibrary;
+  artifact->library_path = adapter;
+  artifact->entry = "peak";
+  artifact->signature = std::move(signature);
+  artifact->environment = {
+      {"TEMPER_PEER_PEAK", fmt::format("{} {:.0f}", to_string(kind), operations)}};
+  artifact->launch.threads = 1;
+  artifact->target = "native";
+  artifact->code_hash = hash_bytes(artifact->environment["TEMPER_PEER_PEAK"]);
+  return Peer{kPeakName, adapter, std::move(artifact), {}};
 }
 
 } // namespace temper::engine

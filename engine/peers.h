@@ -7,6 +7,7 @@
 #pragma once
 
 #include "codegen/artifact.h"
+#include "engine/fma_probe.h"
 #include "ir/support/result.h"
 
 #include <memory>
@@ -58,5 +59,11 @@ struct CArgument {
 Result<Peer> c_peer(std::string_view library, const std::string& function,
                     const std::vector<CArgument>& arguments,
                     std::vector<codegen::ArgumentSpec> signature, int threads = 1);
+
+/// The processor's peak as a contender, "peak": so many `operations` of that kind in registers,
+/// whatever the arguments are. One thread; an error where the processor has no such instruction.
+Result<Peer> peak_peer(FmaKind kind, double operations,
+                       std::vector<codegen::ArgumentSpec> signature);
+inline constexpr const char* kPeakName = "peak";
 
 } // namespace temper::engine

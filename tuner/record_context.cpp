@@ -239,24 +239,46 @@ ir::PrimFunc main_function(const ir::IRModule& module) {
   return module->functions.front().function.as_ref<ir::PrimFuncNode>();
 }
 
-double machine_peak(const Task& task, const engine::MachineSpeed& speed) {
+namespace {
+
+/// A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
+std::optional<engine::FmaKind> fastest_kind(const Task& task, const engine::MachineSpeed& speed) {
   DataType sum;
   for (const codegen::ArgumentSpec& argument : task.signature)
     if (argument.is_output)
       sum = argument.dtype;
-  // A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
-  double peak = speed.peak(sum);
+  std::optional<engine::FmaKind> fastest = speed.fastest_kind(sum, sum);
   for (const codegen::ArgumentSpec& argument : task.signature)
-    if (!argument.is_output && argument.is_buffer)
-      peak = std::max(peak, speed.peak(argument.dtype, sum));
-  return peak;
+    if (const auto kind = speed.fastest_kind(argument.dtype, sum);
+        kind && !argument.is_output && argument.is_buffer &&
+        (!fastest || speed.peak(*kind) > speed.peak(*fastest)))
+      fastest = kind;
+  return fastest;
 }
 
-double machine_bound_ns(const Task& task, const engine::MachineSpeed& speed) {
+/// With arithmetic at `peak`, 0 for the bandwidth alone.
+double bound_at(const Task& task, const engine::MachineSpeed& speed, double peak) {
   double bytes = 0;
   for (const codegen::ArgumentSpec& argument : task.signature)
     bytes += static_cast<double>(argument.byte_count());
-  return speed.bound_ns(machine_peak(task, speed), task.flops, bytes, task.threads);
+  return speed.bound_ns(peak, task.flops, bytes, task.threads);
+}
+
+} // namespace
+
+double machine_peak(const Task& task, const engine::MachineSpeed& speed) {
+  const auto kind = fastest_kind(task, speed);
+  return kind ? speed.peak(*kind) : 0;
+}
+
+double machine_bound_ns(const Task& task, const engine::MachineSpeed& speed) {
+  return bound_at(task, speed, machine_peak(task, speed));
+}
+
+std::optional<engine::FmaKind> bounding_arithmetic(const Task& task,
+                                                   const engine::MachineSpeed& speed) {
+  const auto kind = fastest_kind(task, speed);
+  return kind && machine_bound_ns(task, speed) > bound_at(task, speed, 0) ? kind : std::nullopt;
 }
 
 } // namespace temper::tuner

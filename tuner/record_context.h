@@ -54,5 +54,8 @@ ir::PrimFunc main_function(const ir::IRModule& module);
 double machine_peak(const Task& task, const engine::MachineSpeed& speed);
 /// No correct kernel of the task takes less on a machine of this speed; 0: not known.
 double machine_bound_ns(const Task& task, const engine::MachineSpeed& speed);
+/// The arithmetic whose peak that bound is; nothing where it is the memory's bandwidth.
+std::optional<engine::FmaKind> bounding_arithmetic(const Task& task,
+                                                   const engine::MachineSpeed& speed);
 
 } // namespace temper::tuner

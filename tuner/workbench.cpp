@@ -214,6 +214,10 @@ MachineRates Workbench::rates(const Task& task) {
 
 double Workbench::bound_ns(const Task& task) { return machine_bound_ns(task, this_speed()); }
 
+std::optional<engine::FmaKind> Workbench::bounding_arithmetic(const Task& task) {
+  return tuner::bounding_arithmetic(task, this_speed());
+}
+
 Result<database::Environment> Workbench::environment() {
   const engine::Machine& machine = this_machine();
   const engine::EnvironmentFingerprint print = engine::fingerprint(machine);

@@ -4,6 +4,7 @@
 
 #include "database/store.h"
 #include "engine/compile_pool.h"
+#include "engine/fma_probe.h"
 #include "engine/measurer.h"
 #include "ir/support/json.h"
 #include "tuner/cost/analytical.h"
@@ -88,6 +89,8 @@ public:
 
   /// What no correct kernel for this task can beat on this machine, nanoseconds; 0: not known.
   double bound_ns(const Task& task);
+  /// The arithmetic whose peak that bound is; nothing where it is the memory's bandwidth.
+  std::optional<engine::FmaKind> bounding_arithmetic(const Task& task);
 
   /// What the analytical estimate needs to know of this machine, for code of the task's target.
   MachineRates rates(const Task& task);

@@ -23,6 +23,15 @@ def time(ns):
     return f"{ns / 1e6:.3f} ms" if ns >= 1e6 else f"{ns / 1e3:.1f} us"
 
 
+def share_of_bound(tune, sides):
+    """Of the arithmetic's peak as it was in the same minute, where that was measured; else of what
+    the machine did at its best."""
+    peak = sides.get("peak")
+    if peak and peak["outcome"] == "ok":
+        return peak["ratio"]
+    return tune["bound_ns"] / sides["tuned"]["median_ns"] if tune["bound_ns"] else None
+
+
 def read(folder):
     """Rows as dicts: kernel, operator of the suite, sizes, group, times and ratios by library."""
     rows = []
@@ -35,7 +44,8 @@ def read(folder):
         peers = {name: {"ns": side["median_ns"], "ratio": side["ratio"],
                         "interval": side.get("ratio_interval"),
                         "settings": side.get("settings") or {}}
-                 for name, side in sides.items() if name != "tuned" and side["outcome"] == "ok"}
+                 for name, side in sides.items()
+                 if name not in ("tuned", "peak") and side["outcome"] == "ok"}
         name = tune_file.stem.removeprefix("tune-")
         operator = None if name.isdigit() else name
         group = tune["workload"]
@@ -47,7 +57,7 @@ def read(folder):
             "operator": operator, "workload": tune["workload"], "sizes": sizes, "group": group,
             "untuned_ns": tune["untuned_ns"], "tuned_ns": ours["median_ns"],
             "gflops": ours["gflops"], "trials": tune["trials"], "seconds": tune["seconds"],
-            "of_bound": tune["bound_ns"] / ours["median_ns"] if tune["bound_ns"] else None,
+            "of_bound": share_of_bound(tune, sides),
             "peers": peers,
             "best": min((peer["ratio"] for peer in peers.values()), default=None),
         })
@@ -81,7 +91,7 @@ def print_table(rows):
             print(f"{name}: {' '.join(chosen)}")
     print("\nA library's column is its time over ours, measured in turns: above 1 ours is faster.\n"
           "'best' is against the fastest of them; 'of bound' the least time that this machine's\n"
-          f"peak rate and bandwidth allow, over ours. {LIKE_FOR_LIKE}.")
+          f"peak rate (measured in turns with ours) and bandwidth allow, over ours. {LIKE_FOR_LIKE}.")
 
 
 def geometric_mean(values):

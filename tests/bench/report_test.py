@@ -48,6 +48,11 @@ class Report(unittest.TestCase):
         self.assertEqual(self.verdicts(),
                          {"CAP, share of the machine's bound": ("95%", False)})
 
+    def test_a_peak_measured_in_turns_is_the_bound_and_no_library(self):
+        kernel(self.path, "CAP", "capsule_conv2d", {"H": 16}, 100.0, 94.0, {"peak": 96.0})
+        self.assertEqual(self.verdicts(),
+                         {"CAP, share of the machine's bound": ("95%", True)})
+
     def test_the_suites_softmax_is_not_the_projects(self):
         kernel(self.path, "SFM", "softmax", {"M": 256}, 100.0, 50.0, {"oneDNN": 300.0})
         kernel(self.path, "01", "softmax", {"M": 1024}, 100.0, 50.0, {"oneDNN": 119.0})

@@ -235,8 +235,9 @@ std::vector<ArgumentSpec> three(const std::vector<int64_t>& shape, DataType type
   return tensors({{"A", shape}, {"B", shape}, {"C", shape}}, type);
 }
 
-/// C = A + B by a function of candidates/ffi.c, measured as a contender.
-Measurement added_by(const Result<Peer>& peer, const std::vector<int64_t>& shape) {
+/// C = A + B by a contender, as those of candidates/ffi.c.
+Measurement added_by(const Result<Peer>& peer, const std::vector<int64_t>& shape,
+                     bool check = true) {
   EXPECT_TRUE(peer) << peer.error().message;
   LocalMeasurerOptions options;
   options.lock_path.clear();
@@ -257,7 +258,7 @@ Measurement added_by(const Result<Peer>& peer, const std::vector<int64_t>& shape
   request.workload = *workload;
   request.rounds = 3;
   request.sample_ns = 1e4;
-  request.contenders = {{peer->name, peer->artifact, {}, 1, true}};
+  request.contenders = {{peer->name, peer->artifact, {}, 1, check}};
   const Result<Comparison> comparison = (*measurer)->compare(request);
   EXPECT_TRUE(comparison) << comparison.error().message;
   return comparison->contenders[0].measurement;
@@ -268,9 +269,26 @@ Measurement added_by_ffi(const std::vector<int64_t>& shape, const char* function
                   shape);
 }
 
+TEST(Peak, IsAContenderThatLeavesTheArgumentsAlone) {
+  for (const FmaKind kind :
+       {FmaKind::kFloat32, FmaKind::kFloat64, FmaKind::kBFloat16, FmaKind::kInt8}) {
+    EXPECT_EQ(parse_fma_kind(to_string(kind)), kind);
+    const std::vector<int64_t> shape{1000};
+    const auto peer = peak_peer(kind, 1e6, three(shape, DataType::float32()));
+    if (fma_probe(kind).run == nullptr) {
+      ASSERT_FALSE(peer);
+      EXPECT_THAT(peer.error().message, ::testing::HasSubstr(std::string(to_string(kind))));
+      continue;
+    }
+    const Measurement unchecked = added_by(peer, shape, false);
+    EXPECT_TRUE(is_correct(unchecked.outcome)) << unchecked.error;
+    EXPECT_EQ(added_by(peer, shape, true).outcome, Outcome::kWrongResult) << "it wrote something";
+  }
+}
+
 TEST(FfiLibraries, AreCalledAndChecked) {
   const Measurement m = added_by_ffi({1000});
-  EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error; // a busy machine may disturb it
 }
 
 TEST(FfiLibraries, WhatTheyRefuseIsSaid) {

@@ -125,6 +125,10 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
       }
       contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads, true});
     }
+  // In turns with the kernel, as the peak that was measured once is of a machine at its best.
+  if (const auto kind = bench.bounding_arithmetic(task); kind && row.threads == 1)
+    if (auto peak = engine::peak_peer(*kind, task.flops, task.signature))
+      contenders.push_back({peak->name, peak->artifact, {}, 1, false});
   for (const NamedFunction& named : libraries) {
     TEMPER_TRY(peer, engine::ffi_peer(named.name, named.file, named.function, task.signature));
     contenders.push_back({peer.name, peer.artifact, {}, 1, true});
@@ -197,7 +201,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
           {"ratio_interval", {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
           {"settings", settings[side.name]},
           {"error", side.measurement.error}});
-      slower |= right && side.ratio_interval.high < 1;
+      slower |= right && side.name != engine::kPeakName && side.ratio_interval.high < 1;
     }
     list.push_back(Json{{"record", row.id},
                         {"workload", task->workload},
@@ -386,8 +390,10 @@ void add_compare(Program& program) {
   command->add_option("selections", options->words, "SELECTION SELECTION")->required();
   command->add_option("--seconds", options->seconds, "at most, for a pair (default 5)")
       ->check(positive());
-  command->add_flag("--peers", options->peers,
-                    "compare one selection with the library routines that its workload names");
+  command->add_flag(
+      "--peers", options->peers,
+      "compare one selection with the library routines that its workload names and, where "
+      "arithmetic bounds it, with the processor's peak");
   command->add_option("--library", options->libraries,
                       "NAME=FILE[:FUNCTION]: also with a function of a shared library in tvm-ffi's "
                       "ABI, as TVM and temper export make them (default: main)");
