@@ -90,8 +90,9 @@ TEST(LegalSteps, WhatIsNotLegalSaysWhichRuleItBreaks) {
   for (const IllegalStep& step : reduction.illegal) {
     EXPECT_FALSE(step.reason.empty());
     EXPECT_EQ(step.reason.find('\n'), std::string::npos) << step.reason;
-    if (step.primitive->name == "Vectorize")
+    if (step.primitive->name == "Vectorize") {
       EXPECT_THAT(step.reason, HasSubstr("reduc"));
+    }
   }
 }
 
