@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 
 namespace temper::tuner {
@@ -772,6 +773,43 @@ Result<std::vector<database::Run>> batch_runs(database::Store& store, const std:
 int64_t batch_generation(const database::Run& run) {
   const Json json = options_json(run);
   return json.contains("batch") ? json.value("generation", int64_t{1}) : 0;
+}
+
+std::vector<std::pair<size_t, size_t>> merge_equal(std::vector<BatchItem>& items) {
+  const auto bounded = [](const BatchItem& item) { return item.trials > 0 || item.seconds > 0; };
+  const auto larger = [](auto a, auto b) {
+    return a > 0 && b > 0 ? std::max(a, b) : decltype(a){};
+  };
+  std::vector<std::pair<size_t, size_t>> merged;
+  std::map<std::string, size_t> first; // of the items that stay, where it was
+  std::vector<BatchItem> kept;
+  std::map<size_t, size_t> now_at;
+  for (size_t i = 0; i < items.size(); ++i) {
+    BatchItem& item = items[i];
+    if (!item.kernel.empty())
+      if (const auto [found, is_new] = first.emplace(item.kernel, i); !is_new) {
+        merged.emplace_back(found->second, i);
+        BatchItem& one = kept[now_at[found->second]];
+        const bool both = bounded(one) && bounded(item);
+        const int64_t most_trials = std::max(one.trials, item.trials);
+        const double most_seconds = std::max(one.seconds, item.seconds);
+        one.weight += item.weight;
+        one.trials = larger(one.trials, item.trials);
+        one.seconds = larger(one.seconds, item.seconds);
+        if (both && !bounded(one)) { // one counts trials, the other seconds
+          one.trials = most_trials;
+          one.seconds = most_seconds;
+        }
+        for (std::string& tag : item.tags)
+          if (std::ranges::find(one.tags, tag) == one.tags.end())
+            one.tags.push_back(std::move(tag));
+        continue;
+      }
+    now_at[i] = kept.size();
+    kept.push_back(std::move(item));
+  }
+  items = std::move(kept);
+  return merged;
 }
 
 BatchResult run_batch(const std::vector<BatchItem>& items, const Devices& devices,

@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace temper::tuner {
@@ -38,10 +39,19 @@ struct BatchItem {
   int64_t trials = 0; ///< at most; 0: until it converges or the batch's budget is spent
   double seconds = 0;
   std::vector<std::string> tags;
+  /// Equal for items that are the same kernel: workload, binding, target, threads. Empty: not
+  /// known.
+  std::string kernel;
   /// Called once or more, whenever its turn begins. An error is the item's outcome, unless it is
   /// the machine's (ErrorCode::kEnvironment), which is tried again.
   std::function<Result<std::unique_ptr<BatchKernel>>()> open;
 };
+
+/// Makes one of items that are the same kernel, in the place of the first: their weights add up,
+/// the larger budget counts (none is the largest), tags unite. A kernel has one run in a batch.
+/// Returns pairs of indices as they were before: the item that stays, and the one that went into
+/// it.
+std::vector<std::pair<size_t, size_t>> merge_equal(std::vector<BatchItem>& items);
 
 struct BatchOptions {
   std::string name; ///< what its runs are found by

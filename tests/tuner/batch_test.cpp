@@ -33,6 +33,48 @@ TEST(Batch, TunesEveryItemToItsBudget) {
   EXPECT_EQ(scene.device.held, 0) << "what is finished leaves the device";
 }
 
+TEST(Batch, AKernelThatIsThereTwiceIsOneItem) {
+  BatchScene scene(2);
+  scene.add(0); // the first again
+  for (size_t i = 0; i < 3; ++i)
+    scene.items[i].kernel = i == 1 ? "other" : "first";
+  scene.items[0].tags = {"a", "b"};
+  scene.items[2].tags = {"b", "c"};
+  scene.items[2].weight = 3;
+  scene.items[2].trials = 50;
+  EXPECT_EQ(merge_equal(scene.items), (std::vector<std::pair<size_t, size_t>>{{0, 2}}));
+  ASSERT_EQ(scene.items.size(), 2U);
+  const BatchResult result = scene.run();
+  for (const BatchOutcome& outcome : result.outcomes)
+    EXPECT_EQ(outcome.verdict, BatchVerdict::kWon) << outcome.reason;
+  EXPECT_EQ(result.outcomes[0].weight, 4);
+  EXPECT_EQ(result.outcomes[0].trials, 50);
+  std::set<std::string> tags;
+  for (const database::Tag& tag : must(scene.store->tags(result.outcomes[0].run)))
+    tags.insert(tag.tag);
+  EXPECT_EQ(tags, (std::set<std::string>{"a", "b", "c", "night"}));
+}
+
+TEST(Batch, OfMergedBudgetsTheLargerCounts) {
+  const auto merged = [](BatchItem one, BatchItem other) {
+    std::vector<BatchItem> items{{.title = "one", .kernel = "k"},
+                                 {.title = "other", .kernel = "k"}};
+    items[0].trials = one.trials;
+    items[0].seconds = one.seconds;
+    items[1].trials = other.trials;
+    items[1].seconds = other.seconds;
+    merge_equal(items);
+    EXPECT_EQ(items.size(), 1U);
+    return std::pair(items[0].trials, items[0].seconds);
+  };
+  EXPECT_EQ(merged({.trials = 5, .seconds = 9}, {.trials = 7, .seconds = 3}), std::pair(7L, 9.0));
+  EXPECT_EQ(merged({.trials = 5}, {}), std::pair(0L, 0.0)) << "without a bound";
+  EXPECT_EQ(merged({.trials = 5}, {.trials = 2, .seconds = 3}), std::pair(5L, 0.0));
+  EXPECT_EQ(merged({.trials = 5}, {.seconds = 3}), std::pair(5L, 3.0)) << "whichever is first";
+  std::vector<BatchItem> unknown(2); // which could not be opened
+  EXPECT_TRUE(merge_equal(unknown).empty());
+}
+
 TEST(Batch, RunAgainTellsTheSameWithoutWork) {
   BatchScene scene;
   const BatchResult first = scene.run();

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <set>
 #include <unistd.h>
 
 namespace temper::cli {
@@ -96,6 +97,14 @@ std::vector<Kernel> kernels_of(Workbench& bench, const tuner::BatchFile& file) {
   return kernels;
 }
 
+/// What a workload and its shape are as rows: the same for two kernels that are one.
+database::Id workload_id(const tuner::Task& task) {
+  database::Workload workload = tuner::workload_row(task);
+  if (auto binding = database::canonical_binding(workload.binding_json))
+    workload.binding_json = std::move(*binding); // as the store has it
+  return database::id_of(workload);
+}
+
 /// Its task, for a target that runs here.
 Result<tuner::Task> task_of(Workbench& bench, const Kernel& kernel) {
   if (kernel.error)
@@ -117,6 +126,39 @@ Result<std::unique_ptr<tuner::BatchKernel>> open_kernel(Workbench& bench, const 
   opened->row = std::move(row);
   opened->task = std::move(task);
   return opened;
+}
+
+/// What is to be tuned, in the file's order. Kernels that are the same are one item, and leave
+/// `kernels`: the two lists have the same length and order.
+std::vector<tuner::BatchItem> items_of(Workbench& bench, std::vector<Kernel>& kernels) {
+  std::vector<tuner::BatchItem> items;
+  for (const Kernel& kernel : kernels) {
+    const tuner::BatchEntry& entry = *kernel.entry;
+    tuner::BatchItem item{
+        kernel.title(), entry.weight, entry.trials, entry.seconds, entry.tags, {}, {}};
+    if (const auto task = task_of(bench, kernel)) // else its error is its outcome
+      item.kernel = workload_id(*task) + " " + task->target.to_string();
+    items.push_back(std::move(item));
+  }
+  std::set<size_t> gone;
+  for (const auto& [stays, goes] : tuner::merge_equal(items)) {
+    const int line = kernels[stays].entry->line;
+    const int other = kernels[goes].entry->line;
+    std::fprintf(stderr, "temper: %s the same kernel (%s): it is tuned once, with both weights\n",
+                 line == other
+                     ? fmt::format("the task of line {} has twice", line).c_str()
+                     : fmt::format("the tasks of lines {} and {} have", line, other).c_str(),
+                 kernels[stays].title().c_str());
+    gone.insert(goes);
+  }
+  std::vector<Kernel> kept;
+  for (size_t i = 0; i < kernels.size(); ++i)
+    if (!gone.contains(i))
+      kept.push_back(std::move(kernels[i]));
+  kernels = std::move(kept);
+  for (size_t i = 0; i < items.size(); ++i)
+    items[i].open = [&bench, &kernel = kernels[i]] { return open_kernel(bench, kernel); };
+  return items;
 }
 
 // ---- The plan
@@ -169,7 +211,8 @@ std::string budget_text(int64_t trials, double seconds) {
   return text.empty() ? "until it converges" : text;
 }
 
-int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const BatchCommand& options,
+int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
+               const std::vector<tuner::BatchItem>& items, const BatchCommand& options,
                const tuner::BatchOptions& batch) {
   auto store = bench.store();
   if (!store)
@@ -191,8 +234,10 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const Batch
   int64_t trials = 0;
   int failed = 0;
   int open_ended = 0;
-  for (const Kernel& kernel : kernels) {
-    const tuner::BatchEntry& entry = *kernel.entry;
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    const Kernel& kernel = kernels[i];
+    const tuner::BatchEntry& entry = *kernel.entry; // target and threads; what may be merged:
+    const tuner::BatchItem& item = items[i];
     std::string state = "new";
     double known_ns = 0;
     double estimate = 0;
@@ -202,10 +247,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const Batch
       title = task.title();
       TEMPER_TRY(toolchain, bench.toolchain());
       database::Run row;
-      database::Workload workload = tuner::workload_row(task);
-      TEMPER_TRY(binding, database::canonical_binding(workload.binding_json));
-      workload.binding_json = binding; // as the store has it
-      row.workload = database::id_of(workload);
+      row.workload = workload_id(task);
       row.target = task.target.to_string();
       row.environment = database::id_of(*environment);
       row.toolchain = toolchain.id;
@@ -231,13 +273,13 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const Batch
       if (state.starts_with("finished"))
         return {};
       constexpr double kConverges = 1000; // trials, as `tune` does without a budget
-      const double left = entry.trials > 0    ? static_cast<double>(entry.trials - done_trials)
-                          : entry.seconds > 0 ? 1e18
-                                              : kConverges - static_cast<double>(done_trials);
-      open_ended += entry.trials == 0 && entry.seconds == 0 ? 1 : 0;
+      const double left = item.trials > 0    ? static_cast<double>(item.trials - done_trials)
+                          : item.seconds > 0 ? 1e18
+                                             : kConverges - static_cast<double>(done_trials);
+      open_ended += item.trials == 0 && item.seconds == 0 ? 1 : 0;
       estimate = std::max(left, 0.0) * times.seconds(row.workload);
-      if (entry.seconds > 0)
-        estimate = std::min(estimate, std::max(entry.seconds - done_seconds, 0.0));
+      if (item.seconds > 0)
+        estimate = std::min(estimate, std::max(item.seconds - done_seconds, 0.0));
       return {};
     }();
     if (!planned) {
@@ -245,17 +287,17 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels, const Batch
       ++failed;
     }
     seconds += estimate;
-    trials += entry.trials;
+    trials += item.trials;
     table.add({title, short_target(entry.target), std::to_string(entry.threads),
-               fmt::format("{:g}", entry.weight), budget_text(entry.trials, entry.seconds),
+               fmt::format("{:g}", item.weight), budget_text(item.trials, item.seconds),
                format_time(known_ns), state});
     list.push_back(Json{{"task", title},
                         {"target", entry.target},
                         {"threads", entry.threads},
-                        {"weight", entry.weight},
-                        {"trials", entry.trials},
-                        {"seconds", entry.seconds},
-                        {"tags", entry.tags},
+                        {"weight", item.weight},
+                        {"trials", item.trials},
+                        {"seconds", item.seconds},
+                        {"tags", item.tags},
                         {"known_ns", known(known_ns)},
                         {"state", planned ? state.substr(0, state.find(':')) : "fails"},
                         {"error", planned ? Json(nullptr) : Json(planned.error().message)},
@@ -505,7 +547,8 @@ int run_batch_command(BatchCommand& options) {
   auto file = tuner::parse_batch_file(*text, *path);
   if (!file)
     return report(file.error());
-  const std::vector<Kernel> kernels = kernels_of(bench, *file);
+  std::vector<Kernel> kernels = kernels_of(bench, *file);
+  const std::vector<tuner::BatchItem> items = items_of(bench, kernels);
 
   batch.name = file->name;
   batch.objective =
@@ -520,7 +563,7 @@ int run_batch_command(BatchCommand& options) {
   batch.live_bytes =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 4;
   if (options.dry_run)
-    return print_plan(bench, kernels, options, batch);
+    return print_plan(bench, kernels, items, options, batch);
 
   auto store = bench.store();
   if (!store)
@@ -532,11 +575,6 @@ int run_batch_command(BatchCommand& options) {
   if (!options.log.empty())
     if (auto opened = log.open(options.log); !opened)
       return report(opened.error());
-  std::vector<tuner::BatchItem> items;
-  for (const Kernel& kernel : kernels)
-    items.push_back({kernel.title(), kernel.entry->weight, kernel.entry->trials,
-                     kernel.entry->seconds, kernel.entry->tags,
-                     [&bench, &kernel] { return open_kernel(bench, kernel); }});
   install_interrupt_handler("interrupted; go on with: " + command);
   postpone_interrupts(true);
   auto devices = bench.devices();
