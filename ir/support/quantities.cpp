@@ -31,7 +31,10 @@ std::string format_rate(double flops, double ns) {
 std::string short_target(const std::string& target) { return target.substr(0, target.find(',')); }
 
 std::string format_count(int64_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+  bool hisses = false;
+  for (const char* end : {"s", "x", "ch", "sh"})
+    hisses |= noun.ends_with(end);
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : (hisses ? "es" : "s"));
 }
 
 std::string format_seconds(double seconds) {

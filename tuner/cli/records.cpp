@@ -497,10 +497,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   fmt::print("  outcome     {}{}\n", database::to_string(row.outcome),
              row.stale ? " (stale: made under another toolchain)" : "");
   if (record->median_ns > 0)
-    fmt::print("  time        {}  [{}, {}] 95 %, {} caches, {} samples\n",
-               format_time(record->median_ns), format_time(record->low_ns),
-               format_time(record->high_ns), database::to_string(record->regime),
-               record->samples_ns.size());
+    fmt::print("  time        {}  [{}, {}] 95 %, {} caches, {}\n", format_time(record->median_ns),
+               format_time(record->low_ns), format_time(record->high_ns),
+               database::to_string(record->regime),
+               format_count(static_cast<int64_t>(record->samples_ns.size()), "sample"));
   if (gflops(row.flops, row.median_ns) > 0)
     fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns));
   for (const tuner::PackedAhead& operand : packed_of(**store, row))
