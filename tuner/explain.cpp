@@ -6,6 +6,8 @@
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
+#include "tuner/external_function.h"
+#include "tuner/google_benchmark.h"
 
 #include <fmt/format.h>
 
@@ -183,8 +185,9 @@ CodeLoop count(const std::vector<Line>& lines, size_t first, size_t last) {
                            line.operands.size() > 1 && line.name.find("cmp") != 0 &&
                            line.name.find("test") != 0;
       ++(written ? loop.stores : loop.loads);
-      loop.stack += operand.find("(%rsp") != std::string_view::npos ||
-                    operand.find("(%rbp") != std::string_view::npos;
+      // With an index it is an array, as a packed panel.
+      loop.stack += operand.find("(%rsp)") != std::string_view::npos ||
+                    operand.find("(%rbp)") != std::string_view::npos;
     }
   }
   loop.vector_registers = static_cast<int>(registers.size());
@@ -229,16 +232,33 @@ public:
     const bool is_trace = own && own->is_array() && own->size() == 2 && (*own)[1].is_array();
     // The same instructions are the same text: nothing else needs to be parsed.
     const std::string instructions = is_trace ? "[" + (*own)[0].dump() + "," : std::string();
-    // By candidate, the first: that of the search. A number of the search is not held against one
-    // of a final round, where kernels take turns and find the caches as others left them.
+    // Numbers of a search alone, by candidate the first. They are not held against those of a final
+    // round, where kernels take turns and find the caches as others left them.
+    database::RecordFilter filter;
+    filter.workloads = {row.workload};
+    filter.target = row.target;
+    filter.threads = row.threads;
+    filter.environment_class = row.environment_class;
+    filter.regime = row.regime;
+    filter.inputs = row.inputs;
+    TEMPER_TRY(rows, store.list_records(filter));
+    std::set<database::Id> searched;
+    for (const database::RecordRow& other : rows)
+      if (other.purpose == database::Purpose::kSearch && other.toolchain == row.toolchain &&
+          other.outcome == database::Outcome::kOk && other.median_ns > 0)
+        searched.insert(other.id);
+    filter.current_toolchains = {row.toolchain};
+    TEMPER_TRY(best, store.best(filter));
+    if (!best.empty()) {
+      told_.best = best.front().id;
+      told_.best_ns = best.front().median_ns;
+      told_.is_best = best.front().candidate == row.candidate;
+    }
     std::map<database::Id, double> times;
     std::map<database::Id, std::pair<database::Id, std::string>> decisions;
     TEMPER_TRY_VOID(
         store.measured_programs(row.workload, [&](const database::MeasuredProgram& other) {
-          if (other.target != row.target || other.threads != row.threads ||
-              other.environment_class != row.environment_class ||
-              other.toolchain != row.toolchain || other.regime != row.regime ||
-              other.outcome != database::Outcome::kOk || !(other.median_ns > 0))
+          if (!searched.contains(other.record))
             return true;
           times.try_emplace(other.candidate, other.median_ns);
           if (is_trace && other.program.starts_with(instructions))
@@ -246,13 +266,16 @@ public:
                                   other.program.substr(instructions.size()));
           return true;
         }));
-    told_.search_ns = times.try_emplace(row.candidate, row.median_ns).first->second;
     told_.candidates = static_cast<int64_t>(times.size());
+    if (const auto parent = times.find(told_.candidate.parent); parent != times.end())
+      told_.parent_ns = parent->second;
+    const auto found = times.find(row.candidate);
+    if (found == times.end())
+      return {};
+    told_.search_ns = found->second;
     told_.rank = 1;
     for (const auto& [candidate, ns] : times)
       told_.rank += ns < told_.search_ns;
-    if (const auto parent = times.find(told_.candidate.parent); parent != times.end())
-      told_.parent_ns = parent->second;
     for (const auto& [candidate, other] : decisions) {
       if (candidate == row.candidate || other.second.empty())
         continue;
@@ -303,6 +326,9 @@ public:
   Result<Explanation> run(const database::RecordRow& row) {
     TEMPER_TRY(context, context_of(store_, row));
     told_.context = std::move(context);
+    told_.foreign = foreign_kind(told_.context.workload);
+    if (!told_.foreign.empty())
+      return std::move(told_);
     TEMPER_TRY(candidate, store_.candidate(row.candidate));
     told_.candidate = std::move(candidate);
     // Who only measures again says so in the record.
@@ -327,6 +353,17 @@ public:
   }
 
 private:
+  static std::string foreign_kind(const database::Workload& workload) {
+    for (const auto& [layer, what] : {std::pair{kFunctionLayer, "a function of a library"},
+                                      std::pair{kBenchmarkLayer, "a benchmark of another program"}})
+      if (workload.layer == layer)
+        return fmt::format(
+            "{} is {}: only its time is known, there is no program of temper's whose "
+            "code or schedule could be explained",
+            workload.name, what);
+    return {};
+  }
+
   Result<void> look_at_code() {
     TEMPER_TRY(module, scheduled_module(told_.context.workload, told_.candidate));
     TEMPER_TRY(parsed, ir::parse_target(told_.context.record.target));
@@ -433,6 +470,7 @@ std::vector<std::string> Explanation::limits() const {
   std::vector<std::string> sentences;
   const double ns = context.row.median_ns;
   constexpr double kNear = 0.9;
+  constexpr double kMachines = 0.5; // from here on it is the machine that limits, not the loop
   if (bound_ns > 0 && ns > 0) {
     const double share = bound_ns / ns;
     const bool computes = compute_ns >= bound_ns;
@@ -447,14 +485,25 @@ std::vector<std::string> Explanation::limits() const {
   const CodeLoop* loop = hottest(loops);
   if (loop != nullptr && loop->instructions > 0) {
     const std::vector<LoopBound> bounds = loop_bounds(*loop, rates);
-    std::string text = fmt::format("its hot loop is bound by the {}: {:.3g} cycles a time through",
-                                   bounds[0].what, bounds[0].cycles);
+    // One limit is the cause. The peak of the multiply-add units is one and the same.
+    const bool same = compute_ns >= bound_ns && bounds[0].what == "multiply-add units";
+    const bool by_machine = bound_ns > 0 && ns > 0 && bound_ns / ns >= kMachines && !same;
+    std::string text =
+        by_machine
+            ? fmt::format("its hot loop alone would allow a time through in {:.3g} cycles, by "
+                          "the {}",
+                          bounds[0].cycles, bounds[0].what)
+            : fmt::format("its hot loop is bound by the {}: {:.3g} cycles a time through",
+                          bounds[0].what, bounds[0].cycles);
     if (bounds[1].cycles > 0)
       text += fmt::format(", then the {} with {:.3g}", bounds[1].what, bounds[1].cycles);
     sentences.push_back(text);
-    if (loop->stack > 0)
-      sentences.push_back(fmt::format(
-          "the hot loop goes to the stack {} times: its register tile is too large", loop->stack));
+    // The compiler knew which accesses were spills; arrays may live on the stack as well.
+    if (loop->stack > 0 && (!facts.is_object() || facts.value("spills", int64_t{1}) > 0))
+      sentences.push_back(
+          fmt::format("the hot loop spills registers to the stack ({}): its register "
+                      "tile is too large",
+                      format_count(loop->stack, "access")));
     if (loop->vector_bits < machine_vector_bits)
       sentences.push_back(
           loop->vector_bits > 0
@@ -463,7 +512,7 @@ std::vector<std::string> Explanation::limits() const {
               : fmt::format("the hot loop has no vectors; the target has {} bits",
                             machine_vector_bits));
     const double needed = rates.add_latency * rates.multiply_adds_per_cycle;
-    if (loop->sums > 0 && loop->sums < needed)
+    if (!by_machine && bounds[0].what == "chain of sums" && loop->sums < needed)
       sentences.push_back(fmt::format(
           "the hot loop adds to {}; {:g} are needed to keep the multiply-add units busy",
           format_count(loop->sums, "register"), needed));

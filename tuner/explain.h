@@ -22,7 +22,7 @@ struct CodeLoop {
   int64_t arithmetic = 0;    ///< other instructions on vector registers that compute
   int64_t loads = 0;         ///< reads of memory, as operands too
   int64_t stores = 0;
-  int64_t stack = 0; ///< of loads and stores, those on the stack: spills
+  int64_t stack = 0; ///< of loads and stores, those of fixed places on the stack: spills mostly
   int64_t prefetches = 0;
   int64_t calls = 0;
   int vector_bits = 0;      ///< widest vector; 0: scalars only
@@ -71,16 +71,25 @@ struct Explanation {
   MachineRates rates;
   std::optional<KernelEstimate> estimate;
 
+  /// Why there is no program to explain: a library's function, another program's benchmark. Then
+  /// only `context` is filled in.
+  std::string foreign;
+
   std::vector<CodeLoop> loops; ///< of the code as today's compiler makes it
   int machine_vector_bits = 0;
   int machine_vector_registers = 0;
 
   double parent_ns = 0; ///< of the candidate that it came from, in the search; 0: not known
-  double search_ns = 0; ///< its first number, of the search: what the next three are held against
-  int64_t rank = 0;     ///< among the candidates of its kernel that were timed alike; 1 is the best
+  /// Its first number of a search: what the next three are held against, which are numbers of
+  /// searches, too. 0: it has none (`bench` or `remeasure` alone timed it), and no rank.
+  double search_ns = 0;
+  int64_t rank = 0; ///< among the candidates of its kernel that were timed alike; 1 is the fastest
   int64_t candidates = 0;
   std::vector<Neighbour> neighbours; ///< fastest first
-  std::vector<std::string> unknown;  ///< what could not be found out, and why
+  database::Id best;                 ///< of its kernel, as `temper best` says; empty: none
+  double best_ns = 0;
+  bool is_best = false;             ///< that is this candidate
+  std::vector<std::string> unknown; ///< what could not be found out, and why
 
   /// Sentences on what limits it, the weightiest first.
   std::vector<std::string> limits() const;

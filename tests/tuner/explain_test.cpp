@@ -1,6 +1,9 @@
 // What is read off machine code. Whole explanations: tests/cli.
 #include "tuner/explain.h"
 
+#include "ir/support/quantities.h"
+#include "tests/support/shelf.h"
+
 #include <algorithm>
 #include <gtest/gtest.h>
 
@@ -91,6 +94,30 @@ TEST(Code, ARegisterThatIsLoadedAnewCarriesNoSum) {
   EXPECT_EQ(loops[0].longest_sum, 0);
 }
 
+TEST(Code, ARegisterThatIsWrittenAfreshCarriesNoSum) {
+  std::string body;
+  for (int i = 0; i < 32; ++i)
+    body += "vmulps (%rsi,%rax,4), %zmm1, %zmm2\n"
+            "vfmadd231ps (%rdi,%rax,4), %zmm0, %zmm2\n"
+            "vmovups %zmm2, (%rdx,%rax,4)\n";
+  const auto loops = innermost_loops("a:\n" + body + "jne a\n");
+  ASSERT_EQ(loops.size(), 1u);
+  EXPECT_EQ(loops[0].multiply_adds, 32);
+  EXPECT_EQ(loops[0].sums, 0);
+  EXPECT_EQ(loops[0].longest_sum, 0);
+}
+
+TEST(Code, APanelOnTheStackIsNoSpill) {
+  const auto loops = innermost_loops("a:\n"
+                                     "vmovaps -5696(%rsp,%r15,4), %zmm2\n"
+                                     "vfmadd231ps (%rsp,%rax), %zmm0, %zmm1\n"
+                                     "vmovups 192(%rsp), %zmm3\n"
+                                     "jne a\n");
+  ASSERT_EQ(loops.size(), 1u);
+  EXPECT_EQ(loops[0].loads, 3);
+  EXPECT_EQ(loops[0].stack, 1);
+}
+
 TEST(Code, SumsAreFollowedThroughOtherRegisters) {
   // zmm0 goes by zmm1 and back: three operations a time through.
   const auto loops = innermost_loops("a:\n"
@@ -103,6 +130,13 @@ TEST(Code, SumsAreFollowedThroughOtherRegisters) {
   ASSERT_EQ(loops.size(), 1u);
   EXPECT_EQ(loops[0].longest_sum, 3);
   EXPECT_EQ(loops[0].sums, 3) << "zmm0, zmm1 and, on its own, zmm7";
+}
+
+TEST(Counts, HaveTheirPlural) {
+  EXPECT_EQ(format_count(1, "sample"), "1 sample");
+  EXPECT_EQ(format_count(4, "register"), "4 registers");
+  EXPECT_EQ(format_count(4, "prefetch"), "4 prefetches");
+  EXPECT_EQ(format_count(2, "access"), "2 accesses");
 }
 
 TEST(Code, WithoutLoopsHasNone) {
@@ -126,6 +160,12 @@ TEST(Code, TheLongestOfPortsAndChainsBoundsALoop) {
   EXPECT_EQ(loop_bounds(loop, rates).front().cycles, 16);
 }
 
+bool limits_say(const Explanation& told, const char* words) {
+  return std::ranges::any_of(told.limits(), [&](const std::string& sentence) {
+    return sentence.find(words) != std::string::npos;
+  });
+}
+
 TEST(Limits, NameWhatTheHotLoopLacks) {
   Explanation told;
   told.machine_vector_bits = 512;
@@ -139,22 +179,129 @@ TEST(Limits, NameWhatTheHotLoopLacks) {
   loop.stack = 3;
   told.loops = {loop};
   told.context.row.median_ns = 1000;
-  told.bound_ns = told.compute_ns = 950;
+  told.bound_ns = told.compute_ns = 400;
   told.estimate = KernelEstimate{.port_ns = 400, .traffic_ns = {100, 500}, .total_ns = 600};
-  const std::vector<std::string> limits = told.limits();
-  const auto says = [&](const char* words) {
-    return std::any_of(limits.begin(), limits.end(), [&](const std::string& sentence) {
-      return sentence.find(words) != std::string::npos;
-    });
-  };
-  EXPECT_TRUE(says("95 % of what this machine allows"));
-  EXPECT_TRUE(says("little to gain"));
-  EXPECT_TRUE(says("chain of sums"));
-  EXPECT_TRUE(says("stack 3 times"));
+  const auto says = [&](const char* words) { return limits_say(told, words); };
+  EXPECT_TRUE(says("40 % of what this machine allows"));
+  EXPECT_FALSE(says("little to gain"));
+  EXPECT_TRUE(says("bound by the chain of sums"));
+  EXPECT_TRUE(says("spills registers to the stack (3 accesses)"));
   EXPECT_TRUE(says("vectors of 256 bits; the target has 512"));
   EXPECT_TRUE(says("adds to 2 registers; 8 are needed"));
   EXPECT_TRUE(says("what L2 does not hold"));
   EXPECT_TRUE(says("1.67 times that, so something costs that it does not see"));
+}
+
+TEST(Limits, OneIsTheCause) {
+  Explanation told;
+  CodeLoop loop;
+  loop.instructions = 100;
+  loop.loads = 64;
+  loop.sums = 1;
+  loop.longest_sum = 2;
+  told.loops = {loop};
+  told.context.row.median_ns = 1000;
+  told.bound_ns = told.memory_ns = 890;
+  told.level = "L3";
+  EXPECT_TRUE(limits_say(told, "89 % of what this machine allows"));
+  EXPECT_TRUE(limits_say(told, "alone would allow a time through in 32 cycles, by the load ports"));
+  EXPECT_FALSE(limits_say(told, "bound by"));
+  EXPECT_FALSE(limits_say(told, "adds to")) << "it is not what it waits for";
+  told.bound_ns = told.memory_ns = 100;
+  EXPECT_TRUE(limits_say(told, "bound by the load ports"));
+  told.loops[0].multiply_adds = 200;
+  told.bound_ns = told.compute_ns = 950;
+  EXPECT_TRUE(limits_say(told, "bound by the multiply-add units")) << "the same limit twice";
+  EXPECT_TRUE(limits_say(told, "little to gain"));
+}
+
+TEST(Limits, WhereTheCompilerSpilledNothingTheStackHoldsArrays) {
+  Explanation told;
+  CodeLoop loop;
+  loop.instructions = 10;
+  loop.stack = 4;
+  told.loops = {loop};
+  EXPECT_TRUE(limits_say(told, "spills registers"));
+  told.facts = Json{{"spills", 0}};
+  EXPECT_FALSE(limits_say(told, "stack"));
+  told.facts = Json{{"spills", 7}};
+  EXPECT_TRUE(limits_say(told, "spills registers"));
+}
+
+struct Explained : ::testing::Test {
+  Explained() : shelf(file) {}
+  ~Explained() override {
+    shelf.store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  static std::filesystem::path make_folder() {
+    std::string pattern = std::filesystem::temp_directory_path() / "temper-explain-XXXXXX";
+    return mkdtemp(pattern.data());
+  }
+  Explanation of(const database::RecordRow& row) {
+    WorkbenchOptions options;
+    options.database = file;
+    Workbench bench(options);
+    return temper::testing::must(explain(bench, row));
+  }
+  /// A final measurement of a trace in the run of `row`.
+  database::RecordRow confirm(const database::RecordRow& row, const std::string& trace, double ns) {
+    using temper::testing::must;
+    database::Measurement measurement = must(shelf.store->measurement(row.id));
+    measurement.id.clear();
+    measurement.sequence = -1;
+    measurement.purpose = database::Purpose::kConfirm;
+    measurement.median_ns = ns;
+    const database::RunClaim claim = must(shelf.store->claim_run(row.run, true));
+    const database::Trial trial{
+        {.id = {}, .workload = {}, .kind = "trace", .program = trace, .origin = "sample"},
+        measurement};
+    const auto recorded = must(shelf.store->record(claim, trial, {.trials = 9}));
+    must(shelf.store->release_run(claim, database::RunState::kFinished, "done"));
+    return must(shelf.store->record_row(recorded.measurement));
+  }
+
+  std::filesystem::path folder = make_folder();
+  std::filesystem::path file = folder / "t.db";
+  temper::testing::Shelf shelf;
+};
+
+TEST_F(Explained, NumbersOfASearchAreHeldAgainstEachOtherAlone) {
+  const std::string tile = R"([[["SamplePerfectTile",["l1"],[2,64],["v2","v3"]]],[[0,)";
+  const auto row = shelf.add(shelf.place("cellar", "LLVM 19"),
+                             {.ns = 4000,
+                              .earlier = {{tile + "[8,64]]]]", 3900}, {tile + "[16,32]]]]", 5000}},
+                              .trace = tile + "[32,16]]]]"});
+  confirm(row, tile + "[8,64]]]]", 3800);
+  const Explanation best = of(confirm(row, tile + "[32,16]]]]", 3700));
+  EXPECT_EQ(best.search_ns, 4000);
+  EXPECT_EQ(best.rank, 2);
+  EXPECT_EQ(best.candidates, 3);
+  EXPECT_TRUE(best.is_best);
+  EXPECT_EQ(best.best_ns, 3700);
+  ASSERT_EQ(best.neighbours.size(), 2u);
+  EXPECT_NEAR(best.neighbours[0].ratio, 0.975, 1e-9);
+  // Of one that no search timed there is nothing to be held against others.
+  const Explanation other = of(confirm(row, tile + "[64,8]]]]", 3720));
+  EXPECT_EQ(other.search_ns, 0);
+  EXPECT_EQ(other.rank, 0);
+  EXPECT_EQ(other.candidates, 3);
+  EXPECT_TRUE(other.neighbours.empty());
+  EXPECT_FALSE(other.is_best);
+  EXPECT_EQ(other.best, best.context.row.id);
+}
+
+TEST_F(Explained, WhatIsNoProgramOfOursSaysSoInOneSentence) {
+  for (const auto& [layer, words] : {std::pair{"function", "a function of a library"},
+                                     std::pair{"benchmark", "a benchmark of another program"}}) {
+    const Explanation told =
+        of(shelf.add(shelf.place("cellar", layer),
+                     {.name = layer, .layer = layer, .program_text = R"({"sizes":[]})"}));
+    EXPECT_NE(told.foreign.find(words), std::string::npos) << told.foreign;
+    EXPECT_TRUE(told.unknown.empty());
+    EXPECT_TRUE(told.limits().empty());
+    EXPECT_EQ(told.rank, 0);
+  }
 }
 
 } // namespace

@@ -65,7 +65,8 @@ std::string describe(const CodeLoop& loop) {
   add(loop.stores, "store");
   add(loop.prefetches, "prefetch");
   add(loop.calls, "call");
-  add(loop.stack, "access to the stack");
+  if (loop.stack > 0)
+    parts.push_back(format_count(loop.stack, "access") + " to the stack");
   return join(parts, ", ");
 }
 
@@ -136,6 +137,8 @@ void print_json_of(const Explanation& told) {
            {"ratio", known(context.gain())},
            {"ratio_interval", std::isfinite(gain.low) ? Json{gain.low, gain.high} : Json(nullptr)},
            {"search_ns", known(told.search_ns)},
+           {"best", told.best.empty() ? Json(nullptr) : Json(told.best)},
+           {"is_best", told.is_best},
            {"rank", told.rank},
            {"candidates", told.candidates},
            {"origin", told.origin},
@@ -144,6 +147,7 @@ void print_json_of(const Explanation& told) {
            {"neighbours", std::move(neighbours)},
            {"trace", told.trace},
            {"unknown", told.unknown},
+           {"foreign", told.foreign.empty() ? Json(nullptr) : Json(told.foreign)},
            {"provenance", tuner::provenance_json(context)}});
 }
 
@@ -162,6 +166,17 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
   if (row.stale)
     print_fact("stale", "made with another toolchain than today's; the code below is today's");
 
+  const auto print_provenance = [&] {
+    fmt::print("\nWhere it comes from\n");
+    for (const auto& [term, text] : tuner::provenance(context))
+      print_fact(term, text);
+  };
+  if (!told.foreign.empty()) {
+    fmt::print("\n");
+    print_point(told.foreign);
+    print_provenance();
+    return;
+  }
   fmt::print("\nWhat limits it\n");
   for (const std::string& sentence : told.limits())
     print_point(sentence);
@@ -226,10 +241,20 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                format_time(context.untuned->median_ns) +
                    (ns > 0 ? ", this is " + with_interval(context.gain(), context.gain_interval())
                            : std::string()));
-  if (told.candidates > 1)
-    print_fact("rank", fmt::format("{} of {} that were timed under the same conditions, by their "
-                                   "numbers in the search ({} for this one)",
-                                   told.rank, told.candidates, format_time(told.search_ns)));
+  if (told.is_best)
+    print_fact("best",
+               "this is the best of its kernel, by final measurements where there are some");
+  else if (!told.best.empty())
+    print_fact("best", fmt::format("of its kernel is {} with {}",
+                                   store.short_id(told.best).value_or(told.best),
+                                   format_time(told.best_ns)));
+  if (told.candidates > 1 && told.rank > 0)
+    print_fact(
+        "rank",
+        fmt::format("{} of {} that were timed under the same conditions, by their "
+                    "numbers in the search ({} for this one{})",
+                    told.rank, told.candidates, format_time(told.search_ns),
+                    told.is_best && told.rank > 1 ? ", before the final round preferred it" : ""));
   print_fact(
       "proposed by",
       told.origin +
@@ -257,9 +282,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
       fmt::print("and {} more; --neighbours shows them\n", shown - most_neighbours);
   }
 
-  fmt::print("\nWhere it comes from\n");
-  for (const auto& [term, text] : tuner::provenance(context))
-    print_fact(term, text);
+  print_provenance();
   if (!told.trace.empty())
     fmt::print("\nSchedule\n{}", told.trace);
   else if (told.origin == "untuned")
