@@ -161,12 +161,16 @@ private:
     pair.b = std::move(right);
     pair.ratio = b.median_ns / a.median_ns;
     pair.same_record = a.id == b.id;
-    pair.same_code = first.code_hash != 0 && first.code_hash == second.code_hash &&
+    pair.same_measurement = pair.same_record || (first.measured_at == second.measured_at &&
+                                                 !first.samples_ns.empty() &&
+                                                 first.samples_ns == second.samples_ns);
+    pair.same_code = !pair.same_measurement && first.code_hash != 0 &&
+                     first.code_hash == second.code_hash &&
                      a.environment_class == b.environment_class && a.target == b.target;
     std::vector<double> draws;
     const std::vector<double> old_ns(first.samples_ns.begin(), first.samples_ns.end());
     const std::vector<double> new_ns(second.samples_ns.begin(), second.samples_ns.end());
-    if (pair.same_record) {
+    if (pair.same_measurement) {
       pair.interval = {1, 1};
       pair.verdict = StoredVerdict::kSame;
     } else if (std::min(old_ns.size(), new_ns.size()) < kFewestStoredSamples) {
@@ -231,7 +235,7 @@ private:
     size_t next = 0;
     const double most = 1 + options_.tolerance;
     for (StoredPair& pair : comparison.pairs) {
-      if (pair.same_code && !pair.same_record) {
+      if (pair.same_code) {
         ++comparison.equal_code;
         comparison.equal_code_difference =
             std::max(comparison.equal_code_difference, std::max(pair.ratio, 1 / pair.ratio) - 1);
@@ -239,9 +243,12 @@ private:
       if (!pair.tested)
         continue;
       pair.p_adjusted = adjusted[next++];
-      if (pair.p_adjusted <= options_.alpha && pair.ratio > most)
+      // Ranks may differ clearly where the medians do not: of samples with two modes, say. A
+      // verdict is about the ratio that stands beside it, so its interval has to agree.
+      const bool differs = pair.p_adjusted <= options_.alpha;
+      if (differs && pair.ratio > most && pair.interval.low > 1)
         pair.verdict = StoredVerdict::kSlower;
-      else if (pair.p_adjusted <= options_.alpha && pair.ratio < 1 / most)
+      else if (differs && pair.ratio < 1 / most && pair.interval.high < 1)
         pair.verdict = StoredVerdict::kFaster;
       else if (pair.interval.low >= 1 / most && pair.interval.high <= most)
         pair.verdict = StoredVerdict::kSame;

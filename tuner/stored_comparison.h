@@ -27,8 +27,8 @@ struct StoredComparisonOptions {
 };
 
 enum class StoredVerdict : uint8_t {
-  kFaster,    ///< b is
-  kSlower,    ///< b is
+  kFaster,    ///< b is: by more than the tolerance, 1 is outside the interval, and p is small
+  kSlower,    ///< b is, likewise
   kSame,      ///< the whole interval is within the tolerance
   kUndecided, ///< neither
 };
@@ -52,7 +52,9 @@ struct StoredPair {
   double p_adjusted = 1; ///< Holm's, for all pairs that were tested
   bool tested = false;
   bool same_record = false;
-  bool same_code = false; ///< same machine code on the same kind of machine
+  /// Two records of one measurement: a remeasurement that found equal code keeps the old samples.
+  bool same_measurement = false;
+  bool same_code = false; ///< same machine code on the same kind of machine, measured twice
   StoredVerdict verdict = StoredVerdict::kUndecided;
 };
 
@@ -72,7 +74,7 @@ struct StoredComparison {
   double ratio = 0;                 ///< geometric mean over the pairs; NaN without any
   Interval interval;                ///< its 95 % interval, of exactly these kernels
   Interval sampled_interval;        ///< the same, were these kernels drawn from many of their kind
-  int equal_code = 0;               ///< pairs that run the same machine code, but are two records
+  int equal_code = 0;               ///< pairs that run the same machine code, measured twice
   double equal_code_difference = 0; ///< the largest difference among those: 0.013 is 1.3 %
 
   int64_t count(StoredVerdict verdict) const;

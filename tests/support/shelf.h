@@ -57,8 +57,11 @@ struct Kernel {
   std::string program_text = "x";
   /// Traces that were measured in the same run before it, with their times.
   std::vector<std::pair<std::string, double>> earlier;
+  std::vector<double> confirmations_ns; ///< measured again at the end, which is no trial
   std::string trace; ///< empty: one that no other record has
   std::string command_line;
+  std::string origin = "mutate tile";
+  std::vector<float> samples_ns; ///< empty: `samples` of them about `ns`
 };
 
 /// A store with records that a test made up.
@@ -122,9 +125,39 @@ struct Shelf {
       record(trace, "sample", ns);
     const Id best =
         record(kernel.trace.empty() ? "[[],[[0," + std::to_string(now) + "]]]" : kernel.trace,
-               "mutate tile", kernel.ns);
+               kernel.origin, kernel.ns);
+    for (const double ns : kernel.confirmations_ns) {
+      database::Measurement again = measurement(place, kernel, kernel.origin, ns);
+      again.purpose = database::Purpose::kConfirm;
+      const database::Candidate candidate =
+          must(store->candidate(must(store->record_row(best)).candidate));
+      must(store->record(claim, {candidate, again}, {.trials = trials}));
+    }
     must(store->release_run(claim, database::RunState::kFinished, "done"));
     return must(store->record_row(best));
+  }
+
+  /// The same measurement as a record of another compiler, as a remeasurement of equal code keeps it.
+  RecordRow copy(const Place& place, const RecordRow& row) {
+    database::Measurement same = must(store->measurement(row.id));
+    const database::Candidate candidate = must(store->candidate(row.candidate));
+    same.id.clear();
+    same.sequence = -1;
+    same.toolchain = place.toolchain;
+    same.origin = "remeasure";
+    same.purpose = database::Purpose::kConfirm;
+    database::Run run;
+    run.workload = row.workload;
+    run.target = place.target;
+    run.environment = place.environment;
+    run.toolchain = place.toolchain;
+    run.strategy = "remeasure";
+    run.started_at = ++now;
+    const Id id = must(store->create_run(run));
+    const database::RunClaim claim = must(store->claim_run(id));
+    const Id record = must(store->record(claim, {candidate, same}, {.trials = 1})).measurement;
+    must(store->release_run(claim, database::RunState::kFinished, "equal code"));
+    return must(store->record_row(record));
   }
 
 private:
@@ -135,7 +168,8 @@ private:
     row.stage = "time";
     row.threads = kernel.threads;
     row.regime = kernel.regime;
-    for (size_t i = 0; i < kernel.samples; ++i)
+    row.samples_ns = kernel.samples_ns;
+    for (size_t i = 0; i < kernel.samples && kernel.samples_ns.empty(); ++i)
       row.samples_ns.push_back(static_cast<float>(ns * (1 + 0.002 * std::abs(random.normal()))));
     row.median_ns = ns;
     row.low_ns = ns * 0.999;

@@ -134,6 +134,55 @@ TEST(StoredComparison, EqualCodeSaysHowMuchIsChance) {
   EXPECT_NEAR(comparison.equal_code_difference, 1 / 0.99 - 1, 1e-9);
 }
 
+TEST(StoredComparison, ACopyOfAResultIsNoSecondMeasurement) {
+  Shelf shelf;
+  const Place old = shelf.place("attic", "LLVM 18");
+  const Place today = shelf.place("attic", "LLVM 19");
+  const std::vector<RecordRow> a{shelf.add(old, {.size = 1, .code = 7}),
+                                 shelf.add(old, {.size = 2, .code = 8})};
+  const std::vector<RecordRow> b{shelf.copy(today, a[0]),
+                                 shelf.add(today, {.size = 2, .ns = 0.99e6, .code = 8})};
+  const StoredComparison comparison = shelf.compare(a, b);
+  ASSERT_EQ(comparison.pairs.size(), 2u);
+  const StoredPair& copied = comparison.pairs[0];
+  EXPECT_NE(copied.a.row.id, copied.b.row.id);
+  EXPECT_TRUE(copied.same_measurement);
+  EXPECT_FALSE(copied.same_record);
+  EXPECT_FALSE(copied.tested);
+  EXPECT_FALSE(copied.same_code);
+  EXPECT_EQ(copied.verdict, StoredVerdict::kSame);
+  EXPECT_EQ(copied.interval.low, 1);
+  EXPECT_FALSE(comparison.pairs[1].same_measurement);
+  EXPECT_EQ(comparison.tests, 1);
+  EXPECT_EQ(comparison.equal_code, 1) << "only the other kernel was measured twice";
+}
+
+TEST(StoredComparison, AnIntervalWithOneInItIsNoDifference) {
+  // Two modes on each side: the ranks differ clearly, the medians might lie in either mode.
+  const auto modes = [](double low, int lows, double high, int highs) {
+    std::vector<float> samples;
+    for (int i = 0; i < lows + highs; ++i)
+      samples.push_back(static_cast<float>((i < lows ? low : high) * 1e6 + i));
+    return samples;
+  };
+  Shelf shelf;
+  const Place place = shelf.place("attic", "LLVM 19");
+  for (const bool b_is_faster : {true, false}) {
+    const int size = b_is_faster ? 1 : 2;
+    const RecordRow slow =
+        shelf.add(place, {.size = size, .samples_ns = modes(1, 15, 1.15, 10)});
+    const RecordRow fast =
+        shelf.add(place, {.size = size, .ns = 0.965e6, .samples_ns = modes(0.965, 14, 1.02, 11)});
+    const StoredComparison comparison =
+        b_is_faster ? shelf.compare({slow}, {fast}) : shelf.compare({fast}, {slow});
+    const StoredPair& pair = comparison.pairs[0];
+    EXPECT_LE(pair.p_adjusted, 0.05);
+    EXPECT_LT(pair.interval.low, 1);
+    EXPECT_GT(pair.interval.high, 1);
+    EXPECT_EQ(pair.verdict, StoredVerdict::kUndecided) << pair.ratio;
+  }
+}
+
 TEST(StoredComparison, ARecordAgainstItselfIsTheSame) {
   Shelf shelf;
   const RecordRow row = shelf.add(shelf.place("attic", "LLVM 19"), {.code = 3});

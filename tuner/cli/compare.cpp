@@ -403,7 +403,8 @@ void add_compare(Program& program) {
                     "geometric mean");
   command
       ->add_option("--tolerance", options->stored_options.tolerance,
-                   "with --stored, smaller differences count as none (default 0.02)")
+                   "with --stored, smaller differences count as none (default 0.02); faster or "
+                   "slower takes an interval without 1 and a small p-value as well")
       ->check(CLI::Range(0.0, 1000.0));
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper compare m3f9c2 m81ab0", "temper compare run:r11a2b run:r81ab0",

@@ -71,6 +71,7 @@ Json pair_json(const StoredPair& pair) {
               {"p_holm", pair.tested ? Json(pair.p_adjusted) : Json(nullptr)},
               {"same_code", pair.same_code},
               {"same_record", pair.same_record},
+              {"same_measurement", pair.same_measurement},
               {"verdict", to_string(pair.verdict)}};
 }
 
@@ -149,7 +150,9 @@ void print_comparison(database::Store& store, const StoredComparison& comparison
     table.add({pair.title, cell(pair.a), cell(pair.b),
                std::isfinite(pair.ratio) ? fmt::format("{:.3f}", pair.ratio) : "-",
                format_interval(pair.interval), format_p(pair),
-               pair.same_record ? "the same record" : to_string(pair.verdict)});
+               pair.same_record        ? "the same record"
+               : pair.same_measurement ? "one measurement"
+                                       : to_string(pair.verdict)});
   }
   table.print();
   fmt::print("\n");
@@ -170,8 +173,8 @@ void print_comparison(database::Store& store, const StoredComparison& comparison
     if (comparison.count(verdict) > 0)
       counts.push_back(fmt::format("{} {}", comparison.count(verdict), to_string(verdict)));
   print_wrapped(fmt::format(
-      "{}; faster and slower: by more than {:g} %, and p at most 0.05 after Holm's correction for "
-      "{}",
+      "{}; faster and slower: by more than {:g} %, an interval without 1 in it, and p at most 0.05 "
+      "after Holm's correction for {}",
       join(counts, ", "), options.tolerance * 100, format_count(comparison.tests, "test")));
   print_wrapped("These are stored times of separate runs, not taken in turns: an interval holds "
                 "the noise within its two measurements, not what the machine changed between "
