@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 namespace temper::tuner {
@@ -87,32 +88,33 @@ Result<database::Run> search_of(database::Store& store, const database::RecordRo
   return found;
 }
 
-std::optional<database::Measurement>
-find_untuned(database::Store& store, const database::RecordRow& row, const database::Id& search) {
-  static const auto query = [] {
-    const auto parsed = database::parse_query(
-        "origin = untuned and outcome in (ok, censored, disturbed) and time > 0ns", 0);
-    TEMPER_CHECK(parsed.has_value(), "the query is ours");
-    return *parsed;
-  }();
+/// Sessions differ: a machine is not the same on two days. Therefore the measurement of the record's
+/// own run, else the nearest in time, as of the same `temper bench`.
+std::optional<database::Measurement> find_untuned(database::Store& store,
+                                                  const database::RecordRow& row) {
+  const auto query = database::parse_query("outcome in (ok, censored, disturbed) and time > 0ns", 0);
+  TEMPER_CHECK(query.has_value(), "the query is ours");
+  // By the candidate, not by why it was measured: bench and remeasure measure it as well.
+  database::Candidate untuned;
+  untuned.workload = row.workload;
+  untuned.program = s_tir::trace_to_json_text(s_tir::Trace());
   database::RecordFilter filter;
-  filter.workloads = {row.workload};
+  filter.candidate = database::id_of(untuned);
   filter.target = row.target;
   filter.threads = row.threads;
   filter.environment_class = row.environment_class;
   filter.regime = row.regime;
   filter.inputs = row.inputs;
-  filter.query = query;
-  filter.limit = 1;
-  // Its own run first, which is one look at an index; another run of today's or an older compiler
-  // knows it as well.
-  for (const database::Id& run : {search, database::Id()}) {
-    filter.run = run;
-    const auto rows = store.list_records(filter);
-    if (rows && !rows->empty())
-      if (auto record = store.measurement(rows->front().id))
-        return std::move(*record);
-  }
+  filter.query = *query;
+  const auto rows = store.list_records(filter);
+  if (!rows || rows->empty())
+    return std::nullopt;
+  const auto distance = [&](const database::RecordRow& other) {
+    return std::pair(other.run != row.run, std::abs(other.measured_at - row.measured_at));
+  };
+  const auto nearest = std::ranges::min_element(*rows, {}, distance);
+  if (auto record = store.measurement(nearest->id))
+    return std::move(*record);
   return std::nullopt;
 }
 
@@ -151,7 +153,7 @@ Result<RecordContext> context_of(database::Store& store, const database::RecordR
   context.toolchain = std::move(toolchain);
   const std::string binding = format_binding(declared_order(context.workload).dump());
   context.title = row.workload_name + (binding.empty() ? "" : " " + binding);
-  context.untuned = find_untuned(store, row, context.search.id);
+  context.untuned = find_untuned(store, row);
   return context;
 }
 

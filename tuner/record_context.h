@@ -24,7 +24,8 @@ struct RecordContext {
   database::Environment environment;
   database::Toolchain toolchain;
   std::string title; ///< "matmul M=512 N=512"
-  /// The program as it was written, measured under the same conditions; the newest that was timed.
+  /// The program as it was written, measured under the same conditions: in the same run, else
+  /// nearest in time.
   std::optional<database::Measurement> untuned;
 
   /// How many times as fast as `untuned`; 0: not known.
