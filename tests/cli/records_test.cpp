@@ -167,9 +167,12 @@ TEST_F(Records, AreReportedOnOnePage) {
   const Json peers{
       {"peers",
        Json::array({Json{{"record", first.id},
-                         {"contenders", Json::array({Json{{"name", "OpenBLAS"},
+                         {"contenders", Json::array({Json{{"name", "tuned"},
                                                           {"outcome", "ok"},
-                                                          {"median_ns", 8000.0},
+                                                          {"median_ns", 5120.0}},
+                                                     Json{{"name", "OpenBLAS"},
+                                                          {"outcome", "ok"},
+                                                          {"median_ns", 10'240.0},
                                                           {"ratio", 2.0},
                                                           {"ratio_interval", {1.9, 2.1}}}})}}})}};
   shell.write("peers.json", peers.dump());
@@ -182,6 +185,7 @@ TEST_F(Records, AreReportedOnOnePage) {
   EXPECT_NEAR(kernels[0].value("ratio", 0.0), 9, 1e-9);
   EXPECT_LE(kernels[0].at("ratio_interval").at(0).get<double>(), 9.05);
   EXPECT_EQ(kernels[0].at("peers").at("OpenBLAS").value("ratio", 0.0), 2.0);
+  EXPECT_EQ(kernels[0].at("peers").at("OpenBLAS").value("tuned_ns", 0.0), 5120.0);
   EXPECT_TRUE(kernels[0].at("bound_ns").is_null()) << "of another machine nothing is known here";
   EXPECT_TRUE(kernels[1].at("ratio").is_null());
   const std::string page = read_file(shell.folder() / "page.html").value_or("");
@@ -191,7 +195,7 @@ TEST_F(Records, AreReportedOnOnePage) {
         std::string("9.00x"), std::string("cellar&lt;1&gt;"),
         std::string("LLVM &quot;19&quot; &amp; more"),
         std::string("a &lt;b&gt; &amp; &quot;c&quot;"), std::string("temper tune scale --trials 3"),
-        std::string("OpenBLAS"), std::string("prefers-color-scheme: dark"),
+        std::string("OpenBLAS"), std::string("beside 5.12 us"), std::string("prefers-color-scheme: dark"),
         std::string("@media print"), std::string(">untuned</text>")})
     EXPECT_NE(page.find(words), std::string::npos) << words;
   EXPECT_EQ(count_of(page, "<polyline"), 2u) << "a course of one trial is none";
@@ -242,6 +246,44 @@ TEST_F(Records, OfLibrariesAreColumnsBesideWhatTheyCompute) {
   EXPECT_EQ(unclosed(page), "");
   EXPECT_NE(page.find("temper bench night.toml"), std::string::npos);
   EXPECT_EQ(shell.run("temper report --out page.html " + beside.id).code, 2);
+}
+
+TEST_F(Records, AreFasterThanTheUntunedOfTheSameSession) {
+  Shelf shelf(shell.folder() / "t.db");
+  const Place cellar = shelf.place("cellar", "LLVM 19");
+  shelf.add(cellar, {.name = "scale", .size = 4, .ns = 5000, .untuned_ns = 40'000});
+  // A later session of bench, in which the machine is twice as fast; then another search.
+  shelf.add(cellar, {.name = "scale",
+                     .size = 4,
+                     .ns = 20'000,
+                     .strategy = "bench",
+                     .trace = "[[],[]]",
+                     .origin = "bench"});
+  const RecordRow best =
+      shelf.add(cellar, {.name = "scale", .size = 4, .ns = 2500, .strategy = "bench"});
+  for (int i = 0; i < 3; ++i)
+    shelf.add(cellar, {.name = "other", .size = 4});
+  shelf.add(cellar, {.name = "scale", .size = 4, .ns = 6000, .untuned_ns = 48'000});
+  const Ran ran = shell.run("temper explain --json " + best.id);
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.json().value("untuned_ns", 0.0), 20'000) << "of that session";
+  EXPECT_NEAR(ran.json().value("ratio", 0.0), 8, 1e-9);
+}
+
+TEST_F(Records, HaveACourseOfAsManyTrialsAsTheirRunCounts) {
+  Shelf shelf(shell.folder() / "t.db");
+  shelf.add(shelf.place("cellar", "LLVM 19"), {.name = "scale",
+                                               .size = 4,
+                                               .ns = 4000,
+                                               .untuned_ns = 36'000,
+                                               .earlier = {{"[[],[[0,7]]]", 9000}},
+                                               .confirmations_ns = {4100, 4200}});
+  const Ran ran = shell.run("temper report --all 'query:host = cellar' --out page.html --json");
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.list("kernels").at(0).value("trials", 0), 3);
+  const std::string page = read_file(shell.folder() / "page.html").value_or("");
+  EXPECT_EQ(count_of(page, "best so far over 3 trials"), 2u);
+  EXPECT_EQ(count_of(page, "<polyline"), 2u);
 }
 
 TEST_F(Records, AHundredOnAPageStaySmall) {

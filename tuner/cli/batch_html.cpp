@@ -25,7 +25,8 @@ Result<std::string> batch_html(tuner::Workbench& bench, const std::string& name,
   for (const tuner::BatchOutcome& outcome : result.outcomes) {
     std::string plot;
     if (!outcome.run.empty()) {
-      TEMPER_TRY(points, store->convergence(outcome.run));
+      TEMPER_TRY(run, store->run(outcome.run));
+      TEMPER_TRY(points, html::course_of(*store, run));
       plot = html::sparkline({.points = std::move(points)});
     }
     const double ratio = outcome.best_ns > 0 ? outcome.baseline_ns() / outcome.best_ns : 0;

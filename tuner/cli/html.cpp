@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace temper::cli::html {
 namespace {
@@ -147,6 +148,41 @@ std::string facts(std::span<const std::pair<std::string, std::string>> list) {
 
 std::string number_cell(const std::string& text) {
   return "<td class=\"n\">" + escaped(text) + "</td>";
+}
+
+Result<std::vector<database::ConvergencePoint>> course_of(database::Store& store,
+                                                          const database::Run& run) {
+  TEMPER_TRY(points, store.convergence(run.id));
+  if (static_cast<int64_t>(points.size()) <= run.trials)
+    return std::move(points);
+  database::RecordFilter filter;
+  filter.run = run.id;
+  TEMPER_TRY(rows, store.list_records(filter));
+  std::map<database::Id, database::Id> searched; // candidates by record
+  for (const database::RecordRow& row : rows)
+    if (row.purpose == database::Purpose::kSearch)
+      searched.emplace(row.id, row.candidate);
+  // A search tries no candidate twice, a session by hand may: there the trials include it.
+  const bool has_repeats = static_cast<int64_t>(searched.size()) > run.trials;
+  std::map<database::Id, size_t> places;
+  std::vector<database::ConvergencePoint> trials;
+  for (database::ConvergencePoint& point : points) {
+    const auto found = searched.find(point.record);
+    if (found == searched.end())
+      continue;
+    const auto [place, is_new] = places.try_emplace(found->second, trials.size());
+    if (is_new || !has_repeats)
+      trials.push_back(std::move(point));
+    else // the later one counts
+      trials[place->second] = std::move(point);
+  }
+  double best = database::kUnknown;
+  for (database::ConvergencePoint& point : trials) {
+    if (point.outcome == database::Outcome::kOk && !(point.median_ns >= best))
+      best = point.median_ns;
+    point.best_ns = best;
+  }
+  return trials;
 }
 
 std::string sparkline(const Course& course) {

@@ -3,7 +3,7 @@
 /// are well-formed XML as well, so that any parser reads them.
 #pragma once
 
-#include "database/query.h"
+#include "database/store.h"
 
 #include <span>
 #include <string>
@@ -31,6 +31,10 @@ struct Course {
   double untuned_ns = 0; ///< 0: not known
   double bound_ns = 0;   ///< 0: not known
 };
+/// Of the run's trials, as many as it counts: what was measured again, among finalists or after the
+/// machine drifted, is none.
+Result<std::vector<database::ConvergencePoint>> course_of(database::Store& store,
+                                                          const database::Run& run);
 /// Small, for a cell of a table; empty when there is nothing to draw.
 std::string sparkline(const Course& course);
 /// With axes, the single trials, and lines where the untuned program and the machine's bound are.

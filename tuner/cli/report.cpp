@@ -39,6 +39,8 @@ struct ReportOptions {
 struct PeerTime {
   double ns = 0;
   double ratio = 0; ///< its time over ours
+  /// Above 0: ours where they were measured in turns, which is what `ratio` is of, not the record.
+  double beside_ns = 0;
   Interval interval;
 };
 
@@ -68,7 +70,11 @@ public:
       return Error(ErrorCode::kInvalidArgument,
                    "'" + path + "' is not what `temper compare SELECTION --peers --json` prints");
     try {
-      for (const Json& kernel : (*json)["peers"])
+      for (const Json& kernel : (*json)["peers"]) {
+        double ours = 0;
+        for (const Json& side : kernel.at("contenders"))
+          if (side.at("name") == "tuned" && side.at("outcome") == "ok")
+            ours = side.at("median_ns");
         for (const Json& side : kernel.at("contenders")) {
           const std::string name = side.at("name");
           if (name == "tuned" || side.at("outcome") != "ok")
@@ -77,7 +83,9 @@ public:
           time.ns = side.at("median_ns");
           time.ratio = side.at("ratio");
           time.interval = {side.at("ratio_interval").at(0), side.at("ratio_interval").at(1)};
+          time.beside_ns = ours;
         }
+      }
     } catch (const std::exception& error) {
       return Error(ErrorCode::kInvalidArgument, "'" + path +
                                                     "' has another form than `temper "
@@ -143,7 +151,7 @@ public:
       const std::vector<double> ours(context.record.samples_ns.begin(),
                                      context.record.samples_ns.end());
       constexpr int kDraws = 400;
-      times[name] = {peer.median_ns, peer.median_ns / row.median_ns,
+      times[name] = {peer.median_ns, peer.median_ns / row.median_ns, 0,
                      std::min(theirs.size(), ours.size()) < tuner::kFewestStoredSamples
                          ? ratio_interval({})
                          : ratio_interval(log_ratio_draws(theirs, ours, 1, kDraws))};
@@ -174,7 +182,7 @@ public:
       kernel.context = std::move(context);
       if (kernel.context.workload.layer == tuner::kFunctionLayer)
         continue; // a column beside the kernel that it computes
-      TEMPER_TRY(points, store_.convergence(kernel.context.search.id));
+      TEMPER_TRY(points, html::course_of(store_, kernel.context.search));
       kernel.course.points = std::move(points);
       if (kernel.context.untuned)
         kernel.course.untuned_ns = kernel.context.untuned->median_ns;
@@ -222,8 +230,10 @@ public:
             "trials, on a logarithmic scale.";
     if (!peer_names_.empty())
       page +=
-          " Libraries: their time over the kernel's, above 1 they are slower; measured in turns "
-          "where --peers gave them, else stored times of temper bench.";
+          " Libraries: their time over the kernel's, above 1 they are slower. Beside a "
+          "time: both were measured in turns in a session of their own (--peers), the kernel took "
+          "that time there, and the ratio is the median of the pairs; else stored times of "
+          "temper bench over the best.";
     page += "</p>\n<h2>Where each number comes from</h2>\n";
     for (size_t i = 0; i < kernels_.size(); ++i)
       page += section(i);
@@ -244,6 +254,7 @@ public:
       for (const auto& [name, time] : kernel.peers)
         peers[name] =
             Json{{"median_ns", time.ns},
+                 {"tuned_ns", known(time.beside_ns)},
                  {"ratio", time.ratio},
                  {"ratio_interval", {number(time.interval.low), number(time.interval.high)}}};
       list.push_back(Json{
@@ -390,6 +401,9 @@ private:
                                                 found->second.interval.high)
                                   : std::string(),
                               format_time(found->second.ns));
+        if (found != kernel.peers.end() && found->second.beside_ns > 0)
+          text += "<br/><span class=\"small\">beside " + format_time(found->second.beside_ns) +
+                  "</span>";
         text += "</td>";
       }
       text += "<td class=\"n\">" +
