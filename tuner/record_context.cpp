@@ -88,11 +88,12 @@ Result<database::Run> search_of(database::Store& store, const database::RecordRo
   return found;
 }
 
-/// Sessions differ: a machine is not the same on two days. Therefore the measurement of the record's
-/// own run, else the nearest in time, as of the same `temper bench`.
+/// Sessions differ: a machine is not the same on two days. Therefore the measurement of the
+/// record's own run, else the nearest in time, as of the same `temper bench`.
 std::optional<database::Measurement> find_untuned(database::Store& store,
                                                   const database::RecordRow& row) {
-  const auto query = database::parse_query("outcome in (ok, censored, disturbed) and time > 0ns", 0);
+  const auto query =
+      database::parse_query("outcome in (ok, censored, disturbed) and time > 0ns", 0);
   TEMPER_CHECK(query.has_value(), "the query is ours");
   // By the candidate, not by why it was measured: bench and remeasure measure it as well.
   database::Candidate untuned;

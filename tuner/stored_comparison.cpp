@@ -161,9 +161,9 @@ private:
     pair.b = std::move(right);
     pair.ratio = b.median_ns / a.median_ns;
     pair.same_record = a.id == b.id;
-    pair.same_measurement = pair.same_record || (first.measured_at == second.measured_at &&
-                                                 !first.samples_ns.empty() &&
-                                                 first.samples_ns == second.samples_ns);
+    pair.same_measurement =
+        pair.same_record || (first.measured_at == second.measured_at && !first.samples_ns.empty() &&
+                             first.samples_ns == second.samples_ns);
     pair.same_code = !pair.same_measurement && first.code_hash != 0 &&
                      first.code_hash == second.code_hash &&
                      a.environment_class == b.environment_class && a.target == b.target;

@@ -165,16 +165,15 @@ TEST_F(Records, AreReportedOnOnePage) {
   shelf.add(cellar, {.name = "scale", .size = 5, .ns = 5000});
   ASSERT_EQ(shell.run("temper note 'a <b> & \"c\"' " + first.id).code, 0);
   const Json peers{
-      {"peers",
-       Json::array({Json{{"record", first.id},
-                         {"contenders", Json::array({Json{{"name", "tuned"},
-                                                          {"outcome", "ok"},
-                                                          {"median_ns", 5120.0}},
-                                                     Json{{"name", "OpenBLAS"},
-                                                          {"outcome", "ok"},
-                                                          {"median_ns", 10'240.0},
-                                                          {"ratio", 2.0},
-                                                          {"ratio_interval", {1.9, 2.1}}}})}}})}};
+      {"peers", Json::array({Json{
+                    {"record", first.id},
+                    {"contenders",
+                     Json::array({Json{{"name", "tuned"}, {"outcome", "ok"}, {"median_ns", 5120.0}},
+                                  Json{{"name", "OpenBLAS"},
+                                       {"outcome", "ok"},
+                                       {"median_ns", 10'240.0},
+                                       {"ratio", 2.0},
+                                       {"ratio_interval", {1.9, 2.1}}}})}}})}};
   shell.write("peers.json", peers.dump());
   const Ran ran =
       shell.run("temper report --all 'query:host = \"cellar<1>\"' --out page.html --title "
@@ -195,8 +194,9 @@ TEST_F(Records, AreReportedOnOnePage) {
         std::string("9.00x"), std::string("cellar&lt;1&gt;"),
         std::string("LLVM &quot;19&quot; &amp; more"),
         std::string("a &lt;b&gt; &amp; &quot;c&quot;"), std::string("temper tune scale --trials 3"),
-        std::string("OpenBLAS"), std::string("beside 5.12 us"), std::string("prefers-color-scheme: dark"),
-        std::string("@media print"), std::string(">untuned</text>")})
+        std::string("OpenBLAS"), std::string("beside 5.12 us"),
+        std::string("prefers-color-scheme: dark"), std::string("@media print"),
+        std::string(">untuned</text>")})
     EXPECT_NE(page.find(words), std::string::npos) << words;
   EXPECT_EQ(count_of(page, "<polyline"), 2u) << "a course of one trial is none";
   for (const char* loaded : {"http", "<script", "src=", "@import", "url("})

@@ -58,7 +58,7 @@ struct Kernel {
   /// Traces that were measured in the same run before it, with their times.
   std::vector<std::pair<std::string, double>> earlier;
   std::vector<double> confirmations_ns; ///< measured again at the end, which is no trial
-  std::string trace; ///< empty: one that no other record has
+  std::string trace;                    ///< empty: one that no other record has
   std::string command_line;
   std::string origin = "mutate tile";
   std::vector<float> samples_ns; ///< empty: `samples` of them about `ns`
@@ -137,7 +137,8 @@ struct Shelf {
     return must(store->record_row(best));
   }
 
-  /// The same measurement as a record of another compiler, as a remeasurement of equal code keeps it.
+  /// The same measurement as a record of another compiler, as a remeasurement of equal code keeps
+  /// it.
   RecordRow copy(const Place& place, const RecordRow& row) {
     database::Measurement same = must(store->measurement(row.id));
     const database::Candidate candidate = must(store->candidate(row.candidate));

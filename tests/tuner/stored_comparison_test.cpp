@@ -169,8 +169,7 @@ TEST(StoredComparison, AnIntervalWithOneInItIsNoDifference) {
   const Place place = shelf.place("attic", "LLVM 19");
   for (const bool b_is_faster : {true, false}) {
     const int size = b_is_faster ? 1 : 2;
-    const RecordRow slow =
-        shelf.add(place, {.size = size, .samples_ns = modes(1, 15, 1.15, 10)});
+    const RecordRow slow = shelf.add(place, {.size = size, .samples_ns = modes(1, 15, 1.15, 10)});
     const RecordRow fast =
         shelf.add(place, {.size = size, .ns = 0.965e6, .samples_ns = modes(0.965, 14, 1.02, 11)});
     const StoredComparison comparison =
