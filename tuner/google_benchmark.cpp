@@ -17,6 +17,9 @@ double ns_of(const std::string& unit) {
   return unit == "ns" ? 1 : unit == "us" ? 1e3 : unit == "ms" ? 1e6 : unit == "s" ? 1e9 : 0;
 }
 
+/// One number has no spread, and two tell little of it.
+constexpr size_t kFewestForAnInterval = 3;
+
 std::string text_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
@@ -74,7 +77,7 @@ Result<BenchmarkFile> parse_google_benchmark(std::string_view text, const std::s
     const auto found = std::ranges::find(list, key, &BenchmarkResult::name);
     if (found != list.end())
       return *found;
-    list.push_back({.name = key, .samples_ns = {}, .error = {}});
+    list.emplace_back().name = key;
     return list.back();
   };
   for (const Json& row : (*json)["benchmarks"]) {
@@ -104,6 +107,10 @@ Result<BenchmarkFile> parse_google_benchmark(std::string_view text, const std::s
     if (!(time > 0))
       return refuse("has no real_time of '" + key + "' in ns, us, ms or s");
     result.samples_ns.push_back(time);
+    if (const double cpu = number_of(row, "cpu_time") * factor; cpu > 0)
+      result.cpu_ns.push_back(cpu);
+    if (const double count = number_of(row, "iterations"); count >= 1)
+      result.iterations.push_back(static_cast<int64_t>(count));
     // Counters are per second as a rule (kIsRate): what an iteration does follows from its time.
     if (const double rate = std::max(number_of(row, "FLOPS"), number_of(row, "flops")); rate > 0)
       result.flops = rate * time * 1e-9;
@@ -117,11 +124,11 @@ Result<BenchmarkFile> parse_google_benchmark(std::string_view text, const std::s
 std::string google_benchmark_text(const BenchmarkFile& file) {
   Json rows = Json::array();
   for (const BenchmarkResult& result : file.results) {
-    const auto row = [&](const char* type, double ns) {
+    const auto row = [&](const char* type, double ns, double cpu_ns) {
       Json one{{"name", result.name},       {"run_name", result.name},
                {"run_type", type},          {"repetitions", result.samples_ns.size()},
                {"threads", result.threads}, {"iterations", 1},
-               {"real_time", ns},           {"cpu_time", ns},
+               {"real_time", ns},           {"cpu_time", cpu_ns},
                {"time_unit", "ns"}};
       if (result.flops > 0 && ns > 0)
         one["FLOPS"] = result.flops / ns * 1e9;
@@ -135,12 +142,17 @@ std::string google_benchmark_text(const BenchmarkFile& file) {
       rows.push_back(std::move(failed));
       continue;
     }
-    for (size_t i = 0; i < result.samples_ns.size(); ++i) {
-      Json one = row("iteration", result.samples_ns[i]);
+    const size_t repetitions = result.samples_ns.size();
+    const std::vector<double>& cpu_ns =
+        result.cpu_ns.size() == repetitions ? result.cpu_ns : result.samples_ns;
+    for (size_t i = 0; i < repetitions; ++i) {
+      Json one = row("iteration", result.samples_ns[i], cpu_ns[i]);
+      if (result.iterations.size() == repetitions)
+        one["iterations"] = result.iterations[i];
       one["repetition_index"] = i;
       rows.push_back(std::move(one));
     }
-    Json median = row("aggregate", temper::median(result.samples_ns));
+    Json median = row("aggregate", temper::median(result.samples_ns), temper::median(cpu_ns));
     median["name"] = result.name + "_median";
     median["aggregate_name"] = "median";
     median["aggregate_unit"] = "time";
@@ -213,6 +225,7 @@ Result<std::vector<database::Id>> add_google_benchmark(database::Store& store,
       row.toolchain = toolchain;
       row.unchecked = true;
       row.origin = "google benchmark";
+      row.inputs = "its own";
       row.measured_at = when;
       row.samples_ns.assign(result.samples_ns.begin(), result.samples_ns.end());
       if (result.samples_ns.empty()) {
@@ -220,11 +233,13 @@ Result<std::vector<database::Id>> add_google_benchmark(database::Store& store,
         row.stage = "run";
         row.error = result.error;
       } else {
-        const Interval interval = median_interval(result.samples_ns);
         row.stage = "time";
         row.median_ns = median(result.samples_ns);
-        row.low_ns = interval.low;
-        row.high_ns = interval.high;
+        if (result.samples_ns.size() >= kFewestForAnInterval) {
+          const Interval interval = median_interval(result.samples_ns);
+          row.low_ns = interval.low;
+          row.high_ns = interval.high;
+        }
       }
       TEMPER_TRY(record, store.import_measurement(row));
       records.push_back(record);

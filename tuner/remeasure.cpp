@@ -257,31 +257,23 @@ Result<std::vector<database::RecordRow>> stale_records(Workbench& bench) {
   TEMPER_TRY(filter, bench.comparable());
   filter.include_stale = true;
   filter.regime.reset();
-  const auto [target, threads] = std::pair(bench.options().target, bench.options().threads);
+  TEMPER_TRY(fresh, bench.fresh_toolchains());
+  filter.current_toolchains = std::move(fresh);
   TEMPER_TRY(all, store->best(filter));
-  // A toolchain is of one target: today's of each.
-  std::map<std::string, database::Id> today;
-  for (const database::RecordRow& row : all) {
-    if (today.contains(row.target))
-      continue;
-    bench.retarget(row.target, row.threads);
-    const auto toolchain = bench.toolchain();
-    today[row.target] = toolchain ? toolchain->id : ""; // of a target that this build does not know
-  }
-  bench.retarget(target, threads);
   using Key = std::tuple<database::Id, std::string, int, database::TimingRegime, std::string>;
   std::map<Key, database::RecordRow> newest;
   for (const database::RecordRow& row : all) {
-    if (!row.stale || row.toolchain == today[row.target] || today[row.target].empty())
+    if (!row.stale)
       continue;
     database::RecordFilter same;
     same.candidate = row.candidate;
     same.target = row.target;
     same.environment_class = row.environment_class;
+    same.current_toolchains = filter.current_toolchains;
     TEMPER_TRY(measured, store->list_records(same));
     const bool known = std::any_of(measured.begin(), measured.end(), [&](const auto& other) {
-      return other.toolchain == today[row.target] && other.threads == row.threads &&
-             other.regime == row.regime && other.inputs == row.inputs;
+      return !other.stale && other.threads == row.threads && other.regime == row.regime &&
+             other.inputs == row.inputs;
     });
     if (known)
       continue;

@@ -243,6 +243,25 @@ Result<database::Toolchain> Workbench::toolchain() {
   return row;
 }
 
+Result<std::vector<database::Id>> Workbench::fresh_toolchains() {
+  TEMPER_TRY(today, this->toolchain());
+  TEMPER_TRY(store, this->store());
+  const auto compiler_of = [](const std::string& text) {
+    Json json = parse_json(text).value_or(Json());
+    if (json.is_object())
+      json.erase("target");
+    return json;
+  };
+  const Json compiler = compiler_of(today.json);
+  std::vector<database::Id> fresh{today.id};
+  TEMPER_TRY_VOID(store->each_toolchain([&](const database::Toolchain& row) {
+    if (row.id != today.id && (is_external(row) || compiler_of(row.json) == compiler))
+      fresh.push_back(row.id);
+    return true;
+  }));
+  return fresh;
+}
+
 Result<database::RecordFilter> Workbench::comparable() {
   TEMPER_TRY(environment, this->environment());
   database::RecordFilter filter;

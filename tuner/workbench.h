@@ -64,6 +64,9 @@ public:
   Result<database::Toolchain> toolchain();
   /// What counts as comparable here: environment class, today's toolchain, regime.
   Result<database::RecordFilter> comparable();
+  /// Whose records are not stale: today's compiler for any target, and libraries and programs that
+  /// temper did not make.
+  Result<std::vector<database::Id>> fresh_toolchains();
 
   // Workloads.
   /// Files that hold workloads: TEMPER_WORKLOADS, then the installed or the source tree's folder.

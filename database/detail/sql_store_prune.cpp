@@ -5,6 +5,7 @@
 //   - the fastest of every run, and whatever a run confirmed: the evidence that others lost to it;
 //   - what a person marked: tagged `pinned` itself, by its run, candidate or workload, or with any
 //     tag or note of its own;
+//   - the program as it was written: what every gain of its run is against;
 //   - a wrong result of a candidate that has a number: without it the candidate could win.
 // At the end the bests are asked for again; were one of them another one, nothing is dropped.
 #include "database/detail/sql_rows.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* kDropRecords = R"(
   AND m.purpose <> 'confirm'
+  AND m.origin <> 'untuned'
   AND m.run IN (SELECT run FROM run_progress WHERE state IN ('finished', 'failed'))
   AND m.candidate NOT IN (SELECT n FROM prune_kept)
   AND NOT (m.outcome = 'wrong_result' AND EXISTS (SELECT 1 FROM measurement b

@@ -138,6 +138,19 @@ TEST(Prune, KeepsTheEvidenceAgainstALuckyMeasurement) {
   EXPECT_EQ(must(store->best({})).at(0).id, best.measurement);
 }
 
+TEST(Prune, KeepsTheProgramAsItWasWritten) {
+  auto store = memory_store();
+  Scene scene(*store);
+  Measurement untuned = scene.measurement(9000);
+  untuned.origin = "untuned";
+  const Recorded first = scene.record(Scene::trace(1), untuned);
+  scene.record(Scene::trace(2), scene.measurement(300));
+  const Recorded best = scene.record(Scene::trace(3), scene.measurement(100));
+  must(store->release_run(scene.claim, RunState::kFinished, "done"));
+  EXPECT_EQ(dropped(prune_all(*store)), 1);
+  EXPECT_EQ(records_of(*store), (std::set<Id>{first.measurement, best.measurement}));
+}
+
 TEST(Prune, KeepsTheProofThatACandidateIsWrong) {
   auto store = memory_store();
   Scene scene(*store);

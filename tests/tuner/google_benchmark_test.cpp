@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace temper::tuner {
 namespace {
 
@@ -79,6 +81,8 @@ TEST(GoogleBenchmark, BecomesRowsOnce) {
   EXPECT_EQ(gemm.median_ns, 3000);
   EXPECT_EQ(gemm.samples_ns.size(), 2U);
   EXPECT_TRUE(gemm.unchecked);
+  EXPECT_TRUE(std::isnan(gemm.low_ns)) << "two samples have no interval";
+  EXPECT_EQ(gemm.inputs, "its own");
   EXPECT_EQ(gemm.measured_at, 1'795'298'706'000'000'000) << "23:05:06 an hour east of Greenwich";
   const auto best = must(store->best({.workload_name = "gemm_bench:BM_Gemm/64"}));
   ASSERT_EQ(best.size(), 1U);
@@ -105,9 +109,11 @@ TEST(GoogleBenchmark, WhatIsWrittenIsReadBack) {
       must(parse_google_benchmark(google_benchmark_text(file), "again.json"));
   EXPECT_EQ(again.context, file.context);
   ASSERT_EQ(again.results.size(), file.results.size());
+  EXPECT_THAT(again.results[0].cpu_ns, ElementsAre(1900, 3900)) << "not the wall time";
   for (size_t i = 0; i < file.results.size(); ++i) {
     EXPECT_EQ(again.results[i].name, file.results[i].name);
     EXPECT_EQ(again.results[i].samples_ns, file.results[i].samples_ns);
+    EXPECT_EQ(again.results[i].iterations, file.results[i].iterations);
     EXPECT_EQ(again.results[i].threads, file.results[i].threads);
     EXPECT_EQ(again.results[i].error, file.results[i].error);
     EXPECT_NEAR(again.results[i].flops, file.results[i].flops, 1e-6);

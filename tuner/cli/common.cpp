@@ -112,6 +112,8 @@ Result<std::vector<database::RecordRow>> any_records(tuner::Workbench& bench,
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(filter, bench.comparable());
   filter.include_stale = true;
+  TEMPER_TRY(fresh, bench.fresh_toolchains());
+  filter.current_toolchains = std::move(fresh);
   TEMPER_TRY(selection, database::parse_selection(words));
   return database::resolve_selection(*store, selection, filter);
 }

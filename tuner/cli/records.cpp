@@ -211,10 +211,10 @@ int list_records(Workbench& bench, const ListOptions& options) {
     return report(store.error());
   database::RecordFilter filter;
   filter.limit = options.limit + 1;
-  auto comparable = bench.comparable();
-  if (!comparable)
-    return report(comparable.error());
-  filter.current_toolchains = comparable->current_toolchains;
+  auto fresh = bench.fresh_toolchains();
+  if (!fresh)
+    return report(fresh.error());
+  filter.current_toolchains = std::move(*fresh);
   if (!options.words.empty()) {
     auto selection = database::parse_selection(options.words);
     if (!selection)
@@ -322,6 +322,30 @@ struct BestOptions {
   bool all = false;
 };
 
+/// Why there is no best for this machine and compiler.
+std::string nothing_best(Workbench& bench) {
+  size_t stale = 0;
+  size_t others = 0;
+  const auto store = bench.store();
+  const auto filter = bench.comparable();
+  const auto fresh = bench.fresh_toolchains();
+  database::RecordFilter wide;
+  wide.include_stale = true;
+  if (fresh)
+    wide.current_toolchains = *fresh;
+  if (const auto rows = store && filter ? (*store)->best(wide)
+                                        : Result<std::vector<RecordRow>>(std::vector<RecordRow>()))
+    for (const RecordRow& row : *rows)
+      ++(row.stale && row.environment_class == filter->environment_class ? stale : others);
+  if (stale > 0)
+    return fmt::format("nothing is made with today's compiler; before it there was {}: temper "
+                       "remeasure --stale builds and measures again, --all shows what there is",
+                       format_count(static_cast<int64_t>(stale), "best record"));
+  if (others > 0)
+    return "nothing is tuned for this machine and target; --all shows other machines and targets";
+  return "nothing is tuned here yet; temper tune matmul makes a start";
+}
+
 int run_best(const BestOptions& options) {
   Workbench bench(viewing(options.common));
   auto store = bench.store();
@@ -339,8 +363,7 @@ int run_best(const BestOptions& options) {
     }
     print_json("best", Json{{"records", std::move(list)}});
   } else if (rows.empty()) {
-    fmt::print("nothing is tuned here yet; temper tune matmul makes a start (--all shows other "
-               "machines and toolchains)\n");
+    fmt::print("{}\n", nothing_best(bench));
   } else {
     print_records(**store, rows, false);
   }
@@ -497,8 +520,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   fmt::print("  outcome     {}{}\n", database::to_string(row.outcome),
              row.stale ? " (stale: made under another toolchain)" : "");
   if (record->median_ns > 0)
-    fmt::print("  time        {}  [{}, {}] 95 %, {} caches, {}\n", format_time(record->median_ns),
-               format_time(record->low_ns), format_time(record->high_ns),
+    fmt::print("  time        {}{}, {} caches, {}\n", format_time(record->median_ns),
+               record->high_ns > 0 ? fmt::format("  [{}, {}] 95 %", format_time(record->low_ns),
+                                                 format_time(record->high_ns))
+                                   : "",
                database::to_string(record->regime),
                format_count(static_cast<int64_t>(record->samples_ns.size()), "sample"));
   if (gflops(row.flops, row.median_ns) > 0)
