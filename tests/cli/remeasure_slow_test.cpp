@@ -45,6 +45,20 @@ TEST(Remeasure, EqualCodeStaysValidWithoutRunning) {
   EXPECT_EQ(shell.run(std::string(kOtherLlvm) + "temper export --out out matmul").code, 0);
 }
 
+TEST(Remeasure, OfAnotherTargetIsNotStale) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune gemv M=64 N=64 --target cpu:x86-64 --trials 3 --seed 1").code,
+            0);
+  for (const Json& record : shell.run("temper list records --json").list("records"))
+    EXPECT_EQ(record["stale"], false) << record.dump(2);
+  EXPECT_TRUE(shell.run("temper remeasure --stale --json").json()["kernels"].empty());
+  EXPECT_NE(shell.run("temper best").out.find("--all shows other machines and targets"),
+            std::string::npos);
+  EXPECT_NE(shell.run(std::string(kOtherLlvm) + "temper best").out.find("remeasure --stale"),
+            std::string::npos)
+      << "another compiler makes it so";
+}
+
 TEST(Remeasure, ASlowerKernelIsTheAnswerNo) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune matmul M=128 N=128 K=128 --trials 16 --seed 1").code, 0);
