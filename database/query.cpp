@@ -217,6 +217,17 @@ Result<Id> resolve_id(Store& store, std::string_view prefix, Kind kind) {
   return resolve_id(store, prefix);
 }
 
+RecordFilter same_conditions(const RecordRow& row) {
+  RecordFilter filter;
+  filter.workloads = {row.workload};
+  filter.target = row.target;
+  filter.threads = row.threads;
+  filter.environment_class = row.environment_class;
+  filter.regime = row.regime;
+  filter.inputs = row.inputs;
+  return filter;
+}
+
 namespace {
 
 /// The filter, and the form that the selection has once ids are told from names.

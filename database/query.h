@@ -121,6 +121,8 @@ struct MeasuredProgram {
   std::string environment_class;
   Id toolchain;
   TimingRegime regime = TimingRegime::kHot;
+  std::string inputs;
+  Purpose purpose = Purpose::kSearch;
 };
 
 /// A parsed SELECTION.
@@ -146,6 +148,10 @@ Result<std::vector<Selection>> parse_selections(std::span<const std::string> wor
 /// default. Nothing found is an error that says what there is instead.
 Result<std::vector<RecordRow>> resolve_selection(Store& store, const Selection& selection,
                                                  const RecordFilter& defaults);
+
+/// Whatever a record may be compared with: of its workload, target, threads, class of machine,
+/// timing regime and inputs; of any toolchain.
+RecordFilter same_conditions(const RecordRow& row);
 
 /// The filter of everything that a selection names, not only of the bests: for lists.
 Result<RecordFilter> filter_of(Store& store, const Selection& selection,

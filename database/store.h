@@ -195,4 +195,11 @@ public:
   virtual Result<void> check_integrity() = 0;
 };
 
+/// The only trial of a run, which is finished with it, in one transaction: the run gets an id and
+/// a budget of one, the measurement the run's environment, toolchain and strategy (as its origin)
+/// and the purpose kConfirm. `also` writes what belongs to it, knowing the run's id.
+Result<Recorded>
+record_alone(Store& store, Run run, Trial trial, const std::string& stopped_because,
+             const std::function<Result<void>(const Id& run, const Recorded& recorded)>& also);
+
 } // namespace temper::database

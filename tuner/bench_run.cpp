@@ -5,7 +5,6 @@
 #include "ir/support/text.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/record_mapping.h"
-#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -154,38 +153,24 @@ private:
   Result<database::Id> keep(const Side& side, const engine::Measurement& measured) {
     const bool ours = side.toolchain.json.empty();
     TEMPER_TRY(run, bench_.new_run(task_));
-    database::Id record;
-    TEMPER_TRY_VOID(store_->transaction([&]() -> Result<void> {
-      database::Candidate candidate = side.candidate;
-      if (!ours) {
-        TEMPER_TRY(workload, store_->add(side.workload));
-        TEMPER_TRY(toolchain, store_->add(side.toolchain));
-        run.workload = workload;
-        run.toolchain = toolchain;
-      }
-      candidate.workload = run.workload;
-      run.id.clear();
-      run.strategy = "bench";
-      run.command_line = options_.command_line;
-      run.budget_trials = 1;
-      const bool cold = task_.regime == engine::Regime::kCold;
-      run.options_json = Json{{"cache", cold ? "cold" : "hot"}, {"temper", version_text()}}.dump();
-      database::Measurement row =
-          measurement_row(measured, task_, ours ? side.contender.artifact.get() : nullptr);
-      row.environment = run.environment;
-      row.toolchain = run.toolchain;
-      row.origin = "bench";
-      row.purpose = database::Purpose::kConfirm;
-      TEMPER_TRY(id, store_->create_run(run));
-      TEMPER_TRY(claim, store_->claim_run(id));
-      database::RunProgress progress;
-      progress.trials = 1;
-      TEMPER_TRY(recorded, store_->record(claim, {candidate, row}, progress));
-      record = recorded.measurement;
-      TEMPER_TRY_VOID(store_->add(database::Tag{id, options_.name, 0}));
-      return store_->release_run(claim, database::RunState::kFinished, "1 trial");
-    }));
-    return record;
+    if (!ours) {
+      TEMPER_TRY(workload, store_->add(side.workload));
+      TEMPER_TRY(toolchain, store_->add(side.toolchain));
+      run.workload = workload;
+      run.toolchain = toolchain;
+    }
+    run.strategy = "bench";
+    run.command_line = options_.command_line;
+    database::Trial trial{
+        side.candidate,
+        measurement_row(measured, task_, ours ? side.contender.artifact.get() : nullptr)};
+    trial.candidate.workload = run.workload;
+    TEMPER_TRY(recorded,
+               database::record_alone(*store_, run, std::move(trial), "1 trial",
+                                      [&](const database::Id& id, const database::Recorded&) {
+                                        return store_->add(database::Tag{id, options_.name, 0});
+                                      }));
+    return recorded.measurement;
   }
 
   Workbench& bench_;

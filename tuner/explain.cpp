@@ -232,21 +232,7 @@ public:
     const bool is_trace = own && own->is_array() && own->size() == 2 && (*own)[1].is_array();
     // The same instructions are the same text: nothing else needs to be parsed.
     const std::string instructions = is_trace ? "[" + (*own)[0].dump() + "," : std::string();
-    // Numbers of a search alone, by candidate the first. They are not held against those of a final
-    // round, where kernels take turns and find the caches as others left them.
-    database::RecordFilter filter;
-    filter.workloads = {row.workload};
-    filter.target = row.target;
-    filter.threads = row.threads;
-    filter.environment_class = row.environment_class;
-    filter.regime = row.regime;
-    filter.inputs = row.inputs;
-    TEMPER_TRY(rows, store.list_records(filter));
-    std::set<database::Id> searched;
-    for (const database::RecordRow& other : rows)
-      if (other.purpose == database::Purpose::kSearch && other.toolchain == row.toolchain &&
-          other.outcome == database::Outcome::kOk && other.median_ns > 0)
-        searched.insert(other.id);
+    database::RecordFilter filter = database::same_conditions(row);
     filter.current_toolchains = {row.toolchain};
     TEMPER_TRY(best, store.best(filter));
     if (!best.empty()) {
@@ -254,11 +240,17 @@ public:
       told_.best_ns = best.front().median_ns;
       told_.is_best = best.front().candidate == row.candidate;
     }
+    // Numbers of a search alone, by candidate the first. They are not held against those of a final
+    // round, where kernels take turns and find the caches as others left them.
     std::map<database::Id, double> times;
     std::map<database::Id, std::pair<database::Id, std::string>> decisions;
     TEMPER_TRY_VOID(
         store.measured_programs(row.workload, [&](const database::MeasuredProgram& other) {
-          if (!searched.contains(other.record))
+          if (other.purpose != database::Purpose::kSearch ||
+              other.outcome != database::Outcome::kOk || !(other.median_ns > 0) ||
+              other.toolchain != row.toolchain || other.target != row.target ||
+              other.threads != row.threads || other.environment_class != row.environment_class ||
+              other.regime != row.regime || other.inputs != row.inputs)
             return true;
           times.try_emplace(other.candidate, other.median_ns);
           if (is_trace && other.program.starts_with(instructions))

@@ -20,11 +20,6 @@ double ns_of(const std::string& unit) {
 /// One number has no spread, and two tell little of it.
 constexpr size_t kFewestForAnInterval = 3;
 
-std::string text_of(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 double number_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number() ? found->get<double>() : 0;
@@ -51,7 +46,7 @@ database::Environment environment_of(const BenchmarkFile& file) {
     if (file.context.contains(key))
       machine[key] = file.context[key];
   database::Environment environment;
-  environment.host = text_of(file.context, "host_name");
+  environment.host = text_at(file.context, "host_name");
   environment.class_name =
       fmt::format("cpu:{}/{:g}", environment.host.empty() ? "unknown" : environment.host,
                   number_of(file.context, "num_cpus"));
@@ -83,25 +78,25 @@ Result<BenchmarkFile> parse_google_benchmark(std::string_view text, const std::s
   for (const Json& row : (*json)["benchmarks"]) {
     if (!row.is_object())
       return refuse("has a benchmark that is no object");
-    std::string key = text_of(row, "run_name");
+    std::string key = text_at(row, "run_name");
     if (key.empty())
-      key = text_of(row, "name");
+      key = text_at(row, "name");
     if (key.empty())
       return refuse("has a benchmark without a name");
-    const std::string aggregate = text_of(row, "aggregate_name");
-    const bool repetition = text_of(row, "run_type") != "aggregate" && aggregate.empty();
+    const std::string aggregate = text_at(row, "aggregate_name");
+    const bool repetition = text_at(row, "run_type") != "aggregate" && aggregate.empty();
     if (!repetition && aggregate != "median")
       continue;
     BenchmarkResult& result = result_of(repetition ? file.results : aggregates, key);
     if (const int threads = static_cast<int>(number_of(row, "threads")); threads > 0)
       result.threads = threads;
     if (row.value("error_occurred", false)) {
-      result.error = text_of(row, "error_message");
+      result.error = text_at(row, "error_message");
       if (result.error.empty())
         result.error = "the benchmark reported an error";
       continue;
     }
-    std::string unit = text_of(row, "time_unit");
+    std::string unit = text_at(row, "time_unit");
     const double factor = ns_of(unit.empty() ? "ns" : unit);
     const double time = number_of(row, "real_time") * factor;
     if (!(time > 0))
@@ -168,7 +163,7 @@ Result<std::vector<database::Id>> add_google_benchmark(database::Store& store,
                                                        const database::Environment& environment,
                                                        const std::string& program) {
   std::vector<database::Id> records;
-  const int64_t when = moment_of(text_of(file.context, "date"));
+  const int64_t when = moment_of(text_at(file.context, "date"));
   if (when == 0)
     return Error(ErrorCode::kCorrupt,
                  "the results of " + program +
@@ -180,8 +175,8 @@ Result<std::vector<database::Id>> add_google_benchmark(database::Store& store,
     TEMPER_TRY(toolchain, store.add(database::Toolchain{
                               {},
                               Json{{"program", program},
-                                   {"build", text_of(file.context, "library_build_type")},
-                                   {"library_version", text_of(file.context, "library_version")}}
+                                   {"build", text_at(file.context, "library_build_type")},
+                                   {"library_version", text_at(file.context, "library_version")}}
                                   .dump()}));
     for (const BenchmarkResult& result : file.results) {
       database::Workload workload;

@@ -103,33 +103,14 @@ Result<double> HandTuning::estimate_ns(const HandSubject& subject,
 Result<engine::Measurement>
 HandTuning::measured(const HandSubject& subject, const Task& task,
                      std::shared_ptr<const codegen::Artifact> artifact) {
-  TEMPER_TRY(measurer, bench_.measurer());
   auto prepared = prepared_.find(subject);
   if (prepared == prepared_.end()) {
     // Once for all trials of the subject: computing what is right takes longer than a kernel.
-    std::shared_ptr<const codegen::Artifact> reference;
-    if (task.reference) {
-      TEMPER_TRY(compiled, bench_.compile_reference(task));
-      reference = compiled;
-    }
-    TEMPER_TRY(workload, measurer->add_workload(workload_spec(task, reference, 1)));
+    TEMPER_TRY(workload, bench_.prepare(task, 1));
     prepared = prepared_.emplace(subject, workload).first;
   }
-  engine::MeasureRequest request;
-  request.workload = prepared->second;
-  request.artifact = std::move(artifact);
-  request.regime = task.regime;
-  request.threads = task.threads;
-  request.timeout_ms = 60'000; // of what somebody wrote by hand and waits for
-  request.check = task.reference != nullptr;
-  const engine::Ticket ticket = measurer->submit(std::move(request));
-  while (true) {
-    for (engine::FinishedMeasurement& done : measurer->poll(500))
-      if (done.ticket == ticket)
-        return std::move(done.measurement);
-    if (measurer->pending() == 0)
-      return Error(ErrorCode::kEnvironment, "the measuring device lost a measurement");
-  }
+  constexpr int kTimeoutMs = 60'000; // of what somebody wrote by hand and waits for
+  return bench_.measure_on(prepared->second, task, std::move(artifact), kTimeoutMs);
 }
 
 Result<HandTrial> HandTuning::measure(const HandSubject& subject, const s_tir::Trace& trace,
@@ -163,8 +144,6 @@ Result<HandTrial> HandTuning::measure(const HandSubject& subject, const s_tir::T
     row.workload = subject.workload;
     row.strategy = "hand";
     row.command_line = "temper session";
-    row.options_json =
-        Json{{"cache", task->regime == engine::Regime::kCold ? "cold" : "hot"}}.dump();
     TEMPER_TRY(id, store->create_run(row));
     run.row = std::move(row);
     run.row.id = id;

@@ -22,13 +22,6 @@
 namespace temper::tuner {
 namespace {
 
-std::string text_of(const Json& json, const char* name) {
-  if (!json.is_object())
-    return {};
-  const auto found = json.find(name);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 /// "Xeon Gold 6430, 32 cores, KVM, governor performance".
 std::string processor_of(const database::Environment& environment) {
   const Json json = parse_json(environment.json).value_or(Json());
@@ -36,15 +29,15 @@ std::string processor_of(const database::Environment& environment) {
     return {};
   const Json& stable = json["stable"];
   std::vector<std::string> parts;
-  if (const std::string cpu = text_of(stable, "cpu"); !cpu.empty())
+  if (const std::string cpu = text_at(stable, "cpu"); !cpu.empty())
     parts.push_back(cpu);
   if (stable.is_object() && stable.contains("cores") && stable["cores"].is_number_integer())
     parts.push_back(format_count(stable["cores"].get<int64_t>(), "core"));
   for (const char* name : {"hypervisor", "container"})
-    if (const std::string word = text_of(stable, name); !word.empty())
+    if (const std::string word = text_at(stable, name); !word.empty())
       parts.push_back(word);
   for (const char* name : {"governor", "turbo"})
-    if (const std::string word = text_of(stable, name); !word.empty())
+    if (const std::string word = text_at(stable, name); !word.empty())
       parts.push_back(std::string(name) + " " + word);
   return join(parts, ", ");
 }
@@ -55,17 +48,17 @@ std::string system_of(const database::Environment& environment) {
     return {};
   std::vector<std::string> parts;
   if (json.contains("detail"))
-    if (const std::string kernel = text_of(json["detail"], "kernel"); !kernel.empty())
+    if (const std::string kernel = text_at(json["detail"], "kernel"); !kernel.empty())
       parts.push_back("Linux " + kernel);
   if (json.contains("stable"))
-    if (const std::string libc = text_of(json["stable"], "libc"); !libc.empty())
+    if (const std::string libc = text_at(json["stable"], "libc"); !libc.empty())
       parts.push_back(libc);
   return join(parts, ", ");
 }
 
 /// Of the temper that measured: version and commit, which runs keep among their options.
 std::string temper_of(const database::Run& run) {
-  return text_of(parse_json(run.options_json).value_or(Json()), "temper");
+  return text_at(parse_json(run.options_json).value_or(Json()), "temper");
 }
 
 /// The first run in which the record's candidate was measured for its own sake.
@@ -99,13 +92,8 @@ std::optional<database::Measurement> find_untuned(database::Store& store,
   database::Candidate untuned;
   untuned.workload = row.workload;
   untuned.program = s_tir::trace_to_json_text(s_tir::Trace());
-  database::RecordFilter filter;
+  database::RecordFilter filter = database::same_conditions(row);
   filter.candidate = database::id_of(untuned);
-  filter.target = row.target;
-  filter.threads = row.threads;
-  filter.environment_class = row.environment_class;
-  filter.regime = row.regime;
-  filter.inputs = row.inputs;
   filter.query = *query;
   const auto rows = store.list_records(filter);
   if (!rows || rows->empty())

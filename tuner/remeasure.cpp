@@ -4,7 +4,6 @@
 #include "ir/support/hash.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
-#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -206,22 +205,9 @@ private:
     run.strategy = "remeasure";
     run.parent_record = result_.old.id;
     run.command_line = options_.command_line;
-    run.budget_trials = 1;
-    const bool cold = task_.regime == engine::Regime::kCold;
-    run.options_json = Json{{"cache", cold ? "cold" : "hot"}, {"temper", version_text()}}.dump();
-    row.id.clear();
-    row.sequence = -1;
-    row.environment = run.environment;
-    row.toolchain = run.toolchain;
-    row.origin = "remeasure";
-    row.purpose = database::Purpose::kConfirm;
     row.predicted_score = database::kUnknown;
-    TEMPER_TRY_VOID(store_->transaction([&]() -> Result<void> {
-      TEMPER_TRY(id, store_->create_run(run));
-      TEMPER_TRY(claim, store_->claim_run(id));
-      database::RunProgress progress;
-      progress.trials = 1;
-      TEMPER_TRY(recorded, store_->record(claim, {candidate_, row}, progress));
+    const auto also = [&](const database::Id& id,
+                          const database::Recorded& recorded) -> Result<void> {
       result_.record = recorded.measurement;
       TEMPER_TRY(kept, store_->add(artifact_row(*new_, recorded.candidate, run.toolchain)));
       (void)kept;
@@ -234,9 +220,11 @@ private:
                         {"ratio_interval", {result_.interval.low, result_.interval.high}},
                         {"reason", result_.reason}}
                        .dump();
-      TEMPER_TRY_VOID(store_->add(event));
-      return store_->release_run(claim, database::RunState::kFinished, to_string(result_.verdict));
-    }));
+      return store_->add(event);
+    };
+    TEMPER_TRY(recorded, database::record_alone(*store_, run, {candidate_, std::move(row)},
+                                                to_string(result_.verdict), also));
+    (void)recorded;
     return result_;
   }
 

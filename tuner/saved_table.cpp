@@ -1,13 +1,13 @@
 #include "tuner/saved_table.h"
 
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <map>
 #include <optional>
 #include <set>
@@ -56,16 +56,6 @@ struct Row {
   const char* invalidity = "correct";
   const Measurement* measurement = nullptr;
 };
-
-/// "2026-11-21 23:05:06+00:00".
-std::string utc_time(int64_t ns) {
-  const std::time_t seconds = ns / 1'000'000'000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S+00:00", &utc);
-  return text;
-}
 
 Json decision_value(const Json& value) {
   if (!value.is_array())
@@ -142,7 +132,7 @@ std::string cache_text(const Json& about, const std::vector<std::string>& parame
     entry["benchmark_time"] = known(row.measurement->measure_ms);
     entry["strategy_time"] = 0;
     entry["framework_time"] = 0;
-    entry["timestamp"] = utc_time(row.measurement->measured_at);
+    entry["timestamp"] = format_utc(row.measurement->measured_at, ' ');
     const std::string rest = entry.dump();
     lines.push_back(fmt::format("\"{}\": {{{}, {}", join(key, ","),
                                 configuration_text(parameters, row), rest.substr(1)));

@@ -21,6 +21,7 @@
 #include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/version.h"
 
 #include <fmt/format.h>
 
@@ -245,21 +246,29 @@ Result<database::Toolchain> Workbench::toolchain() {
 
 Result<std::vector<database::Id>> Workbench::fresh_toolchains() {
   TEMPER_TRY(today, this->toolchain());
-  TEMPER_TRY(store, this->store());
   const auto compiler_of = [](const std::string& text) {
     Json json = parse_json(text).value_or(Json());
     if (json.is_object())
       json.erase("target");
     return json;
   };
-  const Json compiler = compiler_of(today.json);
-  std::vector<database::Id> fresh{today.id};
+  return toolchains_like_todays(
+      [&compiler_of, compiler = compiler_of(today.json)](const database::Toolchain& row) {
+        return is_external(row) || compiler_of(row.json) == compiler;
+      });
+}
+
+Result<std::vector<database::Id>>
+Workbench::toolchains_like_todays(const std::function<bool(const database::Toolchain&)>& alike) {
+  TEMPER_TRY(today, this->toolchain());
+  TEMPER_TRY(store, this->store());
+  std::vector<database::Id> found{today.id};
   TEMPER_TRY_VOID(store->each_toolchain([&](const database::Toolchain& row) {
-    if (row.id != today.id && (is_external(row) || compiler_of(row.json) == compiler))
-      fresh.push_back(row.id);
+    if (row.id != today.id && alike(row))
+      found.push_back(row.id);
     return true;
   }));
-  return fresh;
+  return found;
 }
 
 Result<database::RecordFilter> Workbench::comparable() {
@@ -268,15 +277,9 @@ Result<database::RecordFilter> Workbench::comparable() {
   filter.environment_class = environment.class_name;
   filter.regime = options_.regime == engine::Regime::kCold ? database::TimingRegime::kCold
                                                            : database::TimingRegime::kHot;
-  TEMPER_TRY(toolchain, this->toolchain());
-  filter.current_toolchains = {toolchain.id};
   // What temper did not make cannot be out of date with temper's compiler.
-  TEMPER_TRY(store, this->store());
-  TEMPER_TRY_VOID(store->each_toolchain([&](const database::Toolchain& row) {
-    if (is_external(row))
-      filter.current_toolchains.push_back(row.id);
-    return true;
-  }));
+  TEMPER_TRY(current, toolchains_like_todays(is_external));
+  filter.current_toolchains = std::move(current);
   return filter;
 }
 
@@ -527,6 +530,10 @@ Result<database::Run> Workbench::new_run(const Task& task) {
   run.environment = environment_id;
   TEMPER_TRY(toolchain_id, store->add(toolchain));
   run.toolchain = toolchain_id;
+  run.options_json = Json{
+      {"cache", task.regime == engine::Regime::kCold ? "cold" : "hot"},
+      {"temper",
+       version_text()}}.dump();
   return run;
 }
 
@@ -555,57 +562,63 @@ Workbench::code_of(const Task& task, const database::RecordRow& record) {
   return compile(task, candidate.program);
 }
 
-Result<engine::Comparison> Workbench::compare(const Task& task,
-                                              std::vector<engine::Contender> contenders,
-                                              double max_seconds) {
+Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
   TEMPER_TRY(measurer, this->measurer());
   std::shared_ptr<const codegen::Artifact> reference;
   if (task.reference) {
     TEMPER_TRY(compiled, compile_reference(task));
     reference = compiled;
   }
-  for (engine::Contender& contender : contenders)
-    contender.check &= reference != nullptr;
-  TEMPER_TRY(id, measurer->add_workload(workload_spec(task, reference, 3)));
-  engine::CompareRequest request;
-  request.workload = id;
+  return measurer->add_workload(workload_spec(task, reference, seed));
+}
+
+Result<engine::Measurement> Workbench::measure_on(engine::WorkloadId prepared, const Task& task,
+                                                  std::shared_ptr<const codegen::Artifact> artifact,
+                                                  int timeout_ms) {
+  TEMPER_TRY(measurer, this->measurer());
+  engine::MeasureRequest request;
+  request.workload = prepared;
+  request.artifact = std::move(artifact);
   request.regime = task.regime;
-  request.max_seconds = max_seconds;
-  request.half_width = engine::kComparedHalfWidth;
-  request.contenders = std::move(contenders);
-  auto comparison = measurer->compare(request);
-  measurer->remove_workload(id);
-  return comparison;
+  request.threads = task.threads;
+  request.timeout_ms = timeout_ms;
+  request.check = task.reference != nullptr;
+  const engine::Ticket ticket = measurer->submit(std::move(request));
+  while (true) {
+    for (engine::FinishedMeasurement& done : measurer->poll(500))
+      if (done.ticket == ticket)
+        return std::move(done.measurement);
+    if (measurer->pending() == 0)
+      return Error(ErrorCode::kEnvironment, "the measuring device lost a measurement");
+  }
 }
 
 Result<engine::Measurement> Workbench::measure(const Task& task,
                                                std::shared_ptr<const codegen::Artifact> artifact,
                                                uint64_t seed) {
   TEMPER_TRY(measurer, this->measurer());
-  std::shared_ptr<const codegen::Artifact> reference;
-  if (task.reference) {
-    TEMPER_TRY(compiled, compile_reference(task));
-    reference = compiled;
-  }
-  TEMPER_TRY(workload, measurer->add_workload(workload_spec(task, reference, seed)));
-  engine::MeasureRequest request;
-  request.workload = workload;
-  request.artifact = std::move(artifact);
+  TEMPER_TRY(prepared, prepare(task, seed));
+  auto measurement = measure_on(prepared, task, std::move(artifact), 600'000);
+  measurer->remove_workload(prepared);
+  return measurement;
+}
+
+Result<engine::Comparison> Workbench::compare(const Task& task,
+                                              std::vector<engine::Contender> contenders,
+                                              double max_seconds) {
+  TEMPER_TRY(measurer, this->measurer());
+  for (engine::Contender& contender : contenders)
+    contender.check &= task.reference != nullptr;
+  TEMPER_TRY(prepared, prepare(task, 3));
+  engine::CompareRequest request;
+  request.workload = prepared;
   request.regime = task.regime;
-  request.threads = task.threads;
-  request.timeout_ms = 600'000;
-  request.check = reference != nullptr;
-  const engine::Ticket ticket = measurer->submit(std::move(request));
-  while (true) {
-    for (engine::FinishedMeasurement& done : measurer->poll(500)) {
-      if (done.ticket != ticket)
-        continue;
-      measurer->remove_workload(workload);
-      return std::move(done.measurement);
-    }
-    if (measurer->pending() == 0)
-      return Error(ErrorCode::kEnvironment, "the measuring device lost a measurement");
-  }
+  request.max_seconds = max_seconds;
+  request.half_width = engine::kComparedHalfWidth;
+  request.contenders = std::move(contenders);
+  auto comparison = measurer->compare(request);
+  measurer->remove_workload(prepared);
+  return comparison;
 }
 
 } // namespace temper::tuner

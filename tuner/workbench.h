@@ -12,6 +12,7 @@
 #include "tuner/task.h"
 #include "tuner/tuning_run.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -104,15 +105,22 @@ public:
   Result<Devices> devices();
 
   /// A row for a new run of the task: workload, target, environment and toolchain added and filled
-  /// in; strategy, seed and budget are the caller's.
+  /// in, timing regime and this version of temper as its options; strategy, seed and budget are the
+  /// caller's.
   Result<database::Run> new_run(const Task& task);
 
   /// Compiles in this process (show, export, rerun).
   Result<std::shared_ptr<const codegen::Artifact>> compile(const Task& task,
                                                            const std::string& trace_json);
   Result<std::shared_ptr<const codegen::Artifact>> compile_reference(const Task& task);
+  /// The task's inputs and what is right for them on the device, until `remove_workload` there.
+  Result<engine::WorkloadId> prepare(const Task& task, uint64_t seed);
   /// Checks (when the task has a reference) and times one artifact. A failing kernel is a
   /// Measurement, an error is ours.
+  Result<engine::Measurement> measure_on(engine::WorkloadId prepared, const Task& task,
+                                         std::shared_ptr<const codegen::Artifact> artifact,
+                                         int timeout_ms);
+  /// The same, prepared for this one.
   Result<engine::Measurement>
   measure(const Task& task, std::shared_ptr<const codegen::Artifact> artifact, uint64_t seed = 1);
 
@@ -126,6 +134,10 @@ public:
                                      double max_seconds);
 
 private:
+  /// Today's toolchain and the stored ones that are alike.
+  Result<std::vector<database::Id>>
+  toolchains_like_todays(const std::function<bool(const database::Toolchain&)>& alike);
+
   WorkbenchOptions options_;
   std::unique_ptr<database::Store> store_;
   std::unique_ptr<engine::CompilePool> compilers_;

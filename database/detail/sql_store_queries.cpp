@@ -477,7 +477,7 @@ Result<void> SqlStore::measured_programs(const Id& workload,
                                          const Visitor<MeasuredProgram>& visit) {
   Query query(db_,
               sql({"SELECT m.id, m.outcome, m.median_ns, s.target, s.threads, s.environment_class, "
-                   "s.toolchain, s.regime, ",
+                   "s.toolchain, s.regime, s.inputs, m.purpose, ",
                    kCandidateColumns, kMeasurementTables, "WHERE s.workload = $1 ORDER BY m.n"}),
               workload);
   while (query.next()) {
@@ -490,6 +490,8 @@ Result<void> SqlStore::measured_programs(const Id& workload,
     row.environment_class = query.text();
     row.toolchain = query.text();
     row.regime = word_or(parse_timing_regime(query.text()), TimingRegime::kHot);
+    row.inputs = query.text();
+    row.purpose = word_or(parse_purpose(query.text()), Purpose::kSearch);
     TEMPER_TRY(candidate, read_candidate(query));
     row.candidate = std::move(candidate.id);
     row.program = std::move(candidate.program);

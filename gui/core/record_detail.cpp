@@ -15,13 +15,7 @@ Result<RecordDetail> loadDetail(database::Store& store, const database::Id& id) 
   TEMPER_TRY(run, store.run(measurement.run));
   TEMPER_TRY(tags, store.tags(id));
   TEMPER_TRY(notes, store.notes(id));
-  database::RecordFilter filter;
-  filter.workloads = {row.workload};
-  filter.target = row.target;
-  filter.threads = row.threads;
-  filter.environment_class = row.environment_class;
-  filter.regime = row.regime;
-  filter.inputs = row.inputs;
+  database::RecordFilter filter = database::same_conditions(row);
   filter.current_toolchains = {row.toolchain};
   TEMPER_TRY(best, store.best(filter));
   if (!best.empty())

@@ -21,4 +21,11 @@ Result<Json> parse_json(std::string_view text) {
   }
 }
 
+std::string text_at(const Json& json, std::string_view name) {
+  if (!json.is_object())
+    return {};
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 } // namespace temper

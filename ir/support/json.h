@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <string>
 #include <string_view>
 
 namespace temper {
@@ -14,5 +15,8 @@ using Json = nlohmann::ordered_json;
 
 /// Parses one JSON value; the error names line and column. Never throws.
 Result<Json> parse_json(std::string_view text);
+
+/// The text of that name; empty where there is none, or `json` is no object.
+std::string text_at(const Json& json, std::string_view name);
 
 } // namespace temper

@@ -55,6 +55,16 @@ std::string format_date(int64_t unix_ns) {
   return text;
 }
 
+std::string format_utc(int64_t unix_ns, char between) {
+  const auto seconds = static_cast<time_t>(unix_ns / 1'000'000'000);
+  tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S+00:00", &utc);
+  text[10] = between;
+  return text;
+}
+
 Json ordered_binding(const std::string& binding_json, const std::string& parameters_json) {
   const Json binding = parse_json(binding_json).value_or(Json::object());
   Json ordered = Json::object();

@@ -20,6 +20,8 @@ std::string format_count(int64_t count, const std::string& noun);
 std::string format_seconds(double seconds);
 /// "2026-11-21 14:03" in local time.
 std::string format_date(int64_t unix_ns);
+/// "2026-11-21T14:03:05+00:00", or another character between day and time.
+std::string format_utc(int64_t unix_ns, char between = 'T');
 
 /// A stored binding, whose keys are sorted, in the order of `parameters_json`, the list of the
 /// parameters as the workload declares them; parameters that the list lacks come last.

@@ -47,12 +47,7 @@ Result<std::vector<Kernel>> kernels_of(Workbench& bench, const BenchEntry& entry
 
 /// What the tools of Google Benchmark want to know of the machine.
 Json google_context(const database::Environment& environment) {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char date[32];
-  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S+00:00", &utc);
-  return Json{{"date", date},
+  return Json{{"date", format_utc(int64_t{std::time(nullptr)} * 1'000'000'000)},
               {"host_name", environment.host},
               {"executable", "temper"},
               {"library_build_type", "release"},

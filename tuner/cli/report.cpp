@@ -117,18 +117,15 @@ public:
     TEMPER_TRY(rows, store.best(filter));
     for (const RecordRow& row : rows) {
       TEMPER_TRY(workload, store.workload(row.workload));
-      const auto program = parse_json(workload.program);
-      if (!program || !program->is_object() || !program->contains("computes") ||
-          !(*program)["computes"].is_string())
+      const std::string computes =
+          text_at(parse_json(workload.program).value_or(Json()), "computes");
+      if (computes.empty())
         continue;
       TEMPER_TRY(toolchain, store.toolchain(row.toolchain));
-      const auto library = parse_json(toolchain.json);
-      const bool is_named = library && library->is_object() && library->contains("library") &&
-                            (*library)["library"].is_string();
-      const std::string name =
-          is_named ? (*library)["library"].get<std::string>() : row.workload_name;
-      RecordRow& known = rows_[(*program)["computes"].get<std::string>()]
-                              [{row.environment_class, row.threads, row.regime, row.inputs, name}];
+      const std::string library = text_at(parse_json(toolchain.json).value_or(Json()), "library");
+      const std::string& name = library.empty() ? row.workload_name : library;
+      RecordRow& known =
+          rows_[computes][{row.environment_class, row.threads, row.regime, row.inputs, name}];
       if (row.measured_at > known.measured_at) // of several versions of a library the newest
         known = row;
     }
