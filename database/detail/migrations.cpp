@@ -26,10 +26,17 @@ Result<void> migrate(Connection& connection, std::span<const Migration> history,
     return {};
   };
 
-  TEMPER_TRY(seen, connection.schema_header());
-  TEMPER_TRY_VOID(check(seen));
-  if (seen.version == newest)
-    return {};
+  {
+    // In one snapshot: another process may be making the file, and half of what it does must not be
+    // taken for the work of another program.
+    Transaction look(connection, Access::kRead);
+    TEMPER_TRY_VOID(look.status());
+    TEMPER_TRY(seen, connection.schema_header());
+    TEMPER_TRY_VOID(look.commit());
+    TEMPER_TRY_VOID(check(seen));
+    if (seen.version == newest)
+      return {};
+  }
 
   Transaction transaction(connection);
   TEMPER_TRY_VOID(transaction.status());
