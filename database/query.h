@@ -116,6 +116,7 @@ struct MeasuredProgram {
   std::string program;
   Outcome outcome = Outcome::kOk;
   double median_ns = kUnknown;
+  double predicted_score = kUnknown; ///< of the record, before it was measured
   std::string target;
   int threads = 1;
   std::string environment_class;

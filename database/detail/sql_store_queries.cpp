@@ -476,8 +476,8 @@ Result<std::vector<FailureGroup>> SqlStore::failures(const Id& run) {
 Result<void> SqlStore::measured_programs(const Id& workload,
                                          const Visitor<MeasuredProgram>& visit) {
   Query query(db_,
-              sql({"SELECT m.id, m.outcome, m.median_ns, s.target, s.threads, s.environment_class, "
-                   "s.toolchain, s.regime, s.inputs, m.purpose, ",
+              sql({"SELECT m.id, m.outcome, m.median_ns, m.predicted_score, s.target, s.threads, "
+                   "s.environment_class, s.toolchain, s.regime, s.inputs, m.purpose, ",
                    kCandidateColumns, kMeasurementTables, "WHERE s.workload = $1 ORDER BY m.n"}),
               workload);
   while (query.next()) {
@@ -485,6 +485,7 @@ Result<void> SqlStore::measured_programs(const Id& workload,
     row.record = query.text();
     row.outcome = word_or(parse_outcome(query.text()), Outcome::kRejected);
     row.median_ns = query.real();
+    row.predicted_score = query.real();
     row.target = query.text();
     row.threads = static_cast<int>(query.integer());
     row.environment_class = query.text();
