@@ -213,6 +213,8 @@ MachineRates Workbench::rates(const Task& task) {
   return rates;
 }
 
+const engine::MachineSpeed& Workbench::machine_speed() { return this_speed(); }
+
 double Workbench::bound_ns(const Task& task) { return machine_bound_ns(task, this_speed()); }
 
 std::optional<engine::FmaKind> Workbench::bounding_arithmetic(const Task& task) {

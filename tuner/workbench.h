@@ -5,6 +5,7 @@
 #include "database/store.h"
 #include "engine/compile_pool.h"
 #include "engine/fma_probe.h"
+#include "engine/machine_speed.h"
 #include "engine/measurer.h"
 #include "ir/support/json.h"
 #include "tuner/cost/analytical.h"
@@ -91,6 +92,8 @@ public:
   };
   Result<std::vector<KnownWorkload>> known_workloads();
 
+  /// Measured on first use, for a second or so, unless that was done within the last days.
+  const engine::MachineSpeed& machine_speed();
   /// What no correct kernel for this task can beat on this machine, nanoseconds; 0: not known.
   double bound_ns(const Task& task);
   /// The arithmetic whose peak that bound is; nothing where it is the memory's bandwidth.

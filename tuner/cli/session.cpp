@@ -10,6 +10,8 @@
 ///             "illegal": [{"primitive": "Vectorize", "reason": "..."}]}
 ///   {"id": 4, "do": "measure", "subject": {...}, "trace": "...", "parent": "c..."}
 ///   {"id": 4, "record": "m...", "outcome": "ok", "median_ns": 8140.0, "interval_ns": [...]}
+///   {"id": 5, "do": "machine"}
+///   {"id": 5, "environment": "cpu:znver4/8-1a2b3c", "toolchain": "t...", "speed": {...}}
 ///   {"cancel": 3}                                          if it has not begun
 ///   {"id": 3, "error": {"code": "interrupted", "message": "..."}}
 ///
@@ -76,7 +78,7 @@ Result<HandSubject> subject_of(const Json& request) {
 
 class Session {
 public:
-  explicit Session(tuner::Workbench& bench) : hand_(bench) {}
+  explicit Session(tuner::Workbench& bench) : bench_(bench), hand_(bench) {}
 
   Result<Json> answer(const Json& request) {
     TEMPER_TRY(verb, text_of(request, "do"));
@@ -88,7 +90,9 @@ public:
       return steps(request);
     if (verb == "measure")
       return measure(request);
-    return wrong("a session can open, program, steps and measure, not '" + verb + "'");
+    if (verb == "machine")
+      return machine();
+    return wrong("a session can open, program, steps, measure and machine, not '" + verb + "'");
   }
 
 private:
@@ -186,12 +190,22 @@ private:
                 {"reason", measured.error}};
   }
 
+  /// What records are made on here and how fast it is at most.
+  Result<Json> machine() {
+    TEMPER_TRY(environment, bench_.environment());
+    TEMPER_TRY(toolchain, bench_.toolchain());
+    return Json{{"environment", environment.class_name},
+                {"toolchain", toolchain.id},
+                {"speed", engine::to_json(bench_.machine_speed())}};
+  }
+
   /// Null where the program cannot be lowered: a step in between may be so.
   Json estimate(const HandSubject& subject, const s_tir::Schedule& schedule) {
     const auto ns = hand_.estimate_ns(subject, schedule);
     return ns ? known(*ns) : Json();
   }
 
+  tuner::Workbench& bench_;
   tuner::HandTuning hand_;
 };
 
