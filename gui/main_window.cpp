@@ -5,6 +5,7 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/palette.h"
@@ -57,6 +58,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
 
   makeActions();
   makeRecordActions();
+  makePlotActions();
   makeRunActions();
   makeCompareActions();
   makeEditActions();
@@ -120,6 +122,8 @@ void MainWindow::openDatabase(const QString& database) {
   connect(workspace_.get(), &Workspace::runDetailChanged, this, update);
   connect(workspace_.get(), &Workspace::runSelected, this, update);
   connect(workspace_.get(), &Workspace::sidesChanged, this, update);
+  connect(&workspace_->analysis(), &Analysis::brushChanged, this, update);
+  connect(explore_->plots(), &PlotsPane::plotChanged, this, update);
   const EditSession& edit = workspace_->edit();
   connect(&edit, &EditSession::opened, this, [this] { showPerspective(Perspective::kEdit); });
   connect(&edit, &EditSession::programChanged, this, update);

@@ -52,6 +52,7 @@ protected:
 private:
   void makeActions();
   void makeRecordActions();
+  void makePlotActions();
   void makeRunActions();
   void makeCompareActions();
   void makeEditActions();

@@ -6,6 +6,7 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/palette.h"
@@ -99,7 +100,8 @@ void MainWindow::makeRecordActions() {
       [this] { explore_->clearFilter(); },
       [this, inExplore] {
         return inExplore() &&
-               (!workspace_->records().filter().isEmpty() || !workspace_->query().isEmpty());
+               (!workspace_->records().filter().isEmpty() || !workspace_->query().isEmpty() ||
+                !workspace_->analysis().brushes().empty());
       });
   add(
       "record.query", tr("Query"), "Ctrl+L", tr("Go to the query of the records"),
@@ -108,6 +110,10 @@ void MainWindow::makeRecordActions() {
         explore_->focusQuery();
       },
       nullptr);
+  add(
+      "record.saveQuery", tr("Save the query…"), "",
+      tr("Keep the query and the filter under a name"), [this] { explore_->saveQuery(); },
+      [this, inExplore] { return inExplore() && explore_->canSaveQuery(); });
   const auto shown = [this, inExplore] { return inExplore() && workspace_->detail(); };
   add(
       "record.star", tr("Star"), "S", tr("Mark the record with a star, or take it away"),
@@ -206,6 +212,59 @@ void MainWindow::makeRecordActions() {
   add(
       "code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
       [this] { explore_->candidate()->copyCode(); }, hasCode);
+}
+
+void MainWindow::makePlotActions() {
+  const CommandMenu add{*actions_, tr("Plot")};
+  using Plot = PlotsPane::Plot;
+  struct Entry {
+    const char* id;
+    QString text;
+    const char* keys;
+    QString hint;
+    Plot plot;
+  };
+  for (const Entry& entry :
+       {Entry{"plot.none", tr("Table only"), "Ctrl+Alt+0", tr("No plot over the records"),
+              Plot::kNone},
+        Entry{"plot.parallel", tr("Parallel coordinates"), "Ctrl+Alt+1",
+              tr("Decisions and times side by side; drag along an axis to restrict"),
+              Plot::kParallel},
+        Entry{"plot.importance", tr("Importance of decisions"), "Ctrl+Alt+2",
+              tr("Which decisions the time hangs on"), Plot::kImportance},
+        Entry{"plot.predicted", tr("Predicted against measured"), "Ctrl+Alt+3",
+              tr("How good the model's predictions were"), Plot::kPredicted},
+        Entry{"plot.roofline", tr("Roofline"), "Ctrl+Alt+4",
+              tr("All kernels below what the machine can do"), Plot::kRoofline}})
+    add(entry.id, entry.text, entry.keys, entry.hint, [this, plot = entry.plot] {
+      showPerspective(Perspective::kExplore);
+      explore_->plots()->show(plot);
+    });
+  const auto hasPlot = [this] {
+    return perspective_ == Perspective::kExplore && pages_->currentWidget() == explore_ &&
+           explore_->plots()->plot() != Plot::kNone;
+  };
+  add(
+      "plot.allAxes", tr("All decisions as axes"), "",
+      tr("An axis for each decision, or only for those that say most of the time"),
+      [this] { workspace_->analysis().setAllAxes(!workspace_->analysis().allAxes()); }, hasPlot)
+      ->setCheckable(true);
+  add(
+      "plot.clearBrushes", tr("Clear brushes"), "", tr("Show again what was brushed away"),
+      [this] { workspace_->analysis().clearBrushes(); },
+      [this] { return workspace_ && !workspace_->analysis().brushes().empty(); });
+  add(
+      "plot.save", tr("Save the plot…"), "Ctrl+Shift+S",
+      tr("Write the plot to a PNG or SVG file, or its numbers as CSV"),
+      [this] {
+        const QString name =
+            QFileDialog::getSaveFileName(this, tr("Save plot"), QStringLiteral("plot.png"),
+                                         tr("Pictures and numbers (*.png *.svg *.csv)"));
+        QString problem;
+        if (!name.isEmpty() && !explore_->plots()->exportTo(name, &problem))
+          statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
+      },
+      hasPlot);
 }
 
 void MainWindow::makeRunActions() {

@@ -5,6 +5,7 @@
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/widgets/code_view.h"
 #include "gui/widgets/palette.h"
@@ -58,6 +59,25 @@ public:
     settle();
     shoot("explore-filter");
     window_->explorePage()->clearFilter();
+    for (const auto& [plot, name] : {std::pair{PlotsPane::Plot::kParallel, "explore-parallel"},
+                                     std::pair{PlotsPane::Plot::kImportance, "explore-importance"},
+                                     std::pair{PlotsPane::Plot::kPredicted, "explore-predicted"},
+                                     std::pair{PlotsPane::Plot::kRoofline, "explore-roofline"}}) {
+      window_->explorePage()->plots()->show(plot);
+      settle();
+      shoot(name);
+      if (plot != PlotsPane::Plot::kParallel)
+        continue;
+      workspace.analysis().brush(QStringLiteral("time"), 0.75f, 1.0f);
+      settle();
+      shoot("explore-brushed");
+      workspace.analysis().clearBrushes();
+      window_->resize(1280, 720);
+      settle();
+      shoot("explore-parallel-small");
+      window_->resize(1440, 900);
+    }
+    window_->explorePage()->plots()->show(PlotsPane::Plot::kNone);
     window_->resize(1280, 720);
     settle();
     shoot("explore-small");
@@ -135,7 +155,8 @@ private:
       Workspace& workspace = window_->workspace();
       return workspace.isLoading() || workspace.records().isBusy() ||
              window_->explorePage()->candidate()->isLoadingCode() ||
-             window_->comparePage()->isLoading() || workspace.edit().isWorking() ||
+             window_->comparePage()->isLoading() || window_->explorePage()->plots()->isBusy() ||
+             workspace.edit().isWorking() ||
              (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
              (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
     };

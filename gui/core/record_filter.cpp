@@ -276,7 +276,10 @@ bool RecordFilterRow::matches(const RecordTable& table, const PackedRecord& reco
                               const std::vector<bool>& possible) const {
   if (!possible[record.series])
     return false;
-  if (only_ && !std::binary_search(only_->begin(), only_->end(), record.id))
+  const auto has = [&](const auto& ids) {
+    return !ids || std::binary_search(ids->begin(), ids->end(), record.id);
+  };
+  if (!has(only_) || !has(brush_))
     return false;
   for (const auto& [column, range] : ranges_) {
     const double value = numberOf(table, record, column);

@@ -68,6 +68,8 @@ public:
   bool matches(const RecordTable& table, const PackedRecord& record) const;
   /// Only records of these ids (their digits, ascending) can match; null: any.
   void setOnly(std::shared_ptr<const std::vector<uint64_t>> ids) { only_ = std::move(ids); }
+  /// The same for what is brushed in a plot; both hold.
+  void setBrush(std::shared_ptr<const std::vector<uint64_t>> ids) { brush_ = std::move(ids); }
   const std::array<QString, kRecordColumns>& errors() const { return errors_; }
 
   /// Which series can match at all: most filters are about what is in a series, and are decided
@@ -97,6 +99,7 @@ private:
   std::array<QString, kRecordColumns> errors_;
   std::vector<QString> stale_;
   std::shared_ptr<const std::vector<uint64_t>> only_;
+  std::shared_ptr<const std::vector<uint64_t>> brush_;
 };
 
 /// Numbers of the records that match, in the order asked for. Ties are in the order of the table.

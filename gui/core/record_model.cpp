@@ -51,6 +51,7 @@ void RecordModel::setFilter(const FilterText& filter) {
   if (filter == filter_)
     return;
   filter_ = filter;
+  ++filterVersion_;
   errors_ = RecordFilterRow(filter_, 0).errors();
   startOrdering();
 }
@@ -59,7 +60,21 @@ void RecordModel::setOnly(std::shared_ptr<const std::vector<uint64_t>> ids) {
   if (!ids && !only_)
     return;
   only_ = std::move(ids);
+  ++filterVersion_;
   startOrdering();
+}
+
+void RecordModel::setBrush(std::shared_ptr<const std::vector<uint64_t>> ids) {
+  if (!ids && !brush_)
+    return;
+  brush_ = std::move(ids);
+  startOrdering();
+}
+
+RecordFilterRow RecordModel::filterOfPlots() const {
+  RecordFilterRow filter(filter_, QDateTime::currentMSecsSinceEpoch() * 1'000'000, stale_);
+  filter.setOnly(only_);
+  return filter;
 }
 
 void RecordModel::sort(int column, Qt::SortOrder order) {
@@ -82,10 +97,9 @@ void RecordModel::startOrdering() {
   busy_ = true;
   again_ = false;
   QPointer<RecordModel> self(this);
-  const int64_t now = QDateTime::currentMSecsSinceEpoch() * 1'000'000;
   // The receiver may be gone when the answer comes; the pool's thread must not look.
-  RecordFilterRow filter(filter_, now, stale_);
-  filter.setOnly(only_);
+  RecordFilterRow filter = filterOfPlots();
+  filter.setBrush(brush_);
   QThreadPool::globalInstance()->start([self, table = table_, generation = generation_,
                                         filter = std::move(filter), by = sortBy_,
                                         descending = descending_] {

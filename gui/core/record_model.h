@@ -30,7 +30,13 @@ public:
   const FilterText& filter() const { return filter_; }
   /// Shows only records of these ids (their digits, ascending); null: all.
   void setOnly(std::shared_ptr<const std::vector<uint64_t>> ids);
-  bool isRestricted() const { return only_ != nullptr; }
+  /// The same for what is brushed in a plot: plots themselves show what the filters leave.
+  void setBrush(std::shared_ptr<const std::vector<uint64_t>> ids);
+  bool isRestricted() const { return only_ || brush_; }
+  /// What the filter texts and the ids of a query leave, without what is brushed; for plots.
+  RecordFilterRow filterOfPlots() const;
+  /// Grows when what filterOfPlots leaves may be another.
+  uint64_t filterVersion() const { return filterVersion_; }
   void sort(int column, Qt::SortOrder order) override;
   RecordColumn sortColumn() const { return sortBy_; }
   bool sortDescending() const { return descending_; }
@@ -66,6 +72,8 @@ private:
   int64_t shownOf_ = 0; ///< records that the order was made of
   FilterText filter_;
   std::shared_ptr<const std::vector<uint64_t>> only_;
+  std::shared_ptr<const std::vector<uint64_t>> brush_;
+  uint64_t filterVersion_ = 0;
   std::array<QString, kRecordColumns> errors_;
   std::vector<QString> stale_;
   RecordColumn sortBy_ = RecordColumn::kMeasured;

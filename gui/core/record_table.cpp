@@ -55,6 +55,8 @@ uint32_t RecordPacker::seriesOf(const database::RecordRow& row, std::vector<Seri
     series.threads = row.threads;
     series.regime = row.regime;
     series.flops = row.flops;
+    if (const auto bytes = bytes_.find(row.workload); bytes != bytes_.end())
+      series.bytes = bytes->second;
     series.unchecked = row.unchecked;
     added.push_back(std::move(series));
   }

@@ -27,7 +27,17 @@ struct Series {
   int threads = 1;
   database::TimingRegime regime = database::TimingRegime::kHot;
   double flops = database::kUnknown;
+  double bytes = database::kUnknown; ///< that one call must move
   bool unchecked = false;
+
+  /// Everything that two numbers must agree in to be compared.
+  bool isComparableWith(const Series& other) const {
+    return workloadId == other.workloadId && isSameMachine(other) && inputs == other.inputs;
+  }
+  /// What kernels of different workloads must agree in to stand in one picture.
+  bool isSameMachine(const Series& other) const {
+    return environment == other.environment && threads == other.threads && regime == other.regime;
+  }
 };
 
 /// A record without its program, samples and texts.
@@ -71,11 +81,13 @@ public:
   void setParameters(const std::string& workload, std::string json) {
     parameters_[workload] = std::move(json);
   }
+  void setBytes(const std::string& workload, double bytes) { bytes_[workload] = bytes; }
 
 private:
   uint32_t seriesOf(const database::RecordRow& row, std::vector<Series>& added);
 
   std::unordered_map<std::string, std::string> parameters_;
+  std::unordered_map<std::string, double> bytes_;
   std::unordered_map<std::string, uint32_t> series_;
   std::unordered_map<uint64_t, int64_t> recent_; ///< ids near the newest, by time
   int64_t newest_ = 0;

@@ -24,6 +24,7 @@ Result<void> learnWorkloads(database::Store& store, RecordPacker& packer,
     if (!packer.knows(row.workload)) {
       TEMPER_TRY(workload, store.workload(row.workload));
       packer.setParameters(row.workload, workload.parameters_json);
+      packer.setBytes(row.workload, workload.bytes);
     }
   return {};
 }
@@ -88,6 +89,7 @@ private:
 Workspace::Workspace(QString database, QObject* parent)
     : QObject(parent), database_(std::move(database)), records_(new RecordModel(this)),
       runs_(new RunModel(this)), edit_(new EditSession(database_, this)),
+      analysis_(new Analysis(*records_, database_, this)), savedQueries_(new SavedQueries(this)),
       runRows_(std::make_shared<RunRows>()) {
   questions_ = std::make_unique<StoreClient>(database_);
   bulk_ = std::make_unique<StoreClient>(database_);
@@ -357,6 +359,7 @@ void Workspace::selectRecord(const QString& id) {
     return;
   record_ = id;
   detail_.reset();
+  analysis_->follow(id);
   emit recordSelected();
   emit detailChanged();
   askDetail();

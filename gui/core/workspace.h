@@ -2,11 +2,13 @@
 /// share. Views talk to this and to nothing else. Without widgets; on the main thread.
 #pragma once
 
+#include "gui/core/analysis.h"
 #include "gui/core/code_loader.h"
 #include "gui/core/edit_session.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
+#include "gui/core/saved_queries.h"
 #include "gui/core/store_client.h"
 #include "gui/core/temper_program.h"
 
@@ -42,6 +44,9 @@ public:
   RunModel& runs() { return *runs_; }
   /// The schedule that is made by hand.
   EditSession& edit() { return *edit_; }
+  /// What the plots of Explore show.
+  Analysis& analysis() { return *analysis_; }
+  SavedQueries& savedQueries() { return *savedQueries_; }
 
   /// Reads everything again.
   void reload();
@@ -144,6 +149,8 @@ private:
   RecordModel* records_;
   RunModel* runs_;
   EditSession* edit_;
+  Analysis* analysis_;
+  SavedQueries* savedQueries_;
   std::shared_ptr<RunRows> runRows_;     ///< used on the questions' thread only
   std::shared_ptr<RecordPacker> packer_; ///< used on the bulk client's thread only
   uint64_t load_ = 0;                    ///< number of the load whose parts count

@@ -2,6 +2,7 @@
 
 #include "gui/core/format.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/table.h"
 
 #include <QBoxLayout>
 #include <QFontDatabase>
@@ -194,25 +195,9 @@ QWidget* EditPage::makeCentre() {
 QWidget* EditPage::makeRight() {
   auto* right = new QWidget(all_);
   history_ = new QTableView(right);
-  history_->setObjectName(QStringLiteral("edit.history"));
-  history_->setAccessibleName(tr("Schedules that were tried"));
-  history_->setModel(&session_.history());
-  history_->setSelectionBehavior(QAbstractItemView::SelectRows);
-  history_->setSelectionMode(QAbstractItemView::SingleSelection);
-  history_->setShowGrid(false);
-  history_->setWordWrap(false);
-  history_->setTabKeyNavigation(false);
-  history_->verticalHeader()->setVisible(false);
-  history_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-  history_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
-  QHeaderView* header = history_->horizontalHeader();
-  header->setHighlightSections(false);
-  header->setSectionsClickable(false);
-  const int em = fontMetrics().horizontalAdvance(u'0');
-  const int widths[EditHistory::kColumns] = {8, 16, 11, 11, 8};
-  for (int i = 0; i < EditHistory::kColumns; ++i)
-    header->resizeSection(i, widths[i] * em);
-  header->setSectionResizeMode(EditHistory::kStep, QHeaderView::Stretch);
+  setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
+             &session_.history());
+  setColumnWidths(history_, {8, 16, 11, 11, 8}, EditHistory::kStep);
   auto* layout = new QVBoxLayout(right);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(0);

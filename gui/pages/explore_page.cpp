@@ -2,49 +2,38 @@
 
 #include "gui/core/format.h"
 #include "gui/pages/candidate_pane.h"
+#include "gui/pages/plots_pane.h"
+#include "gui/widgets/table.h"
 
 #include <QBoxLayout>
 #include <QEvent>
 #include <QHeaderView>
+#include <QInputDialog>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenu>
 #include <QPushButton>
 #include <QScrollBar>
 #include <QSplitter>
 #include <QTableView>
+#include <QToolButton>
 
 namespace temper::gui {
 
 ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), table_(new QTableView(this)),
       query_(new QLineEdit(this)), filterRow_(new QWidget(this)), count_(new QLabel(this)),
-      pending_(new QPushButton(this)), candidate_(new CandidatePane(workspace, this)) {
+      pending_(new QPushButton(this)), candidate_(new CandidatePane(workspace, this)),
+      saved_(new QToolButton(this)), plots_(new PlotsPane(workspace, this)) {
   setObjectName(QStringLiteral("explore"));
   RecordModel& model = workspace_.records();
-  table_->setObjectName(QStringLiteral("records"));
-  table_->setAccessibleName(tr("Records"));
-  table_->setModel(&model);
-  table_->setSelectionBehavior(QAbstractItemView::SelectRows);
-  table_->setSelectionMode(QAbstractItemView::SingleSelection);
-  table_->setShowGrid(false);
-  table_->setAlternatingRowColors(true);
+  setUpTable(table_, QStringLiteral("records"), tr("Records"), &model);
   table_->setSortingEnabled(false);
-  table_->setWordWrap(false);
-  table_->setTabKeyNavigation(false);
-  table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
-  // One height for all rows: nothing is measured, however many there are.
-  table_->verticalHeader()->setVisible(false);
-  table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-  table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
   QHeaderView* header = table_->horizontalHeader();
-  header->setHighlightSections(false);
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  const int em = fontMetrics().horizontalAdvance(u'0');
-  const int widths[kRecordColumns] = {11, 36, 12, 12, 9, 16, 10, 21, 12, 19, 16};
-  for (int i = 0; i < kRecordColumns; ++i)
-    header->resizeSection(i, widths[i] * em);
+  setColumnWidths(table_, {11, 36, 12, 12, 9, 16, 10, 21, 12, 19, 16});
   connect(header, &QHeaderView::sortIndicatorChanged, this,
           [&model](int column, Qt::SortOrder order) { model.sort(column, order); });
 
@@ -90,9 +79,34 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   auto* foot = new QHBoxLayout;
   foot->setContentsMargins(8, 4, 8, 4);
   foot->addWidget(count_);
+  foot->addSpacing(12);
+  foot->addWidget(plots_->brushes());
   foot->addStretch();
   foot->addWidget(pending_);
 
+  saved_->setObjectName(QStringLiteral("savedQueries"));
+  saved_->setText(tr("Saved ▾"));
+  saved_->setAccessibleName(tr("Saved queries"));
+  saved_->setToolTip(tr("Queries and filters that were saved, and saving this one"));
+  saved_->setPopupMode(QToolButton::InstantPopup);
+  saved_->setFocusPolicy(Qt::TabFocus);
+  saved_->setMenu(new QMenu(saved_));
+  connect(saved_->menu(), &QMenu::aboutToShow, this, &ExplorePage::fillSaved);
+
+  auto* records = new QWidget(this);
+  auto* recordsLayout = new QVBoxLayout(records);
+  recordsLayout->setContentsMargins(0, 0, 0, 0);
+  recordsLayout->setSpacing(0);
+  recordsLayout->addWidget(filterRow_);
+  recordsLayout->addWidget(table_);
+  auto* stacked = new QSplitter(Qt::Vertical, this);
+  stacked->setObjectName(QStringLiteral("explore.plots.splitter"));
+  stacked->setChildrenCollapsible(false);
+  stacked->addWidget(plots_);
+  stacked->addWidget(records);
+  stacked->setStretchFactor(0, 1);
+  stacked->setStretchFactor(1, 1);
+  stacked->setSizes({400, 360});
   auto* list = new QWidget(this);
   auto* listLayout = new QVBoxLayout(list);
   listLayout->setContentsMargins(0, 0, 0, 0);
@@ -100,9 +114,10 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   auto* queryRow = new QHBoxLayout;
   queryRow->setContentsMargins(2, 8, 8, 0);
   queryRow->addWidget(query_);
+  queryRow->addWidget(saved_);
   listLayout->addLayout(queryRow);
-  listLayout->addWidget(filterRow_);
-  listLayout->addWidget(table_);
+  listLayout->addWidget(plots_->bar());
+  listLayout->addWidget(stacked, 1);
   listLayout->addLayout(foot);
   auto* splitter = new QSplitter(Qt::Horizontal, this);
   splitter->setObjectName(QStringLiteral("explore.splitter"));
@@ -194,7 +209,56 @@ void ExplorePage::focusQuery() {
   query_->selectAll();
 }
 
+void ExplorePage::fillSaved() {
+  QMenu* menu = saved_->menu();
+  menu->clear();
+  SavedQueries& queries = workspace_.savedQueries();
+  for (const SavedQuery& query : queries.all())
+    connect(menu->addAction(query.name), &QAction::triggered, this,
+            [this, name = query.name] { useSaved(name); });
+  if (!queries.all().empty())
+    menu->addSeparator();
+  QAction* save = menu->addAction(tr("Save this query and filter…"));
+  save->setEnabled(canSaveQuery());
+  connect(save, &QAction::triggered, this, &ExplorePage::saveQuery);
+  if (queries.all().empty())
+    return;
+  QMenu* forget = menu->addMenu(tr("Forget"));
+  for (const SavedQuery& query : queries.all())
+    connect(forget->addAction(query.name), &QAction::triggered, this,
+            [this, name = query.name] { workspace_.savedQueries().remove(name); });
+}
+
+bool ExplorePage::canSaveQuery() const {
+  return !query_->text().trimmed().isEmpty() || !workspace_.records().filter().isEmpty();
+}
+
+void ExplorePage::saveQuery() {
+  bool ok = false;
+  QString suggestion = query_->text().trimmed();
+  for (const QString& text : workspace_.records().filter().columns)
+    if (suggestion.isEmpty())
+      suggestion = text;
+  const QString name = QInputDialog::getText(this, tr("Save query"), tr("Name"), QLineEdit::Normal,
+                                             suggestion.left(60), &ok);
+  if (ok)
+    workspace_.savedQueries().save({name, query_->text().trimmed(), workspace_.records().filter()});
+}
+
+void ExplorePage::useSaved(const QString& name) {
+  const SavedQuery* query = workspace_.savedQueries().find(name);
+  if (!query)
+    return;
+  const SavedQuery used = *query;
+  query_->setText(used.query);
+  workspace_.setQuery(used.query);
+  for (int i = 0; i < kRecordColumns; ++i)
+    filters_[static_cast<size_t>(i)]->setText(used.filter.columns[static_cast<size_t>(i)]);
+  applyFilter();
+}
+
 void ExplorePage::clearFilter() {
+  workspace_.analysis().clearBrushes();
   query_->clear();
   for (QLineEdit* field : filters_)
     field->clear();

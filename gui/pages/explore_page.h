@@ -10,10 +10,12 @@ class QLabel;
 class QLineEdit;
 class QPushButton;
 class QTableView;
+class QToolButton;
 
 namespace temper::gui {
 
 class CandidatePane;
+class PlotsPane;
 
 class ExplorePage : public QWidget {
   Q_OBJECT
@@ -21,6 +23,7 @@ public:
   explicit ExplorePage(Workspace& workspace, QWidget* parent = nullptr);
 
   CandidatePane* candidate() const { return candidate_; }
+  PlotsPane* plots() const { return plots_; }
   QTableView* table() const { return table_; }
   QLineEdit* filterField(RecordColumn column) const {
     return filters_[static_cast<size_t>(column)];
@@ -34,12 +37,17 @@ public:
   void applyFilter();
   /// Shows only the records of a run, fastest first.
   void showRun(const QString& id);
+  /// Asks for a name and keeps the query and the filter under it.
+  void saveQuery();
+  bool canSaveQuery() const;
+  void useSaved(const QString& name);
 
 protected:
   bool eventFilter(QObject* object, QEvent* event) override;
 
 private:
   void layoutFilters();
+  void fillSaved();
   void showSelection();
   void updateCount();
 
@@ -51,6 +59,8 @@ private:
   QLabel* count_;
   QPushButton* pending_;
   CandidatePane* candidate_;
+  QToolButton* saved_;
+  PlotsPane* plots_;
   QTimer filterDelay_;
   bool restoring_ = false;
 };

@@ -3,9 +3,9 @@
 #include "gui/core/format.h"
 #include "gui/pages/run_form.h"
 #include "gui/widgets/run_plot.h"
+#include "gui/widgets/table.h"
 
 #include <QBoxLayout>
-#include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
 #include <QSplitter>
@@ -23,26 +23,8 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       showBest_(new QPushButton(tr("Open the best"), this)),
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
-  table_->setObjectName(QStringLiteral("runTable"));
-  table_->setAccessibleName(tr("Runs"));
-  table_->setModel(&workspace_.runs());
-  table_->setSelectionBehavior(QAbstractItemView::SelectRows);
-  table_->setSelectionMode(QAbstractItemView::SingleSelection);
-  table_->setShowGrid(false);
-  table_->setAlternatingRowColors(true);
-  table_->setWordWrap(false);
-  table_->setTabKeyNavigation(false);
-  table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
-  table_->verticalHeader()->setVisible(false);
-  table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-  table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
-  table_->horizontalHeader()->setHighlightSections(false);
-  table_->horizontalHeader()->setSectionsClickable(false);
-  const int em = fontMetrics().horizontalAdvance(u'0');
-  const int widths[RunModel::kColumns] = {13, 38, 9, 12, 10, 17};
-  for (int i = 0; i < RunModel::kColumns; ++i)
-    table_->horizontalHeader()->resizeSection(i, widths[i] * em);
-  table_->horizontalHeader()->setSectionResizeMode(RunModel::kWorkload, QHeaderView::Stretch);
+  setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
+  setColumnWidths(table_, {13, 38, 9, 12, 10, 17}, RunModel::kWorkload);
 
   QFont bold = font();
   bold.setBold(true);

@@ -135,6 +135,7 @@ void applyTheme(ThemeChoice choice) {
           "QToolButton:hover { background: %1; color: %4; }"
           "QToolButton:checked { background: %6; color: %4; }"
           "QToolButton:focus { border: 1px solid %5; }"
+          "QToolButton::menu-indicator { image: none; }"
           "QTableView::item:selected, QListView::item:selected, QTreeView::item:selected { "
           "background: %6; color: %4; }"
           "QLineEdit { padding: 3px 6px; border: 1px solid %1; border-radius: 4px;"

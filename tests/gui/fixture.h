@@ -65,6 +65,7 @@ public:
       workload.binding_json = R"({"M":64,"N":64})";
       workload.parameters_json = R"(["N","M"])";
       workload.flops = 8192;
+      workload.bytes = 32768;
       workload.program = kScaleProgram;
       const database::Id id = must(store->add(workload));
       addRun(*store, id, trials);

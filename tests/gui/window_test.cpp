@@ -7,10 +7,12 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/code_view.h"
 #include "gui/widgets/palette.h"
+#include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/run_plot.h"
 #include "gui/widgets/theme.h"
 
@@ -63,10 +65,10 @@ class WindowTest : public QObject {
     QString text;
     QTimer timer; // ends with this call: a command that opens no box leaves none behind
     connect(&timer, &QTimer::timeout, this, [&] {
-      if (auto* box = qobject_cast<QMessageBox*>(QApplication::activeModalWidget())) {
+      if (auto* box = qobject_cast<QMessageBox*>(QApplication::activeModalWidget()))
         text = box->text();
-        box->reject();
-      }
+      if (auto* dialog = qobject_cast<QDialog*>(QApplication::activeModalWidget()))
+        dialog->reject();
     });
     timer.start(20);
     open();
@@ -189,6 +191,56 @@ private slots:
     QPushButton* stop = window_->runsPage()->findChild<QPushButton*>("run.stop.button");
     QVERIFY(waitFor([&] { return !stop->isEnabled(); }));
     QCOMPARE(stop->text(), "Stopping…");
+  }
+
+  void draggingAlongAnAxisRestrictsTheTable() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("plot.parallel"));
+    PlotsPane* plots = window_->explorePage()->plots();
+    ParallelPlot* plot = plots->parallel();
+    QVERIFY(waitFor([&] {
+      const auto data = workspace().analysis().data();
+      return data && data->axes.size() == 2 && !plots->isBusy();
+    }));
+    const int x = plot->axisX(1);
+    QTest::mousePress(plot, Qt::LeftButton, {}, {x, plot->yOf(1.f) - 4});
+    QTest::mouseMove(plot, {x, plot->yOf(0.6f)});
+    QTest::mouseRelease(plot, Qt::LeftButton, {}, {x, plot->yOf(0.6f)});
+    QCOMPARE(workspace().analysis().brushes().size(), size_t{1});
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() < 40; }));
+    QPushButton* clear = window_->findChild<QPushButton*>("plots.clearBrushes");
+    QVERIFY(clear->isVisible());
+    QTest::mouseClick(clear, Qt::LeftButton);
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 80; }));
+    QVERIFY(!clear->isVisible());
+    // The same by keys.
+    plot->setFocus();
+    QTest::keyClick(plot, Qt::Key_Right);
+    QTest::keyClick(plot, Qt::Key_Down);
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() < 40; }));
+    QTest::keyClick(plot, Qt::Key_Delete);
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 80; }));
+    // Each plot is saved in each form that it has.
+    for (const char* id : {"plot.parallel", "plot.predicted", "plot.roofline", "plot.importance"}) {
+      QVERIFY(actions().trigger(id));
+      QVERIFY(waitFor([&] { return !plots->isBusy(); }));
+      for (const char* form : {"png", "svg", "csv"}) {
+        QString problem;
+        const QString file = fixture_->file("plot.") + QString::fromLatin1(form);
+        QFile::remove(file);
+        const bool isTable = QByteArray(id) == "plot.importance" && QByteArray(form) != "csv";
+        QCOMPARE(plots->exportTo(file, &problem), !isTable);
+        QCOMPARE(QFile::exists(file), !isTable);
+        QCOMPARE(problem.isEmpty(), !isTable);
+      }
+    }
+    QString problem;
+    QVERIFY(!plots->exportTo(fixture_->file("no/plot.csv"), &problem));
+    QVERIFY2(problem.contains("no/plot.csv"), qPrintable(problem));
+    QVERIFY(actions().trigger("plot.none"));
+    QVERIFY(!plots->isVisible());
+    QVERIFY(!actions().trigger("plot.save"));
   }
 
   void twoRecordsAreComparedSideBySide() {
@@ -352,7 +404,7 @@ private slots:
     // Those that open a file dialog of the desktop or close the window are left out.
     const QStringList left{"database.open", "app.quit",        "run.savePlot", "run.resume",
                            "run.more",      "compare.measure", "edit.search",  "edit.measure",
-                           "record.export", "compare.save"};
+                           "record.export", "compare.save",    "plot.save"};
     int ran = 0;
     for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
       for (const QString& id : actions().ids()) {

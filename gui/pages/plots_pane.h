@@ -1,0 +1,72 @@
+/// The plots of Explore over the table: parallel coordinates, the importance of decisions,
+/// predicted against measured, and the roofline. All show what the filter leaves, of one kernel,
+/// and share what is brushed and selected with the table.
+#pragma once
+
+#include "gui/core/importance_model.h"
+#include "gui/core/workspace.h"
+
+#include <QWidget>
+
+class QComboBox;
+class QLabel;
+class QPushButton;
+class QStackedWidget;
+class QTabBar;
+class QTableView;
+
+namespace temper::gui {
+
+class ParallelPlot;
+class PlotCanvas;
+class PredictedPlot;
+class RooflinePlot;
+
+class PlotsPane : public QWidget {
+  Q_OBJECT
+public:
+  enum class Plot : uint8_t { kNone, kParallel, kImportance, kPredicted, kRoofline };
+
+  explicit PlotsPane(Workspace& workspace, QWidget* parent = nullptr);
+
+  /// The row of choices, which is there even when no plot is.
+  QWidget* bar() const { return bar_; }
+  /// What is brushed and the way to clear it; shows only while something is.
+  QWidget* brushes() const { return brushes_; }
+  void show(Plot plot);
+  Plot plot() const { return plot_; }
+  bool isBusy() const;
+  ParallelPlot* parallel() const { return parallel_; }
+  QTableView* importance() const { return importance_; }
+  /// As .png, .svg or .csv; the importance is numbers only.
+  bool exportTo(const QString& file, QString* problem) const;
+
+signals:
+  void plotChanged();
+
+private:
+  void showChoices();
+  void showBrushes();
+  void showBusy();
+  PlotCanvas* canvas() const;
+
+  Workspace& workspace_;
+  Analysis& analysis_;
+  QWidget* bar_;
+  QTabBar* tabs_;
+  QComboBox* kernels_;
+  QWidget* brushes_;
+  QLabel* brushed_;
+  QPushButton* clear_;
+  QStackedWidget* stack_;
+  ParallelPlot* parallel_;
+  QTableView* importance_;
+  QLabel* sentence_;
+  ImportanceModel* importances_;
+  PredictedPlot* predicted_;
+  RooflinePlot* roofline_;
+  Plot plot_ = Plot::kNone;
+  bool filling_ = false;
+};
+
+} // namespace temper::gui

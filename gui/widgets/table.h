@@ -1,0 +1,33 @@
+/// What all tables of the workbench have in common.
+#pragma once
+
+#include <QString>
+#include <QStyledItemDelegate>
+
+#include <initializer_list>
+
+class QAbstractItemModel;
+class QTableView;
+
+namespace temper::gui {
+
+/// Whole rows, one at a time, all of one height: nothing is measured, however many there are. Tab
+/// leaves the table. `name` is for tests, `words` for screen readers.
+void setUpTable(QTableView* table, const QString& name, const QString& words,
+                QAbstractItemModel* model);
+/// Widths of the columns in digits; the column `stretched` takes what is left, -1: none does.
+void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int stretched = -1);
+
+/// A bar behind the number of a cell, as long as the model's `role` says (0 to 1).
+class BarDelegate : public QStyledItemDelegate {
+  Q_OBJECT
+public:
+  BarDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  void paint(QPainter* painter, const QStyleOptionViewItem& option,
+             const QModelIndex& index) const override;
+
+private:
+  int role_;
+};
+
+} // namespace temper::gui

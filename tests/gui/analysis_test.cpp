@@ -1,0 +1,247 @@
+/// What the plots of Explore show, without widgets.
+#include "tests/gui/fixture.h"
+
+#include "gui/core/analysis.h"
+#include "gui/core/format.h"
+#include "gui/core/importance_model.h"
+#include "gui/core/plot_raster.h"
+#include "gui/core/saved_queries.h"
+#include "gui/core/workspace.h"
+#include "ir/support/random.h"
+
+#include <QAbstractItemModelTester>
+#include <QGuiApplication>
+#include <QSettings>
+#include <QStandardPaths>
+#include <QTest>
+
+#include <cmath>
+
+namespace temper::gui {
+
+namespace {
+
+/// Two steps that decide: a tile of two factors, and a category.
+std::string program(int outer, int inner, int choice) {
+  return R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",["b0"],[],["l1"]],)"
+         R"(["SamplePerfectTile",["l1"],[2,64],["v2","v3"]],)"
+         R"(["Split",["l1","v2","v3"],[1,0],["l4","l5"]],)"
+         R"(["SampleCategorical",[],[[0,16,64],[0.3,0.3,0.4]],["v6"]],)"
+         R"(["Annotate",["b0","v6"],["unroll"],[]],["EnterPostproc",[],[],[]]],)"
+         R"([[2,[)" +
+         std::to_string(outer) + "," + std::to_string(inner) + "]],[4," + std::to_string(choice) +
+         "]]]";
+}
+/// Another sketch, which decides the category alone.
+std::string otherProgram(int choice) {
+  return R"([[["GetSBlock",[],["C","main"],["b0"]],)"
+         R"(["SampleCategorical",[],[[0,16,64],[0.3,0.3,0.4]],["v1"]],)"
+         R"(["Annotate",["b0","v1"],["unroll"],[]]],[[1,)" +
+         std::to_string(choice) + "]]]";
+}
+
+const std::vector<float>& column(const DecisionTable& table, const char* name) {
+  for (const DecisionTable::Column& column : table.columns)
+    if (column.name == QString::fromUtf8(name))
+      return column.values;
+  qFatal("no column %s", name);
+}
+
+} // namespace
+
+class AnalysisTest : public QObject {
+  Q_OBJECT
+
+private slots:
+  void initTestCase() {
+    QStandardPaths::setTestModeEnabled(true);
+    QCoreApplication::setOrganizationName(QStringLiteral("temper"));
+    QCoreApplication::setApplicationName(QStringLiteral("analysis_test"));
+    QSettings().clear();
+  }
+
+  void decisionsAreColumnsNamedByTheLoopsThatTheyMake() {
+    DecisionReader reader;
+    reader.add(7, program(8, 16, 2), 0.5);
+    reader.add(3, program(4, 32, 0), database::kUnknown);
+    reader.add(5, otherProgram(1), 0.25);
+    reader.add(9, "not a trace", 1);
+    const auto table = reader.finish(QStringLiteral("w1"));
+    QCOMPARE(table->records, (std::vector<uint64_t>{3, 5, 7}));
+    QCOMPARE(table->rowOf(7), int64_t{2});
+    QCOMPARE(table->rowOf(4), int64_t{-1});
+    QCOMPARE(column(*table, "l1 → l4")[2], 8.f);
+    QCOMPARE(column(*table, "l1 → l5")[0], 32.f);
+    // What the other sketch does not decide is absent there; the category is one for both.
+    QVERIFY(std::isnan(column(*table, "l1 → l4")[1]));
+    QCOMPARE(column(*table, "Annotate unroll"), (std::vector<float>{0.f, 16.f, 64.f}));
+    QVERIFY(column(*table, "sketch")[0] != column(*table, "sketch")[1]);
+    QCOMPARE(table->predicted[2], 0.5f);
+    QVERIFY(std::isnan(table->predicted[0]));
+  }
+
+  void theHalvesOfAProgramAreFoundFromItsEnd() {
+    const std::string text = program(8, 16, 2);
+    const auto [instructions, decisions] = halvesOf(text);
+    QCOMPARE(decisions, std::string_view("[[2,[8,16]],[4,2]]"));
+    QVERIFY(instructions.starts_with("[[\"GetSBlock\"") && instructions.ends_with("]]"));
+    QCOMPARE(halvesOf("[[],[]]").second, std::string_view("[]"));
+    for (const char* broken : {"", "[]", "{\"a\":1}", "[[1],\"x\"]"})
+      QVERIFY2(halvesOf(broken).first.empty(), broken);
+  }
+
+  void whatTheTimeHangsOnIsImportant() {
+    Random random(5);
+    std::vector<std::vector<float>> columns(3);
+    std::vector<double> ns;
+    for (int i = 0; i < 400; ++i) {
+      const auto tile = static_cast<float>(1 << random.below(5));
+      // The second decides only where the tile is large, else it is absent.
+      const float factor =
+          tile > 4 ? static_cast<float>(random.below(4)) : std::numeric_limits<float>::quiet_NaN();
+      columns[0].push_back(tile);
+      columns[1].push_back(factor);
+      columns[2].push_back(static_cast<float>(random.below(6))); // tells nothing
+      ns.push_back((1000.0 / tile) * (std::isnan(factor) ? 2 : 1 + 0.2 * double(factor)) *
+                   (1 + 0.02 * random.uniform()));
+    }
+    ns[3] = database::kUnknown;
+    const ImportanceResult result = importanceOf(columns, ns);
+    QCOMPARE(result.candidates, int64_t{399});
+    QVERIFY2(result.explained > 0.9, qPrintable(QString::number(result.explained)));
+    QCOMPARE(result.decisions[0].column, size_t{0});
+    QCOMPARE(result.decisions[1].column, size_t{1});
+    QVERIFY(result.decisions[2].share < 0.02);
+    QVERIFY(result.decisions[2].alone < 0.1);
+    QCOMPARE(result.decisions[0].best, 16.0);
+    QVERIFY(result.decisions[0].bestNs < result.decisions[0].otherNs);
+    const ImportanceResult again = importanceOf(columns, ns);
+    QCOMPARE(again.decisions[0].share, result.decisions[0].share);
+    QVERIFY(importanceOf(columns, std::vector<double>(3, 1.0)).decisions.empty());
+  }
+
+  void aLineIsDrawnFromAxisToAxisAndABrushedOneIsGrey() {
+    ParallelLines lines;
+    lines.heights = {{10, 90}, {90, 90}};
+    lines.tones = {0.f, 1.f};
+    const QColor grey(128, 128, 128);
+    const QImage image = paintParallel(lines, {100, 100}, {0, 99}, grey, false);
+    for (int x = 2; x < 97; x += 5) {
+      const int y = 10 + 80 * x / 99;
+      QVERIFY2(qAlpha(image.pixel(x, y)) > 100 || qAlpha(image.pixel(x, y + 1)) > 100,
+               qPrintable(QString::number(x)));
+      QVERIFY(qAlpha(image.pixel(x, 90)) > 100);
+      QCOMPARE(qAlpha(image.pixel(x, 96)), 0);
+    }
+    lines.on = {1, 0};
+    const QImage brushed = paintParallel(lines, {100, 100}, {0, 99}, grey, false);
+    const QColor off = QColor::fromRgba(qUnpremultiply(brushed.pixel(20, 90)));
+    QVERIFY(qAbs(off.red() - off.blue()) < 6);
+    const QColor on = brushed.pixelColor(50, 50);
+    QVERIFY(qAbs(on.red() - on.blue()) > 10);
+  }
+
+  void whatIsBrushedRestrictsTheTableAndNotThePlot() {
+    const Fixture fixture(40);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+    Analysis& analysis = workspace.analysis();
+    workspace.selectRecord(workspace.records().idAt(0));
+    analysis.want(Analysis::View::kDecisions);
+    QVERIFY(waitFor([&] {
+      return analysis.data() && !analysis.isBusy() && analysis.data()->axes.size() == 2;
+    }));
+    const auto data = analysis.data();
+    QCOMPARE(data->records.size(), size_t{40}); // one workload's alone
+    QCOMPARE(data->failed, int64_t{6});
+    QCOMPARE(data->axes[0].ticks.size(), size_t{4});
+    QCOMPARE(data->axes[1].kind, PlotAxis::Kind::kTime);
+    QVERIFY(data->axes[1].hasAbsent);
+    QCOMPARE(analysis.choices().size(), size_t{2});
+
+    analysis.brush(QStringLiteral("time"), 0.5f, 1.f);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() < 40; }));
+    const int fast = workspace.records().rowCount();
+    QCOMPARE(std::count(analysis.on()->begin(), analysis.on()->end(), uint8_t{1}), fast);
+    QVERIFY(fast > 0);
+    analysis.brush(data->axes[0].name, -0.01f, 0.01f); // candidates 1
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() < fast; }));
+    QCOMPARE(analysis.data()->records.size(), size_t{40});
+    // A filter restricts both.
+    FilterText texts;
+    texts[RecordColumn::kOutcome] = QStringLiteral("ok");
+    workspace.records().setFilter(texts);
+    QVERIFY(waitFor([&] { return analysis.data()->records.size() == 34; }));
+    analysis.clearBrushes();
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 68; }));
+    // Failures alone: the row of what has no time.
+    workspace.records().setFilter({});
+    QVERIFY(waitFor([&] { return analysis.data()->records.size() == 40; }));
+    analysis.brush(QStringLiteral("time"), -0.2f, -0.01f);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 6; }));
+    // Another kernel has other lines: what was brushed is gone.
+    analysis.choose(static_cast<int>(analysis.choices()[0].series) == analysis.series()
+                        ? static_cast<int>(analysis.choices()[1].series)
+                        : static_cast<int>(analysis.choices()[0].series));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+  }
+
+  void importanceIsATable() {
+    const Fixture fixture(40);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+    ImportanceModel model(workspace.analysis());
+    const QAbstractItemModelTester tester(&model,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    workspace.analysis().want(Analysis::View::kImportance);
+    QVERIFY(waitFor([&] { return model.rowCount() == 1; }));
+    QCOMPARE(model.index(0, ImportanceModel::kDecision).data().toString(), "SampleCategorical");
+    // The fixture's times fall from trial to trial, whatever is decided.
+    QVERIFY(model.index(0, ImportanceModel::kAlone).data(ImportanceModel::kBarRole).toDouble() <
+            0.1);
+    QVERIFY2(model.sentence().contains("34 records") && model.sentence().contains("6 records"),
+             qPrintable(model.sentence()));
+    QVERIFY(model.bestOf(0).has_value());
+    QVERIFY(model.csv().contains("\"SampleCategorical\","));
+  }
+
+  void theRooflineNeedsOperationsAndBytes() {
+    const Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    Analysis& analysis = workspace.analysis();
+    analysis.want(Analysis::View::kRoofline);
+    QVERIFY(waitFor([&] { return analysis.roofline() != nullptr; }));
+    QCOMPARE(analysis.roofline()->kernels.size(), size_t{2});
+    QCOMPARE(analysis.roofline()->records.size(), size_t{8}); // two of ten failed
+    QCOMPARE(analysis.roofline()->kernels[0].intensity, 0.25);
+    QVERIFY(waitFor([&] { return analysis.machine().has_value(); }));
+    QVERIFY(analysis.machine()->flops > 1e8);
+    QVERIFY(analysis.machine()->levels.size() > 1);
+  }
+
+  void queriesAreKeptUnderTheirNames() {
+    SavedQuery query{QStringLiteral(" slow ones "), QStringLiteral("time > 2ms"), {}};
+    query.filter[RecordColumn::kWorkload] = QStringLiteral("matmul|conv");
+    {
+      SavedQueries queries;
+      QVERIFY(queries.save(query));
+      QVERIFY(queries.save({QStringLiteral("crashes"), QStringLiteral("outcome = crashed"), {}}));
+      QVERIFY(!queries.save({QStringLiteral("  "), QStringLiteral("x"), {}}));
+    }
+    SavedQueries queries;
+    QCOMPARE(queries.all().size(), size_t{2});
+    QCOMPARE(queries.all()[0].name, "crashes");
+    const SavedQuery* found = queries.find(QStringLiteral("slow ones"));
+    QVERIFY(found);
+    QCOMPARE(found->query, query.query);
+    QVERIFY(found->filter == query.filter);
+    queries.remove(QStringLiteral("slow ones"));
+    QCOMPARE(SavedQueries().all().size(), size_t{1});
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_GUILESS_MAIN(temper::gui::AnalysisTest)
+#include "analysis_test.moc"
