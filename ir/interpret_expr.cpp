@@ -773,7 +773,10 @@ CodePtr Compiler::compile(const Expr& expr) {
         return std::make_unique<Choice>(count, false, compile(e.condition), compile(e.true_value),
                                         compile(e.false_value));
       },
-      [&](const BufferLoad& e) { return compile_load(*this, e); },
+      [&](const BufferLoad& e) {
+        return load_compiler != nullptr ? load_compiler->compile_load(*this, e)
+                                        : compile_load(*this, e);
+      },
       [&](const Ramp& e) -> CodePtr {
         return std::make_unique<RampCode>(count, Wrap(dtype), compile(e.base), compile(e.stride));
       },

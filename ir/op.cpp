@@ -7,6 +7,39 @@ namespace {
 
 constexpr auto kSame = OpResult::kSameAsArgument;
 
+/// What threads of a GPU do together, and its asynchronous engines. Their meaning is at the head of
+/// ir/tir/emulator/emulate.h.
+void add_gpu_ops(std::vector<OpInfo>& list) {
+  const auto statement = [&](const char* name, int arity, int addresses) {
+    list.push_back(
+        {name, arity, OpResult::kStatement, false, false, false, false, addresses});
+  };
+  statement("sync_threads", -1, 0);
+  statement("sync_warp", 0, 0);
+  for (const char* name : {"shfl_sync", "shfl_xor_sync", "shfl_up_sync", "shfl_down_sync"})
+    list.push_back({name, 2, OpResult::kFirstArgument, false, false, false, false});
+  statement("atomic_add", 2, 1);
+  statement("mbarrier_init", 2, 1);
+  statement("mbarrier_arrive", 1, 1);
+  statement("mbarrier_expect_tx", 2, 1);
+  statement("mbarrier_arrive_expect_tx", 2, 1);
+  statement("mbarrier_wait_parity", 2, 1);
+  statement("fence_proxy_async", 0, 0);
+  statement("ptx_cp_async", -1, 2);
+  statement("ptx_commit_group", 0, 0);
+  statement("ptx_wait_group", 1, 0);
+  statement("tma_load", -1, 3);
+  statement("tma_store", -1, 2);
+  statement("tma_store_arrive", 0, 0);
+  statement("tma_store_wait", 1, 0);
+  statement("ptx_ldmatrix", 4, 2);
+  statement("ptx_mma", 4, 3);
+  statement("ptx_wgmma_ss", -1, 3);
+  statement("warpgroup_arrive", 0, 0);
+  statement("warpgroup_commit_batch", 0, 0);
+  statement("warpgroup_wait", 1, 0);
+}
+
 const std::vector<OpInfo>& table() {
   static const std::vector<OpInfo> ops = [] {
     std::vector<OpInfo> list;
@@ -39,7 +72,8 @@ const std::vector<OpInfo>& table() {
     // An instruction by LLVM's name of it, its first argument; the others are what it takes.
     list.push_back({"call_llvm_pure_intrin", -1, OpResult::kExplicit, false, false, true, false});
     // A hint: (address as a load, read or write 0/1, locality 0..3).
-    list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false});
+    list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false, 1});
+    add_gpu_ops(list);
     return list;
   }();
   return ops;
@@ -65,6 +99,12 @@ Expr call_op(std::string_view name, std::vector<Expr> args) {
   switch (op->result) {
   case OpResult::kSameAsArgument:
     dtype = args[0]->dtype;
+    break;
+  case OpResult::kFirstArgument:
+    dtype = args[0]->dtype;
+    break;
+  case OpResult::kStatement:
+    dtype = DataType::handle();
     break;
   case OpResult::kSecondArgument:
     dtype = args[1]->dtype;

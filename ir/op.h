@@ -17,6 +17,8 @@ enum class OpResult : uint8_t {
   kSecondArgument, ///< if_then_else: (bool, T, T) -> T
   kBool,           ///< isnan, ...
   kExplicit,       ///< given at the call (reinterpret, call_extern)
+  kFirstArgument,  ///< the first argument's type; the others may have any
+  kStatement,      ///< none: stands alone, for its effect
 };
 
 struct OpInfo {
@@ -27,6 +29,8 @@ struct OpInfo {
   bool integer_only;
   bool pure; ///< no side effect, same result for same arguments
   bool math; ///< counts as a math function in features
+  /// The first so many arguments are addresses: a load there names an element and reads nothing.
+  int addresses = 0;
 };
 
 /// Null when there is no such operation.

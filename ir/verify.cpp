@@ -343,22 +343,26 @@ bool Verifier::call(const Call& node, const Expr& value) {
                            type_text(value));
   if (op->result == OpResult::kBool && node.dtype != DataType::boolean(node.args[0]->dtype.lanes))
     return fail(value, "T." + node.op + " has type " + type_text(value) + ", not bool");
-  if (node.op == "prefetch" && node.args[0].is<BufferLoad>()) {
-    // An address, not an access: it may lie outside.
-    const auto& address = static_cast<const BufferLoad&>(*node.args[0]);
-    if (!use(address.buffer, node.args[0]))
-      return false;
-    for (const Expr& index : address.indices)
-      if (!expr(index))
-        return false;
-    return expr(node.args[1]) && expr(node.args[2]);
-  }
   const bool named = node.op == "call_llvm_pure_intrin";
   if (named && (node.args.empty() || !node.args[0].is<StringImm>()))
     return fail(value, "T.call_llvm_pure_intrin needs LLVM's name of an instruction, as text");
-  for (size_t i = named ? 1 : 0; i < node.args.size(); ++i)
-    if (!expr(node.args[i]))
+  for (size_t i = named ? 1 : 0; i < node.args.size(); ++i) {
+    const auto* address = node.args[i].as<BufferLoad>();
+    if (address == nullptr || static_cast<int>(i) >= op->addresses) {
+      // The shape of an instruction: T.ptx_mma(..., "m16n8k16").
+      if (op->result == OpResult::kStatement && node.args[i].is<StringImm>())
+        continue;
+      if (!expr(node.args[i]))
+        return false;
+      continue;
+    }
+    // An address, not an access: it may lie outside.
+    if (!use(address->buffer, node.args[i]))
       return false;
+    for (const Expr& index : address->indices)
+      if (!expr(index))
+        return false;
+  }
   return true;
 }
 

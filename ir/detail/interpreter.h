@@ -130,8 +130,19 @@ public:
 };
 using ActionPtr = std::unique_ptr<Action>;
 
+/// Compiles loads in place of the interpreter's own (the emulator's memory is another one).
+class LoadCompiler {
+public:
+  virtual CodePtr compile_load(Compiler& compiler, const BufferLoad& load) = 0;
+
+protected:
+  ~LoadCompiler() = default;
+};
+
 class Compiler {
 public:
+  LoadCompiler* load_compiler = nullptr; ///< null: the interpreter's own loads
+
   CodePtr compile(const Expr& expr);
   std::vector<CodePtr> compile(std::span<const Expr> exprs);
   ActionPtr compile(const Stmt& stmt);

@@ -205,7 +205,10 @@ public:
         [&](const tir::BufferStore& store) { this->store(store); },
         [&](const tir::Evaluate& node) {
           const auto* call = node.value.as<Call>();
-          const bool bare = call != nullptr && call->args.size() > 0 && !is_operator(call->op);
+          const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+          const bool bare = call != nullptr && !is_operator(call->op) &&
+                            (!call->args.empty() ||
+                             (op != nullptr && op->result == OpResult::kStatement));
           line(bare ? expr(node.value) : "T.evaluate(" + expr(node.value) + ")");
         },
         [&](const tir::SeqStmt& seq) { sequence(seq); },

@@ -1,9 +1,9 @@
 /// Bank conflicts of shared-memory accesses, computed from addresses or from layouts.
 ///
 /// Shared memory has 32 banks of 4 bytes. A request is served in passes over its lanes: all 32 at
-/// once up to 4 bytes a lane, half a warp at a time for 8, a quarter for 16 (so a pass moves at most
-/// 128 bytes). A pass takes one wavefront for each different 4-byte word that its fullest bank has
-/// to deliver; lanes that want the same word get it together.
+/// once up to 4 bytes a lane, half a warp at a time for 8, a quarter for 16 (so a pass moves at
+/// most 128 bytes). A pass takes one wavefront for each different 4-byte word that its fullest bank
+/// has to deliver; lanes that want the same word get it together.
 #pragma once
 
 #include "ir/tir/layout.h"
@@ -22,8 +22,8 @@ struct BankCollision {
 };
 
 struct BankReport {
-  int wavefronts = 0; ///< what the request takes
-  int ideal = 0;      ///< what it would take without conflicts: its passes
+  int wavefronts = 0;                    ///< what the request takes
+  int ideal = 0;                         ///< what it would take without conflicts: its passes
   std::vector<BankCollision> collisions; ///< the fullest bank of each pass that has any
   int extra() const { return wavefronts - ideal; }
 };

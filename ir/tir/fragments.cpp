@@ -46,14 +46,14 @@ std::vector<HardwareFragment> table() {
                   "float16, bfloat16"});
   c16x8("m16n8k16", 0, "float16, float32");
 
-  list.push_back({"mma.m16n8k4.tf32.A", 32, made({16, 4}, {reg(2, 1), lane(8, 4), lane(4, 1)}),
-                  "tfloat32"});
+  list.push_back(
+      {"mma.m16n8k4.tf32.A", 32, made({16, 4}, {reg(2, 1), lane(8, 4), lane(4, 1)}), "tfloat32"});
   list.push_back({"mma.m16n8k4.tf32.B", 32, made({4, 8}, {lane(4, 1), lane(8, 4)}), "tfloat32"});
   c16x8("m16n8k4.tf32", 32, "float32");
   list.push_back({"mma.m16n8k8.tf32.A", 32,
                   made({16, 8}, {reg(2, 1), lane(8, 4), reg(2, 2), lane(4, 1)}), "tfloat32"});
-  list.push_back({"mma.m16n8k8.tf32.B", 32, made({8, 8}, {reg(2, 1), lane(4, 1), lane(8, 4)}),
-                  "tfloat32"});
+  list.push_back(
+      {"mma.m16n8k8.tf32.B", 32, made({8, 8}, {reg(2, 1), lane(4, 1), lane(8, 4)}), "tfloat32"});
   c16x8("m16n8k8.tf32", 32, "float32");
 
   list.push_back({"mma.m16n8k16.i8.A", 8,
@@ -103,7 +103,7 @@ std::vector<HardwareFragment> table() {
 
 /// "m16n8k16", "m16n8k8.tf32", ...: how the table calls the instruction.
 const char* mma_name(int element_bits) {
-  return element_bits == 16 ? "m16n8k16"
+  return element_bits == 16   ? "m16n8k16"
          : element_bits == 32 ? "m16n8k8.tf32"
          : element_bits == 8  ? "m16n8k32.i8"
          : element_bits == 4  ? "m16n8k64.i4"
@@ -162,8 +162,8 @@ Result<Layout> hardware_fragment(const std::string& name) {
 Result<Layout> wgmma_accumulator(int64_t n) {
   if (n < 8 || n > 256 || n % 8 != 0)
     return bad(fmt::format("wgmma has no shape m64n{}: n is a multiple of 8 up to 256", n));
-  return canonical(made({64, n}, {warp(4, 1), reg(2, 2), lane(8, 4), reg(n / 8, 4), lane(4, 1),
-                                  reg(2, 1)}));
+  return canonical(
+      made({64, n}, {warp(4, 1), reg(2, 2), lane(8, 4), reg(n / 8, 4), lane(4, 1), reg(2, 1)}));
 }
 
 Layout ldmatrix_addresses(int count) {
@@ -234,9 +234,10 @@ Result<Layout> swizzled_tile(int64_t rows, int64_t columns, int element_bits, in
                                  {}, swizzle));
   if (layout.span(kMemoryAxis) != rows * columns ||
       (columns > inner && rows * inner % swizzle.period() != 0))
-    return bad(fmt::format("a tile of {} rows is no multiple of the rows that a swizzle of {} bytes "
-                           "takes turns over; make it a multiple of 8",
-                           rows, swizzle_bytes));
+    return bad(
+        fmt::format("a tile of {} rows is no multiple of the rows that a swizzle of {} bytes "
+                    "takes turns over; make it a multiple of 8",
+                    rows, swizzle_bytes));
   return canonical(layout);
 }
 

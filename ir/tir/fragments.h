@@ -56,8 +56,8 @@ Result<Layout> mma_operand_b(int64_t k, int64_t n, WarpGrid warps, int element_b
 Result<XorSwizzle> tma_swizzle(int bytes, int element_bits);
 /// The shared-memory tile of `rows` x `columns` elements as TMA writes and wgmma and ldmatrix read
 /// it: columns side by side in rows of `swizzle_bytes`, further columns in a next box of all rows.
-/// For wgmma the rows are m or n (K-major) or k (MN-major). With swizzle_bytes = 0 a plain row-major
-/// tile.
+/// For wgmma the rows are m or n (K-major) or k (MN-major). With swizzle_bytes = 0 a plain
+/// row-major tile.
 Result<Layout> swizzled_tile(int64_t rows, int64_t columns, int element_bits, int swizzle_bytes);
 /// The widest mode that the row's length allows: 128, 64, 32, or 0 where a row is no multiple of 32
 /// bytes.

@@ -63,9 +63,10 @@ Result<void> verify_swizzle(const XorSwizzle& swizzle, const char* what) {
                            "element's number",
                            what, swizzle.bits, swizzle.base, swizzle.shift));
   if (distance < swizzle.bits)
-    return bad(fmt::format("the {} ({}, {}, {}) has fields that overlap; the shift must be at least "
-                           "the number of bits",
-                           what, swizzle.bits, swizzle.base, swizzle.shift));
+    return bad(
+        fmt::format("the {} ({}, {}, {}) has fields that overlap; the shift must be at least "
+                    "the number of bits",
+                    what, swizzle.bits, swizzle.base, swizzle.shift));
   return {};
 }
 
@@ -356,9 +357,8 @@ Layout column_major(std::vector<int64_t> shape) {
   return strided(std::move(shape), strides);
 }
 
-Result<Layout>
-layout_of_map(std::vector<int64_t> shape, const std::vector<std::string>& axes,
-              FunctionRef<void(std::span<const int64_t>, std::span<int64_t>)> map) {
+Result<Layout> layout_of_map(std::vector<int64_t> shape, const std::vector<std::string>& axes,
+                             FunctionRef<void(std::span<const int64_t>, std::span<int64_t>)> map) {
   Layout probe;
   probe.shape = shape;
   probe.digits = row_major(shape).digits;
@@ -392,11 +392,11 @@ LayoutMap::LayoutMap(const Layout& layout)
       input_swizzle_(layout.input_swizzle), size_(layout.size()),
       replication_(layout.replication()) {
   for (size_t i = layout.digits.size(); i-- > 0;)
-    digits_.push_back({layout.digits[i].extent, layout.digits[i].stride,
-                       find(layout.digits[i].axis)});
+    digits_.push_back(
+        {layout.digits[i].extent, layout.digits[i].stride, find(layout.digits[i].axis)});
   for (size_t i = layout.replicas.size(); i-- > 0;)
-    replicas_.push_back({layout.replicas[i].extent, layout.replicas[i].stride,
-                         find(layout.replicas[i].axis)});
+    replicas_.push_back(
+        {layout.replicas[i].extent, layout.replicas[i].stride, find(layout.replicas[i].axis)});
   for (const LayoutOffset& offset : layout.offsets)
     offsets_[static_cast<size_t>(find(offset.axis))] += offset.value;
 }
@@ -698,9 +698,8 @@ Result<Layout> compose(const Layout& outer, const Layout& inner) {
     for (size_t a = 0; a < axes.size(); ++a) {
       const int from_inner = a + 1 == axes.size() ? -1 : inner_map.find(axes[a]);
       const int from_outer = outer_map.find(axes[a]);
-      table.values.push_back(
-          (from_inner < 0 ? 0 : inner_place[static_cast<size_t>(from_inner)]) +
-          (from_outer < 0 ? 0 : outer_place[static_cast<size_t>(from_outer)]));
+      table.values.push_back((from_inner < 0 ? 0 : inner_place[static_cast<size_t>(from_inner)]) +
+                             (from_outer < 0 ? 0 : outer_place[static_cast<size_t>(from_outer)]));
     }
   }
   auto result = recognise(table);
@@ -715,7 +714,8 @@ Result<Layout> inverse(const Layout& layout, std::vector<std::string> axes) {
     axes = own;
   for (const std::string& axis : own)
     if (layout.span(axis) > 1 && std::find(axes.begin(), axes.end(), axis) == axes.end())
-      return bad(fmt::format("the layout uses the axis \"{}\", which the inverse leaves out", axis));
+      return bad(
+          fmt::format("the layout uses the axis \"{}\", which the inverse leaves out", axis));
   Layout result;
   for (const std::string& axis : axes) {
     struct Part {
@@ -770,8 +770,8 @@ Result<Layout> inverse(const Layout& layout, std::vector<std::string> axes) {
 
 Result<Layout> tile(const Layout& atom, const Layout& outer) {
   if (atom.rank() != outer.rank())
-    return bad(fmt::format("a layout of {} dimensions is tiled by one of {}", atom.rank(),
-                           outer.rank()));
+    return bad(
+        fmt::format("a layout of {} dimensions is tiled by one of {}", atom.rank(), outer.rank()));
   if (!outer.swizzle.empty() || !outer.input_swizzle.empty() || !atom.input_swizzle.empty())
     return bad("only the atom of a tiling may be swizzled");
   Layout result;
@@ -821,13 +821,13 @@ Result<Layout> permute(const Layout& layout, const std::vector<int>& order) {
   std::vector<bool> seen(layout.shape.size());
   for (const int d : order) {
     if (d < 0 || d >= layout.rank() || seen[static_cast<size_t>(d)])
-      return bad(fmt::format("({}) is no order of {} dimensions", fmt::join(order, ", "),
-                             layout.rank()));
+      return bad(
+          fmt::format("({}) is no order of {} dimensions", fmt::join(order, ", "), layout.rank()));
     seen[static_cast<size_t>(d)] = true;
   }
   if (order.size() != layout.shape.size())
-    return bad(fmt::format("({}) is no order of {} dimensions", fmt::join(order, ", "),
-                           layout.rank()));
+    return bad(
+        fmt::format("({}) is no order of {} dimensions", fmt::join(order, ", "), layout.rank()));
   Layout result = layout;
   result.shape.clear();
   result.digits.clear();
@@ -992,7 +992,8 @@ Result<Layout> split_threads(const Layout& layout, int wave) {
     lanes += offset.value % wave;
   }
   if (lanes > wave)
-    return bad(fmt::format("the digits within a wave reach {} threads, a wave has {}", lanes, wave));
+    return bad(
+        fmt::format("the digits within a wave reach {} threads, a wave has {}", lanes, wave));
   return canonical(result);
 }
 

@@ -1,7 +1,8 @@
 /// Layouts: where the elements of a tensor lie, in memory and among threads, as values.
 ///
-///   T.Layout((64, 64), [(64, 64), (64, 1)], swizzle=(3, 3, 3))        a shared buffer, 128-byte XOR
-///   T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)])     mma's accumulator
+///   T.Layout((64, 64), [(64, 64), (64, 1)], swizzle=(3, 3, 3))        a shared buffer, 128-byte
+///   XOR T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)])     mma's
+///   accumulator
 ///
 /// A layout is a map from a coordinate of `shape` to one value per axis. The coordinate is cut,
 /// row-major and dimension by dimension, into digits; each digit adds its value times its stride to
@@ -10,9 +11,9 @@
 /// "cta", or what a back end calls its own.
 ///
 /// An element may be held several times: each replica digit adds all its multiples, so that the map
-/// is to a set. An XOR swizzle permutes what comes out on "m" (`swizzle`) or the row-major number of
-/// the coordinate (`input_swizzle`, which inverses of swizzled layouts have): it is its own inverse,
-/// so layouts are closed under inversion.
+/// is to a set. An XOR swizzle permutes what comes out on "m" (`swizzle`) or the row-major number
+/// of the coordinate (`input_swizzle`, which inverses of swizzled layouts have): it is its own
+/// inverse, so layouts are closed under inversion.
 ///
 /// Everything here is about constant shapes. Extents and strides need not be powers of two.
 #pragma once
@@ -91,10 +92,10 @@ struct Layout {
   XorSwizzle input_swizzle;
 
   static constexpr auto fields() {
-    return std::tuple{data("shape", &Layout::shape),       data("digits", &Layout::digits),
-                      data("replicas", &Layout::replicas), data("offsets", &Layout::offsets),
-                      data("swizzle", &Layout::swizzle),
-                      data("input_swizzle", &Layout::input_swizzle)};
+    return std::tuple{
+        data("shape", &Layout::shape),       data("digits", &Layout::digits),
+        data("replicas", &Layout::replicas), data("offsets", &Layout::offsets),
+        data("swizzle", &Layout::swizzle),   data("input_swizzle", &Layout::input_swizzle)};
   }
   bool operator==(const Layout&) const = default;
 

@@ -159,8 +159,9 @@ private:
 
   static Result<std::vector<LayoutDigit>> digits(const Literal& value, const std::string& what) {
     std::vector<LayoutDigit> list;
-    const Error error = bad(what + " of a layout are a list of (extent, stride) or (extent, "
-                                   "stride, \"axis\"); " +
+    const Error error = bad(what +
+                            " of a layout are a list of (extent, stride) or (extent, "
+                            "stride, \"axis\"); " +
                             kUsage);
     if (value.kind != Literal::Kind::kSequence)
       return error;
@@ -336,9 +337,8 @@ Result<Layout> layout_of(const Expr& expr) {
     return broken();
   for (const Expr& item : offsets->values) {
     const auto* parts = item.as<ListImm>();
-    const auto* axis = parts != nullptr && parts->values.size() == 2
-                           ? parts->values[1].as<StringImm>()
-                           : nullptr;
+    const auto* axis =
+        parts != nullptr && parts->values.size() == 2 ? parts->values[1].as<StringImm>() : nullptr;
     const auto value = axis != nullptr ? as_int(parts->values[0]) : std::nullopt;
     if (!value)
       return broken();

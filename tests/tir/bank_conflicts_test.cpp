@@ -55,8 +55,7 @@ TEST(BankConflicts, wide_accesses_go_in_passes) {
 }
 
 TEST(BankConflicts, inactive_lanes_do_not_count) {
-  auto report = bank_conflicts(
-      lanes([](int64_t l) { return l < 2 ? 128 * l : kInactiveLane; }), 4);
+  auto report = bank_conflicts(lanes([](int64_t l) { return l < 2 ? 128 * l : kInactiveLane; }), 4);
   EXPECT_EQ(report->wavefronts, 2);
   EXPECT_EQ(bank_conflicts(lanes([](int64_t) { return kInactiveLane; }), 4)->wavefronts, 0);
   EXPECT_FALSE(bank_conflicts(lanes([](int64_t l) { return l; }), 4).has_value());
@@ -115,7 +114,8 @@ TEST(BankConflicts, swizzles_take_them_away_from_ldmatrix) {
 
 TEST(BankConflicts, a_copy_of_a_fragment_is_counted_warp_by_warp) {
   // 16 x 64 float16, rows dealt to lanes eight elements at a time: no conflicts by rows.
-  auto copy = parse_layout(R"(T.Fragment((16, 64), [(4, 8), (4, 8, "lane"), (8, 1, "lane"), (8, 1)]))");
+  auto copy =
+      parse_layout(R"(T.Fragment((16, 64), [(4, 8), (4, 8, "lane"), (8, 1, "lane"), (8, 1)]))");
   ASSERT_TRUE(copy.has_value());
   auto rows = transfer_conflicts(*copy, row_major({16, 64}), 16);
   ASSERT_TRUE(rows.has_value()) << rows.error().message;

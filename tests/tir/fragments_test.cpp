@@ -60,9 +60,8 @@ TEST(Fragments, m16n8k8_for_16_bits_is_as_documented) {
   expect_formula("mma.m16n8k8.A", 16, 8, 4, [](int lane, int i) {
     return std::pair(i < 2 ? group(lane) : group(lane) + 8, in_group(lane) * 2 + (i & 1));
   });
-  expect_formula("mma.m16n8k8.B", 8, 8, 2, [](int lane, int i) {
-    return std::pair(in_group(lane) * 2 + i, group(lane));
-  });
+  expect_formula("mma.m16n8k8.B", 8, 8, 2,
+                 [](int lane, int i) { return std::pair(in_group(lane) * 2 + i, group(lane)); });
   expect_formula("mma.m16n8k8.C", 16, 8, 4, accumulator);
 }
 
@@ -124,8 +123,8 @@ TEST(Fragments, int4_and_float64_are_as_documented) {
 TEST(Fragments, ldmatrix_gives_each_lane_two_elements_of_a_row_or_of_a_column) {
   for (const int count : {1, 2, 4})
     for (const bool transposed : {false, true}) {
-      auto layout = hardware_fragment("ldmatrix.x" + std::to_string(count) +
-                                      (transposed ? ".trans" : ""));
+      auto layout =
+          hardware_fragment("ldmatrix.x" + std::to_string(count) + (transposed ? ".trans" : ""));
       ASSERT_TRUE(layout.has_value());
       ASSERT_TRUE(is_bijective(*layout));
       const LayoutMap map(*layout);
@@ -155,7 +154,8 @@ TEST(Fragments, ldmatrix_x4_loads_exactly_an_operand_a_and_x2_transposed_an_oper
   // A 16 x 16 as four matrices: rows 0-7 and 8-15 of the left half, then of the right one.
   auto x4 = hardware_fragment("ldmatrix.x4");
   auto a = hardware_fragment("mma.m16n8k16.A");
-  // (matrix, row, column) -> (row half, row, column half, column): matrix = 2 * column half + row half.
+  // (matrix, row, column) -> (row half, row, column half, column): matrix = 2 * column half + row
+  // half.
   auto parts = reshape(*x4, {2, 2, 8, 8});
   ASSERT_TRUE(parts.has_value());
   auto joined = reshape(*permute(*parts, {1, 2, 0, 3}), {16, 16});
@@ -268,8 +268,7 @@ TEST(SwizzledTiles, chunks_of_16_bytes_move_by_the_row_as_tma_writes_them) {
           const int64_t plain = box * rows * bytes + r * bytes + c % inner * bits / 8;
           const int64_t chunk = plain / 16 % (bytes / 16);
           const int64_t line = plain / 128;
-          const int64_t expected =
-              plain - 16 * chunk + 16 * (chunk ^ (line % (bytes / 16)));
+          const int64_t expected = plain - 16 * chunk + 16 * (chunk ^ (line % (bytes / 16)));
           const int64_t at[] = {r, c};
           ASSERT_EQ(offset_of(*layout, at) * bits / 8, expected)
               << bits << " bits, " << bytes << " bytes, " << r << ", " << c;

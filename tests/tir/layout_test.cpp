@@ -128,8 +128,8 @@ TEST(Layout, injectivity_is_that_of_the_map) {
     const int64_t digits = random.between(1, 4);
     int64_t extent = 1;
     for (int64_t i = 0; i < digits; ++i) {
-      layout.digits.push_back({random.between(1, 4), random.below(9),
-                               random.below(3) == 0 ? kLaneAxis : kMemoryAxis});
+      layout.digits.push_back(
+          {random.between(1, 4), random.below(9), random.below(3) == 0 ? kLaneAxis : kMemoryAxis});
       extent *= layout.digits.back().extent;
     }
     layout.shape = {extent};
@@ -264,7 +264,8 @@ TEST(Layout, composition_is_composition_of_functions) {
 
 TEST(Layout, composition_with_an_inner_layout_that_fits_never_fails) {
   // Inner digits along outer's: always a layout.
-  const Layout outer = parsed(R"(T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)]))");
+  const Layout outer =
+      parsed(R"(T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)]))");
   const auto row = compose(outer, parsed("T.Layout((8,), [(8, 1)], offsets=[(72,)])")); // row 9
   ASSERT_TRUE(row.has_value()) << row.error().message;
   EXPECT_EQ(to_text(*row),
@@ -352,12 +353,14 @@ TEST(Layout, permuting_and_reshaping_keep_elements_where_they_are) {
     ASSERT_TRUE(back.has_value()) << back.error().message;
     EXPECT_EQ(*back, canonical(layout));
   }
-  EXPECT_FALSE(reshape(parsed(R"(T.Fragment((6,), [(2, 1, "lane"), (3, 1)]))"), {3, 2}).has_value());
+  EXPECT_FALSE(
+      reshape(parsed(R"(T.Fragment((6,), [(2, 1, "lane"), (3, 1)]))"), {3, 2}).has_value());
 }
 
 TEST(Layout, a_reduction_leaves_its_threads_as_replicas) {
   // mma's accumulator summed over columns: the four lanes of a group all hold the row's sum.
-  const Layout c = parsed(R"(T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)]))");
+  const Layout c =
+      parsed(R"(T.Fragment((16, 8), [(2, 2), (8, 4, "lane"), (4, 1, "lane"), (2, 1)]))");
   auto rows = reduced(c, 1);
   ASSERT_TRUE(rows.has_value());
   EXPECT_EQ(to_text(*rows),
@@ -427,22 +430,20 @@ TEST(Layout, a_map_is_recognised_as_the_layout_it_comes_from) {
   for (int round = 0; round < 100; ++round) {
     const Layout layout = random_bijection(random, round % 2 == 0, false, round % 2 == 1);
     const std::vector<std::string> axes = layout.axes();
-    auto found = layout_of_map(layout.shape, axes,
-                               [&](std::span<const int64_t> at, std::span<int64_t> values) {
-                                 const Place place =
-                                     *places_of(layout, number_of(layout.shape, at)).begin();
-                                 for (size_t a = 0; a < axes.size(); ++a)
-                                   values[a] = place.at(axes[a]);
-                               });
+    auto found = layout_of_map(
+        layout.shape, axes, [&](std::span<const int64_t> at, std::span<int64_t> values) {
+          const Place place = *places_of(layout, number_of(layout.shape, at)).begin();
+          for (size_t a = 0; a < axes.size(); ++a)
+            values[a] = place.at(axes[a]);
+        });
     ASSERT_TRUE(found.has_value()) << to_text(layout) << ": " << found.error().message;
     expect_same_map(*found, layout);
     ASSERT_LE(found->digits.size(), canonical(layout).digits.size());
   }
   // (i * j) is none.
-  auto none = layout_of_map({4, 4}, {kMemoryAxis},
-                            [](std::span<const int64_t> at, std::span<int64_t> values) {
-                              values[0] = at[0] * at[1];
-                            });
+  auto none = layout_of_map(
+      {4, 4}, {kMemoryAxis},
+      [](std::span<const int64_t> at, std::span<int64_t> values) { values[0] = at[0] * at[1]; });
   EXPECT_FALSE(none.has_value());
 }
 

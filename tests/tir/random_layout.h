@@ -6,9 +6,9 @@
 
 namespace temper::tir::testing {
 
-/// A layout of 1 to 3 dimensions in which every place is taken exactly once (bijective): digits of a
-/// mixed radix dealt to "lane", "warp" and "m" in random order. With `swizzles` and sizes that allow
-/// it, an XOR swizzle on memory.
+/// A layout of 1 to 3 dimensions in which every place is taken exactly once (bijective): digits of
+/// a mixed radix dealt to "lane", "warp" and "m" in random order. With `swizzles` and sizes that
+/// allow it, an XOR swizzle on memory.
 inline Layout random_bijection(Random& random, bool threads, bool replicas, bool swizzles) {
   Layout layout;
   const int64_t rank = random.between(1, 3);

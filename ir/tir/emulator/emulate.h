@@ -1,0 +1,112 @@
+/// GPU programs without a GPU: runs flat tir (thread bindings, shared and local buffers, barriers
+/// and intrinsics; no tile operators) warp by warp, and finds what a GPU leaves to chance.
+///
+///   for bx in T.thread_binding(4, thread="blockIdx.x"):
+///       S = T.alloc_shared((128,), "float32")
+///       for tx in T.thread_binding(128, thread="threadIdx.x"):
+///           S[tx] = A[bx * 128 + tx]
+///           T.sync_threads()
+///           B[bx * 128 + tx] = S[127 - tx]
+///
+/// **The machine**: blocks run one after the other. A block's warps are fibers of up to 32 lanes,
+/// which run in lock step under a mask; a warp goes on until it waits. Shared memory is one arena
+/// of the block; "local" memory exists once per thread.
+///
+/// **What is found**, each with its line: races on shared and global memory (by vector clocks over
+/// warps, barriers and asynchronous engines: whatever the timing of this run was), reads of
+/// elements never written or overwritten through another buffer, accesses outside of a buffer,
+/// barriers that only a part of a warp or of the block reaches, and deadlocks, with what each warp
+/// waits for. Bank conflicts are counted.
+///
+/// **Operations** (all take their operands by position; an address is written as an element, S[i,
+/// j]):
+///   sync_threads()                   the block's barrier; (id, threads): one of several
+///   sync_warp()                      orders the lanes of a warp
+///   shfl_sync(x, lane), shfl_xor_sync(x, mask), shfl_up_sync(x, n), shfl_down_sync(x, n)
+///   atomic_add(B[i], x)
+///   mbarrier_init(bar[i], arrivals)  an element of a shared uint64 buffer becomes an mbarrier
+///   mbarrier_arrive(bar[i]), mbarrier_expect_tx(bar[i], bytes),
+///   mbarrier_arrive_expect_tx(bar[i], bytes), mbarrier_wait_parity(bar[i], parity)
+///   ptx_cp_async(S[i], A[j], elements[, predicate]), ptx_commit_group(), ptx_wait_group(n)
+///   tma_load(S[i], A[j, k], bar[i], extents...)   a box of A, zero outside of it, lands row-major
+///   tma_store(A[j, k], S[i], extents...), tma_store_arrive(), tma_store_wait(n)
+///   fence_proxy_async()              before the asynchronous engines read what threads stored
+///   ptx_ldmatrix(R[i], S[row, column], matrices, transposed)    the row's address from each lane
+///   ptx_mma(C[i], A[j], B[k], "m16n8k16")          C += A B on registers (ir/tir/fragments.h)
+///   warpgroup_arrive(), ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b,
+///   accumulate), warpgroup_commit_batch(), warpgroup_wait(n)
+///
+/// An asynchronous operation takes effect at some moment between its issue and the wait that orders
+/// it; AsyncTiming says at which. Until then its destination holds poison.
+///
+/// Limits: blocks that wait for other blocks (grid-wide barriers, spinning on a flag) do not get
+/// on; clusters are single blocks.
+#pragma once
+
+#include "ir/interpret.h"
+#include "ir/tir/bank_conflicts.h"
+
+namespace temper::tir {
+
+enum class AsyncTiming : uint8_t {
+  kEarly,  ///< at issue
+  kLate,   ///< when somebody waits for it and nothing else can run
+  kRandom, ///< any time between
+};
+
+struct EmulateOptions {
+  AsyncTiming timing = AsyncTiming::kLate;
+  /// Which warp goes on, and in which order blocks run.
+  ParallelOrder order = ParallelOrder::kForward;
+  uint64_t seed = 1; ///< of kRandom
+  int64_t max_steps =
+      int64_t{1} << 28;              ///< statements of warps before the program counts as endless
+  int64_t shared_limit = 227 * 1024; ///< bytes of shared memory of a block
+};
+
+/// What one access of the program's text to shared memory cost.
+struct SharedAccess {
+  Span where;
+  std::string buffer;
+  bool is_store = false;
+  int64_t requests = 0;
+  int64_t wavefronts = 0;
+  int64_t ideal = 0;
+  BankReport worst;
+  double ways() const {
+    return ideal > 0 ? static_cast<double>(wavefronts) / static_cast<double>(ideal) : 1.0;
+  }
+  /// "line 12, column 9: the load of A_shared takes 4.0 times the wavefronts ..."; says which lanes
+  /// of the worst request collide.
+  std::string to_string() const;
+};
+
+struct EmulateReport {
+  int64_t blocks = 0;
+  int64_t steps = 0;
+  int64_t shared_bytes = 0; ///< of a block, the largest kernel's
+  /// Every access to shared memory, in order of first use.
+  std::vector<SharedAccess> shared_accesses;
+  /// Those with conflicts, worst first.
+  std::vector<SharedAccess> conflicts() const;
+};
+
+/// Runs the function, once. One argument per parameter, in order; outputs are written. The error
+/// (kFailed) is the first thing found, with its line, block and thread.
+Result<EmulateReport> emulate(const PrimFunc& function,
+                              std::span<const InterpretArgument> arguments,
+                              const EmulateOptions& options = {});
+inline Result<EmulateReport> emulate(const PrimFunc& function,
+                                     std::initializer_list<InterpretArgument> arguments,
+                                     const EmulateOptions& options = {}) {
+  return emulate(function, std::span(arguments.begin(), arguments.size()), options);
+}
+
+/// Runs it with asynchronous operations early, late and at random moments, warps forward, backward
+/// and at random. The outputs of all runs must be the same, bit by bit; except with atomics on
+/// floats, where only the checks count. Arguments end up as the last run leaves them.
+Result<EmulateReport> emulate_thoroughly(const PrimFunc& function,
+                                         std::span<const InterpretArgument> arguments,
+                                         const EmulateOptions& options = {});
+
+} // namespace temper::tir
