@@ -6,8 +6,8 @@
 //                      C[i]        = sum over k0 of C_rf[k0, i]
 //
 // This reassociates: allowed for sums, products, minima and maxima that start from their identity.
-// The loops stay with the block of partial results; the block that reduces them, which keeps the
-// old block's handle, gets loops of its own: the spatial ones and `loop`.
+// As in TVM the block that reduces the partial results keeps the old block's handle and its loops:
+// the spatial ones and `loop`. The block of partial results gets loops of its own, one for each.
 
 #include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/detail/reducer.h"
@@ -172,6 +172,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   point = inserted(point, factor_at, Expr(factor_axis));
   const Expr contribution = substitute(reducer->value, axis_map);
   const Expr current = make_load(partial, point);
+  const bool reduces = std::any_of(
+      axes.begin(), axes.end(), [](const IterVar& axis) { return axis.type == IterType::kReduce; });
   const Block partial_block = make_node<SBlock>([&](SBlock& node) {
     node.id = new_block_id();
     node.name = block->name + "_rf";
@@ -182,36 +184,49 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       write.region.push_back({index, make_int(index->dtype, 1)});
     node.writes = {std::move(write)};
     node.annotations = block->annotations;
+    if (!reduces) { // one step each
+      node.body = make_store(partial, point, contribution);
+      return;
+    }
     node.init = make_store(partial, point, reducer->init->value);
     node.body = make_store(partial, point,
                            reducer->output_first ? combine(reducer->kind, current, contribution)
                                                  : combine(reducer->kind, contribution, current));
   });
-  Stmt partial_nest = replace_statement(
-      chain.subspan(top), make_realize(std::move(values), realize.predicate, partial_block));
+  VarMap own_loops;
+  for (const For* loop : loops)
+    own_loops[loop->loop_var] = fresh_var(loop->loop_var);
+  for (Expr& value : values)
+    value = substitute(value, own_loops);
+  Stmt partial_nest =
+      make_realize(std::move(values), substitute(realize.predicate, own_loops), partial_block);
+  for (size_t i = loops.size(); i-- > 0;) {
+    const Stmt body = partial_nest;
+    partial_nest = copy_node(*loops[i], [&](For& node) {
+      node.loop_var = Var(static_cast<const VarNode*>(own_loops[node.loop_var].get()));
+      node.body = body;
+    });
+  }
 
   // --- The block that reduces them.
-  VarMap loop_map;
   std::vector<const For*> kept;
   std::vector<const VarNode*> dropped;
   for (const For* loop : loops) {
-    if (loop == place.loop.get() || loop_use(realize, loop->loop_var).spatial) {
+    if (loop == place.loop.get() || loop_use(realize, loop->loop_var).spatial)
       kept.push_back(loop);
-      loop_map[loop->loop_var] = fresh_var(loop->loop_var);
-    } else {
+    else
       dropped.push_back(loop->loop_var.get());
-    }
   }
   dropped.push_back(factor_loop.get());
   const Var reduce_axis = make_var("v" + factor_loop->name, factor_loop->dtype);
-  std::vector<Expr> final_values{loop_map[factor_loop]};
+  std::vector<Expr> final_values{factor_loop};
   const Block final_block = copy_node(*block, [&](SBlock& node) {
     node.iter_vars = {{{place.loop->min, place.loop->extent}, reduce_axis, IterType::kReduce}};
     for (size_t i = 0; i < block->iter_vars.size(); ++i) {
       if (block->iter_vars[i].type != IterType::kSpatial)
         continue;
       node.iter_vars.push_back(block->iter_vars[i]);
-      final_values.push_back(substitute(realize.iter_values[i], loop_map));
+      final_values.push_back(realize.iter_values[i]);
     }
     const std::vector<Expr> from = inserted(update.indices, factor_at, Expr(reduce_axis));
     BufferRegion read{partial, {}};
@@ -230,15 +245,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       return std::find(dropped.begin(), dropped.end(), &var) != dropped.end();
     });
     if (!about_dropped)
-      predicate = logical_and(predicate, substitute(condition, loop_map));
+      predicate = logical_and(predicate, condition);
   }
   Stmt final_nest = make_realize(std::move(final_values), predicate, final_block);
   for (size_t i = kept.size(); i-- > 0;) {
     const Stmt body = final_nest;
-    final_nest = copy_node(*kept[i], [&](For& node) {
-      node.loop_var = Var(static_cast<const VarNode*>(loop_map[node.loop_var].get()));
-      node.body = body;
-    });
+    final_nest = copy_node(*kept[i], [&](For& node) { node.body = body; });
   }
 
   const size_t first = scoped.scope_at + 1;
@@ -279,7 +291,7 @@ void register_rfactor() {
           R"(Splits a reduction into partial results, one per iteration of `loop`, and a block
 that reduces them; `factor_axis` is where the new dimension of the partial results stands. For sums,
 products, minima and maxima, whose order may change. Returns the block of partial results; the old
-handle stands for the block that reduces them.
+handles, of the block and of its loops, stand for what reduces them.
 
     # rfactor(k0, 0)
     for i, k0, k1 in T.grid(8, 4, 4):        for i, k0, k1 in T.grid(8, 4, 4):

@@ -91,15 +91,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     vars.push_back(make_var(fmt::format("{}_{}", loop.loop_var->name, i), dtype));
     applied.outputs.push_back(LoopHandle{vars.back()});
   }
-  // From the innermost outwards, so that each variable's stride is at hand.
+  // By Horner's rule, as TVM writes the predicate: (i0 * f1 + i1) * f2 + i2.
   Expr value;
-  Expr stride = make_int(dtype, 1);
-  for (size_t i = vars.size(); i-- > 0;) {
-    if (preserve_unit_iters || !is_int(plan.factors[i], 1)) {
-      const Expr term = Expr(vars[i]) * stride;
-      value = value ? term + value : term;
-    }
-    stride = stride * plan.factors[i];
+  for (size_t i = 0; i < vars.size(); ++i) {
+    if (!preserve_unit_iters && is_int(plan.factors[i], 1))
+      continue;
+    value = value ? value * plan.factors[i] + vars[i] : Expr(vars[i]);
   }
   if (!value)
     value = make_int(dtype, 0);

@@ -191,7 +191,6 @@ private:
       TEMPER_TRY(apart, schedule.get_loops(partial));
       return schedule.vectorize(apart.back());
     }
-    // The loops so far went with the partial results; the block that sums them has its own.
     TEMPER_TRY(final_loops, schedule.get_loops(block));
     TEMPER_TRY_VOID(schedule.compute_at(partial, final_loops[spatial.size() - 1], true));
     // Now there is a loop per axis, lanes x rows x steps, as rfactor orders them

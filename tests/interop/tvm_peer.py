@@ -1,0 +1,43 @@
+"""What TVM makes of our scripts and traces: reads a list of cases, writes what it printed.
+
+    python tvm_peer.py CASES.json RESULTS.json
+
+A case: name, script (a module as we print it), and where a trace is to be applied, original (the
+module before it) and trace (its Python form). A result: printed and applied, or their errors.
+"""
+import json
+import sys
+
+from tvm import s_tir
+from tvm.script import from_source
+
+
+def attempt(result, name, action):
+    try:
+        result[name] = action()
+    except Exception as error:  # whatever TVM raises is the answer
+        text = str(error)
+        result[name + "_error"] = f"{type(error).__name__}: {text[:200]} ... {text[-1500:]}"
+
+
+def applied(case):
+    schedule = s_tir.Schedule(from_source(case["original"]))
+    exec(case["trace"], {"sch": schedule})
+    return schedule.mod.script()
+
+
+def main(cases_path, results_path):
+    with open(cases_path) as file:
+        cases = json.load(file)
+    results = []
+    for case in cases:
+        result = {"name": case["name"]}
+        attempt(result, "printed", lambda: from_source(case["script"]).script())
+        if "trace" in case:
+            attempt(result, "applied", lambda: applied(case))
+        results.append(result)
+    with open(results_path, "w") as file:
+        json.dump(results, file)
+
+
+main(*sys.argv[1:])

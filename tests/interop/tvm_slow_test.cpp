@@ -1,0 +1,162 @@
+/// Our scripts and traces, read by the real TVM: what it prints back must be the same program, and
+/// what it makes of a trace must compute the same values. Needs a Python with apache-tvm 0.27: the
+/// one that TEMPER_TEST_TVM names, or build/tvm-venv's.
+#include "tests/s_tir/random_schedule_cases.h"
+
+#include "ir/support/json.h"
+#include "ir/support/text.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace temper::s_tir::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string tvm_python() {
+  const char* const named = std::getenv("TEMPER_TEST_TVM");
+  return named != nullptr ? named : TEMPER_BUILD_DIR "/tvm-venv/bin/python";
+}
+
+bool there_is_tvm() {
+  return std::system((tvm_python() + " -c 'import tvm' > /dev/null 2>&1").c_str()) == 0;
+}
+
+/// One answer per case, in order.
+Json ask_tvm(const Json& cases) {
+  std::string folder = (fs::temp_directory_path() / "temper-interop-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr)
+    return {};
+  std::ofstream(folder + "/cases.json") << cases.dump();
+  const std::string command = tvm_python() + " " TEMPER_SOURCE_DIR "/tests/interop/tvm_peer.py " +
+                              folder + "/cases.json " + folder + "/results.json";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  const auto text = read_file(folder + "/results.json");
+  fs::remove_all(folder);
+  if (!text) {
+    ADD_FAILURE() << text.error().to_string();
+    return {};
+  }
+  return parse_json(*text).value_or(Json());
+}
+
+/// Empty when TVM's text of the program is this program.
+std::string difference_of(const Json& answer, const IRModule& module) {
+  if (!answer.contains("printed"))
+    return "TVM does not read it: " + answer.value("printed_error", "");
+  const std::string text = answer["printed"];
+  const auto parsed = script::parse_module(text, "tvm");
+  if (!parsed)
+    return "we do not read what TVM prints: " + parsed.error().to_string() + "\n" + text;
+  std::string where;
+  if (!structural_equal(*parsed, module, &where))
+    return "TVM prints another program: " + where + "\n" + text;
+  return {};
+}
+
+/// Primitives that TVM has too, in the same form: its tensor intrinsics have other names, and its
+/// index maps are Python functions.
+int in_tvm(const Primitive& primitive) {
+  for (const char* other :
+       {"pack_ahead", "offset_operand", "convert_operand", "tensorize", "transform_layout"})
+    if (primitive.python_name == other)
+      return 0;
+  return 1;
+}
+
+int schedules_per_program() {
+  const char* const text = std::getenv("TEMPER_INTEROP_SCHEDULES");
+  return text != nullptr ? std::atoi(text) : 10;
+}
+
+TEST(Tvm, ReadsAndPrintsRandomSchedulesAsTheyAre) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  std::vector<IRModule> modules;
+  Json cases = Json::array();
+  for (const Case& program : small_programs())
+    for (int seed = 0; seed < schedules_per_program(); ++seed) {
+      Schedule schedule(program.module, static_cast<uint64_t>(seed));
+      Random random(static_cast<uint64_t>(seed) + 1);
+      for (int step = 0; step < seed % 10; ++step)
+        ASSERT_TRUE(random_step(schedule, random));
+      modules.push_back(schedule.module());
+      cases.push_back({{"name", std::string(program.name) + " " + std::to_string(seed)},
+                       {"script", script::to_text(schedule.module())}});
+    }
+  const Json answers = ask_tvm(cases);
+  ASSERT_EQ(answers.size(), cases.size());
+  for (size_t i = 0; i < cases.size(); ++i)
+    EXPECT_EQ(difference_of(answers[i], modules[i]), "") << cases[i]["name"] << "\n"
+                                                         << cases[i]["script"].get<std::string>();
+}
+
+TEST(Tvm, AppliesOurTracesToTheSameEffect) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  std::vector<IRModule> originals;
+  std::vector<IRModule> modules;
+  Json cases = Json::array();
+  for (const Case& program : small_programs())
+    for (int seed = 0; seed < schedules_per_program(); ++seed) {
+      Schedule schedule(program.module, static_cast<uint64_t>(seed));
+      Random random(static_cast<uint64_t>(seed) + 1);
+      for (int step = 0; step < 1 + seed % 8; ++step)
+        ASSERT_TRUE(random_step(schedule, random, in_tvm));
+      originals.push_back(program.module);
+      modules.push_back(schedule.module());
+      cases.push_back({{"name", std::string(program.name) + " " + std::to_string(seed)},
+                       {"script", script::to_text(schedule.module())},
+                       {"original", script::to_text(program.module)},
+                       {"trace", schedule.trace().to_python()}});
+    }
+  const Json answers = ask_tvm(cases);
+  ASSERT_EQ(answers.size(), cases.size());
+  int equal = 0;
+  int refused = 0;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Json& answer = answers[i];
+    const std::string trace = cases[i]["trace"];
+    if (!answer.contains("applied")) {
+      // It may be stricter than we are (a buffer with two writers is not cached there), but not
+      // misunderstand: a handle or an argument that means something else here is a fault.
+      ++refused;
+      const std::string error = answer.value("applied_error", "");
+      EXPECT_TRUE(error.find("ScheduleError") != std::string::npos ||
+                  error.find("InternalError") != std::string::npos)
+          << cases[i]["name"] << ": " << error << "\n"
+          << trace;
+      if (std::getenv("TEMPER_INTEROP_REFUSALS") != nullptr)
+        std::fprintf(stderr, "%s: %s\n%s\n", cases[i]["name"].get<std::string>().c_str(),
+                     error.c_str(), trace.c_str());
+      continue;
+    }
+    const std::string text = answer["applied"];
+    const auto parsed = script::parse_module(text, "tvm");
+    if (!parsed) {
+      ADD_FAILURE() << parsed.error().to_string() << "\n" << text;
+      continue;
+    }
+    std::string where;
+    if (structural_equal(*parsed, modules[i], &where)) {
+      ++equal;
+      continue;
+    }
+    if (std::getenv("TEMPER_INTEROP_DIFFERENCES") != nullptr)
+      std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n",
+                   cases[i]["name"].get<std::string>().c_str(), where.c_str(), trace.c_str(),
+                   script::to_text(modules[i]).c_str(), text.c_str());
+    const RunResult expected = run_on_integers(originals[i], first_output(originals[i]), 1);
+    EXPECT_EQ(wrong_values(expected, *parsed), "") << cases[i]["name"] << "\n" << trace << text;
+  }
+  const int applied = static_cast<int>(cases.size()) - refused;
+  std::fprintf(stderr, "of %zu traces TVM applied %d, %d to structurally equal programs\n",
+               cases.size(), applied, equal);
+  EXPECT_GE(10 * applied, 8 * static_cast<int>(cases.size()));
+  EXPECT_GE(10 * equal, 7 * applied);
+}
+
+} // namespace
+} // namespace temper::s_tir::testing
