@@ -74,6 +74,8 @@ const std::vector<OpInfo>& table() {
     // A hint: (address as a load, read or write 0/1, locality 0..3).
     list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false, 1});
     add_gpu_ops(list);
+    // A layout as a value in annotations (ir/tir/layout.h): T.Layout(...), T.Fragment(...).
+    list.push_back({"Layout", 6, OpResult::kExplicit, false, false, true, false});
     return list;
   }();
   return ops;

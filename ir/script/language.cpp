@@ -2,6 +2,7 @@
 
 #include "ir/script/evaluator.h"
 #include "ir/script/function_builder.h"
+#include "ir/script/layouts.h"
 #include "ir/script/regions.h"
 
 #include <algorithm>
@@ -1177,6 +1178,10 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"Assert", {assertion, nullptr, {}}},
         {"tune", {tune, nullptr, {}}},
         {"index_map", {index_map, nullptr, {}}},
+        {"Layout", {layout_value, nullptr, {}}},
+        {"Fragment", {layout_value, nullptr, {}}},
+        {"hardware_fragment", {hardware_fragment_value, nullptr, {}}},
+        {"make_swizzled_layout", {swizzled_layout_value, nullptr, {}}},
         {"assume", {refused, "is not supported; write an assert, or leave it out", {}}},
     };
     for (const OpInfo& op : all_ops())

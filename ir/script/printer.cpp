@@ -3,6 +3,7 @@
 #include "ir/op.h"
 #include "ir/s_tir/block.h"
 #include "ir/script/regions.h"
+#include "ir/tir/layout.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -987,6 +988,9 @@ private:
           is_bare(call.args[0]) ? typed_int(*call.args[0].as<IntImm>()) : piece(call.args[0]);
       return {"~" + wrapped(arg, kUnary), kUnary};
     }
+    if (call.op == "Layout")
+      if (const auto layout = tir::layout_of(Expr(&call)))
+        return {tir::to_text(*layout), kAtom};
     std::string name = call.op;
     if (name == "abs" && call.dtype.is_floating())
       name = "fabs";

@@ -1,0 +1,85 @@
+/// Layout inference: where the elements of fragments and shared buffers of a kernel lie, from the
+/// operators that use them.
+///
+///   gemm(A_shared, B_shared, scores)     scores: mma's accumulator; A_shared, B_shared: 128-byte
+///   XOR scores_max[i] = max over scores      scores_max: one per row, held by the row's lanes
+///   copy(scores, scores_cast)            scores_cast: as scores, and so the A of the next product
+///
+/// First what the program says itself (annotate_layout), then what products need, then what follows
+/// from both: elements that are used together lie in the same threads. What is left gets rows dealt
+/// to the threads in vectors. A buffer that two operators need in different places is an error that
+/// names both.
+///
+/// The problem is stated apart from the IR, so that it can be posed by any lowering:
+/// layout_problem_of() (with the tile nodes) poses it for a kernel.
+#pragma once
+
+#include "ir/node.h"
+#include "ir/tir/fragments.h"
+
+namespace temper::tir {
+
+struct LayoutBuffer {
+  std::string name;
+  std::vector<int64_t> shape;
+  int element_bits = 32;
+  bool is_fragment = false;    ///< else shared
+  std::optional<Layout> fixed; ///< by the program
+  Span fixed_where;
+};
+
+enum class GemmPolicy : uint8_t { kSquare, kFullRow, kFullColumn };
+
+/// An operand of an elementwise operator: its dimension d is indexed by loop dimension loops[d].
+struct LayoutOperand {
+  int buffer = 0;
+  std::vector<int> loops;
+};
+
+struct LayoutUse {
+  std::string op; ///< for messages: "T.gemm"
+  Span where;
+  bool is_gemm = false;
+
+  // A product: C += A B.
+  int a = -1;
+  int b = -1;
+  int c = -1;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  GemmPolicy policy = GemmPolicy::kSquare;
+
+  /// Everything else: operands of one loop nest (copies, reductions, T.Parallel).
+  std::vector<LayoutOperand> operands;
+  int loop_rank = 0;
+};
+
+struct LayoutProblem {
+  std::vector<LayoutBuffer> buffers;
+  std::vector<LayoutUse> uses;
+  int64_t threads = 128; ///< of a block; a multiple of 32
+  /// Products of wgmma (operands in shared memory, warpgroups) where shapes allow; else mma.sync.
+  bool wgmma = false;
+};
+
+struct InferredLayout {
+  Layout layout;
+  std::string reason; ///< "C of T.gemm, line 12", "as scores, by T.copy, line 14", "default"
+};
+
+/// One layout per buffer, in order.
+Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem);
+
+/// How the warps of a block share a product of m x n: as square as the policy allows, in steps of
+/// the instruction.
+Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy policy,
+                           int64_t step_m = 16, int64_t step_n = 8);
+/// Rows dealt to threads in vectors of up to 16 bytes, the last dimension fastest; elements that
+/// are fewer than the threads are held by several of them.
+Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threads,
+                                int element_bits);
+
+/// A table: buffer, layout, reason; one line each.
+std::string to_text(const LayoutProblem& problem, const std::vector<InferredLayout>& layouts);
+
+} // namespace temper::tir
