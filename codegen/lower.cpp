@@ -5,6 +5,7 @@
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/packs.h"
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/tir/dispatch.h"
 
 #include <vector>
 
@@ -14,8 +15,15 @@ using namespace ir; // NOLINT
 
 namespace {
 
-std::vector<Pass> passes_for(const LowerOptions& options) {
+std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options) {
   std::vector<Pass> passes;
+  bool tiles = false;
+  for (const ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<PrimFuncNode>())
+      tiles |= tir::is_tile_program(function);
+  if (tiles)
+    for (Pass& pass : tile_passes(options))
+      passes.push_back(std::move(pass));
   passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(function_pass("lower_blocks", [&options](const PrimFunc& f) -> Result<PrimFunc> {
     const bool instructions = options.features.has_value() && !options.plain;
@@ -41,6 +49,22 @@ template <typename F> Result<void> for_each_function(const IRModule& module, F&&
 
 } // namespace
 
+std::vector<Pass> tile_passes(const LowerOptions& options) {
+  using F = const PrimFunc&;
+  return {
+      function_pass("lower_threads", [](F f) { return tir::lower_threads(f); }),
+      function_pass("bind_scalars",
+                    [](F f) -> Result<PrimFunc> { return tir::bind_scalars(f); }),
+      function_pass("dispatch_tiles",
+                    [&options](F f) { return tir::dispatch_tiles(f, options); }),
+      // After dispatch: variants make accesses of their own.
+      function_pass("guard_accesses",
+                    [](F f) -> Result<PrimFunc> { return tir::guard_accesses(f); }),
+      function_pass("lower_kernels",
+                    [](F f) -> Result<PrimFunc> { return tir::lower_kernels(f); }),
+  };
+}
+
 Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& options) {
   return lower_for_cpu(module, options, with_environment({}));
 }
@@ -49,7 +73,7 @@ Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& optio
                                const PassOptions& pass_options) {
   s_tir::register_layer();
   TEMPER_TRY_VOID(for_each_function(module, check_lowerable));
-  TEMPER_TRY(lowered, run_passes(module, passes_for(options), pass_options));
+  TEMPER_TRY(lowered, run_passes(module, passes_for(module, options), pass_options));
   if (options.verify) {
     TEMPER_TRY_VOID(for_each_function(
         lowered, [&](const PrimFunc& function) { return verify_lowered(function, options); }));

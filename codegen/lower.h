@@ -51,6 +51,9 @@ Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOption
 Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options,
                                    const ir::PassOptions& pass_options);
 
+/// The steps from a tile program to plain loops (ir/tir/lower_tiles.h); `options` outlives them.
+std::vector<ir::Pass> tile_passes(const LowerOptions& options);
+
 /// The program that computes references: floating types widened to float64, integer types kept.
 /// Parameters that are only read keep their type and are cast on load; those that are written are
 /// widened. Works on s-tir and tir before lowering; schedules carry over.

@@ -3,6 +3,7 @@
 #include "ir/interpret.h"
 
 #include "ir/detail/interpreter.h"
+#include "ir/tir/lower_tiles.h"
 
 #include <algorithm>
 #include <numeric>
@@ -309,7 +310,8 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
         CodePtr min = compile(s.min);
         CodePtr extent = compile(s.extent);
         const int slot = define(s.loop_var);
-        const bool independent = s.kind == ForKind::kParallel || s.kind == ForKind::kVectorized;
+        const bool independent = s.kind == ForKind::kParallel || s.kind == ForKind::kVectorized ||
+                                 s.kind == ForKind::kTileParallel;
         return std::make_unique<ForAction>(slot, independent, std::move(min), std::move(extent),
                                            compile(s.body), &s);
       },
@@ -422,6 +424,10 @@ Result<void> bind_arguments(const PrimFunc& function, Compiler& compiler, Frame&
 
 Result<void> interpret(const PrimFunc& function, std::span<const InterpretArgument> arguments,
                        const InterpretOptions& options) {
+  if (tir::is_tile_program(function)) {
+    TEMPER_TRY(plain, tir::tile_meaning(function));
+    return interpret(plain, arguments, options);
+  }
   if (arguments.size() != function->params.size())
     return Error{ErrorCode::kInvalidArgument,
                  "function '" + function->name + "' has " +

@@ -1,6 +1,6 @@
 #include "ir/json_graph.h"
 
-#include "ir/tir/stmt.h"
+#include "ir/tir/tile.h"
 
 #include <cmath>
 #include <mutex>
@@ -24,7 +24,7 @@ std::set<std::pair<std::string, std::string>>& optional_fields() {
 
 Result<NodeRef> check_loop(const NodeRef& node) {
   const auto& loop = static_cast<const tir::For&>(*node);
-  if (loop.kind > tir::ForKind::kThreadBinding)
+  if (loop.kind > tir::ForKind::kPipelined)
     return Error{ErrorCode::kCorrupt, "a loop has a kind that does not exist"};
   return node;
 }
@@ -39,6 +39,9 @@ void register_tir() {
 #define TEMPER_TIR_STMT(name) register_node(tir::name::kInfo);
 #include "ir/tir/node_kinds.def"
 #undef TEMPER_TIR_STMT
+#define TEMPER_TILE_STMT(name) register_node(tir::name::kInfo);
+#include "ir/tir/tile_kinds.def"
+#undef TEMPER_TILE_STMT
     register_node(BufferNode::kInfo);
     register_node(IndexMapNode::kInfo);
     register_node(PrimFuncNode::kInfo);

@@ -9,6 +9,7 @@
 #include "ir/detail/verifier.h"
 #include "ir/op.h"
 #include "ir/support/random.h"
+#include "ir/tir/tile.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -679,6 +680,8 @@ bool Verifier::stmt(const Stmt& node) {
                           ") occurs twice in the function; copy it with fresh definitions");
   if (const auto layer = layers().find(node->kind()); layer != layers().end())
     return layer->second(*this, node);
+  if (tir::is_tile_statement(node->kind()))
+    return verify_tile_statement(*this, node);
   if (node->kind() >= kSTirKinds)
     return fail(node, std::string("a statement of kind ") + node->info().name +
                           " belongs to a layer that is not registered");
@@ -766,7 +769,7 @@ bool Verifier::stmt(const Stmt& node) {
         if (!typed(s.min, dtype, "the start of a loop") ||
             !typed(s.extent, dtype, "the extent of a loop"))
           return false;
-        if (s.kind > ForKind::kThreadBinding)
+        if (s.kind > ForKind::kPipelined)
           return fail(node, "a loop has a kind that does not exist");
         if ((s.kind == ForKind::kThreadBinding) == s.thread.empty())
           return fail(node, s.thread.empty() ? "a thread binding does not name its thread"
@@ -776,7 +779,10 @@ bool Verifier::stmt(const Stmt& node) {
         inner(s.loop_var, {s.min, s.extent});
         if (const auto extent = as_int(s.extent); !extent || *extent <= 0)
           guard(nullptr); // The body may not run.
-        const bool ordered = s.kind == ForKind::kSerial || s.kind == ForKind::kUnrolled;
+        if (s.kind == ForKind::kTileParallel && !is_int(s.min, 0))
+          return fail(node, "a T.Parallel loop starts at 0");
+        const bool ordered = s.kind == ForKind::kSerial || s.kind == ForKind::kUnrolled ||
+                             s.kind == ForKind::kPipelined;
         const int outside = std::exchange(breakable_loops, ordered ? breakable_loops + 1 : 0);
         const bool good = this->stmt(s.body);
         breakable_loops = outside;

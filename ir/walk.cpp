@@ -1,6 +1,6 @@
 #include "ir/walk.h"
 
-#include "ir/tir/stmt.h"
+#include "ir/tir/tile.h"
 
 namespace temper::ir {
 
@@ -136,6 +136,10 @@ namespace {
 NodeRef another(const NodeRef& node) {
   if (!StmtNode::accepts(node->kind()) || node->kind() >= kSTirKinds)
     return node;
+  if (const auto* launch = node.as<tir::KernelLaunch>())
+    return copy_node(*launch, [](auto&) {});
+  if (const auto* call = node.as<tir::TileCall>())
+    return copy_node(*call, [](auto&) {});
   return tir::visit(cast_ref<StmtNode>(node), [](const auto& statement) -> NodeRef {
     return copy_node(statement, [](auto&) {});
   });

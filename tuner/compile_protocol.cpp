@@ -11,6 +11,7 @@
 #include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "tuner/space/knob_space.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
 
@@ -160,10 +161,8 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
     pass_options.name = "reference";
   } else if (!request.trace_json.empty()) {
     TEMPER_TRY(trace, s_tir::trace_from_json_text(request.trace_json));
-    s_tir::ReplayOptions options;
-    options.sample_missing = false;
-    TEMPER_TRY(schedule, s_tir::replay(trace, module, 0, options));
-    program = schedule.module();
+    TEMPER_TRY(made, program_of(trace, module));
+    program = made;
     if (!trace.empty())
       pass_options.name = "candidate";
   }

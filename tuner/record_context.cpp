@@ -10,6 +10,7 @@
 #include "ir/support/significance.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/space/knob_space.h"
 #include "tuner/stored_comparison.h"
 #include "tuner/workbench.h"
 
@@ -210,8 +211,7 @@ Result<ir::IRModule> scheduled_module(const database::Workload& workload,
                                       const database::Candidate& candidate) {
   TEMPER_TRY(module, script::parse_module(workload.program, workload.name));
   TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
-  TEMPER_TRY(schedule, s_tir::replay(trace, module));
-  return schedule.module();
+  return program_of(trace, module);
 }
 
 Result<ir::IRModule> lowered_module(const database::Measurement& record,

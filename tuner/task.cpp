@@ -78,8 +78,50 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
   return signature;
 }
 
+namespace {
+
+/// Of plain loops.
+void find_longest_sum(const ir::Stmt& stmt, std::vector<const tir::For*>& loops, int64_t& longest) {
+  if (const auto* store = stmt.as<tir::BufferStore>()) {
+    bool adds = false;
+    ir::walk(store->value, [&](const ir::NodeRef& node) {
+      if (const auto* load = node.as<ir::BufferLoad>())
+        adds |= load->buffer == store->buffer;
+      return !adds;
+    });
+    int64_t length = 1;
+    for (const tir::For* loop : loops) {
+      const bool moves = std::any_of(store->indices.begin(), store->indices.end(),
+                                     [&](const ir::Expr& index) {
+                                       return ir::mentions(index, loop->loop_var);
+                                     });
+      if (!moves)
+        length *= std::max<int64_t>(1, ir::as_int(loop->extent).value_or(1));
+    }
+    if (adds)
+      longest = std::max(longest, length);
+    return;
+  }
+  const auto* loop = stmt.as<tir::For>();
+  if (loop != nullptr)
+    loops.push_back(loop);
+  stmt->info().for_each_child(stmt.get(), [&](const ir::NodeRef& child, ir::Role) {
+    if (ir::StmtNode::accepts(child->kind()))
+      find_longest_sum(ir::cast_ref<ir::StmtNode>(child), loops, longest);
+  });
+  if (loop != nullptr)
+    loops.pop_back();
+}
+
+} // namespace
+
 int64_t reduction_length_of(const ir::PrimFunc& function) {
   int64_t longest = 1;
+  if (!function->s_tir) {
+    std::vector<const tir::For*> loops;
+    find_longest_sum(function->body, loops, longest);
+    return longest;
+  }
   ir::walk(function->body, [&](const ir::NodeRef& node) {
     if (const auto* block = node.as<s_tir::SBlock>()) {
       int64_t length = 1;

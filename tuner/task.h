@@ -51,7 +51,8 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
 /// below it measured something else, or the workload's flops counts too much. 0 when the flops are
 /// not known.
 double roofline_ns(const Task& task);
-/// The largest product of reduce extents of any block (s-tir), or 1.
+/// The largest product of reduce extents of any block (s-tir), or of the loops around a store that
+/// adds to one element all the while; 1 where nothing is summed.
 int64_t reduction_length_of(const ir::PrimFunc& function);
 
 } // namespace temper::tuner

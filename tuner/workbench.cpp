@@ -20,6 +20,7 @@
 #include "tuner/google_benchmark.h"
 #include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
+#include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/version.h"
 
@@ -113,6 +114,10 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
 }
 
 Result<std::unique_ptr<Space>> space_of(const Task& task) {
+  if (is_knob_program(task.module)) {
+    TEMPER_TRY(lower, lower_options_for(task.target, task.threads <= 1));
+    return make_knob_space(task.module, std::move(lower));
+  }
   SketchOptions sketch;
   TEMPER_TRY(hints, machine_hints_for(task.target, task.threads));
   sketch.machine = hints;
@@ -365,6 +370,11 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   TEMPER_TRY(signature, signature_of(function));
   task.signature = std::move(signature);
   task.reduction_length = reduction_length_of(function);
+  // A tile program's sums are in its operators; the reference has them as loops.
+  if (task.reference)
+    if (const auto reference =
+            task.reference->functions.front().function.as_ref<ir::PrimFuncNode>())
+      task.reduction_length = std::max(task.reduction_length, reduction_length_of(reference));
   TEMPER_TRY(target, bench.target());
   task.target = target;
   task.threads = std::max(1, target.threads);

@@ -96,6 +96,8 @@ public:
   size_t local_count() const { return locals_.size(); }
   /// Loops around that break and continue may leave; 0 inside a new block.
   int breakable_loops = 0;
+  /// Kernels around.
+  int kernel_depth = 0;
   const PrimFunc& function() const { return function_; }
   bool at_function_body() const { return path_.empty(); }
 
@@ -129,6 +131,9 @@ private:
   Error error_;
   friend class Scope;
 };
+
+/// Kernels and tile operators (ir/tir/tile_verify.cpp).
+bool verify_tile_statement(Verifier& verifier, const Stmt& stmt);
 
 using StmtVerifier = bool (*)(Verifier& verifier, const Stmt& stmt);
 void register_verifier(Kind kind, StmtVerifier function);

@@ -8,6 +8,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/tile_ops.h"
 
 namespace temper::ir {
 
@@ -178,10 +179,16 @@ std::vector<bool> written_parameters(const PrimFunc& function) {
     return result;
   }
   walk(function->body, [&](const NodeRef& node) {
-    if (const auto* store = node.as<BufferStore>())
+    const auto writes = [&](const Buffer& buffer) {
       for (size_t i = 0; i < result.size(); ++i)
-        if (function->params[i].buffer == store->buffer)
+        if (function->params[i].buffer == buffer)
           result[i] = true;
+    };
+    if (const auto* store = node.as<BufferStore>())
+      writes(store->buffer);
+    else if (const auto* call = node.as<TileCall>())
+      for (const size_t operand : written_operands(*call))
+        writes(call->regions[operand].buffer);
     return !ExprNode::accepts(node->kind());
   });
   return result;

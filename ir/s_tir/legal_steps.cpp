@@ -20,6 +20,10 @@ const char* words_of(ForKind kind) {
     return " (unrolled)";
   case ForKind::kThreadBinding:
     return " (bound to a thread)";
+  case ForKind::kTileParallel:
+    return " (shared by threads)";
+  case ForKind::kPipelined:
+    return " (pipelined)";
   }
   return "";
 }

@@ -174,6 +174,7 @@ std::vector<DecisionPoint> decision_points(const Trace& trace) {
   static const Primitive* const kPerfectTile = find_primitive("SamplePerfectTile");
   static const Primitive* const kCategorical = find_primitive("SampleCategorical");
   static const Primitive* const kLocation = find_primitive("SampleComputeLocation");
+  static const Primitive* const kKnob = find_primitive("SampleKnob");
   std::vector<DecisionPoint> points;
   for (size_t i = 0; i < trace.size(); ++i) {
     const Instruction& instruction = trace[i];
@@ -197,6 +198,13 @@ std::vector<DecisionPoint> decision_points(const Trace& trace) {
         point.probabilities.push_back(weight.as_double() != nullptr
                                           ? *weight.as_double()
                                           : static_cast<double>(*weight.as_int()));
+    } else if (instruction.primitive == kKnob) {
+      point.kind = DecisionPoint::Kind::kCategorical;
+      if (const Value::List* choices = instruction.attrs[1].as_list())
+        for (size_t c = 0; c < choices->size(); ++c) {
+          point.candidates.push_back(static_cast<int64_t>(c));
+          point.probabilities.push_back(1.0 / static_cast<double>(choices->size()));
+        }
     } else {
       TEMPER_CHECK(instruction.primitive == kLocation, "this sampling primitive is not known here");
       point.kind = DecisionPoint::Kind::kComputeLocation;

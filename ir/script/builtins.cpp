@@ -525,7 +525,11 @@ std::optional<Value> find_import(const std::string& module, const std::string& n
 }
 
 ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
-                     std::initializer_list<const char*> names, size_t required) {
+                     std::initializer_list<const char*> names, size_t required)
+    : ArgReader(evaluator, call, std::span(names.begin(), names.size()), required) {}
+
+ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
+                     std::span<const char* const> names, size_t required) {
   values_.resize(names.size(), nullptr);
   positions_.resize(names.size(), call.position);
   const std::string callee = call.callee != nullptr ? call.callee->name : "this function";

@@ -380,7 +380,7 @@ std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, boo
       result = *known;
     else
       report(decorator->position,
-             "unknown decorator, " + describe(value) + "; use @T.prim_func or @I.ir_module");
+             "unknown decorator, " + describe(value) + "; use @T.prim_func, @T.macro or @I.ir_module");
   }
   return result;
 }
@@ -388,9 +388,12 @@ std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, boo
 void Evaluator::define_function(const Statement& statement) {
   bool plain = false;
   const std::optional<Decorator> decorator = decorator_of(statement, plain);
-  if (!plain) {
+  const bool is_macro = decorator && decorator->kind == Decorator::Kind::kMacro;
+  if (!plain && !is_macro) {
     Value value = Poison{};
-    if (decorator && decorator->kind == Decorator::Kind::kPrimFunc) {
+    if (decorator && without_kernels) {
+      value = None{};
+    } else if (decorator && decorator->kind == Decorator::Kind::kPrimFunc) {
       if (PrimFunc function = build_prim_func(statement, *decorator, *environment_)) {
         if (environment_ == globals_)
           functions_.emplace_back(statement.name, function);
@@ -405,6 +408,7 @@ void Evaluator::define_function(const Statement& statement) {
   Closure closure;
   closure.def = &statement;
   closure.environment = environment_;
+  closure.is_macro = is_macro;
   std::vector<Value> defaults;
   bool had_default = false;
   for (const Parameter& parameter : statement.parameters) {
@@ -882,6 +886,10 @@ Value Evaluator::attribute(const Expression& expression) {
       if (auto value = find_in_math(what))
         return *value;
       return report(expression.position, "math." + what + " is not known here");
+    case Namespace::Name::kGemmWarpPolicy:
+      if (what == "Square" || what == "FullRow" || what == "FullCol")
+        return make_text(what);
+      return report(expression.position, "T.GemmWarpPolicy is Square, FullRow or FullCol");
     case Namespace::Name::kTemper:
     case Namespace::Name::kTyping:
       if (auto value = find_import("temper", what))
@@ -1089,7 +1097,12 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
   Value result = None{};
   {
     Scope scope(*this, inside);
-    if (closure.lambda != nullptr) {
+    if (closure.is_macro) {
+      if (builder_ == nullptr)
+        result = report(arguments.position, name + " is a macro: it is called inside of a kernel");
+      else
+        builder_->inline_statements(closure.def->body);
+    } else if (closure.lambda != nullptr) {
       result = evaluate(*closure.lambda->items[0]);
     } else {
       returned_ = None{};

@@ -13,6 +13,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,18 @@ public:
   /// Counts a step; false when the program has taken too many or nests too deeply (reported once).
   bool step(Position position);
   bool stopped() const { return stopped_; }
+  /// A new program begins: the steps taken so far do not count.
+  void restart() {
+    steps_ = 0;
+    stopped_ = false;
+  }
+
+  /// Where T.constraint notes what does not hold; null: it is an error.
+  std::vector<std::string>* violations = nullptr;
+  /// T.constraint notes here every constraint it comes by; may be null.
+  std::vector<std::string>* constraints = nullptr;
+  /// Only what stands around kernels is run: prim_funcs are not built.
+  bool without_kernels = false;
   /// Names in sight, for suggestions.
   std::vector<std::string> known_names() const;
   const Closure* keep(Closure closure);
@@ -162,6 +175,8 @@ private:
 class ArgReader {
 public:
   ArgReader(Evaluator& evaluator, CallArguments& call, std::initializer_list<const char*> names,
+            size_t required);
+  ArgReader(Evaluator& evaluator, CallArguments& call, std::span<const char* const> names,
             size_t required);
   bool ok() const { return ok_; }
   /// Null when the argument was not given.

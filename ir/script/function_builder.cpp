@@ -589,27 +589,26 @@ void FunctionBuilder::assign_to(const Expression& target, const Value& value, Po
 
 void FunctionBuilder::define_scalar(const std::string& name, DataType dtype, const Value* value,
                                     Position position) {
-  Environment& environment = *evaluator_.environment();
-  if (dtype.is_handle()) {
-    evaluator_.report(position,
-                      "a handle cannot be kept in a scalar; write " + name + ": T.let = ...");
-    environment.set(name, Poison{});
-    return;
-  }
+  evaluator_.environment()->set(name, new_scalar(name, dtype, value, position));
+}
+
+Value FunctionBuilder::new_scalar(const std::string& name, DataType dtype, const Value* value,
+                                  Position position) {
+  if (dtype.is_handle())
+    return evaluator_.report(position, "a handle cannot be kept in a scalar; write " + name +
+                                           ": T.let = ...");
   Expr initial;
   if (value != nullptr) {
     initial = fit_value(*value, dtype, position, name);
-    if (!initial) {
-      environment.set(name, Poison{});
-      return;
-    }
+    if (!initial)
+      return Poison{};
   }
   Buffer buffer = make_buffer(name, dtype, {make_int(DataType::int32(), 1)}, "local");
   evaluator_.set_span(buffer, position);
   add(tir::make_alloc(buffer), position);
   if (initial)
     add(tir::make_store(buffer, {make_int(DataType::int32(), 0)}, std::move(initial)), position);
-  environment.set(name, ScalarVar{buffer});
+  return ScalarVar{buffer};
 }
 
 void FunctionBuilder::set_scalar(const ScalarVar& scalar, const Value& value, Position position) {
@@ -857,7 +856,7 @@ void FunctionBuilder::for_loop(const Statement& statement) {
   } else if (!value.is_poison()) {
     evaluator_.report(statement.value->position,
                       "a loop runs over range(n), T.grid(...), T.serial, T.parallel, "
-                      "T.vectorized, T.unroll or T.thread_binding, not " +
+                      "T.vectorized, T.unroll, T.Parallel, T.Pipelined or T.thread_binding, not " +
                           describe(value));
   }
   if (spec && !spec->ranges.empty() && spec->ranges.size() != names.size()) {
@@ -922,6 +921,10 @@ void FunctionBuilder::with(const Statement& statement) {
     nested(statement.body);
     return;
   }
+  if (context->kind == ContextSpec::Kind::kKernel) {
+    kernel(statement, *context->kernel);
+    return;
+  }
   if (!statement.targets.empty())
     evaluator_.report(statement.targets[0]->position, "a block has no 'as' name");
   if (context->kind == ContextSpec::Kind::kBlock) {
@@ -936,6 +939,72 @@ void FunctionBuilder::with(const Statement& statement) {
   Stmt init = nested(statement.body);
   if (frame != nullptr)
     frame->init = std::move(init);
+}
+
+void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec) {
+  if (s_tir_) {
+    evaluator_.report(statement.position, "a kernel belongs to a tile program; decorate the "
+                                          "function with @T.prim_func");
+    return;
+  }
+  std::vector<Position> positions;
+  std::vector<std::string> names;
+  const auto name_of = [&](const Expression& target) {
+    names.push_back(target.type == E::kName ? target.text : "_");
+    positions.push_back(target.position);
+  };
+  bool together = false; // one name for all axes: a tuple
+  if (!statement.targets.empty()) {
+    const Expression& target = *statement.targets[0];
+    together = target.type == E::kName && spec.grid.size() > 1;
+    if (target.type == E::kTuple || target.type == E::kList)
+      for (const ExpressionPtr& item : target.items)
+        name_of(*item);
+    else
+      name_of(target);
+  }
+  if (!names.empty() && !together && names.size() != spec.grid.size()) {
+    evaluator_.report(statement.targets[0]->position,
+                      "the grid has " + std::to_string(spec.grid.size()) +
+                          (spec.grid.size() == 1 ? " axis" : " axes") + ", but there are " +
+                          std::to_string(names.size()) + " names");
+    names.clear();
+  }
+  static constexpr const char* kBlock[] = {"bx", "by", "bz"};
+  static constexpr const char* kThread[] = {"tx", "ty", "tz"};
+  std::vector<Var> blocks;
+  std::vector<Var> threads;
+  std::vector<Value> values;
+  Environment& environment = evaluator_.new_environment(evaluator_.environment());
+  for (size_t d = 0; d < spec.grid.size(); ++d) {
+    const bool named = d < names.size() && !together && names[d] != "_";
+    Var var = make_var(named ? names[d] : kBlock[d], spec.grid[d]->dtype);
+    evaluator_.set_span(var, named ? positions[d] : statement.position);
+    loops_.emplace_back(var, Range{make_int(var->dtype, 0), spec.grid[d]});
+    if (named)
+      environment.set(names[d], Value(Expr(var)));
+    values.emplace_back(Expr(var));
+    blocks.push_back(std::move(var));
+  }
+  if (together)
+    environment.set(names[0], make_sequence(std::move(values), true));
+  for (size_t d = 0; d < spec.threads.size(); ++d) {
+    threads.push_back(make_var(kThread[d], spec.threads[d]->dtype));
+    evaluator_.set_span(threads.back(), statement.position);
+    loops_.emplace_back(threads.back(), Range{make_int(threads.back()->dtype, 0), spec.threads[d]});
+  }
+  kernel_threads_ = &threads;
+  Annotations annotations = spec.annotations;
+  kernel_annotations_ = &annotations;
+  const int depth = std::exchange(loop_depth_, 0);
+  Stmt body = nested_in(statement.body, environment);
+  loop_depth_ = depth;
+  kernel_threads_ = nullptr;
+  kernel_annotations_ = nullptr;
+  loops_.resize(loops_.size() - blocks.size() - threads.size());
+  add(tir::make_kernel(spec.grid, spec.threads, std::move(blocks), std::move(threads),
+                       std::move(body), std::move(annotations)),
+      statement.position);
 }
 
 void FunctionBuilder::sblock(const Statement& statement, const std::string& name) {

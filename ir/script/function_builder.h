@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace temper::script {
@@ -64,6 +65,19 @@ public:
   bool is_free_variable(const Var& var) const;
   bool has_symbol(const std::string& name) const;
   bool in_loop() const { return loop_depth_ > 0; }
+  /// The statements of a macro, at this place.
+  void inline_statements(const Body& body) {
+    const std::vector<std::string> saved = std::exchange(pending_, {});
+    statements(body);
+    pending_ = saved;
+  }
+  bool in_kernel() const { return kernel_threads_ != nullptr; }
+  /// The thread variables of the kernel around; null outside of kernels.
+  const std::vector<Var>* kernel_threads() const { return kernel_threads_; }
+  /// Of the kernel around; null outside of kernels.
+  Annotations* kernel_annotations() { return kernel_annotations_; }
+  /// A scalar that changes: its allocation, and its first value when `value` is there.
+  Value new_scalar(const std::string& name, DataType dtype, const Value* value, Position position);
 
 private:
   void parameters(Environment& environment);
@@ -82,6 +96,7 @@ private:
   void while_loop(const Statement& statement);
   void with(const Statement& statement);
   void sblock(const Statement& statement, const std::string& name);
+  void kernel(const Statement& statement, const KernelSpec& spec);
   void assertion(const Statement& statement);
   void define_scalar(const std::string& name, DataType dtype, const Value* value,
                      Position position);
@@ -110,6 +125,8 @@ private:
   std::vector<std::pair<Var, Range>> loops_;
   std::vector<Var> free_variables_;
   int loop_depth_ = 0;
+  const std::vector<Var>* kernel_threads_ = nullptr;
+  Annotations* kernel_annotations_ = nullptr;
 };
 
 } // namespace temper::script

@@ -4,6 +4,8 @@
 #include "ir/script/function_builder.h"
 #include "ir/script/layouts.h"
 #include "ir/script/regions.h"
+#include "ir/script/tile_language.h"
+#include "ir/tir/tile_ops.h"
 
 #include <algorithm>
 #include <bit>
@@ -294,7 +296,10 @@ Value alloc(Evaluator& evaluator, CallArguments& call) {
                  1);
   BufferType type;
   const std::string_view kind = call.callee->data;
-  type.scope = kind == "local" ? "local" : kind == "shared" ? "shared" : "global";
+  type.scope = kind == "local"      ? "local"
+               : kind == "shared"   ? "shared"
+               : kind == "fragment" ? "local.fragment"
+                                    : "global";
   if (builder == nullptr || !args.ok() || !read_buffer_type(evaluator, args, 0, type) ||
       refuse_option(evaluator, args, 8, "offset_factor") ||
       refuse_option(evaluator, args, 9, "data"))
@@ -545,6 +550,29 @@ Value remap(Evaluator& evaluator, CallArguments& call) {
 
 // Loops.
 
+/// T.thread_binding as the kernel's own threads: its extent must be theirs.
+Value thread_number(Evaluator& evaluator, FunctionBuilder& builder, ArgReader& args,
+                    CallArguments& call) {
+  const auto axis = args.has(3) ? evaluator.to_string(args[3], args.where(3), "a thread")
+                                : std::optional<std::string>("threadIdx.x");
+  if (!axis)
+    return Poison{};
+  const std::vector<Var>& threads = *builder.kernel_threads();
+  for (size_t d = 0; d < threads.size(); ++d) {
+    if (*axis != std::string("threadIdx.") + "xyz"[d])
+      continue;
+    const auto extent = as_int(builder.loop_range(threads[d])->extent);
+    const Value& given = args.has(1) ? args[1] : args[0];
+    const auto stop = given.is<Int>() ? std::optional<int64_t>(*given.as<Int>()) : std::nullopt;
+    if (extent && stop && *extent != *stop)
+      return evaluator.report(call.position, "the kernel has " + std::to_string(*extent) +
+                                                 " threads along this axis, not " +
+                                                 std::to_string(*stop));
+    return Value(Expr(threads[d])).defining();
+  }
+  return evaluator.report(args.where(3), "the kernel's threads have no axis '" + *axis + "'");
+}
+
 Value loop(Evaluator& evaluator, CallArguments& call) {
   const std::string_view kind = call.callee->data;
   const bool thread = kind == "thread";
@@ -553,6 +581,10 @@ Value loop(Evaluator& evaluator, CallArguments& call) {
                  1);
   if (kernel(evaluator, call) == nullptr || !args.ok())
     return Poison{};
+  // t = T.thread_binding(0, threads, thread="threadIdx.x") in a kernel: the thread's number.
+  if (FunctionBuilder* builder = evaluator.builder();
+      thread && builder->in_kernel() && builder->pending_count() == 1)
+    return thread_number(evaluator, *builder, args, call);
   auto spec = std::make_shared<LoopSpec>();
   spec->kind = kind == "parallel"     ? tir::ForKind::kParallel
                : kind == "vectorized" ? tir::ForKind::kVectorized
@@ -1033,6 +1065,46 @@ Value tune(Evaluator& evaluator, CallArguments& call) {
   return Tunable{std::make_shared<const std::vector<Value>>(std::move(*items))};
 }
 
+/// T.constraint(condition): which choices of knobs make a program.
+Value constraint(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call, {"condition"}, 1);
+  if (!args.ok())
+    return Poison{};
+  const auto holds = args[0].is_ir() ? std::nullopt : evaluator.truth(args[0]);
+  if (!holds)
+    return args[0].is_poison()
+               ? Value(Poison{})
+               : evaluator.report(args.where(0), "a constraint is about knobs and shapes, which are "
+                                                 "known before the program runs, not " +
+                                                     describe(args[0]));
+  // As it stands in the text.
+  std::string_view text = evaluator.diagnostics().text();
+  for (uint32_t line = 1; line < call.position.line && !text.empty(); ++line)
+    text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
+  const size_t open = text.find("constraint(", call.position.column > 0 ? call.position.column - 1
+                                                                        : 0);
+  std::string words = "the constraint in line " + std::to_string(call.position.line);
+  if (open < text.size()) {
+    const size_t begin = open + 11;
+    int depth = 1;
+    size_t end = begin;
+    while (end < text.size() && depth > 0) {
+      depth += text[end] == '(' ? 1 : text[end] == ')' ? -1 : 0;
+      ++end;
+    }
+    if (depth == 0)
+      words = std::string(text.substr(begin, end - 1 - begin));
+  }
+  if (evaluator.constraints != nullptr)
+    evaluator.constraints->push_back(words);
+  if (*holds)
+    return None{};
+  if (evaluator.violations == nullptr)
+    return evaluator.report(call.position, "the constraint " + words + " does not hold");
+  evaluator.violations->push_back(words);
+  return None{};
+}
+
 Value index_map(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"map"}, 1);
   return args.ok() ? args[0] : Value(Poison{});
@@ -1128,6 +1200,13 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"sblock_alloc_buffer", {alloc, "block", {}}},
         {"alloc_local", {alloc, "local", {}}},
         {"alloc_shared", {alloc, "shared", {}}},
+        {"alloc_fragment", {alloc, "fragment", {}}},
+        {"alloc_var", {alloc_var, nullptr, {}}},
+        {"Kernel", {tile_kernel, nullptr, {}}},
+        {"Parallel", {tile_parallel, nullptr, {}}},
+        {"Pipelined", {tile_pipelined, nullptr, {}}},
+        {"use_swizzle", {use_swizzle, nullptr, {}}},
+        {"get_thread_binding", {tile_thread, nullptr, {}}},
         {"func_attr", {func_attr, nullptr, {}}},
         {"sblock_attr", {block_attr, nullptr, {}}},
         {"block_attr", {block_attr, nullptr, {}}},
@@ -1177,6 +1256,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"continue_loop", {jump, "continue", {}}},
         {"Assert", {assertion, nullptr, {}}},
         {"tune", {tune, nullptr, {}}},
+        {"constraint", {constraint, nullptr, {}}},
         {"index_map", {index_map, nullptr, {}}},
         {"Layout", {layout_value, nullptr, {}}},
         {"Fragment", {layout_value, nullptr, {}}},
@@ -1188,22 +1268,11 @@ const std::map<std::string, Entry, std::less<>>& table() {
       map.emplace(op.name, Entry{operation, op.name.c_str(), {}});
     map.emplace("fabs", Entry{operation, "abs", {}});
     map.emplace("power", Entry{operation, "pow", {}});
-    for (const char* name : {"Kernel",
-                             "launch_thread",
-                             "alloc_fragment",
-                             "alloc_var",
-                             "copy",
-                             "gemm",
-                             "reduce_max",
-                             "reduce_sum",
-                             "reduce_min",
-                             "clear",
-                             "fill",
-                             "Pipelined",
-                             "Parallel",
+    for (const tir::TileOp* op : tir::all_tile_ops())
+      map.emplace(op->name, Entry{tile_call, op->name.c_str(), {}});
+    for (const char* name : {"launch_thread",
                              "Persistent",
                              "annotate_layout",
-                             "use_swizzle",
                              "cta_id",
                              "cluster_id",
                              "warp_id",
@@ -1217,7 +1286,6 @@ const std::map<std::string, Entry, std::less<>>& table() {
                              "cta",
                              "warp",
                              "wg",
-                             "macro",
                              "inline",
                              "jit",
                              "tvm_storage_sync",
@@ -1245,6 +1313,8 @@ std::optional<Value> find_in_t(const std::string& name) {
     return Value(function(found->second.name.c_str(), found->second.function, found->second.data));
   if (name == "prim_func")
     return Value(Decorator{});
+  if (name == "macro")
+    return Value(Decorator{Decorator::Kind::kMacro, std::nullopt, false});
   if (name == "axis")
     return Value(Namespace{Namespace::Name::kAxis});
   if (name == "let")
@@ -1253,6 +1323,8 @@ std::optional<Value> find_in_t(const std::string& name) {
     return Value(TypeName{DataType::boolean()});
   if (name == "TypeVar")
     return find_builtin(name);
+  if (name == "GemmWarpPolicy")
+    return Value(Namespace{Namespace::Name::kGemmWarpPolicy});
   if (const auto dtype = parse_data_type(name))
     return Value(TypeName{*dtype});
   return std::nullopt;

@@ -4,6 +4,7 @@
 #include "ir/s_tir/block.h"
 #include "ir/script/regions.h"
 #include "ir/tir/layout.h"
+#include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -200,6 +201,10 @@ public:
 
   void statement(const Stmt& stmt) {
     note_line(stmt.get());
+    if (const auto* launch = stmt.as<tir::KernelLaunch>())
+      return kernel(*launch);
+    if (const auto* call = stmt.as<tir::TileCall>())
+      return tile_call(*call);
     s_tir::visit(
         stmt, [&](const tir::Bind& bind) { this->bind(bind); },
         [&](const tir::AllocBuffer& node) { alloc(node); },
@@ -390,6 +395,9 @@ private:
       } else if (node->kind() == tir::BufferStore::kKind) {
         const auto& store = static_cast<const tir::BufferStore&>(*node);
         check(store.buffer, store.indices, store.predicate);
+      } else if (const auto* call = node.as<tir::TileCall>()) {
+        for (const BufferRegion& operand : call->regions)
+          bad.insert(operand.buffer.get());
       } else if (node->kind() == SBlock::kKind) {
         const auto& block = static_cast<const SBlock&>(*node);
         for (const auto* list : {&block.reads, &block.writes})
@@ -495,10 +503,13 @@ private:
       text = "T.alloc_local(" + buffer_type(buffer, true, "local");
     else if (buffer.scope == "shared")
       text = "T.alloc_shared(" + buffer_type(buffer, true, "shared");
+    else if (buffer.scope == "local.fragment")
+      text = "T.alloc_fragment(" + buffer_type(buffer, true, "local.fragment");
     else
       text = "T.alloc_buffer(" + buffer_type(buffer, true);
     // In s-tir the annotations, even empty, say that this is the flat statement, not a block's.
-    const bool ambiguous = s_tir_ && buffer.scope != "local" && buffer.scope != "shared";
+    const bool ambiguous = s_tir_ && buffer.scope != "local" &&
+                           buffer.scope != "shared" && buffer.scope != "local.fragment";
     if (!node.annotations.empty() || ambiguous)
       text += ", annotations=" + dict(node.annotations);
     line(define_buffer(node.buffer) + " = " + text + ")");
@@ -547,20 +558,22 @@ private:
     return found;
   }
 
-  static bool is_plain_serial(const tir::For& loop) {
-    return loop.kind == tir::ForKind::kSerial && is_int(loop.min, 0) &&
-           loop.min->dtype == loop.extent->dtype && loop.annotations.empty();
+  /// Nested loops of this sort print as one line.
+  static bool is_joinable(const tir::For& loop) {
+    return (loop.kind == tir::ForKind::kSerial || loop.kind == tir::ForKind::kTileParallel) &&
+           is_int(loop.min, 0) && loop.min->dtype == loop.extent->dtype &&
+           loop.annotations.empty();
   }
 
   void for_loop(const tir::For& first) {
     const size_t scope = names_.enter();
     note_line(first.loop_var.get());
-    if (is_plain_serial(first)) {
+    if (is_joinable(first)) {
       // Nested plain loops whose extents do not depend on each other are one T.grid.
       std::vector<const tir::For*> nest{&first};
       while (true) {
         const auto* next = nest.back()->body.as<tir::For>();
-        if (next == nullptr || !is_plain_serial(*next))
+        if (next == nullptr || !is_joinable(*next) || next->kind != first.kind)
           break;
         const bool depends = uses_var(next->extent, [&](const VarNode& var) {
           return std::any_of(nest.begin(), nest.end(),
@@ -583,7 +596,9 @@ private:
           names.push_back(names_.define(loop->loop_var.get(), loop->loop_var->name, "i"));
           loops_.push_back(loop);
         }
-        line("for " + joined(names) + " in T.grid(" + joined(extents) + "):");
+        line("for " + joined(names) + " in " +
+             (first.kind == tir::ForKind::kSerial ? "T.grid(" : "T.Parallel(") + joined(extents) +
+             "):");
         body(nest.back()->body);
         loops_.resize(loops_.size() - nest.size());
         names_.leave(scope);
@@ -609,15 +624,100 @@ private:
       call = "T.thread_binding";
       extents += ", thread=" + quote(first.thread);
       break;
+    case tir::ForKind::kTileParallel:
+      call = "T.Parallel";
+      break;
+    case tir::ForKind::kPipelined:
+      call = "T.Pipelined";
+      break;
     }
-    if (!first.annotations.empty())
-      extents += ", annotations=" + dict(first.annotations);
+    Annotations annotations = first.annotations;
+    if (first.kind == tir::ForKind::kPipelined)
+      for (const char* key : {"num_stages", "order", "stage", "sync", "group"})
+        if (const Expr value = annotations.get(key)) {
+          extents += std::string(", ") + key + "=" + annotation(value);
+          annotations = annotations.without(key);
+        }
+    if (!annotations.empty())
+      extents += ", annotations=" + dict(annotations);
     const std::string name = names_.define(first.loop_var.get(), first.loop_var->name, "i");
     loops_.push_back(&first);
     line("for " + name + " in " + call + "(" + extents + "):");
     body(first.body);
     loops_.pop_back();
     names_.leave(scope);
+  }
+
+  void kernel(const tir::KernelLaunch& launch) {
+    const size_t scope = names_.enter();
+    std::string text = "with T.Kernel(" + list(launch.grid) + ", threads=" +
+                       (launch.threads.size() == 1 ? expr(launch.threads[0])
+                                                   : tuple(launch.threads));
+    if (!launch.annotations.empty())
+      text += ", annotations=" + dict(launch.annotations);
+    std::vector<std::string> names;
+    for (const Var& var : launch.block_vars) {
+      note_line(var.get());
+      names.push_back(names_.define(var.get(), var->name, "b"));
+    }
+    line(text + ") as " + (names.size() == 1 ? names[0] : "(" + joined(names) + ")") + ":");
+    ++indent_;
+    const size_t before = out_.size();
+    for (size_t d = 0; d < launch.thread_vars.size(); ++d) {
+      const Var& var = launch.thread_vars[d];
+      if (ir::mentions(launch.body, var))
+        line(names_.define(var.get(), var->name, "t") + " = T.get_thread_binding(" +
+             std::to_string(d) + ")");
+    }
+    statement_list(launch.body);
+    if (out_.size() == before)
+      line("pass");
+    --indent_;
+    names_.leave(scope);
+  }
+
+  void tile_call(const tir::TileCall& call) {
+    std::vector<std::string> args;
+    for (const BufferRegion& operand : call.regions)
+      args.push_back(tile_region(operand));
+    for (const Expr& value : call.values)
+      args.push_back(expr(value));
+    // What the operator does not know is an annotation.
+    Annotations others;
+    const tir::TileOp* op = tir::find_tile_op(call.op);
+    for (const Annotation& entry : call.options.entries) {
+      bool known = false;
+      if (op != nullptr)
+        for (const tir::TileParameter& parameter : op->parameters)
+          known |= parameter.name == entry.key;
+      if (known)
+        args.push_back(entry.key + "=" + annotation(entry.value));
+      else
+        others = others.with(entry.key, entry.value);
+    }
+    if (!others.empty())
+      args.push_back("annotations=" + dict(others));
+    line("T." + call.op + "(" + joined(args) + ")");
+  }
+
+  /// The whole buffer is its name alone; an operand of one element says so by a range.
+  std::string tile_region(const BufferRegion& value) {
+    bool whole = true;
+    bool has_range = false;
+    for (size_t d = 0; d < value.region.size(); ++d) {
+      const Range& range = value.region[d];
+      whole &= is_int(range.min, 0) && range.min->dtype == range.extent->dtype &&
+               same_bound(range.extent, value.buffer->shape[d]);
+      has_range |= !is_int(range.extent, 1);
+    }
+    if (whole)
+      return buffer_name(value.buffer);
+    if (has_range || value.region.empty())
+      return region(value);
+    std::vector<std::string> items;
+    for (const Range& range : value.region)
+      items.push_back(bounds(range, ":"));
+    return buffer_name(value.buffer) + "[" + joined(items) + "]";
   }
 
   void block_with(const SBlock& block, const SBlockRealize* realize, const char*) {

@@ -5,6 +5,7 @@
 #include "ir/module.h"
 #include "ir/s_tir/block.h"
 #include "ir/script/syntax.h"
+#include "ir/tir/tile.h"
 
 #include <memory>
 #include <optional>
@@ -70,9 +71,10 @@ struct Closure {
   Environment* environment = nullptr;
   /// Values of default parameters, evaluated where the function was defined.
   std::shared_ptr<const std::vector<Value>> defaults;
+  bool is_macro = false; ///< @T.macro: its statements stand where it is called
 };
 struct Namespace {
-  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping } name;
+  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy } name;
 };
 /// range(begin, end, step); any of them may be IR expressions.
 struct RangeValue {
@@ -108,14 +110,21 @@ struct LoopSpec {
   std::string thread;
   bool is_grid = false;
 };
-/// T.sblock("name"), T.init(): what a with statement opens.
-struct ContextSpec {
-  enum class Kind : uint8_t { kBlock, kInit } kind = Kind::kBlock;
-  std::string name;
+/// T.Kernel(8, 8, threads=128).
+struct KernelSpec {
+  std::vector<Expr> grid;
+  std::vector<Expr> threads;
+  Annotations annotations;
 };
-/// T.prim_func, T.prim_func(s_tir=True), I.ir_module.
+/// T.sblock("name"), T.init(), T.Kernel(...): what a with statement opens.
+struct ContextSpec {
+  enum class Kind : uint8_t { kBlock, kInit, kKernel } kind = Kind::kBlock;
+  std::string name;
+  std::shared_ptr<const KernelSpec> kernel; ///< of kKernel
+};
+/// T.prim_func, T.prim_func(s_tir=True), T.macro, I.ir_module.
 struct Decorator {
-  enum class Kind : uint8_t { kPrimFunc, kModule } kind = Kind::kPrimFunc;
+  enum class Kind : uint8_t { kPrimFunc, kModule, kMacro } kind = Kind::kPrimFunc;
   std::optional<bool> s_tir;
   bool is_private = false;
 };

@@ -2,6 +2,8 @@
 
 #include "ir/s_tir/packs.h"
 #include "ir/script/evaluator.h"
+#include "ir/script/knobs.h"
+#include "ir/support/random.h"
 #include "ir/support/text.h"
 
 #include <algorithm>
@@ -412,13 +414,14 @@ Result<void> check_parameter(const WorkloadParameter& parameter, const Parameter
   return {};
 }
 
-/// Calls a generator with the parameters it takes; its result as a module of one function.
-Result<IRModule> generate(Session& session, const std::string& name, const Binding& binding) {
+Value call_generator(Session& session, const std::string& name, const Binding& binding,
+                     Position* place = nullptr) {
   Value result = Poison{};
-  Position where{1, 1, 1};
   if (const Closure* closure = session.function(name)) {
     CallArguments call;
-    call.position = where = closure->def->position;
+    call.position = closure->def->position;
+    if (place != nullptr)
+      *place = call.position;
     for (const Parameter& parameter : closure->def->parameters)
       for (const auto& [key, value] : binding)
         if (key == parameter.name) {
@@ -429,6 +432,13 @@ Result<IRModule> generate(Session& session, const std::string& name, const Bindi
   } else if (const Value* value = session.global(name)) {
     result = *value;
   }
+  return result;
+}
+
+/// Calls a generator with the parameters it takes; its result as a module of one function.
+Result<IRModule> generate(Session& session, const std::string& name, const Binding& binding) {
+  Position where{1, 1, 1};
+  const Value result = call_generator(session, name, binding, &where);
   if (!session.diagnostics.empty())
     return session.diagnostics.to_error();
   IRModule module;
@@ -444,6 +454,60 @@ Result<IRModule> generate(Session& session, const std::string& name, const Bindi
     return session.diagnostics.to_error();
   }
   return module;
+}
+
+/// A constant as an annotation, and back.
+Expr to_constant(const ParameterValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value))
+    return make_int(*integer >= INT32_MIN && *integer <= INT32_MAX ? DataType::int32()
+                                                                   : DataType::int64(),
+                    *integer);
+  if (const auto* real = std::get_if<double>(&value))
+    return make_float(DataType::float64(), *real);
+  if (const auto* flag = std::get_if<bool>(&value))
+    return make_bool(*flag);
+  return make_string(std::get<std::string>(value));
+}
+std::optional<ParameterValue> from_constant(const Expr& value) {
+  if (const auto* text = value.as<StringImm>())
+    return ParameterValue(text->value);
+  if (const auto* real = value.as<FloatImm>())
+    return ParameterValue(real->value);
+  const auto* integer = value.as<IntImm>();
+  if (integer == nullptr)
+    return std::nullopt;
+  return integer->dtype.is_bool() ? ParameterValue(integer->value != 0)
+                                  : ParameterValue(integer->value);
+}
+
+/// Names with one value or several, as a list of lists.
+Expr to_list(const std::string& name, std::span<const ParameterValue> values) {
+  std::vector<Expr> items{make_string(name)};
+  for (const ParameterValue& value : values)
+    items.push_back(to_constant(value));
+  return make_list(std::move(items));
+}
+
+/// The file without what does not change its programs: comments and empty lines.
+std::string essential_text(const std::string& text) {
+  std::string result;
+  for (const std::string& line : split_text(text, '\n')) {
+    const std::string_view words = trim(line);
+    if (words.empty() || words.front() == '#')
+      continue;
+    result += line.substr(0, line.find_last_not_of(" \t\r") + 1) + "\n";
+  }
+  return result;
+}
+
+/// The next combination, the last knob moving fastest; false after the last one.
+bool advance(std::vector<size_t>& choices, const std::vector<Knob>& knobs) {
+  for (size_t d = choices.size(); d-- > 0;) {
+    if (++choices[d] < knobs[d].choices.size())
+      return true;
+    choices[d] = 0;
+  }
+  return false;
 }
 
 std::string shape_text(const Buffer& buffer) {
@@ -540,11 +604,197 @@ Result<std::vector<Baseline>> read_baselines(const std::string& name, const Dict
 
 } // namespace
 
+/// Programs of a file's function, for one choice of knobs after the other.
+struct KnobProgram::Generator {
+  std::string name;
+  std::string text;
+  Binding binding;
+  std::unique_ptr<Session> session;
+  int calls = 0;
+
+  /// The file is run again now and then: what a call leaves behind is not freed before.
+  Result<Session*> ready() {
+    if (!session || ++calls > 500) {
+      session = std::make_unique<Session>(name + ".py", text);
+      calls = 0;
+      if (!session->diagnostics.empty())
+        return session->diagnostics.to_error();
+    }
+    session->evaluator.restart();
+    return session.get();
+  }
+};
+
+bool has_knobs(const IRModule& module) { return static_cast<bool>(module->attrs.get(kKnobs)); }
+
+Result<KnobProgram> KnobProgram::of(const IRModule& module) {
+  const auto broken = [](const char* what) {
+    return Error(ErrorCode::kCorrupt, std::string("the program's knobs cannot be read: ") + what);
+  };
+  KnobProgram program;
+  program.generator_ = std::make_shared<Generator>();
+  const Expr knobs = module->attrs.get(kKnobs);
+  const Expr binding = module->attrs.get("temper.binding");
+  const auto name = module->attrs.get_string("temper.generator");
+  const auto source = module->attrs.get_string("temper.source");
+  if (!knobs || !knobs.is<ListImm>() || !binding || !binding.is<ListImm>() || !name || !source)
+    return broken("an attribute is missing");
+  program.generator_->name = *name;
+  program.generator_->text = *source;
+  const auto read = [](const Expr& item, std::string& key, std::vector<ParameterValue>& values) {
+    const auto* list = item.as<ListImm>();
+    if (list == nullptr || list->values.size() < 2 || !list->values[0].is<StringImm>())
+      return false;
+    key = list->values[0].as<StringImm>()->value;
+    for (size_t i = 1; i < list->values.size(); ++i) {
+      auto value = from_constant(list->values[i]);
+      if (!value)
+        return false;
+      values.push_back(std::move(*value));
+    }
+    return true;
+  };
+  for (const Expr& item : knobs.as<ListImm>()->values) {
+    Knob knob;
+    if (!read(item, knob.name, knob.choices))
+      return broken("a knob is a name and its choices");
+    program.knobs_.push_back(std::move(knob));
+  }
+  for (const Expr& item : binding.as<ListImm>()->values) {
+    std::string key;
+    std::vector<ParameterValue> values;
+    if (!read(item, key, values) || values.size() != 1)
+      return broken("a parameter is a name and its value");
+    program.generator_->binding.emplace_back(std::move(key), std::move(values[0]));
+  }
+  return program;
+}
+
+int64_t KnobProgram::size() const {
+  int64_t size = 1;
+  for (const Knob& knob : knobs_)
+    if (__builtin_mul_overflow(size, static_cast<int64_t>(knob.choices.size()), &size))
+      return INT64_MAX;
+  return size;
+}
+
+Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const {
+  TEMPER_TRY(session, generator_->ready());
+  Binding binding = generator_->binding;
+  for (size_t i = 0; i < knobs_.size(); ++i)
+    binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
+  std::vector<std::string> violations;
+  session->evaluator.violations = &violations;
+  auto module = generate(*session, generator_->name, binding);
+  session->evaluator.violations = nullptr;
+  if (!module) // its diagnostics would stay
+    generator_->session = nullptr;
+  else if (!violations.empty())
+    return Error(ErrorCode::kIllegal, violations[0]);
+  return module;
+}
+
+Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> choices) const {
+  TEMPER_TRY(session, generator_->ready());
+  Binding binding = generator_->binding;
+  for (size_t i = 0; i < knobs_.size(); ++i)
+    binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
+  std::vector<std::string> violations;
+  session->evaluator.violations = &violations;
+  session->evaluator.without_kernels = true;
+  call_generator(*session, generator_->name, binding);
+  session->evaluator.without_kernels = false;
+  session->evaluator.violations = nullptr;
+  if (!session->diagnostics.empty()) {
+    Error error = session->diagnostics.to_error();
+    generator_->session = nullptr;
+    return error;
+  }
+  return violations;
+}
+
+Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
+  Count count;
+  count.size = size();
+  count.estimated = count.size > limit;
+  Random random(1);
+  std::vector<size_t> choices(knobs_.size(), 0);
+  const int64_t tried = std::min(count.size, limit);
+  for (int64_t i = 0; i < tried; ++i) {
+    if (count.estimated)
+      for (size_t d = 0; d < choices.size(); ++d)
+        choices[d] = static_cast<size_t>(
+            random.below(static_cast<int64_t>(knobs_[d].choices.size())));
+    TEMPER_TRY(violations, violated(choices));
+    count.legal += violations.empty() ? 1 : 0;
+    for (const std::string& words : violations) {
+      const auto known = std::find_if(count.pruned.begin(), count.pruned.end(),
+                                      [&](const auto& entry) { return entry.first == words; });
+      if (known == count.pruned.end())
+        count.pruned.emplace_back(words, 1);
+      else
+        ++known->second;
+    }
+    if (!count.estimated)
+      advance(choices, knobs_);
+  }
+  if (count.estimated) {
+    const double scale = static_cast<double>(count.size) / static_cast<double>(tried);
+    count.legal = static_cast<int64_t>(static_cast<double>(count.legal) * scale);
+    for (auto& [words, number] : count.pruned)
+      number = static_cast<int64_t>(static_cast<double>(number) * scale);
+  }
+  return count;
+}
+
 std::string to_string(const ParameterValue& value) {
   if (const auto* text = std::get_if<std::string>(&value))
     return *text;
   return repr(to_value(value));
 }
+
+namespace {
+
+/// The program with the first choice of each knob that no constraint refuses; its attributes hold
+/// the knobs.
+Result<IRModule> first_program(const std::string& text, const std::string& name,
+                               const Binding& binding, const std::vector<Knob>& knobs) {
+  std::vector<Expr> choices;
+  for (const Knob& knob : knobs)
+    choices.push_back(to_list(knob.name, knob.choices));
+  std::vector<Expr> values;
+  for (const auto& [key, value] : binding)
+    values.push_back(to_list(key, std::span(&value, 1)));
+  const Annotations attrs =
+      Annotations()
+          .with(kKnobs, make_list(std::move(choices)))
+          .with("temper.generator", make_string(name))
+          .with("temper.binding", make_list(std::move(values)))
+          .with("temper.source", make_string(essential_text(text)));
+  TEMPER_TRY(program, KnobProgram::of(make_module({}, attrs)));
+  std::vector<size_t> choice(knobs.size(), 0);
+  std::string refused;
+  constexpr int kTries = 100000;
+  for (int i = 0; i < kTries; ++i) {
+    TEMPER_TRY(violations, program.violated(choice));
+    if (violations.empty()) {
+      Result<IRModule> module = program.instantiate(choice);
+      if (module)
+        return make_module((*module)->functions, attrs);
+      if (module.error().code != ErrorCode::kIllegal)
+        return module;
+      violations = {module.error().message};
+    }
+    if (refused.empty())
+      refused = violations[0];
+    if (!advance(choice, knobs))
+      break;
+  }
+  return invalid("no choice of the knobs of " + name + " is left: the constraints refuse all, the "
+                 "first by " + refused + "; relax a constraint or add choices");
+}
+
+} // namespace
 
 Result<WorkloadFile> WorkloadFile::read(const std::filesystem::path& path,
                                         std::vector<Diagnostic>* diagnostics) {
@@ -628,6 +878,7 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   Workload workload;
   workload.name = info->name;
   std::vector<std::string> missing;
+  std::vector<Knob> knobs;
   for (const WorkloadParameter& parameter : info->parameters) {
     const auto given = std::find_if(binding.begin(), binding.end(), [&](const auto& entry) {
       return entry.first == parameter.name;
@@ -636,11 +887,7 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
       TEMPER_TRY_VOID(check_parameter(parameter, given->second));
       workload.parameters.push_back(*given);
     } else if (!parameter.choices.empty()) {
-      return Error(ErrorCode::kUnsupported,
-                   parameter.name + " of " + info->name +
-                       " is a knob (T.tune), and tuning knobs comes with a later version; pin it, "
-                       "as " +
-                       parameter.name + "=" + to_string(parameter.choices[0]));
+      knobs.push_back({parameter.name, parameter.choices});
     } else if (parameter.default_value) {
       workload.parameters.emplace_back(parameter.name, *parameter.default_value);
     } else {
@@ -669,9 +916,16 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     return Error(ErrorCode::kUnsupported,
                  state_->file + " has a hand-written space, schedule(sch), which this version does "
                                 "not run yet; remove it to use the rules");
-  TEMPER_TRY(module, generate(session, info->name, workload.parameters));
+  TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
+                                   : first_program(state_->text, info->name, workload.parameters, knobs));
   workload.module = module;
   const PrimFunc program = module->functions[0].function.as_ref<PrimFuncNode>();
+  if (program->s_tir && !knobs.empty())
+    return Error(ErrorCode::kUnsupported,
+                 knobs[0].name + " of " + info->name +
+                     " is a knob (T.tune), which tile programs have; an s-tir program is tuned by "
+                     "its schedule: pin it, as " +
+                     knobs[0].name + "=" + to_string(knobs[0].choices[0]));
   if (!constant.empty() && constant != "none") {
     if (!program->s_tir)
       return Error(ErrorCode::kUnsupported,

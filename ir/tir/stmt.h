@@ -111,7 +111,16 @@ struct IfThenElse : StmtNodeOf<IfThenElse, StmtKind::kIfThenElse> {
   }
 };
 
-enum class ForKind : uint8_t { kSerial, kParallel, kVectorized, kUnrolled, kThreadBinding };
+/// The last two only in tile programs (ir/tir/tile.h).
+enum class ForKind : uint8_t {
+  kSerial,
+  kParallel,
+  kVectorized,
+  kUnrolled,
+  kThreadBinding,
+  kTileParallel, ///< T.Parallel: independent iterations, shared out among the threads of a block
+  kPipelined,    ///< T.Pipelined: serial, of which several iterations may be under way at once
+};
 
 /// for loop_var in [min, min + extent).
 struct For : StmtNodeOf<For, StmtKind::kFor> {

@@ -16,7 +16,9 @@
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
+#include "ir/tir/dispatch.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/workbench.h"
 
@@ -36,6 +38,7 @@ struct Options {
   bool serial = false;
   bool sketches = false;
   bool list_passes = false;
+  bool dispatch = false;
   std::string target = "native";
   std::string print = "script";
 };
@@ -83,7 +86,7 @@ Result<codegen::LowerOptions> lower_options(const Options& options) {
 
 /// All passes by name: the blocks' lowering, then tir's.
 Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
-  std::vector<ir::Pass> passes;
+  std::vector<ir::Pass> passes = codegen::tile_passes(lower);
   passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
@@ -101,7 +104,10 @@ Result<void> print_sketches(const ir::IRModule& module, const Options& options) 
   TEMPER_TRY(hints, tuner::machine_hints_for(target, options.serial ? 1 : 2));
   tuner::SketchOptions sketch;
   sketch.machine = hints;
-  TEMPER_TRY(space, tuner::make_sketch_space(module, std::move(sketch)));
+  TEMPER_TRY(lower, lower_options(options));
+  TEMPER_TRY(space, tuner::is_knob_program(module)
+                        ? tuner::make_knob_space(module, lower)
+                        : tuner::make_sketch_space(module, std::move(sketch)));
   fmt::print("# {}\n", space->describe());
   for (const std::string& text : space->sketch_texts())
     fmt::print("\n{}", text);
@@ -116,11 +122,26 @@ Result<void> run(const Options& options) {
       fmt::print("{}\n", pass.name);
     return {};
   }
+  if (options.dispatch && options.file.empty()) {
+    fmt::print("{}", tir::dispatch_table(nullptr, lower));
+    return {};
+  }
   TEMPER_TRY(module, load(options));
+  if (options.dispatch) {
+    for (const ir::ModuleEntry& entry : module->functions)
+      if (const auto function = entry.function.as_ref<ir::PrimFuncNode>())
+        fmt::print("{}", tir::dispatch_table(function, lower));
+    return {};
+  }
   if (!options.trace.empty()) {
     TEMPER_TRY(trace, load_trace(options.trace));
-    TEMPER_TRY(schedule, s_tir::replay(trace, module));
-    module = schedule.module();
+    if (tuner::is_knob_program(module)) {
+      TEMPER_TRY(made, tuner::program_of(trace, module));
+      module = made;
+    } else {
+      TEMPER_TRY(schedule, s_tir::replay(trace, module));
+      module = schedule.module();
+    }
   }
   if (options.sketches)
     return print_sketches(module, options);
@@ -187,6 +208,8 @@ int main(int argc, char** argv) {
   app.add_flag("--lower", options.lower, "run all passes down to what the code generator takes");
   app.add_flag("--serial", options.serial, "for one thread: parallel loops become serial");
   app.add_flag("--sketches", options.sketches, "print the workload's design space");
+  app.add_flag("--dispatch", options.dispatch,
+               "print the variants of tile operators, and which ones the program takes");
   app.add_flag("--list-passes", options.list_passes, "print the passes' names");
   app.add_option("--target", options.target, "native (default) or cpu:NAME");
   app.add_option("--print", options.print,
@@ -204,7 +227,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "temper-opt: %s; temper-opt --help shows the options\n", error.what());
     return cli::kWrongUsage;
   }
-  if (options.file.empty() && !options.list_passes) {
+  if (options.file.empty() && !options.list_passes && !options.dispatch) {
     std::fprintf(stderr,
                  "temper-opt: name a file or a workload; temper-opt --help shows examples\n");
     return cli::kWrongUsage;

@@ -1,0 +1,363 @@
+#include "ir/script/tile_language.h"
+
+#include "ir/script/function_builder.h"
+#include "ir/script/regions.h"
+#include "ir/tir/tile_ops.h"
+
+#include <algorithm>
+
+namespace temper::script {
+
+using tir::TileParameter;
+using tir::TileParameterType;
+
+namespace {
+
+/// The builder of the prim_func around the call; reports and returns null outside.
+FunctionBuilder* builder_of(Evaluator& evaluator, const CallArguments& call) {
+  FunctionBuilder* builder = evaluator.builder();
+  if (builder == nullptr)
+    evaluator.report(call.position, std::string(call.callee->name) +
+                                        " stands inside a function decorated with @T.prim_func");
+  return builder;
+}
+
+/// One to three extents: a number, or a tuple of numbers.
+bool read_axes(Evaluator& evaluator, const Value& value, Position position,
+               std::vector<Expr>& result) {
+  const std::vector<Value> one{value};
+  for (const Value& item : value.sequence() != nullptr ? *value.sequence() : one) {
+    Expr extent = evaluator.to_index(item, position, false);
+    if (!extent)
+      return false;
+    if (const auto constant = as_int(extent); constant && *constant <= 0) {
+      evaluator.report(position, "an axis of a kernel has at least one block and one thread, not " +
+                                     std::to_string(*constant));
+      return false;
+    }
+    result.push_back(std::move(extent));
+  }
+  return true;
+}
+
+/// A region of which only the first element is given: A[by * 64, k * 32].
+bool is_first_element(const Value& value) {
+  const auto* expr = value.as<Expr>();
+  return expr != nullptr && expr->is<BufferLoad>();
+}
+
+/// The element's region gets the extents of `shape` along its last dimensions.
+bool extend(BufferRegion& region, const std::vector<Expr>& shape) {
+  if (shape.size() > region.region.size())
+    return false;
+  const size_t first = region.region.size() - shape.size();
+  for (size_t d = 0; d < shape.size(); ++d)
+    region.region[first + d].extent = shape[d];
+  return true;
+}
+
+std::optional<Expr> read_option(Evaluator& evaluator, const TileParameter& parameter,
+                                const Value& value, Position where) {
+  switch (parameter.type) {
+  case TileParameterType::kFlag:
+    if (const auto flag = value.is_ir() ? std::nullopt : evaluator.truth(value))
+      return make_bool(*flag);
+    evaluator.report(where, parameter.name + " is True or False, known before the kernel runs");
+    return std::nullopt;
+  case TileParameterType::kInteger:
+    if (const auto number = evaluator.to_int64(value, where, parameter.name.c_str()))
+      return make_int(DataType::int32(), *number);
+    return std::nullopt;
+  default:
+    if (const auto text = evaluator.to_string(value, where, parameter.name.c_str()))
+      return make_string(*text);
+    return std::nullopt;
+  }
+}
+
+bool same_constant(const Expr& a, const Expr& b) {
+  const auto* x = a.as<StringImm>();
+  const auto* y = b.as<StringImm>();
+  if (x != nullptr || y != nullptr)
+    return x != nullptr && y != nullptr && x->value == y->value;
+  return as_int(a) == as_int(b);
+}
+
+} // namespace
+
+Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  if (builder->in_kernel())
+    return evaluator.report(call.position, "a kernel stands in no other kernel; end the one around "
+                                           "it first: kernels of a function run one by one");
+  auto spec = std::make_shared<KernelSpec>();
+  if (call.positional.empty())
+    return evaluator.report(call.position,
+                            "T.Kernel needs the extents of its grid: T.Kernel(8, 8, threads=128)");
+  for (size_t i = 0; i < call.positional.size(); ++i)
+    if (!read_axes(evaluator, call.positional[i], call.positions[i], spec->grid))
+      return Poison{};
+  if (spec->grid.size() > 3)
+    return evaluator.report(call.position, "a grid has at most three axes, not " +
+                                               std::to_string(spec->grid.size()));
+  for (size_t i = 0; i < call.keywords.size(); ++i) {
+    const auto& [name, value] = call.keywords[i];
+    const Position where = call.keyword_positions[i];
+    if (name == "threads") {
+      if (!value.is<None>() && !read_axes(evaluator, value, where, spec->threads))
+        return Poison{};
+    } else if (name == "annotations") {
+      if (!evaluator.to_annotations(value, where, spec->annotations))
+        return Poison{};
+    } else if (name == "is_cpu") {
+      continue; // what it runs on is the target's
+    } else {
+      static const std::vector<std::string> kNames{"threads", "annotations"};
+      return evaluator.report(where, "T.Kernel has no argument '" + name + "'; it has threads=" +
+                                         " and annotations=");
+    }
+  }
+  if (spec->threads.empty())
+    spec->threads.push_back(make_int(DataType::int32(), 128));
+  if (spec->threads.size() > 3)
+    return evaluator.report(call.position, "the threads of a block have at most three axes");
+  ContextSpec context;
+  context.kind = ContextSpec::Kind::kKernel;
+  context.kernel = std::move(spec);
+  return context;
+}
+
+Value tile_call(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  const tir::TileOp* op = tir::find_tile_op(call.callee->data);
+  TEMPER_CHECK(op != nullptr, "the table names registered operators");
+  if (builder == nullptr)
+    return Poison{};
+  std::vector<const char*> names;
+  size_t required = 0;
+  for (const TileParameter& parameter : op->parameters) {
+    names.push_back(parameter.name.c_str());
+    if (!parameter.default_value && !parameter.in_place)
+      required = names.size();
+  }
+  names.push_back("annotations");
+  ArgReader args(evaluator, call, names, required);
+  if (!args.ok())
+    return Poison{};
+  if (!builder->in_kernel())
+    return evaluator.report(call.position, std::string(call.callee->name) +
+                                               " stands inside of a kernel: with T.Kernel(...):");
+
+  std::vector<BufferRegion> regions;
+  std::vector<bool> first_element;
+  std::vector<Expr> values;
+  Annotations options;
+  for (size_t i = 0; i < op->parameters.size(); ++i) {
+    const TileParameter& parameter = op->parameters[i];
+    const bool given = args.has(i) && !args[i].is<None>();
+    if (tir::is_region(parameter.type)) {
+      if (!given && parameter.in_place) {
+        regions.push_back(regions[0]);
+        first_element.push_back(false);
+        continue;
+      }
+      auto region = builder->to_region(args[i], args.where(i));
+      if (!region)
+        return Poison{};
+      regions.push_back(std::move(*region));
+      first_element.push_back(is_first_element(args[i]));
+    } else if (parameter.type == TileParameterType::kValue) {
+      Expr value = evaluator.to_expr(
+          args[i], args.where(i),
+          regions.empty() ? std::nullopt : std::optional(regions[0].buffer->dtype));
+      if (!value)
+        return Poison{};
+      values.push_back(std::move(value));
+    } else if (given) {
+      const auto option = read_option(evaluator, parameter, args[i], args.where(i));
+      if (!option)
+        return Poison{};
+      if (!same_constant(*option, parameter.default_value))
+        options = options.with(parameter.name, *option);
+    }
+  }
+  if (const size_t last = op->parameters.size(); args.has(last) && !args[last].is<None>()) {
+    Annotations more;
+    if (!evaluator.to_annotations(args[last], args.where(last), more))
+      return Poison{};
+    for (const Annotation& entry : more.entries)
+      options = options.with(entry.key, entry.value);
+  }
+  if (op->extents_from_others) {
+    // The others' extents, of the first operand that has its own.
+    const auto known = std::find(first_element.begin(), first_element.end(), false);
+    if (known == first_element.end())
+      return evaluator.report(call.position,
+                              std::string(call.callee->name) +
+                                  " needs the extents of one operand: a whole buffer, or a region "
+                                  "as A[i:i + 64, 0:32]");
+    const BufferRegion& source = regions[static_cast<size_t>(known - first_element.begin())];
+    std::vector<Expr> shape = tir::tile_shape(source);
+    for (size_t i = 0; i < regions.size(); ++i)
+      if (first_element[i] && !extend(regions[i], shape))
+        return evaluator.report(call.position, regions[i].buffer->name + " has " +
+                                                   std::to_string(regions[i].region.size()) +
+                                                   " dimensions, too few for the tile " +
+                                                   tir::tile_text(source));
+  }
+  const Stmt statement =
+      tir::make_tile_call(op->name, std::move(regions), std::move(values), std::move(options));
+  if (const auto good = tir::check_tile_call(*statement.as<tir::TileCall>()); !good)
+    return evaluator.report(call.position, good.error().message);
+  builder->add(statement, call.position);
+  return None{};
+}
+
+Value tile_parallel(Evaluator& evaluator, CallArguments& call) {
+  if (builder_of(evaluator, call) == nullptr)
+    return Poison{};
+  auto spec = std::make_shared<LoopSpec>();
+  spec->kind = tir::ForKind::kTileParallel;
+  spec->is_grid = true;
+  for (size_t i = 0; i < call.keywords.size(); ++i) {
+    const auto& [name, value] = call.keywords[i];
+    if (name == "annotations") {
+      if (!evaluator.to_annotations(value, call.keyword_positions[i], spec->annotations))
+        return Poison{};
+    } else if (name == "coalesced_width") {
+      const auto width = evaluator.to_int64(value, call.keyword_positions[i], "coalesced_width");
+      if (!width)
+        return Poison{};
+      spec->annotations =
+          spec->annotations.with(name, make_int(DataType::int32(), *width));
+    } else {
+      return evaluator.report(call.keyword_positions[i],
+                              "T.Parallel has no argument '" + name +
+                                  "'; it has coalesced_width= and annotations=");
+    }
+  }
+  if (call.positional.empty())
+    return evaluator.report(call.position, "T.Parallel takes extents: T.Parallel(64, 32)");
+  for (size_t i = 0; i < call.positional.size(); ++i) {
+    Expr extent = evaluator.to_index(call.positional[i], call.positions[i], false);
+    if (!extent)
+      return Poison{};
+    spec->ranges.push_back({make_int(extent->dtype, 0), extent});
+  }
+  return std::shared_ptr<const LoopSpec>(std::move(spec));
+}
+
+Value tile_pipelined(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call,
+                 {"start", "stop", "num_stages", "order", "stage", "sync", "group", "annotations"},
+                 1);
+  if (builder_of(evaluator, call) == nullptr || !args.ok())
+    return Poison{};
+  auto spec = std::make_shared<LoopSpec>();
+  spec->kind = tir::ForKind::kPipelined;
+  const Value zero(Int{0});
+  const bool has_stop = args.has(1) && !args[1].is<None>();
+  const Value& begin = has_stop ? args[0] : zero;
+  const Value& end = has_stop ? args[1] : args[0];
+  Expr first = evaluator.to_index(begin, args.where(0), false);
+  Expr last = first ? evaluator.to_index(end, args.where(has_stop ? 1 : 0), false) : nullptr;
+  if (!first || !last ||
+      !evaluator.operands(begin, end, args.where(0), "T.Pipelined", first, last))
+    return Poison{};
+  spec->ranges.push_back({first, extent_between(first, last)});
+  if (args.has(7) && !args[7].is<None>() &&
+      !evaluator.to_annotations(args[7], args.where(7), spec->annotations))
+    return Poison{};
+  if (args.has(2)) {
+    const auto stages = evaluator.to_int64(args[2], args.where(2), "num_stages");
+    if (!stages)
+      return Poison{};
+    if (*stages < 0 || *stages > 64)
+      return evaluator.report(args.where(2), "num_stages is from 0 (no overlap) to 64, not " +
+                                                 std::to_string(*stages));
+    if (*stages != 0)
+      spec->annotations =
+          spec->annotations.with("num_stages", make_int(DataType::int32(), *stages));
+  }
+  for (const auto& [index, name] :
+       {std::pair{size_t{3}, "order"}, {size_t{4}, "stage"}, {size_t{5}, "sync"},
+        {size_t{6}, "group"}}) {
+    if (!args.has(index) || args[index].is<None>())
+      continue;
+    Expr list = evaluator.to_annotation(args[index], args.where(index));
+    if (!list)
+      return Poison{};
+    if (!list.is<ListImm>())
+      return evaluator.report(args.where(index), std::string(name) + " is a list of integers");
+    spec->annotations = spec->annotations.with(name, list);
+  }
+  return std::shared_ptr<const LoopSpec>(std::move(spec));
+}
+
+Value tile_thread(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"dim"}, 0);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  int64_t dim = 0;
+  if (args.has(0)) {
+    const auto given = evaluator.to_int64(args[0], args.where(0), "the axis of the threads");
+    if (!given)
+      return Poison{};
+    dim = *given;
+  }
+  const std::vector<Var>* threads = builder->kernel_threads();
+  if (threads == nullptr)
+    return evaluator.report(call.position,
+                            "threads have numbers inside of a kernel: with T.Kernel(...):");
+  if (dim < 0 || dim >= static_cast<int64_t>(threads->size()))
+    return evaluator.report(call.position, "the threads of this kernel have " +
+                                               std::to_string(threads->size()) +
+                                               (threads->size() == 1 ? " axis" : " axes") +
+                                               ", so there is no axis " + std::to_string(dim));
+  return Value(Expr((*threads)[static_cast<size_t>(dim)])).defining();
+}
+
+Value use_swizzle(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"panel_size", "order", "enable"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto panel = evaluator.to_int64(args[0], args.where(0), "panel_size");
+  const auto order = args.has(1) ? evaluator.to_string(args[1], args.where(1), "order")
+                                 : std::optional<std::string>("row");
+  const auto enable = args.has(2) ? evaluator.truth(args[2]) : std::optional<bool>(true);
+  if (!panel || !order || !enable)
+    return Poison{};
+  if (builder->kernel_annotations() == nullptr)
+    return evaluator.report(call.position, "T.use_swizzle stands inside of a kernel: with "
+                                           "T.Kernel(...):");
+  if (*order != "row" && *order != "column")
+    return evaluator.report(args.where(1), "blocks are walked by \"row\" or by \"column\"");
+  if (*panel < 1)
+    return evaluator.report(args.where(0), "a panel has at least one row of blocks");
+  if (*enable) {
+    Annotations& annotations = *builder->kernel_annotations();
+    annotations = annotations.with("panel_size", make_int(DataType::int32(), *panel));
+    if (*order != "row")
+      annotations = annotations.with("panel_order", make_string(*order));
+  }
+  return None{};
+}
+
+Value alloc_var(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"dtype", "init", "scope"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto dtype = evaluator.to_dtype(args[0], args.where(0));
+  if (!dtype)
+    return Poison{};
+  const std::string name = builder->pending_name(0, "x");
+  return builder->new_scalar(name, *dtype, args.has(1) ? &args[1] : nullptr, call.position)
+      .defining();
+}
+
+} // namespace temper::script

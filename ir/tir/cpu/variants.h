@@ -1,0 +1,23 @@
+/// The CPU's variants of tile operators, one file each. Private to ir/tir; a new one is a line here
+/// and in variants.cpp.
+#pragma once
+
+#include "ir/tir/dispatch.h"
+
+namespace temper::tir::cpu {
+
+TileVariant gemm_register_tile();
+TileVariant reduce_lanes_variant(const std::string& op);
+TileVariant loops();
+
+/// All, those to be preferred first.
+std::vector<TileVariant> variants();
+
+/// Integer loop bounds and indices are int32, as in the language.
+inline Expr int32(int64_t value) { return make_int(DataType::int32(), value); }
+inline Stmt loop_over(const Var& var, int64_t extent, ForKind kind, Stmt body,
+                      Annotations annotations = {}) {
+  return make_for(var, int32(0), int32(extent), kind, std::move(body), std::move(annotations));
+}
+
+} // namespace temper::tir::cpu

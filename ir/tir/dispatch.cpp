@@ -1,0 +1,236 @@
+#include "ir/tir/dispatch.h"
+
+#include "ir/arith/simplify.h"
+#include "ir/pass/rewrite.h"
+#include "ir/support/text.h"
+#include "ir/tir/cpu/variants.h"
+
+#include <algorithm>
+#include <map>
+
+namespace temper::tir {
+namespace {
+
+std::vector<TileVariant>& registry() {
+  static std::vector<TileVariant> variants = cpu::variants();
+  return variants;
+}
+
+Error not_fitting(const TileVariant& variant, const Error& why) {
+  return Error(ErrorCode::kUnsupported, "the variant '" + variant.name + "' of T." + variant.op +
+                                            " does not fit: " + why.message);
+}
+
+std::string place_of(const TileCall& call) {
+  return call.span.line == 0 ? std::string() : "line " + std::to_string(call.span.line) + ": ";
+}
+
+/// Every tile call in order, with what is known of the loops around it.
+Result<void> each_call(const PrimFunc& function,
+                       FunctionRef<Result<void>(const TileCall&, Analyzer&)> visit) {
+  TEMPER_TRY(rest, expand_tiles(function,
+                                [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
+                                  TEMPER_TRY_VOID(visit(call, math));
+                                  return make_seq({});
+                                }));
+  (void)rest;
+  return {};
+}
+
+} // namespace
+
+Result<void> register_tile_variant(TileVariant variant) {
+  for (const TileVariant& known : registry())
+    if (known.op == variant.op && known.target == variant.target && known.scope == variant.scope &&
+        known.name == variant.name)
+      return Error(ErrorCode::kInvalidArgument, "T." + variant.op + " has a variant '" +
+                                                    variant.name + "' already; choose another name");
+  registry().insert(registry().begin(), std::move(variant));
+  return {};
+}
+
+std::vector<const TileVariant*> tile_variants(std::string_view op, TargetKind target,
+                                              std::string_view scope) {
+  std::vector<const TileVariant*> result;
+  for (const TileVariant& variant : registry())
+    if ((variant.op == op || variant.op == "*") && variant.target == target &&
+        variant.scope == scope)
+      result.push_back(&variant);
+  return result;
+}
+
+std::vector<const TileVariant*> all_tile_variants() {
+  std::vector<const TileVariant*> result;
+  for (const TileVariant& variant : registry())
+    result.push_back(&variant);
+  std::stable_sort(result.begin(), result.end(),
+                   [](const TileVariant* a, const TileVariant* b) { return a->op < b->op; });
+  return result;
+}
+
+Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext& context,
+                                               std::string_view scope) {
+  const auto variants = tile_variants(call.op, TargetKind::kCpu, scope);
+  std::vector<std::string> names;
+  for (const TileVariant* variant : variants)
+    names.push_back(variant->name);
+  if (const auto wanted = call.options.get_string(kVariant)) {
+    for (const TileVariant* variant : variants) {
+      if (variant->name != *wanted)
+        continue;
+      if (variant->fits != nullptr)
+        if (const auto fits = variant->fits(call, context); !fits)
+          return not_fitting(*variant, fits.error());
+      return variant;
+    }
+    const std::string nearest = nearest_name(*wanted, names);
+    return Error(ErrorCode::kInvalidArgument,
+                 "T." + call.op + " has no variant '" + *wanted + "' on a CPU; it has " +
+                     join(names, ", ") +
+                     (nearest.empty() ? "" : " (did you mean '" + nearest + "'?)"));
+  }
+  std::string reasons;
+  for (const TileVariant* variant : variants) {
+    const auto fits = variant->fits != nullptr ? variant->fits(call, context) : Result<void>();
+    if (fits)
+      return variant;
+    reasons += (reasons.empty() ? "" : "; ") + variant->name + ": " + fits.error().message;
+  }
+  return Error(ErrorCode::kUnsupported, "T." + call.op + " has no variant for this call on a CPU" +
+                                            (reasons.empty() ? "" : " (" + reasons + ")"));
+}
+
+Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob) {
+  const Expr given = call.options.get(knob.name);
+  if (!given)
+    return knob.default_value;
+  const auto value = as_int(given);
+  if (!value || std::find(knob.choices.begin(), knob.choices.end(), *value) == knob.choices.end()) {
+    std::vector<std::string> choices;
+    for (const int64_t choice : knob.choices)
+      choices.push_back(std::to_string(choice));
+    return Error(ErrorCode::kInvalidArgument, "T." + call.op + ": " + knob.name + " is one of " +
+                                                  join(choices, ", ") + " here" +
+                                                  (value ? ", not " + std::to_string(*value) : ""));
+  }
+  return *value;
+}
+
+Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options) {
+  return expand_tiles(function, [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
+    const auto lower = [&]() -> Result<Stmt> {
+      TEMPER_TRY_VOID(check_tile_call(call));
+      TileContext context{options, math};
+      TEMPER_TRY(variant, choose_tile_variant(call, context));
+      return variant->lower(call, context);
+    };
+    Result<Stmt> code = lower();
+    if (!code)
+      return Error(code.error().code, place_of(call) + code.error().message);
+    return code;
+  });
+}
+
+Result<std::vector<OpenCall>> open_calls(const PrimFunc& function, const LowerOptions& options) {
+  TEMPER_TRY(threads, lower_threads(function));
+  std::vector<OpenCall> result;
+  std::map<std::string, int> count;
+  size_t position = 0;
+  TEMPER_TRY_VOID(each_call(threads, [&](const TileCall& call, Analyzer& math) -> Result<void> {
+    OpenCall open;
+    open.position = position++;
+    const int number = ++count[call.op];
+    open.label = call.op + (number > 1 ? "_" + std::to_string(number) : "");
+    TileContext context{options, math};
+    const auto wanted = call.options.get_string(kVariant);
+    for (const TileVariant* variant : tile_variants(call.op, TargetKind::kCpu)) {
+      if (wanted && *wanted != variant->name)
+        continue;
+      if (variant->fits != nullptr && !variant->fits(call, context))
+        continue;
+      OpenCall::Choice choice{variant->name, {}};
+      if (variant->knobs != nullptr)
+        for (TileKnob& knob : variant->knobs(call, context))
+          if (!call.options.get(knob.name) && knob.choices.size() > 1)
+            choice.knobs.push_back(std::move(knob));
+      open.choices.push_back(std::move(choice));
+    }
+    if (open.choices.size() > 1 || (open.choices.size() == 1 && !open.choices[0].knobs.empty()))
+      result.push_back(std::move(open));
+    return {};
+  }));
+  return result;
+}
+
+PrimFunc annotate_call(const PrimFunc& function, size_t position, const Annotations& annotations) {
+  size_t next = 0;
+  const auto rewrite = [&](auto&& self, const Stmt& stmt) -> Stmt {
+    if (const auto* call = stmt.as<TileCall>()) {
+      if (next++ != position)
+        return stmt;
+      return copy_node(*call, [&](TileCall& node) {
+        for (const Annotation& entry : annotations.entries)
+          node.options = node.options.with(entry.key, entry.value);
+      });
+    }
+    return rebuild(
+        stmt, [&](const Stmt& child) { return self(self, child); },
+        [](const Expr& expr) { return expr; });
+  };
+  return with_body(function, rewrite(rewrite, function->body));
+}
+
+std::string dispatch_table(const PrimFunc& function, const LowerOptions& options) {
+  std::string text;
+  const auto row = [&](const std::string& op, const std::string& target, const std::string& scope,
+                       const std::string& name, const std::string& rest) {
+    const auto padded = [](std::string word, size_t width) {
+      word.resize(std::max(word.size() + 1, width), ' ');
+      return word;
+    };
+    text += padded(op, 15) + padded(target, 8) + padded(scope, 8) + padded(name, 16) + rest + "\n";
+  };
+  row("operator", "target", "scope", "variant", "");
+  for (const TileVariant* variant : all_tile_variants())
+    row(variant->op == "*" ? "(any)" : variant->op,
+        variant->target == TargetKind::kCpu ? "cpu" : "cuda", variant->scope, variant->name,
+        variant->doc);
+  if (!function)
+    return text;
+  text += "\n";
+  const auto threads = lower_threads(function);
+  if (!threads)
+    return text + threads.error().message + "\n";
+  (void)each_call(*threads, [&](const TileCall& call, Analyzer& math) -> Result<void> {
+    TileContext context{options, math};
+    std::string operands;
+    for (const BufferRegion& region : call.regions)
+      operands += (operands.empty() ? "" : ", ") + tile_text(region);
+    text += place_of(call) + "T." + call.op + "(" + operands + ")\n";
+    const auto chosen = choose_tile_variant(call, context);
+    if (!chosen)
+      text += "  " + chosen.error().message + "\n";
+    for (const TileVariant* variant : tile_variants(call.op, TargetKind::kCpu)) {
+      const auto fits = variant->fits != nullptr ? variant->fits(call, context) : Result<void>();
+      std::string line = "  " + variant->name;
+      if (!fits) {
+        line += " refused: " + fits.error().message;
+      } else {
+        line += chosen && *chosen == variant ? " (taken)" : " fits";
+        if (variant->knobs != nullptr)
+          for (const TileKnob& knob : variant->knobs(call, context)) {
+            std::vector<std::string> choices;
+            for (const int64_t choice : knob.choices)
+              choices.push_back(std::to_string(choice));
+            line += "; " + knob.name + " " + join(choices, "|") + " (" +
+                    std::to_string(tile_knob(call, knob).value_or(knob.default_value)) + ")";
+          }
+      }
+      text += line + "\n";
+    }
+    return {};
+  });
+  return text;
+}
+
+} // namespace temper::tir

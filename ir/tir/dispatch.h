@@ -1,0 +1,92 @@
+/// Dispatch: which code a tile operator becomes on a target. Each operator has variants, registered
+/// by (operator, target, scope); a variant has a predicate, which says why it does not fit, and
+/// knobs, which a search may set. One file per variant, in ir/tir/cpu and so on.
+///
+///   gemm on cpu, block scope:
+///     register_tile   tiles of C in vector registers, over the whole of K     rows: 1..16  vectors: 1..4
+///     loops           plain loops, the last one vectorized
+///
+/// A call says which variant it wants by its annotation "variant", and sets knobs by annotations of
+/// their names; what it leaves open takes the first variant that fits and the knob's default.
+#pragma once
+
+#include "ir/pass/lowering.h"
+#include "ir/support/result.h"
+#include "ir/target.h"
+#include "ir/tir/lower_tiles.h"
+#include "ir/tir/tile_ops.h"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace temper::tir {
+
+/// What a variant may look at.
+struct TileContext {
+  const LowerOptions& options;
+  Analyzer& math; ///< knows the loops around the call
+};
+
+/// A decision of a variant: an annotation of the call with an integer value.
+struct TileKnob {
+  std::string name;
+  std::vector<int64_t> choices; ///< that are legal here; not empty
+  int64_t default_value = 0;    ///< one of them
+};
+
+struct TileVariant {
+  std::string op;
+  TargetKind target = TargetKind::kCpu;
+  std::string scope; ///< who works together: "block"; on GPUs also "warpgroup", "warp", "thread"
+  std::string name;
+  std::string doc; ///< one line
+  /// Why it does not fit this call, in one sentence.
+  Result<void> (*fits)(const TileCall& call, TileContext& context) = nullptr;
+  /// What is left open once it is chosen. May be null.
+  std::vector<TileKnob> (*knobs)(const TileCall& call, TileContext& context) = nullptr;
+  /// The code. Called only where it fits.
+  Result<Stmt> (*lower)(const TileCall& call, TileContext& context) = nullptr;
+};
+
+/// Adds a variant ahead of those that are there; an error when the name is taken.
+Result<void> register_tile_variant(TileVariant variant);
+/// In order of preference.
+std::vector<const TileVariant*> tile_variants(std::string_view op, TargetKind target,
+                                              std::string_view scope = "block");
+std::vector<const TileVariant*> all_tile_variants();
+
+/// The variant of a call: the one it names, if that fits, else the first that does. The error lists
+/// why each was refused.
+Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext& context,
+                                               std::string_view scope = "block");
+/// The knob's value in this call: its annotation, else the default. The error says which values
+/// are legal.
+Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob);
+
+/// Every tile operator becomes the code of its variant for a CPU.
+Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options);
+
+/// Annotation of a call: the variant that was asked for.
+inline constexpr const char* kVariant = "variant";
+
+/// What one call leaves open, for a search: its variants that fit, each with its knobs.
+struct OpenCall {
+  std::string label; ///< "gemm", or "gemm_2" for the second one of a function
+  size_t position = 0; ///< among the function's tile operators, in order
+  struct Choice {
+    std::string variant;
+    std::vector<TileKnob> knobs;
+  };
+  std::vector<Choice> choices;
+};
+/// The calls of the function with more than one choice, or with knobs, in order of the text.
+Result<std::vector<OpenCall>> open_calls(const PrimFunc& function, const LowerOptions& options);
+/// The function with the call's annotations set.
+PrimFunc annotate_call(const PrimFunc& function, size_t position, const Annotations& annotations);
+
+/// For temper-opt --dispatch: every variant with its doc; and for each call of `function`, when it
+/// is there, which one is taken and why others were refused.
+std::string dispatch_table(const PrimFunc& function, const LowerOptions& options);
+
+} // namespace temper::tir

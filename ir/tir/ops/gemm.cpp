@@ -1,0 +1,114 @@
+// T.gemm: C += A B, either operand transposed. Products are formed and summed in C's type.
+#include "ir/tir/ops/gemm.h"
+
+#include "ir/tir/ops/ops.h"
+
+namespace temper::tir::ops {
+
+Result<GemmShape> gemm_shape(const TileCall& call) {
+  const std::vector<Expr> a = tile_shape(call.regions[0]);
+  const std::vector<Expr> b = tile_shape(call.regions[1]);
+  const std::vector<Expr> c = tile_shape(call.regions[2]);
+  const auto text = [&] {
+    return tile_text(call.regions[0]) + ", " + tile_text(call.regions[1]) + " and " +
+           tile_text(call.regions[2]);
+  };
+  if (a.size() != 2 || b.size() != 2 || c.size() != 2)
+    return Error(ErrorCode::kInvalidArgument,
+                 "T.gemm multiplies matrices, but a dimension is missing or too many of " + text());
+  GemmShape shape;
+  shape.transpose_a = flag_option(call, "transpose_A");
+  shape.transpose_b = flag_option(call, "transpose_B");
+  shape.m = a[shape.transpose_a ? 1 : 0];
+  shape.k = a[shape.transpose_a ? 0 : 1];
+  shape.n = b[shape.transpose_b ? 0 : 1];
+  const Expr& k_of_b = b[shape.transpose_b ? 1 : 0];
+  if (!same_extent(shape.k, k_of_b) || !same_extent(shape.m, c[0]) || !same_extent(shape.n, c[1])) {
+    const auto number = [](const Expr& extent) {
+      const auto value = as_int(extent);
+      return value ? std::to_string(*value) : std::string("?");
+    };
+    return Error(ErrorCode::kInvalidArgument,
+                 "T.gemm does not fit " + text() + ": A gives M=" + number(shape.m) +
+                     " K=" + number(shape.k) + ", B gives K=" + number(k_of_b) +
+                     " N=" + number(shape.n) + ", C is " + number(c[0]) + " x " + number(c[1]) +
+                     "; is a transpose missing?");
+  }
+  return shape;
+}
+
+namespace {
+
+Result<void> check(const TileCall& call) {
+  TEMPER_TRY(shape, gemm_shape(call));
+  (void)shape;
+  const DataType a = call.regions[0].buffer->dtype;
+  const DataType b = call.regions[1].buffer->dtype;
+  if (a.is_floating() != b.is_floating())
+    return Error(ErrorCode::kInvalidArgument, "T.gemm multiplies numbers of one kind, not " +
+                                                  to_string(a) + " by " + to_string(b) +
+                                                  "; copy one of them into the other's type");
+  return {};
+}
+
+Stmt meaning(const TileCall& call) {
+  const GemmShape shape = gemm_shape(call).value();
+  const BufferRegion& c = call.regions[2];
+  const DataType sum = c.buffer->dtype;
+  const TileLoops outer({shape.m, shape.n});
+  const TileLoops inner({shape.k}, "k");
+  const Expr& i = outer.indices[0];
+  const Expr& j = outer.indices[1];
+  const Expr& k = inner.indices[0];
+  const auto load = [&](const BufferRegion& region, bool transposed, const Expr& row,
+                        const Expr& column) {
+    const std::vector<Expr> indices =
+        transposed ? std::vector{column, row} : std::vector{row, column};
+    return tile_cast(sum, tile_load(region, indices));
+  };
+  const Expr product = make_binary<Mul>(load(call.regions[0], shape.transpose_a, i, k),
+                                        load(call.regions[1], shape.transpose_b, k, j));
+  const Stmt update =
+      tile_store(c, outer.indices, make_binary<Add>(tile_load(c, outer.indices), product));
+  Stmt body = inner.wrap(update);
+  if (flag_option(call, "clear_accum"))
+    body = make_seq({tile_store(c, outer.indices, make_const(sum, 0)), body});
+  return outer.wrap(body, ForKind::kTileParallel);
+}
+
+} // namespace
+
+const TileOp& gemm() {
+  static const TileOp op{
+      .name = "gemm",
+      .doc = "C += A B for matrices in tiles; products are formed and summed in C's type, in any "
+             "order.",
+      .example = R"(@T.prim_func
+def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        A_shared = T.alloc_shared((64, 32), "float32")
+        B_shared = T.alloc_shared((48, 32), "float32")
+        C_local = T.alloc_fragment((64, 48), "float32")
+        T.copy(A, A_shared)
+        T.copy(B, B_shared)
+        T.clear(C_local)
+        T.gemm(A_shared, B_shared, C_local, transpose_B=True)
+        T.copy(C_local, C)
+)",
+      .parameters = {{"A", TileParameterType::kRead},
+                     {"B", TileParameterType::kRead},
+                     {"C", TileParameterType::kReadWrite},
+                     {"transpose_A", TileParameterType::kFlag, make_bool(false)},
+                     {"transpose_B", TileParameterType::kFlag, make_bool(false)},
+                     {"policy",
+                      TileParameterType::kText,
+                      make_string("Square"),
+                      {"Square", "FullRow", "FullCol"}},
+                     {"clear_accum", TileParameterType::kFlag, make_bool(false)},
+                     {"k_pack", TileParameterType::kInteger, make_int(DataType::int32(), 1)}},
+      .check = check,
+      .meaning = meaning};
+  return op;
+}
+
+} // namespace temper::tir::ops

@@ -1,0 +1,132 @@
+// T.reduce_sum, T.reduce_max, T.reduce_min, T.reduce_absmax: one dimension of a region folded.
+#include "ir/op.h"
+#include "ir/tir/ops/reduce.h"
+
+#include "ir/tir/ops/ops.h"
+
+namespace temper::tir::ops {
+
+Result<ReduceShape> reduce_shape(const TileCall& call) {
+  const BufferRegion& from = call.regions[0];
+  const BufferRegion& to = call.regions[1];
+  const auto rank = static_cast<int64_t>(from.region.size());
+  int64_t dim = integer_option(call, "dim");
+  if (dim < -rank || dim >= rank)
+    return Error(ErrorCode::kInvalidArgument,
+                 "T." + call.op + ": " + from.buffer->name + " has " + std::to_string(rank) +
+                     " dimensions, so dim is in [" + std::to_string(-rank) + ", " +
+                     std::to_string(rank - 1) + "], not " + std::to_string(dim));
+  dim = dim < 0 ? dim + rank : dim;
+  ReduceShape shape;
+  shape.dim = static_cast<size_t>(dim);
+  shape.length = from.region[shape.dim].extent;
+  for (size_t d = 0; d < from.region.size(); ++d)
+    if (d != shape.dim)
+      shape.kept.push_back(from.region[d].extent);
+  std::vector<Expr> expected;
+  for (const Expr& extent : shape.kept)
+    if (!is_int(extent, 1))
+      expected.push_back(extent);
+  const std::vector<Expr> given = tile_shape(to);
+  bool same = expected.size() == given.size();
+  for (size_t d = 0; same && d < given.size(); ++d)
+    same = same_extent(expected[d], given[d]);
+  if (!same)
+    return Error(ErrorCode::kInvalidArgument,
+                 "T." + call.op + " of " + tile_text(from) + " along dim " + std::to_string(dim) +
+                     " does not fit into " + tile_text(to));
+  return shape;
+}
+
+namespace {
+
+Result<void> check(const TileCall& call) {
+  TEMPER_TRY(shape, reduce_shape(call));
+  (void)shape;
+  return {};
+}
+
+Stmt meaning(const TileCall& call) {
+  const ReduceShape shape = reduce_shape(call).value();
+  const BufferRegion& from = call.regions[0];
+  const BufferRegion& to = call.regions[1];
+  const DataType dtype = to.buffer->dtype;
+  const TileLoops outer(shape.kept);
+  const TileLoops inner({shape.length}, "r");
+  std::vector<Expr> target;
+  for (size_t d = 0; d < shape.kept.size(); ++d)
+    if (!is_int(shape.kept[d], 1))
+      target.push_back(outer.indices[d]);
+  const std::vector<Expr> to_indices = tile_indices(to, target);
+  const auto element = [&](const Expr& position) {
+    std::vector<Expr> indices;
+    size_t next = 0;
+    for (size_t d = 0; d < from.region.size(); ++d) {
+      const Expr offset = d == shape.dim ? position : outer.indices[next++];
+      indices.push_back(from.region[d].min + offset);
+    }
+    Expr value = tile_cast(dtype, make_load(from.buffer, indices));
+    return call.op == "reduce_absmax" ? call_op("abs", {value}) : value;
+  };
+  const auto joined = [&](const Expr& a, const Expr& b) {
+    return call.op == "reduce_sum"   ? make_binary<Add>(a, b)
+           : call.op == "reduce_min" ? make_binary<Min>(a, b)
+                                     : make_binary<Max>(a, b);
+  };
+  const Expr now = make_load(to.buffer, to_indices);
+  Stmt update =
+      inner.wrap(make_store(to.buffer, to_indices, joined(now, element(inner.indices[0]))));
+  if (flag_option(call, "clear")) {
+    const Expr first = call.op == "reduce_sum"
+                           ? make_const(dtype, 0)
+                           : element(make_int(shape.length->dtype, 0));
+    update = make_seq({make_store(to.buffer, to_indices, first), update});
+  }
+  return outer.wrap(update, ForKind::kTileParallel);
+}
+
+TileOp make(const char* name, const char* doc) {
+  const std::string op = name;
+  return {.name = op,
+          .doc = doc,
+          .example = R"(@T.prim_func
+def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
+    with T.Kernel(2, threads=32) as bx:
+        tile = T.alloc_fragment((32, 48), "float32")
+        row = T.alloc_fragment((32,), "float32")
+        T.copy(A[bx * 32, 0], tile)
+        T.)" + op + R"((tile, row, dim=1)
+        T.copy(row, B[bx * 32])
+)",
+          .parameters = {{"buffer", TileParameterType::kRead},
+                         {"out", TileParameterType::kReadWrite},
+                         {"dim", TileParameterType::kInteger, make_int(DataType::int32(), -1)},
+                         {"clear", TileParameterType::kFlag, make_bool(true)}},
+          .check = check,
+          .meaning = meaning};
+}
+
+} // namespace
+
+const TileOp& reduce_sum() {
+  static const TileOp op = make("reduce_sum", "Sums a region along one dimension, in any order; "
+                                              "clear=False adds to what `out` holds.");
+  return op;
+}
+const TileOp& reduce_max() {
+  static const TileOp op = make("reduce_max", "The largest element along one dimension; "
+                                              "clear=False also of what `out` holds.");
+  return op;
+}
+const TileOp& reduce_min() {
+  static const TileOp op = make("reduce_min", "The smallest element along one dimension; "
+                                              "clear=False also of what `out` holds.");
+  return op;
+}
+const TileOp& reduce_absmax() {
+  static const TileOp op = make("reduce_absmax", "The largest absolute value along one dimension; "
+                                                 "clear=False also of what `out` holds.");
+  return op;
+}
+
+} // namespace temper::tir::ops

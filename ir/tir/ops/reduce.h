@@ -1,0 +1,17 @@
+/// The shape of a reduction over tiles, for its variants.
+#pragma once
+
+#include "ir/tir/tile_ops.h"
+
+namespace temper::tir::ops {
+
+struct ReduceShape {
+  size_t dim = 0;         ///< of the region that is folded
+  Expr length;            ///< its extent
+  std::vector<Expr> kept; ///< the other extents, those of 1 too
+};
+
+/// An error says in one sentence which operands do not fit.
+Result<ReduceShape> reduce_shape(const TileCall& call);
+
+} // namespace temper::tir::ops

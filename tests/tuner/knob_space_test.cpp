@@ -1,0 +1,186 @@
+// Knobs of tile programs as a search space.
+#include "tuner/space/knob_space.h"
+
+#include "ir/interpret.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/script/knobs.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "tuner/mutate/mutator.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace temper::tuner {
+namespace {
+
+constexpr const char* kProduct = R"(
+from tvm.script import tirx as T
+
+def product(M, N, K, block_M=T.tune([4, 8, 16]), block_N=T.tune([16, 32]), order=T.tune(["AB", "BA"])):
+    T.constraint(block_M * block_N <= 256)
+    T.constraint(block_M >= 8 or order == "AB")
+    @T.prim_func
+    def main(A: T.Tensor((M, K), "float32"), B: T.Tensor((K, N), "float32"), C: T.Tensor((M, N), "float32")):
+        with T.Kernel(T.ceildiv(N, block_N), T.ceildiv(M, block_M)) as (bx, by):
+            a = T.alloc_shared((block_M, K), "float32")
+            b = T.alloc_shared((K, block_N), "float32")
+            c = T.alloc_fragment((block_M, block_N), "float32")
+            if order == "AB":
+                T.copy(A[by * block_M, 0], a)
+                T.copy(B[0, bx * block_N], b)
+            else:
+                T.copy(B[0, bx * block_N], b)
+                T.copy(A[by * block_M, 0], a)
+            T.clear(c)
+            T.gemm(a, b, c)
+            T.copy(c, C[by * block_M, bx * block_N])
+    return main
+)";
+
+script::Workload workload(std::map<std::string, std::string> parameters = {{"M", "20"},
+                                                                           {"N", "48"},
+                                                                           {"K", "8"}}) {
+  const auto file = script::WorkloadFile::parse(kProduct, "product.py");
+  EXPECT_TRUE(file) << file.error().to_string();
+  auto result = file->instantiate("product", parameters, true);
+  EXPECT_TRUE(result) << result.error().to_string();
+  return std::move(*result);
+}
+
+std::vector<float> run(const ir::IRModule& module) {
+  std::vector<float> a(20 * 8);
+  std::vector<float> b(8 * 48);
+  std::vector<float> c(20 * 48);
+  for (size_t i = 0; i < a.size(); ++i)
+    a[i] = static_cast<float>(i % 7) - 3;
+  for (size_t i = 0; i < b.size(); ++i)
+    b[i] = static_cast<float>(i % 5) - 2;
+  const auto done = ir::interpret(module, "", std::vector<ir::InterpretArgument>{
+                                                  ir::input(a), ir::input(b), ir::output(c)});
+  EXPECT_TRUE(done) << done.error().to_string();
+  return c;
+}
+
+TEST(Knobs, OfAWorkloadAreInItsModuleAndNotInItsBinding) {
+  const script::Workload product = workload();
+  EXPECT_EQ(product.parameters.size(), 3U);
+  ASSERT_TRUE(script::has_knobs(product.module));
+  const auto again = script::parse_module(script::to_text(product.module), "again");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(ir::structural_equal(product.module, *again));
+  const auto knobs = script::KnobProgram::of(*again);
+  ASSERT_TRUE(knobs) << knobs.error().to_string();
+  ASSERT_EQ(knobs->knobs().size(), 3U);
+  EXPECT_EQ(knobs->knobs()[2].name, "order");
+  EXPECT_EQ(knobs->size(), 12);
+}
+
+TEST(Knobs, AreCountedWithWhatEachConstraintPrunes) {
+  const auto knobs = script::KnobProgram::of(workload().module);
+  ASSERT_TRUE(knobs);
+  const auto count = knobs->count();
+  ASSERT_TRUE(count) << count.error().to_string();
+  EXPECT_EQ(count->size, 12);
+  EXPECT_FALSE(count->estimated);
+  ASSERT_EQ(count->pruned.size(), 2U);
+  EXPECT_EQ(count->pruned[0].first, "block_M >= 8 or order == \"AB\"");
+  EXPECT_EQ(count->pruned[0].second, 2);
+  EXPECT_EQ(count->pruned[1].first, "block_M * block_N <= 256");
+  EXPECT_EQ(count->pruned[1].second, 2);
+  EXPECT_EQ(count->legal, 8);
+}
+
+TEST(Knobs, ThatArePinnedAreParametersAndMustKeepTheConstraints) {
+  const script::Workload pinned =
+      workload({{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "8"}, {"block_N", "16"},
+                {"order", "BA"}});
+  EXPECT_FALSE(script::has_knobs(pinned.module));
+  EXPECT_EQ(pinned.parameters.size(), 6U);
+  const auto file = script::WorkloadFile::parse(kProduct, "product.py");
+  const auto bad = file->instantiate("product",
+                                     {{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "16"},
+                                      {"block_N", "32"}},
+                                     true);
+  ASSERT_FALSE(bad);
+  EXPECT_NE(bad.error().message.find("the first by block_M * block_N <= 256"), std::string::npos)
+      << bad.error().message;
+}
+
+TEST(KnobSpaces, SampleProgramsThatTheirTracesMakeAgainAndThatComputeTheSame) {
+  const ir::IRModule module = workload().module;
+  auto space = make_knob_space(module, {});
+  ASSERT_TRUE(space) << space.error().to_string();
+  EXPECT_NE((*space)->describe().find("3 knobs, 12 combinations, of which 8 are legal"),
+            std::string::npos)
+      << (*space)->describe();
+  const std::vector<float> expected = run(module);
+  Random random(3);
+  std::set<uint64_t> programs;
+  int refused = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto candidate = (*space)->sample(random);
+    if (!candidate) {
+      EXPECT_EQ(candidate.error().code, ErrorCode::kIllegal);
+      ++refused;
+      continue;
+    }
+    programs.insert((*candidate)->program_hash);
+    const std::string json = s_tir::trace_to_json_text((*candidate)->trace);
+    const auto trace = s_tir::trace_from_json_text(json);
+    ASSERT_TRUE(trace) << trace.error().to_string();
+    const auto made = program_of(*trace, module);
+    ASSERT_TRUE(made) << made.error().to_string();
+    EXPECT_EQ(ir::structural_hash(*made), (*candidate)->program_hash);
+    const auto python = s_tir::Trace::from_python((*candidate)->trace.to_python());
+    ASSERT_TRUE(python) << python.error().to_string();
+    EXPECT_EQ(*python, (*candidate)->trace);
+    EXPECT_EQ((*candidate)->features.rows, 1);
+    if (i < 10) {
+      EXPECT_EQ(run(*made), expected) << (*candidate)->trace.to_python();
+    }
+  }
+  EXPECT_GT(programs.size(), 10U);
+  EXPECT_GT(refused, 0);
+}
+
+TEST(KnobSpaces, MutateAndStepByOneDecision) {
+  auto space = make_knob_space(workload().module, {});
+  ASSERT_TRUE(space);
+  Random random(5);
+  Result<CandidateRef> first = (*space)->sample(random);
+  while (!first)
+    first = (*space)->sample(random);
+  int changed = 0;
+  for (int i = 0; i < 20; ++i)
+    if (const auto mutated = (*space)->mutate(**first, random))
+      changed += (*mutated)->program_hash != (*first)->program_hash ? 1 : 0;
+  EXPECT_GT(changed, 5);
+  const auto near = (*space)->neighbours(**first, 16);
+  EXPECT_FALSE(near.empty());
+  for (const CandidateRef& candidate : near)
+    EXPECT_NE(candidate->program_hash, (*first)->program_hash);
+  const auto again = (*space)->apply((*first)->trace, "database");
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)->program_hash, (*first)->program_hash);
+}
+
+TEST(KnobSpaces, RefuseWhatLeavesNothingOpen) {
+  const auto plain = script::parse_module(R"(
+@T.prim_func
+def main(A: T.Tensor((16,), "float32")):
+    with T.Kernel(2) as bx:
+        T.fill(A[bx * 8:bx * 8 + 8], 1)
+)",
+                                          "plain.py");
+  ASSERT_TRUE(plain) << plain.error().to_string();
+  const auto space = make_knob_space(*plain, {});
+  ASSERT_FALSE(space);
+  EXPECT_NE(space.error().message.find("leaves nothing open"), std::string::npos);
+  EXPECT_FALSE(is_knob_program(ir::make_module({})));
+}
+
+} // namespace
+} // namespace temper::tuner

@@ -1,0 +1,493 @@
+#include "tuner/space/knob_space.h"
+
+#include "ir/pass/pipelines.h"
+#include "ir/s_tir/schedule.h"
+#include "ir/script/knobs.h"
+#include "ir/structural.h"
+#include "ir/support/text.h"
+#include "ir/tir/dispatch.h"
+#include "ir/walk.h"
+#include "tuner/cost/analytical.h"
+#include "tuner/mutate/mutator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace temper::tuner {
+namespace {
+
+using script::KnobProgram;
+using script::ParameterValue;
+
+/// A decision that was made: which of the choices.
+struct Decision {
+  std::string name;
+  std::vector<ParameterValue> choices;
+  size_t chosen = 0;
+};
+using Values = std::map<std::string, ParameterValue>;
+
+s_tir::Value to_value(const ParameterValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value))
+    return *integer;
+  if (const auto* real = std::get_if<double>(&value))
+    return *real;
+  if (const auto* flag = std::get_if<bool>(&value))
+    return *flag ? "True" : "False";
+  return std::get<std::string>(value);
+}
+
+/// A value of a trace as one of a knob's kind: booleans are text there.
+bool same_value(const ParameterValue& choice, const s_tir::Value& value) {
+  return to_value(choice) == value;
+}
+
+s_tir::Trace to_trace(const std::vector<Decision>& decisions) {
+  static const s_tir::Primitive* const kKnob = s_tir::find_primitive("SampleKnob");
+  s_tir::Trace trace;
+  for (const Decision& decision : decisions) {
+    s_tir::Value::List choices;
+    for (const ParameterValue& choice : decision.choices)
+      choices.push_back(to_value(choice));
+    s_tir::Instruction instruction;
+    instruction.primitive = kKnob;
+    instruction.attrs = {s_tir::Value(decision.name), s_tir::Value(std::move(choices))};
+    instruction.decision = static_cast<int64_t>(decision.chosen);
+    trace.append(std::move(instruction));
+  }
+  return trace;
+}
+
+/// Name and value of each decision of a trace.
+Result<std::vector<std::pair<std::string, s_tir::Value>>> values_of(const s_tir::Trace& trace) {
+  std::vector<std::pair<std::string, s_tir::Value>> result;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const s_tir::Instruction& step = trace[i];
+    if (step.primitive->name != "SampleKnob")
+      return Error(ErrorCode::kInvalidArgument, "step " + std::to_string(i) + " (" +
+                                                    step.primitive->python_name +
+                                                    ") belongs to a schedule of blocks, but this "
+                                                    "is a tile program, which has knobs only");
+    const auto* name = step.attrs[0].as_string();
+    const auto* choices = step.attrs[1].as_list();
+    const auto* decision = step.decision.as_int();
+    if (name == nullptr || choices == nullptr || decision == nullptr || *decision < 0 ||
+        *decision >= static_cast<int64_t>(choices->size()))
+      return Error(ErrorCode::kInvalidArgument,
+                   "step " + std::to_string(i) + ": a knob has a name, choices, and a decision "
+                                                 "that is the index of one");
+    result.emplace_back(*name, (*choices)[static_cast<size_t>(*decision)]);
+  }
+  return result;
+}
+
+ir::PrimFunc function_of(const ir::IRModule& module) {
+  return module->functions.front().function.as_ref<ir::PrimFuncNode>();
+}
+
+ir::Expr to_annotation(const ParameterValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value))
+    return ir::make_int(DataType::int32(), *integer);
+  return ir::make_string(script::to_string(value));
+}
+
+/// "gemm_2" -> the number of that call among the function's tile operators.
+std::optional<size_t> position_of(const ir::PrimFunc& function, const std::string& label) {
+  std::map<std::string, int> count;
+  size_t position = 0;
+  std::optional<size_t> found;
+  ir::walk(function->body, [&](const ir::NodeRef& node) {
+    if (const auto* call = node.as<tir::TileCall>()) {
+      const int number = ++count[call->op];
+      if (call->op + (number > 1 ? "_" + std::to_string(number) : "") == label)
+        found = position;
+      ++position;
+    }
+    return !ir::ExprNode::accepts(node->kind());
+  });
+  return found;
+}
+
+/// The knob that "gemm.rows" sets, on the function.
+Result<ir::PrimFunc> set_open(const ir::PrimFunc& function, const std::string& name,
+                              const ParameterValue& value) {
+  const size_t dot = name.rfind('.');
+  const auto position =
+      dot == std::string::npos ? std::nullopt : position_of(function, name.substr(0, dot));
+  if (!position)
+    return Error(ErrorCode::kInvalidArgument,
+                 "the program has no knob '" + name + "'; it was made for another version of it");
+  return tir::annotate_call(
+      function, *position, ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
+}
+
+/// What the search learns from: the decisions, and what the lowered program asks of a core and its
+/// caches. One row; logarithms, as in features.h.
+FeatureMatrix features_of(const std::vector<Decision>& decisions, size_t program_knobs,
+                          const ir::PrimFunc& lowered, const ir::LowerOptions& options) {
+  FeatureMatrix matrix;
+  matrix.rows = 1;
+  matrix.values.assign(kFeatureCount, 0.0F);
+  const auto logarithm = [](double value) {
+    return static_cast<float>(std::log2(std::abs(value) + 1));
+  };
+  const auto set = [&](size_t index, float value) {
+    if (index < matrix.values.size())
+      matrix.values[index] = value;
+  };
+  constexpr size_t kKnobs = 24;       // then four for each operator
+  constexpr size_t kOperators = 64;   // then what is lowered
+  std::map<std::string, size_t> operators;
+  std::map<std::string, size_t> used;
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    const Decision& decision = decisions[i];
+    const auto* number = std::get_if<int64_t>(&decision.choices[decision.chosen]);
+    const float value = number != nullptr ? logarithm(static_cast<double>(*number))
+                                          : static_cast<float>(decision.chosen) + 1;
+    if (i < program_knobs) {
+      if (i < kKnobs)
+        set(i, value);
+      continue;
+    }
+    const std::string label = decision.name.substr(0, decision.name.rfind('.'));
+    const size_t number_of = operators.try_emplace(label, operators.size()).first->second;
+    const size_t slot = kKnobs + 4 * number_of + std::min<size_t>(3, used[label]++);
+    if (slot < kOperators)
+      set(slot, value);
+  }
+  MachineRates rates;
+  rates.vector_registers = options.vector_registers;
+  const KernelEstimate estimate = estimate_time(lowered, rates, 1);
+  size_t next = kOperators;
+  set(next++, logarithm(estimate.total_ns));
+  set(next++, logarithm(estimate.port_ns));
+  for (size_t level = 0; level < 4; ++level)
+    set(next++, level < estimate.traffic_ns.size() ? logarithm(estimate.traffic_ns[level]) : 0.0F);
+  double stores = 0;
+  double loops = 0;
+  double bytes = 0;
+  double registers = 0;
+  double parallel = 0;
+  double branches = 0;
+  ir::walk(lowered->body, [&](const ir::NodeRef& node) {
+    if (const auto* alloc = node.as<tir::AllocBuffer>()) {
+      const double size = static_cast<double>(alloc->buffer->element_count().value_or(0)) *
+                          alloc->buffer->dtype.bytes();
+      (alloc->buffer->scope == "local" ? registers : bytes) += size;
+    } else if (const auto* loop = node.as<tir::For>()) {
+      ++loops;
+      if (loop->kind == tir::ForKind::kParallel)
+        parallel += static_cast<double>(ir::as_int(loop->extent).value_or(1));
+    } else if (node.is<tir::BufferStore>()) {
+      ++stores;
+    } else if (node.is<tir::IfThenElse>()) {
+      ++branches;
+    }
+    return !ir::ExprNode::accepts(node->kind());
+  });
+  for (const double value : {stores, loops, bytes, registers, parallel, branches})
+    set(next++, logarithm(value));
+  return matrix;
+}
+
+Result<ir::PrimFunc> lowered(ir::PrimFunc function, const ir::LowerOptions& options) {
+  TEMPER_TRY(threads, tir::lower_threads(function));
+  TEMPER_TRY(loops, tir::dispatch_tiles(tir::bind_scalars(threads), options));
+  function = tir::lower_kernels(tir::guard_accesses(loops));
+  for (const ir::LoweringPass& pass : ir::cpu_passes())
+    function = pass.run(function, options);
+  return function;
+}
+
+class KnobSpace final : public Space {
+public:
+  KnobSpace(ir::IRModule module, ir::LowerOptions options)
+      : module_(std::move(module)), options_(std::move(options)) {
+    options_.verify = false;
+  }
+
+  Result<void> prepare() {
+    if (script::has_knobs(module_)) {
+      TEMPER_TRY(program, KnobProgram::of(module_));
+      program_ = std::move(program);
+      TEMPER_TRY(count, program_->count());
+      count_ = std::move(count);
+      if (count_.legal == 0 && !count_.estimated)
+        return Error(ErrorCode::kUnsupported,
+                     "the constraints leave nothing of the space: " + pruned());
+    }
+    auto candidate = std::make_shared<Candidate>();
+    candidate->module = ir::make_module(module_->functions);
+    candidate->program_hash = ir::structural_hash(candidate->module);
+    candidate->origin = "untuned";
+    TEMPER_TRY(code, lowered(function_of(candidate->module), options_));
+    candidate->features = features_of({}, 0, code, options_);
+    untuned_ = std::move(candidate);
+    // What the operators leave open, where every knob has its first choice.
+    Random random(1);
+    Result<CandidateRef> first = build({}, nullptr, "sample", 0);
+    if (first)
+      for (const DecisionPoint& point : decision_points((*first)->trace))
+        open_sizes_.push_back(point.candidates.size());
+    const size_t own = program_ ? program_->knobs().size() : 0;
+    if (own == 0 && open_sizes_.empty())
+      return Error(ErrorCode::kUnsupported,
+                   "the program leaves nothing open: it has no knobs (T.tune), and its tile "
+                   "operators have one variant each");
+    return {};
+  }
+
+  const char* maker() const override { return "knobs"; }
+  uint64_t hash() const override { return ir::structural_hash(module_); }
+
+  std::string describe() const override {
+    const size_t own = program_ ? program_->knobs().size() : 0;
+    std::string text = std::to_string(own) + (own == 1 ? " knob" : " knobs");
+    if (own > 0) {
+      const std::string about = count_.estimated ? "about " : "";
+      text += ", " + std::to_string(count_.size) + " combinations";
+      if (!count_.pruned.empty())
+        text += ", of which " + about + std::to_string(count_.legal) + " are legal (" + pruned() +
+                ")";
+    }
+    const size_t open = open_sizes_.size() > own ? open_sizes_.size() - own : 0;
+    if (open > 0) {
+      double product = 1;
+      for (size_t i = own; i < open_sizes_.size(); ++i)
+        product *= static_cast<double>(open_sizes_[i]);
+      text += "; " + std::to_string(open) + (open == 1 ? " decision" : " decisions") +
+              " that tile operators leave open, about " +
+              std::to_string(static_cast<int64_t>(product)) + " ways";
+    }
+    return text;
+  }
+
+  std::vector<std::string> sketch_texts() const override {
+    if (Result<CandidateRef> first = build({}, nullptr, "sample", 0))
+      return {(*first)->trace.to_python()};
+    return {};
+  }
+
+  CandidateRef untuned() const override { return untuned_; }
+
+  Result<CandidateRef> sample(Random& random) const override {
+    return build({}, &random, "sample", 0);
+  }
+
+  Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
+    if (from.trace.empty())
+      return sample(random);
+    TEMPER_TRY(mutation, mutate_trace(from.trace, random));
+    return rebuilt(mutation.trace, "mutate knob", from.program_hash);
+  }
+
+  std::vector<CandidateRef> neighbours(const Candidate& from, size_t limit) const override {
+    std::vector<CandidateRef> result;
+    for (const Mutation& mutation : neighbour_traces(from.trace, limit)) {
+      Result<CandidateRef> candidate = rebuilt(mutation.trace, "step knob", from.program_hash);
+      if (candidate && (*candidate)->program_hash != from.program_hash)
+        result.push_back(std::move(*candidate));
+    }
+    return result;
+  }
+
+  Result<CandidateRef> apply(const s_tir::Trace& trace, std::string origin) const override {
+    if (trace.empty()) {
+      auto candidate = std::make_shared<Candidate>(*untuned_);
+      candidate->origin = std::move(origin);
+      return CandidateRef(std::move(candidate));
+    }
+    return rebuilt(trace, std::move(origin), 0);
+  }
+
+private:
+  using DecisionPoint = s_tir::DecisionPoint;
+  using Given = std::map<std::string, s_tir::Value>;
+
+  std::string pruned() const {
+    std::string text;
+    for (const auto& [words, number] : count_.pruned)
+      text += (text.empty() ? "" : ", ") + words + " prunes " + std::to_string(number);
+    return text;
+  }
+
+  Result<CandidateRef> rebuilt(const s_tir::Trace& trace, std::string origin,
+                               uint64_t parent) const {
+    TEMPER_TRY(values, values_of(trace));
+    Given given;
+    for (auto& [name, value] : values)
+      given[name] = std::move(value);
+    return build(given, nullptr, std::move(origin), parent);
+  }
+
+  /// The given choice, or the legal one nearest to it; without one a random one, or `otherwise`.
+  static size_t choose(const std::string& name, const std::vector<ParameterValue>& choices,
+                       size_t otherwise, const Given& given, Random* random) {
+    const auto found = given.find(name);
+    if (found == given.end())
+      return random != nullptr
+                 ? static_cast<size_t>(random->below(static_cast<int64_t>(choices.size())))
+                 : otherwise;
+    for (size_t i = 0; i < choices.size(); ++i)
+      if (same_value(choices[i], found->second))
+        return i;
+    const int64_t* wanted = found->second.as_int();
+    if (wanted == nullptr)
+      return otherwise;
+    size_t best = otherwise;
+    double distance = INFINITY;
+    for (size_t i = 0; i < choices.size(); ++i)
+      if (const auto* number = std::get_if<int64_t>(&choices[i])) {
+        const double d = std::abs(std::log2(static_cast<double>(std::max<int64_t>(1, *number))) -
+                                  std::log2(static_cast<double>(std::max<int64_t>(1, *wanted))));
+        if (d < distance) {
+          distance = d;
+          best = i;
+        }
+      }
+    return best;
+  }
+
+  Result<CandidateRef> build(const Given& given, Random* random, std::string origin,
+                             uint64_t parent) const {
+    std::vector<Decision> decisions;
+    ir::IRModule module = untuned_->module;
+    if (program_) {
+      std::vector<size_t> chosen;
+      for (const script::Knob& knob : program_->knobs()) {
+        chosen.push_back(choose(knob.name, knob.choices, 0, given, random));
+        decisions.push_back({knob.name, knob.choices, chosen.back()});
+      }
+      Result<ir::IRModule> made = program_->instantiate(chosen);
+      if (!made)
+        return Error(made.error().code, made.error().code == ErrorCode::kIllegal
+                                            ? "constraint: " + made.error().message
+                                            : made.error().message);
+      module = *made;
+    }
+    ir::PrimFunc function = function_of(module);
+    // One decision at a time: what is open next may depend on it.
+    constexpr size_t kMaxDecisions = 64;
+    while (decisions.size() < kMaxDecisions) {
+      TEMPER_TRY(open, tir::open_calls(function, options_));
+      if (open.empty())
+        break;
+      const tir::OpenCall& call = open.front();
+      Decision decision;
+      size_t otherwise = 0;
+      if (call.choices.size() > 1) {
+        decision.name = call.label + ".variant";
+        for (const tir::OpenCall::Choice& choice : call.choices)
+          decision.choices.emplace_back(choice.variant);
+      } else {
+        const tir::TileKnob& knob = call.choices[0].knobs.front();
+        decision.name = call.label + "." + knob.name;
+        for (size_t i = 0; i < knob.choices.size(); ++i) {
+          decision.choices.emplace_back(knob.choices[i]);
+          if (knob.choices[i] == knob.default_value)
+            otherwise = i;
+        }
+      }
+      decision.chosen = choose(decision.name, decision.choices, otherwise, given, random);
+      function = tir::annotate_call(
+          function, call.position,
+          ir::Annotations().with(decision.name.substr(call.label.size() + 1),
+                                 to_annotation(decision.choices[decision.chosen])));
+      decisions.push_back(std::move(decision));
+    }
+    auto candidate = std::make_shared<Candidate>();
+    candidate->trace = to_trace(decisions);
+    candidate->module = ir::with_function(ir::make_module(module->functions),
+                                          module->functions.front().name, function);
+    candidate->program_hash = ir::structural_hash(candidate->module);
+    candidate->parent = parent;
+    candidate->origin = std::move(origin);
+    Result<ir::PrimFunc> code = lowered(function, options_);
+    if (!code)
+      return Error(ErrorCode::kIllegal, code.error().message);
+    candidate->features =
+        features_of(decisions, program_ ? program_->knobs().size() : 0, *code, options_);
+    return CandidateRef(std::move(candidate));
+  }
+
+  ir::IRModule module_;
+  ir::LowerOptions options_;
+  std::optional<KnobProgram> program_;
+  KnobProgram::Count count_;
+  std::vector<size_t> open_sizes_;
+  CandidateRef untuned_;
+};
+
+} // namespace
+
+bool is_knob_program(const ir::IRModule& module) {
+  if (script::has_knobs(module))
+    return true;
+  const auto function =
+      module->functions.size() == 1 ? function_of(module) : ir::PrimFunc();
+  return function && !function->s_tir && tir::is_tile_program(function);
+}
+
+Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
+                                               ir::LowerOptions options) {
+  if (!is_knob_program(module) || module->functions.size() != 1 || !function_of(module))
+    return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
+  const ir::PrimFunc function = function_of(module);
+  if (!function->shape_vars.empty())
+    return Error(ErrorCode::kUnsupported,
+                 "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
+  auto space = std::make_unique<KnobSpace>(module, std::move(options));
+  TEMPER_TRY_VOID(space->prepare());
+  return std::unique_ptr<Space>(std::move(space));
+}
+
+Result<ir::IRModule> program_of(const s_tir::Trace& trace, const ir::IRModule& module) {
+  if (!is_knob_program(module)) {
+    s_tir::ReplayOptions options;
+    options.sample_missing = false;
+    TEMPER_TRY(schedule, s_tir::replay(trace, module, 0, options));
+    return schedule.module();
+  }
+  if (trace.empty())
+    return ir::make_module(module->functions);
+  TEMPER_TRY(values, values_of(trace));
+  ir::IRModule program = ir::make_module(module->functions);
+  size_t own = 0;
+  if (script::has_knobs(module)) {
+    TEMPER_TRY(knobs, KnobProgram::of(module));
+    std::vector<size_t> chosen;
+    for (const script::Knob& knob : knobs.knobs()) {
+      if (own >= values.size() || values[own].first != knob.name)
+        return Error(ErrorCode::kInvalidArgument,
+                     "the trace does not set the knob '" + knob.name + "'; it was made for another "
+                     "version of the program");
+      const auto place = std::find_if(
+          knob.choices.begin(), knob.choices.end(),
+          [&](const ParameterValue& choice) { return same_value(choice, values[own].second); });
+      if (place == knob.choices.end())
+        return Error(ErrorCode::kInvalidArgument,
+                     "the knob '" + knob.name + "' has no such choice any more");
+      chosen.push_back(static_cast<size_t>(place - knob.choices.begin()));
+      ++own;
+    }
+    TEMPER_TRY(made, knobs.instantiate(chosen));
+    program = ir::make_module(made->functions);
+  }
+  ir::PrimFunc function = function_of(program);
+  for (size_t i = own; i < values.size(); ++i) {
+    const auto& [name, value] = values[i];
+    ParameterValue plain;
+    if (const int64_t* number = value.as_int())
+      plain = *number;
+    else if (const std::string* text = value.as_string())
+      plain = *text;
+    else
+      return Error(ErrorCode::kInvalidArgument, "the knob '" + name + "' is a number or a name");
+    TEMPER_TRY(changed, set_open(function, name, plain));
+    function = changed;
+  }
+  return ir::with_function(program, program->functions.front().name, function);
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,28 @@
+/// The space of a tile program: its knobs (T.tune parameters that are not pinned) and what its tile
+/// operators leave open (ir/tir/dispatch.h). A candidate is the program with all of it decided, and
+/// its trace has one SampleKnob for each decision:
+///
+///   sch.sample_knob(name="block_M", choices=[32, 64, 128], decision=1)
+///   sch.sample_knob(name="gemm.variant", choices=["register_tile", "loops"], decision=0)
+///   sch.sample_knob(name="gemm.rows", choices=[1, 2, 4, 8], decision=3)
+#pragma once
+
+#include "ir/pass/lowering.h"
+#include "tuner/space/space.h"
+
+namespace temper::tuner {
+
+/// `module` holds one tile program, with knobs in its attributes or without. `options` says for
+/// which machine operators choose their variants. An error says why there is no space: it is no
+/// tile program, its shapes are symbolic, nothing is open, or the constraints leave nothing.
+Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
+                                               ir::LowerOptions options);
+
+/// True for programs whose space make_knob_space makes.
+bool is_knob_program(const ir::IRModule& module);
+
+/// The program that the trace makes of the module: a schedule replayed, or knobs set. Attributes
+/// that hold the knobs are gone then.
+Result<ir::IRModule> program_of(const s_tir::Trace& trace, const ir::IRModule& module);
+
+} // namespace temper::tuner
