@@ -8,6 +8,8 @@
 ///           T.sync_threads()
 ///           B[bx * 128 + tx] = S[127 - tx]
 ///
+/// A kernel may also be written as `with T.Kernel(4, threads=128) as bx:`.
+///
 /// **The machine**: blocks run one after the other. A block's warps are fibers of up to 32 lanes,
 /// which run in lock step under a mask; a warp goes on until it waits. Shared memory is one arena
 /// of the block; "local" memory exists once per thread.

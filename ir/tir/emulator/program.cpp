@@ -3,6 +3,7 @@
 #include "ir/tir/emulator/program.h"
 
 #include "ir/op.h"
+#include "ir/tir/tile.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -319,6 +320,10 @@ private:
   void statement(const Stmt& stmt) {
     if (compiler_.failed())
       return;
+    if (const auto* kernel = stmt.as<KernelLaunch>()) {
+      kernel_launch(*kernel);
+      return;
+    }
     if (stmt->kind() < kTirKinds || stmt->kind() >= kTirKinds + 0x40) {
       fail(stmt.get(), std::string("the emulator runs flat programs; lower the ") +
                            stmt->info().name + " first");
@@ -371,6 +376,9 @@ private:
         [&](const For& s) {
           if (s.kind == ForKind::kThreadBinding)
             thread_loop(s);
+          else if (s.kind == ForKind::kTileParallel)
+            fail(&s,
+                 "the emulator runs flat programs; share T.Parallel out among the threads first");
           else
             loop(s);
         },
@@ -410,6 +418,41 @@ private:
     emit(Do::kLoopNext, &s).target = test;
     (*code_)[test].target = here();
     emit(Do::kLoopEnd, &s);
+  }
+
+  /// with T.Kernel(...): the same, with all axes in one statement.
+  void kernel_launch(const KernelLaunch& s) {
+    if (kernel_ >= 0)
+      return fail(&s, "a kernel stands in another kernel");
+    kernel_ = static_cast<int>(program_.kernels.size());
+    Kernel& kernel = program_.kernels.emplace_back();
+    kernel.node = &s;
+    kernel.granule = 8;
+    for (size_t d = 0; d < s.grid.size(); ++d)
+      kernel.extents[d] = compiler_.compile(s.grid[d]);
+    for (size_t d = 0; d < s.threads.size(); ++d)
+      kernel.extents[3 + d] = compiler_.compile(s.threads[d]);
+    emit(Do::kLaunch, &s).target = static_cast<size_t>(kernel_);
+    outer_ = code_;
+    kernel_code_.clear();
+    code_ = &kernel_code_;
+    const auto bind = [&](const std::vector<Var>& vars, int first) {
+      for (size_t d = 0; d < vars.size(); ++d) {
+        CodePtr zero = compiler_.compile(make_int(vars[d]->dtype, 0));
+        const int slot = define(vars[d]);
+        Instruction& instruction = emit(Do::kThread, &s);
+        instruction.axis = first + static_cast<int>(d);
+        instruction.slot = slot;
+        instruction.codes.push_back(std::move(zero));
+      }
+    };
+    bind(s.block_vars, 0);
+    bind(s.thread_vars, 3);
+    statement(s.body);
+    emit(Do::kEnd, &s);
+    program_.kernels[static_cast<size_t>(kernel_)].code = std::move(kernel_code_);
+    code_ = outer_;
+    kernel_ = -1;
   }
 
   void thread_loop(const For& s) {

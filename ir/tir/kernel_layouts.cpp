@@ -1,0 +1,282 @@
+// A kernel as a layout problem. Products come as they are; every other operator and T.Parallel is a
+// loop nest whose operands are indexed by its loops.
+#include "ir/tir/kernel_layouts.h"
+
+#include "ir/tir/tile_ops.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+namespace temper::tir {
+namespace {
+
+std::string at(const Span& span) {
+  return span.line == 0 ? std::string()
+                        : fmt::format("line {}, column {}: ", span.line, span.column);
+}
+
+bool is_fragment_scope(const std::string& scope) { return tile_scope(scope) == "fragment"; }
+bool is_shared_scope(const std::string& scope) { return tile_scope(scope) == "shared"; }
+
+class Poser {
+public:
+  Result<KernelLayouts> run(const KernelLaunch& kernel, bool wgmma) {
+    result_.problem.wgmma = wgmma;
+    int64_t threads = 1;
+    for (const Expr& extent : kernel.threads) {
+      const auto value = as_int(extent);
+      if (!value)
+        return bad(kernel.span, "the number of threads of a kernel must be constant for layouts");
+      threads *= *value;
+    }
+    result_.problem.threads = threads;
+    statement(kernel.body);
+    if (!error_.message.empty())
+      return error_;
+    return std::move(result_);
+  }
+
+private:
+  static Error bad(const Span& span, const std::string& message) {
+    return {ErrorCode::kInvalidArgument, at(span) + message};
+  }
+  void fail(const Span& span, const std::string& message) {
+    if (error_.message.empty())
+      error_ = bad(span, message);
+  }
+
+  void statement(const Stmt& stmt) {
+    if (const auto* alloc = stmt.as<AllocBuffer>()) {
+      add(*alloc);
+    } else if (const auto* call = stmt.as<TileCall>()) {
+      tile_call(*call);
+    } else if (const auto* loop = stmt.as<For>();
+               loop != nullptr && loop->kind == ForKind::kTileParallel) {
+      parallel(*loop);
+    } else {
+      stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+        if (StmtNode::accepts(child->kind()))
+          statement(cast_ref<StmtNode>(child));
+      });
+    }
+  }
+
+  void add(const AllocBuffer& alloc) {
+    const Buffer& buffer = alloc.buffer;
+    const bool fragment = is_fragment_scope(buffer->scope);
+    if (!fragment && !is_shared_scope(buffer->scope))
+      return;
+    LayoutBuffer entry;
+    entry.name = buffer->name;
+    entry.element_bits = buffer->dtype.is_bool() ? 8 : buffer->dtype.bits;
+    entry.is_fragment = fragment;
+    for (const Expr& extent : buffer->shape) {
+      const auto value = as_int(extent);
+      if (!value || *value < 1)
+        return fail(alloc.span, "the shape of " + buffer->name + " must be constant for a layout");
+      entry.shape.push_back(*value);
+    }
+    if (const Expr annotated = alloc.annotations.get(kLayoutAnnotation)) {
+      auto layout = layout_of(annotated);
+      if (!layout)
+        return fail(alloc.span, "the layout of " + buffer->name + ": " + layout.error().message);
+      entry.fixed = *std::move(layout);
+      entry.fixed_where = alloc.span;
+    }
+    index_[buffer.get()] = static_cast<int>(result_.buffers.size());
+    result_.buffers.push_back(buffer);
+    result_.problem.buffers.push_back(std::move(entry));
+  }
+
+  int find(const Buffer& buffer) const {
+    const auto found = index_.find(buffer.get());
+    return found == index_.end() ? -1 : found->second;
+  }
+
+  /// The buffer's number when the region is all of a fragment; -1 where it is no fragment.
+  int whole_fragment(const BufferRegion& region, const TileCall& call) {
+    const int index = find(region.buffer);
+    if (index < 0 || !is_fragment_scope(region.buffer->scope))
+      return -1;
+    for (size_t d = 0; d < region.region.size(); ++d)
+      if (!is_int(region.region[d].min, 0) ||
+          !same_extent(region.region[d].extent, region.buffer->shape[d])) {
+        fail(call.span,
+             "T." + call.op + " takes a part of the fragment " + region.buffer->name +
+                 ", which threads share out as a whole; use all of it, or shared memory");
+        return -1;
+      }
+    return index;
+  }
+
+  static std::vector<int> all_loops(const Buffer& buffer) {
+    std::vector<int> loops;
+    for (size_t d = 0; d < buffer->shape.size(); ++d)
+      loops.push_back(static_cast<int>(d));
+    return loops;
+  }
+
+  void tile_call(const TileCall& call) {
+    LayoutUse use;
+    use.op = "T." + call.op;
+    use.where = call.span;
+    if (call.op == "gemm") {
+      use.is_gemm = true;
+      int* operands[] = {&use.a, &use.b, &use.c};
+      for (size_t i = 0; i < 3; ++i) {
+        *operands[i] = find(call.regions[i].buffer);
+        if (*operands[i] < 0)
+          return fail(call.span, use.op + ": " + call.regions[i].buffer->name +
+                                     " lies in global memory; copy it into shared memory first");
+        whole_fragment(call.regions[i], call);
+      }
+      use.transpose_a = flag_option(call, "transpose_A");
+      use.transpose_b = flag_option(call, "transpose_B");
+      const std::string policy = text_option(call, "policy");
+      use.policy = policy == "FullRow"   ? GemmPolicy::kFullRow
+                   : policy == "FullCol" ? GemmPolicy::kFullColumn
+                                         : GemmPolicy::kSquare;
+      result_.problem.uses.push_back(std::move(use));
+      return;
+    }
+    std::vector<int> fragments;
+    for (const BufferRegion& region : call.regions)
+      fragments.push_back(whole_fragment(region, call));
+    if (call.op.starts_with("reduce_") && fragments[0] >= 0 && fragments[1] >= 0) {
+      const Buffer& from = call.regions[0].buffer;
+      const Buffer& to = call.regions[1].buffer;
+      const auto rank = static_cast<int64_t>(from->shape.size());
+      int64_t dim = integer_option(call, "dim");
+      dim = dim < 0 ? dim + rank : dim;
+      std::vector<int> kept;
+      for (int d = 0; d < static_cast<int>(rank); ++d)
+        if (d != dim)
+          kept.push_back(d);
+      if (to->shape.size() != kept.size())
+        return; // [M, 1] out of [M, N]: nothing follows from one for the other
+      use.loop_rank = static_cast<int>(rank);
+      use.operands = {{fragments[0], all_loops(from)}, {fragments[1], kept}};
+      result_.problem.uses.push_back(std::move(use));
+      return;
+    }
+    // Copies and the like: fragments of one shape lie alike.
+    for (size_t i = 0; i < fragments.size(); ++i) {
+      if (fragments[i] < 0)
+        continue;
+      const Buffer& buffer = call.regions[i].buffer;
+      if (use.operands.empty())
+        use.loop_rank = static_cast<int>(buffer->shape.size());
+      if (static_cast<int>(buffer->shape.size()) == use.loop_rank)
+        use.operands.push_back({fragments[i], all_loops(buffer)});
+    }
+    if (use.operands.size() > 1)
+      result_.problem.uses.push_back(std::move(use));
+  }
+
+  void parallel(const For& outermost) {
+    LayoutUse use;
+    use.op = "T.Parallel";
+    use.where = outermost.span;
+    std::vector<const VarNode*> vars;
+    std::vector<int64_t> extents;
+    const For* loop = &outermost;
+    while (true) {
+      vars.push_back(loop->loop_var.get());
+      extents.push_back(as_int(loop->extent).value_or(-1));
+      const auto* inner = loop->body.as<For>();
+      if (inner == nullptr || inner->kind != ForKind::kTileParallel)
+        break;
+      loop = inner;
+    }
+    use.loop_rank = static_cast<int>(vars.size());
+    const auto access = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      const int index = find(buffer);
+      if (index < 0 || !is_fragment_scope(buffer->scope))
+        return;
+      LayoutOperand operand{index, {}};
+      for (size_t d = 0; d < indices.size(); ++d) {
+        const auto* var = indices[d].as<VarNode>();
+        const auto found = std::find(vars.begin(), vars.end(), var);
+        if (var == nullptr || found == vars.end()) {
+          // A constant index into a dimension of one element, as m[i, 0], says nothing of loops.
+          fail(outermost.span,
+               fmt::format("T.Parallel indexes the fragment {} by something that is not one of its "
+                           "loop variables; each dimension of a fragment goes with one loop",
+                           buffer->name));
+          return;
+        }
+        const auto which = static_cast<size_t>(found - vars.begin());
+        if (as_int(buffer->shape[d]) != extents[which]) {
+          fail(
+              outermost.span,
+              fmt::format("T.Parallel runs over {} of the elements of dimension {} of the fragment "
+                          "{}; run over all of them, with a condition inside",
+                          extents[which], d, buffer->name));
+          return;
+        }
+        operand.loops.push_back(static_cast<int>(which));
+      }
+      for (const LayoutOperand& known : use.operands)
+        if (known.buffer == operand.buffer && known.loops == operand.loops)
+          return;
+      use.operands.push_back(std::move(operand));
+    };
+    walk(loop->body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        access(store->buffer, store->indices);
+      if (const auto* load = node.as<BufferLoad>())
+        access(load->buffer, load->indices);
+      return true;
+    });
+    if (use.operands.size() > 1)
+      result_.problem.uses.push_back(std::move(use));
+  }
+
+  KernelLayouts result_;
+  std::unordered_map<const BufferNode*, int> index_;
+  Error error_;
+};
+
+} // namespace
+
+Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma) {
+  return Poser().run(kernel, wgmma);
+}
+
+Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma) {
+  std::unordered_map<const BufferNode*, Layout> found;
+  Result<void> status;
+  walk(function->body, [&](const NodeRef& node) {
+    const auto* kernel = node.as<KernelLaunch>();
+    if (kernel == nullptr || !status)
+      return status.has_value();
+    auto posed = layout_problem_of(*kernel, wgmma);
+    if (!posed) {
+      status = posed.error();
+      return false;
+    }
+    auto layouts = infer_layouts(posed->problem);
+    if (!layouts) {
+      status = layouts.error();
+      return false;
+    }
+    for (size_t i = 0; i < layouts->size(); ++i)
+      found.emplace(posed->buffers[i].get(), std::move((*layouts)[i].layout));
+    return false;
+  });
+  TEMPER_TRY_VOID(status);
+  return with_body(
+      function, cast_ref<StmtNode>(rewrite_post(function->body, [&](const NodeRef& node) {
+        const auto* alloc = node.as<AllocBuffer>();
+        const auto layout = alloc != nullptr ? found.find(alloc->buffer.get()) : found.end();
+        if (layout == found.end() || alloc->annotations.get(kLayoutAnnotation))
+          return node;
+        return NodeRef(copy_node<AllocBuffer>(*alloc, [&](AllocBuffer& copy) {
+          copy.annotations = copy.annotations.with(kLayoutAnnotation, to_expr(layout->second));
+        }));
+      })));
+}
+
+} // namespace temper::tir

@@ -1,0 +1,30 @@
+/// Layout inference on tile programs: poses ir/tir/layout_inference.h's problem for each kernel,
+/// and writes what was found beside the allocations.
+///
+///   S = T.alloc_shared((64, 64), "float16")
+///     -> S = T.alloc_shared((64, 64), "float16", annotations={"layout": T.Layout(..., swizzle=(3,
+///     3, 3))})
+#pragma once
+
+#include "ir/tir/layout_inference.h"
+#include "ir/tir/tile.h"
+
+namespace temper::tir {
+
+/// Annotation of an allocation: its layout, as an expression (to_expr). One that is there is the
+/// program's own and is kept.
+inline constexpr const char* kLayoutAnnotation = "layout";
+
+struct KernelLayouts {
+  LayoutProblem problem;
+  std::vector<Buffer> buffers; ///< of problem.buffers, in order
+};
+
+/// The fragments and shared buffers of a kernel and the operators that use them. Shapes and the
+/// number of threads must be constant.
+Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma = false);
+
+/// The function with a layout on every allocation of a fragment or of shared memory in its kernels.
+Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma = false);
+
+} // namespace temper::tir
