@@ -5,6 +5,7 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/library_page.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
@@ -15,17 +16,23 @@
 #include <QBoxLayout>
 #include <QClipboard>
 #include <QCloseEvent>
+#include <QDir>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QHeaderView>
 #include <QLabel>
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QPushButton>
 #include <QSettings>
+#include <QSplitter>
 #include <QStackedWidget>
 #include <QStatusBar>
+#include <QTableView>
 #include <QToolBar>
 #include <QToolButton>
+
+#include <algorithm>
 
 namespace temper::gui {
 
@@ -62,6 +69,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   makeRunActions();
   makeCompareActions();
   makeEditActions();
+  makeLibraryActions();
   makeHelpActions();
   makeMenus();
   makeToolBar();
@@ -97,24 +105,15 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
 MainWindow::~MainWindow() = default;
 
 void MainWindow::openDatabase(const QString& database) {
-  for (QWidget* page : std::initializer_list<QWidget*>{explore_, runs_, compare_, edit_}) {
-    if (!page)
-      continue;
-    pages_->removeWidget(page);
-    delete page;
-  }
+  deletePages();
   workspace_ = std::make_unique<Workspace>(database);
-  explore_ = new ExplorePage(*workspace_, this);
-  runs_ = new RunsPage(*workspace_, this);
-  compare_ = new ComparePage(*workspace_, this);
-  edit_ = new EditPage(workspace_->edit(), this);
-  pages_->addWidget(explore_);
-  pages_->addWidget(runs_);
-  pages_->addWidget(compare_);
-  pages_->addWidget(edit_);
   setWindowTitle(QStringLiteral("%1 — temper").arg(QFileInfo(database).fileName()));
-  databaseLabel_->setText(database);
-
+  // As a shell would have it: short, and the same for everybody.
+  const QString home = QDir::homePath();
+  databaseLabel_->setText(home.size() > 1 && database.startsWith(home + u'/')
+                              ? u'~' + database.mid(home.size())
+                              : database);
+  databaseLabel_->setToolTip(database);
   const auto update = [this] { actions_->updateEnabled(); };
   connect(workspace_.get(), &Workspace::stateChanged, this, &MainWindow::showState);
   connect(workspace_.get(), &Workspace::detailChanged, this, update);
@@ -123,17 +122,54 @@ void MainWindow::openDatabase(const QString& database) {
   connect(workspace_.get(), &Workspace::runSelected, this, update);
   connect(workspace_.get(), &Workspace::sidesChanged, this, update);
   connect(&workspace_->analysis(), &Analysis::brushChanged, this, update);
-  connect(explore_->plots(), &PlotsPane::plotChanged, this, update);
   const EditSession& edit = workspace_->edit();
   connect(&edit, &EditSession::opened, this, [this] { showPerspective(Perspective::kEdit); });
   connect(&edit, &EditSession::programChanged, this, update);
   connect(&edit, &EditSession::measuringChanged, this, update);
+  connect(&edit, &EditSession::sweepChanged, this, update);
+  connect(&workspace_->library(), &QAbstractItemModel::modelReset, this, update);
   connect(workspace_.get(), &Workspace::said, this, [this](const QString& words, bool isError) {
     statusBar()->showMessage(isError ? QStringLiteral("⚠ ") + words : words, isError ? 0 : 8000);
   });
   connect(workspace_.get(), &Workspace::idFound, this, [this](const QString& id) {
     showPerspective(id.startsWith(u'm') ? Perspective::kExplore : Perspective::kRuns);
   });
+  makePages();
+}
+
+void MainWindow::deletePages() {
+  for (QWidget* page :
+       std::initializer_list<QWidget*>{explore_, runs_, compare_, edit_, library_}) {
+    if (!page)
+      continue;
+    pages_->removeWidget(page);
+    delete page;
+  }
+  explore_ = nullptr;
+  runs_ = nullptr;
+  compare_ = nullptr;
+  edit_ = nullptr;
+  library_ = nullptr;
+}
+
+/// Over the workspace that is there; again when the size of everything changes.
+void MainWindow::makePages() {
+  explore_ = new ExplorePage(*workspace_, this);
+  runs_ = new RunsPage(*workspace_, this);
+  compare_ = new ComparePage(*workspace_, this);
+  edit_ = new EditPage(workspace_->edit(), this);
+  pages_->addWidget(explore_);
+  pages_->addWidget(runs_);
+  pages_->addWidget(compare_);
+  pages_->addWidget(edit_);
+  library_ = new LibraryPage(*workspace_, this);
+  pages_->addWidget(library_);
+  connect(library_, &LibraryPage::recordChosen, this, [this](const QString& id) {
+    workspace_->selectRecord(id);
+    showPerspective(Perspective::kExplore);
+  });
+  connect(explore_->plots(), &PlotsPane::plotChanged, this, [this] { actions_->updateEnabled(); });
+  connect(edit_, &EditPage::searchWanted, this, [this] { actions_->trigger("edit.search"); });
   connect(runs_, &RunsPage::recordChosen, this, [this](const QString& id) {
     workspace_->selectRecord(id);
     showPerspective(Perspective::kExplore);
@@ -156,10 +192,14 @@ void MainWindow::showPerspective(Perspective perspective) {
     runs_->focusTable();
   else if (pages_->currentWidget() == edit_)
     edit_->focusPlaces();
-  else if (QWidget* page = pages_->currentWidget())
+  else if (pages_->currentWidget() == library_) {
+    library_->refresh();
+    library_->focusTable();
+  } else if (QWidget* page = pages_->currentWidget())
     page->setFocus();
-  static const char* const ids[] = {"view.explore", "view.runs", "view.compare", "view.edit"};
-  for (int i = 0; i < 4; ++i)
+  static const char* const ids[] = {"view.explore", "view.runs", "view.compare", "view.edit",
+                                    "view.library"};
+  for (int i = 0; i < 5; ++i)
     actions_->action(QString::fromLatin1(ids[i]))->setChecked(i == static_cast<int>(perspective));
   actions_->updateEnabled();
 }
@@ -170,6 +210,7 @@ void MainWindow::showState() {
   QWidget* page = perspective_ == Perspective::kRuns      ? static_cast<QWidget*>(runs_)
                   : perspective_ == Perspective::kCompare ? static_cast<QWidget*>(compare_)
                   : perspective_ == Perspective::kEdit    ? static_cast<QWidget*>(edit_)
+                  : perspective_ == Perspective::kLibrary ? static_cast<QWidget*>(library_)
                                                           : static_cast<QWidget*>(explore_);
   const Workspace::State state = workspace_->state();
   const bool broken = state == Workspace::State::kBroken;
@@ -208,7 +249,8 @@ void MainWindow::makeToolBar() {
   bar->setObjectName(QStringLiteral("perspectives"));
   bar->setMovable(false);
   bar->setFloatable(false);
-  for (const char* id : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
+  for (const char* id :
+       {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
     QAction* action = actions_->action(QString::fromLatin1(id));
     bar->addAction(action);
     bar->widgetForAction(action)->setAccessibleName(action->text());
@@ -252,11 +294,56 @@ void MainWindow::setRemembering(bool remembering) {
     return;
   const QSettings settings;
   restoreGeometry(settings.value(QStringLiteral("geometry")).toByteArray());
+  if (const int scale = settings.value(QStringLiteral("scale"), 100).toInt(); scale != scale_)
+    setScale(scale);
+  restoreLayout();
+}
+
+void MainWindow::restoreLayout() {
+  const QSettings settings;
+  for (QSplitter* splitter : findChildren<QSplitter*>())
+    if (!splitter->objectName().isEmpty())
+      splitter->restoreState(
+          settings.value(QStringLiteral("layout/") + splitter->objectName()).toByteArray());
+  for (QTableView* table : findChildren<QTableView*>())
+    table->horizontalHeader()->restoreState(
+        settings.value(QStringLiteral("layout/") + table->objectName()).toByteArray());
+}
+
+void MainWindow::saveLayout() const {
+  QSettings settings;
+  for (const QSplitter* splitter : findChildren<QSplitter*>())
+    if (!splitter->objectName().isEmpty())
+      settings.setValue(QStringLiteral("layout/") + splitter->objectName(), splitter->saveState());
+  for (const QTableView* table : findChildren<QTableView*>())
+    settings.setValue(QStringLiteral("layout/") + table->objectName(),
+                      table->horizontalHeader()->saveState());
+}
+
+void MainWindow::setScale(int percent) {
+  percent = std::clamp(percent, 100, 300);
+  if (percent == scale_)
+    return;
+  QFont font = QApplication::font();
+  if (font.pixelSize() > 0)
+    font.setPixelSize(font.pixelSize() * percent / scale_);
+  else
+    font.setPointSizeF(font.pointSizeF() * percent / scale_);
+  scale_ = percent;
+  QApplication::setFont(font);
+  // Row heights and column widths are made of the font: pages are made anew.
+  deletePages();
+  makePages();
+  if (remembering_)
+    QSettings().setValue(QStringLiteral("scale"), scale_);
+  statusBar()->showMessage(tr("Everything at %1 %").arg(scale_), 4000);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
-  if (remembering_)
+  if (remembering_) {
     QSettings().setValue(QStringLiteral("geometry"), saveGeometry());
+    saveLayout();
+  }
   QMainWindow::closeEvent(event);
 }
 

@@ -20,12 +20,13 @@ class CommandPalette;
 class ComparePage;
 class EditPage;
 class ExplorePage;
+class LibraryPage;
 class RunsPage;
 
 class MainWindow : public QMainWindow {
   Q_OBJECT
 public:
-  enum class Perspective : uint8_t { kExplore, kRuns, kCompare, kEdit };
+  enum class Perspective : uint8_t { kExplore, kRuns, kCompare, kEdit, kLibrary };
 
   explicit MainWindow(const QString& database, QWidget* parent = nullptr);
   ~MainWindow() override;
@@ -37,12 +38,17 @@ public:
   /// Remembers layout and theme for the next start; off in tests and pictures.
   void setRemembering(bool remembering);
 
+  /// The size of everything, 100 to 300 per cent.
+  void setScale(int percent);
+  int scale() const { return scale_; }
+
   ActionRegistry& actions() { return *actions_; }
   Workspace& workspace() { return *workspace_; }
   ExplorePage* explorePage() const { return explore_; }
   RunsPage* runsPage() const { return runs_; }
   ComparePage* comparePage() const { return compare_; }
   EditPage* editPage() const { return edit_; }
+  LibraryPage* libraryPage() const { return library_; }
   CommandPalette* commandPalette() const { return palette_; }
   QString statusText() const;
 
@@ -56,9 +62,14 @@ private:
   void makeRunActions();
   void makeCompareActions();
   void makeEditActions();
+  void makeLibraryActions();
   void makeHelpActions();
   void makeMenus();
   void makeToolBar();
+  void makePages();
+  void deletePages();
+  void restoreLayout();
+  void saveLayout() const;
   void showState();
   void compareSelected();
   void saveComparison();
@@ -76,10 +87,12 @@ private:
   RunsPage* runs_ = nullptr;
   ComparePage* compare_ = nullptr;
   EditPage* edit_ = nullptr;
+  LibraryPage* library_ = nullptr;
   CommandPalette* palette_;
   QLabel* databaseLabel_;
   Perspective perspective_ = Perspective::kExplore;
   bool remembering_ = false;
+  int scale_ = 100;
 };
 
 } // namespace temper::gui

@@ -6,11 +6,13 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/library_page.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/run_plot.h"
+#include "gui/widgets/sweep_plot.h"
 
 #include <QApplication>
 #include <QClipboard>
@@ -67,7 +69,9 @@ void MainWindow::makeActions() {
         View{"view.compare", tr("Compare"), "Ctrl+3", tr("Two records side by side"),
              Perspective::kCompare},
         View{"view.edit", tr("Edit"), "Ctrl+4", tr("A schedule, made by hand, step by step"),
-             Perspective::kEdit}})
+             Perspective::kEdit},
+        View{"view.library", tr("Library"), "Ctrl+5",
+             tr("What would be exported, and exporting it"), Perspective::kLibrary}})
     view(entry.id, entry.text, entry.keys, entry.hint, [this, perspective = entry.perspective] {
       showPerspective(perspective);
     })->setCheckable(true);
@@ -77,6 +81,12 @@ void MainWindow::makeActions() {
        [this] { setTheme(ThemeChoice::kDark); });
   view("view.system", tr("As the desktop"), "", tr("Light or dark as the desktop is"),
        [this] { setTheme(ThemeChoice::kAuto); });
+  view("view.larger", tr("Larger"), "Ctrl+=", tr("Everything larger, up to 300 %"),
+       [this] { setScale(scale_ + 25); });
+  view("view.smaller", tr("Smaller"), "Ctrl+-", tr("Everything smaller, down to 100 %"),
+       [this] { setScale(scale_ - 25); });
+  view("view.normalSize", tr("Normal size"), "Ctrl+0", tr("Everything at 100 %"),
+       [this] { setScale(100); });
   view("view.fullScreen", tr("Full screen"), "F11", tr("Fill the screen, or go back"),
        [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
 }
@@ -288,6 +298,21 @@ void MainWindow::makeRunActions() {
       "run.stop", tr("Stop"), "Ctrl+.", tr("Ask the run to end; what it recorded stays"),
       [this] { workspace_->stopRun(workspace_->selectedRun()); }, state({RunState::kRunning}));
   add(
+      "run.pause", tr("Pause"), "Ctrl+Shift+.", tr("Put the run aside until it is resumed"),
+      [this] { workspace_->pauseRun(workspace_->selectedRun()); }, state({RunState::kRunning}));
+  add(
+      "run.batch", tr("Work off a batch…"), "",
+      tr("Choose a batch file: many workloads share one budget"),
+      [this] {
+        const QString file = QFileDialog::getOpenFileName(this, tr("Batch file"), {},
+                                                          tr("Batches (*.toml);;All files (*)"));
+        if (file.isEmpty())
+          return;
+        workspace_->startBatch(file);
+        showPerspective(Perspective::kRuns);
+      },
+      [this] { return !workspace_ || workspace_->state() != Workspace::State::kBroken; });
+  add(
       "run.resume", tr("Resume"), "", tr("Go on where the run was interrupted"),
       [this] { workspace_->resumeRun(workspace_->selectedRun()); },
       state({RunState::kInterrupted, RunState::kPaused, RunState::kFailed}));
@@ -433,13 +458,54 @@ void MainWindow::makeEditActions() {
                edit()->history().nodes().front().record != measured();
       });
   add(
-      "edit.search", tr("Search on"), "",
-      tr("Start a run of this workload; what was measured by hand is among what it starts from"),
+      "edit.rename", tr("Name this schedule…"), "F2", tr("Give the schedule a name of its own"),
+      [this] { edit_->renameCurrent(); }, inEdit);
+  add(
+      "edit.sweep", tr("Measure all values"), "Ctrl+Alt+Return",
+      tr("Measure every value of the chosen decision"), [edit] { edit()->measureSweep(); },
+      [edit, inEdit] {
+        return inEdit() && !edit()->sweepPoints().empty() && !edit()->isMeasuring();
+      });
+  add(
+      "edit.saveSweep", tr("Save the values…"), "",
+      tr("Write the strip of a decision's values as PNG, SVG or CSV"),
+      [this] {
+        const QString name =
+            QFileDialog::getSaveFileName(this, tr("Save values"), QStringLiteral("values.png"),
+                                         tr("Pictures and numbers (*.png *.svg *.csv)"));
+        QString problem;
+        if (!name.isEmpty() && !edit_->sweepPlot()->exportTo(name, &problem))
+          statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
+      },
+      [edit, inEdit] { return inEdit() && !edit()->sweepPoints().empty(); });
+  add(
+      "edit.search", tr("Search from here"), "Ctrl+Shift+R",
+      tr("Start a run around this schedule that keeps the locked decisions; measure it first"),
       [this, edit] {
         workspace_->startRun(edit()->searchPlan());
         showPerspective(Perspective::kRuns);
       },
       inEdit);
+}
+
+void MainWindow::makeLibraryActions() {
+  const CommandMenu add{*actions_, tr("Library")};
+  const auto shown = [this] { return library_ && perspective_ == Perspective::kLibrary; };
+  add(
+      "library.refresh", tr("Look again"), "", tr("Ask anew what is best of each kernel"),
+      [this] { library_->refresh(); }, shown);
+  add(
+      "library.folder", tr("Choose its folder…"), "", tr("Where the library is to be written"),
+      [this] { library_->chooseFolder(); }, shown);
+  add(
+      "library.export", tr("Export the library"), "Ctrl+Shift+E",
+      tr("Write a shared library with a C header of the ticked kernels"),
+      [this] { library_->exportNow(); },
+      [this, shown] { return shown() && library_->canExport(); });
+  add(
+      "library.copyCommand", tr("Copy the export command"), "",
+      tr("Copy the temper export command that writes the same library"),
+      [this] { QApplication::clipboard()->setText(library_->commandLine()); }, shown);
 }
 
 void MainWindow::makeHelpActions() {

@@ -25,8 +25,10 @@ namespace {
 
 class Photographer {
 public:
-  Photographer(const QString& database, const QString& folder, ThemeChoice choice)
-      : folder_(folder), suffix_(choice == ThemeChoice::kDark ? "-dark" : "-light") {
+  Photographer(const QString& database, const QString& folder, ThemeChoice choice,
+               const ShotOptions& options)
+      : folder_(folder), options_(options),
+        suffix_(choice == ThemeChoice::kDark ? "-dark" : "-light") {
     applyTheme(choice);
     window_ = std::make_unique<MainWindow>(database);
     window_->resize(1440, 900);
@@ -48,6 +50,8 @@ public:
     for (const auto& [level, name] : {std::pair{CodeLevel::kTrace, "explore-trace"},
                                       std::pair{CodeLevel::kScript, "explore-script"},
                                       std::pair{CodeLevel::kAssembly, "explore-assembly"}}) {
+      if (options_.sameEverywhere && level == CodeLevel::kAssembly)
+        continue;
       window_->explorePage()->candidate()->showLevel(level);
       settle();
       shoot(name);
@@ -63,6 +67,8 @@ public:
                                      std::pair{PlotsPane::Plot::kImportance, "explore-importance"},
                                      std::pair{PlotsPane::Plot::kPredicted, "explore-predicted"},
                                      std::pair{PlotsPane::Plot::kRoofline, "explore-roofline"}}) {
+      if (options_.sameEverywhere && plot == PlotsPane::Plot::kRoofline)
+        continue;
       window_->explorePage()->plots()->show(plot);
       settle();
       shoot(name);
@@ -92,9 +98,11 @@ public:
     window_->showPerspective(MainWindow::Perspective::kCompare);
     settle();
     shoot("compare-trace");
-    window_->comparePage()->showLevel(CodeLevel::kAssembly);
-    settle();
-    shoot("compare-assembly");
+    if (!options_.sameEverywhere) {
+      window_->comparePage()->showLevel(CodeLevel::kAssembly);
+      settle();
+      shoot("compare-assembly");
+    }
     workspace.edit().open(best);
     settle();
     EditSession& edit = workspace.edit();
@@ -103,9 +111,21 @@ public:
         edit.selectPlace(static_cast<int>(i)); // the innermost of the last nest
     settle();
     shoot("edit");
+    for (size_t i = 0; i < edit.decisions().size(); ++i)
+      if (edit.decisions()[i].canSweep) {
+        edit.sweep(static_cast<int>(i));
+        break;
+      }
+    settle();
+    shoot("edit-sweep");
     window_->resize(1280, 720);
     settle();
     shoot("edit-small");
+    if (!options_.sameEverywhere) {
+      window_->showPerspective(MainWindow::Perspective::kLibrary);
+      settle();
+      shoot("library-small");
+    }
     window_->resize(1440, 900);
     window_->commandPalette()->popUp();
     window_->commandPalette()->field()->setText("co");
@@ -157,6 +177,8 @@ private:
              window_->explorePage()->candidate()->isLoadingCode() ||
              window_->comparePage()->isLoading() || window_->explorePage()->plots()->isBusy() ||
              workspace.edit().isWorking() ||
+             (window_->perspective() == MainWindow::Perspective::kLibrary &&
+              (!workspace.analysis().machine() || workspace.isAskingLibrary())) ||
              (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
              (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
     };
@@ -181,6 +203,7 @@ private:
   }
 
   QString folder_;
+  ShotOptions options_;
   QString suffix_;
   std::unique_ptr<MainWindow> window_;
   bool ok_ = true;
@@ -188,14 +211,14 @@ private:
 
 } // namespace
 
-int takeShots(const QString& database, const QString& folder) {
+int takeShots(const QString& database, const QString& folder, const ShotOptions& options) {
   if (!QDir().mkpath(folder)) {
     std::fprintf(stderr, "temper-gui: cannot make the folder %s\n", qPrintable(folder));
     return 1;
   }
   bool ok = true;
   for (const ThemeChoice choice : {ThemeChoice::kLight, ThemeChoice::kDark})
-    ok = Photographer(database, folder, choice).run() && ok;
+    ok = Photographer(database, folder, choice, options).run() && ok;
   return ok ? 0 : 1;
 }
 

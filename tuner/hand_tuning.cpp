@@ -4,13 +4,18 @@
 #include "codegen/lower.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/printer.h"
+#include "ir/structural.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <cctype>
 #include <chrono>
+#include <thread>
 
 namespace temper::tuner {
 
@@ -95,9 +100,168 @@ Result<std::string> HandTuning::text(const HandSubject& subject, const s_tir::Sc
 
 Result<double> HandTuning::estimate_ns(const HandSubject& subject,
                                        const s_tir::Schedule& schedule) {
-  TEMPER_TRY(task, this->task(subject));
+  TEMPER_TRY(estimates, estimates_ns(subject, {&schedule}));
+  if (estimates.front() > 0)
+    return estimates.front();
+  TEMPER_TRY(task, this->task(subject)); // the reason
   TEMPER_TRY(function, lowered(*task, schedule));
   return estimate_time(function, bench_.rates(*task), task->threads).total_ns;
+}
+
+Result<std::vector<double>>
+HandTuning::estimates_ns(const HandSubject& subject,
+                         const std::vector<const s_tir::Schedule*>& schedules) {
+  TEMPER_TRY(task, this->task(subject));
+  constexpr size_t kMostRemembered = 20'000;
+  if (estimates_.size() > kMostRemembered)
+    estimates_.clear();
+  std::vector<double> result(schedules.size(), 0);
+  std::vector<uint64_t> hashes(schedules.size());
+  std::vector<size_t> open; ///< to be estimated
+  for (size_t i = 0; i < schedules.size(); ++i) {
+    hashes[i] = ir::structural_hash(schedules[i]->module());
+    if (const auto known = estimates_.find({subject, hashes[i]}); known != estimates_.end())
+      result[i] = known->second;
+    else
+      open.push_back(i);
+  }
+  if (open.empty())
+    return result;
+  const MachineRates rates = bench_.rates(*task);
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t at = next++; at < open.size(); at = next++)
+      if (const auto function = lowered(*task, *schedules[open[at]]))
+        result[open[at]] = estimate_time(*function, rates, task->threads).total_ns;
+  };
+  std::vector<std::thread> helpers;
+  const size_t most = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), 8);
+  for (size_t i = 1; i < std::min(most, (open.size() + 3) / 4); ++i)
+    helpers.emplace_back(work);
+  work();
+  for (std::thread& helper : helpers)
+    helper.join();
+  for (const size_t i : open)
+    estimates_[{subject, hashes[i]}] = result[i];
+  return result;
+}
+
+namespace {
+
+std::string value_text(const s_tir::Instruction& instruction, const s_tir::DecisionPoint& point) {
+  if (const int64_t* number = instruction.decision.as_int())
+    return point.kind == s_tir::DecisionPoint::Kind::kCategorical && *number >= 0 &&
+                   static_cast<size_t>(*number) < point.candidates.size()
+               ? std::to_string(point.candidates[static_cast<size_t>(*number)])
+               : std::to_string(*number);
+  std::vector<std::string> factors;
+  if (const s_tir::Value::List* list = instruction.decision.as_list())
+    for (const s_tir::Value& factor : *list)
+      factors.push_back(factor.as_int() ? std::to_string(*factor.as_int()) : "?");
+  return "[" + join(factors, ", ") + "]";
+}
+
+/// "split(l6)": the first step that takes one of the values.
+std::string user_of(const s_tir::Trace& trace, size_t decision) {
+  const std::vector<s_tir::Rv>& values = trace[decision].outputs;
+  for (size_t i = decision + 1; i < trace.size(); ++i) {
+    const s_tir::Instruction& step = trace[i];
+    for (const s_tir::Operand& input : step.inputs) {
+      const s_tir::Rv* used = input.as_rv();
+      if (!used || std::find(values.begin(), values.end(), *used) == values.end())
+        continue;
+      const s_tir::Rv* subject = step.inputs.front().as_rv();
+      std::string name(step.primitive->name);
+      name.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(name.front())));
+      return name + (subject && subject != used ? "(" + subject->name() + ")" : std::string());
+    }
+  }
+  return std::string(trace[decision].primitive->name);
+}
+
+} // namespace
+
+std::vector<HandTuning::Decision> HandTuning::decisions(const s_tir::Trace& trace) {
+  std::vector<Decision> result;
+  for (const s_tir::DecisionPoint& point : s_tir::decision_points(trace)) {
+    Decision decision;
+    for (const s_tir::Rv& value : trace[point.instruction].outputs)
+      decision.names.push_back(value.name());
+    decision.step = user_of(trace, point.instruction);
+    decision.value = value_text(trace[point.instruction], point);
+    decision.can_sweep = point.kind != s_tir::DecisionPoint::Kind::kComputeLocation;
+    result.push_back(std::move(decision));
+  }
+  return result;
+}
+
+Result<std::vector<HandTuning::Alternative>>
+HandTuning::sweep(const HandSubject& subject, const s_tir::Trace& trace, size_t number) {
+  using Kind = s_tir::DecisionPoint::Kind;
+  TEMPER_TRY(task, this->task(subject));
+  const std::vector<s_tir::DecisionPoint> points = s_tir::decision_points(trace);
+  if (number >= points.size())
+    return Error(ErrorCode::kInvalidArgument,
+                 "the trace has " + format_count(static_cast<int64_t>(points.size()), "decision") +
+                     ", counted from 0");
+  const s_tir::DecisionPoint& point = points[number];
+  if (point.kind == Kind::kComputeLocation)
+    return Error(ErrorCode::kUnsupported,
+                 "where a block may be computed depends on the steps before; choose a place for it "
+                 "among the next steps instead");
+  const s_tir::Value now = trace[point.instruction].decision;
+  std::vector<s_tir::Value> values;
+  if (point.kind == Kind::kCategorical) {
+    for (size_t i = 0; i < point.candidates.size(); ++i)
+      values.emplace_back(static_cast<int64_t>(i));
+  } else {
+    std::vector<int64_t> factors;
+    if (const s_tir::Value::List* list = now.as_list())
+      for (const s_tir::Value& factor : *list)
+        factors.push_back(factor.as_int() ? *factor.as_int() : 1);
+    if (factors.size() < 2)
+      return Error(ErrorCode::kUnsupported, "this tile has one factor only");
+    const int64_t shared = factors.front() * factors.back();
+    for (int64_t inner = 1; inner <= std::min(shared, point.max_innermost_factor); ++inner) {
+      if (shared % inner != 0)
+        continue;
+      s_tir::Value::List list;
+      factors.front() = shared / inner;
+      factors.back() = inner;
+      for (const int64_t factor : factors)
+        list.emplace_back(factor);
+      values.emplace_back(std::move(list));
+    }
+  }
+  std::vector<Alternative> result;
+  std::vector<s_tir::Schedule> schedules;
+  std::vector<size_t> of;
+  for (const s_tir::Value& value : values) {
+    Alternative alternative;
+    const s_tir::Trace other = trace.with_decision(point.instruction, value);
+    alternative.value = value_text(other[point.instruction], point);
+    alternative.current = value == now;
+    // Later tiles are of loops that have another extent now: they are adapted to it.
+    s_tir::ReplayOptions options;
+    options.adapt = true;
+    s_tir::Schedule schedule(task->module, 0);
+    schedule.set_render_errors(false);
+    if (const auto applied = schedule.apply(other, options); applied) {
+      alternative.trace = schedule.trace().to_python();
+      of.push_back(result.size());
+      schedules.push_back(std::move(schedule));
+    } else {
+      alternative.reason = applied.error().message;
+    }
+    result.push_back(std::move(alternative));
+  }
+  std::vector<const s_tir::Schedule*> pointers;
+  for (const s_tir::Schedule& schedule : schedules)
+    pointers.push_back(&schedule);
+  TEMPER_TRY(estimates, estimates_ns(subject, pointers));
+  for (size_t i = 0; i < of.size(); ++i)
+    result[of[i]].estimate_ns = estimates[i];
+  return result;
 }
 
 Result<engine::Measurement>

@@ -67,6 +67,31 @@ public:
                            ProgramLevel level);
   /// Nanoseconds, by the analytical model: good for ranking steps, not for believing.
   Result<double> estimate_ns(const HandSubject& subject, const s_tir::Schedule& schedule);
+  /// Of many at once, on all processors; 0 where a schedule cannot be lowered, as one in between
+  /// may be. What was estimated before is remembered.
+  Result<std::vector<double>> estimates_ns(const HandSubject& subject,
+                                           const std::vector<const s_tir::Schedule*>& schedules);
+
+  /// A value that the trace samples, and what else it could be.
+  struct Decision {
+    std::vector<std::string> names; ///< "v11", "v12"
+    std::string step;               ///< the first that uses it: "split(l6)"
+    std::string value;              ///< "[16, 1]", "8"
+    bool can_sweep = false;         ///< its alternatives are known without replaying
+  };
+  static std::vector<Decision> decisions(const s_tir::Trace& trace);
+
+  /// The same schedule with another value of one decision.
+  struct Alternative {
+    std::string value;
+    bool current = false;
+    std::string trace;  ///< as Python; empty where it is not legal
+    std::string reason; ///< why it is not
+    double estimate_ns = 0;
+  };
+  /// Every category; of a tile every innermost factor, what is left going to the outermost one.
+  Result<std::vector<Alternative>> sweep(const HandSubject& subject, const s_tir::Trace& trace,
+                                         size_t decision);
 
   /// Compiles, checks, times and records it, in a run of strategy "hand"; `parent` is the candidate
   /// that it was made from, or empty. A failing kernel is a record, too.
@@ -89,6 +114,8 @@ private:
   std::map<HandSubject, Task> tasks_;
   std::map<HandSubject, engine::WorkloadId> prepared_; ///< arguments and references on the device
   std::map<HandSubject, HandRun> runs_;
+  /// Nanoseconds by the subject and the structure of the scheduled program.
+  std::map<std::pair<HandSubject, uint64_t>, double> estimates_;
 };
 
 } // namespace temper::tuner

@@ -193,6 +193,7 @@ public:
       TEMPER_TRY_VOID(measure_untuned());
     TuneResult result;
     result.interrupted = interrupted();
+    result.paused = pause_requested_;
     result.stopped_because = because.empty() || result.interrupted ? stop_reason() : because;
     if (!result.interrupted) {
       report("confirm");
@@ -699,8 +700,10 @@ private:
     candidate_ids_[item.candidate->program_hash] = recorded.candidate;
     if (hooks_.recorded)
       hooks_.recorded(recorded.measurement, measurement);
-    if (recorded.requested != database::RequestedState::kNone)
+    if (recorded.requested != database::RequestedState::kNone) {
       stop_requested_ = true;
+      pause_requested_ = recorded.requested == database::RequestedState::kPause;
+    }
     if (engine::is_correct(measurement.outcome) && measurement.median_ns > 0 &&
         item.candidate->program_hash == space_.untuned()->program_hash)
       untuned_ns_ = measurement.median_ns;
@@ -876,6 +879,7 @@ private:
   bool untuned_is_known_ = false;
   bool exhausted_ = false;
   bool stop_requested_ = false;
+  bool pause_requested_ = false;
   bool confirming_ = false;
   bool best_confirmed_ = false;
   double best_ns_ = 0;
@@ -902,7 +906,9 @@ int64_t TuningRun::trials_since_gain() const { return impl_->trials_since_gain()
 
 database::RunState state_after(const Result<TuneResult>& result) {
   if (result)
-    return result->interrupted ? database::RunState::kInterrupted : database::RunState::kFinished;
+    return result->paused        ? database::RunState::kPaused
+           : result->interrupted ? database::RunState::kInterrupted
+                                 : database::RunState::kFinished;
   // A full disk or a killed device is no fault of the run's: resume takes it up.
   const bool can_go_on = result.error().code == ErrorCode::kInterrupted ||
                          result.error().code == ErrorCode::kEnvironment;

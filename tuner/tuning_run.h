@@ -83,6 +83,7 @@ struct TuneResult {
   int64_t transferred = 0; ///< starting points from other shapes
   std::string stopped_because;
   bool interrupted = false;
+  bool paused = false; ///< interrupted, because somebody asked for it through the database
 };
 
 /// Runs (or continues) `run`, a row of the store for `task`, under `claim`; gives the claim back.

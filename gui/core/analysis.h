@@ -119,6 +119,8 @@ public:
   std::shared_ptr<const RooflineData> roofline() const { return roofline_; }
   std::shared_ptr<const ImportanceResult> importance() const { return importance_; }
   const std::optional<MachineLimits>& machine() const { return machine_; }
+  /// Asks what this machine can do and what records are made on here; machineChanged tells.
+  void needMachine() { askMachine(); }
   const QString& message() const { return message_; } ///< why there are no data
 
   // Brushing.

@@ -101,6 +101,8 @@ QVariant EditHistory::data(const QModelIndex& index, int role) const {
                     Qt::AlignVCenter);
   if (role == Qt::ToolTipRole)
     return node.reason.isEmpty() ? node.label : node.reason;
+  if (role == Qt::EditRole && index.column() == kStep)
+    return node.name;
   if (role != Qt::DisplayRole)
     return {};
   switch (index.column()) {
@@ -113,7 +115,7 @@ QVariant EditHistory::data(const QModelIndex& index, int role) const {
     return text;
   }
   case kStep:
-    return node.label;
+    return node.name.isEmpty() ? node.label : node.name + QStringLiteral(" — ") + node.label;
   case kEstimate:
     return node.estimateNs > 0 ? timeText(node.estimateNs) : QString();
   case kTime:
@@ -138,6 +140,20 @@ QVariant EditHistory::headerData(int section, Qt::Orientation orientation, int r
   if (role == Qt::TextAlignmentRole)
     return QVariant((section >= kEstimate ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
   return {};
+}
+
+Qt::ItemFlags EditHistory::flags(const QModelIndex& index) const {
+  const Qt::ItemFlags flags = QAbstractTableModel::flags(index);
+  return index.column() == kStep ? flags | Qt::ItemIsEditable : flags;
+}
+
+bool EditHistory::setData(const QModelIndex& index, const QVariant& value, int role) {
+  if (!index.isValid() || role != Qt::EditRole || index.column() != kStep ||
+      index.row() >= rowCount())
+    return false;
+  nodes_[at(index.row())].name = value.toString().trimmed();
+  emit dataChanged(index, index);
+  return true;
 }
 
 // ---- The session
@@ -184,6 +200,8 @@ void EditSession::begin(Json request) {
                  subject_ = answer["subject"];
                  title_ = textOf(answer, "title");
                  startRecord_ = textOf(answer, "record");
+                 forgetSweep();
+                 locked_.clear();
                  place_ = -1;
                  places_.clear();
                  steps_.clear();
@@ -230,6 +248,19 @@ void EditSession::show(const Json& answer) {
   for (const Json& place : answer["places"])
     places_.push_back({textOf(place, "text"), textOf(place, "name"), place.value("depth", 0),
                        place.value("block", false)});
+  decisions_.clear();
+  for (const Json& made : answer.value("decisions", Json::array())) {
+    Decision decision;
+    for (const Json& name : made.value("names", Json::array()))
+      if (name.is_string())
+        decision.names << toQString(name.get<std::string>());
+    decision.step = textOf(made, "step");
+    decision.value = textOf(made, "value");
+    decision.canSweep = made.value("sweep", false);
+    decision.locked = !decision.names.isEmpty() && locked_.contains(decision.names.front());
+    decisions_.push_back(std::move(decision));
+  }
+  emit decisionsChanged();
   // What one was at is found again by what it is, else by its name.
   const auto found = [&](const auto& same) {
     const auto it = std::find_if(places_.begin(), places_.end(), same);
@@ -323,6 +354,7 @@ void EditSession::apply(int index) {
   node.trace = history_.current()->trace + step.lines;
   node.estimateNs = step.estimateNs;
   typing_ = false;
+  forgetSweep();
   history_.add(std::move(node));
   showCurrent();
 }
@@ -330,6 +362,7 @@ void EditSession::apply(int index) {
 void EditSession::setTrace(const QString& typed) {
   if (!isOpen() || typed == trace_)
     return;
+  forgetSweep();
   trace_ = typed;
   look(typed, [this](const Json& answer) {
     EditNode node;
@@ -383,12 +416,156 @@ int EditSession::placeAt(int line, const QString& name) const {
   return place;
 }
 
+void EditSession::setLocked(int number, bool locked) {
+  if (number < 0 || number >= static_cast<int>(decisions_.size()))
+    return;
+  Decision& decision = decisions_[static_cast<size_t>(number)];
+  if (decision.locked == locked || decision.names.isEmpty())
+    return;
+  decision.locked = locked;
+  locked_.removeAll(decision.names.front());
+  if (locked)
+    locked_ << decision.names.front();
+  emit decisionsChanged();
+}
+
+void EditSession::forgetSweep() {
+  stopSweep();
+  looking_.forget(QStringLiteral("sweep"));
+  swept_ = -1;
+  sweep_.clear();
+  emit sweepChanged();
+}
+
+void EditSession::sweep(int decision) {
+  forgetSweep();
+  if (decision < 0 || decision >= static_cast<int>(decisions_.size()) || !error_.isEmpty())
+    return;
+  swept_ = decision;
+  emit sweepChanged();
+  looking_.ask(QStringLiteral("sweep"),
+               Json{{"do", "sweep"},
+                    {"subject", subject_},
+                    {"trace", history_.current()->trace.toStdString()},
+                    {"decision", decision}},
+               [this](const Json& answer, const QString& error) {
+                 if (!error.isEmpty()) {
+                   swept_ = -1;
+                   emit sweepChanged();
+                   emit said(error.section(u'\n', 0, 0), true);
+                   return;
+                 }
+                 for (const Json& value : answer.value("values", Json::array())) {
+                   SweepPoint point;
+                   point.value = textOf(value, "value");
+                   point.trace = textOf(value, "trace");
+                   point.reason = textOf(value, "reason");
+                   point.current = value.value("current", false);
+                   point.estimateNs = numberOf(value, "estimate_ns");
+                   // What the tree of schedules knows already is not measured again.
+                   for (const EditNode& node : history_.nodes())
+                     if (node.isMeasured() && node.trace == point.trace) {
+                       point.outcome = node.outcome;
+                       point.medianNs = node.medianNs;
+                       point.lowNs = node.lowNs;
+                       point.highNs = node.highNs;
+                     }
+                   sweep_.push_back(std::move(point));
+                 }
+                 emit sweepChanged();
+               });
+}
+
+void EditSession::measureSweep() {
+  if (sweeping_ || sweep_.empty() || isMeasuring())
+    return;
+  sweeping_ = true;
+  emit sweepChanged();
+  measureNextOfSweep();
+}
+
+void EditSession::stopSweep() {
+  if (!std::exchange(sweeping_, false))
+    return;
+  measuring_.forget(QStringLiteral("measure"));
+  emit sweepChanged();
+  emit measuringChanged();
+}
+
+void EditSession::measureNextOfSweep() {
+  const auto next = std::find_if(sweep_.begin(), sweep_.end(), [](const SweepPoint& point) {
+    return !point.trace.isEmpty() && point.outcome.isEmpty();
+  });
+  if (!sweeping_ || next == sweep_.end()) {
+    sweeping_ = false;
+    emit sweepChanged();
+    emit measuringChanged();
+    return;
+  }
+  const auto index = static_cast<size_t>(next - sweep_.begin());
+  Json request{{"do", "measure"}, {"subject", subject_}, {"trace", next->trace.toStdString()}};
+  if (const EditNode* node = history_.current(); node && !node->candidate.isEmpty())
+    request["parent"] = node->candidate.toStdString();
+  measuring_.ask(QStringLiteral("measure"), std::move(request),
+                 [this, index](const Json& answer, const QString& error) {
+                   if (!error.isEmpty()) {
+                     sweeping_ = false;
+                     emit said(error.section(u'\n', 0, 0), true);
+                   } else if (index < sweep_.size()) {
+                     SweepPoint& point = sweep_[index];
+                     EditNode measuredNode;
+                     takeTime(answer, measuredNode);
+                     point.outcome = textOf(answer, "outcome").replace(u'_', u' ');
+                     point.medianNs = measuredNode.medianNs;
+                     point.lowNs = measuredNode.lowNs;
+                     point.highNs = measuredNode.highNs;
+                     emit measured(textOf(answer, "record"));
+                   }
+                   emit sweepChanged();
+                   measureNextOfSweep();
+                 });
+  emit measuringChanged();
+}
+
+void EditSession::takeSweep(int index) {
+  if (index < 0 || index >= static_cast<int>(sweep_.size()) || !error_.isEmpty())
+    return;
+  const SweepPoint point = sweep_[static_cast<size_t>(index)];
+  if (point.trace.isEmpty()) {
+    emit said(point.reason, true);
+    return;
+  }
+  if (point.current)
+    return;
+  EditNode node;
+  node.label = swept_ >= 0 && swept_ < static_cast<int>(decisions_.size())
+                   ? decisions_[static_cast<size_t>(swept_)].names.join(QStringLiteral(", ")) +
+                         QStringLiteral(" = ") + point.value
+                   : point.value;
+  node.trace = point.trace;
+  node.estimateNs = point.estimateNs;
+  typing_ = false;
+  history_.add(std::move(node));
+  for (SweepPoint& other : sweep_)
+    other.current = other.value == point.value;
+  emit sweepChanged();
+  showCurrent();
+}
+
 RunPlan EditSession::searchPlan() const {
   RunPlan plan;
   plan.workload = title_.section(u' ', 0, 0);
   plan.parameters = title_.section(u' ', 1);
   plan.threads = subject_.value("threads", 1);
   plan.cold = subject_.value("cache", std::string()) == "cold";
+  if (const EditNode* node = history_.current(); node && !node->record.isEmpty() &&
+                                                 node->outcome == QStringLiteral("ok") &&
+                                                 !decisions_.empty()) {
+    plan.from = node->record;
+    for (const Decision& decision : decisions_)
+      if (decision.locked)
+        plan.locks << decision.names.front();
+  }
   return plan;
 }
 
@@ -404,6 +581,8 @@ void EditSession::redo() {
 
 void EditSession::goTo(int row) {
   typing_ = false;
+  if (row != history_.currentRow())
+    forgetSweep();
   history_.goTo(row);
   showCurrent();
 }

@@ -20,6 +20,7 @@ namespace temper::gui {
 struct EditNode {
   int parent = -1;
   QString label; ///< what was done: "parallel(loop=l1)"
+  QString name;  ///< that a person gave it
   QString trace; ///< canonical Python
   double estimateNs = 0;
   QString record;    ///< of its measurement; empty before
@@ -58,6 +59,9 @@ public:
   int columnCount(const QModelIndex& parent = {}) const override;
   QVariant data(const QModelIndex& index, int role) const override;
   QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+  Qt::ItemFlags flags(const QModelIndex& index) const override;
+  /// Names a schedule.
+  bool setData(const QModelIndex& index, const QVariant& value, int role) override;
 
 signals:
   void currentChanged();
@@ -86,6 +90,25 @@ public:
     QString text() const; ///< "split(l1, [None, 8])"
   };
 
+  /// A value that the trace samples.
+  struct Decision {
+    QStringList names; ///< "v11", "v12"
+    QString step;      ///< the first that uses it: "split(l6)"
+    QString value;     ///< "[16, 1]"
+    bool canSweep = false;
+    bool locked = false; ///< a search from here keeps it
+  };
+  /// The schedule with another value of one decision.
+  struct SweepPoint {
+    QString value;
+    QString trace;  ///< empty when it is not legal
+    QString reason; ///< why it is not
+    bool current = false;
+    double estimateNs = 0;
+    QString outcome; ///< of its measurement; empty before
+    double medianNs = 0, lowNs = 0, highNs = 0;
+  };
+
   explicit EditSession(QString database, QObject* parent = nullptr);
 
   /// Begins with a record's candidate.
@@ -107,6 +130,19 @@ public:
   bool isWorking() const { return looking_.isBusy(); }
   bool isMeasuring() const { return measuring_.isBusy(); }
 
+  const std::vector<Decision>& decisions() const { return decisions_; }
+  void setLocked(int decision, bool locked);
+  /// Asks what other values of a decision would make of the schedule; -1 for none.
+  void sweep(int decision);
+  int swept() const { return swept_; } ///< -1: none
+  const std::vector<SweepPoint>& sweepPoints() const { return sweep_; }
+  /// Measures every value that was not, one after the other.
+  void measureSweep();
+  void stopSweep();
+  bool isSweeping() const { return sweeping_; }
+  /// Takes the schedule with that value.
+  void takeSweep(int point);
+
   void setLevel(CodeLevel level);
   /// The loop or block whose steps are wanted; -1 for none.
   void selectPlace(int place);
@@ -125,13 +161,16 @@ public:
   std::vector<int> linesOfPlaces() const;
   /// The place of a line, or of the name in it that is meant; -1 for none.
   int placeAt(int line, const QString& name) const;
-  /// A run that searches the same workload on, with what was measured here among what is known.
+  /// A run that searches around the current schedule, or, where it was not measured or decides
+  /// nothing, around nothing: what was measured here is among what it starts from.
   RunPlan searchPlan() const;
 
 signals:
   void opened();
   void programChanged(); ///< trace, places, text or error
   void stepsChanged();
+  void decisionsChanged();
+  void sweepChanged();
   void measuringChanged();
   void measured(const QString& record);
   void said(const QString& sentence, bool isError);
@@ -143,6 +182,8 @@ private:
   void show(const Json& answer);
   void showCurrent();
   void askSteps();
+  void measureNextOfSweep();
+  void forgetSweep();
 
   TemperSession looking_;
   TemperSession measuring_;
@@ -152,6 +193,11 @@ private:
   QString trace_, text_, error_;
   std::vector<Place> places_;
   std::vector<Step> steps_;
+  std::vector<Decision> decisions_;
+  QStringList locked_; ///< first names of the decisions that are
+  std::vector<SweepPoint> sweep_;
+  int swept_ = -1;
+  bool sweeping_ = false;
   int place_ = -1;
   bool typing_ = false; ///< the current node is what is being typed
   CodeLevel level_ = CodeLevel::kScript;

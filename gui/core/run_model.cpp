@@ -31,6 +31,19 @@ void RunModel::setRows(std::vector<RunRow> rows) {
   emit dataChanged(index(0, 0), index(rowCount() - 1, kColumns - 1));
 }
 
+double RunRow::secondsLeft() const {
+  double left = database::kUnknown;
+  if (run.budget_seconds > 0)
+    left = std::max(0.0, run.budget_seconds - run.seconds);
+  if (run.budget_trials > 0 && run.trials > 0) {
+    const double byTrials =
+        run.seconds / static_cast<double>(run.trials) *
+        static_cast<double>(std::max<int64_t>(0, run.budget_trials - run.trials));
+    left = std::isnan(left) ? byTrials : std::min(left, byTrials);
+  }
+  return left;
+}
+
 const RunRow* RunModel::find(const QString& id) const {
   const int row = rowOf(id);
   return row < 0 ? nullptr : &rows_[static_cast<size_t>(row)];
@@ -56,8 +69,7 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
     return {};
   const RunRow& row = rows_[static_cast<size_t>(index.row())];
   if (role == Qt::TextAlignmentRole) {
-    const bool right =
-        index.column() == kTrials || index.column() == kBest || index.column() == kTime;
+    const bool right = index.column() >= kTrials && index.column() <= kLeft;
     return QVariant((right ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
   }
   if (role == Qt::UserRole)
@@ -80,6 +92,12 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
     return row.bestNs > 0 ? timeText(row.bestNs) : QString();
   case kTime:
     return secondsText(row.run.seconds);
+  case kLeft: {
+    const double left = row.secondsLeft();
+    return row.run.state == database::RunState::kRunning && std::isfinite(left)
+               ? QStringLiteral("~") + secondsText(left)
+               : QString();
+  }
   case kStarted:
     return dateText(row.run.started_at);
   default:
@@ -88,14 +106,14 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
 }
 
 QVariant RunModel::headerData(int section, Qt::Orientation orientation, int role) const {
-  static const char* const titles[kColumns] = {"state", "workload", "trials",
-                                               "best",  "time",     "started"};
+  static const char* const titles[kColumns] = {"state", "workload", "trials", "best",
+                                               "time",  "left",     "started"};
   if (orientation != Qt::Horizontal || section < 0 || section >= kColumns)
     return {};
   if (role == Qt::DisplayRole)
     return QString::fromLatin1(titles[section]);
   if (role == Qt::TextAlignmentRole)
-    return QVariant((section >= kTrials && section <= kTime ? Qt::AlignRight : Qt::AlignLeft) |
+    return QVariant((section >= kTrials && section <= kLeft ? Qt::AlignRight : Qt::AlignLeft) |
                     Qt::AlignVCenter);
   return {};
 }
@@ -153,17 +171,6 @@ QString RunDetail::csv() const {
   return text;
 }
 
-double RunDetail::secondsLeft() const {
-  double left = database::kUnknown;
-  if (row.run.budget_seconds > 0)
-    left = std::max(0.0, row.run.budget_seconds - row.run.seconds);
-  if (row.run.budget_trials > 0 && row.run.trials > 0) {
-    const double byTrials =
-        row.run.seconds / static_cast<double>(row.run.trials) *
-        static_cast<double>(std::max<int64_t>(0, row.run.budget_trials - row.run.trials));
-    left = std::isnan(left) ? byTrials : std::min(left, byTrials);
-  }
-  return left;
-}
+double RunDetail::secondsLeft() const { return row.secondsLeft(); }
 
 } // namespace temper::gui

@@ -22,6 +22,8 @@ struct RunRow {
   bool isLive() const {
     return run.state == database::RunState::kRunning || run.state == database::RunState::kCreated;
   }
+  /// Seconds that are left by the trials' or the time's budget; NaN when there is neither.
+  double secondsLeft() const;
   bool canResume() const {
     return run.state == database::RunState::kInterrupted ||
            run.state == database::RunState::kPaused || run.state == database::RunState::kFailed;
@@ -31,7 +33,7 @@ struct RunRow {
 class RunModel : public QAbstractTableModel {
   Q_OBJECT
 public:
-  enum Column { kState, kWorkload, kTrials, kBest, kTime, kStarted, kColumns };
+  enum Column { kState, kWorkload, kTrials, kBest, kTime, kLeft, kStarted, kColumns };
 
   using QAbstractTableModel::QAbstractTableModel;
 

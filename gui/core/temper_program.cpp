@@ -72,6 +72,10 @@ QStringList RunPlan::arguments() const {
     words << QStringLiteral("--cache") << QStringLiteral("cold");
   if (fresh)
     words << QStringLiteral("--fresh");
+  if (!from.isEmpty())
+    words << QStringLiteral("--from") << from;
+  for (const QString& lock : locks)
+    words << QStringLiteral("--lock") << lock;
   return words;
 }
 

@@ -34,6 +34,8 @@ struct RunPlan {
   QString seed; ///< empty: by chance
   bool cold = false;
   bool fresh = false;
+  QString from;      ///< a record to search around; empty: everywhere
+  QStringList locks; ///< its decisions that stay
 
   /// A sentence about what is wrong; empty when it can start.
   QString problem() const;

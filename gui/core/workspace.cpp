@@ -90,7 +90,7 @@ Workspace::Workspace(QString database, QObject* parent)
     : QObject(parent), database_(std::move(database)), records_(new RecordModel(this)),
       runs_(new RunModel(this)), edit_(new EditSession(database_, this)),
       analysis_(new Analysis(*records_, database_, this)), savedQueries_(new SavedQueries(this)),
-      runRows_(std::make_shared<RunRows>()) {
+      library_(new LibraryModel(this)), runRows_(std::make_shared<RunRows>()) {
   questions_ = std::make_unique<StoreClient>(database_);
   bulk_ = std::make_unique<StoreClient>(database_);
   poll_.setInterval(kPollMs);
@@ -339,18 +339,57 @@ void Workspace::askRuns() {
           return; // loading the records says what is wrong
         const bool first = runs_->rows().empty();
         runs_->setRows(std::move(*rows));
-        if (started_ && !startedSeen_)
+        for (Started& started : started_) {
+          if (started.seen)
+            continue;
           for (const RunRow& row : runs_->rows())
-            if (row.run.owner.pid == started_->pid && row.isLive()) {
-              startedSeen_ = true;
+            if (row.run.owner.pid == started.process.pid && row.isLive()) {
+              started.seen = true;
               selectRun(toQString(row.run.id));
               emit said(QStringLiteral("Run %1 has started.").arg(shortId(run_)), false);
               break;
             }
+        }
         if (run_.isEmpty() && first && !runs_->rows().empty())
           selectRun(toQString(runs_->rows().front().run.id));
         else
           askRunDetail();
+      });
+}
+
+void Workspace::askLibrary() {
+  analysis_->needMachine();
+  const auto& machine = analysis_->machine();
+  if (!machine)
+    return; // whoever wants it asks again when the machine is known
+  database::RecordFilter filter;
+  filter.environment_class = machine->environment.toStdString();
+  filter.current_toolchains = {machine->toolchain.toStdString()};
+  filter.include_stale = true;
+  filter.regime = database::TimingRegime::kHot;
+  askingLibrary_ = true;
+  questions_->ask<std::vector<LibraryRow>>(
+      QStringLiteral("library"), this,
+      [filter](database::Store& store) -> Result<std::vector<LibraryRow>> {
+        TEMPER_TRY(bests, store.best(filter));
+        std::map<std::string, QString> titles;
+        for (const database::RecordRow& row : bests) {
+          if (titles.count(row.workload) > 0)
+            continue;
+          TEMPER_TRY(workload, store.workload(row.workload));
+          titles[row.workload] = toQString(
+              workload.name + " " +
+              format_binding(
+                  ordered_binding(workload.binding_json, workload.parameters_json).dump()));
+        }
+        return libraryRows(std::move(bests), titles);
+      },
+      [this](Result<std::vector<LibraryRow>> rows) {
+        askingLibrary_ = false;
+        if (!rows)
+          emit said(sentence(rows.error()), true);
+        else
+          library_->setRows(std::move(*rows));
       });
 }
 
@@ -530,36 +569,49 @@ void Workspace::launch(const QStringList& arguments) {
     emit said(sentence(started.error()), true);
     return;
   }
-  started_ = *started;
-  startedSeen_ = false;
+  lastLog_ = started->log;
+  started_.push_back({*started, false});
   emit said(QStringLiteral("Starting: %1").arg(shellCommand(QStringLiteral("temper"), arguments)),
             false);
 }
 
 void Workspace::watchStarted() {
-  if (!started_ || startedSeen_ || isAlive(started_->pid))
-    return;
-  const QString words = tailOf(started_->log, 2);
-  emit said(words.isEmpty() ? QStringLiteral("The run ended at once and said nothing.") : words,
-            true);
-  started_.reset();
+  std::erase_if(started_, [this](const Started& started) {
+    if (isAlive(started.process.pid))
+      return false;
+    if (!started.seen) {
+      const QString words = tailOf(started.process.log, 2);
+      emit said(words.isEmpty() ? QStringLiteral("The run ended at once and said nothing.") : words,
+                true);
+    }
+    return true;
+  });
 }
 
+void Workspace::startBatch(const QString& file) { launch({QStringLiteral("batch"), file}); }
+
 void Workspace::stopRun(const QString& id) {
+  request(id, database::RequestedState::kStop,
+          QStringLiteral("Run %1 ends after what it measures now; what it recorded stays."));
+}
+
+void Workspace::pauseRun(const QString& id) {
+  request(id, database::RequestedState::kPause,
+          QStringLiteral("Run %1 pauses after what it measures now; Resume goes on with it."));
+}
+
+void Workspace::request(const QString& id, database::RequestedState state, const QString& words) {
   questions_->ask<bool>(
       QStringLiteral("stop"), this,
-      [key = id.toStdString()](database::Store& store) -> Result<bool> {
-        TEMPER_TRY_VOID(store.request(key, database::RequestedState::kStop));
+      [key = id.toStdString(), state](database::Store& store) -> Result<bool> {
+        TEMPER_TRY_VOID(store.request(key, state));
         return true;
       },
-      [this, id](const Result<bool>& asked) {
+      [this, id, words](const Result<bool>& asked) {
         if (!asked)
           emit said(sentence(asked.error()), true);
         else
-          emit said(
-              QStringLiteral("Run %1 ends after what it measures now; what it recorded stays.")
-                  .arg(shortId(id)),
-              false);
+          emit said(words.arg(shortId(id)), false);
       });
 }
 
@@ -585,6 +637,8 @@ void Workspace::exportSelected(const QString& folder) {
                   });
 }
 
-QString Workspace::lastLog() const { return started_ ? tailOf(started_->log, 200) : QString(); }
+QString Workspace::lastLog() const {
+  return lastLog_.isEmpty() ? QString() : tailOf(lastLog_, 200);
+}
 
 } // namespace temper::gui

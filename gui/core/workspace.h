@@ -5,6 +5,7 @@
 #include "gui/core/analysis.h"
 #include "gui/core/code_loader.h"
 #include "gui/core/edit_session.h"
+#include "gui/core/library_model.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
@@ -47,6 +48,11 @@ public:
   /// What the plots of Explore show.
   Analysis& analysis() { return *analysis_; }
   SavedQueries& savedQueries() { return *savedQueries_; }
+  /// What a library would be made of; askLibrary fills it.
+  LibraryModel& library() { return *library_; }
+  const LibraryModel& library() const { return *library_; }
+  void askLibrary();
+  bool isAskingLibrary() const { return askingLibrary_; }
 
   /// Reads everything again.
   void reload();
@@ -94,8 +100,12 @@ public:
   /// Starts a run as a process of its own; it is selected when it appears in the database.
   void startRun(const RunPlan& plan);
   void resumeRun(const QString& id, int moreTrials = 0);
-  /// Asks the process that works on it to stop; what it recorded stays.
+  /// Asks the process that works on it to stop; what it recorded stays. A paused run says so until
+  /// it is resumed.
   void stopRun(const QString& id);
+  void pauseRun(const QString& id);
+  /// Works off a batch file (temper batch FILE): many workloads, one budget.
+  void startBatch(const QString& file);
   /// Makes a library of the selected record (libkernels.so, kernels.h, kernels.json) in the folder;
   /// what came of it is said.
   void exportSelected(const QString& folder);
@@ -151,6 +161,8 @@ private:
   EditSession* edit_;
   Analysis* analysis_;
   SavedQueries* savedQueries_;
+  LibraryModel* library_;
+  bool askingLibrary_ = false;
   std::shared_ptr<RunRows> runRows_;     ///< used on the questions' thread only
   std::shared_ptr<RecordPacker> packer_; ///< used on the bulk client's thread only
   uint64_t load_ = 0;                    ///< number of the load whose parts count
@@ -165,8 +177,13 @@ private:
   std::optional<RunDetail> runDetail_;
   QString sides_[2];
   std::optional<RecordDetail> sideDetails_[2];
-  std::optional<StartedRun> started_;
-  bool startedSeen_ = false;
+  void request(const QString& id, database::RequestedState state, const QString& words);
+  struct Started {
+    StartedRun process;
+    bool seen = false; ///< its run is in the database
+  };
+  std::vector<Started> started_; ///< processes of this window that live, or died unseen
+  QString lastLog_;              ///< of the newest
   TemperCommand exporter_;
   QTimer poll_;
   // Last, so that they end first: their answers go to the members above.

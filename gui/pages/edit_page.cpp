@@ -2,10 +2,11 @@
 
 #include "gui/core/format.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/sweep_plot.h"
 #include "gui/widgets/table.h"
+#include "gui/widgets/theme.h"
 
 #include <QBoxLayout>
-#include <QFontDatabase>
 #include <QHeaderView>
 #include <QLabel>
 #include <QListWidget>
@@ -117,9 +118,7 @@ QWidget* EditPage::makeLeft() {
   places_->setObjectName(QStringLiteral("edit.places"));
   places_->setAccessibleName(tr("Loops and blocks"));
   places_->setFrameShape(QFrame::NoFrame);
-  QFont fixed = QFontDatabase::systemFont(QFontDatabase::FixedFont);
-  fixed.setPointSizeF(font().pointSizeF());
-  places_->setFont(fixed);
+  places_->setFont(fixedFont());
   steps_ = new QTreeWidget(left);
   steps_->setObjectName(QStringLiteral("edit.steps"));
   steps_->setAccessibleName(tr("Next steps"));
@@ -198,13 +197,69 @@ QWidget* EditPage::makeRight() {
   setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
              &session_.history());
   setColumnWidths(history_, {8, 16, 11, 11, 8}, EditHistory::kStep);
+  history_->setEditTriggers(QAbstractItemView::EditKeyPressed);
+  decisions_ = new QTreeWidget(right);
+  decisions_->setObjectName(QStringLiteral("edit.decisions"));
+  decisions_->setAccessibleName(tr("Decisions; a tick locks one for the search"));
+  decisions_->setToolTip(tr("A tick locks a decision: a search from here keeps it"));
+  decisions_->setFrameShape(QFrame::NoFrame);
+  decisions_->setRootIsDecorated(false);
+  decisions_->setUniformRowHeights(true);
+  decisions_->setHeaderLabels({tr("decision"), tr("for"), tr("value")});
+  decisions_->header()->setStretchLastSection(true);
+  decisions_->header()->setSectionResizeMode(0, QHeaderView::ResizeToContents);
+  decisions_->header()->setSectionResizeMode(1, QHeaderView::ResizeToContents);
+  sweep_ = new SweepPlot(session_, right);
+  measureSweep_ = new QPushButton(tr("Measure all values"), right);
+  measureSweep_->setObjectName(QStringLiteral("edit.sweep.button"));
+  measureSweep_->setToolTip(tr("Measures every value of the decision that was not measured yet"));
+  search_ = new QPushButton(tr("Search from here"), right);
+  search_->setObjectName(QStringLiteral("edit.search.button"));
+  search_->setToolTip(tr("Starts a run that varies the decisions without a tick"));
+  auto* buttons = new QHBoxLayout;
+  buttons->setContentsMargins(12, 4, 12, 8);
+  buttons->addWidget(measureSweep_);
+  buttons->addStretch();
+  buttons->addWidget(search_);
+
+  auto* split = new QSplitter(Qt::Vertical, right);
+  split->setObjectName(QStringLiteral("edit.right.splitter"));
+  split->setChildrenCollapsible(false);
+  const auto part = [&](const QString& head, std::initializer_list<QWidget*> widgets) {
+    auto* box = new QWidget(split);
+    auto* column = new QVBoxLayout(box);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(headline(head, box));
+    for (QWidget* widget : widgets)
+      column->addWidget(widget, 1);
+    return column;
+  };
+  part(tr("schedules that were tried (Enter: back to one, F2: name)"), {history_});
+  part(tr("decisions (a tick keeps one in a search)"), {decisions_});
+  QVBoxLayout* last = part(tr("values of the decision"), {sweep_});
+  last->addLayout(buttons);
+  split->setSizes({260, 200, 240});
   auto* layout = new QVBoxLayout(right);
   layout->setContentsMargins(0, 0, 0, 0);
-  layout->setSpacing(0);
-  layout->addWidget(headline(tr("schedules that were tried (Enter goes back to one)"), right));
-  layout->addWidget(history_, 1);
+  layout->addWidget(split);
   connect(history_, &QTableView::activated, this,
           [this](const QModelIndex& index) { session_.goTo(index.row()); });
+  connect(decisions_, &QTreeWidget::currentItemChanged, this, [this](QTreeWidgetItem* item) {
+    if (!showing_ && item)
+      session_.sweep(decisions_->indexOfTopLevelItem(item));
+  });
+  connect(decisions_, &QTreeWidget::itemChanged, this, [this](QTreeWidgetItem* item) {
+    if (!showing_)
+      session_.setLocked(decisions_->indexOfTopLevelItem(item), item->checkState(0) == Qt::Checked);
+  });
+  connect(measureSweep_, &QPushButton::clicked, this,
+          [this] { session_.isSweeping() ? session_.stopSweep() : session_.measureSweep(); });
+  connect(search_, &QPushButton::clicked, this, &EditPage::searchWanted);
+  connect(&session_, &EditSession::decisionsChanged, this, &EditPage::showDecisions);
+  connect(&session_, &EditSession::sweepChanged, this, &EditPage::showSweep);
+  connect(&session_, &EditSession::measuringChanged, this, &EditPage::showSweep);
+  showSweep();
   return right;
 }
 
@@ -220,6 +275,44 @@ void EditPage::focusPlaces() { places_->setFocus(); }
 void EditPage::applyCurrentStep() {
   if (const QTreeWidgetItem* item = steps_->currentItem())
     session_.apply(item->data(0, Qt::UserRole).toInt());
+}
+
+void EditPage::renameCurrent() {
+  const QModelIndex index =
+      session_.history().index(session_.history().currentRow(), EditHistory::kStep);
+  history_->setCurrentIndex(index);
+  history_->edit(index);
+}
+
+void EditPage::showDecisions() {
+  showing_ = true;
+  const auto& decisions = session_.decisions();
+  while (decisions_->topLevelItemCount() > static_cast<int>(decisions.size()))
+    delete decisions_->takeTopLevelItem(decisions_->topLevelItemCount() - 1);
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    QTreeWidgetItem* item = decisions_->topLevelItem(static_cast<int>(i));
+    if (!item)
+      item = new QTreeWidgetItem(decisions_);
+    const EditSession::Decision& decision = decisions[i];
+    item->setFlags(Qt::ItemIsEnabled | Qt::ItemIsSelectable | Qt::ItemIsUserCheckable);
+    item->setCheckState(0, decision.locked ? Qt::Checked : Qt::Unchecked);
+    item->setText(0, decision.names.join(QStringLiteral(", ")));
+    item->setText(1, decision.step);
+    item->setText(2, decision.value);
+  }
+  showing_ = false;
+}
+
+void EditPage::showSweep() {
+  bool open = false;
+  for (const EditSession::SweepPoint& point : session_.sweepPoints())
+    open = open || (!point.trace.isEmpty() && point.outcome.isEmpty());
+  measureSweep_->setText(session_.isSweeping() ? tr("Stop measuring") : tr("Measure all values"));
+  measureSweep_->setEnabled(session_.isSweeping() || (open && !session_.isMeasuring()));
+  showing_ = true;
+  decisions_->setCurrentItem(session_.swept() < 0 ? nullptr
+                                                  : decisions_->topLevelItem(session_.swept()));
+  showing_ = false;
 }
 
 void EditPage::showHead() {

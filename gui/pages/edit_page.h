@@ -17,6 +17,7 @@ class QTreeWidget;
 namespace temper::gui {
 
 class CodeView;
+class SweepPlot;
 
 class EditPage : public QWidget {
   Q_OBJECT
@@ -30,6 +31,13 @@ public:
   void showLevel(CodeLevel level);
   void focusPlaces();
   void applyCurrentStep();
+  void renameCurrent();
+  QTreeWidget* decisions() const { return decisions_; }
+  SweepPlot* sweepPlot() const { return sweep_; }
+
+signals:
+  /// A run around the current schedule.
+  void searchWanted();
 
 private:
   QWidget* makeHead();
@@ -39,6 +47,8 @@ private:
   void showHead();
   void showProgram();
   void showSteps();
+  void showDecisions();
+  void showSweep();
 
   EditSession& session_;
   QWidget* empty_;
@@ -56,6 +66,10 @@ private:
   CodeView* trace_;
   QLabel* error_;
   QTableView* history_;
+  QTreeWidget* decisions_;
+  SweepPlot* sweep_;
+  QPushButton* measureSweep_;
+  QPushButton* search_;
   QTimer typing_;
   bool showing_ = false; ///< lists are filled, nobody chooses
 };

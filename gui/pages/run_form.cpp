@@ -1,6 +1,7 @@
 #include "gui/pages/run_form.h"
 
 #include "gui/core/format.h"
+#include "gui/widgets/theme.h"
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
 
@@ -8,7 +9,6 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDoubleSpinBox>
-#include <QFontDatabase>
 #include <QGridLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -77,9 +77,7 @@ RunForm::RunForm(QString database, QWidget* parent)
   fresh_->setObjectName(QStringLiteral("runForm.fresh"));
   grid->addWidget(fresh_, 3, 1, 1, 5);
 
-  QFont fixed = QFontDatabase::systemFont(QFontDatabase::FixedFont);
-  fixed.setPointSizeF(font().pointSizeF());
-  command_->setFont(fixed);
+  command_->setFont(fixedFont());
   command_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   command_->setWordWrap(true);
   command_->setAccessibleName(tr("Equal command line"));

@@ -18,13 +18,14 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       form_(new RunForm(workspace.database(), this)), title_(new QLabel(this)),
       best_(new QLabel(this)), progress_(new QLabel(this)), funnel_(new QLabel(this)),
       failures_(new QLabel(this)), plot_(new RunPlot(this)),
-      stop_(new QPushButton(tr("Stop"), this)), resume_(new QPushButton(tr("Resume"), this)),
+      pause_(new QPushButton(tr("Pause"), this)), stop_(new QPushButton(tr("Stop"), this)),
+      resume_(new QPushButton(tr("Resume"), this)),
       more_(new QPushButton(tr("200 more trials"), this)),
       showBest_(new QPushButton(tr("Open the best"), this)),
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
-  setColumnWidths(table_, {13, 38, 9, 12, 10, 17}, RunModel::kWorkload);
+  setColumnWidths(table_, {13, 34, 10, 12, 10, 10, 17}, RunModel::kWorkload);
 
   QFont bold = font();
   bold.setBold(true);
@@ -43,12 +44,14 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
   }
   stop_->setObjectName(QStringLiteral("run.stop.button"));
   resume_->setObjectName(QStringLiteral("run.resume.button"));
+  pause_->setObjectName(QStringLiteral("run.pause.button"));
+  pause_->setToolTip(tr("Puts the run aside; it says that it is paused until it is resumed"));
   stop_->setToolTip(tr("Asks the run to end; what it recorded stays"));
   resume_->setToolTip(tr("Goes on where it was interrupted"));
   more_->setToolTip(tr("Goes on with 200 trials more"));
 
   auto* buttons = new QHBoxLayout;
-  for (QPushButton* button : {stop_, resume_, more_, showBest_, showRecords_})
+  for (QPushButton* button : {pause_, stop_, resume_, more_, showBest_, showRecords_})
     buttons->addWidget(button);
   buttons->addStretch();
   auto* right = new QWidget(this);
@@ -92,6 +95,8 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
   connect(plot_, &RunPlot::recordClicked, this, &RunsPage::recordChosen);
   connect(stop_, &QPushButton::clicked, this,
           [this] { workspace_.stopRun(workspace_.selectedRun()); });
+  connect(pause_, &QPushButton::clicked, this,
+          [this] { workspace_.pauseRun(workspace_.selectedRun()); });
   connect(resume_, &QPushButton::clicked, this,
           [this] { workspace_.resumeRun(workspace_.selectedRun()); });
   connect(more_, &QPushButton::clicked, this,
@@ -125,8 +130,8 @@ void RunsPage::showDetail() {
   const RunDetail* detail = workspace_.runDetail();
   plot_->setRun(detail);
   for (QWidget* widget :
-       std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_, plot_, stop_, resume_,
-                                       more_, showBest_, showRecords_})
+       std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_, plot_, pause_, stop_,
+                                       resume_, more_, showBest_, showRecords_})
     widget->setVisible(detail != nullptr);
   if (!detail) {
     title_->setText(workspace_.selectedRun().isEmpty()
@@ -155,10 +160,14 @@ void RunsPage::showDetail() {
   failures_->setText(lines.mid(0, 4).join(u'\n'));
   failures_->setVisible(!lines.isEmpty());
   const bool live = row.run.state == database::RunState::kRunning;
-  const bool asked = row.run.requested == database::RequestedState::kStop;
+  const bool stopping = row.run.requested == database::RequestedState::kStop;
+  const bool pausing = row.run.requested == database::RequestedState::kPause;
   stop_->setVisible(live);
-  stop_->setEnabled(!asked);
-  stop_->setText(asked ? tr("Stopping…") : tr("Stop"));
+  stop_->setEnabled(!stopping);
+  stop_->setText(stopping ? tr("Stopping…") : tr("Stop"));
+  pause_->setVisible(live);
+  pause_->setEnabled(!stopping && !pausing);
+  pause_->setText(pausing ? tr("Pausing…") : tr("Pause"));
   resume_->setVisible(row.canResume());
   more_->setVisible(row.run.state == database::RunState::kFinished);
   showBest_->setEnabled(!row.bestRecord.isEmpty());

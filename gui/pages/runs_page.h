@@ -43,6 +43,7 @@ private:
   QLabel* funnel_;
   QLabel* failures_;
   RunPlot* plot_;
+  QPushButton* pause_;
   QPushButton* stop_;
   QPushButton* resume_;
   QPushButton* more_;

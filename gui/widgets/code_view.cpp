@@ -6,7 +6,6 @@
 #include <QBoxLayout>
 #include <QClipboard>
 #include <QEvent>
-#include <QFontDatabase>
 #include <QScrollBar>
 
 #include <Qsci/qscilexercustom.h>
@@ -176,8 +175,7 @@ void CodeView::changeEvent(QEvent* event) {
 
 void CodeView::restyle() {
   const Theme& t = theme();
-  QFont font = QFontDatabase::systemFont(QFontDatabase::FixedFont);
-  font.setPointSizeF(QApplication::font().pointSizeF());
+  const QFont font = fixedFont();
   lexer_->setDefaultFont(font);
   lexer_->setDefaultPaper(t.base);
   lexer_->setDefaultColor(t.text);

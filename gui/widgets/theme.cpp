@@ -1,6 +1,7 @@
 #include "gui/widgets/theme.h"
 
 #include <QApplication>
+#include <QFontDatabase>
 #include <QStyleFactory>
 
 #include <cmath>
@@ -146,10 +147,32 @@ void applyTheme(ThemeChoice choice) {
           " background: %7; }"
           "QPushButton:hover { border-color: %5; } QPushButton:focus { border: 1px solid %5; }"
           "QPushButton:default { background: %5; color: %8; border-color: %5; }"
-          "QPushButton:disabled { color: %3; }"
+          "QPushButton:disabled { color: %3; background: transparent; border-color: %1; }"
+          "QTreeView::indicator, QTableView::indicator { width: 11px; height: 11px;"
+          " border: 1px solid %3; border-radius: 2px; background: %7; }"
+          "QTreeView::indicator:checked, QTableView::indicator:checked { background: %5;"
+          " border-color: %5; }"
           "QLabel#faint, QLabel[faint=\"true\"] { color: %3; }")
           .arg(t.line.name(), t.window.name(), t.faint.name(), t.text.name(), t.accent.name(),
                t.palette().color(QPalette::Highlight).name(), t.base.name(), t.accentText.name()));
+}
+
+namespace {
+QString& fixedFamily() {
+  static QString family;
+  return family;
+}
+} // namespace
+
+void setFixedFamily(const QString& family) { fixedFamily() = family; }
+
+QFont fixedFont() {
+  QFont font = QFontDatabase::systemFont(QFontDatabase::FixedFont);
+  if (!fixedFamily().isEmpty())
+    font = QFont(fixedFamily());
+  font.setStyleHint(QFont::Monospace);
+  font.setPointSizeF(QApplication::font().pointSizeF());
+  return font;
 }
 
 double contrast(const QColor& a, const QColor& b) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <QColor>
+#include <QFont>
 #include <QPalette>
 
 namespace temper::gui {
@@ -24,6 +25,10 @@ const Theme& theme();
 /// Sets style, palette and theme() for the application. Widgets that hold colours of their own
 /// react to QEvent::PaletteChange.
 void applyTheme(ThemeChoice choice);
+
+/// The font of code, as large as the application's; a family that was set, else the desktop's.
+QFont fixedFont();
+void setFixedFamily(const QString& family);
 
 /// Contrast of two colours as WCAG counts it, 1 to 21.
 double contrast(const QColor& a, const QColor& b);

@@ -82,9 +82,9 @@ std::vector<Place> places_of(const IRModule& module) {
 
 Steps legal_steps(const Schedule& schedule, const Value& place, size_t limit) {
   Steps steps;
-  const size_t known = schedule.trace().size();
   Schedule asking = schedule;
   asking.set_render_errors(false);
+  const size_t before = asking.trace().to_python().size();
   for (const Primitive* primitive : all_primitives()) {
     if (!primitive->changes_module || primitive->enumerate == nullptr)
       continue;
@@ -98,8 +98,7 @@ Steps legal_steps(const Schedule& schedule, const Value& place, size_t limit) {
         continue;
       after.set_render_errors(true);
       std::string lines = after.trace().to_python();
-      const std::string before = after.trace().prefix(known).to_python();
-      lines.erase(0, before.size());
+      lines.erase(0, before); // a trace only grows
       steps.legal.push_back({primitive, std::move(lines), std::move(after)});
     }
     if (!uses.empty() || !takes_only(*primitive, place.as_block() != nullptr))

@@ -6,6 +6,7 @@
 #include "gui/core/diff.h"
 #include "gui/core/edit_session.h"
 #include "gui/core/format.h"
+#include "gui/core/library_model.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
@@ -647,9 +648,92 @@ private slots:
     edit.setLevel(CodeLevel::kAssembly);
     QVERIFY(waitFor([&] { return edit.text().contains("ret"); }));
     QVERIFY(said.isEmpty());
+    // A schedule gets a name of its own.
+    EditHistory& history = edit.history();
+    QVERIFY(history.setData(history.index(0, EditHistory::kStep), " start ", Qt::EditRole));
+    QVERIFY(history.index(0, EditHistory::kStep).data().toString().startsWith("start — "));
     edit.open("mfffffffff");
     QVERIFY(waitFor([&] { return said.size() == 1; }));
     QVERIFY(said[0][1].toBool());
+  }
+
+  void aDecisionIsSweptTakenAndLocked() {
+    const Fixture fixture(5);
+    EditSession edit(fixture.path());
+    edit.open(toQString(must(fixture.store()->list_records({})).front().id));
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.decisions().empty(); }));
+    QCOMPARE(edit.decisions().size(), size_t{1});
+    QVERIFY(edit.decisions()[0].canSweep);
+    const QString value = edit.decisions()[0].value;
+    edit.sweep(0);
+    QCOMPARE(edit.swept(), 0);
+    QVERIFY(waitFor([&] { return edit.sweepPoints().size() == 4; }));
+    QStringList values;
+    int current = -1;
+    for (size_t i = 0; i < 4; ++i) {
+      const EditSession::SweepPoint& point = edit.sweepPoints()[i];
+      values << point.value;
+      QVERIFY2(point.estimateNs > 0 && !point.trace.isEmpty(), qPrintable(point.reason));
+      if (point.current)
+        current = static_cast<int>(i);
+    }
+    QCOMPARE(values.join(' '), "1 2 4 8");
+    QVERIFY(current >= 0);
+    QCOMPARE(values[current], value);
+    // The others are a click away, and are schedules of the tree.
+    const int other = (current + 1) % 4;
+    edit.takeSweep(other);
+    QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+    QCOMPARE(edit.history().rowCount(), 2);
+    QCOMPARE(edit.decisions()[0].value, values[other]);
+    QVERIFY(edit.sweepPoints()[static_cast<size_t>(other)].current);
+    edit.undo();
+    QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+    QCOMPARE(edit.decisions()[0].value, value);
+    QCOMPARE(edit.swept(), -1); // it was of another schedule
+    // A search from a measured schedule keeps what is locked.
+    edit.setLocked(0, true);
+    QVERIFY(edit.decisions()[0].locked);
+    const RunPlan plan = edit.searchPlan();
+    if (edit.history().current()->outcome == "ok") {
+      QCOMPARE(plan.from, edit.startRecord());
+      QCOMPARE(plan.locks, QStringList("v1"));
+      QVERIFY(plan.arguments().join(' ').contains("--from m") &&
+              plan.arguments().join(' ').endsWith("--lock v1"));
+    }
+  }
+
+  void theLibraryIsTheBestOfEachKernelThatIsNotStale() {
+    const auto best = [](const char* name, double ns, bool stale, int threads = 1) {
+      database::RecordRow record = row(static_cast<int>(ns), "w1", ns);
+      record.workload_name = name;
+      record.stale = stale;
+      record.threads = threads;
+      return record;
+    };
+    LibraryModel model;
+    const QAbstractItemModelTester tester(&model,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    model.setRows(libraryRows({best("b", 900, true), best("a", 500, true), best("a", 700, false),
+                               best("a", 300, false, 2)},
+                              {{"w1", "kernel"}}));
+    QCOMPARE(model.rowCount(), 3);
+    QCOMPARE(model.rows()[0].record.median_ns, 700.0);
+    QVERIFY(model.rows()[0].included && !model.rows()[2].included);
+    QVERIFY(model.rows()[2].stateText().startsWith("stale"));
+    QCOMPARE(model.problem("kernels"), QString());
+    QVERIFY(!model.problem("my kernels").isEmpty());
+    QVERIFY(model.setData(model.index(0, LibraryModel::kName), "fast_a", Qt::EditRole));
+    QVERIFY(model.setData(model.index(2, LibraryModel::kKernel), Qt::Checked, Qt::CheckStateRole));
+    const QString words = model.arguments("kernels", "out").join(' ');
+    QVERIFY2(words.startsWith("export --name kernels --out out --stale fast_a:=m"),
+             qPrintable(words));
+    QVERIFY(model.setData(model.index(1, LibraryModel::kName), "fast_a", Qt::EditRole));
+    QVERIFY(model.problem("kernels").contains("fast_a"));
+    for (int i = 0; i < 3; ++i)
+      QVERIFY(
+          model.setData(model.index(i, LibraryModel::kKernel), Qt::Unchecked, Qt::CheckStateRole));
+    QVERIFY(!model.problem("kernels").isEmpty());
   }
 
   void theSessionThatDiesIsSaidAndStartedAgain() {

@@ -140,7 +140,8 @@ private slots:
   void theSmallestWindowHoldsEverything() {
     open();
     window_->resize(1280, 720);
-    for (const char* id : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
+    for (const char* id :
+         {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
       QVERIFY(actions().trigger(id));
       QTest::qWait(20);
       QCOMPARE(window_->size(), QSize(1280, 720));
@@ -406,7 +407,8 @@ private slots:
                            "run.more",      "compare.measure", "edit.search",  "edit.measure",
                            "record.export", "compare.save",    "plot.save"};
     int ran = 0;
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
+    for (const char* perspective :
+         {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
       for (const QString& id : actions().ids()) {
         if (left.contains(id))
           continue;
@@ -432,7 +434,8 @@ private slots:
 
   void everyControlHasANameForAScreenReader() {
     open(5);
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
+    for (const char* perspective :
+         {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
       QVERIFY(actions().trigger(perspective));
       for (const QWidget* widget : window_->findChildren<QWidget*>()) {
         if (!widget->isVisible() || widget->focusPolicy() == Qt::NoFocus ||
@@ -457,7 +460,8 @@ private slots:
     open(5);
     select(0);
     window_->resize(1280, 720);
-    for (const char* perspective : {"view.explore", "view.runs", "view.compare", "view.edit"}) {
+    for (const char* perspective :
+         {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
       QVERIFY(actions().trigger(perspective));
       QApplication::processEvents(); // layouts
       for (const QWidget* widget : window_->findChildren<QWidget*>()) {

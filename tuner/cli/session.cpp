@@ -8,6 +8,8 @@
 ///   {"id": 3, "do": "steps", "subject": {...}, "trace": "...", "place": 2}
 ///   {"id": 3, "legal": [{"primitive": "Parallel", "lines": "...", "estimate_ns": 8100.0}, ...],
 ///             "illegal": [{"primitive": "Vectorize", "reason": "..."}]}
+///   {"id": 3, "do": "sweep", "subject": {...}, "trace": "...", "decision": 0}
+///   {"id": 3, "values": [{"value": "[4, 16]", "trace": "...", "estimate_ns": 8100.0}, ...]}
 ///   {"id": 4, "do": "measure", "subject": {...}, "trace": "...", "parent": "c..."}
 ///   {"id": 4, "record": "m...", "outcome": "ok", "median_ns": 8140.0, "interval_ns": [...]}
 ///   {"id": 5, "do": "machine"}
@@ -90,9 +92,12 @@ public:
       return steps(request);
     if (verb == "measure")
       return measure(request);
+    if (verb == "sweep")
+      return sweep(request);
     if (verb == "machine")
       return machine();
-    return wrong("a session can open, program, steps, measure and machine, not '" + verb + "'");
+    return wrong("a session can open, program, steps, sweep, measure and machine, not '" + verb +
+                 "'");
   }
 
 private:
@@ -145,7 +150,37 @@ private:
     }
     if (request.value("estimate", Json()) == true)
       answer["estimate_ns"] = estimate(subject, schedule);
+    Json decisions = Json::array();
+    for (const tuner::HandTuning::Decision& decision :
+         tuner::HandTuning::decisions(schedule.trace()))
+      decisions.push_back(Json{{"names", decision.names},
+                               {"step", decision.step},
+                               {"value", decision.value},
+                               {"sweep", decision.can_sweep}});
+    answer["decisions"] = std::move(decisions);
     return answer;
+  }
+
+  Result<Json> sweep(const Json& request) {
+    TEMPER_TRY(subject, subject_of(request));
+    TEMPER_TRY(trace, text_of(request, "trace"));
+    TEMPER_TRY(schedule, hand_.replay(subject, trace));
+    const auto number = request.find("decision");
+    if (number == request.end() || !number->is_number_unsigned())
+      return wrong("\"decision\" is a number, of those that \"program\" listed");
+    TEMPER_TRY(found, hand_.sweep(subject, schedule.trace(), number->get<size_t>()));
+    Json values = Json::array();
+    for (const tuner::HandTuning::Alternative& alternative : found) {
+      Json value{{"value", alternative.value}, {"current", alternative.current}};
+      if (alternative.trace.empty()) {
+        value["reason"] = alternative.reason;
+      } else {
+        value["trace"] = alternative.trace;
+        value["estimate_ns"] = known(alternative.estimate_ns);
+      }
+      values.push_back(std::move(value));
+    }
+    return Json{{"values", std::move(values)}};
   }
 
   Result<Json> steps(const Json& request) {
@@ -160,11 +195,15 @@ private:
           fmt::format("\"place\" is a number below {}, the places of the program", places.size()));
     const s_tir::Steps found = s_tir::legal_steps(schedule, places[place->get<size_t>()].handle);
     Json legal = Json::array(), illegal = Json::array();
-    const bool estimated = request.value("estimate", Json()) == true;
-    for (const s_tir::LegalStep& step : found.legal) {
+    for (const s_tir::LegalStep& step : found.legal)
       legal.push_back(Json{{"primitive", step.primitive->name}, {"lines", step.lines}});
-      if (estimated)
-        legal.back()["estimate_ns"] = estimate(subject, step.after);
+    if (request.value("estimate", Json()) == true) {
+      std::vector<const s_tir::Schedule*> after;
+      for (const s_tir::LegalStep& step : found.legal)
+        after.push_back(&step.after);
+      TEMPER_TRY(estimates, hand_.estimates_ns(subject, after));
+      for (size_t i = 0; i < estimates.size(); ++i)
+        legal[i]["estimate_ns"] = known(estimates[i]);
     }
     for (const s_tir::IllegalStep& step : found.illegal)
       illegal.push_back(Json{{"primitive", step.primitive->name}, {"reason", step.reason}});

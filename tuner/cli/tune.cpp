@@ -2,9 +2,12 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "ir/s_tir/trace_json.h"
 #include "ir/support/text.h"
 #include "tuner/packed_ahead.h"
+#include "tuner/record_mapping.h"
 #include "tuner/search/stop_condition.h"
+#include "tuner/space/from_space.h"
 #include "tuner/tuning_run.h"
 #include "tuner/version.h"
 
@@ -116,6 +119,8 @@ struct TuneCommandOptions {
   std::string strategy = "auto";
   bool fresh = false;
   bool unchecked = false;
+  std::string from; ///< a record
+  std::vector<std::string> locks;
   std::string command_line;
 };
 
@@ -267,6 +272,33 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   return finish(bench, task, *result, json);
 }
 
+/// The space of a run: all of the workload's, or what can be reached from a record (`from`, empty
+/// for none; its id is given back in it) with some decisions locked.
+Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Task& task,
+                                                std::string& from,
+                                                const std::vector<std::string>& locks) {
+  TEMPER_TRY(whole, tuner::space_of(task));
+  if (from.empty()) {
+    if (!locks.empty())
+      return Error(ErrorCode::kInvalidArgument,
+                   "--lock keeps decisions of a record: name it with --from RECORD");
+    return whole;
+  }
+  TEMPER_TRY(id, database::resolve_id(store, from, database::Kind::kMeasurement));
+  TEMPER_TRY(record, store.measurement(id));
+  TEMPER_TRY(candidate, store.candidate(record.candidate));
+  const std::string name = store.short_id(id).value_or(id);
+  TEMPER_TRY(workload, store.add(tuner::workload_row(task)));
+  if (candidate.workload != workload)
+    return Error(ErrorCode::kInvalidArgument,
+                 "record " + name +
+                     " is of another workload, or of an earlier version of it, than " +
+                     task.title());
+  TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
+  from = id;
+  return tuner::make_space_from(std::move(whole), trace, locks, name);
+}
+
 int run_tune(TuneCommandOptions& options) {
   if (Result<void> finished = finish_common_options(options.common); !finished)
     return report(finished.error());
@@ -286,7 +318,7 @@ int run_tune(TuneCommandOptions& options) {
   if (!options.has_seed)
     options.seed = std::random_device()() >> 1;
   // What cannot start leaves no run behind.
-  auto space = tuner::space_of(*task);
+  auto space = space_for(**store, *task, options.from, options.locks);
   if (!space)
     return report(space.error());
   if (auto devices = bench.devices(); !devices)
@@ -306,8 +338,10 @@ int run_tune(TuneCommandOptions& options) {
   row->budget_trials = options.trials;
   row->budget_seconds = options.seconds;
   row->command_line = options.command_line;
+  row->parent_record = options.from;
   row->options_json = Json{{"fresh", options.fresh},
                            {"cache", options.common.cache},
+                           {"lock", options.locks},
                            {"temper", tuner::version_text()}}
                           .dump();
   auto id = (*store)->create_run(*row);
@@ -419,7 +453,8 @@ int run_resume(ResumeOptions& options) {
   tune.bound_ns = bench.bound_ns(*task);
   tune.rates = bench.rates(*task);
   tune.fresh = kept.value("fresh", false);
-  auto space = tuner::space_of(*task);
+  std::string from = run.parent_record;
+  auto space = space_for(**store, *task, from, kept.value("lock", std::vector<std::string>()));
   if (!space)
     return report(space.error());
   return execute(bench, *task, **space, run, tune, options.common.json, prolonged);
@@ -451,6 +486,13 @@ void add_tune(Program& program) {
       command->add_option("--seed", options->seed, "of every random choice")->check(seed_number());
   command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
+  command->add_option("--from", options->from,
+                      "search around this record: its steps with other decisions");
+  command
+      ->add_option("--lock", options->locks,
+                   "keep a decision of that record, as its trace calls it: v5, or the loop l7")
+      ->expected(1)
+      ->take_all();
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");
   add_common_options(*command, options->common, true);

@@ -1,0 +1,115 @@
+/// Pictures of every view, light and dark, from a database of real runs and with fonts of their
+/// own, compared with those that somebody approved (tests/gui/pictures). QT_SCALE_FACTOR says at
+/// which size. Where they differ, what was drawn, what was expected and the difference are left in
+/// the build folder; TEMPER_UPDATE_PICTURES=1 approves what is drawn.
+#include "tests/gui/fixture.h"
+
+#include "gui/shots.h"
+#include "gui/widgets/theme.h"
+
+#include <QApplication>
+#include <QFontDatabase>
+#include <QImage>
+#include <QProcess>
+#include <QStandardPaths>
+#include <QTest>
+
+namespace temper::gui {
+
+namespace {
+
+constexpr int kTolerance = 10;       ///< of a channel
+constexpr double kMostOther = 0.002; ///< share of the pixels
+
+/// Share of pixels that differ; what differs is white in `marks`.
+double differenceOf(const QImage& a, const QImage& b, QImage* marks) {
+  if (a.size() != b.size())
+    return 1;
+  *marks = QImage(a.size(), QImage::Format_RGB32);
+  marks->fill(Qt::black);
+  int64_t other = 0;
+  for (int y = 0; y < a.height(); ++y)
+    for (int x = 0; x < a.width(); ++x) {
+      const QRgb left = a.pixel(x, y), right = b.pixel(x, y);
+      if (qAbs(qRed(left) - qRed(right)) > kTolerance ||
+          qAbs(qGreen(left) - qGreen(right)) > kTolerance ||
+          qAbs(qBlue(left) - qBlue(right)) > kTolerance) {
+        ++other;
+        marks->setPixel(x, y, qRgb(255, 255, 255));
+      }
+    }
+  return static_cast<double>(other) / (static_cast<double>(a.width()) * a.height());
+}
+
+} // namespace
+
+class PicturesTest : public QObject {
+  Q_OBJECT
+
+private slots:
+  void everyViewLooksAsItWasApproved() {
+    QStandardPaths::setTestModeEnabled(true);
+    const QString source = QStringLiteral(TEMPER_PICTURES_SOURCE);
+    for (const char* font : {"DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf"})
+      QVERIFY(QFontDatabase::addApplicationFont(source + QStringLiteral("/fonts/") +
+                                                QString::fromLatin1(font)) >= 0);
+    QFont font(QStringLiteral("DejaVu Sans"));
+    font.setPixelSize(13);
+    font.setHintingPreference(QFont::PreferNoHinting);
+    QApplication::setFont(font);
+    setFixedFamily(QStringLiteral("DejaVu Sans Mono"));
+    // In a home of its own, so that the status bar says the same everywhere.
+    QTemporaryDir home;
+    qputenv("HOME", home.path().toLocal8Bit());
+    const QString database = home.filePath(QStringLiteral("kernels.db"));
+    QProcess import;
+    import.start(qEnvironmentVariable("TEMPER_PROGRAM"),
+                 {QStringLiteral("import"), source + QStringLiteral("/pictures/records.jsonl"),
+                  QStringLiteral("--db"), database});
+    QVERIFY(import.waitForFinished(60'000));
+    QVERIFY2(import.exitCode() == 0, import.readAllStandardError().constData());
+
+    const QString drawn =
+        QDir::current().filePath(QStringLiteral("gui-pictures-%1x").arg(qApp->devicePixelRatio()));
+    QDir(drawn).removeRecursively();
+    ShotOptions options;
+    options.sameEverywhere = true;
+    QCOMPARE(takeShots(database, drawn, options), 0);
+    const bool update = qEnvironmentVariableIsSet("TEMPER_UPDATE_PICTURES");
+    QStringList problems;
+    const QStringList names = QDir(drawn).entryList({QStringLiteral("*.png")}, QDir::Files);
+    QVERIFY(names.size() >= 20);
+    for (const QString& name : names) {
+      const QString approved =
+          source + QStringLiteral("/pictures/%1x/%2").arg(qApp->devicePixelRatio()).arg(name);
+      const QImage now(drawn + u'/' + name);
+      if (update) {
+        QDir().mkpath(QFileInfo(approved).path());
+        // Few colours: small, and within the tolerance.
+        QVERIFY(now.convertToFormat(QImage::Format_Indexed8, Qt::ThresholdDither)
+                    .save(approved, "PNG", 0));
+        continue;
+      }
+      const QImage before(approved);
+      QImage marks;
+      const double other =
+          before.isNull() ? 1 : differenceOf(now, before.convertToFormat(now.format()), &marks);
+      if (other <= kMostOther)
+        continue;
+      problems << QStringLiteral("%1: %2 % of it differ").arg(name).arg(100 * other, 0, 'f', 2);
+      if (!before.isNull()) {
+        before.save(drawn + QStringLiteral("/expected-") + name);
+        marks.save(drawn + QStringLiteral("/difference-") + name);
+      }
+    }
+    QVERIFY2(problems.isEmpty(), qPrintable(problems.join(u'\n') +
+                                            QStringLiteral("\nlook at %1; TEMPER_UPDATE_PICTURES=1 "
+                                                           "approves them")
+                                                .arg(drawn)));
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_MAIN(temper::gui::PicturesTest)
+#include "pictures_test.moc"

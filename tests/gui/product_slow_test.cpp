@@ -1,0 +1,150 @@
+/// The whole product as somebody uses it for the first time: a first run, its best beside the
+/// untuned program, a schedule made by hand and measured, a search around it, a window that goes
+/// away in the middle, a library at the end.
+#include "tests/gui/fixture.h"
+
+#include "gui/core/format.h"
+#include "gui/main_window.h"
+#include "gui/pages/compare_page.h"
+#include "gui/pages/edit_page.h"
+#include "gui/pages/explore_page.h"
+#include "gui/pages/library_page.h"
+#include "gui/pages/run_form.h"
+#include "gui/pages/runs_page.h"
+#include "gui/widgets/theme.h"
+
+#include <QApplication>
+#include <QComboBox>
+#include <QFile>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QSpinBox>
+#include <QStandardPaths>
+#include <QTest>
+
+#include <csignal>
+
+namespace temper::gui {
+
+class ProductTest : public QObject {
+  Q_OBJECT
+
+  qint64 process_ = 0; ///< that a failed check may leave running
+
+private slots:
+  void initTestCase() {
+    QStandardPaths::setTestModeEnabled(true);
+    applyTheme(ThemeChoice::kLight);
+  }
+  void cleanup() {
+    if (isAlive(process_))
+      ::kill(static_cast<pid_t>(process_), SIGKILL);
+  }
+
+  void fromAnEmptyDatabaseToALibrary() {
+    constexpr int kLong = 180'000;
+    const Fixture none(-1);
+    auto window = std::make_unique<MainWindow>(none.path());
+    window->show();
+    const auto workspace = [&]() -> Workspace& { return window->workspace(); };
+    const auto act = [&](const char* id) { return window->actions().trigger(id); };
+
+    // The first run, from the empty window.
+    QVERIFY(waitFor([&] { return workspace().state() == Workspace::State::kMissing; }));
+    QTest::mouseClick(window->findChild<QPushButton*>("empty.start"), Qt::LeftButton);
+    RunForm* form = window->runsPage()->form();
+    form->findChild<QComboBox*>("runForm.workload")->setEditText("matmul");
+    form->findChild<QLineEdit*>("runForm.parameters")->setText("M=64 N=64 K=64");
+    form->findChild<QSpinBox*>("runForm.trials")->setValue(20);
+    form->findChild<QLineEdit*>("runForm.seed")->setText("1");
+    QTest::mouseClick(form->startButton(), Qt::LeftButton);
+    QVERIFY(waitFor(
+        [&] {
+          return !workspace().runs().rows().empty() &&
+                 workspace().runs().rows().front().run.state == database::RunState::kFinished;
+        },
+        kLong));
+    const RunRow first = workspace().runs().rows().front();
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    QVERIFY(first.run.trials >= 20 && first.bestNs > 0);
+
+    // Its best beside the program as it is written.
+    QVERIFY(act("run.showBest"));
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    const QString best = workspace().selectedRecord();
+    const auto records = must(none.store()->list_records({}));
+    QString untuned;
+    for (const database::RecordRow& row : records)
+      if (row.sequence == 0)
+        untuned = toQString(row.id);
+    workspace().setSide(0, untuned);
+    workspace().setSide(1, best);
+    QVERIFY(act("view.compare"));
+    QVERIFY(waitFor([&] { return window->comparePage()->sentence().contains("faster"); }));
+
+    // A decision changed by hand, and measured.
+    QVERIFY(act("view.explore"));
+    QVERIFY(act("edit.record"));
+    EditSession& edit = workspace().edit();
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.decisions().empty(); }));
+    int sweepable = -1;
+    for (size_t i = 0; i < edit.decisions().size(); ++i)
+      if (edit.decisions()[i].canSweep)
+        sweepable = static_cast<int>(i);
+    QVERIFY(sweepable >= 0);
+    edit.sweep(sweepable);
+    QVERIFY(waitFor([&] { return edit.sweepPoints().size() > 1; }));
+    int other = -1;
+    for (size_t i = 0; i < edit.sweepPoints().size(); ++i)
+      if (!edit.sweepPoints()[i].current && !edit.sweepPoints()[i].trace.isEmpty())
+        other = static_cast<int>(i);
+    QVERIFY(other >= 0);
+    edit.takeSweep(other);
+    QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+    QVERIFY(act("edit.measure"));
+    QVERIFY(waitFor([&] { return !edit.isMeasuring(); }, kLong));
+    const QString byHand = edit.history().current()->record;
+    QVERIFY2(!byHand.isEmpty(), qPrintable(edit.history().current()->reason));
+
+    // A search around it that keeps one decision; the window goes away in the middle.
+    edit.setLocked(sweepable, true);
+    const size_t before = workspace().runs().rows().size();
+    QVERIFY(act("edit.search"));
+    QVERIFY(waitFor([&] { return workspace().runs().rows().size() > before; }, kLong));
+    const auto around = [&] { return workspace().runs().rows().front(); };
+    QCOMPARE(toQString(around().run.parent_record), byHand);
+    process_ = around().run.owner.pid;
+    const QString run = toQString(around().run.id);
+    QVERIFY(waitFor([&] { return around().run.trials > 2; }, kLong));
+    window.reset();
+    window = std::make_unique<MainWindow>(none.path());
+    window->show();
+    QVERIFY(waitFor([&] { return workspace().runs().find(run) != nullptr; }));
+    workspace().stopRun(run);
+    QVERIFY(waitFor(
+        [&] {
+          const RunRow* row = workspace().runs().find(run);
+          return row && !row->isLive();
+        },
+        kLong));
+
+    // The library.
+    QVERIFY(act("view.library"));
+    QVERIFY(waitFor([&] { return workspace().library().rowCount() == 1; }, kLong));
+    QVERIFY2(workspace().library().rows()[0].included,
+             qPrintable(workspace().library().rows()[0].stateText()));
+    const QString folder = none.file("out");
+    window->libraryPage()->folderField()->setText(folder);
+    QVERIFY(act("library.export"));
+    QVERIFY(waitFor([&] { return !window->libraryPage()->isExporting(); }, kLong));
+    QVERIFY2(window->libraryPage()->logText().contains("Done."),
+             qPrintable(window->libraryPage()->logText()));
+    for (const char* file : {"libkernels.so", "kernels.h", "kernels.json"})
+      QVERIFY2(QFile::exists(folder + u'/' + QString::fromLatin1(file)), file);
+  }
+};
+
+} // namespace temper::gui
+
+QTEST_MAIN(temper::gui::ProductTest)
+#include "product_slow_test.moc"
