@@ -69,7 +69,7 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
     return {};
   const RunRow& row = rows_[static_cast<size_t>(index.row())];
   if (role == Qt::TextAlignmentRole) {
-    const bool right = index.column() >= kTrials && index.column() <= kLeft;
+    const bool right = index.column() >= kTrials && index.column() <= kTime;
     return QVariant((right ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
   }
   if (role == Qt::UserRole)
@@ -90,13 +90,11 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
                : numberText(row.run.trials);
   case kBest:
     return row.bestNs > 0 ? timeText(row.bestNs) : QString();
-  case kTime:
-    return secondsText(row.run.seconds);
-  case kLeft: {
+  case kTime: {
     const double left = row.secondsLeft();
     return row.run.state == database::RunState::kRunning && std::isfinite(left)
-               ? QStringLiteral("~") + secondsText(left)
-               : QString();
+               ? QStringLiteral("%1 + ~%2").arg(secondsText(row.run.seconds), secondsText(left))
+               : secondsText(row.run.seconds);
   }
   case kStarted:
     return dateText(row.run.started_at);
@@ -106,14 +104,14 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
 }
 
 QVariant RunModel::headerData(int section, Qt::Orientation orientation, int role) const {
-  static const char* const titles[kColumns] = {"state", "workload", "trials", "best",
-                                               "time",  "left",     "started"};
+  static const char* const titles[kColumns] = {"state", "workload", "trials",
+                                               "best",  "time",     "started"};
   if (orientation != Qt::Horizontal || section < 0 || section >= kColumns)
     return {};
   if (role == Qt::DisplayRole)
     return QString::fromLatin1(titles[section]);
   if (role == Qt::TextAlignmentRole)
-    return QVariant((section >= kTrials && section <= kLeft ? Qt::AlignRight : Qt::AlignLeft) |
+    return QVariant((section >= kTrials && section <= kTime ? Qt::AlignRight : Qt::AlignLeft) |
                     Qt::AlignVCenter);
   return {};
 }

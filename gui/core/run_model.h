@@ -33,7 +33,7 @@ struct RunRow {
 class RunModel : public QAbstractTableModel {
   Q_OBJECT
 public:
-  enum Column { kState, kWorkload, kTrials, kBest, kTime, kLeft, kStarted, kColumns };
+  enum Column { kState, kWorkload, kTrials, kBest, kTime, kStarted, kColumns };
 
   using QAbstractTableModel::QAbstractTableModel;
 

@@ -45,6 +45,7 @@ QString decisionName(const StoredTrace& trace, size_t index) {
     if (!uses)
       continue;
     QString text = toQString(step[0].get<std::string>());
+    text[0] = text[0].toLower(); // as the trace calls it
     if (step[0] == "Annotate" && !step[2].empty() && step[2][0].is_string())
       return text + u' ' + toQString(step[2][0].get<std::string>());
     return !step[1].empty() && step[1][0].is_string()

@@ -25,7 +25,7 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
-  setColumnWidths(table_, {13, 34, 10, 12, 10, 10, 17}, RunModel::kWorkload);
+  setColumnWidths(table_, {12, 30, 9, 11, 13, 16}, RunModel::kWorkload);
 
   QFont bold = font();
   bold.setBold(true);

@@ -21,6 +21,8 @@ namespace {
 
 /// Slower trials than so many times the best are drawn at the upper edge.
 constexpr double kSlowest = 50;
+/// The legend gives a text less room than it takes: its last letters would be cut.
+const QString kRoom = QStringLiteral("\u00a0\u00a0\u00a0");
 
 } // namespace
 
@@ -38,16 +40,16 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   plot_->yAxis->setScaleType(QCPAxis::stLogarithmic);
   plot_->xAxis->setLabel(tr("trial"));
   dots_ = plot_->addGraph();
-  dots_->setName(tr("measured"));
+  dots_->setName(tr("measured") + kRoom);
   dots_->setLineStyle(QCPGraph::lsNone);
   rug_ = plot_->addGraph();
-  rug_->setName(tr("failed"));
+  rug_->setName(tr("failed") + kRoom);
   rug_->setLineStyle(QCPGraph::lsNone);
   best_ = plot_->addGraph();
-  best_->setName(tr("best so far"));
+  best_->setName(tr("best so far") + kRoom);
   best_->setLineStyle(QCPGraph::lsStepLeft);
   confirmed_ = plot_->addGraph();
-  confirmed_->setName(tr("best, measured again"));
+  confirmed_->setName(tr("best, again") + kRoom);
   plot_->legend->setVisible(true);
   plot_->legend->setBorderPen(Qt::NoPen);
   plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
@@ -152,9 +154,9 @@ void RunPlot::setRun(const RunDetail* detail) {
   dots_->setData(x, y, true);
   rug_->setData(failedX, failedY, true);
   best_->setData(bestX, bestY, true);
-  dots_->setName(beyond > 0 ? tr("measured (%1 slower than the axis, at its top)").arg(beyond)
-                            : tr("measured"));
-  rug_->setName(tr("failed (%1)").arg(failed_));
+  dots_->setName(beyond > 0 ? tr("measured (%1 beyond the top)").arg(beyond) + kRoom
+                            : tr("measured") + kRoom);
+  rug_->setName(tr("failed (%1)").arg(failed_) + kRoom);
   // The number that counts: finalists are measured again when a run ends.
   const bool confirmed = detail && !detail->row.isLive() && detail->row.bestNs > 0 && any;
   confirmed_->setVisible(confirmed);

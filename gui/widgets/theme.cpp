@@ -148,9 +148,11 @@ void applyTheme(ThemeChoice choice) {
           "QPushButton:hover { border-color: %5; } QPushButton:focus { border: 1px solid %5; }"
           "QPushButton:default { background: %5; color: %8; border-color: %5; }"
           "QPushButton:disabled { color: %3; background: transparent; border-color: %1; }"
-          "QTreeView::indicator, QTableView::indicator { width: 11px; height: 11px;"
+          "QTreeView::indicator, QTableView::indicator, QCheckBox::indicator { width: 11px; "
+          "height: 11px;"
           " border: 1px solid %3; border-radius: 2px; background: %7; }"
-          "QTreeView::indicator:checked, QTableView::indicator:checked { background: %5;"
+          "QTreeView::indicator:checked, QTableView::indicator:checked,"
+          "QCheckBox::indicator:checked { background: %5;"
           " border-color: %5; }"
           "QLabel#faint, QLabel[faint=\"true\"] { color: %3; }")
           .arg(t.line.name(), t.window.name(), t.faint.name(), t.text.name(), t.accent.name(),

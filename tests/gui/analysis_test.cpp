@@ -74,7 +74,7 @@ private slots:
     QCOMPARE(column(*table, "l1 → l5")[0], 32.f);
     // What the other sketch does not decide is absent there; the category is one for both.
     QVERIFY(std::isnan(column(*table, "l1 → l4")[1]));
-    QCOMPARE(column(*table, "Annotate unroll"), (std::vector<float>{0.f, 16.f, 64.f}));
+    QCOMPARE(column(*table, "annotate unroll"), (std::vector<float>{0.f, 16.f, 64.f}));
     QVERIFY(column(*table, "sketch")[0] != column(*table, "sketch")[1]);
     QCOMPARE(table->predicted[2], 0.5f);
     QVERIFY(std::isnan(table->predicted[0]));

@@ -487,7 +487,7 @@ private slots:
              more + R"(,["EnterPostproc",[],[],[]]],[[2,)" + tile + "],[4," + unroll + "]]]";
     };
     QCOMPARE(changedDecisions(program("[8,2]", "1"), program("[4,4]", "2")),
-             (QStringList{"Split(l1): [8, 2] → [4, 4]", "Annotate unroll: 16 → 64"}));
+             (QStringList{"split(l1): [8, 2] → [4, 4]", "annotate unroll: 16 → 64"}));
     QCOMPARE(changedDecisions(program("[8,2]", "1"), program("[8,2]", "1")), QStringList());
     const QStringList other = changedDecisions(
         program("[8,2]", "1"), program("[8,2]", "1", R"(,["Parallel",["l4"],[],[]])"));
