@@ -115,8 +115,8 @@ Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
       continue; // what it runs on is the target's
     } else {
       static const std::vector<std::string> kNames{"threads", "annotations"};
-      return evaluator.report(where, "T.Kernel has no argument '" + name + "'; it has threads=" +
-                                         " and annotations=");
+      return evaluator.report(where, "T.Kernel has no argument '" + name +
+                                         "'; it has threads=" + " and annotations=");
     }
   }
   if (spec->threads.empty())
@@ -169,9 +169,9 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
       regions.push_back(std::move(*region));
       first_element.push_back(is_first_element(args[i]));
     } else if (parameter.type == TileParameterType::kValue) {
-      Expr value = evaluator.to_expr(
-          args[i], args.where(i),
-          regions.empty() ? std::nullopt : std::optional(regions[0].buffer->dtype));
+      Expr value = evaluator.to_expr(args[i], args.where(i),
+                                     regions.empty() ? std::nullopt
+                                                     : std::optional(regions[0].buffer->dtype));
       if (!value)
         return Poison{};
       values.push_back(std::move(value));
@@ -230,8 +230,7 @@ Value tile_parallel(Evaluator& evaluator, CallArguments& call) {
       const auto width = evaluator.to_int64(value, call.keyword_positions[i], "coalesced_width");
       if (!width)
         return Poison{};
-      spec->annotations =
-          spec->annotations.with(name, make_int(DataType::int32(), *width));
+      spec->annotations = spec->annotations.with(name, make_int(DataType::int32(), *width));
     } else {
       return evaluator.report(call.keyword_positions[i],
                               "T.Parallel has no argument '" + name +
@@ -263,8 +262,7 @@ Value tile_pipelined(Evaluator& evaluator, CallArguments& call) {
   const Value& end = has_stop ? args[1] : args[0];
   Expr first = evaluator.to_index(begin, args.where(0), false);
   Expr last = first ? evaluator.to_index(end, args.where(has_stop ? 1 : 0), false) : nullptr;
-  if (!first || !last ||
-      !evaluator.operands(begin, end, args.where(0), "T.Pipelined", first, last))
+  if (!first || !last || !evaluator.operands(begin, end, args.where(0), "T.Pipelined", first, last))
     return Poison{};
   spec->ranges.push_back({first, extent_between(first, last)});
   if (args.has(7) && !args[7].is<None>() &&
@@ -281,9 +279,10 @@ Value tile_pipelined(Evaluator& evaluator, CallArguments& call) {
       spec->annotations =
           spec->annotations.with("num_stages", make_int(DataType::int32(), *stages));
   }
-  for (const auto& [index, name] :
-       {std::pair{size_t{3}, "order"}, {size_t{4}, "stage"}, {size_t{5}, "sync"},
-        {size_t{6}, "group"}}) {
+  for (const auto& [index, name] : {std::pair{size_t{3}, "order"},
+                                    {size_t{4}, "stage"},
+                                    {size_t{5}, "sync"},
+                                    {size_t{6}, "group"}}) {
     if (!args.has(index) || args[index].is<None>())
       continue;
     Expr list = evaluator.to_annotation(args[index], args.where(index));

@@ -771,7 +771,7 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
           .with("temper.generator", make_string(name))
           .with("temper.binding", make_list(std::move(values)))
           .with("temper.source", make_string(essential_text(text)));
-  TEMPER_TRY(program, KnobProgram::of(make_module({}, attrs)));
+  TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
   std::vector<size_t> choice(knobs.size(), 0);
   std::string refused;
   constexpr int kTries = 100000;

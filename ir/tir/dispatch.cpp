@@ -28,11 +28,11 @@ std::string place_of(const TileCall& call) {
 /// Every tile call in order, with what is known of the loops around it.
 Result<void> each_call(const PrimFunc& function,
                        FunctionRef<Result<void>(const TileCall&, Analyzer&)> visit) {
-  TEMPER_TRY(rest, expand_tiles(function,
-                                [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
-                                  TEMPER_TRY_VOID(visit(call, math));
-                                  return make_seq({});
-                                }));
+  TEMPER_TRY(rest,
+             expand_tiles(function, [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
+               TEMPER_TRY_VOID(visit(call, math));
+               return make_seq({});
+             }));
   (void)rest;
   return {};
 }
@@ -44,7 +44,8 @@ Result<void> register_tile_variant(TileVariant variant) {
     if (known.op == variant.op && known.target == variant.target && known.scope == variant.scope &&
         known.name == variant.name)
       return Error(ErrorCode::kInvalidArgument, "T." + variant.op + " has a variant '" +
-                                                    variant.name + "' already; choose another name");
+                                                    variant.name +
+                                                    "' already; choose another name");
   registry().insert(registry().begin(), std::move(variant));
   return {};
 }

@@ -3,8 +3,8 @@
 /// knobs, which a search may set. One file per variant, in ir/tir/cpu and so on.
 ///
 ///   gemm on cpu, block scope:
-///     register_tile   tiles of C in vector registers, over the whole of K     rows: 1..16  vectors: 1..4
-///     loops           plain loops, the last one vectorized
+///     register_tile   tiles of C in vector registers, over the whole of K     rows: 1..16
+///     vectors: 1..4 loops           plain loops, the last one vectorized
 ///
 /// A call says which variant it wants by its annotation "variant", and sets knobs by annotations of
 /// their names; what it leaves open takes the first variant that fits and the knob's default.
@@ -72,7 +72,7 @@ inline constexpr const char* kVariant = "variant";
 
 /// What one call leaves open, for a search: its variants that fit, each with its knobs.
 struct OpenCall {
-  std::string label; ///< "gemm", or "gemm_2" for the second one of a function
+  std::string label;   ///< "gemm", or "gemm_2" for the second one of a function
   size_t position = 0; ///< among the function's tile operators, in order
   struct Choice {
     std::string variant;

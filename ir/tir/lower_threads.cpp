@@ -7,13 +7,13 @@
 //   D[tx] = local[0]                            for tx in T.Parallel(128):
 //                                                 D[tx] = local[tx, 0]
 //
-// A statement is of single threads when it mentions a thread's number or memory that each thread has
-// for itself, and holds no tile operator, no T.Parallel and no barrier. Neighbours of that sort form
-// a run, which every thread goes through in one piece; other statements are the block's. A loop or
-// condition around both stays the block's, so its bounds must be the same for all threads.
+// A statement is of single threads when it mentions a thread's number or memory that each thread
+// has for itself, and holds no tile operator, no T.Parallel and no barrier. Neighbours of that sort
+// form a run, which every thread goes through in one piece; other statements are the block's. A
+// loop or condition around both stays the block's, so its bounds must be the same for all threads.
 //
-// Memory of scope "local" belongs to a thread when code of single threads uses it. Where one run has
-// all its uses the allocation moves into the run; elsewhere it gets dimensions for the threads.
+// Memory of scope "local" belongs to a thread when code of single threads uses it. Where one run
+// has all its uses the allocation moves into the run; elsewhere it gets dimensions for the threads.
 #include "ir/pass/rewrite.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/walk.h"
@@ -194,8 +194,7 @@ private:
             }
             return;
           }
-          if (const auto* call = child.as<Evaluate>();
-              call != nullptr && is_barrier(call->value))
+          if (const auto* call = child.as<Evaluate>(); call != nullptr && is_barrier(call->value))
             return; // the end of the run is the barrier
           result.push_back(block_statement(child));
         });
@@ -206,8 +205,9 @@ private:
     line_ = stmt->span.line;
     if (stmt.is<TileCall>()) {
       if (const auto* call = stmt.as<TileCall>(); depends(stmt))
-        fail("T." + call->op + " works for the whole block, but what it is given depends on the "
-                               "thread");
+        fail("T." + call->op +
+             " works for the whole block, but what it is given depends on the "
+             "thread");
       return stmt;
     }
     if (const auto* loop = stmt.as<For>()) {

@@ -129,8 +129,8 @@ private:
         return nullptr; // explicit vectors are the author's own
       const Expr extent = tile_cast(index->dtype, buffer->shape[d]);
       need(make_binary<LE>(make_int(index->dtype, 0), index));
-      need(make_binary<LT>(index, as_int(extent) ? make_int(index->dtype, *as_int(extent))
-                                                 : extent));
+      need(make_binary<LT>(index,
+                           as_int(extent) ? make_int(index->dtype, *as_int(extent)) : extent));
     }
     return condition;
   }
@@ -160,17 +160,17 @@ private:
     }
     const Expr value = guarded(store.value);
     changed |= value != store.value;
-    Stmt result = changed ? make_store(store.buffer, std::move(indices), value, store.predicate)
-                          : stmt;
+    Stmt result =
+        changed ? make_store(store.buffer, std::move(indices), value, store.predicate) : stmt;
     if (changed)
       result->span = stmt->span;
     return condition ? make_if(condition, result) : result;
   }
 };
 
-/// Scalars with one store, in the list of statements that allocates them. Index arithmetic takes the
-/// place of its name: an index that is a name would be a gather once it is a vector, and nothing would
-/// be known of its bounds.
+/// Scalars with one store, in the list of statements that allocates them. Index arithmetic takes
+/// the place of its name: an index that is a name would be a gather once it is a vector, and
+/// nothing would be known of its bounds.
 class ScalarBinding {
 public:
   explicit ScalarBinding(const Stmt& body) {
@@ -233,8 +233,7 @@ private:
     const auto found = stores_.find(alloc.buffer.get());
     return alloc.buffer->scope == "local" && alloc.buffer->element_count() == 1 &&
            store.buffer == alloc.buffer && !store.predicate && found != stores_.end() &&
-           found->second == 1 &&
-           !mentions_node(store.value, alloc.buffer.get());
+           found->second == 1 && !mentions_node(store.value, alloc.buffer.get());
   }
 
   Expr renamed(const Expr& root) const {
@@ -244,8 +243,8 @@ private:
       const auto* load = node.as<BufferLoad>();
       if (load == nullptr && node->kind() != VarNode::kKind)
         return node;
-      const auto found = names_.find(load != nullptr ? load->buffer.get()
-                                                     : static_cast<const Node*>(node.get()));
+      const auto found =
+          names_.find(load != nullptr ? load->buffer.get() : static_cast<const Node*>(node.get()));
       return found != names_.end() ? NodeRef(found->second) : node;
     }));
   }
@@ -309,8 +308,7 @@ private:
     if (buffer->scope == "global" ||
         (buffer->scope == "local" && buffer->element_count().value_or(0) == 1))
       return buffer;
-    const Buffer changed =
-        copy_node(*buffer, [](BufferNode& node) { node.scope = "global"; });
+    const Buffer changed = copy_node(*buffer, [](BufferNode& node) { node.scope = "global"; });
     buffers_[buffer] = changed;
     return changed;
   }
@@ -331,9 +329,8 @@ private:
 
 } // namespace
 
-Result<PrimFunc>
-expand_tiles(const PrimFunc& function,
-             FunctionRef<Result<Stmt>(const TileCall&, Analyzer&)> expand) {
+Result<PrimFunc> expand_tiles(const PrimFunc& function,
+                              FunctionRef<Result<Stmt>(const TileCall&, Analyzer&)> expand) {
   TEMPER_TRY(body, Expander(expand).run(function->body));
   return with_body(function, body);
 }
@@ -356,8 +353,7 @@ Result<PrimFunc> tile_meaning(const PrimFunc& function) {
   if (!is_tile_program(function))
     return function;
   TEMPER_TRY(threads, lower_threads(function));
-  TEMPER_TRY(expanded,
-             expand_tiles(threads, [](const TileCall& call, Analyzer&) -> Result<Stmt> {
+  TEMPER_TRY(expanded, expand_tiles(threads, [](const TileCall& call, Analyzer&) -> Result<Stmt> {
                TEMPER_TRY_VOID(check_tile_call(call));
                return find_tile_op(call.op)->meaning(call);
              }));

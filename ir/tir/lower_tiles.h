@@ -21,7 +21,8 @@ class Analyzer;
 
 namespace temper::tir {
 
-/// x = e, assigned once and in the list of statements where it is made, is an immutable name from here on.
+/// x = e, assigned once and in the list of statements where it is made, is an immutable name from
+/// here on.
 PrimFunc bind_scalars(const PrimFunc& function);
 
 /// Runs of statements that depend on the thread's number, between tile operators and

@@ -57,8 +57,8 @@ protected:
 
 template <typename T, TileKind K> using TileNodeOf = NodeOf<T, static_cast<Kind>(K), TileStmtNode>;
 
-/// with T.Kernel(grid..., threads=...) as block_vars: the body, for each block. A variable runs over
-/// [0, extent) of its axis; the first axis moves fastest.
+/// with T.Kernel(grid..., threads=...) as block_vars: the body, for each block. A variable runs
+/// over [0, extent) of its axis; the first axis moves fastest.
 struct KernelLaunch : TileNodeOf<KernelLaunch, TileKind::kKernelLaunch> {
   std::vector<Expr> grid;    ///< one to three extents
   std::vector<Expr> threads; ///< of a block: one to three extents

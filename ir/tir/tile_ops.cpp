@@ -86,8 +86,8 @@ Result<void> check_tile_call(const TileCall& call) {
     } else if (parameter.type == TileParameterType::kValue) {
       ++values;
     } else if (const Expr given = call.options.get(parameter.name)) {
-      const bool fits = parameter.type == TileParameterType::kText ? given.is<StringImm>()
-                                                                   : given.is<IntImm>();
+      const bool fits =
+          parameter.type == TileParameterType::kText ? given.is<StringImm>() : given.is<IntImm>();
       if (!fits)
         return Error(ErrorCode::kInvalidArgument,
                      "T." + call.op + ": " + parameter.name +
@@ -98,25 +98,23 @@ Result<void> check_tile_call(const TileCall& call) {
           text != nullptr && !parameter.choices.empty() &&
           std::find(parameter.choices.begin(), parameter.choices.end(), text->value) ==
               parameter.choices.end())
-        return Error(ErrorCode::kInvalidArgument, "T." + call.op + ": " + parameter.name +
-                                                      " is one of " +
-                                                      join(parameter.choices, ", ") + ", not '" +
-                                                      text->value + "'");
+        return Error(ErrorCode::kInvalidArgument,
+                     "T." + call.op + ": " + parameter.name + " is one of " +
+                         join(parameter.choices, ", ") + ", not '" + text->value + "'");
     }
   }
   if (call.regions.size() != regions || call.values.size() != values)
-    return Error(ErrorCode::kInvalidArgument,
-                 "T." + call.op + " takes " + std::to_string(regions) + " regions and " +
-                     std::to_string(values) + " values, not " +
-                     std::to_string(call.regions.size()) + " and " +
-                     std::to_string(call.values.size()));
+    return Error(ErrorCode::kInvalidArgument, "T." + call.op + " takes " + std::to_string(regions) +
+                                                  " regions and " + std::to_string(values) +
+                                                  " values, not " +
+                                                  std::to_string(call.regions.size()) + " and " +
+                                                  std::to_string(call.values.size()));
   for (const BufferRegion& region : call.regions)
     if (static_cast<int>(region.region.size()) != region.buffer->rank())
-      return Error(ErrorCode::kInvalidArgument, "T." + call.op + ": a region of " +
-                                                    region.buffer->name + " has " +
-                                                    std::to_string(region.region.size()) +
-                                                    " dimensions, the buffer has " +
-                                                    std::to_string(region.buffer->rank()));
+      return Error(ErrorCode::kInvalidArgument,
+                   "T." + call.op + ": a region of " + region.buffer->name + " has " +
+                       std::to_string(region.region.size()) + " dimensions, the buffer has " +
+                       std::to_string(region.buffer->rank()));
   return op->check != nullptr ? op->check(call) : Result<void>();
 }
 
@@ -165,8 +163,7 @@ bool same_extent(const Expr& a, const Expr& b) {
 
 TileLoops::TileLoops(const std::vector<Expr>& shape, std::string_view names) : extents(shape) {
   for (size_t d = 0; d < shape.size(); ++d) {
-    vars.push_back(make_var(std::string(1, names[std::min(d, names.size() - 1)]),
-                            shape[d]->dtype));
+    vars.push_back(make_var(std::string(1, names[std::min(d, names.size() - 1)]), shape[d]->dtype));
     indices.emplace_back(vars.back());
   }
 }

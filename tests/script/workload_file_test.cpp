@@ -303,7 +303,9 @@ TEST(Workloads, EveryShapeOfEveryFileBuilds) {
         ASSERT_TRUE(workload) << info.name << ": " << workload.error().to_string();
         EXPECT_TRUE(workload->reference);
         EXPECT_GT(workload->bytes, 0) << info.name;
-        EXPECT_TRUE(workload->module->functions[0].function.as_ref<PrimFuncNode>()->s_tir);
+        EXPECT_EQ(workload->module->functions[0].function.as_ref<PrimFuncNode>()->s_tir,
+                  info.layer == "s-tir")
+            << info.name;
       }
     }
   }

@@ -189,8 +189,8 @@ std::string matmul(int64_t m, int64_t n, int64_t k, int64_t bm, int64_t bn, int6
          "), threads=128) as (bx, by):\n        A_shared = T.alloc_shared(" + pair(bm, bk, ta) +
          ")\n        B_shared = T.alloc_shared(" + pair(bk, bn, tb) +
          ")\n        C_local = T.alloc_fragment(" + pair(bm, bn, false) +
-         ")\n        T.clear(C_local)\n        for k in T.Pipelined(T.ceildiv(" + number(k) +
-         ", " + number(bk) + "), num_stages=3):\n            T.copy(" + a_at +
+         ")\n        T.clear(C_local)\n        for k in T.Pipelined(T.ceildiv(" + number(k) + ", " +
+         number(bk) + "), num_stages=3):\n            T.copy(" + a_at +
          ", A_shared)\n            T.copy(" + b_at +
          ", B_shared)\n            T.gemm(A_shared, B_shared, C_local, transpose_A=" +
          (ta ? "True" : "False") + ", transpose_B=" + (tb ? "True" : "False") +

@@ -40,9 +40,8 @@ def product(M, N, K, block_M=T.tune([4, 8, 16]), block_N=T.tune([16, 32]), order
     return main
 )";
 
-script::Workload workload(std::map<std::string, std::string> parameters = {{"M", "20"},
-                                                                           {"N", "48"},
-                                                                           {"K", "8"}}) {
+script::Workload workload(std::map<std::string, std::string> parameters = {
+                              {"M", "20"}, {"N", "48"}, {"K", "8"}}) {
   const auto file = script::WorkloadFile::parse(kProduct, "product.py");
   EXPECT_TRUE(file) << file.error().to_string();
   auto result = file->instantiate("product", parameters, true);
@@ -58,8 +57,8 @@ std::vector<float> run(const ir::IRModule& module) {
     a[i] = static_cast<float>(i % 7) - 3;
   for (size_t i = 0; i < b.size(); ++i)
     b[i] = static_cast<float>(i % 5) - 2;
-  const auto done = ir::interpret(module, "", std::vector<ir::InterpretArgument>{
-                                                  ir::input(a), ir::input(b), ir::output(c)});
+  const auto done = ir::interpret(
+      module, "", std::vector<ir::InterpretArgument>{ir::input(a), ir::input(b), ir::output(c)});
   EXPECT_TRUE(done) << done.error().to_string();
   return c;
 }
@@ -94,16 +93,14 @@ TEST(Knobs, AreCountedWithWhatEachConstraintPrunes) {
 }
 
 TEST(Knobs, ThatArePinnedAreParametersAndMustKeepTheConstraints) {
-  const script::Workload pinned =
-      workload({{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "8"}, {"block_N", "16"},
-                {"order", "BA"}});
+  const script::Workload pinned = workload(
+      {{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "8"}, {"block_N", "16"}, {"order", "BA"}});
   EXPECT_FALSE(script::has_knobs(pinned.module));
   EXPECT_EQ(pinned.parameters.size(), 6U);
   const auto file = script::WorkloadFile::parse(kProduct, "product.py");
-  const auto bad = file->instantiate("product",
-                                     {{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "16"},
-                                      {"block_N", "32"}},
-                                     true);
+  const auto bad = file->instantiate(
+      "product", {{"M", "20"}, {"N", "48"}, {"K", "8"}, {"block_M", "16"}, {"block_N", "32"}},
+      true);
   ASSERT_FALSE(bad);
   EXPECT_NE(bad.error().message.find("the first by block_M * block_N <= 256"), std::string::npos)
       << bad.error().message;
@@ -179,7 +176,7 @@ def main(A: T.Tensor((16,), "float32")):
   const auto space = make_knob_space(*plain, {});
   ASSERT_FALSE(space);
   EXPECT_NE(space.error().message.find("leaves nothing open"), std::string::npos);
-  EXPECT_FALSE(is_knob_program(ir::make_module({})));
+  EXPECT_FALSE(is_knob_program(ir::make_module(std::vector<ir::ModuleEntry>{})));
 }
 
 } // namespace

@@ -74,9 +74,9 @@ Result<std::vector<std::pair<std::string, s_tir::Value>>> values_of(const s_tir:
     const auto* decision = step.decision.as_int();
     if (name == nullptr || choices == nullptr || decision == nullptr || *decision < 0 ||
         *decision >= static_cast<int64_t>(choices->size()))
-      return Error(ErrorCode::kInvalidArgument,
-                   "step " + std::to_string(i) + ": a knob has a name, choices, and a decision "
-                                                 "that is the index of one");
+      return Error(ErrorCode::kInvalidArgument, "step " + std::to_string(i) +
+                                                    ": a knob has a name, choices, and a decision "
+                                                    "that is the index of one");
     result.emplace_back(*name, (*choices)[static_cast<size_t>(*decision)]);
   }
   return result;
@@ -118,8 +118,8 @@ Result<ir::PrimFunc> set_open(const ir::PrimFunc& function, const std::string& n
   if (!position)
     return Error(ErrorCode::kInvalidArgument,
                  "the program has no knob '" + name + "'; it was made for another version of it");
-  return tir::annotate_call(
-      function, *position, ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
+  return tir::annotate_call(function, *position,
+                            ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
 }
 
 /// What the search learns from: the decisions, and what the lowered program asks of a core and its
@@ -136,8 +136,8 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, size_t program
     if (index < matrix.values.size())
       matrix.values[index] = value;
   };
-  constexpr size_t kKnobs = 24;       // then four for each operator
-  constexpr size_t kOperators = 64;   // then what is lowered
+  constexpr size_t kKnobs = 24;     // then four for each operator
+  constexpr size_t kOperators = 64; // then what is lowered
   std::map<std::string, size_t> operators;
   std::map<std::string, size_t> used;
   for (size_t i = 0; i < decisions.size(); ++i) {
@@ -248,8 +248,8 @@ public:
       const std::string about = count_.estimated ? "about " : "";
       text += ", " + std::to_string(count_.size) + " combinations";
       if (!count_.pruned.empty())
-        text += ", of which " + about + std::to_string(count_.legal) + " are legal (" + pruned() +
-                ")";
+        text +=
+            ", of which " + about + std::to_string(count_.legal) + " are legal (" + pruned() + ")";
     }
     const size_t open = open_sizes_.size() > own ? open_sizes_.size() - own : 0;
     if (open > 0) {
@@ -424,8 +424,7 @@ private:
 bool is_knob_program(const ir::IRModule& module) {
   if (script::has_knobs(module))
     return true;
-  const auto function =
-      module->functions.size() == 1 ? function_of(module) : ir::PrimFunc();
+  const auto function = module->functions.size() == 1 ? function_of(module) : ir::PrimFunc();
   return function && !function->s_tir && tir::is_tile_program(function);
 }
 
@@ -459,12 +458,13 @@ Result<ir::IRModule> program_of(const s_tir::Trace& trace, const ir::IRModule& m
     std::vector<size_t> chosen;
     for (const script::Knob& knob : knobs.knobs()) {
       if (own >= values.size() || values[own].first != knob.name)
-        return Error(ErrorCode::kInvalidArgument,
-                     "the trace does not set the knob '" + knob.name + "'; it was made for another "
-                     "version of the program");
-      const auto place = std::find_if(
-          knob.choices.begin(), knob.choices.end(),
-          [&](const ParameterValue& choice) { return same_value(choice, values[own].second); });
+        return Error(ErrorCode::kInvalidArgument, "the trace does not set the knob '" + knob.name +
+                                                      "'; it was made for another "
+                                                      "version of the program");
+      const auto place =
+          std::find_if(knob.choices.begin(), knob.choices.end(), [&](const ParameterValue& choice) {
+            return same_value(choice, values[own].second);
+          });
       if (place == knob.choices.end())
         return Error(ErrorCode::kInvalidArgument,
                      "the knob '" + knob.name + "' has no such choice any more");

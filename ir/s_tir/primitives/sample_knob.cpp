@@ -22,9 +22,10 @@ void register_sample_knob() {
       .outputs = {},
       .has_decision = true,
       .changes_module = true,
-      .summary = "A knob of a tile program: a T.tune parameter by its name, or what a tile operator "
-                 "leaves open, as \"gemm.variant\" (ir/tir/dispatch.h). The decision is the "
-                 "choice's index.",
+      .summary =
+          "A knob of a tile program: a T.tune parameter by its name, or what a tile operator "
+          "leaves open, as \"gemm.variant\" (ir/tir/dispatch.h). The decision is the "
+          "choice's index.",
       .check = check_by_applying<apply>,
       .apply = apply,
       .adapt = adapt,

@@ -2,15 +2,17 @@
 //
 //   for j0 in range(N // (vectors * lanes)):          # panels of B stay in the first cache
 //     for i0 in range(M // rows):
-//       for k in range(K):                            # promote_registers keeps C's tile in registers
+//       for k in range(K):                            # promote_registers keeps C's tile in
+//       registers
 //         for i in T.unroll(rows):
 //           for v in T.unroll(vectors):
 //             for l in T.vectorized(lanes):
 //               C[i0 * rows + i, ...] += A[.., k] * B[k, ..]
 //
-// With `panels` B is first laid out anew, one panel after the other, as the loop reads it: rows of a
-// wide tile lie a power of two apart, and fall on the same few lines of the first cache. A transposed
-// B is always laid out anew (transpose_tiles does it in registers). What `rows` leaves over is a second nest with fewer rows; N must be a multiple of a vector.
+// With `panels` B is first laid out anew, one panel after the other, as the loop reads it: rows of
+// a wide tile lie a power of two apart, and fall on the same few lines of the first cache. A
+// transposed B is always laid out anew (transpose_tiles does it in registers). What `rows` leaves
+// over is a second nest with fewer rows; N must be a multiple of a vector.
 #include "ir/arith/simplify.h"
 #include "ir/tir/cpu/variants.h"
 #include "ir/tir/ops/gemm.h"
@@ -38,8 +40,7 @@ bool is_inside(const BufferRegion& region, Analyzer& math) {
     const Range& range = region.region[d];
     const Expr end = range.min + tile_cast(range.min->dtype, range.extent);
     if (!math.can_prove(make_binary<LE>(make_int(range.min->dtype, 0), range.min)) ||
-        !math.can_prove(
-            make_binary<LE>(end, tile_cast(range.min->dtype, region.buffer->shape[d]))))
+        !math.can_prove(make_binary<LE>(end, tile_cast(range.min->dtype, region.buffer->shape[d]))))
       return false;
   }
   return true;
@@ -123,13 +124,13 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     const std::vector<Expr> from =
         shape.transpose_b ? std::vector{column, Expr(k)} : std::vector{Expr(k), column};
     const Stmt copy = make_store(panel, {Expr(p), Expr(k), Expr(n)}, tile_load(b, from));
-    before = {make_alloc(panel),
-              loop_over(p, tile.n / width, ForKind::kSerial,
-                        loop_over(k, tile.k, ForKind::kSerial,
-                                  loop_over(n, width,
-                                            shape.transpose_b ? ForKind::kSerial
-                                                              : ForKind::kVectorized,
-                                            copy)))};
+    before = {
+        make_alloc(panel),
+        loop_over(p, tile.n / width, ForKind::kSerial,
+                  loop_over(k, tile.k, ForKind::kSerial,
+                            loop_over(n, width,
+                                      shape.transpose_b ? ForKind::kSerial : ForKind::kVectorized,
+                                      copy)))};
     b = {panel,
          {{int32(0), int32(tile.n / width)}, {int32(0), int32(tile.k)}, {int32(0), int32(width)}}};
   }

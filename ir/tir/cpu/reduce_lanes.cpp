@@ -24,8 +24,8 @@ Result<void> fits(const TileCall& call, TileContext& context) {
   const auto length = as_int(shape.length);
   const int lanes = context.options.lanes(call.regions[1].buffer->dtype);
   if (!length || *length % lanes != 0 || lanes < 2)
-    return Error(ErrorCode::kUnsupported, "the length is no multiple of a vector of " +
-                                              std::to_string(lanes));
+    return Error(ErrorCode::kUnsupported,
+                 "the length is no multiple of a vector of " + std::to_string(lanes));
   for (const Expr& extent : shape.kept)
     if (!as_int(extent))
       return Error(ErrorCode::kUnsupported, "the tile's shape is not constant");
@@ -86,12 +86,11 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   });
   const Var r = make_var("r");
   const int64_t first = is_sum ? 0 : 1;
-  const Stmt steps =
-      make_for(r, int32(first), int32(length / lanes - first), ForKind::kSerial,
-               over_lanes([&](const Expr& l) {
-                 return make_store(
-                     part, {l}, joined(make_load(part, {l}), element(Expr(r) * lanes + l)));
-               }));
+  const Stmt steps = make_for(
+      r, int32(first), int32(length / lanes - first), ForKind::kSerial,
+      over_lanes([&](const Expr& l) {
+        return make_store(part, {l}, joined(make_load(part, {l}), element(Expr(r) * lanes + l)));
+      }));
   std::vector<Stmt> body{make_alloc(part), start};
   if (length / lanes > first)
     body.push_back(steps);
@@ -99,8 +98,8 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const bool clear = flag_option(call, "clear");
   const Var t = make_var("t");
   if (clear)
-    body.push_back(make_store(to.buffer, out,
-                              is_sum ? make_const(dtype, 0) : make_load(part, {int32(0)})));
+    body.push_back(
+        make_store(to.buffer, out, is_sum ? make_const(dtype, 0) : make_load(part, {int32(0)})));
   body.push_back(loop_over(
       t, lanes, ForKind::kSerial,
       make_store(to.buffer, out, joined(make_load(to.buffer, out), make_load(part, {Expr(t)}))),

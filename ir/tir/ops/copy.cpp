@@ -19,8 +19,8 @@ Result<void> check(const TileCall& call) {
 
 Stmt meaning(const TileCall& call) {
   const TileLoops loops(tile_shape(call.regions[1]));
-  const Expr value = tile_cast(call.regions[1].buffer->dtype,
-                               tile_load(call.regions[0], loops.indices));
+  const Expr value =
+      tile_cast(call.regions[1].buffer->dtype, tile_load(call.regions[0], loops.indices));
   return loops.wrap(tile_store(call.regions[1], loops.indices, value), ForKind::kTileParallel);
 }
 
@@ -29,8 +29,9 @@ Stmt meaning(const TileCall& call) {
 const TileOp& copy() {
   static const TileOp op{
       .name = "copy",
-      .doc = "Copies a region into another of the same shape (dimensions of extent 1 do not count), "
-             "casting where the types differ.",
+      .doc =
+          "Copies a region into another of the same shape (dimensions of extent 1 do not count), "
+          "casting where the types differ.",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((100, 64), "float32"), B: T.Tensor((100, 64), "float32")):
     with T.Kernel(T.ceildiv(100, 32), threads=128) as bx:

@@ -52,10 +52,9 @@ Stmt meaning(const TileCall& call) {
   const Expr first = place(make_int(length->dtype, 0));
   const Expr& step = inner.indices[0];
   const Stmt start = make_store(to.buffer, at(to, first), element(first));
-  const Stmt next =
-      make_store(to.buffer, at(to, place(step + 1)),
-                 make_binary<Add>(make_load(to.buffer, at(to, place(step))),
-                                  element(place(step + 1))));
+  const Stmt next = make_store(
+      to.buffer, at(to, place(step + 1)),
+      make_binary<Add>(make_load(to.buffer, at(to, place(step))), element(place(step + 1))));
   return outer.wrap(make_seq({start, inner.wrap(next)}), ForKind::kTileParallel);
 }
 

@@ -19,21 +19,19 @@ Result<void> check_fill(const TileCall& call) {
 } // namespace
 
 const TileOp& fill() {
-  static const TileOp op{.name = "fill",
-                         .doc = "Writes one value to every element of a region.",
-                         .example = R"(@T.prim_func
+  static const TileOp op{
+      .name = "fill",
+      .doc = "Writes one value to every element of a region.",
+      .example = R"(@T.prim_func
 def main(A: T.Tensor((64,), "float32")):
     with T.Kernel(2, threads=32) as bx:
         tile = T.alloc_fragment((32,), "float32")
         T.fill(tile, -T.infinity("float32"))
         T.copy(tile, A[bx * 32])
 )",
-                         .parameters = {{"buffer", TileParameterType::kWrite},
-                                        {"value", TileParameterType::kValue}},
-                         .check = check_fill,
-                         .meaning = [](const TileCall& call) {
-                           return fill_with(call.regions[0], call.values[0]);
-                         }};
+      .parameters = {{"buffer", TileParameterType::kWrite}, {"value", TileParameterType::kValue}},
+      .check = check_fill,
+      .meaning = [](const TileCall& call) { return fill_with(call.regions[0], call.values[0]); }};
   return op;
 }
 

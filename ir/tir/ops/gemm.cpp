@@ -29,10 +29,9 @@ Result<GemmShape> gemm_shape(const TileCall& call) {
       return value ? std::to_string(*value) : std::string("?");
     };
     return Error(ErrorCode::kInvalidArgument,
-                 "T.gemm does not fit " + text() + ": A gives M=" + number(shape.m) +
-                     " K=" + number(shape.k) + ", B gives K=" + number(k_of_b) +
-                     " N=" + number(shape.n) + ", C is " + number(c[0]) + " x " + number(c[1]) +
-                     "; is a transpose missing?");
+                 "T.gemm does not fit " + text() + ": A gives M=" + number(shape.m) + " K=" +
+                     number(shape.k) + ", B gives K=" + number(k_of_b) + " N=" + number(shape.n) +
+                     ", C is " + number(c[0]) + " x " + number(c[1]) + "; is a transpose missing?");
   }
   return shape;
 }

@@ -1,6 +1,6 @@
 // T.reduce_sum, T.reduce_max, T.reduce_min, T.reduce_absmax: one dimension of a region folded.
-#include "ir/op.h"
 #include "ir/tir/ops/reduce.h"
+#include "ir/op.h"
 
 #include "ir/tir/ops/ops.h"
 
@@ -32,9 +32,9 @@ Result<ReduceShape> reduce_shape(const TileCall& call) {
   for (size_t d = 0; same && d < given.size(); ++d)
     same = same_extent(expected[d], given[d]);
   if (!same)
-    return Error(ErrorCode::kInvalidArgument,
-                 "T." + call.op + " of " + tile_text(from) + " along dim " + std::to_string(dim) +
-                     " does not fit into " + tile_text(to));
+    return Error(ErrorCode::kInvalidArgument, "T." + call.op + " of " + tile_text(from) +
+                                                  " along dim " + std::to_string(dim) +
+                                                  " does not fit into " + tile_text(to));
   return shape;
 }
 
@@ -77,9 +77,8 @@ Stmt meaning(const TileCall& call) {
   Stmt update =
       inner.wrap(make_store(to.buffer, to_indices, joined(now, element(inner.indices[0]))));
   if (flag_option(call, "clear")) {
-    const Expr first = call.op == "reduce_sum"
-                           ? make_const(dtype, 0)
-                           : element(make_int(shape.length->dtype, 0));
+    const Expr first =
+        call.op == "reduce_sum" ? make_const(dtype, 0) : element(make_int(shape.length->dtype, 0));
     update = make_seq({make_store(to.buffer, to_indices, first), update});
   }
   return outer.wrap(update, ForKind::kTileParallel);
