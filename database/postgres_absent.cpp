@@ -9,8 +9,4 @@ Result<std::unique_ptr<Store>> open_postgres_store(const PostgresOptions& /*opti
                "installed, or name a file with --db");
 }
 
-bool is_postgres_url(std::string_view location) {
-  return location.starts_with("postgresql://") || location.starts_with("postgres://");
-}
-
 } // namespace temper::database

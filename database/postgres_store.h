@@ -6,13 +6,13 @@
 /// so.
 #pragma once
 
+#include "database/location.h"
 #include "database/store.h"
 #include "database/system.h"
 
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 namespace temper::database {
 
@@ -26,9 +26,6 @@ struct PostgresOptions {
   std::function<void(const std::string&)> on_wait;
   System* system = nullptr; ///< the machine; null: the real one. Must outlive the store
 };
-
-/// True for postgresql:// and postgres://, which is then no file's name.
-bool is_postgres_url(std::string_view location);
 
 /// Connects, and brings the schema up to date. Errors, each a sentence without the password: no
 /// server there; the password is missing or wrong; no such database; made by a newer temper.

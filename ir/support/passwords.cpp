@@ -1,6 +1,7 @@
 #include "ir/support/passwords.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -8,9 +9,50 @@
 namespace temper {
 namespace {
 
-/// Where passwords lie, as first and one past the last character, in order and apart.
-std::vector<std::pair<size_t, size_t>> passwords_in(std::string_view text) {
-  std::vector<std::pair<size_t, size_t>> found;
+using Places = std::vector<std::pair<size_t, size_t>>;
+
+/// Whether `word` stands there as the name of a value: `word = ...`, from the `=` on.
+size_t assigned(std::string_view text, size_t at, std::string_view word) {
+  if (at > 0 && (std::isalnum(static_cast<unsigned char>(text[at - 1])) || text[at - 1] == '_'))
+    return std::string_view::npos;
+  const size_t equals = text.find_first_not_of(' ', at + word.size());
+  return equals != std::string_view::npos && text[equals] == '=' ? equals : std::string_view::npos;
+}
+
+bool assigns(std::string_view text, std::string_view word) {
+  for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1))
+    if (assigned(text, at, word) != std::string_view::npos)
+      return true;
+  return false;
+}
+
+/// Values of `password` in text that names a server by keywords; a workload may have a parameter
+/// of that name.
+Places keyword_passwords(std::string_view text) {
+  Places found;
+  constexpr std::string_view kPassword = "password";
+  if (!text.starts_with(kPassword) && !assigns(text, "host") && !assigns(text, "hostaddr") &&
+      !assigns(text, "user") && !assigns(text, "dbname"))
+    return found;
+  for (size_t at = text.find(kPassword); at != std::string_view::npos;
+       at = text.find(kPassword, at + 1)) {
+    const size_t equals = assigned(text, at, kPassword);
+    if (equals == std::string_view::npos)
+      continue;
+    size_t first = std::min(text.find_first_not_of(' ', equals + 1), text.size());
+    size_t last = std::min(text.find_first_of(" \t\r\n\"'`<>&", first), text.size());
+    if (first < text.size() && text[first] == '\'') // with blanks in it; \' is a part of it
+      for (last = ++first; last < text.size() && text[last] != '\''; ++last)
+        last += text[last] == '\\' && last + 1 < text.size() ? 1 : 0;
+    if (first < last)
+      found.emplace_back(first, last);
+  }
+  return found;
+}
+
+/// Where passwords lie in addresses, as first and one past the last character, in order and apart.
+Places address_passwords(std::string_view text) {
+  Places found;
   constexpr std::string_view kScheme = "://";
   for (size_t at = text.find(kScheme); at != std::string_view::npos;
        at = text.find(kScheme, at + 1)) {
@@ -42,6 +84,18 @@ std::vector<std::pair<size_t, size_t>> passwords_in(std::string_view text) {
     }
     at = end - 1;
   }
+  return found;
+}
+
+/// In order and apart.
+Places passwords_in(std::string_view text) {
+  Places found = address_passwords(text);
+  for (const auto& place : keyword_passwords(text))
+    if (std::ranges::none_of(found, [&](const auto& other) {
+          return place.first < other.second && other.first < place.second;
+        }))
+      found.push_back(place);
+  std::ranges::sort(found);
   return found;
 }
 

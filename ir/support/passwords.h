@@ -1,5 +1,6 @@
 /// Passwords do not belong into databases, messages or lists of processes. They come in addresses:
-/// postgresql://user:password@host/name, postgresql://host/name?password=...
+/// postgresql://user:password@host/name, postgresql://host/name?password=..., and, where somebody
+/// tries it, as host=... user=... password=...
 #pragma once
 
 #include <string>

@@ -23,6 +23,16 @@ TEST(Passwords, ThatBreakTheAddressAreHiddenToo) {
       << "it was meant to have a host; a port is a number";
 }
 
+TEST(Passwords, AreHiddenBesideTheKeywordsOfAServer) {
+  EXPECT_EQ(without_passwords("host=h user=ada password=s3cret dbname=x"),
+            "host=h user=ada password=*** dbname=x");
+  EXPECT_EQ(without_passwords("'password = s3cret host = h'"), "'password = *** host = h'");
+  EXPECT_EQ(without_passwords("user=ada password='s3 c\\'ret' x"), "user=ada password='***' x");
+  EXPECT_EQ(without_passwords("password=s3cret"), "password=***");
+  EXPECT_EQ(without_passwords("host=h postgresql://ada:a@h/d?password=b password=c"),
+            "host=h postgresql://ada:***@h/d?password=*** password=***");
+}
+
 TEST(Passwords, WhatIsNoneStays) {
   for (const char* text :
        {"postgresql://ada@host:5432/db", "https://host/a:b", "postgresql://[::1]:5432/db",
