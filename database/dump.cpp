@@ -158,14 +158,14 @@ public:
   Result<void> read_header() {
     std::string line;
     if (!std::getline(in_, line))
-      return refuse(ErrorCode::kInvalidArgument, "is empty: it is no dump of temper");
+      return refuse(ErrorCode::kCorrupt, "is empty: it is no dump of temper");
     ++number_;
     const auto header = parse_json(line);
     const std::string prefix = kSchema;
     if (!header || !header->is_object() || !header->contains("schema") ||
         !(*header)["schema"].is_string() ||
         !(*header)["schema"].get<std::string>().starts_with(prefix))
-      return refuse(ErrorCode::kInvalidArgument,
+      return refuse(ErrorCode::kCorrupt,
                     "is no dump of temper: its first line has no \"schema\":\"temper.dump/…\"");
     const std::string version = (*header)["schema"].get<std::string>().substr(prefix.size());
     if (version != std::to_string(kDumpVersion))

@@ -156,6 +156,9 @@ public:
   Result<std::vector<RecordRow>> list_records(const RecordFilter& filter) override {
     return again([&] { return inner_->list_records(filter); });
   }
+  Result<std::vector<Id>> list_record_ids(const RecordFilter& filter) override {
+    return again([&] { return inner_->list_record_ids(filter); });
+  }
   Result<std::vector<WorkloadRow>> list_workloads(const std::string& name) override {
     return again([&] { return inner_->list_workloads(name); });
   }
@@ -289,10 +292,6 @@ Result<std::unique_ptr<Store>> open_postgres_store(const PostgresOptions& option
   TEMPER_TRY_VOID(connection->open(options));
   TEMPER_TRY_VOID(detail::migrate(*connection, detail::migrations(), !options.read_only));
   return std::unique_ptr<Store>(std::make_unique<PatientStore>(std::move(connection), system));
-}
-
-bool is_postgres_url(std::string_view location) {
-  return location.starts_with("postgresql://") || location.starts_with("postgres://");
 }
 
 } // namespace temper::database

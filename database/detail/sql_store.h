@@ -63,6 +63,7 @@ public:
   Result<std::vector<RecordRow>> best(const RecordFilter& filter) override;
   Result<RecordRow> record_row(const Id& id, const std::vector<Id>& current_toolchains) override;
   Result<std::vector<RecordRow>> list_records(const RecordFilter& filter) override;
+  Result<std::vector<Id>> list_record_ids(const RecordFilter& filter) override;
   Result<std::vector<WorkloadRow>> list_workloads(const std::string& name) override;
   Result<std::vector<Run>> list_runs(const RunFilter& filter) override;
   Result<std::vector<Run>> resumable_runs(const Id& workload) override;

@@ -107,6 +107,16 @@ std::string wrap_words(std::string_view text, size_t width) {
   return wrapped;
 }
 
+std::string shell_quoted(std::string_view word) {
+  if (!word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                              "0123456789_-+=./:,%@") == std::string_view::npos)
+    return std::string(word);
+  std::string text = "'";
+  for (const char c : word)
+    text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 Result<std::string> read_file(const std::filesystem::path& path) {
   FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0)

@@ -21,6 +21,9 @@ std::string_view trim(std::string_view text);
 /// Line breaks for blanks, so that lines have at most `width` characters where words allow it.
 std::string wrap_words(std::string_view text, size_t width);
 
+/// A word as a shell takes it: in quotes where it needs them.
+std::string shell_quoted(std::string_view word);
+
 /// The whole file, or one sentence that names it and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);
 /// Writes to a temporary file beside it, flushes and renames: readers see old or new, never half.

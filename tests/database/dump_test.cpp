@@ -356,10 +356,10 @@ TEST(Import, NamesEachBrokenLineAndTakesTheOthers) {
 TEST(Import, RefusesWhatIsNoDumpAndWhatIsNewer) {
   auto store = memory_store();
   const std::tuple<const char*, ErrorCode, const char*> cases[] = {
-      {"", ErrorCode::kInvalidArgument, "is empty"},
-      {"hello\nworld\n", ErrorCode::kInvalidArgument, "is no dump of temper"},
-      {"[1,2]\n", ErrorCode::kInvalidArgument, "is no dump of temper"},
-      {"{\"schema\":\"temper.list/1\"}\n", ErrorCode::kInvalidArgument, "is no dump of temper"},
+      {"", ErrorCode::kCorrupt, "is empty"},
+      {"hello\nworld\n", ErrorCode::kCorrupt, "is no dump of temper"},
+      {"[1,2]\n", ErrorCode::kCorrupt, "is no dump of temper"},
+      {"{\"schema\":\"temper.list/1\"}\n", ErrorCode::kCorrupt, "is no dump of temper"},
       {"{\"schema\":\"temper.dump/2\"}\n", ErrorCode::kCorrupt, "newer version of temper"},
   };
   for (const auto& [text, code, sentence] : cases) {

@@ -274,6 +274,9 @@ TEST(QueryLanguage, FindsWhatAPlainEvaluationFinds) {
       if (asked.holds(row, workloads.at(row.workload)))
         expected.insert(row.id);
     ASSERT_EQ(found, expected) << asked.text;
+    const std::vector<Id> ids = must(store->list_record_ids(filter));
+    EXPECT_EQ(ids.size(), expected.size()) << asked.text;
+    EXPECT_EQ(std::set<Id>(ids.begin(), ids.end()), expected) << asked.text;
     some += !expected.empty() && expected.size() < all.size();
     // A page is a part of it, in the same order, and the bests are among it.
     filter.limit = 5;
@@ -285,6 +288,47 @@ TEST(QueryLanguage, FindsWhatAPlainEvaluationFinds) {
       EXPECT_TRUE(expected.contains(row.id)) << asked.text;
   }
   EXPECT_GT(some, 200u) << "most of these queries tell rows apart";
+}
+
+TEST(QueryLanguage, APageIsTheSameWhereverItsRowsLie) {
+  auto store = memory_store();
+  Scene scene(*store);
+  constexpr int kRows = 10'500; // more than are looked at first
+  std::vector<Id> rare;         // the first rows: beyond those
+  must(store->transaction([&]() -> Result<void> {
+    for (int i = 0; i < kRows; ++i) {
+      Measurement row = scene.measurement(100 + i % 50);
+      row.error = i < 200 && i % 50 == 0 ? "odd" : "";
+      const Recorded recorded = scene.record(Scene::trace(i % 9), row);
+      if (!row.error.empty())
+        rare.insert(rare.begin(), recorded.measurement);
+    }
+    return {};
+  }));
+  const auto ids = [&](const std::string& text, int64_t limit, int64_t offset) {
+    RecordFilter filter;
+    filter.query = must(parse_query(text, kNow));
+    filter.limit = limit;
+    filter.offset = offset;
+    std::vector<Id> found;
+    for (const RecordRow& row : must(store->list_records(filter)))
+      found.push_back(row.id);
+    return found;
+  };
+  EXPECT_EQ(ids("error ~ odd", 3, 0), std::vector<Id>(rare.begin(), rare.begin() + 3));
+  EXPECT_EQ(ids("error ~ odd", 50, 2), std::vector<Id>(rare.begin() + 2, rare.end()));
+  const std::vector<Id> all = ids("time < 110ns", 0, 0);
+  ASSERT_EQ(all.size(), 2100U);
+  for (const auto& [limit, offset] : {std::pair(20, 0), std::pair(20, 1995), std::pair(20, 2090)})
+    EXPECT_EQ(ids("time < 110ns", limit, offset),
+              std::vector<Id>(all.begin() + offset,
+                              all.begin() + std::min<int64_t>(offset + limit, 2100)));
+}
+
+TEST(QuerySelection, IsShownAsItIsTyped) {
+  const std::vector<std::string> words = {"query:toolchain ~ \"LLVM 18\" and tag = 'mine'"};
+  const auto selections = must(parse_selections(words));
+  EXPECT_EQ(selections[0].to_string(), "'query:toolchain ~ \"LLVM 18\" and tag = '\\''mine'\\'''");
 }
 
 TEST(QuerySelection, GivesTheBestPerKeyAmongWhatItFinds) {
@@ -299,7 +343,7 @@ TEST(QuerySelection, GivesTheBestPerKeyAmongWhatItFinds) {
   const auto rows = must(resolve_selection(*store, selections[0], {}));
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].id, second.measurement);
-  EXPECT_EQ(selections[0].to_string(), "query:\"workload = matmul and time > 95ns\"");
+  EXPECT_EQ(selections[0].to_string(), "'query:workload = matmul and time > 95ns'");
 }
 
 TEST(QuerySelection, IsNotHeldToDefaultsThatItSpeaksOf) {
