@@ -149,35 +149,10 @@ Finding examine_noise(LocalMeasurer& measurer) {
   return finding;
 }
 
-std::string speed_sentence(const MachineSpeed& speed) {
-  std::string text;
-  if (speed.f32_flops > 0)
-    text = fmt::format(
-        "a core does {:.0f} GFLOP/s in float32, {:.0f} in float64{}{} at best, and "
-        "reads ",
-        speed.f32_flops * 1e-9, speed.f64_flops * 1e-9,
-        speed.bf16_flops > 0 ? fmt::format(", {:.0f} in bfloat16", speed.bf16_flops * 1e-9) : "",
-        speed.int8_ops > 0 ? fmt::format(", {:.0f} (GOP/s) in int8", speed.int8_ops * 1e-9) : "");
-  else
-    text = "its peak rate is not known (no probe for its vectors); a core reads ";
-  for (size_t i = 0; i < speed.levels.size(); ++i) {
-    const MachineSpeed::Level& level = speed.levels[i];
-    const char* separator = i == 0 ? "" : i + 1 == speed.levels.size() ? " and " : ", ";
-    text += fmt::format("{}{:.0f} GB/s from {}", separator, level.bytes_per_s * 1e-9,
-                        level.level == 0 ? "memory" : fmt::format("L{}", level.level));
-  }
-  if (speed.store_bytes_per_s > 0)
-    text += fmt::format("; it writes {:.0f} GB/s to L1", speed.store_bytes_per_s * 1e-9);
-  if (speed.threads > 1)
-    text += fmt::format("; a parallel loop on {} threads costs {:.2g} us, a barrier {:.2g} us",
-                        speed.threads, speed.fork_ns * 1e-3, speed.barrier_ns * 1e-3);
-  return text;
-}
-
 Finding examine_speed(const Machine& machine, bool quick) {
   const MachineSpeed speed = known_machine_speed(
       machine, cache_folder(), quick ? std::chrono::seconds::max() : std::chrono::seconds(-1));
-  return {"speed", State::kOk, speed_sentence(speed), to_json(speed)};
+  return {"speed", State::kOk, describe(speed), to_json(speed)};
 }
 
 Finding examine_clock() {

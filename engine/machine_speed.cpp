@@ -215,6 +215,9 @@ double MachineSpeed::bound_ns(double peak, double flops, double bytes, int threa
 
 MachineSpeed measure_machine_speed(const Machine& machine) {
   MachineSpeed speed;
+  speed.measured_at = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count();
   speed.f32_flops = measure_flops(FmaKind::kFloat32);
   speed.f64_flops = measure_flops(FmaKind::kFloat64);
   speed.bf16_flops = measure_flops(FmaKind::kBFloat16);
@@ -264,7 +267,35 @@ MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
     best.fork_ns = a.fork_ns;
     best.barrier_ns = a.barrier_ns;
   }
+  best.measured_at = a.measured_at;
+  if (best != a) // a measurement that made nothing faster leaves the moment as it was
+    best.measured_at = std::max(a.measured_at, b.measured_at);
   return best;
+}
+
+std::string describe(const MachineSpeed& speed) {
+  std::string text;
+  if (speed.f32_flops > 0)
+    text = fmt::format(
+        "a core does {:.0f} GFLOP/s in float32, {:.0f} in float64{}{} at best, and "
+        "reads ",
+        speed.f32_flops * 1e-9, speed.f64_flops * 1e-9,
+        speed.bf16_flops > 0 ? fmt::format(", {:.0f} in bfloat16", speed.bf16_flops * 1e-9) : "",
+        speed.int8_ops > 0 ? fmt::format(", {:.0f} (GOP/s) in int8", speed.int8_ops * 1e-9) : "");
+  else
+    text = "its peak rate is not known (no probe for its vectors); a core reads ";
+  for (size_t i = 0; i < speed.levels.size(); ++i) {
+    const MachineSpeed::Level& level = speed.levels[i];
+    const char* separator = i == 0 ? "" : i + 1 == speed.levels.size() ? " and " : ", ";
+    text += fmt::format("{}{:.0f} GB/s from {}", separator, level.bytes_per_s * 1e-9,
+                        level.level == 0 ? "memory" : fmt::format("L{}", level.level));
+  }
+  if (speed.store_bytes_per_s > 0)
+    text += fmt::format("; it writes {:.0f} GB/s to L1", speed.store_bytes_per_s * 1e-9);
+  if (speed.threads > 1)
+    text += fmt::format("; a parallel loop on {} threads costs {:.2g} us, a barrier {:.2g} us",
+                        speed.threads, speed.fork_ns * 1e-3, speed.barrier_ns * 1e-3);
+  return text;
 }
 
 Json to_json(const MachineSpeed& speed) {
@@ -281,7 +312,8 @@ Json to_json(const MachineSpeed& speed) {
           {"store_bytes_per_s", speed.store_bytes_per_s},
           {"threads", speed.threads},
           {"fork_ns", speed.fork_ns},
-          {"barrier_ns", speed.barrier_ns}};
+          {"barrier_ns", speed.barrier_ns},
+          {"measured_at", speed.measured_at}};
 }
 
 Result<MachineSpeed> machine_speed_from_json(const Json& json) {
@@ -300,6 +332,7 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     speed.threads = json.value("threads", 0);
     speed.fork_ns = json.value("fork_ns", 0.0);
     speed.barrier_ns = json.value("barrier_ns", 0.0);
+    speed.measured_at = json.value("measured_at", int64_t{0});
     return speed;
   } catch (const Json::exception& wrong) {
     return Error(ErrorCode::kInvalidArgument,

@@ -38,6 +38,9 @@ struct MachineSpeed {
   int threads = 0;       ///< that the next two are for; 0: one processor, or no OpenMP runtime
   double fork_ns = 0;    ///< of an empty parallel region
   double barrier_ns = 0; ///< inside of one
+  /// When the newest of these figures was taken, nanoseconds since 1970; 0: not known. It names the
+  /// measurement: figures of one moment are the same wherever they are shown.
+  int64_t measured_at = 0;
 
   /// Operations a second; 0 where not known.
   double peak(FmaKind kind) const;
@@ -68,6 +71,9 @@ double repeatable_fastest(std::span<const double> times);
 MachineSpeed measure_machine_speed(const Machine& machine);
 /// The faster figure of both, each by itself.
 MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b);
+
+/// A sentence: "a core does 176 GFLOP/s in float32, ... and reads ... GB/s from memory".
+std::string describe(const MachineSpeed& speed);
 
 Json to_json(const MachineSpeed& speed);
 Result<MachineSpeed> machine_speed_from_json(const Json& json);

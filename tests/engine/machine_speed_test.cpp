@@ -114,6 +114,18 @@ TEST(MachineSpeed, TheLesserCostOfThreadsStands) {
   EXPECT_EQ(faster_of(without, example()), example());
 }
 
+TEST(MachineSpeed, IsOfTheMomentThatChangedItsFigures) {
+  MachineSpeed known = example();
+  known.measured_at = 100;
+  MachineSpeed later = known;
+  later.measured_at = 200;
+  later.f32_flops /= 2; // a busy moment
+  EXPECT_EQ(faster_of(known, later), known);
+  later.f32_flops *= 4;
+  EXPECT_EQ(faster_of(known, later).measured_at, 200);
+  EXPECT_EQ(machine_speed_from_json(to_json(known))->measured_at, 100);
+}
+
 TEST(MachineSpeed, OneThreadHasNoCostOfThreads) {
   EXPECT_EQ(measure_parallel_cost(1).fork_ns, 0);
   const ParallelCost two = measure_parallel_cost(2);
@@ -123,7 +135,7 @@ TEST(MachineSpeed, OneThreadHasNoCostOfThreads) {
 
 TEST(MachineSpeed, FiguresThatAreOlderThanAFieldAreRead) {
   Json old = to_json(example());
-  for (const char* field : {"store_bytes_per_s", "threads", "fork_ns", "barrier_ns"})
+  for (const char* field : {"store_bytes_per_s", "threads", "fork_ns", "barrier_ns", "measured_at"})
     old.erase(field);
   const auto read = machine_speed_from_json(old);
   ASSERT_TRUE(read);
