@@ -116,15 +116,52 @@ private:
   Result<void> work() {
     TEMPER_TRY_VOID(survey());
     heartbeat_ = now();
-    while (!interrupted() && !spent()) {
-      const std::optional<size_t> next = scheduler_.next();
-      if (!next)
-        break;
-      TEMPER_TRY_VOID(turn(*slots_[*next]));
+    for (bool more = true; more && !interrupted();) {
+      while (!interrupted() && !spent()) {
+        const std::optional<size_t> next = scheduler_.next();
+        if (!next)
+          break;
+        TEMPER_TRY_VOID(turn(*slots_[*next]));
+      }
+      if (!interrupted())
+        TEMPER_TRY_VOID(finish_all());
+      TEMPER_TRY(took_over, look_again());
+      more = took_over;
     }
-    if (!interrupted())
-      TEMPER_TRY_VOID(finish_all());
     return {};
+  }
+
+  /// Whether other processes have left what they had: finished, which is told, or given up or dead,
+  /// which is work. What they are still at stays theirs.
+  Result<bool> look_again() {
+    bool more = false;
+    for (const auto& slot : slots_) {
+      if (interrupted() || slot->outcome.verdict != BatchVerdict::kElsewhere)
+        continue;
+      TEMPER_TRY_VOID(work_on(*slot, [&]() -> Result<void> {
+        TEMPER_TRY_VOID(open(*slot));
+        TEMPER_TRY(runs, runs_of(*slot));
+        const database::Run* run = mine(runs);
+        if (run != nullptr && run->state == database::RunState::kRunning) {
+          close(*slot);
+          return {};
+        }
+        slot->outcome.verdict = BatchVerdict::kUnfinished;
+        slot->outcome.reason.clear();
+        slot->claimed_by_others = slot->done = false;
+        if (run != nullptr) {
+          take_row(*slot, *run);
+          slot->begun = true;
+          if (run->state == database::RunState::kFinished && !may_go_on(*slot, *run))
+            return tell_earlier(*slot);
+        }
+        scheduler_.take_up(slot->index);
+        more = true;
+        return {};
+      }));
+      make_room(*slot);
+    }
+    return more;
   }
 
   /// Opens every item once: what cannot be tuned fails now, and what was done before is known

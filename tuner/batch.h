@@ -5,7 +5,8 @@
 /// All state is in the database. Each item has a run, whose options name the batch, its generation
 /// and what was known before; a batch that is run again finds them: finished ones are told from
 /// their rows, the others go on where they were, whatever ended the process. One item that fails is
-/// an outcome and stops no other. A run that another process holds is left to that.
+/// an outcome and stops no other. A run that another process holds is left to that, and looked at
+/// again at the end: what that process left is taken over.
 ///
 /// Memory stays flat: at most `live` runs are in memory, the others are put aside and built again
 /// from their rows. That costs time (the reference is computed again), so a run that had to be

@@ -274,6 +274,63 @@ TEST(Batch, WhatAnotherProcessHasIsLeftToIt) {
   EXPECT_EQ(scene.runs().size(), 3U);
 }
 
+TEST(Batch, WhatAnotherProcessLeftIsTakenOverAtTheEnd) {
+  BatchScene scene;
+  scene.use_file();
+  scene.items[0].trials = 200;
+  int fatal = 100;
+  scene.world.fate = [&] {
+    if (--fatal == 0)
+      throw Killed();
+  };
+  const std::vector<BatchItem> all = scene.items;
+  scene.items = {all[0]}; // the other process has the first only
+  EXPECT_THROW(scene.run(), Killed);
+  scene.items = all;
+  const int64_t other = scene.world.process;
+  scene.open_store();
+  scene.world.other = other;
+  std::vector<std::string> told;
+  scene.hooks.finished = [&](const BatchOutcome& outcome) {
+    told.push_back(outcome.title + ": " + to_string(outcome.verdict));
+    if (told.size() == 3) // the others are done by then
+      scene.world.other = 0;
+  };
+  const BatchResult result = scene.run();
+  for (const BatchOutcome& outcome : result.outcomes)
+    EXPECT_EQ(outcome.verdict, BatchVerdict::kWon) << outcome.title << ": " << outcome.reason;
+  EXPECT_EQ(result.outcomes[0].trials, 200);
+  EXPECT_EQ(scene.runs().size(), 3U) << "its run went on";
+  ASSERT_EQ(told.size(), 4U);
+  EXPECT_THAT(told[2], HasSubstr("elsewhere"));
+  EXPECT_THAT(told[3], HasSubstr("won"));
+  EXPECT_EQ(scene.device.held, 0);
+}
+
+TEST(Batch, WhatAnotherProcessFinishedMeanwhileIsTold) {
+  BatchScene scene;
+  scene.use_file();
+  const std::vector<BatchItem> all = scene.items;
+  scene.items = {all[0]};
+  const BatchResult theirs = scene.run();
+  // As it looks while the other process is at work.
+  const database::Id run = theirs.outcomes[0].run;
+  database::RunClaim claim = must(scene.store->claim_run(run, true));
+  const int64_t other = scene.world.process;
+  scene.items = all;
+  scene.open_store();
+  scene.world.other = other;
+  int told = 0;
+  scene.hooks.finished = [&](const BatchOutcome&) {
+    if (++told == 3)
+      must(scene.store->release_run(claim, database::RunState::kFinished, "40 trials"));
+  };
+  const BatchResult result = scene.run();
+  EXPECT_EQ(result.outcomes[0].verdict, BatchVerdict::kWon) << result.outcomes[0].reason;
+  EXPECT_TRUE(result.outcomes[0].earlier);
+  EXPECT_EQ(result.outcomes[0].record, theirs.outcomes[0].record);
+}
+
 TEST(Batch, ADeviceThatLosesARequestCostsNothing) {
   BatchScene scene;
   int measured = 0;

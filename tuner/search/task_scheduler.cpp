@@ -28,6 +28,8 @@ void TaskScheduler::observe(size_t task, double seconds, double best_ns) {
 
 void TaskScheduler::finish(size_t task) { entries_[task].finished = true; }
 
+void TaskScheduler::take_up(size_t task) { entries_[task].finished = false; }
+
 double TaskScheduler::gradient(size_t task) const { return gain(entries_[task]); }
 
 double TaskScheduler::gain(const Entry& entry) const {

@@ -39,6 +39,8 @@ public:
   void observe(size_t task, double seconds, double best_ns);
   /// It gets no more time.
   void finish(size_t task);
+  /// It gets time after all.
+  void take_up(size_t task);
 
   /// The task to go on with; none when all are finished. Tasks that had no round yet come first, in
   /// their order; among equals the first.
