@@ -40,7 +40,6 @@ public:
     store_ = store;
     TEMPER_TRY(task, bench_.task(arguments));
     task_ = std::move(task);
-    TEMPER_TRY_VOID(bench_.check_host(task_));
     TEMPER_TRY(workload, store_->add(workload_row(task_)));
     workload_ = workload;
     table_.title = task_.title();
@@ -89,13 +88,9 @@ private:
       TEMPER_TRY_VOID(add_tuned());
     if (entry_.untuned)
       TEMPER_TRY_VOID(add_untuned());
-    if (entry_.functions)
-      for (const ExternalFunction& function : *entry_.functions)
-        add(function);
-    else
-      for (const script::Baseline& baseline : task_.baselines)
-        for (const std::string& library : engine::libraries_of(baseline.library))
-          add({ExternalFunction::Form::kBaseline, library, {}, {}});
+    const auto functions = entry_.functions ? *entry_.functions : baseline_functions(task_);
+    for (const ExternalFunction& function : functions)
+      add(function);
     return {};
   }
 

@@ -140,6 +140,57 @@ Result<CArgument> bound(const ExternalFunction& function, size_t number, const T
   return result;
 }
 
+/// Whether the file of a library has the function, before anything is run. Where it does not, but
+/// is linked to libraries that are not the system's, those may, and the loader has to tell.
+Result<void> check_function(const std::string& file, const std::string& symbol,
+                            const std::string& library, const std::string& function) {
+  const auto bytes = read_file(file);
+  const auto symbols = bytes ? codegen::read_symbols(*bytes) : bytes.error();
+  if (!symbols || std::ranges::find(symbols->defined, symbol) != symbols->defined.end())
+    return {};
+  const auto is_system = [](const std::string& needed) {
+    return std::ranges::any_of(
+        std::initializer_list<const char*>{"libc.", "libm.", "libdl.", "libpthread.", "librt.",
+                                           "ld-linux", "libgcc_s.", "libstdc++.", "libgomp.",
+                                           "libgfortran.", "libquadmath.", "libffi."},
+        [&](const char* start) { return needed.starts_with(start); });
+  };
+  if (!std::ranges::all_of(symbols->needed, is_system))
+    return {};
+  std::vector<std::string> names;
+  const std::string prefix = symbol.substr(0, symbol.size() - function.size());
+  for (const std::string& name : symbols->defined)
+    if (name.starts_with(prefix))
+      names.push_back(name.substr(prefix.size()));
+  const std::string nearest = nearest_name(function, names);
+  return Error(ErrorCode::kNotFound,
+               library + " has no function '" + function + "'" +
+                   (nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
+}
+
+Result<engine::Peer> baseline_peer(const Task& task, const std::string& library,
+                                   const script::Baseline& baseline) {
+  TEMPER_TRY(peer, engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
+                                         task.threads));
+  TEMPER_TRY_VOID(check_function(peer.artifact->library_path, baseline.entry,
+                                 "temper's adapter for " + peer.name, baseline.entry));
+  const std::vector<std::string> constants = task.constants();
+  if (constants.empty())
+    return std::move(peer);
+  const std::string packed_entry = baseline.entry + "_packed";
+  TEMPER_TRY(file, read_file(peer.artifact->library_path));
+  TEMPER_TRY(symbols, codegen::read_symbols(file));
+  if (std::find(symbols.defined.begin(), symbols.defined.end(), packed_entry) ==
+      symbols.defined.end()) {
+    peer.name += " (plain " + join(constants, ", ") + ")";
+    return std::move(peer);
+  }
+  TEMPER_TRY(packed, engine::peer_artifact(library, packed_entry, task.signature, baseline.sizes,
+                                           task.threads));
+  packed.name += " (packed ahead)";
+  return std::move(packed);
+}
+
 } // namespace
 
 std::string ExternalFunction::name() const {
@@ -193,25 +244,12 @@ Result<ExternalFunction> parse_external_function(std::string_view written) {
   return result;
 }
 
-Result<engine::Peer> baseline_peer(const Task& task, const std::string& library,
-                                   const script::Baseline& baseline) {
-  TEMPER_TRY(peer, engine::peer_artifact(library, baseline.entry, task.signature, baseline.sizes,
-                                         task.threads));
-  const std::vector<std::string> constants = task.constants();
-  if (constants.empty())
-    return std::move(peer);
-  const std::string packed_entry = baseline.entry + "_packed";
-  TEMPER_TRY(file, read_file(peer.artifact->library_path));
-  TEMPER_TRY(symbols, codegen::read_symbols(file));
-  if (std::find(symbols.defined.begin(), symbols.defined.end(), packed_entry) ==
-      symbols.defined.end()) {
-    peer.name += " (plain " + join(constants, ", ") + ")";
-    return std::move(peer);
-  }
-  TEMPER_TRY(packed, engine::peer_artifact(library, packed_entry, task.signature, baseline.sizes,
-                                           task.threads));
-  packed.name += " (packed ahead)";
-  return std::move(packed);
+std::vector<ExternalFunction> baseline_functions(const Task& task) {
+  std::vector<ExternalFunction> functions;
+  for (const script::Baseline& baseline : task.baselines)
+    for (const std::string& library : engine::libraries_of(baseline.library))
+      functions.push_back({Form::kBaseline, library, {}, {}});
+  return functions;
 }
 
 Result<engine::Peer> external_peer(const ExternalFunction& function, const Task& task) {
@@ -240,11 +278,18 @@ Result<engine::Peer> external_peer(const ExternalFunction& function, const Task&
       TEMPER_TRY(argument, bound(function, i, task, binding));
       arguments.push_back(argument);
     }
-    return engine::c_peer(function.library, function.function, arguments, task.signature,
-                          task.threads);
+    TEMPER_TRY(peer, engine::c_peer(function.library, function.function, arguments, task.signature,
+                                    task.threads));
+    TEMPER_TRY_VOID(check_function(peer.file, function.function, peer.name, function.function));
+    return std::move(peer);
   }
-  case Form::kFfi:
-    return engine::ffi_peer(function.name(), function.library, function.function, task.signature);
+  case Form::kFfi: {
+    TEMPER_TRY(peer, engine::ffi_peer(function.name(), function.library, function.function,
+                                      task.signature));
+    TEMPER_TRY_VOID(check_function(peer.file, "__tvm_ffi_" + function.function,
+                                   fs::path(peer.file).filename().string(), function.function));
+    return std::move(peer);
+  }
   }
   TEMPER_UNREACHABLE("form of a function");
 }

@@ -44,13 +44,13 @@ struct ExternalFunction {
 Result<ExternalFunction> parse_external_function(std::string_view text);
 
 /// The function over the arguments of a task. An error names the argument that does not fit, or the
-/// library that is not here.
+/// library or function that is not here. Where operands are constant a library's routine is the one
+/// that packs them once, ahead, where there is such a one; `name` says which it is.
 Result<engine::Peer> external_peer(const ExternalFunction& function, const Task& task);
 
-/// A library's routine on a task's arguments. Where operands are constant it is the one that packs
-/// them once, ahead, where the library has such a one; `name` says which it is.
-Result<engine::Peer> baseline_peer(const Task& task, const std::string& library,
-                                   const script::Baseline& baseline);
+/// The libraries' routines that the task's file names, a library each ("blas" is all that are
+/// here).
+std::vector<ExternalFunction> baseline_functions(const Task& task);
 
 /// The row of the function as a way to compute the task.
 database::Workload function_row(const std::string& name, const engine::Peer& peer, const Task& task,

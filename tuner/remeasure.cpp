@@ -118,13 +118,9 @@ private:
   }
 
   Result<Remeasured> compare() {
-    ArtifactRef old;
-    if (auto kept = store_->artifact_of(result_.old.id)) {
-      TEMPER_TRY(artifact, artifact_from_row(*kept));
-      old = std::make_shared<codegen::Artifact>(std::move(artifact));
-    } else if (kept.error().code != ErrorCode::kNotFound) {
-      return kept.error();
-    }
+    auto old = bench_.kept_code(result_.old.id);
+    if (!old && old.error().code != ErrorCode::kNotFound)
+      return old.error();
     ArtifactRef reference;
     if (task_.reference) {
       TEMPER_TRY(compiled, compile(bench_, reference_request(task_)));
@@ -133,27 +129,26 @@ private:
     TEMPER_TRY(measurer, bench_.measurer());
     constexpr uint64_t kSeed = 5;
     TEMPER_TRY(workload, measurer->add_workload(workload_spec(task_, reference, kSeed)));
-    engine::CompareRequest request;
-    request.workload = workload;
-    request.regime = task_.regime;
-    request.max_seconds = options_.max_seconds;
-    request.half_width = engine::kComparedHalfWidth;
+    std::vector<engine::Contender> contenders;
     const int threads = result_.old.threads;
     if (old)
-      request.contenders.push_back({"old", old, {}, threads, reference != nullptr});
-    request.contenders.push_back({"new", new_, {}, threads, reference != nullptr});
-    Result<engine::Comparison> comparison = measurer->compare(request);
+      contenders.push_back({"old", *old, {}, threads, true});
+    contenders.push_back({"new", new_, {}, threads, true});
+    const auto sitting = [&] {
+      return bench_.compare_on(workload, task_, contenders, options_.max_seconds);
+    };
+    Result<engine::Comparison> comparison = sitting();
     Result<engine::Comparison> again = comparison;
     // Of a hundred kernels some look slower by chance: what does is measured once more, in new
     // processes, and both have to say so.
     if (comparison && slower(*comparison))
-      again = measurer->compare(request);
+      again = sitting();
     measurer->remove_workload(workload);
     if (!comparison)
       return comparison.error();
     if (!again)
       return again.error();
-    return judge(*comparison, *again, old != nullptr);
+    return judge(*comparison, *again, old.has_value());
   }
 
   bool slower(const engine::Comparison& comparison) const {

@@ -155,6 +155,7 @@ Result<database::Store*> Workbench::store() {
     } else {
       options.path = options_.database;
     }
+    TEMPER_TRY_VOID(database::check_location(options.path.string()));
     if (database::is_postgres_url(options.path.string())) {
       TEMPER_TRY(shared, database::open_postgres_store(
                              {.url = options.path.string(), .on_wait = [](const std::string& what) {
@@ -462,6 +463,16 @@ Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name
   return shapes;
 }
 
+Result<std::vector<std::string>> Workbench::parameters(const std::string& name) {
+  TEMPER_TRY(found, find_workload(*this, name));
+  TEMPER_TRY(file, script::WorkloadFile::read(found.file));
+  TEMPER_TRY(info, file.find(found.function));
+  std::vector<std::string> names;
+  for (const script::WorkloadParameter& parameter : info->parameters)
+    names.push_back(parameter.name);
+  return names;
+}
+
 Result<std::vector<Workbench::KnownWorkload>> Workbench::known_workloads() {
   std::vector<KnownWorkload> known;
   std::vector<std::string> seen;
@@ -531,6 +542,7 @@ Result<Devices> Workbench::devices() {
 }
 
 Result<database::Run> Workbench::new_run(const Task& task) {
+  TEMPER_TRY_VOID(check_host(task));
   TEMPER_TRY(store, this->store());
   TEMPER_TRY(environment, this->environment());
   TEMPER_TRY(toolchain, this->toolchain());
@@ -562,19 +574,26 @@ Result<std::shared_ptr<const codegen::Artifact>> Workbench::compile_reference(co
       std::make_shared<codegen::Artifact>(std::move(artifact)));
 }
 
+Result<std::shared_ptr<const codegen::Artifact>> Workbench::kept_code(const database::Id& record) {
+  TEMPER_TRY(store, this->store());
+  TEMPER_TRY(kept, store->artifact_of(record));
+  TEMPER_TRY(artifact, artifact_from_row(kept));
+  return std::shared_ptr<const codegen::Artifact>(
+      std::make_shared<codegen::Artifact>(std::move(artifact)));
+}
+
 Result<std::shared_ptr<const codegen::Artifact>>
 Workbench::code_of(const Task& task, const database::RecordRow& record) {
+  auto kept = kept_code(record.id);
+  if (kept || kept.error().code != ErrorCode::kNotFound)
+    return kept;
   TEMPER_TRY(store, this->store());
-  if (auto kept = store->artifact_of(record.id)) {
-    TEMPER_TRY(artifact, artifact_from_row(*kept));
-    return std::shared_ptr<const codegen::Artifact>(
-        std::make_shared<codegen::Artifact>(std::move(artifact)));
-  }
   TEMPER_TRY(candidate, store->candidate(record.candidate));
   return compile(task, candidate.program);
 }
 
 Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
+  TEMPER_TRY_VOID(check_host(task));
   TEMPER_TRY(measurer, this->measurer());
   std::shared_ptr<const codegen::Artifact> reference;
   if (task.reference) {
@@ -615,20 +634,27 @@ Result<engine::Measurement> Workbench::measure(const Task& task,
   return measurement;
 }
 
-Result<engine::Comparison> Workbench::compare(const Task& task,
-                                              std::vector<engine::Contender> contenders,
-                                              double max_seconds) {
+Result<engine::Comparison> Workbench::compare_on(engine::WorkloadId prepared, const Task& task,
+                                                 std::vector<engine::Contender> contenders,
+                                                 double max_seconds) {
   TEMPER_TRY(measurer, this->measurer());
   for (engine::Contender& contender : contenders)
     contender.check &= task.reference != nullptr;
-  TEMPER_TRY(prepared, prepare(task, 3));
   engine::CompareRequest request;
   request.workload = prepared;
   request.regime = task.regime;
   request.max_seconds = max_seconds;
   request.half_width = engine::kComparedHalfWidth;
   request.contenders = std::move(contenders);
-  auto comparison = measurer->compare(request);
+  return measurer->compare(request);
+}
+
+Result<engine::Comparison> Workbench::compare(const Task& task,
+                                              std::vector<engine::Contender> contenders,
+                                              double max_seconds) {
+  TEMPER_TRY(measurer, this->measurer());
+  TEMPER_TRY(prepared, prepare(task, 3));
+  auto comparison = compare_on(prepared, task, std::move(contenders), max_seconds);
   measurer->remove_workload(prepared);
   return comparison;
 }

@@ -60,7 +60,9 @@ public:
   Result<ir::Target> target();
   /// Environment of this machine, as the database has it.
   Result<database::Environment> environment();
-  /// kUnsupported, naming what is missing, when code for the task's target cannot run here.
+  /// kUnsupported, naming what is missing, when code for the task's target cannot run here. What
+  /// runs code asks this first: new_run and prepare do, and nothing runs without one of them. That
+  /// such code may happen to run is no reason: the next candidate need not.
   Result<void> check_host(const Task& task);
   /// Compiler and target, whatever the number of threads.
   Result<database::Toolchain> toolchain();
@@ -82,6 +84,8 @@ public:
   Result<Task> task(const database::Workload& workload);
   /// All shapes of a workload's file; one entry without parameters when it names none.
   Result<std::vector<WorkloadArguments>> shapes(const std::string& name);
+  /// Names of a workload's parameters, in the order in which it declares them.
+  Result<std::vector<std::string>> parameters(const std::string& name);
   struct KnownWorkload {
     std::string name;
     std::string file;
@@ -130,9 +134,15 @@ public:
   /// A record's code: the kept bytes when there are some, else compiled again.
   Result<std::shared_ptr<const codegen::Artifact>> code_of(const Task& task,
                                                            const database::RecordRow& record);
+  /// The kept bytes alone; kNotFound where there are none.
+  Result<std::shared_ptr<const codegen::Artifact>> kept_code(const database::Id& record);
   /// The contenders in turns, on the task's inputs, until the ratios are known well
   /// (engine::kComparedHalfWidth) or the time is over. All are checked where the task has a
   /// reference and they ask for it.
+  Result<engine::Comparison> compare_on(engine::WorkloadId prepared, const Task& task,
+                                        std::vector<engine::Contender> contenders,
+                                        double max_seconds);
+  /// The same, prepared for this one.
   Result<engine::Comparison> compare(const Task& task, std::vector<engine::Contender> contenders,
                                      double max_seconds);
 
