@@ -62,6 +62,32 @@ seconds = 3
   EXPECT_TRUE(shell.run("temper list runs --json").json()["runs"].empty());
 }
 
+TEST(Plan, NamesTheParametersOfAFailureInTheWorkloadsOrder) {
+  const Shell shell;
+  shell.write("night.toml", "[[task]]\nworkload = \"matmul\"\n"
+                            "shapes = [{K = 0, M = 8, N = 16}]\n");
+  const Ran ran = shell.run("temper batch night.toml --dry-run");
+  EXPECT_EQ(ran.code, 1) << ran.err;
+  EXPECT_NE(ran.out.find("matmul M=8 N=16 K=0"), std::string::npos) << ran.out;
+}
+
+TEST(Plan, AnExcerptOfAFileLeavesTheTableWhole) {
+  const Shell shell;
+  shell.write("bad.py", "def bad(M):\n    @T.prim_func(s_tir=True)\n"
+                        "    def main(A: T.Buffer((M,), \"float31\")):\n"
+                        "        A[0] = T.exp(1)\n    return main\n");
+  shell.write("night.toml", "[[task]]\nworkload = \"bad.py\"\nshapes = [{M = 8}]\n"
+                            "[[task]]\nworkload = \"gemv\"\nshapes = [{M = 64, N = 64}]\n");
+  for (const char* option : {"--dry-run", "--trials 2"}) {
+    const Ran ran = shell.run(std::string("temper batch night.toml ") + option);
+    EXPECT_EQ(ran.code, 1) << ran.err;
+    EXPECT_NE(ran.out.find("float31"), std::string::npos) << ran.out;
+    EXPECT_EQ(ran.out.find('^'), std::string::npos) << ran.out;
+    for (const std::string& line : split_text(ran.out, '\n'))
+      EXPECT_LE(line.size(), 100U) << line;
+  }
+}
+
 TEST(Plan, OfATargetThatTheHostLacksNamesWhatIsMissing) {
   const Shell shell;
   // No processor has all of AMD's and of Intel's extensions.

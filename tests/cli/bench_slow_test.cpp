@@ -67,6 +67,7 @@ functions = []
   EXPECT_NE(exported.code, 0);
   EXPECT_THAT(exported.err, HasSubstr("a function of a library"));
   EXPECT_TRUE(shell.run("temper remeasure --stale --json").json()["kernels"].empty());
+  EXPECT_THAT(shell.run("temper bench peers.toml").out, HasSubstr("medians over pairs"));
   // What was written for Google Benchmark's tools is read by ours.
   const Ran imported = shell.run("temper import --google-benchmark out.json --json");
   EXPECT_EQ(imported.code, 0) << imported.err;
@@ -84,7 +85,8 @@ workload = "scale.py"
 seconds = 1
 functions = [
   "./libmine.so:wrong(const float* A, float* B, int64_t M, int N)",
-  "./libmine.so:missing(const float* A, float* B, int64_t M, int N)",
+  "./libmine.so:scales(const float* A, float* B, int64_t M, int N)",
+  "openblas:sgem(M, N, M)",
   "./nothere.so:scale(const float* A, float* B, int64_t M, int N)",
   "./libmine.so:scale(const float* A, float* B, int64_t M, int N)",
 ]
@@ -95,12 +97,16 @@ workload = "nonesuch"
   EXPECT_EQ(ran.code, 3) << ran.err;
   EXPECT_THAT(ran.err, HasSubstr("nonesuch"));
   const Json table = ran.json()["tables"][0];
-  ASSERT_EQ(table["rows"].size(), 3U);
+  ASSERT_EQ(table["rows"].size(), 2U);
   EXPECT_EQ(table["rows"][0]["outcome"], "wrong_result");
-  EXPECT_THAT(table["rows"][1]["error"].dump(), HasSubstr("no function missing"));
-  EXPECT_GT(table["rows"][2]["median_ns"].get<double>(), 0);
-  ASSERT_EQ(table["missing"].size(), 1U);
-  EXPECT_THAT(table["missing"][0].dump(), HasSubstr("nothere.so"));
+  EXPECT_GT(table["rows"][1]["median_ns"].get<double>(), 0);
+  ASSERT_EQ(table["missing"].size(), 3U);
+  EXPECT_EQ(table["missing"][0], "libmine.so has no function 'scales'; did you mean 'scale'?");
+  EXPECT_EQ(table["missing"][1].get<std::string>().find("temper's adapter for "), 0U)
+      << table["missing"][1];
+  EXPECT_THAT(table["missing"][1].get<std::string>(),
+              HasSubstr("has no function 'sgem'; did you mean 'sgemm'?"));
+  EXPECT_THAT(table["missing"][2].dump(), HasSubstr("nothere.so"));
 }
 
 TEST_F(Bench, ReadsAnotherProgramsBenchmarks) {

@@ -74,6 +74,22 @@ TEST_F(Records, AreListedByAQuery) {
       << wrong.err;
 }
 
+TEST_F(Records, OfColdCachesAreAskedForByName) {
+  Shelf shelf(shell.folder() / "t.db");
+  shelf.add(shelf.place("cellar", "LLVM 19"), {.name = "scale", .size = 4, .ns = 4000});
+  const auto rows = [&](const std::string& options) {
+    const Ran ran = shell.run("temper best --json 'query:host = cellar and stale' " + options);
+    return ran.code == 0 ? ran.json().at("records").size() : size_t{0};
+  };
+  EXPECT_EQ(rows(""), 1u);
+  EXPECT_EQ(rows("--cache hot"), 1u);
+  EXPECT_EQ(rows("--cache cold"), 0u);
+  const Ran wrong = shell.run("temper best --cache warm");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("--cache: 'warm' is neither hot nor cold"), std::string::npos)
+      << wrong.err;
+}
+
 TEST_F(Records, AreTaggedAndNoted) {
   EXPECT_EQ(shell.run("temper tag odd m30000").code, 0);
   EXPECT_EQ(shell.run("temper tag nightly run:r10000").code, 0);
@@ -91,6 +107,15 @@ TEST_F(Records, AreTaggedAndNoted) {
   EXPECT_EQ(shell.run("temper tag --remove odd m30000").code, 0);
   EXPECT_EQ(listed("tag:odd"), 0u);
   EXPECT_EQ(shell.run("temper tag odd m99999").code, 2);
+  for (const auto& [words, meant] : {std::pair("matmul odd", "temper tag odd matmul"),
+                                     std::pair("matmul M=512 odd", "temper tag odd matmul M=512"),
+                                     std::pair("m30000 odd", "temper tag odd m30000")}) {
+    const Ran turned = shell.run(std::string("temper tag ") + words);
+    EXPECT_EQ(turned.code, 2);
+    EXPECT_NE(turned.err.find(std::string("the tag comes before what gets it: ") + meant + "\n"),
+              std::string::npos)
+        << turned.err;
+  }
 }
 
 TEST_F(Records, AreComparedAsTheyAreStored) {
@@ -114,8 +139,8 @@ TEST_F(Records, AreComparedAsTheyAreStored) {
   const Ran text = shell.run("temper compare --stored 'query:host = tower' 'query:host = cellar'");
   EXPECT_EQ(text.code, 0) << text.err;
   for (const char* words :
-       {"scale N=4 K=64", "0.667", "faster", "not taken in turns", "tower, cpu:tower/2, LLVM 20",
-        "Holm's", "only in b: 1 kernel: scale N=5 K=64"})
+       {"scale N=4 K=64", "0.667", "faster", "not taken in turns", "quotient\nof the two medians",
+        "tower, cpu:tower/2, LLVM 20", "Holm's", "only in b: 1 kernel: scale N=5 K=64"})
     EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
   for (const std::string& line : split_text(text.out, '\n'))
     EXPECT_LE(line.size(), 100u) << line;

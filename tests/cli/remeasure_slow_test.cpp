@@ -52,9 +52,8 @@ TEST(Remeasure, OfAnotherTargetIsNotStale) {
   for (const Json& record : shell.run("temper list records --json").list("records"))
     EXPECT_EQ(record["stale"], false) << record.dump(2);
   EXPECT_TRUE(shell.run("temper remeasure --stale --json").json()["kernels"].empty());
-  EXPECT_NE(shell.run("temper best").out.find("--all shows other machines and targets"),
-            std::string::npos);
-  EXPECT_NE(shell.run(std::string(kOtherLlvm) + "temper best").out.find("remeasure --stale"),
+  EXPECT_NE(shell.run("temper best").out.find("--all shows other machines"), std::string::npos);
+  EXPECT_NE(shell.run(std::string(kOtherLlvm) + "temper best").out.find("--stale"),
             std::string::npos)
       << "another compiler makes it so";
 }

@@ -39,6 +39,9 @@ struct BatchCommand {
   std::string command_line;
 };
 
+/// An error's sentence; what follows is an excerpt of a file, which was shown when it happened.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 /// A path, or the name of a file in one of the workload folders' `batches`.
 Result<fs::path> find_batch(const Workbench& bench, const std::string& name) {
   std::error_code failed;
@@ -70,29 +73,21 @@ Result<fs::path> find_batch(const Workbench& bench, const std::string& name) {
 struct Kernel {
   const tuner::BatchEntry* entry = nullptr;
   tuner::WorkloadArguments arguments;
+  std::string title;
   std::optional<Error> error;
-
-  std::string title() const {
-    std::string text = arguments.name;
-    for (const auto& [name, value] : arguments.parameters)
-      text += " " + name + "=" + value;
-    return text;
-  }
 };
 
 std::vector<Kernel> kernels_of(Workbench& bench, const tuner::BatchFile& file) {
   std::vector<Kernel> kernels;
   for (const tuner::BatchEntry& entry : file.entries) {
-    for (const auto& shape : entry.shapes)
-      kernels.push_back({&entry, {entry.workload, shape, false}, {}});
-    if (!entry.shapes.empty())
-      continue;
-    auto shapes = bench.shapes(entry.workload);
+    auto shapes = cli::kernels_of(bench, entry.workload, entry.shapes);
     if (!shapes)
-      kernels.push_back({&entry, {entry.workload, {}, false}, shapes.error()});
+      kernels.push_back({&entry, {entry.workload, {}, false}, entry.workload, shapes.error()});
     else
-      for (tuner::WorkloadArguments& shape : *shapes)
-        kernels.push_back({&entry, std::move(shape), {}});
+      for (tuner::WorkloadArguments& shape : *shapes) {
+        std::string title = title_of(bench, shape);
+        kernels.push_back({&entry, std::move(shape), std::move(title), {}});
+      }
   }
   return kernels;
 }
@@ -135,7 +130,7 @@ std::vector<tuner::BatchItem> items_of(Workbench& bench, std::vector<Kernel>& ke
   for (const Kernel& kernel : kernels) {
     const tuner::BatchEntry& entry = *kernel.entry;
     tuner::BatchItem item{
-        kernel.title(), entry.weight, entry.trials, entry.seconds, entry.tags, {}, {}};
+        kernel.title, entry.weight, entry.trials, entry.seconds, entry.tags, {}, {}};
     if (const auto task = task_of(bench, kernel)) // else its error is its outcome
       item.kernel = workload_id(*task) + " " + task->target.to_string();
     items.push_back(std::move(item));
@@ -148,7 +143,7 @@ std::vector<tuner::BatchItem> items_of(Workbench& bench, std::vector<Kernel>& ke
                  line == other
                      ? fmt::format("the task of line {} has twice", line).c_str()
                      : fmt::format("the tasks of lines {} and {} have", line, other).c_str(),
-                 kernels[stays].title().c_str());
+                 kernels[stays].title.c_str());
     gone.insert(goes);
   }
   std::vector<Kernel> kept;
@@ -241,7 +236,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
     std::string state = "new";
     double known_ns = 0;
     double estimate = 0;
-    std::string title = kernel.title();
+    std::string title = kernel.title;
     const Result<void> planned = [&]() -> Result<void> {
       TEMPER_TRY(task, task_of(bench, kernel));
       title = task.title();
@@ -262,7 +257,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
       double done_seconds = 0;
       if (!runs.empty() && !options.again) {
         const database::Run& run = runs.front();
-        const std::string id = (*store)->short_id(run.id).value_or(run.id);
+        const std::string id = short_id(**store, run.id);
         state = run.state == database::RunState::kFinished  ? "finished: " + id
                 : run.state == database::RunState::kRunning ? "at work: " + id
                                                             : "goes on: " + id;
@@ -283,7 +278,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
       return {};
     }();
     if (!planned) {
-      state = "fails: " + planned.error().message;
+      state = "fails: " + first_line(planned.error().message);
       ++failed;
     }
     seconds += estimate;
@@ -427,19 +422,19 @@ void print_outcomes(database::Store& store, const tuner::BatchResult& result) {
                {"rate", true},
                {"trials", true},
                {"spent", true},
-               {"record"},
-               {"why", false, true}});
+               {"record"}});
   for (const BatchOutcome& outcome : result.outcomes) {
     const double ratio = speedup(outcome);
-    table.add(
-        {outcome.title, to_string(outcome.verdict), format_time(outcome.baseline_ns()),
-         format_time(outcome.best_ns), ratio > 0 ? fmt::format("{:.2f}x", ratio) : "-",
-         format_rate(outcome.flops, outcome.best_ns), std::to_string(outcome.trials),
-         format_seconds(outcome.seconds),
-         outcome.record.empty() ? "" : store.short_id(outcome.record).value_or(outcome.record),
-         outcome.reason});
+    table.add({outcome.title, to_string(outcome.verdict), format_time(outcome.baseline_ns()),
+               format_time(outcome.best_ns), ratio > 0 ? fmt::format("{:.2f}x", ratio) : "-",
+               format_rate(outcome.flops, outcome.best_ns), std::to_string(outcome.trials),
+               format_seconds(outcome.seconds), short_id(store, outcome.record)});
   }
   table.print();
+  for (const BatchOutcome& outcome : result.outcomes)
+    if (outcome.best_ns <= 0) // why a search that found something ended, --json and --html say
+      print_wrapped(outcome.title + " " + to_string(outcome.verdict) + ": " +
+                    first_line(outcome.reason));
 }
 
 /// One JSON line for each committed outcome, so that others can follow.
@@ -500,7 +495,7 @@ int finish_batch(Workbench& bench, const BatchCommand& options, const tuner::Bat
   } else {
     print_outcomes(**store, result);
     for (const std::string& line : lines)
-      fmt::print("{}\n", line);
+      print_wrapped(line);
     std::fflush(stdout);
   }
   if (!options.html.empty()) {
@@ -531,8 +526,6 @@ int finish_batch(Workbench& bench, const BatchCommand& options, const tuner::Bat
 }
 
 int run_batch_command(BatchCommand& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   tuner::BatchOptions batch;
   // What is live stays on the device, and a finalists' fresh inputs beside it: a reference that has
   // to be computed again at each turn is time lost.
@@ -556,7 +549,7 @@ int run_batch_command(BatchCommand& options) {
   batch.trials = options.trials > 0 ? options.trials : file->trials;
   batch.seconds = options.seconds > 0 ? options.seconds : file->seconds;
   batch.again = options.again;
-  batch.cache = options.common.cache;
+  batch.cache = engine::to_string(options.common.workbench.regime);
   batch.seed = options.has_seed ? options.seed : std::random_device()();
   const std::string& command = options.command_line;
   batch.command_line = command;
@@ -623,16 +616,13 @@ void add_batch(Program& program) {
       ->add_option("--seconds", options->seconds, "for the whole batch, over all its continuations")
       ->check(positive());
   command->add_option("--trials", options->trials, "for the whole batch")->check(count());
-  auto* seed =
-      command->add_option("--seed", options->seed, "of every random choice")->check(seed_number());
+  const CLI::Option* seed = add_seed_option(*command, options->seed);
   command->add_flag("--again", options->again, "start anew, what is finished too");
   command->add_option("--html", options->html, "write the last table as a page of its own");
   command->add_option("--log", options->log, "append one JSON line for each outcome");
-  command->add_option("--db", options->common.workbench.database,
-                      "database file or postgresql://...");
-  command->add_flag("--json", options->common.json, "print one JSON object instead of text");
+  add_common_options(*command, options->common, false);
   add_jobs_option(*command, options->common);
-  command->add_option("--cache", options->common.cache, "timing regime: hot or cold caches");
+  add_cache_option(*command, options->common);
   add_examples(*command,
                {"temper batch night.toml --dry-run", "temper batch night.toml --html night.html",
                 "temper batch resnet50 --seconds 28800"});

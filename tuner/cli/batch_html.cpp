@@ -43,7 +43,10 @@ Result<std::string> batch_html(tuner::Workbench& bench, const std::string& name,
     number(std::to_string(outcome.trials));
     number(format_seconds(outcome.seconds));
     page += "<td>" + plot + "</td><td><code>" + html::escaped(outcome.record) + "</code></td><td>" +
-            html::escaped(outcome.reason) + "</td></tr>\n";
+            (outcome.reason.find('\n') == std::string::npos
+                 ? html::escaped(outcome.reason)
+                 : "<pre>" + html::escaped(outcome.reason) + "</pre>") +
+            "</td></tr>\n";
   }
   page += "</tbody></table>\n<h2>Where this comes from</h2>\n";
   const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(

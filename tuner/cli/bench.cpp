@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 
@@ -26,24 +27,6 @@ struct BenchCommand {
   std::string file;
   std::string google_benchmark;
 };
-
-/// One kernel of an entry, or why its shapes are not known.
-struct Kernel {
-  const BenchEntry* entry;
-  tuner::WorkloadArguments arguments;
-};
-
-Result<std::vector<Kernel>> kernels_of(Workbench& bench, const BenchEntry& entry) {
-  std::vector<Kernel> kernels;
-  for (const auto& shape : entry.shapes)
-    kernels.push_back({&entry, {entry.workload, shape, false}});
-  if (entry.shapes.empty()) {
-    TEMPER_TRY(shapes, bench.shapes(entry.workload));
-    for (tuner::WorkloadArguments& shape : shapes)
-      kernels.push_back({&entry, std::move(shape)});
-  }
-  return kernels;
-}
 
 /// What the tools of Google Benchmark want to know of the machine.
 Json google_context(const database::Environment& environment) {
@@ -88,8 +71,6 @@ void show(Table& shown, const BenchTable& table) {
 }
 
 int run_bench(BenchCommand& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   auto text = read_file(options.file);
   if (!text)
     return report(text.error());
@@ -112,26 +93,31 @@ int run_bench(BenchCommand& options) {
     std::fprintf(stderr, "temper: %s: %s\n", what.c_str(), error.message.c_str());
     code = kFailedWork;
   };
-  const auto take = [&](const std::string& what, Result<std::vector<BenchTable>> measured) {
+  const auto take = [&](const BenchEntry& entry, const std::string& what,
+                        Result<std::vector<BenchTable>> measured) {
     if (!measured)
       return failed(what, measured.error());
-    for (BenchTable& table : *measured)
+    for (BenchTable& table : *measured) {
+      if (entry.functions && !table.missing.empty()) // which the file asks for by name
+        code = kFailedWork;
       tables.push_back(std::move(table));
+    }
   };
   for (const BenchEntry& entry : file->entries) {
     if (!entry.command.empty()) {
       line.show(join(entry.command, " "));
-      take(entry.command.front(), tuner::bench_command(bench, entry, settings));
+      take(entry, entry.command.front(), tuner::bench_command(bench, entry, settings));
       continue;
     }
-    auto kernels = kernels_of(bench, entry);
+    auto kernels = kernels_of(bench, entry.workload, entry.shapes);
     if (!kernels) {
       failed(entry.workload, kernels.error());
       continue;
     }
-    for (const Kernel& kernel : *kernels) {
-      line.show(entry.workload);
-      take(entry.workload, tuner::bench_kernel(bench, entry, kernel.arguments, settings));
+    for (const tuner::WorkloadArguments& kernel : *kernels) {
+      const std::string title = title_of(bench, kernel);
+      line.show(title);
+      take(entry, title, tuner::bench_kernel(bench, entry, kernel, settings));
     }
   }
   line.finish();
@@ -173,6 +159,8 @@ int run_bench(BenchCommand& options) {
     for (const BenchTable& table : tables)
       show(shown, table);
     shown.print();
+    if (std::ranges::any_of(tables, [](const BenchTable& table) { return table.rows.size() > 1; }))
+      print_wrapped(kRatiosOfPairs);
   }
   return wrong ? kAnswerIsNo : broken ? kFailedWork : kDone;
 }

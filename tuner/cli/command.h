@@ -16,7 +16,6 @@ namespace temper::cli {
 /// Options that most commands share.
 struct CommonOptions {
   tuner::WorkbenchOptions workbench;
-  std::string cache = "hot";
   bool json = false;
 };
 
@@ -34,12 +33,16 @@ struct Program {
 class HelpFormatter : public CLI::Formatter {
   std::string make_option_desc(const CLI::Option* option) const override;
   std::string make_subcommand(const CLI::App* command) const override;
+  std::string make_description(const CLI::App* command) const override;
 };
 
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
-/// --jobs alone.
+/// --jobs or --cache alone.
 void add_jobs_option(CLI::App& command, CommonOptions& options);
+void add_cache_option(CLI::App& command, CommonOptions& options);
+/// --seed; gives whether it was given, after parsing.
+const CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed);
 /// A number above zero, said in words.
 CLI::Validator positive();
 /// A whole number from 1 to kMostTrials, said in words.
@@ -47,8 +50,6 @@ CLI::Validator count();
 /// Of random choices: a whole number of 64 bits.
 CLI::Validator seed_number();
 inline constexpr int64_t kMostTrials = 1'000'000'000; ///< sums of budgets stay in range
-/// Turns the texts into values (cache regime); an error names the option.
-Result<void> finish_common_options(CommonOptions& options);
 
 /// The workbench of a command that only reads: a database that it may not write will do.
 tuner::WorkbenchOptions viewing(const CommonOptions& options);
@@ -60,13 +61,37 @@ void add_examples(CLI::App& command, const std::vector<std::string>& examples);
 Result<std::vector<database::RecordRow>> any_records(tuner::Workbench& bench,
                                                      const std::vector<std::string>& words);
 
+/// The shortest unique start of an id; what is no id (nothing) stays as it is.
+std::string short_id(database::Store& store, const database::Id& id);
+/// A stored binding as an object, for --json.
+Json binding_object(const std::string& binding_json);
+
 /// `matmul M=512 N=512`: the first word names the workload.
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words);
+
+/// The kernels that an entry of a batch or bench file names: its shapes, else all of the
+/// workload's file.
+Result<std::vector<tuner::WorkloadArguments>>
+kernels_of(tuner::Workbench& bench, const std::string& workload,
+           const std::vector<std::map<std::string, std::string>>& shapes);
+/// "matmul M=512 N=512 K=512": in the order in which the workload declares its parameters.
+std::string title_of(tuner::Workbench& bench, const tuner::WorkloadArguments& arguments);
+/// The same of a stored workload.
+std::string title_of(const database::Workload& workload);
+
+/// The bests among the records that the words of several selections mean, each once. What a
+/// selection does not speak of is held to `defaults`.
+Result<std::vector<database::RecordRow>> selected_records(tuner::Workbench& bench,
+                                                          const std::vector<std::string>& words,
+                                                          const database::RecordFilter& defaults);
 
 /// The bests that `words` select, or all of them; of this machine, toolchain and timing regime
 /// unless `all`.
 Result<std::vector<database::RecordRow>>
 best_records(tuner::Workbench& bench, const std::vector<std::string>& words, bool all);
+
+/// Why there is no best for this machine and compiler, and what to do.
+std::string nothing_best(tuner::Workbench& bench);
 
 void add_check(Program& program);
 void add_tune(Program& program);

@@ -1,5 +1,6 @@
 #include "tuner/cli/command.h"
 
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
 #include <charconv>
@@ -23,6 +24,10 @@ std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
   return out.str();
 }
 
+std::string HelpFormatter::make_description(const CLI::App* command) const {
+  return wrap_words(CLI::Formatter::make_description(command), kColumns);
+}
+
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
   command.add_option("--db", options.workbench.database,
                      "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
@@ -35,8 +40,7 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
   command.add_option("--threads", options.workbench.threads, "threads of the kernel (default: 1)")
       ->check(CLI::Range(1, 1024));
   add_jobs_option(command, options);
-  command.add_option("--cache", options.cache,
-                     "timing regime: hot or cold caches, which are never compared");
+  add_cache_option(command, options);
 }
 
 void add_jobs_option(CLI::App& command, CommonOptions& options) {
@@ -44,6 +48,26 @@ void add_jobs_option(CLI::App& command, CommonOptions& options) {
       .add_option("--jobs", options.workbench.jobs,
                   "compile processes (default: the machine's cores)")
       ->check(CLI::Range(1, 1024));
+}
+
+void add_cache_option(CLI::App& command, CommonOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "--cache",
+          [&options](const std::string& word) {
+            options.workbench.regime = engine::parse_regime(word).value();
+          },
+          "timing regime: hot (default) or cold caches, which are never compared")
+      ->check(CLI::Validator(
+          [](const std::string& word) {
+            return engine::parse_regime(word) ? std::string()
+                                              : "'" + word + "' is neither hot nor cold";
+          },
+          "hot|cold"));
+}
+
+const CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed) {
+  return command.add_option("--seed", seed, "of every random choice")->check(seed_number());
 }
 
 CLI::Validator positive() {
@@ -85,15 +109,6 @@ CLI::Validator seed_number() {
       "SEED");
 }
 
-Result<void> finish_common_options(CommonOptions& options) {
-  const auto regime = engine::parse_regime(options.cache);
-  if (!regime)
-    return Error(ErrorCode::kInvalidArgument,
-                 "--cache is hot or cold, not '" + options.cache + "'");
-  options.workbench.regime = *regime;
-  return {};
-}
-
 tuner::WorkbenchOptions viewing(const CommonOptions& options) {
   tuner::WorkbenchOptions workbench = options.workbench;
   workbench.viewing = true;
@@ -118,6 +133,14 @@ Result<std::vector<database::RecordRow>> any_records(tuner::Workbench& bench,
   return database::resolve_selection(*store, selection, filter);
 }
 
+std::string short_id(database::Store& store, const database::Id& id) {
+  return id.empty() ? id : store.short_id(id).value_or(id);
+}
+
+Json binding_object(const std::string& binding_json) {
+  return parse_json(binding_json).value_or(Json::object());
+}
+
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words) {
   if (words.empty())
     return Error(
@@ -138,6 +161,37 @@ Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::str
       return Error(ErrorCode::kInvalidArgument, "the parameter '" + name + "' is given twice");
   }
   return arguments;
+}
+
+Result<std::vector<tuner::WorkloadArguments>>
+kernels_of(tuner::Workbench& bench, const std::string& workload,
+           const std::vector<std::map<std::string, std::string>>& shapes) {
+  if (shapes.empty())
+    return bench.shapes(workload);
+  std::vector<tuner::WorkloadArguments> kernels;
+  for (const auto& shape : shapes)
+    kernels.push_back({workload, shape, false});
+  return kernels;
+}
+
+namespace {
+
+std::string titled(const std::string& name, const Json& binding) {
+  const std::string text = format_binding(binding.dump());
+  return text.empty() ? name : name + " " + text;
+}
+
+} // namespace
+
+std::string title_of(tuner::Workbench& bench, const tuner::WorkloadArguments& arguments) {
+  const auto order = bench.parameters(arguments.name);
+  return titled(arguments.name,
+                ordered_binding(Json(arguments.parameters).dump(),
+                                Json(order.value_or(std::vector<std::string>())).dump()));
+}
+
+std::string title_of(const database::Workload& workload) {
+  return titled(workload.name, tuner::declared_order(workload));
 }
 
 } // namespace temper::cli

@@ -93,8 +93,8 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
                                            "): " + side->measurement.error);
   Row row;
   row.workload = task.title();
-  row.a = store->short_id(a.id).value_or(a.id);
-  row.b = store->short_id(b.id).value_or(b.id);
+  row.a = short_id(*store, a.id);
+  row.b = short_id(*store, b.id);
   row.a_ns = left.measurement.median_ns;
   row.b_ns = right.measurement.median_ns;
   row.ratio = right.ratio;
@@ -115,16 +115,15 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
   if (const std::string packed = tuner::short_text(tuner::packed_ahead(*tuned)); !packed.empty())
     tuned_as = packed;
   std::vector<engine::Contender> contenders = {{"tuned", tuned, {}, row.threads, true}};
-  for (const script::Baseline& baseline : task.baselines)
-    for (const std::string& library : engine::libraries_of(baseline.library)) {
-      auto peer = tuner::baseline_peer(task, library, baseline);
-      if (!peer) {
-        std::fprintf(stderr, "temper: not compared with %s: %s\n", library.c_str(),
-                     peer.error().message.c_str());
-        continue;
-      }
-      contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads, true});
+  for (const tuner::ExternalFunction& function : tuner::baseline_functions(task)) {
+    auto peer = tuner::external_peer(function, task);
+    if (!peer) {
+      std::fprintf(stderr, "temper: not compared with %s: %s\n", function.library.c_str(),
+                   peer.error().message.c_str());
+      continue;
     }
+    contenders.push_back({peer->name, peer->artifact, peer->extra_scalars, row.threads, true});
+  }
   // In turns with the kernel, as the peak that was measured once is of a machine at its best.
   if (const auto kind = bench.bounding_arithmetic(task); kind && row.threads == 1)
     if (auto peak = engine::peak_peer(*kind, task.flops, task.signature))
@@ -156,11 +155,11 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
   install_interrupt_handler();
   Json list = Json::array();
   Table table({{"workload", false, true},
-               {"what"},
+               {"what", false, true},
                {"time", true},
                {"rate", true},
                {"time/tuned", true},
-               {"95 %"}});
+               {"95 %", false, true}});
   bool slower = false;
   for (const RecordRow& row : *rows) {
     auto workload = (*store)->workload(row.workload);
@@ -206,20 +205,20 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     list.push_back(Json{{"record", row.id},
                         {"workload", task->workload},
                         {"tuned", tuned_as.empty() ? Json(nullptr) : Json(tuned_as)},
-                        {"binding", parse_json(task->binding_json).value_or(Json::object())},
+                        {"binding", binding_object(task->binding_json)},
                         {"rounds", comparison->rounds},
                         {"contenders", std::move(contenders)}});
   }
-  if (options.common.json)
+  if (options.common.json) {
     print_json("compare", Json{{"peers", std::move(list)}});
-  else
+  } else {
     table.print();
+    print_wrapped(kRatiosOfPairs);
+  }
   return slower ? kAnswerIsNo : kDone;
 }
 
 int run_compare(CompareOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   auto selections = database::parse_selections(options.words);
   if (!selections)
     return report(selections.error());
@@ -298,6 +297,7 @@ int run_compare(CompareOptions& options) {
     print_json("compare", fields);
   } else {
     table.print();
+    print_wrapped(kRatiosOfPairs);
   }
   return slower ? kAnswerIsNo : kDone;
 }
@@ -327,8 +327,6 @@ Result<void> keep_files(const std::string& folder, const Task& task,
 }
 
 int run_rerun(RerunOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   Workbench bench(options.common.workbench);
   auto store = bench.store();
   if (!store)
@@ -367,7 +365,7 @@ int run_rerun(RerunOptions& options) {
                              {"stored_ns", number(row.median_ns)},
                              {"error", measured->error}});
   } else {
-    fmt::print("{} {}: {}", (*store)->short_id(row.id).value_or(row.id), task->title(),
+    fmt::print("{} {}: {}", short_id(**store, row.id), task->title(),
                engine::to_string(measured->outcome));
     if (right)
       fmt::print(", {} now, {} stored ({})", format_time(measured->median_ns),

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <unistd.h>
 
 namespace temper::cli {
 namespace {
@@ -19,10 +18,6 @@ using tuner::StoredPair;
 using tuner::StoredSide;
 using tuner::StoredUnpaired;
 using tuner::StoredVerdict;
-
-std::string short_id(database::Store& store, const database::Id& id) {
-  return store.short_id(id).value_or(id);
-}
 
 std::string format_interval(Interval interval) {
   return std::isfinite(interval.low) ? fmt::format("[{:.3f}, {:.3f}]", interval.low, interval.high)
@@ -59,7 +54,7 @@ Json side_json(const StoredSide& side) {
 Json pair_json(const StoredPair& pair) {
   const database::RecordRow& row = pair.a.row;
   return Json{{"workload", row.workload_name},
-              {"binding", parse_json(row.binding_json).value_or(Json::object())},
+              {"binding", binding_object(row.binding_json)},
               {"threads", row.threads},
               {"regime", database::to_string(row.regime)},
               {"inputs", row.inputs},
@@ -79,7 +74,7 @@ Json unpaired_json(const std::vector<StoredUnpaired>& list) {
   Json json = Json::array();
   for (const StoredUnpaired& one : list)
     json.push_back(Json{{"workload", one.row.workload_name},
-                        {"binding", parse_json(one.row.binding_json).value_or(Json::object())},
+                        {"binding", binding_object(one.row.binding_json)},
                         {"threads", one.row.threads},
                         {"record", one.row.id},
                         {"reason", one.reason}});
@@ -106,12 +101,6 @@ std::string origin_of(const std::vector<StoredPair>& pairs, StoredSide StoredPai
   const std::string to = format_date(last);
   return listed(machines) + ", " + listed(compilers) + ", " +
          (from == to ? from : from + " to " + to);
-}
-
-void print_wrapped(const std::string& text) {
-  constexpr size_t kUsual = 80;
-  const size_t width = terminal_width(STDOUT_FILENO);
-  fmt::print("{}\n", wrap_words(text, width > 0 ? width : kUsual));
 }
 
 void print_unpaired(database::Store& store, const char* side,
@@ -176,9 +165,10 @@ void print_comparison(database::Store& store, const StoredComparison& comparison
       "{}; faster and slower: by more than {:g} %, an interval without 1 in it, and p at most 0.05 "
       "after Holm's correction for {}",
       join(counts, ", "), options.tolerance * 100, format_count(comparison.tests, "test")));
-  print_wrapped("These are stored times of separate runs, not taken in turns: an interval holds "
-                "the noise within its two measurements, not what the machine changed between "
-                "them. On one machine 'temper compare A B' runs both sides in turns.");
+  print_wrapped("These are stored times of separate runs, not taken in turns: b/a is the quotient "
+                "of the two medians, and an interval holds the noise within the two measurements, "
+                "not what the machine changed between them. On one machine 'temper compare A B' "
+                "runs both sides in turns, and takes the median of the pairs' ratios.");
   if (comparison.equal_code > 0)
     print_wrapped(fmt::format("{} the same machine code on both sides, and differ by up to {:.1f} "
                               "%: so much is chance here.",

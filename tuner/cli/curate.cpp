@@ -39,19 +39,17 @@ Result<std::vector<database::Id>> subjects_of(Workbench& bench,
         continue;
       }
     }
-    std::vector<database::RecordRow> rows;
     if (all) {
       TEMPER_TRY(filter, database::filter_of(*store, selection, defaults));
-      TEMPER_TRY(listed, store->list_records(filter));
-      rows = std::move(listed);
-      if (rows.empty())
+      TEMPER_TRY(listed, store->list_record_ids(filter));
+      if (listed.empty())
         return Error(ErrorCode::kNotFound, "there is no record for " + selection.to_string());
+      ids.insert(ids.end(), listed.begin(), listed.end());
     } else {
       TEMPER_TRY(best, database::resolve_selection(*store, selection, defaults));
-      rows = std::move(best);
+      for (const database::RecordRow& row : best)
+        ids.push_back(row.id);
     }
-    for (const database::RecordRow& row : rows)
-      ids.push_back(row.id);
   }
   return ids;
 }
@@ -64,7 +62,7 @@ std::string short_ids(Store& store, const std::vector<database::Id>& ids) {
       texts.push_back(fmt::format("{} more", ids.size() - kShown));
       break;
     }
-    texts.push_back(store.short_id(id).value_or(id));
+    texts.push_back(short_id(store, id));
   }
   return join(texts, ", ");
 }
@@ -102,6 +100,25 @@ int list_tags(Store& store, bool json) {
   return kDone;
 }
 
+/// Whether what was typed as the tag selects something: then the order was meant the other way.
+bool is_selection(Store& store, const std::string& name) {
+  for (const char* prefix : {"run:", "tag:", "query:"})
+    if (name.starts_with(prefix))
+      return true;
+  const auto workloads = store.list_workloads(name);
+  const auto ids = store.ids_with_prefix(name, 1);
+  return (workloads && !workloads->empty()) ||
+         (database::looks_like_id(name) && ids && !ids->empty());
+}
+
+std::string in_order(const TagOptions& options) {
+  std::string text = "the tag comes before what gets it: temper tag ";
+  text += shell_quoted(options.words.back()) + " " + shell_quoted(options.name);
+  for (size_t i = 0; i + 1 < options.words.size(); ++i)
+    text += " " + shell_quoted(options.words[i]);
+  return text;
+}
+
 int run_tag(const TagOptions& options) {
   const bool listing = options.name.empty();
   Workbench bench(listing ? viewing(options.common) : options.common.workbench);
@@ -114,6 +131,8 @@ int run_tag(const TagOptions& options) {
     return report(Error(ErrorCode::kInvalidArgument,
                         "say what gets the tag, as 'temper tag " + options.name + " m3f9c2'"));
   auto subjects = subjects_of(bench, options.words, options.all);
+  if (!subjects && is_selection(**store, options.name))
+    return report(std::move(subjects).error().with_note(in_order(options)));
   if (!subjects)
     return report(subjects.error());
   auto done = (*store)->transaction([&]() -> Result<void> {

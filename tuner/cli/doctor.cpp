@@ -3,6 +3,7 @@
 #include "tuner/cli/output.h"
 
 #include "codegen/llvm/compile.h"
+#include "database/location.h"
 #include "database/sqlite_store.h"
 #include "engine/doctor.h"
 
@@ -46,10 +47,12 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
 int run_doctor(DoctorCommand& options) {
   engine::DoctorOptions settings;
   settings.quick = options.quick;
-  if (!options.common.workbench.database.empty())
-    settings.database = options.common.workbench.database;
-  else if (auto path = database::default_database_path())
-    settings.database = *path;
+  settings.database = options.common.workbench.database;
+  if (settings.database.empty())
+    if (auto path = database::default_database_path())
+      settings.database = *path;
+  if (database::is_postgres_url(settings.database.string()))
+    settings.database.clear(); // the disk of a server is not ours to see
   std::vector<engine::Finding> findings = engine::examine(settings);
   for (engine::Finding& finding : own_findings(options))
     findings.push_back(std::move(finding));

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unistd.h>
 
 namespace temper::cli {
 namespace {
@@ -24,12 +23,6 @@ struct ExplainOptions {
   std::vector<std::string> words;
   int64_t neighbours = 12;
 };
-
-size_t line_width() {
-  constexpr size_t kUsual = 80;
-  const size_t width = terminal_width(STDOUT_FILENO);
-  return width > 0 ? width : kUsual;
-}
 
 /// A term in a column of its own, its text wrapped beside it.
 void print_fact(const std::string& term, const std::string& text) {
@@ -120,7 +113,7 @@ void print_json_of(const Explanation& told) {
       "explain",
       Json{{"record", context.row.id},
            {"workload", context.row.workload_name},
-           {"binding", parse_json(context.row.binding_json).value_or(Json::object())},
+           {"binding", binding_object(context.row.binding_json)},
            {"outcome", database::to_string(context.row.outcome)},
            {"median_ns", number(context.row.median_ns)},
            {"interval_ns", {number(context.row.low_ns), number(context.row.high_ns)}},
@@ -155,7 +148,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
   const tuner::RecordContext& context = told.context;
   const database::RecordRow& row = context.row;
   const double ns = row.median_ns;
-  fmt::print("{}  {}\n", store.short_id(row.id).value_or(row.id), context.title);
+  fmt::print("{}  {}\n", short_id(store, row.id), context.title);
   if (ns > 0)
     print_fact("time",
                fmt::format("{}  [{}, {}] 95 %, {}", format_time(ns), format_time(row.low_ns),
@@ -245,8 +238,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
     print_fact("best",
                "this is the best of its kernel, by final measurements where there are some");
   else if (!told.best.empty())
-    print_fact("best", fmt::format("of its kernel is {} with {}",
-                                   store.short_id(told.best).value_or(told.best),
+    print_fact("best", fmt::format("of its kernel is {} with {}", short_id(store, told.best),
                                    format_time(told.best_ns)));
   if (told.candidates > 1 && told.rank > 0)
     print_fact(
@@ -255,14 +247,11 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                     "numbers in the search ({} for this one{})",
                     told.rank, told.candidates, format_time(told.search_ns),
                     told.is_best && told.rank > 1 ? ", before the final round preferred it" : ""));
-  print_fact(
-      "proposed by",
-      told.origin +
-          (told.parent_ns > 0
-               ? fmt::format(", from {} ({})",
-                             store.short_id(told.candidate.parent).value_or(told.candidate.parent),
-                             format_time(told.parent_ns))
-               : std::string()));
+  print_fact("proposed by",
+             told.origin + (told.parent_ns > 0 ? fmt::format(", from {} ({})",
+                                                             short_id(store, told.candidate.parent),
+                                                             format_time(told.parent_ns))
+                                               : std::string()));
   if (!told.neighbours.empty()) {
     fmt::print("\nOne decision away, by numbers of the search\n");
     Table table({{"decision"},
@@ -275,8 +264,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
     for (const Neighbour& neighbour : told.neighbours)
       if (shown++ < most_neighbours)
         table.add({neighbour.decision, neighbour.here, neighbour.there, format_time(neighbour.ns),
-                   fmt::format("{:.3f}", neighbour.ratio),
-                   store.short_id(neighbour.record).value_or(neighbour.record)});
+                   fmt::format("{:.3f}", neighbour.ratio), short_id(store, neighbour.record)});
     table.print();
     if (shown > most_neighbours)
       fmt::print("and {} more; --neighbours shows them\n", shown - most_neighbours);
@@ -290,8 +278,6 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
 }
 
 int run_explain(ExplainOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   Workbench bench(viewing(options.common));
   auto store = bench.store();
   if (!store)

@@ -39,9 +39,7 @@ Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportComm
     for (RecordRow& row : rows)
       items.push_back({"", std::move(row)});
     if (items.empty())
-      return Error(ErrorCode::kNotFound,
-                   "nothing is tuned here yet, so there is nothing to export; temper tune matmul "
-                   "makes a start");
+      return Error(ErrorCode::kNotFound, nothing_best(bench));
     return items;
   }
   // A name goes with the selection whose first word carries it.
@@ -74,8 +72,6 @@ Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportComm
 }
 
 int run_export(ExportCommand& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   Workbench bench(options.common.workbench);
   auto items = select(bench, options);
   if (!items)

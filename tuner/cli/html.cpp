@@ -22,7 +22,7 @@ thead { display: table-header-group; } tr, svg, section { break-inside: avoid; }
 .won { color: var(--won); } .failed { color: var(--bad); }
 .unfinished, .elsewhere, .odd { color: var(--odd); }
 .small { font-size: 12px; opacity: .8; }
-code { font-size: 12px; overflow-wrap: anywhere; } a { color: inherit; }
+pre { font-size: 12px; margin: 0; overflow-x: auto; } code { font-size: 12px; overflow-wrap: anywhere; } a { color: inherit; }
 section { border-bottom: 1px solid #8884; display: flex; flex-wrap: wrap; gap: 0 2em; }
 section h3 { flex-basis: 100%; margin: .8em 0 .3em; } section dl { flex: 1; min-width: 24em; }
 dl { margin: .3em 0 1em; } dt { float: left; clear: left; width: 9em; opacity: .7; }
@@ -101,6 +101,63 @@ std::string label(double x, double y, const char* anchor, const std::string& tex
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", x, y, anchor,
                      escaped(text));
 }
+
+/// Puts names beside what they name so that none covers another, nor what is to be kept free.
+class Labels {
+public:
+  explicit Labels(double left, double top, double right, double bottom)
+      : area_{left, top, right, bottom} {}
+
+  void keep_free(double x, double y, double half) {
+    taken_.push_back({x - half, y - half, x + half, y + half});
+  }
+  /// Whether a text that begins at x on the line y was free to go there; it is then.
+  bool take(double x, double y, const std::string& text) {
+    const Box box{x, y - kHeight, x + width_of(text), y + 2};
+    if (box.left < area_.left || box.top < area_.top || box.right > area_.right ||
+        box.bottom > area_.bottom ||
+        std::ranges::any_of(taken_, [&](const Box& other) { return box.meets(other); }))
+      return false;
+    taken_.push_back(box);
+    return true;
+  }
+  /// Beside the point, as near as there is room, with a line to it where that is some way off;
+  /// empty where there is no room.
+  std::string beside(double x, double y, const std::string& text) {
+    const double width = width_of(text);
+    for (const double radius : {7.0, 12.0, 18.0, 26.0, 36.0, 48.0, 62.0})
+      for (const double turn : {-0.25, 0.25, -0.75, 0.75, 0.0, 1.0, -0.5, 0.5, -0.125, 0.125}) {
+        const double dx = radius * std::cos(turn * kPi);
+        const double dy = radius * std::sin(turn * kPi);
+        // The middle of its box lies in that direction.
+        const double left = x + dx + (dx < -1 ? -width : dx > 1 ? 0 : -width / 2);
+        const double base = y + dy + (dy < -1 ? 0 : dy > 1 ? kHeight - 2 : kHeight / 2 - 1);
+        if (!take(left, base, text))
+          continue;
+        std::string line;
+        if (radius > 18)
+          line = fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", x, y,
+                             x + 0.9 * dx, y + 0.9 * dy);
+        return line + label(left, base, "start", text);
+      }
+    return {};
+  }
+  /// Of the letters that pages are written with, on the safe side.
+  static double width_of(const std::string& text) { return 6.4 * static_cast<double>(text.size()); }
+
+private:
+  struct Box {
+    double left, top, right, bottom;
+    bool meets(const Box& other) const {
+      return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
+    }
+  };
+  static constexpr double kPi = 3.14159265358979;
+  static constexpr double kHeight = 10;
+
+  Box area_;
+  std::vector<Box> taken_;
+};
 
 } // namespace
 
@@ -295,26 +352,45 @@ std::string roofline_plot(const Roofline& roofline) {
   });
   content += label((kLeft + kRight) / 2, kHeight - 4, "middle",
                    "operations for each byte that must be moved");
+  Labels labels(kLeft, 0, kWidth, kBottom);
+  for (const Roofline::Point& point : roofline.points)
+    labels.keep_free(x.at(point.intensity), y.at(point.gflops), 4);
+  labels.take(kLeft + 6, kTop + 10, "GFLOP/s"); // where it always is
   content += label(kLeft + 6, kTop + 10, "start", "GFLOP/s");
-  content += fmt::format("<path class=\"mark\" d=\"M{} {:.1f}H{}\"/>", kLeft,
-                         y.at(roofline.peak_gflops), kRight);
-  content += label(kRight + 5, y.at(roofline.peak_gflops) + 4, "start",
-                   fmt::format("{:.4g}", roofline.peak_gflops));
+  struct Line {
+    std::string name;
+    double x1, y1, x2, y2;
+  };
+  const double peak = y.at(roofline.peak_gflops);
+  std::vector<Line> lines{{"", kLeft, peak, kRight, peak}};
   for (const Roofline::Roof& roof : roofline.roofs) {
     // From the left or lower edge up to the peak.
     const double gigabytes = roof.bytes_per_s * 1e-9;
     const double start = std::max(x.low, y.low / gigabytes);
     const double ridge = std::min(x.high, roofline.peak_gflops / gigabytes);
-    if (!(gigabytes > 0) || start >= ridge)
-      continue;
-    content += fmt::format("<path class=\"mark\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", x.at(start),
-                           y.at(start * gigabytes), x.at(ridge), y.at(ridge * gigabytes));
-    // Farther out for each, so that names of roofs that lie close stay apart.
-    const double part = 0.3 + 0.12 * static_cast<double>(&roof - roofline.roofs.data());
-    const double middle = start * std::pow(ridge / start, part);
-    content += label(x.at(middle) - 5, y.at(middle * gigabytes) - 4, "end", roof.name);
+    if (gigabytes > 0 && start < ridge)
+      lines.push_back(
+          {roof.name, x.at(start), y.at(start * gigabytes), x.at(ridge), y.at(ridge * gigabytes)});
   }
-  constexpr size_t kNamed = 40; // more names cover each other
+  for (const Line& line : lines) {
+    content += fmt::format("<path class=\"mark\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", line.x1,
+                           line.y1, line.x2, line.y2);
+    for (double at = line.x1; at <= line.x2; at += 3)
+      labels.keep_free(at, line.y1 + (line.y2 - line.y1) * (at - line.x1) / (line.x2 - line.x1), 1);
+  }
+  const std::string rate = fmt::format("{:.4g}", roofline.peak_gflops);
+  labels.take(kRight + 5, peak + 4, rate);
+  content += label(kRight + 5, peak + 4, "start", rate);
+  for (const Line& line : lines)
+    for (const double part : {0.3, 0.4, 0.5, 0.2, 0.6, 0.7, 0.8, 0.1, 0.9}) {
+      const double left = line.x1 + (line.x2 - line.x1) * part - 5 - Labels::width_of(line.name);
+      const double base = line.y1 + (line.y2 - line.y1) * part - 4;
+      if (line.name.empty() || !labels.take(left, base, line.name))
+        continue;
+      content += label(left, base, "start", line.name);
+      break;
+    }
+  constexpr size_t kNamed = 60; // more are a crowd; each has its name where the mouse rests
   for (size_t i = 0; i < roofline.points.size(); ++i) {
     const Roofline::Point& point = roofline.points[i];
     const double px = x.at(point.intensity);
@@ -324,7 +400,7 @@ std::string roofline_plot(const Roofline& roofline) {
                     "</title></circle>",
                     px, py, escaped(fmt::format("{}: {:.4g} GFLOP/s", point.name, point.gflops)));
     if (roofline.points.size() <= kNamed)
-      content += label(px + 5, py - 4, "start", std::to_string(i + 1));
+      content += labels.beside(px, py, std::to_string(i + 1));
   }
   return picture(kWidth, kHeight, "kernels under the roofs of this machine", content);
 }

@@ -17,22 +17,11 @@ using namespace temper;
 
 namespace {
 
-/// A word as a shell takes it.
-std::string quoted(const std::string& word) {
-  if (!word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                              "0123456789_-+=./:,%@") == std::string::npos)
-    return word;
-  std::string text = "'";
-  for (const char c : word)
-    text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 /// As it was typed, to be kept and shown.
 std::string command_line_of(const std::vector<std::string>& words) {
   std::string text = "temper";
   for (const std::string& word : words)
-    text += " " + quoted(without_passwords(word));
+    text += " " + shell_quoted(without_passwords(word));
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "tuner/cli/output.h"
 
 #include "ir/support/passwords.h"
+#include "ir/support/text.h"
 
 #include <fmt/format.h>
 
@@ -47,6 +48,12 @@ namespace {
 
 /// At most `width` characters a line, broken at blanks where there are some.
 std::vector<std::string> wrapped(std::string_view text, size_t width) {
+  if (const size_t end = text.find('\n'); end != std::string_view::npos) {
+    std::vector<std::string> lines = wrapped(text.substr(0, end), width);
+    for (std::string& line : wrapped(text.substr(end + 1), width))
+      lines.push_back(std::move(line));
+    return lines;
+  }
   std::vector<std::string> lines;
   while (text.size() > width) {
     size_t end = text.rfind(' ', width);
@@ -60,30 +67,57 @@ std::vector<std::string> wrapped(std::string_view text, size_t width) {
   return lines;
 }
 
+/// The longest piece of a text between two of `separators`.
+size_t longest_piece(const std::string& text, const char* separators) {
+  size_t longest = 0;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find_first_of(separators, begin), text.size());
+    longest = std::max(longest, end - begin);
+    begin = end + 1;
+  }
+  return longest;
+}
+
 } // namespace
 
+size_t line_width() {
+  constexpr size_t kUsual = 80;
+  const size_t width = terminal_width(STDOUT_FILENO);
+  return width > 0 ? width : kUsual;
+}
+
+void print_wrapped(const std::string& text) { fmt::print("{}\n", wrap_words(text, line_width())); }
+
 std::vector<size_t> Table::widths(size_t limit) const {
+  constexpr size_t kNarrowest = 10; // what can still be read
+  constexpr size_t kLongWord = 24;
   std::vector<size_t> widths;
-  for (const Column& column : columns_)
+  std::vector<size_t> words; // a column that is as wide as its longest word cuts none
+  for (const Column& column : columns_) {
     widths.push_back(column.title.size());
+    words.push_back(std::max(column.title.size(), kNarrowest));
+  }
   for (const auto& row : rows_)
-    for (size_t i = 0; i < row.size() && i < widths.size(); ++i)
-      widths[i] = std::max(widths[i], row[i].size());
-  // The widest of those that wrap gives way, down to what can still be read.
-  constexpr size_t kNarrowest = 10;
+    for (size_t i = 0; i < row.size() && i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], longest_piece(row[i], "\n"));
+      words[i] = std::max(words[i], std::min(longest_piece(row[i], " \n"), kLongWord));
+    }
   size_t total = 2 * (widths.size() - 1);
   for (size_t width : widths)
     total += width;
-  while (limit > 0 && total > limit) {
-    size_t* widest = nullptr;
-    for (size_t i = 0; i < widths.size(); ++i)
-      if (columns_[i].wrap && widths[i] > kNarrowest && (!widest || widths[i] > *widest))
-        widest = &widths[i];
-    if (!widest)
-      break;
-    --*widest;
-    --total;
-  }
+  // The widest of those that wrap gives way: first at blanks, then within words.
+  for (const bool cuts : {false, true})
+    while (limit > 0 && total > limit) {
+      size_t* widest = nullptr;
+      for (size_t i = 0; i < widths.size(); ++i)
+        if (columns_[i].wrap && widths[i] > (cuts ? kNarrowest : words[i]) &&
+            (!widest || widths[i] > *widest))
+          widest = &widths[i];
+      if (!widest)
+        break;
+      --*widest;
+      --total;
+    }
   return widths;
 }
 
@@ -118,7 +152,9 @@ std::string Table::to_string(size_t limit) const {
 }
 
 void Table::print() const {
-  fmt::print("{}", without_passwords(to_string(terminal_width(STDOUT_FILENO))));
+  constexpr size_t kUsual = 100;
+  const size_t terminal = terminal_width(STDOUT_FILENO);
+  fmt::print("{}", without_passwords(to_string(terminal > 0 ? terminal : kUsual)));
 }
 
 void print_json(const std::string& name, const Json& fields) {

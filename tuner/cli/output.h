@@ -25,10 +25,14 @@ int report(const Error& error);
 
 /// Columns of the terminal behind a file descriptor; 0 where there is none.
 size_t terminal_width(int descriptor);
+/// Columns for sentences on stdout: the terminal's, else 80.
+size_t line_width();
+/// A line that goes on in the next where it is longer than that.
+void print_wrapped(const std::string& text);
 
 /// Columns sized to their content, two blanks apart; headers in the first row. `right` aligns
 /// numbers. Where the table is wider than it may be, the cells of columns that `wrap` go on in the
-/// next line, broken at blanks.
+/// next line, broken at blanks and, where that is not enough, within words.
 class Table {
 public:
   struct Column {
@@ -41,7 +45,7 @@ public:
   bool empty() const { return rows_.empty(); }
   /// 0: a row is a line, however long.
   std::string to_string(size_t width = 0) const;
-  /// To stdout: within the terminal's width when it is one, else (a pipe, a file) a line a row.
+  /// To stdout, within the terminal's width; in a pipe or a file within 100 columns.
   void print() const;
 
 private:
@@ -50,6 +54,11 @@ private:
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
+
+/// Under tables that show two medians and the ratio that pairs of turns have.
+inline constexpr const char* kRatiosOfPairs =
+    "Ratios are medians over pairs taken in turns, not quotients of the medians beside them: what "
+    "slows the machine for a while is in both of a pair.";
 
 /// One JSON object to stdout: {"schema": "temper.NAME/1", ...fields}.
 void print_json(const std::string& name, const Json& fields);

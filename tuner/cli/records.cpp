@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace temper::cli {
 namespace {
@@ -45,16 +46,10 @@ Result<Words> words_about(Store& store, const RecordRow& row) {
   return words;
 }
 
-std::string short_id(Store& store, const std::string& id) {
-  return id.empty() ? id : store.short_id(id).value_or(id);
-}
-
-Json binding_of(const std::string& text) { return parse_json(text).value_or(Json::object()); }
-
 Json record_json(const RecordRow& row) {
   return Json{{"record", row.id},
               {"workload", row.workload_name},
-              {"binding", binding_of(row.binding_json)},
+              {"binding", binding_object(row.binding_json)},
               {"target", row.target},
               {"threads", row.threads},
               {"environment", row.environment_class},
@@ -97,16 +92,17 @@ std::string marks(const RecordRow& row, bool with_search) {
   return join(words, " ");
 }
 
-/// Bindings as their workloads declare them: "M=512 N=512 K=512".
-class Shapes {
+/// Titles of kernels, each looked up once.
+class Titles {
 public:
-  explicit Shapes(Store& store) : store_(store) {}
-  const std::string& text_of(const RecordRow& row) {
+  explicit Titles(Store& store) : store_(store) {}
+  const std::string& of(const RecordRow& row) {
     const auto [known, is_new] = texts_.try_emplace(row.workload);
     if (is_new) {
-      const auto workload = store_.workload(row.workload);
-      known->second =
-          format_binding(workload ? tuner::declared_order(*workload).dump() : row.binding_json);
+      auto workload = store_.workload(row.workload);
+      if (workload)
+        workload->name = row.workload_name;
+      known->second = workload ? title_of(*workload) : row.workload_name;
     }
     return known->second;
   }
@@ -130,23 +126,20 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
   if (with_outcome)
     columns.push_back({"outcome"});
   columns.insert(columns.end(), {{"time", true}, {"rate", true}});
-  if (targets)
-    columns.push_back({"target"});
-  if (threads)
-    columns.push_back({"threads", true});
-  columns.insert(columns.end(), {{"measured"}, {""}});
+  if (targets || threads)
+    columns.push_back({targets ? "target" : "threads", false, true});
+  columns.insert(columns.end(), {{"measured", false, true}, {"", false, true}});
   Table table(columns);
-  Shapes shapes(store);
+  Titles titles(store);
   for (const RecordRow& row : rows) {
-    std::vector<std::string> cells{short_id(store, row.id),
-                                   row.workload_name + " " + shapes.text_of(row)};
+    std::vector<std::string> cells{short_id(store, row.id), titles.of(row)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
     cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns)});
-    if (targets)
-      cells.push_back(short_target(row.target));
-    if (threads)
-      cells.push_back(std::to_string(row.threads));
+    if (targets || threads)
+      cells.push_back((targets ? short_target(row.target) : std::string()) +
+                      (targets && threads ? ", " : "") +
+                      (threads ? format_count(row.threads, "thread") : std::string()));
     std::string mark = marks(row, with_outcome);
     if (const std::string ahead = tuner::short_text(packed_of(store, row)); !ahead.empty())
       mark += (mark.empty() ? "" : " ") + ahead;
@@ -268,9 +261,7 @@ int list_runs(Workbench& bench, const ListOptions& options) {
   Table table(std::move(columns));
   for (const database::Run& run : *runs) {
     const auto workload = (*store)->workload(run.workload);
-    const std::string name =
-        workload ? workload->name + " " + format_binding(tuner::declared_order(*workload).dump())
-                 : run.workload;
+    const std::string name = workload ? title_of(*workload) : run.workload;
     std::string state = database::to_string(run.state);
     if (!run.stopped_because.empty() && run.stopped_because != state)
       state += ": " + run.stopped_because;
@@ -282,7 +273,7 @@ int list_runs(Workbench& bench, const ListOptions& options) {
     table.add(std::move(cells));
     list.push_back(Json{{"run", run.id},
                         {"workload", workload ? workload->name : ""},
-                        {"binding", workload ? binding_of(workload->binding_json) : Json()},
+                        {"binding", workload ? binding_object(workload->binding_json) : Json()},
                         {"target", run.target},
                         {"state", database::to_string(run.state)},
                         {"strategy", run.strategy},
@@ -322,30 +313,6 @@ struct BestOptions {
   bool all = false;
 };
 
-/// Why there is no best for this machine and compiler.
-std::string nothing_best(Workbench& bench) {
-  size_t stale = 0;
-  size_t others = 0;
-  const auto store = bench.store();
-  const auto filter = bench.comparable();
-  const auto fresh = bench.fresh_toolchains();
-  database::RecordFilter wide;
-  wide.include_stale = true;
-  if (fresh)
-    wide.current_toolchains = *fresh;
-  if (const auto rows = store && filter ? (*store)->best(wide)
-                                        : Result<std::vector<RecordRow>>(std::vector<RecordRow>()))
-    for (const RecordRow& row : *rows)
-      ++(row.stale && row.environment_class == filter->environment_class ? stale : others);
-  if (stale > 0)
-    return fmt::format("nothing is made with today's compiler; before it there was {}: temper "
-                       "remeasure --stale builds and measures again, --all shows what there is",
-                       format_count(static_cast<int64_t>(stale), "best record"));
-  if (others > 0)
-    return "nothing is tuned for this machine and target; --all shows other machines and targets";
-  return "nothing is tuned here yet; temper tune matmul makes a start";
-}
-
 int run_best(const BestOptions& options) {
   Workbench bench(viewing(options.common));
   auto store = bench.store();
@@ -363,7 +330,7 @@ int run_best(const BestOptions& options) {
     }
     print_json("best", Json{{"records", std::move(list)}});
   } else if (rows.empty()) {
-    fmt::print("{}\n", nothing_best(bench));
+    print_wrapped(nothing_best(bench));
   } else {
     print_records(**store, rows, false);
   }
@@ -405,7 +372,7 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
     print_json("show", Json{{"workload", task->workload},
                             {"layer", task->layer},
                             {"file", task->source_path},
-                            {"binding", binding_of(task->binding_json)},
+                            {"binding", binding_object(task->binding_json)},
                             {"flops", task->flops},
                             {"bytes", task->bytes},
                             {"arguments", std::move(signature)},
@@ -515,8 +482,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     print_json("show", json);
     return kDone;
   }
-  fmt::print("{}  {} {}\n", short_id(**store, row.id), row.workload_name,
-             format_binding(tuner::declared_order(*workload).dump()));
+  fmt::print("{}  {}\n", short_id(**store, row.id), title_of(*workload));
   fmt::print("  outcome     {}{}\n", database::to_string(row.outcome),
              row.stale ? " (stale: made under another toolchain)" : "");
   if (record->median_ns > 0)
@@ -569,6 +535,45 @@ int run_show(const ShowOptions& options) {
 
 } // namespace
 
+std::string nothing_best(Workbench& bench) {
+  size_t stale = 0;
+  size_t others = 0;
+  const auto store = bench.store();
+  const auto filter = bench.comparable();
+  const auto fresh = bench.fresh_toolchains();
+  database::RecordFilter wide;
+  wide.include_stale = true;
+  if (fresh)
+    wide.current_toolchains = *fresh;
+  if (const auto rows = store && filter ? (*store)->best(wide)
+                                        : Result<std::vector<RecordRow>>(std::vector<RecordRow>()))
+    for (const RecordRow& row : *rows)
+      ++(row.stale && row.environment_class == filter->environment_class ? stale : others);
+  if (stale > 0)
+    return fmt::format("nothing is made with today's compiler; an earlier one made {}: temper "
+                       "remeasure --stale builds and measures again, --all shows what there is",
+                       format_count(static_cast<int64_t>(stale), "best record"));
+  if (others > 0)
+    return "nothing is tuned for this machine and target; --all shows other machines and targets";
+  return "nothing is tuned here yet; temper tune matmul makes a start";
+}
+
+Result<std::vector<RecordRow>> selected_records(Workbench& bench,
+                                                const std::vector<std::string>& words,
+                                                const database::RecordFilter& defaults) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(selections, database::parse_selections(words));
+  std::vector<RecordRow> rows;
+  std::set<database::Id> seen;
+  for (const database::Selection& selection : selections) {
+    TEMPER_TRY(found, database::resolve_selection(*store, selection, defaults));
+    for (RecordRow& row : found)
+      if (seen.insert(row.id).second)
+        rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 Result<std::vector<RecordRow>> best_records(Workbench& bench, const std::vector<std::string>& words,
                                             bool all) {
   TEMPER_TRY(store, bench.store());
@@ -578,15 +583,7 @@ Result<std::vector<RecordRow>> best_records(Workbench& bench, const std::vector<
     filter.environment_class.clear();
     filter.regime.reset();
   }
-  if (words.empty())
-    return store->best(filter);
-  TEMPER_TRY(selections, database::parse_selections(words));
-  std::vector<RecordRow> rows;
-  for (const database::Selection& selection : selections) {
-    TEMPER_TRY(found, database::resolve_selection(*store, selection, filter));
-    rows.insert(rows.end(), found.begin(), found.end());
-  }
-  return rows;
+  return words.empty() ? store->best(filter) : selected_records(bench, words, filter);
 }
 
 void add_list(Program& program) {

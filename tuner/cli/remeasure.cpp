@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
 namespace temper::cli {
 namespace {
 
@@ -30,26 +28,16 @@ struct RemeasureCommand {
 Result<std::vector<RecordRow>> chosen(Workbench& bench, const RemeasureCommand& options) {
   if (options.stale)
     return tuner::stale_records(bench);
-  TEMPER_TRY(store, bench.store());
-  TEMPER_TRY(selections, database::parse_selections(options.words));
   TEMPER_TRY(filter, bench.comparable());
   filter.include_stale = true;
   filter.regime.reset();
-  std::vector<RecordRow> rows;
-  std::set<std::string> seen;
-  for (const database::Selection& selection : selections) {
-    TEMPER_TRY(found, database::resolve_selection(*store, selection, filter));
-    for (RecordRow& row : found)
-      if (seen.insert(row.id).second)
-        rows.push_back(std::move(row));
-  }
-  return rows;
+  return selected_records(bench, options.words, filter);
 }
 
 Json result_json(const Remeasured& kernel) {
   Json json{{"record", kernel.old.id},
             {"workload", kernel.old.workload_name},
-            {"binding", parse_json(kernel.old.binding_json).value_or(Json::object())},
+            {"binding", binding_object(kernel.old.binding_json)},
             {"target", kernel.old.target},
             {"threads", kernel.old.threads},
             {"verdict", to_string(kernel.verdict)},
@@ -95,8 +83,9 @@ int run_remeasure(RemeasureCommand& options) {
   size_t done = 0;
   LiveLine line;
   for (const RecordRow& row : *rows) {
-    line.show(fmt::format("[{}/{}] {} {}", ++done, rows->size(), row.workload_name,
-                          format_binding(row.binding_json)));
+    const auto workload = (*store)->workload(row.workload);
+    line.show(fmt::format("[{}/{}] {}", ++done, rows->size(),
+                          workload ? title_of(*workload) : row.workload_name));
     auto kernel = tuner::remeasure(bench, row, settings);
     if (!kernel) {
       line.finish();
@@ -104,8 +93,8 @@ int run_remeasure(RemeasureCommand& options) {
     }
     ++counts[static_cast<size_t>(kernel->verdict)];
     const bool compared = kernel->ratio > 0 && kernel->verdict != RemeasureVerdict::kEqualCode;
-    table.add({(*store)->short_id(row.id).value_or(row.id), kernel->title,
-               to_string(kernel->verdict), format_time(kernel->old_ns), format_time(kernel->new_ns),
+    table.add({short_id(**store, row.id), kernel->title, to_string(kernel->verdict),
+               format_time(kernel->old_ns), format_time(kernel->new_ns),
                compared ? fmt::format("{:.3f}", kernel->ratio) : "",
                compared
                    ? fmt::format("[{:.3f}, {:.3f}]", kernel->interval.low, kernel->interval.high)
@@ -131,8 +120,10 @@ int run_remeasure(RemeasureCommand& options) {
           RemeasureVerdict::kSlower, RemeasureVerdict::kBroken, RemeasureVerdict::kUndecided})
       if (count(verdict) > 0)
         parts.push_back(fmt::format("{} {}", count(verdict), to_string(verdict)));
-    fmt::print("{}; {}; slower is more than {:g} %\n", join(parts, ", "),
-               codegen::compiler_version(), options.tolerance * 100);
+    print_wrapped(fmt::format("{}; {}; slower is more than {:g} %", join(parts, ", "),
+                              codegen::compiler_version(), options.tolerance * 100));
+    if (static_cast<size_t>(count(RemeasureVerdict::kEqualCode)) < rows->size())
+      print_wrapped(kRatiosOfPairs);
   }
   if (count(RemeasureVerdict::kSlower) + count(RemeasureVerdict::kBroken) > 0)
     return kAnswerIsNo;

@@ -237,10 +237,15 @@ public:
     const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
                             .count();
-    const std::pair<std::string, std::string> facts[] = {
-        {"written", format_date(now)}, {"temper", TEMPER_VERSION}, {"database", store_.name()}};
+    const std::pair<std::string, std::string> facts[] = {{"written", format_date(now)},
+                                                         {"temper", TEMPER_VERSION},
+                                                         {"database", store_.name()},
+                                                         {"bounds", bounds_fact()}};
     return page + "<h2>This page</h2>\n" + html::facts(facts) + html::foot();
   }
+
+  /// The machine's figures that the bounds are of; null when none is known.
+  Json machine_json() const { return speed_ ? engine::to_json(*speed_) : Json(nullptr); }
 
   Json json() const {
     Json list = Json::array();
@@ -257,7 +262,7 @@ public:
       list.push_back(Json{
           {"record", context.row.id},
           {"workload", context.row.workload_name},
-          {"binding", parse_json(context.row.binding_json).value_or(Json::object())},
+          {"binding", binding_object(context.row.binding_json)},
           {"median_ns", number(context.row.median_ns)},
           {"interval_ns", {number(context.row.low_ns), number(context.row.high_ns)}},
           {"gflops", number(gflops(context.row.flops, context.row.median_ns))},
@@ -274,6 +279,16 @@ public:
   }
 
 private:
+  /// Which measurement of the machine the shares are of. A later one that finds the machine faster
+  /// makes them smaller.
+  std::string bounds_fact() const {
+    if (!speed_)
+      return {};
+    return engine::describe(*speed_) +
+           (speed_->measured_at > 0 ? "; measured " + format_date(speed_->measured_at) : "") +
+           " (temper doctor measures again and keeps the faster figures)";
+  }
+
   /// What only this machine knows of its own records: how fast it could be.
   void rate(ReportedKernel& kernel) {
     if (!speed_)
@@ -411,8 +426,7 @@ private:
       text += html::number_cell(std::to_string(context.search.trials));
       text += html::number_cell(format_seconds(context.search.seconds));
       text += "<td>" + html::sparkline(kernel.course) + "</td>";
-      text += "<td><code>" + html::escaped(store_.short_id(row.id).value_or(row.id)) +
-              "</code></td></tr>\n";
+      text += "<td><code>" + html::escaped(short_id(store_, row.id)) + "</code></td></tr>\n";
     }
     return text + "</tbody></table>\n";
   }
@@ -456,8 +470,6 @@ private:
 };
 
 int run_report(ReportOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   Workbench bench(viewing(options.common));
   auto store = bench.store();
   if (!store)
@@ -466,9 +478,7 @@ int run_report(ReportOptions& options) {
   if (!rows)
     return report(rows.error());
   if (rows->empty())
-    return report(Error(ErrorCode::kNotFound,
-                        "nothing is tuned here yet; temper tune matmul makes a start (--all takes "
-                        "other machines and toolchains)"));
+    return report(Error(ErrorCode::kNotFound, nothing_best(bench)));
   Reporter reporter(bench, **store, options);
   if (auto read = reporter.read(*rows); !read)
     return report(read.error());
@@ -480,8 +490,10 @@ int run_report(ReportOptions& options) {
   if (auto written = write_file(options.out, page); !written)
     return report(written.error());
   if (options.common.json)
-    print_json("report",
-               Json{{"file", options.out}, {"bytes", page.size()}, {"kernels", reporter.json()}});
+    print_json("report", Json{{"file", options.out},
+                              {"bytes", page.size()},
+                              {"machine", reporter.machine_json()},
+                              {"kernels", reporter.json()}});
   else
     fmt::print("{}: {}, {:.0f} KiB\n", options.out,
                format_count(static_cast<int64_t>(reporter.count()), "kernel"),

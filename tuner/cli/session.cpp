@@ -310,8 +310,6 @@ Json error_json(const Error& error) {
 }
 
 int run_session(CommonOptions& options) {
-  if (Result<void> finished = finish_common_options(options); !finished)
-    return report(finished.error());
   s_tir::register_layer();
   tuner::Workbench bench(options.workbench);
   Session session(bench);

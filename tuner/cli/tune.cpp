@@ -45,8 +45,6 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 }
 
 int run_check(CheckOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   auto arguments = parse_workload_words(options.words);
   if (!arguments)
     return report(arguments.error());
@@ -77,7 +75,7 @@ int run_check(CheckOptions& options) {
     wrong |= !right;
     if (options.common.json) {
       Json item{{"workload", task->workload},
-                {"binding", parse_json(task->binding_json).value_or(Json::object())},
+                {"binding", binding_object(task->binding_json)},
                 {"outcome", engine::to_string(measured->outcome)},
                 {"checked", static_cast<bool>(task->reference)},
                 {"median_ns", number(measured->median_ns)}};
@@ -159,14 +157,11 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
   auto store = bench.store();
   if (!store)
     return report(store.error());
-  const auto short_id = [&](const std::string& id) {
-    return id.empty() ? id : (*store)->short_id(id).value_or(id);
-  };
   const auto packed = packed_by_best(**store, task, result);
   if (!packed)
     return report(packed.error());
-  const std::string run = short_id(result.run);
-  const std::string record = short_id(result.best_record);
+  const std::string run = short_id(**store, result.run);
+  const std::string record = short_id(**store, result.best_record);
   if (json) {
     Json best = nullptr;
     if (!result.best_record.empty())
@@ -179,7 +174,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
     print_json("tune",
                Json{{"run", result.run},
                     {"workload", task.workload},
-                    {"binding", parse_json(task.binding_json).value_or(Json::object())},
+                    {"binding", binding_object(task.binding_json)},
                     {"target", task.target.to_string()},
                     {"threads", task.threads},
                     {"trials", result.trials},
@@ -249,7 +244,7 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   // Before the claim, so that whoever sees a run at work may interrupt it and is told how it goes
   // on.
   install_interrupt_handler("interrupted; go on with: temper resume " +
-                            devices->store->short_id(run.id).value_or(run.id));
+                            short_id(*devices->store, run.id));
   auto claim = devices->store->claim_run(run.id, prolonged);
   if (!claim)
     return report(claim.error());
@@ -287,7 +282,7 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
   TEMPER_TRY(id, database::resolve_id(store, from, database::Kind::kMeasurement));
   TEMPER_TRY(record, store.measurement(id));
   TEMPER_TRY(candidate, store.candidate(record.candidate));
-  const std::string name = store.short_id(id).value_or(id);
+  const std::string name = short_id(store, id);
   TEMPER_TRY(workload, store.add(tuner::workload_row(task)));
   if (candidate.workload != workload)
     return Error(ErrorCode::kInvalidArgument,
@@ -300,8 +295,6 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   auto arguments = parse_workload_words(options.words);
   if (!arguments)
     return report(arguments.error());
@@ -340,7 +333,7 @@ int run_tune(TuneCommandOptions& options) {
   row->command_line = options.command_line;
   row->parent_record = options.from;
   row->options_json = Json{{"fresh", options.fresh},
-                           {"cache", options.common.cache},
+                           {"cache", engine::to_string(options.common.workbench.regime)},
                            {"lock", options.locks},
                            {"temper", tuner::version_text()}}
                           .dump();
@@ -361,8 +354,6 @@ struct ResumeOptions {
 };
 
 int run_resume(ResumeOptions& options) {
-  if (Result<void> finished = finish_common_options(options.common); !finished)
-    return report(finished.error());
   tuner::WorkbenchOptions settings = options.common.workbench;
   Workbench probe(settings);
   auto store = probe.store();
@@ -405,7 +396,7 @@ int run_resume(ResumeOptions& options) {
       return report(Error(ErrorCode::kInvalidArgument,
                           fmt::format("run {} has {} trials already; give --trials more than that, "
                                       "or +N for N more",
-                                      (*store)->short_id(run.id).value_or(run.id), run.trials)));
+                                      short_id(**store, run.id), run.trials)));
   }
   if (options.seconds > 0)
     run.budget_seconds = run.seconds + options.seconds;
@@ -434,14 +425,13 @@ int run_resume(ResumeOptions& options) {
   const auto there = (*store)->environment(run.environment);
   const bool elsewhere = there && there->class_name != here->class_name;
   if (toolchain->id != run.toolchain || elsewhere) {
-    std::fprintf(
-        stderr,
-        "temper: run %s was made %s, so it cannot go on here; start a new one with: "
-        "temper tune %s\n",
-        (*store)->short_id(run.id).value_or(run.id).c_str(),
-        elsewhere ? ("on another machine or setting (" + there->class_name + ")").c_str()
-                  : "by another version of the code generator",
-        (workload->name + " " + format_binding(tuner::declared_order(*workload).dump())).c_str());
+    std::fprintf(stderr,
+                 "temper: run %s was made %s, so it cannot go on here; start a new one with: "
+                 "temper tune %s\n",
+                 short_id(**store, run.id).c_str(),
+                 elsewhere ? ("on another machine or setting (" + there->class_name + ")").c_str()
+                           : "by another version of the code generator",
+                 title_of(*workload).c_str());
     return kAnswerIsNo;
   }
   auto task = bench.task(*workload);
@@ -482,8 +472,7 @@ void add_tune(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_option("--trials", options->trials, "candidates to measure")->check(count());
   command->add_option("--seconds", options->seconds, "time to spend")->check(positive());
-  auto* seed =
-      command->add_option("--seed", options->seed, "of every random choice")->check(seed_number());
+  const CLI::Option* seed = add_seed_option(*command, options->seed);
   command->add_option("--strategy", options->strategy, "auto (default), evolutionary or random");
   command->add_flag("--fresh", options->fresh, "do not start from what is known");
   command->add_option("--from", options->from,
