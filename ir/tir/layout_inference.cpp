@@ -22,39 +22,6 @@ std::string at(const Span& span) {
                         : fmt::format("line {}, column {}: ", span.line, span.column);
 }
 
-/// Every place that `needed` wants an element in is one where `have` has it.
-bool covers(const Layout& have, const Layout& needed) {
-  if (equivalent(have, needed))
-    return true;
-  if (have.shape != needed.shape)
-    return false;
-  const LayoutMap a(have);
-  const LayoutMap b(needed);
-  std::vector<std::string> axes = a.axes();
-  for (const std::string& axis : b.axes())
-    if (a.find(axis) < 0)
-      return false;
-  std::vector<int64_t> values(a.axes().size());
-  std::vector<int64_t> other(b.axes().size());
-  for (int64_t i = 0; i < a.size(); ++i) {
-    std::set<std::vector<int64_t>> places;
-    for (int64_t r = 0; r < a.replication(); ++r) {
-      a.place(i, values, r);
-      places.insert(values);
-    }
-    for (int64_t r = 0; r < b.replication(); ++r) {
-      b.place(i, other, r);
-      for (size_t k = 0; k < axes.size(); ++k) {
-        const int found = b.find(axes[k]);
-        values[k] = found < 0 ? 0 : other[static_cast<size_t>(found)];
-      }
-      if (!places.contains(values))
-        return false;
-    }
-  }
-  return true;
-}
-
 class Solver {
 public:
   explicit Solver(const LayoutProblem& problem)
@@ -268,25 +235,6 @@ private:
     return std::nullopt;
   }
 
-  /// The loop's layout seen by an operand that has only some of its dimensions.
-  static Result<Layout> seen_by(const Layout& loop, const LayoutOperand& operand) {
-    Layout layout = loop;
-    for (int d = loop.rank(); d-- > 0;)
-      if (std::find(operand.loops.begin(), operand.loops.end(), d) == operand.loops.end()) {
-        TEMPER_TRY(without, reduced(layout, d));
-        layout = std::move(without);
-      }
-    std::vector<int> left(operand.loops);
-    std::sort(left.begin(), left.end());
-    std::vector<int> order;
-    for (const int loop_dimension : operand.loops)
-      order.push_back(static_cast<int>(std::lower_bound(left.begin(), left.end(), loop_dimension) -
-                                       left.begin()));
-    if (order.empty())
-      return layout;
-    return permute(layout, order);
-  }
-
   Result<void> propagate() {
     do {
       changed_ = false;
@@ -299,7 +247,7 @@ private:
         for (const LayoutOperand& operand : use.operands) {
           if (!buffer(operand.buffer).is_fragment || known(operand.buffer))
             continue;
-          TEMPER_TRY(layout, seen_by(*loop, operand));
+          TEMPER_TRY(layout, operand_layout(*loop, operand));
           TEMPER_TRY_VOID(
               set(operand.buffer, layout, "follows from " + use.op + place(use.where), use));
         }
@@ -343,7 +291,7 @@ private:
       for (const LayoutOperand& operand : use.operands) {
         if (!buffer(operand.buffer).is_fragment)
           continue;
-        TEMPER_TRY(needed, seen_by(*loop, operand));
+        TEMPER_TRY(needed, operand_layout(*loop, operand));
         if (!covers(known(operand.buffer)->layout, needed))
           return conflict(operand.buffer, needed, use);
       }
@@ -360,6 +308,56 @@ private:
 
 Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem) {
   return Solver(problem).run();
+}
+
+bool covers(const Layout& have, const Layout& needed) {
+  if (equivalent(have, needed))
+    return true;
+  if (have.shape != needed.shape)
+    return false;
+  const LayoutMap a(have);
+  const LayoutMap b(needed);
+  std::vector<std::string> axes = a.axes();
+  for (const std::string& axis : b.axes())
+    if (a.find(axis) < 0)
+      return false;
+  std::vector<int64_t> values(a.axes().size());
+  std::vector<int64_t> other(b.axes().size());
+  for (int64_t i = 0; i < a.size(); ++i) {
+    std::set<std::vector<int64_t>> places;
+    for (int64_t r = 0; r < a.replication(); ++r) {
+      a.place(i, values, r);
+      places.insert(values);
+    }
+    for (int64_t r = 0; r < b.replication(); ++r) {
+      b.place(i, other, r);
+      for (size_t k = 0; k < axes.size(); ++k) {
+        const int found = b.find(axes[k]);
+        values[k] = found < 0 ? 0 : other[static_cast<size_t>(found)];
+      }
+      if (!places.contains(values))
+        return false;
+    }
+  }
+  return true;
+}
+
+Result<Layout> operand_layout(const Layout& loop, const LayoutOperand& operand) {
+  Layout layout = loop;
+  for (int d = loop.rank(); d-- > 0;)
+    if (std::find(operand.loops.begin(), operand.loops.end(), d) == operand.loops.end()) {
+      TEMPER_TRY(without, reduced(layout, d));
+      layout = std::move(without);
+    }
+  std::vector<int> left(operand.loops);
+  std::sort(left.begin(), left.end());
+  std::vector<int> order;
+  for (const int loop_dimension : operand.loops)
+    order.push_back(static_cast<int>(std::lower_bound(left.begin(), left.end(), loop_dimension) -
+                                     left.begin()));
+  if (order.empty())
+    return layout;
+  return permute(layout, order);
 }
 
 Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy policy, int64_t step_m,

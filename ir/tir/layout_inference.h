@@ -79,6 +79,11 @@ Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy polic
 Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threads,
                                 int element_bits);
 
+/// Every place that `needed` wants an element in is one where `have` has it.
+bool covers(const Layout& have, const Layout& needed);
+/// The layout of a loop nest seen by an operand of it: the other loops are reduced away.
+Result<Layout> operand_layout(const Layout& loop, const LayoutOperand& operand);
+
 /// A table: buffer, layout, reason; one line each.
 std::string to_text(const LayoutProblem& problem, const std::vector<InferredLayout>& layouts);
 

@@ -17,6 +17,8 @@
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
 #include "ir/tir/dispatch.h"
+#include "ir/tir/kernel_layouts.h"
+#include "ir/tir/lower_simt.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
@@ -91,6 +93,10 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
   }));
+  passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
+    return tir::annotate_layouts(function);
+  }));
+  passes.push_back(ir::function_pass("lower_simt", tir::lower_simt));
   for (const ir::LoweringPass& pass : ir::cpu_passes())
     passes.push_back(ir::function_pass(pass.name, [&pass, lower](const ir::PrimFunc& function) {
       return Result<ir::PrimFunc>(pass.run(function, lower));

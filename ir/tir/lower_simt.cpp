@@ -1,0 +1,512 @@
+#include "ir/tir/lower_simt.h"
+
+#include "ir/arith/simplify.h"
+#include "ir/op.h"
+#include "ir/tir/kernel_layouts.h"
+#include "ir/tir/lower_tiles.h"
+#include "ir/tir/tile_ops.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+#include <unordered_set>
+
+namespace temper::tir {
+namespace {
+
+bool is_fragment(const Buffer& buffer) { return tile_scope(buffer->scope) == "fragment"; }
+bool is_shared(const Buffer& buffer) { return tile_scope(buffer->scope) == "shared"; }
+
+std::string at(const Span& span) {
+  return span.line == 0 ? std::string()
+                        : fmt::format("line {}, column {}: ", span.line, span.column);
+}
+
+/// One axis of a layout, as an expression over the coordinate.
+Expr axis_value(const Layout& layout, const std::vector<Expr>& coordinate, const char* axis) {
+  const DataType dtype = DataType::int32();
+  Expr value = make_int(dtype, 0);
+  for (const LayoutOffset& offset : layout.offsets)
+    if (offset.axis == axis)
+      value = value + offset.value;
+  size_t digit = layout.digits.size();
+  for (size_t d = layout.shape.size(); d-- > 0;) {
+    int64_t weight = 1;
+    while (weight < layout.shape[d]) {
+      const LayoutDigit& part = layout.digits[--digit];
+      if (part.axis == axis && part.stride > 0 && part.extent > 1) {
+        Expr cut = weight > 1 ? floordiv(coordinate[d], weight) : coordinate[d];
+        if (weight * part.extent < layout.shape[d])
+          cut = floormod(cut, part.extent);
+        value = value + cut * part.stride;
+      }
+      weight *= part.extent;
+    }
+  }
+  return value;
+}
+
+class Lowering {
+public:
+  Result<Stmt> kernel(const KernelLaunch& launch) {
+    const DataType dtype = DataType::int32();
+    thread_ = make_int(dtype, 0);
+    threads_ = 1;
+    for (size_t d = 0; d < launch.threads.size(); ++d) {
+      thread_vars_.insert(launch.thread_vars[d].get());
+      thread_ = thread_ + Expr(launch.thread_vars[d]) * threads_;
+      const auto extent = as_int(launch.threads[d]);
+      if (!extent)
+        return Error(ErrorCode::kUnsupported, "the number of threads of a kernel must be constant");
+      threads_ *= *extent;
+    }
+    const Stmt body = statement(launch.body);
+    if (!error_.message.empty())
+      return error_;
+    std::vector<Stmt> all = std::move(scratch_);
+    all.push_back(body);
+    return Stmt(copy_node<KernelLaunch>(launch, [&](KernelLaunch& copy) {
+      copy.body = without_double_barriers(make_seq(std::move(all)));
+    }));
+  }
+
+private:
+  struct Fragment {
+    Layout layout;
+    Buffer registers;
+  };
+  /// How a step uses a fragment.
+  struct Use {
+    Buffer buffer;
+    std::vector<int> loops; ///< of the first access
+    bool direct = true;
+    bool read = false;
+    bool written = false;
+  };
+  struct Step {
+    std::vector<Var> vars;
+    std::vector<int64_t> extents;
+    Stmt body;
+    Span where;
+  };
+
+  void fail(const Span& where, const std::string& message) {
+    if (error_.message.empty())
+      error_ = Error(ErrorCode::kUnsupported, at(where) + message);
+  }
+
+  static Stmt barrier() { return make_evaluate(call_op("sync_threads", {})); }
+  static bool is_barrier(const Stmt& stmt) {
+    const auto* evaluate = stmt.as<Evaluate>();
+    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    return call != nullptr && call->op == "sync_threads";
+  }
+  static Stmt without_double_barriers(const Stmt& stmt) {
+    return cast_ref<StmtNode>(rewrite_post(stmt, [](const NodeRef& node) -> NodeRef {
+      const auto* seq = node.as<SeqStmt>();
+      if (seq == nullptr)
+        return node;
+      std::vector<Stmt> kept;
+      for (const Stmt& child : seq->statements)
+        if (kept.empty() || !is_barrier(child) || !is_barrier(kept.back()))
+          kept.push_back(child);
+      return kept.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(kept)));
+    }));
+  }
+
+  template <typename F> static bool any(const NodeRef& node, F&& f) {
+    bool found = false;
+    walk(node, [&](const NodeRef& child) {
+      found |= f(child);
+      return !found;
+    });
+    return found;
+  }
+  static bool has_parallel(const Stmt& stmt) {
+    return any(stmt, [](const NodeRef& node) {
+      const auto* loop = node.as<For>();
+      return loop != nullptr && loop->kind == ForKind::kTileParallel;
+    });
+  }
+  static bool touches(const NodeRef& node, bool (*which)(const Buffer&)) {
+    return any(node, [&](const NodeRef& child) {
+      const auto* load = child.as<BufferLoad>();
+      const auto* store = child.as<BufferStore>();
+      return (load != nullptr && which(load->buffer)) || (store != nullptr && which(store->buffer));
+    });
+  }
+  static bool writes(const NodeRef& node, bool (*which)(const Buffer&)) {
+    return any(node, [&](const NodeRef& child) {
+      const auto* store = child.as<BufferStore>();
+      return store != nullptr && which(store->buffer);
+    });
+  }
+
+  Stmt statement(const Stmt& stmt) {
+    if (!error_.message.empty())
+      return stmt;
+    if (const auto* seq = stmt.as<SeqStmt>()) {
+      std::vector<Stmt> list;
+      for (const Stmt& child : seq->statements)
+        list.push_back(statement(child));
+      return make_seq(std::move(list));
+    }
+    if (const auto* alloc = stmt.as<AllocBuffer>())
+      return allocation(*alloc, stmt);
+    const auto* loop = stmt.as<For>();
+    if (loop != nullptr && loop->kind == ForKind::kTileParallel)
+      return step(nest(*loop));
+    if (!has_parallel(stmt)) {
+      // By single threads, or by the block: one step that every thread would do alike.
+      const bool by_threads = any(stmt, [&](const NodeRef& node) {
+        return thread_vars_.contains(static_cast<const VarNode*>(node.get()));
+      });
+      const bool shared_write = writes(stmt, is_shared) || writes(stmt, [](const Buffer& buffer) {
+                                  return buffer->scope == "global";
+                                });
+      if (!by_threads && !is_barrier(stmt) && (touches(stmt, is_fragment) || shared_write))
+        return step({{}, {}, stmt, stmt->span});
+      if (touches(stmt, is_fragment))
+        fail(stmt->span, "code of single threads uses a fragment, which the block shares out; "
+                         "use T.Parallel, or copy it into shared memory");
+      return stmt;
+    }
+    // Control flow of the block.
+    NodeRef changed = stmt->info().map_children(stmt.get(), [&](const NodeRef& child, Role) {
+      return StmtNode::accepts(child->kind()) ? NodeRef(statement(cast_ref<StmtNode>(child)))
+                                              : child;
+    });
+    if (const auto* pipelined = changed.as<For>();
+        pipelined != nullptr && pipelined->kind == ForKind::kPipelined)
+      changed = copy_node<For>(*pipelined, [](For& copy) {
+        copy.kind = ForKind::kSerial;
+        copy.annotations = {};
+      });
+    return cast_ref<StmtNode>(changed);
+  }
+
+  Stmt allocation(const AllocBuffer& alloc, const Stmt& stmt) {
+    if (!is_fragment(alloc.buffer))
+      return stmt;
+    auto layout = layout_of(alloc.annotations.get(kLayoutAnnotation));
+    if (!layout) {
+      fail(alloc.span, "the fragment " + alloc.buffer->name + " has no layout");
+      return stmt;
+    }
+    Fragment& fragment = fragments_[alloc.buffer.get()];
+    fragment.layout = flatten_threads(*layout);
+    fragment.registers =
+        make_buffer(alloc.buffer->name, alloc.buffer->dtype,
+                    {make_int(DataType::int32(), fragment.layout.span(kMemoryAxis))}, "local");
+    Stmt result = make_alloc(fragment.registers);
+    result->span = alloc.span;
+    return result;
+  }
+
+  Step nest(const For& outermost) {
+    Step step;
+    step.where = outermost.span;
+    const For* loop = &outermost;
+    while (true) {
+      const auto extent = as_int(loop->extent);
+      if (!extent || !is_int(loop->min, 0))
+        fail(loop->span, "the extents of T.Parallel must be constant here");
+      step.vars.push_back(loop->loop_var);
+      step.extents.push_back(extent.value_or(1));
+      const auto* inner = loop->body.as<For>();
+      if (inner == nullptr || inner->kind != ForKind::kTileParallel)
+        break;
+      loop = inner;
+    }
+    step.body = cast_ref<StmtNode>(rewrite_post(loop->body, [](const NodeRef& node) -> NodeRef {
+      const auto* inner = node.as<For>();
+      if (inner == nullptr || inner->kind != ForKind::kTileParallel)
+        return node;
+      return copy_node<For>(*inner, [](For& copy) { copy.kind = ForKind::kSerial; });
+    }));
+    return step;
+  }
+
+  /// The fragments of a step, in order of appearance.
+  std::vector<Use> uses_of(const Step& step) {
+    std::vector<Use> uses;
+    const auto note = [&](const Buffer& buffer, const std::vector<Expr>& indices, bool write) {
+      if (!is_fragment(buffer))
+        return;
+      auto found = std::find_if(uses.begin(), uses.end(),
+                                [&](const Use& use) { return use.buffer == buffer; });
+      std::vector<int> loops;
+      bool direct = true;
+      for (size_t d = 0; d < indices.size(); ++d) {
+        if (is_int(buffer->shape[d], 1)) {
+          loops.push_back(-1);
+          continue;
+        }
+        int which = -1;
+        for (size_t v = 0; v < step.vars.size(); ++v)
+          if (indices[d].get() == step.vars[v].get())
+            which = static_cast<int>(v);
+        direct &= which >= 0 &&
+                  is_int(buffer->shape[d], step.extents[static_cast<size_t>(std::max(which, 0))]);
+        loops.push_back(which);
+      }
+      if (found == uses.end()) {
+        uses.push_back({buffer, loops, direct, false, false});
+        found = uses.end() - 1;
+      }
+      found->direct &= direct && loops == found->loops;
+      (write ? found->written : found->read) = true;
+    };
+    walk(step.body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        note(store->buffer, store->indices, true);
+      if (const auto* load = node.as<BufferLoad>())
+        note(load->buffer, load->indices, false);
+      return true;
+    });
+    return uses;
+  }
+
+  /// Whose layout the loops take: a fragment that is written with all loops, or else is read so.
+  Layout loops_layout(const Step& step, const std::vector<Use>& uses) {
+    for (const bool written : {true, false})
+      for (const Use& use : uses) {
+        if (!use.direct || use.written != written)
+          continue;
+        std::vector<int> order;
+        for (size_t v = 0; v < step.vars.size(); ++v)
+          for (size_t d = 0; d < use.loops.size(); ++d)
+            if (use.loops[d] == static_cast<int>(v))
+              order.push_back(static_cast<int>(d));
+        if (order.size() != step.vars.size())
+          continue;
+        for (size_t d = 0; d < use.loops.size(); ++d) // dimensions of one element, last
+          if (use.loops[d] < 0)
+            order.push_back(static_cast<int>(d));
+        auto layout = permute(fragments_.at(use.buffer.get()).layout, order);
+        if (layout && !step.vars.empty())
+          layout = reshape(*layout, step.extents);
+        if (layout)
+          return *std::move(layout);
+      }
+    const std::vector<int64_t> shape =
+        step.extents.empty() ? std::vector<int64_t>{1} : step.extents;
+    auto layout = default_fragment(shape, threads_, 32);
+    TEMPER_CHECK(layout.has_value(), "any shape can be dealt out");
+    return *std::move(layout);
+  }
+
+  /// Shared memory that holds a fragment while a step reads other threads' elements.
+  Buffer scratch_of(const Buffer& fragment) {
+    Buffer& scratch = staging_[fragment.get()];
+    if (!scratch) {
+      scratch = make_buffer(fragment->name + "_staged", fragment->dtype, fragment->shape, "shared");
+      scratch_.push_back(make_alloc(scratch));
+    }
+    return scratch;
+  }
+
+  /// For each element that a thread holds by `layout`: `body` of its coordinate. `once`: only by
+  /// the first of the threads that hold it.
+  Stmt each_element(const Layout& layout, const std::vector<Var>& vars, bool once, Stmt body) {
+    const DataType dtype = DataType::int32();
+    auto elements = inverse(layout, {kThreadAxis, kMemoryAxis});
+    if (!elements) {
+      fail({}, elements.error().message);
+      return body;
+    }
+    const int64_t registers = elements->shape[1];
+    const Var reg = make_var("r", dtype);
+    const Expr number = axis_value(*elements, {thread_, reg}, kMemoryAxis);
+    std::vector<Stmt> list;
+    int64_t weight = layout.size();
+    for (size_t d = 0; d < vars.size(); ++d) {
+      const int64_t above = weight;
+      weight /= layout.shape[d];
+      Expr index = weight > 1 ? floordiv(number, weight) : number;
+      if (above < layout.size())
+        index = floormod(index, layout.shape[d]);
+      list.push_back(make_bind(vars[d], tile_cast(vars[d]->dtype, index)));
+    }
+    Expr first = make_bool(true);
+    if (once)
+      for (const LayoutDigit& digit : layout.replicas) {
+        Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
+        first = logical_and(first, equal(floormod(part, digit.extent), make_int(dtype, 0)));
+      }
+    list.push_back(is_int(first, 1) ? std::move(body) : make_if(first, std::move(body)));
+    return make_for(reg, make_int(dtype, 0), make_int(dtype, registers), ForKind::kSerial,
+                    make_seq(std::move(list)));
+  }
+
+  Expr register_of(const Buffer& fragment, const std::vector<Expr>& indices) {
+    return axis_value(fragments_.at(fragment.get()).layout, indices, kMemoryAxis);
+  }
+
+  Stmt move_fragment(const Buffer& fragment, bool to_shared) {
+    const Fragment& known = fragments_.at(fragment.get());
+    const Buffer scratch = scratch_of(fragment);
+    std::vector<Var> vars;
+    std::vector<Expr> indices;
+    for (size_t d = 0; d < fragment->shape.size(); ++d) {
+      vars.push_back(make_var("e"));
+      indices.push_back(vars.back());
+    }
+    const std::vector<Expr> reg{register_of(fragment, indices)};
+    return each_element(known.layout, vars, to_shared,
+                        to_shared ? make_store(scratch, indices, make_load(known.registers, reg))
+                                  : make_store(known.registers, reg, make_load(scratch, indices)));
+  }
+
+  Stmt step(const Step& step) {
+    std::vector<Use> uses = uses_of(step);
+    for (const Use& use : uses)
+      if (!fragments_.contains(use.buffer.get())) {
+        fail(step.where, "the fragment " + use.buffer->name + " is not allocated in this kernel");
+        return step.body;
+      }
+    const Layout loops = loops_layout(step, uses);
+    if (!error_.message.empty())
+      return step.body;
+    // A direct use must find its elements in the thread that runs the iteration.
+    for (Use& use : uses) {
+      if (!use.direct)
+        continue;
+      LayoutOperand operand{0, {}};
+      std::vector<int64_t> shape;
+      for (const int loop : use.loops)
+        if (loop >= 0) {
+          operand.loops.push_back(loop);
+          shape.push_back(step.extents[static_cast<size_t>(loop)]);
+        }
+      if (shape.empty())
+        shape.push_back(1);
+      auto needed = operand_layout(loops, operand);
+      auto have = reshape(fragments_.at(use.buffer.get()).layout, shape);
+      use.direct = needed && have && needed->shape == have->shape && covers(*have, *needed);
+      // Writing needs all copies of the element.
+      if (use.direct && use.written)
+        use.direct = covers(*needed, *have);
+    }
+    bool shared = touches(step.body, is_shared);
+    const bool global =
+        touches(step.body, [](const Buffer& buffer) { return buffer->scope == "global"; });
+    std::vector<Stmt> before, after;
+    for (const Use& use : uses)
+      if (!use.direct) {
+        shared = true;
+        if (use.read || use.written)
+          before.push_back(staged_in(use));
+        if (use.written)
+          after.push_back(move_fragment(use.buffer, false));
+      }
+    const auto direct = [&](const Buffer& buffer) {
+      for (const Use& use : uses)
+        if (use.buffer == buffer)
+          return use.direct;
+      return false;
+    };
+    // Stores to memory of the block by one of the threads that hold an iteration.
+    Expr first = make_bool(true);
+    for (const LayoutDigit& digit : loops.replicas) {
+      Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
+      first =
+          logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
+    }
+    const Stmt body =
+        cast_ref<StmtNode>(rewrite_post(step.body, [&](const NodeRef& node) -> NodeRef {
+          if (const auto* load = node.as<BufferLoad>();
+              load != nullptr && is_fragment(load->buffer)) {
+            Expr changed = direct(load->buffer)
+                               ? make_load(fragments_.at(load->buffer.get()).registers,
+                                           {register_of(load->buffer, load->indices)})
+                               : make_load(scratch_of(load->buffer), load->indices);
+            changed->span = load->span;
+            return changed;
+          }
+          if (const auto* store = node.as<BufferStore>()) {
+            if (!is_fragment(store->buffer)) {
+              if (is_int(first, 1) || store->buffer->scope.starts_with("local"))
+                return node;
+              return make_if(first, Stmt(store));
+            }
+            Stmt changed = direct(store->buffer)
+                               ? make_store(fragments_.at(store->buffer.get()).registers,
+                                            {register_of(store->buffer, store->indices)},
+                                            store->value, store->predicate)
+                               : make_store(scratch_of(store->buffer), store->indices, store->value,
+                                            store->predicate);
+            changed->span = store->span;
+            return direct(store->buffer) || is_int(first, 1) ? changed : make_if(first, changed);
+          }
+          return node;
+        }));
+    Stmt main = each_element(loops, step.vars, false, body);
+    std::vector<Stmt> list;
+    if (shared || global)
+      list.push_back(barrier());
+    for (Stmt& stmt : before)
+      list.push_back(std::move(stmt));
+    if (!before.empty())
+      list.push_back(barrier());
+    list.push_back(std::move(main));
+    if (shared || global)
+      list.push_back(barrier());
+    for (Stmt& stmt : after)
+      list.push_back(std::move(stmt));
+    if (!after.empty())
+      list.push_back(barrier());
+    return make_seq(std::move(list));
+  }
+
+  /// What the step reads, or leaves as it is. A fragment that it only writes may be unwritten yet.
+  Stmt staged_in(const Use& use) {
+    if (use.read)
+      return move_fragment(use.buffer, true);
+    return make_seq({});
+  }
+
+  Expr thread_;
+  int64_t threads_ = 1;
+  std::unordered_set<const VarNode*> thread_vars_;
+  std::unordered_map<const BufferNode*, Fragment> fragments_;
+  std::unordered_map<const BufferNode*, Buffer> staging_;
+  std::vector<Stmt> scratch_;
+  Error error_;
+};
+
+} // namespace
+
+Result<PrimFunc> lower_simt(const PrimFunc& function) {
+  TEMPER_TRY(annotated, annotate_layouts(function));
+  TEMPER_TRY(expanded, expand_tiles(annotated, [](const TileCall& call, Analyzer&) -> Result<Stmt> {
+               TEMPER_TRY_VOID(check_tile_call(call));
+               Stmt meaning = find_tile_op(call.op)->meaning(call);
+               // Findings in it are findings at the operator's line.
+               walk(meaning, [&](const NodeRef& node) {
+                 if (node->span.line == 0)
+                   node->span = call.span;
+                 return true;
+               });
+               return meaning;
+             }));
+  Result<void> status;
+  const Stmt body =
+      cast_ref<StmtNode>(rewrite_pre(expanded->body, [&](const NodeRef& node) -> NodeRef {
+        const auto* kernel = node.as<KernelLaunch>();
+        if (kernel == nullptr)
+          return nullptr;
+        auto lowered = Lowering().kernel(*kernel);
+        if (!lowered) {
+          if (status)
+            status = lowered.error();
+          return node;
+        }
+        return *lowered;
+      }));
+  TEMPER_TRY_VOID(status);
+  return guard_accesses(with_body(expanded, body));
+}
+
+} // namespace temper::tir

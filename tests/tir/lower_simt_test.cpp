@@ -1,0 +1,183 @@
+// Tile programs as threads, in the emulator, against what they mean.
+#include "ir/tir/lower_simt.h"
+
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/script/workload_file.h"
+#include "ir/structural.h"
+#include "ir/support/random.h"
+#include "ir/tir/emulator/emulate.h"
+#include "ir/tir/lower_tiles.h"
+#include "ir/verify.h"
+
+#include <gtest/gtest.h>
+
+namespace temper::tir {
+namespace {
+
+PrimFunc parsed(const std::string& text) {
+  auto function = script::parse_prim_func(text, "kernel.py");
+  EXPECT_TRUE(function.has_value()) << (function ? "" : function.error().to_string());
+  return function ? *function : nullptr;
+}
+
+std::vector<float> numbers(size_t count, uint64_t seed) {
+  Random random(seed);
+  std::vector<float> values(count);
+  for (float& value : values)
+    value = static_cast<float>(random.between(-4, 4)) / 4;
+  return values;
+}
+
+/// The inputs' names are the buffers' order; the last buffer is the output.
+void expect_meaning(const PrimFunc& function, std::vector<std::vector<float>> inputs,
+                    size_t outputs) {
+  ASSERT_TRUE(function);
+  auto lowered = lower_simt(function);
+  ASSERT_TRUE(lowered.has_value()) << lowered.error().message;
+  auto meaning = tile_meaning(function);
+  ASSERT_TRUE(meaning.has_value()) << meaning.error().message;
+  const auto well_formed = verify(*lowered);
+  ASSERT_TRUE(well_formed.has_value()) << well_formed.error().message;
+  const std::string printed = script::to_text(*lowered);
+  auto again = script::parse_prim_func(printed, "printed.py");
+  ASSERT_TRUE(again.has_value()) << printed << again.error().to_string();
+  EXPECT_TRUE(structural_equal(*again, *lowered)) << printed;
+  std::vector<float> expected(outputs), actual(outputs);
+  std::vector<InterpretArgument> arguments;
+  for (auto& values : inputs)
+    arguments.emplace_back(input(values));
+  arguments.emplace_back(output(expected));
+  auto reference = interpret(*meaning, arguments);
+  ASSERT_TRUE(reference.has_value()) << reference.error().message;
+  arguments.back() = output(actual);
+  auto report = emulate_thoroughly(*lowered, arguments);
+  ASSERT_TRUE(report.has_value()) << report.error().message << "\n" << script::to_text(*lowered);
+  for (size_t i = 0; i < outputs; ++i)
+    ASSERT_NEAR(actual[i], expected[i], 1e-4 * std::max(1.0f, std::abs(expected[i]))) << i;
+}
+
+void expect_meaning(const std::string& text, std::vector<std::vector<float>> inputs,
+                    size_t outputs) {
+  expect_meaning(parsed(text), std::move(inputs), outputs);
+}
+
+TEST(LowerSimt, a_matrix_product_with_tails_is_what_it_means) {
+  expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((40, 36), "float32"), C: T.Tensor((50, 36), "float32")):
+    with T.Kernel(T.ceildiv(36, 16), T.ceildiv(50, 32), threads=64) as (bx, by):
+        A_shared = T.alloc_shared((32, 16), "float32")
+        B_shared = T.alloc_shared((16, 16), "float32")
+        C_local = T.alloc_fragment((32, 16), "float32")
+        T.clear(C_local)
+        for k in T.Pipelined(T.ceildiv(40, 16), num_stages=2):
+            T.copy(A[by * 32, k * 16], A_shared)
+            T.copy(B[k * 16, bx * 16], B_shared)
+            T.gemm(A_shared, B_shared, C_local)
+        T.copy(C_local, C[by * 32, bx * 16])
+)",
+                 {numbers(2000, 1), numbers(1440, 2)}, 1800);
+}
+
+TEST(LowerSimt, rows_are_reduced_across_lanes) {
+  expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64, 48), "float32")):
+    with T.Kernel(T.ceildiv(64, 32), threads=128) as bx:
+        x = T.alloc_fragment((32, 48), "float32")
+        top = T.alloc_fragment((32,), "float32")
+        total = T.alloc_fragment((32,), "float32")
+        T.copy(A[bx * 32, 0], x)
+        T.reduce_max(x, top, dim=1)
+        for i, j in T.Parallel(32, 48):
+            x[i, j] = T.exp(x[i, j] - top[i])
+        T.reduce_sum(x, total, dim=1)
+        for i, j in T.Parallel(32, 48):
+            x[i, j] = x[i, j] / total[i]
+        T.copy(x, B[bx * 32, 0])
+)",
+                 {numbers(3072, 3)}, 3072);
+}
+
+TEST(LowerSimt, attention_keeps_its_scores_in_registers) {
+  expect_meaning(R"(
+@T.prim_func
+def main(Q: T.Tensor((64, 32), "float32"), K: T.Tensor((64, 32), "float32"), V: T.Tensor((64, 32), "float32"), O: T.Tensor((64, 32), "float32")):
+    with T.Kernel(2, threads=64) as bx:
+        Q_shared = T.alloc_shared((32, 32), "float32")
+        K_shared = T.alloc_shared((32, 32), "float32")
+        V_shared = T.alloc_shared((32, 32), "float32")
+        scores = T.alloc_fragment((32, 32), "float32")
+        top = T.alloc_fragment((32,), "float32")
+        old_top = T.alloc_fragment((32,), "float32")
+        scale = T.alloc_fragment((32,), "float32")
+        part = T.alloc_fragment((32,), "float32")
+        total = T.alloc_fragment((32,), "float32")
+        P_shared = T.alloc_shared((32, 32), "float32")
+        out = T.alloc_fragment((32, 32), "float32")
+        T.copy(Q[bx * 32, 0], Q_shared)
+        T.clear(out)
+        T.clear(total)
+        T.fill(top, T.float32(-1000))
+        for k in T.Pipelined(2, num_stages=2):
+            T.copy(K[k * 32, 0], K_shared)
+            T.copy(V[k * 32, 0], V_shared)
+            T.clear(scores)
+            T.gemm(Q_shared, K_shared, scores, transpose_B=True, policy="FullRow")
+            T.copy(top, old_top)
+            T.reduce_max(scores, top, dim=1, clear=False)
+            for i in T.Parallel(32):
+                scale[i] = T.exp(old_top[i] - top[i])
+            for i, j in T.Parallel(32, 32):
+                scores[i, j] = T.exp(scores[i, j] - top[i])
+            T.reduce_sum(scores, part, dim=1)
+            for i in T.Parallel(32):
+                total[i] = total[i] * scale[i] + part[i]
+            for i, j in T.Parallel(32, 32):
+                out[i, j] = out[i, j] * scale[i]
+            T.copy(scores, P_shared)
+            T.gemm(P_shared, V_shared, out, policy="FullRow")
+        for i, j in T.Parallel(32, 32):
+            out[i, j] = out[i, j] / total[i]
+        T.copy(out, O[bx * 32, 0])
+)",
+                 {numbers(2048, 4), numbers(2048, 5), numbers(2048, 6)}, 2048);
+}
+
+TEST(LowerSimt, the_tile_workloads_run_as_threads_of_a_gpu) {
+  struct Case {
+    const char* name;
+    std::map<std::string, std::string> parameters;
+    std::vector<size_t> inputs;
+    size_t output;
+  };
+  const Case cases[] = {
+      {"matmul_tile",
+       {{"M", "70"},
+        {"N", "40"},
+        {"K", "50"},
+        {"block_M", "64"},
+        {"block_N", "64"},
+        {"block_K", "64"}},
+       {3500, 2000},
+       2800},
+      {"softmax_tile", {{"M", "10"}, {"N", "96"}, {"block_M", "4"}}, {960}, 960},
+      {"rms_norm_tile", {{"M", "9"}, {"N", "64"}, {"block_M", "4"}}, {576, 64}, 576}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    auto file =
+        script::WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/" + c.name + ".py");
+    ASSERT_TRUE(file.has_value()) << file.error().to_string();
+    auto workload = file->instantiate(c.name, c.parameters);
+    ASSERT_TRUE(workload.has_value()) << workload.error().to_string();
+    std::vector<std::vector<float>> inputs;
+    for (const size_t count : c.inputs)
+      inputs.push_back(numbers(count, count));
+    expect_meaning(workload->module->functions[0].function.as_ref<PrimFuncNode>(), inputs,
+                   c.output);
+  }
+}
+
+} // namespace
+} // namespace temper::tir
