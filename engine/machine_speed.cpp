@@ -368,6 +368,10 @@ MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::
       }
   std::error_code unknown;
   const auto written = std::filesystem::last_write_time(file, unknown);
+  if (have && !unknown && known.measured_at == 0) // by a version that did not keep the moment
+    known.measured_at = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                            std::chrono::file_clock::to_sys(written).time_since_epoch())
+                            .count();
   // In seconds: their largest number is too large for a clock's own unit.
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(
       std::filesystem::file_time_type::clock::now() - written);

@@ -162,6 +162,7 @@ Result<void> check_function(const std::string& file, const std::string& symbol,
   for (const std::string& name : symbols->defined)
     if (name.starts_with(prefix))
       names.push_back(name.substr(prefix.size()));
+  std::sort(names.begin(), names.end()); // of two that are as near always the same
   const std::string nearest = nearest_name(function, names);
   return Error(ErrorCode::kNotFound,
                library + " has no function '" + function + "'" +

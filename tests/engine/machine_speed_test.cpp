@@ -180,6 +180,18 @@ TEST(MachineSpeed, WhatIsOldIsMeasuredAgainAndTheFasterKept) {
   EXPECT_EQ(known_machine_speed(machine, folder.path(), std::chrono::hours(1)), again);
 }
 
+TEST(MachineSpeed, AFileWithoutAMomentIsOfTheTimeItWasWritten) {
+  const Folder folder;
+  const Machine machine = read_machine();
+  MachineSpeed planted = known_machine_speed(machine, folder.path());
+  const fs::path file = fs::directory_iterator(folder.path())->path();
+  const int64_t measured = planted.measured_at;
+  planted.measured_at = 0; // as older versions left it
+  std::ofstream(file) << to_json(planted).dump();
+  EXPECT_GE(known_machine_speed(machine, folder.path(), std::chrono::hours(1)).measured_at,
+            measured - 1'000'000'000); // file systems round
+}
+
 TEST(MachineSpeed, ADamagedFileIsMeasuredAnew) {
   const Folder folder;
   const Machine machine = read_machine();
