@@ -1,4 +1,5 @@
 /// temper-gui: the desktop workbench.
+#include "database/location.h"
 #include "database/sqlite_store.h"
 #include "gui/main_window.h"
 #include "gui/shots.h"
@@ -66,8 +67,16 @@ int main(int argc, char** argv) {
     }
     path = QString::fromStdString(usual->string());
   }
-  if (!path.contains(QStringLiteral("://")))
-    path = QFileInfo(path).absoluteFilePath();
+  if (const auto place = database::check_location(path.toStdString()); !place) {
+    std::fprintf(stderr, "temper-gui: %s\n", place.error().to_string().c_str());
+    return 2;
+  }
+  if (path.contains(QStringLiteral("://"))) { // not repeated: it may hold a password
+    std::fprintf(stderr, "temper-gui: it opens database files only; copy a server's records into "
+                         "one with temper dump and temper import\n");
+    return 2;
+  }
+  path = QFileInfo(path).absoluteFilePath();
 
   if (parser.isSet(shots))
     return gui::takeShots(path, parser.value(shots));

@@ -278,8 +278,20 @@ Result<void> PostgresConnection::connect() {
   if (options_.read_only)
     TEMPER_TRY_VOID(execute("SET default_transaction_read_only = on"));
   if (!options_.schema.empty()) {
-    if (!options_.read_only)
-      TEMPER_TRY_VOID(execute("CREATE SCHEMA IF NOT EXISTS \"" + options_.schema + "\""));
+    if (!options_.read_only) {
+      // IF NOT EXISTS alone fails where two connections make it at the same time.
+      TEMPER_TRY(there,
+                 integer(fmt::format("SELECT count(*) FROM pg_namespace WHERE nspname = '{}'",
+                                     options_.schema)));
+      if (there == 0) {
+        const Result<void> made = execute(fmt::format(
+            "{}; CREATE SCHEMA IF NOT EXISTS \"{}\"; COMMIT", kBeginWriting, options_.schema));
+        if (!made) {
+          rollback_outermost();
+          return made.error();
+        }
+      }
+    }
     TEMPER_TRY_VOID(execute("SET search_path TO \"" + options_.schema + "\""));
   }
   return {};
