@@ -1,5 +1,7 @@
 #include "ir/tir/layout_inference.h"
 
+#include "ir/support/function_ref.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -235,23 +237,32 @@ private:
     return std::nullopt;
   }
 
+  /// For each fragment of an elementwise use whose loops have a layout, with a layout of its own or
+  /// without: `visit` of it, of the layout that the loops want for it, and of the use.
+  Result<void> for_each_need(
+      bool with_layout,
+      FunctionRef<Result<void>(int fragment, const Layout& needed, const LayoutUse&)> visit) {
+    for (const LayoutUse& use : problem_.uses) {
+      const auto loop = use.is_gemm ? std::nullopt : loop_layout(use);
+      if (!loop)
+        continue;
+      for (const LayoutOperand& operand : use.operands) {
+        if (!buffer(operand.buffer).is_fragment || known(operand.buffer).has_value() != with_layout)
+          continue;
+        TEMPER_TRY(needed, operand_layout(*loop, operand));
+        TEMPER_TRY_VOID(visit(operand.buffer, needed, use));
+      }
+    }
+    return {};
+  }
+
   Result<void> propagate() {
     do {
       changed_ = false;
-      for (const LayoutUse& use : problem_.uses) {
-        if (use.is_gemm)
-          continue;
-        const auto loop = loop_layout(use);
-        if (!loop)
-          continue;
-        for (const LayoutOperand& operand : use.operands) {
-          if (!buffer(operand.buffer).is_fragment || known(operand.buffer))
-            continue;
-          TEMPER_TRY(layout, operand_layout(*loop, operand));
-          TEMPER_TRY_VOID(
-              set(operand.buffer, layout, "follows from " + use.op + place(use.where), use));
-        }
-      }
+      TEMPER_TRY_VOID(
+          for_each_need(false, [&](int fragment, const Layout& needed, const LayoutUse& use) {
+            return set(fragment, needed, "follows from " + use.op + place(use.where), use);
+          }));
     } while (changed_);
     return {};
   }
@@ -282,21 +293,12 @@ private:
 
   /// Every elementwise use finds its operands in the threads that need them.
   Result<void> check() {
-    for (const LayoutUse& use : problem_.uses) {
-      if (use.is_gemm)
-        continue;
-      const auto loop = loop_layout(use);
-      if (!loop)
-        continue;
-      for (const LayoutOperand& operand : use.operands) {
-        if (!buffer(operand.buffer).is_fragment)
-          continue;
-        TEMPER_TRY(needed, operand_layout(*loop, operand));
-        if (!covers(known(operand.buffer)->layout, needed))
-          return conflict(operand.buffer, needed, use);
-      }
-    }
-    return {};
+    return for_each_need(
+        true, [&](int fragment, const Layout& needed, const LayoutUse& use) -> Result<void> {
+          if (covers(known(fragment)->layout, needed))
+            return {};
+          return conflict(fragment, needed, use);
+        });
   }
 
   const LayoutProblem& problem_;

@@ -1,78 +1,23 @@
 // Asynchronous copies and products, mbarriers, warp roles: right programs under every timing, and
 // the mistakes that a GPU shows only now and then.
-#include "ir/script/parser.h"
-#include "ir/support/half.h"
-#include "ir/support/random.h"
 #include "ir/tir/emulator/emulate.h"
 #include "ir/tir/fragments.h"
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
-
-#include <gtest/gtest.h>
+#include "tests/tir/emulated_programs.h"
 
 namespace temper::tir {
 namespace {
 
-PrimFunc parsed(const std::string& text) {
-  auto function = script::parse_prim_func(text, "kernel.py");
-  EXPECT_TRUE(function.has_value()) << (function ? "" : function.error().to_string());
-  return function ? *function : nullptr;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return at == std::string::npos ? text : text.replace(at, from.size(), to);
-}
-
-std::string error_of(const std::string& text, const std::vector<InterpretArgument>& arguments) {
-  const PrimFunc function = parsed(text);
-  if (!function)
-    return "did not parse";
-  std::string first;
-  for (const AsyncTiming timing : {AsyncTiming::kEarly, AsyncTiming::kLate, AsyncTiming::kRandom})
-    for (const ParallelOrder order :
-         {ParallelOrder::kForward, ParallelOrder::kReverse, ParallelOrder::kRandom}) {
-      EmulateOptions options;
-      options.timing = timing;
-      options.order = order;
-      options.seed = 3;
-      auto result = emulate(function, arguments, options);
-      if (result) {
-        ADD_FAILURE() << "nothing found with timing " << static_cast<int>(timing) << ", order "
-                      << static_cast<int>(order);
-        return "none";
-      }
-      if (first.empty())
-        first = result.error().message;
-    }
-  return first;
-}
-
-void expect_found(const std::string& error, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    EXPECT_NE(error.find(part), std::string::npos) << "no \"" << part << "\" in: " << error;
-}
-
-std::vector<float> numbers(size_t count, uint64_t seed = 1) {
-  Random random(seed);
-  std::vector<float> values(count);
-  for (float& value : values)
-    value = static_cast<float>(random.between(-4, 4));
-  return values;
-}
-
-struct Halves {
-  std::vector<uint16_t> bits;
-  std::vector<float> values;
-  explicit Halves(size_t count, uint64_t seed) : values(numbers(count, seed)) {
-    for (const float value : values)
-      bits.push_back(float_to_float16(value));
+/// B[tx] of kCpAsync and kRoles: the rows of A reversed, summed with weights 1, 2, ...
+void expect_weighted_sums(const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t tx = 0; tx < 64; ++tx) {
+    float total = 0;
+    for (size_t k = 0; k < 8; ++k)
+      total += a[k * 64 + 63 - tx] * static_cast<float>(k + 1);
+    ASSERT_EQ(b[tx], total);
   }
-  ArrayView view() {
-    return {DataType::floating(16), bits.data(), static_cast<int64_t>(bits.size())};
-  }
-};
+}
 
 // cp.async: two stages ahead.
 constexpr const char* kCpAsync = R"(
@@ -100,12 +45,7 @@ TEST(EmulatorAsync, a_pipeline_of_cp_async_gives_the_sum) {
   const InterpretArgument arguments[] = {input(a), output(b)};
   auto report = emulate_thoroughly(parsed(kCpAsync), arguments);
   ASSERT_TRUE(report.has_value()) << report.error().message;
-  for (int tx = 0; tx < 64; ++tx) {
-    float total = 0;
-    for (int k = 0; k < 8; ++k)
-      total += a[static_cast<size_t>(k * 64 + 63 - tx)] * static_cast<float>(k + 1);
-    ASSERT_EQ(b[static_cast<size_t>(tx)], total);
-  }
+  expect_weighted_sums(a, b);
 }
 
 TEST(EmulatorAsync, a_copy_read_before_its_wait_is_found) {
@@ -159,12 +99,7 @@ TEST(EmulatorAsync, warps_in_roles_pass_stages_through_mbarriers) {
   const InterpretArgument arguments[] = {input(a), output(b)};
   auto report = emulate_thoroughly(parsed(kRoles), arguments);
   ASSERT_TRUE(report.has_value()) << report.error().message;
-  for (int tx = 0; tx < 64; ++tx) {
-    float total = 0;
-    for (int k = 0; k < 8; ++k)
-      total += a[static_cast<size_t>(k * 64 + 63 - tx)] * static_cast<float>(k + 1);
-    ASSERT_EQ(b[static_cast<size_t>(tx)], total);
-  }
+  expect_weighted_sums(a, b);
 }
 
 TEST(EmulatorAsync, a_wrong_phase_bit_is_found) {

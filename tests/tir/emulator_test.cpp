@@ -2,66 +2,12 @@
 // mistake is found, under every timing, with its line.
 #include "ir/tir/emulator/emulate.h"
 
-#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
-#include "ir/support/half.h"
-#include "ir/support/random.h"
-
-#include <gtest/gtest.h>
+#include "tests/tir/emulated_programs.h"
 
 namespace temper::tir {
 namespace {
-
-/// Line 1 is the first line of `text`, which starts with a line break: @T.prim_func is line 2.
-PrimFunc parsed(const std::string& text) {
-  auto function = script::parse_prim_func(text, "kernel.py");
-  EXPECT_TRUE(function.has_value()) << (function ? "" : function.error().to_string());
-  return function ? *function : nullptr;
-}
-
-struct Mode {
-  AsyncTiming timing;
-  ParallelOrder order;
-};
-constexpr Mode kModes[] = {{AsyncTiming::kEarly, ParallelOrder::kForward},
-                           {AsyncTiming::kLate, ParallelOrder::kForward},
-                           {AsyncTiming::kLate, ParallelOrder::kReverse},
-                           {AsyncTiming::kRandom, ParallelOrder::kRandom}};
-
-/// The same error under every timing; its text of the last one.
-std::string error_of(const PrimFunc& function, std::vector<InterpretArgument> arguments) {
-  std::string text = "none";
-  if (!function)
-    return "did not parse";
-  for (const Mode& mode : kModes) {
-    EmulateOptions options;
-    options.timing = mode.timing;
-    options.order = mode.order;
-    options.seed = 5;
-    auto result = emulate(function, arguments, options);
-    if (result) {
-      ADD_FAILURE() << "nothing found with timing " << static_cast<int>(mode.timing)
-                    << " and order " << static_cast<int>(mode.order);
-      return "none";
-    }
-    text = result.error().message;
-  }
-  return text;
-}
-
-void expect_found(const std::string& error, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    EXPECT_NE(error.find(part), std::string::npos) << "no \"" << part << "\" in: " << error;
-}
-
-std::vector<float> numbers(size_t count, uint64_t seed = 1) {
-  Random random(seed);
-  std::vector<float> values(count);
-  for (float& value : values)
-    value = static_cast<float>(random.between(-8, 8));
-  return values;
-}
 
 constexpr const char* kReverse = R"(
 @T.prim_func
@@ -223,12 +169,6 @@ def main(A: T.Buffer((32,), "float32"), B: T.Buffer((32,), "float32")):
 }
 
 // Seeded mistakes.
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
 
 TEST(EmulatorMistakes, a_missing_barrier_is_a_race_with_both_lines) {
   std::vector<float> a = numbers(512), b(512);

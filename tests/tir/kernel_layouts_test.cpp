@@ -1,24 +1,15 @@
 // Layout inference on tile programs as they are written.
 #include "ir/tir/kernel_layouts.h"
 
-#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
-#include "ir/tir/emulator/emulate.h"
 #include "ir/walk.h"
-
-#include <gtest/gtest.h>
+#include "tests/tir/emulated_programs.h"
 
 #include <map>
 
 namespace temper::tir {
 namespace {
-
-PrimFunc parsed(const std::string& text) {
-  auto function = script::parse_prim_func(text, "kernel.py");
-  EXPECT_TRUE(function.has_value()) << (function ? "" : function.error().to_string());
-  return function ? *function : nullptr;
-}
 
 std::map<std::string, Layout> layouts_of(const PrimFunc& function) {
   std::map<std::string, Layout> found;

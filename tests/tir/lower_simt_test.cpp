@@ -1,33 +1,17 @@
 // Tile programs as threads, in the emulator, against what they mean.
 #include "ir/tir/lower_simt.h"
 
-#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
-#include "ir/support/random.h"
-#include "ir/tir/emulator/emulate.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/verify.h"
-
-#include <gtest/gtest.h>
+#include "tests/tir/emulated_programs.h"
 
 namespace temper::tir {
 namespace {
 
-PrimFunc parsed(const std::string& text) {
-  auto function = script::parse_prim_func(text, "kernel.py");
-  EXPECT_TRUE(function.has_value()) << (function ? "" : function.error().to_string());
-  return function ? *function : nullptr;
-}
-
-std::vector<float> numbers(size_t count, uint64_t seed) {
-  Random random(seed);
-  std::vector<float> values(count);
-  for (float& value : values)
-    value = static_cast<float>(random.between(-4, 4)) / 4;
-  return values;
-}
+std::vector<float> quarters(size_t count, uint64_t seed) { return numbers(count, seed, 4, 4); }
 
 /// The inputs' names are the buffers' order; the last buffer is the output.
 void expect_meaning(const PrimFunc& function, std::vector<std::vector<float>> inputs,
@@ -77,7 +61,7 @@ def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((40, 36), "float32"), C: 
             T.gemm(A_shared, B_shared, C_local)
         T.copy(C_local, C[by * 32, bx * 16])
 )",
-                 {numbers(2000, 1), numbers(1440, 2)}, 1800);
+                 {quarters(2000, 1), quarters(1440, 2)}, 1800);
 }
 
 TEST(LowerSimt, rows_are_reduced_across_lanes) {
@@ -97,7 +81,7 @@ def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64, 48), "float32")):
             x[i, j] = x[i, j] / total[i]
         T.copy(x, B[bx * 32, 0])
 )",
-                 {numbers(3072, 3)}, 3072);
+                 {quarters(3072, 3)}, 3072);
 }
 
 TEST(LowerSimt, attention_keeps_its_scores_in_registers) {
@@ -142,7 +126,7 @@ def main(Q: T.Tensor((64, 32), "float32"), K: T.Tensor((64, 32), "float32"), V: 
             out[i, j] = out[i, j] / total[i]
         T.copy(out, O[bx * 32, 0])
 )",
-                 {numbers(2048, 4), numbers(2048, 5), numbers(2048, 6)}, 2048);
+                 {quarters(2048, 4), quarters(2048, 5), quarters(2048, 6)}, 2048);
 }
 
 TEST(LowerSimt, the_tile_workloads_run_as_threads_of_a_gpu) {
@@ -173,7 +157,7 @@ TEST(LowerSimt, the_tile_workloads_run_as_threads_of_a_gpu) {
     ASSERT_TRUE(workload.has_value()) << workload.error().to_string();
     std::vector<std::vector<float>> inputs;
     for (const size_t count : c.inputs)
-      inputs.push_back(numbers(count, count));
+      inputs.push_back(quarters(count, count));
     expect_meaning(workload->module->functions[0].function.as_ref<PrimFuncNode>(), inputs,
                    c.output);
   }
