@@ -3,6 +3,7 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/kernel_layouts.h"
+#include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -21,30 +22,6 @@ bool is_shared(const Buffer& buffer) { return tile_scope(buffer->scope) == "shar
 std::string at(const Span& span) {
   return span.line == 0 ? std::string()
                         : fmt::format("line {}, column {}: ", span.line, span.column);
-}
-
-/// One axis of a layout, as an expression over the coordinate.
-Expr axis_value(const Layout& layout, const std::vector<Expr>& coordinate, const char* axis) {
-  const DataType dtype = DataType::int32();
-  Expr value = make_int(dtype, 0);
-  for (const LayoutOffset& offset : layout.offsets)
-    if (offset.axis == axis)
-      value = value + offset.value;
-  size_t digit = layout.digits.size();
-  for (size_t d = layout.shape.size(); d-- > 0;) {
-    int64_t weight = 1;
-    while (weight < layout.shape[d]) {
-      const LayoutDigit& part = layout.digits[--digit];
-      if (part.axis == axis && part.stride > 0 && part.extent > 1) {
-        Expr cut = weight > 1 ? floordiv(coordinate[d], weight) : coordinate[d];
-        if (weight * part.extent < layout.shape[d])
-          cut = floormod(cut, part.extent);
-        value = value + cut * part.stride;
-      }
-      weight *= part.extent;
-    }
-  }
-  return value;
 }
 
 class Lowering {
@@ -318,7 +295,7 @@ private:
     }
     const int64_t registers = elements->shape[1];
     const Var reg = make_var("r", dtype);
-    const Expr number = axis_value(*elements, {thread_, reg}, kMemoryAxis);
+    const Expr number = layout_value(*elements, std::vector<Expr>{thread_, reg});
     std::vector<Stmt> list;
     int64_t weight = layout.size();
     for (size_t d = 0; d < vars.size(); ++d) {
@@ -341,7 +318,7 @@ private:
   }
 
   Expr register_of(const Buffer& fragment, const std::vector<Expr>& indices) {
-    return axis_value(fragments_.at(fragment.get()).layout, indices, kMemoryAxis);
+    return layout_value(fragments_.at(fragment.get()).layout, indices);
   }
 
   Stmt move_fragment(const Buffer& fragment, bool to_shared) {
