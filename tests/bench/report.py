@@ -14,7 +14,8 @@ PEERS = ("OpenBLAS", "BLIS", "MKL", "oneDNN", "PyTorch")
 # Told apart by colour-blind readers and, by their shapes, in print.
 COLOURS = {"OpenBLAS": "#0072b2", "BLIS": "#56b4e9", "MKL": "#009e73", "oneDNN": "#d55e00",
            "PyTorch": "#cc79a7"}
-LIKE_FOR_LIKE = "B is packed inside each call, by us as by the libraries"
+LIKE_FOR_LIKE = ("B is packed inside each call, by us as by the libraries; where a row says\n"
+                 "'ahead', ours and oneDNN's is packed before the calls")
 
 
 def time(ns):
@@ -49,12 +50,22 @@ def read(folder):
         name = tune_file.stem.removeprefix("tune-")
         operator = None if name.isdigit() else name
         group = tune["workload"]
+        types = tune["binding"].get("dtype", "float32")
+        if tune["binding"].get("b_dtype"):
+            types += " x " + tune["binding"]["b_dtype"]
+        ahead = tune["binding"].get("constant")
         if group == "matmul":
-            group = "llm" if sizes["N"] == 4096 and sizes["K"] == 4096 else "gemm"
+            if sizes["N"] == 4096 and sizes["K"] == 4096:
+                group = "llm"
+            elif types != "float32":
+                group = "low precision gemm"
+            else:
+                group = "gemm packed ahead" if ahead else "gemm"
         if operator:
             group = "suite"
         rows.append({
             "operator": operator, "workload": tune["workload"], "sizes": sizes, "group": group,
+            "types": types, "constant": ahead,
             "untuned_ns": tune["untuned_ns"], "tuned_ns": ours["median_ns"],
             "gflops": ours["gflops"], "trials": tune["trials"], "seconds": tune["seconds"],
             "of_bound": share_of_bound(tune, sides),
@@ -66,7 +77,9 @@ def read(folder):
 
 def kernel_name(row):
     sizes = "x".join(str(value) for value in row["sizes"].values() if value > 3)
-    return f"{row['operator'] or ''} {row['workload']} {sizes}".lstrip()
+    types = "" if row["types"] == "float32" else " " + row["types"]
+    ahead = f" {row['constant']} ahead" if row["constant"] else ""
+    return f"{row['operator'] or ''} {row['workload']} {sizes}{types}{ahead}".lstrip()
 
 
 def print_table(rows):
@@ -100,8 +113,9 @@ def geometric_mean(values):
 
 def verdicts(rows):
     """(what, measured, bar, met) for each bar whose rows were measured."""
-    def of(group):
-        return [row["best"] for row in rows if row["group"] == group and row["best"]]
+    def of(group, types="float32"):
+        return [row["best"] for row in rows
+                if row["group"] == group and row["types"] == types and row["best"]]
 
     def against(workload, library):
         return [row["peers"][library]["ratio"] for row in rows
@@ -119,9 +133,19 @@ def verdicts(rows):
     add("float32 GEMM, geometric mean against the best library of each shape", gemm, 1.05)
     add("float32 GEMM, the worst shape", min(gemm, default=None), 0.95)
     for row in rows:
-        if row["group"] == "gemm" and row["sizes"].get("M") == 1024 and row["of_bound"]:
-            add("GEMM 1024, share of the machine's peak", row["of_bound"], 0.89, "{:.0%}")
-    add("LLM shapes, geometric mean against the best library of each", of("llm"), 1.0)
+        if row["sizes"].get("M") == 1024 and row["of_bound"]:
+            if row["group"] == "gemm":
+                add("GEMM 1024, share of the machine's peak", row["of_bound"], 0.89, "{:.0%}")
+            if row["group"] == "gemm packed ahead":
+                add("GEMM 1024 with B packed ahead, share of the machine's peak", row["of_bound"],
+                    0.93, "{:.0%}")
+    for types in ("float32", "bfloat16"):
+        add(f"LLM shapes in {types}, geometric mean against the best library of each",
+            of("llm", types), 1.0)
+    for row in rows:
+        if row["group"] == "low precision gemm" and "oneDNN" in row["peers"]:
+            add(f"GEMM {row['sizes']['M']} in {row['types']} against oneDNN",
+                row["peers"]["oneDNN"]["ratio"], 1.0)
     add("convolution 56x56x64 against oneDNN", against("conv2d", "oneDNN"), 1.0)
     add("softmax against oneDNN", against("softmax", "oneDNN"), 1.2)
     add("layer norm against oneDNN", against("layer_norm", "oneDNN"), 1.0)

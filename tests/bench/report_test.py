@@ -8,10 +8,11 @@ import xml.dom.minidom
 import report
 
 
-def kernel(folder, name, workload, sizes, ours_ns, bound_ns, peers):
-    """As temper tune and temper compare --peers leave it; `peers`: times by library."""
+def kernel(folder, name, workload, sizes, ours_ns, bound_ns, peers, **more):
+    """As temper tune and temper compare --peers leave it; `peers`: times by library, `more`: what
+    else the workload is bound to."""
     (folder / f"tune-{name}.json").write_text(json.dumps({
-        "workload": workload, "binding": {**sizes, "dtype": "float32"}, "trials": 64,
+        "workload": workload, "binding": {**sizes, "dtype": "float32", **more}, "trials": 64,
         "seconds": 30.0, "untuned_ns": 1e6, "bound_ns": bound_ns}))
     sides = [{"name": "tuned", "outcome": "ok", "median_ns": ours_ns, "gflops": 1.0, "ratio": 1.0}]
     sides += [{"name": library, "outcome": "ok", "median_ns": ns, "ratio": ns / ours_ns}
@@ -67,6 +68,24 @@ class Report(unittest.TestCase):
             "float32 GEMM, geometric mean against the best library of each shape": ("1.05x", True),
             "float32 GEMM, the worst shape": ("0.95x", False)})
 
+    def test_what_is_packed_ahead_and_other_types_have_bars_of_their_own(self):
+        cube, slim = dict.fromkeys("MNK", 1024), {"M": 16, "N": 4096, "K": 4096}
+        kernel(self.path, "01", "matmul", cube, 100.0, 90.0, {"oneDNN": 104.0}, constant="B")
+        kernel(self.path, "02", "matmul", cube, 100.0, 90.0, {"oneDNN": 99.0}, dtype="uint8",
+               b_dtype="int8")
+        kernel(self.path, "03", "matmul", slim, 100.0, 90.0, {"oneDNN": 110.0}, dtype="bfloat16")
+        kernel(self.path, "04", "matmul", slim, 100.0, 90.0, {"oneDNN": 90.0})
+        self.assertEqual(self.verdicts(), {
+            "GEMM 1024 with B packed ahead, share of the machine's peak": ("93%", False),
+            "GEMM 1024 in uint8 x int8 against oneDNN": ("1.00x", False),
+            "LLM shapes in float32, geometric mean against the best library of each":
+                ("1.00x", False),
+            "LLM shapes in bfloat16, geometric mean against the best library of each":
+                ("1.00x", True)})
+        names = [report.kernel_name(row) for row in report.read(self.path)]
+        self.assertEqual(names, ["matmul 1024x1024x1024 B ahead",
+                                 "matmul 1024x1024x1024 uint8 x int8",
+                                 "matmul 16x4096x4096 bfloat16", "matmul 16x4096x4096"])
 
     def test_the_better_of_onednn_and_pytorch_is_what_the_suite_is_held_against(self):
         kernel(self.path, "TBG", "attention_scores", {"L": 128}, 100.0, 50.0,
