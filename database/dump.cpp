@@ -2,10 +2,10 @@
 
 #include "database/detail/record_json.h"
 #include "database/sqlite_store.h"
+#include "ir/support/clock.h"
 #include "ir/support/json.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -30,9 +30,7 @@ public:
         wanted_(options.workloads.begin(), options.workloads.end()) {}
 
   Result<DumpSummary> run() {
-    const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                            std::chrono::system_clock::now().time_since_epoch())
-                            .count();
+    const int64_t now = unix_time_ns();
     out_ << "{\"schema\":\"" << kSchema << kDumpVersion
          << "\",\"database_schema\":" << current_schema_version() << ",\"created_at\":" << now
          << "}\n";

@@ -1,8 +1,9 @@
 #include "database/system.h"
 
+#include "ir/support/clock.h"
+
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -144,9 +145,7 @@ System::Liveness System::liveness(const ProcessIdentity& process) {
 }
 
 int64_t System::now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
+  return unix_time_ns();
 }
 
 uint64_t System::random_word() {

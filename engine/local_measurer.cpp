@@ -527,6 +527,7 @@ Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
   const Json json = {{"workload", request.workload},
                      {"contenders", contenders},
                      {"rounds", request.rounds},
+                     {"first_round", request.first_round},
                      {"max_seconds", request.max_seconds},
                      {"sample_ns", request.sample_ns}};
   const int patience = static_cast<int>(request.max_seconds * 2000) + kRunnerGraceMs +
@@ -562,6 +563,7 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
   std::vector<std::vector<double>> medians(request.contenders.size()); ///< by contender
   while (true) {
     TEMPER_TRY(next, one_sitting(sitting));
+    sitting.first_round += next.rounds;
     for (size_t i = 0; i < medians.size(); ++i)
       if (is_correct(next.contenders[i].measurement.outcome))
         medians[i].push_back(next.contenders[i].ratio);

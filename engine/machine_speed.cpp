@@ -4,6 +4,7 @@
 #include "engine/fma_probe.h"
 #include "engine/machine_probes.h"
 #include "engine/timing/clock.h"
+#include "ir/support/clock.h"
 #include "ir/support/hash.h"
 
 #include <fmt/format.h>
@@ -215,9 +216,7 @@ double MachineSpeed::bound_ns(double peak, double flops, double bytes, int threa
 
 MachineSpeed measure_machine_speed(const Machine& machine) {
   MachineSpeed speed;
-  speed.measured_at = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
+  speed.measured_at = unix_time_ns();
   speed.f32_flops = measure_flops(FmaKind::kFloat32);
   speed.f64_flops = measure_flops(FmaKind::kFloat64);
   speed.bf16_flops = measure_flops(FmaKind::kBFloat16);
@@ -369,9 +368,7 @@ MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::
   std::error_code unknown;
   const auto written = std::filesystem::last_write_time(file, unknown);
   if (have && !unknown && known.measured_at == 0) // by a version that did not keep the moment
-    known.measured_at = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                            std::chrono::file_clock::to_sys(written).time_since_epoch())
-                            .count();
+    known.measured_at = unix_time_ns(std::chrono::file_clock::to_sys(written));
   // In seconds: their largest number is too large for a clock's own unit.
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(
       std::filesystem::file_time_type::clock::now() - written);

@@ -94,7 +94,8 @@ struct CompareRequest {
   WorkloadId workload = 0;
   std::vector<Contender> contenders; ///< the first is what the others are compared with
   Regime regime = Regime::kHot;
-  int rounds = 25; ///< each runs once in each round, in an order that rotates
+  int rounds = 25;     ///< each runs once in each round, in orders that balance who follows whom
+  int first_round = 0; ///< where in those orders to begin (timing/sittings.h)
   /// Further sittings (timing/sittings.h), of so many rounds each, follow until every ratio is known
   /// this well: half its 95 % interval is no more than this. 0: one sitting.
   double half_width = 0;

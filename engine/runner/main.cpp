@@ -227,6 +227,7 @@ private:
           trial_of(contender, artifacts.back(), file_of(frame, contender.at("file").get<int>())));
     }
     request.rounds = json.at("rounds").get<int>();
+    request.first_round = json.at("first_round").get<int>();
     request.max_seconds = json.at("max_seconds").get<double>();
     request.sample_ns = json.at("sample_ns").get<double>();
     const DeviceLock lock(lock_path_);

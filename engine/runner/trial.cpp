@@ -4,6 +4,7 @@
 #include "engine/compare.h"
 #include "engine/runner/sandbox.h"
 #include "engine/timing/clock.h"
+#include "engine/timing/sittings.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -807,7 +808,7 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
     std::vector<double> taken(count, 0);
     std::vector<uint8_t> lost(count, 0);
     for (size_t turn = 0; turn < count; ++turn) {
-      const size_t index = (turn + static_cast<size_t>(round)) % count;
+      const size_t index = contender_at(count, static_cast<size_t>(request.first_round + round), turn);
       Attempt& attempt = *attempts[index];
       if (!attempt.alive)
         continue;

@@ -64,6 +64,7 @@ std::optional<Measurement> run_trial(PreparedWorkload& workload, const TrialRequ
 struct TurnsRequest {
   std::vector<TrialRequest> contenders;
   int rounds = 25;
+  int first_round = 0;
   double max_seconds = 20;
   double sample_ns = 1e6;
 };

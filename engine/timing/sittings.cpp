@@ -34,6 +34,14 @@ double student_quantile(double q, double freedom) {
               (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * n * n * n));
 }
 
+size_t contender_at(size_t count, size_t round, size_t turn) {
+  const bool mirrored = count % 2 == 1 && (round / count) % 2 == 1;
+  const size_t at = mirrored ? count - 1 - turn : turn;
+  // 0, n-1, 1, n-2, 2, ...: each difference between neighbours once (odd counts: with the mirror).
+  const size_t zigzag = at % 2 == 0 ? at / 2 : count - 1 - at / 2;
+  return (zigzag + round) % count;
+}
+
 PooledRatio pool_sittings(std::span<const double> medians) {
   TEMPER_CHECK(medians.size() >= 2, "one sitting says nothing of how much sittings differ");
   const auto count = static_cast<double>(medians.size());

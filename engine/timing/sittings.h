@@ -10,9 +10,17 @@
 
 #include "ir/support/statistics.h"
 
+#include <cstddef>
 #include <span>
 
 namespace temper::engine {
+
+/// Who has the turn `turn` of round `round`, of `count` contenders. Over `count` rounds (twice that
+/// when it is odd) everyone has every place as often, and follows every other one as often: what one
+/// leaves behind (its heat, which slows the clock, and its share of the caches) must not always fall
+/// on the same neighbour. Williams, "Experimental designs balanced for the estimation of residual
+/// effects of treatments" (1949).
+size_t contender_at(size_t count, size_t round, size_t turn);
 
 /// Fewer sittings say too little of how much sittings differ.
 inline constexpr int kFewestSittings = 6;

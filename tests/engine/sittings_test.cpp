@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 namespace temper::engine {
@@ -112,6 +114,29 @@ TEST(SittingsAlone, RoundsOfOneSittingAreNoIndependentSamples) {
     wrong += interval.low > 1 || interval.high < 1 ? 1 : 0;
   }
   EXPECT_GT(wrong, 20);
+}
+
+TEST(SittingsAlone, EveryoneHasEveryPlaceAndFollowsEveryOtherAsOften) {
+  for (size_t count = 1; count <= 9; ++count) {
+    const size_t rounds = count % 2 == 0 ? count : 2 * count;
+    std::map<std::pair<size_t, size_t>, size_t> places;
+    std::map<std::pair<size_t, size_t>, size_t> follows;
+    for (size_t round = 0; round < rounds; ++round)
+      for (size_t turn = 0; turn < count; ++turn) {
+        const size_t here = contender_at(count, round, turn);
+        ++places[{here, turn}];
+        if (turn > 0)
+          ++follows[{contender_at(count, round, turn - 1), here}];
+      }
+    ASSERT_EQ(places.size(), count * count);
+    for (const auto& [place, times] : places)
+      EXPECT_EQ(times, rounds / count) << count << " contenders";
+    ASSERT_EQ(follows.size(), count * (count - 1));
+    for (const auto& [pair, times] : follows) {
+      EXPECT_NE(pair.first, pair.second);
+      EXPECT_EQ(times, rounds / count) << count << " contenders";
+    }
+  }
 }
 
 TEST(SittingsAlone, TheIntervalIsStudents) {

@@ -71,53 +71,62 @@ int schedules_per_program() {
   return text != nullptr ? std::atoi(text) : 10;
 }
 
-TEST(Tvm, ReadsAndPrintsRandomSchedulesAsTheyAre) {
-  if (!there_is_tvm())
-    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
-  std::vector<IRModule> modules;
-  Json cases = Json::array();
+/// A random schedule of a program, from the program on.
+struct Scheduled {
+  std::string name; ///< program and seed
+  IRModule original;
+  Schedule schedule;
+};
+
+/// Of every program so many, each of up to `most_steps` steps of which `allowed` (as random_step
+/// takes it) may be one; with `allowed` none is without a step.
+template <typename... Allowed>
+std::vector<Scheduled> random_schedules(int most_steps, Allowed... allowed) {
+  std::vector<Scheduled> all;
   for (const Case& program : small_programs())
     for (int seed = 0; seed < schedules_per_program(); ++seed) {
       Schedule schedule(program.module, static_cast<uint64_t>(seed));
       Random random(static_cast<uint64_t>(seed) + 1);
-      for (int step = 0; step < seed % 10; ++step)
-        ASSERT_TRUE(random_step(schedule, random));
-      modules.push_back(schedule.module());
-      cases.push_back({{"name", std::string(program.name) + " " + std::to_string(seed)},
-                       {"script", script::to_text(schedule.module())}});
+      const int steps = sizeof...(allowed) > 0 ? 1 + seed % most_steps : seed % (most_steps + 1);
+      for (int step = 0; step < steps; ++step)
+        EXPECT_TRUE(random_step(schedule, random, allowed...));
+      all.push_back({std::string(program.name) + " " + std::to_string(seed), program.module,
+                     std::move(schedule)});
     }
+  return all;
+}
+
+TEST(Tvm, ReadsAndPrintsRandomSchedulesAsTheyAre) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  const std::vector<Scheduled> schedules = random_schedules(9);
+  Json cases = Json::array();
+  for (const auto& [name, original, schedule] : schedules)
+    cases.push_back({{"name", name}, {"script", script::to_text(schedule.module())}});
   const Json answers = ask_tvm(cases);
   ASSERT_EQ(answers.size(), cases.size());
   for (size_t i = 0; i < cases.size(); ++i)
-    EXPECT_EQ(difference_of(answers[i], modules[i]), "") << cases[i]["name"] << "\n"
+    EXPECT_EQ(difference_of(answers[i], schedules[i].schedule.module()), "") << cases[i]["name"] << "\n"
                                                          << cases[i]["script"].get<std::string>();
 }
 
 TEST(Tvm, AppliesOurTracesToTheSameEffect) {
   if (!there_is_tvm())
     GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
-  std::vector<IRModule> originals;
-  std::vector<IRModule> modules;
+  const std::vector<Scheduled> schedules = random_schedules(8, in_tvm);
   Json cases = Json::array();
-  for (const Case& program : small_programs())
-    for (int seed = 0; seed < schedules_per_program(); ++seed) {
-      Schedule schedule(program.module, static_cast<uint64_t>(seed));
-      Random random(static_cast<uint64_t>(seed) + 1);
-      for (int step = 0; step < 1 + seed % 8; ++step)
-        ASSERT_TRUE(random_step(schedule, random, in_tvm));
-      originals.push_back(program.module);
-      modules.push_back(schedule.module());
-      cases.push_back({{"name", std::string(program.name) + " " + std::to_string(seed)},
-                       {"script", script::to_text(schedule.module())},
-                       {"original", script::to_text(program.module)},
-                       {"trace", schedule.trace().to_python()}});
-    }
+  for (const auto& [name, original, schedule] : schedules)
+    cases.push_back({{"name", name},
+                     {"script", script::to_text(schedule.module())},
+                     {"original", script::to_text(original)},
+                     {"trace", schedule.trace().to_python()}});
   const Json answers = ask_tvm(cases);
   ASSERT_EQ(answers.size(), cases.size());
   int equal = 0;
   int refused = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
     const Json& answer = answers[i];
+    const auto& [name, original, schedule] = schedules[i];
     const std::string trace = cases[i]["trace"];
     if (!answer.contains("applied")) {
       // It may be stricter than we are (a buffer with two writers is not cached there), but not
@@ -126,11 +135,10 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
       const std::string error = answer.value("applied_error", "");
       EXPECT_TRUE(error.find("ScheduleError") != std::string::npos ||
                   error.find("InternalError") != std::string::npos)
-          << cases[i]["name"] << ": " << error << "\n"
+          << name << ": " << error << "\n"
           << trace;
       if (std::getenv("TEMPER_INTEROP_REFUSALS") != nullptr)
-        std::fprintf(stderr, "%s: %s\n%s\n", cases[i]["name"].get<std::string>().c_str(),
-                     error.c_str(), trace.c_str());
+        std::fprintf(stderr, "%s: %s\n%s\n", name.c_str(), error.c_str(), trace.c_str());
       continue;
     }
     const std::string text = answer["applied"];
@@ -140,16 +148,16 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
       continue;
     }
     std::string where;
-    if (structural_equal(*parsed, modules[i], &where)) {
+    if (structural_equal(*parsed, schedule.module(), &where)) {
       ++equal;
       continue;
     }
     if (std::getenv("TEMPER_INTEROP_DIFFERENCES") != nullptr)
       std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n",
-                   cases[i]["name"].get<std::string>().c_str(), where.c_str(), trace.c_str(),
-                   script::to_text(modules[i]).c_str(), text.c_str());
-    const RunResult expected = run_on_integers(originals[i], first_output(originals[i]), 1);
-    EXPECT_EQ(wrong_values(expected, *parsed), "") << cases[i]["name"] << "\n" << trace << text;
+                   name.c_str(), where.c_str(), trace.c_str(),
+                   script::to_text(schedule.module()).c_str(), text.c_str());
+    const RunResult expected = run_on_integers(original, first_output(original), 1);
+    EXPECT_EQ(wrong_values(expected, *parsed), "") << name << "\n" << trace << text;
   }
   const int applied = static_cast<int>(cases.size()) - refused;
   std::fprintf(stderr, "of %zu traces TVM applied %d, %d to structurally equal programs\n",

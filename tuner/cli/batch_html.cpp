@@ -1,12 +1,12 @@
 #include "tuner/cli/batch_html.h"
 
 #include "codegen/llvm/compile.h"
+#include "ir/support/clock.h"
 #include "tuner/cli/html.h"
 #include "tuner/cli/output.h"
 
 #include <fmt/format.h>
 
-#include <chrono>
 
 namespace temper::cli {
 
@@ -49,9 +49,7 @@ Result<std::string> batch_html(tuner::Workbench& bench, const std::string& name,
             "</td></tr>\n";
   }
   page += "</tbody></table>\n<h2>Where this comes from</h2>\n";
-  const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
+  const int64_t now = unix_time_ns();
   const std::pair<std::string, std::string> facts[] = {{"written", format_date(now)},
                                                        {"host", environment.host},
                                                        {"environment", environment.class_name},

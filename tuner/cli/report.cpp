@@ -3,6 +3,7 @@
 #include "tuner/cli/html.h"
 #include "tuner/cli/output.h"
 
+#include "ir/support/clock.h"
 #include "ir/support/significance.h"
 #include "ir/support/text.h"
 #include "tuner/external_function.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <set>
@@ -234,9 +234,7 @@ public:
     page += "</p>\n<h2>Where each number comes from</h2>\n";
     for (size_t i = 0; i < kernels_.size(); ++i)
       page += section(i);
-    const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                            std::chrono::system_clock::now().time_since_epoch())
-                            .count();
+    const int64_t now = unix_time_ns();
     const std::pair<std::string, std::string> facts[] = {{"written", format_date(now)},
                                                          {"temper", TEMPER_VERSION},
                                                          {"database", store_.name()},
