@@ -42,9 +42,11 @@ def read(folder):
         sides = {side["name"]: side for side in compared["peers"][0]["contenders"]}
         ours = sides["tuned"]
         sizes = {name: value for name, value in tune["binding"].items() if isinstance(value, int)}
-        peers = {name: {"ns": side["median_ns"], "ratio": side["ratio"],
-                        "interval": side.get("ratio_interval"),
-                        "settings": side.get("settings") or {}}
+        # Where an operand is constant, names go on with how the library takes it: "(packed ahead)".
+        peers = {name.partition(" (")[0]: {"ns": side["median_ns"], "ratio": side["ratio"],
+                                           "ahead": name.endswith("(packed ahead)"),
+                                           "interval": side.get("ratio_interval"),
+                                           "settings": side.get("settings") or {}}
                  for name, side in sides.items()
                  if name not in ("tuned", "peak") and side["outcome"] == "ok"}
         name = tune_file.stem.removeprefix("tune-")
@@ -65,12 +67,14 @@ def read(folder):
             group = "suite"
         rows.append({
             "operator": operator, "workload": tune["workload"], "sizes": sizes, "group": group,
-            "types": types, "constant": ahead,
+            "types": types, "constant": ahead, "threads": tune.get("threads", 1),
             "untuned_ns": tune["untuned_ns"], "tuned_ns": ours["median_ns"],
             "gflops": ours["gflops"], "trials": tune["trials"], "seconds": tune["seconds"],
             "of_bound": share_of_bound(tune, sides),
             "peers": peers,
-            "best": min((peer["ratio"] for peer in peers.values()), default=None),
+            # Like against like: who packs in each call is no peer of who need not.
+            "best": min((peer["ratio"] for peer in peers.values() if peer["ahead"] == bool(ahead)),
+                        default=None),
         })
     return rows
 
@@ -105,6 +109,11 @@ def print_table(rows):
     print("\nA library's column is its time over ours, measured in turns: above 1 ours is faster.\n"
           "'best' is against the fastest of them; 'of bound' the least time that this machine's\n"
           f"peak rate (measured in turns with ours) and bandwidth allow, over ours. {LIKE_FOR_LIKE}.")
+
+
+def threads_of(rows):
+    threads = max((row["threads"] for row in rows), default=1)
+    return "one thread" if threads == 1 else f"{threads} threads"
 
 
 def geometric_mean(values):
@@ -228,7 +237,7 @@ def plot(rows, title):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + wide + 90}" '
              f'height="{bottom + 60}" font-family="sans-serif" fill="#222">',
              '<rect width="100%" height="100%" fill="#fff"/>',
-             text(16, 24, "Time of each library over temper's, one thread", size=15,
+             text(16, 24, f"Time of each library over temper's, {threads_of(rows)}", size=15,
                   more=' font-weight="bold"'),
              text(16, 43, title, size=11, more=' fill="#666"')]
     x = left

@@ -70,7 +70,8 @@ class Report(unittest.TestCase):
 
     def test_what_is_packed_ahead_and_other_types_have_bars_of_their_own(self):
         cube, slim = dict.fromkeys("MNK", 1024), {"M": 16, "N": 4096, "K": 4096}
-        kernel(self.path, "01", "matmul", cube, 100.0, 90.0, {"oneDNN": 104.0}, constant="B")
+        kernel(self.path, "01", "matmul", cube, 100.0, 90.0,
+               {"oneDNN (packed ahead)": 104.0, "MKL (plain B)": 99.0}, constant="B")
         kernel(self.path, "02", "matmul", cube, 100.0, 90.0, {"oneDNN": 99.0}, dtype="uint8",
                b_dtype="int8")
         kernel(self.path, "03", "matmul", slim, 100.0, 90.0, {"oneDNN": 110.0}, dtype="bfloat16")
@@ -82,7 +83,9 @@ class Report(unittest.TestCase):
                 ("1.00x", False),
             "LLM shapes in bfloat16, geometric mean against the best library of each":
                 ("1.00x", True)})
-        names = [report.kernel_name(row) for row in report.read(self.path)]
+        rows = report.read(self.path)
+        self.assertEqual((rows[0]["best"], set(rows[0]["peers"])), (1.04, {"oneDNN", "MKL"}))
+        names = [report.kernel_name(row) for row in rows]
         self.assertEqual(names, ["matmul 1024x1024x1024 B ahead",
                                  "matmul 1024x1024x1024 uint8 x int8",
                                  "matmul 16x4096x4096 bfloat16", "matmul 16x4096x4096"])
