@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace temper::s_tir {
 
@@ -172,6 +173,7 @@ Trace Trace::simplified() const {
 
 std::vector<DecisionPoint> decision_points(const Trace& trace) {
   static const Primitive* const kPerfectTile = find_primitive("SamplePerfectTile");
+  static const Primitive* const kPartitionedTile = find_primitive("SamplePartitionedTile");
   static const Primitive* const kCategorical = find_primitive("SampleCategorical");
   static const Primitive* const kLocation = find_primitive("SampleComputeLocation");
   static const Primitive* const kKnob = find_primitive("SampleKnob");
@@ -182,14 +184,17 @@ std::vector<DecisionPoint> decision_points(const Trace& trace) {
       continue;
     DecisionPoint point;
     point.instruction = i;
-    if (instruction.primitive == kPerfectTile) {
+    if (instruction.primitive == kPerfectTile || instruction.primitive == kPartitionedTile) {
       point.kind = DecisionPoint::Kind::kPerfectTile;
       point.extent = 1;
       for (const Value& factor : *instruction.decision.as_list())
         if (__builtin_mul_overflow(point.extent, *factor.as_int(), &point.extent))
           point.extent = 0; // no loop has such a tiling
       point.parts = *instruction.attrs[0].as_int();
-      point.max_innermost_factor = *instruction.attrs[1].as_int();
+      // Which factors a partitioned tiling may have is not in the point: replay says no.
+      point.max_innermost_factor = instruction.primitive == kPerfectTile
+                                       ? *instruction.attrs[1].as_int()
+                                       : std::numeric_limits<int32_t>::max();
     } else if (instruction.primitive == kCategorical) {
       point.kind = DecisionPoint::Kind::kCategorical;
       for (const Value& candidate : *instruction.attrs[0].as_list())

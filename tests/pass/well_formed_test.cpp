@@ -24,7 +24,7 @@ TEST(Lowering, RandomSchedulesStayWellFormedAfterEveryPass) {
       s_tir::Schedule schedule(example.module, seed);
       Random random(seed);
       for (int step = 0; step < 8; ++step)
-        ASSERT_TRUE(s_tir::testing::random_step(schedule, random));
+        ASSERT_TRUE(s_tir::testing::random_step(schedule, random, s_tir::testing::without_threads));
       PrimFunc function = schedule.module()->find_prim_func("main");
       if (!check_lowerable(function))
         continue;

@@ -49,6 +49,10 @@ inline constexpr int64_t kMaxIterations = 200'000;
 /// How often a primitive is tried (0: never).
 using Weight = int (*)(const Primitive& primitive);
 inline int each_once(const Primitive&) { return 1; }
+/// For programs that are then lowered for a CPU, which has no threads to bind loops to.
+inline int without_threads(const Primitive& primitive) {
+  return primitive.python_name == "bind" ? 0 : 1;
+}
 /// Mostly moves of blocks, and the loops that make places for them.
 inline int mostly_moves(const Primitive& primitive) {
   for (const char* name :
@@ -56,7 +60,10 @@ inline int mostly_moves(const Primitive& primitive) {
         "rfactor", "compute_inline", "reverse_compute_inline", "split", "reorder", "fuse"})
     if (primitive.python_name == name)
       return 3;
-  return primitive.python_name == "annotate" || primitive.python_name == "unannotate" ? 0 : 1;
+  for (const char* name : {"annotate", "unannotate", "bind"})
+    if (primitive.python_name == name)
+      return 0;
+  return 1;
 }
 
 /// Applies one random legal primitive at a random place; false when nothing was found in a few

@@ -1,6 +1,7 @@
 #include "ir/s_tir/primitives/dependence.h"
 
 #include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/reducer.h"
 #include "ir/structural.h"
 
 #include <fmt/format.h>
@@ -193,7 +194,7 @@ std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
 }
 
 Result<void> require_independent_iterations(const Context& context, const LoopPlace& place,
-                                            const Value& at) {
+                                            const Value& at, Reductions reductions) {
   const auto below = blocks_below(place.chain);
   if (!below)
     return illegal(context, at,
@@ -204,7 +205,14 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
   for (const ChildBlock& child : *below) {
     const SBlock& block = child.block();
     const LoopUse use = loop_use(*child.realize, place.loop->loop_var);
-    if (use.reduce)
+    if (use.reduce && reductions == Reductions::kAcrossThreads) {
+      const char* why = nullptr;
+      if (!recognise_reducer(block, &why))
+        return illegal(context, at,
+                       fmt::format("{} is a reduction loop of block \"{}\", which {}: threads do "
+                                   "not know how to combine their parts",
+                                   describe(place.loop), block.name, why));
+    } else if (use.reduce)
       return illegal(
           context, at,
           fmt::format("{} is a reduction loop of block \"{}\": its iterations accumulate "
@@ -215,7 +223,7 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
                      fmt::format("{} drives an axis of block \"{}\" that is neither spatial nor "
                                  "reduction",
                                  describe(place.loop), block.name));
-    const bool repeats = !use.spatial && !runs_once;
+    const bool repeats = !use.spatial && !use.reduce && !runs_once;
     if (repeats && accumulates(block) && !is_private(place, *below, block))
       return illegal(context, at,
                      fmt::format("each iteration of {} repeats the reduction of block \"{}\" into "

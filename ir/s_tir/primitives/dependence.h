@@ -19,10 +19,18 @@ std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain)
 std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
                                               std::span<const ChildBlock> below);
 
-/// The iterations of the loop are independent: no block below accumulates over it, and no block
-/// reads what another iteration writes. Else an error (`at` marks the loop).
+/// Whether iterations may accumulate into the same elements.
+enum class Reductions : uint8_t {
+  kNever,
+  kAcrossThreads, ///< those of which recognise_reducer() knows how partial results combine
+};
+
+/// The iterations of the loop are independent: no block below accumulates over it (but for what
+/// `reductions` allows), and no block reads what another iteration writes. Else an error (`at`
+/// marks the loop).
 Result<void> require_independent_iterations(const Context& context, const LoopPlace& place,
-                                            const Value& at);
+                                            const Value& at,
+                                            Reductions reductions = Reductions::kNever);
 
 /// Which axes a question is about.
 enum class Axes : uint8_t { kSpatial, kAll };
