@@ -110,7 +110,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     for (size_t d = 0; d < nest.size(); ++d) {
       rebind.bind(merged[d], model[d]->extent);
       values[nest[d]->loop_var] = merged[d];
-      applied.moved.push_back({LoopHandle{nest[d]->loop_var}, LoopHandle{merged[d]}});
+      applied.moved.push_back({LoopHandle{nest[d]->loop_var}, Value()});
     }
     bodies.push_back(rebind.run(nest.back()->body, values));
   }
