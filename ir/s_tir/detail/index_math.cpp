@@ -291,6 +291,23 @@ DataType index_type(const Linear& form) {
 
 } // namespace
 
+std::optional<std::pair<Linear, Linear>> IndexMath::parts_by(const Linear& form, int64_t g) {
+  Linear multiple;
+  Linear remainder;
+  multiple.constant = floor_div(form.constant, g);
+  remainder.constant = floor_mod(form.constant, g);
+  for (const Linear::Term& term : form.terms) {
+    if (term.factor % g == 0)
+      multiple.terms.push_back({term.atom, term.factor / g});
+    else
+      remainder.terms.push_back(term);
+  }
+  const Bound small = bound(remainder);
+  if (small.lo < 0 || small.hi >= g)
+    return std::nullopt;
+  return std::pair{std::move(multiple), std::move(remainder)};
+}
+
 Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
   if (divisor == 1)
     return a;
@@ -312,22 +329,8 @@ Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
   // (g * x + r) // (g * d) is x // d when 0 <= r < g.
   for (const Linear::Term& candidate : rest.terms) {
     const int64_t g = std::gcd(std::abs(candidate.factor), divisor);
-    if (g == 1)
-      continue;
-    Linear multiple;
-    Linear remainder;
-    multiple.constant = floor_div(rest.constant, g);
-    remainder.constant = floor_mod(rest.constant, g);
-    for (const Linear::Term& term : rest.terms) {
-      if (term.factor % g == 0)
-        multiple.terms.push_back({term.atom, term.factor / g});
-      else
-        remainder.terms.push_back(term);
-    }
-    const Bound small = bound(remainder);
-    if (small.lo < 0 || small.hi >= g)
-      continue;
-    return sum(quotient, floor_divide(multiple, divisor / g));
+    if (const auto parts = g > 1 ? parts_by(rest, g) : std::nullopt)
+      return sum(quotient, floor_divide(parts->first, divisor / g));
   }
   // (x // c) // d is x // (c * d).
   if (rest.terms.size() == 1 && rest.terms[0].factor == 1 && rest.constant == 0)
@@ -352,22 +355,8 @@ Linear IndexMath::floor_modulo(const Linear& a, int64_t divisor) {
   // (g * x + r) % (g * d) is x % d * g + r when 0 <= r < g.
   for (const Linear::Term& candidate : rest.terms) {
     const int64_t g = std::gcd(std::abs(candidate.factor), divisor);
-    if (g == 1)
-      continue;
-    Linear multiple;
-    Linear remainder;
-    multiple.constant = floor_div(rest.constant, g);
-    remainder.constant = floor_mod(rest.constant, g);
-    for (const Linear::Term& term : rest.terms) {
-      if (term.factor % g == 0)
-        multiple.terms.push_back({term.atom, term.factor / g});
-      else
-        remainder.terms.push_back(term);
-    }
-    const Bound small = bound(remainder);
-    if (small.lo < 0 || small.hi >= g)
-      continue;
-    return sum(scaled(floor_modulo(multiple, divisor / g), g), remainder);
+    if (const auto parts = g > 1 ? parts_by(rest, g) : std::nullopt)
+      return sum(scaled(floor_modulo(parts->first, divisor / g), g), parts->second);
   }
   if (rest.terms.size() == 1 && rest.terms[0].factor == 1 && rest.constant == 0)
     if (const Division inner = division<FloorMod>(rest.terms[0].atom);

@@ -116,6 +116,8 @@ private:
     bool has_last = false;
   };
   const Fact* find(const VarNode* var) const;
+  /// x and r with form = g * x + r and 0 <= r < g, when that is known of the terms that g divides.
+  std::optional<std::pair<Linear, Linear>> parts_by(const Linear& form, int64_t g);
   void accumulate(const Expr& expr, int64_t factor, Linear& into);
   void add_form(Linear& into, const Linear& form, int64_t factor);
   void add_term(Linear& into, const Expr& atom, int64_t factor);
