@@ -50,19 +50,11 @@ template <typename F> Result<void> for_each_function(const IRModule& module, F&&
 } // namespace
 
 std::vector<Pass> tile_passes(const LowerOptions& options) {
-  using F = const PrimFunc&;
-  return {
-      function_pass("lower_threads", [](F f) { return tir::lower_threads(f); }),
-      function_pass("bind_scalars",
-                    [](F f) -> Result<PrimFunc> { return tir::bind_scalars(f); }),
-      function_pass("dispatch_tiles",
-                    [&options](F f) { return tir::dispatch_tiles(f, options); }),
-      // After dispatch: variants make accesses of their own.
-      function_pass("guard_accesses",
-                    [](F f) -> Result<PrimFunc> { return tir::guard_accesses(f); }),
-      function_pass("lower_kernels",
-                    [](F f) -> Result<PrimFunc> { return tir::lower_kernels(f); }),
-  };
+  std::vector<Pass> passes;
+  for (const tir::TileStep& step : tir::tile_steps())
+    passes.push_back(function_pass(
+        step.name, [run = step.run, &options](const PrimFunc& f) { return run(f, options); }));
+  return passes;
 }
 
 Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& options) {

@@ -56,6 +56,11 @@ public:
 
 private:
   struct Generator;
+  /// Runs `run(session, binding)` on the file with these choices bound; constraints that do not
+  /// hold go into `violations`. The generator must be prepared.
+  template <typename Run>
+  auto with_choices(std::span<const size_t> choices, std::vector<std::string>& violations,
+                    Run&& run) const;
   std::shared_ptr<Generator> generator_;
   std::vector<Knob> knobs_;
 };

@@ -613,7 +613,7 @@ struct KnobProgram::Generator {
   int calls = 0;
 
   /// The file is run again now and then: what a call leaves behind is not freed before.
-  Result<Session*> ready() {
+  Result<void> prepare() {
     if (!session || ++calls > 500) {
       session = std::make_unique<Session>(name + ".py", text);
       calls = 0;
@@ -621,7 +621,7 @@ struct KnobProgram::Generator {
         return session->diagnostics.to_error();
     }
     session->evaluator.restart();
-    return session.get();
+    return {};
   }
 };
 
@@ -678,38 +678,46 @@ int64_t KnobProgram::size() const {
   return size;
 }
 
-Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const {
-  TEMPER_TRY(session, generator_->ready());
+template <typename Run>
+auto KnobProgram::with_choices(std::span<const size_t> choices, std::vector<std::string>& violations,
+                               Run&& run) const {
   Binding binding = generator_->binding;
   for (size_t i = 0; i < knobs_.size(); ++i)
     binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
-  std::vector<std::string> violations;
-  session->evaluator.violations = &violations;
-  auto module = generate(*session, generator_->name, binding);
-  session->evaluator.violations = nullptr;
-  if (!module) // its diagnostics would stay
+  Session& session = *generator_->session;
+  session.evaluator.violations = &violations;
+  auto result = run(session, binding);
+  session.evaluator.violations = nullptr;
+  // What is reported would stay: the next call starts from the file again.
+  if (!session.diagnostics.empty())
     generator_->session = nullptr;
-  else if (!violations.empty())
+  return result;
+}
+
+Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const {
+  TEMPER_TRY_VOID(generator_->prepare());
+  std::vector<std::string> violations;
+  Result<IRModule> module =
+      with_choices(choices, violations, [&](Session& session, const Binding& binding) {
+        return generate(session, generator_->name, binding);
+      });
+  if (module && !violations.empty())
     return Error(ErrorCode::kIllegal, violations[0]);
   return module;
 }
 
 Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> choices) const {
-  TEMPER_TRY(session, generator_->ready());
-  Binding binding = generator_->binding;
-  for (size_t i = 0; i < knobs_.size(); ++i)
-    binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
+  TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
-  session->evaluator.violations = &violations;
-  session->evaluator.without_kernels = true;
-  call_generator(*session, generator_->name, binding);
-  session->evaluator.without_kernels = false;
-  session->evaluator.violations = nullptr;
-  if (!session->diagnostics.empty()) {
-    Error error = session->diagnostics.to_error();
-    generator_->session = nullptr;
-    return error;
-  }
+  TEMPER_TRY_VOID(with_choices(
+      choices, violations, [&](Session& session, const Binding& binding) -> Result<void> {
+        session.evaluator.without_kernels = true;
+        call_generator(session, generator_->name, binding);
+        session.evaluator.without_kernels = false;
+        if (!session.diagnostics.empty())
+          return session.diagnostics.to_error();
+        return {};
+      }));
   return violations;
 }
 

@@ -132,6 +132,30 @@ Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& op
   });
 }
 
+std::span<const TileStep> tile_steps() {
+  using F = const PrimFunc&;
+  using O = const LowerOptions&;
+  static constexpr TileStep kSteps[] = {
+      {"lower_threads", [](F f, O) { return lower_threads(f); }},
+      {"bind_scalars", [](F f, O) -> Result<PrimFunc> { return bind_scalars(f); }},
+      {"dispatch_tiles", dispatch_tiles},
+      // After dispatch: variants make accesses of their own.
+      {"lower_atomics", [](F f, O) -> Result<PrimFunc> { return lower_atomics(f); }},
+      {"guard_accesses", [](F f, O) -> Result<PrimFunc> { return guard_accesses(f); }},
+      {"lower_kernels", [](F f, O) -> Result<PrimFunc> { return lower_kernels(f); }},
+  };
+  return kSteps;
+}
+
+Result<PrimFunc> lower_tiles(const PrimFunc& function, const LowerOptions& options) {
+  PrimFunc result = function;
+  for (const TileStep& step : tile_steps()) {
+    TEMPER_TRY(next, step.run(result, options));
+    result = next;
+  }
+  return result;
+}
+
 Result<std::vector<OpenCall>> open_calls(const PrimFunc& function, const LowerOptions& options) {
   TEMPER_TRY(threads, lower_threads(function));
   std::vector<OpenCall> result;

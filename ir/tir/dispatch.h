@@ -67,6 +67,16 @@ Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob);
 /// Every tile operator becomes the code of its variant for a CPU.
 Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options);
 
+/// The steps from a tile program to plain loops of a CPU, in order (ir/tir/lower_tiles.h says what
+/// each does). The one list: code generation, spaces and temper-opt take it.
+struct TileStep {
+  const char* name;
+  Result<PrimFunc> (*run)(const PrimFunc& function, const LowerOptions& options);
+};
+std::span<const TileStep> tile_steps();
+/// All of them.
+Result<PrimFunc> lower_tiles(const PrimFunc& function, const LowerOptions& options);
+
 /// Annotation of a call: the variant that was asked for.
 inline constexpr const char* kVariant = "variant";
 

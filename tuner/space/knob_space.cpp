@@ -192,9 +192,8 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, size_t program
 }
 
 Result<ir::PrimFunc> lowered(ir::PrimFunc function, const ir::LowerOptions& options) {
-  TEMPER_TRY(threads, tir::lower_threads(function));
-  TEMPER_TRY(loops, tir::dispatch_tiles(tir::bind_scalars(threads), options));
-  function = tir::lower_kernels(tir::guard_accesses(loops));
+  TEMPER_TRY(loops, tir::lower_tiles(function, options));
+  function = loops;
   for (const ir::LoweringPass& pass : ir::cpu_passes())
     function = pass.run(function, options);
   return function;
