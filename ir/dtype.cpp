@@ -14,10 +14,10 @@ std::string to_string(DataType type) {
     text = "uint" + std::to_string(type.bits);
     break;
   case TypeCode::kFloat:
-    text = "float" + std::to_string(type.bits);
+    text = type.bits == 8 ? "float8_e4m3" : "float" + std::to_string(type.bits);
     break;
   case TypeCode::kBFloat:
-    text = "bfloat16";
+    text = type.bits == 8 ? "float8_e5m2" : "bfloat16";
     break;
   case TypeCode::kBool:
     text = "bool";
@@ -32,6 +32,13 @@ std::string to_string(DataType type) {
 }
 
 std::optional<DataType> parse_data_type(std::string_view text) {
+  // Narrow floats (ir/narrow.h), by every name they go by.
+  for (const char* name : {"float8_e4m3", "float8_e4m3fn", "e4m3_float8"})
+    if (text == name)
+      return DataType{TypeCode::kFloat, 8, 1};
+  for (const char* name : {"float8_e5m2", "e5m2_float8"})
+    if (text == name)
+      return DataType{TypeCode::kBFloat, 8, 1};
   int lanes = 1;
   if (const size_t x = text.rfind('x'); x != std::string_view::npos) {
     const std::string_view count = text.substr(x + 1);
@@ -44,7 +51,11 @@ std::optional<DataType> parse_data_type(std::string_view text) {
     return DataType::boolean(lanes);
   if (text == "handle" && lanes == 1)
     return DataType::handle();
-  for (int bits : {8, 16, 32, 64}) {
+  for (const std::string_view narrow : {"float8_e4m3", "float8_e5m2"})
+    if (text == narrow)
+      return DataType{narrow.back() == '3' ? TypeCode::kFloat : TypeCode::kBFloat, 8,
+                      static_cast<uint16_t>(lanes)};
+  for (int bits : {2, 4, 8, 16, 32, 64}) {
     for (DataType type : {DataType::integer(bits), DataType::uint(bits)})
       if (text == to_string(type))
         return type.with_lanes(lanes);

@@ -1,5 +1,6 @@
 // Statements of tir, and running a function. Loops check the flow of their body; errors inside
 // expressions are noted in the frame and end the run at the next statement.
+#include "ir/narrow.h"
 #include "ir/interpret.h"
 
 #include "ir/detail/interpreter.h"
@@ -427,6 +428,10 @@ Result<void> interpret(const PrimFunc& function, std::span<const InterpretArgume
   if (tir::is_tile_program(function)) {
     TEMPER_TRY(plain, tir::tile_meaning(function));
     return interpret(plain, arguments, options);
+  }
+  if (const PrimFunc ordinary = lower_narrow_types(function); ordinary != function) {
+    TEMPER_TRY_VOID(check_narrow_types(function));
+    return interpret(ordinary, arguments, options);
   }
   if (arguments.size() != function->params.size())
     return Error{ErrorCode::kInvalidArgument,

@@ -274,6 +274,30 @@ private:
   int total_ = 0;
 };
 
+/// table_lookup: sixteen entries, an index per lane.
+class LookupCode final : public Code {
+public:
+  LookupCode(int count, CodePtr table, CodePtr index)
+      : Code(count), table_(std::move(table)), index_(std::move(index)) {}
+  Slot scalar(Frame& frame) override {
+    Slot value;
+    lanes(frame, &value);
+    return value;
+  }
+  void lanes(Frame& frame, Slot* out) override {
+    Scratch table(frame, table_->count());
+    Scratch index(frame, count());
+    table_->eval(frame, table.get());
+    index_->eval(frame, index.get());
+    for (int l = 0; l < count(); ++l)
+      out[l] = table[static_cast<int>(index[l].i & 15)];
+  }
+
+private:
+  CodePtr table_;
+  CodePtr index_;
+};
+
 /// And, Or. A scalar right side is evaluated only when it matters.
 class Logical final : public Code {
 public:
@@ -644,6 +668,16 @@ CodePtr call_code(Compiler& compiler, const Call& call) {
       return reinterpret_lanes(arg_type(0), dtype, std::move(args[0]));
     return make_unary(
         count, [=](Frame&, Slot x) { return from_bits(to, bits_of(from, x)); }, std::move(args[0]));
+  }
+  if (op == "table_lookup") {
+    const DataType table = arg_type(0);
+    const DataType index = arg_type(1);
+    if (table.lanes != 16 || table.bits != 8 || index.bits != 8 || index.lanes != dtype.lanes ||
+        table.element() != dtype.element()) {
+      compiler.fail(&call, "T.table_lookup takes 16 bytes and as many indices as it gives lanes");
+      return std::make_unique<Hint>();
+    }
+    return std::make_unique<LookupCode>(count, std::move(args[0]), std::move(args[1]));
   }
   if (op == "vector_reduce_add") {
     if (dtype.is_floating())

@@ -18,7 +18,11 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("sync_warp", 0, 0);
   for (const char* name : {"shfl_sync", "shfl_xor_sync", "shfl_up_sync", "shfl_down_sync"})
     list.push_back({name, 2, OpResult::kFirstArgument, false, false, false, false});
-  statement("atomic_add", 2, 1);
+  for (const char* name : {"atomic_add", "atomic_max", "atomic_min"})
+    statement(name, 2, 1);
+  // Text for the compiler of CUDA C++, or one PTX instruction; then the values of $0, $1, ...
+  statement("inline_cuda", -1, 0);
+  statement("inline_ptx", -1, 0);
   statement("mbarrier_init", 2, 1);
   statement("mbarrier_arrive", 1, 1);
   statement("mbarrier_expect_tx", 2, 1);
@@ -71,6 +75,9 @@ const std::vector<OpInfo>& table() {
     list.push_back({"vector_reduce_min", 1, OpResult::kExplicit, false, false, true, false});
     // An instruction by LLVM's name of it, its first argument; the others are what it takes.
     list.push_back({"call_llvm_pure_intrin", -1, OpResult::kExplicit, false, false, true, false});
+    // Lane i is lane index[i] of the table, a vector of 16 bytes; what an index has above its lowest
+    // four bits does not count.
+    list.push_back({"table_lookup", 2, OpResult::kExplicit, false, true, true, false});
     // A hint: (address as a load, read or write 0/1, locality 0..3).
     list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false, 1});
     add_gpu_ops(list);

@@ -2,6 +2,7 @@
 
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "ir/narrow.h"
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/packs.h"
 #include "ir/support/json.h"
@@ -62,9 +63,11 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
     argument.name = param.name();
     argument.is_buffer = static_cast<bool>(param.buffer);
     argument.is_output = i < written.size() && written[i];
-    argument.dtype = param.buffer ? param.buffer->dtype : param.var->dtype;
-    if (param.buffer) {
-      for (const ir::Expr& extent : param.buffer->shape) {
+    // As the arguments lie in memory: packed elements and narrow floats are bytes.
+    const ir::Buffer buffer = param.buffer ? ir::storage_buffer(param.buffer) : nullptr;
+    argument.dtype = buffer ? buffer->dtype : param.var->dtype;
+    if (buffer) {
+      for (const ir::Expr& extent : buffer->shape) {
         const auto value = ir::as_int(extent);
         if (!value)
           return Error(ErrorCode::kUnsupported,

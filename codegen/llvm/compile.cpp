@@ -86,6 +86,10 @@ Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::T
   emit.has_fma = has_feature(*machine, "fma");
   emit.has_avx512 = has_feature(*machine, "avx512f");
   emit.has_f16c = has_feature(*machine, "f16c");
+  emit.byte_shuffle_bits = has_feature(*machine, "avx512bw") ? 512
+                           : has_feature(*machine, "avx2")   ? 256
+                           : has_feature(*machine, "ssse3")  ? 128
+                                                             : 0;
   auto emitted = emit_function(function, emit, *job->module);
   if (!emitted)
     return std::move(emitted).error();

@@ -9,6 +9,7 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/Module.h"
 
@@ -1546,6 +1547,10 @@ private:
       return unsupported("T." + call.op + " is no operation that code for a CPU can have",
                          call.dtype);
     const std::string& name = call.op;
+    if (op->result == OpResult::kStatement)
+      return unsupported("T." + name + " is an instruction of a GPU, which a CPU does not have: "
+                         "take a cuda target, or --device emulated",
+                         call.dtype);
     if (name == "if_then_else")
       return emit_if_then_else(call.args[0], call.args[1], call.args[2]);
     if (name == "likely")
@@ -1565,6 +1570,8 @@ private:
       return emit_prefetch(call);
     if (name == "call_llvm_pure_intrin")
       return emit_llvm_intrinsic(call);
+    if (name == "table_lookup")
+      return emit_lookup(call);
     std::vector<Value*> args;
     for (const Expr& arg : call.args)
       args.push_back(emit(arg));
@@ -1651,6 +1658,42 @@ private:
         own->getPrimitiveSizeInBits() == 0)
       return wrong("its result is not " + to_string(call.dtype));
     return builder_.CreateBitCast(result, own);
+  }
+
+  /// One byte shuffle where the target has it for so many lanes, else a lane after the other.
+  Value* emit_lookup(const Call& call) {
+    const DataType type = call.dtype;
+    const DataType index_type = call.args[1]->dtype;
+    if (call.args[0]->dtype.lanes != 16 || call.args[0]->dtype.bits != 8 || index_type.bits != 8 ||
+        index_type.lanes != type.lanes)
+      return unsupported("T.table_lookup takes 16 bytes and as many indices as it gives lanes",
+                         type);
+    Value* table = emit(call.args[0]);
+    // The instruction gives zero where the highest bit is set: it must not be.
+    Value* index = builder_.CreateAnd(
+        emit(call.args[1]), llvm::ConstantInt::get(register_type(index_type), 15));
+    const auto shuffle = options_.byte_shuffle_bits >= type.lanes * 8
+                             ? type.lanes == 16   ? llvm::Intrinsic::x86_ssse3_pshuf_b_128
+                               : type.lanes == 32 ? llvm::Intrinsic::x86_avx2_pshuf_b
+                               : type.lanes == 64 ? llvm::Intrinsic::x86_avx512_pshuf_b_512
+                                                  : llvm::Intrinsic::not_intrinsic
+                             : llvm::Intrinsic::not_intrinsic;
+    if (shuffle != llvm::Intrinsic::not_intrinsic) {
+      std::vector<int> repeated;
+      for (int lane = 0; lane < type.lanes; ++lane)
+        repeated.push_back(lane % 16);
+      return builder_.CreateIntrinsic(
+          shuffle, {}, {builder_.CreateShuffleVector(table, repeated), index});
+    }
+    if (type.lanes == 1)
+      return builder_.CreateExtractElement(table, index);
+    Value* result = llvm::PoisonValue::get(register_type(type));
+    for (int lane = 0; lane < type.lanes; ++lane) {
+      Value* place = builder_.CreateExtractElement(index, static_cast<uint64_t>(lane));
+      result = builder_.CreateInsertElement(result, builder_.CreateExtractElement(table, place),
+                                            static_cast<uint64_t>(lane));
+    }
+    return result;
   }
 
   Value* emit_reinterpret(Value* value, DataType from, DataType to) {

@@ -20,6 +20,7 @@ struct EmitOptions {
   bool has_fma = true;         ///< fused multiply-add is one instruction
   bool has_avx512 = false;     ///< AVX-512F
   bool has_f16c = true;        ///< float16 conversions are instructions
+  int byte_shuffle_bits = 0;   ///< of the widest byte shuffle: 128, 256, 512; 0: there is none
 };
 
 struct Emitted {

@@ -1,11 +1,15 @@
 #include "ir/pass/pipelines.h"
 
+#include "ir/narrow.h"
+
 namespace temper::ir {
 
 std::span<const LoweringPass> cpu_passes() {
   using F = const PrimFunc&;
   using O = const LowerOptions&;
   static constexpr LoweringPass kPasses[] = {
+      // Nothing below knows elements of less than a byte.
+      {"lower_narrow_types", [](F f, O) { return lower_narrow_types(f); }},
       {"serialize_nested_parallel",
        [](F f, O o) { return serialize_nested_parallel(f, o.serial); }},
       // While indices still have a dimension each.

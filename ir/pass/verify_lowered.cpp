@@ -1,4 +1,6 @@
 // The form that code generators rely on (codegen/lower.h), as code; and what lowering refuses.
+#include "ir/narrow.h"
+#include "ir/op.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -49,10 +51,20 @@ Result<void> check_lowerable(const PrimFunc& function) {
              loop != nullptr && loop->kind == ForKind::kThreadBinding)
       problem = "loop " + loop->loop_var->name + " is bound to " + loop->thread +
                 ", which a CPU does not have: use T.serial or T.parallel";
+    else if (const auto* evaluate = node.as<Evaluate>(); evaluate != nullptr && problem.empty()) {
+      // Atomic operations and barriers of tile programs have a meaning without threads.
+      const auto* call = evaluate->value.as<Call>();
+      const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+      if (op != nullptr && op->result == OpResult::kStatement && !op->name.starts_with("atomic_") &&
+          !op->name.starts_with("sync_"))
+        problem = (node->span.line == 0 ? "" : "line " + std::to_string(node->span.line) + ": ") +
+                  "T." + op->name +
+                  " is an instruction of a GPU: take a cuda target, or --device emulated";
+    }
     return problem.empty();
   });
   if (problem.empty())
-    return {};
+    return check_narrow_types(function);
   return Error{ErrorCode::kUnsupported,
                "cannot lower " + function->name + " for a CPU: " + problem};
 }

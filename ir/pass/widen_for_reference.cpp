@@ -4,6 +4,7 @@
 // (and scalar parameters) keep their type and are cast where they are read, so a reference takes
 // the very inputs a candidate takes. Constants of float32 are rounded first: a candidate sees the
 // rounded ones. Integers, comparisons and structure stay, so that blocks and schedules carry over.
+#include "ir/narrow.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 
@@ -29,7 +30,7 @@ public:
   }
 
   Buffer buffer(const Buffer& old) {
-    if (!old->dtype.is_floating() || kept_.contains(old.get()))
+    if (!widens(old->dtype) || kept_.contains(old.get()))
       return old;
     auto [place, is_new] = buffers_.try_emplace(old, nullptr);
     if (is_new)
@@ -52,11 +53,13 @@ public:
 
 private:
   static DataType wide(DataType type) {
-    return type.is_floating() ? DataType::float64().with_lanes(type.lanes) : type;
+    return widens(type) ? DataType::float64().with_lanes(type.lanes) : type;
   }
+  /// What is rounded to eight bits is meant to be.
+  static bool widens(DataType type) { return type.is_floating() && !is_float8(type); }
 
   Var variable(const Var& old) {
-    if (!old->dtype.is_floating() || kept_.contains(old.get()))
+    if (!widens(old->dtype) || kept_.contains(old.get()))
       return old;
     auto [place, is_new] = variables_.try_emplace(old, nullptr);
     if (is_new)
@@ -70,6 +73,8 @@ private:
 
   Expr rewrite(const Expr& expr) {
     if (const auto* imm = expr.as<FloatImm>()) {
+      if (is_float8(imm->dtype))
+        return expr;
       const double value =
           imm->dtype.bits == 32 ? static_cast<double>(static_cast<float>(imm->value)) : imm->value;
       return make_float(DataType::float64(), value);

@@ -729,7 +729,7 @@ Value Evaluator::name(const Expression& expression) {
   if (const Value* value = environment_->find(expression.text)) {
     // Inside a kernel, a dimension is this kernel's variable.
     if (const auto* dimension = value->as<Symbol>(); dimension != nullptr && builder_ != nullptr)
-      return Expr(builder_->symbol(dimension->name));
+      return Expr(builder_->symbol(dimension->name, dimension->dtype));
     return *value;
   }
   if (auto value = find_builtin(expression.text))
@@ -1599,8 +1599,9 @@ std::optional<DataType> Evaluator::to_dtype(const Value& value, Position positio
     if (const auto dtype = parse_data_type(*text))
       return dtype;
     static const std::vector<std::string> kNames = {
-        "float16", "bfloat16", "float32", "float64", "int8",   "int16", "int32",
-        "int64",   "uint8",    "uint16",  "uint32",  "uint64", "bool",  "handle"};
+        "float16", "bfloat16", "float32", "float64", "int8",        "int16",       "int32",
+        "int64",   "uint8",    "uint16",  "uint32",  "uint64",      "bool",        "handle",
+        "int2",    "int4",     "uint2",   "uint4",   "float8_e4m3", "float8_e5m2"};
     report(position, "'" + *text + "' is not a data type" + did_you_mean(*text, kNames));
     return std::nullopt;
   }

@@ -195,6 +195,8 @@ private:
 std::optional<Value> find_in_t(const std::string& name);
 std::optional<Value> find_axis(const std::string& name);
 const std::vector<std::string>& names_in_t();
+/// What is said of a name that T knows but does not have; nothing for others.
+std::optional<std::string> refusal_in_t(const std::string& name);
 /// Attributes and methods of buffers and expressions.
 std::optional<Value> find_buffer_attribute(Evaluator& evaluator, const Buffer& buffer,
                                            const std::string& name, Position position);

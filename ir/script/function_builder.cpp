@@ -195,12 +195,13 @@ void FunctionBuilder::parameters(Environment& environment) {
   }
 }
 
-Var FunctionBuilder::symbol(const std::string& name) {
+Var FunctionBuilder::symbol(const std::string& name, std::optional<DataType> given) {
   for (const auto& [known, var] : symbols_)
     if (known == name)
       return var;
   const auto type = symbol_types_.find(name);
-  const DataType dtype = type != symbol_types_.end() ? type->second : DataType::int64();
+  const DataType dtype =
+      type != symbol_types_.end() ? type->second : given.value_or(DataType::int64());
   Var var = make_var(name, dtype.is_integral() && dtype.is_scalar() ? dtype : DataType::int64());
   symbols_.emplace_back(name, var);
   return var;
@@ -237,7 +238,7 @@ Buffer FunctionBuilder::make_typed_buffer(const BufferType& type, const std::str
       return symbol(text);
     }
     if (const auto* dimension = value.as<Symbol>())
-      return symbol(dimension->name);
+      return symbol(dimension->name, dimension->dtype);
     Expr expr = evaluator_.to_index(value, position, false);
     // A variable made by m = T.int64() becomes a dimension where a shape mentions it.
     if (expr)
@@ -859,6 +860,10 @@ void FunctionBuilder::for_loop(const Statement& statement) {
                       "T.vectorized, T.unroll, T.Parallel, T.Pipelined or T.thread_binding, not " +
                           describe(value));
   }
+  if (spec && spec->persistent_blocks) {
+    persistent_loop(statement, *spec);
+    return;
+  }
   if (spec && !spec->ranges.empty() && spec->ranges.size() != names.size()) {
     evaluator_.report(target.position, "the loop has " + std::to_string(spec->ranges.size()) +
                                            " dimensions, but there are " +
@@ -894,6 +899,88 @@ void FunctionBuilder::for_loop(const Statement& statement) {
   }
   if (spec)
     add(std::move(body), statement.position);
+}
+
+// for m, n in T.Persistent([M, N], blocks, block):      for w in range(ceildiv(M * N, blocks)):
+//   body                                          ->      tile = w * blocks + block
+//                                                         if tile < M * N:
+//                                                           m, n = tile // N, tile % N; body
+void FunctionBuilder::persistent_loop(const Statement& statement, const LoopSpec& spec) {
+  const Expression& target = *statement.targets[0];
+  std::vector<std::string> names;
+  if (target.type == E::kName)
+    names.push_back(target.text);
+  else
+    for (const ExpressionPtr& item : target.items)
+      names.push_back(item->type == E::kName ? item->text : "_");
+  if (names.size() != spec.ranges.size()) {
+    evaluator_.report(target.position, "T.Persistent has " + std::to_string(spec.ranges.size()) +
+                                           " dimensions, but there are " +
+                                           std::to_string(names.size()) + " names");
+    return;
+  }
+  Expr total;
+  for (const Range& range : spec.ranges)
+    total = total ? total * range.extent : range.extent;
+  const Expr& blocks = spec.persistent_blocks;
+  Var wave = make_var("w", total->dtype);
+  evaluator_.set_span(wave, statement.position);
+  const Expr waves = floordiv(total + blocks - 1, blocks);
+  const Expr tile = Expr(wave) * blocks + spec.persistent_block;
+  loops_.emplace_back(wave, Range{make_int(wave->dtype, 0), waves});
+  Environment& environment = evaluator_.new_environment(evaluator_.environment());
+  // Row by row, in panels of `group` columns where they fit: neighbours share what they load.
+  const Range& last = spec.ranges.back();
+  const auto columns = as_int(last.extent);
+  const int64_t group = spec.ranges.size() == 2 && spec.persistent_group > 1 && columns &&
+                                *columns % spec.persistent_group == 0
+                            ? spec.persistent_group
+                            : 0;
+  std::vector<Expr> place(spec.ranges.size());
+  if (group != 0) {
+    const Expr rows = spec.ranges[0].extent;
+    place[0] = floormod(floordiv(tile, group), rows);
+    place[1] = floordiv(tile, rows * group) * group + floormod(tile, group);
+  } else {
+    Expr rest = tile;
+    for (size_t d = spec.ranges.size(); d-- > 0;) {
+      place[d] = d == 0 ? rest : floormod(rest, spec.ranges[d].extent);
+      rest = floordiv(rest, spec.ranges[d].extent);
+    }
+  }
+  lists_.emplace_back();
+  for (size_t d = 0; d < names.size(); ++d) {
+    Var var = make_var(names[d], place[d]->dtype);
+    evaluator_.set_span(var, target.position);
+    add(tir::make_bind(var, place[d]), statement.position);
+    environment.set(names[d], Value(Expr(var)));
+  }
+  ++loop_depth_;
+  Stmt body = nested_in(statement.body, environment); // lists_ grows meanwhile
+  --loop_depth_;
+  lists_.back().push_back(std::move(body));
+  body = tir::make_seq(std::move(lists_.back()));
+  lists_.pop_back();
+  loops_.pop_back();
+  body = tir::make_if(make_binary<LT>(tile, total), std::move(body));
+  evaluator_.set_span(body, statement.position);
+  add(tir::make_for(wave, make_int(wave->dtype, 0), waves, tir::ForKind::kSerial, std::move(body),
+                    spec.annotations),
+      statement.position);
+}
+
+bool FunctionBuilder::annotate_allocation(const Buffer& buffer, const std::string& key,
+                                          const Expr& value) {
+  for (size_t level = lists_.size(); level-- > 0;)
+    for (Stmt& stmt : lists_[level])
+      if (const auto* alloc = stmt.as<tir::AllocBuffer>(); alloc != nullptr &&
+                                                           alloc->buffer == buffer) {
+        stmt = copy_node(*alloc, [&](tir::AllocBuffer& node) {
+          node.annotations = node.annotations.with(key, value);
+        });
+        return true;
+      }
+  return false;
 }
 
 void FunctionBuilder::while_loop(const Statement& statement) {
@@ -994,12 +1081,14 @@ void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec)
     loops_.emplace_back(threads.back(), Range{make_int(threads.back()->dtype, 0), spec.threads[d]});
   }
   kernel_threads_ = &threads;
+  kernel_blocks_ = &blocks;
   Annotations annotations = spec.annotations;
   kernel_annotations_ = &annotations;
   const int depth = std::exchange(loop_depth_, 0);
   Stmt body = nested_in(statement.body, environment);
   loop_depth_ = depth;
   kernel_threads_ = nullptr;
+  kernel_blocks_ = nullptr;
   kernel_annotations_ = nullptr;
   loops_.resize(loops_.size() - blocks.size() - threads.size());
   add(tir::make_kernel(spec.grid, spec.threads, std::move(blocks), std::move(threads),

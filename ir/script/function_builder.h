@@ -49,8 +49,8 @@ public:
   void add(Stmt statement, Position position);
   /// The range of a loop around this place; null when `var` is none's.
   const Range* loop_range(const Var& var) const;
-  /// The variable of a symbolic dimension in this function.
-  Var symbol(const std::string& name);
+  /// The variable of a symbolic dimension in this function; `dtype` is what its maker says of it.
+  Var symbol(const std::string& name, std::optional<DataType> dtype = std::nullopt);
   /// Turns a handle parameter into a buffer; false when `var` is no such parameter.
   bool match_parameter(const Var& var, const Buffer& buffer);
   bool is_parameter(const Var& var) const;
@@ -74,6 +74,11 @@ public:
   bool in_kernel() const { return kernel_threads_ != nullptr; }
   /// The thread variables of the kernel around; null outside of kernels.
   const std::vector<Var>* kernel_threads() const { return kernel_threads_; }
+  /// The block variables of the kernel around; null outside of kernels.
+  const std::vector<Var>* kernel_blocks() const { return kernel_blocks_; }
+  /// Puts an annotation on the allocation of a buffer that is in sight; false when this function
+  /// does not allocate it here.
+  bool annotate_allocation(const Buffer& buffer, const std::string& key, const Expr& value);
   /// Of the kernel around; null outside of kernels.
   Annotations* kernel_annotations() { return kernel_annotations_; }
   /// A scalar that changes: its allocation, and its first value when `value` is there.
@@ -93,6 +98,7 @@ private:
   void expression(const Statement& statement);
   void if_statement(const Statement& statement);
   void for_loop(const Statement& statement);
+  void persistent_loop(const Statement& statement, const LoopSpec& spec);
   void while_loop(const Statement& statement);
   void with(const Statement& statement);
   void sblock(const Statement& statement, const std::string& name);
@@ -126,6 +132,7 @@ private:
   std::vector<Var> free_variables_;
   int loop_depth_ = 0;
   const std::vector<Var>* kernel_threads_ = nullptr;
+  const std::vector<Var>* kernel_blocks_ = nullptr;
   Annotations* kernel_annotations_ = nullptr;
 };
 

@@ -1,5 +1,6 @@
 // The T language: what T.name means.
 
+#include "ir/support/text.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/function_builder.h"
 #include "ir/script/layouts.h"
@@ -815,7 +816,9 @@ Value limit(Evaluator& evaluator, CallArguments& call) {
   const std::string_view kind = call.callee->data;
   if (dtype->is_floating()) {
     double largest = std::numeric_limits<double>::max();
-    if (dtype->code == TypeCode::kBFloat)
+    if (dtype->bits == 8)
+      largest = dtype->code == TypeCode::kBFloat ? 57344 : 448;
+    else if (dtype->code == TypeCode::kBFloat)
       largest = 0x1.fep127;
     else if (dtype->bits == 32)
       largest = std::numeric_limits<float>::max();
@@ -1019,6 +1022,59 @@ Value logical_not(Evaluator& evaluator, CallArguments& call) {
   return a ? Value(make_not(a)) : Value(Poison{});
 }
 
+/// T.clamp(x, low, high).
+Value clamp(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call, {"dst", "min_val", "max_val"}, 3);
+  if (!args.ok())
+    return Poison{};
+  Expr x;
+  Expr low;
+  Expr high;
+  if (!evaluator.operands(args[0], args[1], call.position, "T.clamp", x, low) ||
+      !evaluator.operands(Value(x), args[2], call.position, "T.clamp", x, high))
+    return Poison{};
+  return make_binary<Min>(make_binary<Max>(x, low), high);
+}
+
+/// m = T.dynamic("m"): a dimension that is known when the kernel is called.
+Value dynamic_dimension(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call, {"name", "dtype"}, 1);
+  if (!args.ok())
+    return Poison{};
+  const auto names = evaluator.to_string(args[0], args.where(0), "a dimension's name");
+  const auto dtype = args.has(1) ? evaluator.to_dtype(args[1], args.where(1))
+                                 : std::optional(DataType::int32());
+  if (!names || !dtype)
+    return Poison{};
+  if (!dtype->is_integral() || !dtype->is_scalar())
+    return evaluator.report(args.where(1), "a dimension is an integer, not " +
+                                               temper::to_string(*dtype));
+  // "m, n" makes two.
+  std::vector<Value> dimensions;
+  for (const std::string& part : split_text(*names, ',')) {
+    const std::string name(trim(part));
+    if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) ||
+        !std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_'; }))
+      return evaluator.report(args.where(0), "'" + name + "' is no dimension's name");
+    dimensions.emplace_back(Symbol{name, *dtype});
+  }
+  return dimensions.size() == 1 ? dimensions[0] : make_sequence(std::move(dimensions), true);
+}
+
+/// T.import_source("..."): CUDA C++ that stands before the kernels of this function.
+Value import_source(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = kernel(evaluator, call);
+  ArgReader args(evaluator, call, {"source"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto text = evaluator.to_string(args[0], args.where(0), "CUDA source");
+  if (!text)
+    return Poison{};
+  builder->set_attrs(Annotations().with("cuda.source", make_string(*text)));
+  return None{};
+}
+
 Value meta_var(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"value"}, 1);
   if (!args.ok())
@@ -1206,6 +1262,46 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"Parallel", {tile_parallel, nullptr, {}}},
         {"Pipelined", {tile_pipelined, nullptr, {}}},
         {"use_swizzle", {use_swizzle, nullptr, {}}},
+        {"annotate_layout", {annotate_layout, nullptr, {}}},
+        {"annotate_min_blocks_per_sm", {kernel_hint, "min_blocks_per_sm", {}}},
+        {"annotate_l2_hit_ratio", {kernel_hint, "l2_hit_ratio", {}}},
+        {"set_max_nreg", {kernel_hint, "max_registers", {}}},
+        {"Persistent", {tile_persistent, nullptr, {}}},
+        {"atomic_add", {tile_atomic, "atomic_add", {}}},
+        {"atomic_max", {tile_atomic, "atomic_max", {}}},
+        {"atomic_min", {tile_atomic, "atomic_min", {}}},
+        {"get_lane_idx", {thread_place, "lane", {}}},
+        {"get_warp_idx", {thread_place, "warp", {}}},
+        {"get_warp_idx_sync", {thread_place, "warp", {}}},
+        {"get_warp_group_idx", {thread_place, "warpgroup", {}}},
+        {"lane_id", {thread_place, "lane", {}}},
+        {"warp_id", {thread_place, "warp", {}}},
+        {"warp_id_in_wg", {thread_place, "warp_in_group", {}}},
+        {"warpgroup_id", {thread_place, "warpgroup", {}}},
+        {"thread_id", {thread_place, "thread", {}}},
+        {"thread_id_in_wg", {thread_place, "thread_in_group", {}}},
+        {"get_block_binding", {block_place, "block", {}}},
+        {"get_block_bindings", {block_place, "all_blocks", {}}},
+        {"get_thread_bindings", {block_place, "all_threads", {}}},
+        {"get_block_extent", {block_place, "block_extent", {}}},
+        {"get_thread_extent", {block_place, "thread_extent", {}}},
+        {"cta_id", {block_place, "block", {}}},
+        {"cluster_id", {block_place, "cluster", {}}},
+        {"cta_id_in_cluster", {block_place, "in_cluster", {}}},
+        {"block_rank_in_cluster", {block_place, "cluster_rank", {}}},
+        {"alloc_barrier", {alloc_barrier, nullptr, {}}},
+        {"mbarrier_arrive", {barrier_operation, "mbarrier_arrive", {}}},
+        {"barrier_arrive", {barrier_operation, "mbarrier_arrive", {}}},
+        {"mbarrier_expect_tx", {barrier_operation, "mbarrier_expect_tx", {}}},
+        {"mbarrier_arrive_expect_tx", {barrier_operation, "mbarrier_arrive_expect_tx", {}}},
+        {"mbarrier_wait_parity", {barrier_operation, "mbarrier_wait_parity", {}}},
+        {"barrier_wait", {barrier_operation, "mbarrier_wait_parity", {}}},
+        {"inline_cuda", {inline_source, "inline_cuda", {}}},
+        {"inline_ptx", {inline_source, "inline_ptx", {}}},
+        {"clamp", {clamp, nullptr, {}}},
+        {"dynamic", {dynamic_dimension, nullptr, {}}},
+        {"symbolic", {dynamic_dimension, nullptr, {}}},
+        {"import_source", {import_source, nullptr, {}}},
         {"get_thread_binding", {tile_thread, nullptr, {}}},
         {"func_attr", {func_attr, nullptr, {}}},
         {"sblock_attr", {block_attr, nullptr, {}}},
@@ -1271,14 +1367,6 @@ const std::map<std::string, Entry, std::less<>>& table() {
     for (const tir::TileOp* op : tir::all_tile_ops())
       map.emplace(op->name, Entry{tile_call, op->name.c_str(), {}});
     for (const char* name : {"launch_thread",
-                             "Persistent",
-                             "annotate_layout",
-                             "cta_id",
-                             "cluster_id",
-                             "warp_id",
-                             "lane_id",
-                             "thread_id",
-                             "warpgroup_id",
                              "device_entry",
                              "cuda",
                              "ptx",
@@ -1299,6 +1387,44 @@ const std::map<std::string, Entry, std::less<>>& table() {
          {"call_extern", "call_packed", "call_intrin", "call_llvm_intrin", "address_of",
           "comm_reducer", "preflattened_buffer", "env_thread", "buffer_decl", "access_ptr"})
       map.emplace(name, Entry{refused, kForeign, {}});
+    // What TileLang has and this language has not, with what does the same.
+    static constexpr std::pair<const char*, const char*> kOther[] = {
+        {"tma_copy", "is not there; T.copy moves a region, and a variant of it may use that engine"},
+        {"async_copy", "is not there; T.copy in a T.Pipelined loop is carried out ahead"},
+        {"copy_cluster", "is not there; T.copy moves a region of this block"},
+        {"tma_gather4", "is not there; write T.Parallel with the rows' indices"},
+        {"tma_scatter4", "is not there; write T.Parallel with the rows' indices"},
+        {"wgmma_gemm", "is not there; T.gemm is dispatched to the instructions of the target"},
+        {"tcgen05_gemm", "is not there; T.gemm is dispatched to the instructions of the target"},
+        {"tcgen05_gemm_blockscaled", "is not there; scale the operands, then T.gemm"},
+        {"gemm_sp", "is not there; expand the operand, then T.gemm"},
+        {"alloc_tmem", "is not there; take T.alloc_fragment"},
+        {"alloc_wgmma_desc", "is not there; T.gemm takes the buffers themselves"},
+        {"alloc_cluster_barrier", "is not there; T.alloc_barrier is for the threads of a block"},
+        {"alloc_reducer", "is not there; take T.alloc_fragment and T.reduce_sum"},
+        {"finalize_reducer", "is not there; T.reduce_sum gives the whole sum"},
+        {"warp_reduce_sum", "is not there; T.reduce_sum sums a region"},
+        {"warp_reduce_max", "is not there; T.reduce_max takes a region"},
+        {"warp_reduce_min", "is not there; T.reduce_min takes a region"},
+        {"im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
+        {"c2d_im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
+        {"ClusterKernel", "is not there; write T.Kernel(..., cluster_dims=...)"},
+        {"annotate_safe_value", "is not there; what is read outside of a tensor is 0, for another "
+                                "value write T.if_then_else"},
+        {"annotate_restrict_buffers", "is not needed; parameters never overlap"},
+        {"annotate_ws_schedule", "is not there; write the roles with if T.get_warp_group_idx() == 0"},
+        {"ws", "is not there; write the role as if T.get_warp_group_idx() == 0:"},
+        {"sync_grid", "is not there; end the kernel and begin another one in the same function"},
+        {"reshape", "is not there; index the buffer by what the shape would be"},
+        {"view", "is not there; index the buffer by what the shape would be"},
+        {"print", "is not there; temper-opt shows each step, and check the worst element"},
+        {"device_assert", "is not there; write assert condition, \"message\""},
+        {"any_of", "is not there; write a T.reduce_max of the conditions as numbers"},
+        {"all_of", "is not there; write a T.reduce_min of the conditions as numbers"},
+        {"dp4a", "is not there; T.gemm of int8 is dispatched to dot products"},
+    };
+    for (const auto& [name, data] : kOther)
+      map.emplace(name, Entry{refused, data, {}});
     for (auto& [name, entry] : map)
       entry.name = "T." + name;
     return map;
@@ -1330,6 +1456,13 @@ std::optional<Value> find_in_t(const std::string& name) {
   return std::nullopt;
 }
 
+std::optional<std::string> refusal_in_t(const std::string& name) {
+  const auto found = table().find(name);
+  if (found == table().end() || found->second.function != refused)
+    return std::nullopt;
+  return std::string(found->second.data);
+}
+
 const std::vector<std::string>& names_in_t() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list{"prim_func", "axis", "let", "bool", "handle"};
@@ -1337,7 +1470,8 @@ const std::vector<std::string>& names_in_t() {
       if (name[0] != '_' && entry.function != refused)
         list.push_back(name);
     for (const char* dtype : {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
-                              "uint64", "float16", "bfloat16", "float32", "float64"})
+                              "uint64", "float16", "bfloat16", "float32", "float64", "int2", "int4", "uint2",
+                              "uint4", "float8_e4m3", "float8_e5m2"})
       list.emplace_back(dtype);
     return list;
   }();

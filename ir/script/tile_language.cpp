@@ -1,7 +1,10 @@
 #include "ir/script/tile_language.h"
 
+#include "ir/op.h"
 #include "ir/script/function_builder.h"
+#include "ir/script/layouts.h"
 #include "ir/script/regions.h"
+#include "ir/tir/layout.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
@@ -111,12 +114,41 @@ Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
     } else if (name == "annotations") {
       if (!evaluator.to_annotations(value, where, spec->annotations))
         return Poison{};
+    } else if (name == "cluster_dims") {
+      std::vector<Expr> dims;
+      if (value.is<None>())
+        continue;
+      if (!read_axes(evaluator, value, where, dims))
+        return Poison{};
+      if (dims.size() > spec->grid.size())
+        return evaluator.report(where, "a cluster has as many axes as the grid, at most");
+      for (size_t d = 0; d < dims.size(); ++d) {
+        const auto size = as_int(dims[d]);
+        const auto extent = as_int(spec->grid[d]);
+        if (!size)
+          return evaluator.report(where, "the size of a cluster is known before the kernel runs");
+        if (extent && *extent % *size != 0)
+          return evaluator.report(where, "a grid of " + std::to_string(*extent) +
+                                             " blocks does not divide into clusters of " +
+                                             std::to_string(*size));
+      }
+      spec->annotations = spec->annotations.with("cluster", make_list(std::move(dims)));
+    } else if (name == "prelude") {
+      if (value.is<None>())
+        continue;
+      const auto text = evaluator.to_string(value, where, "a prelude");
+      if (!text)
+        return Poison{};
+      spec->annotations = spec->annotations.with("prelude", make_string(*text));
     } else if (name == "is_cpu") {
       continue; // what it runs on is the target's
     } else {
-      static const std::vector<std::string> kNames{"threads", "annotations"};
-      return evaluator.report(where, "T.Kernel has no argument '" + name +
-                                         "'; it has threads=" + " and annotations=");
+      static const std::vector<std::string> kNames{"threads", "cluster_dims", "prelude",
+                                                   "annotations"};
+      return evaluator.report(where, "T.Kernel has no argument '" + name + "'" +
+                                         did_you_mean(name, kNames) +
+                                         "; it has threads=, cluster_dims=, prelude= and "
+                                         "annotations=");
     }
   }
   if (spec->threads.empty())
@@ -343,6 +375,185 @@ Value use_swizzle(Evaluator& evaluator, CallArguments& call) {
     if (*order != "row")
       annotations = annotations.with("panel_order", make_string(*order));
   }
+  return None{};
+}
+
+Value annotate_layout(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"layout_map"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto* map = args[0].as<Dict>();
+  if (map == nullptr)
+    return evaluator.report(args.where(0), "T.annotate_layout takes layouts by buffer: {A_shared: "
+                                           "T.make_swizzled_layout(A_shared)}");
+  for (const auto& [key, value] : *map->items) {
+    if (key.is_poison() || value.is_poison())
+      return Poison{};
+    const auto* buffer = key.as<Buffer>();
+    if (buffer == nullptr)
+      return evaluator.report(args.where(0), "T.annotate_layout names buffers, not " +
+                                                 describe(key));
+    Expr layout;
+    if (const auto* expr = value.as<Expr>(); expr != nullptr) {
+      layout = *expr;
+    } else if (value.is<const Closure*>()) {
+      // A lambda of the coordinate is a layout of the buffer's shape.
+      std::vector<Value> shape;
+      for (const Expr& extent : (*buffer)->shape)
+        shape.emplace_back(static_cast<Int>(as_int(extent).value_or(-1)));
+      static const Builtin kLayout = [] {
+        Builtin builtin;
+        builtin.name = "T.Layout";
+        builtin.function = layout_value;
+        return builtin;
+      }();
+      CallArguments inner;
+      inner.position = args.where(0);
+      inner.callee = &kLayout;
+      inner.positional = {make_sequence(std::move(shape), true), value};
+      inner.positions = {args.where(0), args.where(0)};
+      const Value made = layout_value(evaluator, inner);
+      if (made.is_poison())
+        return Poison{};
+      layout = *made.as<Expr>();
+    }
+    const auto known = layout ? tir::layout_of(layout)
+                              : Result<tir::Layout>(Error(ErrorCode::kInvalidArgument, ""));
+    if (!known)
+      return evaluator.report(args.where(0), "the layout of " + (*buffer)->name +
+                                                 " is T.Layout(...), T.Fragment(...), "
+                                                 "T.make_swizzled_layout(...) or a lambda, not " +
+                                                 describe(value));
+    int64_t elements = 1;
+    for (const int64_t extent : known->shape)
+      elements *= extent;
+    const auto count = (*buffer)->element_count();
+    if (count && *count != elements)
+      return evaluator.report(args.where(0), "the layout has " + std::to_string(elements) +
+                                                 " elements, but " + (*buffer)->name + " has " +
+                                                 std::to_string(*count));
+    if (!builder->annotate_allocation(*buffer, "layout", layout))
+      return evaluator.report(args.where(0), (*buffer)->name +
+                                                 " is not allocated in this kernel; layouts are "
+                                                 "chosen for shared memory and fragments");
+  }
+  return None{};
+}
+
+Value kernel_hint(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  const std::string name = call.callee->data;
+  ArgReader args(evaluator, call, {"value"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  if (builder->kernel_annotations() == nullptr)
+    return evaluator.report(call.position, std::string(call.callee->name) +
+                                               " stands inside of a kernel: with T.Kernel(...):");
+  Expr hint;
+  if (const auto* map = args[0].as<Dict>()) {
+    // {A: 0.5} as [["A", 0.5]]: annotations are plain values.
+    std::vector<Expr> items;
+    for (const auto& [key, value] : *map->items) {
+      const auto* buffer = key.as<Buffer>();
+      if (buffer == nullptr)
+        return evaluator.report(args.where(0), std::string(call.callee->name) +
+                                                   " names buffers, not " + describe(key));
+      Expr one = evaluator.to_annotation(value, args.where(0));
+      if (!one)
+        return Poison{};
+      items.push_back(make_list({make_string((*buffer)->name), std::move(one)}));
+    }
+    hint = make_list(std::move(items));
+  } else {
+    hint = evaluator.to_annotation(args[0], args.where(0));
+  }
+  if (!hint)
+    return Poison{};
+  Annotations& annotations = *builder->kernel_annotations();
+  annotations = annotations.with(name, hint);
+  return None{};
+}
+
+Value tile_persistent(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"domain", "wave_size", "index", "group_size"}, 3);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  auto spec = std::make_shared<LoopSpec>();
+  if (args[0].sequence() == nullptr || args[0].sequence()->empty())
+    return evaluator.report(args.where(0), "T.Persistent takes the extents of its tiles as a list: "
+                                           "[T.ceildiv(M, 64), T.ceildiv(N, 64)]");
+  Expr blocks = evaluator.to_index(args[1], args.where(1), false);
+  Expr block = evaluator.to_index(args[2], args.where(2), false);
+  if (!blocks || !block)
+    return Poison{};
+  const DataType dtype = block->dtype;
+  for (const Value& item : *args[0].sequence()) {
+    Expr extent = evaluator.to_index(item, args.where(0), false);
+    if (!extent)
+      return Poison{};
+    extent = tir::tile_cast(dtype, as_int(extent) ? make_int(dtype, *as_int(extent)) : extent);
+    spec->ranges.push_back({make_int(dtype, 0), extent});
+  }
+  if (args.has(3) && !args[3].is<None>()) {
+    const auto group = evaluator.to_int64(args[3], args.where(3), "group_size");
+    if (!group)
+      return Poison{};
+    if (*group < 1)
+      return evaluator.report(args.where(3), "a group has at least one tile");
+    spec->persistent_group = *group;
+  } else {
+    spec->persistent_group = 8;
+  }
+  spec->persistent_blocks = as_int(blocks) ? make_int(dtype, *as_int(blocks)) : tir::tile_cast(dtype, blocks);
+  spec->persistent_block = block;
+  return std::shared_ptr<const LoopSpec>(std::move(spec));
+}
+
+Value tile_atomic(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  ArgReader args(evaluator, call, {"dst", "value", "memory_order", "return_prev", "use_tma"}, 2);
+  if (!args.ok())
+    return Poison{};
+  const std::string name = call.callee->name;
+  if (args.has(3) && evaluator.truth(args[3]).value_or(true))
+    return evaluator.report(args.where(3), name + " gives no value here; leave return_prev out");
+  if (args.has(2) && !args[2].is<None>() && args[2].text() == nullptr)
+    return evaluator.report(args.where(2), "a memory order is a name, as \"relaxed\"");
+  const auto is_tile = [](const Value& value) { return value.is<Buffer>() || value.is<Region>(); };
+  if (is_tile(args[0]) || is_tile(args[1])) {
+    CallArguments inner = call;
+    inner.positional = {args[0], args[1]};
+    inner.positions = {args.where(0), args.where(1)};
+    inner.keywords.clear();
+    inner.keyword_positions.clear();
+    return tile_call(evaluator, inner);
+  }
+  const auto* place = args[0].as<Expr>();
+  if (place == nullptr || !place->is<BufferLoad>())
+    return args[0].is_poison()
+               ? Value(Poison{})
+               : evaluator.report(args.where(0), name + " changes an element of a buffer, as C[i, "
+                                                        "j], not " +
+                                                     describe(args[0]));
+  const DataType dtype = (*place)->dtype;
+  Expr value = evaluator.to_expr(args[1], args.where(1), dtype);
+  if (!value)
+    return Poison{};
+  if (value->dtype != dtype) {
+    if (value->dtype.is_floating() && !dtype.is_floating())
+      return evaluator.report(args.where(1), "the buffer holds " + temper::to_string(dtype) +
+                                                 ", but the value is " +
+                                                 temper::to_string(value->dtype) +
+                                                 "; write T.Cast(\"" + temper::to_string(dtype) +
+                                                 "\", ...)");
+    value = make_cast(dtype, value);
+  }
+  builder->add(tir::make_evaluate(call_op(call.callee->data, {*place, std::move(value)})),
+               call.position);
   return None{};
 }
 

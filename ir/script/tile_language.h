@@ -19,6 +19,29 @@ Value tile_pipelined(Evaluator& evaluator, CallArguments& call);
 Value tile_thread(Evaluator& evaluator, CallArguments& call);
 /// T.use_swizzle(panel_size=10): the order in which blocks run, an annotation of the kernel.
 Value use_swizzle(Evaluator& evaluator, CallArguments& call);
+/// T.annotate_layout({A_shared: layout}): the layouts of buffers that this kernel allocates.
+Value annotate_layout(Evaluator& evaluator, CallArguments& call);
+/// T.annotate_min_blocks_per_sm(2), ...: hints of the kernel, which never change a result.
+Value kernel_hint(Evaluator& evaluator, CallArguments& call);
+/// T.Persistent([m, n], blocks, block): the tiles that this block of a persistent kernel works on.
+Value tile_persistent(Evaluator& evaluator, CallArguments& call);
+/// T.atomic_add(C[i, j], x), or of tiles.
+Value tile_atomic(Evaluator& evaluator, CallArguments& call);
+
+// gpu_language.cpp.
+
+/// T.get_lane_idx(), T.get_warp_idx(), T.warp_id([4]), ...: places of a thread, as expressions of
+/// its number.
+Value thread_place(Evaluator& evaluator, CallArguments& call);
+/// T.get_block_binding(0), T.cluster_id(0), T.cta_id_in_cluster(0), ...
+Value block_place(Evaluator& evaluator, CallArguments& call);
+/// T.alloc_barrier([128, 1]): barriers in shared memory, prepared by the first thread.
+Value alloc_barrier(Evaluator& evaluator, CallArguments& call);
+/// T.barrier_arrive(bar), T.mbarrier_wait_parity(bar[0], phase), ...
+Value barrier_operation(Evaluator& evaluator, CallArguments& call);
+/// T.inline_cuda("x = __ldg($0);", ...), T.inline_ptx("...", ...): text for the other compiler.
+Value inline_source(Evaluator& evaluator, CallArguments& call);
+
 /// T.alloc_var("int32", init=0): a scalar that changes.
 Value alloc_var(Evaluator& evaluator, CallArguments& call);
 

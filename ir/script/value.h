@@ -101,6 +101,7 @@ struct LetType {
 /// TypeVar("m"): a symbolic dimension; each function that mentions it gets its own variable.
 struct Symbol {
   std::string name;
+  std::optional<DataType> dtype = std::nullopt; ///< nothing: int64, or what the function says
 };
 /// T.grid(...), T.vectorized(...): what a for loop runs over.
 struct LoopSpec {
@@ -109,6 +110,10 @@ struct LoopSpec {
   Annotations annotations;
   std::string thread;
   bool is_grid = false;
+  /// T.Persistent: how many blocks share the tiles of `ranges`, and which of them this is.
+  Expr persistent_blocks;
+  Expr persistent_block;
+  int64_t persistent_group = 1; ///< neighbours along the last axis that come one after the other
 };
 /// T.Kernel(8, 8, threads=128).
 struct KernelSpec {

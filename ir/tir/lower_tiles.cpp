@@ -177,6 +177,11 @@ public:
     walk(body, [&](const NodeRef& node) {
       if (const auto* store = node.as<BufferStore>())
         ++stores_[store->buffer.get()];
+      else if (const auto* op = node.as<Evaluate>(); op != nullptr && op->value.is<Call>())
+        for (const Expr& arg : op->value.as<Call>()->args) { // an address may be written to
+          if (const auto* place = arg.as<BufferLoad>())
+            stores_[place->buffer.get()] += 2;
+        }
       else if (const auto* call = node.as<TileCall>())
         for (const BufferRegion& region : call->regions)
           stores_[region.buffer.get()] += 2;
@@ -266,6 +271,57 @@ private:
   std::unordered_map<const Node*, Expr> names_;
 };
 
+/// Annotation of a T.Parallel loop whose iterations run one by one.
+constexpr const char* kThreadLoop = "temper.threads";
+/// Annotation of a kernel whose blocks run one by one.
+constexpr const char* kSerialBlocks = "temper.serial";
+
+/// Atomic operations as ordinary ones.
+class AtomicLowering {
+public:
+  Stmt rewrite(const Stmt& stmt) {
+    if (const auto* evaluate = stmt.as<Evaluate>()) {
+      const auto* call = evaluate->value.as<Call>();
+      const auto* place = call != nullptr && is_atomic(*call) ? call->args[0].as<BufferLoad>()
+                                                              : nullptr;
+      if (place == nullptr)
+        return stmt;
+      found_ = true;
+      const Expr& value = call->args[1];
+      const Expr now = call->args[0];
+      const Stmt store = make_store(place->buffer, place->indices,
+                                    call->op == "atomic_add"   ? make_binary<Add>(now, value)
+                                    : call->op == "atomic_max" ? make_binary<Max>(now, value)
+                                                               : make_binary<Min>(now, value));
+      store->span = stmt->span;
+      return store;
+    }
+    const bool before = std::exchange(found_, false);
+    Stmt result = rebuild(
+        stmt, [&](const Stmt& child) { return rewrite(child); }, same);
+    if (found_) {
+      const Expr yes = make_int(DataType::int32(), 1);
+      if (const auto* loop = result.as<For>();
+          loop != nullptr && loop->kind == ForKind::kTileParallel)
+        result = change_loop(*loop, [&](For& node) {
+          node.annotations = node.annotations.with(kThreadLoop, yes);
+        });
+      else if (const auto* launch = result.as<KernelLaunch>())
+        result = copy_node(*launch, [&](KernelLaunch& node) {
+          node.annotations = node.annotations.with(kSerialBlocks, yes);
+        });
+    }
+    found_ |= before;
+    return result;
+  }
+
+private:
+  static bool is_atomic(const Call& call) {
+    return call.op == "atomic_add" || call.op == "atomic_max" || call.op == "atomic_min";
+  }
+  bool found_ = false;
+};
+
 class KernelLowering {
 public:
   Stmt rewrite(const Stmt& stmt, bool in_kernel) {
@@ -273,6 +329,8 @@ public:
       return kernel(*launch);
     if (const auto* alloc = stmt.as<AllocBuffer>(); alloc != nullptr && in_kernel)
       return make_alloc(in_memory(alloc->buffer), alloc->annotations);
+    if (in_kernel && is_barrier(stmt))
+      return make_seq({});
     if (const auto* loop = stmt.as<For>();
         loop != nullptr &&
         (loop->kind == ForKind::kTileParallel || loop->kind == ForKind::kPipelined)) {
@@ -290,9 +348,15 @@ public:
   }
 
   const BufferMap& buffers() const { return buffers_; }
-  static constexpr const char* kThreadLoop = "temper.threads";
 
 private:
+  /// The blocks' threads run one after the other: nobody is waited for.
+  static bool is_barrier(const Stmt& stmt) {
+    const auto* evaluate = stmt.as<Evaluate>();
+    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    return call != nullptr && (call->op == "sync_threads" || call->op == "sync_warp");
+  }
+
   static bool has_parallel(const Stmt& stmt) {
     bool found = false;
     walk(stmt, [&](const NodeRef& node) {
@@ -318,6 +382,8 @@ private:
     size_t parallel = launch.grid.size() - 1;
     while (parallel > 0 && is_int(launch.grid[parallel], 1))
       --parallel;
+    if (launch.annotations.get(kSerialBlocks))
+      parallel = launch.grid.size();
     for (size_t d = 0; d < launch.grid.size(); ++d)
       body = make_for(launch.block_vars[d], make_int(launch.grid[d]->dtype, 0), launch.grid[d],
                       d == parallel ? ForKind::kParallel : ForKind::kSerial, std::move(body));
@@ -339,6 +405,10 @@ PrimFunc bind_scalars(const PrimFunc& function) {
   return with_body(function, ScalarBinding(function->body).rewrite(function->body));
 }
 
+PrimFunc lower_atomics(const PrimFunc& function) {
+  return with_body(function, AtomicLowering().rewrite(function->body));
+}
+
 PrimFunc guard_accesses(const PrimFunc& function) {
   return with_body(function, Guard().rewrite(function->body, false));
 }
@@ -357,7 +427,7 @@ Result<PrimFunc> tile_meaning(const PrimFunc& function) {
                TEMPER_TRY_VOID(check_tile_call(call));
                return find_tile_op(call.op)->meaning(call);
              }));
-  return lower_kernels(guard_accesses(bind_scalars(expanded)));
+  return lower_kernels(guard_accesses(lower_atomics(bind_scalars(expanded))));
 }
 
 } // namespace temper::tir

@@ -3,6 +3,7 @@
 ///   lower_threads     code of single threads becomes loops over the threads of the block
 ///   bind_scalars      scalars that are assigned once become names
 ///   dispatch_tiles    each tile operator becomes what its variant for the target says
+///   lower_atomics     atomic operations become ordinary ones, and blocks that use them run in turn
 ///   guard_accesses    global memory is touched inside of its buffers only
 ///   lower_kernels     blocks, T.Parallel and T.Pipelined become loops of a CPU
 ///
@@ -35,12 +36,16 @@ Result<PrimFunc>
 expand_tiles(const PrimFunc& function,
              FunctionRef<Result<Stmt>(const TileCall& call, Analyzer& math)> expand);
 
+/// Atomic operations in kernels become loads and stores. The loops over threads around them stay
+/// serial, and so do the blocks of the kernel: results are the same from run to run.
+PrimFunc lower_atomics(const PrimFunc& function);
+
 /// Loads and stores of global memory in kernels that are not certainly inside of their buffer get
 /// a condition; a load outside gives zero.
 PrimFunc guard_accesses(const PrimFunc& function);
 
 /// Kernels become loops: the slowest axis with more than one block parallel, the others serial
-/// around the body. T.Parallel: the innermost loop vectorized, the others serial. Shared memory and
+/// around the body (all serial where lower_atomics says so); barriers disappear. T.Parallel: the innermost loop vectorized, the others serial. Shared memory and
 /// fragments are memory of the block.
 PrimFunc lower_kernels(const PrimFunc& function);
 

@@ -35,17 +35,6 @@ Result<Tile> tile_of(const TileCall& call, const TileContext& context) {
   return Tile{*m, *n, *k, context.options.lanes(call.regions[2].buffer->dtype)};
 }
 
-bool is_inside(const BufferRegion& region, Analyzer& math) {
-  for (size_t d = 0; d < region.region.size(); ++d) {
-    const Range& range = region.region[d];
-    const Expr end = range.min + tile_cast(range.min->dtype, range.extent);
-    if (!math.can_prove(make_binary<LE>(make_int(range.min->dtype, 0), range.min)) ||
-        !math.can_prove(make_binary<LE>(end, tile_cast(range.min->dtype, region.buffer->shape[d]))))
-      return false;
-  }
-  return true;
-}
-
 Result<void> fits(const TileCall& call, TileContext& context) {
   TEMPER_TRY(tile, tile_of(call, context));
   if (tile.n % tile.lanes != 0)

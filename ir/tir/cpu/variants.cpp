@@ -1,10 +1,24 @@
 #include "ir/tir/cpu/variants.h"
 
+#include "ir/arith/simplify.h"
+
 namespace temper::tir::cpu {
+
+bool is_inside(const BufferRegion& region, Analyzer& math) {
+  for (size_t d = 0; d < region.region.size(); ++d) {
+    const Range& range = region.region[d];
+    const Expr end = range.min + tile_cast(range.min->dtype, range.extent);
+    if (!math.can_prove(make_binary<LE>(make_int(range.min->dtype, 0), range.min)) ||
+        !math.can_prove(make_binary<LE>(end, tile_cast(range.min->dtype, region.buffer->shape[d]))))
+      return false;
+  }
+  return true;
+}
 
 std::vector<TileVariant> variants() {
   std::vector<TileVariant> list;
   list.push_back(gemm_register_tile());
+  list.push_back(lookup_shuffle());
   for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax"})
     list.push_back(reduce_lanes_variant(op));
   list.push_back(loops());

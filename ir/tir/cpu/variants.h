@@ -8,10 +8,14 @@ namespace temper::tir::cpu {
 
 TileVariant gemm_register_tile();
 TileVariant reduce_lanes_variant(const std::string& op);
+TileVariant lookup_shuffle();
 TileVariant loops();
 
 /// All, those to be preferred first.
 std::vector<TileVariant> variants();
+
+/// True when the region certainly lies in its buffer.
+bool is_inside(const BufferRegion& region, Analyzer& math);
 
 /// Integer loop bounds and indices are int32, as in the language.
 inline Expr int32(int64_t value) { return make_int(DataType::int32(), value); }

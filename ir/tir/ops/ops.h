@@ -13,7 +13,15 @@ const TileOp& reduce_sum();
 const TileOp& reduce_max();
 const TileOp& reduce_min();
 const TileOp& reduce_absmax();
+const TileOp& reduce_abssum();
+const TileOp& reduce_bitand();
+const TileOp& reduce_bitor();
+const TileOp& reduce_bitxor();
 const TileOp& cumsum();
+const TileOp& lookup();
+const TileOp& atomic_add();
+const TileOp& atomic_max();
+const TileOp& atomic_min();
 
 std::vector<const TileOp*> all();
 

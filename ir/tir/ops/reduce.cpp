@@ -1,4 +1,4 @@
-// T.reduce_sum, T.reduce_max, T.reduce_min, T.reduce_absmax: one dimension of a region folded.
+// T.reduce_sum, T.reduce_max, T.reduce_absmax, T.reduce_bitor, ...: one dimension of a region folded.
 #include "ir/tir/ops/reduce.h"
 #include "ir/op.h"
 
@@ -66,19 +66,25 @@ Stmt meaning(const TileCall& call) {
       indices.push_back(from.region[d].min + offset);
     }
     Expr value = tile_cast(dtype, make_load(from.buffer, indices));
-    return call.op == "reduce_absmax" ? call_op("abs", {value}) : value;
+    return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value})
+                                                                    : value;
   };
+  const bool sums = call.op == "reduce_sum" || call.op == "reduce_abssum";
   const auto joined = [&](const Expr& a, const Expr& b) {
-    return call.op == "reduce_sum"   ? make_binary<Add>(a, b)
-           : call.op == "reduce_min" ? make_binary<Min>(a, b)
-                                     : make_binary<Max>(a, b);
+    return sums                        ? make_binary<Add>(a, b)
+           : call.op == "reduce_min"   ? make_binary<Min>(a, b)
+           : call.op == "reduce_bitand" ? call_op("bitwise_and", {a, b})
+           : call.op == "reduce_bitor"  ? call_op("bitwise_or", {a, b})
+           : call.op == "reduce_bitxor" ? call_op("bitwise_xor", {a, b})
+                                        : make_binary<Max>(a, b);
   };
   const Expr now = make_load(to.buffer, to_indices);
   Stmt update =
       inner.wrap(make_store(to.buffer, to_indices, joined(now, element(inner.indices[0]))));
   if (flag_option(call, "clear")) {
-    const Expr first =
-        call.op == "reduce_sum" ? make_const(dtype, 0) : element(make_int(shape.length->dtype, 0));
+    const Expr first = sums || call.op == "reduce_bitor" || call.op == "reduce_bitxor"
+                           ? make_const(dtype, 0)
+                           : element(make_int(shape.length->dtype, 0));
     update = make_seq({make_store(to.buffer, to_indices, first), update});
   }
   return outer.wrap(update, ForKind::kTileParallel);
@@ -125,6 +131,57 @@ const TileOp& reduce_min() {
 const TileOp& reduce_absmax() {
   static const TileOp op = make("reduce_absmax", "The largest absolute value along one dimension; "
                                                  "clear=False also of what `out` holds.");
+  return op;
+}
+
+const TileOp& reduce_abssum() {
+  static const TileOp op = make("reduce_abssum", "Sums absolute values along one dimension, in any "
+                                                 "order; clear=False adds to what `out` holds.");
+  return op;
+}
+
+namespace {
+
+Result<void> check_bits(const TileCall& call) {
+  for (const BufferRegion& region : call.regions)
+    if (!region.buffer->dtype.is_integral())
+      return Error(ErrorCode::kInvalidArgument, "T." + call.op + " joins the bits of integers, but " +
+                                                    region.buffer->name + " holds " +
+                                                    to_string(region.buffer->dtype));
+  return check(call);
+}
+
+TileOp make_bits(const char* name, const char* doc) {
+  TileOp op = make(name, doc);
+  op.check = check_bits;
+  op.example = R"(@T.prim_func
+def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
+    with T.Kernel(2, threads=32) as bx:
+        tile = T.alloc_fragment((32, 48), "int32")
+        row = T.alloc_fragment((32,), "int32")
+        T.copy(A[bx * 32, 0], tile)
+        T.)" + op.name + R"((tile, row, dim=1)
+        T.copy(row, B[bx * 32])
+)";
+  return op;
+}
+
+} // namespace
+
+const TileOp& reduce_bitand() {
+  static const TileOp op = make_bits("reduce_bitand", "The bits that all elements along one dimension "
+                                                      "have; clear=False also what `out` holds.");
+  return op;
+}
+const TileOp& reduce_bitor() {
+  static const TileOp op = make_bits("reduce_bitor", "The bits that some element along one dimension "
+                                                     "has; clear=False also what `out` holds.");
+  return op;
+}
+const TileOp& reduce_bitxor() {
+  static const TileOp op = make_bits("reduce_bitxor", "The bits that an odd number of elements along "
+                                                      "one dimension has; clear=False also what "
+                                                      "`out` holds.");
   return op;
 }
 

@@ -1,0 +1,285 @@
+// What programs for GPUs say beyond loops and tiles: who a thread is (warps, warpgroups, clusters),
+// barriers in shared memory, and text that goes to the CUDA compiler as it stands.
+#include "ir/script/tile_language.h"
+
+#include "ir/op.h"
+#include "ir/script/function_builder.h"
+
+namespace temper::script {
+namespace {
+
+constexpr int64_t kWarp = 32;
+constexpr int64_t kWarpsPerGroup = 4;
+
+/// The builder when the call stands in a kernel; reports and returns null otherwise.
+FunctionBuilder* in_kernel(Evaluator& evaluator, const CallArguments& call) {
+  FunctionBuilder* builder = evaluator.builder();
+  if (builder == nullptr || !builder->in_kernel()) {
+    evaluator.report(call.position, std::string(call.callee->name) +
+                                        " stands inside of a kernel: with T.Kernel(...):");
+    return nullptr;
+  }
+  return builder;
+}
+
+/// x + y * X + z * X * Y: the first axis moves fastest.
+Expr linear(FunctionBuilder& builder, const std::vector<Var>& vars) {
+  Expr result;
+  Expr stride;
+  for (const Var& var : vars) {
+    const Expr extent = builder.loop_range(var)->extent;
+    const Expr index = stride ? Expr(var) * stride : Expr(var);
+    result = result ? result + index : index;
+    stride = stride ? stride * extent : extent;
+  }
+  return result;
+}
+
+/// The kernel's clusters: how many blocks along each axis.
+std::vector<int64_t> cluster_of(FunctionBuilder& builder) {
+  std::vector<int64_t> dims(builder.kernel_blocks()->size(), 1);
+  const Expr given = builder.kernel_annotations()->get("cluster");
+  if (const auto* list = given ? given.as<ListImm>() : nullptr)
+    for (size_t d = 0; d < dims.size() && d < list->values.size(); ++d)
+      dims[d] = as_int(list->values[d]).value_or(1);
+  return dims;
+}
+
+} // namespace
+
+Value thread_place(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  const std::string_view what = call.callee->data;
+  // T.warp_id([4]) says how many there are, T.get_lane_idx(32) how wide a warp is.
+  ArgReader args(evaluator, call, {"size", "group"}, 0);
+  if (!args.ok())
+    return Poison{};
+  const Expr thread = linear(*builder, *builder->kernel_threads());
+  int64_t warp = kWarp;
+  int64_t group = kWarpsPerGroup;
+  const bool declares = args.has(0) && args[0].sequence() != nullptr;
+  if (args.has(0) && !declares && !args[0].is<None>()) {
+    const auto given = evaluator.to_int64(args[0], args.where(0), "the width of a warp");
+    if (!given)
+      return Poison{};
+    if (*given < 1)
+      return evaluator.report(args.where(0), "a warp has at least one thread");
+    warp = *given;
+  }
+  if (args.has(1) && !args[1].is<None>()) {
+    const auto given = evaluator.to_int64(args[1], args.where(1), "the warps of a warpgroup");
+    if (!given)
+      return Poison{};
+    if (*given < 1)
+      return evaluator.report(args.where(1), "a warpgroup has at least one warp");
+    group = *given;
+  }
+  Expr result;
+  int64_t per = 1; // threads that share a number
+  if (what == "lane") {
+    result = floormod(thread, warp);
+  } else if (what == "warp") {
+    result = floordiv(thread, per = warp);
+  } else if (what == "warp_in_group") {
+    result = floormod(floordiv(thread, warp), group);
+  } else if (what == "warpgroup") {
+    result = floordiv(thread, per = warp * group);
+  } else if (what == "thread_in_group") {
+    result = floormod(thread, warp * group);
+  } else {
+    result = thread;
+  }
+  if (declares) {
+    // The extents must be those of this kernel.
+    int64_t stated = 1;
+    for (const Value& extent : *args[0].sequence()) {
+      const auto number = evaluator.to_int64(extent, args.where(0), "an extent");
+      if (!number)
+        return Poison{};
+      stated *= *number;
+    }
+    int64_t threads = 1;
+    for (const Var& var : *builder->kernel_threads())
+      threads *= as_int(builder->loop_range(var)->extent).value_or(0);
+    const int64_t expected = what == "lane"              ? warp
+                             : what == "warp_in_group"   ? group
+                             : what == "thread_in_group" ? warp * group
+                                                         : threads / per;
+    if (threads > 0 && stated != expected)
+      return evaluator.report(args.where(0), "this kernel has " + std::to_string(expected) +
+                                                 " of them, not " + std::to_string(stated));
+  }
+  return Value(result).defining();
+}
+
+Value block_place(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  ArgReader args(evaluator, call, {"dim"}, 0);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const std::string_view what = call.callee->data;
+  const std::vector<Var>& blocks = *builder->kernel_blocks();
+  const std::vector<Var>& threads = *builder->kernel_threads();
+  if (what == "cluster_rank") {
+    Expr rank;
+    int64_t stride = 1;
+    const std::vector<int64_t> dims = cluster_of(*builder);
+    for (size_t d = 0; d < dims.size(); ++d) {
+      const Expr part = floormod(Expr(blocks[d]), dims[d]) * stride;
+      rank = rank ? rank + part : part;
+      stride *= dims[d];
+    }
+    return Value(rank).defining();
+  }
+  if (what == "all_blocks" || what == "all_threads") {
+    std::vector<Value> items;
+    for (const Var& var : what == "all_blocks" ? blocks : threads)
+      items.emplace_back(Expr(var));
+    return make_sequence(std::move(items), true).defining();
+  }
+  int64_t dim = 0;
+  if (args.has(0) && args[0].sequence() == nullptr) {
+    const auto given = evaluator.to_int64(args[0], args.where(0), "an axis");
+    if (!given)
+      return Poison{};
+    dim = *given;
+  }
+  const std::vector<Var>& list = what == "thread_extent" ? threads : blocks;
+  if (dim < 0 || dim >= static_cast<int64_t>(list.size()))
+    return evaluator.report(call.position, "this kernel has " + std::to_string(list.size()) +
+                                               (list.size() == 1 ? " axis" : " axes") +
+                                               " here, so there is no axis " +
+                                               std::to_string(dim));
+  const Var& var = list[static_cast<size_t>(dim)];
+  if (what == "thread_extent" || what == "block_extent")
+    return Value(builder->loop_range(var)->extent);
+  if (what == "cluster") {
+    const int64_t size = cluster_of(*builder)[static_cast<size_t>(dim)];
+    return Value(floordiv(Expr(var), size)).defining();
+  }
+  if (what == "in_cluster") {
+    const int64_t size = cluster_of(*builder)[static_cast<size_t>(dim)];
+    return Value(floormod(Expr(var), size)).defining();
+  }
+  return Value(Expr(var)).defining();
+}
+
+Value alloc_barrier(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  ArgReader args(evaluator, call, {"arrive_count"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  std::vector<int64_t> counts;
+  const std::vector<Value> one{args[0]};
+  for (const Value& item : args[0].sequence() != nullptr ? *args[0].sequence() : one) {
+    const auto count = evaluator.to_int64(item, args.where(0), "the number of arrivals");
+    if (!count)
+      return Poison{};
+    if (*count < 1 || *count >= 1 << 20)
+      return evaluator.report(args.where(0), "a barrier waits for 1 to 1048575 arrivals, not " +
+                                                 std::to_string(*count));
+    counts.push_back(*count);
+  }
+  if (counts.empty())
+    return evaluator.report(args.where(0), "T.alloc_barrier takes the arrivals of each barrier: "
+                                           "128, or [128, 128]");
+  const std::string name = builder->pending_name(0, "barrier");
+  const DataType i32 = DataType::int32();
+  Buffer buffer = make_buffer(name, DataType::uint(64),
+                              {make_int(i32, static_cast<int64_t>(counts.size()))}, "shared");
+  evaluator.set_span(buffer, call.position);
+  builder->add(tir::make_alloc(buffer), call.position);
+  // One thread prepares them, and nobody comes by before.
+  std::vector<Stmt> init;
+  for (size_t i = 0; i < counts.size(); ++i)
+    init.push_back(tir::make_evaluate(
+        call_op("mbarrier_init", {make_load(buffer, {make_int(i32, static_cast<int64_t>(i))}),
+                                  make_int(i32, counts[i])})));
+  for (const Stmt& stmt : init)
+    evaluator.set_span(stmt, call.position);
+  const Expr thread = linear(*builder, *builder->kernel_threads());
+  builder->add(tir::make_if(make_binary<EQ>(thread, make_int(thread->dtype, 0)),
+                            tir::make_seq(std::move(init))),
+               call.position);
+  builder->add(tir::make_evaluate(call_op("sync_threads", {})), call.position);
+  return Value(buffer).defining();
+}
+
+Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = evaluator.builder();
+  if (builder == nullptr)
+    return evaluator.report(call.position, std::string(call.callee->name) +
+                                               " stands inside a function decorated with "
+                                               "@T.prim_func");
+  const std::string_view op = call.callee->data;
+  const bool waits = op == "mbarrier_wait_parity";
+  const bool counts = op == "mbarrier_expect_tx" || op == "mbarrier_arrive_expect_tx";
+  ArgReader args(evaluator, call, {"mbarrier", waits ? "parity" : counts ? "tx" : "cta_id"},
+                 waits || counts ? 2 : 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  Expr barrier;
+  if (const auto* buffer = args[0].as<Buffer>()) {
+    if ((*buffer)->rank() != 1 || !is_int((*buffer)->shape[0], 1))
+      return evaluator.report(args.where(0), (*buffer)->name + " holds several barriers; name one, "
+                                                               "as " +
+                                                 (*buffer)->name + "[0]");
+    barrier = make_load(*buffer, {make_int(DataType::int32(), 0)});
+  } else {
+    barrier = evaluator.to_expr(args[0], args.where(0));
+  }
+  if (!barrier)
+    return Poison{};
+  if (!barrier.is<BufferLoad>() || barrier->dtype != DataType::uint(64))
+    return evaluator.report(args.where(0), std::string(call.callee->name) +
+                                               " takes a barrier that T.alloc_barrier made");
+  std::vector<Expr> operands{barrier};
+  if (waits || counts) {
+    Expr number = evaluator.to_index(args[1], args.where(1), false);
+    if (!number)
+      return Poison{};
+    operands.push_back(std::move(number));
+  } else if (args.has(1) && !args[1].is<None>()) {
+    return evaluator.report(args.where(1), "barriers of other blocks of the cluster are not there "
+                                           "yet; leave cta_id out");
+  }
+  builder->add(tir::make_evaluate(call_op(op, std::move(operands))), call.position);
+  return None{};
+}
+
+Value inline_source(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  const std::string name = call.callee->name;
+  if (!call.keywords.empty())
+    return evaluator.report(call.keyword_positions[0], name + " takes its arguments by position");
+  if (call.positional.empty() || call.positional[0].text() == nullptr ||
+      call.positional[0].text()->empty())
+    return evaluator.report(call.position, name + " takes its text first, then the values that $0, "
+                                                  "$1, ... stand for in it");
+  std::vector<Expr> operands{make_string(*call.positional[0].text())};
+  for (size_t i = 1; i < call.positional.size(); ++i) {
+    Expr value = evaluator.to_expr(call.positional[i], call.positions[i]);
+    if (!value)
+      return Poison{};
+    operands.push_back(std::move(value));
+  }
+  // A placeholder without a value would reach the other compiler.
+  const std::string& text = *call.positional[0].text();
+  for (size_t i = 0; i + 1 < text.size(); ++i)
+    if (text[i] == '$' && text[i + 1] >= '0' && text[i + 1] <= '9' &&
+        static_cast<size_t>(text[i + 1] - '0') + 1 >= operands.size())
+      return evaluator.report(call.positions[0], "the text mentions " + text.substr(i, 2) +
+                                                     ", but only " +
+                                                     std::to_string(operands.size() - 1) +
+                                                     (operands.size() == 2 ? " value follows it"
+                                                                           : " values follow it"));
+  builder->add(tir::make_evaluate(call_op(call.callee->data, std::move(operands))),
+               call.position);
+  return None{};
+}
+
+} // namespace temper::script

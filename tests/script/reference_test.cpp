@@ -1,0 +1,87 @@
+// The language reference is what the registries say, and every example in it is a program that is
+// read, printed, read back, verified, and, unless it is for GPUs only, runs as it is lowered.
+#include "ir/script/reference.h"
+#include "codegen/lower.h"
+#include "ir/interpret.h"
+#include "ir/script/evaluator.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "ir/tir/tile_ops.h"
+#include "ir/verify.h"
+#include "tests/support/golden.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace temper::script {
+namespace {
+
+TEST(LanguageReference, IsWhatTheRegistriesSay) {
+  testing::expect_golden("ir/tir/LANGUAGE.md", language_reference());
+}
+
+TEST(LanguageReference, OfCompatibilityIsWhatTheLanguageHas) {
+  testing::expect_golden("ir/tir/COMPAT.md", compatibility_reference());
+}
+
+PrimFunc function_of(const IRModule& module) {
+  return module->functions.front().function.as_ref<PrimFuncNode>();
+}
+
+Result<std::vector<std::vector<float>>> run(const PrimFunc& function, const PrimFunc& plan) {
+  std::vector<std::vector<float>> arrays;
+  std::vector<InterpretArgument> arguments;
+  arrays.reserve(plan->params.size());
+  const std::vector<bool> written = written_parameters(plan);
+  for (size_t p = 0; p < plan->params.size(); ++p) {
+    auto& array = arrays.emplace_back(
+        static_cast<size_t>(*plan->params[p].buffer->element_count()));
+    for (size_t i = 0; i < array.size(); ++i)
+      array[i] = static_cast<float>((i * 7 + p) % 9) - 4;
+    arguments.emplace_back(written[p] ? output(array) : input(array));
+  }
+  TEMPER_TRY_VOID(interpret(function, arguments));
+  return arrays;
+}
+
+TEST(LanguageReference, HasExamplesThatRun) {
+  for (const LanguageEntry& entry : language_entries()) {
+    SCOPED_TRACE(entry.name + "\n" + entry.example);
+    EXPECT_FALSE(entry.doc.empty());
+    const auto module = parse_module(entry.example, "example.py");
+    ASSERT_TRUE(module) << module.error().to_string();
+    const auto again = parse_module(to_text(*module));
+    ASSERT_TRUE(again) << again.error().to_string();
+    std::string difference;
+    EXPECT_TRUE(structural_equal(*module, *again, &difference)) << difference;
+    const auto good = verify(*module);
+    ASSERT_TRUE(good) << good.error().to_string();
+    if (!entry.on_cpu)
+      continue;
+    const PrimFunc program = function_of(*module);
+    const auto expected = run(program, program);
+    ASSERT_TRUE(expected) << expected.error().to_string();
+    const auto lowered = codegen::lower_for_cpu(*module, {});
+    ASSERT_TRUE(lowered) << lowered.error().to_string();
+    const auto got = run(function_of(*lowered), program);
+    ASSERT_TRUE(got) << got.error().to_string();
+    for (size_t p = 0; p < expected->size(); ++p)
+      for (size_t i = 0; i < (*expected)[p].size(); ++i)
+        EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
+  }
+}
+
+TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {
+  std::set<std::string> known;
+  for (const LanguageEntry& entry : language_entries())
+    for (const std::string& name : split_text(entry.name, ','))
+      known.insert(std::string(trim(name)));
+  // What s-tir and flat programs have besides is in the printer's golden files.
+  for (const tir::TileOp* op : tir::all_tile_ops())
+    EXPECT_TRUE(known.contains("T." + op->name)) << op->name;
+}
+
+} // namespace
+} // namespace temper::script

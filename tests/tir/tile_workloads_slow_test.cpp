@@ -1,0 +1,232 @@
+// Every tile workload of the source tree, on a small shape: the program, what its lowering makes of
+// it, and programs of random knobs compute what the reference computes; all print and parse back.
+#include "codegen/lower.h"
+#include "ir/interpret.h"
+#include "ir/narrow.h"
+#include "ir/s_tir/layer.h"
+#include "ir/script/knobs.h"
+#include "ir/script/parser.h"
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "ir/support/random.h"
+#include "ir/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+namespace temper::tir {
+namespace {
+
+struct Case {
+  const char* name; ///< of the file and of its function
+  std::map<std::string, std::string> shape;
+};
+
+const Case kCases[] = {
+    {"matmul_tile", {{"M", "40"}, {"N", "72"}, {"K", "70"}}},
+    {"matmul_epilogue_tile", {{"M", "40"}, {"N", "70"}, {"K", "50"}}},
+    {"matmul_epilogue_tile",
+     {{"M", "40"}, {"N", "70"}, {"K", "50"}, {"epilogue", "scale_residual"}}},
+    {"matmul_epilogue_tile", {{"M", "20"}, {"N", "70"}, {"K", "50"}, {"epilogue", "bias_silu"}}},
+    {"matmul_epilogue_tile", {{"M", "20"}, {"N", "70"}, {"K", "50"}, {"epilogue", "bias_relu"}}},
+    {"gemv_splitk_tile", {{"N", "16"}, {"K", "4096"}}},
+    {"gemv_int4", {{"N", "32"}, {"K", "256"}}},
+    {"gemv_int2_lut", {{"N", "1024"}, {"K", "1024"}, {"rows", "128"}}},
+    {"stream_k_tile", {{"M", "70"}, {"N", "50"}, {"K", "90"}}},
+    {"flash_attention", {{"seq", "70"}, {"heads", "2"}, {"dim", "16"}}},
+    {"flash_attention",
+     {{"seq", "70"}, {"heads", "4"}, {"dim", "16"}, {"groups", "2"}, {"causal", "1"}}},
+    {"flash_attention_varlen_tile",
+     {{"batch", "3"}, {"longest", "40"}, {"heads", "2"}, {"dim", "16"}}},
+    {"flash_attention_varlen_tile",
+     {{"batch", "2"}, {"longest", "50"}, {"heads", "2"}, {"dim", "16"}, {"groups", "2"},
+      {"causal", "1"}}},
+    {"flash_decoding_tile", {{"batch", "1"}, {"heads", "4"}, {"seq", "256"}, {"dim", "16"}}},
+    {"mla_decode_tile",
+     {{"batch", "1"}, {"heads", "16"}, {"seq", "128"}, {"dim", "32"}, {"pe_dim", "16"}}},
+    {"dequantize_gemm_tile", {{"M", "20"}, {"N", "70"}, {"K", "128"}}},
+    {"dequantize_gemm_tile", {{"M", "20"}, {"N", "70"}, {"K", "128"}, {"format", "fp4"}}},
+    {"dequantize_swiglu_tile", {{"M", "20"}, {"N", "40"}, {"K", "128"}}},
+    {"grouped_gemm_tile", {{"experts", "3"}, {"room", "20"}, {"N", "40"}, {"K", "50"}}},
+    {"rms_norm_tile", {{"M", "6"}, {"N", "64"}}},
+    {"layer_norm_tile", {{"M", "6"}, {"N", "64"}}},
+    {"softmax_tile", {{"M", "6"}, {"N", "64"}}},
+    {"conv2d_tile",
+     {{"N", "1"}, {"H", "7"}, {"W", "6"}, {"CI", "5"}, {"CO", "9"}, {"R", "3"}, {"S", "3"},
+      {"stride", "2"}, {"pad", "1"}}},
+    {"topk_tile", {{"M", "5"}, {"N", "40"}, {"k", "3"}}},
+    {"selective_scan_tile",
+     {{"batch", "2"}, {"length", "64"}, {"channels", "128"}, {"state", "8"}}},
+};
+
+using Bytes = std::vector<std::vector<std::byte>>;
+
+/// One number of "int(a, b)" or "uniform(a, b)"; small integers, whose sums are exact, otherwise.
+double draw(const std::string& distribution, Random& random) {
+  double low = -4;
+  double high = 4;
+  if (std::sscanf(distribution.c_str(), "int(%lf, %lf)", &low, &high) == 2)
+    return std::floor(low + static_cast<double>(random.below(static_cast<int64_t>(high - low) + 1)));
+  if (std::sscanf(distribution.c_str(), "uniform(%lf, %lf)", &low, &high) == 2)
+    return low + (high - low) * static_cast<double>(random.below(1001)) / 1000.0;
+  return static_cast<double>(random.below(9)) - 4;
+}
+
+void put(std::vector<std::byte>& bytes, size_t at, DataType dtype, double value) {
+  const auto write = [&](auto typed) { std::memcpy(&bytes[at * sizeof typed], &typed, sizeof typed); };
+  if (dtype == DataType::float32())
+    write(static_cast<float>(value));
+  else if (dtype == DataType::float64())
+    write(value);
+  else if (dtype == DataType::int32())
+    write(static_cast<int32_t>(value));
+  else if (dtype == DataType::integer(8))
+    write(static_cast<int8_t>(value));
+  else if (dtype == DataType::uint(8))
+    write(static_cast<uint8_t>(value));
+  else
+    FAIL() << "this test does not fill " << to_string(dtype);
+}
+double get(const std::vector<std::byte>& bytes, size_t at, DataType dtype) {
+  const auto read = [&](auto typed) {
+    std::memcpy(&typed, &bytes[at * sizeof typed], sizeof typed);
+    return static_cast<double>(typed);
+  };
+  return dtype == DataType::float32()    ? read(float{})
+         : dtype == DataType::float64()  ? read(double{})
+         : dtype == DataType::int32()    ? read(int32_t{})
+         : dtype == DataType::integer(8) ? read(int8_t{})
+                                         : read(uint8_t{});
+}
+
+PrimFunc function_of(const IRModule& module) {
+  return module->functions.front().function.as_ref<PrimFuncNode>();
+}
+
+/// What the written parameters hold after a run on inputs that `plan` (the workload's program)
+/// describes.
+Result<std::vector<std::vector<double>>> run(const PrimFunc& function, const PrimFunc& plan,
+                                             const script::Workload& workload,
+                                             ParallelOrder order) {
+  s_tir::register_layer();
+  Random random(5);
+  const std::vector<bool> written = written_parameters(plan);
+  Bytes memory;
+  memory.reserve(plan->params.size());
+  std::vector<InterpretArgument> arguments;
+  for (size_t i = 0; i < plan->params.size(); ++i) {
+    const Buffer buffer = storage_buffer(plan->params[i].buffer);
+    const auto count = static_cast<size_t>(*buffer->element_count());
+    memory.emplace_back(count * static_cast<size_t>(buffer->dtype.bytes()));
+    const auto distribution = workload.inputs.find(buffer->name);
+    std::string words = distribution != workload.inputs.end() ? distribution->second : "";
+    if (is_packed(plan->params[i].buffer->dtype))
+      words = "int(0, 255)";
+    for (size_t e = 0; e < count; ++e)
+      put(memory.back(), e, buffer->dtype, draw(words, random));
+    arguments.emplace_back(ArrayView{buffer->dtype, memory.back().data(),
+                                     static_cast<int64_t>(count), {}, !written[i]});
+  }
+  InterpretOptions options;
+  options.parallel_order = order;
+  TEMPER_TRY_VOID(interpret(function, arguments, options));
+  std::vector<std::vector<double>> outputs;
+  for (size_t i = 0; i < memory.size(); ++i)
+    if (written[i]) {
+      const Buffer& buffer = plan->params[i].buffer;
+      auto& values = outputs.emplace_back();
+      for (size_t e = 0; e < memory[i].size() / static_cast<size_t>(buffer->dtype.bytes()); ++e)
+        values.push_back(get(memory[i], e, buffer->dtype));
+    }
+  return outputs;
+}
+
+void expect_near(const std::vector<std::vector<double>>& expected,
+                 const Result<std::vector<std::vector<double>>>& got, const std::string& what) {
+  ASSERT_TRUE(got) << what << ": " << got.error().to_string();
+  ASSERT_EQ(expected.size(), got->size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    for (size_t e = 0; e < expected[i].size(); ++e)
+      ASSERT_NEAR(expected[i][e], (*got)[i][e], 2e-4 * (1 + std::fabs(expected[i][e])))
+          << what << ": output " << i << " element " << e;
+}
+
+class TileWorkloads : public ::testing::TestWithParam<Case> {};
+
+TEST_P(TileWorkloads, ComputeWhatTheirReferencesComputeForEveryChoiceOfKnobs) {
+  const Case& one = GetParam();
+  const auto file = script::WorkloadFile::read(std::string(TEMPER_SOURCE_DIR) + "/workloads/" +
+                                               one.name + ".py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate(one.name, one.shape);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const PrimFunc program = function_of(workload->module);
+  const auto expected =
+      run(function_of(workload->reference), program, *workload, ParallelOrder::kForward);
+  ASSERT_TRUE(expected) << expected.error().to_string();
+
+  std::vector<IRModule> programs{make_module(workload->module->functions)};
+  if (script::has_knobs(workload->module)) {
+    const auto knobs = script::KnobProgram::of(workload->module);
+    ASSERT_TRUE(knobs) << knobs.error().to_string();
+    Random random(3);
+    for (int tries = 0; tries < 40 && programs.size() < 3; ++tries) {
+      std::vector<size_t> choices;
+      for (const script::Knob& knob : knobs->knobs())
+        choices.push_back(
+            static_cast<size_t>(random.below(static_cast<int64_t>(knob.choices.size()))));
+      const auto module = knobs->instantiate(choices);
+      if (module)
+        programs.push_back(*module);
+      else
+        EXPECT_EQ(module.error().code, ErrorCode::kIllegal) << module.error().to_string();
+    }
+  }
+  for (const IRModule& module : programs) {
+    const std::string text = script::to_text(module);
+    SCOPED_TRACE(text);
+    const auto again = script::parse_module(text);
+    ASSERT_TRUE(again) << again.error().to_string();
+    std::string difference;
+    EXPECT_TRUE(structural_equal(module, *again, &difference)) << difference;
+    const auto good = verify(module);
+    ASSERT_TRUE(good) << good.error().to_string();
+    expect_near(*expected,
+                run(function_of(module), program, *workload, ParallelOrder::kReverse), "meaning");
+    const auto lowered = codegen::lower_for_cpu(module, {});
+    ASSERT_TRUE(lowered) << lowered.error().to_string();
+    expect_near(*expected,
+                run(function_of(*lowered), program, *workload, ParallelOrder::kReverse),
+                "lowered");
+    if (HasFatalFailure())
+      return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(SourceTree, TileWorkloads, ::testing::ValuesIn(kCases),
+                         [](const ::testing::TestParamInfo<Case>& info) {
+                           return std::string(info.param.name) + "_" + std::to_string(info.index);
+                         });
+
+TEST(TileWorkloadCases, EveryTileWorkloadOfTheSourceTreeIsAmongThem) {
+  std::set<std::string> known;
+  for (const Case& one : kCases)
+    known.insert(one.name);
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TEMPER_SOURCE_DIR) + "/workloads")) {
+    if (entry.path().extension() != ".py")
+      continue;
+    const auto file = script::WorkloadFile::read(entry.path());
+    ASSERT_TRUE(file) << file.error().to_string();
+    for (const script::WorkloadInfo& info : file->workloads())
+      EXPECT_TRUE(known.contains(info.name) || info.layer != "tir")
+          << "give " << info.name << " a shape";
+  }
+}
+
+} // namespace
+} // namespace temper::tir
