@@ -1672,12 +1672,15 @@ private:
     // The instruction gives zero where the highest bit is set: it must not be.
     Value* index = builder_.CreateAnd(
         emit(call.args[1]), llvm::ConstantInt::get(register_type(index_type), 15));
-    const auto shuffle = options_.byte_shuffle_bits >= type.lanes * 8
-                             ? type.lanes == 16   ? llvm::Intrinsic::x86_ssse3_pshuf_b_128
-                               : type.lanes == 32 ? llvm::Intrinsic::x86_avx2_pshuf_b
-                               : type.lanes == 64 ? llvm::Intrinsic::x86_avx512_pshuf_b_512
-                                                  : llvm::Intrinsic::not_intrinsic
-                             : llvm::Intrinsic::not_intrinsic;
+    llvm::Intrinsic::ID shuffle = llvm::Intrinsic::not_intrinsic;
+    if (type.lanes == 16)
+      shuffle = llvm::Intrinsic::x86_ssse3_pshuf_b_128;
+    else if (type.lanes == 32)
+      shuffle = llvm::Intrinsic::x86_avx2_pshuf_b;
+    else if (type.lanes == 64)
+      shuffle = llvm::Intrinsic::x86_avx512_pshuf_b_512;
+    if (options_.byte_shuffle_bits < type.lanes * 8)
+      shuffle = llvm::Intrinsic::not_intrinsic;
     if (shuffle != llvm::Intrinsic::not_intrinsic) {
       std::vector<int> repeated;
       for (int lane = 0; lane < type.lanes; ++lane)

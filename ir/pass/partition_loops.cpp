@@ -167,7 +167,12 @@ private:
   /// The conditions in `loop` under which its bounds hold for all iterations of the loops inside,
   /// as `form <= 0` over its variable and outer ones.
   std::vector<LinearForm> cuttable(const For& loop, From from) {
-    Search search{from, loop.loop_var, {}, {}};
+    Search search{from, loop.loop_var, {}, {}, {}};
+    walk(loop.body, [&](const NodeRef& node) {
+      if (const auto* bind = node.as<Bind>())
+        search.defined.push_back(bind->var);
+      return !ExprNode::accepts(node->kind());
+    });
     const Analyzer::Scope scope(math_);
     bind_loop(math_, loop);
     collect(loop.body, search);
@@ -178,6 +183,7 @@ private:
     From from;
     Var var;
     std::vector<Var> inner; ///< of the loops around what is looked at
+    std::vector<Var> defined; ///< names that the loop's body makes: unknown around the loop
     std::vector<LinearForm> found;
   };
 
@@ -244,6 +250,12 @@ private:
         return std::any_of(search.inner.begin(), search.inner.end(),
                            [&](const Var& one) { return one.get() == &node; });
       });
+      const bool is_defined = uses_var(term.expr, [&](const VarNode& node) {
+        return std::any_of(search.defined.begin(), search.defined.end(),
+                           [&](const Var& one) { return one.get() == &node; });
+      });
+      if (is_defined || has_load(term.expr))
+        return; // the loop's body decides what this is
       if (is_inner && mentions(term.expr, search.var))
         return; // mixed in one term: not to be separated
       if (!is_inner)

@@ -302,7 +302,7 @@ std::string language_reference() {
   std::string text =
       "# The tile language\n\n"
       "Generated from the registries; `ir/script/reference.cpp` has what they do not know, and a test "
-      "(`script_tests`) holds this file and runs every example. Names are those that TileLang has "
+      "(`tir_tests`) holds this file and runs every example. Names are those that TileLang has "
       "where it has them (`COMPAT.md` says which); what programs mean is at the head of `tile.h`, how "
       "layouts are written in `layout.h`.\n\n"
       "A file begins with `from tvm.script import tirx as T` or `import tilelang.language as T`. A "

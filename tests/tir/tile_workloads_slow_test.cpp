@@ -19,6 +19,8 @@
 #include <set>
 
 namespace temper::tir {
+
+using namespace temper::ir; // NOLINT
 namespace {
 
 struct Case {

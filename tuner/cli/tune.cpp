@@ -343,6 +343,7 @@ int run_tune(TuneCommandOptions& options) {
   auto run = (*store)->run(*id);
   if (!run)
     return report(run.error());
+  std::fprintf(stderr, "space: %s\n", (*space)->describe().c_str());
   return execute(bench, *task, **space, *run, tune, options.common.json, false);
 }
 

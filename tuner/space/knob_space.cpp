@@ -271,7 +271,10 @@ public:
   CandidateRef untuned() const override { return untuned_; }
 
   Result<CandidateRef> sample(Random& random) const override {
-    return build({}, &random, "sample", 0);
+    // Half of them with the operators' own defaults: these come from the machine's registers, and
+    // only the program's knobs are left to chance then.
+    const bool defaults = program_ && !program_->knobs().empty() && random.below(2) == 0;
+    return build({}, &random, "sample", 0, defaults);
   }
 
   Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
@@ -348,8 +351,9 @@ private:
     return best;
   }
 
+  /// `defaults`: what operators leave open is not left to chance.
   Result<CandidateRef> build(const Given& given, Random* random, std::string origin,
-                             uint64_t parent) const {
+                             uint64_t parent, bool defaults = false) const {
     std::vector<Decision> decisions;
     ir::IRModule module = untuned_->module;
     if (program_) {
@@ -388,7 +392,8 @@ private:
             otherwise = i;
         }
       }
-      decision.chosen = choose(decision.name, decision.choices, otherwise, given, random);
+      decision.chosen = choose(decision.name, decision.choices, otherwise, given,
+                               defaults ? nullptr : random);
       function = tir::annotate_call(
           function, call.position,
           ir::Annotations().with(decision.name.substr(call.label.size() + 1),

@@ -69,7 +69,9 @@ TEST(LanguageReference, HasExamplesThatRun) {
     ASSERT_TRUE(got) << got.error().to_string();
     for (size_t p = 0; p < expected->size(); ++p)
       for (size_t i = 0; i < (*expected)[p].size(); ++i)
-        EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
+        if ((*expected)[p][i] != (*got)[p][i]) { // infinities too
+          EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
+        }
   }
 }
 
