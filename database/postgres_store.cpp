@@ -89,6 +89,9 @@ public:
   Result<void> remove(const Tag& tag) override {
     return again([&] { return inner_->remove(tag); });
   }
+  Result<void> remove(const Note& note) override {
+    return again([&] { return inner_->remove(note); });
+  }
   Result<void> add(const ModelQuality& quality) override {
     return again([&] { return inner_->add(quality); });
   }

@@ -84,6 +84,8 @@ public:
   virtual Result<Id> add(const Note& note) = 0;
   virtual Result<void> add(const Tag& tag) = 0;
   virtual Result<void> remove(const Tag& tag) = 0;
+  /// Takes back a note that somebody wrote by mistake.
+  virtual Result<void> remove(const Note& note) = 0;
   virtual Result<void> add(const ModelQuality& quality) = 0;
   virtual Result<void> add(const Event& event) = 0;
 

@@ -297,6 +297,13 @@ Result<void> SqlStore::remove(const Tag& tag) {
   return transaction.commit();
 }
 
+Result<void> SqlStore::remove(const Note& note) {
+  Transaction transaction(db_);
+  TEMPER_TRY_VOID(transaction.status());
+  TEMPER_TRY_VOID(Query(db_, "DELETE FROM note WHERE id = $1", note.id).run());
+  return transaction.commit();
+}
+
 Result<void> SqlStore::add(const ModelQuality& row) {
   Transaction transaction(db_);
   TEMPER_TRY_VOID(transaction.status());

@@ -34,6 +34,7 @@ public:
   Result<Id> add(const Note& note) override;
   Result<void> add(const Tag& tag) override;
   Result<void> remove(const Tag& tag) override;
+  Result<void> remove(const Note& note) override;
   Result<void> add(const ModelQuality& quality) override;
   Result<void> add(const Event& event) override;
 
