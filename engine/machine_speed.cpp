@@ -353,30 +353,46 @@ std::filesystem::path cache_folder() {
   return {};
 }
 
-MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
-                                 std::chrono::seconds max_age) {
-  const std::string host = hash_to_hex(fingerprint(machine).environment_class);
-  const std::filesystem::path file = folder / ("machine-" + host + ".json");
-  MachineSpeed known;
-  bool have = false;
-  if (!folder.empty())
-    if (const auto json = read_json(file))
-      if (auto speed = machine_speed_from_json(*json)) {
-        known = std::move(*speed);
-        have = true;
-      }
+namespace {
+
+std::filesystem::path file_of(const Machine& machine, const std::filesystem::path& folder) {
+  return folder / ("machine-" + hash_to_hex(fingerprint(machine).environment_class) + ".json");
+}
+
+} // namespace
+
+std::optional<MachineSpeed> kept_machine_speed(const Machine& machine,
+                                               const std::filesystem::path& folder) {
+  if (folder.empty())
+    return std::nullopt;
+  const std::filesystem::path file = file_of(machine, folder);
+  const auto json = read_json(file);
+  if (!json)
+    return std::nullopt;
+  auto known = machine_speed_from_json(*json);
+  if (!known)
+    return std::nullopt;
   std::error_code unknown;
   const auto written = std::filesystem::last_write_time(file, unknown);
-  if (have && !unknown && known.measured_at == 0) // by a version that did not keep the moment
-    known.measured_at = unix_time_ns(std::chrono::file_clock::to_sys(written));
+  if (!unknown && known->measured_at == 0) // by a version that did not keep the moment
+    known->measured_at = unix_time_ns(std::chrono::file_clock::to_sys(written));
+  return std::move(known).value();
+}
+
+MachineSpeed known_machine_speed(const Machine& machine, const std::filesystem::path& folder,
+                                 std::chrono::seconds max_age) {
+  const std::filesystem::path file = file_of(machine, folder);
+  const std::optional<MachineSpeed> known = kept_machine_speed(machine, folder);
+  std::error_code unknown;
+  const auto written = std::filesystem::last_write_time(file, unknown);
   // In seconds: their largest number is too large for a clock's own unit.
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(
       std::filesystem::file_time_type::clock::now() - written);
-  if (have && !unknown && age <= max_age)
-    return known;
+  if (known && !unknown && age <= max_age)
+    return *known;
   MachineSpeed fresh = measure_machine_speed(machine);
-  if (have)
-    fresh = faster_of(known, fresh);
+  if (known)
+    fresh = faster_of(*known, fresh);
   if (!folder.empty())
     keep(file, to_json(fresh).dump(2));
   return fresh;

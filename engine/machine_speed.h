@@ -81,6 +81,9 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json);
 /// Where hosts' figures are kept: TEMPER_CACHE, else temper in XDG_CACHE_HOME or ~/.cache; empty
 /// when there is no home.
 std::filesystem::path cache_folder();
+/// What is kept of this host in `folder`, however old; nothing where nothing is, or it is damaged.
+std::optional<MachineSpeed> kept_machine_speed(const Machine& machine,
+                                               const std::filesystem::path& folder);
 /// What is kept of this host in `folder`. Measured and kept when there is nothing, and measured
 /// again, the faster figures kept, when it is older than `max_age`: a busy machine gives figures
 /// that are too low. A damaged file counts as nothing; a folder that cannot be written is no error.

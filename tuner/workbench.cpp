@@ -27,8 +27,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 #include <unistd.h>
 
@@ -190,17 +193,63 @@ Result<ir::Target> Workbench::target() {
 }
 
 namespace {
-const engine::MachineSpeed& this_speed() {
-  constexpr std::chrono::minutes kMaxAge(10); // measuring takes half a second
-  static const engine::MachineSpeed speed =
-      engine::known_machine_speed(this_machine(), engine::cache_folder(), kMaxAge);
-  return speed;
+
+constexpr std::chrono::minutes kSpeedMaxAge(10); // measuring takes half a second
+
+/// This process's figures of the machine, the newest last. All are kept: somebody may be reading
+/// one while a newer one comes.
+class Speeds {
+public:
+  const engine::MachineSpeed& get(bool kept_will_do) {
+    const std::lock_guard lock(mutex_);
+    if (speeds_.empty() || (!fresh_ && !kept_will_do)) {
+      fresh_ = !kept_will_do;
+      speeds_.push_back(
+          fresh_ ? engine::known_machine_speed(this_machine(), engine::cache_folder(), kSpeedMaxAge)
+                 : engine::kept_machine_speed(this_machine(), engine::cache_folder())
+                       .value_or(engine::MachineSpeed()));
+      if (!fresh_) {
+        const auto age = std::chrono::system_clock::now().time_since_epoch() -
+                         std::chrono::nanoseconds(speeds_.back().measured_at);
+        fresh_ = speeds_.back().f32_flops > 0 && age <= kSpeedMaxAge;
+      }
+    }
+    return speeds_.back();
+  }
+  bool is_old() {
+    const std::lock_guard lock(mutex_);
+    return !speeds_.empty() && !fresh_;
+  }
+  void refresh() {
+    const engine::MachineSpeed speed =
+        engine::known_machine_speed(this_machine(), engine::cache_folder(), kSpeedMaxAge);
+    const std::lock_guard lock(mutex_);
+    speeds_.push_back(speed);
+    fresh_ = true;
+  }
+
+private:
+  std::mutex mutex_;
+  std::deque<engine::MachineSpeed> speeds_;
+  bool fresh_ = false;
+};
+
+Speeds& speeds() {
+  static Speeds all;
+  return all;
 }
+
+const engine::MachineSpeed& this_speed() { return speeds().get(false); }
+
 } // namespace
+
+bool Workbench::is_speed_old() const { return speeds().is_old(); }
+
+void Workbench::refresh_speed() { speeds().refresh(); }
 
 MachineRates Workbench::rates(const Task& task) {
   MachineRates rates;
-  const engine::MachineSpeed& speed = this_speed();
+  const engine::MachineSpeed& speed = speeds().get(options_.kept_speed);
   if (const auto hints = machine_hints_for(task.target, task.threads)) {
     rates.vector_registers = hints->vector_registers;
     const double lanes = hints->vector_bits / 32.0;

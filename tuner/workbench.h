@@ -30,6 +30,9 @@ struct WorkbenchOptions {
   bool viewing = false; ///< a database that may only be read will do
   /// Workloads whose arguments and references the device keeps; 0: the device's default.
   size_t workloads_kept = 0;
+  /// Estimates take the machine's figures as they are kept, however old, or do without: somebody
+  /// waits for them. `refresh_speed` measures them when there is time.
+  bool kept_speed = false;
 };
 
 /// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.
@@ -96,8 +99,12 @@ public:
   };
   Result<std::vector<KnownWorkload>> known_workloads();
 
-  /// Measured on first use, for a second or so, unless that was done within the last days.
+  /// Measured on first use, for a second or so, unless that was done within the last minutes.
   const engine::MachineSpeed& machine_speed();
+  /// True when estimates were made with figures that are old, or without any (`kept_speed`).
+  bool is_speed_old() const;
+  /// Measures them, for a second or so; from any thread. What is asked afterwards uses them.
+  void refresh_speed();
   /// What no correct kernel for this task can beat on this machine, nanoseconds; 0: not known.
   double bound_ns(const Task& task);
   /// The arithmetic whose peak that bound is; nothing where it is the memory's bandwidth.
