@@ -31,6 +31,37 @@ CandidateRef start() {
   return nullptr;
 }
 
+/// A candidate of `whole` with a step that somebody took after it was finished.
+s_tir::Trace with_a_late_step(const Candidate& candidate) {
+  s_tir::Schedule schedule(whole()->untuned()->module, 0);
+  EXPECT_TRUE(schedule.apply(candidate.trace, {}));
+  const auto block = schedule.get_sblock("C_update").has_value() ? schedule.get_sblock("C_update")
+                                                                 : schedule.get_sblock("C");
+  EXPECT_TRUE(block);
+  const auto loops = schedule.get_loops(*block);
+  EXPECT_TRUE(loops && !loops->empty());
+  EXPECT_TRUE(schedule.annotate(loops->front(), "by_hand", 7));
+  return schedule.trace();
+}
+
+TEST(FromSpace, WhatWasDoneByHandAfterwardsIsDoneToAllThatIsProposed) {
+  const s_tir::Trace by_hand = with_a_late_step(*start());
+  const auto space = make_space_from(whole(), by_hand, {}, "m1");
+  ASSERT_TRUE(space) << space.error().to_string();
+  Random random(1);
+  std::set<uint64_t> different;
+  for (int i = 0; i < 30; ++i)
+    if (const auto sampled = (*space)->sample(random)) {
+      EXPECT_THAT((*sampled)->trace.to_python(), HasSubstr("by_hand"));
+      different.insert((*sampled)->program_hash);
+      // What is stored is replayed to the same.
+      const auto again = (*space)->apply((*sampled)->trace, "database");
+      ASSERT_TRUE(again) << again.error().to_string();
+      EXPECT_EQ((*again)->program_hash, (*sampled)->program_hash);
+    }
+  EXPECT_GT(different.size(), 5u);
+}
+
 TEST(FromSpace, WhatIsLockedIsTheSameInAllThatIsProposed) {
   const CandidateRef from = start();
   const std::string name = decision_names(from->trace.without_postproc()).front();

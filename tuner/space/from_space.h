@@ -12,8 +12,9 @@ namespace temper::tuner {
 
 /// `from`: the trace of the candidate, of the same workload as `whole`. `locks`: names of sampled
 /// values as the trace calls them ("v5", or "l7" for the loop whose extent a value is); an error
-/// names those that there are. `record` is for messages. Steps that stand after post-processing are
-/// not kept: each candidate is post-processed anew.
+/// names those that there are. `record` is for messages. Each candidate is post-processed anew;
+/// steps that somebody took after post-processing are taken again after that, and a candidate that
+/// does not allow them is not legal.
 Result<std::unique_ptr<Space>> make_space_from(std::unique_ptr<Space> whole,
                                                const s_tir::Trace& from,
                                                const std::vector<std::string>& locks,

@@ -167,28 +167,12 @@ private:
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
     TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
-    return finish(schedule, std::move(origin), parent);
+    return candidate_of(schedule, std::move(origin), parent);
   }
 
   Result<CandidateRef> make_untuned() const {
     Schedule schedule(module_, 0);
-    return finish(schedule, "untuned", 0);
-  }
-
-  static Result<CandidateRef> finish(const Schedule& schedule, std::string origin,
-                                     uint64_t parent) {
-    auto candidate = std::make_shared<Candidate>();
-    candidate->trace = schedule.trace();
-    candidate->module = schedule.module();
-    candidate->program_hash = ir::structural_hash(schedule.module());
-    candidate->parent = parent;
-    candidate->origin = std::move(origin);
-    // What is packed ahead is no part of the kernel.
-    TEMPER_TRY(kernel, s_tir::split_packs(schedule.module()));
-    const auto function = kernel->functions.front().function.as_ref<ir::PrimFuncNode>();
-    TEMPER_CHECK(static_cast<bool>(function), "a sketch space is of a PrimFunc");
-    candidate->features = extract_features(function);
-    return CandidateRef(std::move(candidate));
+    return candidate_of(schedule, "untuned", 0);
   }
 
   ir::IRModule module_;
@@ -205,6 +189,21 @@ bool has_constant_extents(const ir::PrimFunc& function) {
 }
 
 } // namespace
+
+Result<CandidateRef> candidate_of(const Schedule& schedule, std::string origin, uint64_t parent) {
+  auto candidate = std::make_shared<Candidate>();
+  candidate->trace = schedule.trace();
+  candidate->module = schedule.module();
+  candidate->program_hash = ir::structural_hash(schedule.module());
+  candidate->parent = parent;
+  candidate->origin = std::move(origin);
+  // What is packed ahead is no part of the kernel.
+  TEMPER_TRY(kernel, s_tir::split_packs(schedule.module()));
+  const auto function = kernel->functions.front().function.as_ref<ir::PrimFuncNode>();
+  TEMPER_CHECK(static_cast<bool>(function), "a sketch space is of a PrimFunc");
+  candidate->features = extract_features(function);
+  return CandidateRef(std::move(candidate));
+}
 
 Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module,
                                                  SketchOptions options) {

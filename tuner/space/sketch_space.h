@@ -21,4 +21,8 @@ struct SketchOptions {
 /// shapes).
 Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module, SketchOptions options);
 
+/// The candidate that a schedule has come to, with its features.
+Result<CandidateRef> candidate_of(const s_tir::Schedule& schedule, std::string origin,
+                                  uint64_t parent);
+
 } // namespace temper::tuner
