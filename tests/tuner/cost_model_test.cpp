@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -66,6 +67,28 @@ TEST(XgboostModel, IsTheSameForTheSameData) {
     result = (*model)->predict(features);
   }
   EXPECT_EQ(scores[0], scores[1]);
+}
+
+TEST(XgboostModel, ContributionsSumUpToWhatScoresDifferBy) {
+  auto model = make_xgboost_model();
+  const std::vector<CostSample> probe = many(2, 5);
+  const FeatureMatrix* both[2] = {&probe[0].features, &probe[1].features};
+  EXPECT_TRUE((*model)->contributions(both).empty());
+  (*model)->update(many(200, 1));
+  const auto parts = (*model)->contributions(both);
+  ASSERT_EQ(parts.size(), 2U);
+  ASSERT_EQ(parts[0].size(), static_cast<size_t>(kFeatureCount));
+  double difference = 0, largest = 0, decisive = 0;
+  for (size_t i = 0; i < parts[0].size(); ++i) {
+    const double change = parts[1][i] - parts[0][i];
+    difference += change;
+    largest = std::max(largest, std::abs(change));
+    if (i == 3 || i == 100)
+      decisive = std::max(decisive, std::abs(change));
+  }
+  const std::vector<double> scores = (*model)->predict(both);
+  EXPECT_NEAR(difference, scores[1] - scores[0], 1e-4);
+  EXPECT_EQ(largest, decisive); // one of the two that the time hangs on
 }
 
 TEST(XgboostModel, FailuresAloneTeachNothingButDoNotHurt) {

@@ -34,6 +34,14 @@ public:
   virtual void update(std::span<const CostSample> samples) = 0;
   /// One score per candidate.
   virtual std::vector<double> predict(std::span<const FeatureMatrix* const> candidates) = 0;
+  /// What each feature adds to each candidate's score (Shapley values, summed over the statements):
+  /// kFeatureCount numbers, whose sum differs from the score by the same for all candidates of as
+  /// many statements. Empty where the model cannot say.
+  virtual std::vector<std::vector<double>>
+  contributions(std::span<const FeatureMatrix* const> candidates) {
+    (void)candidates;
+    return {};
+  }
   /// False until the model has learnt from something; callers then choose at random.
   virtual bool is_trained() const = 0;
   virtual std::string save() const { return {}; }

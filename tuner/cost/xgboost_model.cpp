@@ -85,6 +85,39 @@ public:
     return scores;
   }
 
+  std::vector<std::vector<double>>
+  contributions(std::span<const FeatureMatrix* const> candidates) override {
+    std::vector<float> values;
+    size_t rows = 0;
+    for (const FeatureMatrix* candidate : candidates) {
+      rows += static_cast<size_t>(candidate->rows);
+      values.insert(values.end(), candidate->values.begin(), candidate->values.end());
+    }
+    // Predicting in place gives no contributions.
+    MatrixHandle matrix;
+    const bst_ulong* shape = nullptr;
+    bst_ulong dimensions = 0;
+    const float* result = nullptr;
+    if (booster_ == nullptr || rows == 0 ||
+        XGDMatrixCreateFromDense(array_interface(values.data(), rows, kFeatureCount).c_str(),
+                                 R"({"missing":NaN,"nthread":1})", &matrix.handle) != 0 ||
+        XGBoosterPredictFromDMatrix(booster_, matrix.handle,
+                                    R"({"type":2,"training":false,"iteration_begin":0,)"
+                                    R"("iteration_end":0,"strict_shape":false})",
+                                    &shape, &dimensions, &result) != 0 ||
+        dimensions != 2 || shape[0] != rows || shape[1] != kFeatureCount + 1)
+      return {};
+    std::vector<std::vector<double>> sums;
+    size_t row = 0;
+    for (const FeatureMatrix* candidate : candidates) {
+      std::vector<double>& sum = sums.emplace_back(kFeatureCount, 0.0);
+      for (int r = 0; r < candidate->rows; ++r, ++row)
+        for (size_t i = 0; i < kFeatureCount; ++i)
+          sum[i] += static_cast<double>(result[row * (kFeatureCount + 1) + i]);
+    }
+    return sums;
+  }
+
   std::string save() const override {
     if (booster_ == nullptr)
       return {};
