@@ -9,6 +9,9 @@
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
+#include "tuner/space/knob_space.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -79,18 +82,57 @@ Result<s_tir::Schedule> HandTuning::replay(const HandSubject& subject, const std
   return s_tir::replay(trace, task->module);
 }
 
-Result<ir::PrimFunc> HandTuning::lowered(const Task& task, const s_tir::Schedule& schedule) {
+Result<bool> HandTuning::has_knobs(const HandSubject& subject) {
+  TEMPER_TRY(task, this->task(subject));
+  return is_knob_program(task->module);
+}
+
+Result<const Space*> HandTuning::space(const HandSubject& subject) {
+  auto known = spaces_.find(subject);
+  if (known == spaces_.end()) {
+    TEMPER_TRY(task, this->task(subject));
+    TEMPER_TRY(made, space_of(*task));
+    known = spaces_.emplace(subject, std::move(made)).first;
+  }
+  return known->second.get();
+}
+
+Result<CandidateRef> HandTuning::tile_candidate(const HandSubject& subject,
+                                                const std::string& text) {
+  TEMPER_TRY(trace, trim(text).starts_with("[") ? s_tir::trace_from_json_text(text)
+                                                : s_tir::Trace::from_python(text));
+  TEMPER_TRY(space, this->space(subject));
+  if (!trace.empty())
+    return space->apply(trace, "hand");
+  // As it is written a program has no decisions to show: those of its defaults, which are what is
+  // chosen for knobs that a trace does not set.
+  Random random(1);
+  constexpr int kTries = 32;
+  for (int i = 0; i < kTries; ++i)
+    if (const auto some = space->sample(random); some && !(*some)->trace.empty())
+      if (auto defaults =
+              space->apply((*some)->trace.prefix(1).with_decision(0, int64_t{0}), "hand"))
+        return defaults;
+  return space->untuned();
+}
+
+Result<ir::PrimFunc> HandTuning::lowered(const Task& task, const ir::IRModule& program) {
   TEMPER_TRY(options, lower_options_for(task.target, task.threads <= 1));
-  TEMPER_TRY(module, codegen::lower_for_cpu(schedule.module(), options));
+  TEMPER_TRY(module, codegen::lower_for_cpu(program, options));
   return module->functions.front().function.as_ref<ir::PrimFuncNode>();
 }
 
 Result<std::string> HandTuning::text(const HandSubject& subject, const s_tir::Schedule& schedule,
                                      ProgramLevel level) {
+  return text(subject, schedule.module(), level);
+}
+
+Result<std::string> HandTuning::text(const HandSubject& subject, const ir::IRModule& program,
+                                     ProgramLevel level) {
   if (level == ProgramLevel::kScript)
-    return script::to_text(schedule.module());
+    return script::to_text(program);
   TEMPER_TRY(task, this->task(subject));
-  TEMPER_TRY(function, lowered(*task, schedule));
+  TEMPER_TRY(function, lowered(*task, program));
   if (level == ProgramLevel::kLlvm)
     return codegen::emit_llvm_ir_text(function, task->target);
   if (level == ProgramLevel::kAssembly)
@@ -103,8 +145,12 @@ Result<double> HandTuning::estimate_ns(const HandSubject& subject,
   TEMPER_TRY(estimates, estimates_ns(subject, {&schedule}));
   if (estimates.front() > 0)
     return estimates.front();
-  TEMPER_TRY(task, this->task(subject)); // the reason
-  TEMPER_TRY(function, lowered(*task, schedule));
+  return estimate_ns(subject, schedule.module()); // the reason
+}
+
+Result<double> HandTuning::estimate_ns(const HandSubject& subject, const ir::IRModule& program) {
+  TEMPER_TRY(task, this->task(subject));
+  TEMPER_TRY(function, lowered(*task, program));
   return estimate_time(function, bench_.rates(*task), task->threads).total_ns;
 }
 
@@ -131,7 +177,7 @@ HandTuning::estimates_ns(const HandSubject& subject,
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t at = next++; at < open.size(); at = next++)
-      if (const auto function = lowered(*task, *schedules[open[at]]))
+      if (const auto function = lowered(*task, schedules[open[at]]->module()))
         result[open[at]] = estimate_time(*function, rates, task->threads).total_ns;
   };
   std::vector<std::thread> helpers;
@@ -148,7 +194,28 @@ HandTuning::estimates_ns(const HandSubject& subject,
 
 namespace {
 
+bool is_knob(const s_tir::Instruction& instruction) {
+  return instruction.primitive->name == "SampleKnob";
+}
+
+/// A choice of a knob, as the program spells it.
+std::string choice_text(const s_tir::Value& choice) {
+  if (const int64_t* number = choice.as_int())
+    return std::to_string(*number);
+  if (const double* real = choice.as_double())
+    return fmt::format("{}", *real);
+  const std::string* text = choice.as_string();
+  return text ? *text : "?";
+}
+
 std::string value_text(const s_tir::Instruction& instruction, const s_tir::DecisionPoint& point) {
+  if (is_knob(instruction)) {
+    const s_tir::Value::List* choices = instruction.attrs[1].as_list();
+    const int64_t* chosen = instruction.decision.as_int();
+    return choices && chosen && *chosen >= 0 && static_cast<size_t>(*chosen) < choices->size()
+               ? choice_text((*choices)[static_cast<size_t>(*chosen)])
+               : "?";
+  }
   if (const int64_t* number = instruction.decision.as_int())
     return point.kind == s_tir::DecisionPoint::Kind::kCategorical && *number >= 0 &&
                    static_cast<size_t>(*number) < point.candidates.size()
@@ -187,6 +254,16 @@ std::vector<HandTuning::Decision> HandTuning::decisions(const s_tir::Trace& trac
     Decision decision;
     for (const s_tir::Rv& value : trace[point.instruction].outputs)
       decision.names.push_back(value.name());
+    const s_tir::Instruction& made = trace[point.instruction];
+    if (is_knob(made)) {
+      const std::string* name = made.attrs[0].as_string();
+      decision.names = {name ? *name : "?"};
+      decision.step = "knob";
+      decision.value = value_text(made, point);
+      decision.can_sweep = true;
+      result.push_back(std::move(decision));
+      continue;
+    }
     decision.step = user_of(trace, point.instruction);
     decision.value = value_text(trace[point.instruction], point);
     decision.can_sweep = point.kind != s_tir::DecisionPoint::Kind::kComputeLocation;
@@ -195,10 +272,22 @@ std::vector<HandTuning::Decision> HandTuning::decisions(const s_tir::Trace& trac
   return result;
 }
 
+Result<std::vector<HandTuning::Knob>> HandTuning::knobs(const HandSubject& subject,
+                                                        const Candidate& candidate) {
+  std::vector<Knob> result;
+  const std::vector<Decision> decisions = HandTuning::decisions(candidate.trace);
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    TEMPER_TRY(choices, sweep(subject, candidate.trace, i));
+    result.push_back({decisions[i].names.front(), std::move(choices)});
+  }
+  return result;
+}
+
 Result<std::vector<HandTuning::Alternative>>
 HandTuning::sweep(const HandSubject& subject, const s_tir::Trace& trace, size_t number) {
   using Kind = s_tir::DecisionPoint::Kind;
   TEMPER_TRY(task, this->task(subject));
+  const bool tile = is_knob_program(task->module);
   const std::vector<s_tir::DecisionPoint> points = s_tir::decision_points(trace);
   if (number >= points.size())
     return Error(ErrorCode::kInvalidArgument,
@@ -241,6 +330,25 @@ HandTuning::sweep(const HandSubject& subject, const s_tir::Trace& trace, size_t 
     const s_tir::Trace other = trace.with_decision(point.instruction, value);
     alternative.value = value_text(other[point.instruction], point);
     alternative.current = value == now;
+    if (tile) {
+      // What it opens or closes for other knobs follows.
+      TEMPER_TRY(space, this->space(subject));
+      if (const auto made = space->apply(other, "hand"); !made) {
+        alternative.reason = made.error().message;
+      } else {
+        alternative.trace = (*made)->trace.to_python();
+        const uint64_t hash = (*made)->program_hash;
+        auto known = estimates_.find({subject, hash});
+        if (known == estimates_.end())
+          known = estimates_
+                      .emplace(std::pair(subject, hash),
+                               estimate_ns(subject, (*made)->module).value_or(0))
+                      .first;
+        alternative.estimate_ns = known->second;
+      }
+      result.push_back(std::move(alternative));
+      continue;
+    }
     // Later tiles are of loops that have another extent now: they are adapted to it.
     s_tir::ReplayOptions options;
     options.adapt = true;

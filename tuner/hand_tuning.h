@@ -10,9 +10,11 @@
 
 #include "database/records.h"
 #include "ir/s_tir/schedule.h"
+#include "tuner/space/space.h"
 #include "tuner/workbench.h"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -72,6 +74,9 @@ public:
   Result<std::vector<double>> estimates_ns(const HandSubject& subject,
                                            const std::vector<const s_tir::Schedule*>& schedules);
 
+  /// After the machine's figures became others.
+  void forget_estimates() { estimates_.clear(); }
+
   /// A value that the trace samples, and what else it could be.
   struct Decision {
     std::vector<std::string> names; ///< "v11", "v12"
@@ -80,6 +85,14 @@ public:
     bool can_sweep = false;         ///< its alternatives are known without replaying
   };
   static std::vector<Decision> decisions(const s_tir::Trace& trace);
+
+  // Tile programs have knobs instead of blocks. Their traces set them.
+  Result<bool> has_knobs(const HandSubject& subject);
+  /// What the trace makes of a tile program: knobs that it does not set are at their defaults.
+  Result<CandidateRef> tile_candidate(const HandSubject& subject, const std::string& trace);
+  Result<std::string> text(const HandSubject& subject, const ir::IRModule& program,
+                           ProgramLevel level);
+  Result<double> estimate_ns(const HandSubject& subject, const ir::IRModule& program);
 
   /// The same schedule with another value of one decision.
   struct Alternative {
@@ -92,6 +105,12 @@ public:
   /// Every category; of a tile every innermost factor, what is left going to the outermost one.
   Result<std::vector<Alternative>> sweep(const HandSubject& subject, const s_tir::Trace& trace,
                                          size_t decision);
+  struct Knob {
+    std::string name;                 ///< "block_M", "gemm.rows"
+    std::vector<Alternative> choices; ///< each with the others as they are
+  };
+  /// Every knob of a candidate with all that it could be.
+  Result<std::vector<Knob>> knobs(const HandSubject& subject, const Candidate& candidate);
 
   /// Compiles, checks, times and records it, in a run of strategy "hand"; `parent` is the candidate
   /// that it was made from, or empty. A failing kernel is a record, too.
@@ -100,7 +119,8 @@ public:
 
 private:
   Result<const Task*> task(const HandSubject& subject);
-  Result<ir::PrimFunc> lowered(const Task& task, const s_tir::Schedule& schedule);
+  Result<ir::PrimFunc> lowered(const Task& task, const ir::IRModule& program);
+  Result<const Space*> space(const HandSubject& subject);
   Result<engine::Measurement> measured(const HandSubject& subject, const Task& task,
                                        std::shared_ptr<const codegen::Artifact> artifact);
 
@@ -112,7 +132,8 @@ private:
 
   Workbench& bench_;
   std::map<HandSubject, Task> tasks_;
-  std::map<HandSubject, engine::WorkloadId> prepared_; ///< arguments and references on the device
+  std::map<HandSubject, std::unique_ptr<Space>> spaces_; ///< of tile programs
+  std::map<HandSubject, engine::WorkloadId> prepared_;   ///< arguments and references on the device
   std::map<HandSubject, HandRun> runs_;
   /// Nanoseconds by the subject and the structure of the scheduled program.
   std::map<std::pair<HandSubject, uint64_t>, double> estimates_;

@@ -8,12 +8,19 @@
 ///   {"id": 3, "do": "steps", "subject": {...}, "trace": "...", "place": 2}
 ///   {"id": 3, "legal": [{"primitive": "Parallel", "lines": "...", "estimate_ns": 8100.0}, ...],
 ///             "illegal": [{"primitive": "Vectorize", "reason": "..."}]}
+///   {"id": 3, "do": "knobs", "subject": {...}, "trace": "..."}          of a tile program
+///   {"id": 3, "knobs": [{"name": "block_M", "choices": [{"value": "64", "trace": "...", ...}]}]}
 ///   {"id": 3, "do": "sweep", "subject": {...}, "trace": "...", "decision": 0}
 ///   {"id": 3, "values": [{"value": "[4, 16]", "trace": "...", "estimate_ns": 8100.0}, ...]}
 ///   {"id": 4, "do": "measure", "subject": {...}, "trace": "...", "parent": "c..."}
 ///   {"id": 4, "record": "m...", "outcome": "ok", "median_ns": 8140.0, "interval_ns": [...]}
-///   {"id": 5, "do": "machine"}
-///   {"id": 5, "environment": "cpu:znver4/8-1a2b3c", "toolchain": "t...", "speed": {...}}
+///   {"id": 5, "do": "machine", "fresh": true}             or "speed": false for less
+///   {"id": 5, "environment": "cpu:znver4/8-1a2b3c", "toolchain": "t...", "fresh_toolchains":
+///   [...],
+///    "speed": {...}}
+///   {"id": 6, "do": "why", "a": "m...", "b": "m..."}      why one of them is faster
+///   {"id": 6, "decisions": [{"name": "v11, v12", "a": "[16, 1]", "b": "[8, 2]", ...}],
+///    "model": {"terms": [{"what": "data touched", "change": 0.12, ...}], ...}, "code": [...], ...}
 ///   {"cancel": 3}                                          if it has not begun
 ///   {"id": 3, "error": {"code": "interrupted", "message": "..."}}
 ///
@@ -22,14 +29,20 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "database/location.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/legal_steps.h"
 #include "tuner/hand_tuning.h"
+#include "tuner/why_faster.h"
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
+#include <functional>
 #include <iostream>
 #include <mutex>
 #include <thread>
@@ -82,8 +95,29 @@ class Session {
 public:
   explicit Session(tuner::Workbench& bench) : bench_(bench), hand_(bench) {}
 
+  ~Session() {
+    if (refresher_.joinable())
+      refresher_.join();
+  }
+
+  /// Nobody asks: time for what was put off. Estimates take the machine's figures as they were kept
+  /// the last time, so that nobody waits for a second of measuring; they are measured now.
+  void idle() {
+    if (!refresher_.joinable() && bench_.is_speed_old())
+      refresher_ = std::thread([this] {
+        bench_.refresh_speed();
+        refreshed_ = true;
+      });
+  }
+
   Result<Json> answer(const Json& request) {
     TEMPER_TRY(verb, text_of(request, "do"));
+    // Two that measure at once would disturb each other.
+    if (refresher_.joinable() && (refreshed_ || verb == "measure" || verb == "machine")) {
+      refresher_.join();
+      refreshed_ = false;
+      hand_.forget_estimates();
+    }
     if (verb == "open")
       return open(request);
     if (verb == "program")
@@ -95,9 +129,14 @@ public:
     if (verb == "sweep")
       return sweep(request);
     if (verb == "machine")
-      return machine();
-    return wrong("a session can open, program, steps, sweep, measure and machine, not '" + verb +
-                 "'");
+      return machine(request);
+    if (verb == "why")
+      return why(request);
+    if (verb == "knobs")
+      return knobs(request);
+    return wrong(
+        "a session can open, program, steps, knobs, sweep, measure, why and machine, not '" + verb +
+        "'");
   }
 
 private:
@@ -132,6 +171,9 @@ private:
   Result<Json> program(const Json& request) {
     TEMPER_TRY(subject, subject_of(request));
     TEMPER_TRY(trace, text_of(request, "trace"));
+    TEMPER_TRY(tile, hand_.has_knobs(subject));
+    if (tile)
+      return tile_program(request, subject, trace);
     TEMPER_TRY(schedule, hand_.replay(subject, trace));
     Json places = Json::array();
     for (const s_tir::Place& place : s_tir::places_of(schedule.module()))
@@ -150,27 +192,59 @@ private:
     }
     if (request.value("estimate", Json()) == true)
       answer["estimate_ns"] = estimate(subject, schedule);
+    answer["decisions"] = decisions_json(schedule.trace());
+    return answer;
+  }
+
+  static Json decisions_json(const s_tir::Trace& trace) {
     Json decisions = Json::array();
-    for (const tuner::HandTuning::Decision& decision :
-         tuner::HandTuning::decisions(schedule.trace()))
+    for (const tuner::HandTuning::Decision& decision : tuner::HandTuning::decisions(trace))
       decisions.push_back(Json{{"names", decision.names},
                                {"step", decision.step},
                                {"value", decision.value},
                                {"sweep", decision.can_sweep}});
-    answer["decisions"] = std::move(decisions);
+    return decisions;
+  }
+
+  /// The same of a tile program, which has knobs and no places.
+  Result<Json> tile_program(const Json& request, const HandSubject& subject,
+                            const std::string& trace) {
+    TEMPER_TRY(candidate, hand_.tile_candidate(subject, trace));
+    Json answer{{"trace", candidate->trace.to_python()},
+                {"places", Json::array()},
+                {"knobs", true},
+                {"decisions", decisions_json(candidate->trace)}};
+    if (request.contains("level")) {
+      TEMPER_TRY(word, text_of(request, "level"));
+      const auto level = tuner::parse_level(word);
+      if (!level)
+        return wrong("\"level\" is script, tir, llvm or asm, not '" + word + "'");
+      TEMPER_TRY(text, hand_.text(subject, candidate->module, *level));
+      answer["text"] = std::move(text);
+    }
+    if (request.value("estimate", Json()) == true)
+      answer["estimate_ns"] = known(hand_.estimate_ns(subject, candidate->module).value_or(0));
     return answer;
   }
 
-  Result<Json> sweep(const Json& request) {
+  /// What each knob could be, and what the model of the machine thinks of it.
+  Result<Json> knobs(const Json& request) {
     TEMPER_TRY(subject, subject_of(request));
     TEMPER_TRY(trace, text_of(request, "trace"));
-    TEMPER_TRY(schedule, hand_.replay(subject, trace));
-    const auto number = request.find("decision");
-    if (number == request.end() || !number->is_number_unsigned())
-      return wrong("\"decision\" is a number, of those that \"program\" listed");
-    TEMPER_TRY(found, hand_.sweep(subject, schedule.trace(), number->get<size_t>()));
+    TEMPER_TRY(tile, hand_.has_knobs(subject));
+    if (!tile)
+      return wrong("this workload is scheduled by blocks and loops: it has steps, not knobs");
+    TEMPER_TRY(candidate, hand_.tile_candidate(subject, trace));
+    TEMPER_TRY(found, hand_.knobs(subject, *candidate));
+    Json knobs = Json::array();
+    for (const tuner::HandTuning::Knob& knob : found)
+      knobs.push_back(Json{{"name", knob.name}, {"choices", alternatives_json(knob.choices)}});
+    return Json{{"knobs", std::move(knobs)}};
+  }
+
+  static Json alternatives_json(const std::vector<tuner::HandTuning::Alternative>& alternatives) {
     Json values = Json::array();
-    for (const tuner::HandTuning::Alternative& alternative : found) {
+    for (const tuner::HandTuning::Alternative& alternative : alternatives) {
       Json value{{"value", alternative.value}, {"current", alternative.current}};
       if (alternative.trace.empty()) {
         value["reason"] = alternative.reason;
@@ -180,7 +254,29 @@ private:
       }
       values.push_back(std::move(value));
     }
-    return Json{{"values", std::move(values)}};
+    return values;
+  }
+
+  /// The decisions' trace, of either kind of program.
+  Result<s_tir::Trace> trace_of(const HandSubject& subject, const std::string& text) {
+    TEMPER_TRY(tile, hand_.has_knobs(subject));
+    if (tile) {
+      TEMPER_TRY(candidate, hand_.tile_candidate(subject, text));
+      return candidate->trace;
+    }
+    TEMPER_TRY(schedule, hand_.replay(subject, text));
+    return schedule.trace();
+  }
+
+  Result<Json> sweep(const Json& request) {
+    TEMPER_TRY(subject, subject_of(request));
+    TEMPER_TRY(text, text_of(request, "trace"));
+    TEMPER_TRY(trace, trace_of(subject, text));
+    const auto number = request.find("decision");
+    if (number == request.end() || !number->is_number_unsigned())
+      return wrong("\"decision\" is a number, of those that \"program\" listed");
+    TEMPER_TRY(found, hand_.sweep(subject, trace, number->get<size_t>()));
+    return Json{{"values", alternatives_json(found)}};
   }
 
   Result<Json> steps(const Json& request) {
@@ -212,14 +308,14 @@ private:
 
   Result<Json> measure(const Json& request) {
     TEMPER_TRY(subject, subject_of(request));
-    TEMPER_TRY(trace, text_of(request, "trace"));
-    TEMPER_TRY(schedule, hand_.replay(subject, trace));
+    TEMPER_TRY(text, text_of(request, "trace"));
+    TEMPER_TRY(trace, trace_of(subject, text));
     std::string parent;
     if (request.contains("parent")) {
       TEMPER_TRY(given, text_of(request, "parent"));
       parent = given;
     }
-    TEMPER_TRY(trial, hand_.measure(subject, schedule.trace(), parent));
+    TEMPER_TRY(trial, hand_.measure(subject, trace, parent));
     const engine::Measurement& measured = trial.measurement;
     return Json{{"record", trial.record},
                 {"candidate", trial.candidate},
@@ -229,13 +325,76 @@ private:
                 {"reason", measured.error}};
   }
 
-  /// What records are made on here and how fast it is at most.
-  Result<Json> machine() {
+  /// Why one of two records is faster.
+  Result<Json> why(const Json& request) {
+    TEMPER_TRY(store, bench_.store());
+    database::RecordRow rows[2];
+    for (const size_t side : {0u, 1u}) {
+      TEMPER_TRY(id, text_of(request, side == 0 ? "a" : "b"));
+      TEMPER_TRY(record, database::resolve_id(*store, id, database::Kind::kMeasurement));
+      TEMPER_TRY(row, store->record_row(record));
+      rows[side] = std::move(row);
+    }
+    TEMPER_TRY(why, tuner::why_faster(bench_, rows[0], rows[1]));
+    if (!why.refused.empty())
+      return Json{{"refused", why.refused}};
+    Json decisions = Json::array(), terms = Json::array();
+    for (const tuner::ChangedDecision& changed : why.decisions)
+      decisions.push_back(Json{{"name", changed.name},
+                               {"step", changed.step},
+                               {"a", changed.a},
+                               {"b", changed.b},
+                               {"score_change", number(changed.score_change)}});
+    for (const tuner::ModelTerm& term : why.terms) {
+      Json features = Json::array();
+      for (const tuner::ModelTerm::Feature& feature : term.features)
+        features.push_back(Json{{"name", feature.name},
+                                {"change", feature.change},
+                                {"a", feature.a},
+                                {"b", feature.b}});
+      terms.push_back(
+          Json{{"what", term.what}, {"change", term.change}, {"features", std::move(features)}});
+    }
+    const auto facts = [](const std::vector<tuner::CodeFact>& list) {
+      Json result = Json::array();
+      for (const tuner::CodeFact& fact : list)
+        result.push_back(Json{{"what", fact.what},
+                              {"a", number(fact.a)},
+                              {"b", number(fact.b)},
+                              {"unit", fact.unit}});
+      return result;
+    };
+    return Json{{"ratio", number(why.ratio)},
+                {"other_steps", why.other_steps},
+                {"decisions", std::move(decisions)},
+                {"model",
+                 {{"learnt_from", why.learnt_from},
+                  {"score_a", number(why.score_a)},
+                  {"score_b", number(why.score_b)},
+                  {"rank_correlation", number(why.rank_correlation)},
+                  {"terms", std::move(terms)}}},
+                {"code", facts(why.code)},
+                {"limits", {why.limit_a, why.limit_b}},
+                {"counters", facts(why.counters)},
+                {"unknown", why.unknown}};
+  }
+
+  /// What records are made on here, which toolchains' records are not stale, and how fast it is at
+  /// most.
+  Result<Json> machine(const Json& request) {
     TEMPER_TRY(environment, bench_.environment());
     TEMPER_TRY(toolchain, bench_.toolchain());
-    return Json{{"environment", environment.class_name},
-                {"toolchain", toolchain.id},
-                {"speed", engine::to_json(bench_.machine_speed())}};
+    Json answer{{"environment", environment.class_name}, {"toolchain", toolchain.id}};
+    // Asking the database would make one where there is none.
+    const std::string& database = bench_.options().database;
+    if (request.value("fresh", false) &&
+        (database::is_postgres_url(database) || std::filesystem::exists(database))) {
+      TEMPER_TRY(fresh, bench_.fresh_toolchains());
+      answer["fresh_toolchains"] = std::move(fresh);
+    }
+    if (request.value("speed", true))
+      answer["speed"] = engine::to_json(bench_.machine_speed());
+    return answer;
   }
 
   /// Null where the program cannot be lowered: a step in between may be so.
@@ -246,6 +405,8 @@ private:
 
   tuner::Workbench& bench_;
   tuner::HandTuning hand_;
+  std::atomic<bool> refreshed_{false};
+  std::thread refresher_; ///< measures the machine while nobody asks
 };
 
 // ---- Lines
@@ -261,10 +422,17 @@ public:
     std::string line;
     bool cancelled = false;
   };
-  /// Nothing after the last one.
-  std::optional<Next> next() {
+  /// Nothing after the last one. `idle` is called when nothing came for a while.
+  std::optional<Next> next(const std::function<void()>& idle) {
+    constexpr std::chrono::seconds kWhile(2);
     std::unique_lock lock(mutex_);
-    arrived_.wait(lock, [&] { return ended_ || !lines_.empty(); });
+    const auto arrived = [&] { return ended_ || !lines_.empty(); };
+    if (!arrived_.wait_for(lock, kWhile, arrived)) {
+      lock.unlock();
+      idle();
+      lock.lock();
+      arrived_.wait(lock, arrived);
+    }
     if (lines_.empty())
       return std::nullopt;
     Next next = std::move(lines_.front());
@@ -311,10 +479,11 @@ Json error_json(const Error& error) {
 
 int run_session(CommonOptions& options) {
   s_tir::register_layer();
+  options.workbench.kept_speed = true;
   tuner::Workbench bench(options.workbench);
   Session session(bench);
   Requests requests;
-  while (const auto next = requests.next()) {
+  while (const auto next = requests.next([&session] { session.idle(); })) {
     Json reply = Json::object();
     const auto request = parse_json(next->line);
     const bool readable = request && request->is_object();
