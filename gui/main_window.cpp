@@ -9,6 +9,7 @@
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
+#include "gui/widgets/mark_strip.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/run_plot.h"
 
@@ -64,7 +65,9 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   databaseLabel_->setAccessibleName(tr("Database"));
 
   makeActions();
+  makeLayoutActions();
   makeRecordActions();
+  makeMarkActions();
   makePlotActions();
   makeRunActions();
   makeCompareActions();
@@ -95,6 +98,17 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   emptyLayout->addStretch(3);
   pages_->addWidget(empty_);
 
+  connect(marks_, &MarkStrip::recordWanted, this, [this](const QString& id) {
+    workspace_->selectRecord(id);
+    showPerspective(Perspective::kExplore);
+  });
+  connect(marks_, &MarkStrip::compareWanted, this, [this](const QString& id) {
+    const QString other = meantRecord();
+    workspace_->setSide(0, id);
+    if (!other.isEmpty() && other != id)
+      workspace_->setSide(1, other);
+    showPerspective(Perspective::kCompare);
+  });
   connect(palette_, &CommandPalette::idEntered, this,
           [this](const QString& id) { workspace_->selectByPrefix(id); });
   statusBar()->addPermanentWidget(databaseLabel_);
@@ -114,7 +128,9 @@ void MainWindow::openDatabase(const QString& database) {
                               ? u'~' + database.mid(home.size())
                               : database);
   databaseLabel_->setToolTip(database);
+  marks_->setWorkspace(workspace_.get());
   const auto update = [this] { actions_->updateEnabled(); };
+  connect(workspace_.get(), &Workspace::marksChanged, this, update);
   connect(workspace_.get(), &Workspace::stateChanged, this, &MainWindow::showState);
   connect(workspace_.get(), &Workspace::detailChanged, this, update);
   connect(workspace_.get(), &Workspace::recordSelected, this, update);
@@ -268,6 +284,27 @@ void MainWindow::makeToolBar() {
   connect(search, &QPushButton::clicked, this, [this] { actions_->trigger("palette.open"); });
   bar->addWidget(search);
   addToolBar(Qt::TopToolBarArea, bar);
+  addToolBarBreak(Qt::TopToolBarArea);
+  marks_ = new MarkStrip(this);
+  addToolBar(Qt::TopToolBarArea, marks_);
+}
+
+QString MainWindow::meantRecord() const {
+  if (!workspace_)
+    return {};
+  switch (perspective_) {
+  case Perspective::kExplore:
+    return workspace_->selectedRecord();
+  case Perspective::kRuns:
+    return workspace_->runDetail() ? workspace_->runDetail()->row.bestRecord : QString();
+  case Perspective::kCompare:
+    return workspace_->side(1);
+  case Perspective::kEdit:
+    return workspace_->edit().isOpen() ? workspace_->edit().history().current()->record : QString();
+  case Perspective::kLibrary:
+    return library_ ? library_->currentRecord() : QString();
+  }
+  return {};
 }
 
 void MainWindow::compareSelected() {
@@ -299,25 +336,33 @@ void MainWindow::setRemembering(bool remembering) {
   restoreLayout();
 }
 
-void MainWindow::restoreLayout() {
+void MainWindow::restoreLayout(const QString& name) {
   const QSettings settings;
+  const auto stateOf = [&](const QWidget* widget) {
+    return settings.value(name + u'/' + widget->objectName()).toByteArray();
+  };
   for (QSplitter* splitter : findChildren<QSplitter*>())
     if (!splitter->objectName().isEmpty())
-      splitter->restoreState(
-          settings.value(QStringLiteral("layout/") + splitter->objectName()).toByteArray());
+      splitter->restoreState(stateOf(splitter));
   for (QTableView* table : findChildren<QTableView*>())
-    table->horizontalHeader()->restoreState(
-        settings.value(QStringLiteral("layout/") + table->objectName()).toByteArray());
+    // Columns that came with a later version are where they are then.
+    if (settings.value(name + u'/' + table->objectName() + QStringLiteral(".columns")).toInt() ==
+        table->horizontalHeader()->count())
+      table->horizontalHeader()->restoreState(stateOf(table));
+  if (explore_)
+    explore_->showMarks();
 }
 
-void MainWindow::saveLayout() const {
+void MainWindow::saveLayout(const QString& name) const {
   QSettings settings;
   for (const QSplitter* splitter : findChildren<QSplitter*>())
     if (!splitter->objectName().isEmpty())
-      settings.setValue(QStringLiteral("layout/") + splitter->objectName(), splitter->saveState());
-  for (const QTableView* table : findChildren<QTableView*>())
-    settings.setValue(QStringLiteral("layout/") + table->objectName(),
-                      table->horizontalHeader()->saveState());
+      settings.setValue(name + u'/' + splitter->objectName(), splitter->saveState());
+  for (const QTableView* table : findChildren<QTableView*>()) {
+    settings.setValue(name + u'/' + table->objectName(), table->horizontalHeader()->saveState());
+    settings.setValue(name + u'/' + table->objectName() + QStringLiteral(".columns"),
+                      table->horizontalHeader()->count());
+  }
 }
 
 void MainWindow::setScale(int percent) {

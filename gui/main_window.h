@@ -21,6 +21,7 @@ class ComparePage;
 class EditPage;
 class ExplorePage;
 class LibraryPage;
+class MarkStrip;
 class RunsPage;
 
 class MainWindow : public QMainWindow {
@@ -50,7 +51,11 @@ public:
   EditPage* editPage() const { return edit_; }
   LibraryPage* libraryPage() const { return library_; }
   CommandPalette* commandPalette() const { return palette_; }
+  MarkStrip* markStrip() const { return marks_; }
   QString statusText() const;
+  /// Of the perspective that shows: what is selected, a run's best, B of a comparison, the schedule
+  /// that is edited. Empty when there is none.
+  QString meantRecord() const;
 
 protected:
   void closeEvent(QCloseEvent* event) override;
@@ -68,8 +73,12 @@ private:
   void makeToolBar();
   void makePages();
   void deletePages();
-  void restoreLayout();
-  void saveLayout() const;
+  /// Splitters and columns of all perspectives, under a name of the settings: "layout" is kept for
+  /// the next start, others were saved by somebody.
+  void restoreLayout(const QString& name = QStringLiteral("layout"));
+  void saveLayout(const QString& name = QStringLiteral("layout")) const;
+  void makeMarkActions();
+  void makeLayoutActions();
   void showState();
   void compareSelected();
   void saveComparison();
@@ -89,6 +98,7 @@ private:
   EditPage* edit_ = nullptr;
   LibraryPage* library_ = nullptr;
   CommandPalette* palette_;
+  MarkStrip* marks_ = nullptr;
   QLabel* databaseLabel_;
   Perspective perspective_ = Perspective::kExplore;
   bool remembering_ = false;

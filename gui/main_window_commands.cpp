@@ -18,9 +18,13 @@
 #include <QClipboard>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QInputDialog>
 #include <QMessageBox>
+#include <QSettings>
 #include <QStackedWidget>
 #include <QStatusBar>
+
+#include <algorithm>
 
 namespace temper::gui {
 
@@ -140,7 +144,7 @@ void MainWindow::makeRecordActions() {
       tr("The first one becomes A, the second B, then both show side by side"),
       [this] { compareSelected(); }, selected);
   add(
-      "record.compareBest", tr("Compare with the best"), "Ctrl+D",
+      "record.compareBest", tr("Compare with the best"), "Ctrl+Shift+D",
       tr("The best of its kind as A, this one as B"),
       [this] {
         const RecordDetail* detail = workspace_->detail();
@@ -170,6 +174,19 @@ void MainWindow::makeRecordActions() {
                                        QStringLiteral("--db"), workspace_->database()}));
       },
       selected);
+  add(
+      "record.saveSamples", tr("Save its samples…"), "",
+      tr("Write the plot of its samples to a PNG or SVG file, or them as CSV"),
+      [this] {
+        const QString name = QFileDialog::getSaveFileName(
+            this, tr("Save samples"),
+            shortId(workspace_->selectedRecord()) + QStringLiteral(".csv"),
+            tr("Pictures and numbers (*.png *.svg *.csv)"));
+        QString problem;
+        if (!name.isEmpty() && !explore_->candidate()->samples()->exportTo(name, &problem))
+          statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
+      },
+      [shown] { return shown(); });
   add(
       "record.export", tr("Export as a library…"), "Ctrl+E",
       tr("Write a shared library with a C header that calls this kernel"),
@@ -222,6 +239,92 @@ void MainWindow::makeRecordActions() {
   add(
       "code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
       [this] { explore_->candidate()->copyCode(); }, hasCode);
+}
+
+void MainWindow::makeMarkActions() {
+  const CommandMenu add{*actions_, tr("Record")};
+  const auto meant = [this] { return !meantRecord().isEmpty(); };
+  add(
+      "record.baseline", tr("Baseline, or no more"), "B",
+      tr("Hold all others of its kind against this record; again: hold them against none"),
+      [this] { workspace_->toggleBaseline(meantRecord()); }, meant);
+  add(
+      "record.pin", tr("Pin, or unpin"), "P",
+      tr("Keep the record at hand in the strip above, and from being pruned"),
+      [this] { workspace_->togglePin(meantRecord()); }, meant);
+  add(
+      "record.compareBaseline", tr("Compare with the baseline"), "Ctrl+D",
+      tr("The baseline of its kind as A, this one as B"),
+      [this] {
+        const QString record = meantRecord();
+        workspace_->setSide(
+            0, idText(database::Kind::kMeasurement, workspace_->baselineFor(record)->record));
+        workspace_->setSide(1, record);
+        showPerspective(Perspective::kCompare);
+      },
+      [this] {
+        const QString record = meantRecord();
+        return workspace_ && !record.isEmpty() && workspace_->baselineFor(record) &&
+               !workspace_->isBaseline(record);
+      });
+}
+
+void MainWindow::makeLayoutActions() {
+  const CommandMenu add{*actions_, tr("View")};
+  const auto names = [] {
+    QSettings settings;
+    settings.beginGroup(QStringLiteral("layouts"));
+    return settings.childGroups();
+  };
+  const auto chosen = [this, names](const QString& title) {
+    bool ok = false;
+    const QString name = QInputDialog::getItem(this, title, tr("Layout"), names(), 0, false, &ok);
+    return ok ? name : QString();
+  };
+  const auto key = [](const QString& name) { return QStringLiteral("layouts/") + name; };
+  const auto any = [names] { return !names().isEmpty(); };
+  add("layout.save", tr("Save this layout…"), "",
+      tr("Keep perspective, plot, splitters and columns under a name"), [this, key] {
+        const QString name =
+            QInputDialog::getText(this, tr("Save layout"), tr("Name")).trimmed().remove(u'/');
+        if (name.isEmpty())
+          return;
+        saveLayout(key(name));
+        QSettings().setValue(key(name) + QStringLiteral("/perspective"),
+                             static_cast<int>(perspective_));
+        QSettings().setValue(key(name) + QStringLiteral("/plot"),
+                             static_cast<int>(explore_->plots()->plot()));
+      });
+  add(
+      "layout.use", tr("Use a layout…"), "", tr("Go back to a layout that was saved"),
+      [this, key, chosen] {
+        const QString name = chosen(tr("Use layout"));
+        if (name.isEmpty())
+          return;
+        const QSettings settings;
+        explore_->plots()->show(static_cast<PlotsPane::Plot>(
+            std::clamp(settings.value(key(name) + QStringLiteral("/plot")).toInt(), 0, 4)));
+        showPerspective(static_cast<Perspective>(
+            std::clamp(settings.value(key(name) + QStringLiteral("/perspective")).toInt(), 0, 4)));
+        restoreLayout(key(name));
+      },
+      any);
+  add(
+      "layout.forget", tr("Forget a layout…"), "", tr("Drop a layout that was saved"),
+      [key, chosen] {
+        if (const QString name = chosen(tr("Forget layout")); !name.isEmpty())
+          QSettings().remove(key(name));
+      },
+      any);
+  add("layout.reset", tr("Usual layout"), "", tr("Splitters and columns as they are at first"),
+      [this] {
+        const Perspective perspective = perspective_;
+        const PlotsPane::Plot plot = explore_->plots()->plot();
+        deletePages();
+        makePages();
+        explore_->plots()->show(plot);
+        showPerspective(perspective);
+      });
 }
 
 void MainWindow::makePlotActions() {
@@ -340,11 +443,11 @@ void MainWindow::makeRunActions() {
       [detail] { return detail() && !detail()->row.run.command_line.empty(); });
   add(
       "run.savePlot", tr("Save its plot…"), "",
-      tr("Write the plot to a PNG or PDF file, or its numbers as CSV"),
+      tr("Write the plot to a PNG, SVG or PDF file, or its numbers as CSV"),
       [this] {
         const QString name = QFileDialog::getSaveFileName(
             this, tr("Save plot"), shortId(workspace_->selectedRun()) + QStringLiteral(".png"),
-            tr("Pictures and numbers (*.png *.pdf *.csv)"));
+            tr("Pictures and numbers (*.png *.svg *.pdf *.csv)"));
         QString problem;
         if (!name.isEmpty() && !runs_->plot()->exportTo(name, &problem))
           statusBar()->showMessage(QStringLiteral("⚠ ") + problem);
@@ -372,6 +475,10 @@ void MainWindow::makeCompareActions() {
   add(
       "compare.previous", tr("Previous difference"), "Shift+N", tr("Go to the difference before"),
       [this] { compare_->showNextDifference(false); }, shown);
+  add(
+      "compare.why", tr("Why one is faster"), "Alt+7",
+      tr("What they decided differently, what the cost model makes of it, and their code"),
+      [this] { compare_->showWhy(); }, shown);
   add(
       "compare.measure", tr("Measure both again"), "Ctrl+Shift+Return",
       tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
@@ -418,22 +525,19 @@ void MainWindow::makeEditActions() {
       [edit, inEdit] { return inEdit() && !edit()->steps().empty(); });
   add(
       "edit.undo", tr("Undo"), "Ctrl+Z",
-      tr("Back to the schedule that this was made from; in Explore the last change of tags"),
+      tr("Back to the schedule that this was made from; elsewhere the last change of tags, notes, "
+         "pins or baselines"),
+      [this, edit, inEdit] { inEdit() ? edit()->undo() : workspace_->undoMarks(); },
       [this, edit, inEdit] {
-        if (inEdit())
-          edit()->undo();
-        else
-          workspace_->undoTags();
-      },
-      [this, edit, inEdit] {
-        return inEdit() ? edit()->history().canUndo()
-                        : perspective_ == Perspective::kExplore && workspace_ &&
-                              workspace_->canUndoTags();
+        return inEdit() ? edit()->history().canUndo() : workspace_ && workspace_->canUndoMarks();
       });
   add(
-      "edit.redo", tr("Redo"), "Ctrl+Shift+Z", tr("Forward again, the way one was last"),
-      [edit] { edit()->redo(); },
-      [edit, inEdit] { return inEdit() && edit()->history().canRedo(); });
+      "edit.redo", tr("Redo"), "Ctrl+Shift+Z",
+      tr("Forward again, the way one was last; elsewhere what was undone of tags and notes"),
+      [this, edit, inEdit] { inEdit() ? edit()->redo() : workspace_->redoMarks(); },
+      [this, edit, inEdit] {
+        return inEdit() ? edit()->history().canRedo() : workspace_ && workspace_->canRedoMarks();
+      });
   const auto measured = [edit]() -> QString {
     return edit() ? edit()->history().current()->record : QString();
   };

@@ -35,6 +35,8 @@ public:
     window_->show();
     settle();
     window_->workspace().stopPolling();
+    if (options_.sameEverywhere)
+      window_->workspace().forgetMachine();
   }
 
   bool run() {
@@ -102,6 +104,11 @@ public:
       window_->comparePage()->showLevel(CodeLevel::kAssembly);
       settle();
       shoot("compare-assembly");
+    }
+    if (!options_.sameEverywhere) { // it names the compiler's instructions
+      window_->comparePage()->showWhy();
+      settle();
+      shoot("compare-why");
     }
     workspace.edit().open(best);
     settle();

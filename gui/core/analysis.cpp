@@ -259,7 +259,7 @@ std::shared_ptr<RooflineData> rooflineOf(const RecordTable& table, const RecordF
                                          const Series& machine) {
   auto data = std::make_shared<RooflineData>();
   data->machine = machine;
-  const std::vector<bool> possible = filter.possibleSeries(table);
+  RecordFilterRow::Prepared possible = filter.prepare(table);
   // Versions of a workload and toolchains share a column: which is which says the tip.
   std::map<std::pair<QString, double>, uint32_t> kernels;
   std::vector<int64_t> kernelOfSeries(table.series().size(), -2);
@@ -346,19 +346,21 @@ struct Analysis::Work {
   std::shared_ptr<const ImportanceResult> importance;
 
   void run() {
-    const std::vector<bool> possible = filter.possibleSeries(table);
+    RecordFilterRow::Prepared possible = filter.prepare(table);
     std::vector<int64_t> counts(table.series().size(), 0), all(counts);
     std::vector<uint8_t> matching(table.size(), 0);
-    for (uint32_t i = 0; i < table.size(); ++i) {
-      const PackedRecord& record = table.at(i);
+    const bool open = filter.isOpen();
+    uint32_t i = 0;
+    table.each([&](const PackedRecord& record) {
       ++all[record.series];
       if (record.id == followed && followed != 0 && chosen < 0)
         series = static_cast<int>(record.series);
-      if (filter.matches(table, record, possible)) {
+      if (open || filter.matches(table, record, possible)) {
         matching[i] = 1;
         ++counts[record.series];
       }
-    }
+      ++i;
+    });
     for (uint32_t i = 0; i < counts.size(); ++i)
       if (all[i] > 0)
         choices.push_back({i, seriesText(*table.series()[i]), all[i]});

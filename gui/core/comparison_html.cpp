@@ -57,6 +57,17 @@ QString comparisonHtml(const ComparisonReport& report) {
       html += QStringLiteral("<li>%1</li>").arg(escaped(change));
     html += QStringLiteral("</ul>\n");
   }
+  for (const WhySection& section : report.why) {
+    html += QStringLiteral("<h2>%1</h2>\n").arg(escaped(section.title));
+    if (!section.note.isEmpty())
+      html += QStringLiteral("<p class=\"note\">%1</p>\n").arg(escaped(section.note));
+    html += QStringLiteral("<table>");
+    for (const WhyRow& row : section.rows)
+      html += QStringLiteral("<tr title=\"%1\"><td>%2</td><td>%3</td><td>%4</td><td>%5</td></tr>\n")
+                  .arg(escaped(row.tip), escaped(row.what), escaped(row.a), escaped(row.b),
+                       escaped(row.effect));
+    html += QStringLiteral("</table>\n");
+  }
   html += QStringLiteral("<h2>The records</h2>\n<table><tr><th></th><th>A</th><th>B</th></tr>\n");
   const auto row = [&](const QString& name, const QString& a, const QString& b) {
     if (!a.isEmpty() || !b.isEmpty())

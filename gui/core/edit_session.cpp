@@ -196,6 +196,8 @@ void EditSession::begin(Json request) {
                  }
                  looking_.forget(QStringLiteral("program"));
                  looking_.forget(QStringLiteral("steps"));
+                 looking_.forget(QStringLiteral("knobs"));
+                 knobs_.clear();
                  measuring_.forget(QStringLiteral("measure"));
                  subject_ = answer["subject"];
                  title_ = textOf(answer, "title");
@@ -225,6 +227,7 @@ void EditSession::begin(Json request) {
 
 void EditSession::look(const QString& trace, std::function<void(const Json&)> accepted) {
   looking_.forget(QStringLiteral("steps"));
+  looking_.forget(QStringLiteral("knobs"));
   looking_.ask(QStringLiteral("program"),
                Json{{"do", "program"},
                     {"subject", subject_},
@@ -244,6 +247,7 @@ void EditSession::show(const Json& answer) {
   const std::optional<Place> before =
       place_ >= 0 ? std::optional(places_[static_cast<size_t>(place_)]) : std::nullopt;
   text_ = textOf(answer, "text");
+  tile_ = answer.value("knobs", false);
   places_.clear();
   for (const Json& place : answer["places"])
     places_.push_back({textOf(place, "text"), textOf(place, "name"), place.value("depth", 0),
@@ -261,6 +265,11 @@ void EditSession::show(const Json& answer) {
     decisions_.push_back(std::move(decision));
   }
   emit decisionsChanged();
+  if (level_ == CodeLevel::kScript) {
+    script_ = text_;
+    scriptLines_ = linesOfPlaces();
+    scriptOf_ = trace_;
+  }
   // What one was at is found again by what it is, else by its name.
   const auto found = [&](const auto& same) {
     const auto it = std::find_if(places_.begin(), places_.end(), same);
@@ -276,7 +285,106 @@ void EditSession::show(const Json& answer) {
         return place.name == before->name && place.isBlock == before->isBlock;
       });
   }
+  if (place_ >= static_cast<int>(places_.size()))
+    place_ = -1;
   askSteps();
+  if (tile_)
+    askKnobs();
+  else if (!knobs_.empty()) {
+    knobs_.clear();
+    emit knobsChanged();
+  }
+}
+
+int EditSession::Knob::chosen() const {
+  for (size_t i = 0; i < choices.size(); ++i)
+    if (choices[i].current)
+      return static_cast<int>(i);
+  return -1;
+}
+
+namespace {
+
+EditSession::SweepPoint pointOf(const Json& value) {
+  EditSession::SweepPoint point;
+  point.value = textOf(value, "value");
+  point.trace = textOf(value, "trace");
+  point.reason = textOf(value, "reason");
+  point.current = value.value("current", false);
+  point.estimateNs = numberOf(value, "estimate_ns");
+  return point;
+}
+
+} // namespace
+
+void EditSession::askKnobs() {
+  // What the decisions say shows at once, estimates follow.
+  std::vector<Knob> now;
+  for (const Decision& decision : decisions_) {
+    Knob knob;
+    knob.name = decision.names.join(QStringLiteral(", "));
+    for (const Knob& known : knobs_)
+      if (known.name == knob.name)
+        knob.choices = known.choices;
+    bool listed = false;
+    for (SweepPoint& choice : knob.choices) {
+      choice.current = choice.value == decision.value;
+      choice.estimateNs = 0;
+      listed = listed || choice.current;
+    }
+    if (!listed)
+      knob.choices = {{decision.value, {}, {}, true}};
+    now.push_back(std::move(knob));
+  }
+  knobs_ = std::move(now);
+  emit knobsChanged();
+  looking_.ask(QStringLiteral("knobs"),
+               Json{{"do", "knobs"},
+                    {"subject", subject_},
+                    {"trace", history_.current()->trace.toStdString()}},
+               [this](const Json& answer, const QString& error) {
+                 if (!error.isEmpty()) {
+                   emit said(error.section(u'\n', 0, 0), true);
+                   return;
+                 }
+                 knobs_.clear();
+                 for (const Json& entry : answer.value("knobs", Json::array())) {
+                   Knob knob;
+                   knob.name = textOf(entry, "name");
+                   for (const Json& choice : entry.value("choices", Json::array()))
+                     knob.choices.push_back(pointOf(choice));
+                   knobs_.push_back(std::move(knob));
+                 }
+                 emit knobsChanged();
+               });
+}
+
+void EditSession::takeKnob(int knob, int choice) {
+  if (knob < 0 || knob >= static_cast<int>(knobs_.size()) || choice < 0 ||
+      choice >= static_cast<int>(knobs_[static_cast<size_t>(knob)].choices.size()) ||
+      !error_.isEmpty())
+    return;
+  const Knob turned = knobs_[static_cast<size_t>(knob)];
+  const SweepPoint point = turned.choices[static_cast<size_t>(choice)];
+  if (point.trace.isEmpty() && !point.current) {
+    emit said(point.reason, true);
+    emit knobsChanged(); // what shows goes back
+    return;
+  }
+  if (point.current)
+    return;
+  forgetSweep();
+  take(point, turned.name);
+}
+
+void EditSession::take(const SweepPoint& point, const QString& name) {
+  EditNode node;
+  node.label = name.isEmpty() ? point.value : name + QStringLiteral(" = ") + point.value;
+  node.trace = point.trace;
+  node.estimateNs = point.estimateNs;
+  typing_ = false;
+  history_.add(std::move(node));
+  showCurrent();
 }
 
 void EditSession::showCurrent() {
@@ -287,6 +395,11 @@ void EditSession::showCurrent() {
   look(trace_, [this, row = history_.currentRow()](const Json& answer) {
     EditNode seen = history_.nodes()[static_cast<size_t>(row)];
     seen.estimateNs = numberOf(answer, "estimate_ns");
+    if (answer.value("knobs", false) && seen.trace.isEmpty()) {
+      // The program as it is written has a value for each knob.
+      seen.trace = textOf(answer, "trace");
+      trace_ = seen.trace;
+    }
     history_.changed(row, seen);
     show(answer);
   });
@@ -407,12 +520,36 @@ std::vector<int> EditSession::linesOfPlaces() const {
   return lines;
 }
 
+std::vector<LineRange> EditSession::regionsOfPlaces() const {
+  std::vector<LineRange> ranges(places_.size(), LineRange{-1, -1});
+  if (level_ == CodeLevel::kScript) {
+    const std::vector<int> lines = linesOfPlaces();
+    for (size_t i = 0; i < lines.size(); ++i)
+      ranges[i] = {lines[i], lines[i]};
+    return ranges;
+  }
+  // At other levels by the script that was seen last, of this schedule.
+  if (scriptOf_ != trace_)
+    return ranges;
+  for (size_t i = 0; i < scriptLines_.size() && i < ranges.size(); ++i)
+    if (scriptLines_[i] >= 0)
+      if (const auto there =
+              linkedLines(script_, CodeLevel::kScript, scriptLines_[i], text_, level_))
+        ranges[i] = *there;
+  return ranges;
+}
+
 int EditSession::placeAt(int line, const QString& name) const {
-  const std::vector<int> lines = linesOfPlaces();
+  const std::vector<LineRange> ranges = regionsOfPlaces();
   int place = -1;
-  for (size_t i = 0; i < lines.size(); ++i)
-    if (lines[i] == line && (place < 0 || places_[i].name == name))
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const auto lines = [&](size_t of) { return ranges[of].last - ranges[of].first; };
+    if (ranges[i].first < 0 || line < ranges[i].first || line > ranges[i].last)
+      continue;
+    // Of several the smallest; of one line's the one that is named.
+    if (place < 0 || lines(i) < lines(static_cast<size_t>(place)) || places_[i].name == name)
       place = static_cast<int>(i);
+  }
   return place;
 }
 
@@ -456,12 +593,7 @@ void EditSession::sweep(int decision) {
                    return;
                  }
                  for (const Json& value : answer.value("values", Json::array())) {
-                   SweepPoint point;
-                   point.value = textOf(value, "value");
-                   point.trace = textOf(value, "trace");
-                   point.reason = textOf(value, "reason");
-                   point.current = value.value("current", false);
-                   point.estimateNs = numberOf(value, "estimate_ns");
+                   SweepPoint point = pointOf(value);
                    // What the tree of schedules knows already is not measured again.
                    for (const EditNode& node : history_.nodes())
                      if (node.isMeasured() && node.trace == point.trace) {
@@ -537,19 +669,14 @@ void EditSession::takeSweep(int index) {
   }
   if (point.current)
     return;
-  EditNode node;
-  node.label = swept_ >= 0 && swept_ < static_cast<int>(decisions_.size())
-                   ? decisions_[static_cast<size_t>(swept_)].names.join(QStringLiteral(", ")) +
-                         QStringLiteral(" = ") + point.value
-                   : point.value;
-  node.trace = point.trace;
-  node.estimateNs = point.estimateNs;
-  typing_ = false;
-  history_.add(std::move(node));
+  const QString name =
+      swept_ >= 0 && swept_ < static_cast<int>(decisions_.size())
+          ? decisions_[static_cast<size_t>(swept_)].names.join(QStringLiteral(", "))
+          : QString();
   for (SweepPoint& other : sweep_)
     other.current = other.value == point.value;
   emit sweepChanged();
-  showCurrent();
+  take(point, name);
 }
 
 RunPlan EditSession::searchPlan() const {

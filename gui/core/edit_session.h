@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gui/core/code_loader.h"
+#include "gui/core/line_links.h"
 #include "gui/core/temper_program.h"
 #include "gui/core/temper_session.h"
 
@@ -109,6 +110,13 @@ public:
     double medianNs = 0, lowNs = 0, highNs = 0;
   };
 
+  /// A knob of a tile program and all that it could be.
+  struct Knob {
+    QString name;
+    std::vector<SweepPoint> choices; ///< without measurements; each with the others as they are
+    int chosen() const;
+  };
+
   explicit EditSession(QString database, QObject* parent = nullptr);
 
   /// Begins with a record's candidate.
@@ -143,6 +151,13 @@ public:
   /// Takes the schedule with that value.
   void takeSweep(int point);
 
+  /// True for tile programs: knobs instead of loops and blocks.
+  bool hasKnobs() const { return tile_; }
+  /// With what the model of the machine thinks of each choice; empty until that has come.
+  const std::vector<Knob>& knobs() const { return knobs_; }
+  /// Turns a knob.
+  void takeKnob(int knob, int choice);
+
   void setLevel(CodeLevel level);
   /// The loop or block whose steps are wanted; -1 for none.
   void selectPlace(int place);
@@ -156,9 +171,10 @@ public:
   /// Compiles, checks, times and records the current schedule.
   void measure();
 
-  /// For each place the line of the program's text that it begins in, -1 where it has none. Only
-  /// the script shows loops and blocks by name.
+  /// For each place the line of the script that it begins in, -1 where it has none.
   std::vector<int> linesOfPlaces() const;
+  /// For each place its lines at the level that shows, as far as they can be told; -1: none.
+  std::vector<LineRange> regionsOfPlaces() const;
   /// The place of a line, or of the name in it that is meant; -1 for none.
   int placeAt(int line, const QString& name) const;
   /// A run that searches around the current schedule, or, where it was not measured or decides
@@ -171,6 +187,7 @@ signals:
   void stepsChanged();
   void decisionsChanged();
   void sweepChanged();
+  void knobsChanged();
   void measuringChanged();
   void measured(const QString& record);
   void said(const QString& sentence, bool isError);
@@ -182,6 +199,8 @@ private:
   void show(const Json& answer);
   void showCurrent();
   void askSteps();
+  void askKnobs();
+  void take(const SweepPoint& point, const QString& name);
   void measureNextOfSweep();
   void forgetSweep();
 
@@ -191,11 +210,15 @@ private:
   Json subject_;
   QString title_, startRecord_;
   QString trace_, text_, error_;
+  QString script_, scriptOf_; ///< the script that was seen last, and of which trace it was
+  std::vector<int> scriptLines_;
   std::vector<Place> places_;
   std::vector<Step> steps_;
   std::vector<Decision> decisions_;
   QStringList locked_; ///< first names of the decisions that are
   std::vector<SweepPoint> sweep_;
+  std::vector<Knob> knobs_;
+  bool tile_ = false;
   int swept_ = -1;
   bool sweeping_ = false;
   int place_ = -1;

@@ -167,6 +167,10 @@ StoredComparison compareStored(const RecordDetail& a, const RecordDetail& b) {
     if (side->row.outcome != database::Outcome::kOk)
       result.sentence += QStringLiteral(" %1 was %2, its number is rough.")
                              .arg(side->shortRecord, outcomeText(side->row.outcome));
+  if (a.row.threads != b.row.threads)
+    result.sentence +=
+        QStringLiteral(" A ran with %1, B with %2.")
+            .arg(countText(a.row.threads, "thread"), countText(b.row.threads, "thread"));
   if (a.row.toolchain != b.row.toolchain)
     result.sentence += QStringLiteral(" They were made by different toolchains.");
   return result;

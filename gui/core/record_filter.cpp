@@ -7,24 +7,47 @@
 #include <QRegularExpression>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 namespace temper::gui {
 
 namespace {
 
-QString marksText(const Series& series, const PackedRecord& record,
-                  const std::vector<QString>& stale) {
+QStringList tagsOf(const PackedRecord& record, const RecordContext& context) {
+  if (!context.tags)
+    return {};
+  const auto found = context.tags->find(record.id);
+  return found == context.tags->end() ? QStringList() : found->second;
+}
+
+/// What it is marked as by where and how it was measured; the same for all of a series.
+QString seriesMarks(const Series& series, database::Purpose purpose, const RecordContext& context) {
   QStringList words;
-  if (record.purpose == database::Purpose::kConfirm)
+  if (purpose == database::Purpose::kConfirm)
     words << QStringLiteral("final");
   if (series.unchecked)
     words << QStringLiteral("unchecked");
-  if (std::find(stale.begin(), stale.end(), series.toolchain) != stale.end())
+  if (context.isStale(series))
     words << QStringLiteral("stale");
+  if (context.isElsewhere(series))
+    words << QStringLiteral("elsewhere");
+  if (context.isEarlier(series))
+    words << QStringLiteral("earlier");
   if (series.regime == database::TimingRegime::kCold)
     words << QStringLiteral("cold");
+  return words.join(u' ');
+}
+
+QString marksText(const Series& series, const PackedRecord& record, const RecordContext& context) {
+  QStringList words;
+  for (const QString& tag : tagsOf(record, context))
+    words << (tag == kStarTag ? QStringLiteral("★") : tag);
+  if (const QString others = seriesMarks(series, record.purpose, context); !others.isEmpty())
+    words << others;
   return words.join(u' ');
 }
 
@@ -58,12 +81,56 @@ bool isOfSeries(RecordColumn column) {
   return column == RecordColumn::kWorkload || column == RecordColumn::kTarget;
 }
 
+/// Time of each series' baseline; unknown where there is none.
+std::vector<double> baselineTimes(const RecordTable& table, const RecordContext& context) {
+  std::vector<double> times(table.series().size(), database::kUnknown);
+  if (!context.baselines.empty())
+    for (size_t i = 0; i < times.size(); ++i)
+      if (const Baseline* baseline = context.baselineOf(*table.series()[i]))
+        times[i] = baseline->medianNs;
+  return times;
+}
+
 } // namespace
 
+const Baseline* RecordContext::baselineOf(const Series& series) const {
+  for (const Baseline& baseline : baselines)
+    if (baseline.series.isComparableWith(series))
+      return &baseline;
+  return nullptr;
+}
+
+bool RecordContext::isStale(const Series& series) const {
+  return !freshToolchains.empty() && std::find(freshToolchains.begin(), freshToolchains.end(),
+                                               series.toolchain) == freshToolchains.end();
+}
+
+bool RecordContext::isElsewhere(const Series& series) const {
+  return !environment.isEmpty() && series.environment != environment;
+}
+
+bool RecordContext::isEarlier(const Series& series) const {
+  return std::find(earlierWorkloads.begin(), earlierWorkloads.end(), series.workloadId) !=
+         earlierWorkloads.end();
+}
+
+QString ratioText(const PackedRecord& record, const Baseline& baseline) {
+  if (record.id == baseline.record)
+    return QStringLiteral("baseline");
+  if (!(record.medianNs > 0) || !(baseline.medianNs > 0))
+    return {};
+  const double low = record.lowNs / baseline.highNs, high = record.highNs / baseline.lowNs;
+  return QStringLiteral("%1 %2×")
+      .arg(high < 1  ? QStringLiteral("▲")
+           : low > 1 ? QStringLiteral("▼")
+                     : QStringLiteral("≈"))
+      .arg(record.medianNs / baseline.medianNs, 0, 'f', 3);
+}
+
 QString columnTitle(RecordColumn column) {
-  static const char* const titles[kRecordColumns] = {"record", "workload", "outcome", "time",
-                                                     "95 %",   "rate",     "threads", "target",
-                                                     "run",    "measured", "marks"};
+  static const char* const titles[kRecordColumns] = {"record",  "workload", "outcome",  "time",
+                                                     "of base", "95 %",     "rate",     "threads",
+                                                     "target",  "run",      "measured", "marks"};
   return QString::fromLatin1(titles[static_cast<size_t>(column)]);
 }
 
@@ -78,6 +145,8 @@ QString columnFilterHint(RecordColumn column) {
     return QStringLiteral("ok, or several: crashed|timed");
   case RecordColumn::kTime:
     return QStringLiteral("<50us, >1ms or 10us..20us");
+  case RecordColumn::kRatio:
+    return QStringLiteral("<0.9 or 1..1.2: its time over that of its kind's baseline (B sets one)");
   case RecordColumn::kInterval:
     return QStringLiteral("<1 for half widths under 1 %");
   case RecordColumn::kRate:
@@ -89,18 +158,21 @@ QString columnFilterHint(RecordColumn column) {
   case RecordColumn::kMeasured:
     return QStringLiteral("2026-11-21, <2h, <30min or <7d");
   case RecordColumn::kMarks:
-    return QStringLiteral("final, stale, cold, unchecked; !stale is the others");
+    return QStringLiteral("tags, and final, stale (another compiler), elsewhere (another machine), "
+                          "earlier (the workload was changed since), cold, unchecked; !stale is "
+                          "the others");
   }
   return {};
 }
 
 bool isNumeric(RecordColumn column) {
-  return column == RecordColumn::kTime || column == RecordColumn::kInterval ||
-         column == RecordColumn::kRate || column == RecordColumn::kThreads;
+  return column == RecordColumn::kTime || column == RecordColumn::kRatio ||
+         column == RecordColumn::kInterval || column == RecordColumn::kRate ||
+         column == RecordColumn::kThreads;
 }
 
 QString cellText(const RecordTable& table, const PackedRecord& record, RecordColumn column,
-                 const std::vector<QString>& stale) {
+                 const RecordContext& context) {
   const Series& series = table.seriesOf(record);
   switch (column) {
   case RecordColumn::kRecord:
@@ -111,6 +183,10 @@ QString cellText(const RecordTable& table, const PackedRecord& record, RecordCol
     return outcomeText(record.outcome);
   case RecordColumn::kTime:
     return record.medianNs > 0 ? timeText(record.medianNs) : QString();
+  case RecordColumn::kRatio:
+    if (const Baseline* baseline = context.baselineOf(series))
+      return ratioText(record, *baseline);
+    return {};
   case RecordColumn::kInterval:
     return halfWidthText(record.medianNs, record.lowNs, record.highNs);
   case RecordColumn::kRate:
@@ -125,7 +201,7 @@ QString cellText(const RecordTable& table, const PackedRecord& record, RecordCol
   case RecordColumn::kMeasured:
     return dateText(record.measuredAt);
   case RecordColumn::kMarks:
-    return marksText(series, record, stale);
+    return marksText(series, record, context);
   }
   return {};
 }
@@ -159,9 +235,8 @@ bool RecordFilterRow::Words::matches(const QString& text) const {
   });
 }
 
-RecordFilterRow::RecordFilterRow(const FilterText& texts, int64_t nowNs,
-                                 std::vector<QString> staleToolchains)
-    : stale_(std::move(staleToolchains)) {
+RecordFilterRow::RecordFilterRow(const FilterText& texts, int64_t nowNs, RecordContext context)
+    : context_(std::move(context)) {
   for (int i = 0; i < kRecordColumns; ++i) {
     const auto column = static_cast<RecordColumn>(i);
     const QString text = texts[column].trimmed();
@@ -194,7 +269,7 @@ void RecordFilterRow::addRange(RecordColumn column, const QString& text) {
   const auto number = [&](const QString& part) -> std::optional<double> {
     if (column == RecordColumn::kTime)
       return parseTime(part);
-    static const QRegularExpression unit(QStringLiteral("\\s*(%|GFLOP/s)\\s*$"));
+    static const QRegularExpression unit(QStringLiteral("\\s*(%|GFLOP/s|×|x)\\s*$"));
     bool ok = false;
     const double value = QString(part).remove(unit).trimmed().toDouble(&ok);
     return ok ? std::optional(value) : std::nullopt;
@@ -261,107 +336,242 @@ void RecordFilterRow::addMeasured(const QString& text, int64_t nowNs) {
           .arg(text, columnFilterHint(RecordColumn::kMeasured));
 }
 
-std::vector<bool> RecordFilterRow::possibleSeries(const RecordTable& table) const {
-  std::vector<bool> possible(table.series().size(), true);
+RecordFilterRow::Prepared RecordFilterRow::prepare(const RecordTable& table) const {
+  Prepared prepared;
+  const size_t count = table.series().size();
+  prepared.series.assign(count, 1);
   PackedRecord record;
-  for (size_t i = 0; i < possible.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     record.series = static_cast<uint32_t>(i);
     for (const auto& [column, words] : seriesWords_)
-      possible[i] = possible[i] && words.matches(cellText(table, record, column, stale_));
+      if (!words.matches(cellText(table, record, column, context_)))
+        prepared.series[i] = 0;
   }
-  return possible;
+  prepared.outcomes.fill(1);
+  prepared.marks.assign(2 * count, 1);
+  prepared.run = ~uint64_t{0};
+  for (const auto& [column, words] : recordWords_) {
+    if (column == RecordColumn::kOutcome)
+      for (size_t i = 0; i < prepared.outcomes.size() && i < size_t{database::kOutcomeCount}; ++i)
+        if (!words.matches(outcomeText(static_cast<database::Outcome>(i))))
+          prepared.outcomes[i] = 0;
+    if (column == RecordColumn::kMarks)
+      for (size_t i = 0; i < count; ++i)
+        for (const auto purpose : {database::Purpose::kSearch, database::Purpose::kConfirm})
+          if (!words.matches(seriesMarks(*table.series()[i], purpose, context_)))
+            prepared.marks[2 * i + (purpose == database::Purpose::kConfirm ? 1 : 0)] = 0;
+  }
+  prepared.baselineNs = baselineTimes(table, context_);
+  return prepared;
+}
+
+bool RecordFilterRow::wordsMatch(const RecordTable& table, const PackedRecord& record,
+                                 RecordColumn column, const Words& words,
+                                 Prepared& prepared) const {
+  switch (column) {
+  case RecordColumn::kOutcome:
+    return prepared.outcomes[static_cast<size_t>(record.outcome)] != 0;
+  case RecordColumn::kMarks:
+    if (context_.tags && context_.tags->count(record.id) > 0)
+      return words.matches(marksText(table.seriesOf(record), record, context_));
+    return prepared.marks[2 * record.series +
+                          (record.purpose == database::Purpose::kConfirm ? 1 : 0)] != 0;
+  case RecordColumn::kRun:
+    // They come one after the other.
+    if (record.run != prepared.run) {
+      prepared.run = record.run;
+      prepared.runMatches = words.matches(cellText(table, record, column, context_));
+    }
+    return prepared.runMatches;
+  default:
+    return words.matches(cellText(table, record, column, context_));
+  }
 }
 
 bool RecordFilterRow::matches(const RecordTable& table, const PackedRecord& record,
-                              const std::vector<bool>& possible) const {
-  if (!possible[record.series])
+                              Prepared& prepared) const {
+  if (prepared.series[record.series] == 0)
     return false;
   const auto has = [&](const auto& ids) {
     return !ids || std::binary_search(ids->begin(), ids->end(), record.id);
   };
-  if (!has(only_) || !has(brush_))
-    return false;
   for (const auto& [column, range] : ranges_) {
-    const double value = numberOf(table, record, column);
+    const double value = column == RecordColumn::kRatio
+                             ? record.medianNs / prepared.baselineNs[record.series]
+                             : numberOf(table, record, column);
     if (!(value >= range.low && value <= range.high)) // what is not known matches nothing
       return false;
   }
-  return std::all_of(recordWords_.begin(), recordWords_.end(), [&](const auto& entry) {
-    return entry.second.matches(cellText(table, record, entry.first, stale_));
-  });
+  for (const auto& [column, words] : recordWords_)
+    if (!wordsMatch(table, record, column, words, prepared))
+      return false;
+  return has(only_) && has(brush_);
 }
 
 bool RecordFilterRow::matches(const RecordTable& table, const PackedRecord& record) const {
-  return matches(table, record, possibleSeries(table));
+  Prepared prepared = prepare(table);
+  return matches(table, record, prepared);
+}
+
+namespace {
+
+/// What an order is made of: a number that grows in the order wanted, and which record it is of.
+struct SortEntry {
+  uint64_t key;
+  uint32_t index;
+};
+
+/// Numbers that grow with a double, those that are not known last.
+uint64_t ascendingKey(double value) {
+  if (std::isnan(value))
+    return std::numeric_limits<uint64_t>::max();
+  if (value == 0)
+    value = 0; // one zero
+  const auto bits = std::bit_cast<uint64_t>(value);
+  constexpr uint64_t kSign = uint64_t{1} << 63;
+  return bits & kSign ? ~bits : bits | kSign;
+}
+
+/// Stable, by counting: a million take 20 ms where comparing them takes 150.
+void sortByKey(std::vector<SortEntry>& entries) {
+  if (std::is_sorted(entries.begin(), entries.end(),
+                     [](const SortEntry& a, const SortEntry& b) { return a.key < b.key; }))
+    return;
+  constexpr int kBits = 11;
+  constexpr size_t kBuckets = size_t{1} << kBits;
+  constexpr int kPasses = (64 + kBits - 1) / kBits;
+  if (entries.size() < 4 * kBuckets) {
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const SortEntry& a, const SortEntry& b) { return a.key < b.key; });
+    return;
+  }
+  std::vector<std::array<uint32_t, kBuckets>> counts(kPasses);
+  for (const SortEntry& entry : entries)
+    for (int pass = 0; pass < kPasses; ++pass)
+      ++counts[static_cast<size_t>(pass)][(entry.key >> (pass * kBits)) & (kBuckets - 1)];
+  std::vector<SortEntry> other(entries.size());
+  for (int pass = 0; pass < kPasses; ++pass) {
+    auto& places = counts[static_cast<size_t>(pass)];
+    // All have the same digit here: nothing to do.
+    if (places[(entries.front().key >> (pass * kBits)) & (kBuckets - 1)] == entries.size())
+      continue;
+    uint32_t next = 0;
+    for (uint32_t& place : places)
+      next += std::exchange(place, next);
+    for (const SortEntry& entry : entries)
+      other[places[(entry.key >> (pass * kBits)) & (kBuckets - 1)]++] = entry;
+    entries.swap(other);
+  }
+}
+
+/// The key of each record, larger for what comes later.
+template <typename KeyOf>
+std::vector<SortEntry> entriesOf(const RecordTable& table, const RecordFilterRow& filter,
+                                 bool descending, const KeyOf& keyOf) {
+  constexpr uint64_t kUnknownKey = std::numeric_limits<uint64_t>::max();
+  RecordFilterRow::Prepared prepared = filter.prepare(table);
+  const bool all = filter.isOpen();
+  std::vector<SortEntry> entries;
+  if (all)
+    entries.reserve(table.size());
+  uint32_t index = 0;
+  table.each([&](const PackedRecord& record) {
+    if (all || filter.matches(table, record, prepared)) {
+      const uint64_t key = keyOf(record);
+      // What is not known comes last, whichever way.
+      entries.push_back({descending && key != kUnknownKey ? kUnknownKey - 1 - key : key, index});
+    }
+    ++index;
+  });
+  return entries;
+}
+
+/// Texts of series by their rank.
+std::vector<uint64_t> ranksOf(const RecordTable& table, RecordColumn column) {
+  std::vector<QString> texts;
+  PackedRecord record;
+  for (size_t i = 0; i < table.series().size(); ++i) {
+    record.series = static_cast<uint32_t>(i);
+    texts.push_back(cellText(table, record, column));
+  }
+  std::vector<uint32_t> sorted(texts.size());
+  std::iota(sorted.begin(), sorted.end(), 0u);
+  std::sort(sorted.begin(), sorted.end(),
+            [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
+  std::vector<uint64_t> ranks(texts.size());
+  uint64_t next = 0;
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    if (i > 0 && texts[sorted[i]] != texts[sorted[i - 1]])
+      ++next;
+    ranks[sorted[i]] = next;
+  }
+  return ranks;
+}
+
+} // namespace
+
+std::vector<uint32_t> numbersById(const RecordTable& table) {
+  return orderOf(table, RecordFilterRow({}, 0), RecordColumn::kRecord, false);
 }
 
 std::vector<uint32_t> orderOf(const RecordTable& table, const RecordFilterRow& filter,
                               RecordColumn sortBy, bool descending) {
-  const std::vector<bool> possible = filter.possibleSeries(table);
-  std::vector<uint32_t> order;
-  for (uint32_t i = 0; i < table.size(); ++i)
-    if (filter.matches(table, table.at(i), possible))
-      order.push_back(i);
-
-  // One number per record to sort by; texts of series by their rank.
-  std::vector<uint32_t> rank;
-  if (isOfSeries(sortBy)) {
-    std::vector<QString> texts;
-    PackedRecord record;
-    for (size_t i = 0; i < table.series().size(); ++i) {
-      record.series = static_cast<uint32_t>(i);
-      texts.push_back(cellText(table, record, sortBy));
-    }
-    std::vector<uint32_t> sorted(texts.size());
-    std::iota(sorted.begin(), sorted.end(), 0u);
-    std::sort(sorted.begin(), sorted.end(),
-              [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
-    rank.resize(texts.size());
-    uint32_t next = 0;
-    for (size_t i = 0; i < sorted.size(); ++i) {
-      if (i > 0 && texts[sorted[i]] != texts[sorted[i - 1]])
-        ++next;
-      rank[sorted[i]] = next;
-    }
-  }
-  struct Entry {
-    double key;
-    uint32_t index;
+  // A column at a time: the loop over a million records asks nothing about the column.
+  const auto entriesBy = [&](const auto& keyOf) {
+    return entriesOf(table, filter, descending, keyOf);
   };
-  std::vector<Entry> entries;
-  entries.reserve(order.size());
-  for (const uint32_t index : order) {
-    const PackedRecord& record = table.at(index);
-    double key = 0;
-    switch (sortBy) {
-    case RecordColumn::kRecord:
-      key = static_cast<double>(record.id);
-      break;
-    case RecordColumn::kRun:
-      key = static_cast<double>(record.run);
-      break;
-    case RecordColumn::kWorkload:
-    case RecordColumn::kTarget:
-      key = rank[record.series];
-      break;
-    case RecordColumn::kOutcome:
-      key = static_cast<double>(record.outcome);
-      break;
-    case RecordColumn::kMarks:
-      key = static_cast<double>(marksText(table.seriesOf(record), record, {}).size());
-      break;
-    default:
-      key = numberOf(table, record, sortBy);
-    }
-    entries.push_back({key, index});
+  std::vector<SortEntry> entries;
+  switch (sortBy) {
+  case RecordColumn::kRecord:
+    entries = entriesBy([](const PackedRecord& record) { return record.id; });
+    break;
+  case RecordColumn::kRun:
+    entries = entriesBy([](const PackedRecord& record) { return record.run; });
+    break;
+  case RecordColumn::kWorkload:
+  case RecordColumn::kTarget:
+    entries = entriesBy([ranks = ranksOf(table, sortBy)](const PackedRecord& record) {
+      return ranks[record.series];
+    });
+    break;
+  case RecordColumn::kOutcome:
+    entries =
+        entriesBy([](const PackedRecord& record) { return static_cast<uint64_t>(record.outcome); });
+    break;
+  case RecordColumn::kMarks: {
+    // Two kinds of record in each series: those that a run ended with have one mark more.
+    std::vector<uint64_t> sizes;
+    for (const auto& series : table.series())
+      for (const auto purpose : {database::Purpose::kSearch, database::Purpose::kConfirm})
+        sizes.push_back(
+            static_cast<uint64_t>(seriesMarks(*series, purpose, filter.context()).size()));
+    entries = entriesBy([&](const PackedRecord& entry) {
+      const QStringList tags = tagsOf(entry, filter.context());
+      return sizes[2 * entry.series + (entry.purpose == database::Purpose::kConfirm ? 1 : 0)] +
+             (tags.isEmpty() ? 0 : 1000 + static_cast<uint64_t>(tags.join(u' ').size()));
+    });
+    break;
   }
-  // What is not known comes last, whichever way.
-  std::stable_sort(entries.begin(), entries.end(), [descending](const Entry& a, const Entry& b) {
-    const bool knownA = !std::isnan(a.key), knownB = !std::isnan(b.key);
-    if (knownA != knownB)
-      return knownA;
-    return knownA && (descending ? a.key > b.key : a.key < b.key);
-  });
+  case RecordColumn::kRatio:
+    entries =
+        entriesBy([times = baselineTimes(table, filter.context())](const PackedRecord& record) {
+          return ascendingKey(record.medianNs / times[record.series]);
+        });
+    break;
+  case RecordColumn::kMeasured:
+    entries = entriesBy([](const PackedRecord& record) {
+      return static_cast<uint64_t>(std::max<int64_t>(record.measuredAt, 0));
+    });
+    break;
+  case RecordColumn::kTime:
+    entries = entriesBy([](const PackedRecord& record) { return ascendingKey(record.medianNs); });
+    break;
+  default:
+    entries = entriesBy(
+        [&](const PackedRecord& record) { return ascendingKey(numberOf(table, record, sortBy)); });
+  }
+  sortByKey(entries);
+  std::vector<uint32_t> order(entries.size());
   for (size_t i = 0; i < entries.size(); ++i)
     order[i] = entries[i].index;
   return order;

@@ -7,7 +7,36 @@
 #include <QPointer>
 #include <QThreadPool>
 
+#include <algorithm>
+
 namespace temper::gui {
+
+namespace {
+constexpr uint32_t kNoRow = ~uint32_t{0};
+/// So many records may come before it is worth sorting all by id again.
+constexpr uint32_t kUnsorted = 50'000;
+} // namespace
+
+/// A question for another thread, and its answer.
+struct RecordModel::Ordering {
+  RecordTable table;
+  uint64_t generation = 0;
+  RecordFilterRow filter;
+  RecordColumn by;
+  bool descending;
+  std::shared_ptr<const std::vector<uint32_t>> byId;
+  std::vector<uint32_t> order;
+  std::vector<uint32_t> rows;
+
+  void run() {
+    order = orderOf(table, filter, by, descending);
+    rows.assign(table.size(), kNoRow);
+    for (uint32_t row = 0; row < order.size(); ++row)
+      rows[order[row]] = row;
+    if (table.size() > (byId ? byId->size() : 0) * 3 / 2 + kUnsorted)
+      byId = std::make_shared<const std::vector<uint32_t>>(numbersById(table));
+  }
+};
 
 RecordModel::RecordModel(QObject* parent) : QAbstractTableModel(parent) {}
 RecordModel::~RecordModel() = default;
@@ -15,6 +44,7 @@ RecordModel::~RecordModel() = default;
 void RecordModel::append(RecordChunk chunk) {
   if (chunk.records.empty() && chunk.newSeries.empty())
     return;
+  noteVersions(chunk);
   table_.append(std::move(chunk));
   if (following_ || shownOf_ == 0)
     startOrdering();
@@ -25,6 +55,10 @@ void RecordModel::clear() {
   beginResetModel();
   table_.clear();
   order_.clear();
+  rows_.clear();
+  byId_.reset();
+  versions_.clear();
+  context_.earlierWorkloads.clear();
   shownOf_ = 0;
   ++generation_;
   endResetModel();
@@ -32,11 +66,48 @@ void RecordModel::clear() {
   emit pendingChanged();
 }
 
-void RecordModel::setStaleToolchains(std::vector<QString> toolchains) {
-  if (toolchains == stale_)
+/// Of workloads that are called alike the one that was measured last is today's.
+void RecordModel::noteVersions(const RecordChunk& chunk) {
+  // Series of this chunk may be in it or in the table.
+  const auto known = static_cast<uint32_t>(table_.series().size());
+  const auto seriesOf = [&](uint32_t number) -> const Series& {
+    return number < known ? *table_.series()[number] : chunk.newSeries[number - known];
+  };
+  std::map<uint32_t, int64_t> newest;
+  for (const PackedRecord& record : chunk.records) {
+    int64_t& at = newest[record.series];
+    at = std::max(at, record.measuredAt);
+  }
+  bool changed = false;
+  for (const auto& [number, measuredAt] : newest) {
+    const Series& series = seriesOf(number);
+    Versions& versions = versions_[series.workload + u'\n' + series.shape];
+    if (!versions.all.contains(series.workloadId))
+      versions.all << series.workloadId;
+    if (measuredAt <= versions.measuredAt)
+      continue;
+    versions.measuredAt = measuredAt;
+    changed = changed || versions.newest != series.workloadId;
+    versions.newest = series.workloadId;
+  }
+  if (!changed && chunk.newSeries.empty())
     return;
-  stale_ = std::move(toolchains);
-  startOrdering();
+  context_.earlierWorkloads.clear();
+  for (const auto& [name, versions] : versions_)
+    for (const QString& id : versions.all)
+      if (id != versions.newest)
+        context_.earlierWorkloads.push_back(id);
+}
+
+void RecordModel::setContext(RecordContext context) {
+  context.earlierWorkloads = std::move(context_.earlierWorkloads);
+  context_ = std::move(context);
+  // Cells say other things; which rows there are and their order change only by what is marked.
+  if (sortBy_ == RecordColumn::kMarks || sortBy_ == RecordColumn::kRatio ||
+      !filter_[RecordColumn::kMarks].isEmpty() || !filter_[RecordColumn::kRatio].isEmpty())
+    startOrdering();
+  else if (!order_.empty())
+    emit dataChanged(index(0, 0), index(rowCount() - 1, kRecordColumns - 1));
 }
 
 void RecordModel::setFollowing(bool following) {
@@ -72,7 +143,7 @@ void RecordModel::setBrush(std::shared_ptr<const std::vector<uint64_t>> ids) {
 }
 
 RecordFilterRow RecordModel::filterOfPlots() const {
-  RecordFilterRow filter(filter_, QDateTime::currentMSecsSinceEpoch() * 1'000'000, stale_);
+  RecordFilterRow filter(filter_, QDateTime::currentMSecsSinceEpoch() * 1'000'000, context_);
   filter.setOnly(only_);
   return filter;
 }
@@ -97,35 +168,36 @@ void RecordModel::startOrdering() {
   busy_ = true;
   again_ = false;
   QPointer<RecordModel> self(this);
-  // The receiver may be gone when the answer comes; the pool's thread must not look.
   RecordFilterRow filter = filterOfPlots();
   filter.setBrush(brush_);
-  QThreadPool::globalInstance()->start([self, table = table_, generation = generation_,
-                                        filter = std::move(filter), by = sortBy_,
-                                        descending = descending_] {
-    auto order = std::make_shared<std::vector<uint32_t>>(orderOf(table, filter, by, descending));
-    const auto of = static_cast<int64_t>(table.size());
+  auto ordering = std::make_shared<Ordering>(
+      Ordering{table_, generation_, std::move(filter), sortBy_, descending_, byId_, {}, {}});
+  // The receiver may be gone when the answer comes; the pool's thread must not look.
+  QThreadPool::globalInstance()->start([self, ordering] {
+    ordering->run();
     QMetaObject::invokeMethod(
         QCoreApplication::instance(),
-        [self, generation, order, of] {
+        [self, ordering] {
           if (self)
-            self->finishOrdering(generation, std::move(*order), of);
+            self->finishOrdering(ordering);
         },
         Qt::QueuedConnection);
   });
 }
 
-void RecordModel::finishOrdering(uint64_t generation, std::vector<uint32_t> order, int64_t of) {
+void RecordModel::finishOrdering(const std::shared_ptr<Ordering>& done) {
   busy_ = false;
-  if (generation == generation_) {
+  if (done->generation == generation_) {
     beginResetModel();
-    order_ = std::move(order);
-    shownOf_ = of;
+    order_ = std::move(done->order);
+    rows_ = std::move(done->rows);
+    byId_ = std::move(done->byId);
+    shownOf_ = static_cast<int64_t>(done->table.size());
     endResetModel();
     emit orderChanged();
     emit pendingChanged();
   }
-  if (again_ || (following_ && pending() > 0 && generation != generation_))
+  if (again_ || (following_ && pending() > 0 && done->generation != generation_))
     startOrdering();
 }
 
@@ -140,12 +212,23 @@ const PackedRecord* RecordModel::recordAt(int row) const {
              : nullptr;
 }
 
+int64_t RecordModel::numberOf(uint64_t id) const {
+  if (byId_) {
+    const auto at = std::lower_bound(
+        byId_->begin(), byId_->end(), id,
+        [this](uint32_t number, uint64_t wanted) { return table_.at(number).id < wanted; });
+    if (at != byId_->end() && table_.at(*at).id == id)
+      return *at;
+  }
+  return table_.find(id, byId_ ? static_cast<uint32_t>(byId_->size()) : 0);
+}
+
 int RecordModel::rowOf(const QString& id) const {
-  const uint64_t digits = idDigits(id);
-  for (size_t row = 0; row < order_.size(); ++row)
-    if (table_.at(order_[row]).id == digits)
-      return static_cast<int>(row);
-  return -1;
+  const int64_t number = numberOf(idDigits(id));
+  return number >= 0 && number < static_cast<int64_t>(rows_.size()) &&
+                 rows_[static_cast<size_t>(number)] != kNoRow
+             ? static_cast<int>(rows_[static_cast<size_t>(number)])
+             : -1;
 }
 
 int RecordModel::rowCount(const QModelIndex& parent) const {
@@ -165,7 +248,7 @@ QVariant RecordModel::data(const QModelIndex& index, int role) const {
   const auto column = static_cast<RecordColumn>(index.column());
   switch (role) {
   case Qt::DisplayRole:
-    return cellText(table_, *record, column, stale_);
+    return cellText(table_, *record, column, context_);
   case Qt::TextAlignmentRole:
     return QVariant(isNumeric(column) ? Qt::AlignRight | Qt::AlignVCenter
                                       : Qt::AlignLeft | Qt::AlignVCenter);
@@ -174,7 +257,14 @@ QVariant RecordModel::data(const QModelIndex& index, int role) const {
       return table_.seriesOf(*record).target;
     if (column == RecordColumn::kRecord)
       return idAt(index.row());
-    return cellText(table_, *record, column, stale_);
+    if (column == RecordColumn::kRatio)
+      if (const Baseline* baseline = context_.baselineOf(table_.seriesOf(*record)))
+        return QStringLiteral("%1: its time over that of the baseline %2, %3; ▲ faster, ▼ slower, "
+                              "≈ not to be told apart")
+            .arg(cellText(table_, *record, column, context_),
+                 shortId(idText(database::Kind::kMeasurement, baseline->record)),
+                 timeText(baseline->medianNs));
+    return cellText(table_, *record, column, context_);
   case kIdRole:
     return idAt(index.row());
   default:

@@ -7,6 +7,8 @@
 
 #include <QAbstractTableModel>
 
+#include <map>
+
 namespace temper::gui {
 
 class RecordModel : public QAbstractTableModel {
@@ -20,8 +22,9 @@ public:
   // What it shows.
   void append(RecordChunk chunk);
   void clear();
-  /// Toolchains whose records are marked as stale.
-  void setStaleToolchains(std::vector<QString> toolchains);
+  /// What marks and ratios are made from; which workloads have a later version it knows itself.
+  void setContext(RecordContext context);
+  const RecordContext& context() const { return context_; }
   /// While false, records that arrive only raise pending(); they are shown with the next change.
   void setFollowing(bool following);
 
@@ -47,6 +50,8 @@ public:
   const RecordTable& table() const { return table_; }
   QString idAt(int row) const;
   int rowOf(const QString& id) const; ///< -1 when it is not shown
+  /// Number of a record in the table; -1 when it is not there.
+  int64_t numberOf(uint64_t id) const;
   const PackedRecord* recordAt(int row) const;
   int64_t pending() const { return static_cast<int64_t>(table_.size()) - shownOf_; }
   bool isBusy() const { return busy_; }
@@ -64,18 +69,29 @@ signals:
   void pendingChanged();
 
 private:
+  struct Ordering;
   void startOrdering();
-  void finishOrdering(uint64_t generation, std::vector<uint32_t> order, int64_t of);
+  void finishOrdering(const std::shared_ptr<Ordering>& done);
+  void noteVersions(const RecordChunk& chunk);
 
   RecordTable table_;
-  std::vector<uint32_t> order_;
+  std::vector<uint32_t> order_; ///< number of the record in each row
+  std::vector<uint32_t> rows_;  ///< row of each record by its number; kNoRow: not shown
+  /// Numbers by id, of the records that there were when it was made.
+  std::shared_ptr<const std::vector<uint32_t>> byId_;
   int64_t shownOf_ = 0; ///< records that the order was made of
   FilterText filter_;
   std::shared_ptr<const std::vector<uint64_t>> only_;
   std::shared_ptr<const std::vector<uint64_t>> brush_;
   uint64_t filterVersion_ = 0;
   std::array<QString, kRecordColumns> errors_;
-  std::vector<QString> stale_;
+  RecordContext context_;
+  struct Versions {
+    QString newest; ///< workload id
+    int64_t measuredAt = 0;
+    QStringList all;
+  };
+  std::map<QString, Versions> versions_; ///< of workloads by name and shape
   RecordColumn sortBy_ = RecordColumn::kMeasured;
   bool descending_ = true;
   bool following_ = true;

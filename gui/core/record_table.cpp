@@ -117,8 +117,8 @@ const PackedRecord& RecordTable::at(uint32_t index) const {
   return chunks_[index >> kChunkBits]->data()[index & (kChunk - 1)];
 }
 
-int64_t RecordTable::find(uint64_t id) const {
-  for (uint32_t i = 0; i < size_; ++i)
+int64_t RecordTable::find(uint64_t id, uint32_t from) const {
+  for (uint32_t i = from; i < size_; ++i)
     if (at(i).id == id)
       return i;
   return -1;

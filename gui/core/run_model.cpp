@@ -31,6 +31,11 @@ void RunModel::setRows(std::vector<RunRow> rows) {
   emit dataChanged(index(0, 0), index(rowCount() - 1, kColumns - 1));
 }
 
+void RunModel::ratiosChanged() {
+  if (!rows_.empty())
+    emit dataChanged(index(0, kRatio), index(rowCount() - 1, kRatio));
+}
+
 double RunRow::secondsLeft() const {
   double left = database::kUnknown;
   if (run.budget_seconds > 0)
@@ -90,6 +95,8 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
                : numberText(row.run.trials);
   case kBest:
     return row.bestNs > 0 ? timeText(row.bestNs) : QString();
+  case kRatio:
+    return ratioOf_ ? ratioOf_(row.bestRecord) : QString();
   case kTime: {
     const double left = row.secondsLeft();
     return row.run.state == database::RunState::kRunning && std::isfinite(left)
@@ -104,8 +111,8 @@ QVariant RunModel::data(const QModelIndex& index, int role) const {
 }
 
 QVariant RunModel::headerData(int section, Qt::Orientation orientation, int role) const {
-  static const char* const titles[kColumns] = {"state", "workload", "trials",
-                                               "best",  "time",     "started"};
+  static const char* const titles[kColumns] = {"state",   "workload", "trials", "best",
+                                               "of base", "time",     "started"};
   if (orientation != Qt::Horizontal || section < 0 || section >= kColumns)
     return {};
   if (role == Qt::DisplayRole)

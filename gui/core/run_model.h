@@ -7,6 +7,7 @@
 #include <QAbstractTableModel>
 #include <QString>
 
+#include <functional>
 #include <vector>
 
 namespace temper::gui {
@@ -33,13 +34,19 @@ struct RunRow {
 class RunModel : public QAbstractTableModel {
   Q_OBJECT
 public:
-  enum Column { kState, kWorkload, kTrials, kBest, kTime, kStarted, kColumns };
+  enum Column { kState, kWorkload, kTrials, kBest, kRatio, kTime, kStarted, kColumns };
 
   using QAbstractTableModel::QAbstractTableModel;
 
   /// Rows that stay keep their place in views (and their selection): only what changed is told.
   void setRows(std::vector<RunRow> rows);
   const std::vector<RunRow>& rows() const { return rows_; }
+  /// What a run's best is of the baseline of its kind, in words.
+  void setRatioOf(std::function<QString(const QString& record)> ratioOf) {
+    ratioOf_ = std::move(ratioOf);
+  }
+  /// Ratios are others.
+  void ratiosChanged();
   const RunRow* find(const QString& id) const;
   int rowOf(const QString& id) const;
 
@@ -50,6 +57,7 @@ public:
 
 private:
   std::vector<RunRow> rows_;
+  std::function<QString(const QString&)> ratioOf_;
 };
 
 /// What the page of a run shows.

@@ -96,6 +96,7 @@ Workspace::Workspace(QString database, QObject* parent)
   poll_.setInterval(kPollMs);
   connect(&poll_, &QTimer::timeout, this, &Workspace::poll);
   connect(edit_, &EditSession::said, this, &Workspace::said);
+  runs_->setRatioOf([this](const QString& record) { return ratioOf(record); });
   reload();
   poll_.start();
 }
@@ -158,6 +159,8 @@ void Workspace::loadAll() {
                           // Runs without a record yet are worth showing, too.
                           setState(State::kReady, {});
                           askQuery();
+                          askMarks();
+                          askMachine();
                         } else if (loaded.error().code == ErrorCode::kNotFound) {
                           setState(State::kMissing, sentence(loaded.error()));
                         } else {
@@ -177,6 +180,9 @@ void Workspace::poll() {
   }
   askRuns();
   askNewRecords();
+  constexpr int kEvery = 8; // others may tag, too
+  if (++polls_ % kEvery == 0)
+    askMarks();
 }
 
 void Workspace::askNewRecords() {
@@ -227,11 +233,11 @@ void Workspace::askQuery() {
         database::RecordFilter filter;
         TEMPER_TRY(query, database::parse_query(text, now));
         filter.query = query;
-        TEMPER_TRY(rows, store.list_records(filter));
+        TEMPER_TRY(found, store.list_record_ids(filter));
         auto ids = std::make_shared<std::vector<uint64_t>>();
-        ids->reserve(rows.size());
-        for (const database::RecordRow& row : rows)
-          ids->push_back(idDigits(toQString(row.id)));
+        ids->reserve(found.size());
+        for (const database::Id& id : found)
+          ids->push_back(idDigits(toQString(id)));
         std::sort(ids->begin(), ids->end());
         return Ids(ids);
       },
@@ -248,19 +254,20 @@ void Workspace::askQuery() {
 void Workspace::setTags(const QString& record, const QStringList& tags) {
   if (record != record_ || !detail_)
     return;
-  TagChange change{record, {}, {}};
+  MarkChange change;
   QStringList known;
   for (const database::Tag& tag : detail_->tags)
     known << toQString(tag.tag);
   for (const QString& tag : tags)
-    if (!tag.isEmpty() && !known.contains(tag) && !change.added.contains(tag))
-      change.added << tag;
+    if (!tag.isEmpty() && !known.contains(tag))
+      change.edits.push_back({record, tag, true});
   for (const QString& tag : known)
     if (!tags.contains(tag))
-      change.removed << tag;
-  if (change.added.isEmpty() && change.removed.isEmpty())
+      change.edits.push_back({record, tag, false});
+  if (change.edits.empty())
     return;
-  changeTags(change, [this, change] { tagChanges_.push_back(change); });
+  redo_.clear();
+  this->change(std::move(change), true, [this](const MarkChange& made) { undo_.push_back(made); });
 }
 
 void Workspace::toggleTag(const QString& record, const QString& tag) {
@@ -274,60 +281,236 @@ void Workspace::toggleTag(const QString& record, const QString& tag) {
   setTags(record, tags);
 }
 
-void Workspace::undoTags() {
-  if (tagChanges_.empty())
-    return;
-  const TagChange last = tagChanges_.back();
-  tagChanges_.pop_back();
-  changeTags({last.record, last.removed, last.added}, [] {});
-}
-
-void Workspace::changeTags(const TagChange& change, std::function<void()> done) {
-  questions_->ask<bool>(
+void Workspace::change(MarkChange change, bool forward,
+                       std::function<void(const MarkChange&)> done) {
+  questions_->ask<MarkChange>(
       QStringLiteral("write%1").arg(++writes_), this,
-      [change](database::Store& store) -> Result<bool> {
+      [change, forward](database::Store& store) -> Result<MarkChange> {
+        MarkChange made = change;
         TEMPER_TRY_VOID(store.transaction([&]() -> Result<void> {
-          for (const QString& tag : change.added)
-            TEMPER_TRY_VOID(
-                store.add(database::Tag{change.record.toStdString(), tag.toStdString(), 0}));
-          for (const QString& tag : change.removed)
-            TEMPER_TRY_VOID(
-                store.remove(database::Tag{change.record.toStdString(), tag.toStdString(), 0}));
+          for (const MarkChange::Edit& edit : change.edits) {
+            const database::Tag tag{edit.record.toStdString(), edit.tag.toStdString(), 0};
+            TEMPER_TRY_VOID(edit.added == forward ? store.add(tag) : store.remove(tag));
+          }
+          if (made.note && forward) {
+            TEMPER_TRY(id, store.add(*made.note));
+            made.note->id = id;
+          } else if (made.note) {
+            TEMPER_TRY_VOID(store.remove(*made.note));
+          }
           return {};
         }));
-        return true;
+        return made;
       },
-      [this, change, done = std::move(done)](const Result<bool>& changed) {
-        if (!changed) {
-          emit said(sentence(changed.error()), true);
+      [this, done = std::move(done)](const Result<MarkChange>& made) {
+        if (!made) {
+          emit said(sentence(made.error()), true);
           return;
         }
-        done();
-        if (change.record == record_)
-          askDetail();
-        if (query_.contains(QStringLiteral("tag")))
+        done(*made);
+        askDetail();
+        askMarks();
+        if (query_.contains(QStringLiteral("tag")) || query_.contains(QStringLiteral("note")))
           askQuery();
       });
+}
+
+void Workspace::undoMarks() {
+  if (undo_.empty())
+    return;
+  const MarkChange last = undo_.back();
+  undo_.pop_back();
+  change(last, false, [this](const MarkChange& made) { redo_.push_back(made); });
+}
+
+void Workspace::redoMarks() {
+  if (redo_.empty())
+    return;
+  const MarkChange last = redo_.back();
+  redo_.pop_back();
+  change(last, true, [this](const MarkChange& made) { undo_.push_back(made); });
 }
 
 void Workspace::addNote(const QString& record, const QString& text) {
   if (record.isEmpty() || text.trimmed().isEmpty())
     return;
-  questions_->ask<database::Id>(
-      QStringLiteral("write%1").arg(++writes_), this,
-      [record, text](database::Store& store) {
-        database::Note note;
-        note.subject = record.toStdString();
-        note.text = text.trimmed().toStdString();
-        note.author = qEnvironmentVariable("USER").toStdString();
-        return store.add(note);
+  MarkChange change;
+  change.note = database::Note();
+  change.note->subject = record.toStdString();
+  change.note->text = text.trimmed().toStdString();
+  change.note->author = qEnvironmentVariable("USER").toStdString();
+  redo_.clear();
+  this->change(std::move(change), true, [this](const MarkChange& made) { undo_.push_back(made); });
+}
+
+bool Workspace::hasTag(const QString& record, QLatin1StringView tag) const {
+  if (!context_.tags)
+    return false;
+  const auto found = context_.tags->find(idDigits(record));
+  return found != context_.tags->end() && found->second.contains(tag);
+}
+
+bool Workspace::isBaseline(const QString& record) const { return hasTag(record, kBaselineTag); }
+bool Workspace::isPinned(const QString& record) const { return hasTag(record, kPinTag); }
+
+void Workspace::addEdit(MarkChange& change, const QString& record, QLatin1StringView tag,
+                        bool added) {
+  change.edits.push_back({record, QString(tag), added});
+}
+
+void Workspace::togglePin(const QString& record) {
+  if (record.isEmpty())
+    return;
+  MarkChange change;
+  addEdit(change, record, kPinTag, !isPinned(record));
+  redo_.clear();
+  this->change(std::move(change), true, [this](const MarkChange& made) { undo_.push_back(made); });
+}
+
+void Workspace::toggleBaseline(const QString& record) {
+  const int64_t number = records_->numberOf(idDigits(record));
+  if (number < 0)
+    return;
+  const RecordTable& table = records_->table();
+  const PackedRecord& packed = table.at(static_cast<uint32_t>(number));
+  MarkChange change;
+  if (isBaseline(record)) {
+    addEdit(change, record, kBaselineTag, false);
+  } else {
+    if (!(packed.medianNs > 0)) {
+      emit said(tr("%1 has no time (%2): nothing can be held against it.")
+                    .arg(shortId(record), outcomeText(packed.outcome)),
+                true);
+      return;
+    }
+    if (const Baseline* before = context_.baselineOf(table.seriesOf(packed)))
+      addEdit(change, idText(database::Kind::kMeasurement, before->record), kBaselineTag, false);
+    addEdit(change, record, kBaselineTag, true);
+  }
+  redo_.clear();
+  this->change(std::move(change), true, [this](const MarkChange& made) { undo_.push_back(made); });
+}
+
+const Baseline* Workspace::baselineFor(const QString& record) const {
+  const int64_t number = record.isEmpty() ? -1 : records_->numberOf(idDigits(record));
+  if (number < 0 || context_.baselines.empty())
+    return nullptr;
+  const RecordTable& table = records_->table();
+  return context_.baselineOf(table.seriesOf(table.at(static_cast<uint32_t>(number))));
+}
+
+QString Workspace::ratioOf(const QString& record) const {
+  const Baseline* baseline = baselineFor(record);
+  const int64_t number = baseline ? records_->numberOf(idDigits(record)) : -1;
+  return number < 0 ? QString()
+                    : ratioText(records_->table().at(static_cast<uint32_t>(number)), *baseline);
+}
+
+/// What the database says of records.
+struct Workspace::Marks {
+  std::unordered_map<uint64_t, QStringList> tags;
+  std::vector<Baseline> baselines;
+  std::vector<MarkedRecord> marked;
+};
+
+void Workspace::askMarks() {
+  using Answer = std::shared_ptr<Marks>;
+  constexpr size_t kMostMarked = 200;
+  questions_->ask<Answer>(
+      QStringLiteral("marks"), this,
+      [](database::Store& store) -> Result<Answer> {
+        auto marks = std::make_shared<Marks>();
+        std::vector<std::pair<std::string, bool>> kept; // baselines first
+        TEMPER_TRY_VOID(store.each_tag([&](const database::Tag& tag) {
+          if (tag.subject.empty() ||
+              tag.subject[0] != static_cast<char>(database::Kind::kMeasurement))
+            return true;
+          const QString word = toQString(tag.tag);
+          QStringList& words = marks->tags[idDigits(toQString(tag.subject))];
+          word == kBaselineTag ? words.prepend(word) : words.append(word);
+          if (word == kBaselineTag)
+            kept.emplace(kept.begin(), tag.subject, true);
+          else if (word == kPinTag && kept.size() < kMostMarked)
+            kept.emplace_back(tag.subject, false);
+          return true;
+        }));
+        for (const auto& [id, isBaseline] : kept) {
+          const auto row = store.record_row(id);
+          if (!row)
+            continue; // of a record that was pruned
+          TEMPER_TRY(workload, store.workload(row->workload));
+          MarkedRecord record;
+          record.id = toQString(id);
+          record.title = toQString(
+              workload.name + " " +
+              format_binding(
+                  ordered_binding(workload.binding_json, workload.parameters_json).dump()));
+          record.medianNs = row->median_ns;
+          record.isBaseline = isBaseline;
+          if (isBaseline) {
+            Baseline baseline;
+            baseline.record = idDigits(record.id);
+            baseline.series.workloadId = toQString(row->workload);
+            baseline.series.environment = toQString(row->environment_class);
+            baseline.series.threads = row->threads;
+            baseline.series.regime = row->regime;
+            baseline.series.inputs = toQString(row->inputs);
+            baseline.medianNs = row->median_ns;
+            baseline.lowNs = row->low_ns;
+            baseline.highNs = row->high_ns;
+            marks->baselines.push_back(std::move(baseline));
+          }
+          marks->marked.push_back(std::move(record));
+        }
+        return marks;
       },
-      [this, record](const Result<database::Id>& added) {
-        if (!added)
-          emit said(sentence(added.error()), true);
-        else if (record == record_)
-          askDetail();
+      [this](const Result<Answer>& marks) {
+        if (!marks)
+          return; // loading the records says what is wrong
+        const bool same =
+            context_.tags && *context_.tags == (*marks)->tags && marked_ == (*marks)->marked;
+        if (same)
+          return;
+        context_.tags = std::make_shared<const std::unordered_map<uint64_t, QStringList>>(
+            std::move((*marks)->tags));
+        context_.baselines = std::move((*marks)->baselines);
+        marked_ = std::move((*marks)->marked);
+        updateContext();
       });
+}
+
+void Workspace::askMachine() {
+  if (!machineWanted_)
+    return;
+  machineWanted_ = false;
+  machine_ = std::make_unique<TemperSession>(database_);
+  machine_->ask(QStringLiteral("machine"),
+                Json{{"do", "machine"}, {"fresh", true}, {"speed", false}},
+                [this](const Json& answer, const QString& error) {
+                  machine_.release()->deleteLater(); // it is at work on this answer
+                  if (!error.isEmpty())
+                    return; // nothing is marked then; whoever needs the machine says why
+                  context_.environment = toQString(answer.value("environment", std::string()));
+                  context_.freshToolchains.clear();
+                  for (const Json& id : answer.value("fresh_toolchains", Json::array()))
+                    if (id.is_string())
+                      context_.freshToolchains.push_back(toQString(id.get<std::string>()));
+                  updateContext();
+                });
+}
+
+void Workspace::forgetMachine() {
+  machineWanted_ = false;
+  machine_.reset();
+  context_.environment.clear();
+  context_.freshToolchains.clear();
+  updateContext();
+}
+
+void Workspace::updateContext() {
+  records_->setContext(context_);
+  runs_->ratiosChanged();
+  emit marksChanged();
 }
 
 void Workspace::askRuns() {

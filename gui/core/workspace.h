@@ -23,6 +23,15 @@ namespace temper::gui {
 
 class RunRows;
 
+/// A record that is kept at hand: a baseline, or pinned.
+struct MarkedRecord {
+  QString id;
+  QString title; ///< "matmul M=512 N=512 K=512"
+  double medianNs = database::kUnknown;
+  bool isBaseline = false;
+  bool operator==(const MarkedRecord&) const = default;
+};
+
 class Workspace : public QObject {
   Q_OBJECT
 public:
@@ -70,9 +79,27 @@ public:
   void setTags(const QString& record, const QStringList& tags);
   void toggleTag(const QString& record, const QString& tag);
   void addNote(const QString& record, const QString& text);
-  bool canUndoTags() const { return !tagChanges_.empty(); }
-  /// Takes back the last change of tags made here.
-  void undoTags();
+  bool canUndoMarks() const { return !undo_.empty(); }
+  bool canRedoMarks() const { return !redo_.empty(); }
+  /// Takes back the last change of tags or notes made here, or makes it again.
+  void undoMarks();
+  void redoMarks();
+
+  // Baselines and pins: tags in the database, so that everybody and the command line see them.
+  /// Makes a record the baseline of its kind (workload, machine, threads, caches and inputs)
+  /// instead of the one before; or, when it is that already, takes it away.
+  void toggleBaseline(const QString& record);
+  void togglePin(const QString& record);
+  bool isBaseline(const QString& record) const;
+  bool isPinned(const QString& record) const;
+  /// Baselines first.
+  const std::vector<MarkedRecord>& marked() const { return marked_; }
+  /// What a record is held against; null where its kind has none, or it is not known yet.
+  const Baseline* baselineFor(const QString& record) const;
+  /// "▲ 0.872×": its time over that of its baseline; empty without one.
+  QString ratioOf(const QString& record) const;
+  /// For pictures: records are not marked as of another machine or compiler.
+  void forgetMachine();
 
   // The selection.
   void selectRecord(const QString& id);
@@ -121,6 +148,7 @@ signals:
   void recordSelected();
   void detailChanged(); ///< of the selected record; detail() may be null
   void queryChanged();  ///< the query, or what is wrong with it
+  void marksChanged();  ///< baselines, pins, tags
   void runSelected();
   void runDetailChanged();
   void sidesChanged();
@@ -136,12 +164,23 @@ private:
   void askNewRecords();
   void askQuery();
   void askDetail();
-  struct TagChange {
-    QString record;
-    QStringList added;
-    QStringList removed;
+  /// Something that was said of records, and can be taken back.
+  struct MarkChange {
+    struct Edit {
+      QString record;
+      QString tag;
+      bool added = true;
+    };
+    std::vector<Edit> edits;
+    std::optional<database::Note> note; ///< that was added
   };
-  void changeTags(const TagChange& change, std::function<void()> done);
+  void change(MarkChange change, bool forward, std::function<void(const MarkChange&)> done);
+  struct Marks;
+  void askMarks();
+  void askMachine();
+  void updateContext();
+  void addEdit(MarkChange& change, const QString& record, QLatin1StringView tag, bool added);
+  bool hasTag(const QString& record, QLatin1StringView tag) const;
   void askRuns();
   void askRunDetail();
   void askSide(int index);
@@ -168,7 +207,11 @@ private:
   uint64_t load_ = 0;                    ///< number of the load whose parts count
   QString query_;
   QString queryError_;
-  std::vector<TagChange> tagChanges_; ///< that can be taken back, latest last
+  std::vector<MarkChange> undo_, redo_; ///< latest last
+  RecordContext context_;
+  std::vector<MarkedRecord> marked_;
+  bool machineWanted_ = true;
+  int polls_ = 0;
   uint64_t writes_ =
       0; ///< number of what is written next: each is done, none takes another's place
   QString record_;
@@ -185,6 +228,7 @@ private:
   std::vector<Started> started_; ///< processes of this window that live, or died unseen
   QString lastLog_;              ///< of the newest
   TemperCommand exporter_;
+  std::unique_ptr<TemperSession> machine_; ///< while it is asked
   QTimer poll_;
   // Last, so that they end first: their answers go to the members above.
   std::unique_ptr<StoreClient> questions_; ///< short questions

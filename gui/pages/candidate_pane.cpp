@@ -1,6 +1,7 @@
 #include "gui/pages/candidate_pane.h"
 
 #include "gui/core/format.h"
+#include "gui/core/line_links.h"
 #include "gui/widgets/code_view.h"
 #include "gui/widgets/run_plot.h"
 
@@ -78,6 +79,11 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   tabs_->addTab(scroll, tr("Overview"));
   for (int level = 0; level < kCodeLevels; ++level) {
     views_[static_cast<size_t>(level)] = new CodeView(this);
+    connect(views_[static_cast<size_t>(level)], &CodeView::cursorMoved, this,
+            [this, level](int line) {
+              linkedLevel_ = level;
+              linkedLine_ = line;
+            });
     tabs_->addTab(views_[static_cast<size_t>(level)], levelTitle(static_cast<CodeLevel>(level)));
   }
   search_->setObjectName(QStringLiteral("candidate.search"));
@@ -105,6 +111,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   connect(search_, &QLineEdit::returnPressed, this, [this] { searchAgain(true); });
   connect(tabs_, &QTabWidget::currentChanged, this, [this] { loadCode(); });
   connect(&workspace_, &Workspace::detailChanged, this, &CandidatePane::showDetail);
+  connect(&workspace_, &Workspace::marksChanged, this, &CandidatePane::showVerdict);
   showDetail();
 }
 
@@ -138,7 +145,7 @@ void CandidatePane::showDetail() {
   time_->setVisible(detail->row.median_ns > 0);
   time_->setText(timeText(detail->row.median_ns) + QStringLiteral("  ") +
                  halfWidthText(detail->row.median_ns, detail->row.low_ns, detail->row.high_ns));
-  verdict_->setText(detail->verdict());
+  showVerdict();
   int row = 0;
   for (const RecordDetail::Fact& fact : detail->facts()) {
     auto* name = new QLabel(fact.name, facts_);
@@ -153,6 +160,23 @@ void CandidatePane::showDetail() {
   loadCode();
 }
 
+void CandidatePane::showVerdict() {
+  const RecordDetail* detail = workspace_.detail();
+  if (!detail)
+    return;
+  QString words = detail->verdict();
+  const QString& id = workspace_.selectedRecord();
+  if (workspace_.isBaseline(id))
+    words += tr("; the baseline of its kind");
+  else if (const Baseline* baseline = workspace_.baselineFor(id))
+    if (const QString ratio = workspace_.ratioOf(id); !ratio.isEmpty())
+      words += tr("; %1 the time of the baseline, %2")
+                   .arg(ratio, shortId(idText(database::Kind::kMeasurement, baseline->record)));
+  if (workspace_.isPinned(id))
+    words += tr("; ◆ pinned");
+  verdict_->setText(words);
+}
+
 void CandidatePane::loadCode() {
   const int level = tabs_->currentIndex() - 1;
   loader_.cancel();
@@ -160,8 +184,10 @@ void CandidatePane::loadCode() {
   if (level < 0 || !workspace_.detail())
     return;
   const QString record = workspace_.selectedRecord();
-  if (shown_[static_cast<size_t>(level)] == record)
+  if (shown_[static_cast<size_t>(level)] == record) {
+    showLinked();
     return;
+  }
   CodeView* view = views_[static_cast<size_t>(level)];
   loadingCode_ = true;
   loader_.load(workspace_.database(), record, static_cast<CodeLevel>(level),
@@ -172,11 +198,24 @@ void CandidatePane::loadCode() {
                  if (code.error.isEmpty()) {
                    view->setCode(code.text, static_cast<CodeLevel>(level));
                    shown_[static_cast<size_t>(level)] = record;
+                   showLinked();
                  } else {
                    view->setMessage(code.error);
                    shown_[static_cast<size_t>(level)].clear();
                  }
                });
+}
+
+void CandidatePane::showLinked() {
+  const int level = tabs_->currentIndex() - 1;
+  if (level < 0 || linkedLevel_ < 0 || level == linkedLevel_)
+    return;
+  const auto at = static_cast<size_t>(linkedLevel_), to = static_cast<size_t>(level);
+  if (shown_[at] != workspace_.selectedRecord() || shown_[to] != workspace_.selectedRecord())
+    return;
+  const auto lines = linkedLines(views_[at]->text(), static_cast<CodeLevel>(linkedLevel_),
+                                 linkedLine_, views_[to]->text(), static_cast<CodeLevel>(level));
+  views_[to]->markLines(lines ? lines->first : -1, lines ? lines->last : -1);
 }
 
 void CandidatePane::showLevel(CodeLevel level) {

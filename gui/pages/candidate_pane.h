@@ -33,9 +33,14 @@ public:
   void searchAgain(bool forward);
   void copyCode() const;
 
+  SamplePlot* samples() const { return samples_; }
+
 private:
+  void showVerdict();
   void showDetail();
   void loadCode();
+  /// Marks what belongs to the line that was clicked in another level.
+  void showLinked();
   CodeView* currentView() const;
 
   Workspace& workspace_;
@@ -53,6 +58,8 @@ private:
   std::array<QString, kCodeLevels> shown_; ///< record whose text each has
   QLineEdit* search_;
   bool loadingCode_ = false;
+  /// Where somebody clicked: other levels show the same loop.
+  int linkedLevel_ = -1, linkedLine_ = 0;
 };
 
 } // namespace temper::gui

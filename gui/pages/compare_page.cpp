@@ -4,16 +4,22 @@
 #include "gui/core/format.h"
 #include "gui/core/trace_changes.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/table.h"
+#include "gui/widgets/theme.h"
 #include "ir/support/json.h"
 
 #include <QBoxLayout>
 #include <QCheckBox>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
 #include <QSaveFile>
 #include <QSplitter>
 #include <QTabBar>
+#include <QTreeWidget>
+
+#include <algorithm>
 
 namespace temper::gui {
 
@@ -21,7 +27,9 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), compare_(this), sentence_(new QLabel(this)),
       measured_(new QLabel(this)), changes_(new QLabel(this)),
       measure_(new QPushButton(tr("Measure both again"), this)), levels_(new QTabBar(this)),
-      onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)) {
+      onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)),
+      splitter_(new QSplitter(Qt::Horizontal, this)), why_(workspace.database()),
+      whyView_(new QTreeWidget(this)) {
   setObjectName(QStringLiteral("compare"));
   QFont big = font();
   big.setPointSizeF(font().pointSizeF() * 1.25);
@@ -46,8 +54,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   head->addWidget(measured_);
   head->addWidget(changes_);
 
-  auto* splitter = new QSplitter(Qt::Horizontal, this);
-  splitter->setChildrenCollapsible(false);
+  splitter_->setChildrenCollapsible(false);
   for (const int side : {0, 1}) {
     auto* column = new QWidget(this);
     auto* layout = new QVBoxLayout(column);
@@ -74,7 +81,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     layout->addLayout(row);
     views_[side] = new CodeView(this);
     layout->addWidget(views_[side], 1);
-    splitter->addWidget(column);
+    splitter_->addWidget(column);
     connect(fields_[side], &QLineEdit::returnPressed, this,
             [this, side] { workspace_.setSideByPrefix(side, fields_[side]->text().trimmed()); });
   }
@@ -84,7 +91,9 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   bar->setContentsMargins(8, 0, 16, 0);
   for (int level = 0; level < kCodeLevels; ++level)
     levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
+  levels_->addTab(tr("Why faster"));
   levels_->setDrawBase(false);
+  levels_->setUsesScrollButtons(false);
   levels_->setAccessibleName(tr("Level"));
   onlyDifferences_->setChecked(true);
   onlyDifferences_->setObjectName(QStringLiteral("compare.onlyDifferences"));
@@ -98,10 +107,26 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   layout->setSpacing(4);
   layout->addLayout(head);
   layout->addLayout(bar);
-  layout->addWidget(splitter, 1);
+  layout->addWidget(splitter_, 1);
+  layout->addWidget(whyView_, 1);
+  whyView_->setObjectName(QStringLiteral("compare.why"));
+  whyView_->setAccessibleName(tr("Why one is faster"));
+  whyView_->setFrameShape(QFrame::NoFrame);
+  whyView_->setUniformRowHeights(false);
+  whyView_->setWordWrap(true);
+  whyView_->setSelectionMode(QAbstractItemView::SingleSelection);
+  whyView_->setHeaderLabels({tr("what differs"), tr("A"), tr("B"), tr("for B's score")});
+  whyView_->header()->setStretchLastSection(false);
+  whyView_->header()->setSectionResizeMode(0, QHeaderView::Stretch);
+  for (int column = 1; column < 4; ++column)
+    whyView_->header()->resizeSection(column, fontMetrics().horizontalAdvance(u'0') *
+                                                  (column == 3 ? 24 : 22));
+  whyView_->setItemDelegateForColumn(3, new SignedBarDelegate(Qt::UserRole, whyView_));
 
   connect(&workspace_, &Workspace::sidesChanged, this, &ComparePage::showSides);
-  connect(levels_, &QTabBar::currentChanged, this, &ComparePage::loadTexts);
+  connect(&workspace_, &Workspace::marksChanged, this, &ComparePage::showNames);
+  connect(&why_, &WhyQuestion::changed, this, &ComparePage::showReasons);
+  connect(levels_, &QTabBar::currentChanged, this, &ComparePage::showTab);
   connect(onlyDifferences_, &QCheckBox::toggled, this, &ComparePage::showTexts);
   connect(measure_, &QPushButton::clicked, this, &ComparePage::measure);
   showSides();
@@ -116,15 +141,30 @@ bool ComparePage::canMeasure() const {
          !compare_.isRunning();
 }
 
-void ComparePage::showSides() {
+/// What a side is of its baseline.
+QString ComparePage::markWords(int side) const {
+  const QString& id = workspace_.side(side);
+  const QString ratio = workspace_.ratioOf(id);
+  return (workspace_.isBaseline(id) ? tr("   ▪ the baseline")
+          : ratio.isEmpty()         ? QString()
+                                    : tr("   %1 of the baseline").arg(ratio)) +
+         (workspace_.isPinned(id) ? tr("   ◆ pinned") : QString());
+}
+
+void ComparePage::showNames() {
   for (const int side : {0, 1}) {
     const RecordDetail* detail = workspace_.sideDetail(side);
     if (!fields_[side]->hasFocus() || detail)
       fields_[side]->setText(detail ? detail->shortRecord : shortId(workspace_.side(side)));
     sides_[side]->setText(
-        detail ? QStringLiteral("%1   %2").arg(detail->title(), timeText(detail->row.median_ns))
+        detail ? QStringLiteral("%1   %2%3")
+                     .arg(detail->title(), timeText(detail->row.median_ns), markWords(side))
                : QString());
   }
+}
+
+void ComparePage::showSides() {
+  showNames();
   const RecordDetail* a = workspace_.sideDetail(0);
   const RecordDetail* b = workspace_.sideDetail(1);
   if (a && b)
@@ -146,11 +186,91 @@ void ComparePage::showSides() {
   changes_->setText(tr("decided otherwise, A → B:  ") + changed_.join(QStringLiteral(";   ")));
   compare_.cancel();
   measure_->setEnabled(canMeasure());
-  loadTexts();
+  const QString pair = a && b ? workspace_.side(0) + u' ' + workspace_.side(1) : QString();
+  if (pair != asked_) {
+    asked_ = {};
+    why_.cancel();
+  }
+  showTab();
 }
+
+bool ComparePage::isWhy() const { return levels_->currentIndex() >= kCodeLevels; }
+
+void ComparePage::showTab() {
+  const bool why = isWhy();
+  for (CodeView* view : views_)
+    view->setVisible(!why);
+  whyView_->setVisible(why);
+  onlyDifferences_->setVisible(!why);
+  constexpr int kAround = 12;
+  splitter_->setMaximumHeight(why ? fields_[0]->sizeHint().height() + kAround : QWIDGETSIZE_MAX);
+  if (!why) {
+    loadTexts();
+    return;
+  }
+  // It compiles both and trains a model: only for somebody who looks.
+  const QString pair = workspace_.side(0) + u' ' + workspace_.side(1);
+  if (workspace_.sideDetail(0) && workspace_.sideDetail(1) && asked_ != pair) {
+    asked_ = pair;
+    why_.ask(workspace_.side(0), workspace_.side(1));
+  }
+  showReasons();
+}
+
+void ComparePage::showReasons() {
+  QString words = changed_.isEmpty()
+                      ? QString()
+                      : tr("decided otherwise, A → B:  ") + changed_.join(QStringLiteral(";   "));
+  if (!why_.sentence().isEmpty())
+    words += (words.isEmpty() ? QString() : QStringLiteral("\n")) + why_.sentence();
+  changes_->setText(words);
+  changes_->setVisible(!words.isEmpty());
+  if (!isWhy())
+    return;
+  count_->setText(why_.isBusy() ? tr("compiling both, and learning from their kernel's records…")
+                                : QString());
+  whyView_->clear();
+  const auto line = [&](const QString& text) {
+    auto* item = new QTreeWidgetItem(whyView_, {text});
+    item->setFirstColumnSpanned(true);
+    item->setFlags(Qt::ItemIsEnabled);
+    return item;
+  };
+  if (!why_.error().isEmpty())
+    line(why_.error());
+  else if (!asked_.isEmpty() && !why_.isBusy() && why_.sections().empty())
+    line(tr("Nothing was found that tells them apart."));
+  for (const WhySection& section : why_.sections()) {
+    QTreeWidgetItem* head = line(section.title);
+    QFont bold = font();
+    bold.setBold(true);
+    head->setFont(0, bold);
+    if (!section.note.isEmpty()) {
+      auto* note = new QTreeWidgetItem(head, {section.note});
+      note->setFirstColumnSpanned(true);
+      note->setForeground(0, theme().faint);
+      note->setFlags(Qt::ItemIsEnabled);
+    }
+    for (const WhyRow& row : section.rows) {
+      auto* item = new QTreeWidgetItem(head, {row.what, row.a, row.b, row.effect});
+      for (int column = 1; column < 4; ++column)
+        item->setTextAlignment(column, Qt::AlignRight | Qt::AlignVCenter);
+      for (int column = 0; column < 4; ++column)
+        item->setToolTip(column, row.tip.isEmpty() ? row.what : row.tip);
+      item->setData(3, Qt::UserRole, row.share);
+      if (row.a.isEmpty() && row.b.isEmpty() && row.effect.isEmpty())
+        item->setFirstColumnSpanned(true);
+    }
+    head->setExpanded(true);
+  }
+}
+
+void ComparePage::showWhy() { levels_->setCurrentIndex(kCodeLevels); }
 
 void ComparePage::loadTexts() {
   const int level = levels_->currentIndex();
+  if (isWhy())
+    return;
   const QString wanted = workspace_.side(0) + u' ' + workspace_.side(1) + QString::number(level);
   if (wanted == shown_)
     return;
@@ -179,6 +299,8 @@ void ComparePage::loadTexts() {
 }
 
 void ComparePage::showTexts() {
+  if (isWhy())
+    return;
   if (waiting_ > 0) {
     count_->setText(tr("loading…"));
     return;
@@ -202,10 +324,16 @@ bool ComparePage::canSave() const {
 }
 
 bool ComparePage::saveTo(const QString& file, QString* problem) const {
-  const auto level = static_cast<CodeLevel>(levels_->currentIndex());
+  const auto level = static_cast<CodeLevel>(std::min(levels_->currentIndex(), kCodeLevels - 1));
+  QString measured = measured_->text();
+  for (const int side : {0, 1})
+    if (const QString words = markWords(side).trimmed(); !words.isEmpty())
+      measured += QStringLiteral("%1%2: %3.")
+                      .arg(measured.isEmpty() ? QString() : QStringLiteral(" "),
+                           side == 0 ? tr("A") : tr("B"), words);
   const QString html =
       comparisonHtml({*workspace_.sideDetail(0), *workspace_.sideDetail(1), sentence_->text(),
-                      measured_->text(), changed_, levelTitle(level),
+                      measured, changed_, why_.sections(), levelTitle(level),
                       sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked())});
   QSaveFile target(file);
   if (target.open(QIODevice::WriteOnly) && target.write(html.toUtf8()) >= 0 && target.commit())

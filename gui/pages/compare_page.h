@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gui/core/code_loader.h"
+#include "gui/core/why_faster.h"
 #include "gui/core/workspace.h"
 
 #include <QWidget>
@@ -11,7 +12,9 @@ class QGridLayout;
 class QLabel;
 class QLineEdit;
 class QPushButton;
+class QSplitter;
 class QTabBar;
+class QTreeWidget;
 
 namespace temper::gui {
 
@@ -23,19 +26,27 @@ public:
   explicit ComparePage(Workspace& workspace, QWidget* parent = nullptr);
 
   void showLevel(CodeLevel level);
+  /// The reasons instead of texts.
+  void showWhy();
   void showNextDifference(bool forward);
   /// Measures both again, in turns (`temper compare`).
   void measure();
   bool canMeasure() const;
-  bool isLoading() const { return waiting_ > 0; }
+  bool isLoading() const { return waiting_ > 0 || why_.isBusy(); }
   QString sentence() const;
   bool canSave() const;
   /// All that shows as one HTML file; false and a sentence when it cannot be written.
   bool saveTo(const QString& file, QString* problem) const;
   CodeView* codeView(int side) const { return views_[side]; }
+  QTreeWidget* whyView() const { return whyView_; }
 
 private:
+  QString markWords(int side) const;
   void showSides();
+  void showNames();
+  void showReasons();
+  void showTab();
+  bool isWhy() const;
   void loadTexts();
   void showTexts();
 
@@ -52,8 +63,12 @@ private:
   QCheckBox* onlyDifferences_;
   QLabel* count_;
   CodeView* views_[2];
+  QSplitter* splitter_;
+  WhyQuestion why_;
+  QTreeWidget* whyView_;
   CodeLoader::Code texts_[2];
   QStringList changed_; ///< decisions that differ
+  QString asked_;       ///< the pair that reasons were asked for
   QString shown_;       ///< what the texts are of
   int waiting_ = 0;
 };

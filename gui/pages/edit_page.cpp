@@ -2,6 +2,7 @@
 
 #include "gui/core/format.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/knob_form.h"
 #include "gui/widgets/sweep_plot.h"
 #include "gui/widgets/table.h"
 #include "gui/widgets/theme.h"
@@ -12,6 +13,7 @@
 #include <QListWidget>
 #include <QPushButton>
 #include <QSplitter>
+#include <QStackedWidget>
 #include <QTabBar>
 #include <QTableView>
 #include <QTreeWidget>
@@ -112,7 +114,8 @@ QWidget* EditPage::makeHead() {
 }
 
 QWidget* EditPage::makeLeft() {
-  auto* left = new QSplitter(Qt::Vertical, all_);
+  left_ = new QStackedWidget(all_);
+  auto* left = new QSplitter(Qt::Vertical, left_);
   left->setChildrenCollapsible(false);
   places_ = new QListWidget(left);
   places_->setObjectName(QStringLiteral("edit.places"));
@@ -144,7 +147,16 @@ QWidget* EditPage::makeLeft() {
       session_.selectPlace(row);
   });
   connect(steps_, &QTreeWidget::itemActivated, this, &EditPage::applyCurrentStep);
-  return left;
+  auto* form = new QWidget(left_);
+  knobs_ = new KnobForm(session_, form);
+  auto* formLayout = new QVBoxLayout(form);
+  formLayout->setContentsMargins(0, 0, 0, 0);
+  formLayout->setSpacing(0);
+  formLayout->addWidget(headline(tr("knobs, with the estimated time of each choice"), form));
+  formLayout->addWidget(knobs_, 1);
+  left_->addWidget(left);
+  left_->addWidget(form);
+  return left_;
 }
 
 QWidget* EditPage::makeCentre() {
@@ -362,6 +374,7 @@ void EditPage::showProgram() {
     program_->setCode(session_.text(), session_.level());
   levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
 
+  left_->setCurrentIndex(session_.hasKnobs() ? 1 : 0);
   showing_ = true;
   const auto& places = session_.places();
   for (int i = places_->count(); i < static_cast<int>(places.size()); ++i)
@@ -378,10 +391,11 @@ void EditPage::showProgram() {
 
 void EditPage::showSteps() {
   const int place = session_.place();
-  const std::vector<int> lines = session_.linesOfPlaces();
-  program_->markLine(place >= 0 && place < static_cast<int>(lines.size())
-                         ? lines[static_cast<size_t>(place)]
-                         : -1);
+  const std::vector<LineRange> lines = session_.regionsOfPlaces();
+  const LineRange marked = place >= 0 && place < static_cast<int>(lines.size())
+                               ? lines[static_cast<size_t>(place)]
+                               : LineRange{-1, -1};
+  program_->markLines(marked.first, marked.last);
   showing_ = true;
   places_->setCurrentRow(place);
   showing_ = false;

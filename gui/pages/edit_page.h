@@ -10,6 +10,7 @@
 class QLabel;
 class QListWidget;
 class QPushButton;
+class QStackedWidget;
 class QTabBar;
 class QTableView;
 class QTreeWidget;
@@ -17,6 +18,7 @@ class QTreeWidget;
 namespace temper::gui {
 
 class CodeView;
+class KnobForm;
 class SweepPlot;
 
 class EditPage : public QWidget {
@@ -34,6 +36,7 @@ public:
   void renameCurrent();
   QTreeWidget* decisions() const { return decisions_; }
   SweepPlot* sweepPlot() const { return sweep_; }
+  KnobForm* knobs() const { return knobs_; }
 
 signals:
   /// A run around the current schedule.
@@ -59,6 +62,8 @@ private:
   QPushButton* undo_;
   QPushButton* redo_;
   QPushButton* measure_;
+  QStackedWidget* left_; ///< loops and steps, or knobs
+  KnobForm* knobs_;
   QListWidget* places_;
   QTreeWidget* steps_;
   QTabBar* levels_;

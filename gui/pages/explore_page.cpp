@@ -33,7 +33,10 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {11, 36, 12, 12, 9, 16, 10, 21, 12, 19, 16});
+  setColumnWidths(table_, {11, 36, 12, 12, 13, 9, 16, 10, 21, 12, 19, 15});
+  // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
+  header->moveSection(static_cast<int>(RecordColumn::kMarks),
+                      static_cast<int>(RecordColumn::kOutcome) + 1);
   connect(header, &QHeaderView::sortIndicatorChanged, this,
           [&model](int column, Qt::SortOrder order) { model.sort(column, order); });
 
@@ -63,6 +66,10 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
     connect(field, &QLineEdit::textChanged, &filterDelay_, qOverload<>(&QTimer::start));
     filters_[static_cast<size_t>(i)] = field;
   }
+  setTabOrder(filters_[static_cast<size_t>(RecordColumn::kOutcome)],
+              filters_[static_cast<size_t>(RecordColumn::kMarks)]);
+  setTabOrder(filters_[static_cast<size_t>(RecordColumn::kMarks)],
+              filters_[static_cast<size_t>(RecordColumn::kTime)]);
   filterDelay_.setSingleShot(true);
   filterDelay_.setInterval(120);
   connect(&filterDelay_, &QTimer::timeout, this, &ExplorePage::applyFilter);
@@ -149,8 +156,21 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   };
   connect(table_->verticalScrollBar(), &QScrollBar::valueChanged, this, follow);
   connect(&workspace_, &Workspace::loadingChanged, this, follow);
+  connect(&workspace_, &Workspace::marksChanged, this, &ExplorePage::showMarks);
+  showMarks();
   layoutFilters();
   updateCount();
+}
+
+void ExplorePage::showMarks() {
+  const auto ratio = static_cast<int>(RecordColumn::kRatio);
+  const bool hidden = workspace_.records().context().baselines.empty();
+  if (hidden != table_->isColumnHidden(ratio)) {
+    table_->setColumnHidden(ratio, hidden);
+    if (hidden)
+      filterField(RecordColumn::kRatio)->clear();
+    layoutFilters();
+  }
 }
 
 void ExplorePage::layoutFilters() {
@@ -158,6 +178,7 @@ void ExplorePage::layoutFilters() {
   for (int i = 0; i < kRecordColumns; ++i) {
     QLineEdit* field = filters_[static_cast<size_t>(i)];
     const int x = header->sectionViewportPosition(i);
+    field->setVisible(!header->isSectionHidden(i));
     field->setGeometry(x + 2, 4, header->sectionSize(i) - 4, filterRow_->height() - 8);
   }
 }
@@ -276,6 +297,9 @@ void ExplorePage::showRun(const QString& id) {
 
 void ExplorePage::showSelection() {
   const QString& id = workspace_.selectedRecord();
+  if (!id.isEmpty() && table_->currentIndex().isValid() &&
+      workspace_.records().idAt(table_->currentIndex().row()) == id)
+    return;
   const int row = id.isEmpty() ? -1 : workspace_.records().rowOf(id);
   restoring_ = true;
   if (row >= 0) {

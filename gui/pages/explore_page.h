@@ -41,6 +41,8 @@ public:
   void saveQuery();
   bool canSaveQuery() const;
   void useSaved(const QString& name);
+  /// The column of ratios is there while there is a baseline.
+  void showMarks();
 
 protected:
   bool eventFilter(QObject* object, QEvent* event) override;

@@ -101,6 +101,12 @@ LibraryPage::LibraryPage(Workspace& workspace, QWidget* parent)
 
 void LibraryPage::refresh() { workspace_.askLibrary(); }
 
+QString LibraryPage::currentRecord() const {
+  return table_->currentIndex().isValid()
+             ? table_->currentIndex().siblingAtColumn(0).data(Qt::UserRole).toString()
+             : QString();
+}
+
 void LibraryPage::focusTable() { table_->setFocus(); }
 
 void LibraryPage::chooseFolder() {

@@ -25,6 +25,7 @@ public:
   void focusTable();
   QTableView* table() const { return table_; }
   QLineEdit* folderField() const { return folder_; }
+  QString currentRecord() const;
   bool canExport() const;
   void exportNow();
   void chooseFolder();

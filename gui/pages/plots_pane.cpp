@@ -99,6 +99,15 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
     predicted_->setSelected(record);
     roofline_->setSelected(record);
   });
+  const auto showMarks = [this] {
+    std::vector<PlotCanvas::Mark> marks;
+    for (const MarkedRecord& mark : workspace_.marked())
+      marks.push_back({idDigits(mark.id), mark.isBaseline});
+    for (PlotCanvas* plot : std::initializer_list<PlotCanvas*>{parallel_, predicted_, roofline_})
+      plot->setMarks(marks);
+  };
+  connect(&workspace_, &Workspace::marksChanged, this, showMarks);
+  showMarks();
   showBrushes();
   show(Plot::kNone);
 }

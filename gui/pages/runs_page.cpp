@@ -25,7 +25,7 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
-  setColumnWidths(table_, {12, 30, 9, 11, 13, 16}, RunModel::kWorkload);
+  setColumnWidths(table_, {12, 26, 9, 11, 13, 13, 16}, RunModel::kWorkload);
 
   QFont bold = font();
   bold.setBold(true);
@@ -92,6 +92,7 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
   connect(&workspace_.runs(), &QAbstractItemModel::rowsInserted, this, &RunsPage::showSelection);
   connect(&workspace_, &Workspace::runSelected, this, &RunsPage::showSelection);
   connect(&workspace_, &Workspace::runDetailChanged, this, &RunsPage::showDetail);
+  connect(&workspace_, &Workspace::marksChanged, this, &RunsPage::showDetail);
   connect(plot_, &RunPlot::recordClicked, this, &RunsPage::recordChosen);
   connect(stop_, &QPushButton::clicked, this,
           [this] { workspace_.stopRun(workspace_.selectedRun()); });
@@ -128,6 +129,11 @@ void RunsPage::showSelection() {
 
 void RunsPage::showDetail() {
   const RunDetail* detail = workspace_.runDetail();
+  const Baseline* baseline = detail ? workspace_.baselineFor(detail->row.bestRecord) : nullptr;
+  table_->setColumnHidden(RunModel::kRatio, workspace_.records().context().baselines.empty());
+  plot_->setBaseline(baseline ? baseline->medianNs : 0,
+                     baseline ? shortId(idText(database::Kind::kMeasurement, baseline->record))
+                              : QString());
   plot_->setRun(detail);
   for (QWidget* widget :
        std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_, plot_, pause_, stop_,
@@ -145,9 +151,16 @@ void RunsPage::showDetail() {
   best_->setText(row.bestNs > 0 ? timeText(row.bestNs) + QStringLiteral("   ") +
                                       rateText(row.flops, row.bestNs)
                                 : tr("nothing valid yet"));
+  const QString ratio = workspace_.ratioOf(row.bestRecord);
   QString progress = detail->progressText();
   if (const QString model = detail->modelText(); !model.isEmpty())
     progress += tr("\nmodel: %1").arg(model);
+  if (!ratio.isEmpty())
+    progress +=
+        ratio == tr("baseline")
+            ? tr("\nits best is the baseline of its kind")
+            : tr("\nits best took %1 the time of the baseline %2")
+                  .arg(ratio, shortId(idText(database::Kind::kMeasurement, baseline->record)));
   progress_->setText(progress);
   funnel_->setText(detail->funnelText());
   funnel_->setVisible(!funnel_->text().isEmpty());

@@ -153,11 +153,18 @@ void CodeView::setEditable(bool editable) {
   editor_->setCaretForegroundColor(theme().text);
 }
 
-void CodeView::markLine(int line) {
+int CodeView::currentLine() const {
+  int line = 0, column = 0;
+  editor_->getCursorPosition(&line, &column);
+  return line;
+}
+
+void CodeView::markLines(int line, int last) {
   editor_->markerDeleteAll(marker_[0]);
   if (line < 0)
     return;
-  editor_->markerAdd(line, marker_[0]);
+  for (int i = line; i <= last; ++i)
+    editor_->markerAdd(i, marker_[0]);
   setting_ = true; // nobody moved the cursor
   editor_->ensureLineVisible(line);
   const int first = editor_->firstVisibleLine();

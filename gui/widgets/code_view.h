@@ -36,7 +36,10 @@ public:
   /// For texts that somebody writes; edited() tells of it.
   void setEditable(bool editable);
   /// Marks and shows one line; -1 for none.
-  void markLine(int line);
+  void markLine(int line) { markLines(line, line); }
+  void markLines(int first, int last);
+  /// The line that the cursor is in.
+  int currentLine() const;
 
 signals:
   /// Somebody typed.

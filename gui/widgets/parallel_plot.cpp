@@ -198,12 +198,28 @@ void ParallelPlot::paintAbove(QPainter& painter) const {
     painter.drawRect(x - kHandle, top, 2 * kHandle, bottom - top);
     painter.setBrush(Qt::NoBrush);
   }
+  const auto lineOf = [&](int row) {
+    QPolygonF line;
+    for (size_t axis = 0; axis < data->axes.size(); ++axis)
+      line << QPointF(axisX(axis), yOf(data->places[axis][static_cast<size_t>(row)]));
+    return line;
+  };
+  painter.setRenderHint(QPainter::Antialiasing);
+  for (const Mark& mark : marks()) {
+    const int row = data->rowOf(mark.record);
+    if (row < 0 || mark.record == selected_)
+      continue;
+    const QPolygonF line = lineOf(row);
+    painter.setBrush(Qt::NoBrush);
+    painter.setPen(QPen(mark.isBaseline ? t.text : t.accent, 1.5,
+                        mark.isBaseline ? Qt::DashLine : Qt::SolidLine));
+    painter.drawPolyline(line);
+    paintMark(painter, line.back(), mark.isBaseline); // on the axis of times
+  }
   const int row = selected_ ? data->rowOf(selected_) : -1;
   if (row < 0)
     return;
-  QPolygonF line;
-  for (size_t axis = 0; axis < data->axes.size(); ++axis)
-    line << QPointF(axisX(axis), yOf(data->places[axis][static_cast<size_t>(row)]));
+  const QPolygonF line = lineOf(row);
   painter.setRenderHint(QPainter::Antialiasing);
   painter.setPen(QPen(t.base, 4));
   painter.drawPolyline(line);

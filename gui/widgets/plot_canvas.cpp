@@ -20,6 +20,20 @@ PlotCanvas::PlotCanvas(QWidget* parent) : QWidget(parent) {
   setAttribute(Qt::WA_OpaquePaintEvent);
 }
 
+void PlotCanvas::paintMark(QPainter& painter, const QPointF& at, bool isBaseline) {
+  constexpr double kHalf = 5;
+  const QPolygonF shape = isBaseline ? QPolygonF{QPointF(-kHalf, -kHalf), QPointF(kHalf, -kHalf),
+                                                 QPointF(kHalf, kHalf), QPointF(-kHalf, kHalf)}
+                                     : QPolygonF{QPointF(0, -kHalf - 2), QPointF(kHalf + 2, 0),
+                                                 QPointF(0, kHalf + 2), QPointF(-kHalf - 2, 0)};
+  painter.setBrush(Qt::NoBrush);
+  for (const QPen& pen :
+       {QPen(theme().base, 4), QPen(isBaseline ? theme().text : theme().accent, 2)}) {
+    painter.setPen(pen);
+    painter.drawPolygon(shape.translated(at));
+  }
+}
+
 void PlotCanvas::renew() {
   update();
   if (size().isEmpty())

@@ -7,6 +7,7 @@
 #include <QWidget>
 
 #include <functional>
+#include <vector>
 
 namespace temper::gui {
 
@@ -20,8 +21,21 @@ public:
   /// sentence when it cannot be written.
   bool exportTo(const QString& file, QString* problem) const;
   virtual QString csv() const = 0;
+  /// Baselines and pins, which every plot shows: a dashed line or a square, and diamonds.
+  struct Mark {
+    uint64_t record = 0;
+    bool isBaseline = false;
+  };
+  void setMarks(std::vector<Mark> marks) {
+    marks_ = std::move(marks);
+    update();
+  }
 
 protected:
+  const std::vector<Mark>& marks() const { return marks_; }
+  /// A square or a diamond around a point.
+  static void paintMark(QPainter& painter, const QPointF& at, bool isBaseline);
+
   /// Made on the main thread with everything that it needs; called on another one. Null: nothing
   /// dense to paint. The image covers the widget, `ratio` pixels for each of its own.
   virtual std::function<QImage()> picture(qreal ratio) const = 0;
@@ -41,6 +55,7 @@ protected:
 private:
   void paintOn(QPainter& painter, const QImage& image) const;
 
+  std::vector<Mark> marks_;
   QImage image_;
   bool painting_ = false;
   bool again_ = false;

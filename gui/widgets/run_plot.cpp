@@ -4,10 +4,12 @@
 #include "gui/widgets/theme.h"
 
 #include <QBoxLayout>
+#include <QBuffer>
 #include <QEvent>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QSaveFile>
+#include <QSvgGenerator>
 #include <QToolTip>
 
 #include <qcustomplot.h>
@@ -50,6 +52,8 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   best_->setLineStyle(QCPGraph::lsStepLeft);
   confirmed_ = plot_->addGraph();
   confirmed_->setName(tr("best, again") + kRoom);
+  baseline_ = plot_->addGraph();
+  baseline_->removeFromLegend();
   plot_->legend->setVisible(true);
   plot_->legend->setBorderPen(Qt::NoPen);
   plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
@@ -94,7 +98,8 @@ void RunPlot::restyle() {
   dots_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDisc, t.measured, t.measured, 4));
   rug_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCross, t.failed, t.failed, 6));
   best_->setPen(QPen(t.best, 2));
-  confirmed_->setPen(QPen(t.text, 1, Qt::DashLine));
+  confirmed_->setPen(QPen(t.best, 1.5, Qt::DotLine));
+  baseline_->setPen(QPen(t.text, 1, Qt::DashLine));
   plot_->legend->setBrush(t.base);
   plot_->legend->setTextColor(t.faint);
   plot_->legend->setFont(font());
@@ -105,6 +110,11 @@ void RunPlot::restyle() {
 void RunPlot::redraw() {
   if (!plot_->viewport().isEmpty())
     plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void RunPlot::setBaseline(double ns, const QString& name) {
+  baselineNs_ = ns > 0 ? ns : 0;
+  baselineName_ = name;
 }
 
 void RunPlot::setRun(const RunDetail* detail) {
@@ -125,6 +135,8 @@ void RunPlot::setRun(const RunDetail* detail) {
       slowest = std::max(slowest, point.median_ns);
     }
   const bool any = slowest > 0;
+  if (any && baselineNs_ > 0)
+    fastest = std::min(fastest, baselineNs_);
   unit_ = !any ? 1 : fastest < 1e3 ? 1 : fastest < 1e6 ? 1e3 : fastest < 1e9 ? 1e6 : 1e9;
   const char* unit = unit_ == 1 ? "ns" : unit_ == 1e3 ? "µs" : unit_ == 1e6 ? "ms" : "s";
   const double top = any ? std::min(slowest, kSlowest * fastest) / unit_ * 1.1 : 10;
@@ -164,6 +176,15 @@ void RunPlot::setRun(const RunDetail* detail) {
   if (confirmed)
     confirmed_->setData({0, static_cast<double>(points_.size())},
                         {detail->row.bestNs / unit_, detail->row.bestNs / unit_}, true);
+
+  const bool held = any && baselineNs_ > 0 && baselineNs_ / unit_ <= top;
+  baseline_->setVisible(held);
+  held ? baseline_->addToLegend() : baseline_->removeFromLegend();
+  if (held) {
+    baseline_->setName(tr("baseline %1").arg(baselineName_) + kRoom);
+    baseline_->setData({0, std::max<double>(11, static_cast<double>(points_.size()) + 1)},
+                       {baselineNs_ / unit_, baselineNs_ / unit_}, true);
+  }
 
   // Labels at 1, 2, 5 of each decade: a range within one decade has some, too.
   auto ticker = QSharedPointer<QCPAxisTickerText>::create();
@@ -224,12 +245,58 @@ bool RunPlot::exportTo(const QString& file, QString* problem) const {
         target.open(QIODevice::WriteOnly) && target.write(csv_.toUtf8()) >= 0 && target.commit();
   } else if (file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)) {
     written = plot_->savePdf(file);
+  } else if (file.endsWith(QStringLiteral(".svg"), Qt::CaseInsensitive)) {
+    QBuffer buffer;
+    QSvgGenerator generator;
+    generator.setOutputDevice(&buffer);
+    generator.setSize(plot_->size());
+    generator.setViewBox(plot_->rect());
+    generator.setTitle(accessibleName());
+    {
+      QCPPainter painter(&generator);
+      painter.setMode(QCPPainter::pmVectorized);
+      plot_->toPainter(&painter, plot_->width(), plot_->height());
+    }
+    QSaveFile target(file);
+    written =
+        target.open(QIODevice::WriteOnly) && target.write(buffer.data()) >= 0 && target.commit();
   } else {
     written = plot_->savePng(file, 0, 0, 2);
   }
   if (!written && problem)
     *problem = tr("the plot cannot be written to %1").arg(file);
   return written;
+}
+
+bool SamplePlot::exportTo(const QString& file, QString* problem) {
+  QByteArray bytes;
+  QBuffer buffer(&bytes);
+  if (file.endsWith(QStringLiteral(".csv"), Qt::CaseInsensitive)) {
+    bytes = "sample,ns\n";
+    for (size_t i = 0; i < samples_.size(); ++i)
+      bytes += QByteArray::number(static_cast<qulonglong>(i + 1)) + ',' +
+               QByteArray::number(static_cast<double>(samples_[i]), 'g', 9) + '\n';
+  } else if (file.endsWith(QStringLiteral(".svg"), Qt::CaseInsensitive)) {
+    QSvgGenerator generator;
+    generator.setOutputDevice(&buffer);
+    generator.setSize(size());
+    generator.setViewBox(rect());
+    generator.setTitle(accessibleName());
+    render(&generator);
+  } else {
+    constexpr int kFiner = 2;
+    QImage image(size() * kFiner, QImage::Format_RGB32);
+    image.setDevicePixelRatio(kFiner);
+    image.fill(theme().base);
+    render(&image);
+    buffer.open(QIODevice::WriteOnly);
+    image.save(&buffer, "PNG");
+  }
+  QSaveFile target(file);
+  if (target.open(QIODevice::WriteOnly) && target.write(bytes) >= 0 && target.commit())
+    return true;
+  *problem = tr("the samples cannot be written to %1").arg(file);
+  return false;
 }
 
 SamplePlot::SamplePlot(QWidget* parent) : QWidget(parent) {

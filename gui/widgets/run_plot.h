@@ -18,10 +18,12 @@ public:
 
   /// Null clears it.
   void setRun(const RunDetail* detail);
+  /// A line at the time of the run's baseline; 0: none. Shown with the next run.
+  void setBaseline(double ns, const QString& name);
   /// What is drawn, for tests and for "show as table".
   int measuredCount() const { return measured_; }
   int failedCount() const { return failed_; }
-  /// As .png or .pdf, or the numbers as .csv; false and a sentence when it cannot be written.
+  /// As .png, .svg or .pdf, or the numbers as .csv; false and a sentence when it cannot be written.
   bool exportTo(const QString& file, QString* problem) const;
 
 signals:
@@ -41,6 +43,9 @@ private:
   QCPGraph* rug_;
   QCPGraph* best_;
   QCPGraph* confirmed_;
+  QCPGraph* baseline_;
+  double baselineNs_ = 0;
+  QString baselineName_;
   std::vector<database::ConvergencePoint> points_;
   QString csv_;
   QString run_;
@@ -56,6 +61,8 @@ class SamplePlot : public QWidget {
 public:
   explicit SamplePlot(QWidget* parent = nullptr);
   void setMeasurement(const database::Measurement* measurement);
+  /// As .png or .svg, or the samples as .csv; false and a sentence when it cannot be written.
+  bool exportTo(const QString& file, QString* problem);
 
 protected:
   void paintEvent(QPaintEvent* event) override;

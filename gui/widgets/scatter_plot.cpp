@@ -118,7 +118,25 @@ void ScatterPlot::paintBelow(QPainter& painter) const {
 }
 
 void ScatterPlot::paintAbove(QPainter& painter) const {
-  if (!cloud_ || selected_ == 0)
+  if (!cloud_ || cloud_->records.empty())
+    return;
+  painter.setRenderHint(QPainter::Antialiasing);
+  for (const Mark& mark : marks()) {
+    const auto at = std::find(cloud_->records.begin(), cloud_->records.end(), mark.record);
+    if (at == cloud_->records.end())
+      continue;
+    const auto i = static_cast<size_t>(at - cloud_->records.begin());
+    if (std::isnan(cloud_->y[i]))
+      continue;
+    const float x = std::isnan(cloud_->x[i]) ? 0 : cloud_->x[i];
+    if (mark.isBaseline && baselineIsLine()) {
+      painter.setPen(QPen(theme().text, 1, Qt::DashLine));
+      painter.drawLine(pointOf(0, cloud_->y[i]), pointOf(1, cloud_->y[i]));
+    }
+    if (!std::isnan(cloud_->x[i]))
+      paintMark(painter, pointOf(x, cloud_->y[i]), mark.isBaseline);
+  }
+  if (selected_ == 0)
     return;
   const auto at = std::find(cloud_->records.begin(), cloud_->records.end(), selected_);
   if (at == cloud_->records.end())

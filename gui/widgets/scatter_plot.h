@@ -36,6 +36,8 @@ protected:
   QRect area() const;
   QPointF pointOf(float x, float y) const;
   int pointNear(const QPoint& position) const;
+  /// All points are of one kernel: what is above a baseline's time is faster.
+  virtual bool baselineIsLine() const { return false; }
   /// What stands in the plot when there are no points.
   virtual QString emptyText() const = 0;
   virtual QString tipOf(size_t point) const = 0;
@@ -61,6 +63,7 @@ public:
   QString csv() const override;
 
 protected:
+  bool baselineIsLine() const override { return true; }
   QString emptyText() const override;
   QString tipOf(size_t point) const override;
   void paintAbove(QPainter& painter) const override;

@@ -7,6 +7,7 @@
 #include <QTableView>
 
 #include <algorithm>
+#include <cmath>
 
 namespace temper::gui {
 
@@ -49,6 +50,20 @@ void BarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
   QRect bar = option.rect.adjusted(4, 3, -4, -3);
   bar.setWidth(static_cast<int>(std::clamp(length.toDouble(), 0.0, 1.0) * bar.width()));
   painter->fillRect(bar, color);
+}
+
+void SignedBarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
+                              const QModelIndex& index) const {
+  if (const double length = std::clamp(index.data(role_).toDouble(), -1.0, 1.0); length != 0) {
+    QColor color = length > 0 ? theme().better : theme().worse;
+    color.setAlpha(theme().dark ? 110 : 80);
+    const QRect cell = option.rect.adjusted(4, 3, -4, -3);
+    const int middle = cell.center().x();
+    const int width = static_cast<int>(std::abs(length) * cell.width() / 2);
+    painter->fillRect(QRect(length > 0 ? middle : middle - width, cell.top(), width, cell.height()),
+                      color);
+  }
+  QStyledItemDelegate::paint(painter, option, index);
 }
 
 } // namespace temper::gui

@@ -30,4 +30,17 @@ private:
   int role_;
 };
 
+/// A bar behind the text from the middle of the cell: to the right for what is better, to the left
+/// for what is worse, by a number from -1 to 1.
+class SignedBarDelegate : public QStyledItemDelegate {
+  Q_OBJECT
+public:
+  SignedBarDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  void paint(QPainter* painter, const QStyleOptionViewItem& option,
+             const QModelIndex& index) const override;
+
+private:
+  int role_;
+};
+
 } // namespace temper::gui

@@ -7,12 +7,15 @@
 #include "gui/core/edit_session.h"
 #include "gui/core/format.h"
 #include "gui/core/library_model.h"
+#include "gui/core/line_links.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
 #include "gui/core/temper_program.h"
 #include "gui/core/trace_changes.h"
+#include "gui/core/why_faster.h"
 #include "gui/core/workspace.h"
+#include "ir/support/random.h"
 
 #include <QAbstractItemModelTester>
 #include <QFile>
@@ -21,6 +24,8 @@
 #include <QSignalSpy>
 #include <QTest>
 
+#include <cmath>
+#include <numeric>
 #include <set>
 
 namespace temper::gui {
@@ -36,6 +41,8 @@ database::RecordRow row(int i, const char* workload = "w1", double ns = 1000) {
   row.workload_name = std::string("name_") + workload;
   row.binding_json = R"({"K":8,"M":512})";
   row.target = "cpu:znver4,-sse3";
+  row.environment_class = "cpu:znver4/2";
+  row.toolchain = "t0000000000000001";
   row.median_ns = ns;
   row.low_ns = 0.99 * ns;
   row.high_ns = 1.01 * ns;
@@ -187,6 +194,198 @@ private slots:
     QCOMPARE(orderOf(table, all, RecordColumn::kTime, false), (std::vector<uint32_t>{2, 1, 0}));
     QCOMPARE(orderOf(table, all, RecordColumn::kTime, true), (std::vector<uint32_t>{1, 2, 0}));
     QCOMPARE(orderOf(table, all, RecordColumn::kMeasured, true), (std::vector<uint32_t>{2, 1, 0}));
+  }
+
+  void manyRecordsAreInTheOrderThatComparingThemGives() {
+    RecordPacker packer;
+    RecordTable table;
+    std::vector<database::RecordRow> rows;
+    Random random(5);
+    for (int i = 0; i < 20'000; ++i) {
+      rows.push_back(row(i, random.below(2) ? "w1" : "w2", std::exp(3 * random.normal()) * 1e4));
+      if (random.below(9) == 0)
+        rows.back().median_ns = database::kUnknown;
+      if (random.below(4) == 0)
+        rows.back().median_ns = 5e3; // many ties
+      rows.back().measured_at = random.below(1'000'000'000) * 1'000'000;
+    }
+    table.append(packer.pack(rows));
+    const RecordFilterRow all(FilterText{}, 0);
+    for (const bool descending : {false, true})
+      for (const RecordColumn column : {RecordColumn::kTime, RecordColumn::kMeasured,
+                                        RecordColumn::kRecord, RecordColumn::kWorkload}) {
+        std::vector<uint32_t> expected(table.size());
+        std::iota(expected.begin(), expected.end(), 0u);
+        std::stable_sort(expected.begin(), expected.end(), [&](uint32_t left, uint32_t right) {
+          const PackedRecord &a = table.at(left), &b = table.at(right);
+          const auto before = [descending](auto x, auto y) { return descending ? y < x : x < y; };
+          switch (column) {
+          case RecordColumn::kTime:
+            if (std::isnan(a.medianNs) || std::isnan(b.medianNs))
+              return !std::isnan(a.medianNs) && std::isnan(b.medianNs);
+            return before(a.medianNs, b.medianNs);
+          case RecordColumn::kMeasured:
+            return before(a.measuredAt, b.measuredAt);
+          case RecordColumn::kRecord:
+            return before(a.id, b.id);
+          default:
+            return before(table.seriesOf(a).workload, table.seriesOf(b).workload);
+          }
+        });
+        QVERIFY(orderOf(table, all, column, descending) == expected);
+      }
+    const std::vector<uint32_t> byId = numbersById(table);
+    for (size_t i = 1; i < byId.size(); ++i)
+      QVERIFY(table.at(byId[i - 1]).id < table.at(byId[i]).id);
+  }
+
+  void marksSayWhereARecordIsFrom() {
+    RecordPacker packer;
+    RecordTable table;
+    auto other = row(2);
+    other.toolchain = "t0000000000000009";
+    other.environment_class = "cpu:elsewhere/64";
+    auto final = row(3);
+    final.purpose = database::Purpose::kConfirm;
+    table.append(packer.pack({row(1), other, final}));
+    RecordContext context;
+    context.freshToolchains = {toQString(row(1).toolchain)};
+    context.environment = toQString(row(1).environment_class);
+    context.tags = std::make_shared<const std::unordered_map<uint64_t, QStringList>>(
+        std::unordered_map<uint64_t, QStringList>{{table.at(2).id, {"star", "odd"}}});
+    const auto marks = [&](uint32_t i) {
+      return cellText(table, table.at(i), RecordColumn::kMarks, context);
+    };
+    QCOMPARE(marks(0), "");
+    QCOMPARE(marks(1), "stale elsewhere");
+    QCOMPARE(marks(2), "★ odd final");
+    const auto found = [&](const char* text) {
+      return orderOf(table, RecordFilterRow(filter(RecordColumn::kMarks, text), 0, context),
+                     RecordColumn::kRecord, false);
+    };
+    QCOMPARE(found("!stale"), (std::vector<uint32_t>{0, 2}));
+    QCOMPARE(found("odd"), (std::vector<uint32_t>{2}));
+    QCOMPARE(found("stale"), (std::vector<uint32_t>{1}));
+    context.earlierWorkloads = {"w1"};
+    QCOMPARE(marks(0), "earlier");
+    // Most marks first, as the column is sorted.
+    QCOMPARE(orderOf(table, RecordFilterRow({}, 0, context), RecordColumn::kMarks, true),
+             (std::vector<uint32_t>{2, 1, 0}));
+  }
+
+  void ratiosAreOfTheBaselineOfTheSameKind() {
+    RecordPacker packer;
+    RecordTable table;
+    auto threads = row(4);
+    threads.threads = 4;
+    table.append(packer.pack(
+        {row(1, "w1", 1000), row(2, "w1", 2000), row(3, "w2", 1000), threads, row(5, "w1", 1005)}));
+    RecordContext context;
+    const PackedRecord& base = table.at(0);
+    context.baselines.push_back(
+        {table.seriesOf(base), base.id, base.medianNs, base.lowNs, base.highNs});
+    const auto ratio = [&](uint32_t i) {
+      return cellText(table, table.at(i), RecordColumn::kRatio, context);
+    };
+    QCOMPARE(ratio(0), "baseline");
+    QCOMPARE(ratio(1), "▼ 2.000×");
+    QCOMPARE(ratio(2), ""); // another workload
+    QCOMPARE(ratio(3), ""); // other threads
+    QCOMPARE(ratio(4), "≈ 1.005×");
+    QCOMPARE(orderOf(table, RecordFilterRow(filter(RecordColumn::kRatio, ">1.5"), 0, context),
+                     RecordColumn::kRatio, false),
+             (std::vector<uint32_t>{1}));
+    QCOMPARE(orderOf(table, RecordFilterRow({}, 0, context), RecordColumn::kRatio, false),
+             (std::vector<uint32_t>{0, 4, 1, 2, 3}));
+  }
+
+  void anOlderProgramOfTheSameNameIsMarked() {
+    RecordPacker packer;
+    RecordModel model;
+    auto older = row(1, "w1"), newer = row(2, "w2");
+    older.workload_name = newer.workload_name = "scale";
+    newer.measured_at = older.measured_at + 1;
+    model.append(packer.pack({older}));
+    model.append(packer.pack({newer}));
+    QVERIFY(waitFor([&] { return model.rowCount() == 2 && !model.isBusy(); }));
+    const auto marks = [&](int r) {
+      return model.index(r, static_cast<int>(RecordColumn::kMarks)).data().toString();
+    };
+    QCOMPARE(marks(model.rowOf(toQString(older.id))), "earlier");
+    QCOMPARE(marks(model.rowOf(toQString(newer.id))), "");
+  }
+
+  void linesOfOneLoopAreLinkedAtAllLevels() {
+    const QString script = "def main():\n"                                 // 0
+                           "    for i, j in T.grid(64, 8):\n"              // 1
+                           "        for k in T.vectorized(16):\n"          // 2
+                           "            with T.sblock(\"B\"):\n"           // 3
+                           "                B[i] = 1\n"                    // 4
+                           "    for z in range(4):\n"                      // 5
+                           "        C[z] = 2\n";                           // 6
+    const QString llvm = "entry:\n"                                        // 0
+                         "  br label %loop\n"                              // 1
+                         "loop:\n"                                         // 2
+                         "  %i = phi i64 [ 0, %entry ], [ %1, %after ]\n"  // 3
+                         "  br label %loop1\n"                             // 4
+                         "loop1:\n"                                        // 5
+                         "  %j.2 = phi i64 [ 0, %loop ], [ %2, %loop1 ]\n" // 6
+                         "  br i1 %c, label %after, label %loop1\n"        // 7
+                         "after:\n"                                        // 8
+                         "  br i1 %d, label %more, label %loop\n"          // 9
+                         "more:\n"                                         // 10
+                         "  %z = phi i64 [ 0, %after ], [ %3, %more ]\n"   // 11
+                         "  br i1 %e, label %out, label %more\n";          // 12
+    const QString assembly = "kernel:\n"                                   // 0
+                             ".LBB0_1:\n"                                  // 1
+                             "\txorl %eax, %eax\n"                         // 2
+                             ".LBB0_2:\n"                                  // 3
+                             "\tjne\t.LBB0_2\n"                            // 4
+                             "\tjne\t.LBB0_1\n"                            // 5
+                             ".LBB0_3:\n"                                  // 6
+                             "\tjb\t.LBB0_3\n";                            // 7
+    using Level = CodeLevel;
+    const auto linked = [&](const QString& from, Level a, int line, const QString& to, Level b) {
+      return linkedLines(from, a, line, to, b).value_or(LineRange{-1, -1});
+    };
+    // The block is in k, of vectors: the loop around it is j.
+    QCOMPARE(linked(script, Level::kScript, 4, llvm, Level::kLlvm), (LineRange{5, 7}));
+    QCOMPARE(linked(script, Level::kScript, 6, llvm, Level::kLlvm), (LineRange{10, 12}));
+    QCOMPARE(linked(script, Level::kScript, 0, llvm, Level::kLlvm), (LineRange{-1, -1}));
+    QCOMPARE(linked(llvm, Level::kLlvm, 3, script, Level::kScript), (LineRange{1, 4}));
+    QCOMPARE(linked(script, Level::kScript, 4, assembly, Level::kAssembly), (LineRange{3, 4}));
+    QCOMPARE(linked(assembly, Level::kAssembly, 2, llvm, Level::kLlvm), (LineRange{2, 9}));
+    QCOMPARE(linked(assembly, Level::kAssembly, 7, script, Level::kScript), (LineRange{5, 6}));
+    QCOMPARE(linked("", Level::kScript, 0, "", Level::kAssembly), (LineRange{-1, -1}));
+  }
+
+  void theReasonsAreRankedAndSaidToBeWrongWhereTheyAre() {
+    const auto read = [](const char* text) { return parse_json(text).value(); };
+    Json answer = read(R"json({"ratio": 0.8, "other_steps": false,
+      "decisions": [{"name":"v1, v2","step":"split(l3)","a":"[8, 2]","b":"[4, 4]","score_change":0.2},
+                    {"name":"v9","step":"annotate(b0)","a":"16","b":"64","score_change":null}],
+      "model": {"learnt_from": 40, "score_a": 0.5, "score_b": 0.75, "rank_correlation": 0.9,
+        "terms": [{"what":"data touched","change":0.3,"features":[
+                    {"name":"B1.lines","change":0.3,"a":10,"b":8}]},
+                  {"what":"strides","change":-0.05,"features":[]}]},
+      "code": [{"what":"spills in all","a":12,"b":0,"unit":""}],
+      "limits": ["load ports", "multiply-add units"], "counters": [], "unknown": []})json");
+    const std::vector<WhySection> sections = whySections(answer);
+    QCOMPARE(sections.size(), size_t{3});
+    QCOMPARE(sections[0].rows[0].effect, "▲ +0.200");
+    QCOMPARE(sections[0].rows[0].share, 1.0);
+    QCOMPARE(sections[0].rows[1].effect, "");
+    QCOMPARE(sections[1].rows[1].effect, "▼ −0.050");
+    QVERIFY2(sections[1].note.contains("40 candidates") && !sections[1].note.contains("wrong way"),
+             qPrintable(sections[1].note));
+    QCOMPARE(sections[2].rows[0].a, "load ports");
+    QCOMPARE(sections[2].rows[1].b, "0");
+    QVERIFY2(whySentence(answer).contains("speaks for B") &&
+                 whySentence(answer).contains("data touched"),
+             qPrintable(whySentence(answer)));
+    answer["ratio"] = 1.2; // A is faster, whatever the model thinks
+    QVERIFY(whySections(answer)[1].note.contains("wrong way"));
+    QCOMPARE(whySentence(answer), "");
   }
 
   void theRecordModelIsAModelThroughFiltersAndSorts() {
@@ -504,16 +703,19 @@ private slots:
     const RecordDetail a = must(loadDetail(*store, rows[0].id));
     RecordDetail b = must(loadDetail(*store, rows[1].id));
     b.measurement.error = "<script>alert(1)</script>";
-    const QString html = comparisonHtml({a,
-                                         b,
-                                         "B & A",
-                                         "",
-                                         {"Split(l1): [8, 2] → [4, 4]"},
-                                         "tir",
-                                         sideBySide("x < y\nsame", "x > y\nsame", false)});
+    const QString html =
+        comparisonHtml({a,
+                        b,
+                        "B & A",
+                        "",
+                        {"Split(l1): [8, 2] → [4, 4]"},
+                        {{"Machine <code>", {}, {{"spills", "0", "3", {}, 0, {}}}}},
+                        "tir",
+                        sideBySide("x < y\nsame", "x > y\nsame", false)});
     QVERIFY(html.contains("<h1>B &amp; A</h1>"));
     QVERIFY(html.contains("<tr class=\"changed\"><td>x &lt; y</td><td>x &gt; y</td></tr>"));
-    QVERIFY(!html.contains("<script>"));
+    QVERIFY(!html.contains("<script>") && !html.contains("<code>"));
+    QVERIFY(html.contains("Machine &lt;code&gt;") && html.contains("<td>spills</td><td>0</td>"));
     QVERIFY(html.contains(toQString(rows[0].id)) && html.contains(toQString(rows[1].id)));
   }
 
@@ -703,6 +905,43 @@ private slots:
     }
   }
 
+  void theKnobsOfATileProgramAreAForm() {
+    const Fixture fixture(2);
+    EditSession edit(fixture.path());
+    edit.openWorkload("matmul_tile", "M=64 N=64 K=64");
+    QVERIFY(waitFor([&] { return edit.isOpen() && edit.hasKnobs(); }));
+    QVERIFY(edit.places().empty());
+    QVERIFY2(edit.text().contains("T.Kernel"), qPrintable(edit.text()));
+    const auto estimated = [&] {
+      return !edit.knobs().empty() && edit.knobs()[0].choices.size() > 1 &&
+             std::any_of(edit.knobs()[0].choices.begin(), edit.knobs()[0].choices.end(),
+                         [](const auto& choice) { return choice.estimateNs > 0; });
+    };
+    QVERIFY(waitFor(estimated));
+    const EditSession::Knob knob = edit.knobs()[0];
+    QCOMPARE(knob.name, "block_M");
+    const int now = knob.chosen();
+    QVERIFY(now >= 0);
+    int other = -1;
+    for (size_t i = 0; i < knob.choices.size(); ++i) {
+      const EditSession::SweepPoint& choice = knob.choices[i];
+      QVERIFY2(choice.trace.isEmpty() != choice.reason.isEmpty(), qPrintable(choice.value));
+      if (static_cast<int>(i) != now && !choice.trace.isEmpty())
+        other = static_cast<int>(i);
+    }
+    QVERIFY(other >= 0);
+    edit.takeKnob(0, other);
+    QVERIFY(waitFor([&] { return !edit.isWorking() && edit.knobs()[0].chosen() == other; }));
+    QCOMPARE(edit.history().rowCount(), 2);
+    QCOMPARE(edit.history().current()->label,
+             "block_M = " + knob.choices[static_cast<size_t>(other)].value);
+    QVERIFY(edit.history().current()->estimateNs > 0);
+    edit.setLevel(CodeLevel::kLlvm);
+    QVERIFY(waitFor([&] { return edit.text().contains("define"); }));
+    edit.undo();
+    QVERIFY(waitFor([&] { return !edit.isWorking() && edit.knobs()[0].chosen() == now; }));
+  }
+
   void theLibraryIsTheBestOfEachKernelThatIsNotStale() {
     const auto best = [](const char* name, double ns, bool stale, int threads = 1) {
       database::RecordRow record = row(static_cast<int>(ns), "w1", ns);
@@ -790,6 +1029,59 @@ private slots:
     QVERIFY(workspace.queryError().isEmpty());
   }
 
+  void aBaselineReplacesTheOneOfItsKindAndIsTakenBack() {
+    const Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    // Two of one kind that have times.
+    QStringList ids;
+    RecordModel& model = workspace.records();
+    for (int r = 0; r < model.rowCount(); ++r)
+      if (model.recordAt(r)->medianNs > 0 && model.recordAt(r)->series == model.recordAt(0)->series)
+        ids << model.idAt(r);
+    QVERIFY(ids.size() >= 2);
+    workspace.toggleBaseline(ids[0]);
+    QVERIFY(waitFor([&] { return workspace.isBaseline(ids[0]); }));
+    QVERIFY(waitFor([&] { return workspace.baselineFor(ids[1]) != nullptr; }));
+    QCOMPARE(workspace.ratioOf(ids[0]), "baseline");
+    QVERIFY2(workspace.ratioOf(ids[1]).endsWith("×"), qPrintable(workspace.ratioOf(ids[1])));
+    workspace.togglePin(ids[0]);
+    workspace.toggleBaseline(ids[1]);
+    QVERIFY(waitFor([&] { return workspace.isBaseline(ids[1]) && workspace.isPinned(ids[0]); }));
+    QVERIFY(!workspace.isBaseline(ids[0]));
+    QCOMPARE(workspace.marked().size(), size_t{2});
+    QVERIFY(workspace.marked()[0].isBaseline && workspace.marked()[0].id == ids[1]);
+    workspace.undoMarks();
+    QVERIFY(waitFor([&] { return workspace.isBaseline(ids[0]) && !workspace.isBaseline(ids[1]); }));
+    workspace.redoMarks();
+    QVERIFY(waitFor([&] { return workspace.isBaseline(ids[1]); }));
+    // The database has it: another window shows the same.
+    Workspace other(fixture.path());
+    QVERIFY(waitFor([&] { return other.isBaseline(ids[1]) && other.isPinned(ids[0]); }));
+    // A record without a time is none.
+    QString failed;
+    for (int r = 0; r < model.rowCount(); ++r)
+      if (!(model.recordAt(r)->medianNs > 0))
+        failed = model.idAt(r);
+    QSignalSpy said(&workspace, &Workspace::said);
+    workspace.toggleBaseline(failed);
+    QCOMPARE(said.size(), 1);
+  }
+
+  void aNoteIsTakenBack() {
+    const Fixture fixture(5);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 10; }));
+    workspace.selectRecord(workspace.records().idAt(0));
+    QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
+    workspace.addNote(workspace.selectedRecord(), "a mistake");
+    QVERIFY(waitFor([&] { return workspace.detail()->notes.size() == 1; }));
+    workspace.undoMarks();
+    QVERIFY(waitFor([&] { return workspace.detail()->notes.empty(); }));
+    workspace.redoMarks();
+    QVERIFY(waitFor([&] { return workspace.detail()->notes.size() == 1; }));
+  }
+
   void tagsAreSetToggledAndTakenBack() {
     const Fixture fixture(3);
     Workspace workspace(fixture.path());
@@ -805,19 +1097,19 @@ private slots:
       return names.join(' ');
     };
     QVERIFY(waitFor([&] { return workspace.detail() != nullptr; }));
-    QVERIFY(!workspace.canUndoTags());
+    QVERIFY(!workspace.canUndoMarks());
     workspace.setTags(id, {"good", "odd"});
     QVERIFY(waitFor([&] { return tags() == "good odd"; }));
     workspace.toggleTag(id, "star");
     QVERIFY(waitFor([&] { return tags() == "good odd star"; }));
     workspace.setQuery("tag = star");
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 1; }));
-    workspace.undoTags();
+    workspace.undoMarks();
     QVERIFY(waitFor([&] { return tags() == "good odd"; }));
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 0; }));
-    workspace.undoTags();
+    workspace.undoMarks();
     QVERIFY(waitFor([&] { return tags().isEmpty(); }));
-    QVERIFY(!workspace.canUndoTags());
+    QVERIFY(!workspace.canUndoMarks());
     workspace.addNote(id, "  what is this? ");
     QVERIFY(waitFor([&] { return workspace.detail()->notes.size() == 1; }));
     QCOMPARE(workspace.detail()->notes[0].text, "what is this?");

@@ -25,9 +25,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
+#include <execinfo.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 
 namespace temper::gui {
 namespace {
@@ -143,6 +147,49 @@ private:
   qint64 worst_ = 0;
 };
 
+/// With TEMPER_BENCH_STALLS=1: where the main thread is when it has not come back to its events for
+/// so long, on stderr. Addresses are of the programs and libraries that are named beside them.
+class StallTrace {
+public:
+  StallTrace() {
+    if (!qEnvironmentVariableIsSet("TEMPER_BENCH_STALLS"))
+      return;
+    main_ = pthread_self();
+    std::signal(SIGUSR1, [](int) {
+      void* frames[48];
+      const int count = backtrace(frames, 48);
+      constexpr char kHead[] = "--- the window stands still:\n";
+      [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kHead, sizeof(kHead) - 1);
+      backtrace_symbols_fd(frames, count, STDERR_FILENO);
+    });
+    timer_.setInterval(1);
+    timer_.setTimerType(Qt::PreciseTimer);
+    QObject::connect(&timer_, &QTimer::timeout, [this] { ++ticks_; });
+    timer_.start();
+    watcher_ = std::thread([this] {
+      constexpr std::chrono::milliseconds kLong(30);
+      while (!ending_) {
+        const int before = ticks_;
+        std::this_thread::sleep_for(kLong);
+        if (ticks_ == before)
+          pthread_kill(main_, SIGUSR1);
+      }
+    });
+  }
+  ~StallTrace() {
+    ending_ = true;
+    if (watcher_.joinable())
+      watcher_.join();
+  }
+
+private:
+  pthread_t main_{};
+  QTimer timer_;
+  std::atomic<int> ticks_{0};
+  std::atomic<bool> ending_{false};
+  std::thread watcher_;
+};
+
 double medianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -172,6 +219,7 @@ void benchWindow(const QString& path, int64_t rows) {
   table->grab();
   report("start to the first window with records", static_cast<double>(time.elapsed()), "ms",
          "< 1000");
+  const StallTrace trace;
   Stalls stalls;
   waitFor([&] { return !workspace.isLoading() && !model.isBusy(); }, 600'000);
   report("all records loaded after", static_cast<double>(time.elapsed()) / 1e3, "s", "");
@@ -206,6 +254,10 @@ void benchWindow(const QString& path, int64_t rows) {
   worst = std::max(worst, stalls.takeWorst());
   ordered("sort by workload",
           [&model] { model.sort(static_cast<int>(RecordColumn::kWorkload), Qt::AscendingOrder); });
+  worst = std::max(worst, stalls.takeWorst());
+  ordered("filter: outcome", filtered(RecordColumn::kOutcome, "crashed"));
+  worst = std::max(worst, stalls.takeWorst());
+  ordered("filter taken away, sorted by workload", [&model] { model.setFilter({}); });
   worst = std::max(worst, stalls.takeWorst());
   report("longest pause of the window meanwhile", worst, "ms", "< 50");
   int jump = 0;

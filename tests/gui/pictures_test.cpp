@@ -4,6 +4,7 @@
 /// the build folder; TEMPER_UPDATE_PICTURES=1 approves what is drawn.
 #include "tests/gui/fixture.h"
 
+#include "gui/core/record_filter.h"
 #include "gui/shots.h"
 #include "gui/widgets/theme.h"
 
@@ -120,6 +121,21 @@ private slots:
     QVERIFY(import.waitForFinished(60'000));
     QVERIFY2(import.exitCode() == 0, import.readAllStandardError().constData());
 
+    // A baseline and a pin, so that they are seen everywhere.
+    {
+      const auto store = must(database::open_sqlite_store({.path = database.toStdString()}));
+      const auto best = must(store->best({}));
+      QVERIFY(!best.empty());
+      for (const database::RecordRow& row : best) {
+        database::RecordFilter filter = database::same_conditions(row);
+        for (const database::RecordRow& other : must(store->list_records(filter)))
+          if (other.median_ns > 0 && must(store->measurement(other.id)).origin == "untuned") {
+            must(store->add(database::Tag{other.id, std::string(kBaselineTag.latin1()), 0}));
+            break;
+          }
+      }
+      must(store->add(database::Tag{best.front().id, std::string(kPinTag.latin1()), 0}));
+    }
     const QString drawn =
         QDir::current().filePath(QStringLiteral("gui-pictures-%1x").arg(qApp->devicePixelRatio()));
     QDir(drawn).removeRecursively();

@@ -16,11 +16,15 @@
 #include <QApplication>
 #include <QComboBox>
 #include <QFile>
+#include <QFileInfo>
 #include <QLineEdit>
+#include <QProcess>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QStandardPaths>
 #include <QTest>
+#include <QTreeWidget>
+
 #include <algorithm>
 
 #include <csignal>
@@ -84,6 +88,24 @@ private slots:
     QVERIFY(act("view.compare"));
     QVERIFY2(waitFor([&] { return window->comparePage()->sentence().contains("faster"); }, 20'000),
              qPrintable(window->comparePage()->sentence()));
+    // ... and why it is faster: their code, and what a model learnt from the run.
+    QVERIFY(act("compare.why"));
+    QTreeWidget* why = window->comparePage()->whyView();
+    QVERIFY(
+        waitFor([&] { return !window->comparePage()->isLoading() && why->topLevelItemCount() > 0; },
+                kLong));
+    QStringList sections;
+    for (int i = 0; i < why->topLevelItemCount(); ++i)
+      sections << why->topLevelItem(i)->text(0);
+    QVERIFY2(sections.contains("Machine code") && sections.contains("As the cost model sees it"),
+             qPrintable(sections.join(u'|')));
+    const QString page = none.file("comparison.html");
+    QString problem;
+    QVERIFY2(window->comparePage()->saveTo(page, &problem), qPrintable(problem));
+
+    // The untuned program as the baseline: everything is held against it.
+    workspace().toggleBaseline(untuned);
+    QVERIFY(waitFor([&] { return workspace().ratioOf(best).startsWith("▲"); }));
 
     // A decision changed by hand, and measured.
     QVERIFY(act("view.explore"));
@@ -124,9 +146,37 @@ private slots:
     const QString run = toQString(around().run.id);
     QVERIFY(waitFor([&] { return around().run.trials > 2; }, kLong));
     window.reset();
+    // A window that is killed leaves nothing behind that the next one stumbles over.
+    QProcess killed;
+    killed.start(QFileInfo(temperProgram()).path() + QStringLiteral("/temper-gui"),
+                 {QStringLiteral("--db"), none.path()});
+    QVERIFY(killed.waitForStarted());
+    QTest::qWait(1500);
+    QVERIFY2(killed.state() == QProcess::Running, killed.readAllStandardError().constData());
+    killed.kill();
+    QVERIFY(killed.waitForFinished());
     window = std::make_unique<MainWindow>(none.path());
     window->show();
     QVERIFY(waitFor([&] { return workspace().runs().find(run) != nullptr; }));
+    QVERIFY(workspace().isBaseline(untuned) ||
+            waitFor([&] { return workspace().isBaseline(untuned); }));
+
+    // The search is killed, too: it shows, and goes on where it was.
+    QVERIFY(isAlive(process_));
+    ::kill(static_cast<pid_t>(process_), SIGKILL);
+    QVERIFY(waitFor([&] { return workspace().runs().find(run)->canResume(); }, kLong));
+    const int64_t before = workspace().runs().find(run)->run.trials;
+    workspace().selectRun(run);
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    QVERIFY(act("view.runs"));
+    QVERIFY(act("run.resume"));
+    QVERIFY(waitFor(
+        [&] {
+          const RunRow* row = workspace().runs().find(run);
+          return row->run.trials > before || row->run.state == database::RunState::kFinished;
+        },
+        kLong));
+    process_ = workspace().runs().find(run)->run.owner.pid;
     workspace().stopRun(run);
     QVERIFY(waitFor(
         [&] {

@@ -11,6 +11,7 @@
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/mark_strip.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/run_plot.h"
@@ -26,11 +27,17 @@
 #include <QListWidget>
 #include <QMessageBox>
 #include <QPushButton>
+#include <QRegularExpression>
+#include <QScrollArea>
+#include <QSet>
 #include <QSpinBox>
 #include <QStandardPaths>
+#include <QTabBar>
 #include <QTableView>
 #include <QTest>
+#include <QToolButton>
 #include <QTreeWidget>
+#include <QTreeWidgetItemIterator>
 
 #include <memory>
 
@@ -73,6 +80,21 @@ class WindowTest : public QObject {
     timer.start(20);
     open();
     return text;
+  }
+
+  static constexpr const char* kPerspectives[] = {"view.explore", "view.runs", "view.compare",
+                                                  "view.edit", "view.library"};
+
+  /// Controls of the window that show and hold no others.
+  QList<QWidget*> shownControls() {
+    QList<QWidget*> controls;
+    for (QWidget* widget : window_->findChildren<QWidget*>())
+      if (widget->isVisible() && !widget->objectName().startsWith("qt_") &&
+          (qobject_cast<QLabel*>(widget) || qobject_cast<QAbstractButton*>(widget) ||
+           qobject_cast<QLineEdit*>(widget) || qobject_cast<QComboBox*>(widget) ||
+           qobject_cast<QAbstractSpinBox*>(widget)))
+        controls << widget;
+    return controls;
   }
 
 private slots:
@@ -405,7 +427,8 @@ private slots:
     // Those that open a file dialog of the desktop or close the window are left out.
     const QStringList left{"database.open", "app.quit",        "run.savePlot", "run.resume",
                            "run.more",      "compare.measure", "edit.search",  "edit.measure",
-                           "record.export", "compare.save",    "plot.save"};
+                           "record.export", "compare.save",    "plot.save",    "record.saveSamples",
+                           "edit.saveSweep"};
     int ran = 0;
     for (const char* perspective :
          {"view.explore", "view.runs", "view.compare", "view.edit", "view.library"}) {
@@ -477,6 +500,198 @@ private slots:
                  qPrintable(QStringLiteral("'%1' in %2").arg(text, perspective)));
       }
     }
+  }
+
+  void nothingLiesOverAnotherOrOutside() {
+    open(5);
+    select(0);
+    workspace().toggleBaseline(workspace().selectedRecord());
+    QVERIFY(waitFor([&] { return window_->markStrip()->isVisible(); }));
+    for (const QSize size : {QSize(1280, 720), QSize(1920, 1080)}) {
+      window_->resize(size);
+      for (const char* perspective : kPerspectives) {
+        QVERIFY(actions().trigger(perspective));
+        QTest::qWait(20);
+        const QList<QWidget*> controls = shownControls();
+        for (QWidget* a : controls) {
+          const QWidget* parent = a->parentWidget();
+          // What scrolls may be larger than what shows of it.
+          bool scrolls = a->objectName().startsWith("filter.");
+          for (const QWidget* up = parent; up && !scrolls; up = up->parentWidget())
+            scrolls = qobject_cast<const QAbstractScrollArea*>(up) != nullptr;
+          if (!scrolls)
+            QVERIFY2(window_->rect().contains(QRect(a->mapTo(window_.get(), QPoint()), a->size())),
+                     qPrintable(QStringLiteral("%1 '%2' in %3")
+                                    .arg(QString::fromLatin1(a->metaObject()->className()),
+                                         a->objectName() + a->accessibleName(),
+                                         QString::fromLatin1(perspective))));
+          for (QWidget* b : controls)
+            if (a < b && b->parentWidget() == parent)
+              QVERIFY2(!a->geometry().intersects(b->geometry()),
+                       qPrintable(QStringLiteral("%1 over %2 in %3")
+                                      .arg(a->objectName() + a->accessibleName(),
+                                           b->objectName() + b->accessibleName(),
+                                           QString::fromLatin1(perspective))));
+        }
+      }
+    }
+  }
+
+  void titlesOfColumnsAndTabsAreNotCut() {
+    open(5);
+    select(0);
+    workspace().toggleBaseline(workspace().selectedRecord());
+    QVERIFY(waitFor([&] { return window_->markStrip()->isVisible(); }));
+    window_->resize(1280, 720);
+    for (const char* perspective : kPerspectives) {
+      QVERIFY(actions().trigger(perspective));
+      QTest::qWait(20);
+      for (const QHeaderView* header : window_->findChildren<QHeaderView*>()) {
+        if (!header->isVisible() || header->orientation() != Qt::Horizontal)
+          continue;
+        for (int i = 0; i < header->count(); ++i) {
+          const QString title = header->model()->headerData(i, Qt::Horizontal).toString();
+          if (!header->isSectionHidden(i))
+            QVERIFY2(header->sectionSize(i) >= header->fontMetrics().horizontalAdvance(title) + 4,
+                     qPrintable(QStringLiteral("'%1' of %2 in %3")
+                                    .arg(title, header->parent()->objectName(),
+                                         QString::fromLatin1(perspective))));
+        }
+      }
+      for (const QTabBar* bar : window_->findChildren<QTabBar*>())
+        if (bar->isVisible())
+          for (int i = 0; i < bar->count(); ++i)
+            QVERIFY2(bar->rect().contains(bar->tabRect(i)) &&
+                         bar->tabRect(i).width() >=
+                             bar->fontMetrics().horizontalAdvance(bar->tabText(i)) + 4,
+                     qPrintable(QStringLiteral("tab '%1' in %2")
+                                    .arg(bar->tabText(i), QString::fromLatin1(perspective))));
+    }
+  }
+
+  void theTabKeyReachesEveryControlInItsOrder() {
+    open(5);
+    select(0);
+    window_->activateWindow();
+    QVERIFY(QTest::qWaitForWindowActive(window_.get()));
+    for (const char* perspective : kPerspectives) {
+      QVERIFY(actions().trigger(perspective));
+      QTest::qWait(20);
+      QSet<QWidget*> reached;
+      QWidget* start = window_->focusWidget();
+      QVERIFY2(start, perspective);
+      constexpr int kMost = 200;
+      for (int i = 0; i < kMost && (i == 0 || window_->focusWidget() != start); ++i) {
+        reached << window_->focusWidget();
+        // Where Tab is typed, Ctrl+Tab leads out.
+        QWidget* before = window_->focusWidget();
+        QTest::keyClick(before, Qt::Key_Tab);
+        if (window_->focusWidget() == before)
+          QTest::keyClick(before, Qt::Key_Tab, Qt::ControlModifier);
+        QVERIFY2(window_->focusWidget() != before,
+                 qPrintable(QStringLiteral("nothing leads out of %1 in %2")
+                                .arg(before->objectName(), QString::fromLatin1(perspective))));
+      }
+      for (QWidget* control : shownControls()) {
+        if (!control->isEnabled() || !(control->focusPolicy() & Qt::TabFocus) ||
+            control->focusProxy())
+          continue;
+        // The field of a box or of a spin box is the box.
+        const bool found = reached.contains(control) || reached.contains(control->parentWidget());
+        QVERIFY2(found, qPrintable(QStringLiteral("%1 '%2' in %3")
+                                       .arg(QString::fromLatin1(control->metaObject()->className()),
+                                            control->objectName() + control->accessibleName(),
+                                            QString::fromLatin1(perspective))));
+      }
+    }
+  }
+
+  void aBaselineIsShownEverywhereAndPinsAreOneClickAway() {
+    open();
+    RecordModel& model = workspace().records();
+    QTableView* table = window_->explorePage()->table();
+    const auto ratio = static_cast<int>(RecordColumn::kRatio);
+    QVERIFY(table->isColumnHidden(ratio));
+    select(0);
+    const QString first = workspace().selectedRecord();
+    QVERIFY(actions().trigger("record.baseline"));
+    QVERIFY(waitFor([&] { return workspace().isBaseline(first); }));
+    QVERIFY(!table->isColumnHidden(ratio));
+    QCOMPARE(model.index(model.rowOf(first), ratio).data().toString(), "baseline");
+    QVERIFY(model.index(2, ratio).data().toString().startsWith("▼"));
+    QVERIFY(window_->markStrip()->isVisible());
+    QCOMPARE(window_->markStrip()->count(), 1);
+    // Candidate.
+    select(2);
+    const QString second = workspace().selectedRecord();
+    const auto candidateSays = [&](const QString& words) {
+      for (const QLabel* label : window_->explorePage()->candidate()->findChildren<QLabel*>())
+        if (label->text().contains(words))
+          return true;
+      return false;
+    };
+    QVERIFY(candidateSays("the time of the baseline"));
+    QVERIFY(actions().trigger("record.pin"));
+    QVERIFY(waitFor([&] { return window_->markStrip()->count() == 2; }));
+    // Compare.
+    QVERIFY(actions().trigger("record.compareBaseline"));
+    QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
+    QCOMPARE(workspace().side(0), first);
+    QCOMPARE(workspace().side(1), second);
+    const auto compareSays = [&](const QString& words) {
+      for (const QLabel* label : window_->comparePage()->findChildren<QLabel*>())
+        if (label->text().contains(words))
+          return true;
+      return false;
+    };
+    QVERIFY(compareSays("▪ the baseline") && compareSays("of the baseline   ◆ pinned"));
+    // Runs: a column and a sentence.
+    QVERIFY(actions().trigger("view.runs"));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    QAbstractItemModel& runs = workspace().runs();
+    QStringList ratios;
+    for (int r = 0; r < runs.rowCount(); ++r)
+      ratios << runs.index(r, RunModel::kRatio).data().toString();
+    QVERIFY2(ratios.contains("baseline"), qPrintable(ratios.join(u'|')));
+    // The strip leads back.
+    QTest::mouseClick(window_->markStrip()->button(1), Qt::LeftButton);
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kExplore);
+    QCOMPARE(workspace().selectedRecord(), second);
+    QVERIFY(actions().trigger("edit.undo"));
+    QVERIFY(waitFor([&] { return window_->markStrip()->count() == 1; }));
+    QVERIFY(actions().trigger("edit.undo"));
+    QVERIFY(waitFor([&] { return !window_->markStrip()->isVisible(); }));
+    QVERIFY(table->isColumnHidden(ratio));
+  }
+
+  void whyOneIsFasterIsSaidOrWhyNot() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("record.sideA"));
+    select(21); // of the same candidates' kind, another decision
+    QVERIFY(actions().trigger("record.sideB"));
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(actions().trigger("compare.why"));
+    ComparePage* page = window_->comparePage();
+    QVERIFY(waitFor([&] { return page->whyView()->isVisible() && !page->isLoading(); }));
+    // The fixture's records are of a machine that there is not: decisions are known all the same.
+    QStringList lines;
+    for (QTreeWidgetItemIterator item(page->whyView()); *item; ++item)
+      lines << (*item)->text(0) + u'|' + (*item)->text(1) + u'|' + (*item)->text(2);
+    QVERIFY2(lines.contains("Decided otherwise||"), qPrintable(lines.join(u'\n')));
+    QVERIFY2(lines.indexOf(QRegularExpression(".*SampleCategorical\\|8\\|4")) >= 0,
+             qPrintable(lines.join(u'\n')));
+    // Different kernels are not compared.
+    for (int row = 0; row < workspace().records().rowCount(); ++row)
+      if (workspace().records().recordAt(row)->series !=
+          workspace().records().recordAt(0)->series) {
+        workspace().setSide(1, workspace().records().idAt(row));
+        break;
+      }
+    QVERIFY(waitFor([&] {
+      return !page->isLoading() && page->whyView()->topLevelItemCount() == 1 &&
+             page->whyView()->topLevelItem(0)->text(0).contains("different things");
+    }));
   }
 
   void textsCanBeReadOnTheirBackgrounds_data() {
