@@ -65,6 +65,7 @@ enum class ValueKind : uint8_t {
   kIntOrNone, ///< split's factor: at most one None, to be inferred
   kBool,
   kString,
+  kIndexMap, ///< "lambda i, j: (j, i)", as text (detail/index_map.h)
   kAny, ///< annotation values
   kIntList,
   kFloatList,

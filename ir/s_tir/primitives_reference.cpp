@@ -26,6 +26,8 @@ const char* kind_word(ValueKind kind) {
     return "bool";
   case ValueKind::kString:
     return "str";
+  case ValueKind::kIndexMap:
+    return "index map";
   case ValueKind::kAny:
     return "int, float, str or list";
   case ValueKind::kIntList:

@@ -250,6 +250,8 @@ const char* kind_words(ValueKind kind) {
     return "True or False";
   case ValueKind::kString:
     return "a string";
+  case ValueKind::kIndexMap:
+    return "an index map, as lambda i, j: (j, i)";
   case ValueKind::kAny:
     return "a number, a string or a list";
   case ValueKind::kIntList:
@@ -289,6 +291,7 @@ bool fits(const Operand& operand, ValueKind kind) {
   case ValueKind::kIntOrNone:
     return integer || operand.is_none();
   case ValueKind::kString:
+  case ValueKind::kIndexMap:
     return std::holds_alternative<std::string>(operand.data);
   case ValueKind::kAny:
     return !operand.is_none() && !is_rv(operand, RvKind::kBlock) && !is_rv(operand, RvKind::kLoop);
@@ -315,6 +318,7 @@ bool fits(const Value& value, ValueKind kind) {
   case ValueKind::kIntOrNone:
     return value.as_int() != nullptr || value.is_none();
   case ValueKind::kString:
+  case ValueKind::kIndexMap:
     return value.as_string() != nullptr;
   case ValueKind::kAny:
     return !value.is_none();

@@ -198,6 +198,11 @@ Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t ne
   }
   for (const Json& attr : json[2]) {
     TEMPER_TRY(value, read_value(attr));
+    // MetaSchedule numbers the sides of a block.
+    const size_t index = instruction.attrs.size();
+    if (index < primitive.attrs.size() && primitive.attrs[index].name == "buffer_index_type")
+      if (const int64_t* side = value.as_int())
+        value = *side == 0 ? "read" : "write";
     instruction.attrs.push_back(std::move(value));
   }
   TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));

@@ -54,7 +54,12 @@ template <typename T> void write(const T& value, ValueKind kind, std::string& ou
                             fmt::format_to(std::back_inserter(out), "{}", number);
                         },
                         [&](double number) { write_real(number, out); },
-                        [&](const std::string& text) { write_string(text, out); },
+                        [&](const std::string& text) {
+                          if (kind == ValueKind::kIndexMap)
+                            out += text; // a lambda, as it is
+                          else
+                            write_string(text, out);
+                        },
                         [&](const Rv& rv) { out += rv.name(); },
                         [&](const BlockHandle&) { TEMPER_UNREACHABLE("traces hold no handles"); },
                         [&](const LoopHandle&) { TEMPER_UNREACHABLE("traces hold no handles"); },
@@ -85,6 +90,9 @@ const Parameter* find_parameter(const std::vector<Parameter>& parameters, std::s
       return &parameters[index];
   return nullptr;
 }
+
+constexpr const char* kBufferIndex = "buffer_index";
+constexpr const char* kBufferSide = "buffer_index_type";
 
 void write_instruction(const Instruction& instruction, std::string& out) {
   const Primitive& primitive = *instruction.primitive;
@@ -131,6 +139,19 @@ void write_instruction(const Instruction& instruction, std::string& out) {
     } else {
       const Parameter* attr = find_parameter(primitive.attrs, name, index);
       TEMPER_CHECK(attr != nullptr, "python_order names a parameter that is not there");
+      // Two attributes, one argument: buffer=("write", 0).
+      if (name == kBufferSide)
+        continue;
+      if (size_t side = 0; name == kBufferIndex &&
+                           find_parameter(primitive.attrs, kBufferSide, side) != nullptr) {
+        keyword("buffer");
+        out += '(';
+        write(instruction.attrs[side], ValueKind::kString, out);
+        out += ", ";
+        write(instruction.attrs[index], attr->kind, out);
+        out += ')';
+        continue;
+      }
       keyword(name);
       write(instruction.attrs[index], attr->kind, out);
     }
@@ -195,7 +216,10 @@ public:
       return string(c);
     if (c == '-' || c == '+' || c == '.' || std::isdigit(static_cast<unsigned char>(c)) != 0)
       return number();
+    const size_t start = at_;
     const std::string name = word();
+    if (name == "lambda")
+      return lambda(start);
     if (name == "None")
       return Operand();
     if (name == "True" || name == "False")
@@ -212,6 +236,19 @@ public:
   }
 
 private:
+  /// To the end of the argument, as text.
+  Result<Operand> lambda(size_t start) {
+    while (at_ < text_.size() && text_[at_] != ':')
+      ++at_;
+    int open = 0;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (open == 0 && (c == ',' || c == ')' || c == ']'))
+        break;
+      open += c == '(' || c == '[' ? 1 : c == ')' || c == ']' ? -1 : 0;
+    }
+    return Operand(std::string(trim(text_.substr(start, at_ - start))));
+  }
   Result<Operand> list(char close, int depth) {
     ++at_;
     Operand::List items;
@@ -343,6 +380,15 @@ private:
                                  : position < order.size() ? order[position]
                                                            : std::string();
         ++position;
+        if (name == "buffer" || (name == kBufferIndex && value.as_list() != nullptr)) {
+          TEMPER_TRY_VOID(take_buffer(primitive, parser, std::move(value), given));
+          position += keyword.empty() ? 1 : 0; // it stands for two
+          const bool more = parser.take(',');
+          closed = parser.take(')');
+          if (!more && !closed)
+            return parser.error("\",\" or \")\" is expected");
+          continue;
+        }
         if (std::find(order.begin(), order.end(), name) == order.end() &&
             !(name == "decision" && primitive.has_decision))
           return parser.error(
@@ -359,6 +405,21 @@ private:
         return parser.error("\",\" or \")\" is expected");
     }
     return assemble(primitive, given, std::move(variadic));
+  }
+
+  /// buffer=("write", 0), or without keyword in the place of both attributes.
+  static Result<void> take_buffer(const Primitive& primitive, const LineParser& parser,
+                                  Operand value, std::unordered_map<std::string, Operand>& given) {
+    size_t index = 0;
+    auto* pair = std::get_if<Operand::List>(&value.data);
+    if (find_parameter(primitive.attrs, kBufferSide, index) == nullptr || pair == nullptr ||
+        pair->size() != 2)
+      return parser.error(fmt::format("{} takes no \"buffer\" of this form; write (\"read\", 0)",
+                                      primitive.python_name));
+    if (!given.emplace(kBufferSide, std::move((*pair)[0])).second ||
+        !given.emplace(kBufferIndex, std::move((*pair)[1])).second)
+      return parser.error("the buffer is given twice");
+    return {};
   }
 
   static Result<Instruction> assemble(const Primitive& primitive,

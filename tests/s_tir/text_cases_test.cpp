@@ -174,8 +174,10 @@ TEST(PrimitivesAsText, HaveEachARefusalThatShowsTheProgram) {
     }
   }
   for (const char* name :
-       {"add_unit_loop", "bind", "loop_partition", "merge", "reorder_block_iter_var",
-        "sample_partitioned_tile", "set_scope", "storage_align", "unsafe_hide_buffer_access",
+       {"add_unit_loop", "bind", "cache_inplace", "decompose_padding", "fuse_reduction_epilogue",
+        "loop_partition", "merge", "pad_einsum", "reindex", "reindex_cache_read",
+        "reindex_cache_write", "reorder_block_iter_var", "sample_partitioned_tile", "set_scope",
+        "storage_align", "transform_block_layout", "unsafe_hide_buffer_access",
         "unsafe_set_dtype"})
     EXPECT_EQ(refused.count(name), 1U) << name << " has no refusal among the cases";
 }
