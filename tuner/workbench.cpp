@@ -184,8 +184,9 @@ Result<ir::Target> Workbench::target() {
   TEMPER_TRY(parsed, ir::parse_target(options_.target));
   if (!parsed.is_cpu())
     return Error(ErrorCode::kUnsupported, "target '" + options_.target +
-                                              "' is for a GPU, for which this build generates no "
-                                              "code yet; use native or cpu:NAME");
+                                              "' is for a GPU, and temper measures none yet; "
+                                              "check and tune take --device emulated with it, "
+                                              "other commands native or cpu:NAME");
   TEMPER_TRY(resolved, codegen::resolve_target(parsed));
   const int threads = options_.threads > 0 ? options_.threads : std::max(1, parsed.threads);
   resolved.threads = threads > 1 ? threads : 0;
@@ -654,9 +655,10 @@ Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
 
 Result<engine::Measurement> Workbench::measure_on(engine::WorkloadId prepared, const Task& task,
                                                   std::shared_ptr<const codegen::Artifact> artifact,
-                                                  int timeout_ms) {
+                                                  int timeout_ms, const engine::StopRule& rule) {
   TEMPER_TRY(measurer, this->measurer());
   engine::MeasureRequest request;
+  request.rule = rule;
   request.workload = prepared;
   request.artifact = std::move(artifact);
   request.regime = task.regime;

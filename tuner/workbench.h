@@ -133,7 +133,7 @@ public:
   /// Measurement, an error is ours.
   Result<engine::Measurement> measure_on(engine::WorkloadId prepared, const Task& task,
                                          std::shared_ptr<const codegen::Artifact> artifact,
-                                         int timeout_ms);
+                                         int timeout_ms, const engine::StopRule& rule = {});
   /// The same, prepared for this one.
   Result<engine::Measurement>
   measure(const Task& task, std::shared_ptr<const codegen::Artifact> artifact, uint64_t seed = 1);

@@ -4,6 +4,7 @@
 #include "ir/pass/rewrite.h"
 #include "ir/support/text.h"
 #include "ir/tir/cpu/variants.h"
+#include "ir/tir/cuda/variants.h"
 
 #include <algorithm>
 #include <map>
@@ -12,7 +13,12 @@ namespace temper::tir {
 namespace {
 
 std::vector<TileVariant>& registry() {
-  static std::vector<TileVariant> variants = cpu::variants();
+  static std::vector<TileVariant> variants = [] {
+    std::vector<TileVariant> all = cpu::variants();
+    for (TileVariant& variant : cuda::variants())
+      all.push_back(std::move(variant));
+    return all;
+  }();
   return variants;
 }
 
@@ -71,7 +77,8 @@ std::vector<const TileVariant*> all_tile_variants() {
 
 Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext& context,
                                                std::string_view scope) {
-  const auto variants = tile_variants(call.op, TargetKind::kCpu, scope);
+  const auto variants = tile_variants(call.op, context.target(), scope);
+  const std::string place = context.gpu != nullptr ? "a GPU" : "a CPU";
   std::vector<std::string> names;
   for (const TileVariant* variant : variants)
     names.push_back(variant->name);
@@ -86,7 +93,7 @@ Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext
     }
     const std::string nearest = nearest_name(*wanted, names);
     return Error(ErrorCode::kInvalidArgument,
-                 "T." + call.op + " has no variant '" + *wanted + "' on a CPU; it has " +
+                 "T." + call.op + " has no variant '" + *wanted + "' on " + place + "; it has " +
                      join(names, ", ") +
                      (nearest.empty() ? "" : " (did you mean '" + nearest + "'?)"));
   }
@@ -97,8 +104,8 @@ Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext
       return variant;
     reasons += (reasons.empty() ? "" : "; ") + variant->name + ": " + fits.error().message;
   }
-  return Error(ErrorCode::kUnsupported, "T." + call.op + " has no variant for this call on a CPU" +
-                                            (reasons.empty() ? "" : " (" + reasons + ")"));
+  return Error(ErrorCode::kUnsupported, "T." + call.op + " has no variant for this call on " +
+                                            place + (reasons.empty() ? "" : " (" + reasons + ")"));
 }
 
 Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob) {
@@ -232,29 +239,35 @@ std::string dispatch_table(const PrimFunc& function, const LowerOptions& options
     for (const BufferRegion& region : call.regions)
       operands += (operands.empty() ? "" : ", ") + tile_text(region);
     text += place_of(call) + "T." + call.op + "(" + operands + ")\n";
-    const auto chosen = choose_tile_variant(call, context);
-    if (!chosen)
-      text += "  " + chosen.error().message + "\n";
-    for (const TileVariant* variant : tile_variants(call.op, TargetKind::kCpu)) {
-      const auto fits = variant->fits != nullptr ? variant->fits(call, context) : Result<void>();
-      std::string line = "  " + variant->name;
-      if (!fits) {
-        line += " refused: " + fits.error().message;
-      } else {
-        line += chosen && *chosen == variant ? " (taken)" : " fits";
-        if (variant->knobs != nullptr)
-          for (const TileKnob& knob : variant->knobs(call, context)) {
-            std::vector<std::string> choices;
-            for (const int64_t choice : knob.choices)
-              choices.push_back(std::to_string(choice));
-            line += "; " + knob.name + " " + join(choices, "|") + " (" +
-                    std::to_string(tile_knob(call, knob).value_or(knob.default_value)) + ")";
-          }
-      }
-      text += line + "\n";
-    }
+    text += dispatch_lines(call, context);
     return {};
   });
+  return text;
+}
+
+std::string dispatch_lines(const TileCall& call, TileContext& context) {
+  std::string text;
+  const auto chosen = choose_tile_variant(call, context);
+  if (!chosen)
+    text += "  " + chosen.error().message + "\n";
+  for (const TileVariant* variant : tile_variants(call.op, context.target())) {
+    const auto fits = variant->fits != nullptr ? variant->fits(call, context) : Result<void>();
+    std::string line = "  " + variant->name;
+    if (!fits) {
+      line += " refused: " + fits.error().message;
+    } else {
+      line += chosen && *chosen == variant ? " (taken)" : " fits";
+      if (variant->knobs != nullptr)
+        for (const TileKnob& knob : variant->knobs(call, context)) {
+          std::vector<std::string> choices;
+          for (const int64_t choice : knob.choices)
+            choices.push_back(std::to_string(choice));
+          line += "; " + knob.name + " " + join(choices, "|") + " (" +
+                  std::to_string(tile_knob(call, knob).value_or(knob.default_value)) + ")";
+        }
+    }
+    text += line + "\n";
+  }
   return text;
 }
 

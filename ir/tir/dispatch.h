@@ -13,20 +13,39 @@
 #include "ir/pass/lowering.h"
 #include "ir/support/result.h"
 #include "ir/target.h"
+#include "ir/tir/layout.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/tile_ops.h"
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace temper::tir {
 
+/// The kernel around a call, for the variants of GPUs.
+struct GpuKernel {
+  int architecture = 80; ///< 80 for sm_80
+  int64_t threads = 0;   ///< of a block
+  Expr thread;           ///< number of the thread in its block, int32
+  /// Of a fragment (over the axis "thread") or a buffer in shared memory; nothing: row-major.
+  std::function<std::optional<Layout>(const Buffer&)> layout;
+  /// What a thread holds of a fragment: a flat local buffer in the order of the layout.
+  std::function<Buffer(const Buffer& fragment)> registers;
+};
+
 /// What a variant may look at.
 struct TileContext {
   const LowerOptions& options;
-  Analyzer& math; ///< knows the loops around the call
+  Analyzer& math;                 ///< knows the loops around the call
+  const GpuKernel* gpu = nullptr; ///< null on a CPU
+  TargetKind target() const { return gpu != nullptr ? TargetKind::kCuda : TargetKind::kCpu; }
 };
+
+/// Annotation of a T.copy: a pipeline waits for it, so it may be asynchronous.
+inline constexpr const char* kAsyncCopy = "async";
 
 /// A decision of a variant: an annotation of the call with an integer value.
 struct TileKnob {
@@ -98,5 +117,7 @@ PrimFunc annotate_call(const PrimFunc& function, size_t position, const Annotati
 /// For temper-opt --dispatch: every variant with its doc; and for each call of `function`, when it
 /// is there, which one is taken and why others were refused.
 std::string dispatch_table(const PrimFunc& function, const LowerOptions& options);
+/// Of one call: "  mma_sync (taken)", "  cp_async refused: ...", a line each.
+std::string dispatch_lines(const TileCall& call, TileContext& context);
 
 } // namespace temper::tir

@@ -2,9 +2,11 @@
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
+#include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/pipeline.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -26,24 +28,39 @@ std::string at(const Span& span) {
 
 class Lowering {
 public:
-  Result<Stmt> kernel(const KernelLaunch& launch) {
+  explicit Lowering(int architecture, std::string* decisions = nullptr)
+      : architecture_(architecture), decisions_(decisions) {}
+
+  Result<Stmt> kernel(const PrimFunc& function, const KernelLaunch& launch) {
     const DataType dtype = DataType::int32();
     thread_ = make_int(dtype, 0);
     threads_ = 1;
     for (size_t d = 0; d < launch.threads.size(); ++d) {
       thread_vars_.insert(launch.thread_vars[d].get());
       thread_ = thread_ + Expr(launch.thread_vars[d]) * threads_;
+      math_.bind(launch.thread_vars[d],
+                 Range{make_int(launch.thread_vars[d]->dtype, 0), launch.threads[d]});
       const auto extent = as_int(launch.threads[d]);
       if (!extent)
         return Error(ErrorCode::kUnsupported, "the number of threads of a kernel must be constant");
       threads_ *= *extent;
     }
-    const Stmt body = statement(launch.body);
+    note_allocations(launch.body);
+    if (!error_.message.empty())
+      return error_;
+    TEMPER_TRY(dispatched, expand_tiles(with_body(function, Stmt(&launch)),
+                                        [&](const TileCall& call, Analyzer& math) {
+                                          return expanded(call, math);
+                                        }));
+    const auto* kernel = dispatched->body.as<KernelLaunch>();
+    if (kernel == nullptr) // nothing in it
+      return dispatched->body;
+    const Stmt body = statement(kernel->body);
     if (!error_.message.empty())
       return error_;
     std::vector<Stmt> all = std::move(scratch_);
     all.push_back(body);
-    return Stmt(copy_node<KernelLaunch>(launch, [&](KernelLaunch& copy) {
+    return Stmt(copy_node<KernelLaunch>(*kernel, [&](KernelLaunch& copy) {
       copy.body = without_double_barriers(make_seq(std::move(all)));
     }));
   }
@@ -71,6 +88,76 @@ private:
   void fail(const Span& where, const std::string& message) {
     if (error_.message.empty())
       error_ = Error(ErrorCode::kUnsupported, at(where) + message);
+  }
+
+  /// The meaning of the operator, or the operator itself for code of threads that is kept for it.
+  Result<Stmt> expanded(const TileCall& call, Analyzer& math) {
+    TEMPER_TRY_VOID(check_tile_call(call));
+    if (architecture_ > 0) {
+      const LowerOptions options;
+      GpuKernel gpu;
+      gpu.architecture = architecture_;
+      gpu.threads = threads_;
+      gpu.thread = thread_;
+      gpu.layout = [this](const Buffer& buffer) -> std::optional<Layout> {
+        if (const auto found = fragments_.find(buffer.get()); found != fragments_.end())
+          return found->second.layout;
+        if (const auto found = layouts_.find(buffer.get()); found != layouts_.end())
+          return found->second;
+        return std::nullopt;
+      };
+      gpu.registers = [this](const Buffer& buffer) {
+        return fragments_.at(buffer.get()).registers;
+      };
+      TileContext context{options, math, &gpu};
+      if (decisions_ != nullptr) {
+        std::string operands;
+        for (const BufferRegion& region : call.regions)
+          operands += (operands.empty() ? "" : ", ") + tile_text(region);
+        *decisions_ +=
+            at(call.span) + "T." + call.op + "(" + operands + ")\n" + dispatch_lines(call, context);
+      }
+      auto variant = choose_tile_variant(call, context);
+      if (!variant)
+        return Error(variant.error().code, at(call.span) + variant.error().message);
+      if ((*variant)->name != "threads") {
+        TEMPER_TRY(code, (*variant)->lower(call, context));
+        Stmt marker = copy_node(call, [](TileCall&) {});
+        code_of_.emplace(marker.get(), std::move(code));
+        return marker;
+      }
+    }
+    Stmt meaning = find_tile_op(call.op)->meaning(call);
+    // Findings in it are findings at the operator's line.
+    walk(meaning, [&](const NodeRef& node) {
+      if (node->span.line == 0)
+        node->span = call.span;
+      return true;
+    });
+    return meaning;
+  }
+
+  void note_allocations(const Stmt& body) {
+    walk(body, [&](const NodeRef& node) {
+      const auto* alloc = node.as<AllocBuffer>();
+      if (alloc == nullptr)
+        return true;
+      auto layout = layout_of(alloc->annotations.get(kLayoutAnnotation));
+      if (is_fragment(alloc->buffer)) {
+        if (!layout) {
+          fail(alloc->span, "the fragment " + alloc->buffer->name + " has no layout");
+          return true;
+        }
+        Fragment& fragment = fragments_[alloc->buffer.get()];
+        fragment.layout = flatten_threads(*layout);
+        fragment.registers =
+            make_buffer(alloc->buffer->name, alloc->buffer->dtype,
+                        {make_int(DataType::int32(), fragment.layout.span(kMemoryAxis))}, "local");
+      } else if (layout) {
+        layouts_.emplace(alloc->buffer.get(), *std::move(layout));
+      }
+      return true;
+    });
   }
 
   static Stmt barrier() { return make_evaluate(call_op("sync_threads", {})); }
@@ -103,7 +190,8 @@ private:
   static bool has_parallel(const Stmt& stmt) {
     return any(stmt, [](const NodeRef& node) {
       const auto* loop = node.as<For>();
-      return loop != nullptr && loop->kind == ForKind::kTileParallel;
+      return node.as<TileCall>() != nullptr ||
+             (loop != nullptr && loop->kind == ForKind::kTileParallel);
     });
   }
   static bool touches(const NodeRef& node, bool (*which)(const Buffer&)) {
@@ -131,6 +219,8 @@ private:
     }
     if (const auto* alloc = stmt.as<AllocBuffer>())
       return allocation(*alloc, stmt);
+    if (const auto found = code_of_.find(stmt.get()); found != code_of_.end())
+      return make_seq({barrier(), found->second, barrier()});
     const auto* loop = stmt.as<For>();
     if (loop != nullptr && loop->kind == ForKind::kTileParallel)
       return step(nest(*loop));
@@ -166,17 +256,7 @@ private:
   Stmt allocation(const AllocBuffer& alloc, const Stmt& stmt) {
     if (!is_fragment(alloc.buffer))
       return stmt;
-    auto layout = layout_of(alloc.annotations.get(kLayoutAnnotation));
-    if (!layout) {
-      fail(alloc.span, "the fragment " + alloc.buffer->name + " has no layout");
-      return stmt;
-    }
-    Fragment& fragment = fragments_[alloc.buffer.get()];
-    fragment.layout = flatten_threads(*layout);
-    fragment.registers =
-        make_buffer(alloc.buffer->name, alloc.buffer->dtype,
-                    {make_int(DataType::int32(), fragment.layout.span(kMemoryAxis))}, "local");
-    Stmt result = make_alloc(fragment.registers);
+    Stmt result = make_alloc(fragments_.at(alloc.buffer.get()).registers);
     result->span = alloc.span;
     return result;
   }
@@ -284,9 +364,10 @@ private:
     return scratch;
   }
 
-  /// For each element that a thread holds by `layout`: `body` of its coordinate. `once`: only by
-  /// the first of the threads that hold it.
-  Stmt each_element(const Layout& layout, const std::vector<Var>& vars, bool once, Stmt body) {
+  /// For each element that a thread holds by `layout`: `body` of its coordinate, with `reg` as the
+  /// number among those that it holds. `once`: only by the first of the threads that hold it.
+  Stmt each_element(const Layout& layout, const std::vector<Var>& vars, const Var& reg, bool once,
+                    Stmt body) {
     const DataType dtype = DataType::int32();
     auto elements = inverse(layout, {kThreadAxis, kMemoryAxis});
     if (!elements) {
@@ -294,17 +375,20 @@ private:
       return body;
     }
     const int64_t registers = elements->shape[1];
-    const Var reg = make_var("r", dtype);
+    const Analyzer::Scope scope(math_);
+    math_.bind(reg, IntInterval::range(0, registers));
     const Expr number = layout_value(*elements, std::vector<Expr>{thread_, reg});
     std::vector<Stmt> list;
     int64_t weight = layout.size();
     for (size_t d = 0; d < vars.size(); ++d) {
       const int64_t above = weight;
       weight /= layout.shape[d];
+      if (!mentions(body, vars[d]))
+        continue;
       Expr index = weight > 1 ? floordiv(number, weight) : number;
       if (above < layout.size())
         index = floormod(index, layout.shape[d]);
-      list.push_back(make_bind(vars[d], tile_cast(vars[d]->dtype, index)));
+      list.push_back(make_bind(vars[d], tile_cast(vars[d]->dtype, math_.simplify(index))));
     }
     Expr first = make_bool(true);
     if (once)
@@ -315,6 +399,38 @@ private:
     list.push_back(is_int(first, 1) ? std::move(body) : make_if(first, std::move(body)));
     return make_for(reg, make_int(dtype, 0), make_int(dtype, registers), ForKind::kSerial,
                     make_seq(std::move(list)));
+  }
+
+  /// Which register of `fragment` holds what iteration number `reg` of a thread needs, where that
+  /// is the same for all threads: registers must be indexed by what unrolling makes constant. Null
+  /// where it is not. Dimension d of the fragment goes with loop `use.loops[d]`.
+  Expr register_for(const Layout& loops, const Use& use, const Var& reg) {
+    const Layout& have = fragments_.at(use.buffer.get()).layout;
+    auto elements = inverse(loops, {kThreadAxis, kMemoryAxis});
+    if (!elements)
+      return nullptr;
+    const LayoutMap number(*elements);
+    const LayoutMap place(have);
+    const int64_t registers = elements->shape[1];
+    std::vector<int64_t> table(static_cast<size_t>(registers), -1);
+    std::vector<int64_t> coordinate(have.shape.size());
+    for (int64_t i = 0; i < number.size(); ++i) {
+      const std::vector<int64_t> iteration = coordinate_of(loops.shape, number.offset(i));
+      for (size_t d = 0; d < coordinate.size(); ++d)
+        coordinate[d] = use.loops[d] < 0 ? 0 : iteration[static_cast<size_t>(use.loops[d])];
+      const int64_t found = place.offset(number_of(have.shape, coordinate));
+      int64_t& known = table[static_cast<size_t>(i % registers)];
+      if (known >= 0 && known != found)
+        return nullptr;
+      known = found;
+    }
+    auto map = layout_of_map({registers}, {kMemoryAxis},
+                             [&](std::span<const int64_t> at, std::span<int64_t> values) {
+                               values[0] = table[static_cast<size_t>(at[0])];
+                             });
+    if (!map || !map->input_swizzle.empty())
+      return nullptr;
+    return layout_value(*map, std::vector<Expr>{Expr(reg)});
   }
 
   Expr register_of(const Buffer& fragment, const std::vector<Expr>& indices) {
@@ -330,8 +446,10 @@ private:
       vars.push_back(make_var("e"));
       indices.push_back(vars.back());
     }
-    const std::vector<Expr> reg{register_of(fragment, indices)};
-    return each_element(known.layout, vars, to_shared,
+    // In the order of its own layout.
+    const Var number = make_var("r", DataType::int32());
+    const std::vector<Expr> reg{Expr(number)};
+    return each_element(known.layout, vars, number, to_shared,
                         to_shared ? make_store(scratch, indices, make_load(known.registers, reg))
                                   : make_store(known.registers, reg, make_load(scratch, indices)));
   }
@@ -391,13 +509,23 @@ private:
       first =
           logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
     }
+    const Var number = make_var("r", DataType::int32());
+    std::unordered_map<const BufferNode*, Expr> registers;
+    for (const Use& use : uses)
+      if (use.direct)
+        if (const Expr found = register_for(loops, use, number))
+          registers.emplace(use.buffer.get(), found);
+    const auto register_index = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      const auto found = registers.find(buffer.get());
+      return found != registers.end() ? found->second : register_of(buffer, indices);
+    };
     const Stmt body =
         cast_ref<StmtNode>(rewrite_post(step.body, [&](const NodeRef& node) -> NodeRef {
           if (const auto* load = node.as<BufferLoad>();
               load != nullptr && is_fragment(load->buffer)) {
             Expr changed = direct(load->buffer)
                                ? make_load(fragments_.at(load->buffer.get()).registers,
-                                           {register_of(load->buffer, load->indices)})
+                                           {register_index(load->buffer, load->indices)})
                                : make_load(scratch_of(load->buffer), load->indices);
             changed->span = load->span;
             return changed;
@@ -410,7 +538,7 @@ private:
             }
             Stmt changed = direct(store->buffer)
                                ? make_store(fragments_.at(store->buffer.get()).registers,
-                                            {register_of(store->buffer, store->indices)},
+                                            {register_index(store->buffer, store->indices)},
                                             store->value, store->predicate)
                                : make_store(scratch_of(store->buffer), store->indices, store->value,
                                             store->predicate);
@@ -419,7 +547,7 @@ private:
           }
           return node;
         }));
-    Stmt main = each_element(loops, step.vars, false, body);
+    Stmt main = each_element(loops, step.vars, number, false, body);
     std::vector<Stmt> list;
     if (shared || global)
       list.push_back(barrier());
@@ -444,6 +572,11 @@ private:
     return make_seq({});
   }
 
+  int architecture_ = 0;
+  std::string* decisions_ = nullptr;              ///< what was chosen and why, for people
+  std::unordered_map<const Node*, Stmt> code_of_; ///< of operators that variants have lowered
+  std::unordered_map<const BufferNode*, Layout> layouts_; ///< of shared memory
+  Analyzer math_;                                         ///< knows the threads
   Expr thread_;
   int64_t threads_ = 1;
   std::unordered_set<const VarNode*> thread_vars_;
@@ -455,26 +588,18 @@ private:
 
 } // namespace
 
-Result<PrimFunc> lower_simt(const PrimFunc& function) {
-  TEMPER_TRY(annotated, annotate_layouts(function));
-  TEMPER_TRY(expanded, expand_tiles(annotated, [](const TileCall& call, Analyzer&) -> Result<Stmt> {
-               TEMPER_TRY_VOID(check_tile_call(call));
-               Stmt meaning = find_tile_op(call.op)->meaning(call);
-               // Findings in it are findings at the operator's line.
-               walk(meaning, [&](const NodeRef& node) {
-                 if (node->span.line == 0)
-                   node->span = call.span;
-                 return true;
-               });
-               return meaning;
-             }));
+namespace {
+
+Result<PrimFunc> lowered(const PrimFunc& function, int architecture, std::string* decisions) {
+  const bool asynchronous = architecture >= 80;
+  TEMPER_TRY(annotated, annotate_layouts(asynchronous ? expand_pipelines(function) : function));
   Result<void> status;
   const Stmt body =
-      cast_ref<StmtNode>(rewrite_pre(expanded->body, [&](const NodeRef& node) -> NodeRef {
+      cast_ref<StmtNode>(rewrite_pre(annotated->body, [&](const NodeRef& node) -> NodeRef {
         const auto* kernel = node.as<KernelLaunch>();
         if (kernel == nullptr)
           return nullptr;
-        auto lowered = Lowering().kernel(*kernel);
+        auto lowered = Lowering(architecture, decisions).kernel(annotated, *kernel);
         if (!lowered) {
           if (status)
             status = lowered.error();
@@ -483,7 +608,20 @@ Result<PrimFunc> lower_simt(const PrimFunc& function) {
         return *lowered;
       }));
   TEMPER_TRY_VOID(status);
-  return guard_accesses(with_body(expanded, body));
+  return guard_accesses(with_body(annotated, body));
+}
+
+} // namespace
+
+Result<PrimFunc> lower_simt(const PrimFunc& function, int architecture) {
+  return lowered(function, architecture, nullptr);
+}
+
+std::string simt_dispatch(const PrimFunc& function, int architecture) {
+  std::string decisions;
+  if (auto result = lowered(function, architecture, &decisions); !result)
+    decisions += result.error().message + "\n";
+  return decisions;
 }
 
 } // namespace temper::tir

@@ -74,6 +74,8 @@ private:
       bind(*loop);
     if (const auto* launch = stmt.as<KernelLaunch>())
       bind(*launch);
+    if (const auto* branch = stmt.as<IfThenElse>(); branch != nullptr && !branch->else_case)
+      math.assume(branch->condition);
     return rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); }, same);
   }
@@ -109,7 +111,15 @@ public:
     if (const auto* store = stmt.as<BufferStore>(); store != nullptr && in_kernel)
       return guarded_store(stmt, *store);
     return rebuild(
-        stmt, [&](const Stmt& child) { return rewrite(child, in_kernel); },
+        stmt,
+        [&](const Stmt& child) {
+          Stmt result = rewrite(child, in_kernel);
+          // What is known of a name holds for the statements after it.
+          if (const auto* bind = child.as<Bind>();
+              bind != nullptr && bind->var->dtype.is_integral() && bind->var->dtype.is_scalar())
+            math.bind(bind->var, math.bounds(bind->value));
+          return result;
+        },
         [&](const Expr& expr) { return in_kernel ? guarded(expr) : expr; });
   }
 
@@ -136,6 +146,15 @@ private:
   }
 
   Expr guarded(const Expr& root) {
+    // Addresses are the operation's own: it has a predicate, or knows the bounds.
+    const auto* call = root.as<Call>();
+    const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+    if (op != nullptr && op->addresses > 0) {
+      std::vector<Expr> args = call->args;
+      for (size_t i = static_cast<size_t>(op->addresses); i < args.size(); ++i)
+        args[i] = guarded(args[i]);
+      return args == call->args ? root : make_call(call->dtype, call->op, std::move(args));
+    }
     return cast_ref<ExprNode>(rewrite_post(root, [&](const NodeRef& node) -> NodeRef {
       const auto* load = node.as<BufferLoad>();
       if (load == nullptr || load->predicate || !load->dtype.is_scalar())

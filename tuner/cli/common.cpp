@@ -36,7 +36,7 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
   if (!measuring)
     return;
   command.add_option("--target", options.workbench.target,
-                     "what the code is for: native, cpu:NAME (as cpu:znver4)");
+                     "what the code is for: native, cpu:NAME (as cpu:znver4), cuda:sm_90a");
   command.add_option("--threads", options.workbench.threads, "threads of the kernel (default: 1)")
       ->check(CLI::Range(1, 1024));
   add_jobs_option(command, options);

@@ -1,8 +1,11 @@
 /// temper-opt: reads a program, replays a trace or runs passes, prints it.
 #include "tuner/cli/output.h"
 
+#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/print.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "codegen/lower_gpu.h"
 #include "ir/json_graph.h"
 #include "ir/pass/pass.h"
 #include "ir/pass/pipelines.h"
@@ -17,6 +20,7 @@
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
 #include "ir/tir/dispatch.h"
+#include "ir/tir/emulator/thread_loops.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/lower_simt.h"
 #include "tuner/compile_protocol.h"
@@ -45,6 +49,11 @@ struct Options {
   std::string print = "script";
 };
 
+/// The CPU that stands in where the target is a GPU: passes of both can be asked for.
+std::string cpu_of(const std::string& target) {
+  return target.starts_with("cuda:") ? "native" : target;
+}
+
 /// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
 Result<ir::IRModule> load(const Options& options) {
   const bool is_file =
@@ -60,7 +69,7 @@ Result<ir::IRModule> load(const Options& options) {
       return module;
   }
   tuner::WorkbenchOptions settings;
-  settings.target = options.target;
+  settings.target = cpu_of(options.target);
   tuner::Workbench bench(settings);
   tuner::WorkloadArguments arguments{options.file, {}, true};
   for (const std::string& word : options.parameters) {
@@ -81,13 +90,14 @@ Result<s_tir::Trace> load_trace(const std::string& path) {
 }
 
 Result<codegen::LowerOptions> lower_options(const Options& options) {
-  TEMPER_TRY(parsed, ir::parse_target(options.target));
+  TEMPER_TRY(parsed, ir::parse_target(cpu_of(options.target)));
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   return tuner::lower_options_for(target, options.serial);
 }
 
 /// All passes by name: the blocks' lowering, then tir's.
-Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
+Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
+                                        const codegen::GpuLimits& gpu) {
   std::vector<ir::Pass> passes = codegen::tile_passes(lower);
   passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
@@ -96,7 +106,9 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower) {
   passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
     return tir::annotate_layouts(function);
   }));
-  passes.push_back(ir::function_pass("lower_simt", tir::lower_simt));
+  for (ir::Pass& pass : codegen::gpu_passes(gpu))
+    passes.push_back(std::move(pass));
+  passes.push_back(ir::function_pass("thread_loops", tir::thread_loops));
   for (const ir::LoweringPass& pass : ir::cpu_passes())
     passes.push_back(ir::function_pass(pass.name, [&pass, lower](const ir::PrimFunc& function) {
       return Result<ir::PrimFunc>(pass.run(function, lower));
@@ -121,8 +133,15 @@ Result<void> print_sketches(const ir::IRModule& module, const Options& options) 
 }
 
 Result<void> run(const Options& options) {
+  TEMPER_TRY(wanted, ir::parse_target(options.target));
+  codegen::GpuLimits gpu;
+  gpu.architecture = 0; // operators by their meaning
+  if (!wanted.is_cpu()) {
+    TEMPER_TRY(limits, codegen::gpu_limits(wanted));
+    gpu = limits;
+  }
   TEMPER_TRY(lower, lower_options(options));
-  TEMPER_TRY(passes, passes_of(lower));
+  TEMPER_TRY(passes, passes_of(lower, gpu));
   if (options.list_passes) {
     for (const ir::Pass& pass : passes)
       fmt::print("{}\n", pass.name);
@@ -136,7 +155,8 @@ Result<void> run(const Options& options) {
   if (options.dispatch) {
     for (const ir::ModuleEntry& entry : module->functions)
       if (const auto function = entry.function.as_ref<ir::PrimFuncNode>())
-        fmt::print("{}", tir::dispatch_table(function, lower));
+        fmt::print("{}", wanted.is_cpu() ? tir::dispatch_table(function, lower)
+                                         : tir::simt_dispatch(function, gpu.architecture));
     return {};
   }
   if (!options.trace.empty()) {
@@ -167,7 +187,13 @@ Result<void> run(const Options& options) {
                                         : "; did you mean '" + nearest + "'?"));
     }
   }
-  if (options.lower)
+  const bool cuda = options.print == "cuda" || options.print == "ptx";
+  if (cuda && wanted.is_cpu())
+    return Error(ErrorCode::kInvalidArgument,
+                 "--print " + options.print + " needs a GPU: --target cuda:sm_90a");
+  if (!wanted.is_cpu() && (options.lower || (cuda && options.passes.empty())))
+    chosen = codegen::gpu_passes(gpu);
+  else if (options.lower)
     chosen = passes;
   ir::PassOptions settings;
   settings.verify = true;
@@ -186,10 +212,23 @@ Result<void> run(const Options& options) {
                          : codegen::emit_llvm_ir_text(function, target, {},
                                                       /*optimized=*/options.print == "llvm"));
     fmt::print("{}", text);
+  } else if (cuda) {
+    TEMPER_TRY(source,
+               codegen::print_cuda(result->functions.front().function.as_ref<ir::PrimFuncNode>()));
+    if (options.print == "cuda") {
+      fmt::print("{}", source.text);
+    } else {
+      TEMPER_TRY(nvrtc, codegen::Nvrtc::load());
+      TEMPER_TRY(code, nvrtc->compile(source.text, wanted.arch));
+      fmt::print("{}\n", code.ptx);
+      for (const codegen::CudaFacts& fact : code.facts)
+        fmt::print("// {}: {} registers, {} bytes spilled, {} bytes of stack\n", fact.kernel,
+                   fact.registers, fact.spill_store_bytes, fact.stack_bytes);
+    }
   } else if (options.print != "none") {
     return Error(ErrorCode::kInvalidArgument,
-                 "--print is script, json, llvm-input, llvm, asm or none, not '" + options.print +
-                     "'");
+                 "--print is script, json, llvm-input, llvm, asm, cuda, ptx or none, not '" +
+                     options.print + "'");
   }
   return {};
 }
@@ -217,13 +256,15 @@ int main(int argc, char** argv) {
   app.add_flag("--dispatch", options.dispatch,
                "print the variants of tile operators, and which ones the program takes");
   app.add_flag("--list-passes", options.list_passes, "print the passes' names");
-  app.add_option("--target", options.target, "native (default) or cpu:NAME");
+  app.add_option("--target", options.target, "native (default), cpu:NAME or cuda:sm_NN");
   app.add_option("--print", options.print,
-                 "script (default), json, llvm-input (before LLVM's passes), llvm, asm or none");
+                 "script (default), json, llvm-input (before LLVM's passes), llvm, asm, cuda, ptx "
+                 "or none");
   app.footer("examples:\n"
              "  temper-opt matmul M=64 N=64 K=64\n"
              "  temper-opt matmul M=64 N=64 K=64 --trace best.py --lower --serial\n"
              "  temper-opt softmax --sketches\n"
+             "  temper-opt matmul_tile M=512 N=512 K=512 --target cuda:sm_90a --print cuda\n"
              "  TEMPER_DUMP=passes temper-opt matmul --lower --print none");
   try {
     app.parse(argc, argv);

@@ -1,5 +1,6 @@
 /// temper check, tune, resume.
 #include "tuner/cli/command.h"
+#include "tuner/cli/emulated.h"
 #include "tuner/cli/output.h"
 
 #include "ir/s_tir/trace_json.h"
@@ -27,6 +28,7 @@ using tuner::Workbench;
 
 struct CheckOptions {
   CommonOptions common;
+  std::string device;
   std::vector<std::string> words;
   bool quick = false;
   bool unchecked = false;
@@ -45,6 +47,11 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 }
 
 int run_check(CheckOptions& options) {
+  if (!options.device.empty())
+    return check_emulated({.common = options.common,
+                           .words = options.words,
+                           .unchecked = options.unchecked,
+                           .quick = options.quick});
   auto arguments = parse_workload_words(options.words);
   if (!arguments)
     return report(arguments.error());
@@ -109,6 +116,7 @@ int run_check(CheckOptions& options) {
 
 struct TuneCommandOptions {
   CommonOptions common;
+  std::string device;
   std::vector<std::string> words;
   int64_t trials = 0;
   double seconds = 0;
@@ -295,6 +303,18 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
+  if (!options.device.empty()) {
+    if (!options.from.empty() || !options.locks.empty() || options.fresh)
+      return report(Error(ErrorCode::kInvalidArgument,
+                          "--device emulated measures nothing, so it starts from no record: leave "
+                          "--from, --lock and --fresh out"));
+    return tune_emulated({.common = options.common,
+                          .words = options.words,
+                          .unchecked = options.unchecked,
+                          .trials = options.trials,
+                          .seconds = options.seconds,
+                          .seed = options.has_seed ? options.seed : 1});
+  }
   auto arguments = parse_workload_words(options.words);
   if (!arguments)
     return report(arguments.error());
@@ -460,8 +480,10 @@ void add_check(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_flag("--quick", options->quick, "only the first shape");
   command->add_flag("--unchecked", options->unchecked, "allow a workload without a reference");
+  add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
-  add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick"});
+  add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick",
+                          "temper check matmul_tile --target cuda:sm_90a --device emulated"});
   command->callback(
       [&program, options] { program.action = [options] { return run_check(*options); }; });
 }
@@ -485,6 +507,7 @@ void add_tune(Program& program) {
       ->take_all();
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");
+  add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper tune matmul M=512 N=512 K=512 --trials 200",
                           "temper tune scale.py M=512 N=512 --seconds 60",

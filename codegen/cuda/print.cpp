@@ -1,0 +1,832 @@
+#include "codegen/cuda/print.h"
+
+#include "codegen/cuda/prelude.h"
+#include "ir/arith/simplify.h"
+#include "ir/op.h"
+#include "ir/tir/tile.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace temper::codegen {
+
+using namespace ir;  // NOLINT
+using namespace tir; // NOLINT
+
+namespace {
+
+constexpr std::array<const char*, 6> kAxes = {"blockIdx.x",  "blockIdx.y",  "blockIdx.z",
+                                              "threadIdx.x", "threadIdx.y", "threadIdx.z"};
+constexpr int64_t kUnrolledAtMost = 256;
+
+/// An expression as text, and how tightly it binds (C++'s levels; 0 binds tightest).
+struct Text {
+  std::string text;
+  int level = 0;
+};
+
+bool is_half(DataType dtype) { return dtype == DataType::floating(16); }
+bool is_bfloat(DataType dtype) { return dtype == DataType::bfloat16(); }
+bool is_small_float(DataType dtype) { return is_half(dtype) || is_bfloat(dtype); }
+
+class Printer {
+public:
+  Result<CudaSource> run(const PrimFunc& function) {
+    function_ = function;
+    for (const char* word :
+         {"auto",     "bool",      "break",    "case",     "char",         "class",    "const",
+          "continue", "default",   "delete",   "do",       "double",       "else",     "enum",
+          "extern",   "float",     "for",      "goto",     "if",           "inline",   "int",
+          "long",     "namespace", "new",      "operator", "private",      "public",   "register",
+          "return",   "short",     "signed",   "sizeof",   "static",       "struct",   "switch",
+          "template", "this",      "throw",    "typedef",  "union",        "unsigned", "using",
+          "virtual",  "void",      "volatile", "while",    "and",          "or",       "not",
+          "xor",      "min",       "max",      "asm",      "shared_memory"})
+      used_.insert(word);
+    for (const Var& var : function->shape_vars)
+      name(var.get(), var->name);
+    for (const Param& param : function->params)
+      name(param.buffer ? static_cast<const Node*>(param.buffer.get()) : param.var.get(),
+           param.name());
+    walk(function->body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        written_.insert(store->buffer.get());
+      const auto* call = node.as<Call>();
+      const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+      if (op != nullptr && op->addresses > 0)
+        if (const auto* load = call->args[0].as<BufferLoad>())
+          written_.insert(load->buffer.get());
+      return true;
+    });
+    host(function->body);
+    if (!error_.message.empty())
+      return error_;
+    if (source_.kernels.empty())
+      return Error(ErrorCode::kUnsupported,
+                   function->name + " has no kernel; lower it for a GPU first");
+    source_.text = cuda_prelude({wanted_.begin(), wanted_.end()}) + text_;
+    return std::move(source_);
+  }
+
+private:
+  void fail(const Node& where, const std::string& message) {
+    if (error_.message.empty())
+      error_ =
+          Error(ErrorCode::kUnsupported,
+                (where.span.line > 0 ? fmt::format("line {}: ", where.span.line) : "") + message);
+  }
+  void want(const std::string& name) { wanted_.insert(name); }
+
+  const std::string& name(const Node* node, const std::string& hint) {
+    const auto found = names_.find(node);
+    if (found != names_.end())
+      return found->second;
+    std::string base;
+    for (const char c : hint)
+      base += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ? c : '_';
+    if (base.empty() || std::isdigit(static_cast<unsigned char>(base[0])) != 0)
+      base.insert(0, "x");
+    std::string unique = base;
+    for (int i = 1; !used_.insert(unique).second; ++i)
+      unique = fmt::format("{}_{}", base, i);
+    fresh_.push_back(node);
+    return names_.emplace(node, unique).first->second;
+  }
+  /// Names made since then are free again: their scope has ended.
+  void forget_names(size_t since) {
+    while (fresh_.size() > since) {
+      const auto found = names_.find(fresh_.back());
+      used_.erase(found->second);
+      names_.erase(found);
+      fresh_.pop_back();
+    }
+  }
+  std::string name_of(const Var& var) { return name(var.get(), var->name); }
+  std::string name_of(const Buffer& buffer) { return name(buffer.get(), buffer->name); }
+
+  /// What memory holds.
+  std::string storage(DataType dtype, const Node& where) {
+    if (is_half(dtype)) {
+      want("half_t");
+      return "half_t";
+    }
+    if (is_bfloat(dtype)) {
+      want("bfloat_t");
+      return "bfloat_t";
+    }
+    if (dtype.is_bool())
+      return "bool";
+    if (dtype.is_floating())
+      return dtype.bits == 32 ? "float" : "double";
+    if (dtype.is_integral()) {
+      const char* base = dtype.bits == 8    ? "char"
+                         : dtype.bits == 16 ? "short"
+                         : dtype.bits == 32 ? "int"
+                                            : "long long";
+      return (dtype.is_uint() ? "unsigned " : dtype.bits == 8 ? "signed " : "") + std::string(base);
+    }
+    fail(where, "there is no CUDA form of " + to_string(dtype) + " yet");
+    return "int";
+  }
+  /// What values are: small floats are computed with as float.
+  std::string value_type(DataType dtype, const Node& where) {
+    if (!dtype.is_scalar())
+      fail(where, "vectors have no CUDA form yet; access the elements one by one");
+    return is_small_float(dtype) ? "float" : storage(dtype.element(), where);
+  }
+  std::string stored(DataType dtype, const std::string& value) {
+    if (is_half(dtype)) {
+      want("half_t");
+      return "to_half(" + value + ")";
+    }
+    if (is_bfloat(dtype)) {
+      want("bfloat_t");
+      return "to_bfloat(" + value + ")";
+    }
+    return value;
+  }
+
+  // Lines.
+
+  void line(const std::string& text, const Node* where = nullptr) {
+    text_ += std::string(static_cast<size_t>(indent_) * 2, ' ') + text;
+    if (where != nullptr && where->span.line > 0 && where->span.line != script_line_) {
+      script_line_ = where->span.line;
+      text_ += fmt::format("  // line {}", script_line_);
+    }
+    text_ += "\n";
+  }
+
+  // Around the kernels.
+
+  void host(const Stmt& stmt) {
+    if (!error_.message.empty())
+      return;
+    if (const auto* seq = stmt.as<SeqStmt>()) {
+      for (const Stmt& child : seq->statements)
+        host(child);
+      return;
+    }
+    if (const auto* alloc = stmt.as<AllocBuffer>(); alloc != nullptr) {
+      const auto count = alloc->buffer->element_count();
+      if (!count)
+        return fail(*alloc, "memory between kernels needs a constant shape");
+      workspaces_.push_back(alloc->buffer);
+      source_.workspaces.push_back(*count * alloc->buffer->dtype.element_bytes());
+      return;
+    }
+    const auto* loop = stmt.as<For>();
+    if (stmt.as<KernelLaunch>() != nullptr ||
+        (loop != nullptr && loop->kind == ForKind::kThreadBinding))
+      return kernel(stmt);
+    fail(*stmt, "code outside of a kernel has no CUDA form: it would run on the host");
+  }
+
+  void kernel(const Stmt& root) {
+    CudaKernel kernel;
+    kernel.name = function_->name + "_kernel" +
+                  (source_.kernels.empty() ? "" : std::to_string(source_.kernels.size()));
+    std::array<int64_t, 6> extents;
+    extents.fill(1);
+    const auto extent_of = [](const Expr& extent) { return as_int(extent).value_or(0); };
+    if (const auto* launch = root.as<KernelLaunch>()) {
+      for (size_t d = 0; d < launch->grid.size(); ++d)
+        extents[d] = extent_of(launch->grid[d]);
+      for (size_t d = 0; d < launch->threads.size(); ++d)
+        extents[3 + d] = extent_of(launch->threads[d]);
+    } else {
+      walk(root, [&](const NodeRef& node) {
+        const auto* loop = node.as<For>();
+        if (loop != nullptr && loop->kind == ForKind::kThreadBinding)
+          for (size_t i = 0; i < kAxes.size(); ++i)
+            if (loop->thread == kAxes[i])
+              extents[i] = extent_of(loop->extent);
+        return true;
+      });
+    }
+    kernel.grid.assign(extents.begin(), extents.begin() + 3);
+    kernel.block.assign(extents.begin() + 3, extents.end());
+    const int64_t threads = kernel.block[0] * kernel.block[1] * kernel.block[2];
+    if (threads < 1)
+      return fail(*root, "the number of threads must be constant");
+    shared_bytes_ = 0;
+    walk(root, [&](const NodeRef& node) {
+      const auto* alloc = node.as<AllocBuffer>();
+      if (alloc == nullptr || tile_scope(alloc->buffer->scope) != "shared")
+        return true;
+      const int64_t bytes =
+          alloc->buffer->element_count().value_or(0) * alloc->buffer->dtype.element_bytes();
+      const int64_t offset =
+          alloc->annotations.get_int("shared_offset").value_or((shared_bytes_ + 127) / 128 * 128);
+      offsets_[alloc->buffer.get()] = offset;
+      shared_bytes_ = std::max(shared_bytes_, offset + bytes);
+      return true;
+    });
+    kernel.shared_bytes = shared_bytes_;
+
+    std::string head =
+        fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}(", threads, kernel.name);
+    std::string separator;
+    const auto pointer = [&](const Buffer& buffer) {
+      head += separator + (written_.contains(buffer.get()) ? "" : "const ") +
+              storage(buffer->dtype, *root) + "* __restrict__ " + name_of(buffer);
+      separator = ", ";
+    };
+    for (const Param& param : function_->params) {
+      if (param.buffer) {
+        pointer(param.buffer);
+      } else {
+        head += separator + value_type(param.var->dtype, *root) + " " + name_of(param.var);
+        separator = ", ";
+      }
+    }
+    for (const Buffer& buffer : workspaces_)
+      pointer(buffer);
+    script_line_ = 0;
+    const size_t names = fresh_.size();
+    if (!source_.kernels.empty())
+      line("");
+    line(head + ") {", root.get());
+    ++indent_;
+    if (shared_bytes_ > 0)
+      line("extern __shared__ __align__(1024) unsigned char shared_memory[];");
+    const Analyzer::Scope scope(math_);
+    if (const auto* launch = root.as<KernelLaunch>()) {
+      for (size_t d = 0; d < launch->block_vars.size(); ++d)
+        axis(launch->block_vars[d], launch->grid[d], kAxes[d]);
+      for (size_t d = 0; d < launch->thread_vars.size(); ++d)
+        axis(launch->thread_vars[d], launch->threads[d], kAxes[3 + d]);
+      statement(launch->body);
+    } else {
+      statement(root);
+    }
+    --indent_;
+    line("}");
+    forget_names(names);
+    source_.kernels.push_back(std::move(kernel));
+  }
+
+  void axis(const Var& var, const Expr& extent, const std::string& index,
+            const Expr& min = nullptr) {
+    math_.bind(var, Range{min ? min : make_int(var->dtype, 0), extent});
+    std::string value = "static_cast<" + value_type(var->dtype, *var) + ">(" + index + ")";
+    if (var->dtype == DataType::int32())
+      value = index;
+    if (min && !is_int(min, 0))
+      value = at_level(expression(min), 6) + " + " + value;
+    line("const " + value_type(var->dtype, *var) + " " + name_of(var) + " = " + value + ";");
+  }
+
+  // Statements.
+
+  static bool is_scalar(const Buffer& buffer) {
+    return buffer->scope.starts_with("local") && buffer->element_count() == 1;
+  }
+
+  void alloc(const AllocBuffer& node) {
+    const Buffer& buffer = node.buffer;
+    const std::string type = storage(buffer->dtype, node);
+    if (tile_scope(buffer->scope) == "shared") {
+      line(fmt::format("{}* const {} = reinterpret_cast<{}*>(shared_memory + {});", type,
+                       name_of(buffer), type, offsets_.at(buffer.get())),
+           &node);
+      return;
+    }
+    if (!buffer->scope.starts_with("local") || tile_scope(buffer->scope) == "fragment")
+      return fail(node, buffer->name + " is in memory that a kernel cannot allocate (" +
+                            buffer->scope + ")");
+    const auto count = buffer->element_count();
+    if (!count)
+      return fail(node, "the shape of " + buffer->name + " must be constant");
+    if (is_scalar(buffer))
+      line(type + " " + name_of(buffer) + ";", &node);
+    else // registers that instructions take in pairs and fours
+      line(fmt::format("alignas(16) {} {}[{}];", type, name_of(buffer), *count), &node);
+  }
+
+  /// Loops that index registers must be unrolled, else the registers are memory.
+  bool indexes_registers(const For& loop) const {
+    bool found = false;
+    walk(loop.body, [&](const NodeRef& node) {
+      const auto check = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+        if (!buffer->scope.starts_with("local") || is_scalar(buffer))
+          return;
+        for (const Expr& index : indices)
+          found |= mentions(index, loop.loop_var);
+      };
+      if (const auto* load = node.as<BufferLoad>())
+        check(load->buffer, load->indices);
+      if (const auto* store = node.as<BufferStore>())
+        check(store->buffer, store->indices);
+      return !found;
+    });
+    return found;
+  }
+
+  void block(const Stmt& stmt) {
+    const size_t names = fresh_.size();
+    ++indent_;
+    statement(stmt);
+    --indent_;
+    forget_names(names);
+  }
+
+  void statement(const Stmt& stmt) {
+    if (!error_.message.empty())
+      return;
+    if (is_tile_statement(stmt->kind()) || stmt->kind() >= kTileKinds)
+      return fail(*stmt,
+                  std::string("a ") + stmt->info().name + " has no CUDA form; lower it first");
+    tir::visit(
+        stmt,
+        [&](const Bind& s) {
+          if (s.var->dtype.is_integral() && s.var->dtype.is_scalar())
+            math_.bind(s.var, math_.bounds(s.value));
+          line("const " + value_type(s.var->dtype, s) + " " + name_of(s.var) + " = " +
+                   expression(s.value).text + ";",
+               &s);
+        },
+        [&](const AllocBuffer& s) { alloc(s); },
+        [&](const BufferStore& s) {
+          if (s.predicate)
+            return fail(s, "vectors have no CUDA form yet");
+          // A cast to the type of the element is what storing does.
+          Expr value = s.value;
+          if (const auto* cast = value.as<Cast>(); cast != nullptr && is_small_float(cast->dtype) &&
+                                                   cast->value->dtype == DataType::float32())
+            value = cast->value;
+          line(element(s.buffer, s.indices, s) + " = " +
+                   stored(s.buffer->dtype, expression(value).text) + ";",
+               &s);
+        },
+        [&](const Evaluate& s) { evaluate(s); },
+        [&](const SeqStmt& s) {
+          for (const Stmt& child : s.statements)
+            statement(child);
+        },
+        [&](const IfThenElse& s) {
+          line("if (" + expression(s.condition).text + ") {", &s);
+          {
+            const Analyzer::Scope scope(math_);
+            math_.assume(s.condition);
+            block(s.then_case);
+          }
+          if (s.else_case) {
+            line("} else {");
+            block(s.else_case);
+          }
+          line("}");
+        },
+        [&](const For& s) { loop(s); },
+        [&](const While& s) {
+          line("while (" + expression(s.condition).text + ") {", &s);
+          block(s.body);
+          line("}");
+        },
+        [&](const Break& s) { line("break;", &s); },
+        [&](const Continue& s) { line("continue;", &s); },
+        [&](const Return& s) { line("return;", &s); },
+        [&](const Assert& s) {
+          line("if (!(" + expression(s.condition).text + "))", &s);
+          line("  __trap();");
+        });
+  }
+
+  void loop(const For& s) {
+    const Analyzer::Scope scope(math_);
+    if (s.kind == ForKind::kThreadBinding) {
+      axis(s.loop_var, s.extent, s.thread, s.min);
+      statement(s.body);
+      return;
+    }
+    const std::string min = expression(s.min).text;
+    const Expr end = math_.simplify(s.min + s.extent);
+    const std::string last = at_level(expression(end), 9);
+    math_.bind(s.loop_var, Range{s.min, s.extent});
+    const auto extent = as_int(s.extent);
+    const bool unroll = s.kind == ForKind::kUnrolled || s.kind == ForKind::kVectorized ||
+                        (extent && *extent <= kUnrolledAtMost && indexes_registers(s));
+    if (unroll)
+      line("#pragma unroll");
+    const std::string type = value_type(s.loop_var->dtype, s);
+    const size_t names = fresh_.size();
+    const std::string var = name_of(s.loop_var);
+    line(fmt::format("for ({} {} = {}; {} < {}; ++{}) {{", type, var, min, var, last, var), &s);
+    block(s.body);
+    line("}");
+    forget_names(names);
+  }
+
+  std::string address(const Expr& expr, const Node& where) {
+    const auto* load = expr.as<BufferLoad>();
+    if (load == nullptr) {
+      fail(where, "an address is an element, as S[i, j]");
+      return "0";
+    }
+    return "&" + element(load->buffer, load->indices, where);
+  }
+
+  void evaluate(const Evaluate& s) {
+    const auto* call = s.value.as<Call>();
+    if (call == nullptr)
+      return line("(void)(" + expression(s.value).text + ");", &s);
+    const std::string& op = call->op;
+    const auto number = [&](size_t i) { return as_int(call->args[i]).value_or(-1); };
+    if (op == "sync_threads" && call->args.empty())
+      return line("__syncthreads();", &s);
+    if (op == "sync_threads")
+      return line(fmt::format("asm volatile(\"bar.sync %0, %1;\" ::\"r\"({}), \"r\"({}) : "
+                              "\"memory\");",
+                              expression(call->args[0]).text, expression(call->args[1]).text),
+                  &s);
+    if (op == "sync_warp")
+      return line("__syncwarp();", &s);
+    if (op == "atomic_add") {
+      const DataType dtype = call->args[0]->dtype;
+      if (is_small_float(dtype) || dtype.bits < 32)
+        return fail(s,
+                    "T.atomic_add of " + to_string(dtype) + " has no CUDA form yet; add float32");
+      return line("atomicAdd(" + address(call->args[0], s) + ", " + expression(call->args[1]).text +
+                      ");",
+                  &s);
+    }
+    if (op == "ptx_cp_async") {
+      const int64_t elements = call->args.size() > 2 ? number(2) : 1;
+      const int64_t bytes = elements * call->args[0]->dtype.element_bytes();
+      if (bytes != 4 && bytes != 8 && bytes != 16)
+        return fail(s, fmt::format("T.ptx_cp_async copies 4, 8 or 16 bytes, not {}", bytes));
+      want("cp_async");
+      return line(fmt::format("cp_async<{}>({}, {}{});", bytes, address(call->args[0], s),
+                              address(call->args[1], s),
+                              call->args.size() > 3 ? ", " + expression(call->args[3]).text : ""),
+                  &s);
+    }
+    if (op == "ptx_commit_group") {
+      want("cp_async_commit");
+      return line("cp_async_commit();", &s);
+    }
+    if (op == "ptx_wait_group") {
+      want("cp_async_wait");
+      return line(fmt::format("cp_async_wait<{}>();", number(0)), &s);
+    }
+    if (op == "ptx_ldmatrix") {
+      const std::string function =
+          fmt::format("ldmatrix_x{}{}", number(2), number(3) != 0 ? "_trans" : "");
+      if (!in_cuda_prelude(function))
+        return fail(s, "T.ptx_ldmatrix loads 1, 2 or 4 matrices");
+      want(function);
+      return line(
+          function + "(" + address(call->args[0], s) + ", " + address(call->args[1], s) + ");", &s);
+    }
+    if (op == "ptx_mma")
+      return mma(s, *call);
+    const OpInfo* info = find_op(op);
+    if (info != nullptr && info->result == OpResult::kStatement)
+      return fail(s, "T." + op + " has no CUDA form yet");
+    line("(void)(" + expression(s.value).text + ");", &s);
+  }
+
+  void mma(const Evaluate& s, const Call& call) {
+    const auto* shape = call.args[3].as<StringImm>();
+    const auto short_name = [](DataType dtype) {
+      return is_half(dtype)        ? std::string("f16")
+             : is_bfloat(dtype)    ? std::string("bf16")
+             : dtype.is_floating() ? fmt::format("f{}", dtype.bits)
+                                   : fmt::format("{}{}", dtype.is_uint() ? "u" : "s", dtype.bits);
+    };
+    std::string text = shape != nullptr ? shape->value : "";
+    text = text.substr(0, text.find('.'));
+    const std::string function = fmt::format("mma_{}_{}_{}", text, short_name(call.args[0]->dtype),
+                                             short_name(call.args[1]->dtype));
+    if (!in_cuda_prelude(function))
+      return fail(s, "T.ptx_mma of " + to_string(call.args[1]->dtype) + " into " +
+                         to_string(call.args[0]->dtype) + " (" + text + ") has no CUDA form yet");
+    want(function);
+    line(fmt::format("{}({}, {}, {});", function, address(call.args[0], s),
+                     address(call.args[1], s), address(call.args[2], s)),
+         &s);
+  }
+
+  // Expressions.
+
+  static std::string at_level(const Text& text, int level) {
+    return text.level > level ? "(" + text.text + ")" : text.text;
+  }
+
+  std::string element(const Buffer& buffer, const std::vector<Expr>& indices, const Node& where) {
+    if (is_scalar(buffer))
+      return name_of(buffer);
+    int64_t count = buffer->element_count().value_or(int64_t{1} << 40);
+    const bool wide = count > INT32_MAX;
+    Expr place;
+    std::vector<Expr> strides = buffer->strides;
+    if (strides.empty()) {
+      Expr stride = make_int(DataType::int32(), 1);
+      strides.resize(indices.size());
+      for (size_t d = indices.size(); d-- > 0;) {
+        strides[d] = stride;
+        if (d > 0)
+          stride = tile_product(stride, buffer->shape[d]);
+      }
+    }
+    const DataType type = wide ? DataType::int64() : DataType::int32();
+    for (size_t d = 0; d < indices.size(); ++d) {
+      if (!indices[d]->dtype.is_scalar()) {
+        fail(where, "vectors have no CUDA form yet; access the elements one by one");
+        return "";
+      }
+      const Expr term = as_type(type, indices[d]) * as_type(type, strides[d]);
+      place = place ? place + term : term;
+    }
+    if (!place)
+      place = make_int(type, 0);
+    return name_of(buffer) + "[" + expression(place).text + "]";
+  }
+  static Expr as_type(DataType type, const Expr& expr) {
+    if (expr->dtype == type)
+      return expr;
+    if (const auto value = as_int(expr))
+      return make_int(type, *value);
+    if (const auto* cast = expr.as<Cast>(); cast != nullptr && cast->value->dtype == type)
+      return cast->value;
+    return make_cast(type, expr);
+  }
+  static Expr tile_product(const Expr& a, const Expr& b) { return a * as_type(a->dtype, b); }
+
+  Text binary(const Expr& a, const Expr& b, const char* op, int level) {
+    // The right side of a chain binds tighter: a - (b - c).
+    return {at_level(expression(a), level) + " " + op + " " + at_level(expression(b), level - 1),
+            level};
+  }
+  static Text call(const std::string& function, const std::string& arguments) {
+    return {function + "(" + arguments + ")", 1};
+  }
+  std::string list(const std::vector<Expr>& args) {
+    std::string text;
+    for (const Expr& arg : args)
+      text += (text.empty() ? "" : ", ") + expression(arg).text;
+    return text;
+  }
+
+  Text divided(const Expr& a, const Expr& b, bool remainder) {
+    const auto zero = [](const Expr& e) { return make_int(e->dtype, 0); };
+    const bool plain = a->dtype.is_uint() || (math_.can_prove(make_binary<LE>(zero(a), a)) &&
+                                              math_.can_prove(make_binary<LT>(zero(b), b)));
+    if (plain)
+      return binary(a, b, remainder ? "%" : "/", 5);
+    want("floor_div");
+    Text result = call(remainder ? "floor_mod" : "floor_div", list({a, b}));
+    if (a->dtype != DataType::int64())
+      result = {"static_cast<" + value_type(a->dtype, *a) + ">(" + result.text + ")", 1};
+    return result;
+  }
+
+  Text least(const Expr& a, const Expr& b, bool largest) {
+    const DataType dtype = a->dtype;
+    if (dtype.is_floating())
+      return call(std::string(largest ? "fmax" : "fmin") + (dtype.bits == 64 ? "" : "f"),
+                  list({a, b}));
+    return call(largest ? "max" : "min", list({a, b}));
+  }
+
+  static std::string float_text(double value, DataType dtype) {
+    const bool is_double = dtype.bits == 64;
+    if (std::isnan(value))
+      return is_double ? "__longlong_as_double(0x7ff8000000000000ll)"
+                       : "__int_as_float(0x7fc00000)";
+    if (std::isinf(value)) {
+      if (is_double)
+        return value > 0 ? "__longlong_as_double(0x7ff0000000000000ll)"
+                         : "(-__longlong_as_double(0x7ff0000000000000ll))";
+      return value > 0 ? "__int_as_float(0x7f800000)" : "(-__int_as_float(0x7f800000))";
+    }
+    std::string text = is_double ? fmt::format("{:.17g}", value)
+                                 : fmt::format("{:.9g}", static_cast<float>(value));
+    if (text.find_first_of(".e") == std::string::npos)
+      text += ".0";
+    return text + (is_double ? "" : "f");
+  }
+
+  Text expression(const Expr& expr) {
+    if (!error_.message.empty())
+      return {"0", 0};
+    if (!expr->dtype.is_scalar() && !expr->dtype.is_handle()) {
+      fail(*expr, "vectors have no CUDA form yet; access the elements one by one");
+      return {"0", 0};
+    }
+    return ir::visit(
+        expr,
+        [&](const VarNode& e) -> Text {
+          return {name(&e, e.name), 0};
+        },
+        [&](const IntImm& e) -> Text {
+          if (e.dtype.is_bool())
+            return {e.value != 0 ? "true" : "false", 0};
+          std::string text = std::to_string(e.value);
+          if (e.value == INT64_MIN)
+            text = "(-9223372036854775807ll - 1)";
+          else if (e.dtype.bits == 64)
+            text += e.dtype.is_uint() ? "ull" : "ll";
+          else if (e.dtype.is_uint())
+            text = std::to_string(static_cast<uint32_t>(e.value)) + "u";
+          return {text, e.value < 0 ? 3 : 0};
+        },
+        [&](const FloatImm& e) -> Text {
+          return {float_text(e.value, e.dtype), e.value < 0 ? 3 : 0};
+        },
+        [&](const StringImm& e) -> Text {
+          fail(e, "text has no CUDA form");
+          return {"0", 0};
+        },
+        [&](const ListImm& e) -> Text {
+          fail(e, "a list has no CUDA form");
+          return {"0", 0};
+        },
+        [&](const Cast& e) -> Text { return cast(e); },
+        [&](const Add& e) { return binary(e.a, e.b, "+", 6); },
+        [&](const Sub& e) { return binary(e.a, e.b, "-", 6); },
+        [&](const Mul& e) { return binary(e.a, e.b, "*", 5); },
+        [&](const Div& e) { return binary(e.a, e.b, "/", 5); },
+        [&](const Mod& e) -> Text {
+          if (e.dtype.is_floating())
+            return call(e.dtype.bits == 64 ? "fmod" : "fmodf", list({e.a, e.b}));
+          return binary(e.a, e.b, "%", 5);
+        },
+        [&](const FloorDiv& e) { return divided(e.a, e.b, false); },
+        [&](const FloorMod& e) { return divided(e.a, e.b, true); },
+        [&](const Min& e) { return least(e.a, e.b, false); },
+        [&](const Max& e) { return least(e.a, e.b, true); },
+        [&](const EQ& e) { return binary(e.a, e.b, "==", 10); },
+        [&](const NE& e) { return binary(e.a, e.b, "!=", 10); },
+        [&](const LT& e) { return binary(e.a, e.b, "<", 9); },
+        [&](const LE& e) { return binary(e.a, e.b, "<=", 9); },
+        [&](const GT& e) { return binary(e.a, e.b, ">", 9); },
+        [&](const GE& e) { return binary(e.a, e.b, ">=", 9); },
+        [&](const And& e) { return binary(e.a, e.b, "&&", 14); },
+        [&](const Or& e) -> Text {
+          // GCC-like compilers warn of && in || without brackets.
+          return {at_level(expression(e.a), 13) + " || " + at_level(expression(e.b), 13), 15};
+        },
+        [&](const Not& e) -> Text {
+          return {"!" + at_level(expression(e.a), 3), 3};
+        },
+        [&](const Select& e) { return choice(e.condition, e.true_value, e.false_value); },
+        [&](const BufferLoad& e) -> Text {
+          if (e.predicate)
+            fail(e, "vectors have no CUDA form yet");
+          const std::string text = element(e.buffer, e.indices, e);
+          if (!is_small_float(e.buffer->dtype))
+            return {text, 1};
+          storage(e.buffer->dtype, e);
+          return call("to_float", text);
+        },
+        [&](const Ramp& e) -> Text {
+          fail(e, "vectors have no CUDA form yet");
+          return {"0", 0};
+        },
+        [&](const Broadcast& e) -> Text {
+          fail(e, "vectors have no CUDA form yet");
+          return {"0", 0};
+        },
+        [&](const Shuffle& e) -> Text {
+          fail(e, "vectors have no CUDA form yet");
+          return {"0", 0};
+        },
+        [&](const Let& e) -> Text {
+          return expression(substitute(e.body, {{e.var, e.value}}));
+        },
+        [&](const Call& e) { return operation(e); });
+  }
+
+  Text choice(const Expr& condition, const Expr& yes, const Expr& no) {
+    return {at_level(expression(condition), 14) + " ? " + at_level(expression(yes), 14) + " : " +
+                at_level(expression(no), 15),
+            16};
+  }
+
+  Text cast(const Cast& e) {
+    const DataType from = e.value->dtype;
+    const Text value = expression(e.value);
+    if (is_small_float(e.dtype)) { // rounded, and computed with as float
+      const std::string as_float = from == DataType::float32() || is_small_float(from)
+                                       ? value.text
+                                       : "static_cast<float>(" + value.text + ")";
+      if (from == e.dtype)
+        return value;
+      return call("to_float", stored(e.dtype, as_float));
+    }
+    if (is_small_float(from) && e.dtype == DataType::float32())
+      return value;
+    if (from == e.dtype)
+      return value;
+    if (e.dtype.is_bool())
+      return {at_level(value, 9) + " != 0", 10};
+    return call("static_cast<" + value_type(e.dtype, e) + ">", value.text);
+  }
+
+  Text operation(const Call& e) {
+    const std::string& op = e.op;
+    if (op == "if_then_else")
+      return choice(e.args[0], e.args[1], e.args[2]);
+    if (op == "likely")
+      return expression(e.args[0]);
+    static const std::unordered_map<std::string, std::pair<const char*, int>> kOperators = {
+        {"bitwise_and", {"&", 11}},
+        {"bitwise_xor", {"^", 12}},
+        {"bitwise_or", {"|", 13}},
+        {"shift_left", {"<<", 7}},
+        {"shift_right", {">>", 7}}};
+    if (const auto found = kOperators.find(op); found != kOperators.end()) {
+      // Brackets where C++'s own levels are a riddle.
+      return {at_level(expression(e.args[0]), 4) + " " + found->second.first + " " +
+                  at_level(expression(e.args[1]), 4),
+              found->second.second};
+    }
+    if (op == "bitwise_not")
+      return {"~" + at_level(expression(e.args[0]), 3), 3};
+    const DataType dtype = e.dtype;
+    const bool wide = dtype.bits == 64;
+    static const std::unordered_set<std::string> kMath = {
+        "exp",  "exp2",  "exp10", "log",   "log2",      "log10", "log1p", "sqrt", "rsqrt",
+        "tanh", "erf",   "sin",   "cos",   "tan",       "asin",  "acos",  "atan", "sinh",
+        "cosh", "floor", "ceil",  "trunc", "nearbyint", "pow",   "atan2", "fma",  "copysign"};
+    if (kMath.contains(op))
+      return call(op + (wide ? "" : "f"), list(e.args));
+    if (op == "round")
+      return call(wide ? "round" : "roundf", list(e.args));
+    if (op == "sigmoid") {
+      const std::string x = at_level(expression(e.args[0]), 3);
+      return {fmt::format("1.0{0} / (1.0{0} + exp{0}(-{1}))", wide ? "" : "f", x), 5};
+    }
+    if (op == "abs")
+      return call(!dtype.is_floating() ? (wide ? "llabs" : "abs")
+                  : wide               ? "fabs"
+                                       : "fabsf",
+                  list(e.args));
+    if (op == "isnan" || op == "isinf" || op == "isfinite") {
+      const std::string x = at_level(expression(e.args[0]), 3);
+      if (op == "isnan")
+        return {x + " != " + x, 10};
+      const bool is_double = e.args[0]->dtype.bits == 64;
+      const std::string limit =
+          float_text(INFINITY, is_double ? DataType::float64() : DataType::float32());
+      return {fmt::format("fabs{}({}) {} {}", is_double ? "" : "f", x, op == "isinf" ? "==" : "<",
+                          limit),
+              10};
+    }
+    if (op == "popcount" || op == "clz")
+      return call(std::string(op == "clz" ? "__clz" : "__popc") +
+                      (e.args[0]->dtype.bits == 64 ? "ll" : ""),
+                  list(e.args));
+    if (op.starts_with("shfl_"))
+      return call("__" + op, "0xffffffffu, " + list(e.args));
+    if (op == "reinterpret") {
+      const DataType from = e.args[0]->dtype;
+      const std::string x = expression(e.args[0]).text;
+      if (from == DataType::float32() && dtype == DataType::int32())
+        return call("__float_as_int", x);
+      if (from == DataType::float32() && dtype == DataType::uint(32))
+        return call("__float_as_uint", x);
+      if (from == DataType::int32() && dtype == DataType::float32())
+        return call("__int_as_float", x);
+      if (from == DataType::uint(32) && dtype == DataType::float32())
+        return call("__uint_as_float", x);
+      if (from.is_integral() && dtype.is_integral())
+        return call("static_cast<" + value_type(dtype, e) + ">", x);
+      fail(e, "T.reinterpret from " + to_string(from) + " to " + to_string(dtype) +
+                  " has no CUDA form yet");
+      return {"0", 0};
+    }
+    fail(e, "T." + op + " has no CUDA form yet");
+    return {"0", 0};
+  }
+
+  PrimFunc function_;
+  CudaSource source_;
+  std::vector<Buffer> workspaces_;
+  std::unordered_map<const Node*, std::string> names_;
+  std::vector<const Node*> fresh_; ///< named nodes, in order
+  std::set<std::string> used_;
+  std::set<std::string> wanted_;
+  std::unordered_set<const BufferNode*> written_;
+  std::unordered_map<const BufferNode*, int64_t> offsets_;
+  int64_t shared_bytes_ = 0;
+  Analyzer math_;
+  std::string text_;
+  int indent_ = 0;
+  uint32_t script_line_ = 0;
+  Error error_;
+};
+
+} // namespace
+
+Result<CudaSource> print_cuda(const PrimFunc& function) { return Printer().run(function); }
+
+} // namespace temper::codegen

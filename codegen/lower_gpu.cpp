@@ -1,0 +1,150 @@
+#include "codegen/lower_gpu.h"
+
+#include "ir/s_tir/layer.h"
+#include "ir/tir/layout_expr.h"
+#include "ir/tir/lower_simt.h"
+#include "ir/tir/shared_memory.h"
+#include "ir/tir/tile.h"
+#include "ir/tir/tile_ops.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace temper::codegen {
+
+using namespace ir; // NOLINT
+
+namespace {
+
+struct Known {
+  const char* name;
+  GpuLimits limits;
+};
+/// "Maximum amount of shared memory per thread block", by compute capability.
+constexpr std::array<Known, 7> kArchitectures = {{{"sm_75", {75, int64_t{64} * 1024}},
+                                                  {"sm_80", {80, int64_t{163} * 1024}},
+                                                  {"sm_86", {86, int64_t{99} * 1024}},
+                                                  {"sm_89", {89, int64_t{99} * 1024}},
+                                                  {"sm_90", {90, int64_t{227} * 1024}},
+                                                  {"sm_90a", {90, int64_t{227} * 1024}},
+                                                  {"sm_100a", {100, int64_t{227} * 1024}}}};
+
+int64_t constant_product(const std::vector<Expr>& extents) {
+  int64_t product = 1;
+  for (const Expr& extent : extents) {
+    const auto value = as_int(extent);
+    if (!value)
+      return 0;
+    product *= *value;
+  }
+  return product;
+}
+
+} // namespace
+
+Result<GpuLimits> gpu_limits(const Target& target) {
+  std::string names;
+  for (const Known& known : kArchitectures) {
+    if (target.kind == TargetKind::kCuda && target.arch == known.name)
+      return known.limits;
+    names += std::string(names.empty() ? "" : ", ") + "cuda:" + known.name;
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               "'" + target.to_string() + "' is no GPU that temper knows; it knows " + names);
+}
+
+std::vector<Pass> gpu_passes(const GpuLimits& limits) {
+  using F = const PrimFunc&;
+  const int architecture = limits.architecture;
+  return {
+      function_pass("lower_simt", [architecture](F f) { return tir::lower_simt(f, architecture); }),
+      function_pass("plan_shared_memory",
+                    [](F f) -> Result<PrimFunc> { return tir::plan_shared_memory(f); }),
+      // After planning: buffers that share a place need barriers between them.
+      function_pass("remove_barriers",
+                    [](F f) -> Result<PrimFunc> { return tir::remove_barriers(f); }),
+      function_pass("apply_layouts", [](F f) { return tir::apply_layouts(f); }),
+  };
+}
+
+Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target) {
+  return lower_for_gpu(module, target, with_environment({}));
+}
+
+Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target,
+                               const PassOptions& pass_options) {
+  s_tir::register_layer();
+  TEMPER_TRY(limits, gpu_limits(target));
+  for (const ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<PrimFuncNode>())
+      if (function->s_tir || gpu_needs(function).kernels == 0)
+        return Error(ErrorCode::kUnsupported,
+                     function->name + " has no kernel for a GPU: write it as a tile program, with "
+                                      "T.Kernel(...), or bind its loops to threads");
+  return run_passes(module, gpu_passes(limits), pass_options);
+}
+
+GpuNeeds gpu_needs(const PrimFunc& function) {
+  GpuNeeds needs;
+  const auto kernel = [&](const Node& root, int64_t blocks, int64_t threads) {
+    ++needs.kernels;
+    needs.blocks = std::max(needs.blocks, blocks);
+    needs.threads = std::max(needs.threads, threads);
+    int64_t end = 0;
+    walk(NodeRef(&root), [&](const NodeRef& node) {
+      const auto* alloc = node.as<tir::AllocBuffer>();
+      if (alloc == nullptr || tir::tile_scope(alloc->buffer->scope) != "shared")
+        return true;
+      const int64_t bytes =
+          alloc->buffer->element_count().value_or(0) * alloc->buffer->dtype.element_bytes();
+      const int64_t begin =
+          alloc->annotations.get_int("shared_offset").value_or((end + 15) / 16 * 16);
+      end = std::max(end, begin + bytes);
+      return true;
+    });
+    needs.shared_bytes = std::max(needs.shared_bytes, end);
+  };
+  walk(function->body, [&](const NodeRef& node) {
+    if (const auto* launch = node.as<tir::KernelLaunch>()) {
+      kernel(*launch, constant_product(launch->grid), constant_product(launch->threads));
+      return false;
+    }
+    const auto* loop = node.as<tir::For>();
+    if (loop == nullptr || loop->kind != tir::ForKind::kThreadBinding)
+      return true;
+    std::array<std::string, 6> seen;
+    int64_t blocks = 1;
+    int64_t threads = 1;
+    size_t count = 0;
+    walk(node, [&](const NodeRef& inner) {
+      const auto* axis = inner.as<tir::For>();
+      if (axis == nullptr || axis->kind != tir::ForKind::kThreadBinding || count == seen.size() ||
+          std::find(seen.begin(), seen.end(), axis->thread) != seen.end())
+        return true;
+      seen[count++] = axis->thread;
+      (axis->thread.starts_with("block") ? blocks : threads) *= as_int(axis->extent).value_or(0);
+      return true;
+    });
+    kernel(*loop, blocks, threads);
+    return false;
+  });
+  return needs;
+}
+
+Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits) {
+  const GpuNeeds needs = gpu_needs(function);
+  if (needs.threads > limits.threads)
+    return Error(ErrorCode::kUnsupported, fmt::format("the block has {} threads, there may be {}",
+                                                      needs.threads, limits.threads));
+  if (needs.shared_bytes > limits.shared_bytes)
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("the block needs {} bytes of shared memory, there are {}; make tiles "
+                             "smaller or take fewer stages",
+                             needs.shared_bytes, limits.shared_bytes));
+  return {};
+}
+
+} // namespace temper::codegen

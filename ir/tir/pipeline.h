@@ -1,0 +1,30 @@
+/// Software pipelines for GPUs: copies of later iterations under way while this one computes.
+///
+///   for k in T.Pipelined(n, num_stages=3):          A_shared: 3 stages
+///     T.copy(A[k * 32], A_shared)                   for s in range(2):
+///     T.gemm(A_shared, ...)                  ->       T.copy(A[s * 32], A_shared[s]);
+///                                                     T.ptx_commit_group()
+///                                                   for k in range(n):
+///                                                     T.ptx_wait_group(1)
+///                                                     if k + 2 < n:
+///                                                       T.copy(A[(k + 2) * 32], A_shared[(k + 2)
+///                                                       % 3])
+///                                                     T.ptx_commit_group()
+///                                                     T.gemm(A_shared[k % 3], ...)
+///
+/// A buffer in shared memory gets stages when one copy from global memory fills all of it at the
+/// top of the loop's body and nothing outside of the loop uses it. The copies are annotated, so
+/// that they may be asynchronous (ir/tir/cuda/copy_async.cpp); they may also be ordinary ones.
+#pragma once
+
+#include "ir/tir/tile.h"
+
+namespace temper::tir {
+
+/// Annotation of a pipelined loop, from T.Pipelined(num_stages=).
+inline constexpr const char* kStages = "num_stages";
+
+/// Every T.Pipelined of two or more stages, on which that can be done; others stay as they are.
+PrimFunc expand_pipelines(const PrimFunc& function);
+
+} // namespace temper::tir

@@ -1,0 +1,366 @@
+#include "ir/tir/shared_memory.h"
+
+#include "ir/op.h"
+#include "ir/pass/rewrite.h"
+#include "ir/tir/layout.h"
+#include "ir/tir/tile.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace temper::tir {
+namespace {
+
+constexpr int64_t kAlignment = 128; ///< a row of banks
+
+bool is_shared(const Buffer& buffer) { return tile_scope(buffer->scope) == "shared"; }
+bool is_kernel(const NodeRef& node) {
+  const auto* loop = node.as<For>();
+  return node.as<KernelLaunch>() != nullptr ||
+         (loop != nullptr && loop->kind == ForKind::kThreadBinding);
+}
+
+/// Elements of memory that an allocation takes, by its layout where it has one.
+int64_t bytes_of(const AllocBuffer& alloc) {
+  int64_t count = alloc.buffer->element_count().value_or(0);
+  if (const Expr annotation = alloc.annotations.get("layout"); annotation && is_layout(annotation))
+    if (const auto layout = layout_of(annotation))
+      count = layout->span(kMemoryAxis);
+  if (!alloc.buffer->strides.empty() && !alloc.buffer->shape.empty())
+    count = std::max(count, as_int(alloc.buffer->strides[0]).value_or(0) *
+                                as_int(alloc.buffer->shape[0]).value_or(0));
+  return count * alloc.buffer->dtype.element_bytes();
+}
+
+class Plan {
+public:
+  void kernel(const Stmt& root) {
+    lives_.clear();
+    order_.clear();
+    time_ = 0;
+    visit(root);
+    std::vector<Life*> all;
+    for (const BufferNode* buffer : order_)
+      all.push_back(&lives_.at(buffer));
+    // The largest first: small ones fit into what they leave.
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Life* a, const Life* b) { return a->bytes > b->bytes; });
+    std::vector<const Life*> placed;
+    for (const Life* life : all)
+      if (life->offset >= 0)
+        placed.push_back(life);
+    for (Life* life : all) {
+      if (life->offset >= 0)
+        continue;
+      std::vector<std::pair<int64_t, int64_t>> taken;
+      for (const Life* other : placed)
+        if (life->first <= other->last && other->first <= life->last)
+          taken.emplace_back(other->offset, other->offset + other->bytes);
+      std::sort(taken.begin(), taken.end());
+      int64_t offset = 0;
+      for (const auto& [begin, end] : taken)
+        if (offset + life->bytes > begin)
+          offset = std::max(offset, (end + kAlignment - 1) / kAlignment * kAlignment);
+        else
+          break;
+      life->offset = offset;
+      placed.push_back(life);
+      offsets_.emplace(life->buffer, offset);
+    }
+  }
+
+  const std::unordered_map<const BufferNode*, int64_t>& offsets() const { return offsets_; }
+
+private:
+  struct Life {
+    const BufferNode* buffer = nullptr;
+    int64_t bytes = 0;
+    int64_t first = -1; ///< of the uses, in order of the text
+    int64_t last = -1;
+    int64_t offset = -1;
+    size_t depth = 0; ///< loops around the allocation
+  };
+
+  void use(const Buffer& buffer) {
+    const auto found = lives_.find(buffer.get());
+    if (found == lives_.end())
+      return;
+    Life& life = found->second;
+    // A loop inside of the buffer's life comes round to it again.
+    const int64_t from = loops_.size() > life.depth ? loops_[life.depth].begin : time_;
+    life.first = life.first < 0 ? from : std::min(life.first, from);
+    life.last = std::max(life.last, time_);
+    if (loops_.size() > life.depth)
+      loops_[life.depth].used.push_back(&life);
+  }
+
+  void visit(const NodeRef& node) {
+    ++time_;
+    if (const auto* alloc = node.as<AllocBuffer>(); alloc != nullptr && is_shared(alloc->buffer)) {
+      Life life;
+      life.buffer = alloc->buffer.get();
+      life.bytes = bytes_of(*alloc);
+      life.depth = loops_.size();
+      if (const auto given = alloc->annotations.get_int(kSharedOffset))
+        life.offset = *given;
+      lives_.emplace(alloc->buffer.get(), life);
+      order_.push_back(alloc->buffer.get());
+      return;
+    }
+    if (const auto* load = node.as<BufferLoad>())
+      use(load->buffer);
+    if (const auto* store = node.as<BufferStore>())
+      use(store->buffer);
+    const auto* loop = node.as<For>();
+    const bool again =
+        (loop != nullptr && loop->kind != ForKind::kThreadBinding) || node.as<While>() != nullptr;
+    if (again)
+      loops_.push_back({time_, {}});
+    node->info().for_each_child(node.get(), [&](const NodeRef& child, Role role) {
+      if (child && role != Role::kDefine)
+        visit(child);
+    });
+    if (again) {
+      for (Life* life : loops_.back().used)
+        life->last = std::max(life->last, time_);
+      loops_.pop_back();
+    }
+  }
+
+  struct Around {
+    int64_t begin;
+    std::vector<Life*> used;
+  };
+  std::map<const BufferNode*, Life> lives_;
+  std::vector<const BufferNode*> order_;
+  std::vector<Around> loops_;
+  int64_t time_ = 0;
+  std::unordered_map<const BufferNode*, int64_t> offsets_;
+};
+
+/// What may have happened before a place, by buffer.
+struct Memory {
+  std::set<const BufferNode*> read, written;
+
+  void add(const Memory& other) {
+    read.insert(other.read.begin(), other.read.end());
+    written.insert(other.written.begin(), other.written.end());
+  }
+  bool operator==(const Memory&) const = default;
+};
+
+class Barriers {
+public:
+  explicit Barriers(const Stmt& root) {
+    walk(root, [&](const NodeRef& node) {
+      if (const auto* alloc = node.as<AllocBuffer>(); alloc != nullptr && is_shared(alloc->buffer))
+        if (const auto offset = alloc->annotations.get_int(kSharedOffset))
+          places_[alloc->buffer.get()] = {*offset, *offset + bytes_of(*alloc)};
+      const auto* store = node.as<BufferStore>();
+      if (store != nullptr && store->buffer->scope == "global")
+        stored_.insert(store->buffer.get());
+      return true;
+    });
+  }
+
+  Stmt run(const Stmt& root) {
+    State state;
+    statement(root, state);
+    return cast_ref<StmtNode>(rewrite_post(root, [&](const NodeRef& node) -> NodeRef {
+      const auto* seq = node.as<SeqStmt>();
+      if (seq == nullptr)
+        return node;
+      std::vector<Stmt> list;
+      for (const Stmt& child : seq->statements)
+        if (!is_candidate(child) || kept_.contains(child.get()))
+          list.push_back(child);
+      return list.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(list)));
+    }));
+  }
+
+private:
+  struct State {
+    Memory before; ///< the latest barrier
+    Memory since;
+    Memory asked;                 ///< of asynchronous copies that nobody waited for
+    std::set<const Node*> latest; ///< barriers, one of which was the last
+    bool operator==(const State&) const = default;
+    void add(const State& other) {
+      before.add(other.before);
+      since.add(other.since);
+      asked.add(other.asked);
+      latest.insert(other.latest.begin(), other.latest.end());
+    }
+  };
+
+  static const Call* call_of(const Stmt& stmt) {
+    const auto* evaluate = stmt.as<Evaluate>();
+    return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  }
+  static bool is_barrier(const Stmt& stmt) {
+    const Call* call = call_of(stmt);
+    return call != nullptr && call->op == "sync_threads" && call->args.empty();
+  }
+  static bool is_candidate(const Stmt& stmt) { return is_barrier(stmt) && stmt->span.line == 0; }
+
+  bool matters(const Buffer& buffer) const {
+    return is_shared(buffer) || (buffer->scope == "global" && stored_.contains(buffer.get()));
+  }
+  bool same_memory(const BufferNode* a, const BufferNode* b) const {
+    if (a == b)
+      return true;
+    const auto x = places_.find(a);
+    const auto y = places_.find(b);
+    return x != places_.end() && y != places_.end() && x->second.first < y->second.second &&
+           y->second.first < x->second.second;
+  }
+  bool meets(const std::set<const BufferNode*>& list, const BufferNode* buffer) const {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const BufferNode* other) { return same_memory(other, buffer); });
+  }
+
+  void access(State& state, const Buffer& buffer, bool write, bool asynchronous = false) {
+    if (!matters(buffer))
+      return;
+    // All that may have been the last one stay: what is before them is done.
+    if (!state.latest.empty() &&
+        std::all_of(state.latest.begin(), state.latest.end(),
+                    [&](const Node* barrier) { return kept_.contains(barrier); }))
+      state.before = {};
+    if (meets(state.before.written, buffer.get()) ||
+        (write && meets(state.before.read, buffer.get()))) {
+      kept_.insert(state.latest.begin(), state.latest.end());
+      state.before = {};
+    }
+    if (asynchronous)
+      state.asked.written.insert(buffer.get());
+    else
+      (write ? state.since.written : state.since.read).insert(buffer.get());
+  }
+
+  void reads(State& state, const NodeRef& expr) {
+    walk(expr, [&](const NodeRef& node) {
+      if (const auto* load = node.as<BufferLoad>())
+        access(state, load->buffer, false);
+      return true;
+    });
+  }
+
+  void call(State& state, const Call& node) {
+    if (node.op == "ptx_wait_group") {
+      state.since.add(state.asked);
+      state.asked = {};
+      return;
+    }
+    const OpInfo* op = find_op(node.op);
+    for (size_t i = 0; i < node.args.size(); ++i) {
+      const auto* load = node.args[i].as<BufferLoad>();
+      const bool address = op != nullptr && static_cast<int>(i) < op->addresses;
+      if (!address || load == nullptr) {
+        reads(state, node.args[i]);
+        continue;
+      }
+      for (const Expr& index : load->indices)
+        reads(state, index);
+      const bool copies = node.op == "ptx_cp_async" && i == 0;
+      access(state, load->buffer, i == 0 && node.op != "atomic_add", copies);
+    }
+  }
+
+  void statement(const Stmt& stmt, State& state) {
+    if (!stmt)
+      return;
+    if (is_barrier(stmt)) {
+      // Nothing happened since the last one: that one will do.
+      if (is_candidate(stmt) && !state.latest.empty() && state.since == Memory())
+        return;
+      state.before.add(state.since);
+      state.since = {};
+      state.latest = {stmt.get()};
+      if (!is_candidate(stmt))
+        state.before = {}; // it stays
+      return;
+    }
+    if (const auto* store = stmt.as<BufferStore>()) {
+      reads(state, store->value);
+      for (const Expr& index : store->indices)
+        reads(state, index);
+      access(state, store->buffer, true);
+    } else if (const Call* node = call_of(stmt)) {
+      call(state, *node);
+    } else if (const auto* branch = stmt.as<IfThenElse>()) {
+      reads(state, branch->condition);
+      State other = state;
+      statement(branch->then_case, state);
+      statement(branch->else_case, other);
+      state.add(other);
+    } else if (const auto* loop = stmt.as<For>();
+               loop != nullptr && loop->kind == ForKind::kThreadBinding) {
+      statement(loop->body, state);
+    } else if (stmt.as<For>() != nullptr || stmt.as<While>() != nullptr) {
+      const Stmt body = stmt.as<For>() != nullptr ? stmt.as<For>()->body : stmt.as<While>()->body;
+      // Until nothing new comes round: what one round leaves, the next one finds.
+      while (true) {
+        State round = state;
+        if (const auto* loop = stmt.as<While>())
+          reads(round, loop->condition);
+        statement(body, round);
+        State joined = state;
+        joined.add(round);
+        if (joined == state)
+          break;
+        state = std::move(joined);
+      }
+    } else if (const auto* seq = stmt.as<SeqStmt>()) {
+      for (const Stmt& child : seq->statements)
+        statement(child, state);
+    } else if (const auto* kernel = stmt.as<KernelLaunch>()) {
+      statement(kernel->body, state);
+    } else {
+      stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+        if (child && ExprNode::accepts(child->kind()))
+          reads(state, child);
+      });
+    }
+  }
+
+  std::unordered_map<const BufferNode*, std::pair<int64_t, int64_t>> places_;
+  std::unordered_set<const BufferNode*> stored_;
+  std::unordered_set<const Node*> kept_;
+};
+
+template <typename F> PrimFunc each_kernel(const PrimFunc& function, F&& change) {
+  return with_body(
+      function, cast_ref<StmtNode>(rewrite_pre(function->body, [&](const NodeRef& node) -> NodeRef {
+        return is_kernel(node) ? NodeRef(change(cast_ref<StmtNode>(node))) : nullptr;
+      })));
+}
+
+} // namespace
+
+PrimFunc plan_shared_memory(const PrimFunc& function) {
+  Plan plan;
+  return each_kernel(function, [&](const Stmt& kernel) {
+    plan.kernel(kernel);
+    return cast_ref<StmtNode>(rewrite_post(kernel, [&](const NodeRef& node) -> NodeRef {
+      const auto* alloc = node.as<AllocBuffer>();
+      const auto found =
+          alloc != nullptr ? plan.offsets().find(alloc->buffer.get()) : plan.offsets().end();
+      if (found == plan.offsets().end())
+        return node;
+      return copy_node(*alloc, [&](AllocBuffer& copy) {
+        copy.annotations =
+            copy.annotations.with(kSharedOffset, make_int(DataType::int32(), found->second));
+      });
+    }));
+  });
+}
+
+PrimFunc remove_barriers(const PrimFunc& function) {
+  return each_kernel(function, [](const Stmt& kernel) { return Barriers(kernel).run(kernel); });
+}
+
+} // namespace temper::tir

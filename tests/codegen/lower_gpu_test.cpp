@@ -1,0 +1,318 @@
+// Tile programs lowered for a GPU: which operations they become, and that each gives what the
+// program means, warp by warp under every timing and as compiled loops.
+#include "codegen/lower_gpu.h"
+
+#include "codegen/lower.h"
+#include "ir/script/printer.h"
+#include "ir/structural.h"
+#include "ir/tir/emulator/thread_loops.h"
+#include "ir/tir/lower_simt.h"
+#include "ir/tir/lower_tiles.h"
+#include "tests/codegen/build.h"
+#include "tests/tir/emulated_programs.h"
+
+namespace temper::codegen::testing {
+namespace {
+
+using tir::expect_found;
+using tir::numbers;
+using tir::parsed;
+using tir::replaced;
+
+ir::Target gpu(const char* name = "cuda:sm_80") { return *ir::parse_target(name); }
+
+/// Arguments of any element type that hold small integers, the last one the output.
+struct Arguments {
+  struct One {
+    DataType type;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<One> list;
+
+  explicit Arguments(const PrimFunc& function) {
+    uint64_t seed = 1;
+    for (const Param& param : function->params) {
+      One one{param.buffer->dtype, {}};
+      const int64_t count = param.buffer->element_count().value_or(0);
+      one.bytes.resize(static_cast<size_t>(count * one.type.element_bytes()));
+      const std::vector<float> values = numbers(static_cast<size_t>(count), seed++, 2);
+      for (size_t i = 0; i < values.size(); ++i)
+        put(one, i, values[i]);
+      list.push_back(std::move(one));
+    }
+    std::fill(list.back().bytes.begin(), list.back().bytes.end(), std::byte{0});
+  }
+
+  static void put(One& one, size_t i, float value) {
+    if (one.type == DataType::floating(32)) {
+      std::memcpy(&one.bytes[4 * i], &value, 4);
+    } else if (one.type.is_floating()) {
+      const uint16_t bits = one.type == DataType::floating(16)
+                                ? float_to_float16(value)
+                                : static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+      std::memcpy(&one.bytes[2 * i], &bits, 2);
+    } else if (one.type.bits == 8) {
+      one.bytes[i] = static_cast<std::byte>(static_cast<int8_t>(value));
+    } else {
+      const auto integer = static_cast<int32_t>(value);
+      std::memcpy(&one.bytes[4 * i], &integer, 4);
+    }
+  }
+  std::vector<InterpretArgument> views() {
+    std::vector<InterpretArgument> result;
+    for (One& one : list)
+      result.emplace_back(
+          ArrayView{one.type,
+                    one.bytes.data(),
+                    static_cast<int64_t>(one.bytes.size()) / one.type.element_bytes(),
+                    {},
+                    &one != &list.back()});
+    return result;
+  }
+  const std::vector<std::byte>& output() const { return list.back().bytes; }
+};
+
+struct Lowered {
+  PrimFunc function;
+  std::string text;
+  tir::EmulateReport report;
+};
+
+/// Lowers for `target`; the interpreters and the compiled loops must agree bit by bit (the inputs
+/// are small integers, whose sums are exact).
+Lowered expect_meaning(const PrimFunc& program, const ir::Target& target = gpu()) {
+  Lowered result;
+  if (!program)
+    return result;
+  auto module = lower_for_gpu(make_module(program), target);
+  EXPECT_TRUE(module.has_value()) << module.error().message;
+  if (!module)
+    return result;
+  result.function = (*module)->functions[0].function.as_ref<PrimFuncNode>();
+  result.text = script::to_text(result.function);
+  auto again = script::parse_prim_func(result.text, "lowered.py");
+  EXPECT_TRUE(again.has_value()) << result.text << again.error().to_string();
+  if (again) {
+    EXPECT_TRUE(structural_equal(*again, result.function)) << result.text;
+  }
+  Arguments expected(program), emulated(program), compiled(program);
+  auto meaning = tir::tile_meaning(program);
+  EXPECT_TRUE(meaning && interpret(*meaning, expected.views()).has_value());
+  auto report = tir::emulate_thoroughly(result.function, emulated.views());
+  EXPECT_TRUE(report.has_value()) << report.error().message << "\n" << result.text;
+  if (report)
+    result.report = *report;
+  EXPECT_EQ(emulated.output(), expected.output()) << result.text;
+
+  auto loops = tir::thread_loops(result.function);
+  EXPECT_TRUE(loops.has_value()) << loops.error().message << result.text;
+  if (!loops)
+    return result;
+  LowerOptions options;
+  options.serial = true;
+  auto lowered = lower_for_cpu(make_module(*loops), options);
+  EXPECT_TRUE(lowered.has_value()) << lowered.error().message;
+  if (!lowered)
+    return result;
+  const Artifact artifact = must_compile((*lowered)->functions[0].function.as_ref<PrimFuncNode>());
+  const Loaded kernel(artifact);
+  auto& list = compiled.list;
+  EXPECT_EQ(kernel(list[0].bytes.data(), list[1].bytes.data(), list[2].bytes.data()), 0);
+  EXPECT_EQ(compiled.output(), expected.output()) << result.text;
+  return result;
+}
+
+int count(const std::string& text, const std::string& word) {
+  int found = 0;
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+    ++found;
+  return found;
+}
+
+const std::string kGemm = R"(
+@T.prim_func
+def main(A: T.Tensor((128, 96), "float16"), B: T.Tensor((96, 64), "float16"), C: T.Tensor((128, 64), "float32")):
+    with T.Kernel(T.ceildiv(64, 64), T.ceildiv(128, 64), threads=128) as (bx, by):
+        A_shared = T.alloc_shared((64, 32), "float16")
+        B_shared = T.alloc_shared((32, 64), "float16")
+        C_local = T.alloc_fragment((64, 64), "float32")
+        T.clear(C_local)
+        for k in T.Pipelined(T.ceildiv(96, 32), num_stages=3):
+            T.copy(A[by * 64, k * 32], A_shared)
+            T.copy(B[k * 32, bx * 64], B_shared)
+            T.gemm(A_shared, B_shared, C_local)
+        T.copy(C_local, C[by * 64, bx * 64])
+)";
+
+TEST(LowerGpu, a_product_uses_tensor_cores_behind_a_pipeline_of_copies) {
+  const Lowered lowered = expect_meaning(parsed(kGemm));
+  EXPECT_EQ(count(lowered.text, "T.ptx_mma("), 1) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "T.ptx_ldmatrix("), 2);
+  EXPECT_EQ(count(lowered.text, "T.ptx_cp_async("), 6); // two stages ahead, and the loop's
+  EXPECT_EQ(count(lowered.text, "T.ptx_wait_group(1)"), 1);
+  // One barrier in each round: the copies have come, and the stage that is overwritten is free.
+  EXPECT_EQ(count(lowered.text, "T.sync_threads()"), 1) << lowered.text;
+  EXPECT_TRUE(lowered.report.conflicts().empty()) << lowered.report.conflicts().front().to_string();
+  EXPECT_EQ(lowered.report.shared_bytes, 3 * (64 * 32 + 32 * 64) * 2);
+}
+
+TEST(LowerGpu, older_architectures_do_without) {
+  const Lowered lowered = expect_meaning(parsed(kGemm), gpu("cuda:sm_75"));
+  EXPECT_EQ(count(lowered.text, "T.ptx_"), 0) << lowered.text;
+}
+
+TEST(LowerGpu, transposed_operands_are_loaded_as_the_fragments_need_them) {
+  for (const bool a : {false, true})
+    for (const bool b : {false, true}) {
+      SCOPED_TRACE(std::string(a ? "A^T " : "A ") + (b ? "B^T" : "B"));
+      const std::string text = std::string(R"(
+@T.prim_func
+def main(A: T.Tensor()") + (a ? "(64, 32)" : "(32, 64)") +
+                               R"(, "float16"), B: T.Tensor()" + (b ? "(48, 64)" : "(64, 48)") +
+                               R"(, "float16"), C: T.Tensor((32, 48), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        A_shared = T.alloc_shared()" +
+                               (a ? "(64, 32)" : "(32, 64)") + R"(, "float16")
+        B_shared = T.alloc_shared()" +
+                               (b ? "(48, 64)" : "(64, 48)") + R"(, "float16")
+        C_local = T.alloc_fragment((32, 48), "float32")
+        T.copy(A, A_shared)
+        T.copy(B, B_shared)
+        T.clear(C_local)
+        T.gemm(A_shared, B_shared, C_local, transpose_A=)" +
+                               (a ? "True" : "False") + ", transpose_B=" + (b ? "True" : "False") +
+                               R"()
+        T.copy(C_local, C)
+)";
+      const Lowered lowered = expect_meaning(parsed(text));
+      EXPECT_EQ(count(lowered.text, "T.ptx_mma("), 1) << lowered.text;
+    }
+}
+
+TEST(LowerGpu, other_types_take_other_instructions) {
+  std::string bfloat = kGemm;
+  for (size_t at = 0; (at = bfloat.find("\"float16\"", at)) != std::string::npos;)
+    bfloat.replace(at, 9, "\"bfloat16\"");
+  EXPECT_EQ(count(expect_meaning(parsed(bfloat)).text, "m16n8k16"), 1);
+  std::string bytes = kGemm;
+  for (size_t at = 0; (at = bytes.find("\"float16\"", at)) != std::string::npos;)
+    bytes.replace(at, 9, "\"int8\"");
+  for (size_t at = 0; (at = bytes.find("\"float32\"", at)) != std::string::npos;)
+    bytes.replace(at, 9, "\"int32\"");
+  EXPECT_EQ(count(expect_meaning(parsed(bytes)).text, "m16n8k32.i8"), 1);
+}
+
+TEST(LowerGpu, tails_are_copied_under_a_predicate) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((50, 40), "float16"), B: T.Tensor((40, 72), "float16"), C: T.Tensor((50, 72), "float32")):
+    with T.Kernel(T.ceildiv(72, 32), T.ceildiv(50, 32), threads=64) as (bx, by):
+        A_shared = T.alloc_shared((32, 32), "float16")
+        B_shared = T.alloc_shared((32, 32), "float16")
+        C_local = T.alloc_fragment((32, 32), "float32")
+        T.clear(C_local)
+        for k in T.Pipelined(T.ceildiv(40, 32), num_stages=2):
+            T.copy(A[by * 32, k * 32], A_shared)
+            T.copy(B[k * 32, bx * 32], B_shared)
+            T.gemm(A_shared, B_shared, C_local)
+        T.copy(C_local, C[by * 32, bx * 32])
+)"));
+  EXPECT_EQ(count(lowered.text, "T.ptx_cp_async("), 4) << lowered.text;
+  EXPECT_NE(lowered.text.find("< 50"), std::string::npos) << lowered.text;
+}
+
+TEST(LowerGpu, rows_that_are_not_aligned_are_copied_by_the_threads) {
+  const PrimFunc program = parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((33, 33), "float16"), B: T.Tensor((33, 33), "float16"), C: T.Tensor((33, 33), "float32")):
+    with T.Kernel(2, 2, threads=64) as (bx, by):
+        A_shared = T.alloc_shared((32, 32), "float16")
+        B_shared = T.alloc_shared((32, 32), "float16")
+        C_local = T.alloc_fragment((32, 32), "float32")
+        T.clear(C_local)
+        for k in T.Pipelined(2, num_stages=2):
+            T.copy(A[by * 32, k * 32], A_shared)
+            T.copy(B[k * 32, bx * 32], B_shared)
+            T.gemm(A_shared, B_shared, C_local)
+        T.copy(C_local, C[by * 32, bx * 32])
+)");
+  const Lowered lowered = expect_meaning(program);
+  EXPECT_EQ(count(lowered.text, "T.ptx_cp_async("), 0) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "T.ptx_mma("), 1);
+  expect_found(tir::simt_dispatch(program, 80), {"line 10", "T.copy(A[32, 32], A_shared[",
+                                                 "cp_async refused: rows of 32 elements "
+                                                 "out of rows of 33 are not aligned",
+                                                 "threads (taken)", "mma_sync (taken)"});
+}
+
+TEST(LowerGpu, a_product_in_registers_is_the_next_ones_operand) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(Q: T.Tensor((64, 32), "float16"), K: T.Tensor((48, 32), "float16"), O: T.Tensor((64, 32), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        Q_shared = T.alloc_shared((64, 32), "float16")
+        K_shared = T.alloc_shared((48, 32), "float16")
+        scores = T.alloc_fragment((64, 48), "float32")
+        cast = T.alloc_fragment((64, 48), "float16")
+        output = T.alloc_fragment((64, 32), "float32")
+        T.copy(Q, Q_shared)
+        T.copy(K, K_shared)
+        T.clear(scores)
+        T.gemm(Q_shared, K_shared, scores, transpose_B=True, policy="FullRow")
+        T.copy(scores, cast)
+        T.clear(output)
+        T.gemm(cast, K_shared, output, policy="FullRow")
+        T.copy(output, O)
+)"));
+  EXPECT_EQ(count(lowered.text, "T.ptx_mma("), 2) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "T.ptx_ldmatrix("), 3) << "A of the second is in registers";
+}
+
+TEST(LowerGpu, buffers_that_do_not_live_together_share_memory) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((32, 32), "float32"), B: T.Tensor((32, 32), "float32"), C: T.Tensor((32, 32), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        first = T.alloc_shared((32, 32), "float32")
+        second = T.alloc_shared((32, 32), "float32")
+        third = T.alloc_shared((32, 32), "float32")
+        T.copy(A, first)
+        for i, j in T.Parallel(32, 32):
+            second[i, j] = first[j, i] + first[i, j]
+        T.copy(B, third)
+        for i, j in T.Parallel(32, 32):
+            C[i, j] = second[j, i] * third[j, i]
+)"));
+  EXPECT_EQ(lowered.report.shared_bytes, 2 * 4096) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "\"shared_offset\": 0"), 2) << lowered.text;
+  // first -> second; second's place is free for third only after that; third -> C.
+  EXPECT_EQ(count(lowered.text, "T.sync_threads()"), 3) << lowered.text;
+}
+
+TEST(LowerGpu, what_does_not_fit_the_gpu_is_refused) {
+  const auto why = [](const std::string& text, const char* target) {
+    auto module = lower_for_gpu(make_module(parsed(text)), gpu(target));
+    if (!module)
+      return module.error().message;
+    auto limits = gpu_limits(gpu(target));
+    auto fits = check_gpu_limits((*module)->functions[0].function.as_ref<PrimFuncNode>(), *limits);
+    return fits ? std::string("fits") : fits.error().message;
+  };
+  EXPECT_EQ(why(kGemm, "cuda:sm_80"), "fits");
+  const std::string large =
+      replaced(kGemm, "num_stages=3", "num_stages=16"); // 16 * 8 KiB, of 99 KiB
+  expect_found(why(large, "cuda:sm_89"),
+               {"131072 bytes of shared memory", "101376", "fewer stages"});
+  expect_found(why(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32")):
+    for i in range(4):
+        A[i] = T.float32(0)
+)",
+                   "cuda:sm_80"),
+               {"no kernel for a GPU", "T.Kernel"});
+  expect_found(gpu_limits(gpu("cuda:sm_12")).error().message, {"cuda:sm_90a"});
+}
+
+} // namespace
+} // namespace temper::codegen::testing

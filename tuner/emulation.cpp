@@ -1,0 +1,171 @@
+#include "tuner/emulation.h"
+
+#include "engine/arguments.h"
+#include "engine/compare.h"
+#include "ir/tir/emulator/emulate.h"
+#include "ir/tir/emulator/thread_loops.h"
+#include "ir/tir/lower_tiles.h"
+
+#include <fmt/format.h>
+
+namespace temper::tuner {
+namespace {
+
+using engine::Outcome;
+
+ir::PrimFunc function_of(const ir::IRModule& module) {
+  return module->functions.front().function.as_ref<ir::PrimFuncNode>();
+}
+
+/// What one argument holds, for the interpreters.
+struct Argument {
+  std::vector<std::byte> bytes;
+  codegen::ArgumentSpec spec;
+
+  ir::InterpretArgument view() {
+    return ir::ArrayView{spec.dtype, bytes.data(), spec.element_count(), spec.shape,
+                         !spec.is_output};
+  }
+};
+
+Result<std::vector<Argument>> filled_arguments(const Task& task, const engine::InputSet& set) {
+  std::vector<Argument> arguments;
+  for (size_t i = 0; i < task.signature.size(); ++i) {
+    Argument argument;
+    argument.spec = task.signature[i];
+    if (!argument.spec.is_buffer)
+      return Error(ErrorCode::kUnsupported, "it has scalar arguments");
+    argument.bytes.resize(static_cast<size_t>(argument.spec.byte_count()));
+    const auto named = set.distributions.find(argument.spec.name);
+    if (!argument.spec.is_output || named != set.distributions.end()) {
+      TEMPER_TRY(distribution, engine::parse_distribution(named != set.distributions.end()
+                                                              ? named->second
+                                                              : set.default_distribution));
+      engine::fill(argument.bytes, argument.spec.dtype, distribution,
+                   engine::argument_seed(set.seed, static_cast<int>(i)));
+      argument.spec.is_output = false; // it holds values
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
+std::vector<ir::InterpretArgument> views(std::vector<Argument>& arguments) {
+  std::vector<ir::InterpretArgument> list;
+  for (Argument& argument : arguments)
+    list.push_back(argument.view());
+  return list;
+}
+
+double work_of(const Task& task) {
+  double work = task.flops;
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    work += 8 * static_cast<double>(argument.element_count());
+  return work;
+}
+
+/// Warp by warp: what is found, and the outputs against the reference's.
+Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
+                               EmulatedCheck& check) {
+  const engine::InputSet set = engine::default_input_sets(1, task.inputs).back(); // exact sums
+  auto arguments = filled_arguments(task, set);
+  if (!arguments) {
+    check.not_interpreted = arguments.error().message;
+    return {};
+  }
+  auto report = tir::emulate_thoroughly(function_of(program.flat), views(*arguments));
+  if (!report) {
+    check.interpreted = true;
+    check.outcome = Outcome::kWrongResult;
+    check.error = report.error().message;
+    return {};
+  }
+  check.interpreted = true;
+  for (const tir::SharedAccess& access : report->conflicts())
+    check.conflicts.push_back(access.to_string());
+  if (check.compiled)
+    return {}; // the values were compared already
+  if (!task.reference) {
+    check.outcome = Outcome::kOk;
+    return {};
+  }
+  TEMPER_TRY(expected, filled_arguments(task, set));
+  const ir::PrimFunc reference = function_of(task.reference);
+  TEMPER_TRY(meaning, tir::tile_meaning(reference));
+  TEMPER_TRY_VOID(ir::interpret(meaning, views(expected)));
+  check.outcome = Outcome::kOk;
+  for (size_t i = 0; i < arguments->size(); ++i) {
+    const codegen::ArgumentSpec& spec = task.signature[i];
+    if (!spec.is_output)
+      continue;
+    const std::vector<std::byte>& right = expected[i].bytes;
+    const engine::Reference known{right, spec.dtype, engine::reference_scale(right, spec.dtype)};
+    if (auto worst = engine::compare(
+            (*arguments)[i].bytes, spec.dtype, known,
+            engine::tolerance_of(task.tolerance, spec.dtype, task.reduction_length))) {
+      worst->argument = spec.name;
+      check.worst = worst;
+      check.outcome = Outcome::kWrongResult;
+    }
+  }
+  return {};
+}
+
+} // namespace
+
+Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu) {
+  TEMPER_TRY(limits, codegen::gpu_limits(gpu));
+  EmulatedProgram program;
+  TEMPER_TRY(flat, codegen::lower_for_gpu(module, gpu));
+  program.flat = std::move(flat);
+  const ir::PrimFunc function = function_of(program.flat);
+  program.needs = codegen::gpu_needs(function);
+  TEMPER_TRY_VOID(codegen::check_gpu_limits(function, limits));
+  if (auto loops = tir::thread_loops(function))
+    program.loops = ir::with_function(program.flat, program.flat->functions.front().name, *loops);
+  else
+    program.why_interpreted = loops.error().message;
+  return program;
+}
+
+Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
+                                     const Task& task, const EmulatedProgram& program,
+                                     bool look_for_races) {
+  EmulatedCheck check;
+  if (program.loops) {
+    Task on_cpu = task;
+    on_cpu.module = program.loops;
+    auto artifact = bench.compile(on_cpu, "");
+    if (!artifact) {
+      check.outcome = Outcome::kCompileFailed;
+      check.error = artifact.error().message;
+      return check;
+    }
+    check.compiled = true;
+    engine::StopRule once; // its time says nothing of a GPU
+    once.max_seconds = 1e-6;
+    once.min_samples = 1;
+    TEMPER_TRY(measured, bench.measure_on(prepared, task, *artifact, 600'000, once));
+    check.outcome = measured.outcome;
+    check.error = measured.error;
+    check.worst = measured.worst;
+    if (!check.right())
+      return check;
+  }
+  if (!look_for_races && check.compiled) {
+    check.not_interpreted = "not asked for";
+    return check;
+  }
+  if (work_of(task) > kInterpretedWork) {
+    check.not_interpreted = "the shape is too large to run it warp by warp; check a smaller one";
+    if (!check.compiled) {
+      check.outcome = Outcome::kRejected;
+      check.error = program.why_interpreted + "; " + check.not_interpreted;
+    }
+    return check;
+  }
+  TEMPER_TRY_VOID(interpret_threads(task, program, check));
+  return check;
+}
+
+} // namespace temper::tuner
