@@ -36,7 +36,7 @@ struct EmulatedCheck {
 };
 
 /// Largest product of sizes of arguments and operations that is run warp by warp: some seconds.
-inline constexpr double kInterpretedWork = 6e6;
+inline constexpr double kInterpretedWork = 2e6;
 
 /// Checks the program of `task`, whose target is this machine's CPU, as `program` has it.
 /// `prepared` as Workbench::prepare gives it. An error is ours; what the program does wrong is in

@@ -1,0 +1,120 @@
+// --device emulated: what temper does for a GPU on a machine without one.
+#include "tests/cli/shell.h"
+
+namespace temper::testing {
+namespace {
+
+constexpr const char* kScale = R"(from tvm.script import tirx as T
+
+def scale(N, block=T.tune([64, 128, 4096]), dtype="float32"):
+    T.constraint(block != 64)
+    @T.prim_func
+    def main(A: T.Tensor((N,), dtype), B: T.Tensor((N,), dtype)):
+        with T.Kernel(T.ceildiv(N, block), threads=128) as bx:
+            S = T.alloc_shared((block, 16), dtype)
+            for i, j in T.Parallel(block, 16):
+                S[i, j] = A[bx * block + i]
+            for i in T.Parallel(block):
+                B[bx * block + i] = S[i, 3] * FACTOR
+    return main
+
+def scale_reference(N, dtype="float32"):
+    @T.prim_func
+    def main(A: T.Buffer((N,), dtype), B: T.Buffer((N,), dtype)):
+        for i in range(N):
+            B[i] = A[i] * T.float32(2)
+    return main
+
+scale_workload = dict(shapes=[dict(N=300), dict(N=512)], flops="N")
+)";
+
+std::string scale(const std::string& factor) {
+  std::string text = kScale;
+  return text.replace(text.find("FACTOR"), 6, factor);
+}
+
+TEST(Emulated, CheckRunsAProgramForAGpuOnTheCpu) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const Ran ran = shell.run("temper check scale.py --target cuda:sm_90a --device emulated --json");
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json results = ran.list("results");
+  ASSERT_EQ(results.size(), 2U);
+  for (const Json& one : results) {
+    EXPECT_EQ(one["device"], "emulated");
+    EXPECT_EQ(one["target"], "cuda:sm_90a");
+    EXPECT_EQ(one["compiled"], true);
+    EXPECT_EQ(one["races_looked_for"], true);
+    EXPECT_EQ(one["threads"], 128);
+    EXPECT_EQ(one["shared_bytes"], 128 * 16 * 4);
+    // The column of a tile of 16: two rows to a bank.
+    ASSERT_FALSE(one["bank_conflicts"].empty());
+    EXPECT_NE(one["bank_conflicts"][0].get<std::string>().find("line 12"), std::string::npos);
+  }
+  const Ran text = shell.run("temper check scale.py N=300 --target cuda:sm_90a --device emulated");
+  EXPECT_NE(text.out.find("on cuda:sm_90a, emulated: right"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("no races"), std::string::npos) << text.out;
+}
+
+TEST(Emulated, AWrongProgramIsNamed) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(3)"));
+  const Ran ran = shell.run("temper check scale.py N=300 --target cuda:sm_90a --device emulated");
+  EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("wrong_result: B["), std::string::npos) << ran.out;
+}
+
+TEST(Emulated, TuneSaysWhatItCanDoAndCountsByReason) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const std::string command =
+      "temper tune scale.py N=300 --target cuda:sm_90a --device emulated --trials 5 --seed 1";
+  const Ran text = shell.run(command);
+  EXPECT_EQ(text.code, 0) << text.out << text.err;
+  for (const char* words :
+       {"no GPU is used and nothing is timed", "right  block=128: 3 blocks of 128 threads",
+        "block != 64", "262144 bytes of shared memory, there are 232448", "stopped: "})
+    EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
+  const Ran ran = shell.run(command + " --json");
+  const Json json = ran.json();
+  EXPECT_EQ(json["choices"], 3);
+  EXPECT_EQ(json["checked"], 1);
+  EXPECT_EQ(json["right"], 1);
+  ASSERT_EQ(json["refused"].size(), 2U) << ran.out;
+  EXPECT_EQ(json["refused"][0]["stage"], "constraint");
+  EXPECT_EQ(json["refused"][1]["stage"], "lowering");
+}
+
+TEST(Emulated, NothingRightIsAFailureWithTheReasons) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(3)"));
+  const Ran ran =
+      shell.run("temper tune scale.py N=300 --target cuda:sm_90a --device emulated --trials 5");
+  EXPECT_EQ(ran.code, 1) << ran.out;
+  EXPECT_NE(ran.out.find("wrong_result"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.err.find("no choice of the knobs is right"), std::string::npos) << ran.err;
+}
+
+TEST(Emulated, WrongUsageIsOneSentence) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const auto refused = [&](const std::string& options, int code, const std::string& words) {
+    const Ran ran = shell.run("temper check scale.py N=300 " + options);
+    EXPECT_EQ(ran.code, code) << ran.out << ran.err;
+    EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  };
+  refused("--device emulated", 2, "--target cuda:sm_90a");
+  refused("--device h100 --target cuda:sm_90a", 2, "there is no device 'h100'");
+  refused("--device emulated --target cuda:sm_12", 2, "cuda:sm_90a");
+  refused("--target cuda:sm_90a", 1, "--device emulated");
+  const Ran block = shell.run("temper check matmul M=64 N=64 K=64 --target cuda:sm_90a "
+                              "--device emulated");
+  EXPECT_NE(block.code, 0);
+  EXPECT_NE(block.err.find("no kernel for a GPU"), std::string::npos) << block.err;
+  const Ran from = shell.run("temper tune scale.py N=300 --target cuda:sm_90a --device emulated "
+                             "--from r12");
+  EXPECT_EQ(from.code, 2);
+}
+
+} // namespace
+} // namespace temper::testing
