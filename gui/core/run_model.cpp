@@ -163,7 +163,7 @@ QString RunDetail::modelText() const {
   return parts.join(QStringLiteral(", "));
 }
 
-QString RunDetail::csv() const {
+QString RunDetail::csv(const std::vector<database::ConvergencePoint>& points) {
   QString text = QStringLiteral("trial,record,outcome,median_ns,best_ns\n");
   const auto number = [](double ns) { return ns > 0 ? QString::number(ns, 'g', 10) : QString(); };
   int trial = 0;

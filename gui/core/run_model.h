@@ -74,7 +74,7 @@ struct RunDetail {
   /// Rank correlation of the model's last batch, in words; empty before there was one.
   QString modelText() const;
   /// Every trial as a line of comma-separated values, with a head.
-  QString csv() const;
+  static QString csv(const std::vector<database::ConvergencePoint>& points);
   /// Seconds that are left by the trials' or the time's budget; NaN when there is neither.
   double secondsLeft() const;
 };

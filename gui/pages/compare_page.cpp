@@ -70,11 +70,13 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     fields_[side]->setObjectName(QStringLiteral("compare.side%1").arg(side));
     fields_[side]->setAccessibleName(side == 0 ? tr("Record A") : tr("Record B"));
     fields_[side]->setPlaceholderText(tr("id of a record"));
-    fields_[side]->setMaximumWidth(fontMetrics().horizontalAdvance(u'0') * 22);
+    fields_[side]->setFixedWidth(fontMetrics().horizontalAdvance(u'0') * 14);
     sides_[side] = new QLabel(this);
     sides_[side]->setTextFormat(Qt::PlainText);
     sides_[side]->setTextInteractionFlags(Qt::TextSelectableByMouse);
     sides_[side]->setProperty("faint", true);
+    // Both are of one height, so that equal lines stand side by side; the tip has all of it.
+    sides_[side]->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     row->addWidget(name);
     row->addWidget(fields_[side]);
     row->addWidget(sides_[side], 1);
@@ -145,10 +147,9 @@ bool ComparePage::canMeasure() const {
 QString ComparePage::markWords(int side) const {
   const QString& id = workspace_.side(side);
   const QString ratio = workspace_.ratioOf(id);
-  return (workspace_.isBaseline(id) ? tr("   ▪ the baseline")
-          : ratio.isEmpty()         ? QString()
-                                    : tr("   %1 of the baseline").arg(ratio)) +
-         (workspace_.isPinned(id) ? tr("   ◆ pinned") : QString());
+  return workspace_.isBaseline(id) ? tr("   ▪ the baseline")
+         : ratio.isEmpty()         ? QString()
+                                   : tr("   %1 of the baseline").arg(ratio);
 }
 
 void ComparePage::showNames() {
@@ -160,6 +161,7 @@ void ComparePage::showNames() {
         detail ? QStringLiteral("%1   %2%3")
                      .arg(detail->title(), timeText(detail->row.median_ns), markWords(side))
                : QString());
+    sides_[side]->setToolTip(sides_[side]->text());
   }
 }
 
@@ -202,7 +204,7 @@ void ComparePage::showTab() {
     view->setVisible(!why);
   whyView_->setVisible(why);
   onlyDifferences_->setVisible(!why);
-  constexpr int kAround = 12;
+  constexpr int kAround = 14;
   splitter_->setMaximumHeight(why ? fields_[0]->sizeHint().height() + kAround : QWIDGETSIZE_MAX);
   if (!why) {
     loadTexts();

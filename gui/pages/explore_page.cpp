@@ -33,7 +33,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {11, 36, 12, 12, 13, 9, 16, 10, 21, 12, 19, 15});
+  setColumnWidths(table_, {12, 36, 12, 12, 13, 10, 16, 10, 21, 12, 19, 15});
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),
                       static_cast<int>(RecordColumn::kOutcome) + 1);

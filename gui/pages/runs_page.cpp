@@ -11,6 +11,8 @@
 #include <QSplitter>
 #include <QTableView>
 
+#include <utility>
+
 namespace temper::gui {
 
 RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
@@ -25,7 +27,7 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
-  setColumnWidths(table_, {12, 26, 9, 11, 13, 13, 16}, RunModel::kWorkload);
+  setColumnWidths(table_, {11, 26, 8, 11, 11, 12, 18}, RunModel::kWorkload);
 
   QFont bold = font();
   bold.setBold(true);
@@ -127,7 +129,16 @@ void RunsPage::showSelection() {
   restoring_ = false;
 }
 
+void RunsPage::showEvent(QShowEvent* event) {
+  QWidget::showEvent(event);
+  if (std::exchange(behind_, false))
+    showDetail();
+}
+
 void RunsPage::showDetail() {
+  behind_ = !isVisible();
+  if (behind_)
+    return; // ten thousand points that nobody sees take a moment, too
   const RunDetail* detail = workspace_.runDetail();
   const Baseline* baseline = detail ? workspace_.baselineFor(detail->row.bestRecord) : nullptr;
   table_->setColumnHidden(RunModel::kRatio, workspace_.records().context().baselines.empty());

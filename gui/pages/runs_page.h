@@ -30,6 +30,9 @@ signals:
   void recordChosen(const QString& id);
   void recordsOfRunWanted(const QString& id);
 
+protected:
+  void showEvent(QShowEvent* event) override;
+
 private:
   void showDetail();
   void showSelection();
@@ -49,6 +52,7 @@ private:
   QPushButton* more_;
   QPushButton* showBest_;
   QPushButton* showRecords_;
+  bool behind_ = false; ///< it is not shown, and shows something older
   bool restoring_ = false;
 };
 

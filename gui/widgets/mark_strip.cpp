@@ -3,7 +3,7 @@
 #include "gui/core/format.h"
 #include "gui/core/workspace.h"
 
-#include <QMenu>
+#include <QAction>
 #include <QToolButton>
 
 namespace temper::gui {
@@ -41,21 +41,21 @@ void MarkStrip::showMarks() {
     button->setText(text);
     button->setAccessibleName(
         tr("%1 %2").arg(mark.isBaseline ? tr("Baseline") : tr("Pinned"), mark.title));
-    button->setToolTip(QStringLiteral("%1 · %2").arg(mark.title, mark.id));
+    button->setToolTip(
+        tr("%1 · %2\nThe menu key or a right click: compare, take away").arg(mark.title, mark.id));
     button->setProperty("record", mark.id);
     button->setCheckable(true);
     button->setChecked(mark.id == workspace_->selectedRecord());
     button->setAutoRaise(true);
     button->setFocusPolicy(Qt::TabFocus);
-    button->setPopupMode(QToolButton::MenuButtonPopup);
-    auto* menu = new QMenu(button);
-    connect(menu->addAction(tr("Compare with the selected record")), &QAction::triggered, this,
-            [this, id = mark.id] { emit compareWanted(id); });
-    connect(menu->addAction(mark.isBaseline ? tr("No baseline any more") : tr("Unpin")),
-            &QAction::triggered, this, [this, id = mark.id, isBaseline = mark.isBaseline] {
-              isBaseline ? workspace_->toggleBaseline(id) : workspace_->togglePin(id);
-            });
-    button->setMenu(menu);
+    auto* compare = new QAction(tr("Compare with the selected record"), button);
+    connect(compare, &QAction::triggered, this, [this, id = mark.id] { emit compareWanted(id); });
+    auto* away = new QAction(mark.isBaseline ? tr("No baseline any more") : tr("Unpin"), button);
+    connect(away, &QAction::triggered, this, [this, id = mark.id, isBaseline = mark.isBaseline] {
+      isBaseline ? workspace_->toggleBaseline(id) : workspace_->togglePin(id);
+    });
+    button->addActions({compare, away});
+    button->setContextMenuPolicy(Qt::ActionsContextMenu);
     connect(button, &QToolButton::clicked, this, [this, button, id = mark.id] {
       button->setChecked(true);
       emit recordWanted(id);

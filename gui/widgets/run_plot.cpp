@@ -125,7 +125,6 @@ void RunPlot::setRun(const RunDetail* detail) {
       !sameRun || plot_->xAxis->range().upper >= static_cast<double>(points_.size()) - 0.5;
   run_ = run;
   points_ = detail ? detail->points : std::vector<database::ConvergencePoint>();
-  csv_ = detail ? detail->csv() : QString();
   flops_ = detail ? detail->row.flops : database::kUnknown;
 
   double fastest = std::numeric_limits<double>::infinity(), slowest = 0;
@@ -241,8 +240,8 @@ bool RunPlot::exportTo(const QString& file, QString* problem) const {
   bool written = false;
   if (file.endsWith(QStringLiteral(".csv"), Qt::CaseInsensitive)) {
     QSaveFile target(file);
-    written =
-        target.open(QIODevice::WriteOnly) && target.write(csv_.toUtf8()) >= 0 && target.commit();
+    written = target.open(QIODevice::WriteOnly) &&
+              target.write(RunDetail::csv(points_).toUtf8()) >= 0 && target.commit();
   } else if (file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)) {
     written = plot_->savePdf(file);
   } else if (file.endsWith(QStringLiteral(".svg"), Qt::CaseInsensitive)) {

@@ -47,7 +47,6 @@ private:
   double baselineNs_ = 0;
   QString baselineName_;
   std::vector<database::ConvergencePoint> points_;
-  QString csv_;
   QString run_;
   double unit_ = 1; ///< nanoseconds of one on the axis
   double flops_ = database::kUnknown;

@@ -22,33 +22,19 @@ namespace temper::gui {
 
 namespace {
 
-constexpr int kTolerance = 10;       ///< of a channel
-constexpr double kMostOther = 0.002; ///< share of the pixels
+constexpr int kTolerance = 40;       ///< of a channel
+constexpr double kMostOther = 0.001; ///< share of the pixels
+constexpr int kColours = 16;
 
-/// The same with the 256 colours that it has most of: small, and within the tolerance nearly
-/// everywhere.
-QImage withFewColours(const QImage& image) {
-  QHash<QRgb, int> counts;
-  for (int y = 0; y < image.height(); ++y)
-    for (int x = 0; x < image.width(); ++x)
-      ++counts[image.pixel(x, y) | 0xff000000];
-  QList<QRgb> colours = counts.keys();
-  std::sort(colours.begin(), colours.end(),
-            [&](QRgb a, QRgb b) { return std::pair(counts[a], a) > std::pair(counts[b], b); });
-  // The most frequent, but none that another stands for already.
-  QList<QRgb> table;
-  for (const int apart : {5, 2, 0})
-    for (const QRgb colour : colours) {
-      if (table.size() >= 256)
-        break;
-      const bool near = std::any_of(table.begin(), table.end(), [&](QRgb other) {
-        return qAbs(qRed(colour) - qRed(other)) <= apart &&
-               qAbs(qGreen(colour) - qGreen(other)) <= apart &&
-               qAbs(qBlue(colour) - qBlue(other)) <= apart;
-      });
-      if (!near)
-        table << colour;
-    }
+/// As it is kept: half as large, whatever the scale. Smaller things than that nobody approves.
+QImage halved(const QImage& image) {
+  const QSize size = (QSizeF(image.size()) / qApp->devicePixelRatio() / 2).toSize();
+  return image.scaled(size, Qt::IgnoreAspectRatio, Qt::SmoothTransformation)
+      .convertToFormat(QImage::Format_RGB32);
+}
+
+/// The same with each colour as the nearest of a table.
+QImage inColours(const QImage& image, const QList<QRgb>& table) {
   QImage indexed(image.size(), QImage::Format_Indexed8);
   indexed.setColorTable(table);
   QHash<QRgb, int> nearest;
@@ -71,6 +57,33 @@ QImage withFewColours(const QImage& image) {
       indexed.setPixel(x, y, static_cast<uint>(*found));
     }
   return indexed;
+}
+
+/// The same with the colours that it has most of: small, and within the tolerance nearly
+/// everywhere.
+QImage withFewColours(const QImage& image) {
+  QHash<QRgb, int> counts;
+  for (int y = 0; y < image.height(); ++y)
+    for (int x = 0; x < image.width(); ++x)
+      ++counts[image.pixel(x, y) | 0xff000000];
+  QList<QRgb> colours = counts.keys();
+  std::sort(colours.begin(), colours.end(),
+            [&](QRgb a, QRgb b) { return std::pair(counts[a], a) > std::pair(counts[b], b); });
+  // The most frequent, but none that another stands for already.
+  QList<QRgb> table;
+  for (const int apart : {40, 20, 8, 0})
+    for (const QRgb colour : colours) {
+      if (table.size() >= kColours)
+        break;
+      const bool near = std::any_of(table.begin(), table.end(), [&](QRgb other) {
+        return qAbs(qRed(colour) - qRed(other)) <= apart &&
+               qAbs(qGreen(colour) - qGreen(other)) <= apart &&
+               qAbs(qBlue(colour) - qBlue(other)) <= apart;
+      });
+      if (!near)
+        table << colour;
+    }
+  return inColours(image, table);
 }
 
 /// Share of pixels that differ; what differs is white in `marks`.
@@ -149,7 +162,7 @@ private slots:
     for (const QString& name : names) {
       const QString approved =
           source + QStringLiteral("/pictures/%1x/%2").arg(qApp->devicePixelRatio()).arg(name);
-      const QImage now(drawn + u'/' + name);
+      const QImage now = halved(QImage(drawn + u'/' + name));
       if (update) {
         // At twice the size a few will do: layouts are the same, only edges are finer.
         static const QStringList few{"explore-light.png", "explore-parallel-dark.png",
@@ -165,7 +178,10 @@ private slots:
       const QImage before(approved);
       QImage marks;
       const double other =
-          before.isNull() ? 1 : differenceOf(now, before.convertToFormat(now.format()), &marks);
+          before.isNull()
+              ? 1
+              : differenceOf(inColours(now, before.colorTable()).convertToFormat(now.format()),
+                             before.convertToFormat(now.format()), &marks);
       if (other <= kMostOther)
         continue;
       problems << QStringLiteral("%1: %2 % of it differ").arg(name).arg(100 * other, 0, 'f', 2);

@@ -167,8 +167,9 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().runs().find(run)->canResume(); }, kLong));
     const int64_t before = workspace().runs().find(run)->run.trials;
     workspace().selectRun(run);
-    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
     QVERIFY(act("view.runs"));
+    QVERIFY(waitFor(
+        [&] { return workspace().runDetail() && workspace().runDetail()->row.canResume(); }));
     QVERIFY(act("run.resume"));
     QVERIFY(waitFor(
         [&] {
