@@ -128,6 +128,38 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
   return program;
 }
 
+std::string GpuCode::to_string() const {
+  return fmt::format("{} registers, {} {} on a multiprocessor (by its {})", registers,
+                     occupancy.blocks, occupancy.blocks == 1 ? "block" : "blocks", occupancy.limit);
+}
+
+Result<GpuCode> compile_for_gpu(const codegen::Nvrtc& nvrtc, const EmulatedProgram& program,
+                                const ir::Target& gpu) {
+  constexpr double kDeadlineSeconds = 30;
+  TEMPER_TRY(limits, codegen::gpu_limits(gpu));
+  GpuCode result;
+  TEMPER_TRY(source, codegen::print_cuda(function_of(program.flat)));
+  result.source = std::move(source);
+  TEMPER_TRY(code, nvrtc.compile(result.source.text, gpu.arch, kDeadlineSeconds));
+  result.code = std::move(code);
+  for (const codegen::CudaFacts& facts : result.code.facts) {
+    result.registers = std::max(result.registers, facts.registers);
+    result.spilled_bytes += facts.spill_store_bytes;
+  }
+  if (result.spilled_bytes > 0)
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("the registers do not suffice: {} bytes are spilled; make tiles "
+                             "smaller or take more threads",
+                             result.spilled_bytes));
+  result.occupancy = codegen::occupancy_of(limits.architecture, program.needs.threads,
+                                           result.registers, program.needs.shared_bytes);
+  if (result.occupancy.blocks == 0)
+    return Error(ErrorCode::kUnsupported,
+                 "not one block fits on a multiprocessor: too much of its " +
+                     result.occupancy.limit);
+  return result;
+}
+
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
                                      bool look_for_races) {

@@ -4,6 +4,8 @@
 /// (ir/tir/emulator/emulate.h) where the shape is small enough. Nothing is timed.
 #pragma once
 
+#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/print.h"
 #include "codegen/lower_gpu.h"
 #include "engine/measurement.h"
 #include "tuner/workbench.h"
@@ -23,6 +25,21 @@ struct EmulatedProgram {
 };
 /// Errors: kUnsupported with the reason (no kernel, layouts that conflict, a limit of the GPU).
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu);
+
+/// The program's machine code for the GPU, which nothing here can run, and what is known of it.
+struct GpuCode {
+  codegen::CudaSource source;
+  codegen::CudaCode code;
+  int64_t registers = 0;     ///< of the kernel that takes most
+  int64_t spilled_bytes = 0; ///< stores, of all kernels
+  codegen::Occupancy occupancy;
+  /// "95 registers, 4 blocks on a multiprocessor (registers)".
+  std::string to_string() const;
+};
+/// kUnsupported: no CUDA form, registers that do not suffice (spills), or not one block on a
+/// multiprocessor. kFailed: the compiler refused.
+Result<GpuCode> compile_for_gpu(const codegen::Nvrtc& nvrtc, const EmulatedProgram& program,
+                                const ir::Target& gpu);
 
 struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kRejected;

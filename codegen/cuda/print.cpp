@@ -71,7 +71,10 @@ public:
     if (source_.kernels.empty())
       return Error(ErrorCode::kUnsupported,
                    function->name + " has no kernel; lower it for a GPU first");
-    source_.text = cuda_prelude({wanted_.begin(), wanted_.end()}) + text_;
+    source_.text = cuda_prelude({wanted_.begin(), wanted_.end()});
+    if (const auto own = function->attrs.get_string("cuda.source")) // T.import_source
+      source_.text += *own + "\n";
+    source_.text += text_;
     return std::move(source_);
   }
 
@@ -448,6 +451,16 @@ private:
                   &s);
     if (op == "sync_warp")
       return line("__syncwarp();", &s);
+    if (op == "inline_cuda" || op == "inline_ptx")
+      return inlined(s, *call);
+    if (op == "atomic_max" || op == "atomic_min") {
+      const DataType dtype = call->args[0]->dtype;
+      if (!dtype.is_integral() || dtype.bits < 32)
+        return fail(s, "T." + op + " of " + to_string(dtype) + " has no CUDA form yet");
+      return line((op == "atomic_max" ? "atomicMax(" : "atomicMin(") + address(call->args[0], s) +
+                      ", " + expression(call->args[1]).text + ");",
+                  &s);
+    }
     if (op == "atomic_add") {
       const DataType dtype = call->args[0]->dtype;
       if (is_small_float(dtype) || dtype.bits < 32)
@@ -491,6 +504,38 @@ private:
     if (info != nullptr && info->result == OpResult::kStatement)
       return fail(s, "T." + op + " has no CUDA form yet");
     line("(void)(" + expression(s.value).text + ");", &s);
+  }
+
+  /// $0, $1, ... are the values behind the text.
+  void inlined(const Evaluate& s, const Call& call) {
+    const auto* text = call.args.empty() ? nullptr : call.args[0].as<StringImm>();
+    if (text == nullptr)
+      return fail(s, "T." + call.op + " begins with its text");
+    const bool ptx = call.op == "inline_ptx";
+    std::string code;
+    std::string operands;
+    for (size_t i = 0; i < text->value.size(); ++i) {
+      if (text->value[i] != '$' || i + 1 == text->value.size() ||
+          std::isdigit(static_cast<unsigned char>(text->value[i + 1])) == 0) {
+        code += ptx && text->value[i] == '"' ? "\\\"" : std::string(1, text->value[i]);
+        continue;
+      }
+      const auto which = static_cast<size_t>(text->value[++i] - '0') + 1;
+      if (which >= call.args.size())
+        return fail(s, fmt::format("T.{} has no value for ${}", call.op, which - 1));
+      code += ptx ? "%" + std::to_string(which - 1) : "(" + expression(call.args[which]).text + ")";
+    }
+    if (!ptx)
+      return line(code, &s);
+    for (size_t i = 1; i < call.args.size(); ++i) {
+      const DataType dtype = call.args[i]->dtype;
+      const char* constraint = dtype.is_floating() ? (dtype.bits == 64 ? "d" : "f")
+                               : dtype.bits == 64  ? "l"
+                                                   : "r";
+      operands += fmt::format("{}\"{}\"({})", operands.empty() ? "" : ", ", constraint,
+                              expression(call.args[i]).text);
+    }
+    line("asm volatile(\"" + code + "\" ::" + operands + " : \"memory\");", &s);
   }
 
   void mma(const Evaluate& s, const Call& call) {

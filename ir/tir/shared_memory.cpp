@@ -266,7 +266,7 @@ private:
       for (const Expr& index : load->indices)
         reads(state, index);
       const bool copies = node.op == "ptx_cp_async" && i == 0;
-      access(state, load->buffer, i == 0 && node.op != "atomic_add", copies);
+      access(state, load->buffer, i == 0 && !node.op.starts_with("atomic_"), copies);
     }
   }
 

@@ -106,7 +106,7 @@ TEST(Emulated, WrongUsageIsOneSentence) {
   refused("--device emulated", 2, "--target cuda:sm_90a");
   refused("--device h100 --target cuda:sm_90a", 2, "there is no device 'h100'");
   refused("--device emulated --target cuda:sm_12", 2, "cuda:sm_90a");
-  refused("--target cuda:sm_90a", 1, "--device emulated");
+  refused("--target cuda:sm_90a", 2, "--device emulated");
   const Ran block = shell.run("temper check matmul M=64 N=64 K=64 --target cuda:sm_90a "
                               "--device emulated");
   EXPECT_NE(block.code, 0);

@@ -104,6 +104,25 @@ def main(A: T.Buffer((64,), "int32"), B: T.Buffer((64,), "float32"), n: T.int32)
                 "__shfl_xor_sync(0xffffffffu, 2.0f, 16)", "int n) {"});
 }
 
+TEST(Cuda, inline_code_and_atomics_stand_as_they_are) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(B: T.Buffer((64,), "int32")):
+    with T.Kernel(1, threads=64) as bx:
+        T.import_source("__device__ int twice(int x) { return 2 * x; }")
+        tx = T.get_thread_binding(0)
+        T.inline_cuda("__nanosleep(twice($0));", tx + 1)
+        T.inline_ptx("nanosleep.u32 $0;", 20)
+        T.atomic_max(B[tx // 2], tx)
+)");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text, {"__device__ int twice(int x)", "__nanosleep(twice((tx + 1)));",
+                              "asm volatile(\"nanosleep.u32 %0;\" ::\"r\"(20) : \"memory\");",
+                              "atomicMax(&B[tx / 2], tx);"});
+  if (auto nvrtc = Nvrtc::load())
+    EXPECT_TRUE((*nvrtc)->compile(source->text, "sm_80").has_value());
+}
+
 TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
   auto refused = print_cuda(parsed(R"(
 @T.prim_func

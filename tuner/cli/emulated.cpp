@@ -161,6 +161,11 @@ int check_emulated(EmulatedWork work) {
     if (!check)
       return report(check.error());
     wrong |= !check->right();
+    Result<tuner::GpuCode> code = Error(ErrorCode::kUnsupported, "");
+    if (const auto nvrtc = codegen::Nvrtc::load())
+      code = tuner::compile_for_gpu(**nvrtc, *program, *gpu);
+    else
+      code = nvrtc.error();
     if (work.common.json) {
       Json item{{"workload", task->workload},
                 {"binding", binding_object(task->binding_json)},
@@ -174,6 +179,10 @@ int check_emulated(EmulatedWork work) {
                 {"threads", program->needs.threads},
                 {"shared_bytes", program->needs.shared_bytes},
                 {"bank_conflicts", check->conflicts}};
+      if (code)
+        item["registers"] = code->registers;
+      else
+        item["not_compiled_for_gpu"] = code.error().message;
       if (!check->right())
         item["error"] = verdict(*check, true);
       if (!check->interpreted)
@@ -186,6 +195,7 @@ int check_emulated(EmulatedWork work) {
     fmt::print("  {} of {}, {} of shared memory\n", format_count(program->needs.blocks, "block"),
                format_count(program->needs.threads, "thread"),
                bytes_text(program->needs.shared_bytes));
+    fmt::print("  {}\n", code ? code->to_string() : code.error().message);
     if (!check->compiled && !program->why_interpreted.empty())
       fmt::print("  not compiled: {}\n", program->why_interpreted);
     if (!check->right())
@@ -236,7 +246,10 @@ int tune_emulated(EmulatedWork work) {
   Refusals refusals;
   std::set<std::vector<size_t>> seen;
   std::set<uint64_t> programs;
-  int64_t lowered = 0, alike = 0, checked = 0, right = 0, conflicting = 0;
+  const auto nvrtc = codegen::Nvrtc::load();
+  if (!nvrtc && !work.common.json)
+    fmt::print("{}\n", nvrtc.error().message);
+  int64_t lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0;
   std::vector<std::string> sound; ///< choices that are right
   const auto start = std::chrono::steady_clock::now();
   std::string stopped = "every choice was seen";
@@ -290,6 +303,16 @@ int tune_emulated(EmulatedWork work) {
       ++alike;
       continue;
     }
+    std::string facts;
+    if (nvrtc) {
+      auto code = tuner::compile_for_gpu(**nvrtc, *program, *gpu);
+      if (!code) {
+        refusals.add("compiling", code.error().message);
+        continue;
+      }
+      ++compiled;
+      facts = ", " + code->to_string();
+    }
     ++checked;
     auto check = tuner::check_emulated(bench, *prepared, *task, *program, !program->loops);
     if (!check)
@@ -299,11 +322,10 @@ int tune_emulated(EmulatedWork work) {
       continue;
     }
     ++right;
-    conflicting += check->conflicts.empty() ? 0 : 1;
-    sound.push_back(fmt::format("{}: {} of {}, {} of shared memory", text.empty() ? "-" : text,
+    sound.push_back(fmt::format("{}: {} of {}, {} of shared memory{}", text.empty() ? "-" : text,
                                 format_count(program->needs.blocks, "block"),
                                 format_count(program->needs.threads, "thread"),
-                                bytes_text(program->needs.shared_bytes)));
+                                bytes_text(program->needs.shared_bytes), facts));
   }
   if (auto measurer = bench.measurer())
     (*measurer)->remove_workload(*prepared);
@@ -315,6 +337,8 @@ int tune_emulated(EmulatedWork work) {
                             {"choices", size},
                             {"lowered", lowered},
                             {"alike", alike},
+                            {"compiled", compiled},
+                            {"nvrtc", nvrtc ? Json((*nvrtc)->version()) : Json(nullptr)},
                             {"checked", checked},
                             {"right", right},
                             {"unchecked", !task->reference},
@@ -324,8 +348,9 @@ int tune_emulated(EmulatedWork work) {
   } else {
     for (const std::string& line : sound)
       fmt::print("right  {}\n", line);
-    fmt::print("{} > lowered within the limits {} > checked {} > right {}{}\n",
-               format_count(size, "choice"), lowered, checked, right,
+    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}\n",
+               format_count(size, "choice"), lowered,
+               nvrtc ? fmt::format(" > compiled {}", compiled) : "", checked, right,
                alike > 0 ? fmt::format(" ({} like another one)", alike) : "");
     refusals.print();
     fmt::print("stopped: {}\n", stopped);

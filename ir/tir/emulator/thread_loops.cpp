@@ -179,7 +179,7 @@ private:
     if (const Call* call = statement_call(stmt)) {
       const OpInfo* op = find_op(call->op);
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
-                         call->op == "ptx_cp_async" || call->op == "atomic_add";
+                         call->op == "ptx_cp_async" || call->op.starts_with("atomic_");
       if (op != nullptr && op->result == OpResult::kStatement && !known)
         fail(*stmt, "T." + call->op +
                         (call->op == "sync_threads" ? " of a part of the block" : "") +
@@ -515,13 +515,16 @@ private:
       return make_seq({});
     } else if (call != nullptr && call->op == "ptx_cp_async") {
       result = copied(*call, thread);
-    } else if (call != nullptr && call->op == "atomic_add") {
+    } else if (call != nullptr && call->op.starts_with("atomic_")) {
       const auto* target = call->args[0].as<BufferLoad>();
       const Expr old = mapped(call->args[0]);
       const auto* place = old.as<BufferLoad>();
       TEMPER_CHECK(target != nullptr && place != nullptr, "the verifier checks addresses");
+      const Expr other = tile_cast(old->dtype, mapped(call->args[1]));
       result = make_store(place->buffer, place->indices,
-                          old + tile_cast(old->dtype, mapped(call->args[1])));
+                          call->op == "atomic_max"   ? max(old, other)
+                          : call->op == "atomic_min" ? min(old, other)
+                                                     : old + other);
     } else {
       result = rebuild(
           stmt, [&](const Stmt& child) { return of_thread(child, thread); }, mapped);
