@@ -4,7 +4,14 @@ that a vector of bytes gives two vectors of weights without a shuffle."""
 from tvm.script import tirx as T
 
 
-def gemv_int4(N, K, group=128, rows=T.tune([1, 2, 4, 8, 16, 32]), lanes=T.tune([16, 32, 64])):
+def gemv_int4(
+    N,
+    K,
+    group=128,
+    rows=T.tune([4, 1, 2, 8, 16]),
+    lanes=T.tune([64, 16, 32]),
+    ahead=T.tune([0, 64, 256, 1024]),
+):
     """y = (W - 8) * scales x; W: [N, K/2] packed, scales: [N, K/group], x: [K], y: [N]."""
     half = group // 2
     T.constraint(half % lanes == 0)
@@ -17,22 +24,38 @@ def gemv_int4(N, K, group=128, rows=T.tune([1, 2, 4, 8, 16, 32]), lanes=T.tune([
         x: T.Tensor((K,), "float32"),
         y: T.Tensor((N,), "float32"),
     ):
+        # What the 8 of W - 8 takes away is the same for every row but its scale.
+        sums = T.alloc_buffer((K // group,), "float32")
+        with T.Kernel(1, threads=128) as b:
+            tile = T.alloc_fragment((K // group, group), "float32")
+            for i, j in T.Parallel(K // group, group):
+                tile[i, j] = x[i * group + j] * 8.0
+            T.reduce_sum(tile, sums, dim=1)
         with T.Kernel(N // rows, threads=128) as bx:
             part = T.alloc_fragment((rows, lanes), "float32")
+            products = T.alloc_fragment((lanes,), "float32")
+            less = T.alloc_fragment((rows, K // group), "float32")
             total = T.alloc_fragment((rows,), "float32")
             T.clear(part)
-            for g in T.serial(K // group):
-                for r in T.serial(rows):
-                    scale: T.let[T.float32] = scales[bx * rows + r, g]
+            for r in T.serial(rows):
+                # The weights are read once, from memory: asked for so many statements before.
+                for g in T.serial(K // group, annotations={"temper.prefetch": ahead}):
+                    T.clear(products)
                     for j in T.unroll(half // lanes):
                         for v in T.Parallel(lanes):
-                            at = g * half + j * lanes + v
-                            byte = T.cast(W[bx * rows + r, at], "int32")
-                            low = T.cast((byte & 15) - 8, "float32")
-                            high = T.cast((byte >> 4) - 8, "float32")
+                            byte = T.cast(W[bx * rows + r, g * half + j * lanes + v], "int32")
                             k = g * group + j * lanes + v
-                            part[r, v] += scale * (low * x[k] + high * x[k + half])
+                            products[v] = (
+                                products[v]
+                                + T.cast(byte & 15, "float32") * x[k]
+                                + T.cast(byte >> 4, "float32") * x[k + half]
+                            )
+                    for v in T.Parallel(lanes):
+                        part[r, v] = part[r, v] + scales[bx * rows + r, g] * products[v]
+            for r, g in T.Parallel(rows, K // group):
+                less[r, g] = 0.0 - scales[bx * rows + r, g] * sums[g]
             T.reduce_sum(part, total, dim=1)
+            T.reduce_sum(less, total, dim=1, clear=False)
             T.copy(total, y[bx * rows])
 
     return main

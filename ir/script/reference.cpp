@@ -310,7 +310,7 @@ std::string language_reference() {
       "`NAME_workload` (`ir/script/workload_file.h`, `workloads/`). Then:\n\n"
       "```\ntemper check FILE.py M=512      # against the reference\ntemper tune FILE.py M=512       # "
       "search its knobs and what its operators leave open\ntemper-opt FILE.py --lower       # each step: "
-      "--pass lower_threads,bind_scalars,dispatch_tiles,...\ntemper-opt FILE.py --dispatch    # which "
+      "--pass lower_threads,bind_scalars,forward_copies,...\ntemper-opt FILE.py --dispatch    # which "
       "variant each operator takes, and why others do not fit\n```\n";
   std::string section;
   for (const LanguageEntry& entry : language_entries()) {

@@ -83,6 +83,9 @@ Result<const TileVariant*> choose_tile_variant(const TileCall& call, TileContext
 /// are legal.
 Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob);
 
+/// Tiles that operators lay out anew anyway are read where they come from.
+PrimFunc forward_copies(const PrimFunc& function, const LowerOptions& options);
+
 /// Every tile operator becomes the code of its variant for a CPU.
 Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options);
 

@@ -2,6 +2,7 @@
 ///
 ///   lower_threads     code of single threads becomes loops over the threads of the block
 ///   bind_scalars      scalars that are assigned once become names
+///   forward_copies    tiles that an operator lays out anew are read where they come from
 ///   dispatch_tiles    each tile operator becomes what its variant for the target says
 ///   lower_atomics     atomic operations become ordinary ones, and blocks that use them run in turn
 ///   guard_accesses    global memory is touched inside of its buffers only

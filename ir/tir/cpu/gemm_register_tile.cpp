@@ -77,7 +77,9 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
   TileKnob panels{"panels", {0, 1}, 1};
   if (narrow || ops::gemm_shape(call).value().transpose_b)
     panels = {"panels", {1}, 1};
-  return {vectors, rows, panels};
+  // The panels come from the second cache: asked for so many statements before they are needed.
+  const TileKnob prefetch{"prefetch", {0, 64, 256, 512}, 0};
+  return {vectors, rows, panels, prefetch};
 }
 
 Result<Stmt> lower(const TileCall& call, TileContext& context) {
@@ -87,6 +89,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   TEMPER_TRY(vectors, tile_knob(call, open[0]));
   TEMPER_TRY(rows, tile_knob(call, open[1]));
   TEMPER_TRY(panels, tile_knob(call, open[2]));
+  TEMPER_TRY(prefetch, tile_knob(call, open[3]));
   if (rows * vectors > context.options.tile_registers())
     return Error(ErrorCode::kUnsupported,
                  "a tile of " + std::to_string(rows) + " rows of " + std::to_string(vectors) +
@@ -151,7 +154,9 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
       stmt = loop_over(l, tile.lanes, ForKind::kVectorized, stmt);
       stmt = loop_over(v, vectors, ForKind::kUnrolled, stmt);
       stmt = loop_over(i, height, ForKind::kUnrolled, stmt);
-      return zero ? stmt : loop_over(k, tile.k, ForKind::kSerial, stmt);
+      const Annotations marks =
+          prefetch == 0 ? Annotations() : Annotations().with(kPrefetch, int32(prefetch));
+      return zero ? stmt : loop_over(k, tile.k, ForKind::kSerial, stmt, marks);
     };
     Stmt inner = clear ? make_seq({body(true), body(false)}) : body(false);
     parts.push_back(loop_over(i0, count, ForKind::kSerial, inner));
@@ -165,6 +170,19 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
 }
 
 } // namespace
+
+bool packs_second_operand(const TileCall& call, TileContext& context) {
+  const auto variant = choose_tile_variant(call, context);
+  if (!variant || (*variant)->lower != lower)
+    return false;
+  const auto tile = tile_of(call, context);
+  const std::vector<TileKnob> open = knobs(call, context);
+  const auto vectors = tile_knob(call, open[0]);
+  const auto panels = tile_knob(call, open[2]);
+  return tile && vectors && panels &&
+         (ops::gemm_shape(call)->transpose_b ||
+          (*panels != 0 && *vectors * tile->lanes < tile->n));
+}
 
 TileVariant gemm_register_tile() {
   return {.op = "gemm",

@@ -7,6 +7,8 @@
 namespace temper::tir::cpu {
 
 TileVariant gemm_register_tile();
+/// True when the product is carried out in register tiles and lays its second operand out anew.
+bool packs_second_operand(const TileCall& call, TileContext& context);
 TileVariant reduce_lanes_variant(const std::string& op);
 TileVariant lookup_shuffle();
 TileVariant loops();
