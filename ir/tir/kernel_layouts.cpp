@@ -123,6 +123,21 @@ private:
     use.op = "T." + call.op;
     use.where = call.span;
     if (call.op == "gemm") {
+      // Without tensor cores for these types any layout does: operands are read element by element.
+      const DataType in = call.regions[0].buffer->dtype;
+      const DataType out = call.regions[2].buffer->dtype;
+      const bool half =
+          in.is_floating() && in.bits == 16 && (out == DataType::float32() || out == in);
+      const bool bytes = in.is_integral() && in.bits == 8 && out == DataType::int32();
+      if (in != call.regions[1].buffer->dtype || !(half || bytes)) {
+        for (size_t i = 0; i < 3; ++i)
+          if (find(call.regions[i].buffer) < 0)
+            return fail(call.span, use.op + ": " + call.regions[i].buffer->name +
+                                       " lies in global memory; copy it into shared memory first");
+        for (const BufferRegion& region : call.regions)
+          whole_fragment(region, call);
+        return;
+      }
       use.is_gemm = true;
       int* operands[] = {&use.a, &use.b, &use.c};
       for (size_t i = 0; i < 3; ++i) {

@@ -4,6 +4,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/dispatch.h"
+#include "ir/tir/kernel_layouts.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -100,7 +101,19 @@ public:
       const auto found = alloc != nullptr ? stages_.find(alloc->buffer) : stages_.end();
       if (found == stages_.end())
         return node;
-      return copy_node(*alloc, [&](AllocBuffer& copy) { copy.buffer = found->second; });
+      return copy_node(*alloc, [&](AllocBuffer& copy) {
+        copy.buffer = found->second;
+        // A layout of the program's own is that of a stage; stages lie one behind the other.
+        const Expr annotation = copy.annotations.get(kLayoutAnnotation);
+        auto layout = annotation ? layout_of(annotation) : Result<Layout>(Layout{});
+        if (!annotation || !layout)
+          return;
+        const int64_t stages = as_int(copy.buffer->shape.front()).value_or(1);
+        layout->digits.insert(layout->digits.begin(),
+                              {stages, layout->span(kMemoryAxis), kMemoryAxis});
+        layout->shape.insert(layout->shape.begin(), stages);
+        copy.annotations = copy.annotations.with(kLayoutAnnotation, to_expr(*layout));
+      });
     }));
   }
 

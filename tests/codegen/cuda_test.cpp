@@ -119,8 +119,9 @@ def main(B: T.Buffer((64,), "int32")):
   expect_found(source->text, {"__device__ int twice(int x)", "__nanosleep(twice((tx + 1)));",
                               "asm volatile(\"nanosleep.u32 %0;\" ::\"r\"(20) : \"memory\");",
                               "atomicMax(&B[tx / 2], tx);"});
-  if (auto nvrtc = Nvrtc::load())
+  if (auto nvrtc = Nvrtc::load()) {
     EXPECT_TRUE((*nvrtc)->compile(source->text, "sm_80").has_value());
+  }
 }
 
 TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
