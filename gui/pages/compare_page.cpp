@@ -205,7 +205,10 @@ void ComparePage::showTab() {
   whyView_->setVisible(why);
   onlyDifferences_->setVisible(!why);
   constexpr int kAround = 14;
-  splitter_->setMaximumHeight(why ? fields_[0]->sizeHint().height() + kAround : QWIDGETSIZE_MAX);
+  // Of the columns: a splitter's own follows from theirs.
+  for (int side : {0, 1})
+    splitter_->widget(side)->setMaximumHeight(why ? fields_[0]->sizeHint().height() + kAround
+                                                  : QWIDGETSIZE_MAX);
   if (!why) {
     loadTexts();
     return;
