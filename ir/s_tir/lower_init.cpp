@@ -8,8 +8,8 @@
 //
 // From the outermost loop that a reduction axis uses (k), if everything down to the block is one
 // chain, the spatial loops below it (j) are copied around the init and put before that loop. The
-// predicate's conjuncts that mention reduction loops only hold at some iteration (a block's axes
-// cover their domain), so they are left out of the copy. Where the chain is broken, an axis mixes
+// predicate's conjuncts that mention reduction loops, or loops of no axis, only hold at some
+// iteration (a block's axes cover their domain), so they are left out of the copy. Where the chain is broken, an axis mixes
 // both sorts of loops, or a conjunct does, the init is guarded by its condition instead.
 #include "ir/pass/index_math.h"
 #include "ir/pass/rewrite.h"
@@ -148,14 +148,18 @@ private:
         node.annotations = {};
       }));
     }
+    VarSet left_out = reduce; // and loops below that no axis uses
+    for (auto it = first; it != chain_.end(); ++it)
+      if (!spatial.contains((*it)->loop_var.get()))
+        left_out.insert((*it)->loop_var.get());
     std::vector<Expr> conjuncts;
     split_conjunction(realize.predicate, conjuncts);
     std::vector<Expr> kept;
     for (const Expr& conjunct : conjuncts) {
-      const bool on_reduce = uses_any(conjunct, reduce);
-      if (on_reduce && uses_any(conjunct, spatial))
+      const bool on_left_out = uses_any(conjunct, left_out);
+      if (on_left_out && uses_any(conjunct, spatial))
         return false;
-      if (!on_reduce)
+      if (!on_left_out)
         kept.push_back(substitute(conjunct, fresh));
     }
     std::vector<Expr> values;

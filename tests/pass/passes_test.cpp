@@ -39,6 +39,29 @@ def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
 )");
 }
 
+TEST(LowerInit, DoesNotAskForLoopsBelowThatNoAxisUses) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i, k, u in T.grid(8, 6, 4):
+        with T.sblock("C"):
+            vi, vk = T.axis.remap("SR", [i, k])
+            T.where(u < 1)
+            with T.init():
+                C[vi] = T.float32(0)
+            C[vi] = C[vi] + A[vi, vk]
+)");
+  expect_text(s_tir::lower_blocks(before), R"(
+@T.prim_func
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i in range(8):
+        C[i] = T.float32(0)
+        for k, u in T.grid(6, 4):
+            if u < 1:
+                C[i] = C[i] + A[i, k]
+)");
+}
+
 TEST(LowerInit, IsGuardedWhereTheReductionSharesItsLoops) {
   const PrimFunc before = parse(R"(
 @T.prim_func(s_tir=True)

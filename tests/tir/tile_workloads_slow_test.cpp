@@ -8,6 +8,7 @@
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
+#include "ir/support/half.h"
 #include "ir/support/random.h"
 #include "ir/verify.h"
 
@@ -30,6 +31,8 @@ struct Case {
 
 const Case kCases[] = {
     {"matmul_tile", {{"M", "40"}, {"N", "72"}, {"K", "70"}}},
+    {"gemm_fp16", {{"M", "20"}, {"N", "40"}, {"K", "70"}}},
+    {"gemm_fp16", {{"M", "20"}, {"N", "40"}, {"K", "70"}, {"transpose_B", "1"}}},
     {"matmul_epilogue_tile", {{"M", "40"}, {"N", "70"}, {"K", "50"}}},
     {"matmul_epilogue_tile",
      {{"M", "40"}, {"N", "70"}, {"K", "50"}, {"epilogue", "scale_residual"}}},
@@ -84,6 +87,8 @@ void put(std::vector<std::byte>& bytes, size_t at, DataType dtype, double value)
     write(static_cast<float>(value));
   else if (dtype == DataType::float64())
     write(value);
+  else if (dtype == DataType::floating(16))
+    write(float_to_float16(static_cast<float>(value)));
   else if (dtype == DataType::int32())
     write(static_cast<int32_t>(value));
   else if (dtype == DataType::integer(8))
@@ -98,6 +103,11 @@ double get(const std::vector<std::byte>& bytes, size_t at, DataType dtype) {
     std::memcpy(&typed, &bytes[at * sizeof typed], sizeof typed);
     return static_cast<double>(typed);
   };
+  if (dtype == DataType::floating(16)) {
+    uint16_t bits;
+    std::memcpy(&bits, &bytes[at * sizeof bits], sizeof bits);
+    return float16_to_float(bits);
+  }
   return dtype == DataType::float32()    ? read(float{})
          : dtype == DataType::float64()  ? read(double{})
          : dtype == DataType::int32()    ? read(int32_t{})

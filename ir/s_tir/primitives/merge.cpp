@@ -18,6 +18,11 @@ struct Plan {
   std::vector<std::vector<const For*>> nests;
 };
 
+bool writes(const SBlock& block, const Buffer& buffer) {
+  return std::any_of(block.writes.begin(), block.writes.end(),
+                     [&](const BufferRegion& write) { return write.buffer == buffer; });
+}
+
 std::vector<const For*> loops_between(const std::vector<Stmt>& chain, size_t at) {
   std::vector<const For*> loops;
   for (size_t i = at; i < chain.size(); ++i) {
@@ -157,6 +162,18 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       if (std::none_of(below->begin(), below->end(),
                        [&](const ChildBlock& other) { return other.block().id == to; }))
         continue;
+      const SBlock& later = scope.children[static_cast<size_t>(dependency.to)].block();
+      const auto outermost = std::find_if(
+          child.loops.begin(), child.loops.end(),
+          [&](const For* loop) { return loop->loop_var == merged.front(); });
+      // An init over a loop that fuses spatial axes with a reduction's, say.
+      if (std::any_of(later.writes.begin(), later.writes.end(),
+                      [&](const BufferRegion& write) { return writes(child.block(), write.buffer); }) &&
+          !is_injective(child, static_cast<size_t>(outermost - child.loops.begin()), Axes::kAll))
+        return illegal(context, arguments.inputs[0],
+                       fmt::format("block \"{}\" writes the same elements in several iterations of "
+                                   "the merged loops, over what block \"{}\" has made of them",
+                                   child.block().name, later.name));
       for (const Var& var : merged) {
         const LoopUse use = loop_use(*child.realize, var);
         if ((use.reduce || use.other) &&
@@ -164,10 +181,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
           return illegal(context, arguments.inputs[0],
                          fmt::format("block \"{}\" reduces over the merged loop {}: block \"{}\" "
                                      "would read a part of its result",
-                                     child.block().name, var->name,
-                                     scope.children[static_cast<size_t>(dependency.to)]
-                                         .block()
-                                         .name));
+                                     child.block().name, var->name, later.name));
       }
     }
   }
