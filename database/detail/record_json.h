@@ -3,6 +3,7 @@
 
 #include "database/detail/json_text.h"
 #include "database/records.h"
+#include "ir/support/base64.h"
 
 #include <string>
 #include <string_view>
@@ -10,8 +11,8 @@
 
 namespace temper::database::detail {
 
-std::string encode_base64(std::string_view bytes);
-Result<std::string> decode_base64(std::string_view text);
+using temper::decode_base64;
+using temper::encode_base64;
 
 /// Appends `,"name":value` for each member of the row. Row is one of the structs of records.h that
 /// have a table.

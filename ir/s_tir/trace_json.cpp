@@ -1,7 +1,11 @@
 #include "ir/s_tir/trace_json.h"
 
+#include "ir/s_tir/tvm_graph.h"
+
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <unordered_map>
 
@@ -161,6 +165,8 @@ Result<Operand> read_operand(const Json& json, const Names& names, int depth = 0
   const auto& text = json.get_ref<const std::string&>();
   if (text == "None")
     return Operand();
+  if (text.starts_with("{")) // an object graph, as index maps are, has no second pair
+    return Operand(text);
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
     return Operand(text.substr(1, text.size() - 2));
   const auto found = names.find(text);
@@ -182,10 +188,63 @@ RvKind kind_of_output(const Primitive& primitive, size_t index) {
   }
 }
 
-Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t next) {
-  if (!json.is_array() || json.size() != 4 || !json[0].is_string() || !json[1].is_array() ||
-      !json[2].is_array() || !json[3].is_array())
+/// A map of MetaSchedule's as ours; a lambda stays what it is.
+Result<std::string> read_index_map(const std::string& text) {
+  if (!text.starts_with("{"))
+    return text;
+  TEMPER_TRY(graph, parse_json(text));
+  return index_map_from_tvm(graph);
+}
+
+/// ["TransformLayout", ["b0", "{map}"], [0, 1, null, 0], []]: MetaSchedule's map is an input, in
+/// which sampled values stand by their names; ours is an attribute, and they are inputs.
+Result<Json> our_transform_layout(const Json& json, const Names& names) {
+  const Json& inputs = json[1];
+  const Json& attrs = json[2];
+  if (inputs.size() != 2 || !inputs[1].is_string() || attrs.size() != 4)
+    return corrupt("TransformLayout has a block and a map, and four attributes");
+  if (!attrs[2].is_null() && attrs[2] != "None")
+    return Error(ErrorCode::kUnsupported, "transform_layout with a pad_value: the padding of a "
+                                          "layout is never touched here");
+  TEMPER_TRY(map, read_index_map(inputs[1].get<std::string>()));
+  Json converted = json;
+  converted[1] = Json::array({inputs[0]});
+  std::vector<std::string> sampled;
+  const size_t colon = map.find(':');
+  for (size_t i = colon; i < map.size(); ++i) {
+    const bool starts = (std::isalpha(static_cast<unsigned char>(map[i])) != 0) &&
+                        std::isalnum(static_cast<unsigned char>(map[i - 1])) == 0 &&
+                        map[i - 1] != '_';
+    if (!starts)
+      continue;
+    size_t end = i;
+    while (end < map.size() &&
+           (std::isalnum(static_cast<unsigned char>(map[end])) != 0 || map[end] == '_'))
+      ++end;
+    const std::string word = map.substr(i, end - i);
+    const auto rv = names.find(word);
+    if (rv != names.end() && rv->second.kind == RvKind::kExpr &&
+        std::find(sampled.begin(), sampled.end(), word) == sampled.end())
+      sampled.push_back(word);
+  }
+  for (const std::string& word : sampled) {
+    converted[1].push_back(word);
+    map.insert(map.find(':'), ", " + word);
+  }
+  converted[2] = Json::array({attrs[0], attrs[1], map});
+  return converted;
+}
+
+Result<Instruction> read_instruction(const Json& given, Names& names, uint32_t next) {
+  if (!given.is_array() || given.size() != 4 || !given[0].is_string() || !given[1].is_array() ||
+      !given[2].is_array() || !given[3].is_array())
     return corrupt("an instruction is [name, inputs, attrs, outputs]");
+  Json converted;
+  if (given[0] == "TransformLayout" && given[2].size() == 4) {
+    TEMPER_TRY(made, our_transform_layout(given, names));
+    converted = std::move(made);
+  }
+  const Json& json = converted.is_null() ? given : converted;
   Instruction instruction;
   const auto& name = json[0].get_ref<const std::string&>();
   instruction.primitive = find_primitive(name);
@@ -194,6 +253,12 @@ Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t ne
   const Primitive& primitive = *instruction.primitive;
   for (const Json& input : json[1]) {
     TEMPER_TRY(operand, read_operand(input, names));
+    const size_t index = instruction.inputs.size();
+    if (index < primitive.inputs.size() && primitive.inputs[index].kind == ValueKind::kIndexMap)
+      if (auto* map = std::get_if<std::string>(&operand.data)) {
+        TEMPER_TRY(text, read_index_map(*map));
+        *map = std::move(text);
+      }
     instruction.inputs.push_back(std::move(operand));
   }
   for (const Json& attr : json[2]) {
@@ -203,6 +268,11 @@ Result<Instruction> read_instruction(const Json& json, Names& names, uint32_t ne
     if (index < primitive.attrs.size() && primitive.attrs[index].name == "buffer_index_type")
       if (const int64_t* side = value.as_int())
         value = *side == 0 ? "read" : "write";
+    if (index < primitive.attrs.size() && primitive.attrs[index].kind == ValueKind::kIndexMap)
+      if (const std::string* map = value.as_string()) {
+        TEMPER_TRY(text, read_index_map(*map));
+        value = std::move(text);
+      }
     instruction.attrs.push_back(std::move(value));
   }
   TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));

@@ -3,8 +3,10 @@
 #include "tuner/cli/output.h"
 
 #include "database/dump.h"
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/google_benchmark.h"
+#include "tuner/metaschedule.h"
 #include "tuner/saved_table.h"
 
 #include <fmt/format.h>
@@ -109,6 +111,7 @@ struct ImportCommand {
   std::string file;
   bool partial = false;
   bool google_benchmark = false;
+  std::string out = ".";
 };
 
 /// Results of another program's benchmarks, of the machine that their context names.
@@ -133,6 +136,46 @@ int import_benchmarks(tuner::Workbench& bench, database::Store& store, std::istr
   return kDone;
 }
 
+/// A folder of MetaSchedule's: its workloads as files, its records beside ours.
+int import_folder(tuner::Workbench& bench, const ImportCommand& options) {
+  auto read = tuner::import_metaschedule(bench, options.file, options.out);
+  if (!read)
+    return report(read.error());
+  if (options.common.json) {
+    Json workloads = Json::array();
+    for (const auto& workload : read->workloads)
+      workloads.push_back({{"name", workload.name},
+                           {"id", workload.id},
+                           {"records", workload.records},
+                           {"failed", workload.failed},
+                           {"best", workload.best},
+                           {"best_ns", workload.best_ns}});
+    print_json("import", Json{{"workloads", workloads},
+                              {"read", read->lines},
+                              {"added", read->added},
+                              {"problems", read->problems},
+                              {"problem_count", read->broken}});
+  } else {
+    fmt::print("read {} records, {} of them new\n", read->records, read->added);
+    for (const auto& workload : read->workloads) {
+      fmt::print("{}: {} records, of which MetaSchedule could not time {}\n", workload.name,
+                 workload.records, workload.failed);
+      if (!workload.best.empty())
+        fmt::print("  its best, {} by MetaSchedule's clock on its machine; measured here: temper "
+                   "rerun {}\n"
+                   "  tuned on from there: temper tune {} --from {}\n",
+                   format_time(workload.best_ns), workload.best, workload.name, workload.best);
+    }
+    for (const std::string& problem : read->problems)
+      std::fprintf(stderr, "temper: %s\n", problem.c_str());
+    if (read->broken > static_cast<int64_t>(read->problems.size()))
+      std::fprintf(stderr, "temper: and %lld lines more\n",
+                   static_cast<long long>(read->broken) -
+                       static_cast<long long>(read->problems.size()));
+  }
+  return read->broken > 0 ? kFailedWork : kDone;
+}
+
 int run_import(const ImportCommand& options) {
   tuner::Workbench bench(options.common.workbench);
   auto store = bench.store();
@@ -142,9 +185,14 @@ int run_import(const ImportCommand& options) {
   const bool standard_input = options.file == "-";
   if (!standard_input) {
     std::error_code failed;
+    if (tuner::is_metaschedule_folder(options.file))
+      return import_folder(bench, options);
     if (std::filesystem::is_directory(options.file, failed))
-      return report(
-          Error(ErrorCode::kInvalidArgument, "'" + options.file + "' is a folder, not a dump"));
+      return report(Error(ErrorCode::kInvalidArgument,
+                          "'" + options.file +
+                              "' is a folder, and no database of MetaSchedule's: it has no " +
+                              tuner::kMetaScheduleWorkloads + " and " +
+                              tuner::kMetaScheduleRecords));
     file.open(options.file, std::ios::binary);
     if (!file)
       return report(Error(ErrorCode::kNotFound,
@@ -203,14 +251,20 @@ void add_import(Program& program) {
   auto options = std::make_shared<ImportCommand>();
   CLI::App* command =
       program.app.add_subcommand("import", "read a dump; reading it again changes nothing");
-  command->add_option("file", options->file, "a dump, or - for standard input")->required();
+  command
+      ->add_option("file", options->file,
+                   "a dump, - for standard input, or a folder of TVM MetaSchedule's")
+      ->required();
+  command->add_option("-o,--out", options->out,
+                      "where workload files of a MetaSchedule folder are written (default: here)");
   command->add_flag("--partial", options->partial,
                     "take what is complete of a dump that was cut off");
   command->add_flag("--google-benchmark", options->google_benchmark,
                     "the file is Google Benchmark's JSON, of any program");
   add_common_options(*command, options->common, false);
   add_examples(*command, {"temper import all.jsonl", "zcat matmul.jsonl.gz | temper import -",
-                          "temper import --google-benchmark results.json"});
+                          "temper import --google-benchmark results.json",
+                          "temper import tuning_logs/gmm -o ."});
   command->callback(
       [&program, options] { program.action = [options] { return run_import(*options); }; });
 }

@@ -1,6 +1,7 @@
 /// StorageAlign: asks for strides that are not the compact ones, so that rows of a buffer start in
 /// different banks or cache sets. Written down as an annotation of the block that makes the buffer,
-/// a list of [buffer_index, axis, factor, offset]; lowering computes the strides.
+/// a list of [buffer_index, axis, factor, offset]; code for CPUs keeps compact strides and leaves
+/// it alone.
 #include "ir/s_tir/analysis.h"
 #include "ir/s_tir/detail/allocated.h"
 #include "ir/s_tir/detail/scoped_block.h"
@@ -82,7 +83,7 @@ void register_storage_align() {
           "A buffer that the block alone writes and that a block allocates gets a stride along "
           "`axis` (negative: from the last) of k * factor + offset elements, the least that "
           "holds what lies inside, so that rows start in different banks. Elements between are "
-          "never touched.\n"
+          "never touched. Code for CPUs keeps the compact strides.\n"
           "\n"
           "    # storage_align(B, 0, -2, 32, 8)\n"
           "    with T.sblock(\"B\"):  →  with T.sblock(\"B\"):\n"
