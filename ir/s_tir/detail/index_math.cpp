@@ -289,19 +289,25 @@ DataType index_type(const Linear& form) {
   return form.terms.empty() ? DataType::int32() : form.terms[0].atom->dtype;
 }
 
-} // namespace
-
-std::optional<std::pair<Linear, Linear>> IndexMath::parts_by(const Linear& form, int64_t g) {
+/// x and r with form = divisor * x + r: all that the divisor divides is in x.
+std::pair<Linear, Linear> divided(const Linear& form, int64_t divisor) {
   Linear multiple;
   Linear remainder;
-  multiple.constant = floor_div(form.constant, g);
-  remainder.constant = floor_mod(form.constant, g);
+  multiple.constant = floor_div(form.constant, divisor);
+  remainder.constant = floor_mod(form.constant, divisor);
   for (const Linear::Term& term : form.terms) {
-    if (term.factor % g == 0)
-      multiple.terms.push_back({term.atom, term.factor / g});
+    if (term.factor % divisor == 0)
+      multiple.terms.push_back({term.atom, term.factor / divisor});
     else
       remainder.terms.push_back(term);
   }
+  return {std::move(multiple), std::move(remainder)};
+}
+
+} // namespace
+
+std::optional<std::pair<Linear, Linear>> IndexMath::parts_by(const Linear& form, int64_t g) {
+  auto [multiple, remainder] = divided(form, g);
   const Bound small = bound(remainder);
   if (small.lo < 0 || small.hi >= g)
     return std::nullopt;
@@ -311,16 +317,7 @@ std::optional<std::pair<Linear, Linear>> IndexMath::parts_by(const Linear& form,
 Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
   if (divisor == 1)
     return a;
-  Linear quotient;
-  Linear rest;
-  quotient.constant = floor_div(a.constant, divisor);
-  rest.constant = floor_mod(a.constant, divisor);
-  for (const Linear::Term& term : a.terms) {
-    if (term.factor % divisor == 0)
-      quotient.terms.push_back({term.atom, term.factor / divisor});
-    else
-      rest.terms.push_back(term);
-  }
+  auto [quotient, rest] = divided(a, divisor);
   const Bound range = bound(rest);
   if (range.bounded() && floor_div(range.lo, divisor) == floor_div(range.hi, divisor)) {
     quotient.constant += floor_div(range.lo, divisor);
@@ -344,11 +341,7 @@ Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
 Linear IndexMath::floor_modulo(const Linear& a, int64_t divisor) {
   if (divisor == 1)
     return {};
-  Linear rest;
-  rest.constant = floor_mod(a.constant, divisor);
-  for (const Linear::Term& term : a.terms)
-    if (term.factor % divisor != 0)
-      rest.terms.push_back(term);
+  const Linear rest = divided(a, divisor).second;
   const Bound range = bound(rest);
   if (range.bounded() && floor_div(range.lo, divisor) == floor_div(range.hi, divisor))
     return offset(rest, -divisor * floor_div(range.lo, divisor));

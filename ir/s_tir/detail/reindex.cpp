@@ -57,16 +57,6 @@ size_t top_level(const ScopedBlock& scoped, const std::vector<Stmt>& statements,
   return statements.size();
 }
 
-bool writes(const SBlock& block, const Buffer& buffer) {
-  return std::any_of(block.writes.begin(), block.writes.end(),
-                     [&](const BufferRegion& region) { return region.buffer == buffer; });
-}
-
-bool reads(const SBlock& block, const Buffer& buffer) {
-  return std::any_of(block.reads.begin(), block.reads.end(),
-                     [&](const BufferRegion& region) { return region.buffer == buffer; });
-}
-
 } // namespace
 
 Result<Applied> reindex_region(const Context& context, const Value& at,
@@ -84,7 +74,8 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
     return refuse(fmt::format("a match_buffer looks at {}", buffer->name));
   if (!access.found || access.differs)
     return refuse(fmt::format("{} accesses {} {}: there must be one way", describe(block),
-                              buffer->name, access.found ? "in several ways" : "in no visible way"));
+                              buffer->name,
+                              access.found ? "in several ways" : "in no visible way"));
   if (read && writes(*block, buffer))
     return refuse(fmt::format("{} writes {}, too", describe(block), buffer->name));
   TEMPER_TRY_VOID(require_complete_or_reduction(context, scoped, scoped.child));
@@ -203,8 +194,8 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
   std::vector<Expr> axes;
   VarMap values;
   for (size_t i = 0; i < used.size(); ++i) {
-    axes.emplace_back(copying.axis(fmt::format("v{}", i), used[i]->domain.extent,
-                                   IterType::kSpatial));
+    axes.emplace_back(
+        copying.axis(fmt::format("v{}", i), used[i]->domain.extent, IterType::kSpatial));
     values[used[i]->var] = axes.back();
     math.set_range(Var(static_cast<const VarNode*>(axes.back().get())), {0, extents[i] - 1});
   }
@@ -213,22 +204,17 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
     outside.push_back(substitute(index, values));
   const std::vector<Expr> there = copy_indices(axes);
   const std::string name = copy->name + (read && request.storage.empty() ? "_reindex" : "");
-  const Stmt nest = copying.nest(
-      name, nullptr,
-      read ? make_store(copy, there, make_load(buffer, outside))
-           : make_store(buffer, outside, make_load(copy, there)));
+  const Stmt nest = copying.nest(name, nullptr,
+                                 read ? make_store(copy, there, make_load(buffer, outside))
+                                      : make_store(buffer, outside, make_load(copy, there)));
 
   // Where it stands.
   const Block& scope_block = scoped.scope_block();
-  std::vector<Stmt> statements;
-  if (const auto* seq = scope_block->body.as<SeqStmt>())
-    statements = seq->statements;
-  else
-    statements = {scope_block->body};
+  std::vector<Stmt> statements = statements_of(scope_block->body);
   const size_t here = top_level(scoped, statements, scoped.child);
   if (here == statements.size())
-    return refuse(fmt::format("{} stands in the init of {}", describe(block),
-                              describe(scope_block)));
+    return refuse(
+        fmt::format("{} stands in the init of {}", describe(block), describe(scope_block)));
   size_t position = read ? 0 : here + 1;
   for (int other = 0; other < static_cast<int>(scoped.scope.children.size()); ++other) {
     if (other == scoped.child)
@@ -251,11 +237,9 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
                                 "before blocks are moved together",
                                 neighbour.name, buffer->name, describe(block)));
   }
-  statements[here] =
-      replace_realize(statements[here], &scoped.realize(),
-                      copy_node(scoped.realize(), [&](SBlockRealize& node) {
-                        node.block = changed;
-                      }));
+  statements[here] = replace_realize(
+      statements[here], &scoped.realize(),
+      copy_node(scoped.realize(), [&](SBlockRealize& node) { node.block = changed; }));
   statements.insert(statements.begin() + static_cast<ptrdiff_t>(position), nest);
   Applied applied;
   applied.module = replace_scope(context, scoped, copy_node(*scope_block, [&](SBlock& node) {
@@ -264,6 +248,45 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
                                  }));
   applied.outputs = {BlockHandle{copying.block->id}};
   return applied;
+}
+
+Result<Applied> reindex_cache(Side side, const Context& context, const Arguments& arguments) {
+  const std::string& storage = *arguments.attrs[1].as_string();
+  if (storage.empty())
+    return Error(ErrorCode::kInvalidArgument, "the scope must have a name, as \"shared\"");
+  return reindex_region(context, arguments.inputs[0],
+                        {.side = side,
+                         .index = *arguments.attrs[0].as_int(),
+                         .index_map = *arguments.inputs[1].as_string(),
+                         .storage = storage});
+}
+
+std::vector<Arguments> enumerate_reindex_cache(Side side, const Context& context,
+                                               const Value& handle) {
+  const auto place =
+      handle.as_block() != nullptr ? find_block(context.module, *handle.as_block()) : std::nullopt;
+  if (!place)
+    return {};
+  const SBlock& block = *place->block();
+  const std::vector<BufferRegion>& accesses = side == Side::kRead ? block.reads : block.writes;
+  if (accesses.empty())
+    return {};
+  std::string inputs;
+  std::string outputs;
+  for (size_t i = 0; i < block.iter_vars.size(); ++i) {
+    inputs += fmt::format("{}i{}", i > 0 ? ", " : "", i);
+    const auto mentioned = [&](const Range& range) {
+      return mentions(range.min, block.iter_vars[i].var);
+    };
+    const std::vector<Range>& region = accesses[0].region;
+    if (std::any_of(region.begin(), region.end(), mentioned))
+      outputs = fmt::format("i{}{}{}", i, outputs.empty() ? "" : ", ", outputs);
+  }
+  Arguments use{.inputs = {handle, fmt::format("lambda {}: ({},)", inputs, outputs)},
+                .attrs = {0, "global"}};
+  if (reindex_cache(side, {context.module, nullptr, false}, use))
+    return {std::move(use)};
+  return {};
 }
 
 } // namespace temper::s_tir

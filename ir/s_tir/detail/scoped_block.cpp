@@ -64,6 +64,21 @@ std::string identifier(std::string text) {
   return text;
 }
 
+bool reads(const SBlock& block, const Buffer& buffer) {
+  return std::any_of(block.reads.begin(), block.reads.end(),
+                     [&](const BufferRegion& region) { return region.buffer == buffer; });
+}
+
+bool writes(const SBlock& block, const Buffer& buffer) {
+  return std::any_of(block.writes.begin(), block.writes.end(),
+                     [&](const BufferRegion& region) { return region.buffer == buffer; });
+}
+
+std::vector<Stmt> statements_of(const Stmt& body) {
+  const auto* seq = body.as<SeqStmt>();
+  return seq != nullptr ? seq->statements : std::vector<Stmt>{body};
+}
+
 Var fresh_var(const Var& var, std::string_view suffix) {
   return make_var(var->name + std::string(suffix), var->dtype);
 }

@@ -39,6 +39,13 @@ IRModule replace_scope(const Context& context, const ScopedBlock& scoped, Block 
 IRModule replace_scope(const Context& context, const PrimFunc& function,
                        std::span<const Stmt> scope_chain, Block changed);
 
+/// Whether a region of the buffer is among what the block reads, or writes.
+bool reads(const SBlock& block, const Buffer& buffer);
+bool writes(const SBlock& block, const Buffer& buffer);
+
+/// The statements of a body, one behind the other.
+std::vector<Stmt> statements_of(const Stmt& body);
+
 /// "A.dyn" cannot be a name: "A_dyn".
 std::string identifier(std::string text);
 

@@ -11,9 +11,7 @@ namespace temper::s_tir {
 namespace {
 
 bool touches(const SBlock& block, const Buffer& buffer) {
-  const auto is_it = [&](const BufferRegion& region) { return region.buffer == buffer; };
-  return std::any_of(block.reads.begin(), block.reads.end(), is_it) ||
-         std::any_of(block.writes.begin(), block.writes.end(), is_it);
+  return reads(block, buffer) || writes(block, buffer);
 }
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
@@ -25,27 +23,23 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Block& block = scoped.block();
   TEMPER_TRY(region, require_region(context, at, block, Side::kRead, *arguments.attrs[0].as_int()));
   const Buffer& buffer = region.buffer;
-  if (std::none_of(block->writes.begin(), block->writes.end(),
-                   [&](const BufferRegion& write) { return write.buffer == buffer; }))
+  if (!writes(*block, buffer))
     return refuse(fmt::format("{} reads {} but does not write it: cache_read is for that",
                               describe(block), buffer->name));
   if (!scoped.scope.is_output(buffer))
-    return refuse(fmt::format("{} is allocated by the block around, and the box that {} touches may "
-                              "hold elements that nothing has written yet",
-                              buffer->name, describe(block)));
+    return refuse(
+        fmt::format("{} is allocated by the block around, and the box that {} touches may "
+                    "hold elements that nothing has written yet",
+                    buffer->name, describe(block)));
   TEMPER_TRY_VOID(require_whole_input(context, scoped, buffer));
   const Block& scope_block = scoped.scope_block();
-  std::vector<Stmt> statements;
-  if (const auto* seq = scope_block->body.as<SeqStmt>())
-    statements = seq->statements;
-  else
-    statements = {scope_block->body};
+  std::vector<Stmt> statements = statements_of(scope_block->body);
   const auto here = std::find_if(statements.begin(), statements.end(), [&](const Stmt& stmt) {
     return has_child_block(stmt, [&](const SBlock& child) { return &child == block.get(); });
   });
   if (here == statements.end())
-    return refuse(fmt::format("{} stands in the init of {}", describe(block),
-                              describe(scope_block)));
+    return refuse(
+        fmt::format("{} stands in the init of {}", describe(block), describe(scope_block)));
   if (has_child_block(*here, [&](const SBlock& child) {
         return &child != block.get() && touches(child, buffer);
       }))
@@ -102,7 +96,8 @@ void register_cache_inplace() {
       .attrs = {{.name = "read_buffer_index", .kind = ValueKind::kInt},
                 {.name = "storage_scope", .kind = ValueKind::kString}},
       .outputs = {ValueKind::kBlock, ValueKind::kBlock},
-      .summary = R"(A block that updates a buffer works on a cache in `storage_scope`. Returns the block that fills
+      .summary =
+          R"(A block that updates a buffer works on a cache in `storage_scope`. Returns the block that fills
 the cache, in front of the loops, and the one that copies it back, behind them.
 
     # cache_inplace(B, 0, "local")                 A_local[v0] = A[v0]

@@ -3,6 +3,7 @@
 /// From the statement in which they stand side by side down to the given loops, all loops are
 /// merged, pair by pair. An iteration of the later nest then runs right behind the same iteration
 /// of the earlier one, so that it may need nothing that a later iteration computes.
+#include "ir/s_tir/detail/scoped_block.h"
 #include "ir/s_tir/primitives/dependence.h"
 
 #include <fmt/format.h>
@@ -17,11 +18,6 @@ struct Plan {
   size_t at = 0; ///< where in the chain the first nest's outermost loop stands, below a sequence
   std::vector<std::vector<const For*>> nests;
 };
-
-bool writes(const SBlock& block, const Buffer& buffer) {
-  return std::any_of(block.writes.begin(), block.writes.end(),
-                     [&](const BufferRegion& write) { return write.buffer == buffer; });
-}
 
 std::vector<const For*> loops_between(const std::vector<Stmt>& chain, size_t at) {
   std::vector<const For*> loops;
@@ -90,8 +86,8 @@ Result<Plan> plan_merge(const Context& context, const Arguments& arguments) {
                        fmt::format("loop {} is not serial", loops[d]->loop_var->name));
       if (!same_expr(model.extent, loops[d]->extent))
         return illegal(context, LoopHandle{loops[d]->loop_var},
-                       fmt::format("loops {} and {} have different extents",
-                                   model.loop_var->name, loops[d]->loop_var->name));
+                       fmt::format("loops {} and {} have different extents", model.loop_var->name,
+                                   loops[d]->loop_var->name));
     }
     plan.nests.push_back(std::move(loops));
   }
@@ -149,9 +145,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                "are not known",
                                describe(plan.first.loop)));
   if (const auto reason = carried_dependence(place->chain, *below))
-    return illegal(context, arguments.inputs[0],
-                   fmt::format("iterations of the merged loops would depend on each other: {}",
-                               *reason));
+    return illegal(
+        context, arguments.inputs[0],
+        fmt::format("iterations of the merged loops would depend on each other: {}", *reason));
   const Scope scope = analyze_scope(*enclosing_block(place->chain));
   for (const ChildBlock& child : *below) {
     const int index = scope.index_of(child.block().id);
@@ -163,12 +159,13 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                        [&](const ChildBlock& other) { return other.block().id == to; }))
         continue;
       const SBlock& later = scope.children[static_cast<size_t>(dependency.to)].block();
-      const auto outermost = std::find_if(
-          child.loops.begin(), child.loops.end(),
-          [&](const For* loop) { return loop->loop_var == merged.front(); });
+      const auto outermost =
+          std::find_if(child.loops.begin(), child.loops.end(),
+                       [&](const For* loop) { return loop->loop_var == merged.front(); });
       // An init over a loop that fuses spatial axes with a reduction's, say.
-      if (std::any_of(later.writes.begin(), later.writes.end(),
-                      [&](const BufferRegion& write) { return writes(child.block(), write.buffer); }) &&
+      if (std::any_of(
+              later.writes.begin(), later.writes.end(),
+              [&](const BufferRegion& write) { return writes(child.block(), write.buffer); }) &&
           !is_injective(child, static_cast<size_t>(outermost - child.loops.begin()), Axes::kAll))
         return illegal(context, arguments.inputs[0],
                        fmt::format("block \"{}\" writes the same elements in several iterations of "
@@ -191,8 +188,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 /// The loop with the one as deep in the nest behind.
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   std::vector<Arguments> uses;
-  const auto place = handle.as_loop() != nullptr ? find_loop(context.module, *handle.as_loop())
-                                                 : std::nullopt;
+  const auto place =
+      handle.as_loop() != nullptr ? find_loop(context.module, *handle.as_loop()) : std::nullopt;
   if (!place)
     return uses;
   size_t top = place->chain.size() - 1;
@@ -201,8 +198,7 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   const auto* seq = top > 0 ? place->chain[top - 1].as<SeqStmt>() : nullptr;
   if (seq == nullptr)
     return uses;
-  const auto self =
-      std::find(seq->statements.begin(), seq->statements.end(), place->chain[top]);
+  const auto self = std::find(seq->statements.begin(), seq->statements.end(), place->chain[top]);
   if (self + 1 == seq->statements.end())
     return uses;
   const auto* other = (self + 1)->as<For>();
