@@ -24,6 +24,8 @@
 ///   attention_scores      X, Y [b, l, heads, d], Z [b, heads, l, l]         b, l, heads, d
 ///   frobenius_norm        X [b, m, n], y [b]                                b, m, n
 ///   softmax               X [m, n], Y [m, n], over the last axis            m, n
+///   sdpa                  Q, K, V, O [b, heads, l, d]:                      b, heads, l, d, causal
+///                         scaled_dot_product_attention
 ///   layer_norm            X [m, n], gamma [n], beta [n], Y [m, n]; 1e-5     m, n
 ///
 /// At its best: inference mode, images in PyTorch's channels-last format as they lie in memory,
@@ -41,6 +43,7 @@
 #include <ATen/ops/mv.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/InferenceMode.h>
 
@@ -382,6 +385,23 @@ int32_t softmax(void* const* arguments) {
     const Dims sizes{size(arguments, 2), size(arguments, 3)};
     return [x = tensor(arguments[0], sizes), y = tensor(arguments[1], sizes)]() mutable {
       at::_softmax_out(y, x, 1, false);
+    };
+  });
+}
+
+int32_t sdpa(void* const* arguments) {
+  return run(arguments, 4, [&]() -> Made {
+    const int64_t rows = size(arguments, 4) * size(arguments, 5);
+    const int64_t l = size(arguments, 6);
+    const int64_t d = size(arguments, 7);
+    const bool causal = size(arguments, 8) != 0;
+    // Heads as batches: PyTorch lays its result out as [b, l, heads, d], which is O with one head.
+    const Dims sizes{rows, 1, l, d};
+    return [q = tensor(arguments[0], sizes), k = tensor(arguments[1], sizes),
+            v = tensor(arguments[2], sizes), o = arguments[3], causal,
+            bytes = static_cast<size_t>(rows * l * d) * sizeof(float)] {
+      into(o, bytes,
+           [&] { return at::scaled_dot_product_attention(q, k, v, std::nullopt, 0.0, causal); });
     };
   });
 }
