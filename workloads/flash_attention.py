@@ -58,11 +58,11 @@ def flash_attention(
                         scores[i, j] = T.if_then_else(position < end, scores[i, j], -1e30)
                 T.copy(largest, before)
                 T.reduce_max(scores, largest, dim=1, clear=False)
+                for i, j in T.Parallel(block_M, block_N):
+                    scores[i, j] = T.exp2(scores[i, j] * scale - largest[i] * scale)
+                T.reduce_sum(scores, part, dim=1)
                 for i in T.Parallel(block_M):
                     rescale[i] = T.exp2((before[i] - largest[i]) * scale)
-                for i, j in T.Parallel(block_M, block_N):
-                    scores[i, j] = T.exp2((scores[i, j] - largest[i]) * scale)
-                T.reduce_sum(scores, part, dim=1)
                 for i in T.Parallel(block_M):
                     total[i] = total[i] * rescale[i] + part[i]
                 for i, j in T.Parallel(block_M, dim):
@@ -121,4 +121,7 @@ flash_attention_workload = dict(
     flops="4*batch*heads*seq*seq*dim // (2 if causal else 1)",
     bytes="sizeof(dtype)*batch*(2*heads + 2*(heads // groups))*seq*dim",
     tolerance=1e-4,
+    baseline={
+        "torch": "sdpa(batch, heads, seq, dim, 1 if causal else 0) if dtype == 'float32' and groups == 1",
+    },
 )

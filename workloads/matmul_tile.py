@@ -7,11 +7,15 @@ def matmul_tile(
     N,
     K,
     dtype="float32",
-    block_M=T.tune([128, 32, 64, 96, 192, 256, 512]),
-    block_N=T.tune([64, 32, 96, 128, 256, 512]),
-    block_K=T.tune([256, 64, 128, 512]),
+    block_M=T.tune([128, 32, 64, 96, 192, 256, 512, 1024]),
+    block_N=T.tune([64, 32, 96, 128, 256, 512, 1024]),
+    block_K=T.tune([256, 64, 128, 512, 1024]),
 ):
     """C = A B; A: [M, K], B: [K, N], C: [M, N], all row-major."""
+    # Larger tiles than the matrix are no other program.
+    T.constraint(block_M < 2 * max(M, 32))
+    T.constraint(block_N < 2 * max(N, 32))
+    T.constraint(block_K < 2 * max(K, 64))
 
     @T.prim_func
     def main(A: T.Tensor((M, K), dtype), B: T.Tensor((K, N), dtype), C: T.Tensor((M, N), dtype)):

@@ -145,13 +145,13 @@ std::span<const TileStep> tile_steps() {
   static constexpr TileStep kSteps[] = {
       {"lower_threads", [](F f, O) { return lower_threads(f); }},
       {"bind_scalars", [](F f, O) -> Result<PrimFunc> { return bind_scalars(f); }},
-      {"forward_copies",
-       [](F f, O o) -> Result<PrimFunc> { return forward_copies(f, o); }},
+      {"forward_copies", [](F f, O o) -> Result<PrimFunc> { return forward_copies(f, o); }},
       {"dispatch_tiles", dispatch_tiles},
       // After dispatch: variants make accesses of their own.
       {"lower_atomics", [](F f, O) -> Result<PrimFunc> { return lower_atomics(f); }},
       {"guard_accesses", [](F f, O) -> Result<PrimFunc> { return guard_accesses(f); }},
       {"lower_kernels", [](F f, O) -> Result<PrimFunc> { return lower_kernels(f); }},
+      {"fuse_rows", [](F f, O) -> Result<PrimFunc> { return fuse_rows(f); }},
   };
   return kSteps;
 }

@@ -5,6 +5,8 @@
 #include "ir/pass/rewrite.h"
 #include "ir/tir/tile_ops.h"
 
+#include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -292,20 +294,22 @@ private:
 
 /// Annotation of a T.Parallel loop whose iterations run one by one.
 constexpr const char* kThreadLoop = "temper.threads";
-/// Annotation of a kernel whose blocks run one by one.
-constexpr const char* kSerialBlocks = "temper.serial";
+/// Annotation of a kernel with atomic operations: the axis of the grid along which blocks may run
+/// at the same time; -1: they run one by one.
+constexpr const char* kParallelAxis = "temper.parallel_axis";
 
 /// Atomic operations as ordinary ones.
-class AtomicLowering {
+class AtomicLowering : KnownRanges {
 public:
   Stmt rewrite(const Stmt& stmt) {
     if (const auto* evaluate = stmt.as<Evaluate>()) {
       const auto* call = evaluate->value.as<Call>();
-      const auto* place = call != nullptr && is_atomic(*call) ? call->args[0].as<BufferLoad>()
-                                                              : nullptr;
+      const auto* place =
+          call != nullptr && is_atomic(*call) ? call->args[0].as<BufferLoad>() : nullptr;
       if (place == nullptr)
         return stmt;
       found_ = true;
+      note(*place);
       const Expr& value = call->args[1];
       const Expr now = call->args[0];
       const Stmt store = make_store(place->buffer, place->indices,
@@ -315,19 +319,27 @@ public:
       store->span = stmt->span;
       return store;
     }
+    const Analyzer::Scope scope(math);
+    if (const auto* loop = stmt.as<For>())
+      bind(*loop);
+    if (const auto* launch = stmt.as<KernelLaunch>()) {
+      bind(*launch);
+      launch_ = launch;
+      places_.clear();
+    }
     const bool before = std::exchange(found_, false);
     Stmt result = rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); }, same);
     if (found_) {
-      const Expr yes = make_int(DataType::int32(), 1);
       if (const auto* loop = result.as<For>();
           loop != nullptr && loop->kind == ForKind::kTileParallel)
         result = change_loop(*loop, [&](For& node) {
-          node.annotations = node.annotations.with(kThreadLoop, yes);
+          node.annotations = node.annotations.with(kThreadLoop, make_int(DataType::int32(), 1));
         });
       else if (const auto* launch = result.as<KernelLaunch>())
         result = copy_node(*launch, [&](KernelLaunch& node) {
-          node.annotations = node.annotations.with(kSerialBlocks, yes);
+          node.annotations =
+              node.annotations.with(kParallelAxis, make_int(DataType::int32(), parallel_axis()));
         });
     }
     found_ |= before;
@@ -338,7 +350,81 @@ private:
   static bool is_atomic(const Call& call) {
     return call.op == "atomic_add" || call.op == "atomic_max" || call.op == "atomic_min";
   }
+
+  /// The index of one dimension as step * (block's number along an axis) + [low, high], for all
+  /// atomic operations on a buffer.
+  struct Place {
+    std::optional<int64_t> step;
+    IntInterval rest;
+    bool possible = true;
+  };
+
+  void note(const BufferLoad& place) {
+    if (launch_ == nullptr || place.buffer->scope != "global")
+      return; // memory of the block
+    const auto [entry, is_new] = places_.try_emplace(place.buffer.get());
+    std::vector<Place>& all = entry->second; // by axis, then by dimension
+    all.resize(launch_->block_vars.size() * place.indices.size());
+    for (size_t axis = 0; axis < launch_->block_vars.size(); ++axis)
+      for (size_t d = 0; d < place.indices.size(); ++d) {
+        Place& known = all[axis * place.indices.size() + d];
+        const Expr block(launch_->block_vars[axis]);
+        LinearForm form = math.linear(place.indices[d]);
+        const int64_t step = form.overflow ? 0 : form.coefficient_of(block);
+        form.add_term(block, -step);
+        const IntInterval rest = math.bounds(form);
+        known.possible = known.possible && step > 0 && rest.is_bounded() &&
+                         known.step.value_or(step) == step &&
+                         !mentions_node(to_expr(form), block.get());
+        known.rest = known.step ? hull(known.rest, rest) : rest;
+        known.step = step;
+      }
+  }
+
+  /// The longest axis along which no two blocks have atomic operations on the same element; -1
+  /// when there is none, or something else is done to what they work on.
+  int64_t parallel_axis() const {
+    std::unordered_map<const Node*, int> uses;
+    std::unordered_map<const Node*, int> atomic;
+    walk(launch_->body, [&](const NodeRef& node) {
+      if (const auto* load = node.as<BufferLoad>())
+        ++uses[load->buffer.get()];
+      else if (const auto* store = node.as<BufferStore>())
+        uses[store->buffer.get()] += 2;
+      else if (const auto* call = node.as<Call>(); call != nullptr && is_atomic(*call))
+        if (const auto* place = call->args[0].as<BufferLoad>())
+          ++atomic[place->buffer.get()];
+      return true;
+    });
+    const size_t axes = launch_->block_vars.size();
+    std::vector<bool> apart(axes, true);
+    for (const auto& [buffer, all] : places_) {
+      if (uses[buffer] != atomic[buffer])
+        return -1;
+      const size_t rank = all.size() / axes;
+      for (size_t axis = 0; axis < axes; ++axis)
+        apart[axis] =
+            apart[axis] && std::any_of(all.begin() + static_cast<std::ptrdiff_t>(axis * rank),
+                                       all.begin() + static_cast<std::ptrdiff_t>((axis + 1) * rank),
+                                       [](const Place& place) {
+                                         return place.possible && place.step &&
+                                                place.rest.high - place.rest.low < *place.step;
+                                       });
+    }
+    int64_t best = -1;
+    int64_t longest = 1;
+    for (size_t axis = 0; axis < axes; ++axis)
+      if (const auto extent = as_int(launch_->grid[axis]);
+          apart[axis] && extent.value_or(2) > longest) {
+        longest = extent.value_or(2);
+        best = static_cast<int64_t>(axis);
+      }
+    return best;
+  }
+
   bool found_ = false;
+  const KernelLaunch* launch_ = nullptr;                       ///< around us
+  std::unordered_map<const Node*, std::vector<Place>> places_; ///< by buffer
 };
 
 class KernelLowering {
@@ -401,11 +487,18 @@ private:
     size_t parallel = launch.grid.size() - 1;
     while (parallel > 0 && is_int(launch.grid[parallel], 1))
       --parallel;
-    if (launch.annotations.get(kSerialBlocks))
-      parallel = launch.grid.size();
-    for (size_t d = 0; d < launch.grid.size(); ++d)
+    if (const auto axis = launch.annotations.get_int(kParallelAxis))
+      parallel = *axis < 0 ? launch.grid.size() : static_cast<size_t>(*axis);
+    const auto loop = [&](size_t d) {
       body = make_for(launch.block_vars[d], make_int(launch.grid[d]->dtype, 0), launch.grid[d],
                       d == parallel ? ForKind::kParallel : ForKind::kSerial, std::move(body));
+    };
+    // The parallel one outermost: threads are started once.
+    for (size_t d = 0; d < launch.grid.size(); ++d)
+      if (d != parallel)
+        loop(d);
+    if (parallel < launch.grid.size())
+      loop(parallel);
     return body;
   }
 

@@ -4,9 +4,10 @@
 ///   bind_scalars      scalars that are assigned once become names
 ///   forward_copies    tiles that an operator lays out anew are read where they come from
 ///   dispatch_tiles    each tile operator becomes what its variant for the target says
-///   lower_atomics     atomic operations become ordinary ones, and blocks that use them run in turn
-///   guard_accesses    global memory is touched inside of its buffers only
-///   lower_kernels     blocks, T.Parallel and T.Pipelined become loops of a CPU
+///   lower_atomics     atomic operations become ordinary ones, and blocks that meet in them run in
+///   turn guard_accesses    global memory is touched inside of its buffers only lower_kernels
+///   blocks, T.Parallel and T.Pipelined become loops of a CPU fuse_rows         loops over the same
+///   rows, one of which reads what the other writes, become one
 ///
 /// The interpreter runs tile_meaning: the same steps with each operator's own meaning in place of a
 /// variant.
@@ -38,17 +39,22 @@ expand_tiles(const PrimFunc& function,
              FunctionRef<Result<Stmt>(const TileCall& call, Analyzer& math)> expand);
 
 /// Atomic operations in kernels become loads and stores. The loops over threads around them stay
-/// serial, and so do the blocks of the kernel: results are the same from run to run.
+/// serial, and so do blocks of the kernel, but along an axis of the grid on which none works on
+/// another one's elements: results are the same from run to run.
 PrimFunc lower_atomics(const PrimFunc& function);
 
 /// Loads and stores of global memory in kernels that are not certainly inside of their buffer get
 /// a condition; a load outside gives zero.
 PrimFunc guard_accesses(const PrimFunc& function);
 
-/// Kernels become loops: the slowest axis with more than one block parallel, the others serial
-/// around the body (all serial where lower_atomics says so); barriers disappear. T.Parallel: the innermost loop vectorized, the others serial. Shared memory and
+/// Kernels become loops: the slowest axis with more than one block parallel (with atomic operations
+/// the one that lower_atomics found, or none), the others serial around the body; barriers
+/// disappear. T.Parallel: the innermost loop vectorized, the others serial. Shared memory and
 /// fragments are memory of the block.
 PrimFunc lower_kernels(const PrimFunc& function);
+
+/// Neighbouring loops over the same rows of tiles become one, where one reads what the other wrote.
+PrimFunc fuse_rows(const PrimFunc& function);
 
 /// What the program computes, as plain tir; the function itself when it is no tile program.
 Result<PrimFunc> tile_meaning(const PrimFunc& function);

@@ -202,17 +202,39 @@ TEST(TileMatmul, OfRandomShapesIsTheProductInEveryStep) {
   const auto pick = [&](std::initializer_list<int64_t> choices) {
     return choices.begin()[random.below(static_cast<int64_t>(choices.size()))];
   };
-  for (int round = 0; round < 12; ++round) {
-    const int64_t m = 1 + random.below(40);
-    const int64_t n = 1 + random.below(40);
-    const int64_t k = 1 + random.below(40);
+  for (int round = 0; round < 24; ++round) {
     const bool ta = random.below(4) == 0;
     const bool tb = random.below(4) == 0;
-    const std::string text = matmul(m, n, k, pick({4, 8, 14, 16, 20}), pick({8, 16, 32, 48}),
-                                    pick({4, 8, 16, 24}), ta, tb);
-    SCOPED_TRACE(text);
-    const IRModule module = parse(text);
+    const int64_t block_m = pick({4, 8, 14, 16, 20});
+    const int64_t block_n = pick({8, 16, 32, 48});
+    const int64_t block_k = pick({4, 8, 16, 24});
+    // Tiles that fit are read and summed in place, others hang over the edge.
+    const bool fits = round % 2 == 0;
+    const int64_t m = fits ? block_m * pick({1, 2}) : 1 + random.below(40);
+    const int64_t n = fits ? block_n * pick({1, 2}) : 1 + random.below(40);
+    const int64_t k = fits ? block_k * pick({1, 3}) : 1 + random.below(40);
+    const std::string text = matmul(m, n, k, block_m, block_n, block_k, ta, tb);
+    IRModule module = parse(text);
     ASSERT_TRUE(module);
+    PrimFunc function = function_of(module);
+    for (auto open = open_calls(function, LowerOptions()); open && !open->empty();
+         open = open_calls(function, LowerOptions())) {
+      const OpenCall& call = open->front();
+      const OpenCall::Choice& choice = call.choices.front();
+      if (call.choices.size() > 1) {
+        function = annotate_call(function, call.position,
+                                 Annotations().with(kVariant, make_string(choice.variant)));
+        continue;
+      }
+      const TileKnob& knob = choice.knobs.front();
+      const auto value =
+          static_cast<size_t>(random.below(static_cast<int64_t>(knob.choices.size())));
+      function = annotate_call(
+          function, call.position,
+          Annotations().with(knob.name, make_int(DataType::int32(), knob.choices[value])));
+    }
+    module = with_function(module, module->functions.front().name, function);
+    SCOPED_TRACE(print(module));
     expect_round_trip(module);
     expect_same_steps(module);
     // The plain product of the same inputs.

@@ -7,8 +7,9 @@
 namespace temper::tir::cpu {
 
 TileVariant gemm_register_tile();
-/// True when the product is carried out in register tiles and lays its second operand out anew.
-bool packs_second_operand(const TileCall& call, TileContext& context);
+/// True when the product is carried out in register tiles and takes this operand (0 or 1) from
+/// where its tile comes from: to lay it out anew, or as it is.
+bool reads_through(const TileCall& call, size_t operand, TileContext& context);
 TileVariant reduce_lanes_variant(const std::string& op);
 TileVariant lookup_shuffle();
 TileVariant loops();
