@@ -85,6 +85,7 @@ Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::T
   emit.threads = resolved.threads;
   emit.has_fma = has_feature(*machine, "fma");
   emit.has_avx512 = has_feature(*machine, "avx512f");
+  emit.has_avx512dq = has_feature(*machine, "avx512dq");
   emit.has_f16c = has_feature(*machine, "f16c");
   emit.byte_shuffle_bits = has_feature(*machine, "avx512bw") ? 512
                            : has_feature(*machine, "avx2")   ? 256

@@ -1253,7 +1253,10 @@ private:
       std::vector<Value*> args;
       for (const Expr& arg : call.args)
         args.push_back(emit_real(arg));
-      return emit_math(builder_, {.has_fma = options_.has_fma, .has_avx512 = options_.has_avx512},
+      return emit_math(builder_,
+                       {.has_fma = options_.has_fma,
+                        .has_avx512 = options_.has_avx512,
+                        .has_avx512dq = options_.has_avx512dq},
                        op, args);
     }
     return nullptr;
@@ -1548,8 +1551,9 @@ private:
                          call.dtype);
     const std::string& name = call.op;
     if (op->result == OpResult::kStatement)
-      return unsupported("T." + name + " is an instruction of a GPU, which a CPU does not have: "
-                         "take a cuda target, or --device emulated",
+      return unsupported("T." + name +
+                             " is an instruction of a GPU, which a CPU does not have: "
+                             "take a cuda target, or --device emulated",
                          call.dtype);
     if (name == "if_then_else")
       return emit_if_then_else(call.args[0], call.args[1], call.args[2]);
@@ -1670,8 +1674,8 @@ private:
                          type);
     Value* table = emit(call.args[0]);
     // The instruction gives zero where the highest bit is set: it must not be.
-    Value* index = builder_.CreateAnd(
-        emit(call.args[1]), llvm::ConstantInt::get(register_type(index_type), 15));
+    Value* index = builder_.CreateAnd(emit(call.args[1]),
+                                      llvm::ConstantInt::get(register_type(index_type), 15));
     llvm::Intrinsic::ID shuffle = llvm::Intrinsic::not_intrinsic;
     if (type.lanes == 16)
       shuffle = llvm::Intrinsic::x86_ssse3_pshuf_b_128;
@@ -1685,8 +1689,8 @@ private:
       std::vector<int> repeated;
       for (int lane = 0; lane < type.lanes; ++lane)
         repeated.push_back(lane % 16);
-      return builder_.CreateIntrinsic(
-          shuffle, {}, {builder_.CreateShuffleVector(table, repeated), index});
+      return builder_.CreateIntrinsic(shuffle, {},
+                                      {builder_.CreateShuffleVector(table, repeated), index});
     }
     if (type.lanes == 1)
       return builder_.CreateExtractElement(table, index);

@@ -19,8 +19,9 @@ struct EmitOptions {
   int threads = 0;             ///< of parallel loops; 0: OpenMP's default, 1: run them serially
   bool has_fma = true;         ///< fused multiply-add is one instruction
   bool has_avx512 = false;     ///< AVX-512F
-  bool has_f16c = true;        ///< float16 conversions are instructions
-  int byte_shuffle_bits = 0;   ///< of the widest byte shuffle: 128, 256, 512; 0: there is none
+  bool has_avx512dq = false;
+  bool has_f16c = true;      ///< float16 conversions are instructions
+  int byte_shuffle_bits = 0; ///< of the widest byte shuffle: 128, 256, 512; 0: there is none
 };
 
 struct Emitted {

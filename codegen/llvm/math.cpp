@@ -29,6 +29,8 @@ constexpr double kLog2E = 1.44269504088896341;
 /// 1.5 * 2^23: adding it rounds a float of magnitude below 2^22 to an integer, found in the low
 /// bits.
 constexpr double kRound = 12582912.0;
+/// Operand of AVX-512's instructions.
+constexpr int kCurrentRounding = 4;
 
 /// Builds code for one float type shape (float or <n x float>).
 class Math {
@@ -50,13 +52,18 @@ public:
   }
 
   Value* exp2(Value* x) {
+    // (2^r - 1) / r, error 2^-28.9
+    const auto power = [&](Value* r) {
+      Value* p = horner(r, {0.693147182, 0.240226477, 0.0555033199, 0.00961843878, 0.00133990031,
+                            0.000153532601});
+      return fma(p, r, real(1));
+    };
+    // Neither of the two instructions needs a bound: of what is too large nothing is left over.
+    if (Value* r = rest_by_instruction(x))
+      return scale_by_instruction(power(r), b_.CreateFSub(x, r));
     x = clamp(x, -151.0, 129.0);
     const auto [n_bits, n] = round_to_int(x, 1.0);
-    Value* r = b_.CreateFSub(x, n);
-    // (2^r - 1) / r, error 2^-28.9
-    Value* p = horner(
-        r, {0.693147182, 0.240226477, 0.0555033199, 0.00961843878, 0.00133990031, 0.000153532601});
-    return scale(fma(p, r, real(1)), n_bits, n);
+    return scale(power(b_.CreateFSub(x, n)), n_bits, n);
   }
 
   Value* exp10(Value* x) {
@@ -237,21 +244,36 @@ private:
   }
   /// Null where the machine has none for as many lanes.
   Value* scale_by_instruction(Value* x, Value* n) {
+    return by_registers(x, [&](const std::vector<int>& lanes, Value* none) {
+      return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+                                {b_.CreateShuffleVector(x, lanes), b_.CreateShuffleVector(n, lanes),
+                                 none, b_.getInt16(0xffff), b_.getInt32(kCurrentRounding)});
+    });
+  }
+  /// x less the nearest integer (the even one of two); 0 for infinities. Null as above.
+  Value* rest_by_instruction(Value* x) {
+    if (!target_.has_avx512dq)
+      return nullptr;
+    return by_registers(x, [&](const std::vector<int>& lanes, Value* none) {
+      constexpr int kToNearestQuietly = 8;
+      return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_reduce_ps_512, {},
+                                {b_.CreateShuffleVector(x, lanes), b_.getInt32(kToNearestQuietly),
+                                 none, b_.getInt16(0xffff), b_.getInt32(kCurrentRounding)});
+    });
+  }
+  /// What `make` makes of the lanes of each register of AVX-512; null where x does not fill any.
+  template <typename Make> Value* by_registers(Value* x, Make&& make) {
     constexpr unsigned kLanes = 16;
-    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type_);
+    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
     if (!target_.has_avx512 || vector == nullptr || vector->getNumElements() % kLanes != 0)
       return nullptr;
-    auto* const register_type = llvm::FixedVectorType::get(type_->getScalarType(), kLanes);
+    Value* none =
+        llvm::Constant::getNullValue(llvm::FixedVectorType::get(type_->getScalarType(), kLanes));
     std::vector<Value*> parts;
     for (unsigned first = 0; first < vector->getNumElements(); first += kLanes) {
       std::vector<int> lanes(kLanes);
       std::iota(lanes.begin(), lanes.end(), static_cast<int>(first));
-      constexpr int kCurrentRounding = 4;
-      parts.push_back(
-          b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
-                             {b_.CreateShuffleVector(x, lanes), b_.CreateShuffleVector(n, lanes),
-                              llvm::Constant::getNullValue(register_type), b_.getInt16(0xffff),
-                              b_.getInt32(kCurrentRounding)}));
+      parts.push_back(make(lanes, none));
     }
     return llvm::concatenateVectors(b_, parts);
   }

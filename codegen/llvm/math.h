@@ -14,6 +14,7 @@ namespace temper::codegen {
 struct MathTarget {
   bool has_fma = true;
   bool has_avx512 = false;
+  bool has_avx512dq = false;
 };
 
 /// The value of op `name` (ir/op.h: exp, tanh, pow, ...) on float or double operands of one type.
