@@ -125,8 +125,12 @@ private:
     TEMPER_TRY(workload, store_->workload(rows_[0].workload));
     bench_.retarget(rows_[0].target.substr(0, rows_[0].target.find(' ')), rows_[0].threads);
     TEMPER_TRY(task, bench_.task(workload));
-    if (is_knob_program(task.module))
-      return Error(ErrorCode::kUnsupported, "the features of tile programs have no names yet");
+    const bool tile = is_knob_program(task.module);
+    std::unique_ptr<Space> knobs; // makes the features of tile programs
+    if (tile) {
+      TEMPER_TRY(space, space_of(task));
+      knobs = std::move(space);
+    }
 
     // All that was measured alike; one of several measurements of a candidate.
     std::map<database::Id, database::MeasuredProgram> measured;
@@ -158,11 +162,12 @@ private:
     std::atomic<size_t> next{0};
     const auto work = [&] {
       for (size_t at = next++; at < programs.size(); at = next++)
-        if (auto features = features_of(task, programs[at]->program))
+        if (auto features = features_of(task, knobs.get(), programs[at]->program))
           samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
     };
     std::vector<std::thread> helpers;
-    for (unsigned i = 1; i < std::min(std::max(1u, std::thread::hardware_concurrency()), 8u); ++i)
+    const unsigned threads = tile ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+    for (unsigned i = 1; i < threads; ++i)
       helpers.emplace_back(work);
     work();
     for (std::thread& helper : helpers)
@@ -197,13 +202,18 @@ private:
     const std::vector<double> scores = model->predict(both);
     why_.score_a = scores[0];
     why_.score_b = scores[1];
-    add_terms(features, model->contributions(both));
+    add_terms(features, model->contributions(both), tile);
     rank_decisions(task, *model);
     return {};
   }
 
-  static Result<FeatureMatrix> features_of(const Task& task, const std::string& program) {
+  static Result<FeatureMatrix> features_of(const Task& task, const Space* knobs,
+                                           const std::string& program) {
     TEMPER_TRY(trace, s_tir::trace_from_json_text(program));
+    if (knobs != nullptr) {
+      TEMPER_TRY(candidate, knobs->apply(trace, ""));
+      return candidate->features;
+    }
     s_tir::Schedule schedule(task.module, 0);
     schedule.set_render_errors(false);
     TEMPER_TRY_VOID(schedule.apply(trace, {}));
@@ -215,17 +225,19 @@ private:
   }
 
   void add_terms(const FeatureMatrix (&features)[2],
-                 const std::vector<std::vector<double>>& contributions) {
+                 const std::vector<std::vector<double>>& contributions, bool knobs) {
     if (contributions.size() != 2)
       return;
-    const std::vector<std::string>& names = feature_names();
+    const std::vector<std::string> names =
+        knobs ? knob_feature_names(traces_[0].empty() ? traces_[1] : traces_[0]) : feature_names();
     std::map<std::string, ModelTerm> terms;
     for (size_t i = 0; i < kFeatureCount; ++i) {
       const double change = contributions[1][i] - contributions[0][i];
       if (std::abs(change) < 1e-6)
         continue;
-      ModelTerm& term = terms[group_of(i)];
-      term.what = group_of(i);
+      const char* const group = knobs ? knob_feature_group(i) : group_of(i);
+      ModelTerm& term = terms[group];
+      term.what = group;
       term.change += change;
       ModelTerm::Feature feature{names[i], change, 0, 0};
       for (size_t side : {0u, 1u})

@@ -143,6 +143,39 @@ TEST(KnobSpaces, SampleProgramsThatTheirTracesMakeAgainAndThatComputeTheSame) {
   EXPECT_GT(refused, 0);
 }
 
+TEST(KnobSpaces, NameTheirFeaturesByWhatWasDecided) {
+  auto space = make_knob_space(workload().module, {});
+  ASSERT_TRUE(space);
+  const CandidateRef untuned = (*space)->untuned();
+  Random random(5);
+  Result<CandidateRef> sampled = (*space)->sample(random);
+  while (!sampled || (*sampled)->trace.to_python().find("\"loops\"], decision=1") !=
+                         std::string::npos) // its product in register tiles
+    sampled = (*space)->sample(random);
+  const Candidate& candidate = **sampled;
+  const std::vector<std::string> names = knob_feature_names(candidate.trace);
+  ASSERT_EQ(names.size(), static_cast<size_t>(kFeatureCount));
+  const auto row = candidate.features.row(0);
+  std::set<std::string> seen;
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_TRUE(names[i].empty() || seen.insert(names[i]).second) << names[i];
+    if (row[i] != 0) {
+      EXPECT_FALSE(names[i].empty()) << i;
+    }
+  }
+  for (const char* name : {"block_M", "block_N", "gemm.variant", "gemm.rows", "estimated time"})
+    EXPECT_TRUE(seen.contains(name)) << name;
+  const auto place = [&](const char* name) {
+    return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  };
+  EXPECT_STREQ(knob_feature_group(place("block_M")), "knobs of the program");
+  EXPECT_STREQ(knob_feature_group(place("gemm.rows")), "choices of tile operators");
+  EXPECT_STREQ(knob_feature_group(place("estimated time")), "estimates of the lowered program");
+  // What differs between two candidates stands under its name.
+  EXPECT_EQ(untuned->features.row(0)[place("block_M")], 0);
+  EXPECT_NE(row[place("block_M")], 0);
+}
+
 TEST(KnobSpaces, MutateAndStepByOneDecision) {
   auto space = make_knob_space(workload().module, {});
   ASSERT_TRUE(space);

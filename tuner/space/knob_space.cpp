@@ -122,10 +122,48 @@ Result<ir::PrimFunc> set_open(const ir::PrimFunc& function, const std::string& n
                             ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
 }
 
+// Where features of a tile program stand among kFeatureCount: knobs of the program, then eight for
+// each of eight operators, then what is lowered.
+constexpr size_t kOperatorFeatures = 24;
+constexpr size_t kPerOperator = 8;
+constexpr size_t kLoweredFeatures = kOperatorFeatures + 8 * kPerOperator;
+constexpr const char* kLoweredNames[] = {"estimated time",
+                                         "estimated time of ports",
+                                         "traffic of the first cache",
+                                         "traffic of the second cache",
+                                         "traffic of the third cache",
+                                         "traffic of memory",
+                                         "statements that store",
+                                         "loops",
+                                         "bytes of tiles",
+                                         "elements in registers",
+                                         "parallel iterations",
+                                         "conditions"};
+
+/// The features that decisions have, in order; kFeatureCount for those that have none.
+class DecisionFeatures {
+public:
+  size_t next(const std::string& name) {
+    const size_t dot = name.rfind('.');
+    if (dot == std::string::npos) // operators' decisions have their label in front
+      return knobs_ < kOperatorFeatures ? knobs_++ : kFeatureCount;
+    const std::string label = name.substr(0, dot);
+    const size_t number = operators_.try_emplace(label, operators_.size()).first->second;
+    const size_t slot =
+        kOperatorFeatures + kPerOperator * number + std::min(kPerOperator - 1, used_[label]++);
+    return slot < kLoweredFeatures ? slot : kFeatureCount;
+  }
+
+private:
+  size_t knobs_ = 0;
+  std::map<std::string, size_t> operators_;
+  std::map<std::string, size_t> used_;
+};
+
 /// What the search learns from: the decisions, and what the lowered program asks of a core and its
 /// caches. One row; logarithms, as in features.h.
-FeatureMatrix features_of(const std::vector<Decision>& decisions, size_t program_knobs,
-                          const ir::PrimFunc& lowered, const ir::LowerOptions& options) {
+FeatureMatrix features_of(const std::vector<Decision>& decisions, const ir::PrimFunc& lowered,
+                          const ir::LowerOptions& options) {
   FeatureMatrix matrix;
   matrix.rows = 1;
   matrix.values.assign(kFeatureCount, 0.0F);
@@ -136,30 +174,16 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, size_t program
     if (index < matrix.values.size())
       matrix.values[index] = value;
   };
-  constexpr size_t kKnobs = 24;     // then four for each operator
-  constexpr size_t kOperators = 64; // then what is lowered
-  std::map<std::string, size_t> operators;
-  std::map<std::string, size_t> used;
-  for (size_t i = 0; i < decisions.size(); ++i) {
-    const Decision& decision = decisions[i];
+  DecisionFeatures places;
+  for (const Decision& decision : decisions) {
     const auto* number = std::get_if<int64_t>(&decision.choices[decision.chosen]);
-    const float value = number != nullptr ? logarithm(static_cast<double>(*number))
-                                          : static_cast<float>(decision.chosen) + 1;
-    if (i < program_knobs) {
-      if (i < kKnobs)
-        set(i, value);
-      continue;
-    }
-    const std::string label = decision.name.substr(0, decision.name.rfind('.'));
-    const size_t number_of = operators.try_emplace(label, operators.size()).first->second;
-    const size_t slot = kKnobs + 4 * number_of + std::min<size_t>(3, used[label]++);
-    if (slot < kOperators)
-      set(slot, value);
+    set(places.next(decision.name), number != nullptr ? logarithm(static_cast<double>(*number))
+                                                      : static_cast<float>(decision.chosen) + 1);
   }
   MachineRates rates;
   rates.vector_registers = options.vector_registers;
   const KernelEstimate estimate = estimate_time(lowered, rates, 1);
-  size_t next = kOperators;
+  size_t next = kLoweredFeatures;
   set(next++, logarithm(estimate.total_ns));
   set(next++, logarithm(estimate.port_ns));
   for (size_t level = 0; level < 4; ++level)
@@ -221,7 +245,7 @@ public:
     candidate->program_hash = ir::structural_hash(candidate->module);
     candidate->origin = "untuned";
     TEMPER_TRY(code, lowered(function_of(candidate->module), options_));
-    candidate->features = features_of({}, 0, code, options_);
+    candidate->features = features_of({}, code, options_);
     untuned_ = std::move(candidate);
     // What the operators leave open, where every knob has its first choice.
     Random random(1);
@@ -392,8 +416,8 @@ private:
             otherwise = i;
         }
       }
-      decision.chosen = choose(decision.name, decision.choices, otherwise, given,
-                               defaults ? nullptr : random);
+      decision.chosen =
+          choose(decision.name, decision.choices, otherwise, given, defaults ? nullptr : random);
       function = tir::annotate_call(
           function, call.position,
           ir::Annotations().with(decision.name.substr(call.label.size() + 1),
@@ -410,8 +434,7 @@ private:
     Result<ir::PrimFunc> code = lowered(function, options_);
     if (!code)
       return Error(ErrorCode::kIllegal, code.error().message);
-    candidate->features =
-        features_of(decisions, program_ ? program_->knobs().size() : 0, *code, options_);
+    candidate->features = features_of(decisions, *code, options_);
     return CandidateRef(std::move(candidate));
   }
 
@@ -430,6 +453,27 @@ bool is_knob_program(const ir::IRModule& module) {
     return true;
   const auto function = module->functions.size() == 1 ? function_of(module) : ir::PrimFunc();
   return function && !function->s_tir && tir::is_tile_program(function);
+}
+
+std::vector<std::string> knob_feature_names(const s_tir::Trace& trace) {
+  std::vector<std::string> names(kFeatureCount);
+  DecisionFeatures places;
+  if (const auto values = values_of(trace))
+    for (const auto& [name, value] : *values)
+      if (const size_t place = places.next(name); place < names.size()) {
+        const bool shared = !names[place].empty(); // an operator's eighth knob and those after it
+        names[place] += (shared ? ", " : "") + name;
+      }
+  size_t next = kLoweredFeatures;
+  for (const char* name : kLoweredNames)
+    names[next++] = name;
+  return names;
+}
+
+const char* knob_feature_group(size_t feature) {
+  return feature < kOperatorFeatures  ? "knobs of the program"
+         : feature < kLoweredFeatures ? "choices of tile operators"
+                                      : "estimates of the lowered program";
 }
 
 Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,

@@ -21,6 +21,12 @@ Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
 /// True for programs whose space make_knob_space makes.
 bool is_knob_program(const ir::IRModule& module);
 
+/// What each of the features of a candidate with this trace is, kFeatureCount of them: "block_M",
+/// "gemm.rows", "estimated time"; empty where none stands.
+std::vector<std::string> knob_feature_names(const s_tir::Trace& trace);
+/// "knobs of the program": what a feature is one of.
+const char* knob_feature_group(size_t feature);
+
 /// The program that the trace makes of the module: a schedule replayed, or knobs set. Attributes
 /// that hold the knobs are gone then.
 Result<ir::IRModule> program_of(const s_tir::Trace& trace, const ir::IRModule& module);
