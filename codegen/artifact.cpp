@@ -1,6 +1,12 @@
 #include "codegen/artifact.h"
 
+#include <algorithm>
+
 namespace temper::codegen {
+
+bool ArgumentSpec::is_symbolic() const {
+  return std::find(shape.begin(), shape.end(), -1) != shape.end();
+}
 
 int64_t ArgumentSpec::element_count() const {
   int64_t count = 1;

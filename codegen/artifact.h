@@ -6,8 +6,8 @@
 ///   extern "C" int32_t entry(void* const* arguments);
 ///
 /// arguments[i] is the address of the first element of buffer i (packed, where Artifact::packs says
-/// so), or the address of the value of scalar i. Returns 0, or a positive code of the kernel's own. Buffers are compact row-major and
-/// aligned to kArgumentAlignment bytes; they do not overlap.
+/// so), or the address of the value of scalar i. Returns 0, or a positive code of the kernel's own.
+/// Buffers are compact row-major and aligned to kArgumentAlignment bytes; they do not overlap.
 #pragma once
 
 #include "ir/dtype.h"
@@ -23,16 +23,19 @@ inline constexpr int kArgumentAlignment = 64;
 
 /// Raised by hand whenever generated code changes; part of the toolchain's identity, so that
 /// results made under an older one are shown as stale.
-inline constexpr int kCodegenVersion = 5;
+inline constexpr int kCodegenVersion = 6;
 
 struct ArgumentSpec {
   std::string name;
   DataType dtype;
-  std::vector<int64_t> shape; ///< elements per dimension, row-major; empty for a scalar argument
+  /// Elements per dimension, row-major; empty for a scalar argument. -1: as the caller has it, who
+  /// gives it as a scalar argument behind the others, too.
+  std::vector<int64_t> shape;
   bool is_buffer = true;
   bool is_output = false; ///< written by the kernel (may be read too)
 
-  int64_t element_count() const;
+  bool is_symbolic() const;      ///< a dimension is -1
+  int64_t element_count() const; ///< not of symbolic ones
   int64_t byte_count() const { return element_count() * dtype.bytes(); }
   bool operator==(const ArgumentSpec&) const = default;
 };
@@ -83,7 +86,7 @@ struct Artifact {
   std::vector<ArgumentSpec> signature; ///< of what is computed: plain operands
   std::vector<PackStep> packs;         ///< operands that are packed ahead
   LaunchPlan launch;
-  StaticFacts facts; ///< of the kernel, without what packs
+  StaticFacts facts;  ///< of the kernel, without what packs
   std::string target; ///< canonical text of the target
   /// Hash of what is executed: machine code without its symbol names (that of packing included),
   /// plus the launch plan. Equal hashes are one trial.

@@ -16,7 +16,8 @@ using namespace ir; // NOLINT
 namespace {
 
 std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options) {
-  std::vector<Pass> passes;
+  std::vector<Pass> passes{function_pass(
+      "size_parameters", [](const PrimFunc& f) -> Result<PrimFunc> { return size_parameters(f); })};
   bool tiles = false;
   for (const ModuleEntry& entry : module->functions)
     if (const auto function = entry.function.as_ref<PrimFuncNode>())

@@ -9,9 +9,11 @@
 ///                                                  * B[T.Ramp(k * 16, 1, 16)]
 ///
 /// **What the emitter may rely on** (verify_lowered states it as code):
-///  - Every buffer has rank 1, a constant extent, no strides, offset or layout. Parameters too: the
-///    function's attribute `temper.param_shapes` ([[512, 512], ...], [] for a scalar) keeps their
-///    shapes, `temper.outputs` the positions of the parameters that are written.
+///  - Every buffer has rank 1, a constant extent, no strides, offset or layout. Parameters too, but
+///    for the extent, which may be symbolic: the function's attribute `temper.param_shapes` ([[512,
+///    512], ...], [] for a scalar, -1 for what is symbolic) keeps their shapes, `temper.outputs`
+///    the positions of the parameters that are written. Symbolic dimensions are scalar parameters,
+///    behind the others.
 ///  - Statements are Bind, AllocBuffer, BufferStore, Evaluate, SeqStmt, IfThenElse, For, While,
 ///  Break,
 ///    Continue, Return and Assert. A For is kSerial or kParallel. kParallel loops do not nest; what
@@ -43,10 +45,10 @@ namespace temper::codegen {
 using LowerOptions = ir::LowerOptions;
 
 /// Every PrimFunc of the module, s-tir or tir, lowered; copies that are packed ahead are functions
-/// of their own then, behind the others (ir/s_tir/packs.h). Error: kUnsupported when a function cannot
-/// be lowered for a CPU (symbolic shape, thread binding), with the reason.
-/// Runs under ir/pass/pass.h's runner: TEMPER_DUMP=passes shows every step, TEMPER_SKIP_PASSES
-/// leaves some out, debug builds verify after each.
+/// of their own then, behind the others (ir/s_tir/packs.h). Error: kUnsupported when a function
+/// cannot be lowered for a CPU (memory of symbolic size, thread binding), with the reason. Runs
+/// under ir/pass/pass.h's runner: TEMPER_DUMP=passes shows every step, TEMPER_SKIP_PASSES leaves
+/// some out, debug builds verify after each.
 Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options);
 Result<ir::IRModule> lower_for_cpu(const ir::IRModule& module, const LowerOptions& options,
                                    const ir::PassOptions& pass_options);

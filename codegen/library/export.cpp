@@ -364,7 +364,10 @@ Result<void> check_input(const std::string& name, const std::vector<ExportFuncti
     if (function.artifact.kind != ArtifactKind::kSharedObject || function.artifact.object.empty())
       return invalid("function '" + function.name + "' has no object code to export");
     for (const ArgumentSpec& argument : function.artifact.signature)
-      if (!argument.dtype.is_scalar())
+      if (argument.is_symbolic())
+        return invalid("argument '" + argument.name + "' of " + function.name +
+                       " has a symbolic shape; bind its sizes to numbers to export it");
+      else if (!argument.dtype.is_scalar())
         return invalid("function '" + function.name + "' has argument '" + argument.name +
                        "' of the vector type " + to_string(argument.dtype) +
                        ", which neither C nor Python has");

@@ -4,7 +4,8 @@
 //
 // The index is a linear form: the strides are multiplied out, so that later passes compare, split
 // and shift addresses by looking at coefficients. Parameters become flat too; their shapes and
-// which of them are written stay in the function's attributes, for signatures.
+// which of them are written stay in the function's attributes, for signatures. A parameter's shape
+// may be symbolic: products with a symbolic stride are terms of the form.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -22,28 +23,18 @@ public:
     if (const auto found = buffers_.find(buffer); found != buffers_.end())
       return found->second.buffer;
     Flat entry;
-    int64_t count = 1;
     entry.strides.resize(buffer->shape.size());
-    int64_t size = 1;
+    Expr count = make_int(DataType::int64(), 1);
     for (size_t i = buffer->shape.size(); i-- > 0;) {
-      const auto extent = as_int(buffer->shape[i]);
-      TEMPER_CHECK(extent.has_value(), "check_lowerable() refuses symbolic shapes");
-      entry.strides[i] = buffer->strides.empty() ? count : *as_int(buffer->strides[i]);
-      count *= *extent;
-      size += (*extent - 1) * entry.strides[i];
+      entry.strides[i] = buffer->strides.empty() ? count : wide(buffer->strides[i]);
+      count = count * wide(buffer->shape[i]);
     }
-    if (count == 0)
-      size = 0;
-    if (buffer->elem_offset) {
+    const Expr size = as_int(count) ? make_int(DataType::int64(), flat_size(*buffer)) : count;
+    if (buffer->elem_offset)
       entry.offset = *as_int(buffer->elem_offset);
-      size += entry.offset;
-    }
-    // Strides that round rows up also round up the size: a vector may end a row.
-    if (!buffer->strides.empty() && !buffer->shape.empty())
-      size = std::max(size, entry.strides[0] * *as_int(buffer->shape[0]) + entry.offset);
     const bool is_flat = buffer->rank() == 1 && buffer->strides.empty() && !buffer->elem_offset;
     entry.buffer = is_flat ? buffer : copy_node(*buffer, [&](BufferNode& node) {
-      node.shape = {make_int(DataType::int64(), size)};
+      node.shape = {size};
       node.strides.clear();
       node.elem_offset = nullptr;
     });
@@ -75,9 +66,42 @@ public:
 private:
   struct Flat {
     Buffer buffer;
-    std::vector<int64_t> strides;
+    std::vector<Expr> strides; ///< int64
     int64_t offset = 0;
   };
+
+  static Expr wide(const Expr& extent) {
+    const auto value = as_int(extent);
+    return value ? make_int(DataType::int64(), *value) : tile_cast(DataType::int64(), extent);
+  }
+
+  /// Elements that a buffer of constant shape takes, from its start to the last one.
+  static int64_t flat_size(const BufferNode& buffer) {
+    int64_t count = 1;
+    int64_t last = 0;
+    for (size_t i = buffer.shape.size(); i-- > 0;) {
+      const int64_t extent = *as_int(buffer.shape[i]);
+      last += (extent - 1) * (buffer.strides.empty() ? count : *as_int(buffer.strides[i]));
+      count *= extent;
+    }
+    int64_t size = count == 0 ? 0 : last + 1;
+    const int64_t offset = buffer.elem_offset ? *as_int(buffer.elem_offset) : 0;
+    size += offset;
+    // Strides that round rows up also round up the size: a vector may end a row.
+    if (!buffer.strides.empty() && !buffer.shape.empty())
+      size = std::max(size, *as_int(buffer.strides[0]) * *as_int(buffer.shape[0]) + offset);
+    return size;
+  }
+
+  /// form += part * stride
+  void add(LinearForm& form, const Expr& part, const Expr& stride) {
+    const LinearForm one = math_.linear(part);
+    if (const auto constant = as_int(stride))
+      return form.add(one, *constant);
+    for (const LinearTerm& term : one.terms)
+      form.add_term(wide(term.expr) * stride, term.coefficient);
+    form.add_term(stride, one.constant);
+  }
 
   Expr rewrite(const Expr& expr) {
     if (const auto* load = expr.as<BufferLoad>())
@@ -108,7 +132,7 @@ private:
     if (scalar) {
       LinearForm form = offset(entry.offset);
       for (size_t i = 0; i < indices.size(); ++i)
-        form.add(math_.linear(rewrite(indices[i])), entry.strides[i]);
+        add(form, rewrite(indices[i]), entry.strides[i]);
       return math_.simplify(to_expr(form));
     }
     // Text may hold vector accesses already: at most one Ramp, scalars elsewhere.
@@ -118,10 +142,10 @@ private:
     for (size_t i = 0; i < indices.size(); ++i) {
       const Expr part = rewrite(indices[i]);
       if (part->dtype.is_scalar()) {
-        base.add(math_.linear(part), entry.strides[i]);
+        add(base, part, entry.strides[i]);
       } else if (const auto* ramp = part.as<Ramp>()) {
-        base.add(math_.linear(ramp->base), entry.strides[i]);
-        step.add(math_.linear(ramp->stride), entry.strides[i]);
+        add(base, ramp->base, entry.strides[i]);
+        add(step, ramp->stride, entry.strides[i]);
       } else {
         is_ramp = false;
       }
@@ -135,7 +159,9 @@ private:
         part = make_cast(DataType::int64().with_lanes(part->dtype.lanes), part);
       if (part->dtype.is_scalar())
         part = make_broadcast(part, lanes);
-      result = result + part * entry.strides[i];
+      result = result + part * (as_int(entry.strides[i])
+                                    ? make_const_int(part->dtype, *as_int(entry.strides[i]))
+                                    : make_broadcast(entry.strides[i], lanes));
     }
     return result;
   }
@@ -160,13 +186,8 @@ std::vector<std::vector<int64_t>> parameter_shapes(const PrimFunc& function) {
     result.emplace_back();
     if (!param.buffer)
       continue;
-    for (const Expr& extent : param.buffer->shape) {
-      if (!as_int(extent)) {
-        result.back().clear();
-        break;
-      }
-      result.back().push_back(*as_int(extent));
-    }
+    for (const Expr& extent : param.buffer->shape)
+      result.back().push_back(as_int(extent).value_or(kSymbolicExtent));
   }
   return result;
 }

@@ -37,8 +37,13 @@ struct LowerOptions {
 /// What lowering could not do as the schedule asked, in one sentence each, without repeats.
 using LowerNotes = std::vector<std::string>;
 
-/// Ok when the function can be lowered for a CPU: constant shapes, no layouts, no thread bindings.
+/// Ok when the function can be lowered for a CPU: no layouts, no thread bindings; shapes are
+/// constant, but for those of parameters.
 Result<void> check_lowerable(const PrimFunc& function);
+
+/// Symbolic dimensions become parameters, behind the others and in order of appearance: whoever
+/// calls the function gives their values.
+PrimFunc size_parameters(const PrimFunc& function);
 
 /// Parallel loops inside parallel loops become serial; all of them with `serial`.
 PrimFunc serialize_nested_parallel(const PrimFunc& function, bool serial);
@@ -82,8 +87,9 @@ PrimFunc widen_for_reference(const PrimFunc& function);
 Result<void> verify_lowered(const PrimFunc& function, const LowerOptions& options);
 
 /// Element types and shapes of the parameters as they were before flattening: reads
-/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered. A scalar,
-/// or a symbolic shape, gives an empty list.
+/// `temper.param_shapes`, or the buffers themselves for a function that is not lowered. A scalar
+/// gives an empty list.
+inline constexpr int64_t kSymbolicExtent = -1;
 std::vector<std::vector<int64_t>> parameter_shapes(const PrimFunc& function);
 /// For each parameter, whether the function writes it.
 std::vector<bool> written_parameters(const PrimFunc& function);

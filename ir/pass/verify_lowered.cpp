@@ -21,6 +21,7 @@ int LowerOptions::lanes(DataType element) const {
 
 Result<void> check_lowerable(const PrimFunc& function) {
   std::string problem;
+  std::unordered_set<const Node*> parameters;
   const auto check_buffer = [&](const BufferNode& buffer) {
     const auto constant = [](const std::vector<Expr>& values) {
       for (const Expr& value : values)
@@ -28,9 +29,9 @@ Result<void> check_lowerable(const PrimFunc& function) {
           return false;
       return true;
     };
-    if (!constant(buffer.shape))
-      problem =
-          "buffer " + buffer.name + " has a symbolic shape: bind its parameters to numbers first";
+    if (!constant(buffer.shape) && !(parameters.contains(&buffer) && buffer.strides.empty()))
+      problem = "buffer " + buffer.name +
+                " has a symbolic shape, which only parameters may have: bind it to numbers";
     else if (!constant(buffer.strides) || (buffer.elem_offset && !as_int(buffer.elem_offset)))
       problem = "buffer " + buffer.name +
                 " has symbolic strides or a symbolic offset: only constant "
@@ -42,8 +43,10 @@ Result<void> check_lowerable(const PrimFunc& function) {
                 ": only scalars can be compiled";
   };
   for (const Param& param : function->params)
-    if (param.buffer)
+    if (param.buffer) {
+      parameters.insert(param.buffer.get());
       check_buffer(*param.buffer);
+    }
   walk(function->body, [&](const NodeRef& node) {
     if (const auto* buffer = node.as<BufferNode>())
       check_buffer(*buffer);
@@ -79,8 +82,10 @@ public:
     if (function->s_tir)
       fail("the function is still s-tir");
     for (const Param& param : function->params)
-      if (param.buffer)
+      if (param.buffer) {
+        parameters_.insert(param.buffer.get());
         check_buffer(param.buffer);
+      }
     statement(function->body, false);
     if (problem_.empty())
       return {};
@@ -94,8 +99,8 @@ private:
   }
 
   void check_buffer(const Buffer& buffer) {
-    if (buffer->rank() != 1 || !as_int(buffer->shape[0]) || !buffer->strides.empty() ||
-        buffer->elem_offset || buffer->layout)
+    if (buffer->rank() != 1 || !(as_int(buffer->shape[0]) || parameters_.contains(buffer.get())) ||
+        !buffer->strides.empty() || buffer->elem_offset || buffer->layout)
       fail("buffer " + buffer->name + " is not flat");
   }
 
@@ -194,6 +199,7 @@ private:
 
   const LowerOptions& options_;
   std::string problem_;
+  std::unordered_set<const Node*> parameters_; ///< which may be of symbolic length
   std::unordered_set<const ExprNode*> checked_;
 };
 

@@ -18,7 +18,8 @@ namespace {
 
 /// A kernel of one block around `body`, over A and B of 64 elements.
 std::string on_rows(const std::string& body) {
-  return "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+  return "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), "
+         "\"float32\")):\n"
          "    with T.Kernel(2, threads=32) as bx:\n" +
          body;
 }
@@ -31,8 +32,8 @@ std::string signature_of(const TileOp& op) {
     first = false;
     if (parameter.in_place)
       text += "=None";
-    else if (const auto* word = parameter.default_value ? parameter.default_value.as<StringImm>()
-                                                        : nullptr)
+    else if (const auto* word =
+                 parameter.default_value ? parameter.default_value.as<StringImm>() : nullptr)
       text += "=\"" + word->value + "\"";
     else if (parameter.default_value)
       text += "=" + (parameter.type == TileParameterType::kFlag
@@ -115,30 +116,38 @@ std::vector<LanguageEntry> language_entries() {
   add(kernels, "T.prim_func", "@T.prim_func",
       "Makes a program of a function; its parameters are tensors (T.Tensor, T.Buffer) and numbers "
       "(T.int32). What stands around it is Python that runs before.",
-      "n = 64\n\n@T.prim_func\ndef main(A: T.Tensor((n,), \"float32\"), B: T.Buffer((n,), \"float32\")):\n"
+      "n = 64\n\n@T.prim_func\ndef main(A: T.Tensor((n,), \"float32\"), B: T.Buffer((n,), "
+      "\"float32\")):\n"
       "    with T.Kernel(1, threads=32) as bx:\n        T.copy(A, B)\n");
-  add(kernels, "T.Kernel", "with T.Kernel(grid..., threads=128, cluster_dims=None, prelude=None) as (bx, by)",
-      "Runs its body for each block of a grid of one to three axes, in any order; several kernels of a "
+  add(kernels, "T.Kernel",
+      "with T.Kernel(grid..., threads=128, cluster_dims=None, prelude=None) as (bx, by)",
+      "Runs its body for each block of a grid of one to three axes, in any order; several kernels "
+      "of a "
       "function run one after the other. On a CPU the blocks are shared out among threads.",
-      "@T.prim_func\ndef main(A: T.Tensor((48, 64), \"float32\"), B: T.Tensor((48, 64), \"float32\")):\n"
+      "@T.prim_func\ndef main(A: T.Tensor((48, 64), \"float32\"), B: T.Tensor((48, 64), "
+      "\"float32\")):\n"
       "    with T.Kernel(T.ceildiv(64, 32), T.ceildiv(48, 16), threads=64) as (bx, by):\n"
       "        tile = T.alloc_shared((16, 32), \"float32\")\n"
       "        T.copy(A[by * 16, bx * 32], tile)\n        T.copy(tile, B[by * 16, bx * 32])\n");
   add(kernels, "T.alloc_shared", "T.alloc_shared(shape, dtype, scope=\"shared.dyn\")",
       "Memory that the threads of a block share.",
-      on_rows("        tile = T.alloc_shared((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
-              "        T.copy(tile, B[bx * 32])\n"));
+      on_rows(
+          "        tile = T.alloc_shared((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
+          "        T.copy(tile, B[bx * 32])\n"));
   add(kernels, "T.alloc_fragment", "T.alloc_fragment(shape, dtype, scope=\"local.fragment\")",
-      "Registers that the threads of a block share out among themselves; the program sees them whole. "
+      "Registers that the threads of a block share out among themselves; the program sees them "
+      "whole. "
       "Which thread holds what is inferred, or given by T.annotate_layout.",
-      on_rows("        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
-              "        for i in T.Parallel(32):\n            tile[i] = tile[i] + 1.0\n"
-              "        T.copy(tile, B[bx * 32])\n"));
+      on_rows(
+          "        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
+          "        for i in T.Parallel(32):\n            tile[i] = tile[i] + 1.0\n"
+          "        T.copy(tile, B[bx * 32])\n"));
   add(kernels, "T.alloc_local", "T.alloc_local(shape, dtype)",
       "Memory of one thread, in code that depends on the thread's number.",
-      on_rows("        tx = T.get_thread_binding(0)\n        own = T.alloc_local((2,), \"float32\")\n"
-              "        own[0] = A[bx * 32 + tx]\n        own[1] = own[0] * own[0]\n"
-              "        B[bx * 32 + tx] = own[1]\n"));
+      on_rows(
+          "        tx = T.get_thread_binding(0)\n        own = T.alloc_local((2,), \"float32\")\n"
+          "        own[0] = A[bx * 32 + tx]\n        own[1] = own[0] * own[0]\n"
+          "        B[bx * 32 + tx] = own[1]\n"));
   add(kernels, "T.alloc_buffer", "T.alloc_buffer(shape, dtype)",
       "Outside of kernels: memory in which one kernel leaves what the next one reads.",
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
@@ -147,21 +156,30 @@ std::vector<LanguageEntry> language_entries() {
       "    with T.Kernel(2, threads=32) as bx:\n        for i in T.Parallel(32):\n"
       "            B[bx * 32 + i] = between[63 - bx * 32 - i]\n");
   add(kernels, "T.alloc_var", "T.alloc_var(dtype, init=None)",
-      "A number that changes. x = 0 makes one too; x: T.let = ... makes a name that does not change.",
+      "A number that changes. x = 0 makes one too; x: T.let = ... makes a name that does not "
+      "change.",
       on_rows("        total = T.alloc_var(\"float32\", 0.0)\n        for i in T.serial(32):\n"
-              "            total = total + A[bx * 32 + i]\n        T.fill(B[bx * 32:bx * 32 + 32], total)\n"));
+              "            total = total + A[bx * 32 + i]\n        T.fill(B[bx * 32:bx * 32 + 32], "
+              "total)\n"));
   add(kernels, "T.dynamic, T.symbolic", "m = T.dynamic(\"m\", dtype=\"int32\")",
-      "A dimension that is known when the kernel is called. Programs with one are read, printed and "
-      "interpreted; to compile or tune one, bind it to a number.",
-      "m = T.dynamic(\"m\")\n\n@T.prim_func\ndef main(A: T.Tensor((m,), \"float32\"), B: T.Tensor((m,), \"float32\")):\n"
+      "A dimension that is known when the kernel is called. One kernel of a CPU serves every "
+      "extent "
+      "(temper-opt FILE.py --lower shows it); to check, tune or export a program, or to run it for "
+      "a "
+      "GPU, bind it to a number.",
+      "m = T.dynamic(\"m\")\n\n@T.prim_func\ndef main(A: T.Tensor((m,), \"float32\"), B: "
+      "T.Tensor((m,), \"float32\")):\n"
       "    with T.Kernel(T.ceildiv(m, 32), threads=32) as bx:\n"
       "        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
-      "        T.copy(tile, B[bx * 32])\n", false);
+      "        T.copy(tile, B[bx * 32])\n",
+      false);
   const char* loops = "Loops and control flow";
   add(loops, "T.Parallel", "for i, j in T.Parallel(extents..., coalesced_width=None)",
       "Independent iterations, shared out among the threads of the block; vector code on a CPU.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = A[bx * 32 + i] * 2.0\n"));
-  add(loops, "T.Pipelined", "for k in T.Pipelined(start, stop=None, num_stages=0, order=None, stage=None)",
+      on_rows(
+          "        for i in T.Parallel(32):\n            B[bx * 32 + i] = A[bx * 32 + i] * 2.0\n"));
+  add(loops, "T.Pipelined",
+      "for k in T.Pipelined(start, stop=None, num_stages=0, order=None, stage=None)",
       "A loop whose copies may run ahead of its arithmetic by so many iterations.",
       on_rows("        tile = T.alloc_shared((8,), \"float32\")\n"
               "        for k in T.Pipelined(4, num_stages=2):\n"
@@ -169,62 +187,88 @@ std::vector<LanguageEntry> language_entries() {
               "            T.copy(tile, B[bx * 32 + k * 8])\n"));
   add(loops, "T.Persistent", "for i, j in T.Persistent(domain, wave_size, index, group_size=8)",
       "The tiles of `domain` that block `index` of `wave_size` works on, one after the other.",
-      "@T.prim_func\ndef main(A: T.Tensor((40, 64), \"float32\"), B: T.Tensor((40, 64), \"float32\")):\n"
-      "    with T.Kernel(3, threads=32) as block:\n        tile = T.alloc_fragment((8, 16), \"float32\")\n"
-      "        for i, j in T.Persistent([5, 4], 3, block):\n            T.copy(A[i * 8, j * 16], tile)\n"
+      "@T.prim_func\ndef main(A: T.Tensor((40, 64), \"float32\"), B: T.Tensor((40, 64), "
+      "\"float32\")):\n"
+      "    with T.Kernel(3, threads=32) as block:\n        tile = T.alloc_fragment((8, 16), "
+      "\"float32\")\n"
+      "        for i, j in T.Persistent([5, 4], 3, block):\n            T.copy(A[i * 8, j * 16], "
+      "tile)\n"
       "            T.copy(tile, B[i * 8, j * 16])\n");
   add(loops, "T.serial, range, T.grid", "for i in T.serial(start, stop=None)",
       "Iterations in order; T.grid(n, m) is a nest of such loops.",
-      on_rows("        for i, j in T.grid(4, 8):\n            B[bx * 32 + i * 8 + j] = A[bx * 32 + j * 4 + i]\n"));
-  add(loops, "T.vectorized", "for v in T.vectorized(start, stop=None)", "One vector instruction for all iterations.",
-      on_rows("        tx = T.get_thread_binding(0)\n        if tx < 8:\n            for v in T.vectorized(4):\n"
+      on_rows("        for i, j in T.grid(4, 8):\n            B[bx * 32 + i * 8 + j] = A[bx * 32 + "
+              "j * 4 + i]\n"));
+  add(loops, "T.vectorized", "for v in T.vectorized(start, stop=None)",
+      "One vector instruction for all iterations.",
+      on_rows("        tx = T.get_thread_binding(0)\n        if tx < 8:\n            for v in "
+              "T.vectorized(4):\n"
               "                B[bx * 32 + tx * 4 + v] = A[bx * 32 + tx * 4 + v]\n"));
-  add(loops, "T.unroll", "for i in T.unroll(start, stop=None)", "Iterations written out one after the other.",
+  add(loops, "T.unroll", "for i in T.unroll(start, stop=None)",
+      "Iterations written out one after the other.",
       on_rows("        for i in T.unroll(4):\n            for j in T.Parallel(8):\n"
               "                B[bx * 32 + i * 8 + j] = A[bx * 32 + i * 8 + j]\n"));
-  add(loops, "if, while, break, continue", "if condition:", "As in Python. A condition known before the kernel "
-      "runs leaves one side only; T.if_then_else(condition, a, b) chooses a value and evaluates that one alone.",
-      on_rows("        i = T.alloc_var(\"int32\", 0)\n        while i < 32:\n            B[bx * 32 + i] = "
-              "T.if_then_else(A[bx * 32 + i] > 0.0, A[bx * 32 + i], 0.0)\n            i = i + 1\n"));
-  add(loops, "T.macro", "@T.macro", "A function whose statements stand where it is called; what it assigns to its "
+  add(loops, "if, while, break, continue", "if condition:",
+      "As in Python. A condition known before the kernel "
+      "runs leaves one side only; T.if_then_else(condition, a, b) chooses a value and evaluates "
+      "that one alone.",
+      on_rows(
+          "        i = T.alloc_var(\"int32\", 0)\n        while i < 32:\n            B[bx * 32 + "
+          "i] = "
+          "T.if_then_else(A[bx * 32 + i] > 0.0, A[bx * 32 + i], 0.0)\n            i = i + 1\n"));
+  add(loops, "T.macro", "@T.macro",
+      "A function whose statements stand where it is called; what it assigns to its "
       "buffers is seen there.",
-      "@T.macro\ndef double(tile, n):\n    for i in T.Parallel(n):\n        tile[i] = tile[i] * 2.0\n\n" +
-          on_rows("        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
+      "@T.macro\ndef double(tile, n):\n    for i in T.Parallel(n):\n        tile[i] = tile[i] * "
+      "2.0\n\n" +
+          on_rows("        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], "
+                  "tile)\n"
                   "        double(tile, 32)\n        T.copy(tile, B[bx * 32])\n"));
   const char* operators = "Tile operators";
   for (const TileOp* op : tir::all_tile_ops())
     list.push_back({operators, "T." + op->name, signature_of(*op), op->doc, op->example, true});
   const char* hints = "Layouts and hints";
   add(hints, "T.annotate_layout", "T.annotate_layout({buffer: layout})",
-      "The layout of a shared buffer or a fragment: T.Layout(shape, digits), a lambda from the coordinate to "
+      "The layout of a shared buffer or a fragment: T.Layout(shape, digits), a lambda from the "
+      "coordinate to "
       "the place, T.Fragment, or T.make_swizzled_layout(buffer). A CPU does not look at them.",
-      on_rows("        tile = T.alloc_shared((4, 8), \"float32\")\n"
-              "        T.annotate_layout({tile: lambda i, j: j * 4 + i})\n"
-              "        for i, j in T.Parallel(4, 8):\n            tile[i, j] = A[bx * 32 + i * 8 + j]\n"
-              "        for i, j in T.Parallel(4, 8):\n            B[bx * 32 + i * 8 + j] = tile[i, j]\n"));
+      on_rows(
+          "        tile = T.alloc_shared((4, 8), \"float32\")\n"
+          "        T.annotate_layout({tile: lambda i, j: j * 4 + i})\n"
+          "        for i, j in T.Parallel(4, 8):\n            tile[i, j] = A[bx * 32 + i * 8 + j]\n"
+          "        for i, j in T.Parallel(4, 8):\n            B[bx * 32 + i * 8 + j] = tile[i, "
+          "j]\n"));
   add(hints, "T.use_swizzle", "T.use_swizzle(panel_size, order=\"row\", enable=True)",
       "The order in which blocks run: panels of so many rows, for the cache.",
-      on_rows("        T.use_swizzle(panel_size=4)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n"));
-  add(hints, "T.annotate_min_blocks_per_sm, T.annotate_l2_hit_ratio, T.set_max_nreg", "T.annotate_min_blocks_per_sm(n)",
+      on_rows("        T.use_swizzle(panel_size=4)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * "
+              "32])\n"));
+  add(hints, "T.annotate_min_blocks_per_sm, T.annotate_l2_hit_ratio, T.set_max_nreg",
+      "T.annotate_min_blocks_per_sm(n)",
       "Hints for the GPU's compiler; they never change a result.",
-      on_rows("        T.annotate_min_blocks_per_sm(2)\n        T.annotate_l2_hit_ratio({A: 0.5})\n"
-              "        T.set_max_nreg(128)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n"));
+      on_rows(
+          "        T.annotate_min_blocks_per_sm(2)\n        T.annotate_l2_hit_ratio({A: 0.5})\n"
+          "        T.set_max_nreg(128)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n"));
   add(hints, "T.tune, T.constraint", "def kernel(n, block=T.tune([32, 64])):",
-      "In a workload's function: a knob that a search sets, and which choices make a program. Without a "
+      "In a workload's function: a knob that a search sets, and which choices make a program. "
+      "Without a "
       "search the first choice is taken; NAME=VALUE on a command line pins it.",
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    T.constraint(64 % 32 == 0)\n    with T.Kernel(2, threads=32) as bx:\n"
       "        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n");
   const char* threads = "Threads";
-  add(threads, "T.get_thread_binding, T.thread_binding, T.thread_id", "tx = T.get_thread_binding(dim=0)",
-      "The number of the thread. Code that depends on it is run by each thread; the threads meet at every "
+  add(threads, "T.get_thread_binding, T.thread_binding, T.thread_id",
+      "tx = T.get_thread_binding(dim=0)",
+      "The number of the thread. Code that depends on it is run by each thread; the threads meet "
+      "at every "
       "tile operator and at T.sync_threads().",
-      on_rows("        tx = T.thread_binding(0, 32, thread=\"threadIdx.x\")\n"
-              "        tile = T.alloc_shared((32,), \"float32\")\n        tile[tx] = A[bx * 32 + tx]\n"
-              "        T.sync_threads()\n        B[bx * 32 + tx] = tile[31 - tx]\n"));
-  add(threads, "T.get_lane_idx, T.get_warp_idx, T.get_warp_group_idx", "T.get_warp_idx(warp_size=32)",
+      on_rows(
+          "        tx = T.thread_binding(0, 32, thread=\"threadIdx.x\")\n"
+          "        tile = T.alloc_shared((32,), \"float32\")\n        tile[tx] = A[bx * 32 + tx]\n"
+          "        T.sync_threads()\n        B[bx * 32 + tx] = tile[31 - tx]\n"));
+  add(threads, "T.get_lane_idx, T.get_warp_idx, T.get_warp_group_idx",
+      "T.get_warp_idx(warp_size=32)",
       "Lane, warp and warpgroup of the thread, as expressions of its number; also T.lane_id([32]), "
-      "T.warp_id([n]), T.warpgroup_id([n]), T.warp_id_in_wg, T.thread_id_in_wg. A condition on them gives "
+      "T.warp_id([n]), T.warpgroup_id([n]), T.warp_id_in_wg, T.thread_id_in_wg. A condition on "
+      "them gives "
       "warps their roles.",
       on_rows("        warp = T.get_warp_idx()\n        lane = T.get_lane_idx()\n"
               "        B[bx * 32 + warp * 32 + lane] = A[bx * 32 + warp * 32 + lane]\n"));
@@ -232,28 +276,43 @@ std::vector<LanguageEntry> language_entries() {
       "The block's number along an axis, and extents; T.cluster_id, T.cta_id_in_cluster and "
       "T.block_rank_in_cluster of a kernel with cluster_dims.",
       on_rows("        block = T.get_block_binding(0)\n        width = T.get_thread_extent(0)\n"
-              "        for i in T.Parallel(32):\n            B[block * width + i] = A[block * width + i]\n"));
-  add(threads, "T.sync_threads", "T.sync_threads()", "All threads of the block wait for each other.",
-      on_rows("        tx = T.get_thread_binding(0)\n        tile = T.alloc_shared((32,), \"float32\")\n"
+              "        for i in T.Parallel(32):\n            B[block * width + i] = A[block * "
+              "width + i]\n"));
+  add(threads, "T.sync_threads", "T.sync_threads()",
+      "All threads of the block wait for each other.",
+      on_rows("        tx = T.get_thread_binding(0)\n        tile = T.alloc_shared((32,), "
+              "\"float32\")\n"
               "        tile[tx] = A[bx * 32 + tx]\n        T.sync_threads()\n"
               "        B[bx * 32 + tx] = tile[tx ^ 1]\n"));
   const char* gpu = "For GPUs only";
   const auto rows = [&](const std::string& body) {
-    return on_rows("        tx = T.get_thread_binding(0)\n" + body + "        B[bx * 32 + tx] = A[bx * 32 + tx]\n");
+    return on_rows("        tx = T.get_thread_binding(0)\n" + body +
+                   "        B[bx * 32 + tx] = A[bx * 32 + tx]\n");
   };
   add(gpu, "T.alloc_barrier", "bar = T.alloc_barrier([128, 1])",
       "Barriers in shared memory, each for so many arrivals, prepared by the first thread.",
-      rows("        bar = T.alloc_barrier([32, 1])\n        T.barrier_arrive(bar[0])\n        T.barrier_wait(bar[0], 0)\n"), false);
-  add(gpu, "T.barrier_arrive, T.mbarrier_arrive", "T.barrier_arrive(bar[0])", "The thread has come to the barrier.",
-      rows("        bar = T.alloc_barrier(32)\n        T.barrier_arrive(bar)\n        T.barrier_wait(bar, 0)\n"), false);
+      rows("        bar = T.alloc_barrier([32, 1])\n        T.barrier_arrive(bar[0])\n        "
+           "T.barrier_wait(bar[0], 0)\n"),
+      false);
+  add(gpu, "T.barrier_arrive, T.mbarrier_arrive", "T.barrier_arrive(bar[0])",
+      "The thread has come to the barrier.",
+      rows("        bar = T.alloc_barrier(32)\n        T.barrier_arrive(bar)\n        "
+           "T.barrier_wait(bar, 0)\n"),
+      false);
   add(gpu, "T.barrier_wait, T.mbarrier_wait_parity", "T.barrier_wait(bar[0], parity)",
       "Waits until the phase of that parity is complete; the first one is 0.",
-      rows("        bar = T.alloc_barrier(32)\n        T.mbarrier_arrive(bar)\n        T.mbarrier_wait_parity(bar, 0)\n"), false);
-  add(gpu, "T.mbarrier_expect_tx, T.mbarrier_arrive_expect_tx", "T.mbarrier_expect_tx(bar[0], bytes)",
+      rows("        bar = T.alloc_barrier(32)\n        T.mbarrier_arrive(bar)\n        "
+           "T.mbarrier_wait_parity(bar, 0)\n"),
+      false);
+  add(gpu, "T.mbarrier_expect_tx, T.mbarrier_arrive_expect_tx",
+      "T.mbarrier_expect_tx(bar[0], bytes)",
       "The phase is complete when so many bytes have come, too.",
-      rows("        bar = T.alloc_barrier(1)\n        if tx == 0:\n            T.mbarrier_expect_tx(bar, 128)\n"), false);
+      rows("        bar = T.alloc_barrier(1)\n        if tx == 0:\n            "
+           "T.mbarrier_expect_tx(bar, 128)\n"),
+      false);
   add(gpu, "T.inline_cuda", "T.inline_cuda(\"$0 = twice($1);\", values...)",
-      "CUDA C++ as it stands, $0, $1, ... being the values; T.import_source(\"...\") puts text before the "
+      "CUDA C++ as it stands, $0, $1, ... being the values; T.import_source(\"...\") puts text "
+      "before the "
       "kernels.",
       rows("        T.inline_cuda(\"__nanosleep($0);\", 20)\n"), false);
   add(gpu, "T.inline_ptx", "T.inline_ptx(\"nanosleep.u32 $0;\", values...)", "One PTX instruction.",
@@ -261,56 +320,82 @@ std::vector<LanguageEntry> language_entries() {
   const char* expressions = "Expressions";
   add(expressions, "T.cast, T.Cast", "T.cast(value, dtype)",
       "To another type: float to integer towards zero; integers wrap; x.astype(dtype) is the same.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.cast(T.cast(A[bx * 32 + i], \"int32\"), \"float32\")\n"));
+      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.cast(T.cast(A[bx * "
+              "32 + i], \"int32\"), \"float32\")\n"));
   add(expressions, "T.reinterpret", "T.reinterpret(dtype, value)", "The same bits as another type.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.reinterpret(\"float32\", T.reinterpret(\"int32\", A[bx * 32 + i]) ^ 0)\n"));
-  add(expressions, "T.if_then_else", "T.if_then_else(condition, a, b)", "The one or the other, evaluating that one alone.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.if_then_else(i > 0, A[bx * 32 + i], 0.0)\n"));
-  add(expressions, "T.min, T.max, T.clamp", "T.clamp(value, low, high)", "The smaller, the larger, the value between bounds.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.clamp(T.max(A[bx * 32 + i], -1.0), -1.0, 1.0)\n"));
+      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = "
+              "T.reinterpret(\"float32\", T.reinterpret(\"int32\", A[bx * 32 + i]) ^ 0)\n"));
+  add(expressions, "T.if_then_else", "T.if_then_else(condition, a, b)",
+      "The one or the other, evaluating that one alone.",
+      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.if_then_else(i > "
+              "0, A[bx * 32 + i], 0.0)\n"));
+  add(expressions, "T.min, T.max, T.clamp", "T.clamp(value, low, high)",
+      "The smaller, the larger, the value between bounds.",
+      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.clamp(T.max(A[bx * "
+              "32 + i], -1.0), -1.0, 1.0)\n"));
   add(expressions, "T.ceildiv, T.floordiv, T.floormod", "T.ceildiv(a, b)",
-      "Division of integers: up, down (a // b), and what is left (a % b); T.truncdiv and T.truncmod towards zero.",
-      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = A[T.ceildiv(bx * 32 + i, 2)]\n"));
+      "Division of integers: up, down (a // b), and what is left (a % b); T.truncdiv and "
+      "T.truncmod towards zero.",
+      on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = A[T.ceildiv(bx * 32 "
+              "+ i, 2)]\n"));
   add(expressions, "T.infinity, T.max_value, T.min_value", "T.infinity(dtype)", "Limits of a type.",
-      on_rows("        largest = T.alloc_fragment((1,), \"float32\")\n        tile = T.alloc_fragment((32,), \"float32\")\n"
-              "        T.copy(A[bx * 32], tile)\n        T.fill(largest, -T.infinity(\"float32\"))\n"
-              "        T.reduce_max(tile, largest, dim=0, clear=False)\n        for i in T.Parallel(32):\n"
-              "            B[bx * 32 + i] = largest[0]\n"));
+      on_rows(
+          "        largest = T.alloc_fragment((1,), \"float32\")\n        tile = "
+          "T.alloc_fragment((32,), \"float32\")\n"
+          "        T.copy(A[bx * 32], tile)\n        T.fill(largest, -T.infinity(\"float32\"))\n"
+          "        T.reduce_max(tile, largest, dim=0, clear=False)\n        for i in "
+          "T.Parallel(32):\n"
+          "            B[bx * 32 + i] = largest[0]\n"));
   for (const OpInfo& op : all_ops())
     if (op.pure && op.arity > 0 && op.arity <= 3 && op.result != OpResult::kExplicit &&
         op.result != OpResult::kSecondArgument && op.result != OpResult::kFirstArgument)
-      list.push_back({expressions, "T." + op.name, "T." + op.name +
-                                       (op.arity == 1 ? "(x)" : op.arity == 2 ? "(x, y)" : "(x, y, z)"),
+      list.push_back({expressions, "T." + op.name,
+                      "T." + op.name +
+                          (op.arity == 1   ? "(x)"
+                           : op.arity == 2 ? "(x, y)"
+                                           : "(x, y, z)"),
                       doc_of(op), example_of(op), true});
   const char* types = "Types";
   add(types, "float16, bfloat16, float32, float64", "dtype=\"float16\"",
       "Floats; arithmetic of 16 bits may be carried out in 32 and rounded later.",
-      on_rows("        tile = T.alloc_fragment((32,), \"bfloat16\")\n        T.copy(A[bx * 32], tile)\n        T.copy(tile, B[bx * 32])\n"));
+      on_rows("        tile = T.alloc_fragment((32,), \"bfloat16\")\n        T.copy(A[bx * 32], "
+              "tile)\n        T.copy(tile, B[bx * 32])\n"));
   add(types, "float8_e4m3, float8_e5m2", "dtype=\"float8_e4m3\"",
-      "Floats of a byte: rounded to even, the largest value where more does not fit; computed with as float32.",
-      on_rows("        tile = T.alloc_fragment((32,), \"float8_e4m3\")\n        T.copy(A[bx * 32], tile)\n        T.copy(tile, B[bx * 32])\n"));
-  add(types, "int8 to int64, uint8 to uint64, bool", "dtype=\"int8\"", "Integers wrap at their width.",
-      on_rows("        tile = T.alloc_fragment((32,), \"int8\")\n        T.copy(A[bx * 32], tile)\n        T.copy(tile, B[bx * 32])\n"));
+      "Floats of a byte: rounded to even, the largest value where more does not fit; computed with "
+      "as float32.",
+      on_rows("        tile = T.alloc_fragment((32,), \"float8_e4m3\")\n        T.copy(A[bx * 32], "
+              "tile)\n        T.copy(tile, B[bx * 32])\n"));
+  add(types, "int8 to int64, uint8 to uint64, bool", "dtype=\"int8\"",
+      "Integers wrap at their width.",
+      on_rows("        tile = T.alloc_fragment((32,), \"int8\")\n        T.copy(A[bx * 32], "
+              "tile)\n        T.copy(tile, B[bx * 32])\n"));
   add(types, "int4, uint4, int2, uint2", "dtype=\"int4\"",
-      "Parameters hold two or four in a byte, the first in the lowest bits, and are read only; other memory has a "
+      "Parameters hold two or four in a byte, the first in the lowest bits, and are read only; "
+      "other memory has a "
       "byte for each.",
-      on_rows("        tile = T.alloc_fragment((32,), \"int4\")\n        T.copy(A[bx * 32], tile)\n        T.copy(tile, B[bx * 32])\n"));
+      on_rows("        tile = T.alloc_fragment((32,), \"int4\")\n        T.copy(A[bx * 32], "
+              "tile)\n        T.copy(tile, B[bx * 32])\n"));
   return list;
 }
 
 std::string language_reference() {
   std::string text =
       "# The tile language\n\n"
-      "Generated from the registries; `ir/script/reference.cpp` has what they do not know, and a test "
+      "Generated from the registries; `ir/script/reference.cpp` has what they do not know, and a "
+      "test "
       "(`tir_tests`) holds this file and runs every example. Names are those that TileLang has "
-      "where it has them (`COMPAT.md` says which); what programs mean is at the head of `tile.h`, how "
+      "where it has them (`COMPAT.md` says which); what programs mean is at the head of `tile.h`, "
+      "how "
       "layouts are written in `layout.h`.\n\n"
       "A file begins with `from tvm.script import tirx as T` or `import tilelang.language as T`. A "
       "workload file holds a function that returns the program, `NAME_reference` beside it and "
       "`NAME_workload` (`ir/script/workload_file.h`, `workloads/`). Then:\n\n"
-      "```\ntemper check FILE.py M=512      # against the reference\ntemper tune FILE.py M=512       # "
-      "search its knobs and what its operators leave open\ntemper-opt FILE.py --lower       # each step: "
-      "--pass lower_threads,bind_scalars,forward_copies,...\ntemper-opt FILE.py --dispatch    # which "
+      "```\ntemper check FILE.py M=512      # against the reference\ntemper tune FILE.py M=512     "
+      "  # "
+      "search its knobs and what its operators leave open\ntemper-opt FILE.py --lower       # each "
+      "step: "
+      "--pass lower_threads,bind_scalars,forward_copies,...\ntemper-opt FILE.py --dispatch    # "
+      "which "
       "variant each operator takes, and why others do not fit\n```\n";
   std::string section;
   for (const LanguageEntry& entry : language_entries()) {
@@ -456,12 +541,15 @@ constexpr Foreign kTileLang[] = {
 } // namespace
 
 std::string compatibility_reference() {
-  std::string text =
-      "# What is there of TileLang\n\n"
-      "Generated (`ir/script/reference.cpp`); a test holds it. A kernel written for TileLang 0.1.15 runs "
-      "with its import lines changed at most (`import tilelang.language as T` stands as it is), as long as "
-      "the Python around it stays in the subset of `ir/script/README.md`. Every name that is there has an "
-      "example in `LANGUAGE.md`, which a test runs.\n\n| name | there | arguments |\n| --- | --- | --- |\n";
+  std::string text = "# What is there of TileLang\n\n"
+                     "Generated (`ir/script/reference.cpp`); a test holds it. A kernel written for "
+                     "TileLang 0.1.15 runs "
+                     "with its import lines changed at most (`import tilelang.language as T` "
+                     "stands as it is), as long as "
+                     "the Python around it stays in the subset of `ir/script/README.md`. Every "
+                     "name that is there has an "
+                     "example in `LANGUAGE.md`, which a test runs.\n\n| name | there | arguments "
+                     "|\n| --- | --- | --- |\n";
   int there = 0;
   int all = 0;
   for (const Foreign& foreign : kTileLang) {
@@ -484,11 +572,16 @@ std::string compatibility_reference() {
     ++all;
     there += known ? 1 : 0;
     text += "| `T." + std::string(foreign.name) + "` | " + (known ? "yes" : "no") + " | " +
-            (known ? arguments : refusal ? *refusal : std::string("is not known")) + " |\n";
+            (known     ? arguments
+             : refusal ? *refusal
+                       : std::string("is not known")) +
+            " |\n";
   }
-  text += "\n" + std::to_string(there) + " of " + std::to_string(all) +
-          " names are there. Not there are TileLang's decorators that compile and tune (`tilelang.jit`, "
-          "`autotune`): knobs are parameters with `T.tune([...])`, and `temper tune` searches them.\n";
+  text +=
+      "\n" + std::to_string(there) + " of " + std::to_string(all) +
+      " names are there. Not there are TileLang's decorators that compile and tune "
+      "(`tilelang.jit`, "
+      "`autotune`): knobs are parameters with `T.tune([...])`, and `temper tune` searches them.\n";
   return text;
 }
 

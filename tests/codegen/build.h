@@ -63,8 +63,10 @@ public:
       ::dlclose(handle_);
   }
   template <typename... T> int operator()(T*... arguments) const {
-    void* list[] = {const_cast<void*>(static_cast<const void*>(arguments))..., nullptr};
-    return entry_ == nullptr ? -1 : entry_(list);
+    return call({const_cast<void*>(static_cast<const void*>(arguments))..., nullptr});
+  }
+  int call(const std::vector<void*>& arguments) const {
+    return entry_ == nullptr ? -1 : entry_(arguments.data());
   }
 
 private:
