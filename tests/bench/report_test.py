@@ -6,6 +6,7 @@ import unittest
 import xml.dom.minidom
 
 import report
+import tile_report
 
 
 def kernel(folder, name, workload, sizes, ours_ns, bound_ns, peers, **more):
@@ -102,6 +103,24 @@ class Report(unittest.TestCase):
         self.assertEqual([(measured, met) for _, measured, _, met in report.aa_verdicts(self.path)],
                          [("10.0%", False), ("80.0%", True)])
         self.assertEqual(report.aa_verdicts(self.path / "nowhere"), [])
+
+    def test_tile_programs_are_held_against_their_bars(self):
+        def write(name, content):
+            (self.path / f"{name}.json").write_text(json.dumps(content))
+
+        self.assertEqual(tile_report.verdicts(self.path), [])
+        sides = [{"name": "tuned", "outcome": "ok", "ratio": 1.0},
+                 {"name": "schedule", "outcome": "ok", "ratio": 0.96}]
+        write("gemm-compare", {"peers": [{"contenders": sides}]})
+        failed = [{"name": "PyTorch", "outcome": "compile_failed", "ratio": 0}]
+        write("attention-compare", {"peers": [{"contenders": failed}]})
+        for name, ns in (("gemv", 6e6), ("gemv-int4", 1.5e6), ("gemv-int2", 2e6)):
+            write(name, {"best": {"median_ns": ns}})
+        write("lowering", {"benchmarks": [
+            {"name": "lower_it", "real_time": 21.0, "time_unit": "ms"}]})
+        self.assertEqual([(measured, met) for _, measured, _, met in
+                          tile_report.verdicts(self.path)],
+                         [("0.96x", True), ("4.00x", True), ("3.00x", False), ("21.0 ms", False)])
 
     def test_the_plot_has_a_line_for_each_kernel_and_is_well_formed(self):
         kernel(self.path, "01", "matmul", {"M": 512, "N": 512, "K": 512}, 1e6, 9e5,
