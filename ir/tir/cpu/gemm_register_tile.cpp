@@ -76,7 +76,10 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
   TileKnob rows{"rows", {}, 1};
   int64_t least = std::numeric_limits<int64_t>::max();
   for (const int64_t r : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16}) {
-    if (r > tile.m || r * chosen > registers)
+    // Beside the sums a row of B and an element of A are in registers: one too many is spilled in
+    // each step of the sum, which takes twice the time (7 x 4 of 32).
+    if (r > tile.m || r * chosen > registers ||
+        (r > 1 && r * chosen + chosen + 1 > context.options.vector_registers))
       continue;
     rows.choices.push_back(r);
     const int64_t cost = (tile.m + r - 1) / r * (2 * std::max<int64_t>(r * chosen, 8) + chosen);
