@@ -98,7 +98,12 @@ Result<codegen::LowerOptions> lower_options(const Options& options) {
 /// All passes by name: the blocks' lowering, then tir's.
 Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
                                         const codegen::GpuLimits& gpu) {
-  std::vector<ir::Pass> passes = codegen::tile_passes(lower);
+  std::vector<ir::Pass> passes{
+      ir::function_pass("size_parameters", [](const ir::PrimFunc& function) {
+        return Result<ir::PrimFunc>(ir::size_parameters(function));
+      })};
+  for (ir::Pass& pass : codegen::tile_passes(lower))
+    passes.push_back(std::move(pass));
   passes.push_back({"split_packs", s_tir::split_packs});
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
