@@ -1,5 +1,6 @@
 #include "codegen/lower_gpu.h"
 
+#include "ir/narrow.h"
 #include "ir/s_tir/layer.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_simt.h"
@@ -23,6 +24,7 @@ struct Known {
   const char* name;
   GpuLimits limits;
 };
+constexpr int64_t kRegistersOfThread = 255;
 /// "Maximum amount of shared memory per thread block", by compute capability.
 constexpr std::array<Known, 7> kArchitectures = {{{"sm_75", {75, int64_t{64} * 1024}},
                                                   {"sm_80", {80, int64_t{163} * 1024}},
@@ -31,6 +33,25 @@ constexpr std::array<Known, 7> kArchitectures = {{{"sm_75", {75, int64_t{64} * 1
                                                   {"sm_90", {90, int64_t{227} * 1024}},
                                                   {"sm_90a", {90, int64_t{227} * 1024}},
                                                   {"sm_100a", {100, int64_t{227} * 1024}}}};
+
+/// The most bytes of local memory that are there at a time: an allocation lasts until its list
+/// ends.
+int64_t local_bytes(const NodeRef& root) {
+  int64_t here = 0;
+  int64_t below = 0;
+  const auto* seq = root.as<tir::SeqStmt>();
+  root->info().for_each_child(root.get(), [&](const NodeRef& child, Role) {
+    if (!StmtNode::accepts(child->kind()))
+      return;
+    if (const auto* alloc = child.as<tir::AllocBuffer>()) {
+      if (seq != nullptr && alloc->buffer->scope.starts_with("local"))
+        here += alloc->buffer->element_count().value_or(0) * alloc->buffer->dtype.element_bytes();
+      return;
+    }
+    below = std::max(below, local_bytes(child));
+  });
+  return here + below;
+}
 
 int64_t constant_product(const std::vector<Expr>& extents) {
   int64_t product = 1;
@@ -67,6 +88,11 @@ std::vector<Pass> gpu_passes(const GpuLimits& limits) {
       function_pass("remove_barriers",
                     [](F f) -> Result<PrimFunc> { return tir::remove_barriers(f); }),
       function_pass("apply_layouts", [](F f) { return tir::apply_layouts(f); }),
+      function_pass("lower_narrow_types",
+                    [](F f) -> Result<PrimFunc> {
+                      TEMPER_TRY_VOID(check_narrow_types(f));
+                      return lower_narrow_types(f);
+                    }),
   };
 }
 
@@ -94,12 +120,18 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
     needs.blocks = std::max(needs.blocks, blocks);
     needs.threads = std::max(needs.threads, threads);
     int64_t end = 0;
+    needs.local_registers = std::max(needs.local_registers, local_bytes(NodeRef(&root)) / 4);
     walk(NodeRef(&root), [&](const NodeRef& node) {
       const auto* alloc = node.as<tir::AllocBuffer>();
       if (alloc == nullptr || tir::tile_scope(alloc->buffer->scope) != "shared")
         return true;
       const int64_t bytes =
           alloc->buffer->element_count().value_or(0) * alloc->buffer->dtype.element_bytes();
+      if (bytes > needs.largest_shared_bytes) {
+        needs.largest_shared = alloc->buffer->name;
+        needs.largest_shared_bytes = bytes;
+        needs.largest_shared_where = alloc->span;
+      }
       const int64_t begin =
           alloc->annotations.get_int("shared_offset").value_or((end + 15) / 16 * 16);
       end = std::max(end, begin + bytes);
@@ -140,10 +172,21 @@ Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits)
     return Error(ErrorCode::kUnsupported, fmt::format("the block has {} threads, there may be {}",
                                                       needs.threads, limits.threads));
   if (needs.shared_bytes > limits.shared_bytes)
+    return Error(
+        ErrorCode::kUnsupported,
+        fmt::format("{}the block needs {} bytes of shared memory, there are {} (the largest "
+                    "buffer, {}, takes {}); make tiles smaller or take fewer stages",
+                    needs.largest_shared_where.line == 0
+                        ? std::string()
+                        : fmt::format("line {}, column {}: ", needs.largest_shared_where.line,
+                                      needs.largest_shared_where.column),
+                    needs.shared_bytes, limits.shared_bytes, needs.largest_shared,
+                    needs.largest_shared_bytes));
+  if (needs.local_registers > 4 * kRegistersOfThread)
     return Error(ErrorCode::kUnsupported,
-                 fmt::format("the block needs {} bytes of shared memory, there are {}; make tiles "
-                             "smaller or take fewer stages",
-                             needs.shared_bytes, limits.shared_bytes));
+                 fmt::format("a thread holds {} registers' worth of fragments, and has {} at most; "
+                             "make tiles smaller or take more threads",
+                             needs.local_registers, kRegistersOfThread));
   return {};
 }
 

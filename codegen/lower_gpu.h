@@ -40,6 +40,13 @@ struct GpuNeeds {
   int64_t blocks = 0; ///< 0: not constant
   int64_t threads = 0;
   int64_t shared_bytes = 0;
+  /// Of the buffers in shared memory the one that takes most.
+  std::string largest_shared;
+  int64_t largest_shared_bytes = 0;
+  ir::Span largest_shared_where;
+  /// Of 32 bits, that a thread's fragments and other local memory take, less those that need not be
+  /// there at the same time.
+  int64_t local_registers = 0;
 };
 GpuNeeds gpu_needs(const ir::PrimFunc& function);
 /// Which limit the function exceeds, in one sentence (kUnsupported).

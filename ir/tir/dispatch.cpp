@@ -7,7 +7,6 @@
 #include "ir/tir/cuda/variants.h"
 
 #include <algorithm>
-#include <map>
 
 namespace temper::tir {
 namespace {
@@ -165,53 +164,86 @@ Result<PrimFunc> lower_tiles(const PrimFunc& function, const LowerOptions& optio
   return result;
 }
 
+std::vector<OpenCall::Choice> open_choices(const TileCall& call, TileContext& context) {
+  std::vector<OpenCall::Choice> choices;
+  const auto wanted = call.options.get_string(kVariant);
+  for (const TileVariant* variant : tile_variants(call.op, context.target())) {
+    if (wanted && *wanted != variant->name)
+      continue;
+    if (variant->fits != nullptr && !variant->fits(call, context))
+      continue;
+    OpenCall::Choice choice{variant->name, {}};
+    if (variant->knobs != nullptr)
+      for (TileKnob& knob : variant->knobs(call, context))
+        if (!call.options.get(knob.name) && knob.choices.size() > 1)
+          choice.knobs.push_back(std::move(knob));
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
 Result<std::vector<OpenCall>> open_calls(const PrimFunc& function, const LowerOptions& options) {
   TEMPER_TRY(threads, lower_threads(function));
   std::vector<OpenCall> result;
-  std::map<std::string, int> count;
-  size_t position = 0;
+  OpenLabels labels;
   TEMPER_TRY_VOID(each_call(threads, [&](const TileCall& call, Analyzer& math) -> Result<void> {
-    OpenCall open;
-    open.position = position++;
-    const int number = ++count[call.op];
-    open.label = call.op + (number > 1 ? "_" + std::to_string(number) : "");
     TileContext context{options, math};
-    const auto wanted = call.options.get_string(kVariant);
-    for (const TileVariant* variant : tile_variants(call.op, TargetKind::kCpu)) {
-      if (wanted && *wanted != variant->name)
-        continue;
-      if (variant->fits != nullptr && !variant->fits(call, context))
-        continue;
-      OpenCall::Choice choice{variant->name, {}};
-      if (variant->knobs != nullptr)
-        for (TileKnob& knob : variant->knobs(call, context))
-          if (!call.options.get(knob.name) && knob.choices.size() > 1)
-            choice.knobs.push_back(std::move(knob));
-      open.choices.push_back(std::move(choice));
-    }
-    if (open.choices.size() > 1 || (open.choices.size() == 1 && !open.choices[0].knobs.empty()))
+    OpenCall open{labels.next(Stmt(&call)), open_choices(call, context)};
+    if (open.is_open())
       result.push_back(std::move(open));
     return {};
   }));
   return result;
 }
 
-PrimFunc annotate_call(const PrimFunc& function, size_t position, const Annotations& annotations) {
-  size_t next = 0;
-  const auto rewrite = [&](auto&& self, const Stmt& stmt) -> Stmt {
-    if (const auto* call = stmt.as<TileCall>()) {
-      if (next++ != position)
-        return stmt;
-      return copy_node(*call, [&](TileCall& node) {
-        for (const Annotation& entry : annotations.entries)
-          node.options = node.options.with(entry.key, entry.value);
-      });
-    }
-    return rebuild(
-        stmt, [&](const Stmt& child) { return self(self, child); },
-        [](const Expr& expr) { return expr; });
+std::string OpenLabels::next(const Stmt& stmt) {
+  std::string name;
+  if (const auto* call = stmt.as<TileCall>())
+    name = call->op;
+  else if (const auto* loop = stmt.as<For>(); loop != nullptr && loop->kind == ForKind::kPipelined)
+    name = "pipeline";
+  else if (stmt.as<KernelLaunch>() != nullptr)
+    name = "kernel";
+  else
+    return name;
+  const int number = ++count_[name];
+  return number > 1 ? name + "_" + std::to_string(number) : name;
+}
+
+PrimFunc annotate_open(const PrimFunc& function, const std::string& label,
+                       const Annotations& annotations) {
+  OpenLabels labels;
+  bool found = false;
+  const auto with = [&](Annotations known) {
+    for (const Annotation& entry : annotations.entries)
+      known = known.with(entry.key, entry.value);
+    return known;
   };
-  return with_body(function, rewrite(rewrite, function->body));
+  const auto rewrite = [&](auto&& self, const Stmt& stmt) -> Stmt {
+    const bool here = labels.next(stmt) == label && !found;
+    const Stmt below = stmt.as<TileCall>() != nullptr
+                           ? stmt
+                           : rebuild(
+                                 stmt, [&](const Stmt& child) { return self(self, child); },
+                                 [](const Expr& expr) { return expr; });
+    if (!here)
+      return below;
+    found = true;
+    if (const auto* call = below.as<TileCall>())
+      return copy_node(*call, [&](TileCall& node) { node.options = with(call->options); });
+    if (const auto* loop = below.as<For>())
+      return copy_node(*loop, [&](For& node) { node.annotations = with(loop->annotations); });
+    const auto* kernel = below.as<KernelLaunch>();
+    return copy_node(*kernel, [&](KernelLaunch& node) {
+      node.annotations = with(kernel->annotations);
+      if (const Expr threads = annotations.get(kThreadCount)) {
+        node.threads = {tile_cast(kernel->threads[0]->dtype, threads)};
+        node.annotations = node.annotations.without(kThreadCount).without(kOpenThreads);
+      }
+    });
+  };
+  const Stmt body = rewrite(rewrite, function->body);
+  return found ? with_body(function, body) : nullptr;
 }
 
 std::string dispatch_table(const PrimFunc& function, const LowerOptions& options) {

@@ -18,6 +18,7 @@
 #include "ir/tir/tile_ops.h"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -102,20 +103,36 @@ Result<PrimFunc> lower_tiles(const PrimFunc& function, const LowerOptions& optio
 /// Annotation of a call: the variant that was asked for.
 inline constexpr const char* kVariant = "variant";
 
-/// What one call leaves open, for a search: its variants that fit, each with its knobs.
+/// What a tile operator leaves open, for a search: its variants that fit, each with its knobs. On
+/// GPUs also a pipelined loop ("pipeline") and a kernel ("kernel"), each with one choice.
 struct OpenCall {
-  std::string label;   ///< "gemm", or "gemm_2" for the second one of a function
-  size_t position = 0; ///< among the function's tile operators, in order
+  std::string label; ///< "gemm", or "gemm_2" for the second one of a function
   struct Choice {
     std::string variant;
     std::vector<TileKnob> knobs;
   };
   std::vector<Choice> choices;
+  /// More than one choice, or knobs.
+  bool is_open() const {
+    return choices.size() > 1 || (choices.size() == 1 && !choices[0].knobs.empty());
+  }
 };
-/// The calls of the function with more than one choice, or with knobs, in order of the text.
+/// The choices of one call that its annotations leave.
+std::vector<OpenCall::Choice> open_choices(const TileCall& call, TileContext& context);
+/// The calls of the function that are open on a CPU, in order of the text.
 Result<std::vector<OpenCall>> open_calls(const PrimFunc& function, const LowerOptions& options);
-/// The function with the call's annotations set.
-PrimFunc annotate_call(const PrimFunc& function, size_t position, const Annotations& annotations);
+/// The function with annotations set on what the label names; null when it has no such thing.
+PrimFunc annotate_open(const PrimFunc& function, const std::string& label,
+                       const Annotations& annotations);
+/// The label of each operator, pipelined loop and kernel, in order of the text.
+class OpenLabels {
+public:
+  /// Empty for a statement that has none. Called once for each statement, outer ones first.
+  std::string next(const Stmt& stmt);
+
+private:
+  std::map<std::string, int> count_;
+};
 
 /// For temper-opt --dispatch: every variant with its doc; and for each call of `function`, when it
 /// is there, which one is taken and why others were refused.

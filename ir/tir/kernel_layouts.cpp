@@ -2,12 +2,14 @@
 // loop nest whose operands are indexed by its loops.
 #include "ir/tir/kernel_layouts.h"
 
+#include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <utility>
 
 namespace temper::tir {
 namespace {
@@ -32,6 +34,8 @@ public:
       threads *= *value;
     }
     result_.problem.threads = threads;
+    kernel_ = &kernel;
+    block_ = role_ = {0, threads};
     statement(kernel.body);
     if (!error_.message.empty())
       return error_;
@@ -55,12 +59,66 @@ private:
     } else if (const auto* loop = stmt.as<For>();
                loop != nullptr && loop->kind == ForKind::kTileParallel) {
       parallel(*loop);
+    } else if (const auto* branch = stmt.as<IfThenElse>();
+               branch != nullptr && divides_roles(*branch, *kernel_)) {
+      for (const bool holds : {true, false})
+        if (const Stmt& side = holds ? branch->then_case : branch->else_case)
+          role(*branch, holds, side);
     } else {
+      if (stmt.as<BufferStore>() != nullptr || stmt.as<Evaluate>() != nullptr)
+        note_scopes(stmt, stmt->span);
       stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
         if (StmtNode::accepts(child->kind()))
           statement(cast_ref<StmtNode>(child));
       });
     }
+  }
+
+  void role(const IfThenElse& branch, bool holds, const Stmt& side) {
+    const auto threads = role_threads(branch, holds, *kernel_, role_);
+    if (!threads) {
+      if (error_.message.empty())
+        error_ = threads.error();
+      return;
+    }
+    const ThreadRange around = std::exchange(role_, *threads);
+    statement(side);
+    role_ = around;
+  }
+  int64_t role_threads_or_block() const { return role_ == block_ ? 0 : role_.count; }
+
+  /// A fragment belongs to the threads that use it first; others cannot see it.
+  void note_scope(const Buffer& buffer, const Span& where) {
+    const int index = find(buffer);
+    if (index < 0 || !is_fragment_scope(buffer->scope))
+      return;
+    const auto [first, fresh] =
+        scope_of_.try_emplace(buffer.get(), std::pair<ThreadRange, Span>(role_, where));
+    if (fresh) {
+      result_.problem.buffers[static_cast<size_t>(index)].threads = role_threads_or_block();
+      return;
+    }
+    const auto& [range, line] = first->second;
+    if (range == role_)
+      return;
+    const auto text = [&](const ThreadRange& threads) {
+      return threads == block_ ? std::string("the whole block")
+                               : fmt::format("threads {} to {}", threads.first,
+                                             threads.first + threads.count - 1);
+    };
+    fail(where,
+         fmt::format("the fragment {} is used by {} here and by {} in line {}: registers are "
+                     "seen by the threads that hold them alone; copy it through shared memory",
+                     buffer->name, text(role_), text(range), line.line));
+  }
+  void note_scopes(const NodeRef& root, const Span& where) {
+    walk(root, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        note_scope(store->buffer, where);
+      if (const auto* load = node.as<BufferLoad>())
+        note_scope(load->buffer, where);
+      return true;
+    });
   }
 
   void add(const AllocBuffer& alloc) {
@@ -95,19 +153,16 @@ private:
     return found == index_.end() ? -1 : found->second;
   }
 
-  /// The buffer's number when the region is all of a fragment; -1 where it is no fragment.
-  int whole_fragment(const BufferRegion& region, const TileCall& call) {
+  /// The buffer's number when the region is all of a fragment; -1 where it is not: of a part of a
+  /// fragment nothing follows for the whole, and it goes through shared memory where need be.
+  int whole_fragment(const BufferRegion& region) {
     const int index = find(region.buffer);
     if (index < 0 || !is_fragment_scope(region.buffer->scope))
       return -1;
     for (size_t d = 0; d < region.region.size(); ++d)
       if (!is_int(region.region[d].min, 0) ||
-          !same_extent(region.region[d].extent, region.buffer->shape[d])) {
-        fail(call.span,
-             "T." + call.op + " takes a part of the fragment " + region.buffer->name +
-                 ", which threads share out as a whole; use all of it, or shared memory");
+          !same_extent(region.region[d].extent, region.buffer->shape[d]))
         return -1;
-      }
     return index;
   }
 
@@ -119,9 +174,12 @@ private:
   }
 
   void tile_call(const TileCall& call) {
+    for (const BufferRegion& region : call.regions)
+      note_scope(region.buffer, call.span);
     LayoutUse use;
     use.op = "T." + call.op;
     use.where = call.span;
+    use.threads = role_threads_or_block();
     if (call.op == "gemm") {
       // Without tensor cores for these types any layout does: operands are read element by element.
       const DataType in = call.regions[0].buffer->dtype;
@@ -134,10 +192,13 @@ private:
           if (find(call.regions[i].buffer) < 0)
             return fail(call.span, use.op + ": " + call.regions[i].buffer->name +
                                        " lies in global memory; copy it into shared memory first");
-        for (const BufferRegion& region : call.regions)
-          whole_fragment(region, call);
         return;
       }
+      bool whole = true;
+      for (const BufferRegion& region : call.regions)
+        whole &= !is_fragment_scope(region.buffer->scope) || whole_fragment(region) >= 0;
+      if (!whole)
+        return;
       use.is_gemm = true;
       int* operands[] = {&use.a, &use.b, &use.c};
       for (size_t i = 0; i < 3; ++i) {
@@ -145,7 +206,6 @@ private:
         if (*operands[i] < 0)
           return fail(call.span, use.op + ": " + call.regions[i].buffer->name +
                                      " lies in global memory; copy it into shared memory first");
-        whole_fragment(call.regions[i], call);
       }
       use.transpose_a = flag_option(call, "transpose_A");
       use.transpose_b = flag_option(call, "transpose_B");
@@ -153,12 +213,16 @@ private:
       use.policy = policy == "FullRow"   ? GemmPolicy::kFullRow
                    : policy == "FullCol" ? GemmPolicy::kFullColumn
                                          : GemmPolicy::kSquare;
+      use.policy_open = !call.options.get("policy");
+      use.warp_rows = call.options.get_int(kWarpRows).value_or(0);
+      use.swizzle_a = static_cast<int>(call.options.get_int(kSwizzleA).value_or(-1));
+      use.swizzle_b = static_cast<int>(call.options.get_int(kSwizzleB).value_or(-1));
       result_.problem.uses.push_back(std::move(use));
       return;
     }
     std::vector<int> fragments;
     for (const BufferRegion& region : call.regions)
-      fragments.push_back(whole_fragment(region, call));
+      fragments.push_back(whole_fragment(region));
     if (call.op.starts_with("reduce_") && fragments[0] >= 0 && fragments[1] >= 0) {
       const Buffer& from = call.regions[0].buffer;
       const Buffer& to = call.regions[1].buffer;
@@ -194,6 +258,8 @@ private:
     LayoutUse use;
     use.op = "T.Parallel";
     use.where = outermost.span;
+    use.threads = role_threads_or_block();
+    note_scopes(NodeRef(&outermost), outermost.span);
     std::vector<const VarNode*> vars;
     std::vector<int64_t> extents;
     const For* loop = &outermost;
@@ -214,23 +280,12 @@ private:
       for (size_t d = 0; d < indices.size(); ++d) {
         const auto* var = indices[d].as<VarNode>();
         const auto found = std::find(vars.begin(), vars.end(), var);
-        if (var == nullptr || found == vars.end()) {
-          // A constant index into a dimension of one element, as m[i, 0], says nothing of loops.
-          fail(outermost.span,
-               fmt::format("T.Parallel indexes the fragment {} by something that is not one of its "
-                           "loop variables; each dimension of a fragment goes with one loop",
-                           buffer->name));
+        // Of another index, or of a part of the fragment, nothing follows for its layout.
+        if (var == nullptr || found == vars.end())
           return;
-        }
         const auto which = static_cast<size_t>(found - vars.begin());
-        if (as_int(buffer->shape[d]) != extents[which]) {
-          fail(
-              outermost.span,
-              fmt::format("T.Parallel runs over {} of the elements of dimension {} of the fragment "
-                          "{}; run over all of them, with a condition inside",
-                          extents[which], d, buffer->name));
+        if (as_int(buffer->shape[d]) != extents[which])
           return;
-        }
         operand.loops.push_back(static_cast<int>(which));
       }
       for (const LayoutOperand& known : use.operands)
@@ -250,6 +305,10 @@ private:
   }
 
   KernelLayouts result_;
+  const KernelLaunch* kernel_ = nullptr;
+  ThreadRange block_;
+  ThreadRange role_; ///< who runs the statement at hand
+  std::unordered_map<const BufferNode*, std::pair<ThreadRange, Span>> scope_of_; ///< of fragments
   std::unordered_map<const BufferNode*, int> index_;
   Error error_;
 };
@@ -272,7 +331,7 @@ Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma) {
       status = posed.error();
       return false;
     }
-    auto layouts = infer_layouts(posed->problem);
+    auto layouts = choose_layouts(posed->problem);
     if (!layouts) {
       status = layouts.error();
       return false;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 namespace temper::tir {
 namespace {
@@ -26,8 +27,9 @@ std::string at(const Span& span) {
 
 class Solver {
 public:
-  explicit Solver(const LayoutProblem& problem)
-      : problem_(problem), layouts_(problem.buffers.size()) {}
+  Solver(const LayoutProblem& problem, LayoutConflicts conflicts)
+      : problem_(problem), through_memory_(conflicts == LayoutConflicts::kGoThroughMemory),
+        layouts_(problem.buffers.size()) {}
 
   Result<std::vector<InferredLayout>> run() {
     if (problem_.threads < 32 || problem_.threads % 32 != 0 || problem_.threads > 1024)
@@ -37,7 +39,10 @@ public:
     TEMPER_TRY_VOID(fixed());
     for (const LayoutUse& use : problem_.uses)
       if (use.is_gemm)
-        TEMPER_TRY_VOID(gemm(use));
+        // Without a share for each warp there is none of its instructions either: its operands may
+        // lie anywhere.
+        if (auto shared_out = gemm(use); !shared_out && !(through_memory_ && !stated_))
+          return shared_out.error();
     TEMPER_TRY_VOID(propagate());
     TEMPER_TRY_VOID(defaults());
     TEMPER_TRY_VOID(check());
@@ -51,6 +56,8 @@ private:
   const LayoutBuffer& buffer(int index) const {
     return problem_.buffers[static_cast<size_t>(index)];
   }
+  /// Of a role, or of the block.
+  int64_t threads_of(int64_t role) const { return role > 0 ? role : problem_.threads; }
   std::optional<InferredLayout>& known(int index) { return layouts_[static_cast<size_t>(index)]; }
 
   Result<void> fixed() {
@@ -65,9 +72,10 @@ private:
                                fmt::join(buffer.shape, ", ")));
       if (buffer.is_fragment) {
         const Layout flat = flatten_threads(*buffer.fixed);
-        if (flat.span(kThreadAxis) != problem_.threads)
-          return bad(fmt::format("{} spreads over {} threads, the block has {}", who,
-                                 flat.span(kThreadAxis), problem_.threads));
+        if (flat.span(kThreadAxis) != threads_of(buffer.threads))
+          return bad(fmt::format("{} spreads over {} threads, the {} has {}", who,
+                                 flat.span(kThreadAxis), buffer.threads > 0 ? "role" : "block",
+                                 threads_of(buffer.threads)));
         layouts_[i] = {flat, "annotated" + place(buffer.fixed_where)};
       } else {
         if (buffer.fixed->is_fragment())
@@ -93,6 +101,9 @@ private:
     }
     if (covers(have->layout, layout))
       return {};
+    if (through_memory_ && !buffer(index).fixed)
+      return {};
+    stated_ = buffer(index).fixed.has_value();
     return conflict(index, layout, use);
   }
 
@@ -113,7 +124,7 @@ private:
     const int64_t m = c.shape[c.shape.size() - 2];
     const int64_t n = c.shape.back();
     const int64_t k = a.shape[a.shape.size() - (use.transpose_a ? 2 : 1)];
-    const int64_t warps = problem_.threads / 32;
+    const int64_t warps = threads_of(use.threads) / 32;
     const auto located = [&](const Error& error) {
       return bad(at(use.where) + use.op + ": " + error.message);
     };
@@ -125,7 +136,7 @@ private:
       const bool warpgroups = problem_.wgmma && warps % 4 == 0 && m % 64 == 0 && n % 8 == 0 &&
                               !b.is_fragment && (a.element_bits == 16 || a.element_bits == 8);
       if (warpgroups) {
-        const auto grid = warp_grid(m, n, warps / 4, use.policy, 64, 8);
+        const auto grid = grid_of(use, m, n, warps / 4, 64, 8);
         if (!grid)
           return located(grid.error());
         accumulator = wgmma_block(m, n, *grid);
@@ -144,7 +155,7 @@ private:
           TEMPER_TRY_VOID(set(use.a, *whole, "A of " + use.op + place(use.where), use));
         }
       } else {
-        const auto grid = warp_grid(m, n, warps, use.policy);
+        const auto grid = grid_of(use, m, n, warps);
         if (!grid)
           return located(grid.error());
         accumulator = mma_accumulator(m, n, *grid, a.element_bits);
@@ -172,12 +183,13 @@ private:
       }
       TEMPER_TRY_VOID(set(use.c, *accumulator, "C of " + use.op + place(use.where), use));
     }
-    for (const auto& [index, what] : {std::pair(use.a, "A"), std::pair(use.b, "B")}) {
+    for (const auto& [index, what, swizzle] :
+         {std::tuple(use.a, "A", use.swizzle_a), std::tuple(use.b, "B", use.swizzle_b)}) {
       const LayoutBuffer& operand = buffer(index);
       // A second product reads what is there through its own addresses: any layout does.
       if (operand.is_fragment || known(index))
         continue;
-      TEMPER_TRY(layout, shared_operand(operand));
+      TEMPER_TRY(layout, shared_operand(operand, swizzle));
       known(index) = {std::move(layout), std::string(what) + " of " + use.op + place(use.where)};
     }
     return {};
@@ -201,11 +213,15 @@ private:
     return tile(registers, outer);
   }
 
-  static Result<Layout> shared_operand(const LayoutBuffer& operand) {
+  /// `swizzle`: the most bytes that a row's XOR swizzle may span; -1: any.
+  static Result<Layout> shared_operand(const LayoutBuffer& operand, int swizzle) {
     const int64_t columns = operand.shape.back();
     const int64_t rows = operand.shape[operand.shape.size() - 2];
     Layout layout = row_major({rows, columns});
-    for (int bytes = widest_swizzle(columns, operand.element_bits); bytes >= 32; bytes /= 2)
+    int bytes = widest_swizzle(columns, operand.element_bits);
+    if (swizzle >= 0)
+      bytes = std::min(bytes, swizzle);
+    for (; bytes >= 32; bytes /= 2)
       if (auto swizzled = swizzled_tile(rows, columns, operand.element_bits, bytes)) {
         layout = *std::move(swizzled);
         break;
@@ -282,7 +298,7 @@ private:
         layouts_[i] = {row_major(buffer.shape), "default"};
         continue;
       }
-      auto layout = default_fragment(buffer.shape, problem_.threads, buffer.element_bits);
+      auto layout = default_fragment(buffer.shape, threads_of(buffer.threads), buffer.element_bits);
       if (!layout)
         return bad(buffer.name + ": " + layout.error().message);
       layouts_[i] = {*std::move(layout), "default"};
@@ -293,6 +309,8 @@ private:
 
   /// Every elementwise use finds its operands in the threads that need them.
   Result<void> check() {
+    if (through_memory_)
+      return {};
     return for_each_need(
         true, [&](int fragment, const Layout& needed, const LayoutUse& use) -> Result<void> {
           if (covers(known(fragment)->layout, needed))
@@ -301,15 +319,50 @@ private:
         });
   }
 
+  /// The warps' share of a product as the program says, or else as its policy has it.
+  Result<WarpGrid> grid_of(const LayoutUse& use, int64_t m, int64_t n, int64_t warps,
+                           int64_t step_m = 16, int64_t step_n = 8) {
+    if (use.warp_rows == 0)
+      return warp_grid(m, n, warps, use.policy, step_m, step_n);
+    std::vector<int64_t> rows;
+    for (const WarpGrid& grid : warp_grids(m, n, warps, step_m, step_n)) {
+      if (grid.rows == use.warp_rows)
+        return grid;
+      rows.push_back(grid.rows);
+    }
+    stated_ = true;
+    return bad(fmt::format(
+        "{} warps cannot share {} x {} with warp_rows = {}{}", warps, m, n, use.warp_rows,
+        rows.empty() ? "" : fmt::format("; it is one of {}", fmt::join(rows, ", "))));
+  }
+
   const LayoutProblem& problem_;
+  const bool through_memory_;
+  bool stated_ = false; ///< the last error is about what the program states
   std::vector<std::optional<InferredLayout>> layouts_;
   bool changed_ = false;
 };
 
 } // namespace
 
-Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem) {
-  return Solver(problem).run();
+Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem,
+                                                  LayoutConflicts conflicts) {
+  return Solver(problem, conflicts).run();
+}
+
+Result<std::vector<InferredLayout>> choose_layouts(const LayoutProblem& problem) {
+  LayoutProblem rows = problem;
+  for (LayoutUse& use : rows.uses)
+    if (use.policy_open)
+      use.policy = GemmPolicy::kFullRow;
+  auto first = infer_layouts(problem);
+  if (first)
+    return first;
+  if (auto layouts = infer_layouts(rows))
+    return layouts;
+  if (auto layouts = infer_layouts(problem, LayoutConflicts::kGoThroughMemory))
+    return layouts;
+  return first;
 }
 
 bool covers(const Layout& have, const Layout& needed) {
@@ -362,16 +415,22 @@ Result<Layout> operand_layout(const Layout& loop, const LayoutOperand& operand) 
   return permute(layout, order);
 }
 
+std::vector<WarpGrid> warp_grids(int64_t m, int64_t n, int64_t warps, int64_t step_m,
+                                 int64_t step_n) {
+  std::vector<WarpGrid> grids;
+  for (int64_t rows = 1; rows <= warps; ++rows) {
+    const WarpGrid grid{rows, warps / rows};
+    if (warps % rows == 0 && m % (grid.rows * step_m) == 0 && n % (grid.columns * step_n) == 0)
+      grids.push_back(grid);
+  }
+  return grids;
+}
+
 Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy policy, int64_t step_m,
                            int64_t step_n) {
   std::optional<WarpGrid> best;
   double best_ratio = 0;
-  for (int64_t rows = 1; rows <= warps; ++rows) {
-    if (warps % rows != 0)
-      continue;
-    const WarpGrid grid{rows, warps / rows};
-    if (m % (grid.rows * step_m) != 0 || n % (grid.columns * step_n) != 0)
-      continue;
+  for (const WarpGrid& grid : warp_grids(m, n, warps, step_m, step_n)) {
     // How far a warp's tile is from what the policy wants; operands are read rows + columns times.
     const double height = static_cast<double>(m) / static_cast<double>(grid.rows);
     const double width = static_cast<double>(n) / static_cast<double>(grid.columns);

@@ -8,7 +8,7 @@
 /// First what the program says itself (annotate_layout), then what products need, then what follows
 /// from both: elements that are used together lie in the same threads. What is left gets rows dealt
 /// to the threads in vectors. A buffer that two operators need in different places is an error that
-/// names both.
+/// names both, or goes through shared memory for one of them (LayoutConflicts).
 ///
 /// The problem is stated apart from the IR, so that it can be posed by any lowering:
 /// layout_problem_of() (with the tile nodes) poses it for a kernel.
@@ -26,6 +26,7 @@ struct LayoutBuffer {
   bool is_fragment = false;    ///< else shared
   std::optional<Layout> fixed; ///< by the program
   Span fixed_where;
+  int64_t threads = 0; ///< of a fragment: that hold it (a role's); 0: the block's
 };
 
 enum class GemmPolicy : uint8_t { kSquare, kFullRow, kFullColumn };
@@ -39,6 +40,7 @@ struct LayoutOperand {
 struct LayoutUse {
   std::string op; ///< for messages: "T.gemm"
   Span where;
+  int64_t threads = 0; ///< that run it (a role's); 0: the block's
   bool is_gemm = false;
 
   // A product: C += A B.
@@ -48,6 +50,10 @@ struct LayoutUse {
   bool transpose_a = false;
   bool transpose_b = false;
   GemmPolicy policy = GemmPolicy::kSquare;
+  bool policy_open = false; ///< the program says none
+  int64_t warp_rows = 0;    ///< how many warps share the rows; 0: as the policy has it
+  int swizzle_a = -1;       ///< bytes of the XOR swizzle of an operand in shared memory; -1: widest
+  int swizzle_b = -1;
 
   /// Everything else: operands of one loop nest (copies, reductions, T.Parallel).
   std::vector<LayoutOperand> operands;
@@ -67,13 +73,27 @@ struct InferredLayout {
   std::string reason; ///< "C of T.gemm, line 12", "as scores, by T.copy, line 14", "default"
 };
 
-/// One layout per buffer, in order.
-Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem);
+/// What becomes of elements that two operators need in different threads.
+enum class LayoutConflicts : uint8_t {
+  kAreErrors,      ///< that name both operators
+  kGoThroughMemory ///< one of them finds its elements by way of shared memory
+};
+/// One layout per buffer, in order. Layouts that the program states are never set aside.
+Result<std::vector<InferredLayout>>
+infer_layouts(const LayoutProblem& problem,
+              LayoutConflicts conflicts = LayoutConflicts::kAreErrors);
+/// What lowering takes: layouts without conflicts, with the policies as they stand or, where the
+/// program leaves them open, with all warps along the rows (a product whose rows are another's);
+/// else those whose conflicts go through memory.
+Result<std::vector<InferredLayout>> choose_layouts(const LayoutProblem& problem);
 
 /// How the warps of a block share a product of m x n: as square as the policy allows, in steps of
 /// the instruction.
 Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy policy,
                            int64_t step_m = 16, int64_t step_n = 8);
+/// Every way in which they can, by how many share the rows.
+std::vector<WarpGrid> warp_grids(int64_t m, int64_t n, int64_t warps, int64_t step_m = 16,
+                                 int64_t step_n = 8);
 /// Rows dealt to threads in vectors of up to 16 bytes, the last dimension fastest; elements that
 /// are fewer than the threads are held by several of them.
 Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threads,

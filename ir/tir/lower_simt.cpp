@@ -2,11 +2,12 @@
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
-#include "ir/tir/dispatch.h"
+#include "ir/pass/rewrite.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/pipeline.h"
+#include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -14,6 +15,7 @@
 
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace temper::tir {
 namespace {
@@ -26,10 +28,20 @@ std::string at(const Span& span) {
                         : fmt::format("line {}, column {}: ", span.line, span.column);
 }
 
+/// What is noted of the choices that are made; either may be null.
+struct Notes {
+  std::string* decisions = nullptr;      ///< why, for people
+  std::vector<OpenCall>* open = nullptr; ///< of operators that carry kLabel
+};
+/// Annotation of an operator: its label, which copies of it share.
+constexpr const char* kLabel = "temper.label";
+/// Annotations of an operator in a role: its threads.
+constexpr const char* kFirstThread = "temper.first_thread";
+constexpr const char* kRoleThreads = "temper.role_threads";
+
 class Lowering {
 public:
-  explicit Lowering(int architecture, std::string* decisions = nullptr)
-      : architecture_(architecture), decisions_(decisions) {}
+  explicit Lowering(int architecture, Notes notes) : architecture_(architecture), notes_(notes) {}
 
   Result<Stmt> kernel(const PrimFunc& function, const KernelLaunch& launch) {
     const DataType dtype = DataType::int32();
@@ -45,10 +57,16 @@ public:
         return Error(ErrorCode::kUnsupported, "the number of threads of a kernel must be constant");
       threads_ *= *extent;
     }
-    note_allocations(launch.body);
+    block_ = role_ = {0, threads_};
+    const Ref<KernelLaunch> marked = copy_node<KernelLaunch>(launch, [&](KernelLaunch& copy) {
+      launch_ = &launch;
+      copy.body = with_roles(launch.body);
+    });
+    launch_ = marked.get();
+    note_allocations(marked->body);
     if (!error_.message.empty())
       return error_;
-    TEMPER_TRY(dispatched, expand_tiles(with_body(function, Stmt(&launch)),
+    TEMPER_TRY(dispatched, expand_tiles(with_body(function, Stmt(marked)),
                                         [&](const TileCall& call, Analyzer& math) {
                                           return expanded(call, math);
                                         }));
@@ -61,7 +79,8 @@ public:
     std::vector<Stmt> all = std::move(scratch_);
     all.push_back(body);
     return Stmt(copy_node<KernelLaunch>(*kernel, [&](KernelLaunch& copy) {
-      copy.body = without_double_barriers(make_seq(std::move(all)));
+      copy.body = without_double_barriers(with_cleared(make_seq(std::move(all))));
+      copy.annotations = copy.annotations.without(kOpenThreads); // decided
     }));
   }
 
@@ -77,6 +96,7 @@ private:
     bool direct = true;
     bool read = false;
     bool written = false;
+    bool covered = false; ///< every element is written, whatever the values are
   };
   struct Step {
     std::vector<Var> vars;
@@ -97,8 +117,9 @@ private:
       const LowerOptions options;
       GpuKernel gpu;
       gpu.architecture = architecture_;
-      gpu.threads = threads_;
-      gpu.thread = thread_;
+      const int64_t first = call.options.get_int(kFirstThread).value_or(0);
+      gpu.threads = call.options.get_int(kRoleThreads).value_or(threads_);
+      gpu.thread = first > 0 ? thread_ - first : thread_;
       gpu.layout = [this](const Buffer& buffer) -> std::optional<Layout> {
         if (const auto found = fragments_.find(buffer.get()); found != fragments_.end())
           return found->second.layout;
@@ -110,11 +131,13 @@ private:
         return fragments_.at(buffer.get()).registers;
       };
       TileContext context{options, math, &gpu};
-      if (decisions_ != nullptr) {
+      if (notes_.open != nullptr)
+        note_choices(call, context);
+      if (notes_.decisions != nullptr) {
         std::string operands;
         for (const BufferRegion& region : call.regions)
           operands += (operands.empty() ? "" : ", ") + tile_text(region);
-        *decisions_ +=
+        *notes_.decisions +=
             at(call.span) + "T." + call.op + "(" + operands + ")\n" + dispatch_lines(call, context);
       }
       auto variant = choose_tile_variant(call, context);
@@ -135,6 +158,43 @@ private:
       return true;
     });
     return meaning;
+  }
+
+  /// Of the copies of a call, as pipelines make them, what all can do.
+  void note_choices(const TileCall& call, TileContext& context) {
+    const auto label = call.options.get_string(kLabel);
+    if (!label)
+      return;
+    OpenCall fresh{*label, open_choices(call, context)};
+    const auto known = std::find_if(notes_.open->begin(), notes_.open->end(),
+                                    [&](const OpenCall& other) { return other.label == *label; });
+    if (known == notes_.open->end()) {
+      notes_.open->push_back(std::move(fresh));
+      return;
+    }
+    std::erase_if(known->choices, [&](OpenCall::Choice& choice) {
+      const auto same = std::find_if(
+          fresh.choices.begin(), fresh.choices.end(),
+          [&](const OpenCall::Choice& other) { return other.variant == choice.variant; });
+      if (same == fresh.choices.end())
+        return true;
+      std::erase_if(choice.knobs, [&](TileKnob& knob) {
+        const auto other =
+            std::find_if(same->knobs.begin(), same->knobs.end(),
+                         [&](const TileKnob& found) { return found.name == knob.name; });
+        if (other == same->knobs.end())
+          return true;
+        std::erase_if(knob.choices, [&](int64_t value) {
+          return std::find(other->choices.begin(), other->choices.end(), value) ==
+                 other->choices.end();
+        });
+        if (std::find(knob.choices.begin(), knob.choices.end(), knob.default_value) ==
+            knob.choices.end())
+          knob.default_value = other->default_value;
+        return knob.choices.size() < 2;
+      });
+      return false;
+    });
   }
 
   void note_allocations(const Stmt& body) {
@@ -160,7 +220,69 @@ private:
     });
   }
 
-  static Stmt barrier() { return make_evaluate(call_op("sync_threads", {})); }
+  /// Of those who run the code at hand: the block, or a role, which has a barrier of its own.
+  Stmt barrier() const {
+    if (role_ == block_)
+      return make_evaluate(call_op("sync_threads", {}));
+    return make_evaluate(call_op("sync_threads", {make_int(DataType::int32(), role_number_),
+                                                  make_int(DataType::int32(), role_.count)}));
+  }
+
+  /// Each operator of a role with the role's threads beside it: operators are dispatched before the
+  /// code around them is lowered.
+  Stmt with_roles(const Stmt& stmt) {
+    if (const auto* branch = stmt.as<IfThenElse>();
+        branch != nullptr && divides_roles(*branch, *launch_)) {
+      const auto side = [&](const Stmt& body, bool holds) {
+        return body ? in_role(*branch, holds, [&] { return with_roles(body); }) : body;
+      };
+      const Stmt yes = side(branch->then_case, true);
+      const Stmt no = side(branch->else_case, false);
+      Stmt result = make_if(branch->condition, yes, no);
+      result->span = stmt->span;
+      return result;
+    }
+    if (const auto* call = stmt.as<TileCall>()) {
+      if (role_ == block_)
+        return stmt;
+      return copy_node(*call, [&](TileCall& copy) {
+        copy.options = copy.options.with(kFirstThread, make_int(DataType::int32(), role_.first))
+                           .with(kRoleThreads, make_int(DataType::int32(), role_.count));
+      });
+    }
+    return rebuild(
+        stmt, [&](const Stmt& child) { return with_roles(child); },
+        [](const Expr& expr) { return expr; });
+  }
+
+  template <typename F> Stmt in_role(const IfThenElse& branch, bool holds, F&& body) {
+    auto threads = role_threads(branch, holds, *launch_, role_);
+    if (!threads) {
+      if (error_.message.empty())
+        error_ = threads.error();
+      return make_seq({});
+    }
+    const ThreadRange around = std::exchange(role_, *threads);
+    const Expr thread = thread_;
+    const int64_t count = threads_;
+    const int number = role_number_;
+    thread_ = role_.first > around.first ? thread_ - (role_.first - around.first) : thread_;
+    threads_ = role_.count;
+    const auto known = std::find(roles_.begin(), roles_.end(), role_);
+    role_number_ = static_cast<int>(known - roles_.begin()) + 1;
+    if (known == roles_.end())
+      roles_.push_back(role_);
+    constexpr int kBarriers = 15; // besides the block's own
+    if (role_number_ > kBarriers)
+      fail(branch.span, "a block has barriers for 15 roles; this is one more");
+    Stmt result = body();
+    role_ = around;
+    thread_ = thread;
+    threads_ = count;
+    role_number_ = number;
+    return result;
+  }
+
   static bool is_barrier(const Stmt& stmt) {
     const auto* evaluate = stmt.as<Evaluate>();
     const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
@@ -221,6 +343,23 @@ private:
       return allocation(*alloc, stmt);
     if (const auto found = code_of_.find(stmt.get()); found != code_of_.end())
       return make_seq({barrier(), found->second, barrier()});
+    if (is_barrier(stmt) && role_ != block_ &&
+        stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
+      Stmt own = barrier();
+      own->span = stmt->span;
+      return own;
+    }
+    if (const auto* branch = stmt.as<IfThenElse>();
+        branch != nullptr && has_parallel(stmt) && divides_roles(*branch, *launch_)) {
+      const auto side = [&](const Stmt& body, bool holds) {
+        return body ? in_role(*branch, holds, [&] { return statement(body); }) : body;
+      };
+      const Stmt yes = side(branch->then_case, true);
+      const Stmt no = side(branch->else_case, false);
+      Stmt result = make_if(branch->condition, yes, no);
+      result->span = stmt->span;
+      return result;
+    }
     const auto* loop = stmt.as<For>();
     if (loop != nullptr && loop->kind == ForKind::kTileParallel)
       return step(nest(*loop));
@@ -309,7 +448,7 @@ private:
         loops.push_back(which);
       }
       if (found == uses.end()) {
-        uses.push_back({buffer, loops, direct, false, false});
+        uses.push_back({.buffer = buffer, .loops = loops, .direct = direct});
         found = uses.end() - 1;
       }
       found->direct &= direct && loops == found->loops;
@@ -322,7 +461,36 @@ private:
         note(load->buffer, load->indices, false);
       return true;
     });
+    each_certain_store(step.body, [&](const BufferStore& store) {
+      std::vector<const VarNode*> indices;
+      for (size_t d = 0; d < store.indices.size(); ++d) {
+        if (is_int(store.buffer->shape[d], 1))
+          continue;
+        const auto* var = store.indices[d].as<VarNode>();
+        const auto which = std::find_if(step.vars.begin(), step.vars.end(),
+                                        [&](const Var& loop) { return loop.get() == var; });
+        if (which == step.vars.end() ||
+            std::find(indices.begin(), indices.end(), var) != indices.end() ||
+            !is_int(store.buffer->shape[d],
+                    step.extents[static_cast<size_t>(which - step.vars.begin())]))
+          return;
+        indices.push_back(var);
+      }
+      for (Use& use : uses)
+        use.covered |= use.buffer == store.buffer;
+    });
     return uses;
+  }
+
+  /// Stores that are carried out whatever the values are.
+  template <typename F> static void each_certain_store(const Stmt& stmt, F&& visit) {
+    if (const auto* store = stmt.as<BufferStore>(); store != nullptr && !store->predicate)
+      visit(*store);
+    if (const auto* seq = stmt.as<SeqStmt>())
+      for (const Stmt& child : seq->statements)
+        each_certain_store(child, visit);
+    if (const auto* loop = stmt.as<For>(); loop != nullptr && as_int(loop->extent).value_or(0) > 0)
+      each_certain_store(loop->body, visit);
   }
 
   /// Whose layout the loops take: a fragment that is written with all loops, or else is read so.
@@ -491,8 +659,11 @@ private:
     for (const Use& use : uses)
       if (!use.direct) {
         shared = true;
-        if (use.read || use.written)
-          before.push_back(staged_in(use));
+        // What a step does not overwrite is to come back as it was.
+        if (use.read || !use.covered)
+          before.push_back(move_fragment(use.buffer, true));
+        if (!use.read && !use.covered)
+          cleared_.insert(fragments_.at(use.buffer.get()).registers.get());
         if (use.written)
           after.push_back(move_fragment(use.buffer, false));
       }
@@ -565,24 +736,46 @@ private:
     return make_seq(std::move(list));
   }
 
-  /// What the step reads, or leaves as it is. A fragment that it only writes may be unwritten yet.
-  Stmt staged_in(const Use& use) {
-    if (use.read)
-      return move_fragment(use.buffer, true);
-    return make_seq({});
+  /// Registers that go through shared memory before all of them may have been written start at 0.
+  Stmt with_cleared(const Stmt& body) {
+    if (cleared_.empty())
+      return body;
+    return cast_ref<StmtNode>(rewrite_post(body, [&](const NodeRef& node) -> NodeRef {
+      const auto* seq = node.as<SeqStmt>();
+      if (seq == nullptr)
+        return node;
+      std::vector<Stmt> list;
+      for (const Stmt& child : seq->statements) {
+        list.push_back(child);
+        const auto* alloc = child.as<AllocBuffer>();
+        if (alloc == nullptr || !cleared_.contains(alloc->buffer.get()))
+          continue;
+        const Var r = make_var("r");
+        list.push_back(
+            make_for(r, make_int(r->dtype, 0), alloc->buffer->shape[0], ForKind::kSerial,
+                     make_store(alloc->buffer, {Expr(r)}, make_const(alloc->buffer->dtype, 0))));
+      }
+      return list.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(list)));
+    }));
   }
 
   int architecture_ = 0;
-  std::string* decisions_ = nullptr;              ///< what was chosen and why, for people
+  Notes notes_;
   std::unordered_map<const Node*, Stmt> code_of_; ///< of operators that variants have lowered
   std::unordered_map<const BufferNode*, Layout> layouts_; ///< of shared memory
   Analyzer math_;                                         ///< knows the threads
-  Expr thread_;
-  int64_t threads_ = 1;
+  Expr thread_;         ///< number among those that run the code at hand
+  int64_t threads_ = 1; ///< how many they are
+  const KernelLaunch* launch_ = nullptr;
+  ThreadRange block_;
+  ThreadRange role_;               ///< who they are
+  int role_number_ = 0;            ///< of the role's barrier
+  std::vector<ThreadRange> roles_; ///< in order of appearance
   std::unordered_set<const VarNode*> thread_vars_;
   std::unordered_map<const BufferNode*, Fragment> fragments_;
   std::unordered_map<const BufferNode*, Buffer> staging_;
   std::vector<Stmt> scratch_;
+  std::unordered_set<const BufferNode*> cleared_;
   Error error_;
 };
 
@@ -590,7 +783,19 @@ private:
 
 namespace {
 
-Result<PrimFunc> lowered(const PrimFunc& function, int architecture, std::string* decisions) {
+/// A pipeline has copies that may be under way while it computes.
+bool can_run_ahead(const For& loop) {
+  bool any = false;
+  walk(loop.body, [&](const NodeRef& node) {
+    const auto* call = node.as<TileCall>();
+    any |= call != nullptr && call->op == "copy" && call->regions[0].buffer->scope == "global" &&
+           is_shared(call->regions[1].buffer);
+    return !any;
+  });
+  return any;
+}
+
+Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
   const bool asynchronous = architecture >= 80;
   TEMPER_TRY(annotated, annotate_layouts(asynchronous ? expand_pipelines(function) : function));
   Result<void> status;
@@ -599,7 +804,7 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, std::string
         const auto* kernel = node.as<KernelLaunch>();
         if (kernel == nullptr)
           return nullptr;
-        auto lowered = Lowering(architecture, decisions).kernel(annotated, *kernel);
+        auto lowered = Lowering(architecture, notes).kernel(annotated, *kernel);
         if (!lowered) {
           if (status)
             status = lowered.error();
@@ -614,14 +819,54 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, std::string
 } // namespace
 
 Result<PrimFunc> lower_simt(const PrimFunc& function, int architecture) {
-  return lowered(function, architecture, nullptr);
+  return lowered(function, architecture, {});
 }
 
 std::string simt_dispatch(const PrimFunc& function, int architecture) {
   std::string decisions;
-  if (auto result = lowered(function, architecture, &decisions); !result)
+  if (auto result = lowered(function, architecture, {.decisions = &decisions}); !result)
     decisions += result.error().message + "\n";
   return decisions;
+}
+
+Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int architecture) {
+  // Loops and kernels as they stand; operators under their labels, since pipelines copy them.
+  std::vector<OpenCall> all;
+  OpenLabels labels;
+  const auto label = [&](auto&& self, const Stmt& stmt) -> Stmt {
+    const std::string name = labels.next(stmt);
+    if (const auto* call = stmt.as<TileCall>()) {
+      all.push_back({name, {}});
+      return copy_node(*call, [&](TileCall& copy) {
+        copy.options = copy.options.with(kLabel, make_string(name));
+      });
+    }
+    const auto knob = [&](const char* what, std::vector<int64_t> choices, int64_t otherwise) {
+      all.push_back({name, {{"", {{what, std::move(choices), otherwise}}}}});
+    };
+    if (const auto* kernel = stmt.as<KernelLaunch>();
+        kernel != nullptr && kernel->annotations.get(kOpenThreads))
+      knob(kThreadCount, {32, 64, 128, 256, 512}, 128);
+    if (const auto* loop = stmt.as<For>(); loop != nullptr && !name.empty() && architecture >= 80 &&
+                                           !loop->annotations.get(kStages) && can_run_ahead(*loop))
+      knob(kStages, {1, 2, 3, 4}, 2);
+    return rebuild(
+        stmt, [&](const Stmt& child) { return self(self, child); },
+        [](const Expr& expr) { return expr; });
+  };
+  const Stmt body = label(label, function->body);
+  std::vector<OpenCall> calls;
+  TEMPER_TRY(rest, lowered(with_body(function, body), architecture, {.open = &calls}));
+  (void)rest;
+  std::vector<OpenCall> result;
+  for (OpenCall& open : all) {
+    for (OpenCall& call : calls)
+      if (call.label == open.label)
+        open.choices = std::move(call.choices);
+    if (open.is_open())
+      result.push_back(std::move(open));
+  }
+  return result;
 }
 
 } // namespace temper::tir

@@ -16,9 +16,11 @@
 
 #include "ir/function.h"
 #include "ir/support/result.h"
+#include "ir/tir/dispatch.h"
 #include "ir/tir/stmt.h"
 
 #include <string>
+#include <vector>
 
 namespace temper::tir {
 
@@ -29,5 +31,12 @@ Result<PrimFunc> lower_simt(const PrimFunc& function, int architecture = 0);
 /// For temper-opt --dispatch: which variant each call of the function takes on the architecture,
 /// and why others were refused.
 std::string simt_dispatch(const PrimFunc& function, int architecture);
+
+/// What the function leaves open on the architecture: variants and knobs of its operators
+/// (instructions and copies, swizzles, how warps share a product), stages of pipelines that name
+/// none
+/// ("pipeline.num_stages"), threads of kernels that name none ("kernel.threads"). In order of the
+/// text.
+Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int architecture);
 
 } // namespace temper::tir

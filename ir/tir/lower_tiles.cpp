@@ -112,6 +112,15 @@ public:
     }
     if (const auto* store = stmt.as<BufferStore>(); store != nullptr && in_kernel)
       return guarded_store(stmt, *store);
+    if (const auto* evaluate = stmt.as<Evaluate>(); evaluate != nullptr && in_kernel)
+      if (const auto* call = evaluate->value.as<Call>();
+          call != nullptr && call->op.starts_with("atomic_"))
+        if (const auto* place = call->args[0].as<BufferLoad>())
+          if (const Expr condition = inside(place->buffer, place->indices)) {
+            Stmt operation = make_evaluate(guarded(evaluate->value));
+            operation->span = stmt->span;
+            return make_if(condition, operation);
+          }
     return rebuild(
         stmt,
         [&](const Stmt& child) {

@@ -117,17 +117,38 @@ private:
     const auto* loop = node.as<For>();
     const bool again =
         (loop != nullptr && loop->kind != ForKind::kThreadBinding) || node.as<While>() != nullptr;
-    if (again)
+    // Sides of a branch that wait for each other run at the same time.
+    const bool together = node.as<IfThenElse>() != nullptr && has_own_barriers(node);
+    if (again || together)
       loops_.push_back({time_, {}});
+    const int64_t begin = time_;
+    const size_t known = order_.size();
     node->info().for_each_child(node.get(), [&](const NodeRef& child, Role role) {
       if (child && role != Role::kDefine)
         visit(child);
     });
-    if (again) {
+    if (again || together) {
       for (Life* life : loops_.back().used)
         life->last = std::max(life->last, time_);
       loops_.pop_back();
     }
+    for (size_t i = known; together && i < order_.size(); ++i) {
+      Life& life = lives_.at(order_[i]);
+      life.first = begin;
+      life.last = time_;
+    }
+  }
+
+  /// Barriers of a part of the block, or in shared memory.
+  static bool has_own_barriers(const NodeRef& root) {
+    bool found = false;
+    walk(root, [&](const NodeRef& node) {
+      const auto* call = node.as<Call>();
+      found |= call != nullptr && ((call->op == "sync_threads" && !call->args.empty()) ||
+                                   call->op.starts_with("mbarrier_"));
+      return !found;
+    });
+    return found;
   }
 
   struct Around {

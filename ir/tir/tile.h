@@ -91,6 +91,11 @@ struct TileCall : TileNodeOf<TileCall, TileKind::kTileCall> {
   }
 };
 
+/// Annotation of a kernel: the program does not say how many threads a block has, nor look at them.
+inline constexpr const char* kOpenThreads = "open_threads";
+/// What a search sets on such a kernel ("kernel.threads").
+inline constexpr const char* kThreadCount = "threads";
+
 inline bool is_tile_statement(Kind kind) {
   return kind >= kTileKinds && kind < static_cast<Kind>(TileKind::kEnd);
 }

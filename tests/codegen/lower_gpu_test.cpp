@@ -221,6 +221,25 @@ def main(A: T.Tensor((50, 40), "float16"), B: T.Tensor((40, 72), "float16"), C: 
   EXPECT_NE(lowered.text.find("< 50"), std::string::npos) << lowered.text;
 }
 
+TEST(LowerGpu, atomic_operations_over_the_edge_touch_nothing) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((50, 40), "float32"), C: T.Tensor((50, 40), "float32")):
+    with T.Kernel(2, 2, threads=64) as (bx, by):
+        zero = T.alloc_fragment((32, 32), "float32")
+        T.clear(zero)
+        T.copy(zero, C[by * 32, bx * 32])
+    with T.Kernel(2, 2, 2, threads=64) as (bx, by, bz):
+        tile = T.alloc_fragment((32, 32), "float32")
+        if bz == 0:
+            T.copy(A[by * 32, bx * 32], tile)
+        else:
+            T.copy(B[by * 32, bx * 32], tile)
+        T.atomic_add(C[by * 32, bx * 32], tile)
+)"));
+  EXPECT_EQ(count(lowered.text, "T.atomic_add("), 1) << lowered.text;
+}
+
 TEST(LowerGpu, rows_that_are_not_aligned_are_copied_by_the_threads) {
   const PrimFunc program = parsed(R"(
 @T.prim_func

@@ -108,7 +108,7 @@ TEST(EmulatorAsync, a_wrong_phase_bit_is_found) {
   expect_found(error_of(replaced(kRoles, "T.mbarrier_wait_parity(full[k % 3], k // 3 % 2)",
                                  "T.mbarrier_wait_parity(full[k % 3], (k // 3 + 1) % 2)"),
                         {input(a), output(b)}),
-               {"S["});
+               {"line 24", "S[", "the wait for parity 1 of full[0] (line 23) passed at once"});
   // The producer's: nobody can go on.
   expect_found(
       error_of(replaced(kRoles, "empty[k % 3], (k // 3 + 1) % 2", "empty[k % 3], k // 3 % 2"),

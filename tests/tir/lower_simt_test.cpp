@@ -129,6 +129,89 @@ def main(Q: T.Tensor((64, 32), "float32"), K: T.Tensor((64, 32), "float32"), V: 
                  {quarters(2048, 4), quarters(2048, 5), quarters(2048, 6)}, 2048);
 }
 
+TEST(LowerSimt, fragments_that_are_used_in_parts_go_through_shared_memory) {
+  expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((8, 64), "float32"), B: T.Tensor((8, 64), "float32"), C: T.Tensor((8, 64), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        x = T.alloc_fragment((8, 64), "float32")
+        y = T.alloc_fragment((64,), "float32")
+        z = T.alloc_fragment((8, 64), "float32")
+        T.copy(A, x)
+        T.copy(B[0, 0:64], y)
+        for r in T.serial(8):
+            for j in T.Parallel(64):
+                x[r, j] = x[r, j] + y[63 - j]
+        for j in T.Parallel(32):
+            z[0, 2 * j] = T.float32(1)
+        for i, j in T.Parallel(8, 64):
+            if j < 7:
+                z[i, j] = T.float32(2)
+        T.copy(x[0:4, 0:64], z[4:8, 0:64])
+        for i, j in T.Parallel(8, 64):
+            if i >= 4:
+                x[i, j] = x[i, j] * z[i, j]
+        T.copy(x, C)
+)",
+                 {quarters(512, 7), quarters(512, 8)}, 512);
+}
+
+TEST(LowerSimt, products_whose_warps_share_them_otherwise_exchange_what_they_hold) {
+  // 4 warps: 2 x 2 of the first product's 32 x 64, but 2 x 2 of the second's 32 x 16.
+  expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((32, 16), "float32"), B: T.Tensor((16, 64), "float32"), C: T.Tensor((64, 16), "float32"), D: T.Tensor((32, 16), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        a = T.alloc_shared((32, 16), "float16")
+        b = T.alloc_shared((16, 64), "float16")
+        c = T.alloc_shared((64, 16), "float16")
+        p = T.alloc_fragment((32, 64), "float32")
+        q = T.alloc_fragment((32, 64), "float16")
+        rows = T.alloc_fragment((32,), "float32")
+        d = T.alloc_fragment((32, 16), "float32")
+        T.copy(A, a)
+        T.copy(B, b)
+        T.copy(C, c)
+        T.clear(p)
+        T.gemm(a, b, p)
+        T.reduce_max(p, rows, dim=1)
+        for i, j in T.Parallel(32, 64):
+            p[i, j] = p[i, j] - rows[i]
+        T.copy(p, q)
+        T.clear(d)
+        T.gemm(q, c, d, policy="FullCol")
+        for i, j in T.Parallel(32, 16):
+            d[i, j] = d[i, j] + rows[i]
+        T.copy(d, D)
+)",
+                 {quarters(512, 9), quarters(1024, 10), quarters(1024, 11)}, 512);
+}
+
+TEST(LowerSimt, views_are_the_memory_behind_them) {
+  expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((16, 32), "float32"), B: T.Tensor((16, 32), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        tile = T.alloc_shared((16, 32), "float32")
+        acc = T.alloc_fragment((16, 32), "float32")
+        total = T.alloc_fragment((16, 8), "float32")
+        rows = T.reshape(A, (1, 16, 32))
+        T.copy(rows[0, 0:16, 0:32], tile)
+        quads = T.reshape(tile, (16, 8, 4))
+        T.reduce_sum(quads, total, dim=2)
+        flat = T.view(acc, (512,))
+        for i in T.Parallel(512):
+            flat[i] = T.float32(0) - tile[i // 32, i % 32]
+        bits = T.view(acc, dtype="int32")
+        for i, j in T.Parallel(16, 32):
+            bits[i, j] = bits[i, j] ^ T.int32(0)
+        for i, j in T.Parallel(16, 32):
+            acc[i, j] = acc[i, j] + total[i, j // 4]
+        T.copy(acc, B)
+)",
+                 {quarters(512, 12)}, 512);
+}
+
 TEST(LowerSimt, the_tile_workloads_run_as_threads_of_a_gpu) {
   struct Case {
     const char* name;

@@ -265,16 +265,16 @@ TEST(TileDispatch, TakesWhatACallAsksForAndSaysWhyOthersDoNotFit) {
   ASSERT_EQ(open->size(), 1U);
   EXPECT_EQ((*open)[0].label, "gemm");
   ASSERT_EQ((*open)[0].choices.size(), 2U);
-  const PrimFunc plain = annotate_call(function_of(module), (*open)[0].position,
+  const PrimFunc plain = annotate_open(function_of(module), (*open)[0].label,
                                        Annotations().with(kVariant, make_string("loops")));
   expect_same_steps(with_function(module, "main", plain));
-  const PrimFunc wrong = annotate_call(function_of(module), (*open)[0].position,
+  const PrimFunc wrong = annotate_open(function_of(module), (*open)[0].label,
                                        Annotations().with(kVariant, make_string("register_tiles")));
   const auto refused = dispatch_tiles(wrong, options);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("did you mean 'register_tile'?"), std::string::npos)
       << refused.error().message;
-  const PrimFunc rows = annotate_call(function_of(module), (*open)[0].position,
+  const PrimFunc rows = annotate_open(function_of(module), (*open)[0].label,
                                       Annotations().with("rows", make_int(DataType::int32(), 99)));
   const auto illegal = dispatch_tiles(rows, options);
   ASSERT_FALSE(illegal);

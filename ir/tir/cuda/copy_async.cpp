@@ -3,6 +3,7 @@
 // around it has (ir/tir/pipeline.h), and are seen by other threads after the barrier behind that.
 #include "ir/tir/cuda/variants.h"
 
+#include "ir/narrow.h"
 #include "ir/op.h"
 #include "ir/pass/index_math.h"
 
@@ -13,8 +14,11 @@ namespace {
 
 Error no(std::string why) { return {ErrorCode::kUnsupported, std::move(why)}; }
 
+constexpr const char* kBytes = "bytes";
+
 struct Chunks {
   std::vector<int64_t> shape; ///< of the tile
+  std::vector<int64_t> bytes; ///< that a chunk may have, the most first
   int64_t width = 1;          ///< elements in a chunk
   int64_t count = 0;
 };
@@ -30,6 +34,8 @@ Result<Chunks> chunks_of(const TileCall& call, TileContext& context) {
     return no("cp.async copies from global to shared memory");
   if (from.buffer->dtype != to.buffer->dtype)
     return no("cp.async copies bytes, and the types differ");
+  if (is_packed(from.buffer->dtype))
+    return no("several elements share a byte of the source, and each has one in the tile");
   if (!from.buffer->strides.empty() || from.buffer->elem_offset)
     return no("the source has strides of its own");
   Chunks chunks;
@@ -53,14 +59,17 @@ Result<Chunks> chunks_of(const TileCall& call, TileContext& context) {
   if (const auto layout = context.gpu->layout(to.buffer))
     common = std::gcd(common, vector_width(*layout));
   for (const int64_t size : {16, 8, 4})
-    if (size % bytes == 0 && common % (size / bytes) == 0) {
-      chunks.width = size / bytes;
-      chunks.count = 1;
-      for (const int64_t extent : chunks.shape)
-        chunks.count *= extent;
-      chunks.count /= chunks.width;
-      return chunks;
-    }
+    if (size % bytes == 0 && common % (size / bytes) == 0)
+      chunks.bytes.push_back(size);
+  if (!chunks.bytes.empty()) {
+    TEMPER_TRY(size, tile_knob(call, {kBytes, chunks.bytes, chunks.bytes.front()}));
+    chunks.width = size / bytes;
+    chunks.count = 1;
+    for (const int64_t extent : chunks.shape)
+      chunks.count *= extent;
+    chunks.count /= chunks.width;
+    return chunks;
+  }
   return no("rows of " + std::to_string(chunks.shape.back()) + " elements out of rows of " +
             std::to_string(*row) + " are not aligned to 4 bytes");
 }
@@ -121,6 +130,12 @@ TileVariant copy_async() {
           .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
             TEMPER_TRY_VOID(chunks_of(call, context));
             return {};
+          },
+          .knobs = [](const TileCall& call, TileContext& context) -> std::vector<TileKnob> {
+            const auto chunks = chunks_of(call, context);
+            if (!chunks)
+              return {};
+            return {{kBytes, chunks->bytes, chunks->bytes.front()}};
           },
           .lower = lower};
 }

@@ -9,6 +9,7 @@
 #include "ir/tir/cuda/variants.h"
 
 #include "ir/op.h"
+#include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/layout_inference.h"
 #include "ir/tir/ops/gemm.h"
@@ -97,20 +98,22 @@ Result<Product> product_of(const TileCall& call, TileContext& context) {
     return no("K = " + std::to_string(product.k) + " is no multiple of " + std::to_string(step.k));
   if (!is_fragment(c))
     return no("C is no fragment: accumulators are registers");
-  static constexpr std::pair<const char*, GemmPolicy> kPolicies[] = {
-      {"Square", GemmPolicy::kSquare},
-      {"FullRow", GemmPolicy::kFullRow},
-      {"FullCol", GemmPolicy::kFullColumn}};
-  GemmPolicy policy = GemmPolicy::kSquare;
-  for (const auto& [name, value] : kPolicies)
-    if (text_option(call, "policy") == name)
-      policy = value;
-  TEMPER_TRY(grid, warp_grid(product.m, product.n, context.gpu->threads / 32, policy));
-  product.grid = grid;
-  TEMPER_TRY(accumulator, mma_accumulator(product.m, product.n, grid, product.bits));
+  // The warps' share is what layout inference gave C.
   const auto have = context.gpu->layout(c.buffer);
-  if (!have || !equivalent(*have, flatten_threads(accumulator)))
+  const auto grids = warp_grids(product.m, product.n, context.gpu->threads / 32);
+  if (grids.empty())
+    return warp_grid(product.m, product.n, context.gpu->threads / 32, GemmPolicy::kSquare).error();
+  bool found = false;
+  for (const WarpGrid& grid : grids) {
+    const auto accumulator = mma_accumulator(product.m, product.n, grid, product.bits);
+    found = have && accumulator && equivalent(*have, flatten_threads(*accumulator));
+    product.grid = grid;
+    if (found)
+      break;
+  }
+  if (!found)
     return no("C lies otherwise than mma.sync leaves it");
+  const WarpGrid& grid = product.grid;
   TEMPER_TRY_VOID(operand_fits(a, "A", product,
                                mma_operand_a(product.m, product.k, grid, product.bits), context));
   if (is_fragment(a) && product.transpose_a)
@@ -265,6 +268,31 @@ private:
   int64_t columns_ = 1;
 };
 
+/// What layout inference takes from the call's annotations.
+std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
+  std::vector<TileKnob> result;
+  const auto product = product_of(call, context);
+  if (!product)
+    return result;
+  TileKnob rows{kWarpRows, {}, product->grid.rows};
+  for (const WarpGrid& grid : warp_grids(product->m, product->n, context.gpu->threads / 32))
+    rows.choices.push_back(grid.rows);
+  result.push_back(std::move(rows));
+  for (const auto& [name, region] :
+       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
+    if (is_fragment(*region))
+      continue;
+    const int bits = region->buffer->dtype.bits;
+    const auto columns = as_int(region->buffer->shape.back());
+    TileKnob swizzle{name, {}, columns ? widest_swizzle(*columns, bits) : 0};
+    for (int64_t bytes = swizzle.default_value; bytes >= 32; bytes /= 2)
+      swizzle.choices.push_back(bytes);
+    swizzle.choices.push_back(0);
+    result.push_back(std::move(swizzle));
+  }
+  return result;
+}
+
 } // namespace
 
 TileVariant gemm_mma() {
@@ -277,6 +305,7 @@ TileVariant gemm_mma() {
             TEMPER_TRY_VOID(product_of(call, context));
             return {};
           },
+          .knobs = knobs,
           .lower = [](const TileCall& call, TileContext& context) -> Result<Stmt> {
             TEMPER_TRY(product, product_of(call, context));
             return Code(call, product, *context.gpu).make();

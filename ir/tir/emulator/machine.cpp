@@ -94,6 +94,10 @@ struct Warp {
   int64_t wait_barrier = 0;                     ///< id of the block's barrier
   std::vector<std::pair<int, int>> wait_phases; ///< (mbarrier, parity)
   const Node* wait_where = nullptr;
+  /// By mbarrier: its phase when this warp last passed a wait for it, and what is known of a wait
+  /// that passed although no phase had come to its end since.
+  std::map<int, uint32_t> passed_phase;
+  std::map<int, std::string> at_once;
   Queue copies;               ///< cp.async
   Queue stores;               ///< bulk stores
   Queue products;             ///< wgmma
@@ -551,10 +555,14 @@ private:
             : fmt::format("{} ({})", thread(found.other_warp, found.other_lane),
                           line_of(found.other));
     const char* verb = is_write ? "writes" : "reads";
+    std::string hint; // why it may have come too early
+    if (!is_write && actor.component < warp_count_)
+      for (const auto& [barrier, words] : warp_->at_once)
+        hint = "; " + words;
     std::string text;
     switch (found.kind) {
     case Kind::kUnwritten:
-      text = fmt::format("read of {} that was never written, by {}", name, who);
+      text = fmt::format("read of {} that was never written, by {}{}", name, who, hint);
       if (block_ >= 0 && program_.buffers[static_cast<size_t>(buffer)].where == Where::kShared) {
         // Perhaps it is written later, and a barrier is missing: the race says more.
         if (unwritten_.empty()) {
@@ -576,8 +584,8 @@ private:
       text = fmt::format("race on {}: {} {} it, and nothing orders that after the {} by {}", name,
                          who, verb, found.other_is_write ? "write" : "read", other);
       text += found.other_asynchronous
-                  ? "; wait for the operation (its group, or its barrier's phase) before"
-                  : "; put T.sync_threads(), or another barrier, between them";
+                  ? "; wait for the operation (its group, or its barrier's phase) before" + hint
+                  : "; put T.sync_threads(), or another barrier, between them" + hint;
       break;
     case Kind::kLanes:
       text = fmt::format("race on {} within a warp: {} {} it, and nothing orders that after the {} "
@@ -1233,6 +1241,15 @@ private:
       const MBarrier& barrier = mbarriers_[static_cast<size_t>(index)];
       warp.knows.join(barrier.passed);
       warp.fenced.join(barrier.passed_fenced);
+      const auto [seen, first] = warp.passed_phase.try_emplace(index, 0);
+      if (barrier.phase == seen->second)
+        warp.at_once[index] = fmt::format(
+            "the wait for parity {} of {} ({}) passed at once, no phase had ended since "
+            "the one before: is its parity right?",
+            parity, barrier.name, line_of(warp.wait_where));
+      else
+        warp.at_once.erase(index);
+      seen->second = barrier.phase;
     }
     warp.wait_phases.clear();
     ++warp.sync;
@@ -1995,7 +2012,9 @@ private:
           fail(inst.node, fmt::format("a phase has parity 0 or 1, not {}", parity));
           return;
         }
-        warp.wait_phases.emplace_back(index, static_cast<int>(parity));
+        const std::pair<int, int> phase(index, static_cast<int>(parity));
+        if (warp.wait_phases.empty() || warp.wait_phases.back() != phase)
+          warp.wait_phases.push_back(phase);
       });
       warp.wait = Wait::kPhase;
       warp.wait_where = inst.node;
