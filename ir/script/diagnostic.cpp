@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <mutex>
 
 namespace temper::script {
@@ -71,6 +72,37 @@ void Diagnostics::report(Position position, std::string message) {
 }
 
 Error Diagnostics::to_error() const { return script::to_error(list_); }
+
+Error located(const Error& error, const std::string& file, std::string_view text) {
+  // Behind a colon, too: "cannot lower main for a CPU: line 4: ...".
+  size_t at = error.message.starts_with("line ") ? 0 : error.message.find(": line ");
+  if (at == std::string::npos)
+    return error;
+  at += at == 0 ? 0 : 2;
+  unsigned line = 0, column = 0;
+  int length = 0;
+  const char* begin = error.message.c_str() + at;
+  if (std::sscanf(begin, "line %u, column %u: %n", &line, &column, &length) < 2 || length == 0) {
+    length = 0;
+    column = 0;
+    if (std::sscanf(begin, "line %u: %n", &line, &length) < 1 || length == 0)
+      return error;
+  }
+  Diagnostic diagnostic;
+  diagnostic.file = file;
+  diagnostic.source_line = std::string(line_of(text, line));
+  const size_t first =
+      std::min(diagnostic.source_line.find_first_not_of(" \t"), diagnostic.source_line.size());
+  diagnostic.position.line = line;
+  diagnostic.position.column = column > 0 ? column : static_cast<uint32_t>(first) + 1;
+  if (column == 0) // the statement
+    diagnostic.position.length = static_cast<uint32_t>(diagnostic.source_line.size() - first);
+  diagnostic.message =
+      error.message.substr(0, at) + error.message.substr(at + static_cast<size_t>(length));
+  Error result = error;
+  result.message = diagnostic.to_string();
+  return result;
+}
 
 Error to_error(const std::vector<Diagnostic>& diagnostics) {
   if (diagnostics.empty())

@@ -58,6 +58,11 @@ private:
 /// notes. What is wrong in the same words at several places is said once.
 Error to_error(const std::vector<Diagnostic>& diagnostics);
 
+/// An error of a later step, whose message says "line 3: ..." or "line 3, column 5: ...", as the
+/// parser's errors are: with the file, and that line of its `text` with a caret. Another error
+/// stays as it is.
+Error located(const Error& error, const std::string& file, std::string_view text);
+
 /// The index of a file's name for Span::file; the same name keeps its index.
 uint32_t source_file_index(const std::string& name);
 /// Names by index; index 0 is "" (made by code). Thread-safe: returns a copy.

@@ -149,7 +149,10 @@ std::string describe(const Value& value) {
     std::string operator()(const Symbol& symbol) const { return "the dimension " + symbol.name; }
     std::string operator()(const std::shared_ptr<const LoopSpec>&) const { return "a loop"; }
     std::string operator()(const ContextSpec& context) const {
-      return context.kind == ContextSpec::Kind::kBlock ? "T.sblock" : "T.init";
+      return context.kind == ContextSpec::Kind::kBlock    ? "T.sblock"
+             : context.kind == ContextSpec::Kind::kKernel ? "T.Kernel"
+             : context.kind == ContextSpec::Kind::kRole   ? "T.ws"
+                                                          : "T.init";
     }
     std::string operator()(const Decorator&) const { return "a decorator"; }
     std::string operator()(const Tunable&) const { return "T.tune"; }
@@ -379,8 +382,8 @@ std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, boo
     if (const auto* known = value.as<Decorator>())
       result = *known;
     else
-      report(decorator->position,
-             "unknown decorator, " + describe(value) + "; use @T.prim_func, @T.macro or @I.ir_module");
+      report(decorator->position, "unknown decorator, " + describe(value) +
+                                      "; use @T.prim_func, @T.macro or @I.ir_module");
   }
   return result;
 }
@@ -1599,8 +1602,8 @@ std::optional<DataType> Evaluator::to_dtype(const Value& value, Position positio
     if (const auto dtype = parse_data_type(*text))
       return dtype;
     static const std::vector<std::string> kNames = {
-        "float16", "bfloat16", "float32", "float64", "int8",        "int16",       "int32",
-        "int64",   "uint8",    "uint16",  "uint32",  "uint64",      "bool",        "handle",
+        "float16", "bfloat16", "float32", "float64", "int8",        "int16",      "int32",
+        "int64",   "uint8",    "uint16",  "uint32",  "uint64",      "bool",       "handle",
         "int2",    "int4",     "uint2",   "uint4",   "float8_e4m3", "float8_e5m2"};
     report(position, "'" + *text + "' is not a data type" + did_you_mean(*text, kNames));
     return std::nullopt;

@@ -99,7 +99,7 @@ PrimFunc FunctionBuilder::build() {
   if (evaluator_.diagnostics().list().size() > errors || evaluator_.stopped())
     return nullptr;
 
-  Stmt body = tir::make_seq(std::move(list));
+  Stmt body = tir::resolve_views(tir::make_seq(std::move(list)), views_);
   for (const Var& var : free_variables_) {
     if (!is_free_variable(var))
       continue;
@@ -973,8 +973,8 @@ bool FunctionBuilder::annotate_allocation(const Buffer& buffer, const std::strin
                                           const Expr& value) {
   for (size_t level = lists_.size(); level-- > 0;)
     for (Stmt& stmt : lists_[level])
-      if (const auto* alloc = stmt.as<tir::AllocBuffer>(); alloc != nullptr &&
-                                                           alloc->buffer == buffer) {
+      if (const auto* alloc = stmt.as<tir::AllocBuffer>();
+          alloc != nullptr && alloc->buffer == buffer) {
         stmt = copy_node(*alloc, [&](tir::AllocBuffer& node) {
           node.annotations = node.annotations.with(key, value);
         });
@@ -1014,6 +1014,11 @@ void FunctionBuilder::with(const Statement& statement) {
   }
   if (!statement.targets.empty())
     evaluator_.report(statement.targets[0]->position, "a block has no 'as' name");
+  if (context->kind == ContextSpec::Kind::kRole) {
+    Stmt body = nested(statement.body);
+    add(tir::make_if(context->condition, std::move(body)), statement.position);
+    return;
+  }
   if (context->kind == ContextSpec::Kind::kBlock) {
     sblock(statement, context->name);
     return;
@@ -1081,6 +1086,7 @@ void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec)
     loops_.emplace_back(threads.back(), Range{make_int(threads.back()->dtype, 0), spec.threads[d]});
   }
   kernel_threads_ = &threads;
+  looked_at_threads_ = false;
   kernel_blocks_ = &blocks;
   Annotations annotations = spec.annotations;
   kernel_annotations_ = &annotations;
@@ -1090,6 +1096,8 @@ void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec)
   kernel_threads_ = nullptr;
   kernel_blocks_ = nullptr;
   kernel_annotations_ = nullptr;
+  if (looked_at_threads_)
+    annotations = annotations.without(tir::kOpenThreads);
   loops_.resize(loops_.size() - blocks.size() - threads.size());
   add(tir::make_kernel(spec.grid, spec.threads, std::move(blocks), std::move(threads),
                        std::move(body), std::move(annotations)),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ir/script/evaluator.h"
+#include "ir/tir/buffer_views.h"
 
 #include <optional>
 #include <string>
@@ -73,7 +74,10 @@ public:
   }
   bool in_kernel() const { return kernel_threads_ != nullptr; }
   /// The thread variables of the kernel around; null outside of kernels.
-  const std::vector<Var>* kernel_threads() const { return kernel_threads_; }
+  const std::vector<Var>* kernel_threads() const {
+    looked_at_threads_ = true;
+    return kernel_threads_;
+  }
   /// The block variables of the kernel around; null outside of kernels.
   const std::vector<Var>* kernel_blocks() const { return kernel_blocks_; }
   /// Puts an annotation on the allocation of a buffer that is in sight; false when this function
@@ -81,6 +85,13 @@ public:
   bool annotate_allocation(const Buffer& buffer, const std::string& key, const Expr& value);
   /// Of the kernel around; null outside of kernels.
   Annotations* kernel_annotations() { return kernel_annotations_; }
+  /// T.reshape and T.view: what uses `view` uses `buffer`, which is no view.
+  void note_view(const Buffer& view, const Buffer& buffer) { views_.emplace(view.get(), buffer); }
+  /// The buffer behind a view; the buffer itself where it is none.
+  Buffer behind_view(const Buffer& buffer) const {
+    const auto found = views_.find(buffer.get());
+    return found == views_.end() ? buffer : found->second;
+  }
   /// A scalar that changes: its allocation, and its first value when `value` is there.
   Value new_scalar(const std::string& name, DataType dtype, const Value* value, Position position);
 
@@ -127,11 +138,13 @@ private:
   Annotations attrs_;
   std::vector<std::string> pending_;
   std::vector<std::vector<Stmt>> lists_;
+  tir::BufferViews views_;
   std::vector<BlockFrame*> blocks_;
   std::vector<std::pair<Var, Range>> loops_;
   std::vector<Var> free_variables_;
   int loop_depth_ = 0;
   const std::vector<Var>* kernel_threads_ = nullptr;
+  mutable bool looked_at_threads_ = false; ///< what stands in the kernel depends on them
   const std::vector<Var>* kernel_blocks_ = nullptr;
   Annotations* kernel_annotations_ = nullptr;
 };

@@ -114,6 +114,29 @@ Value thread_place(Evaluator& evaluator, CallArguments& call) {
   return Value(result).defining();
 }
 
+/// with T.ws(0): the code of warpgroup 0; T.ws(1, 2): of two of them.
+Value warp_role(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  if (call.positional.empty() || !call.keywords.empty())
+    return evaluator.report(call.position,
+                            "T.ws takes the numbers of the warpgroups whose role this "
+                            "is: with T.ws(0):");
+  const Expr group = floordiv(linear(*builder, *builder->kernel_threads()), kWarp * kWarpsPerGroup);
+  ContextSpec context;
+  context.kind = ContextSpec::Kind::kRole;
+  for (size_t i = 0; i < call.positional.size(); ++i) {
+    const auto number =
+        evaluator.to_int64(call.positional[i], call.positions[i], "the number of a warpgroup");
+    if (!number)
+      return Poison{};
+    const Expr here = equal(group, make_int(group->dtype, *number));
+    context.condition = context.condition ? logical_or(context.condition, here) : here;
+  }
+  return context;
+}
+
 Value block_place(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = in_kernel(evaluator, call);
   ArgReader args(evaluator, call, {"dim"}, 0);
@@ -150,8 +173,7 @@ Value block_place(Evaluator& evaluator, CallArguments& call) {
   if (dim < 0 || dim >= static_cast<int64_t>(list.size()))
     return evaluator.report(call.position, "this kernel has " + std::to_string(list.size()) +
                                                (list.size() == 1 ? " axis" : " axes") +
-                                               " here, so there is no axis " +
-                                               std::to_string(dim));
+                                               " here, so there is no axis " + std::to_string(dim));
   const Var& var = list[static_cast<size_t>(dim)];
   if (what == "thread_extent" || what == "block_extent")
     return Value(builder->loop_range(var)->extent);
@@ -216,15 +238,19 @@ Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
   const std::string_view op = call.callee->data;
   const bool waits = op == "mbarrier_wait_parity";
   const bool counts = op == "mbarrier_expect_tx" || op == "mbarrier_arrive_expect_tx";
-  ArgReader args(evaluator, call, {"mbarrier", waits ? "parity" : counts ? "tx" : "cta_id"},
+  ArgReader args(evaluator, call,
+                 {"mbarrier", waits    ? "parity"
+                              : counts ? "tx"
+                                       : "cta_id"},
                  waits || counts ? 2 : 1);
   if (builder == nullptr || !args.ok())
     return Poison{};
   Expr barrier;
   if (const auto* buffer = args[0].as<Buffer>()) {
     if ((*buffer)->rank() != 1 || !is_int((*buffer)->shape[0], 1))
-      return evaluator.report(args.where(0), (*buffer)->name + " holds several barriers; name one, "
-                                                               "as " +
+      return evaluator.report(args.where(0), (*buffer)->name +
+                                                 " holds several barriers; name one, "
+                                                 "as " +
                                                  (*buffer)->name + "[0]");
     barrier = make_load(*buffer, {make_int(DataType::int32(), 0)});
   } else {
@@ -272,13 +298,12 @@ Value inline_source(Evaluator& evaluator, CallArguments& call) {
   for (size_t i = 0; i + 1 < text.size(); ++i)
     if (text[i] == '$' && text[i + 1] >= '0' && text[i + 1] <= '9' &&
         static_cast<size_t>(text[i + 1] - '0') + 1 >= operands.size())
-      return evaluator.report(call.positions[0], "the text mentions " + text.substr(i, 2) +
-                                                     ", but only " +
-                                                     std::to_string(operands.size() - 1) +
-                                                     (operands.size() == 2 ? " value follows it"
-                                                                           : " values follow it"));
-  builder->add(tir::make_evaluate(call_op(call.callee->data, std::move(operands))),
-               call.position);
+      return evaluator.report(
+          call.positions[0],
+          "the text mentions " + text.substr(i, 2) + ", but only " +
+              std::to_string(operands.size() - 1) +
+              (operands.size() == 2 ? " value follows it" : " values follow it"));
+  builder->add(tir::make_evaluate(call_op(call.callee->data, std::move(operands))), call.position);
   return None{};
 }
 

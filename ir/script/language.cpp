@@ -1,14 +1,15 @@
 // The T language: what T.name means.
 
-#include "ir/support/text.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/function_builder.h"
 #include "ir/script/layouts.h"
 #include "ir/script/regions.h"
 #include "ir/script/tile_language.h"
+#include "ir/support/text.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -332,6 +333,51 @@ Value alloc(Evaluator& evaluator, CallArguments& call) {
     builder->add(tir::make_alloc(buffer, std::move(annotations)), call.position);
   }
   return Value(buffer).defining();
+}
+
+/// T.reshape(src, shape), T.view(src, shape=None, dtype=None): the same memory under another shape
+/// or type.
+Value buffer_view(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = kernel(evaluator, call);
+  const bool with_type = std::string_view(call.callee->data) == "view";
+  static constexpr std::array<const char*, 3> kNames{"src", "shape", "dtype"};
+  ArgReader args(evaluator, call, std::span(kNames).first(with_type ? 3 : 2), with_type ? 1 : 2);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto* source = args[0].as<Buffer>();
+  if (source == nullptr)
+    return args[0].is_poison()
+               ? Poison{}
+               : evaluator.report(args.where(0), std::string(call.callee->name) +
+                                                     " gives a buffer another shape; it takes a "
+                                                     "whole buffer, not " +
+                                                     describe(args[0]));
+  const Buffer buffer = builder->behind_view(*source);
+  BufferType type;
+  type.scope = buffer->scope;
+  type.dtype = (*source)->dtype;
+  type.alignment = buffer->alignment;
+  if (args.has(1) && !args[1].is<None>()) {
+    if (!read_extents(evaluator, args[1], args.where(1), type.shape))
+      return Poison{};
+  } else {
+    for (const Expr& extent : (*source)->shape)
+      type.shape.emplace_back(extent);
+  }
+  if (with_type && args.has(2) && !args[2].is<None>()) {
+    const auto dtype = evaluator.to_dtype(args[2], args.where(2));
+    if (!dtype)
+      return Poison{};
+    type.dtype = *dtype;
+  }
+  Buffer view = builder->make_typed_buffer(type, builder->pending_name(0, "view"), call.position);
+  if (!view)
+    return Poison{};
+  if (const auto fits = tir::check_view(view, buffer); !fits)
+    return evaluator.report(call.position, fits.error().message);
+  evaluator.set_span(view, call.position);
+  builder->note_view(view, buffer);
+  return Value(view).defining();
 }
 
 // Describing functions and blocks.
@@ -1042,13 +1088,13 @@ Value dynamic_dimension(Evaluator& evaluator, CallArguments& call) {
   if (!args.ok())
     return Poison{};
   const auto names = evaluator.to_string(args[0], args.where(0), "a dimension's name");
-  const auto dtype = args.has(1) ? evaluator.to_dtype(args[1], args.where(1))
-                                 : std::optional(DataType::int32());
+  const auto dtype =
+      args.has(1) ? evaluator.to_dtype(args[1], args.where(1)) : std::optional(DataType::int32());
   if (!names || !dtype)
     return Poison{};
   if (!dtype->is_integral() || !dtype->is_scalar())
-    return evaluator.report(args.where(1), "a dimension is an integer, not " +
-                                               temper::to_string(*dtype));
+    return evaluator.report(args.where(1),
+                            "a dimension is an integer, not " + temper::to_string(*dtype));
   // "m, n" makes two.
   std::vector<Value> dimensions;
   for (const std::string& part : split_text(*names, ',')) {
@@ -1130,15 +1176,16 @@ Value constraint(Evaluator& evaluator, CallArguments& call) {
   if (!holds)
     return args[0].is_poison()
                ? Value(Poison{})
-               : evaluator.report(args.where(0), "a constraint is about knobs and shapes, which are "
-                                                 "known before the program runs, not " +
-                                                     describe(args[0]));
+               : evaluator.report(args.where(0),
+                                  "a constraint is about knobs and shapes, which are "
+                                  "known before the program runs, not " +
+                                      describe(args[0]));
   // As it stands in the text.
   std::string_view text = evaluator.diagnostics().text();
   for (uint32_t line = 1; line < call.position.line && !text.empty(); ++line)
     text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
-  const size_t open = text.find("constraint(", call.position.column > 0 ? call.position.column - 1
-                                                                        : 0);
+  const size_t open =
+      text.find("constraint(", call.position.column > 0 ? call.position.column - 1 : 0);
   std::string words = "the constraint in line " + std::to_string(call.position.line);
   if (open < text.size()) {
     const size_t begin = open + 11;
@@ -1257,6 +1304,8 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"alloc_local", {alloc, "local", {}}},
         {"alloc_shared", {alloc, "shared", {}}},
         {"alloc_fragment", {alloc, "fragment", {}}},
+        {"reshape", {buffer_view, "reshape", {}}},
+        {"view", {buffer_view, "view", {}}},
         {"alloc_var", {alloc_var, nullptr, {}}},
         {"Kernel", {tile_kernel, nullptr, {}}},
         {"Parallel", {tile_parallel, nullptr, {}}},
@@ -1280,6 +1329,15 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"warpgroup_id", {thread_place, "warpgroup", {}}},
         {"thread_id", {thread_place, "thread", {}}},
         {"thread_id_in_wg", {thread_place, "thread_in_group", {}}},
+        {"ws", {warp_role, nullptr, {}}},
+        {"async_copy", {tile_call, "copy", {}}},
+        {"annotate_safe_value", {safe_value, nullptr, {}}},
+        {"device_assert", {device_assert, nullptr, {}}},
+        {"annotate_restrict_buffers", {restrict_buffers, nullptr, {}}},
+        {"any_of", {any_or_all, "any", {}}},
+        {"all_of", {any_or_all, "all", {}}},
+        {"dp4a", {dot_of_four, nullptr, {}}},
+        {"ClusterKernel", {tile_kernel, nullptr, {}}},
         {"get_block_binding", {block_place, "block", {}}},
         {"get_block_bindings", {block_place, "all_blocks", {}}},
         {"get_thread_bindings", {block_place, "all_threads", {}}},
@@ -1366,22 +1424,9 @@ const std::map<std::string, Entry, std::less<>>& table() {
     map.emplace("power", Entry{operation, "pow", {}});
     for (const tir::TileOp* op : tir::all_tile_ops())
       map.emplace(op->name, Entry{tile_call, op->name.c_str(), {}});
-    for (const char* name : {"launch_thread",
-                             "device_entry",
-                             "cuda",
-                             "ptx",
-                             "tile",
-                             "cta",
-                             "warp",
-                             "wg",
-                             "inline",
-                             "jit",
-                             "tvm_storage_sync",
-                             "tvm_thread_allreduce",
-                             "attr",
-                             "allocate",
-                             "decl_buffer",
-                             "hint"})
+    for (const char* name : {"launch_thread", "device_entry", "cuda", "ptx", "tile", "cta", "warp",
+                             "wg", "inline", "jit", "tvm_storage_sync", "tvm_thread_allreduce",
+                             "attr", "allocate", "decl_buffer", "hint"})
       map.emplace(name, Entry{refused, kLater, {}});
     for (const char* name :
          {"call_extern", "call_packed", "call_intrin", "call_llvm_intrin", "address_of",
@@ -1389,8 +1434,8 @@ const std::map<std::string, Entry, std::less<>>& table() {
       map.emplace(name, Entry{refused, kForeign, {}});
     // What TileLang has and this language has not, with what does the same.
     static constexpr std::pair<const char*, const char*> kOther[] = {
-        {"tma_copy", "is not there; T.copy moves a region, and a variant of it may use that engine"},
-        {"async_copy", "is not there; T.copy in a T.Pipelined loop is carried out ahead"},
+        {"tma_copy",
+         "is not there; T.copy moves a region, and a variant of it may use that engine"},
         {"copy_cluster", "is not there; T.copy moves a region of this block"},
         {"tma_gather4", "is not there; write T.Parallel with the rows' indices"},
         {"tma_scatter4", "is not there; write T.Parallel with the rows' indices"},
@@ -1408,20 +1453,10 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"warp_reduce_min", "is not there; T.reduce_min takes a region"},
         {"im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
         {"c2d_im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
-        {"ClusterKernel", "is not there; write T.Kernel(..., cluster_dims=...)"},
-        {"annotate_safe_value", "is not there; what is read outside of a tensor is 0, for another "
-                                "value write T.if_then_else"},
-        {"annotate_restrict_buffers", "is not needed; parameters never overlap"},
-        {"annotate_ws_schedule", "is not there; write the roles with if T.get_warp_group_idx() == 0"},
-        {"ws", "is not there; write the role as if T.get_warp_group_idx() == 0:"},
+        {"annotate_ws_schedule",
+         "is not there; write the roles with if T.get_warp_group_idx() == 0"},
         {"sync_grid", "is not there; end the kernel and begin another one in the same function"},
-        {"reshape", "is not there; index the buffer by what the shape would be"},
-        {"view", "is not there; index the buffer by what the shape would be"},
         {"print", "is not there; temper-opt shows each step, and check the worst element"},
-        {"device_assert", "is not there; write assert condition, \"message\""},
-        {"any_of", "is not there; write a T.reduce_max of the conditions as numbers"},
-        {"all_of", "is not there; write a T.reduce_min of the conditions as numbers"},
-        {"dp4a", "is not there; T.gemm of int8 is dispatched to dot products"},
     };
     for (const auto& [name, data] : kOther)
       map.emplace(name, Entry{refused, data, {}});
@@ -1470,8 +1505,8 @@ const std::vector<std::string>& names_in_t() {
       if (name[0] != '_' && entry.function != refused)
         list.push_back(name);
     for (const char* dtype : {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
-                              "uint64", "float16", "bfloat16", "float32", "float64", "int2", "int4", "uint2",
-                              "uint4", "float8_e4m3", "float8_e5m2"})
+                              "uint64", "float16", "bfloat16", "float32", "float64", "int2", "int4",
+                              "uint2", "uint4", "float8_e4m3", "float8_e5m2"})
       list.emplace_back(dtype);
     return list;
   }();

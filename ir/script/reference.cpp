@@ -43,9 +43,9 @@ std::string signature_of(const TileOp& op) {
   return text + ", annotations={})";
 }
 
-std::string variants_of(const TileOp& op) {
+std::string variants_of(const TileOp& op, TargetKind target) {
   std::vector<std::string> names;
-  for (const tir::TileVariant* variant : tir::tile_variants(op.name, TargetKind::kCpu))
+  for (const tir::TileVariant* variant : tir::tile_variants(op.name, target))
     names.push_back("`" + variant->name + "` (" + variant->doc + ")");
   return join(names, ", ");
 }
@@ -119,7 +119,7 @@ std::vector<LanguageEntry> language_entries() {
       "n = 64\n\n@T.prim_func\ndef main(A: T.Tensor((n,), \"float32\"), B: T.Buffer((n,), "
       "\"float32\")):\n"
       "    with T.Kernel(1, threads=32) as bx:\n        T.copy(A, B)\n");
-  add(kernels, "T.Kernel",
+  add(kernels, "T.Kernel, T.ClusterKernel",
       "with T.Kernel(grid..., threads=128, cluster_dims=None, prelude=None) as (bx, by)",
       "Runs its body for each block of a grid of one to three axes, in any order; several kernels "
       "of a "
@@ -155,6 +155,15 @@ std::vector<LanguageEntry> language_entries() {
       "        for i in T.Parallel(32):\n            between[bx * 32 + i] = A[bx * 32 + i] * 2.0\n"
       "    with T.Kernel(2, threads=32) as bx:\n        for i in T.Parallel(32):\n"
       "            B[bx * 32 + i] = between[63 - bx * 32 - i]\n");
+  add(kernels, "T.reshape, T.view", "x = T.view(buffer, shape=None, dtype=None)",
+      "The same memory under another shape, or another type of the same width; elements are "
+      "counted row by "
+      "row.",
+      on_rows("        tile = T.alloc_shared((4, 8), \"float32\")\n        flat = T.reshape(tile, "
+              "(32,))\n"
+              "        bits = T.view(tile, dtype=\"int32\")\n        T.copy(A[bx * 32], flat)\n"
+              "        for i, j in T.Parallel(4, 8):\n            bits[i, j] = bits[i, j] ^ 0\n"
+              "        T.copy(flat, B[bx * 32])\n"));
   add(kernels, "T.alloc_var", "T.alloc_var(dtype, init=None)",
       "A number that changes. x = 0 makes one too; x: T.let = ... makes a name that does not "
       "change.",
@@ -241,11 +250,15 @@ std::vector<LanguageEntry> language_entries() {
       "The order in which blocks run: panels of so many rows, for the cache.",
       on_rows("        T.use_swizzle(panel_size=4)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * "
               "32])\n"));
-  add(hints, "T.annotate_min_blocks_per_sm, T.annotate_l2_hit_ratio, T.set_max_nreg",
+  add(hints,
+      "T.annotate_min_blocks_per_sm, T.annotate_l2_hit_ratio, T.set_max_nreg, "
+      "T.annotate_restrict_buffers, "
+      "T.annotate_safe_value",
       "T.annotate_min_blocks_per_sm(n)",
       "Hints for the GPU's compiler; they never change a result.",
       on_rows(
           "        T.annotate_min_blocks_per_sm(2)\n        T.annotate_l2_hit_ratio({A: 0.5})\n"
+          "        T.annotate_restrict_buffers(A, B)\n        T.annotate_safe_value({A: 0})\n"
           "        T.set_max_nreg(128)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n"));
   add(hints, "T.tune, T.constraint", "def kernel(n, block=T.tune([32, 64])):",
       "In a workload's function: a knob that a search sets, and which choices make a program. "
@@ -284,6 +297,28 @@ std::vector<LanguageEntry> language_entries() {
               "\"float32\")\n"
               "        tile[tx] = A[bx * 32 + tx]\n        T.sync_threads()\n"
               "        B[bx * 32 + tx] = tile[tx ^ 1]\n"));
+  add(threads, "T.device_assert", "T.device_assert(condition, msg=\"...\")",
+      "What must hold here; assert condition, \"...\" is the same.",
+      on_rows("        for i in T.serial(32):\n            T.device_assert(i < 32, \"in bounds\")\n"
+              "            B[bx * 32 + i] = A[bx * 32 + i]\n"));
+  add(threads, "T.any_of, T.all_of",
+      "if T.any_of(buffer):", "Whether some element, or each, is not 0.",
+      on_rows(
+          "        tile = T.alloc_shared((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
+          "        if T.any_of(tile):\n            T.copy(tile, B[bx * 32])\n"
+          "        else:\n            T.clear(B[bx * 32:bx * 32 + 32])\n"));
+  add(threads, "T.dp4a", "T.dp4a(A, B, C)",
+      "C[0] += A[0] B[0] + ... + A[3] B[3], of int8 into int32.",
+      on_rows("        tx = T.get_thread_binding(0)\n        a = T.alloc_local((4,), \"int8\")\n"
+              "        c = T.alloc_local((1,), \"int32\")\n        c[0] = 0\n        for k in "
+              "T.serial(4):\n"
+              "            a[k] = T.cast(A[bx * 32 + tx], \"int8\")\n        T.dp4a(a, a, c)\n"
+              "        B[bx * 32 + tx] = T.cast(c[0], \"float32\")\n"));
+  add(threads, "T.async_copy", "T.async_copy(src, dst)",
+      "T.copy: done before what follows it. A copy in a T.Pipelined loop is carried out ahead.",
+      on_rows("        tile = T.alloc_shared((32,), \"float32\")\n        T.async_copy(A[bx * "
+              "32:bx * 32 + 32], tile)\n"
+              "        T.copy(tile, B[bx * 32])\n"));
   const char* gpu = "For GPUs only";
   const auto rows = [&](const std::string& body) {
     return on_rows("        tx = T.get_thread_binding(0)\n" + body +
@@ -309,6 +344,20 @@ std::vector<LanguageEntry> language_entries() {
       "The phase is complete when so many bytes have come, too.",
       rows("        bar = T.alloc_barrier(1)\n        if tx == 0:\n            "
            "T.mbarrier_expect_tx(bar, 128)\n"),
+      false);
+  add(gpu, "T.ws", "with T.ws(0):",
+      "A role: the code of warpgroup 0 alone (T.ws(1, 2): of two), as if T.get_warp_group_idx() == "
+      "0 is. Tile "
+      "operators in it are run by its threads, fragments belong to them, T.sync_threads() is "
+      "theirs; roles meet "
+      "at barriers. Emulated warp by warp.",
+      "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+      "    with T.Kernel(1, threads=256) as bx:\n        tile = T.alloc_shared((64,), "
+      "\"float32\")\n"
+      "        full = T.alloc_barrier(128)\n        with T.ws(0):\n            T.copy(A, tile)\n"
+      "            T.barrier_arrive(full)\n        with T.ws(1):\n            T.barrier_wait(full, "
+      "0)\n"
+      "            T.copy(tile, B)\n",
       false);
   add(gpu, "T.inline_cuda", "T.inline_cuda(\"$0 = twice($1);\", values...)",
       "CUDA C++ as it stands, $0, $1, ... being the values; T.import_source(\"...\") puts text "
@@ -396,7 +445,18 @@ std::string language_reference() {
       "step: "
       "--pass lower_threads,bind_scalars,forward_copies,...\ntemper-opt FILE.py --dispatch    # "
       "which "
-      "variant each operator takes, and why others do not fit\n```\n";
+      "variant each operator takes, and why others do not fit\n"
+      "temper check FILE.py M=512 --device emulated --target cuda:sm_90a    # as a GPU would run "
+      "it; tune, too\n"
+      "temper-opt FILE.py --target cuda:sm_90a --print cuda                 # the code for "
+      "it\n```\n\n"
+      "A knob is a parameter of the workload's function, block=T.tune([32, 64]). What the program "
+      "leaves open "
+      "besides, a search decides: the variant of each operator and its knobs, and for a GPU the "
+      "threads of a "
+      "kernel without threads= and the stages of a T.Pipelined without num_stages=; `temper-opt "
+      "FILE.py "
+      "--sketches`, with --target too, prints the space.\n";
   std::string section;
   for (const LanguageEntry& entry : language_entries()) {
     if (entry.section != section) {
@@ -406,7 +466,8 @@ std::string language_reference() {
     text += "\n### " + entry.name + "\n\n`" + entry.signature + "`\n\n" + entry.doc + "\n";
     if (section == "Tile operators")
       if (const TileOp* op = tir::find_tile_op(entry.name.substr(2)))
-        text += "\nOn a CPU: " + variants_of(*op) + ".\n";
+        text += "\nOn a CPU: " + variants_of(*op, TargetKind::kCpu) +
+                ". On a GPU: " + variants_of(*op, TargetKind::kCuda) + ".\n";
     text += "\n```python\n" + entry.example + "```\n";
   }
   return text;

@@ -151,8 +151,10 @@ Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
                                          "annotations=");
     }
   }
-  if (spec->threads.empty())
+  if (spec->threads.empty()) {
     spec->threads.push_back(make_int(DataType::int32(), 128));
+    spec->annotations = spec->annotations.with(tir::kOpenThreads, make_bool(true));
+  }
   if (spec->threads.size() > 3)
     return evaluator.report(call.position, "the threads of a block have at most three axes");
   ContextSpec context;
@@ -307,9 +309,7 @@ Value tile_pipelined(Evaluator& evaluator, CallArguments& call) {
     if (*stages < 0 || *stages > 64)
       return evaluator.report(args.where(2), "num_stages is from 0 (no overlap) to 64, not " +
                                                  std::to_string(*stages));
-    if (*stages != 0)
-      spec->annotations =
-          spec->annotations.with("num_stages", make_int(DataType::int32(), *stages));
+    spec->annotations = spec->annotations.with("num_stages", make_int(DataType::int32(), *stages));
   }
   for (const auto& [index, name] : {std::pair{size_t{3}, "order"},
                                     {size_t{4}, "stage"},
@@ -392,8 +392,8 @@ Value annotate_layout(Evaluator& evaluator, CallArguments& call) {
       return Poison{};
     const auto* buffer = key.as<Buffer>();
     if (buffer == nullptr)
-      return evaluator.report(args.where(0), "T.annotate_layout names buffers, not " +
-                                                 describe(key));
+      return evaluator.report(args.where(0),
+                              "T.annotate_layout names buffers, not " + describe(key));
     Expr layout;
     if (const auto* expr = value.as<Expr>(); expr != nullptr) {
       layout = *expr;
@@ -506,7 +506,8 @@ Value tile_persistent(Evaluator& evaluator, CallArguments& call) {
   } else {
     spec->persistent_group = 8;
   }
-  spec->persistent_blocks = as_int(blocks) ? make_int(dtype, *as_int(blocks)) : tir::tile_cast(dtype, blocks);
+  spec->persistent_blocks =
+      as_int(blocks) ? make_int(dtype, *as_int(blocks)) : tir::tile_cast(dtype, blocks);
   spec->persistent_block = block;
   return std::shared_ptr<const LoopSpec>(std::move(spec));
 }
@@ -536,8 +537,9 @@ Value tile_atomic(Evaluator& evaluator, CallArguments& call) {
   if (place == nullptr || !place->is<BufferLoad>())
     return args[0].is_poison()
                ? Value(Poison{})
-               : evaluator.report(args.where(0), name + " changes an element of a buffer, as C[i, "
-                                                        "j], not " +
+               : evaluator.report(args.where(0), name +
+                                                     " changes an element of a buffer, as C[i, "
+                                                     "j], not " +
                                                      describe(args[0]));
   const DataType dtype = (*place)->dtype;
   Expr value = evaluator.to_expr(args[1], args.where(1), dtype);
@@ -545,15 +547,120 @@ Value tile_atomic(Evaluator& evaluator, CallArguments& call) {
     return Poison{};
   if (value->dtype != dtype) {
     if (value->dtype.is_floating() && !dtype.is_floating())
-      return evaluator.report(args.where(1), "the buffer holds " + temper::to_string(dtype) +
-                                                 ", but the value is " +
-                                                 temper::to_string(value->dtype) +
-                                                 "; write T.Cast(\"" + temper::to_string(dtype) +
-                                                 "\", ...)");
+      return evaluator.report(args.where(1),
+                              "the buffer holds " + temper::to_string(dtype) +
+                                  ", but the value is " + temper::to_string(value->dtype) +
+                                  "; write T.Cast(\"" + temper::to_string(dtype) + "\", ...)");
     value = make_cast(dtype, value);
   }
   builder->add(tir::make_evaluate(call_op(call.callee->data, {*place, std::move(value)})),
                call.position);
+  return None{};
+}
+
+Value device_assert(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"condition", "msg"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const Expr condition = evaluator.to_condition(args[0], args.where(0));
+  std::string message = "assertion failed";
+  if (args.has(1)) {
+    const auto text = evaluator.to_string(args[1], args.where(1), "an assertion's message");
+    if (!text)
+      return Poison{};
+    message = *text;
+  }
+  if (condition)
+    builder->add(tir::make_assert(condition, message), call.position);
+  return None{};
+}
+
+Value restrict_buffers(Evaluator& evaluator, CallArguments& call) {
+  for (size_t i = 0; i < call.positional.size(); ++i)
+    if (!call.positional[i].is<Buffer>() && !call.positional[i].is_poison())
+      return evaluator.report(call.positions[i], "T.annotate_restrict_buffers names buffers, not " +
+                                                     describe(call.positional[i]));
+  return None{}; // parameters never overlap
+}
+
+Value safe_value(Evaluator& evaluator, CallArguments& call) {
+  ArgReader args(evaluator, call, {"safe_value_map"}, 1);
+  if (!args.ok())
+    return Poison{};
+  const auto* map = args[0].as<Dict>();
+  if (map == nullptr)
+    return evaluator.report(args.where(0), "T.annotate_safe_value takes values by buffer: {A: 0}");
+  for (const auto& [key, value] : *map->items) {
+    const Expr number = evaluator.to_expr(value, args.where(0), DataType::float32());
+    if (!number)
+      return Poison{};
+    const auto* constant = number.as<FloatImm>();
+    if (constant == nullptr || constant->value != 0)
+      return evaluator.report(args.where(0), "what is read outside of a tensor is 0; for another "
+                                             "value write T.if_then_else(inside, A[...], value)");
+  }
+  return None{};
+}
+
+Value any_or_all(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"buffer"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto region = builder->to_region(args[0], args.where(0));
+  if (!region)
+    return Poison{};
+  const bool any = std::string_view(call.callee->data) == "any";
+  const DataType dtype = DataType::int32();
+  const Expr zero = make_int(dtype, 0);
+  const Value first(Int{any ? 0 : 1});
+  const Value found = builder->new_scalar(builder->pending_name(0, any ? "any" : "all"), dtype,
+                                          &first, call.position);
+  const auto* scalar = found.as<ScalarVar>();
+  if (scalar == nullptr)
+    return Poison{};
+  const tir::TileLoops loops(tir::tile_shape(*region));
+  const Expr holds = tir::tile_cast(dtype, make_binary<NE>(tir::tile_load(*region, loops.indices),
+                                                           make_const(region->buffer->dtype, 0)));
+  const Expr known = make_load(scalar->buffer, {zero});
+  builder->add(loops.wrap(tir::make_store(scalar->buffer, {zero},
+                                          any ? max(known, holds) : min(known, holds))),
+               call.position);
+  return Value(make_binary<NE>(make_load(scalar->buffer, {zero}), zero));
+}
+
+Value dot_of_four(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"A", "B", "C"}, 3);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  std::vector<BufferRegion> regions;
+  for (size_t i = 0; i < 3; ++i) {
+    const auto region = builder->to_region(args[i], args.where(i));
+    if (!region)
+      return Poison{};
+    const std::vector<Expr> shape = tir::tile_shape(*region);
+    const DataType dtype = region->buffer->dtype;
+    const bool fits =
+        i < 2 ? shape.size() == 1 && is_int(shape[0], 4) && dtype.is_integral() && dtype.bits == 8
+              : shape.empty() && dtype == DataType::int32();
+    if (!fits)
+      return evaluator.report(args.where(i),
+                              "T.dp4a multiplies four int8 by four int8 and adds them "
+                              "to one int32: " +
+                                  tir::tile_text(*region) + " is " + temper::to_string(dtype));
+    regions.push_back(*region);
+  }
+  Expr sum = tir::tile_load(regions[2], {});
+  for (int64_t k = 0; k < 4; ++k) {
+    const std::vector<Expr> at{make_int(DataType::int32(), k)};
+    const auto factor = [&](const BufferRegion& region) {
+      return tir::tile_cast(DataType::int32(), tir::tile_load(region, at));
+    };
+    sum = sum + factor(regions[0]) * factor(regions[1]);
+  }
+  builder->add(tir::tile_store(regions[2], {}, sum), call.position);
   return None{};
 }
 

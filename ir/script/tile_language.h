@@ -28,11 +28,24 @@ Value tile_persistent(Evaluator& evaluator, CallArguments& call);
 /// T.atomic_add(C[i, j], x), or of tiles.
 Value tile_atomic(Evaluator& evaluator, CallArguments& call);
 
+/// T.device_assert(condition, msg="...").
+Value device_assert(Evaluator& evaluator, CallArguments& call);
+/// T.annotate_restrict_buffers(A, B): says what holds anyway.
+Value restrict_buffers(Evaluator& evaluator, CallArguments& call);
+/// T.annotate_safe_value({A: 0}): says what holds anyway, or that it does not.
+Value safe_value(Evaluator& evaluator, CallArguments& call);
+/// T.any_of(buffer), T.all_of(buffer): whether elements are not 0.
+Value any_or_all(Evaluator& evaluator, CallArguments& call);
+/// T.dp4a(A, B, C): C[0] += A[0] B[0] + ... + A[3] B[3].
+Value dot_of_four(Evaluator& evaluator, CallArguments& call);
+
 // gpu_language.cpp.
 
 /// T.get_lane_idx(), T.get_warp_idx(), T.warp_id([4]), ...: places of a thread, as expressions of
 /// its number.
 Value thread_place(Evaluator& evaluator, CallArguments& call);
+/// with T.ws(0): the code of warpgroup 0 alone.
+Value warp_role(Evaluator& evaluator, CallArguments& call);
 /// T.get_block_binding(0), T.cluster_id(0), T.cta_id_in_cluster(0), ...
 Value block_place(Evaluator& evaluator, CallArguments& call);
 /// T.alloc_barrier([128, 1]): barriers in shared memory, prepared by the first thread.

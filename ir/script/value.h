@@ -121,10 +121,11 @@ struct KernelSpec {
   std::vector<Expr> threads;
   Annotations annotations;
 };
-/// T.sblock("name"), T.init(), T.Kernel(...): what a with statement opens.
+/// T.sblock("name"), T.init(), T.Kernel(...), T.ws(0): what a with statement opens.
 struct ContextSpec {
-  enum class Kind : uint8_t { kBlock, kInit, kKernel } kind = Kind::kBlock;
+  enum class Kind : uint8_t { kBlock, kInit, kKernel, kRole } kind = Kind::kBlock;
   std::string name;
+  Expr condition;                           ///< of kRole: the threads that take it
   std::shared_ptr<const KernelSpec> kernel; ///< of kKernel
 };
 /// T.prim_func, T.prim_func(s_tir=True), T.macro, I.ir_module.

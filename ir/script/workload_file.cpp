@@ -679,8 +679,8 @@ int64_t KnobProgram::size() const {
 }
 
 template <typename Run>
-auto KnobProgram::with_choices(std::span<const size_t> choices, std::vector<std::string>& violations,
-                               Run&& run) const {
+auto KnobProgram::with_choices(std::span<const size_t> choices,
+                               std::vector<std::string>& violations, Run&& run) const {
   Binding binding = generator_->binding;
   for (size_t i = 0; i < knobs_.size(); ++i)
     binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
@@ -701,7 +701,8 @@ Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const
       with_choices(choices, violations, [&](Session& session, const Binding& binding) {
         return generate(session, generator_->name, binding);
       });
-  if (module && !violations.empty())
+  // What is wrong with the program of choices that a constraint refuses is no matter.
+  if (!violations.empty())
     return Error(ErrorCode::kIllegal, violations[0]);
   return module;
 }
@@ -709,15 +710,15 @@ Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const
 Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> choices) const {
   TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
-  TEMPER_TRY_VOID(with_choices(
-      choices, violations, [&](Session& session, const Binding& binding) -> Result<void> {
-        session.evaluator.without_kernels = true;
-        call_generator(session, generator_->name, binding);
-        session.evaluator.without_kernels = false;
-        if (!session.diagnostics.empty())
-          return session.diagnostics.to_error();
-        return {};
-      }));
+  TEMPER_TRY_VOID(with_choices(choices, violations,
+                               [&](Session& session, const Binding& binding) -> Result<void> {
+                                 session.evaluator.without_kernels = true;
+                                 call_generator(session, generator_->name, binding);
+                                 session.evaluator.without_kernels = false;
+                                 if (!session.diagnostics.empty())
+                                   return session.diagnostics.to_error();
+                                 return {};
+                               }));
   return violations;
 }
 
@@ -731,8 +732,8 @@ Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
   for (int64_t i = 0; i < tried; ++i) {
     if (count.estimated)
       for (size_t d = 0; d < choices.size(); ++d)
-        choices[d] = static_cast<size_t>(
-            random.below(static_cast<int64_t>(knobs_[d].choices.size())));
+        choices[d] =
+            static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[d].choices.size())));
     TEMPER_TRY(violations, violated(choices));
     count.legal += violations.empty() ? 1 : 0;
     for (const std::string& words : violations) {
@@ -773,12 +774,11 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
   std::vector<Expr> values;
   for (const auto& [key, value] : binding)
     values.push_back(to_list(key, std::span(&value, 1)));
-  const Annotations attrs =
-      Annotations()
-          .with(kKnobs, make_list(std::move(choices)))
-          .with("temper.generator", make_string(name))
-          .with("temper.binding", make_list(std::move(values)))
-          .with("temper.source", make_string(essential_text(text)));
+  const Annotations attrs = Annotations()
+                                .with(kKnobs, make_list(std::move(choices)))
+                                .with("temper.generator", make_string(name))
+                                .with("temper.binding", make_list(std::move(values)))
+                                .with("temper.source", make_string(essential_text(text)));
   TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
   std::vector<size_t> choice(knobs.size(), 0);
   std::string refused;
@@ -798,8 +798,10 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
     if (!advance(choice, knobs))
       break;
   }
-  return invalid("no choice of the knobs of " + name + " is left: the constraints refuse all, the "
-                 "first by " + refused + "; relax a constraint or add choices");
+  return invalid("no choice of the knobs of " + name +
+                 " is left: the constraints refuse all, the "
+                 "first by " +
+                 refused + "; relax a constraint or add choices");
 }
 
 } // namespace
@@ -924,8 +926,9 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     return Error(ErrorCode::kUnsupported,
                  state_->file + " has a hand-written space, schedule(sch), which this version does "
                                 "not run yet; remove it to use the rules");
-  TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
-                                   : first_program(state_->text, info->name, workload.parameters, knobs));
+  TEMPER_TRY(module, knobs.empty()
+                         ? generate(session, info->name, workload.parameters)
+                         : first_program(state_->text, info->name, workload.parameters, knobs));
   workload.module = module;
   const PrimFunc program = module->functions[0].function.as_ref<PrimFuncNode>();
   if (program->s_tir && !knobs.empty())
