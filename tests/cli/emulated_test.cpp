@@ -96,6 +96,68 @@ TEST(Emulated, NothingRightIsAFailureWithTheReasons) {
   EXPECT_NE(ran.err.find("no choice of the knobs is right"), std::string::npos) << ran.err;
 }
 
+TEST(Emulated, RefusalsNameTheFileTheLineAndWhatWorks) {
+  const Shell shell;
+  const auto refused = [&](const std::string& from, const std::string& to,
+                           std::initializer_list<const char*> parts) {
+    std::string text = scale("T.float32(2)");
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    shell.write("scale.py", text.replace(at, from.size(), to));
+    const Ran ran = shell.run("temper check scale.py N=300 block=128 --device emulated "
+                              "--target cuda:sm_80");
+    EXPECT_NE(ran.code, 0) << ran.out;
+    for (const char* part : parts)
+      EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
+  };
+  // More shared memory than there is.
+  refused("S = T.alloc_shared((block, 16), dtype)", "S = T.alloc_shared((block, 1600), dtype)",
+          {"scale.py:8:17: the block needs 819200 bytes of shared memory, there are 166912",
+           "S = T.alloc_shared((block, 1600), dtype)\n", "^", "make tiles smaller"});
+  // A variant that the types do not have.
+  refused("            for i in T.Parallel(block):",
+          "            a = T.alloc_shared((32, 32), dtype)\n"
+          "            c = T.alloc_fragment((32, 32), dtype)\n"
+          "            T.clear(a)\n            T.clear(c)\n"
+          "            T.gemm(a, a, c, annotations={\"variant\": \"mma_sync\"})\n"
+          "            for i in T.Parallel(block):",
+          {"scale.py:15:13: the variant 'mma_sync' of T.gemm does not fit: there is no mma.sync of "
+           "float32",
+           "float16 and bfloat16 go into float32", "^"});
+  // A fragment of one role in another.
+  refused(
+      "            for i in T.Parallel(block):",
+      "            f = T.alloc_fragment((32,), dtype)\n"
+      "            if T.get_warp_idx() < 2:\n                T.clear(f)\n"
+      "            T.copy(f, B[0:32])\n            for i in T.Parallel(block):",
+      {"scale.py:14:13: the fragment f is used by the whole block here and by threads 0 to 63 in "
+       "line 13",
+       "copy it through shared memory", "^"});
+  // Nothing is left of the space.
+  std::string text = scale("T.float32(2)");
+  const size_t at = text.find("block != 64");
+  shell.write("scale.py", text.replace(at, 11, "block > 5000"));
+  const Ran empty = shell.run("temper tune scale.py N=300 --device emulated --target cuda:sm_80");
+  EXPECT_NE(empty.code, 0);
+  EXPECT_NE(empty.err.find("block > 5000"), std::string::npos) << empty.err;
+  EXPECT_NE(empty.err.find("relax a constraint"), std::string::npos) << empty.err;
+}
+
+TEST(Emulated, TuneRunsSomeWarpByWarp) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const Ran ran = shell.run("temper tune scale.py N=300 --target cuda:sm_90a --device emulated "
+                            "--trials 5 --interpret 1 --no-compile --json");
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_EQ(ran.json()["interpreted"], 1);
+  EXPECT_EQ(ran.json()["compiled"], 0);
+  EXPECT_NE(ran.json().value("space", "").find("3 combinations, of which 2 are legal"),
+            std::string::npos)
+      << ran.out;
+  const Ran cpu = shell.run("temper tune scale.py N=300 --interpret 1");
+  EXPECT_EQ(cpu.code, 2) << cpu.err;
+}
+
 TEST(Emulated, WrongUsageIsOneSentence) {
   const Shell shell;
   shell.write("scale.py", scale("T.float32(2)"));

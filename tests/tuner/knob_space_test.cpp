@@ -197,6 +197,75 @@ TEST(KnobSpaces, MutateAndStepByOneDecision) {
   EXPECT_EQ((*again)->program_hash, (*first)->program_hash);
 }
 
+constexpr const char* kHalves = R"(
+from tvm.script import tirx as T
+
+def product(M, N, K, block_M=T.tune([32, 64, 512])):
+    T.constraint(block_M <= M)
+    @T.prim_func
+    def main(A: T.Tensor((M, K), "float16"), B: T.Tensor((K, N), "float16"), C: T.Tensor((M, N), "float32")):
+        with T.Kernel(T.ceildiv(N, 64), T.ceildiv(M, block_M)) as (bx, by):
+            a = T.alloc_shared((block_M, 32), "float16")
+            b = T.alloc_shared((32, 64), "float16")
+            c = T.alloc_fragment((block_M, 64), "float32")
+            T.clear(c)
+            for k in T.Pipelined(T.ceildiv(K, 32)):
+                T.copy(A[by * block_M, k * 32], a)
+                T.copy(B[k * 32, bx * 64], b)
+                T.gemm(a, b, c)
+            T.copy(c, C[by * block_M, bx * 64])
+    return main
+)";
+
+TEST(KnobSpaces, ForAGpuOfferItsInstructionsCopiesSwizzlesStagesAndThreads) {
+  const auto file = script::WorkloadFile::parse(kHalves, "product.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  auto workload = file->instantiate("product", {{"M", "128"}, {"N", "64"}, {"K", "96"}}, true);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const ir::IRModule module = workload->module;
+  auto space = make_gpu_knob_space(module, 90);
+  ASSERT_TRUE(space) << space.error().to_string();
+  const std::string words = (*space)->describe();
+  EXPECT_NE(words.find("1 knob, 3 combinations, of which 2 are legal (block_M <= M prunes 1)"),
+            std::string::npos)
+      << words;
+  EXPECT_NE(words.find("decisions that tile operators leave open"), std::string::npos) << words;
+  Random random(3);
+  std::set<std::string> decided;
+  std::set<uint64_t> programs;
+  for (int i = 0; i < 30; ++i) {
+    const auto candidate = (*space)->sample(random);
+    if (!candidate) {
+      EXPECT_EQ(candidate.error().code, ErrorCode::kIllegal);
+      continue;
+    }
+    programs.insert((*candidate)->program_hash);
+    const std::string text = knob_text((*candidate)->trace);
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find(' ', at), text.size());
+      decided.insert(text.substr(at, end - at));
+      at = end + 1;
+    }
+    const auto made = program_of((*candidate)->trace, module);
+    ASSERT_TRUE(made) << made.error().to_string();
+    EXPECT_EQ(ir::structural_hash(*made), (*candidate)->program_hash);
+  }
+  EXPECT_GT(programs.size(), 10U);
+  for (const char* decision :
+       {"block_M=64", "kernel.threads=64", "pipeline.num_stages=3", "gemm.variant=mma_sync",
+        "gemm.variant=threads", "gemm.swizzle_A=0", "gemm.swizzle_B=128", "copy.variant=cp_async",
+        "copy.variant=threads", "copy_2.bytes=8"})
+    EXPECT_TRUE(decided.contains(decision)) << decision;
+  // An older architecture has none of them, and the CPU's space is another one.
+  auto older = make_gpu_knob_space(module, 75);
+  ASSERT_TRUE(older) << older.error().to_string();
+  const auto first = (*older)->sample(random);
+  EXPECT_TRUE(!first || knob_text((*first)->trace).find("mma_sync") == std::string::npos);
+  auto cpu = make_knob_space(module, {});
+  ASSERT_TRUE(cpu);
+  EXPECT_EQ((*cpu)->describe().find("kernel.threads"), std::string::npos);
+}
+
 TEST(KnobSpaces, RefuseWhatLeavesNothingOpen) {
   const auto plain = script::parse_module(R"(
 @T.prim_func

@@ -1,17 +1,21 @@
 #include "tuner/cli/emulated.h"
 
+#include "ir/script/diagnostic.h"
 #include "ir/script/knobs.h"
 #include "ir/structural.h"
 #include "ir/support/random.h"
 #include "ir/support/text.h"
 #include "tuner/cli/output.h"
 #include "tuner/emulation.h"
+#include "tuner/space/knob_space.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 namespace temper::cli {
 namespace {
@@ -59,6 +63,14 @@ std::string kind_of(const std::string& message) {
       kind += '#';
   }
   return kind;
+}
+
+/// An error of lowering, with the file and a caret below the line that it names.
+Error in_source(const Error& error, const Task& task) {
+  std::ifstream file(task.source_path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return file ? script::located(error, task.source_path, text.str()) : error;
 }
 
 /// Why programs were refused, in order of first appearance.
@@ -151,7 +163,7 @@ int check_emulated(EmulatedWork work) {
       return report(task.error());
     auto program = tuner::emulated_program(task->module, *gpu);
     if (!program)
-      return report(program.error());
+      return report(in_source(program.error(), *task));
     auto prepared = bench.prepare(*task, 1);
     if (!prepared)
       return report(prepared.error());
@@ -212,7 +224,91 @@ int check_emulated(EmulatedWork work) {
   return wrong ? kAnswerIsNo : kDone;
 }
 
+/// The choices to look at, each once: few in order, with what operators leave open at its default;
+/// then at random.
+class Proposals {
+public:
+  static Result<Proposals> of(const ir::IRModule& module, const ir::Target& gpu,
+                              const EmulatedWork& work) {
+    TEMPER_TRY(limits, codegen::gpu_limits(gpu));
+    Proposals result;
+    result.random_ = Random(work.seed);
+    result.tries_ = 50 * work.trials;
+    if (script::has_knobs(module)) {
+      TEMPER_TRY(knobs, script::KnobProgram::of(module));
+      result.knobs_ = knobs.knobs();
+      result.size_ = knobs.size();
+      result.in_order_ = result.size_ <= 4 * work.trials ? result.size_ : 0;
+    }
+    auto space = tuner::make_gpu_knob_space(module, limits.architecture);
+    if (space) {
+      result.space_ = std::move(*space);
+    } else {
+      if (!result.knobs_.empty())
+        return space.error();
+      // Nothing is open: the program itself.
+      auto only = std::make_shared<tuner::Candidate>();
+      only->module = module;
+      result.only_ = std::move(only);
+    }
+    return result;
+  }
+
+  /// Combinations of the program's knobs.
+  int64_t size() const { return size_; }
+  std::string space_text() const { return space_ ? space_->describe() : "nothing is open"; }
+
+  /// Nothing: every choice was seen, as far as `trials` allows to look for them.
+  std::optional<Result<tuner::CandidateRef>> next() {
+    if (!space_) {
+      if (!only_)
+        return std::nullopt;
+      return Result<tuner::CandidateRef>(std::exchange(only_, nullptr));
+    }
+    if (number_ < in_order_) {
+      std::vector<size_t> choice;
+      int64_t rest = number_++;
+      for (const script::Knob& knob : knobs_) {
+        const auto count = static_cast<int64_t>(knob.choices.size());
+        choice.push_back(static_cast<size_t>(rest % count));
+        rest /= count;
+      }
+      return fresh(space_->apply(tuner::knob_trace(knobs_, choice), "knobs"));
+    }
+    for (; tries_ > 0; --tries_) {
+      auto candidate = space_->sample(random_);
+      // What was refused in order already is refused again and again.
+      if (!candidate && in_order_ > 0)
+        continue;
+      if (candidate && !seen_.insert((*candidate)->program_hash).second)
+        continue;
+      --tries_;
+      return candidate;
+    }
+    return std::nullopt;
+  }
+
+private:
+  Result<tuner::CandidateRef> fresh(Result<tuner::CandidateRef> candidate) {
+    if (candidate)
+      seen_.insert((*candidate)->program_hash);
+    return candidate;
+  }
+
+  std::unique_ptr<tuner::Space> space_;
+  tuner::CandidateRef only_;
+  std::vector<script::Knob> knobs_;
+  int64_t size_ = 1;
+  int64_t in_order_ = 0;
+  int64_t number_ = 0;
+  int64_t tries_ = 0;
+  Random random_{1};
+  std::set<uint64_t> seen_;
+};
+
 int tune_emulated(EmulatedWork work) {
+  if (work.trials == 0)
+    work.trials = kEmulatedTrials;
   auto gpu = gpu_of(work.common);
   if (!gpu)
     return report(gpu.error());
@@ -224,39 +320,32 @@ int tune_emulated(EmulatedWork work) {
   auto task = bench.task(*arguments);
   if (!task)
     return report(task.error());
-  std::optional<script::KnobProgram> knobs;
-  if (script::has_knobs(task->module)) {
-    auto known = script::KnobProgram::of(task->module);
-    if (!known)
-      return report(known.error());
-    knobs = std::move(*known);
-  }
-  const int64_t size = knobs ? knobs->size() : 1;
-  const int64_t trials = work.trials > 0 ? work.trials : kEmulatedTrials;
+  auto proposals = Proposals::of(task->module, *gpu, work);
+  if (!proposals)
+    return report(proposals.error());
   if (!work.common.json)
     fmt::print("{} for {}: no GPU is used and nothing is timed. Each choice of the knobs is "
-               "lowered, held against the GPU's limits, and checked on the CPU.\n",
-               task->title(), gpu->to_string());
+               "lowered, held against the GPU's limits, and checked on the CPU.\n{}\n",
+               task->title(), gpu->to_string(), proposals->space_text());
   auto prepared = bench.prepare(*task, work.seed);
   if (!prepared)
     return report(prepared.error());
   install_interrupt_handler();
 
-  Random random(work.seed);
   Refusals refusals;
-  std::set<std::vector<size_t>> seen;
   std::set<uint64_t> programs;
-  const auto nvrtc = codegen::Nvrtc::load();
+  const Result<const codegen::Nvrtc*> nvrtc =
+      work.compile ? codegen::Nvrtc::load()
+                   : Result<const codegen::Nvrtc*>(
+                         Error(ErrorCode::kEnvironment, "not compiled for the GPU"));
   if (!nvrtc && !work.common.json)
     fmt::print("{}\n", nvrtc.error().message);
-  int64_t lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0;
+  int64_t drawn = 0, lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0, interpreted = 0;
   std::vector<std::string> sound; ///< choices that are right
   const auto start = std::chrono::steady_clock::now();
   std::string stopped = "every choice was seen";
-  // Few choices in order, many at random; enough tries that a small rest is found.
-  const bool all = size <= 4 * trials;
-  for (int64_t next = 0; all ? next < size : next < 50 * trials; ++next) {
-    if (checked >= trials) {
+  while (auto candidate = proposals->next()) {
+    if (checked >= work.trials) {
       stopped =
           fmt::format("{} were checked; --trials N checks more", format_count(checked, "program"));
       break;
@@ -271,29 +360,18 @@ int tune_emulated(EmulatedWork work) {
       stopped = "interrupted";
       break;
     }
-    std::vector<size_t> choice;
-    std::string text;
-    ir::IRModule module = task->module;
-    if (knobs) {
-      int64_t rest = next;
-      for (const script::Knob& knob : knobs->knobs()) {
-        const auto count = static_cast<int64_t>(knob.choices.size());
-        choice.push_back(static_cast<size_t>(all ? rest % count : random.below(count)));
-        rest /= count;
-        text += (text.empty() ? "" : " ") + knob.name + "=" +
-                script::to_string(knob.choices[choice.back()]);
-      }
-      if (!seen.insert(choice).second)
-        continue;
-      auto made = knobs->instantiate(choice);
-      if (!made) {
-        refusals.add(made.error().code == ErrorCode::kIllegal ? "constraint" : "program",
-                     made.error().message);
-        continue;
-      }
-      module = *made;
+    ++drawn;
+    if (!*candidate) {
+      const Error& why = candidate->error();
+      constexpr std::string_view kConstraint = "constraint: ";
+      if (why.message.starts_with(kConstraint))
+        refusals.add("constraint", why.message.substr(kConstraint.size()));
+      else
+        refusals.add(why.code == ErrorCode::kIllegal ? "lowering" : "program", why.message);
+      continue;
     }
-    auto program = tuner::emulated_program(module, *gpu);
+    const std::string text = tuner::knob_text((**candidate)->trace);
+    auto program = tuner::emulated_program((**candidate)->module, *gpu);
     if (!program) {
       refusals.add("lowering", program.error().message);
       continue;
@@ -314,9 +392,12 @@ int tune_emulated(EmulatedWork work) {
       facts = ", " + code->to_string();
     }
     ++checked;
-    auto check = tuner::check_emulated(bench, *prepared, *task, *program, !program->loops);
+    const bool look_for_races = interpreted < work.interpret;
+    auto check =
+        tuner::check_emulated(bench, *prepared, *task, *program, look_for_races || !program->loops);
     if (!check)
       return report(check.error());
+    interpreted += check->interpreted ? 1 : 0;
     if (!check->right()) {
       refusals.add("check", (text.empty() ? "" : text + ": ") + verdict(*check, true));
       continue;
@@ -334,13 +415,16 @@ int tune_emulated(EmulatedWork work) {
                             {"binding", binding_object(task->binding_json)},
                             {"target", gpu->to_string()},
                             {"device", "emulated"},
-                            {"choices", size},
+                            {"choices", proposals->size()},
+                            {"space", proposals->space_text()},
+                            {"drawn", drawn},
                             {"lowered", lowered},
                             {"alike", alike},
                             {"compiled", compiled},
                             {"nvrtc", nvrtc ? Json((*nvrtc)->version()) : Json(nullptr)},
                             {"checked", checked},
                             {"right", right},
+                            {"interpreted", interpreted},
                             {"unchecked", !task->reference},
                             {"sound", sound},
                             {"refused", refusals.json()},
@@ -348,9 +432,10 @@ int tune_emulated(EmulatedWork work) {
   } else {
     for (const std::string& line : sound)
       fmt::print("right  {}\n", line);
-    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}\n",
-               format_count(size, "choice"), lowered,
+    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}{}\n",
+               format_count(drawn, "choice"), lowered,
                nvrtc ? fmt::format(" > compiled {}", compiled) : "", checked, right,
+               interpreted > 0 ? fmt::format(", {} of them warp by warp", interpreted) : "",
                alike > 0 ? fmt::format(" ({} like another one)", alike) : "");
     refusals.print();
     fmt::print("stopped: {}\n", stopped);

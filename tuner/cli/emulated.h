@@ -15,6 +15,10 @@ struct EmulatedWork {
   bool quick = false; ///< check: only the first shape
   int64_t trials = 0; ///< tune: programs to check; 0: kEmulatedTrials
   double seconds = 0; ///< tune: 0: no limit
+  /// tune: how many of the programs that are right are also run warp by warp, for races and the
+  /// like.
+  int64_t interpret = 0;
+  bool compile = true; ///< tune: for the GPU, where its compiler is there: registers and spills
   uint64_t seed = 0;
 };
 inline constexpr int64_t kEmulatedTrials = 20;

@@ -121,8 +121,20 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
   return passes;
 }
 
+Result<void> print_space(const tuner::Space& space) {
+  fmt::print("# {}\n", space.describe());
+  for (const std::string& text : space.sketch_texts())
+    fmt::print("\n{}", text);
+  return {};
+}
+
 Result<void> print_sketches(const ir::IRModule& module, const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
+  if (!parsed.is_cpu()) {
+    TEMPER_TRY(limits, codegen::gpu_limits(parsed));
+    TEMPER_TRY(space, tuner::make_gpu_knob_space(module, limits.architecture));
+    return print_space(*space);
+  }
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   TEMPER_TRY(hints, tuner::machine_hints_for(target, options.serial ? 1 : 2));
   tuner::SketchOptions sketch;
@@ -131,10 +143,7 @@ Result<void> print_sketches(const ir::IRModule& module, const Options& options) 
   TEMPER_TRY(space, tuner::is_knob_program(module)
                         ? tuner::make_knob_space(module, lower)
                         : tuner::make_sketch_space(module, std::move(sketch)));
-  fmt::print("# {}\n", space->describe());
-  for (const std::string& text : space->sketch_texts())
-    fmt::print("\n{}", text);
-  return {};
+  return print_space(*space);
 }
 
 Result<void> run(const Options& options) {

@@ -120,6 +120,8 @@ struct TuneCommandOptions {
   std::vector<std::string> words;
   int64_t trials = 0;
   double seconds = 0;
+  int64_t interpret = 0;   ///< with a device
+  bool no_compile = false; ///< the same
   uint64_t seed = 0;
   bool has_seed = false;
   std::string strategy = "auto";
@@ -303,6 +305,9 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
+  if (options.device.empty() && (options.interpret > 0 || options.no_compile))
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "--interpret and --no-compile are for --device emulated: leave them out"));
   if (!options.device.empty()) {
     if (!options.from.empty() || !options.locks.empty() || options.fresh)
       return report(Error(ErrorCode::kInvalidArgument,
@@ -313,6 +318,8 @@ int run_tune(TuneCommandOptions& options) {
                           .unchecked = options.unchecked,
                           .trials = options.trials,
                           .seconds = options.seconds,
+                          .interpret = options.interpret,
+                          .compile = !options.no_compile,
                           .seed = options.has_seed ? options.seed : 1});
   }
   auto arguments = parse_workload_words(options.words);
@@ -505,6 +512,13 @@ void add_tune(Program& program) {
                    "keep a decision of that record, as its trace calls it: v5, or the loop l7")
       ->expected(1)
       ->take_all();
+  command
+      ->add_option("--interpret", options->interpret,
+                   "with --device emulated: run so many of the right programs warp by warp too, "
+                   "for races and the like")
+      ->check(count());
+  command->add_flag("--no-compile", options->no_compile,
+                    "with --device emulated: no machine code for the GPU, so spills go unseen");
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");
   add_device_option(*command, options->device);

@@ -6,6 +6,7 @@
 #include "ir/structural.h"
 #include "ir/support/text.h"
 #include "ir/tir/dispatch.h"
+#include "ir/tir/lower_simt.h"
 #include "ir/walk.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/mutate/mutator.h"
@@ -92,34 +93,19 @@ ir::Expr to_annotation(const ParameterValue& value) {
   return ir::make_string(script::to_string(value));
 }
 
-/// "gemm_2" -> the number of that call among the function's tile operators.
-std::optional<size_t> position_of(const ir::PrimFunc& function, const std::string& label) {
-  std::map<std::string, int> count;
-  size_t position = 0;
-  std::optional<size_t> found;
-  ir::walk(function->body, [&](const ir::NodeRef& node) {
-    if (const auto* call = node.as<tir::TileCall>()) {
-      const int number = ++count[call->op];
-      if (call->op + (number > 1 ? "_" + std::to_string(number) : "") == label)
-        found = position;
-      ++position;
-    }
-    return !ir::ExprNode::accepts(node->kind());
-  });
-  return found;
-}
-
 /// The knob that "gemm.rows" sets, on the function.
 Result<ir::PrimFunc> set_open(const ir::PrimFunc& function, const std::string& name,
                               const ParameterValue& value) {
   const size_t dot = name.rfind('.');
-  const auto position =
-      dot == std::string::npos ? std::nullopt : position_of(function, name.substr(0, dot));
-  if (!position)
+  const ir::PrimFunc changed =
+      dot == std::string::npos
+          ? nullptr
+          : tir::annotate_open(function, name.substr(0, dot),
+                               ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
+  if (!changed)
     return Error(ErrorCode::kInvalidArgument,
                  "the program has no knob '" + name + "'; it was made for another version of it");
-  return tir::annotate_call(function, *position,
-                            ir::Annotations().with(name.substr(dot + 1), to_annotation(value)));
+  return changed;
 }
 
 // Where features of a tile program stand among kFeatureCount: knobs of the program, then eight for
@@ -161,7 +147,7 @@ private:
 };
 
 /// What the search learns from: the decisions, and what the lowered program asks of a core and its
-/// caches. One row; logarithms, as in features.h.
+/// caches (`lowered` null: not). One row; logarithms, as in features.h.
 FeatureMatrix features_of(const std::vector<Decision>& decisions, const ir::PrimFunc& lowered,
                           const ir::LowerOptions& options) {
   FeatureMatrix matrix;
@@ -180,6 +166,8 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, const ir::Prim
     set(places.next(decision.name), number != nullptr ? logarithm(static_cast<double>(*number))
                                                       : static_cast<float>(decision.chosen) + 1);
   }
+  if (!lowered)
+    return matrix;
   MachineRates rates;
   rates.vector_registers = options.vector_registers;
   const KernelEstimate estimate = estimate_time(lowered, rates, 1);
@@ -215,18 +203,11 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, const ir::Prim
   return matrix;
 }
 
-Result<ir::PrimFunc> lowered(ir::PrimFunc function, const ir::LowerOptions& options) {
-  TEMPER_TRY(loops, tir::lower_tiles(function, options));
-  function = loops;
-  for (const ir::LoweringPass& pass : ir::cpu_passes())
-    function = pass.run(function, options);
-  return function;
-}
-
 class KnobSpace final : public Space {
 public:
-  KnobSpace(ir::IRModule module, ir::LowerOptions options)
-      : module_(std::move(module)), options_(std::move(options)) {
+  /// `architecture`: of a GPU; 0: a CPU, as `options` has it.
+  KnobSpace(ir::IRModule module, ir::LowerOptions options, int architecture)
+      : module_(std::move(module)), options_(std::move(options)), architecture_(architecture) {
     options_.verify = false;
   }
 
@@ -244,8 +225,11 @@ public:
     candidate->module = ir::make_module(module_->functions);
     candidate->program_hash = ir::structural_hash(candidate->module);
     candidate->origin = "untuned";
-    TEMPER_TRY(code, lowered(function_of(candidate->module), options_));
-    candidate->features = features_of({}, code, options_);
+    // On a GPU the program as it stands may ask too much, and its knobs mend that.
+    Result<ir::PrimFunc> code = lowered(function_of(candidate->module));
+    if (!code && architecture_ == 0)
+      return code.error();
+    candidate->features = features_of({}, architecture_ == 0 ? *code : ir::PrimFunc(), options_);
     untuned_ = std::move(candidate);
     // What the operators leave open, where every knob has its first choice.
     Random random(1);
@@ -331,6 +315,53 @@ private:
   using DecisionPoint = s_tir::DecisionPoint;
   using Given = std::map<std::string, s_tir::Value>;
 
+  Result<ir::PrimFunc> lowered(ir::PrimFunc function) const {
+    if (architecture_ > 0)
+      return tir::lower_simt(function, architecture_);
+    TEMPER_TRY(loops, tir::lower_tiles(function, options_));
+    function = loops;
+    for (const ir::LoweringPass& pass : ir::cpu_passes())
+      function = pass.run(function, options_);
+    return function;
+  }
+
+  /// What is decided next. On a CPU one call at a time, whose choices may depend on those before
+  /// it. On a GPU kernels and pipelines come first, since layouts and copies depend on them; then
+  /// every operator.
+  Result<std::vector<tir::OpenCall>> open_next(const ir::PrimFunc& function) const {
+    if (architecture_ == 0) {
+      TEMPER_TRY(calls, tir::open_calls(function, options_));
+      if (calls.size() > 1)
+        calls.resize(1);
+      return calls;
+    }
+    TEMPER_TRY(calls, tir::simt_open_calls(function, architecture_));
+    const auto around = [](const tir::OpenCall& call) { return call.choices[0].variant.empty(); };
+    if (std::any_of(calls.begin(), calls.end(), around))
+      std::erase_if(calls, [&](const tir::OpenCall& call) { return !around(call); });
+    return calls;
+  }
+
+  /// Variant, or knob, of the call that is decided now.
+  static Decision decision_of(const tir::OpenCall& call, size_t& otherwise) {
+    Decision decision;
+    otherwise = 0;
+    if (call.choices.size() > 1) {
+      decision.name = call.label + ".variant";
+      for (const tir::OpenCall::Choice& choice : call.choices)
+        decision.choices.emplace_back(choice.variant);
+      return decision;
+    }
+    const tir::TileKnob& knob = call.choices[0].knobs.front();
+    decision.name = call.label + "." + knob.name;
+    for (size_t i = 0; i < knob.choices.size(); ++i) {
+      decision.choices.emplace_back(knob.choices[i]);
+      if (knob.choices[i] == knob.default_value)
+        otherwise = i;
+    }
+    return decision;
+  }
+
   std::string pruned() const {
     std::string text;
     for (const auto& [words, number] : count_.pruned)
@@ -394,35 +425,20 @@ private:
       module = *made;
     }
     ir::PrimFunc function = function_of(module);
-    // One decision at a time: what is open next may depend on it.
     constexpr size_t kMaxDecisions = 64;
     while (decisions.size() < kMaxDecisions) {
-      TEMPER_TRY(open, tir::open_calls(function, options_));
+      TEMPER_TRY(open, open_next(function));
       if (open.empty())
         break;
-      const tir::OpenCall& call = open.front();
-      Decision decision;
-      size_t otherwise = 0;
-      if (call.choices.size() > 1) {
-        decision.name = call.label + ".variant";
-        for (const tir::OpenCall::Choice& choice : call.choices)
-          decision.choices.emplace_back(choice.variant);
-      } else {
-        const tir::TileKnob& knob = call.choices[0].knobs.front();
-        decision.name = call.label + "." + knob.name;
-        for (size_t i = 0; i < knob.choices.size(); ++i) {
-          decision.choices.emplace_back(knob.choices[i]);
-          if (knob.choices[i] == knob.default_value)
-            otherwise = i;
-        }
+      for (const tir::OpenCall& call : open) {
+        size_t otherwise = 0;
+        Decision decision = decision_of(call, otherwise);
+        decision.chosen =
+            choose(decision.name, decision.choices, otherwise, given, defaults ? nullptr : random);
+        TEMPER_TRY(decided, set_open(function, decision.name, decision.choices[decision.chosen]));
+        function = decided;
+        decisions.push_back(std::move(decision));
       }
-      decision.chosen =
-          choose(decision.name, decision.choices, otherwise, given, defaults ? nullptr : random);
-      function = tir::annotate_call(
-          function, call.position,
-          ir::Annotations().with(decision.name.substr(call.label.size() + 1),
-                                 to_annotation(decision.choices[decision.chosen])));
-      decisions.push_back(std::move(decision));
     }
     auto candidate = std::make_shared<Candidate>();
     candidate->trace = to_trace(decisions);
@@ -431,15 +447,17 @@ private:
     candidate->program_hash = ir::structural_hash(candidate->module);
     candidate->parent = parent;
     candidate->origin = std::move(origin);
-    Result<ir::PrimFunc> code = lowered(function, options_);
+    Result<ir::PrimFunc> code = lowered(function);
     if (!code)
       return Error(ErrorCode::kIllegal, code.error().message);
-    candidate->features = features_of(decisions, *code, options_);
+    candidate->features =
+        features_of(decisions, architecture_ == 0 ? *code : ir::PrimFunc(), options_);
     return CandidateRef(std::move(candidate));
   }
 
   ir::IRModule module_;
   ir::LowerOptions options_;
+  int architecture_ = 0;
   std::optional<KnobProgram> program_;
   KnobProgram::Count count_;
   std::vector<size_t> open_sizes_;
@@ -476,17 +494,47 @@ const char* knob_feature_group(size_t feature) {
                                       : "estimates of the lowered program";
 }
 
-Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
-                                               ir::LowerOptions options) {
+static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
+                                                 ir::LowerOptions options, int architecture) {
   if (!is_knob_program(module) || module->functions.size() != 1 || !function_of(module))
     return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
   const ir::PrimFunc function = function_of(module);
   if (!function->shape_vars.empty())
     return Error(ErrorCode::kUnsupported,
                  "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
-  auto space = std::make_unique<KnobSpace>(module, std::move(options));
+  auto space = std::make_unique<KnobSpace>(module, std::move(options), architecture);
   TEMPER_TRY_VOID(space->prepare());
   return std::unique_ptr<Space>(std::move(space));
+}
+
+Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
+                                               ir::LowerOptions options) {
+  return make_space(module, std::move(options), 0);
+}
+
+Result<std::unique_ptr<Space>> make_gpu_knob_space(const ir::IRModule& module, int architecture) {
+  return make_space(module, {}, architecture);
+}
+
+s_tir::Trace knob_trace(std::span<const script::Knob> knobs, std::span<const size_t> chosen) {
+  std::vector<Decision> decisions;
+  for (size_t i = 0; i < knobs.size(); ++i)
+    decisions.push_back({knobs[i].name, knobs[i].choices, chosen[i]});
+  return to_trace(decisions);
+}
+
+std::string knob_text(const s_tir::Trace& trace) {
+  std::string text;
+  if (const auto values = values_of(trace))
+    for (const auto& [name, value] : *values) {
+      const int64_t* number = value.as_int();
+      const std::string* word = value.as_string();
+      text += (text.empty() ? "" : " ") + name + "=" +
+              (number != nullptr ? std::to_string(*number)
+               : word != nullptr ? *word
+                                 : std::to_string(*value.as_double()));
+    }
+  return text;
 }
 
 Result<ir::IRModule> program_of(const s_tir::Trace& trace, const ir::IRModule& module) {

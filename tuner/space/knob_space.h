@@ -8,7 +8,10 @@
 #pragma once
 
 #include "ir/pass/lowering.h"
+#include "ir/script/knobs.h"
 #include "tuner/space/space.h"
+
+#include <span>
 
 namespace temper::tuner {
 
@@ -17,6 +20,20 @@ namespace temper::tuner {
 /// tile program, its shapes are symbolic, nothing is open, or the constraints leave nothing.
 Result<std::unique_ptr<Space>> make_knob_space(const ir::IRModule& module,
                                                ir::LowerOptions options);
+
+/// The same for a GPU, of architecture 80 for sm_80: what operators, pipelines and kernels leave
+/// open there (ir/tir/lower_simt.h). Its candidates have features of their decisions alone.
+///
+///   sch.sample_knob(name="kernel.threads", choices=[32, 64, 128, 256, 512], decision=2)
+///   sch.sample_knob(name="gemm.variant", choices=["mma_sync", "threads"], decision=0)
+///   sch.sample_knob(name="gemm.swizzle_A", choices=[128, 64, 32, 0], decision=0)
+Result<std::unique_ptr<Space>> make_gpu_knob_space(const ir::IRModule& module, int architecture);
+
+/// A trace that sets the program's own knobs, for a space's apply(): what is open besides takes its
+/// default.
+s_tir::Trace knob_trace(std::span<const script::Knob> knobs, std::span<const size_t> chosen);
+/// "block_M=64 gemm.variant=mma_sync" of a trace of knobs.
+std::string knob_text(const s_tir::Trace& trace);
 
 /// True for programs whose space make_knob_space makes.
 bool is_knob_program(const ir::IRModule& module);
