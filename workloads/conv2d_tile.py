@@ -29,14 +29,12 @@ def conv2d_tile(
         F: T.Tensor((R, S, CI, CO), dtype),
         Y: T.Tensor((N, OH, OW, CO), dtype),
     ):
-        with T.Kernel(
-            T.ceildiv(CO, block_N), T.ceildiv(N * OH * OW, block_M), threads=128
-        ) as (bx, by):
+        with T.Kernel(T.ceildiv(CO, block_N), T.ceildiv(N * OH * OW, block_M)) as (bx, by):
             window = T.alloc_shared((block_M, block_K), dtype)
             filter = T.alloc_shared((block_K, block_N), dtype)
             out = T.alloc_fragment((block_M, block_N), dtype)
             T.clear(out)
-            for k in T.Pipelined(T.ceildiv(depth, block_K), num_stages=2):
+            for k in T.Pipelined(T.ceildiv(depth, block_K)):
                 for i, j in T.Parallel(block_M, block_K):
                     m = by * block_M + i
                     d = k * block_K + j

@@ -64,7 +64,7 @@ def dequantize_gemm_tile(
             T.use_swizzle(panel_size=10)
             t = T.thread_binding(0, threads, thread="threadIdx.x")
             T.clear(C_local)
-            for k in T.Pipelined(K // block_K, num_stages=2):
+            for k in T.Pipelined(K // block_K):
                 T.copy(A[by * block_M, k * block_K], A_shared)
                 T.copy(W[bx * block_N, k * per_row], W_shared)
                 for i in T.serial(block_N * per_row // (threads * 4)):

@@ -32,14 +32,14 @@ def dequantize_swiglu_tile(
         U_scales: T.Tensor((N, K // group), dtype),
         out: T.Tensor((M, N), dtype),
     ):
-        with T.Kernel(T.ceildiv(N, block_N), T.ceildiv(M, block_M), threads=128) as (bx, by):
+        with T.Kernel(T.ceildiv(N, block_N), T.ceildiv(M, block_M)) as (bx, by):
             A_shared = T.alloc_shared((block_M, block_K), dtype)
             weights = T.alloc_shared((block_N, block_K), dtype)
             gate = T.alloc_fragment((block_M, block_N), dtype)
             up = T.alloc_fragment((block_M, block_N), dtype)
             T.clear(gate)
             T.clear(up)
-            for k in T.Pipelined(K // block_K, num_stages=2):
+            for k in T.Pipelined(K // block_K):
                 T.copy(A[by * block_M, k * block_K], A_shared)
                 widen(weights, G, G_scales, bx * block_N, k * block_K)
                 T.gemm(A_shared, weights, gate, transpose_B=True)

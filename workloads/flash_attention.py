@@ -27,7 +27,7 @@ def flash_attention(
         V: T.Tensor(shape_kv, dtype),
         O: T.Tensor(shape, dtype),
     ):
-        with T.Kernel(T.ceildiv(seq, block_M), heads, batch, threads=128) as (bx, by, bz):
+        with T.Kernel(T.ceildiv(seq, block_M), heads, batch) as (bx, by, bz):
             Q_shared = T.alloc_shared((block_M, dim), dtype)
             K_shared = T.alloc_shared((block_N, dim), dtype)
             V_shared = T.alloc_shared((block_N, dim), dtype)
@@ -47,7 +47,7 @@ def flash_attention(
                 if causal
                 else T.ceildiv(seq, block_N)
             )
-            for k in T.Pipelined(last, num_stages=1):
+            for k in T.Pipelined(last):
                 T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
                 T.clear(scores)
                 T.gemm(Q_shared, K_shared, scores, transpose_B=True)

@@ -27,11 +27,11 @@ def flash_attention_varlen_tile(
         lengths: T.Tensor((batch,), "int32"),
         O: T.Tensor((rows, heads, dim), dtype),
     ):
-        with T.Kernel(T.ceildiv(rows, 64), heads, threads=128) as (bx, by):
+        with T.Kernel(T.ceildiv(rows, 64), heads) as (bx, by):
             zero = T.alloc_fragment((64, dim), dtype)
             T.clear(zero)
             T.copy(zero, O[bx * 64 : bx * 64 + 64, by, 0:dim])
-        with T.Kernel(T.ceildiv(longest, block_M), heads, batch, threads=128) as (bx, by, bz):
+        with T.Kernel(T.ceildiv(longest, block_M), heads, batch) as (bx, by, bz):
             Q_shared = T.alloc_shared((block_M, dim), dtype)
             K_shared = T.alloc_shared((block_N, dim), dtype)
             V_shared = T.alloc_shared((block_N, dim), dtype)
@@ -56,7 +56,7 @@ def flash_attention_varlen_tile(
                     if causal
                     else T.ceildiv(length, block_N)
                 )
-                for k in T.Pipelined(last, num_stages=1):
+                for k in T.Pipelined(last):
                     T.copy(
                         K[start + k * block_N : start + k * block_N + block_N, by // groups, 0:dim],
                         K_shared,

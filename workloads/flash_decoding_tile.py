@@ -30,7 +30,7 @@ def flash_decoding_tile(
         partial = T.alloc_buffer((batch, heads, splits, dim), dtype)
         maxima = T.alloc_buffer((batch, heads, splits), dtype)
         sums = T.alloc_buffer((batch, heads, splits), dtype)
-        with T.Kernel(splits, kv, batch, threads=128) as (bx, by, bz):
+        with T.Kernel(splits, kv, batch) as (bx, by, bz):
             Q_shared = T.alloc_shared((groups, dim), dtype)
             K_shared = T.alloc_shared((block_N, dim), dtype)
             V_shared = T.alloc_shared((block_N, dim), dtype)
@@ -45,7 +45,7 @@ def flash_decoding_tile(
             T.clear(out)
             T.clear(total)
             T.fill(largest, -1e30)
-            for k in T.Pipelined(steps, num_stages=2):
+            for k in T.Pipelined(steps):
                 first = (bx * steps + k) * block_N
                 T.copy(K[bz, by, first, 0], K_shared)
                 T.clear(scores)
@@ -68,7 +68,7 @@ def flash_decoding_tile(
             for i in T.Parallel(groups):
                 maxima[bz, by * groups + i, bx] = largest[i]
                 sums[bz, by * groups + i, bx] = total[i]
-        with T.Kernel(heads, batch, threads=128) as (bx, by):
+        with T.Kernel(heads, batch) as (bx, by):
             result = T.alloc_fragment((dim,), dtype)
             top = T.alloc_var(dtype, -1e30)
             weight = T.alloc_var(dtype, 0.0)

@@ -20,7 +20,7 @@ def gemv_int2_lut(N, K, rows=T.tune([512, 128, 256, 1024, 64]), steps=T.tune([64
     ):
         tables = T.alloc_buffer((K // 4, 16), "int8")
         whole = T.alloc_buffer((1,), "int32")
-        with T.Kernel(1, threads=128) as b:
+        with T.Kernel(1) as b:
             # 31 * 4 fits eight bits.
             for g, p in T.Parallel(K // 4, 16):
                 tables[g, p] = T.cast(
@@ -36,7 +36,7 @@ def gemv_int2_lut(N, K, rows=T.tune([512, 128, 256, 1024, 64]), steps=T.tune([64
                 wide[k] = T.cast(x[k], "int32")
             T.reduce_sum(wide, total, dim=0)
             T.copy(total, whole)
-        with T.Kernel(N // rows, threads=128) as bx:
+        with T.Kernel(N // rows) as bx:
             low = T.alloc_fragment((rows,), "int16")
             high = T.alloc_fragment((rows,), "int16")
             sums = T.alloc_fragment((rows,), "int32")

@@ -26,12 +26,12 @@ def gemv_int4(
     ):
         # What the 8 of W - 8 takes away is the same for every row but its scale.
         sums = T.alloc_buffer((K // group,), "float32")
-        with T.Kernel(1, threads=128) as b:
+        with T.Kernel(1) as b:
             tile = T.alloc_fragment((K // group, group), "float32")
             for i, j in T.Parallel(K // group, group):
                 tile[i, j] = x[i * group + j] * 8.0
             T.reduce_sum(tile, sums, dim=1)
-        with T.Kernel(N // rows, threads=128) as bx:
+        with T.Kernel(N // rows) as bx:
             part = T.alloc_fragment((rows, lanes), "float32")
             products = T.alloc_fragment((lanes,), "float32")
             less = T.alloc_fragment((rows, K // group), "float32")

@@ -19,7 +19,7 @@ def gemv_splitk_tile(
     @T.prim_func
     def main(W: T.Tensor((N, K), dtype), x: T.Tensor((K,), dtype), y: T.Tensor((N,), dtype)):
         parts = T.alloc_buffer((splits, N), dtype)
-        with T.Kernel(N // rows, splits, threads=128) as (bx, by):
+        with T.Kernel(N // rows, splits) as (bx, by):
             x_shared = T.alloc_shared((block_K,), dtype)
             products = T.alloc_fragment((rows, block_K), dtype)
             total = T.alloc_fragment((rows,), dtype)
@@ -31,7 +31,7 @@ def gemv_splitk_tile(
                     products[i, j] = W[bx * rows + i, first + j] * x_shared[j]
                 T.reduce_sum(products, total, dim=1, clear=False)
             T.copy(total, parts[by, bx * rows])
-        with T.Kernel(T.ceildiv(N, 256), threads=128) as bx:
+        with T.Kernel(T.ceildiv(N, 256)) as bx:
             result = T.alloc_fragment((256,), dtype)
             T.clear(result)
             for s in T.serial(splits):

@@ -23,16 +23,14 @@ def grouped_gemm_tile(
         sizes: T.Tensor((experts,), "int32"),
         C: T.Tensor((experts, room, N), dtype),
     ):
-        with T.Kernel(
-            T.ceildiv(N, block_N), T.ceildiv(room, block_M), experts, threads=128
-        ) as (bx, by, bz):
+        with T.Kernel(T.ceildiv(N, block_N), T.ceildiv(room, block_M), experts) as (bx, by, bz):
             A_shared = T.alloc_shared((block_M, block_K), dtype)
             W_shared = T.alloc_shared((block_K, block_N), dtype)
             C_local = T.alloc_fragment((block_M, block_N), dtype)
             T.clear(C_local)
             size: T.let = sizes[bz]
             if by * block_M < size:
-                for k in T.Pipelined(T.ceildiv(K, block_K), num_stages=2):
+                for k in T.Pipelined(T.ceildiv(K, block_K)):
                     T.copy(A[bz, by * block_M, k * block_K], A_shared)
                     T.copy(W[bz, k * block_K, bx * block_N], W_shared)
                     T.gemm(A_shared, W_shared, C_local)

@@ -12,7 +12,7 @@ def layer_norm_tile(M, N, dtype="float32", rows=T.tune([1, 2, 4, 8, 16])):
         beta: T.Tensor((N,), dtype),
         B: T.Tensor((M, N), dtype),
     ):
-        with T.Kernel(T.ceildiv(M, rows), threads=128) as bx:
+        with T.Kernel(T.ceildiv(M, rows)) as bx:
             tile = T.alloc_fragment((rows, N), dtype)
             square = T.alloc_fragment((rows, N), dtype)
             total = T.alloc_fragment((rows,), dtype)

@@ -27,7 +27,7 @@ def mla_decode_tile(
         K_pe: T.Tensor((batch, seq, pe_dim), dtype),
         O: T.Tensor((batch, heads, dim), dtype),
     ):
-        with T.Kernel(heads // block_H, batch, threads=256) as (bx, by):
+        with T.Kernel(heads // block_H, batch) as (bx, by):
             Q_shared = T.alloc_shared((block_H, dim), dtype)
             Q_pe_shared = T.alloc_shared((block_H, pe_dim), dtype)
             KV_shared = T.alloc_shared((block_N, dim), dtype)
@@ -44,7 +44,7 @@ def mla_decode_tile(
             T.clear(out)
             T.clear(total)
             T.fill(largest, -1e30)
-            for k in T.Pipelined(seq // block_N, num_stages=2):
+            for k in T.Pipelined(seq // block_N):
                 T.copy(KV[by, k * block_N, 0], KV_shared)
                 T.copy(K_pe[by, k * block_N, 0], K_pe_shared)
                 T.gemm(Q_shared, KV_shared, scores, transpose_B=True, clear_accum=True)

@@ -7,7 +7,7 @@ def rms_norm_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16])):
 
     @T.prim_func
     def main(X: T.Tensor((M, N), dtype), W: T.Tensor((N,), dtype), Y: T.Tensor((M, N), dtype)):
-        with T.Kernel(T.ceildiv(M, block_M), threads=128) as bx:
+        with T.Kernel(T.ceildiv(M, block_M)) as bx:
             rows = T.alloc_shared((block_M, N), dtype)
             squares = T.alloc_fragment((block_M, N), dtype)
             total = T.alloc_fragment((block_M,), dtype)

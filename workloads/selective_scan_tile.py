@@ -21,7 +21,7 @@ def selective_scan_tile(
         D: T.Tensor((channels,), dtype),
         y: T.Tensor((batch, length, channels), dtype),
     ):
-        with T.Kernel(channels // block_D, batch, threads=128) as (bx, by):
+        with T.Kernel(channels // block_D, batch) as (bx, by):
             x_shared = T.alloc_shared((block_L, block_D), dtype)
             delta_shared = T.alloc_shared((block_L, block_D), dtype)
             B_shared = T.alloc_shared((block_L, state), dtype)
@@ -32,7 +32,7 @@ def selective_scan_tile(
             out = T.alloc_fragment((block_D,), dtype)
             T.copy(A[bx * block_D, 0], A_local)
             T.clear(h)
-            for step in T.Pipelined(length // block_L, num_stages=2):
+            for step in T.Pipelined(length // block_L):
                 T.copy(x[by, step * block_L, bx * block_D], x_shared)
                 T.copy(delta[by, step * block_L, bx * block_D], delta_shared)
                 T.copy(B[by, step * block_L, 0], B_shared)

@@ -24,11 +24,11 @@ def stream_k_tile(
 
     @T.prim_func
     def main(A: T.Tensor((M, K), dtype), B: T.Tensor((K, N), dtype), C: T.Tensor((M, N), dtype)):
-        with T.Kernel(tiles_n, T.ceildiv(M, block_M), threads=128) as (bx, by):
+        with T.Kernel(tiles_n, T.ceildiv(M, block_M)) as (bx, by):
             zero = T.alloc_fragment((block_M, block_N), dtype)
             T.clear(zero)
             T.copy(zero, C[by * block_M, bx * block_N])
-        with T.Kernel(workers, threads=128) as worker:
+        with T.Kernel(workers) as worker:
             A_shared = T.alloc_shared((block_M, block_K), dtype)
             B_shared = T.alloc_shared((block_K, block_N), dtype)
             C_local = T.alloc_fragment((block_M, block_N), dtype)
@@ -41,7 +41,7 @@ def stream_k_tile(
                 row: T.let = tile // tiles_n * block_M
                 column: T.let = tile % tiles_n * block_N
                 T.clear(C_local)
-                for k in T.Pipelined(count, num_stages=2):
+                for k in T.Pipelined(count):
                     T.copy(A[row, (first + k) * block_K], A_shared)
                     T.copy(B[(first + k) * block_K, column], B_shared)
                     T.gemm(A_shared, B_shared, C_local)

@@ -13,7 +13,7 @@ def topk_tile(M, N, k=8, dtype="float32", rows=T.tune([4, 1, 2, 8, 16])):
         values: T.Tensor((M, k), dtype),
         indices: T.Tensor((M, k), "int32"),
     ):
-        with T.Kernel(T.ceildiv(M, rows), threads=128) as bx:
+        with T.Kernel(T.ceildiv(M, rows)) as bx:
             tile = T.alloc_fragment((rows, N), dtype)
             place = T.alloc_fragment((rows, N), "int32")
             largest = T.alloc_fragment((rows,), dtype)
