@@ -16,6 +16,7 @@
 // has all its uses the allocation moves into the run; elsewhere it gets dimensions for the threads.
 #include "ir/pass/rewrite.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/roles.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -225,8 +226,11 @@ private:
     }
     if (const auto* branch = stmt.as<IfThenElse>()) {
       if (depends(branch->condition))
-        fail("a condition that depends on the thread stands around what the whole block does: "
-             "not all threads would come there");
+        fail(are_roles(*branch)
+                 ? "roles of warps that run tile operators are for GPUs: take a cuda target, or "
+                   "--device emulated"
+                 : "a condition that depends on the thread stands around what the whole block does: "
+                   "not all threads would come there");
       return make_if(branch->condition, rewrite(branch->then_case),
                      branch->else_case ? rewrite(branch->else_case) : nullptr);
     }
@@ -298,6 +302,13 @@ private:
       }
       return node;
     }));
+  }
+
+  bool are_roles(const IfThenElse& branch) const {
+    ThreadRange block{0, 1};
+    for (const Expr& extent : launch_.threads)
+      block.count *= as_int(extent).value_or(0);
+    return divides_roles(branch, launch_) && role_threads(branch, true, launch_, block);
   }
 
   Stmt over_threads(Stmt body) {
