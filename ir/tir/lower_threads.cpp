@@ -226,11 +226,12 @@ private:
     }
     if (const auto* branch = stmt.as<IfThenElse>()) {
       if (depends(branch->condition))
-        fail(are_roles(*branch)
-                 ? "roles of warps that run tile operators are for GPUs: take a cuda target, or "
-                   "--device emulated"
-                 : "a condition that depends on the thread stands around what the whole block does: "
-                   "not all threads would come there");
+        fail(
+            are_roles(*branch)
+                ? "roles of warps that run tile operators are for GPUs: take a cuda target, or "
+                  "--device emulated"
+                : "a condition that depends on the thread stands around what the whole block does: "
+                  "not all threads would come there");
       return make_if(branch->condition, rewrite(branch->then_case),
                      branch->else_case ? rewrite(branch->else_case) : nullptr);
     }
