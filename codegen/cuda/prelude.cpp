@@ -77,6 +77,44 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
 )"},
+      {"mbarrier_init",
+       {"shared_address"},
+       R"(__device__ __forceinline__ void mbarrier_init(void* barrier, unsigned arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
+               "r"(arrivals) : "memory");
+}
+)"},
+      {"mbarrier_arrive",
+       {"shared_address"},
+       R"(__device__ __forceinline__ void mbarrier_arrive(void* barrier) {
+  asm volatile("{ .reg .b64 state; mbarrier.arrive.shared::cta.b64 state, [%0]; }"
+               ::"r"(shared_address(barrier)) : "memory");
+}
+)"},
+      {"mbarrier_expect_tx",
+       {"shared_address"},
+       R"(__device__ __forceinline__ void mbarrier_expect_tx(void* barrier, unsigned bytes) {
+  asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;"
+               ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
+}
+)"},
+      {"mbarrier_arrive_expect_tx",
+       {"shared_address"},
+       R"(__device__ __forceinline__ void mbarrier_arrive_expect_tx(void* barrier, unsigned bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+               ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
+}
+)"},
+      {"mbarrier_wait_parity",
+       {"shared_address"},
+       R"(__device__ __forceinline__ void mbarrier_wait_parity(void* barrier, unsigned parity) {
+  unsigned done = 0;
+  while (done == 0)
+    asm volatile("{ .reg .pred p; mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2; "
+                 "selp.u32 %0, 1, 0, p; }"
+                 : "=r"(done) : "r"(shared_address(barrier)), "r"(parity) : "memory");
+}
+)"},
       {"ldmatrix_x1",
        {"shared_address"},
        R"(__device__ __forceinline__ void ldmatrix_x1(void* to, const void* row) {

@@ -489,6 +489,12 @@ private:
       want("cp_async_wait");
       return line(fmt::format("cp_async_wait<{}>();", number(0)), &s);
     }
+    if (op.starts_with("mbarrier_") && in_cuda_prelude(op)) {
+      want(op);
+      return line(op + "(" + address(call->args[0], s) +
+                      (call->args.size() > 1 ? ", " + expression(call->args[1]).text : "") + ");",
+                  &s);
+    }
     if (op == "ptx_ldmatrix") {
       const std::string function =
           fmt::format("ldmatrix_x{}{}", number(2), number(3) != 0 ? "_trans" : "");

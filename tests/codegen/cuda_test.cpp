@@ -124,16 +124,42 @@ def main(B: T.Buffer((64,), "int32")):
   }
 }
 
+TEST(Cuda, roles_meet_at_barriers_in_shared_memory) {
+  auto lowered = lower_for_gpu(make_module(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "float32"), B: T.Tensor((64,), "float32")):
+    with T.Kernel(1, threads=256) as bx:
+        tile = T.alloc_shared((64,), "float32")
+        full = T.alloc_barrier([128, 1])
+        with T.ws(0):
+            T.copy(A, tile)
+            T.barrier_arrive(full[0])
+        with T.ws(1):
+            T.barrier_wait(full[0], 0)
+            T.copy(tile, B)
+)")),
+                               *ir::parse_target("cuda:sm_90a"));
+  ASSERT_TRUE(lowered.has_value()) << lowered.error().message;
+  auto source = print_cuda((*lowered)->functions[0].function.as_ref<PrimFuncNode>());
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text, {"mbarrier_init(&full[0], 128);", "mbarrier_arrive(&full[0]);",
+                              "mbarrier_wait_parity(&full[0], 0);", "bar.sync %0, %1;"});
+  if (auto nvrtc = Nvrtc::load()) {
+    auto code = (*nvrtc)->compile(source->text, "sm_90a");
+    EXPECT_TRUE(code.has_value()) << code.error().message;
+  }
+}
+
 TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
   auto refused = print_cuda(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((64,), "float32")):
-    bar = T.alloc_shared((1,), "uint64")
     for tx in T.thread_binding(32, thread="threadIdx.x"):
-        T.mbarrier_init(bar[0], 32)
         A[tx] = T.float32(0)
+        T.fence_proxy_async()
 )"));
   ASSERT_FALSE(refused.has_value());
+  expect_found(refused.error().message, {"line 6", "T.fence_proxy_async has no CUDA form yet"});
   auto plain = print_cuda(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((64,), "float32")):
