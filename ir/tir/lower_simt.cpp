@@ -659,6 +659,10 @@ private:
     for (const Use& use : uses)
       if (!use.direct) {
         shared = true;
+        if (notes_.decisions != nullptr)
+          *notes_.decisions += at(step.where) + "the fragment " + use.buffer->name +
+                               " goes through shared memory: other threads need its elements than "
+                               "those that hold them\n";
         // What a step does not overwrite is to come back as it was.
         if (use.read || !use.covered)
           before.push_back(move_fragment(use.buffer, true));

@@ -130,7 +130,7 @@ def main(Q: T.Tensor((64, 32), "float32"), K: T.Tensor((64, 32), "float32"), V: 
 }
 
 TEST(LowerSimt, fragments_that_are_used_in_parts_go_through_shared_memory) {
-  expect_meaning(R"(
+  const std::string text = R"(
 @T.prim_func
 def main(A: T.Tensor((8, 64), "float32"), B: T.Tensor((8, 64), "float32"), C: T.Tensor((8, 64), "float32")):
     with T.Kernel(1, threads=64) as bx:
@@ -152,8 +152,10 @@ def main(A: T.Tensor((8, 64), "float32"), B: T.Tensor((8, 64), "float32"), C: T.
             if i >= 4:
                 x[i, j] = x[i, j] * z[i, j]
         T.copy(x, C)
-)",
-                 {quarters(512, 7), quarters(512, 8)}, 512);
+)";
+  expect_meaning(text, {quarters(512, 7), quarters(512, 8)}, 512);
+  expect_found(simt_dispatch(parsed(text), 80),
+               {"line 11", "the fragment y goes through shared memory"});
 }
 
 TEST(LowerSimt, products_whose_warps_share_them_otherwise_exchange_what_they_hold) {
