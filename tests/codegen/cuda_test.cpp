@@ -140,7 +140,7 @@ def main(A: T.Tensor((64,), "float32"), B: T.Tensor((64,), "float32")):
 )")),
                                *ir::parse_target("cuda:sm_90a"));
   ASSERT_TRUE(lowered.has_value()) << lowered.error().message;
-  auto source = print_cuda((*lowered)->functions[0].function.as_ref<PrimFuncNode>());
+  auto source = print_cuda((*lowered)->functions[0].function.as_ref<ir::PrimFuncNode>());
   ASSERT_TRUE(source.has_value()) << source.error().message;
   expect_found(source->text, {"mbarrier_init(&full[0], 128);", "mbarrier_arrive(&full[0]);",
                               "mbarrier_wait_parity(&full[0], 0);", "bar.sync %0, %1;"});
