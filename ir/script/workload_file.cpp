@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <mutex>
 
 namespace temper::script {
 
@@ -500,6 +501,29 @@ std::string essential_text(const std::string& text) {
   return result;
 }
 
+/// Texts as their files have them, by what essential_text() makes of them: programs that are made
+/// again, with other choices of their knobs, have the files' lines in what is said about them.
+class KnownTexts {
+public:
+  void note(const std::string& essential, const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    texts_.insert_or_assign(essential, text);
+  }
+  std::string text_of(const std::string& essential) {
+    const std::lock_guard lock(mutex_);
+    const auto found = texts_.find(essential);
+    return found == texts_.end() ? essential : found->second;
+  }
+
+private:
+  std::mutex mutex_;
+  std::map<std::string, std::string> texts_;
+};
+KnownTexts& known_texts() {
+  static KnownTexts texts;
+  return texts;
+}
+
 /// The next combination, the last knob moving fastest; false after the last one.
 bool advance(std::vector<size_t>& choices, const std::vector<Knob>& knobs) {
   for (size_t d = choices.size(); d-- > 0;) {
@@ -640,7 +664,7 @@ Result<KnobProgram> KnobProgram::of(const IRModule& module) {
   if (!knobs || !knobs.is<ListImm>() || !binding || !binding.is<ListImm>() || !name || !source)
     return broken("an attribute is missing");
   program.generator_->name = *name;
-  program.generator_->text = *source;
+  program.generator_->text = known_texts().text_of(*source);
   const auto read = [](const Expr& item, std::string& key, std::vector<ParameterValue>& values) {
     const auto* list = item.as<ListImm>();
     if (list == nullptr || list->values.size() < 2 || !list->values[0].is<StringImm>())
@@ -768,6 +792,8 @@ namespace {
 /// the knobs.
 Result<IRModule> first_program(const std::string& text, const std::string& name,
                                const Binding& binding, const std::vector<Knob>& knobs) {
+  const std::string essential = essential_text(text);
+  known_texts().note(essential, text);
   std::vector<Expr> choices;
   for (const Knob& knob : knobs)
     choices.push_back(to_list(knob.name, knob.choices));
@@ -778,7 +804,7 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
                                 .with(kKnobs, make_list(std::move(choices)))
                                 .with("temper.generator", make_string(name))
                                 .with("temper.binding", make_list(std::move(values)))
-                                .with("temper.source", make_string(essential_text(text)));
+                                .with("temper.source", make_string(essential));
   TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
   std::vector<size_t> choice(knobs.size(), 0);
   std::string refused;

@@ -48,7 +48,7 @@ TEST(Emulated, CheckRunsAProgramForAGpuOnTheCpu) {
     EXPECT_EQ(one["threads"], 128);
     EXPECT_EQ(one["shared_bytes"], 128 * 16 * 4);
     // The column of a tile of 16: two rows to a bank.
-    EXPECT_NE(one["bank_conflicts"].dump().find("line 11, column 37: the load of S"),
+    EXPECT_NE(one["bank_conflicts"].dump().find("line 12, column 37: the load of S"),
               std::string::npos)
         << one["bank_conflicts"].dump();
   }
@@ -74,7 +74,7 @@ TEST(Emulated, TuneSaysWhatItCanDoAndCountsByReason) {
   EXPECT_EQ(text.code, 0) << text.out << text.err;
   for (const char* words :
        {"no GPU is used and nothing is timed", "right  block=128: 3 blocks of 128 threads",
-        "block != 64", "262144 bytes of shared memory, there are 232448", "stopped: "})
+        "block != 64", "line 8, column 17: the block needs 262144 bytes", "stopped: "})
     EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
   const Ran ran = shell.run(command + " --json");
   const Json json = ran.json();
