@@ -555,10 +555,14 @@ private:
             : fmt::format("{} ({})", thread(found.other_warp, found.other_lane),
                           line_of(found.other));
     const char* verb = is_write ? "writes" : "reads";
-    std::string hint; // why it may have come too early
-    if (!is_write && actor.component < warp_count_)
-      for (const auto& [barrier, words] : warp_->at_once)
-        hint = "; " + words;
+    // Why the read, of this warp or of the other one, may have come too early.
+    std::string hint;
+    const Warp* reader = !is_write && actor.component < warp_count_ ? warp_ : nullptr;
+    if (is_write && !found.other_is_write && !found.other_asynchronous && block_ >= 0 &&
+        found.other_warp >= 0 && found.other_warp < static_cast<int>(warps_.size()))
+      reader = &warps_[static_cast<size_t>(found.other_warp)];
+    if (reader != nullptr && !reader->at_once.empty())
+      hint = "; " + reader->at_once.begin()->second;
     std::string text;
     switch (found.kind) {
     case Kind::kUnwritten:
