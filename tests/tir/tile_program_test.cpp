@@ -222,15 +222,15 @@ TEST(TileMatmul, OfRandomShapesIsTheProductInEveryStep) {
       const OpenCall& call = open->front();
       const OpenCall::Choice& choice = call.choices.front();
       if (call.choices.size() > 1) {
-        function = annotate_call(function, call.position,
+        function = annotate_open(function, call.label,
                                  Annotations().with(kVariant, make_string(choice.variant)));
         continue;
       }
       const TileKnob& knob = choice.knobs.front();
       const auto value =
           static_cast<size_t>(random.below(static_cast<int64_t>(knob.choices.size())));
-      function = annotate_call(
-          function, call.position,
+      function = annotate_open(
+          function, call.label,
           Annotations().with(knob.name, make_int(DataType::int32(), knob.choices[value])));
     }
     module = with_function(module, module->functions.front().name, function);
