@@ -7,12 +7,12 @@ def matmul_tile(
     N,
     K,
     dtype="float32",
-    block_M=T.tune([128, 32, 64, 96, 192, 256, 512, 1024]),
-    block_N=T.tune([64, 32, 96, 128, 256, 512, 1024]),
-    block_K=T.tune([256, 64, 128, 512, 1024]),
+    block_M=T.tune([32, 64, 96, 128, 192, 256, 512, 1024]),
+    block_N=T.tune([32, 64, 96, 128, 256, 512, 1024]),
+    block_K=T.tune([64, 128, 256, 512, 1024]),
 ):
     """C = A B; A: [M, K], B: [K, N], C: [M, N], all row-major."""
-    # Larger tiles than the matrix are no other program.
+    # Larger tiles than the matrix are no other program; the first choices are legal for any.
     T.constraint(block_M < 2 * max(M, 32))
     T.constraint(block_N < 2 * max(N, 32))
     T.constraint(block_K < 2 * max(K, 64))
