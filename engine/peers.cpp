@@ -185,21 +185,32 @@ Result<Peer> peer_artifact(std::string_view key, std::string_view entry,
 }
 
 Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
-                      std::vector<codegen::ArgumentSpec> signature) {
+                      std::vector<codegen::ArgumentSpec> signature,
+                      const std::vector<std::vector<int64_t>>& shapes) {
   std::error_code failed;
   const auto path = std::filesystem::absolute(library_path, failed);
   if (failed || ::access(path.c_str(), R_OK) != 0)
     return Error(ErrorCode::kNotFound, fmt::format("there is no library '{}'", library_path));
   TEMPER_TRY(adapter, own_adapter("ffi", "libraries in tvm-ffi's ABI"));
+  if (!shapes.empty() && shapes.size() != signature.size())
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("{} shapes are given for {} and the kernel has {} arguments",
+                             shapes.size(), name, signature.size()));
   std::string arguments;
-  for (const codegen::ArgumentSpec& argument : signature) {
+  for (size_t i = 0; i < signature.size(); ++i) {
+    codegen::ArgumentSpec argument = signature[i];
+    if (!shapes.empty())
+      argument.shape = shapes[i];
+    if (argument.element_count() != signature[i].element_count())
+      return Error(ErrorCode::kInvalidArgument,
+                   fmt::format("{}'s shape {} of '{}' has {} elements, the kernel's has {}", name,
+                               fmt::join(argument.shape, "x"), argument.name,
+                               argument.element_count(), signature[i].element_count()));
     const DataType type = argument.dtype;
     const char kind = type.is_floating() ? 'f' : type.is_uint() ? 'u' : 'i';
-    std::vector<std::string> dims;
-    for (const int64_t dim : argument.shape)
-      dims.push_back(std::to_string(dim));
     arguments += fmt::format("{}{}{}:{}", arguments.empty() ? "" : ";",
-                             type == DataType::bfloat16() ? 'b' : kind, type.bits, join(dims, ","));
+                             type == DataType::bfloat16() ? 'b' : kind, type.bits,
+                             fmt::join(argument.shape, ","));
   }
   auto artifact = std::make_shared<codegen::Artifact>();
   artifact->kind = codegen::ArtifactKind::kLibrary;

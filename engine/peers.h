@@ -39,10 +39,12 @@ Result<Peer> peer_artifact(std::string_view library, std::string_view entry,
                            int threads = 1);
 
 /// `function` of a shared library in tvm-ffi's C ABI, as Apache TVM's export_library ("main") and
-/// `temper export` leave them, over the workload's arguments, in the order and with the shapes of
-/// `signature`. One thread.
+/// `temper export` leave them, over the workload's arguments, in the order of `signature` and with
+/// its shapes; or with `shapes`, one for each argument and of as many elements, where the function
+/// counts dimensions otherwise (dense row-major memory is the same). One thread.
 Result<Peer> ffi_peer(std::string name, const std::string& library_path, std::string_view function,
-                      std::vector<codegen::ArgumentSpec> signature);
+                      std::vector<codegen::ArgumentSpec> signature,
+                      const std::vector<std::vector<int64_t>>& shapes = {});
 
 /// An argument of a C function: a buffer of the workload, or a value.
 struct CArgument {

@@ -86,6 +86,14 @@ TEST(Usage, ALibraryToCompareWithNeedsANameAndAFile) {
                    "NAME=FILE");
 }
 
+TEST(Usage, ShapesOfALibrarysFunctionAreNumbersBetweenParentheses) {
+  const Shell shell;
+  for (const char* text :
+       {"a=b.so:main(3x4", "a=b.so:main(3x,4)", "a=b.so:main(0)", "a=b.so:main()"})
+    expect_refused(shell.run(std::string("temper compare matmul --library '") + text + "'"), 2,
+                   "(1x56x56x64,64)");
+}
+
 TEST(Usage, ATableIsOfARun) {
   const Shell shell;
   const Ran ran = shell.run("temper dump --table run:rdeadbeef");

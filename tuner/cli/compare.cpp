@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 namespace temper::cli {
 namespace {
@@ -33,7 +35,7 @@ struct CompareOptions {
   std::vector<std::string> words;
   double seconds = 5;
   bool peers = false;
-  std::vector<std::string> libraries; ///< NAME=FILE[:FUNCTION]
+  std::vector<std::string> libraries; ///< NAME=FILE[:FUNCTION[(SHAPE,...)]]
   bool stored = false;
   CompareStoredOptions stored_options; ///< what only --stored has
 };
@@ -43,7 +45,25 @@ struct NamedFunction {
   std::string name;
   std::string file;
   std::string function = "main"; ///< as TVM calls it
+  /// Of its arguments, where they are not those of the kernel.
+  std::vector<std::vector<int64_t>> shapes;
 };
+
+/// "1x56x56x64,64" as the shapes of two arguments; nothing when it is not that.
+std::optional<std::vector<std::vector<int64_t>>> parse_shapes(std::string_view text) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const std::string& shape : split_text(text, ',')) {
+    std::vector<int64_t>& dims = shapes.emplace_back();
+    for (const std::string& dim : split_text(shape, 'x')) {
+      int64_t& extent = dims.emplace_back();
+      const char* end = dim.data() + dim.size();
+      const auto [stop, error] = std::from_chars(dim.data(), end, extent);
+      if (error != std::errc() || stop != end || extent < 1)
+        return std::nullopt;
+    }
+  }
+  return shapes;
+}
 
 Result<NamedFunction> parse_library(const std::string& text) {
   NamedFunction named;
@@ -53,6 +73,20 @@ Result<NamedFunction> parse_library(const std::string& text) {
                  "--library takes NAME=FILE or NAME=FILE:FUNCTION, not '" + text + "'");
   named.name = text.substr(0, equals);
   named.file = text.substr(equals + 1);
+  if (const size_t open = named.file.find('('); open != std::string::npos) {
+    auto shapes =
+        named.file.back() == ')'
+            ? parse_shapes(
+                  std::string_view(named.file).substr(open + 1, named.file.size() - open - 2))
+            : std::nullopt;
+    if (!shapes)
+      return Error(ErrorCode::kInvalidArgument,
+                   "the shapes behind a function in --library are written as "
+                   "NAME=FILE:FUNCTION(1x56x56x64,64), not '" +
+                       named.file.substr(open) + "'");
+    named.shapes = std::move(*shapes);
+    named.file.resize(open);
+  }
   if (const size_t colon = named.file.rfind(':'); colon != std::string::npos) {
     named.function = named.file.substr(colon + 1);
     named.file.resize(colon);
@@ -129,7 +163,8 @@ Result<engine::Comparison> compare_with_peers(Workbench& bench, const Task& task
     if (auto peak = engine::peak_peer(*kind, task.flops, task.signature))
       contenders.push_back({peak->name, peak->artifact, {}, 1, false});
   for (const NamedFunction& named : libraries) {
-    TEMPER_TRY(peer, engine::ffi_peer(named.name, named.file, named.function, task.signature));
+    TEMPER_TRY(peer, engine::ffi_peer(named.name, named.file, named.function, task.signature,
+                                      named.shapes));
     contenders.push_back({peer.name, peer.artifact, {}, 1, true});
   }
   for (const engine::Contender& contender : contenders)
@@ -392,9 +427,11 @@ void add_compare(Program& program) {
       "--peers", options->peers,
       "compare one selection with the library routines that its workload names and, where "
       "arithmetic bounds it, with the processor's peak");
-  command->add_option("--library", options->libraries,
-                      "NAME=FILE[:FUNCTION]: also with a function of a shared library in tvm-ffi's "
-                      "ABI, as TVM and temper export make them (default: main)");
+  command->add_option(
+      "--library", options->libraries,
+      "NAME=FILE[:FUNCTION[(SHAPE,...)]]: also with a function of a shared library "
+      "in tvm-ffi's ABI, as TVM and temper export make them (default: main); "
+      "shapes, as 1x56x56x64, where it counts dimensions otherwise than the kernel");
   command->add_flag("--stored", options->stored,
                     "run nothing: the times in the database, of any machines and toolchains, "
                     "paired by kernel, with intervals, a correction for many comparisons and a "

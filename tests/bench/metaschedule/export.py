@@ -2,6 +2,8 @@
 `temper compare --library` calls.
 
     export.py RECORDS/OPERATOR OUT.so
+
+and prints what --library takes of it, with the shapes as the operator has them.
 """
 import json
 import pathlib
@@ -27,6 +29,9 @@ def main():
         sys.exit(f"{folder} has no record of {run['operator']}")
     out.parent.mkdir(parents=True, exist_ok=True)
     tvm.compile(schedule.mod, target=target).export_library(str(out))
+    shapes = ",".join("x".join(str(int(dim)) for dim in tensor.shape)
+                      for tensor in function(*arguments))
+    print(f"MetaSchedule={out}:main({shapes})")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """How long we take until MetaSchedule's best is reached, over how long it took: from its records and
 what `run` left of ours.
 
-    ratio.py RECORDS OUT
+    ratio.py RECORDS OUT [--suite]
+
+With --suite the bars of the time are left out: they are of other operators.
 
 RECORDS/OPERATOR/run.json: tune.py's. OUT/OPERATOR-compare.json: its best kernel timed beside ours
 (`temper compare --library`). OUT/OPERATOR-cold-SEED.jsonl and -warm-SEED.jsonl: dumps of a database
@@ -96,7 +98,7 @@ def main():
     if rows:
         mean = geometric_mean([row["ratio"] for row in rows])
         found.append(("ours against its best, geometric mean", f"{mean:.2f}x", "1.20x", mean >= 1.2))
-    for kind in ("cold", "warm"):
+    for kind in () if "--suite" in sys.argv else ("cold", "warm"):
         shares = [row["runs"][kind]["median_s"] / row["wall_s"] for row in rows if kind in row["runs"]]
         if not shares:
             continue

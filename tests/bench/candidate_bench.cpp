@@ -1,0 +1,68 @@
+// What a search pays for each candidate that it looks at and does not measure: a decision mutated,
+// the trace replayed and post-processed, features taken, and the model asked, for a matmul of 512.
+// The goal is 0.5 ms a candidate on a core.
+#include "ir/script/workload_file.h"
+#include "tuner/cost/cost_model.h"
+#include "tuner/space/sketch_space.h"
+#include "tuner/workbench.h"
+
+#include <benchmark/benchmark.h>
+
+namespace temper::tuner {
+namespace {
+
+template <typename T> T must(Result<T> result) {
+  TEMPER_CHECK(result.has_value(), result.error().to_string());
+  return std::move(result).value();
+}
+
+std::unique_ptr<Space> matmul_space() {
+  const auto file = must(script::WorkloadFile::read(TEMPER_SOURCE_DIR "/workloads/matmul.py"));
+  const auto workload =
+      must(file.instantiate("matmul", {{"M", "512"}, {"N", "512"}, {"K", "512"}}));
+  SketchOptions options;
+  options.machine = must(machine_hints_for(must(ir::parse_target("native")), 1));
+  return must(make_sketch_space(workload.module, std::move(options)));
+}
+
+std::vector<CandidateRef> samples(const Space& space, size_t count, Random& random) {
+  std::vector<CandidateRef> sampled;
+  while (sampled.size() < count)
+    if (auto candidate = space.sample(random))
+      sampled.push_back(std::move(*candidate));
+  return sampled;
+}
+
+void mutate_and_predict(benchmark::State& state) {
+  constexpr size_t kPopulation = 128;
+  const std::unique_ptr<Space> space = matmul_space();
+  Random random(1);
+  const std::vector<CandidateRef> parents = samples(*space, kPopulation, random);
+  const std::unique_ptr<CostModel> model = must(make_xgboost_model());
+  std::vector<CostSample> measured;
+  for (const CandidateRef& parent : parents)
+    measured.push_back({parent->features, 1e-3 * (1 + random.uniform())});
+  model->update(measured);
+  size_t made = 0;
+  for (auto _ : state) {
+    std::vector<CandidateRef> children;
+    std::vector<const FeatureMatrix*> features;
+    for (const CandidateRef& parent : parents)
+      if (auto child = space->mutate(*parent, random)) {
+        children.push_back(std::move(*child));
+        features.push_back(&children.back()->features);
+      }
+    benchmark::DoNotOptimize(model->predict(features));
+    made += children.size();
+  }
+  state.counters["s_per_candidate"] = benchmark::Counter(
+      static_cast<double>(made), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["legal"] =
+      static_cast<double>(made) / static_cast<double>(state.iterations() * kPopulation);
+}
+BENCHMARK(mutate_and_predict)->Unit(benchmark::kMillisecond);
+
+} // namespace
+} // namespace temper::tuner
+
+BENCHMARK_MAIN();
