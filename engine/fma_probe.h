@@ -9,9 +9,16 @@
 namespace temper::engine {
 
 /// What is multiplied. Floats are summed in their own type, products of bfloat16 by dot-product
-/// instructions in float32, of bytes in int32.
-enum class FmaKind : uint8_t { kFloat32, kFloat64, kBFloat16, kInt8 };
-std::string_view to_string(FmaKind kind); ///< "float32", "float64", "bfloat16", "int8"
+/// instructions in float32, of bytes in int32; or both by instructions for whole matrices (AMX).
+enum class FmaKind : uint8_t {
+  kFloat32,
+  kFloat64,
+  kBFloat16,
+  kInt8,
+  kBFloat16Matrix,
+  kInt8Matrix,
+};
+std::string_view to_string(FmaKind kind); ///< "float32", "bfloat16", "bfloat16 matrix", ...
 std::optional<FmaKind> parse_fma_kind(std::string_view text);
 
 /// One probe: so many independent multiply-adds a round that latency is hidden (4 to 5 cycles, two

@@ -180,20 +180,31 @@ double MachineSpeed::peak(FmaKind kind) const {
     return bf16_flops;
   case FmaKind::kInt8:
     return int8_ops;
+  case FmaKind::kBFloat16Matrix:
+    return bf16_matrix_flops;
+  case FmaKind::kInt8Matrix:
+    return int8_matrix_ops;
   }
   return 0;
 }
 
 std::optional<FmaKind> MachineSpeed::fastest_kind(DataType operands, DataType sum) const {
-  std::optional<FmaKind> kind;
+  std::optional<FmaKind> fastest;
+  const auto consider = [&](FmaKind kind) {
+    if (peak(kind) > (fastest ? peak(*fastest) : 0))
+      fastest = kind;
+  };
   if (sum == DataType::float64())
-    kind = FmaKind::kFloat64;
-  else if (sum == DataType::float32())
-    kind = operands == DataType::bfloat16() && bf16_flops > f32_flops ? FmaKind::kBFloat16
-                                                                      : FmaKind::kFloat32;
-  else if (sum == DataType::int32() && operands.is_integral() && operands.bits == 8)
-    kind = FmaKind::kInt8;
-  return kind && peak(*kind) > 0 ? kind : std::nullopt;
+    consider(FmaKind::kFloat64);
+  if (sum == DataType::float32())
+    consider(FmaKind::kFloat32);
+  if (sum == DataType::float32() && operands == DataType::bfloat16())
+    for (const FmaKind kind : {FmaKind::kBFloat16, FmaKind::kBFloat16Matrix})
+      consider(kind);
+  if (sum == DataType::int32() && operands.is_integral() && operands.bits == 8)
+    for (const FmaKind kind : {FmaKind::kInt8, FmaKind::kInt8Matrix})
+      consider(kind);
+  return fastest;
 }
 
 const MachineSpeed::Level* MachineSpeed::holds(int64_t bytes) const {
@@ -221,6 +232,8 @@ MachineSpeed measure_machine_speed(const Machine& machine) {
   speed.f64_flops = measure_flops(FmaKind::kFloat64);
   speed.bf16_flops = measure_flops(FmaKind::kBFloat16);
   speed.int8_ops = measure_flops(FmaKind::kInt8);
+  speed.bf16_matrix_flops = measure_flops(FmaKind::kBFloat16Matrix);
+  speed.int8_matrix_ops = measure_flops(FmaKind::kInt8Matrix);
   int64_t inner = 0;
   for (const int level : {1, 2, 3}) {
     const int64_t bytes = cache_bytes(machine, level);
@@ -253,6 +266,8 @@ MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
   best.f64_flops = std::max(a.f64_flops, b.f64_flops);
   best.bf16_flops = std::max(a.bf16_flops, b.bf16_flops);
   best.int8_ops = std::max(a.int8_ops, b.int8_ops);
+  best.bf16_matrix_flops = std::max(a.bf16_matrix_flops, b.bf16_matrix_flops);
+  best.int8_matrix_ops = std::max(a.int8_matrix_ops, b.int8_matrix_ops);
   for (MachineSpeed::Level& level : best.levels)
     for (const MachineSpeed::Level& other : a.levels)
       if (other.level == level.level && other.bytes == level.bytes)
@@ -276,11 +291,15 @@ std::string describe(const MachineSpeed& speed) {
   std::string text;
   if (speed.f32_flops > 0)
     text = fmt::format(
-        "a core does {:.0f} GFLOP/s in float32, {:.0f} in float64{}{} at best, and "
+        "a core does {:.0f} GFLOP/s in float32, {:.0f} in float64{}{}{} at best, and "
         "reads ",
         speed.f32_flops * 1e-9, speed.f64_flops * 1e-9,
         speed.bf16_flops > 0 ? fmt::format(", {:.0f} in bfloat16", speed.bf16_flops * 1e-9) : "",
-        speed.int8_ops > 0 ? fmt::format(", {:.0f} (GOP/s) in int8", speed.int8_ops * 1e-9) : "");
+        speed.int8_ops > 0 ? fmt::format(", {:.0f} (GOP/s) in int8", speed.int8_ops * 1e-9) : "",
+        speed.bf16_matrix_flops > 0
+            ? fmt::format(", with matrix instructions {:.0f} in bfloat16 and {:.0f} in int8",
+                          speed.bf16_matrix_flops * 1e-9, speed.int8_matrix_ops * 1e-9)
+            : "");
   else
     text = "its peak rate is not known (no probe for its vectors); a core reads ";
   for (size_t i = 0; i < speed.levels.size(); ++i) {
@@ -307,6 +326,8 @@ Json to_json(const MachineSpeed& speed) {
           {"f64_flops", speed.f64_flops},
           {"bf16_flops", speed.bf16_flops},
           {"int8_ops", speed.int8_ops},
+          {"bf16_matrix_flops", speed.bf16_matrix_flops},
+          {"int8_matrix_ops", speed.int8_matrix_ops},
           {"levels", std::move(levels)},
           {"store_bytes_per_s", speed.store_bytes_per_s},
           {"threads", speed.threads},
@@ -332,6 +353,12 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     speed.fork_ns = json.value("fork_ns", 0.0);
     speed.barrier_ns = json.value("barrier_ns", 0.0);
     speed.measured_at = json.value("measured_at", int64_t{0});
+    if (json.contains("bf16_matrix_flops")) {
+      speed.bf16_matrix_flops = json["bf16_matrix_flops"].get<double>();
+      speed.int8_matrix_ops = json.at("int8_matrix_ops").get<double>();
+    } else {
+      speed.measured_at = 0; // by a version that did not look: to be measured again
+    }
     return speed;
   } catch (const Json::exception& wrong) {
     return Error(ErrorCode::kInvalidArgument,

@@ -25,6 +25,8 @@ struct MachineSpeed {
   double f64_flops = 0;
   double bf16_flops = 0; ///< products of bfloat16 summed in float32 by dot-product instructions
   double int8_ops = 0;   ///< products of bytes summed in int32, likewise
+  double bf16_matrix_flops = 0; ///< these two by instructions for whole matrices (AMX)
+  double int8_matrix_ops = 0;
   struct Level {
     int level = 0;          ///< 1, 2, 3; 0 is memory
     int64_t bytes = 0;      ///< size; 0 for memory

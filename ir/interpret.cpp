@@ -1,7 +1,7 @@
 // Statements of tir, and running a function. Loops check the flow of their body; errors inside
 // expressions are noted in the frame and end the run at the next statement.
-#include "ir/narrow.h"
 #include "ir/interpret.h"
+#include "ir/narrow.h"
 
 #include "ir/detail/interpreter.h"
 #include "ir/tir/lower_tiles.h"
@@ -112,6 +112,18 @@ private:
   size_t slot_;
   DataType dtype_;
   std::vector<CodePtr> shape_;
+};
+
+/// An action of statements that the program does not have: errors point into them.
+class OwningAction final : public Action {
+public:
+  OwningAction(Stmt statements, ActionPtr action)
+      : statements_(std::move(statements)), action_(std::move(action)) {}
+  Flow run(Frame& frame) override { return action_->run(frame); }
+
+private:
+  Stmt statements_;
+  ActionPtr action_;
 };
 
 class EvaluateAction final : public Action {
@@ -293,6 +305,12 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
         return action ? std::move(action) : std::make_unique<Jump>(Flow::kError);
       },
       [&](const Evaluate& s) -> ActionPtr {
+        if (const auto* call = s.value.as<Call>();
+            call != nullptr && call->op == "amx_multiply_add") {
+          Stmt loops = amx_as_loops(*call);
+          ActionPtr action = compile(loops);
+          return std::make_unique<OwningAction>(std::move(loops), std::move(action));
+        }
         return std::make_unique<EvaluateAction>(compile(s.value), &s);
       },
       [&](const SeqStmt& s) -> ActionPtr {

@@ -4,6 +4,9 @@
 // (their descriptions run: ir/s_tir/tensor_intrinsic.h).
 #include "ir/detail/interpreter.h"
 
+#include "ir/op.h"
+#include "ir/tir/stmt.h"
+
 #include <cmath>
 #include <cstring>
 
@@ -160,6 +163,47 @@ CodePtr compile_llvm_call(Compiler& compiler, const Call& call) {
   }
   return nothing("the interpreter does not know the instruction " + name->value +
                  "; run the program before lowering");
+}
+
+Stmt amx_as_loops(const Call& call) {
+  using namespace tir;               // NOLINT
+  constexpr int64_t kGroupBytes = 4; // of B's columns that lie together
+  const auto place = [&](size_t arg) { return call.args[arg].as<BufferLoad>(); };
+  const BufferLoad* c = place(0);
+  const BufferLoad* a = place(3);
+  const BufferLoad* b = place(6);
+  const int64_t group = kGroupBytes / a->buffer->dtype.bytes();
+  const Var i = make_var("i");
+  const Var j = make_var("j");
+  const Var k = make_var("k");
+  // So many rows below the first element, and so many elements to its right.
+  const auto at = [&](size_t first, const Expr& row, const Expr& column) {
+    const BufferLoad* begin = place(first);
+    const BufferLoad* second = place(first + 1);
+    std::vector<Expr> indices;
+    for (size_t d = 0; d < begin->indices.size(); ++d) {
+      const Expr& from = begin->indices[d];
+      const auto typed = [&](const Expr& index) {
+        return index->dtype == from->dtype ? index : make_cast(from->dtype, index);
+      };
+      Expr index = from + typed(row) * (second->indices[d] - from);
+      if (d + 1 == begin->indices.size())
+        index = index + typed(column);
+      indices.push_back(std::move(index));
+    }
+    return indices;
+  };
+  const DataType sum = c->buffer->dtype;
+  const Expr product =
+      make_cast(sum, make_load(a->buffer, at(3, i, k))) *
+      make_cast(sum,
+                make_load(b->buffer, at(6, floordiv(k, group), j * group + floormod(k, group))));
+  Stmt body = make_store(c->buffer, at(0, i, j), make_load(c->buffer, at(0, i, j)) + product);
+  for (const auto& [var, extent] : {std::pair{k, 11}, std::pair{j, 10}, std::pair{i, 9}})
+    body = make_for(var, make_int(var->dtype, 0),
+                    make_int(var->dtype, *as_int(call.args[static_cast<size_t>(extent)])),
+                    ForKind::kSerial, body);
+  return body;
 }
 
 } // namespace temper::ir::interpreter

@@ -11,8 +11,7 @@ constexpr auto kSame = OpResult::kSameAsArgument;
 /// ir/tir/emulator/emulate.h.
 void add_gpu_ops(std::vector<OpInfo>& list) {
   const auto statement = [&](const char* name, int arity, int addresses) {
-    list.push_back(
-        {name, arity, OpResult::kStatement, false, false, false, false, addresses});
+    list.push_back({name, arity, OpResult::kStatement, false, false, false, false, addresses});
   };
   statement("sync_threads", -1, 0);
   statement("sync_warp", 0, 0);
@@ -75,11 +74,15 @@ const std::vector<OpInfo>& table() {
     list.push_back({"vector_reduce_min", 1, OpResult::kExplicit, false, false, true, false});
     // An instruction by LLVM's name of it, its first argument; the others are what it takes.
     list.push_back({"call_llvm_pure_intrin", -1, OpResult::kExplicit, false, false, true, false});
-    // Lane i is lane index[i] of the table, a vector of 16 bytes; what an index has above its lowest
-    // four bits does not count.
+    // Lane i is lane index[i] of the table, a vector of 16 bytes; what an index has above its
+    // lowest four bits does not count.
     list.push_back({"table_lookup", 2, OpResult::kExplicit, false, true, true, false});
     // A hint: (address as a load, read or write 0/1, locality 0..3).
     list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false, 1});
+    // C += A * B by x86's matrix extension (AMX): of C, A and B the first elements of the first and
+    // second row and the last element, then rows and columns of C and how many products a sum has.
+    // B's rows hold groups of four bytes of columns, as the instructions take them.
+    list.push_back({"amx_multiply_add", 12, OpResult::kExplicit, false, false, false, false, 9});
     add_gpu_ops(list);
     // A layout as a value in annotations (ir/tir/layout.h): T.Layout(...), T.Fragment(...).
     list.push_back({"Layout", 6, OpResult::kExplicit, false, false, true, false});

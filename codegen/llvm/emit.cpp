@@ -1,5 +1,6 @@
 #include "codegen/llvm/emit.h"
 
+#include "codegen/llvm/amx.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/math.h"
 #include "ir/op.h"
@@ -1572,6 +1573,8 @@ private:
     }
     if (name == "prefetch")
       return emit_prefetch(call);
+    if (name == "amx_multiply_add")
+      return emit_amx(call);
     if (name == "call_llvm_pure_intrin")
       return emit_llvm_intrinsic(call);
     if (name == "table_lookup")
@@ -1728,6 +1731,40 @@ private:
            builder_.getInt32(static_cast<uint32_t>(std::clamp<int64_t>(*locality, 0, 3))),
            builder_.getInt32(1)});
     }
+    return llvm::Constant::getNullValue(register_type(call.dtype));
+  }
+
+  Value* emit_amx(const Call& call) {
+    const auto rows = as_int(call.args[9]);
+    const auto columns = as_int(call.args[10]);
+    const auto depth = as_int(call.args[11]);
+    std::vector<Value*> args;
+    std::vector<DataType> types;
+    for (size_t operand = 0; operand < 3; ++operand) {
+      std::vector<Value*> places; // of the first two rows
+      for (size_t row = 0; row < 2; ++row) {
+        const auto* load = call.args[3 * operand + row].as<BufferLoad>();
+        Access access;
+        if (load == nullptr || !make_access(load->buffer, load->indices, false, access))
+          break;
+        forget_all_of(access.memory.pointer); // read, and of C written
+        places.push_back(address(access, memory_scalar(load->buffer->dtype)));
+        types.push_back(load->buffer->dtype);
+      }
+      if (places.size() < 2)
+        return unsupported("T.amx_multiply_add takes elements of buffers", call.dtype);
+      args.push_back(places[0]);
+      args.push_back(builder_.CreatePtrDiff(builder_.getInt8Ty(), places[1], places[0]));
+    }
+    llvm::Function* function = nullptr;
+    if (rows && columns && depth && *columns == 32 && types[0].bits == 32)
+      function = amx_multiply_add(module_, types[2], types[4], static_cast<int>(*rows));
+    if (function == nullptr || *depth * types[2].bytes() % 64 != 0)
+      return unsupported("T.amx_multiply_add takes 16 or 32 rows and 32 columns of sums of "
+                         "bfloat16 or bytes, 64 bytes at a time",
+                         call.dtype);
+    args.push_back(builder_.getInt64(static_cast<uint64_t>(*depth * types[2].bytes() / 64)));
+    builder_.CreateCall(function, args);
     return llvm::Constant::getNullValue(register_type(call.dtype));
   }
 

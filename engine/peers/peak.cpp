@@ -19,7 +19,7 @@ struct Work {
 Work read_work() {
   const char* text = std::getenv("TEMPER_PEER_PEAK");
   const std::string words = text != nullptr ? text : "";
-  const size_t blank = words.find(' ');
+  const size_t blank = words.rfind(' '); // a kind may be two words
   const auto kind = temper::engine::parse_fma_kind(std::string_view(words).substr(0, blank));
   if (!kind || blank == std::string::npos)
     return {};

@@ -122,6 +122,9 @@ class Compiler;
 /// T.call_llvm_pure_intrin: the instructions of interpret_llvm.cpp's list.
 CodePtr compile_llvm_call(Compiler& compiler, const Call& call);
 
+/// What T.amx_multiply_add does, as loops.
+Stmt amx_as_loops(const Call& call);
+
 /// A statement.
 class Action {
 public:

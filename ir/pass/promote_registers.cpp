@@ -27,6 +27,7 @@
 // sets the slots instead, and memory is written once.
 //
 // Distinct buffers never overlap (the IR's meaning), so nothing else in L touches the tile.
+#include "ir/op.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -172,8 +173,14 @@ private:
     if (const auto* let = expr.as<Let>())
       varying.insert(let->var.get());
     bool lazy = expr->kind() == And::kKind || expr->kind() == Or::kKind;
-    if (const auto* call = expr.as<Call>())
+    if (const auto* call = expr.as<Call>()) {
       lazy = call->op == "if_then_else" || call->op == "prefetch";
+      // What an instruction reaches by its address is in memory.
+      if (const OpInfo* op = find_op(call->op); op != nullptr && !lazy)
+        for (int i = 0; i < op->addresses; ++i)
+          if (const auto* place = call->args[static_cast<size_t>(i)].as<BufferLoad>())
+            use(place->buffer).possible = false;
+    }
     bool first = true;
     expr->info().for_each_child(expr.get(), [&](const NodeRef& child, Role role) {
       if (role != Role::kChild || !ExprNode::accepts(child->kind()))

@@ -1,4 +1,6 @@
-// x86's dot products of short groups, and the interleaving of rows that their operands need.
+// x86's dot products of short groups, and the interleaving of rows that their operands need; and
+// the products of small matrices of AMX, over so long a reduction that loading and storing the sums
+// hardly counts.
 //
 //   dot_16x4_u8s8_avx512vnni: 16 sums of int32, each of 4 products of uint8 (the same for all
 //   sums) and int8. One vector instruction, whose operand in groups of four is 64 bytes.
@@ -199,6 +201,61 @@ TensorIntrinsic make_interleave(int64_t rows, int64_t lanes, DataType dtype) {
   return entry;
 }
 
+/// C[rows, 32] += A[rows, depth] * B, by tiles of 16 x 16 sums in the registers of AMX. B[k, j * g
+/// + i] is the product's B[k * g + i, j]: groups of g elements, four bytes, of a column lie
+/// together.
+struct TileProduct {
+  const char* types; ///< of A and B in the name
+  const char* feature;
+  DataType a;
+  DataType b;
+  DataType sum;
+};
+
+TensorIntrinsic make_tile_product(const TileProduct& kind, int64_t rows, int64_t depth) {
+  constexpr int64_t kColumns = 32;
+  const int64_t group = 4 / kind.a.bytes();
+  const std::string name = fmt::format("amx_{}x{}x{}_{}", rows, kColumns, depth, kind.types);
+  const std::vector<Buffer> described = {
+      make_buffer("A", kind.a, {imm(rows), imm(depth)}),
+      make_buffer("B", kind.b, {imm(depth / group), imm(kColumns * group)}),
+      make_buffer("C", kind.sum, {imm(rows), imm(kColumns)}),
+  };
+  TensorIntrinsic entry;
+  entry.name = name;
+  entry.features = {"amx-tile", kind.feature};
+  entry.description = describe_by(
+      name, described,
+      {{"i", rows, IterType::kSpatial},
+       {"j", kColumns, IterType::kSpatial},
+       {"k", depth / group, IterType::kReduce},
+       {"g", group, IterType::kReduce}},
+      {{described[2], {whole(rows), whole(kColumns)}},
+       {described[0], {whole(rows), whole(depth)}},
+       {described[1], {whole(depth / group), whole(kColumns * group)}}},
+      {{described[2], {whole(rows), whole(kColumns)}}}, [&](const std::vector<Expr>& v) {
+        const Expr product = make_binary<Mul>(
+            make_cast(kind.sum, make_load(described[0], {v[0], v[2] * group + v[3]})),
+            make_cast(kind.sum, make_load(described[1], {v[2], v[1] * group + v[3]})));
+        return make_store(described[2], {v[0], v[1]},
+                          make_binary<Add>(make_load(described[2], {v[0], v[1]}), product));
+      });
+  const std::vector<Buffer> own = copies(described);
+  std::vector<Expr> args;
+  for (const size_t operand : {size_t{2}, size_t{0}, size_t{1}}) {
+    const Buffer& buffer = own[operand];
+    args.push_back(make_load(buffer, {imm(0), imm(0)}));
+    args.push_back(make_load(buffer, {imm(1), imm(0)}));
+    args.push_back(make_load(
+        buffer, {imm(*as_int(buffer->shape[0]) - 1), imm(*as_int(buffer->shape[1]) - 1)}));
+  }
+  for (const int64_t extent : {rows, kColumns, depth})
+    args.push_back(imm(extent));
+  entry.implementation = implement_by(
+      name, own, make_evaluate(make_call(DataType::int32(), "amx_multiply_add", std::move(args))));
+  return entry;
+}
+
 } // namespace
 
 std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
@@ -225,6 +282,15 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
   };
   for (const Dot& dot : dots)
     list.push_back(make_dot(dot));
+  const TileProduct tile_products[] = {
+      {"bf16", "amx-bf16", kBf16, kBf16, kF32}, {"s8s8", "amx-int8", kS8, kS8, kS32},
+      {"s8u8", "amx-int8", kS8, kU8, kS32},     {"u8s8", "amx-int8", kU8, kS8, kS32},
+      {"u8u8", "amx-int8", kU8, kU8, kS32},
+  };
+  for (const TileProduct& kind : tile_products)
+    for (const int64_t rows : {16, 32})
+      for (const int64_t depth : {256, 512, 1024})
+        list.push_back(make_tile_product(kind, rows, depth));
   for (const int64_t lanes : {8, 16}) {
     list.push_back(make_interleave(2, lanes, kBf16));
     list.push_back(make_interleave(4, lanes, kS8));

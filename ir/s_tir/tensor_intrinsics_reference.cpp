@@ -30,7 +30,12 @@ std::string tensor_intrinsics_reference() {
       "bytes with sign:\n"
       "`offset_operand` makes A + 128 of A and subtracts 128 times the columns' sums of B again. "
       "A target with\n"
-      "AVX-VNNI-INT8 has `dot_8x4_s8s8_avxvnniint8` and does without. AMX has no entries yet.\n"
+      "AVX-VNNI-INT8 has `dot_8x4_s8s8_avxvnniint8` and does without.\n"
+      "\n"
+      "`amx_MxNxK_..` computes `C[i, j] = C[i, j] + A[i, k] * B[k // G, j * G + k % G]` for i in "
+      "M, "
+      "j in N and k\n"
+      "in K, where G elements of B have four bytes: 16 x 16 sums in each of AMX's registers.\n"
       "\n"
       "| name | needs | parameters | instruction |\n"
       "| --- | --- | --- | --- |\n";
@@ -51,6 +56,8 @@ std::string tensor_intrinsics_reference() {
       if (const auto* call = node.as<Call>();
           call != nullptr && call->op == "call_llvm_pure_intrin")
         instruction = "`" + call->args[0].as<StringImm>()->value + "`";
+      else if (call != nullptr && call->op == "amx_multiply_add")
+        instruction = "`T.amx_multiply_add`";
       return true;
     });
     text += fmt::format("| `{}` | {} | {} | {} |\n", entry.name,

@@ -54,6 +54,31 @@ Result<ir::PrimFunc> lowered_for(const ir::IRModule& module, const ir::Target& t
   return lowered->find_prim_func("main");
 }
 
+/// The machine code for `native` computes what the interpreter says, exactly.
+void expect_as_interpreted(const ir::IRModule& module, const ir::Target& native) {
+  const auto expected = s_tir::run_on_integers(module, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto lowered = lowered_for(module, native);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto artifact = compile(*lowered, native);
+  ASSERT_TRUE(artifact) << artifact.error().to_string();
+
+  Random random(3);
+  std::vector<s_tir::TypedArray> arrays;
+  std::vector<void*> arguments;
+  const auto& params = module->find_prim_func("main")->params;
+  for (const ir::Param& param : params)
+    arrays.emplace_back(param.buffer->dtype, *param.buffer->element_count());
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    for (int64_t j = 0; j < *params[i].buffer->element_count(); ++j)
+      arrays[i].set(j, i < 2 ? static_cast<float>(random.between(-4, 4)) : 77.0F);
+    arguments.push_back(std::get<ir::ArrayView>(ir::InterpretArgument(arrays[i].view(true))).data);
+  }
+  testing::Loaded kernel(*artifact);
+  EXPECT_EQ(kernel(arguments[0], arguments[1], arguments[2]), 0);
+  EXPECT_EQ(arrays[2].values(), expected.outputs[0]);
+}
+
 class TensorIntrinsics : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(TensorIntrinsics, AreOneInstructionWithItsSumsInRegisters) {
@@ -87,27 +112,7 @@ TEST_P(TensorIntrinsics, ComputeWhatTheyDescribe) {
   if (!entry->fits(features))
     GTEST_SKIP() << "this machine has no " << entry->features[0];
   const ir::IRModule module = tensorized(kind, 5, 64, 32, 3); // a tile that is cut off
-  const auto expected = s_tir::run_on_integers(module, 2, 3);
-  ASSERT_EQ(expected.error, "");
-  const auto lowered = lowered_for(module, native);
-  ASSERT_TRUE(lowered) << lowered.error().to_string();
-  const auto artifact = compile(*lowered, native);
-  ASSERT_TRUE(artifact) << artifact.error().to_string();
-
-  Random random(3);
-  std::vector<s_tir::TypedArray> arrays;
-  std::vector<void*> arguments;
-  const auto& params = module->find_prim_func("main")->params;
-  for (const ir::Param& param : params)
-    arrays.emplace_back(param.buffer->dtype, *param.buffer->element_count());
-  for (size_t i = 0; i < arrays.size(); ++i) {
-    for (int64_t j = 0; j < *params[i].buffer->element_count(); ++j)
-      arrays[i].set(j, i < 2 ? static_cast<float>(random.between(-4, 4)) : 77.0F);
-    arguments.push_back(std::get<ir::ArrayView>(ir::InterpretArgument(arrays[i].view(true))).data);
-  }
-  testing::Loaded kernel(*artifact);
-  EXPECT_EQ(kernel(arguments[0], arguments[1], arguments[2]), 0);
-  EXPECT_EQ(arrays[2].values(), expected.outputs[0]);
+  expect_as_interpreted(module, native);
 }
 
 TEST_P(TensorIntrinsics, AreRefusedByATargetWithoutThem) {
@@ -126,6 +131,90 @@ INSTANTIATE_TEST_SUITE_P(
                            "interleave_4x16_int8", "vpdpbusd", "cpu:icelake-server"},
                       Kind{"s8u8", "int8", "uint8", "int32", 4, "dot_16x4_s8u8_avx512vnni",
                            "interleave_4x16_uint8", "vpdpbusd", "cpu:znver4"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+struct MatrixKind {
+  const char* name;
+  const char* a;
+  const char* b;
+  const char* c;
+  int64_t group;
+  const char* intrinsic;
+  const char* mnemonic;
+};
+
+/// A product of 64 x 64 x 512, in tiles of 32 x 32 x 256 by the instruction.
+ir::IRModule matrix_product(const MatrixKind& kind) {
+  Schedule sch(s_tir::typed_product(64, 64, 512, kind.a, kind.b, kind.c), 0);
+  const auto get = [](auto result) {
+    EXPECT_TRUE(result) << (result ? "" : result.error().to_string());
+    return std::move(result).value();
+  };
+  const auto block = get(sch.get_sblock("C"));
+  const auto loops = get(sch.get_loops(block));
+  const auto i = get(sch.split(loops[0], {std::nullopt, 32}));
+  const auto j = get(sch.split(loops[1], {std::nullopt, 32}));
+  const auto k = get(sch.split(loops[2], {std::nullopt, 256 / kind.group, kind.group}));
+  EXPECT_TRUE(sch.reorder({i[0], j[0], k[0], i[1], j[1], k[1], k[2]}));
+  const auto packed = get(sch.cache_read(block, 1, "global"));
+  EXPECT_TRUE(sch.transform_layout(packed, 0, "write",
+                                   "lambda k, n, w, g: (n // w, k // g, n % w * g + k % g)",
+                                   {32, kind.group}));
+  get(sch.decompose_reduction(block, k[0]));
+  const auto tile = get(sch.blockize(i[1]));
+  const auto done = sch.tensorize(tile, kind.intrinsic);
+  EXPECT_TRUE(done) << (done ? "" : done.error().to_string());
+  return sch.module();
+}
+
+class MatrixIntrinsics : public ::testing::TestWithParam<MatrixKind> {};
+
+TEST_P(MatrixIntrinsics, AreFourProductsOfTilesInALoop) {
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  const auto lowered = lowered_for(matrix_product(GetParam()), target);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto assembly = emit_assembly_text(*lowered, target);
+  ASSERT_TRUE(assembly) << assembly.error().to_string();
+  const auto count = [&](const std::string& word) {
+    size_t found = 0;
+    for (size_t at = assembly->find(word); at != std::string::npos;
+         at = assembly->find(word, at + 1))
+      ++found;
+    return found;
+  };
+  // LLVM may unroll the loop; each round loads two tiles of either operand.
+  EXPECT_GT(count(GetParam().mnemonic), 0U);
+  EXPECT_EQ(count(GetParam().mnemonic) % 4, 0U);
+  EXPECT_EQ(count("tileloadd"), 4 + count(GetParam().mnemonic));
+  EXPECT_EQ(count("tilestored"), 4U);
+  EXPECT_EQ(count("ldtilecfg"), 1U);
+  EXPECT_EQ(count("tilerelease"), 1U);
+}
+
+TEST_P(MatrixIntrinsics, ComputeWhatTheyDescribe) {
+  const MatrixKind& kind = GetParam();
+  const ir::Target native = *resolve_target(*ir::parse_target("native"));
+  const auto features = *required_features(native);
+  if (!s_tir::find_tensor_intrinsic(kind.intrinsic)->fits(features))
+    GTEST_SKIP() << "this machine has no AMX";
+  expect_as_interpreted(matrix_product(kind), native);
+}
+
+TEST_P(MatrixIntrinsics, AreRefusedByATargetWithoutThem) {
+  const auto lowered =
+      lowered_for(matrix_product(GetParam()), *ir::parse_target("cpu:icelake-server"));
+  ASSERT_FALSE(lowered);
+  EXPECT_THAT(lowered.error().to_string(), HasSubstr("needs amx-tile"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MatrixIntrinsics,
+    ::testing::Values(
+        MatrixKind{"bf16", "bfloat16", "bfloat16", "float32", 2, "amx_32x32x256_bf16", "tdpbf16ps"},
+        MatrixKind{"s8s8", "int8", "int8", "int32", 4, "amx_32x32x256_s8s8", "tdpbssd"},
+        MatrixKind{"u8s8", "uint8", "int8", "int32", 4, "amx_32x32x256_u8s8", "tdpbusd"},
+        MatrixKind{"s8u8", "int8", "uint8", "int32", 4, "amx_32x32x256_s8u8", "tdpbsud"},
+        MatrixKind{"u8u8", "uint8", "uint8", "int32", 4, "amx_32x32x256_u8u8", "tdpbuud"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(LlvmIntrinsics, AreCheckedAgainstTheirTypes) {

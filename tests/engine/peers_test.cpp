@@ -270,8 +270,8 @@ Measurement added_by_ffi(const std::vector<int64_t>& shape, const char* function
 }
 
 TEST(Peak, IsAContenderThatLeavesTheArgumentsAlone) {
-  for (const FmaKind kind :
-       {FmaKind::kFloat32, FmaKind::kFloat64, FmaKind::kBFloat16, FmaKind::kInt8}) {
+  for (const FmaKind kind : {FmaKind::kFloat32, FmaKind::kFloat64, FmaKind::kBFloat16,
+                             FmaKind::kInt8, FmaKind::kBFloat16Matrix, FmaKind::kInt8Matrix}) {
     EXPECT_EQ(parse_fma_kind(to_string(kind)), kind);
     const std::vector<int64_t> shape{1000};
     const auto peer = peak_peer(kind, 1e6, three(shape, DataType::float32()));
@@ -295,6 +295,22 @@ TEST(FfiLibraries, WhatTheyRefuseIsSaid) {
   const Measurement m = added_by_ffi({10, 100});
   EXPECT_FALSE(is_correct(m.outcome));
   EXPECT_THAT(m.error, ::testing::HasSubstr("TypeError: these are not three vectors"));
+}
+
+TEST(FfiLibraries, TakeTheSameMemoryInShapesOfTheirOwn) {
+  const auto peer = [](std::vector<std::vector<int64_t>> shapes) {
+    return ffi_peer("theirs", TEMPER_TEST_FFI, "main", three({10, 100}, DataType::float32()),
+                    shapes);
+  };
+  const Measurement m = added_by(peer({{1000}, {1000}, {1000}}), {10, 100});
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+  const auto short_one = peer({{1000}, {999}, {1000}});
+  ASSERT_FALSE(short_one);
+  EXPECT_THAT(short_one.error().message,
+              ::testing::HasSubstr("shape 999 of 'B' has 999 elements, the kernel's has 1000"));
+  const auto two = peer({{1000}, {1000}});
+  ASSERT_FALSE(two);
+  EXPECT_THAT(two.error().message, ::testing::HasSubstr("2 shapes are given"));
 }
 
 TEST(FfiLibraries, AFunctionThatIsNotThereIsNamed) {

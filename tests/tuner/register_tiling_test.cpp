@@ -7,6 +7,7 @@
 #include "tests/support/tensorized_product.h"
 #include "tuner/space/sketch_space.h"
 
+#include <array>
 #include <gmock/gmock.h>
 
 namespace temper::tuner {
@@ -285,6 +286,61 @@ INSTANTIATE_TEST_SUITE_P(Types, NarrowTypes,
                                            NarrowCase{"s8s8_direct", "int8", "int8", "int32",
                                                       "avxvnniint8", "dot_8x4_s8s8_avxvnniint8"}),
                          [](const auto& info) { return info.param.name; });
+
+struct MatrixCase {
+  const char* name;
+  const char* a;
+  const char* b;
+  const char* c;
+  const char* feature;
+};
+void PrintTo(const MatrixCase& c, std::ostream* out) { *out << c.name; }
+
+class MatrixInstructions : public ::testing::TestWithParam<MatrixCase> {
+protected:
+  static std::unique_ptr<Space> space(int64_t m, int64_t n, int64_t k) {
+    const MatrixCase& c = GetParam();
+    return narrow_space(s_tir::typed_product(m, n, k, c.a, c.b, c.c),
+                        {"avx512f", "avx512bf16", "avx512vnni", "amx-tile", c.feature});
+  }
+};
+
+TEST_P(MatrixInstructions, ComputeWhatDividesIntoTheirTiles) {
+  const MatrixCase& c = GetParam();
+  const IRModule program = s_tir::typed_product(32, 64, 512, c.a, c.b, c.c);
+  const auto expected = run_on_integers(program, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto tiled = space(32, 64, 512);
+  Random random(1);
+  for (int i = 0; i < 6; ++i) {
+    const auto candidate = tiled->sample(random);
+    ASSERT_TRUE(candidate) << candidate.error().to_string();
+    const std::string trace = (*candidate)->trace.to_python();
+    EXPECT_THAT(trace, HasSubstr("amx_32x32x"));
+    EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "") << trace;
+  }
+}
+
+TEST_P(MatrixInstructions, TakeTheMostRowsThatDivide) {
+  using ::testing::Contains;
+  EXPECT_THAT(space(48, 64, 256)->sketch_texts(), Contains(HasSubstr("amx_16x32x256")));
+  const auto texts = space(64, 64, 256)->sketch_texts();
+  EXPECT_THAT(texts, Contains(HasSubstr("amx_32x32x256")));
+  EXPECT_THAT(texts, Not(Contains(HasSubstr("amx_16"))));
+}
+
+TEST_P(MatrixInstructions, LeaveOtherShapesToVectors) {
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 64, 256}, {32, 48, 256}, {32, 64, 128}})
+    for (const std::string& text : space(m, n, k)->sketch_texts())
+      EXPECT_THAT(text, Not(HasSubstr("amx_")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Types, MatrixInstructions,
+    ::testing::Values(MatrixCase{"bf16", "bfloat16", "bfloat16", "float32", "amx-bf16"},
+                      MatrixCase{"s8s8", "int8", "int8", "int32", "amx-int8"},
+                      MatrixCase{"u8s8", "uint8", "int8", "int32", "amx-int8"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(RegisterTilingRule, LeavesOtherBlocksAlone) {
   for (const std::string& text : space_of(chain(8, 16))->sketch_texts())

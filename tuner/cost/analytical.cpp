@@ -128,6 +128,10 @@ private:
         nest.ops.loads += 1; // at a load's port; what it moves its load moves
         return false;
       }
+      if (const auto* call = node.as<Call>(); call != nullptr && call->op == "amx_multiply_add") {
+        nest.ops.multiply_adds += amx_in_multiply_adds(*call);
+        return false;
+      }
       if (const auto* call = node.as<Call>()) {
         const OpInfo* op = find_op(call->op);
         if (call->op == "call_llvm_pure_intrin")
@@ -154,6 +158,20 @@ private:
     if (name != nullptr && name->value.find(".vpdpb") != std::string::npos)
       per_cycle = rates_.int8_dots_per_cycle;
     return per_cycle > 0 ? rates_.multiply_adds_per_cycle / per_cycle : 1;
+  }
+
+  /// 16 cycles for each product of tiles, and for each tile of sums some to load and store it.
+  double amx_in_multiply_adds(const Call& call) const {
+    constexpr double kTile = 16;
+    constexpr double kSumsCycles = 24;
+    const auto extent = [&](size_t i) {
+      return static_cast<double>(as_int(call.args[i]).value_or(0));
+    };
+    const auto* a = call.args[3].as<BufferLoad>();
+    const double bytes = a != nullptr ? a->buffer->dtype.bytes() : 1;
+    const double tiles = extent(9) / kTile * extent(10) / kTile;
+    const double steps = extent(11) * bytes / 64;
+    return rates_.multiply_adds_per_cycle * tiles * (kTile * steps + kSumsCycles);
   }
 
   void access(const BufferNode* buffer, const std::vector<Expr>& indices, int lanes, Nest& nest,

@@ -19,23 +19,55 @@ std::vector<int64_t> shape_of(const TensorIntrinsic& entry, size_t param, DataTy
   return shape;
 }
 
+/// Entries that interleave `group` rows of `lanes` elements.
+std::vector<std::string> interleaves(const std::vector<const TensorIntrinsic*>& all,
+                                     const std::vector<std::string>& features, DataType dtype,
+                                     int64_t group, int64_t lanes) {
+  std::vector<std::string> names;
+  for (const TensorIntrinsic* entry : all)
+    if (entry->fits(features) && entry->description->params.size() == 2 &&
+        shape_of(*entry, 0, dtype) == std::vector{group, lanes} &&
+        shape_of(*entry, 1, dtype) == std::vector{lanes * group})
+      names.push_back(entry->name);
+  return names;
+}
+
 } // namespace
+
+std::vector<MatrixInstruction> matrix_instructions(const std::vector<std::string>& features,
+                                                   DataType a, DataType b, DataType c) {
+  constexpr int64_t kLanes = 16; // of the shuffles that make groups
+  std::vector<MatrixInstruction> found;
+  const std::vector<const TensorIntrinsic*> all = all_tensor_intrinsics();
+  for (const TensorIntrinsic* entry : all) {
+    if (!entry->fits(features) || entry->description->params.size() != 3)
+      continue;
+    const std::vector<int64_t> left = shape_of(*entry, 0, a);
+    const std::vector<int64_t> right = shape_of(*entry, 1, b);
+    const std::vector<int64_t> sums = shape_of(*entry, 2, c);
+    if (left.size() != 2 || right.size() != 2 || sums.size() != 2 || left[0] != sums[0] ||
+        right[1] % sums[1] != 0 || right[0] * (right[1] / sums[1]) != left[1])
+      continue;
+    MatrixInstruction instruction{entry->name, sums[0], sums[1], left[1], {}};
+    instruction.groups.lanes = std::min(kLanes, sums[1]);
+    instruction.groups.group = right[1] / sums[1];
+    if (instruction.groups.group < 2)
+      continue;
+    if (const auto partners =
+            interleaves(all, features, b, instruction.groups.group, instruction.groups.lanes);
+        !partners.empty())
+      instruction.groups.interleave = partners.front();
+    found.push_back(std::move(instruction));
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& x, const auto& y) { return x.rows > y.rows; });
+  return found;
+}
 
 std::vector<DotInstruction> dot_instructions(const std::vector<std::string>& features, DataType a,
                                              DataType b, DataType c) {
   std::vector<DotInstruction> found;
   const std::vector<const TensorIntrinsic*> all = all_tensor_intrinsics();
-  const auto interleaves = [&](int64_t group, int64_t lanes) {
-    std::vector<std::string> names;
-    for (const TensorIntrinsic* entry : all)
-      if (entry->fits(features) && entry->description->params.size() == 2 &&
-          shape_of(*entry, 0, b) == std::vector{group, lanes} &&
-          shape_of(*entry, 1, b) == std::vector{lanes * group})
-        names.push_back(entry->name);
-    if (names.empty())
-      names.emplace_back();
-    return names;
-  };
   for (const TensorIntrinsic* entry : all) {
     if (!entry->fits(features) || entry->description->params.size() != 3)
       continue;
@@ -45,7 +77,10 @@ std::vector<DotInstruction> dot_instructions(const std::vector<std::string>& fea
     if (group.size() != 1 || groups.size() != 1 || lanes.size() != 1 || group[0] < 2 ||
         groups[0] != lanes[0] * group[0])
       continue;
-    for (std::string& interleave : interleaves(group[0], lanes[0]))
+    std::vector<std::string> partners = interleaves(all, features, b, group[0], lanes[0]);
+    if (partners.empty())
+      partners.emplace_back();
+    for (std::string& interleave : partners)
       found.push_back({entry->name, lanes[0], group[0], std::move(interleave)});
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& x, const auto& y) {

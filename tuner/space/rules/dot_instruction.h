@@ -19,6 +19,21 @@ struct DotInstruction {
   std::string interleave; ///< the partner; empty when there is none
 };
 
+/// An entry whose parameters are those of C[rows, columns] += A[rows, depth] * B[depth / group,
+/// columns * group], where B's rows hold groups of the reduction, and the entry that makes such
+/// groups out of `groups.group` rows.
+struct MatrixInstruction {
+  std::string name;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  DotInstruction groups; ///< without a name
+};
+
+/// Those with these types that a target with `features` (LLVM's names) has, most rows first.
+std::vector<MatrixInstruction> matrix_instructions(const std::vector<std::string>& features,
+                                                   DataType a, DataType b, DataType c);
+
 /// Those with these types that a target with `features` (LLVM's names) has, widest first; one for
 /// each partner.
 std::vector<DotInstruction> dot_instructions(const std::vector<std::string>& features, DataType a,

@@ -16,12 +16,13 @@
 /// Where the target multiplies and adds short groups of narrow numbers in one instruction (bf16 in
 /// pairs, int8 in fours: ir/s_tir/tensor_intrinsic.h), that instruction computes a vector of sums,
 /// and the panels hold groups: B_packed[n // nr, k // g, n % nr * g + k % g].
-/// Operands of 16-bit floats can also be converted while they are packed: where the instruction is
-/// slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that is the better
-/// way.
-/// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
-/// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
-/// and nr in cache one pass over it costs nothing until they outgrow L2.
+/// Where it has instructions for whole matrices (AMX) and the shape divides into their tiles, these
+/// take the place of the register tile: sums stay in tile registers over a long cut of the
+/// reduction. Operands of 16-bit floats can also be converted while they are packed: where the
+/// instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that
+/// is the better way. Where m is short (four columns of a small image), one more such axis gives
+/// the tile its rows: all of m times some of that. The reduction is blocked only where it is long:
+/// with panels of mr and nr in cache one pass over it costs nothing until they outgrow L2.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
@@ -243,7 +244,12 @@ private:
     if (lanes < 2 || n_extent < lanes)
       return;
     if (!only_unpacked) {
-      std::vector<Schedule> narrow = by_instruction(schedule, block, facts, *product);
+      std::vector<Schedule> narrow = by_matrix_instruction(schedule, block, facts, *product);
+      if (!narrow.empty()) {
+        results.insert(results.end(), narrow.begin(), narrow.end());
+        return;
+      }
+      narrow = by_instruction(schedule, block, facts, *product);
       std::vector<Schedule> converted = by_conversion(schedule, block, facts, *product, lanes);
       narrow.insert(narrow.end(), converted.begin(), converted.end());
       if (narrow.empty())
@@ -453,6 +459,85 @@ private:
         break;
     }
     return results;
+  }
+
+  /// Whole matrices of sums in one instruction's registers: every depth and packing, of the most
+  /// rows that divide the output's (each row more reads B less often). A is read as it is.
+  std::vector<Schedule> by_matrix_instruction(const Schedule& schedule, BlockRv block,
+                                              const BlockFacts& facts,
+                                              const Product& product) const {
+    const auto& reads = facts.block->reads;
+    const auto fits = [&](const MatrixInstruction& instruction) {
+      return can_group(facts, product, instruction.groups) &&
+             facts.extents[product.m] % instruction.rows == 0 &&
+             facts.extents[product.n] % instruction.columns == 0 &&
+             facts.extents[product.k] % instruction.depth == 0;
+    };
+    std::vector<Schedule> results;
+    int64_t rows = 0;
+    for (const MatrixInstruction& instruction :
+         matrix_instructions(machine_.features, reads[product.a_read].buffer->dtype,
+                             reads[product.b_read].buffer->dtype, facts.store->buffer->dtype)) {
+      if (!fits(instruction) || instruction.rows < rows)
+        continue;
+      for (const Packing packing : {Packing::kB, Packing::kBlockOfB, Packing::kCutOfB}) {
+        if (cuts(packing) && facts.extents[product.k] == instruction.depth)
+          continue;
+        Schedule tiled = schedule;
+        tiled.set_render_errors(false);
+        if (matrix_tile(tiled, block, facts, product, instruction, packing)) {
+          rows = instruction.rows;
+          results.push_back(std::move(tiled));
+        }
+      }
+    }
+    return results;
+  }
+
+  Result<void> matrix_tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
+                           const Product& product, const MatrixInstruction& instruction,
+                           Packing packing) const {
+    const int64_t group = instruction.groups.group;
+    TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
+    TEMPER_TRY(consumer, only_elementwise_consumer(schedule, block));
+    TEMPER_TRY(loops, schedule.get_loops(block));
+    TEMPER_TRY(m_parts, schedule.split(loops[product.m], {std::nullopt, instruction.rows}));
+    TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, instruction.columns}));
+    TEMPER_TRY(k_parts,
+               schedule.split(loops[product.k], {std::nullopt, instruction.depth / group, group}));
+    TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
+    TEMPER_TRY(m_outer, schedule.split(m_parts[0], {m_blocks[0], m_blocks[1]}));
+    TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
+    TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
+    std::vector<LoopRv> order;
+    std::vector<LoopRv> reduce;
+    for (size_t axis = 0; axis < loops.size(); ++axis)
+      if (axis != product.m && axis != product.n && axis != product.k)
+        (facts.classes[axis] == LoopClass::kReduce ? reduce : order).push_back(loops[axis]);
+    order.push_back(n_outer[0]);
+    std::optional<LoopRv> place;
+    if (packing != Packing::kB)
+      place = n_outer[0];
+    if (cuts(packing)) {
+      place = k_parts[0];
+      order.push_back(k_parts[0]);
+    }
+    order.insert(order.end(), {m_outer[0], n_outer[1], m_outer[1]});
+    order.insert(order.end(), reduce.begin(), reduce.end());
+    if (!cuts(packing))
+      order.push_back(k_parts[0]);
+    order.insert(order.end(), {m_parts[1], n_parts[1], k_parts[1], k_parts[2]});
+    TEMPER_TRY_VOID(schedule.reorder(order));
+    TEMPER_TRY_VOID(pack_groups(schedule, block, product.b_read, product.b_dimension,
+                                *product.b_reduce, instruction.columns, instruction.groups,
+                                product.contiguous, place));
+    if (consumer)
+      TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
+    const LoopRv first = cuts(packing) || reduce.empty() ? k_parts[0] : reduce[0];
+    TEMPER_TRY(init, schedule.decompose_reduction(block, first));
+    TEMPER_TRY(init_loops, schedule.get_loops(init));
+    TEMPER_TRY_VOID(schedule.vectorize(init_loops.back()));
+    return tensorize(schedule, m_parts[1], instruction.name);
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside

@@ -1,0 +1,22 @@
+/// x86's matrix extension: T.amx_multiply_add as a function of the module.
+#pragma once
+
+#include "ir/dtype.h"
+
+namespace llvm {
+class Function;
+class Module;
+} // namespace llvm
+
+namespace temper::codegen {
+
+/// C[rows, 32] += A[rows, 64 * steps bytes] * B[16 * steps, 128 bytes], each row `stride` bytes
+/// behind the other; `rows` is 16 or 32. Made once a module:
+///
+///   void (ptr c, i64 c_stride, ptr a, i64 a_stride, ptr b, i64 b_stride, i64 steps)
+///
+/// The tile registers are configured and released in each call, and the first call asks the kernel
+/// (Linux) for leave to use them. Null when no instruction multiplies these types.
+llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows);
+
+} // namespace temper::codegen
