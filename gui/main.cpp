@@ -3,13 +3,14 @@
 #include "database/sqlite_store.h"
 #include "gui/main_window.h"
 #include "gui/shots.h"
+#include "ir/support/passwords.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
-#include <QFileInfo>
 #include <QSettings>
 
 #include <cstdio>
+#include <optional>
 
 using namespace temper;
 
@@ -43,9 +44,9 @@ int main(int argc, char** argv) {
   parser.addHelpOption();
   const QCommandLineOption database(
       QStringLiteral("db"),
-      QStringLiteral(
-          "Database file (default: $TEMPER_DB, else temper/temper.db in the data home)."),
-      QStringLiteral("FILE"));
+      QStringLiteral("Database: a file, or postgresql://user@host/name (default: that of the link, "
+                     "$TEMPER_DB, else temper/temper.db in the data home)."),
+      QStringLiteral("DATABASE"));
   const QCommandLineOption shots(
       QStringLiteral("shots"),
       QStringLiteral("Draw every view to PNG files in this folder and exit."),
@@ -56,9 +57,33 @@ int main(int argc, char** argv) {
                                  QStringLiteral("Size of everything in per cent, 50 to 400."),
                                  QStringLiteral("PERCENT"));
   parser.addOptions({database, shots, theme, scale});
+  parser.addPositionalArgument(
+      QStringLiteral("link"),
+      QStringLiteral("A place in the workbench, copied there with Ctrl+Alt+L: temper://open?..."),
+      QStringLiteral("[LINK]"));
   parser.process(app);
+  for (int i = 1; i < argc; ++i)
+    blot_out_passwords(argv[i]); // every user of the machine can read them
+
+  std::optional<gui::PlaceLink> place;
+  const QStringList words = parser.positionalArguments();
+  if (words.size() > 1) {
+    std::fprintf(stderr, "temper-gui: one link at a time, not %lld\n",
+                 static_cast<long long>(words.size()));
+    return 2;
+  }
+  if (!words.isEmpty()) {
+    auto link = gui::PlaceLink::parse(words.front());
+    if (!link) {
+      std::fprintf(stderr, "temper-gui: %s\n", link.error().to_string().c_str());
+      return 2;
+    }
+    place = *link;
+  }
 
   QString path = parser.value(database);
+  if (path.isEmpty() && place)
+    path = place->database;
   if (path.isEmpty()) {
     const auto usual = database::default_database_path();
     if (!usual) {
@@ -71,12 +96,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "temper-gui: %s\n", place.error().to_string().c_str());
     return 2;
   }
-  if (path.contains(QStringLiteral("://"))) { // not repeated: it may hold a password
-    std::fprintf(stderr, "temper-gui: it opens database files only; copy a server's records into "
-                         "one with temper dump and temper import\n");
-    return 2;
-  }
-  path = QFileInfo(path).absoluteFilePath();
+  // It was said once: a link may come from a machine where the same database has another name.
+  if (place)
+    place->database.clear();
 
   if (parser.isSet(shots))
     return gui::takeShots(path, parser.value(shots));
@@ -95,6 +117,8 @@ int main(int argc, char** argv) {
   gui::applyTheme(choice);
   gui::MainWindow window(path);
   window.setRemembering(true);
+  if (place)
+    window.goTo(*place);
   window.show();
   return QApplication::exec();
 }

@@ -1,11 +1,13 @@
 #include "gui/main_window.h"
 
+#include "gui/core/database_address.h"
 #include "gui/core/format.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
 #include "gui/pages/library_page.h"
+#include "gui/pages/limits_pane.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
@@ -65,6 +67,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   databaseLabel_->setAccessibleName(tr("Database"));
 
   makeActions();
+  makePlaceActions();
   makeLayoutActions();
   makeRecordActions();
   makeMarkActions();
@@ -109,25 +112,30 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
       workspace_->setSide(1, other);
     showPerspective(Perspective::kCompare);
   });
-  connect(palette_, &CommandPalette::idEntered, this,
-          [this](const QString& id) { workspace_->selectByPrefix(id); });
+  connect(palette_, &CommandPalette::idEntered, this, [this](const QString& text) {
+    PlaceLink::isLink(text) ? openLink(text) : workspace_->selectByPrefix(text);
+  });
   statusBar()->addPermanentWidget(databaseLabel_);
   statusBar()->setSizeGripEnabled(false);
+  QCoreApplication::instance()->installEventFilter(this);
   openDatabase(database);
 }
 
 MainWindow::~MainWindow() = default;
 
 void MainWindow::openDatabase(const QString& database) {
+  if (kept_ && workspace_)
+    kept_->write();
+  kept_.reset();
   deletePages();
-  workspace_ = std::make_unique<Workspace>(database);
-  setWindowTitle(QStringLiteral("%1 — temper").arg(QFileInfo(database).fileName()));
-  // As a shell would have it: short, and the same for everybody.
-  const QString home = QDir::homePath();
-  databaseLabel_->setText(home.size() > 1 && database.startsWith(home + u'/')
-                              ? u'~' + database.mid(home.size())
-                              : database);
-  databaseLabel_->setToolTip(database);
+  workspace_.reset(); // with its threads: none connects while the password changes
+  QString password;
+  const QString location = databaseLocation(database, &password);
+  useServerPassword(password);
+  workspace_ = std::make_unique<Workspace>(location);
+  setWindowTitle(QStringLiteral("%1 — temper").arg(databaseTitle(location)));
+  databaseLabel_->setText(databaseLabel(location));
+  databaseLabel_->setToolTip(location);
   marks_->setWorkspace(workspace_.get());
   const auto update = [this] { actions_->updateEnabled(); };
   connect(workspace_.get(), &Workspace::marksChanged, this, update);
@@ -151,6 +159,8 @@ void MainWindow::openDatabase(const QString& database) {
     showPerspective(id.startsWith(u'm') ? Perspective::kExplore : Perspective::kRuns);
   });
   makePages();
+  if (remembering_)
+    restoreState();
 }
 
 void MainWindow::deletePages() {
@@ -185,6 +195,10 @@ void MainWindow::makePages() {
     showPerspective(Perspective::kExplore);
   });
   connect(explore_->plots(), &PlotsPane::plotChanged, this, [this] { actions_->updateEnabled(); });
+  connect(explore_->candidate()->limits(), &LimitsPane::editWanted, this, &MainWindow::edit);
+  connect(explore_->candidate()->limits(), &LimitsPane::recordWanted, this,
+          [this](const QString& id) { workspace_->selectRecord(id); });
+  connect(compare_, &ComparePage::editWanted, this, &MainWindow::edit);
   connect(edit_, &EditPage::searchWanted, this, [this] { actions_->trigger("edit.search"); });
   connect(runs_, &RunsPage::recordChosen, this, [this](const QString& id) {
     workspace_->selectRecord(id);
@@ -206,9 +220,10 @@ void MainWindow::showPerspective(Perspective perspective) {
     explore_->focusTable();
   else if (pages_->currentWidget() == runs_)
     runs_->focusTable();
-  else if (pages_->currentWidget() == edit_)
+  else if (pages_->currentWidget() == edit_) {
+    workspace_->edit().wake();
     edit_->focusPlaces();
-  else if (pages_->currentWidget() == library_) {
+  } else if (pages_->currentWidget() == library_) {
     library_->refresh();
     library_->focusTable();
   } else if (QWidget* page = pages_->currentWidget())
@@ -218,6 +233,8 @@ void MainWindow::showPerspective(Perspective perspective) {
   for (int i = 0; i < 5; ++i)
     actions_->action(QString::fromLatin1(ids[i]))->setChecked(i == static_cast<int>(perspective));
   actions_->updateEnabled();
+  if (kept_)
+    kept_->touch();
 }
 
 void MainWindow::showState() {
@@ -278,10 +295,17 @@ void MainWindow::makeToolBar() {
   QAction* run = actions_->action(QStringLiteral("run.new"));
   bar->addAction(run);
   bar->widgetForAction(run)->setAccessibleName(run->text());
-  auto* search = new QPushButton(tr("Search or command…    Ctrl+K"), bar);
+  auto* search = new QPushButton(bar);
   search->setObjectName(QStringLiteral("palette.button"));
   search->setMinimumWidth(fontMetrics().horizontalAdvance(u'0') * 42);
   connect(search, &QPushButton::clicked, this, [this] { actions_->trigger("palette.open"); });
+  QAction* palette = actions_->action(QStringLiteral("palette.open"));
+  const auto showKey = [search, palette] {
+    search->setText(
+        tr("Search or command…    %1").arg(palette->shortcut().toString(QKeySequence::NativeText)));
+  };
+  connect(palette, &QAction::changed, search, showKey);
+  showKey();
   bar->addWidget(search);
   addToolBar(Qt::TopToolBarArea, bar);
   addToolBarBreak(Qt::TopToolBarArea);
@@ -300,7 +324,7 @@ QString MainWindow::meantRecord() const {
   case Perspective::kCompare:
     return workspace_->side(1);
   case Perspective::kEdit:
-    return workspace_->edit().isOpen() ? workspace_->edit().history().current()->record : QString();
+    return meantRecordOfEdit();
   case Perspective::kLibrary:
     return library_ ? library_->currentRecord() : QString();
   }
@@ -327,6 +351,7 @@ void MainWindow::setTheme(ThemeChoice choice) {
 
 void MainWindow::setRemembering(bool remembering) {
   remembering_ = remembering;
+  kept_.reset();
   if (!remembering)
     return;
   const QSettings settings;
@@ -334,6 +359,8 @@ void MainWindow::setRemembering(bool remembering) {
   if (const int scale = settings.value(QStringLiteral("scale"), 100).toInt(); scale != scale_)
     setScale(scale);
   restoreLayout();
+  readKeys();
+  restoreState();
 }
 
 void MainWindow::restoreLayout(const QString& name) {
@@ -384,26 +411,19 @@ void MainWindow::setScale(int percent) {
   statusBar()->showMessage(tr("Everything at %1 %").arg(scale_), 4000);
 }
 
+bool MainWindow::eventFilter(QObject* object, QEvent* event) {
+  if (event->type() == QEvent::ShortcutOverride)
+    actions_->updateEnabled();
+  return QMainWindow::eventFilter(object, event);
+}
+
 void MainWindow::closeEvent(QCloseEvent* event) {
   if (remembering_) {
     QSettings().setValue(QStringLiteral("geometry"), saveGeometry());
     saveLayout();
+    kept_->write();
   }
   QMainWindow::closeEvent(event);
-}
-
-void MainWindow::showShortcuts() {
-  QString text = QStringLiteral("<table cellpadding=3>");
-  for (const QString& id : actions_->ids()) {
-    const QAction* action = actions_->action(id);
-    if (!action->shortcut().isEmpty())
-      text += QStringLiteral("<tr><td><b>%1</b></td><td>%2</td></tr>")
-                  .arg(action->shortcut().toString(QKeySequence::NativeText).toHtmlEscaped(),
-                       action->statusTip().toHtmlEscaped());
-  }
-  QMessageBox box(QMessageBox::NoIcon, tr("Shortcuts"), text + QStringLiteral("</table>"),
-                  QMessageBox::Close, this);
-  box.exec();
 }
 
 void MainWindow::showAbout() {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "gui/core/actions.h"
+#include "gui/core/kept_state.h"
+#include "gui/core/place_link.h"
 #include "gui/core/workspace.h"
 #include "gui/widgets/theme.h"
 
@@ -32,11 +34,19 @@ public:
   explicit MainWindow(const QString& database, QWidget* parent = nullptr);
   ~MainWindow() override;
 
-  /// Closes what is open and looks at another database.
+  /// Closes what is open and looks at another database: a file, or postgresql://user@host/name.
   void openDatabase(const QString& database);
+  /// Where one is, as a link; and to such a place. A link's database is opened when it is another.
+  PlaceLink place() const;
+  void goTo(const PlaceLink& link);
+  /// The same with what somebody typed or pasted; what is wrong with it is said.
+  void openLink(const QString& text);
+  /// Takes a step in the editor.
+  void edit(const EditProposal& proposal);
   void showPerspective(Perspective perspective);
   Perspective perspective() const { return perspective_; }
-  /// Remembers layout and theme for the next start; off in tests and pictures.
+  /// Remembers layout, theme, keys and what is open for the next start, and takes up what was
+  /// remembered; off in tests and pictures.
   void setRemembering(bool remembering);
 
   /// The size of everything, 100 to 300 per cent.
@@ -59,6 +69,9 @@ public:
 
 protected:
   void closeEvent(QCloseEvent* event) override;
+  /// Whether a command may run is looked up when somebody presses keys: what enables it need not
+  /// have said so.
+  bool eventFilter(QObject* object, QEvent* event) override;
 
 private:
   void makeActions();
@@ -78,13 +91,20 @@ private:
   void restoreLayout(const QString& name = QStringLiteral("layout"));
   void saveLayout(const QString& name = QStringLiteral("layout")) const;
   void makeMarkActions();
+  void makePlaceActions();
   void makeLayoutActions();
   void showState();
   void compareSelected();
   void saveComparison();
   void setTheme(ThemeChoice choice);
-  void showShortcuts();
+  void showKeys();
   void showAbout();
+  /// What is open, kept a moment after it changes, so that a window that is killed comes back to
+  /// it.
+  void keepState();
+  void restoreState();
+  QString meantRecordOfEdit() const;
+  void readKeys();
 
   ActionRegistry* actions_;
   std::unique_ptr<Workspace> workspace_;
@@ -103,6 +123,7 @@ private:
   Perspective perspective_ = Perspective::kExplore;
   bool remembering_ = false;
   int scale_ = 100;
+  std::unique_ptr<KeptState> kept_; ///< of the database that is open
 };
 
 } // namespace temper::gui

@@ -1,6 +1,7 @@
 /// The window's commands: each is made once, here, for menus, buttons, palette and tests.
 #include "gui/main_window.h"
 
+#include "gui/core/database_address.h"
 #include "gui/core/format.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
@@ -10,12 +11,14 @@
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
+#include "gui/widgets/keys_dialog.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/run_plot.h"
 #include "gui/widgets/sweep_plot.h"
 
 #include <QApplication>
 #include <QClipboard>
+#include <QDir>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QInputDialog>
@@ -47,11 +50,22 @@ void MainWindow::makeActions() {
   const CommandMenu file{*actions_, tr("File")}, view{*actions_, tr("View")};
   file("database.open", tr("Open database…"), "Ctrl+O", tr("Look at another database file"),
        [this] {
-         const QString name = QFileDialog::getOpenFileName(this, tr("Open database"),
-                                                           QFileInfo(workspace_->database()).path(),
-                                                           tr("Databases (*.db);;All files (*)"));
+         const QString name = QFileDialog::getOpenFileName(
+             this, tr("Open database"),
+             isOnServer(workspace_->database()) ? QDir::homePath()
+                                                : QFileInfo(workspace_->database()).path(),
+             tr("Databases (*.db);;All files (*)"));
          if (!name.isEmpty())
            openDatabase(name);
+       });
+  file("database.connect", tr("Open a server's database…"), "",
+       tr("Look at the database of a team, by its address: postgresql://user@host/name"), [this] {
+         const QString text = QInputDialog::getText(
+             this, tr("Open a server's database"),
+             tr("Its address, as postgresql://user@host/name; the password is better in "
+                "~/.pgpass"));
+         if (!text.trimmed().isEmpty())
+           openDatabase(text.trimmed());
        });
   file("database.reload", tr("Read again"), "F5", tr("Read the whole database again"),
        [this] { workspace_->reload(); });
@@ -228,6 +242,10 @@ void MainWindow::makeRecordActions() {
         });
   }
   add(
+      "code.limits", tr("What limits it"), "Alt+8",
+      tr("How much of the machine it uses, and what could be tried"),
+      [this] { explore_->candidate()->showLimits(); }, hasCode);
+  add(
       "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
       [this] { explore_->candidate()->startSearch(); }, hasCode);
   add(
@@ -266,6 +284,29 @@ void MainWindow::makeMarkActions() {
         const QString record = meantRecord();
         return workspace_ && !record.isEmpty() && workspace_->baselineFor(record) &&
                !workspace_->isBaseline(record);
+      });
+}
+
+void MainWindow::makePlaceActions() {
+  const CommandMenu add{*actions_, tr("File")};
+  add("place.copy", tr("Copy a link to this"), "Ctrl+Alt+L",
+      tr("Copy a link that opens this view, record and filter again: temper gui LINK"), [this] {
+        QApplication::clipboard()->setText(place().toText());
+        statusBar()->showMessage(tr("The link is copied; temper gui LINK opens it."), 8000);
+      });
+  add("place.copyCommand", tr("Copy this view as command line"), "",
+      tr("Copy the temper gui command that opens this view, record and filter again"), [this] {
+        QApplication::clipboard()->setText(
+            shellCommand(QStringLiteral("temper"), {QStringLiteral("gui"), place().toText()}));
+      });
+  add("place.open", tr("Open a link…"), "", tr("Go where a link points that somebody copied"),
+      [this] {
+        const QString copied = QApplication::clipboard()->text().trimmed();
+        const QString text =
+            QInputDialog::getText(this, tr("Open a link"), tr("Link"), QLineEdit::Normal,
+                                  PlaceLink::isLink(copied) ? copied : QString());
+        if (!text.trimmed().isEmpty())
+          openLink(text);
       });
 }
 
@@ -480,9 +521,26 @@ void MainWindow::makeCompareActions() {
       tr("What they decided differently, what the cost model makes of it, and their code"),
       [this] { compare_->showWhy(); }, shown);
   add(
+      "compare.try", tr("Try the decision on A"), "Ctrl+Alt+E",
+      tr("Open A in the editor with the chosen decision as B has it"),
+      [this] { edit(compare_->chosenStep()); },
+      [this, shown] { return shown() && compare_ && !compare_->chosenStep().trace.isEmpty(); });
+  add(
       "compare.measure", tr("Measure both again"), "Ctrl+Shift+Return",
       tr("Run both in turns and say which is faster"), [this] { compare_->measure(); },
       [this, shown] { return shown() && compare_ && compare_->canMeasure(); });
+  add(
+      "compare.copyCommand", tr("Copy as command line"), "",
+      tr("Copy the temper compare command that measures both in turns"),
+      [this] {
+        QApplication::clipboard()->setText(
+            shellCommand(QStringLiteral("temper"),
+                         {QStringLiteral("compare"), workspace_->side(0), workspace_->side(1),
+                          QStringLiteral("--db"), workspace_->database()}));
+      },
+      [this, shown] {
+        return shown() && !workspace_->side(0).isEmpty() && !workspace_->side(1).isEmpty();
+      });
   add(
       "compare.save", tr("Save as a page…"), "Ctrl+S",
       tr("Write all of it to one HTML file, to be sent to somebody"), [this] { saveComparison(); },
@@ -549,7 +607,7 @@ void MainWindow::makeEditActions() {
       },
       [measured, inEdit] { return inEdit() && !measured().isEmpty(); });
   add(
-      "edit.compare", tr("Compare with the start"), "",
+      "edit.compare", tr("Compare with the start"), "Ctrl+Alt+D",
       tr("The record one began with as A, this schedule's as B"),
       [this, edit, measured] {
         workspace_->setSide(0, edit()->history().nodes().front().record);
@@ -614,8 +672,8 @@ void MainWindow::makeLibraryActions() {
 
 void MainWindow::makeHelpActions() {
   const CommandMenu add{*actions_, tr("Help")};
-  add("help.shortcuts", tr("Shortcuts"), "F1", tr("All commands with their keys"),
-      [this] { showShortcuts(); });
+  add("help.shortcuts", tr("Keys…"), "F1", tr("All commands with their keys, to be changed"),
+      [this] { showKeys(); });
   add("help.about", tr("About temper-gui"), "", tr("Version and licence"), [this] { showAbout(); });
 }
 

@@ -58,6 +58,11 @@ public:
       settle();
       shoot(name);
     }
+    if (!options_.sameEverywhere) {
+      window_->explorePage()->candidate()->showLimits();
+      settle();
+      shoot("explore-limits");
+    }
     window_->explorePage()->candidate()->showOverview();
     window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("!ok");
     window_->explorePage()->filterField(RecordColumn::kTime)->setText("<20ms");

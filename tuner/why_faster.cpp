@@ -6,6 +6,7 @@
 #include "ir/support/text.h"
 #include "tuner/explain.h"
 #include "tuner/hand_tuning.h"
+#include "tuner/limits.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/space.h"
 
@@ -71,6 +72,7 @@ public:
       measurements_[side] = std::move(measurement);
     }
     note(compare_decisions(), "what they decided");
+    note(make_changes(), "each change by itself");
     note(ask_model(), "what a model makes of it");
     compare_code();
     compare_counters();
@@ -121,15 +123,48 @@ private:
     return {};
   }
 
-  Result<void> ask_model() {
+  /// The kernel that both are of.
+  Result<Task> task() {
     TEMPER_TRY(workload, store_->workload(rows_[0].workload));
     bench_.retarget(rows_[0].target.substr(0, rows_[0].target.find(' ')), rows_[0].threads);
-    TEMPER_TRY(task, bench_.task(workload));
+    return bench_.task(workload);
+  }
+
+  /// A with each of the changes alone, for somebody who wants to go on from there.
+  Result<void> make_changes() {
+    if (changed_.empty())
+      return {};
+    TEMPER_TRY(task, this->task());
     const bool tile = is_knob_program(task.module);
-    std::unique_ptr<Space> knobs; // makes the features of tile programs
+    std::unique_ptr<Space> space;
     if (tile) {
-      TEMPER_TRY(space, space_of(task));
-      knobs = std::move(space);
+      TEMPER_TRY(made, space_of(task));
+      space = std::move(made);
+    }
+    for (size_t i = 0; i < changed_.size(); ++i) {
+      const s_tir::Trace other =
+          traces_[0].with_decision(changed_[i], traces_[1][changed_[i]].decision);
+      if (tile) {
+        if (const auto made = space->apply(other, "hand"))
+          why_.decisions[i].trace = (*made)->trace.to_python();
+        continue;
+      }
+      s_tir::ReplayOptions options;
+      options.adapt = true; // later tiles are of loops that have another extent now
+      s_tir::Schedule schedule(task.module, 0);
+      schedule.set_render_errors(false);
+      if (schedule.apply(other, options))
+        why_.decisions[i].trace = schedule.trace().to_python();
+    }
+    return {};
+  }
+
+  Result<void> ask_model() {
+    TEMPER_TRY(task, this->task());
+    std::unique_ptr<Space> space; // makes features of tile programs
+    if (is_knob_program(task.module)) {
+      TEMPER_TRY(made, space_of(task));
+      space = std::move(made);
     }
 
     // All that was measured alike; one of several measurements of a candidate.
@@ -162,12 +197,14 @@ private:
     std::atomic<size_t> next{0};
     const auto work = [&] {
       for (size_t at = next++; at < programs.size(); at = next++)
-        if (auto features = features_of(task, knobs.get(), programs[at]->program))
+        if (auto features = features_of(task, space.get(), programs[at]->program))
           samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
     };
     std::vector<std::thread> helpers;
-    const unsigned threads = tile ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-    for (unsigned i = 1; i < threads; ++i)
+    // A space belongs to one thread.
+    const unsigned most =
+        space ? 1 : std::min(std::max(1u, std::thread::hardware_concurrency()), 8u);
+    for (unsigned i = 1; i < most; ++i)
       helpers.emplace_back(work);
     work();
     for (std::thread& helper : helpers)
@@ -202,16 +239,19 @@ private:
     const std::vector<double> scores = model->predict(both);
     why_.score_a = scores[0];
     why_.score_b = scores[1];
-    add_terms(features, model->contributions(both), tile);
+    add_terms(features, model->contributions(both), space != nullptr);
     rank_decisions(task, *model);
     return {};
   }
 
-  static Result<FeatureMatrix> features_of(const Task& task, const Space* knobs,
+  /// `space` makes those of tile programs; null: the program is scheduled by blocks and loops.
+  static Result<FeatureMatrix> features_of(const Task& task, const Space* space,
                                            const std::string& program) {
     TEMPER_TRY(trace, s_tir::trace_from_json_text(program));
-    if (knobs != nullptr) {
-      TEMPER_TRY(candidate, knobs->apply(trace, ""));
+    if (space) {
+      if (trace.empty())
+        return space->untuned()->features;
+      TEMPER_TRY(candidate, space->apply(trace, ""));
       return candidate->features;
     }
     s_tir::Schedule schedule(task.module, 0);
@@ -292,10 +332,10 @@ private:
       told[side] = std::move(*explained);
     }
     const auto add = [&](const std::string& what, double a, double b, const char* unit = "") {
-      constexpr double kSame = 0.005; // of estimates
-      if (std::isnan(a) != std::isnan(b) || std::abs(a - b) > kSame * std::abs(a + b) / 2)
+      if (std::isnan(a) != std::isnan(b) || a < b || a > b)
         why_.code.push_back({what, a, b, unit});
     };
+    add_machine(told[0], told[1]);
     const CodeLoop* loops[2] = {hottest(told[0].loops), hottest(told[1].loops)};
     if (loops[0] && loops[1]) {
       const auto of = [&](auto member) {
@@ -317,9 +357,9 @@ private:
       put("vector operations in the hot loop",
           {static_cast<double>(loops[0]->multiply_adds + loops[0]->arithmetic),
            static_cast<double>(loops[1]->multiply_adds + loops[1]->arithmetic)});
-      put("instructions for each of them", per(&CodeLoop::instructions));
-      put("loads for each of them", per(&CodeLoop::loads));
-      put("stores for each of them", per(&CodeLoop::stores));
+      put("instructions for each vector operation", per(&CodeLoop::instructions));
+      put("loads for each vector operation", per(&CodeLoop::loads));
+      put("stores for each vector operation", per(&CodeLoop::stores));
       put("accesses to the stack in the hot loop (spills)", of(&CodeLoop::stack));
       put("vector registers in the hot loop", of(&CodeLoop::vector_registers));
       put("separate sums in the hot loop", of(&CodeLoop::sums));
@@ -327,14 +367,6 @@ private:
       for (size_t side : {0u, 1u})
         if (const auto bounds = loop_bounds(*loops[side], told[side].rates); !bounds.empty())
           (side == 0 ? why_.limit_a : why_.limit_b) = bounds.front().what;
-    }
-    if (told[0].estimate && told[1].estimate) {
-      add("estimated: the ports of a core", told[0].estimate->port_ns, told[1].estimate->port_ns,
-          "ns");
-      const auto& a = told[0].estimate->traffic_ns;
-      const auto& b = told[1].estimate->traffic_ns;
-      for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-        add(fmt::format("estimated: traffic beyond L{}", i + 1), a[i], b[i], "ns");
     }
     for (const auto& [name, what, unit] : {std::tuple{"code_bytes", "size of the code", "byte"},
                                            std::tuple{"spills", "spills in all", ""}})
@@ -345,6 +377,19 @@ private:
       constexpr double kOne = 1; // so that 0 against 3 is no infinity
       return std::abs(std::log((std::abs(fact.b) + kOne) / (std::abs(fact.a) + kOne)));
     });
+  }
+
+  /// What both take of the machine, where it is known of both or one.
+  void add_machine(const Explanation& a, const Explanation& b) {
+    const std::vector<LimitBar> bars[2] = {machine_bars(a), machine_bars(b)};
+    for (size_t side : {0u, 1u})
+      for (const LimitBar& bar : bars[side]) {
+        const std::string what = bar.estimated ? "estimated: " + bar.what : bar.what;
+        auto fact = std::ranges::find(why_.machine, what, &CodeFact::what);
+        if (fact == why_.machine.end())
+          fact = why_.machine.insert(why_.machine.end(), {what, kNoNumber, kNoNumber, "%"});
+        (side == 0 ? fact->a : fact->b) = 100 * bar.share;
+      }
   }
 
   double fact(size_t side, const char* name) const {

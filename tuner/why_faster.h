@@ -24,6 +24,7 @@ struct ChangedDecision {
   std::string b;
   /// What A's score becomes by this change alone; unknown where A cannot be changed so.
   double score_change = kNoNumber;
+  std::string trace; ///< A with this change alone, as Python; empty where that is not legal
 };
 
 /// What a group of features adds to B's score over A's.
@@ -45,7 +46,7 @@ struct CodeFact {
   std::string what; ///< "instructions of the hot loop"
   double a = kNoNumber;
   double b = kNoNumber;
-  std::string unit; ///< "", "ns", "bit", "byte"
+  std::string unit; ///< "", "ns", "bit", "byte", "%"
 };
 
 struct WhyFaster {
@@ -59,6 +60,7 @@ struct WhyFaster {
   double score_b = kNoNumber;
   double rank_correlation = kNoNumber; ///< of its scores with all that it has seen
   std::vector<ModelTerm> terms;        ///< largest change first
+  std::vector<CodeFact> machine;       ///< shares of what the machine allows, in per cent
   std::vector<CodeFact> code;          ///< largest change first
   std::string limit_a;                 ///< what the hot loop waits for: "load ports"; may be empty
   std::string limit_b;

@@ -2,8 +2,6 @@
 
 #include "ir/support/check.h"
 
-#include <QKeySequence>
-
 #include <algorithm>
 
 namespace temper::gui {
@@ -13,14 +11,11 @@ QAction* ActionRegistry::add(const ActionSpec& spec, std::function<void()> run,
   TEMPER_CHECK(entries_.count(spec.id) == 0, "an action's id is its own");
   auto* action = new QAction(spec.text, this);
   action->setObjectName(spec.id);
-  if (!spec.shortcut.isEmpty())
-    action->setShortcut(QKeySequence(spec.shortcut, QKeySequence::PortableText));
+  const QKeySequence keys(spec.shortcut, QKeySequence::PortableText);
   action->setStatusTip(spec.hint);
-  action->setToolTip(spec.shortcut.isEmpty()
-                         ? spec.hint
-                         : QStringLiteral("%1 (%2)").arg(spec.hint, spec.shortcut));
+  showKeys(action, keys);
   QObject::connect(action, &QAction::triggered, this, [run = std::move(run)] { run(); });
-  entries_[spec.id] = {action, spec.menu, std::move(enabled)};
+  entries_[spec.id] = {action, spec.menu, std::move(enabled), keys};
   ids_ << spec.id;
   if (!menus_.contains(spec.menu))
     menus_ << spec.menu;
@@ -63,6 +58,65 @@ QStringList ActionRegistry::clashes() const {
                          .arg(keys.toString(), owner->second, id);
     }
   return sentences;
+}
+
+void ActionRegistry::showKeys(QAction* action, const QKeySequence& keys) {
+  action->setShortcut(keys);
+  const QString& hint = action->statusTip();
+  action->setToolTip(keys.isEmpty() ? hint
+                                    : QStringLiteral("%1 (%2)").arg(
+                                          hint, keys.toString(QKeySequence::PortableText)));
+}
+
+QString ActionRegistry::setKeys(const QString& id, const QKeySequence& keys) {
+  QAction* mine = action(id);
+  if (!mine)
+    return tr("There is no command %1.").arg(id);
+  // A chord's start is as good as taken: which of the two is meant nobody can tell.
+  for (const QString& other : ids_) {
+    const QKeySequence& taken = entries_.at(other).action->shortcut();
+    if (other == id || keys.isEmpty() || taken.isEmpty())
+      continue;
+    if (keys.matches(taken) != QKeySequence::NoMatch ||
+        taken.matches(keys) != QKeySequence::NoMatch)
+      return tr("%1 is the key of \"%2\"; give that command another one first.")
+          .arg(taken.toString(QKeySequence::NativeText),
+               QString(entries_.at(other).action->text()).remove(u'&'));
+  }
+  showKeys(mine, keys);
+  return {};
+}
+
+QKeySequence ActionRegistry::usualKeys(const QString& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() ? QKeySequence() : entry->second.usual;
+}
+
+void ActionRegistry::resetKeys() {
+  for (auto& [id, entry] : entries_)
+    showKeys(entry.action, entry.usual);
+}
+
+std::map<QString, QString> ActionRegistry::changedKeys() const {
+  std::map<QString, QString> changed;
+  for (const auto& [id, entry] : entries_)
+    if (entry.action->shortcut() != entry.usual)
+      changed[id] = entry.action->shortcut().toString(QKeySequence::PortableText);
+  return changed;
+}
+
+void ActionRegistry::takeKeys(const std::map<QString, QString>& kept) {
+  resetKeys();
+  // Two commands may have changed keys with each other: first all let go of theirs.
+  std::map<QString, QString> fits;
+  for (const auto& [id, keys] : kept)
+    if (QAction* mine = action(id)) {
+      fits[id] = keys;
+      showKeys(mine, {});
+    }
+  for (const auto& [id, keys] : fits)
+    if (!setKeys(id, QKeySequence(keys, QKeySequence::PortableText)).isEmpty())
+      setKeys(id, usualKeys(id));
 }
 
 QStringList ActionRegistry::search(const QString& query) const {

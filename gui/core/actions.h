@@ -3,6 +3,7 @@
 #pragma once
 
 #include <QAction>
+#include <QKeySequence>
 #include <QObject>
 #include <QString>
 
@@ -37,6 +38,20 @@ public:
   /// Shortcuts that two commands share, as sentences.
   QStringList clashes() const;
 
+  // Keys are what a person wants them to be.
+  /// Other keys for a command, none when empty. What is wrong with them is said in a sentence, and
+  /// nothing is changed then; empty: done.
+  QString setKeys(const QString& id, const QKeySequence& keys);
+  /// The keys that it has at first.
+  QKeySequence usualKeys(const QString& id) const;
+  /// As all commands have them at first.
+  void resetKeys();
+  /// What differs from the usual, by id, in portable text; to be kept and given back to `takeKeys`.
+  std::map<QString, QString> changedKeys() const;
+  /// Keys that were kept. What does not fit any more (no such command, keys that another one has
+  /// now) stays as usual.
+  void takeKeys(const std::map<QString, QString>& kept);
+
   /// Ids whose text, menu or id has all words of `query`, best first: matches at the start of a
   /// word of the text before others, enabled before disabled.
   QStringList search(const QString& query) const;
@@ -46,7 +61,9 @@ private:
     QAction* action;
     QString menu;
     std::function<bool()> enabled;
+    QKeySequence usual;
   };
+  static void showKeys(QAction* action, const QKeySequence& keys);
   std::map<QString, Entry> entries_;
   QStringList ids_;
   QStringList menus_;

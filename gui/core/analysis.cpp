@@ -126,16 +126,35 @@ PlotAxis decisionAxis(const QString& name, const std::vector<float>& values,
   return axis;
 }
 
-/// The fastest at the top.
+/// Where an axis of times ends: a few that are much slower than all others would take all of it.
+double endOfTimes(const std::vector<double>& ns) {
+  std::vector<double> times;
+  for (const double value : ns)
+    if (value > 0)
+      times.push_back(value);
+  if (times.empty())
+    return 0;
+  const double slowest = *std::max_element(times.begin(), times.end());
+  constexpr size_t kFewest = 40;
+  if (times.size() < kFewest)
+    return slowest;
+  const auto most = times.begin() + static_cast<ptrdiff_t>(times.size() * 98 / 100);
+  std::nth_element(times.begin(), most, times.end());
+  const double end = 1.5 * *most;
+  return slowest > 1.5 * end ? end : slowest;
+}
+
+/// The fastest at the top; what is beyond the end stands at the bottom, and is counted there.
 PlotAxis timeAxis(const std::vector<double>& ns, std::vector<float>& places) {
   PlotAxis axis;
   axis.name = QStringLiteral("time");
   axis.kind = PlotAxis::Kind::kTime;
-  double low = std::numeric_limits<double>::infinity(), high = 0;
+  double low = std::numeric_limits<double>::infinity(), high = endOfTimes(ns);
+  int64_t beyond = 0;
   for (const double value : ns)
     if (value > 0) {
       low = std::min(low, value);
-      high = std::max(high, value);
+      beyond += value > high ? 1 : 0;
     } else {
       axis.hasAbsent = true;
     }
@@ -147,11 +166,15 @@ PlotAxis timeAxis(const std::vector<double>& ns, std::vector<float>& places) {
   const double span = std::log(high / low);
   for (size_t i = 0; i < ns.size(); ++i)
     if (ns[i] > 0)
-      places[i] = static_cast<float>(1 - std::log(ns[i] / low) / span);
+      places[i] = std::max(0.f, static_cast<float>(1 - std::log(ns[i] / low) / span));
+  if (beyond > 0)
+    axis.ticks.emplace_back(0.f, QStringLiteral("%1 slower").arg(beyond));
+  constexpr double kRoom = 0.07; // for that text
   const std::vector<double> numbers = niceNumbers(low, high);
   for (size_t i = numbers.size(); i-- > 0;)
-    axis.ticks.emplace_back(static_cast<float>(1 - std::log(numbers[i] / low) / span),
-                            shortTime(numbers[i]));
+    if (beyond == 0 || 1 - std::log(numbers[i] / low) / span > kRoom)
+      axis.ticks.emplace_back(static_cast<float>(1 - std::log(numbers[i] / low) / span),
+                              shortTime(numbers[i]));
   return axis;
 }
 

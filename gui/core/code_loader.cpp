@@ -23,6 +23,11 @@ QString levelOption(CodeLevel level) {
   return QString::fromLatin1(options[static_cast<size_t>(level)]);
 }
 
+QString levelName(CodeLevel level) {
+  static const char* const names[kCodeLevels] = {"trace", "script", "tir", "llvm", "assembly"};
+  return QString::fromLatin1(names[static_cast<size_t>(level)]);
+}
+
 CodeLoader::CodeLoader(QObject* parent) : QObject(parent), command_(this) {}
 
 void CodeLoader::load(const QString& database, const QString& record, CodeLevel level,

@@ -14,6 +14,7 @@ enum class CodeLevel : uint8_t { kTrace, kScript, kTir, kLlvm, kAssembly };
 inline constexpr int kCodeLevels = 5;
 QString levelTitle(CodeLevel level);
 QString levelOption(CodeLevel level); ///< of `temper show`
+QString levelName(CodeLevel level);   ///< "trace", "llvm": in ids of commands and in links
 
 class CodeLoader : public QObject {
   Q_OBJECT

@@ -79,6 +79,14 @@ void EditHistory::goTo(int row) {
   emit currentChanged();
 }
 
+void EditHistory::restore(std::vector<EditNode> nodes, int current) {
+  beginResetModel();
+  nodes_ = std::move(nodes);
+  current_ = current;
+  endResetModel();
+  emit currentChanged();
+}
+
 void EditHistory::changed(int row, const EditNode& node) {
   nodes_[at(row)] = node;
   emit dataChanged(index(row, 0), index(row, kColumns - 1));
@@ -180,6 +188,10 @@ void EditSession::open(const QString& record) {
   begin(Json{{"do", "open"}, {"record", record.toStdString()}});
 }
 
+void EditSession::openWith(const EditProposal& proposal) {
+  begin(Json{{"do", "open"}, {"record", proposal.record.toStdString()}}, proposal);
+}
+
 void EditSession::openWorkload(const QString& name, const QString& parameters) {
   Json values = Json::object();
   for (const QString& word : parameters.split(u' ', Qt::SkipEmptyParts))
@@ -187,9 +199,9 @@ void EditSession::openWorkload(const QString& name, const QString& parameters) {
   begin(Json{{"do", "open"}, {"workload", name.toStdString()}, {"parameters", std::move(values)}});
 }
 
-void EditSession::begin(Json request) {
+void EditSession::begin(Json request, const EditProposal& step) {
   looking_.ask(QStringLiteral("open"), std::move(request),
-               [this](const Json& answer, const QString& error) {
+               [this, step](const Json& answer, const QString& error) {
                  if (!error.isEmpty()) {
                    emit said(error, true);
                    return;
@@ -217,12 +229,105 @@ void EditSession::begin(Json request) {
                  node.candidate = textOf(answer, "candidate");
                  node.outcome = textOf(answer, "outcome");
                  takeTime(answer, node);
+                 resting_ = false;
                  history_.clear();
                  history_.add(std::move(node));
+                 if (!step.trace.isEmpty()) {
+                   EditNode taken;
+                   taken.label = step.label;
+                   taken.trace = step.trace;
+                   history_.add(std::move(taken));
+                 }
                  emit opened();
                  emit measuringChanged();
                  showCurrent();
                });
+}
+
+Json EditSession::kept() const {
+  if (!isOpen())
+    return {};
+  Json nodes = Json::array();
+  for (const EditNode& node : history_.nodes())
+    nodes.push_back(Json{{"parent", node.parent},
+                         {"label", node.label.toStdString()},
+                         {"name", node.name.toStdString()},
+                         {"trace", node.trace.toStdString()},
+                         {"estimate_ns", node.estimateNs},
+                         {"record", node.record.toStdString()},
+                         {"candidate", node.candidate.toStdString()},
+                         {"outcome", node.outcome.toStdString()},
+                         {"reason", node.reason.toStdString()},
+                         {"median_ns", node.medianNs},
+                         {"interval_ns", {node.lowNs, node.highNs}},
+                         {"redo", node.redo}});
+  Json locked = Json::array();
+  for (const QString& name : locked_)
+    locked.push_back(name.toStdString());
+  return Json{{"subject", subject_},
+              {"title", title_.toStdString()},
+              {"record", startRecord_.toStdString()},
+              {"nodes", std::move(nodes)},
+              {"current", history_.currentRow()},
+              {"locked", std::move(locked)}};
+}
+
+bool EditSession::restore(const Json& kept) {
+  const auto rowIn = [](const Json& json, const char* name) {
+    const auto entry = json.find(name);
+    return entry != json.end() && entry->is_number_integer() ? entry->get<int64_t>() : -2;
+  };
+  if (!kept.is_object() || !kept.contains("subject") || !kept["subject"].is_object() ||
+      !kept.contains("nodes") || !kept["nodes"].is_array() || kept["nodes"].empty())
+    return false;
+  const auto count = static_cast<int64_t>(kept["nodes"].size());
+  std::vector<EditNode> nodes;
+  for (const Json& entry : kept["nodes"]) {
+    if (!entry.is_object())
+      return false;
+    const auto row = static_cast<int64_t>(nodes.size());
+    const int64_t parent = rowIn(entry, "parent"), redo = rowIn(entry, "redo");
+    // The first has none, and each other's came before it.
+    if (parent < -1 || parent >= row || (parent == -1) != (row == 0) || redo < -1 || redo >= count)
+      return false;
+    EditNode node;
+    node.parent = static_cast<int>(parent);
+    node.redo = static_cast<int>(redo);
+    node.label = textOf(entry, "label");
+    node.name = textOf(entry, "name");
+    node.trace = textOf(entry, "trace");
+    node.estimateNs = numberOf(entry, "estimate_ns");
+    node.record = textOf(entry, "record");
+    node.candidate = textOf(entry, "candidate");
+    node.outcome = textOf(entry, "outcome");
+    node.reason = textOf(entry, "reason");
+    takeTime(entry, node);
+    nodes.push_back(std::move(node));
+  }
+  for (size_t row = 0; row < nodes.size(); ++row)
+    if (const int redo = nodes[row].redo;
+        redo >= 0 && nodes[static_cast<size_t>(redo)].parent != static_cast<int>(row))
+      return false;
+  const int64_t current = rowIn(kept, "current");
+  if (current < 0 || current >= count)
+    return false;
+  subject_ = kept["subject"];
+  title_ = textOf(kept, "title");
+  startRecord_ = textOf(kept, "record");
+  locked_.clear();
+  for (const Json& name : kept.value("locked", Json::array()))
+    if (name.is_string())
+      locked_ << toQString(name.get<std::string>());
+  trace_ = nodes[static_cast<size_t>(current)].trace;
+  resting_ = true;
+  history_.restore(std::move(nodes), static_cast<int>(current));
+  emit programChanged();
+  return true;
+}
+
+void EditSession::wake() {
+  if (std::exchange(resting_, false))
+    showCurrent();
 }
 
 void EditSession::look(const QString& trace, std::function<void(const Json&)> accepted) {
@@ -391,6 +496,7 @@ void EditSession::showCurrent() {
   const EditNode* node = history_.current();
   if (!node)
     return;
+  resting_ = false;
   trace_ = node->trace;
   look(trace_, [this, row = history_.currentRow()](const Json& answer) {
     EditNode seen = history_.nodes()[static_cast<size_t>(row)];
@@ -592,20 +698,23 @@ void EditSession::sweep(int decision) {
                    emit said(error.section(u'\n', 0, 0), true);
                    return;
                  }
-                 for (const Json& value : answer.value("values", Json::array())) {
-                   SweepPoint point = pointOf(value);
-                   // What the tree of schedules knows already is not measured again.
-                   for (const EditNode& node : history_.nodes())
-                     if (node.isMeasured() && node.trace == point.trace) {
-                       point.outcome = node.outcome;
-                       point.medianNs = node.medianNs;
-                       point.lowNs = node.lowNs;
-                       point.highNs = node.highNs;
-                     }
-                   sweep_.push_back(std::move(point));
-                 }
-                 emit sweepChanged();
+                 for (const Json& value : answer.value("values", Json::array()))
+                   sweep_.push_back(pointOf(value));
+                 takeKnownTimes();
                });
+}
+
+void EditSession::takeKnownTimes() {
+  // What the tree of schedules knows already is not measured again.
+  for (SweepPoint& point : sweep_)
+    for (const EditNode& node : history_.nodes())
+      if (node.isMeasured() && node.trace == point.trace) {
+        point.outcome = node.outcome;
+        point.medianNs = node.medianNs;
+        point.lowNs = node.lowNs;
+        point.highNs = node.highNs;
+      }
+  emit sweepChanged();
 }
 
 void EditSession::measureSweep() {
@@ -737,6 +846,7 @@ void EditSession::measure() {
                      done.reason = textOf(answer, "reason");
                      takeTime(answer, done);
                      history_.changed(row, done);
+                     takeKnownTimes();
                      emit measured(done.record);
                    }
                    emit measuringChanged();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gui/core/code_loader.h"
+#include "gui/core/limits.h"
 #include "gui/core/line_links.h"
 #include "gui/core/temper_program.h"
 #include "gui/core/temper_session.h"
@@ -53,6 +54,8 @@ public:
   bool amend(const EditNode& node);
   void goTo(int row);
   void changed(int row, const EditNode& node);
+  /// The tree as it was kept; parents come before their children.
+  void restore(std::vector<EditNode> nodes, int current);
   bool canUndo() const { return current() && current()->parent >= 0; }
   bool canRedo() const { return current() && current()->redo >= 0; }
 
@@ -121,9 +124,20 @@ public:
 
   /// Begins with a record's candidate.
   void open(const QString& record);
+  /// The same, and takes a step from there at once.
+  void openWith(const EditProposal& proposal);
   /// Begins with a workload as it is written: "matmul", "M=512 N=512".
   void openWorkload(const QString& name, const QString& parameters);
   bool isOpen() const { return history_.current() != nullptr; }
+
+  /// The tree of schedules and where one stands in it, for the next start; null when nothing is
+  /// open.
+  Json kept() const;
+  /// Takes up what was kept, and compiles nothing before somebody looks (`wake`). False, and
+  /// nothing is changed, when it cannot be read.
+  bool restore(const Json& kept);
+  /// Somebody looks at it.
+  void wake();
   const QString& title() const { return title_; }
   const QString& startRecord() const { return startRecord_; }
 
@@ -193,7 +207,8 @@ signals:
   void said(const QString& sentence, bool isError);
 
 private:
-  void begin(Json request);
+  /// `step`: what is taken at once; without a trace: nothing.
+  void begin(Json request, const EditProposal& step = {});
   /// Asks what `trace` makes of the program; `accepted` gets the answer when it is legal.
   void look(const QString& trace, std::function<void(const Json&)> accepted);
   void show(const Json& answer);
@@ -202,6 +217,8 @@ private:
   void askKnobs();
   void take(const SweepPoint& point, const QString& name);
   void measureNextOfSweep();
+  /// Of the swept values those that are schedules of the tree have been measured there.
+  void takeKnownTimes();
   void forgetSweep();
 
   TemperSession looking_;
@@ -222,7 +239,8 @@ private:
   int swept_ = -1;
   bool sweeping_ = false;
   int place_ = -1;
-  bool typing_ = false; ///< the current node is what is being typed
+  bool typing_ = false;  ///< the current node is what is being typed
+  bool resting_ = false; ///< it was restored, and nobody has looked yet
   CodeLevel level_ = CodeLevel::kScript;
 };
 

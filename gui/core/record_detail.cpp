@@ -20,6 +20,10 @@ Result<RecordDetail> loadDetail(database::Store& store, const database::Id& id) 
   TEMPER_TRY(best, store.best(filter));
   if (!best.empty())
     detail.best = best.front();
+  if (auto environment = store.environment(measurement.environment))
+    detail.environment = std::move(*environment);
+  if (auto toolchain = store.toolchain(measurement.toolchain))
+    detail.toolchain = std::move(*toolchain);
   detail.shortRecord = toQString(store.short_id(id).value_or(id));
   detail.shortRun = toQString(store.short_id(measurement.run).value_or(measurement.run));
   detail.shape = toQString(
@@ -64,6 +68,39 @@ QString RecordDetail::verdict() const {
   return outcomeText(row.outcome);
 }
 
+namespace {
+QString textIn(const Json& json, const char* name) {
+  const auto entry = json.is_object() ? json.find(name) : json.end();
+  return json.is_object() && entry != json.end() && entry->is_string()
+             ? toQString(entry->get<std::string>())
+             : QString();
+}
+} // namespace
+
+QString RecordDetail::machineText() const {
+  QStringList parts{toQString(row.environment_class)};
+  if (const auto json = parse_json(environment.json); json && json->is_object()) {
+    const Json stable = json->value("stable", Json::object());
+    parts << textIn(stable, "cpu");
+    if (const QString governor = textIn(stable, "governor"); !governor.isEmpty())
+      parts << QStringLiteral("governor %1").arg(governor);
+    parts << textIn(stable, "hypervisor");
+  }
+  if (!environment.host.empty())
+    parts << QStringLiteral("host %1").arg(toQString(environment.host));
+  parts.removeAll(QString());
+  return parts.join(QStringLiteral(", "));
+}
+
+QString RecordDetail::compilerText() const {
+  const QString id = shortId(toQString(row.toolchain));
+  const auto json = parse_json(toolchain.json);
+  const QString name = json ? textIn(*json, "compiler") : QString();
+  const QString options = json ? textIn(*json, "options") : QString();
+  return (name.isEmpty() ? QString() : name + QStringLiteral(", ")) +
+         (options.isEmpty() ? QString() : options + QStringLiteral(", ")) + id;
+}
+
 QList<RecordDetail::Fact> RecordDetail::facts() const {
   QList<Fact> facts;
   const auto add = [&](const char* name, const QString& value) {
@@ -89,6 +126,14 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     parts << countText(code->value("spills", int64_t{0}), "spill");
     add("inner loops", parts.join(QStringLiteral(", ")));
   }
+  if (const auto counters = parse_json(measurement.counters_json);
+      counters && counters->is_object()) {
+    QStringList parts;
+    for (const auto& [name, value] : counters->items())
+      if (value.is_number())
+        parts << QStringLiteral("%1 %2").arg(toQString(name)).arg(value.get<double>(), 0, 'g', 6);
+    add("counters", parts.join(QStringLiteral(", ")));
+  }
   if (!measurement.error.empty() && row.median_ns > 0)
     add("error", toQString(measurement.error));
   if (!measurement.stage.empty() && row.outcome != database::Outcome::kOk)
@@ -97,8 +142,8 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     add("worst element", toQString(worst->dump()));
   add("target", toQString(short_target(row.target)) + QStringLiteral(", ") +
                     countText(row.threads, "thread"));
-  add("machine", toQString(row.environment_class));
-  add("toolchain", shortId(toQString(row.toolchain)));
+  add("machine", machineText());
+  add("compiler", compilerText());
   add("run", QStringLiteral("%1, measurement %2%3")
                  .arg(shortRun)
                  .arg(row.sequence)

@@ -16,6 +16,8 @@ struct RecordDetail {
   database::Candidate candidate;
   database::Workload workload;
   database::Run run;
+  database::Environment environment;       ///< empty where it is not known, as of what was imported
+  database::Toolchain toolchain;           ///< likewise
   std::optional<database::RecordRow> best; ///< of everything comparable with it
   QString shortRecord;
   QString shortRun;
@@ -32,6 +34,8 @@ struct RecordDetail {
   };
   /// Everything else worth a line.
   QList<Fact> facts() const;
+  QString machineText() const;  ///< "cpu:znver4/8-1a2b3c, AMD EPYC 9124, host attic"
+  QString compilerText() const; ///< "LLVM 19.1.7 codegen 5, t3f9c2aa"
 };
 
 Result<RecordDetail> loadDetail(database::Store& store, const database::Id& id);

@@ -133,6 +133,8 @@ QString RunDetail::progressText() const {
     text += QStringLiteral(", about %1 left").arg(secondsText(left));
   if (!row.run.stopped_because.empty())
     text += QStringLiteral("; stopped: %1").arg(toQString(row.run.stopped_because));
+  if (!row.run.parent_record.empty())
+    text += QStringLiteral("; around %1").arg(shortId(toQString(row.run.parent_record)));
   return text;
 }
 

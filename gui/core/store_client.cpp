@@ -1,6 +1,9 @@
 #include "gui/core/store_client.h"
 
+#include "database/location.h"
+#include "database/postgres_store.h"
 #include "database/sqlite_store.h"
+#include "gui/core/database_address.h"
 
 #include <QCoreApplication>
 
@@ -19,16 +22,36 @@ uint64_t fileIdentity(const QString& path) {
   return info.st_ino * 31 + info.st_dev + 1;
 }
 
+/// Somebody waits in front of it: what keeps a database locked, or a server that does not answer,
+/// is said soon.
+constexpr int kPatienceMs = 3000;
+
+Result<std::unique_ptr<database::Store>> openOnServer(const QString& address) {
+  database::PostgresOptions options;
+  options.url = address.toStdString();
+  options.patience_ms = kPatienceMs;
+  options.lock_timeout_ms = kPatienceMs;
+  auto store = database::open_postgres_store(options);
+  if (!store && store.error().code == ErrorCode::kEnvironment) {
+    options.read_only = true; // somebody who may only look
+    if (auto readable = database::open_postgres_store(options))
+      return readable;
+  }
+  // A run makes a file, but no database on a server: it is not missing until the first run.
+  if (!store && store.error().code == ErrorCode::kNotFound)
+    return Error(ErrorCode::kEnvironment, store.error().message);
+  return store;
+}
+
 } // namespace
 
 Result<std::unique_ptr<database::Store>> openForViewing(const QString& path) {
-  if (path.startsWith(QStringLiteral("postgresql:")) ||
-      path.startsWith(QStringLiteral("postgres:")))
-    return Error(ErrorCode::kUnsupported,
-                 "this build of temper-gui opens database files only, not '" + path.toStdString() +
-                     "'");
+  TEMPER_TRY_VOID(database::check_location(path.toStdString()));
+  if (isOnServer(path))
+    return openOnServer(path);
   database::SqliteOptions options;
   options.path = path.toStdString();
+  options.busy_timeout_ms = kPatienceMs;
   std::error_code ignored;
   if (!std::filesystem::exists(options.path, ignored))
     return Error(ErrorCode::kNotFound, "there is no database '" + path.toStdString() + "' yet");
@@ -116,7 +139,7 @@ void StoreClient::deliverPart(QPointer<QObject> receiver, std::function<void()> 
 }
 
 Result<database::Store*> StoreClient::store() {
-  const uint64_t now = fileIdentity(path_);
+  const uint64_t now = isOnServer(path_) ? 0 : fileIdentity(path_);
   if (store_ && (reopen_.exchange(false) || now != file_))
     store_.reset(); // it vanished, or another file has its name
   if (!store_) {
@@ -124,7 +147,7 @@ Result<database::Store*> StoreClient::store() {
     if (!opened)
       return std::move(opened).error();
     store_ = std::move(*opened);
-    file_ = fileIdentity(path_);
+    file_ = isOnServer(path_) ? 0 : fileIdentity(path_);
   }
   return store_.get();
 }

@@ -21,8 +21,8 @@
 
 namespace temper::gui {
 
-/// Opens a database for looking at: never makes one. One that may only be read will do. The error
-/// has code kNotFound when there is none yet, or nothing in it.
+/// Opens a database for looking at, a file or postgresql://...: never makes one. One that may only
+/// be read will do. The error has code kNotFound when there is no file yet, or nothing in it.
 Result<std::unique_ptr<database::Store>> openForViewing(const QString& path);
 
 class StoreClient : public QObject {

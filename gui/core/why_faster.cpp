@@ -41,12 +41,16 @@ QString effectText(double change) {
 QString quantityText(double value, const QString& unit) {
   if (std::isnan(value))
     return QStringLiteral("?");
+  if (unit == u"%")
+    return QStringLiteral("%1 %").arg(value, 0, 'f', 0);
   if (unit == u"ns")
     return value > 0 ? timeText(value) : QStringLiteral("0");
   const QString number = value == std::floor(value) && std::abs(value) < 1e15
                              ? numberText(static_cast<int64_t>(value))
                              : QString::number(value, 'f', 2);
-  return unit.isEmpty() ? number : number + u' ' + unit;
+  return unit.isEmpty() ? number
+                        : QStringLiteral("%1 %2%3").arg(
+                              number, unit, value == 1 ? QString() : QStringLiteral("s"));
 }
 
 void scaleShares(WhySection& section, const std::vector<double>& effects) {
@@ -67,6 +71,8 @@ WhySection factSection(const QString& title, const Json& facts) {
                             quantityText(numberIn(fact, "b"), unit),
                             {},
                             0,
+                            {},
+                            {},
                             {}});
   }
   return section;
@@ -88,7 +94,9 @@ std::vector<WhySection> whySections(const Json& answer) {
         {QStringLiteral("%1 for %2").arg(textIn(decision, "name"), textIn(decision, "step")),
          textIn(decision, "a"), textIn(decision, "b"), effectText(change), 0,
          QStringLiteral("What A's predicted score becomes by this change alone; the others may "
-                        "strengthen it or undo it.")});
+                        "strengthen it or undo it."),
+         QStringLiteral("%1 = %2").arg(textIn(decision, "name"), textIn(decision, "b")),
+         textIn(decision, "trace")});
   }
   scaleShares(decided, effects);
   if (answer.value("other_steps", false))
@@ -122,7 +130,9 @@ std::vector<WhySection> whySections(const Json& answer) {
                          {},
                          effectText(change),
                          0,
-                         tips.join(u'\n')});
+                         tips.join(u'\n'),
+                         {},
+                         {}});
   }
   scaleShares(seen, effects);
   if (const double a = numberIn(model, "score_a"), b = numberIn(model, "score_b");
@@ -139,6 +149,14 @@ std::vector<WhySection> whySections(const Json& answer) {
     sections.push_back(std::move(seen));
   }
 
+  if (WhySection machine =
+          factSection(QStringLiteral("Of what the machine allows"), listIn(answer, "machine"));
+      !machine.rows.empty()) {
+    machine.note = QStringLiteral("Shares of the time that was measured; estimated ones are of the "
+                                  "analytical model, which sees no latency.");
+    sections.push_back(std::move(machine));
+  }
+
   WhySection code = factSection(QStringLiteral("Machine code"), listIn(answer, "code"));
   if (const Json& limits = listIn(answer, "limits"); limits.size() == 2 && limits[0].is_string() &&
                                                      limits[1].is_string() &&
@@ -148,6 +166,8 @@ std::vector<WhySection> whySections(const Json& answer) {
                                          toQString(limits[1].get<std::string>()),
                                          {},
                                          0,
+                                         {},
+                                         {},
                                          {}});
   if (!code.rows.empty())
     sections.push_back(std::move(code));
@@ -159,7 +179,7 @@ std::vector<WhySection> whySections(const Json& answer) {
   unknown.title = QStringLiteral("Not known");
   for (const Json& sentence : listIn(answer, "unknown"))
     if (sentence.is_string())
-      unknown.rows.push_back({toQString(sentence.get<std::string>()), {}, {}, {}, 0, {}});
+      unknown.rows.push_back({toQString(sentence.get<std::string>()), {}, {}, {}, 0, {}, {}, {}});
   if (!unknown.rows.empty())
     sections.push_back(std::move(unknown));
   return sections;

@@ -20,6 +20,8 @@ struct WhyRow {
   QString effect;   ///< "▲ +0.120": of B's score over A's
   double share = 0; ///< of the section's largest effect, -1 to 1; above 0: it makes B faster
   QString tip;
+  QString label; ///< of a decision: "v11, v12 = [8, 2]"
+  QString trace; ///< A with this decision as B's; empty: it cannot be tried
 };
 
 struct WhySection {

@@ -174,12 +174,15 @@ void Workspace::poll() {
   if (loading_)
     return;
   if (state_ != State::kReady) {
-    loadAll(); // it may have come into being
+    bulk_->reopen(); // a connection that broke stays broken
+    loadAll();       // it may have come into being
     askRuns();
     return;
   }
-  askRuns();
-  askNewRecords();
+  if (!askingRuns_)
+    askRuns();
+  if (!askingNew_)
+    askNewRecords();
   constexpr int kEvery = 8; // others may tag, too
   if (++polls_ % kEvery == 0)
     askMarks();
@@ -187,6 +190,7 @@ void Workspace::poll() {
 
 void Workspace::askNewRecords() {
   const uint64_t load = load_;
+  askingNew_ = true;
   bulk_->ask<std::shared_ptr<RecordChunk>>(
       QStringLiteral("new"), this,
       [packer = packer_](database::Store& store) -> Result<std::shared_ptr<RecordChunk>> {
@@ -197,6 +201,7 @@ void Workspace::askNewRecords() {
         return std::make_shared<RecordChunk>(packer->pack(rows));
       },
       [this, load](const Result<std::shared_ptr<RecordChunk>>& chunk) {
+        askingNew_ = false;
         if (load != load_)
           return;
         if (!chunk) {
@@ -514,10 +519,12 @@ void Workspace::updateContext() {
 }
 
 void Workspace::askRuns() {
+  askingRuns_ = true;
   questions_->ask<std::vector<RunRow>>(
       QStringLiteral("runs"), this,
       [memory = runRows_](database::Store& store) { return memory->ask(store); },
       [this](Result<std::vector<RunRow>> rows) {
+        askingRuns_ = false;
         if (!rows)
           return; // loading the records says what is wrong
         const bool first = runs_->rows().empty();

@@ -195,6 +195,9 @@ private:
   QString message_;
   bool loading_ = false;
   bool polled_ = false;
+  /// Asked and not answered yet: a poll that asks again would take the answer's place, and of a
+  /// slow server none would ever come.
+  bool askingNew_ = false, askingRuns_ = false;
   RecordModel* records_;
   RunModel* runs_;
   EditSession* edit_;

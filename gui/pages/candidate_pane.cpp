@@ -2,6 +2,7 @@
 
 #include "gui/core/format.h"
 #include "gui/core/line_links.h"
+#include "gui/pages/limits_pane.h"
 #include "gui/widgets/code_view.h"
 #include "gui/widgets/run_plot.h"
 
@@ -30,7 +31,8 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), loader_(this), title_(selectable(this)),
       time_(selectable(this)), verdict_(selectable(this)), tabs_(new QTabWidget(this)),
       facts_(new QWidget(this)), factRows_(new QGridLayout), samples_(new SamplePlot(this)),
-      tags_(new QLineEdit(this)), note_(new QLineEdit(this)), search_(new QLineEdit(this)) {
+      tags_(new QLineEdit(this)), note_(new QLineEdit(this)),
+      limits_(new LimitsPane(workspace, this)), search_(new QLineEdit(this)) {
   setObjectName(QStringLiteral("candidate"));
   setMinimumWidth(360);
   QFont big = font();
@@ -86,6 +88,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
             });
     tabs_->addTab(views_[static_cast<size_t>(level)], levelTitle(static_cast<CodeLevel>(level)));
   }
+  tabs_->addTab(limits_, tr("Limits"));
   search_->setObjectName(QStringLiteral("candidate.search"));
   search_->setAccessibleName(tr("Search in the code"));
   search_->setPlaceholderText(tr("search; Enter and F3 go on"));
@@ -177,8 +180,22 @@ void CandidatePane::showVerdict() {
   verdict_->setText(words);
 }
 
-void CandidatePane::loadCode() {
+int CandidatePane::currentLevel() const {
   const int level = tabs_->currentIndex() - 1;
+  return level < kCodeLevels ? level : -1;
+}
+
+bool CandidatePane::isLoadingCode() const { return loadingCode_ || limits_->isBusy(); }
+
+QString CandidatePane::levelName() const {
+  if (tabs_->currentIndex() == 0)
+    return QStringLiteral("overview");
+  const int level = currentLevel();
+  return level < 0 ? QStringLiteral("limits") : gui::levelName(static_cast<CodeLevel>(level));
+}
+
+void CandidatePane::loadCode() {
+  const int level = currentLevel();
   loader_.cancel();
   loadingCode_ = false;
   if (level < 0 || !workspace_.detail())
@@ -207,7 +224,7 @@ void CandidatePane::loadCode() {
 }
 
 void CandidatePane::showLinked() {
-  const int level = tabs_->currentIndex() - 1;
+  const int level = currentLevel();
   if (level < 0 || linkedLevel_ < 0 || level == linkedLevel_)
     return;
   const auto at = static_cast<size_t>(linkedLevel_), to = static_cast<size_t>(level);
@@ -224,8 +241,10 @@ void CandidatePane::showLevel(CodeLevel level) {
 
 void CandidatePane::showOverview() { tabs_->setCurrentIndex(0); }
 
+void CandidatePane::showLimits() { tabs_->setCurrentWidget(limits_); }
+
 CodeView* CandidatePane::currentView() const {
-  const int level = tabs_->currentIndex() - 1;
+  const int level = currentLevel();
   return level < 0 ? nullptr : views_[static_cast<size_t>(level)];
 }
 

@@ -13,6 +13,7 @@ class QTabWidget;
 namespace temper::gui {
 
 class CodeView;
+class LimitsPane;
 class SamplePlot;
 
 class CandidatePane : public QWidget {
@@ -22,7 +23,12 @@ public:
 
   void showLevel(CodeLevel level);
   void showOverview();
-  bool isLoadingCode() const { return loadingCode_; }
+  /// What limits it, and what could be tried.
+  void showLimits();
+  LimitsPane* limits() const { return limits_; }
+  /// Of what shows: "overview", "trace", ..., "assembly", "limits", as actions and links call it.
+  QString levelName() const;
+  bool isLoadingCode() const;
   CodeView* codeView(CodeLevel level) const { return views_[static_cast<size_t>(level)]; }
   QLineEdit* tagsField() const { return tags_; }
   QLineEdit* noteField() const { return note_; }
@@ -42,6 +48,8 @@ private:
   /// Marks what belongs to the line that was clicked in another level.
   void showLinked();
   CodeView* currentView() const;
+  /// Of the tab that shows; -1: it shows no text.
+  int currentLevel() const;
 
   Workspace& workspace_;
   CodeLoader loader_;
@@ -56,6 +64,7 @@ private:
   QLineEdit* note_;
   std::array<CodeView*, kCodeLevels> views_{};
   std::array<QString, kCodeLevels> shown_; ///< record whose text each has
+  LimitsPane* limits_;
   QLineEdit* search_;
   bool loadingCode_ = false;
   /// Where somebody clicked: other levels show the same loop.

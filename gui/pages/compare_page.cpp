@@ -23,13 +23,19 @@
 
 namespace temper::gui {
 
+namespace {
+/// Of a reason that can be tried in the editor.
+constexpr int kStepLabel = Qt::UserRole + 1;
+constexpr int kStepTrace = Qt::UserRole + 2;
+} // namespace
+
 ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), compare_(this), sentence_(new QLabel(this)),
       measured_(new QLabel(this)), changes_(new QLabel(this)),
       measure_(new QPushButton(tr("Measure both again"), this)), levels_(new QTabBar(this)),
       onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)),
       splitter_(new QSplitter(Qt::Horizontal, this)), why_(workspace.database()),
-      whyView_(new QTreeWidget(this)) {
+      whyView_(new QTreeWidget(this)), try_(new QPushButton(tr("Try it on A"), this)) {
   setObjectName(QStringLiteral("compare"));
   QFont big = font();
   big.setPointSizeF(font().pointSizeF() * 1.25);
@@ -104,6 +110,10 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   bar->addStretch();
   bar->addWidget(count_);
   bar->addWidget(onlyDifferences_);
+  bar->addWidget(try_);
+  try_->setObjectName(QStringLiteral("compare.try.button"));
+  try_->setToolTip(tr("Opens A in the editor with the chosen decision as B has it"));
+  connect(try_, &QPushButton::clicked, this, [this] { emit editWanted(chosenStep()); });
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(4);
@@ -118,6 +128,8 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   whyView_->setWordWrap(true);
   whyView_->setSelectionMode(QAbstractItemView::SingleSelection);
   whyView_->setHeaderLabels({tr("what differs"), tr("A"), tr("B"), tr("for B's score")});
+  for (int column = 1; column < 4; ++column)
+    whyView_->headerItem()->setTextAlignment(column, Qt::AlignRight | Qt::AlignVCenter);
   whyView_->header()->setStretchLastSection(false);
   whyView_->header()->setSectionResizeMode(0, QHeaderView::Stretch);
   for (int column = 1; column < 4; ++column)
@@ -128,6 +140,12 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   connect(&workspace_, &Workspace::sidesChanged, this, &ComparePage::showSides);
   connect(&workspace_, &Workspace::marksChanged, this, &ComparePage::showNames);
   connect(&why_, &WhyQuestion::changed, this, &ComparePage::showReasons);
+  const auto chosen = [this] { try_->setEnabled(!chosenStep().trace.isEmpty()); };
+  connect(whyView_, &QTreeWidget::currentItemChanged, this, chosen);
+  connect(whyView_, &QTreeWidget::itemActivated, this, [this] {
+    if (const EditProposal step = chosenStep(); !step.trace.isEmpty())
+      emit editWanted(step);
+  });
   connect(levels_, &QTabBar::currentChanged, this, &ComparePage::showTab);
   connect(onlyDifferences_, &QCheckBox::toggled, this, &ComparePage::showTexts);
   connect(measure_, &QPushButton::clicked, this, &ComparePage::measure);
@@ -204,6 +222,7 @@ void ComparePage::showTab() {
     view->setVisible(!why);
   whyView_->setVisible(why);
   onlyDifferences_->setVisible(!why);
+  try_->setVisible(why);
   constexpr int kAround = 14;
   // Of the columns: a splitter's own follows from theirs.
   for (int side : {0, 1})
@@ -263,11 +282,26 @@ void ComparePage::showReasons() {
       for (int column = 0; column < 4; ++column)
         item->setToolTip(column, row.tip.isEmpty() ? row.what : row.tip);
       item->setData(3, Qt::UserRole, row.share);
+      item->setData(0, kStepLabel, row.label);
+      item->setData(0, kStepTrace, row.trace);
       if (row.a.isEmpty() && row.b.isEmpty() && row.effect.isEmpty())
         item->setFirstColumnSpanned(true);
     }
     head->setExpanded(true);
   }
+  try_->setEnabled(false);
+}
+
+EditProposal ComparePage::chosenStep() const {
+  const QTreeWidgetItem* item = isWhy() ? whyView_->currentItem() : nullptr;
+  return item ? EditProposal{workspace_.side(0), item->data(0, kStepLabel).toString(),
+                             item->data(0, kStepTrace).toString()}
+              : EditProposal{};
+}
+
+QString ComparePage::levelName() const {
+  return isWhy() ? QStringLiteral("why")
+                 : gui::levelName(static_cast<CodeLevel>(levels_->currentIndex()));
 }
 
 void ComparePage::showWhy() { levels_->setCurrentIndex(kCodeLevels); }

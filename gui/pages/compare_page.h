@@ -28,6 +28,10 @@ public:
   void showLevel(CodeLevel level);
   /// The reasons instead of texts.
   void showWhy();
+  /// Of what shows: "trace", ..., "assembly", "why".
+  QString levelName() const;
+  /// The chosen decision of the reasons, taken on A; without a trace: none is chosen.
+  EditProposal chosenStep() const;
   void showNextDifference(bool forward);
   /// Measures both again, in turns (`temper compare`).
   void measure();
@@ -39,6 +43,9 @@ public:
   bool saveTo(const QString& file, QString* problem) const;
   CodeView* codeView(int side) const { return views_[side]; }
   QTreeWidget* whyView() const { return whyView_; }
+
+signals:
+  void editWanted(const EditProposal& proposal);
 
 private:
   QString markWords(int side) const;
@@ -66,6 +73,7 @@ private:
   QSplitter* splitter_;
   WhyQuestion why_;
   QTreeWidget* whyView_;
+  QPushButton* try_;
   CodeLoader::Code texts_[2];
   QStringList changed_; ///< decisions that differ
   QString asked_;       ///< the pair that reasons were asked for

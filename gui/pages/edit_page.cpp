@@ -208,7 +208,7 @@ QWidget* EditPage::makeRight() {
   history_ = new QTableView(right);
   setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
              &session_.history());
-  setColumnWidths(history_, {8, 16, 11, 11, 8}, EditHistory::kStep);
+  setColumnWidths(history_, {6, 16, 11, 11, 8}, EditHistory::kStep);
   history_->setEditTriggers(QAbstractItemView::EditKeyPressed);
   decisions_ = new QTreeWidget(right);
   decisions_->setObjectName(QStringLiteral("edit.decisions"));
@@ -402,6 +402,12 @@ void EditPage::showSteps() {
   if (const QListWidgetItem* item = places_->currentItem())
     places_->scrollToItem(item);
   steps_->clear();
+  if (place < 0 && session_.isOpen() && !session_.places().empty()) {
+    auto* hint =
+        new QTreeWidgetItem(steps_, {tr("choose a loop or block above, or in the program")});
+    hint->setFirstColumnSpanned(true);
+    hint->setFlags(Qt::NoItemFlags);
+  }
   const EditNode* node = session_.history().current();
   int number = 0;
   for (const EditSession::Step& step : session_.steps()) {

@@ -33,7 +33,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {12, 36, 12, 12, 13, 10, 16, 10, 21, 12, 19, 15});
+  setColumnWidths(table_, {12, 37, 11, 12, 13, 9, 15, 10, 21, 12, 19, 12});
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),
                       static_cast<int>(RecordColumn::kOutcome) + 1);
@@ -133,7 +133,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   splitter->setStretchFactor(0, 55);
   splitter->setStretchFactor(1, 45);
   splitter->setChildrenCollapsible(false);
-  splitter->setSizes({850, 590});
+  splitter->setSizes({880, 560});
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->addWidget(splitter);
@@ -271,11 +271,40 @@ void ExplorePage::useSaved(const QString& name) {
   if (!query)
     return;
   const SavedQuery used = *query;
-  query_->setText(used.query);
-  workspace_.setQuery(used.query);
+  setTexts(used.query, used.filter);
+}
+
+void ExplorePage::setTexts(const QString& query, const FilterText& filter) {
+  query_->setText(query);
+  workspace_.setQuery(query);
   for (int i = 0; i < kRecordColumns; ++i)
-    filters_[static_cast<size_t>(i)]->setText(used.filter.columns[static_cast<size_t>(i)]);
+    filters_[static_cast<size_t>(i)]->setText(filter.columns[static_cast<size_t>(i)]);
   applyFilter();
+}
+
+void ExplorePage::describe(PlaceLink& link) const {
+  const RecordModel& model = workspace_.records();
+  link.query = workspace_.query();
+  link.filter = model.filter();
+  const bool usual = model.sortColumn() == RecordColumn::kMeasured && model.sortDescending();
+  if (!usual)
+    link.sort = (model.sortDescending() ? QStringLiteral("-") : QString()) +
+                columnTitle(model.sortColumn());
+  if (plots_->plot() != PlotsPane::Plot::kNone)
+    link.plot = QString::fromLatin1(kPlotNames[static_cast<size_t>(plots_->plot())]);
+}
+
+void ExplorePage::use(const PlaceLink& link) {
+  if (!link.query.isEmpty() || !link.filter.isEmpty())
+    setTexts(link.query, link.filter);
+  const bool descending = link.sort.startsWith(u'-');
+  for (int i = 0; i < kRecordColumns; ++i)
+    if (columnTitle(static_cast<RecordColumn>(i)) == link.sort.mid(descending ? 1 : 0))
+      table_->horizontalHeader()->setSortIndicator(i, descending ? Qt::DescendingOrder
+                                                                 : Qt::AscendingOrder);
+  for (size_t i = 0; i < kPlotNames.size(); ++i)
+    if (link.plot == QLatin1StringView(kPlotNames[i]))
+      plots_->show(static_cast<PlotsPane::Plot>(i));
 }
 
 void ExplorePage::clearFilter() {

@@ -2,6 +2,7 @@
 /// selected one beside it.
 #pragma once
 
+#include "gui/core/place_link.h"
 #include "gui/core/workspace.h"
 
 #include <QWidget>
@@ -41,6 +42,9 @@ public:
   void saveQuery();
   bool canSaveQuery() const;
   void useSaved(const QString& name);
+  /// Query, filter, sort and plot, for a link or from one; what a link does not name stays.
+  void describe(PlaceLink& link) const;
+  void use(const PlaceLink& link);
   /// The column of ratios is there while there is a baseline.
   void showMarks();
 
@@ -49,6 +53,7 @@ protected:
 
 private:
   void layoutFilters();
+  void setTexts(const QString& query, const FilterText& filter);
   void fillSaved();
   void showSelection();
   void updateCount();

@@ -39,7 +39,7 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   kernels_->setToolTip(tr("Only what was measured on one machine, with one compiler and as many "
                           "threads stands in one plot"));
   kernels_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  kernels_->setMinimumContentsLength(24);
+  kernels_->setMinimumContentsLength(38);
   clear_->setObjectName(QStringLiteral("plots.clearBrushes"));
   brushed_->setProperty("faint", true);
   auto* row = new QHBoxLayout(bar_);

@@ -150,6 +150,7 @@ void RunsPage::showDetail() {
        std::initializer_list<QWidget*>{best_, progress_, funnel_, failures_, plot_, pause_, stop_,
                                        resume_, more_, showBest_, showRecords_})
     widget->setVisible(detail != nullptr);
+  title_->setAlignment(detail ? Qt::AlignLeft | Qt::AlignVCenter : Qt::AlignCenter);
   if (!detail) {
     title_->setText(workspace_.selectedRun().isEmpty()
                         ? tr("No runs yet: fill in the form and start one.")

@@ -2,6 +2,7 @@
 
 #include "database/records.h"
 #include "gui/core/format.h"
+#include "gui/core/place_link.h"
 
 #include <QBoxLayout>
 #include <QKeyEvent>
@@ -16,7 +17,7 @@ CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
       field_(new QLineEdit(this)), list_(new QListWidget(this)) {
   setObjectName(QStringLiteral("palette"));
   setAccessibleName(tr("Command palette"));
-  field_->setPlaceholderText(tr("Command, or the id of a record or run"));
+  field_->setPlaceholderText(tr("Command, the id of a record or run, or a link"));
   field_->setAccessibleName(tr("Command or id"));
   field_->setClearButtonEnabled(true);
   list_->setFrameShape(QFrame::NoFrame);
@@ -51,6 +52,10 @@ void CommandPalette::fill() {
   if (database::looks_like_id(text.toStdString()) && (text[0] == u'm' || text[0] == u'r')) {
     auto* item = new QListWidgetItem(
         text[0] == u'm' ? tr("Show record %1").arg(text) : tr("Show run %1").arg(text), list_);
+    item->setData(Qt::UserRole + 1, text);
+  }
+  if (PlaceLink::isLink(text)) {
+    auto* item = new QListWidgetItem(tr("Open this link"), list_);
     item->setData(Qt::UserRole + 1, text);
   }
   for (const QString& id : actions_.search(text)) {

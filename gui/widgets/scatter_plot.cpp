@@ -343,7 +343,7 @@ void RooflinePlot::showData() {
     }
     // Nobody looks at what is a thousand times slower than the fastest.
     low = std::max(low, high / 20'000);
-    xLow_ = std::log10(left) - 0.3;
+    xLow_ = std::log10(left) - (hasRoof() ? 0.9 : 0.3); // the roofs' names stand at the left
     xHigh_ = std::log10(right) + 0.5;
     yLow_ = std::log10(low) - 0.1;
     yHigh_ = std::log10(high) + 0.45; // names stand above the roof
@@ -474,7 +474,7 @@ void RooflinePlot::paintAbove(QPainter& painter) const {
   }
   for (const RooflineData::Kernel* kernel : kernels) {
     const QPoint at = placeOf(kernel->intensity, kernel->flops).toPoint();
-    const QString text = metrics.elidedText(kernel->name, Qt::ElideRight, 170);
+    const QString text = metrics.elidedText(kernel->name, Qt::ElideRight, 230);
     const int width = metrics.horizontalAdvance(text) + 6;
     for (const QPoint& corner :
          {QPoint(8, -height / 2), QPoint(-8 - width, -height / 2), QPoint(-width / 2, -height - 6),

@@ -24,6 +24,8 @@ SweepPlot::SweepPlot(EditSession& session, QWidget* parent)
     setAccessibleDescription(words.join(QStringLiteral("; ")));
     touch();
   });
+  // What it says where nothing was chosen depends on whether there is something to choose.
+  connect(&session_, &EditSession::decisionsChanged, this, [this] { touch(); });
 }
 
 QRect SweepPlot::area() const {

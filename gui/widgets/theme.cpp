@@ -2,8 +2,12 @@
 
 #include <QApplication>
 #include <QFontDatabase>
-#include <QStyleFactory>
+#include <QPainter>
+#include <QPolygonF>
+#include <QProxyStyle>
+#include <QStyleOption>
 
+#include <algorithm>
 #include <cmath>
 
 namespace temper::gui {
@@ -62,6 +66,40 @@ Theme darkTheme() {
   return t;
 }
 
+/// Fusion, with boxes that are ticked instead of coloured.
+class WorkbenchStyle : public QProxyStyle {
+public:
+  WorkbenchStyle() : QProxyStyle(QStringLiteral("Fusion")) {}
+
+  void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+                     const QWidget* widget) const override {
+    if (element != PE_IndicatorCheckBox && element != PE_IndicatorItemViewItemCheck) {
+      QProxyStyle::drawPrimitive(element, option, painter, widget);
+      return;
+    }
+    const bool ticked = (option->state & State_On) != 0;
+    const bool enabled = (option->state & State_Enabled) != 0;
+    const Theme& t = theme();
+    painter->save();
+    painter->setRenderHint(QPainter::Antialiasing);
+    const double side = std::min(option->rect.width(), option->rect.height()) - 1;
+    const QRectF box(option->rect.center().x() - side / 2 + 0.5,
+                     option->rect.center().y() - side / 2 + 0.5, side, side);
+    const QColor fill = !ticked ? t.base : enabled ? t.accent : t.faint;
+    painter->setPen((option->state & State_HasFocus) != 0 ? t.accent : ticked ? fill : t.faint);
+    painter->setBrush(fill);
+    painter->drawRoundedRect(box, 2, 2);
+    if (ticked) {
+      painter->setPen(QPen(t.accentText, side / 7, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+      const auto at = [&](double x, double y) {
+        return QPointF(box.left() + x * side, box.top() + y * side);
+      };
+      painter->drawPolyline(QPolygonF({at(0.22, 0.52), at(0.42, 0.72), at(0.78, 0.3)}));
+    }
+    painter->restore();
+  }
+};
+
 Theme& current() {
   static Theme theme = lightTheme();
   return theme;
@@ -112,7 +150,7 @@ void applyTheme(ThemeChoice choice) {
   }();
   const bool dark = choice == ThemeChoice::kDark || (choice == ThemeChoice::kAuto && systemIsDark);
   current() = dark ? darkTheme() : lightTheme();
-  QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+  QApplication::setStyle(new WorkbenchStyle);
   QApplication::setPalette(current().palette());
   const Theme& t = current();
   // Little more than spacing and thin lines: Fusion with the palette does the rest.
@@ -125,6 +163,8 @@ void applyTheme(ThemeChoice choice) {
           " padding: 5px 9px; }" // where the cells' texts begin
           "QTableView { border: none; gridline-color: %1; }"
           "QTableView::item { border: none; padding: 0 6px; }"
+          // The selected row says where one is; a box around one of its cells says nothing more.
+          "QTableView, QListView, QTreeView { outline: 0; }"
           "QListView::item, QTreeView::item { border: none; padding: 1px 9px; }"
           "QTabWidget::pane { border: none; border-top: 1px solid %1; }"
           "QTabBar::tab { padding: 6px 12px; border: none; color: %3; background: transparent; }"
@@ -148,12 +188,6 @@ void applyTheme(ThemeChoice choice) {
           "QPushButton:hover { border-color: %5; } QPushButton:focus { border: 1px solid %5; }"
           "QPushButton:default { background: %5; color: %8; border-color: %5; }"
           "QPushButton:disabled { color: %3; background: transparent; border-color: %1; }"
-          "QTreeView::indicator, QTableView::indicator, QCheckBox::indicator { width: 11px; "
-          "height: 11px;"
-          " border: 1px solid %3; border-radius: 2px; background: %7; }"
-          "QTreeView::indicator:checked, QTableView::indicator:checked,"
-          "QCheckBox::indicator:checked { background: %5;"
-          " border-color: %5; }"
           "QLabel#faint, QLabel[faint=\"true\"] { color: %3; }")
           .arg(t.line.name(), t.window.name(), t.faint.name(), t.text.name(), t.accent.name(),
                t.palette().color(QPalette::Highlight).name(), t.base.name(), t.accentText.name()));

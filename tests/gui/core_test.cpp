@@ -3,11 +3,15 @@
 
 #include "gui/core/actions.h"
 #include "gui/core/comparison_html.h"
+#include "gui/core/database_address.h"
 #include "gui/core/diff.h"
 #include "gui/core/edit_session.h"
 #include "gui/core/format.h"
+#include "gui/core/kept_state.h"
 #include "gui/core/library_model.h"
+#include "gui/core/limits.h"
 #include "gui/core/line_links.h"
+#include "gui/core/place_link.h"
 #include "gui/core/record_detail.h"
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
@@ -18,8 +22,11 @@
 #include "ir/support/random.h"
 
 #include <QAbstractItemModelTester>
+#include <QDir>
 #include <QFile>
+#include <QFileInfo>
 #include <QGuiApplication>
+#include <QProcess>
 #include <QRegularExpression>
 #include <QSignalSpy>
 #include <QTest>
@@ -27,6 +34,7 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <unistd.h>
 
 namespace temper::gui {
 
@@ -362,24 +370,30 @@ private slots:
   void theReasonsAreRankedAndSaidToBeWrongWhereTheyAre() {
     const auto read = [](const char* text) { return parse_json(text).value(); };
     Json answer = read(R"json({"ratio": 0.8, "other_steps": false,
-      "decisions": [{"name":"v1, v2","step":"split(l3)","a":"[8, 2]","b":"[4, 4]","score_change":0.2},
+      "decisions": [{"name":"v1, v2","step":"split(l3)","a":"[8, 2]","b":"[4, 4]","score_change":0.2,
+                     "trace":"sch.x()"},
                     {"name":"v9","step":"annotate(b0)","a":"16","b":"64","score_change":null}],
       "model": {"learnt_from": 40, "score_a": 0.5, "score_b": 0.75, "rank_correlation": 0.9,
         "terms": [{"what":"data touched","change":0.3,"features":[
                     {"name":"B1.lines","change":0.3,"a":10,"b":8}]},
                   {"what":"strides","change":-0.05,"features":[]}]},
+      "machine": [{"what":"multiply-add units","a":41.2,"b":80.0,"unit":"%"}],
       "code": [{"what":"spills in all","a":12,"b":0,"unit":""}],
       "limits": ["load ports", "multiply-add units"], "counters": [], "unknown": []})json");
     const std::vector<WhySection> sections = whySections(answer);
-    QCOMPARE(sections.size(), size_t{3});
+    QCOMPARE(sections.size(), size_t{4});
+    QCOMPARE(sections[0].rows[0].label, "v1, v2 = [4, 4]");
+    QCOMPARE(sections[0].rows[0].trace, "sch.x()");
+    QVERIFY(sections[0].rows[1].trace.isEmpty());
+    QCOMPARE(sections[2].rows[0].a + u'|' + sections[2].rows[0].b, "41 %|80 %");
     QCOMPARE(sections[0].rows[0].effect, "▲ +0.200");
     QCOMPARE(sections[0].rows[0].share, 1.0);
     QCOMPARE(sections[0].rows[1].effect, "");
     QCOMPARE(sections[1].rows[1].effect, "▼ −0.050");
     QVERIFY2(sections[1].note.contains("40 candidates") && !sections[1].note.contains("wrong way"),
              qPrintable(sections[1].note));
-    QCOMPARE(sections[2].rows[0].a, "load ports");
-    QCOMPARE(sections[2].rows[1].b, "0");
+    QCOMPARE(sections[3].rows[0].a, "load ports");
+    QCOMPARE(sections[3].rows[1].b, "0");
     QVERIFY2(whySentence(answer).contains("speaks for B") &&
                  whySentence(answer).contains("data touched"),
              qPrintable(whySentence(answer)));
@@ -570,6 +584,91 @@ private slots:
     QVERIFY(actions.clashes()[0].contains("view.runs") && actions.clashes()[0].contains("other"));
   }
 
+  void keysAreChangedAndNeverShared() {
+    ActionRegistry actions;
+    actions.add({"a", "Menu", "First", "Ctrl+1", "hint a"}, [] {});
+    actions.add({"b", "Menu", "Second", "Ctrl+2", "hint b"}, [] {});
+    actions.add({"c", "Menu", "Third", "", "hint c"}, [] {});
+    const auto keysOf = [&](const char* id) { return actions.action(id)->shortcut().toString(); };
+    QVERIFY(actions.changedKeys().empty());
+    QVERIFY(actions.setKeys("c", QKeySequence("Ctrl+K, C")).isEmpty());
+    QVERIFY(actions.action("c")->toolTip().contains("Ctrl+K, C"));
+    const QString taken = actions.setKeys("a", QKeySequence("Ctrl+2"));
+    QVERIFY2(taken.contains("Second") && taken.contains("Ctrl+2"), qPrintable(taken));
+    QVERIFY(actions.setKeys("a", QKeySequence("Ctrl+K")).contains("Third")); // the chord's start
+    QVERIFY(actions.setKeys("none", QKeySequence("F9")).contains("none"));
+    QCOMPARE(keysOf("a"), "Ctrl+1");
+    QVERIFY(actions.setKeys("b", {}).isEmpty());
+    QCOMPARE(actions.action("b")->toolTip(), "hint b");
+    const std::map<QString, QString> kept = actions.changedKeys();
+    QCOMPARE(kept, (std::map<QString, QString>{{"b", ""}, {"c", "Ctrl+K, C"}}));
+    actions.resetKeys();
+    QCOMPARE(keysOf("b"), "Ctrl+2");
+    QCOMPARE(keysOf("c"), "");
+    actions.takeKeys(kept);
+    QCOMPARE(actions.changedKeys(), kept);
+    // Two that changed with each other, one of a command that is gone, and a clash.
+    actions.takeKeys({{"a", "Ctrl+2"}, {"b", "Ctrl+1"}, {"gone", "F7"}});
+    QCOMPARE(keysOf("a"), "Ctrl+2");
+    QCOMPARE(keysOf("b"), "Ctrl+1");
+    actions.takeKeys({{"a", "Ctrl+2"}});
+    QCOMPARE(keysOf("a"), "Ctrl+1");
+    QVERIFY(actions.clashes().isEmpty());
+  }
+
+  void aLinkNamesAPlaceAndIsReadBack() {
+    PlaceLink link;
+    link.database = "/home/ann/über night & more.db";
+    link.view = "compare";
+    link.record = "m3f9c2aa01d24b770";
+    link.run = "r0123456789abcdef";
+    link.sides[0] = link.record;
+    link.sides[1] = "maaaaaaaaaaaaaaaa";
+    link.level = "why";
+    link.plot = "parallel";
+    link.query = "workload ~ conv* and time < 2ms or note = \"a+b; 100 %\"";
+    link.filter[RecordColumn::kTime] = "<50us";
+    link.filter[RecordColumn::kRatio] = "<0.9";
+    link.sort = "-time";
+    const QString text = link.toText();
+    QVERIFY2(PlaceLink::isLink(text) && !text.contains(' ') && text == text.toUtf8().simplified(),
+             qPrintable(text));
+    const auto read = PlaceLink::parse(QStringLiteral("  ") + text + QStringLiteral("\n"));
+    QVERIFY2(read, read ? "" : read.error().to_string().c_str());
+    QVERIFY2(*read == link, qPrintable(read->toText()));
+    QVERIFY(*PlaceLink::parse("temper://open") == PlaceLink());
+    for (const auto& [wrong, says] :
+         {std::pair{"https://example.org", "temper://open"},
+          std::pair{"temper://fly?x=1", "no link"},
+          std::pair{"temper://open?record=r0123456789abcdef", "record"},
+          std::pair{"temper://open?a=hello", "hello"}, std::pair{"temper://open?view=moon", "moon"},
+          std::pair{"temper://open?plot=pie", "pie"},
+          std::pair{"temper://open?colour=red", "colour"}, std::pair{"", "temper://open"}}) {
+      const auto refused = PlaceLink::parse(wrong);
+      QVERIFY2(!refused, wrong);
+      QVERIFY2(toQString(refused.error().message).contains(says), refused.error().message.c_str());
+    }
+  }
+
+  void aPasswordIsTakenOutOfAnAddress() {
+    QString password;
+    QCOMPARE(
+        databaseLocation("postgresql://ann:s%3Acret@attic:5433/kernels?sslmode=require", &password),
+        "postgresql://ann@attic:5433/kernels?sslmode=require");
+    QCOMPARE(password, "s:cret");
+    QCOMPARE(databaseLocation("postgresql://attic/kernels?password=word&user=ann", &password),
+             "postgresql://attic/kernels?user=ann");
+    QCOMPARE(password, "word");
+    QCOMPARE(databaseLocation("postgresql://ann@attic/kernels", &password),
+             "postgresql://ann@attic/kernels");
+    QVERIFY(password.isNull());
+    QCOMPARE(databaseLocation("a.db", &password), QDir::current().absoluteFilePath("a.db"));
+    QCOMPARE(databaseTitle("postgresql://ann@attic:5433/kernels"), "kernels on attic");
+    QCOMPARE(databaseTitle("/tmp/x/a.db"), "a.db");
+    // What could not be taken out is not shown.
+    QVERIFY(!databaseLabel("postgresql://ann:word@attic,cellar/kernels").contains("word"));
+  }
+
   void aWorkspaceReadsRecordsRunsAndDetails() {
     const Fixture fixture(40);
     Workspace workspace(fixture.path());
@@ -635,6 +734,17 @@ private slots:
     QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kMissing; }));
   }
 
+  void aServerThatDoesNotAnswerIsSaid() {
+    // Nobody listens at this port of this machine.
+    for (const char* address :
+         {"postgresql://ann@127.0.0.1:1/kernels", "mysql://ann@attic/kernels"}) {
+      Workspace workspace(address);
+      QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kBroken; }));
+      QVERIFY2(!workspace.message().isEmpty() && !workspace.message().contains('\n'),
+               qPrintable(workspace.message()));
+    }
+  }
+
   void aFileOfAnotherProgramIsRefusedInASentence() {
     const Fixture none(-1);
     QFile file(none.path());
@@ -645,6 +755,101 @@ private slots:
     QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kBroken; }));
     QVERIFY2(!workspace.message().isEmpty() && !workspace.message().contains('\n'),
              qPrintable(workspace.message()));
+  }
+
+  void aDatabaseOfANewerTemperIsRefusedInASentence() {
+    const Fixture fixture(2);
+    QFile file(fixture.path());
+    QVERIFY(file.open(QIODevice::ReadWrite));
+    QVERIFY(file.seek(60)); // user_version in SQLite's header
+    QCOMPARE(file.write(QByteArray::fromHex("000003e7")), qint64{4});
+    file.close();
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.state() == Workspace::State::kBroken; }));
+    QVERIFY2(workspace.message().contains("newer version of temper") &&
+                 !workspace.message().contains('\n'),
+             qPrintable(workspace.message()));
+  }
+
+  void aDatabaseThatAnotherProcessKeepsLockedIsRead() {
+    const Fixture fixture(4);
+    const auto writer = fixture.store();
+    Workspace workspace(fixture.path());
+    QSignalSpy said(&workspace, &Workspace::said);
+    const auto record = must(writer->list_records({})).front().id;
+    must(writer->transaction([&]() -> Result<void> {
+      must(writer->add(database::Tag{record, "theirs", 0}));
+      // Looking goes on; what would write says that it cannot, and why.
+      if (!waitFor([&] { return workspace.records().rowCount() == 8; }))
+        return Error(ErrorCode::kFailed, "it does not show");
+      workspace.selectRecord(toQString(record));
+      if (!waitFor([&] { return workspace.detail() != nullptr; }))
+        return Error(ErrorCode::kFailed, "no detail");
+      workspace.addNote(toQString(record), "mine");
+      if (!waitFor([&] { return said.size() == 1; }))
+        return Error(ErrorCode::kFailed, "nothing is said");
+      return {};
+    }));
+    QVERIFY2(said[0][1].toBool() && said[0][0].toString().contains("another process"),
+             qPrintable(said[0][0].toString()));
+    QVERIFY(workspace.state() == Workspace::State::kReady);
+    workspace.addNote(toQString(record), "mine");
+    QVERIFY(waitFor([&] { return workspace.detail() && workspace.detail()->notes.size() == 1; }));
+  }
+
+  void aDatabaseThatMayOnlyBeReadIsShown() {
+    const Fixture fixture(4);
+    const QFileInfo info(fixture.path());
+    const auto look = QFile::ReadOwner | QFile::ReadGroup | QFile::ReadOther;
+    QVERIFY(QFile(info.path())
+                .setPermissions(look | QFile::ExeOwner | QFile::ExeGroup | QFile::ExeOther));
+    QVERIFY(QFile(info.filePath()).setPermissions(look));
+    // Root may write anywhere.
+    const bool root = ::geteuid() == 0;
+    QVERIFY(!root || ::seteuid(65534) == 0);
+    {
+      Workspace workspace(fixture.path());
+      QSignalSpy said(&workspace, &Workspace::said);
+      const bool shown = waitFor([&] { return workspace.records().rowCount() == 8; });
+      const QString message = workspace.message();
+      workspace.addNote(workspace.records().idAt(0), "mine");
+      const bool refused = waitFor([&] { return !said.isEmpty(); });
+      if (root)
+        QCOMPARE(::seteuid(0), 0);
+      QVERIFY2(shown, qPrintable(message));
+      QVERIFY(refused);
+      QVERIFY2(said[0][1].toBool() && !said[0][0].toString().isEmpty(),
+               qPrintable(said[0][0].toString()));
+    }
+    QVERIFY(
+        QFile(info.path()).setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner));
+  }
+
+  void aRunWhoseProcessDiedIsInterruptedAndCanGoOn() {
+    Fixture fixture(4);
+    const auto store = fixture.store();
+    const auto run =
+        fixture.addRun(*store, must(store->list_workloads("scale")).front().workload.id, 3, false);
+    Workspace workspace(fixture.path());
+    const auto row = [&] { return workspace.runs().find(toQString(run)); };
+    QVERIFY(waitFor([&] { return row() != nullptr; }));
+    QVERIFY(row()->isLive()); // this process has it
+    // The same of a process that is gone.
+    QProcess gone;
+    gone.start("true", QStringList());
+    QVERIFY(gone.waitForStarted());
+    const qint64 pid = gone.processId();
+    QVERIFY(gone.waitForFinished());
+    database::Run dead = must(store->run(run));
+    dead.id.clear();
+    dead.seed += 1000;
+    dead.owner.pid = pid;
+    dead.updated_at += 1;
+    dead.state = database::RunState::kRunning;
+    const auto imported = must(store->import_run(dead));
+    const auto other = [&] { return workspace.runs().find(toQString(imported)); };
+    QVERIFY(waitFor([&] { return other() != nullptr; }));
+    QVERIFY(!other()->isLive() && other()->canResume());
   }
 
   void storedRecordsAreComparedWithTheirIntervals() {
@@ -857,6 +1062,154 @@ private slots:
     edit.open("mfffffffff");
     QVERIFY(waitFor([&] { return said.size() == 1; }));
     QVERIFY(said[0][1].toBool());
+  }
+
+  void theTreeOfSchedulesComesBack() {
+    const Fixture fixture(5);
+    const QString start = toQString(must(fixture.store()->list_records({})).front().id);
+    Json kept;
+    QString trace;
+    {
+      EditSession edit(fixture.path());
+      QVERIFY(edit.kept().is_null());
+      edit.open(start);
+      QVERIFY(waitFor([&] { return edit.isOpen() && !edit.decisions().empty(); }));
+      edit.sweep(0);
+      QVERIFY(waitFor([&] { return edit.sweepPoints().size() == 4; }));
+      edit.takeSweep(edit.sweepPoints()[0].current ? 1 : 0);
+      QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+      edit.setLocked(0, true);
+      QVERIFY(edit.history().setData(edit.history().index(1, EditHistory::kStep), "mine",
+                                     Qt::EditRole));
+      edit.undo();
+      QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+      trace = edit.trace();
+      kept = parse_json(edit.kept().dump()).value();
+    }
+    EditSession edit(fixture.path());
+    QSignalSpy opened(&edit, &EditSession::opened);
+    QVERIFY(edit.restore(kept));
+    // It is there without anything being compiled, until somebody looks.
+    QVERIFY(edit.isOpen() && !edit.isWorking() && opened.isEmpty());
+    QCOMPARE(edit.title(), "shift N=64 M=64");
+    QCOMPARE(edit.startRecord(), start);
+    QCOMPARE(edit.history().rowCount(), 2);
+    QCOMPARE(edit.history().currentRow(), 0);
+    QCOMPARE(edit.history().nodes()[1].name, "mine");
+    QCOMPARE(edit.trace(), trace);
+    QVERIFY(edit.kept() == kept);
+    edit.wake();
+    QVERIFY(waitFor([&] { return !edit.isWorking() && !edit.text().isEmpty(); }));
+    QVERIFY(edit.decisions()[0].locked);
+    QVERIFY(edit.history().canRedo());
+    edit.redo();
+    QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+    QVERIFY(edit.trace() != trace);
+    // What was damaged is not taken up, and leaves what is there alone.
+    const auto damaged = [&](const std::function<void(Json&)>& damage) {
+      Json copy = kept;
+      damage(copy);
+      return copy;
+    };
+    for (const Json& wrong :
+         {Json(), Json(3), Json::object(), damaged([](Json& json) { json["current"] = 2; }),
+          damaged([](Json& json) { json["nodes"] = Json::array(); }),
+          damaged([](Json& json) { json["nodes"][1]["parent"] = 1; }),
+          damaged([](Json& json) { json["nodes"][0]["redo"] = 0; }),
+          damaged([](Json& json) { json["nodes"][1] = "x"; }),
+          damaged([](Json& json) { json["subject"] = 7; })}) {
+      QVERIFY2(!edit.restore(wrong), wrong.dump().c_str());
+      QCOMPARE(edit.history().rowCount(), 2);
+    }
+  }
+
+  void whatIsOpenIsKeptInAFile() {
+    const QString name = "/tmp/of a test " + QString::number(QCoreApplication::applicationPid());
+    int value = 1;
+    QString file;
+    {
+      KeptState state(name, [&] { return Json{{"value", value}}; });
+      file = state.file();
+      QVERIFY(state.read().empty());
+      state.touch();
+      QVERIFY(waitFor([&] { return QFile::exists(file); }));
+      value = 2;
+      state.write();
+    }
+    const KeptState again(name, [] { return Json(); });
+    QCOMPARE(again.read().value("value", 0), 2);
+    QFile broken(file);
+    QVERIFY(broken.open(QIODevice::WriteOnly));
+    broken.write("{ half");
+    broken.close();
+    QVERIFY(again.read().empty());
+    QVERIFY(QFile::remove(file));
+  }
+
+  void whatLimitsARecordCanBeTriedInTheEditor() {
+    const Fixture fixture(5);
+    // Rows innermost: it goes through memory in strides, as far as the sampled factor says.
+    const QString record = fixture.recordOf(
+        R"([[["GetSBlock",[],["B","main"],["b0"]],["GetLoops",["b0"],[],["l1","l2"]],)"
+        R"(["SamplePerfectTile",["l1"],[2,64],["v3","v4"]],["Split",["l1","v3","v4"],[1,0],)"
+        R"(["l5","l6"]],["Reorder",["l2","l6"],[],[]]],[[2,[1,64]]]])");
+    LimitsQuestion question(fixture.path());
+    question.ask(record);
+    QVERIFY(question.isBusy());
+    QVERIFY(waitFor([&] { return !question.isBusy(); }));
+    const LimitsAnswer* answer = question.answer();
+    QVERIFY(answer && answer->error.isEmpty());
+    // The fixture's machine is none: what it allows is not known, its code is.
+    QVERIFY(answer->machine.empty() && !answer->unknown.isEmpty());
+    QVERIFY2(answer->unknown[0].contains("another machine"), qPrintable(answer->unknown[0]));
+    const auto step = std::find_if(answer->findings.begin(), answer->findings.end(),
+                                   [](const auto& f) { return !f.step.trace.isEmpty(); });
+    QVERIFY(step != answer->findings.end());
+    QCOMPARE(step->step.record, record);
+    EditSession edit(fixture.path());
+    QSignalSpy said(&edit, &EditSession::said);
+    edit.openWith(step->step);
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.isWorking() && !edit.text().isEmpty(); }));
+    QCOMPARE(edit.history().rowCount(), 2);
+    QCOMPARE(edit.history().currentRow(), 1);
+    QCOMPARE(edit.history().current()->label, step->step.label);
+    QVERIFY2(edit.error().isEmpty() && said.isEmpty(), qPrintable(edit.error()));
+    // Asked again it is known; another one is asked for; one that is not there is an error.
+    question.ask("mfffffffffffffff");
+    QVERIFY(waitFor([&] { return !question.isBusy(); }));
+    QVERIFY(question.answer() && !question.answer()->error.isEmpty());
+    question.ask(record);
+    QVERIFY(!question.isBusy() && question.answer()->error.isEmpty());
+  }
+
+  void figuresOfTheMachineAreKeptForTheNextWindow() {
+    QTemporaryDir folder;
+    const QByteArray before = qgetenv("TEMPER_CACHE");
+    qputenv("TEMPER_CACHE", folder.path().toLocal8Bit());
+    const Fixture fixture(2);
+    const auto figure = [&]() -> double {
+      RecordModel records;
+      Analysis analysis(records, fixture.path());
+      analysis.needMachine();
+      if (!waitFor([&] { return analysis.machine().has_value(); }))
+        return -1;
+      return analysis.machine()->flops;
+    };
+    const double measured = figure();
+    const QStringList files = QDir(folder.path()).entryList(QDir::Files);
+    QCOMPARE(files.size(), 1);
+    QFile file(folder.filePath(files[0]));
+    QVERIFY(file.open(QIODevice::ReadWrite));
+    Json kept = parse_json(file.readAll().toStdString()).value();
+    QCOMPARE(kept.value("f32_flops", 0.0), measured);
+    // Figures that no machine has show that they were read and not measured.
+    kept["f32_flops"] = 4321e9;
+    file.resize(0);
+    file.seek(0);
+    file.write(QByteArray::fromStdString(kept.dump()));
+    file.close();
+    QCOMPARE(figure(), 4321e9);
+    before.isNull() ? qunsetenv("TEMPER_CACHE") : qputenv("TEMPER_CACHE", before);
   }
 
   void aDecisionIsSweptTakenAndLocked() {

@@ -84,6 +84,16 @@ private slots:
     QCOMPARE(toQString(workspace.detail()->candidate.parent),
              edit.history().nodes().front().candidate);
     QCOMPARE(toQString(workspace.detail()->run.strategy), "hand");
+    // A value of the decision that shows, taken and measured, has its time in the strip at once.
+    edit.sweep(0);
+    QVERIFY(waitFor([&] { return edit.sweepPoints().size() == 4; }));
+    const int other = edit.sweepPoints()[0].current ? 1 : 0;
+    edit.takeSweep(other);
+    QVERIFY(waitFor([&] { return !edit.isWorking(); }));
+    edit.measure();
+    QVERIFY(waitFor([&] { return measured.size() == 2; }, 120'000));
+    QVERIFY(edit.sweepPoints()[static_cast<size_t>(other)].medianNs > 0);
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 12; }));
 
     // It is exported like any other; one of a compiler of long ago is refused.
     QSignalSpy said(&workspace, &Workspace::said);

@@ -2,15 +2,18 @@
 #include "tests/gui/fixture.h"
 
 #include "gui/core/format.h"
+#include "gui/core/kept_state.h"
 #include "gui/main_window.h"
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
 #include "gui/pages/explore_page.h"
+#include "gui/pages/limits_pane.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/keys_dialog.h"
 #include "gui/widgets/mark_strip.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/parallel_plot.h"
@@ -22,6 +25,8 @@
 #include <QComboBox>
 #include <QFile>
 #include <QHeaderView>
+#include <QKeyEvent>
+#include <QKeySequenceEdit>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
@@ -30,6 +35,7 @@
 #include <QRegularExpression>
 #include <QScrollArea>
 #include <QSet>
+#include <QSignalSpy>
 #include <QSpinBox>
 #include <QStandardPaths>
 #include <QTabBar>
@@ -438,13 +444,184 @@ private slots:
           continue;
         actions().trigger(QString::fromLatin1(perspective));
         const QString text = textOfNextBox([&] { ran += actions().trigger(id) ? 1 : 0; });
-        if (id == "help.about" || id == "help.shortcuts")
+        if (id == "help.about")
           QVERIFY2(!text.isEmpty(), qPrintable(id));
         window_->commandPalette()->hide();
       }
     }
     QVERIFY2(ran > 60, qPrintable(QString::number(ran)));
     applyTheme(ThemeChoice::kLight);
+  }
+
+  void aCandidateThatNoLongerParsesIsSaidWhereItWouldShow() {
+    open(2);
+    const QString broken = fixture_->recordOf(R"([[["Splt",[],["B"],["b0"]]],[]])");
+    QVERIFY(waitFor([&] { return workspace().records().rowOf(broken) >= 0; }));
+    workspace().selectRecord(broken);
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    for (const char* level : {"code.script", "code.tir", "code.llvm", "code.assembly"}) {
+      QVERIFY(actions().trigger(QString::fromLatin1(level)));
+      QVERIFY(waitFor([&] { return !pane->isLoadingCode(); }));
+      const CodeView* view = nullptr;
+      for (int i = 0; i < kCodeLevels; ++i)
+        if (pane->codeView(static_cast<CodeLevel>(i))->isVisible())
+          view = pane->codeView(static_cast<CodeLevel>(i));
+      QVERIFY(view);
+      QVERIFY2(view->isMessage() && view->text().contains("Splt"), qPrintable(view->text()));
+    }
+    QVERIFY(actions().trigger("edit.record"));
+    QVERIFY(waitFor([&] { return window_->statusText().contains("Splt"); }));
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kExplore);
+    // Beside a sound one: that side shows its text.
+    workspace().setSide(0, broken);
+    workspace().setSide(1, workspace().records().idAt(workspace().records().rowCount() - 1));
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(actions().trigger("code.script"));
+    ComparePage* page = window_->comparePage();
+    QVERIFY(waitFor([&] { return !page->isLoading() && page->codeView(0)->isMessage(); }));
+    QVERIFY(!page->codeView(1)->isMessage());
+  }
+
+  void keysAreChangedInTheirDialog() {
+    open(2);
+    KeysDialog dialog(actions(), window_.get());
+    QSignalSpy changed(&dialog, &KeysDialog::keysChanged);
+    dialog.show();
+    dialog.selectCommand("record.star");
+    dialog.keys()->setKeySequence(QKeySequence("Ctrl+F5"));
+    emit dialog.keys()->editingFinished();
+    QCOMPARE(actions().action("record.star")->shortcut(), QKeySequence("Ctrl+F5"));
+    QCOMPARE(changed.size(), 1);
+    dialog.keys()->setKeySequence(QKeySequence("B")); // the baseline's
+    emit dialog.keys()->editingFinished();
+    QVERIFY2(dialog.problem().contains("Baseline"), qPrintable(dialog.problem()));
+    QCOMPARE(actions().action("record.star")->shortcut(), QKeySequence("Ctrl+F5"));
+    QCOMPARE(changed.size(), 1);
+    QCOMPARE(actions().clashes(), QStringList());
+    dialog.findChild<QLineEdit*>("keys.search")->setText("ctrl+f5");
+    int shown = 0;
+    for (int row = 0; row < dialog.list()->topLevelItemCount(); ++row)
+      shown += dialog.list()->topLevelItem(row)->isHidden() ? 0 : 1;
+    QCOMPARE(shown, 1);
+  }
+
+  void aLinkOpensTheSamePlaceAgain() {
+    open();
+    select(3);
+    const QString record = workspace().selectedRecord();
+    window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("ok");
+    window_->explorePage()->applyFilter();
+    window_->explorePage()->table()->horizontalHeader()->setSortIndicator(
+        static_cast<int>(RecordColumn::kTime), Qt::AscendingOrder);
+    QVERIFY(actions().trigger("plot.importance"));
+    QVERIFY(actions().trigger("code.script"));
+    QVERIFY(actions().trigger("place.copy"));
+    const QString link = QApplication::clipboard()->text();
+    QVERIFY(PlaceLink::isLink(link));
+    QVERIFY(actions().trigger("place.copyCommand"));
+    QVERIFY(QApplication::clipboard()->text().startsWith("temper gui "));
+    // Another window, which looks at something else.
+    const Fixture other(2);
+    window_ = std::make_unique<MainWindow>(other.path());
+    window_->show();
+    window_->openLink(link);
+    QCOMPARE(workspace().database(), fixture_->path());
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QCOMPARE(workspace().selectedRecord(), record);
+    QVERIFY(waitFor([&] {
+      return !workspace().isLoading() && !workspace().records().isBusy() &&
+             workspace().records().rowCount() == 68;
+    }));
+    QCOMPARE(workspace().records().filter()[RecordColumn::kOutcome], "ok");
+    QVERIFY(workspace().records().sortColumn() == RecordColumn::kTime);
+    QVERIFY(window_->explorePage()->plots()->plot() == PlotsPane::Plot::kImportance);
+    QCOMPARE(window_->explorePage()->candidate()->levelName(), "script");
+    // Two sides and their level; runs; what is no link is said.
+    QVERIFY(actions().trigger("record.sideA"));
+    workspace().setSide(1, workspace().records().idAt(0));
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(actions().trigger("code.tir"));
+    const PlaceLink compared = window_->place();
+    QCOMPARE(compared.sides[0], record);
+    QVERIFY(actions().trigger("view.runs"));
+    workspace().swapSides();
+    window_->goTo(compared);
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kCompare);
+    QCOMPARE(workspace().side(0), record);
+    QCOMPARE(window_->comparePage()->levelName(), "tir");
+    window_->openLink("temper://open?view=moon");
+    QVERIFY2(window_->statusText().contains("moon"), qPrintable(window_->statusText()));
+  }
+
+  void whatWasOpenIsOpenAgain() {
+    open();
+    select(2);
+    const QString record = workspace().selectedRecord();
+    window_->setRemembering(true);
+    workspace().setSide(0, record);
+    QVERIFY(actions().trigger("edit.record"));
+    QVERIFY(waitFor([&] {
+      return workspace().edit().isOpen() && !workspace().edit().isWorking() &&
+             window_->perspective() == MainWindow::Perspective::kEdit;
+    }));
+    QVERIFY(!workspace().edit().decisions().empty());
+    QVERIFY(actions().setKeys("record.star", QKeySequence("Ctrl+F5")).isEmpty());
+    // It goes without a word, as one that is killed.
+    QString file;
+    {
+      const KeptState kept(fixture_->path(), [] { return Json(); });
+      file = kept.file();
+      QVERIFY(waitFor([&] {
+        return kept.read().value("selected", std::string()) == record.toStdString() &&
+               kept.read().contains("edit") && kept.read()["edit"].is_object();
+      }));
+    }
+    window_ = std::make_unique<MainWindow>(fixture_->path());
+    window_->setRemembering(true);
+    window_->show();
+    QVERIFY(window_->perspective() == MainWindow::Perspective::kEdit);
+    QCOMPARE(workspace().selectedRecord(), record);
+    QCOMPARE(workspace().side(0), record);
+    QVERIFY(workspace().edit().isOpen());
+    QVERIFY(waitFor([&] { return !workspace().edit().text().isEmpty(); }));
+    window_->setRemembering(false);
+    QVERIFY(QFile::remove(file));
+  }
+
+  void whatLimitsARecordIsSaidWithAWayToTryIt() {
+    open(2);
+    const QString strided = fixture_->recordOf(
+        R"([[["GetSBlock",[],["B","main"],["b0"]],["GetLoops",["b0"],[],["l1","l2"]],)"
+        R"(["SamplePerfectTile",["l1"],[2,64],["v3","v4"]],["Split",["l1","v3","v4"],[1,0],)"
+        R"(["l5","l6"]],["Reorder",["l2","l6"],[],[]]],[[2,[1,64]]]])");
+    workspace().selectRecord(strided);
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QVERIFY(actions().trigger("code.limits"));
+    LimitsPane* pane = window_->explorePage()->candidate()->limits();
+    QVERIFY(waitFor([&] { return pane->isVisible() && !pane->isBusy(); }));
+    QPushButton* attempt = nullptr;
+    for (QPushButton* button : pane->findChildren<QPushButton*>())
+      if (button->isVisible() && button->text().startsWith("Try "))
+        attempt = button;
+    QVERIFY(attempt);
+    QTest::mouseClick(attempt, Qt::LeftButton);
+    QVERIFY(waitFor([&] {
+      return window_->perspective() == MainWindow::Perspective::kEdit &&
+             workspace().edit().history().rowCount() == 2;
+    }));
+    QCOMPARE(workspace().edit().history().currentRow(), 1);
+  }
+
+  void whatACommandNeedsIsLookedUpWhenItsKeysArePressed() {
+    open(2);
+    QAction* save = actions().action("record.saveQuery");
+    QVERIFY(!save->isEnabled());
+    window_->explorePage()->queryField()->setText("time < 2ms"); // typed, and nobody told
+    QVERIFY(!save->isEnabled());
+    QKeyEvent pressed(QEvent::ShortcutOverride, Qt::Key_F8, Qt::NoModifier);
+    QApplication::sendEvent(window_->explorePage()->table(), &pressed);
+    QVERIFY(save->isEnabled());
   }
 
   void noTwoCommandsShareAShortcutAndEachSaysWhatItDoes() {
@@ -682,6 +859,18 @@ private slots:
     QVERIFY2(lines.contains("Decided otherwise||"), qPrintable(lines.join(u'\n')));
     QVERIFY2(lines.indexOf(QRegularExpression(".*SampleCategorical\\|8\\|4")) >= 0,
              qPrintable(lines.join(u'\n')));
+    // B's decision, tried on A.
+    QVERIFY(!actions().trigger("compare.try"));
+    const QString first = workspace().side(0);
+    page->whyView()->setCurrentItem(page->whyView()->topLevelItem(0)->child(0));
+    QVERIFY(actions().trigger("compare.try"));
+    QVERIFY(waitFor([&] {
+      return workspace().edit().isOpen() && !workspace().edit().isWorking() &&
+             workspace().edit().history().rowCount() == 2;
+    }));
+    QCOMPARE(workspace().edit().startRecord(), first);
+    QCOMPARE(workspace().edit().decisions()[0].value, "4");
+    QVERIFY(actions().trigger("view.compare"));
     // Different kernels are not compared.
     for (int row = 0; row < workspace().records().rowCount(); ++row)
       if (workspace().records().recordAt(row)->series !=

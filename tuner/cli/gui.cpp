@@ -13,6 +13,7 @@ struct GuiOptions {
   std::string database;
   std::string shots;
   std::string theme;
+  std::string link;
 };
 
 int run_gui(const GuiOptions& options) {
@@ -27,6 +28,8 @@ int run_gui(const GuiOptions& options) {
         std::pair{"--theme", &options.theme}})
     if (!value->empty())
       words.insert(words.end(), {option, *value});
+  if (!options.link.empty())
+    words.push_back(options.link);
   std::vector<char*> arguments;
   for (std::string& word : words)
     arguments.push_back(word.data());
@@ -44,12 +47,16 @@ void add_gui(Program& program) {
       program.app.add_subcommand("gui", "the desktop workbench: records, runs, comparisons");
   command->add_option(
       "--db", options->database,
-      "database file (default: $TEMPER_DB, else temper/temper.db in the data home)");
+      "database: a file, or postgresql://user@host/name (default: that of the link, $TEMPER_DB, "
+      "else temper/temper.db in the data home)");
+  command->add_option("link", options->link,
+                      "a place in the workbench, copied there with Ctrl+Alt+L: temper://open?...");
   command->add_option("--shots", options->shots,
                       "draw every view to PNG files in this folder and exit; needs no display");
   command->add_option("--theme", options->theme, "light, dark or auto")
       ->check(CLI::IsMember({"light", "dark", "auto"}));
-  add_examples(*command, {"temper gui", "temper gui --db overnight.db"});
+  add_examples(*command, {"temper gui", "temper gui --db overnight.db",
+                          "temper gui 'temper://open?view=library'"});
   command->callback(
       [&program, options] { program.action = [options] { return run_gui(*options); }; });
 }

@@ -21,6 +21,10 @@
 ///   {"id": 6, "do": "why", "a": "m...", "b": "m..."}      why one of them is faster
 ///   {"id": 6, "decisions": [{"name": "v11, v12", "a": "[16, 1]", "b": "[8, 2]", ...}],
 ///    "model": {"terms": [{"what": "data touched", "change": 0.12, ...}], ...}, "code": [...], ...}
+///   {"id": 7, "do": "limits", "record": "m..."}           how near it is to what the machine
+///   allows
+///   {"id": 7, "machine": [{"what": "multiply-add units", "share": 0.81, ...}], "loop": [...],
+///    "findings": [{"what": "...", "gain": 0.9, "proposal": {"label": "...", "trace": "..."}}]}
 ///   {"cancel": 3}                                          if it has not begun
 ///   {"id": 3, "error": {"code": "interrupted", "message": "..."}}
 ///
@@ -33,6 +37,7 @@
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/legal_steps.h"
 #include "tuner/hand_tuning.h"
+#include "tuner/limits.h"
 #include "tuner/why_faster.h"
 
 #include <fmt/format.h>
@@ -132,11 +137,13 @@ public:
       return machine(request);
     if (verb == "why")
       return why(request);
+    if (verb == "limits")
+      return limits(request);
     if (verb == "knobs")
       return knobs(request);
-    return wrong(
-        "a session can open, program, steps, knobs, sweep, measure, why and machine, not '" + verb +
-        "'");
+    return wrong("a session can open, program, steps, knobs, sweep, measure, why, limits and "
+                 "machine, not '" +
+                 verb + "'");
   }
 
 private:
@@ -325,14 +332,53 @@ private:
                 {"reason", measured.error}};
   }
 
+  /// The record that a field of the request names by its id or the start of it.
+  Result<database::RecordRow> row_of(const Json& request, const char* field) {
+    TEMPER_TRY(store, bench_.store());
+    TEMPER_TRY(id, text_of(request, field));
+    TEMPER_TRY(record, database::resolve_id(*store, id, database::Kind::kMeasurement));
+    return store->record_row(record);
+  }
+
+  /// How near a record is to what the machine allows, and what could be tried.
+  Result<Json> limits(const Json& request) {
+    TEMPER_TRY(row, row_of(request, "record"));
+    TEMPER_TRY(limits, tuner::limits_of(bench_, hand_, row));
+    const auto bars = [](const std::vector<tuner::LimitBar>& list) {
+      Json result = Json::array();
+      for (const tuner::LimitBar& bar : list)
+        result.push_back(Json{{"what", bar.what},
+                              {"share", bar.share},
+                              {"evidence", bar.evidence},
+                              {"estimated", bar.estimated}});
+      return result;
+    };
+    Json findings = Json::array();
+    for (const tuner::Finding& finding : limits.findings) {
+      Json entry{{"what", finding.what},
+                 {"evidence", finding.evidence},
+                 {"threshold", finding.threshold},
+                 {"gain", known(finding.gain)}};
+      if (!finding.proposal.trace.empty())
+        entry["proposal"] = Json{{"label", finding.proposal.label},
+                                 {"trace", finding.proposal.trace},
+                                 {"ratio", finding.proposal.ratio}};
+      if (!finding.record.empty())
+        entry["record"] = finding.record;
+      findings.push_back(std::move(entry));
+    }
+    return Json{{"sentences", limits.sentences},
+                {"machine", bars(limits.machine)},
+                {"loop", bars(limits.loop)},
+                {"findings", std::move(findings)},
+                {"unknown", limits.unknown}};
+  }
+
   /// Why one of two records is faster.
   Result<Json> why(const Json& request) {
-    TEMPER_TRY(store, bench_.store());
     database::RecordRow rows[2];
     for (const size_t side : {0u, 1u}) {
-      TEMPER_TRY(id, text_of(request, side == 0 ? "a" : "b"));
-      TEMPER_TRY(record, database::resolve_id(*store, id, database::Kind::kMeasurement));
-      TEMPER_TRY(row, store->record_row(record));
+      TEMPER_TRY(row, row_of(request, side == 0 ? "a" : "b"));
       rows[side] = std::move(row);
     }
     TEMPER_TRY(why, tuner::why_faster(bench_, rows[0], rows[1]));
@@ -344,6 +390,7 @@ private:
                                {"step", changed.step},
                                {"a", changed.a},
                                {"b", changed.b},
+                               {"trace", changed.trace},
                                {"score_change", number(changed.score_change)}});
     for (const tuner::ModelTerm& term : why.terms) {
       Json features = Json::array();
@@ -374,6 +421,7 @@ private:
                   {"rank_correlation", number(why.rank_correlation)},
                   {"terms", std::move(terms)}}},
                 {"code", facts(why.code)},
+                {"machine", facts(why.machine)},
                 {"limits", {why.limit_a, why.limit_b}},
                 {"counters", facts(why.counters)},
                 {"unknown", why.unknown}};

@@ -1,0 +1,105 @@
+#include "gui/core/limits.h"
+
+#include "gui/core/format.h"
+
+namespace temper::gui {
+
+namespace {
+
+QString textIn(const Json& json, const char* name) {
+  const auto entry = json.is_object() ? json.find(name) : json.end();
+  return json.is_object() && entry != json.end() && entry->is_string()
+             ? toQString(entry->get<std::string>())
+             : QString();
+}
+
+double numberIn(const Json& json, const char* name) {
+  const auto entry = json.is_object() ? json.find(name) : json.end();
+  return json.is_object() && entry != json.end() && entry->is_number() ? entry->get<double>() : 0;
+}
+
+QStringList textsIn(const Json& json, const char* name) {
+  QStringList texts;
+  for (const Json& text : json.value(name, Json::array()))
+    if (text.is_string())
+      texts << toQString(text.get<std::string>());
+  return texts;
+}
+
+std::vector<LimitBar> barsIn(const Json& json, const char* name) {
+  std::vector<LimitBar> bars;
+  for (const Json& bar : json.value(name, Json::array()))
+    bars.push_back({textIn(bar, "what"), numberIn(bar, "share"),
+                    textIn(bar, "evidence").replace(QStringLiteral(" us"), QStringLiteral(" µs")),
+                    bar.is_object() && bar.value("estimated", false)});
+  return bars;
+}
+
+} // namespace
+
+LimitsAnswer limitsAnswer(const QString& record, const Json& answer) {
+  LimitsAnswer limits;
+  limits.sentences = textsIn(answer, "sentences");
+  limits.unknown = textsIn(answer, "unknown");
+  limits.machine = barsIn(answer, "machine");
+  limits.loop = barsIn(answer, "loop");
+  for (const Json& entry : answer.value("findings", Json::array())) {
+    LimitFinding finding;
+    finding.what = textIn(entry, "what");
+    const QString is = textIn(entry, "evidence"), should = textIn(entry, "threshold");
+    finding.record = textIn(entry, "record");
+    finding.evidence = should.isEmpty() ? is
+                       : finding.record.isEmpty()
+                           ? QObject::tr("%1 instead of %2").arg(is, should)
+                           : QObject::tr("%1 here, %2 there").arg(is, should);
+    if (const double gain = numberIn(entry, "gain"); gain > 0)
+      finding.gain = QStringLiteral("%1 %2×%3")
+                         .arg(gain < 1 ? QStringLiteral("▲") : QStringLiteral("▼"))
+                         .arg(gain, 0, 'f', 2)
+                         .arg(finding.record.isEmpty() ? QObject::tr(" the time, estimated")
+                                                       : QObject::tr(" the time, measured"));
+    if (const auto proposal = entry.find("proposal"); proposal != entry.end())
+      finding.step = {record, textIn(*proposal, "label"), textIn(*proposal, "trace")};
+    limits.findings.push_back(std::move(finding));
+  }
+  return limits;
+}
+
+LimitsQuestion::LimitsQuestion(QString database, QObject* parent)
+    : QObject(parent), database_(std::move(database)) {}
+
+void LimitsQuestion::cancel() {
+  if (session_)
+    session_->forget(QStringLiteral("limits"));
+  record_.clear();
+  if (std::exchange(busy_, false))
+    emit changed();
+}
+
+void LimitsQuestion::ask(const QString& record) {
+  if (record == record_)
+    return;
+  cancel();
+  record_ = record;
+  if (record.isEmpty() || answer()) {
+    emit changed();
+    return;
+  }
+  if (!session_)
+    session_ = std::make_unique<TemperSession>(database_);
+  busy_ = true;
+  session_->ask(QStringLiteral("limits"), Json{{"do", "limits"}, {"record", record.toStdString()}},
+                [this, record](const Json& answer, const QString& error) {
+                  busy_ = false;
+                  auto limits = std::make_unique<LimitsAnswer>();
+                  if (error.isEmpty())
+                    *limits = limitsAnswer(record, answer);
+                  else
+                    limits->error = error.section(u'\n', 0, 0);
+                  answers_.insert(record, limits.release());
+                  emit changed();
+                });
+  emit changed();
+}
+
+} // namespace temper::gui

@@ -1,0 +1,38 @@
+/// What limits the selected record: how much of the machine it uses, as bars, and what could be
+/// tried, each with a button that opens the editor with it.
+#pragma once
+
+#include "gui/core/limits.h"
+#include "gui/core/workspace.h"
+
+#include <QScrollArea>
+
+class QVBoxLayout;
+
+namespace temper::gui {
+
+class LimitsPane : public QScrollArea {
+  Q_OBJECT
+public:
+  explicit LimitsPane(Workspace& workspace, QWidget* parent = nullptr);
+
+  bool isBusy() const { return question_.isBusy(); }
+
+signals:
+  void editWanted(const EditProposal& proposal);
+  void recordWanted(const QString& id);
+
+protected:
+  /// It compiles the record and asks for alternatives: only for somebody who looks.
+  void showEvent(QShowEvent* event) override;
+
+private:
+  void ask();
+  void showAnswer();
+
+  Workspace& workspace_;
+  LimitsQuestion question_;
+  QVBoxLayout* rows_;
+};
+
+} // namespace temper::gui
