@@ -1,17 +1,11 @@
 #include "gui/core/limits.h"
 
 #include "gui/core/format.h"
+#include "gui/core/json_entry.h"
 
 namespace temper::gui {
 
 namespace {
-
-QString textIn(const Json& json, const char* name) {
-  const auto entry = json.is_object() ? json.find(name) : json.end();
-  return json.is_object() && entry != json.end() && entry->is_string()
-             ? toQString(entry->get<std::string>())
-             : QString();
-}
 
 double numberIn(const Json& json, const char* name) {
   const auto entry = json.is_object() ? json.find(name) : json.end();

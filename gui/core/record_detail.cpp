@@ -1,6 +1,7 @@
 #include "gui/core/record_detail.h"
 
 #include "gui/core/format.h"
+#include "gui/core/json_entry.h"
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
 
@@ -67,15 +68,6 @@ QString RecordDetail::verdict() const {
         .arg(shortId(toQString(best->id)));
   return outcomeText(row.outcome);
 }
-
-namespace {
-QString textIn(const Json& json, const char* name) {
-  const auto entry = json.is_object() ? json.find(name) : json.end();
-  return json.is_object() && entry != json.end() && entry->is_string()
-             ? toQString(entry->get<std::string>())
-             : QString();
-}
-} // namespace
 
 QString RecordDetail::machineText() const {
   QStringList parts{toQString(row.environment_class)};

@@ -1,6 +1,7 @@
 #include "gui/core/why_faster.h"
 
 #include "gui/core/format.h"
+#include "gui/core/json_entry.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,13 +14,6 @@ double numberIn(const Json& json, const char* name) {
   const auto entry = json.is_object() ? json.find(name) : json.end();
   return json.is_object() && entry != json.end() && entry->is_number() ? entry->get<double>()
                                                                        : std::nan("");
-}
-
-QString textIn(const Json& json, const char* name) {
-  const auto entry = json.is_object() ? json.find(name) : json.end();
-  return json.is_object() && entry != json.end() && entry->is_string()
-             ? toQString(entry->get<std::string>())
-             : QString();
 }
 
 const Json& listIn(const Json& json, const char* name) {

@@ -124,15 +124,15 @@ private:
       }
       if (node.is<Mul>() || node.is<Broadcast>() || node.is<Ramp>())
         return true; // a multiplication fuses with the sum it goes into
-      if (const auto* call = node.as<Call>(); call != nullptr && call->op == "prefetch") {
-        nest.ops.loads += 1; // at a load's port; what it moves its load moves
-        return false;
-      }
-      if (const auto* call = node.as<Call>(); call != nullptr && call->op == "amx_multiply_add") {
-        nest.ops.multiply_adds += amx_in_multiply_adds(*call);
-        return false;
-      }
       if (const auto* call = node.as<Call>()) {
+        if (call->op == "prefetch") {
+          nest.ops.loads += 1; // at a load's port; what it moves its load moves
+          return false;
+        }
+        if (call->op == "amx_multiply_add") {
+          nest.ops.multiply_adds += amx_in_multiply_adds(*call);
+          return false;
+        }
         const OpInfo* op = find_op(call->op);
         if (call->op == "call_llvm_pure_intrin")
           nest.ops.multiply_adds += in_multiply_adds(*call);

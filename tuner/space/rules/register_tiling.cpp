@@ -136,6 +136,8 @@ std::optional<Product> as_product(const BlockFacts& facts) {
 }
 
 constexpr int64_t kMaxPackedRows = 4096;
+/// Tiles in a row of a cache block, at most.
+constexpr int64_t kMaxBlock = 256;
 /// From so many rows on m is not short: with two vectors they are as many sums as there are
 /// registers for.
 constexpr int64_t kLongRows = 12;
@@ -505,10 +507,8 @@ private:
     TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, instruction.columns}));
     TEMPER_TRY(k_parts,
                schedule.split(loops[product.k], {std::nullopt, instruction.depth / group, group}));
-    TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
-    TEMPER_TRY(m_outer, schedule.split(m_parts[0], {m_blocks[0], m_blocks[1]}));
-    TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
-    TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
+    TEMPER_TRY(m_outer, in_blocks(schedule, m_parts[0], kMaxBlock));
+    TEMPER_TRY(n_outer, in_blocks(schedule, n_parts[0], kMaxBlock));
     std::vector<LoopRv> order;
     std::vector<LoopRv> reduce;
     for (size_t axis = 0; axis < loops.size(); ++axis)
@@ -533,10 +533,8 @@ private:
                                 product.contiguous, place));
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
-    const LoopRv first = cuts(packing) || reduce.empty() ? k_parts[0] : reduce[0];
-    TEMPER_TRY(init, schedule.decompose_reduction(block, first));
-    TEMPER_TRY(init_loops, schedule.get_loops(init));
-    TEMPER_TRY_VOID(schedule.vectorize(init_loops.back()));
+    TEMPER_TRY_VOID(
+        init_in_vectors(schedule, block, cuts(packing) || reduce.empty() ? k_parts[0] : reduce[0]));
     return tensorize(schedule, m_parts[1], instruction.name);
   }
 
@@ -567,10 +565,8 @@ private:
     TEMPER_TRY(mr, sample_evenly(schedule, rows));
     TEMPER_TRY(m_parts, schedule.split(loops[m], {std::nullopt, mr}));
     TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, vectors, lanes}));
-    TEMPER_TRY(m_blocks, schedule.sample_perfect_tile(m_parts[0], 2, 256));
-    TEMPER_TRY(m_outer, schedule.split(m_parts[0], {m_blocks[0], m_blocks[1]}));
-    TEMPER_TRY(n_blocks, schedule.sample_perfect_tile(n_parts[0], 2, 256));
-    TEMPER_TRY(n_outer, schedule.split(n_parts[0], {n_blocks[0], n_blocks[1]}));
+    TEMPER_TRY(m_outer, in_blocks(schedule, m_parts[0], kMaxBlock));
+    TEMPER_TRY(n_outer, in_blocks(schedule, n_parts[0], kMaxBlock));
     std::vector<int64_t> steps;
     const int64_t k_extent = facts.extents[product.k] / group;
     for (const int64_t step : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
@@ -597,8 +593,7 @@ private:
     if (packing == Packing::kBlockOfB)
       place = n_outer[0];
     if (cuts(packing)) {
-      TEMPER_TRY(k_blocks, schedule.sample_perfect_tile(k_parts[0], 2, kMaxPackedRows));
-      TEMPER_TRY(k_outer, schedule.split(k_parts[0], {k_blocks[0], k_blocks[1]}));
+      TEMPER_TRY(k_outer, in_blocks(schedule, k_parts[0], kMaxPackedRows));
       place = k_outer[0];
       k_loop = k_outer[1];
       order.push_back(k_outer[0]);
@@ -642,12 +637,23 @@ private:
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
     if (instruction != nullptr) {
-      TEMPER_TRY(init, schedule.decompose_reduction(block, reduce.empty() ? k_loop : reduce[0]));
-      TEMPER_TRY(init_loops, schedule.get_loops(init));
-      TEMPER_TRY_VOID(schedule.vectorize(init_loops.back()));
+      TEMPER_TRY_VOID(init_in_vectors(schedule, block, reduce.empty() ? k_loop : reduce[0]));
       TEMPER_TRY_VOID(tensorize(schedule, n_parts[2], instruction->name));
     }
     return {};
+  }
+
+  /// The loop as two, the inner one of a sampled extent of at most `most`.
+  static Result<std::vector<LoopRv>> in_blocks(Schedule& schedule, LoopRv loop, int64_t most) {
+    TEMPER_TRY(factors, schedule.sample_perfect_tile(loop, 2, most));
+    return schedule.split(loop, {factors[0], factors[1]});
+  }
+
+  /// Sums are set to zero before `loop`, in vectors.
+  static Result<void> init_in_vectors(Schedule& schedule, BlockRv block, LoopRv loop) {
+    TEMPER_TRY(init, schedule.decompose_reduction(block, loop));
+    TEMPER_TRY(init_loops, schedule.get_loops(init));
+    return schedule.vectorize(init_loops.back());
   }
 
   /// What is below the loop as one instruction, in a block that other rules leave alone.
@@ -688,8 +694,7 @@ private:
     TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
     TEMPER_TRY(groups, schedule.split(loops[reduce], {std::nullopt, instruction.group}));
     // Panel by panel reads across rows, row by row writes across panels; blocks lie between.
-    TEMPER_TRY(blocks, schedule.sample_perfect_tile(groups[0], 2, kMaxPackedRows));
-    TEMPER_TRY(row_parts, schedule.split(groups[0], {blocks[0], blocks[1]}));
+    TEMPER_TRY(row_parts, in_blocks(schedule, groups[0], kMaxPackedRows));
     std::vector<LoopRv> order;
     for (size_t d = 0; d < rank; ++d)
       if (d != dimension && d != reduce)
@@ -758,8 +763,7 @@ private:
       TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, rows}));
       row_parts = split;
     } else {
-      TEMPER_TRY(blocks, schedule.sample_perfect_tile(loops[along_rows], 2, kMaxPackedRows));
-      TEMPER_TRY(split, schedule.split(loops[along_rows], {blocks[0], blocks[1]}));
+      TEMPER_TRY(split, in_blocks(schedule, loops[along_rows], kMaxPackedRows));
       row_parts = split;
     }
     std::vector<LoopRv> order;
