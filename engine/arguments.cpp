@@ -1,12 +1,12 @@
 #include "engine/arguments.h"
 
 #include "ir/support/hash.h"
+#include "ir/support/number.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
 
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -44,15 +44,11 @@ int64_t integer_of(uint64_t word, int64_t low, int64_t high) {
       static_cast<uint64_t>((static_cast<unsigned __int128>(word) * count) >> 64));
 }
 
-std::optional<double> parse_number(std::string_view text) {
+std::optional<double> parse_bound(std::string_view text) {
   text = trim(text);
   if (text.starts_with('+'))
     text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    return std::nullopt;
-  return value;
+  return parse_number<double>(text);
 }
 
 Error bad_distribution(std::string_view text, std::string_view why) {
@@ -169,7 +165,7 @@ Result<Distribution> parse_distribution(std::string_view text) {
     if (close == std::string_view::npos || !trim(text.substr(close + 1)).empty() || close < open)
       return bad_distribution(text, "the parenthesis is not closed");
     for (const std::string& part : split_text(text.substr(open + 1, close - open - 1), ',')) {
-      const std::optional<double> number = parse_number(part);
+      const std::optional<double> number = parse_bound(part);
       if (!number)
         return bad_distribution(text, fmt::format("\"{}\" is no number", trim(part)));
       numbers.push_back(*number);

@@ -1,6 +1,5 @@
 #include "ir/dtype.h"
-
-#include <charconv>
+#include "ir/support/number.h"
 
 namespace temper {
 
@@ -41,9 +40,8 @@ std::optional<DataType> parse_data_type(std::string_view text) {
       return DataType{TypeCode::kBFloat, 8, 1};
   int lanes = 1;
   if (const size_t x = text.rfind('x'); x != std::string_view::npos) {
-    const std::string_view count = text.substr(x + 1);
-    const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), lanes);
-    if (error != std::errc() || end != count.data() + count.size() || lanes < 1 || lanes > 65535)
+    lanes = parse_number<int>(text.substr(x + 1)).value_or(0);
+    if (lanes < 1 || lanes > 65535)
       return std::nullopt;
     text = text.substr(0, x);
   }

@@ -1,8 +1,7 @@
 #include "ir/target.h"
 
+#include "ir/support/number.h"
 #include "ir/support/text.h"
-
-#include <charconv>
 
 namespace temper::ir {
 
@@ -34,9 +33,8 @@ Result<Target> parse_target(std::string_view text) {
     if (!option.starts_with(kThreads))
       return wrong("has an unknown option '" + std::string(option) + "'");
     option.remove_prefix(kThreads.size());
-    const auto [end, error] =
-        std::from_chars(option.data(), option.data() + option.size(), target.threads);
-    if (error != std::errc() || end != option.data() + option.size() || target.threads < 1)
+    target.threads = parse_number<int>(option).value_or(0);
+    if (target.threads < 1)
       return wrong("needs a positive number of threads");
   }
   if (const size_t comma = rest.find(','); comma != std::string_view::npos) {

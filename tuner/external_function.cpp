@@ -3,13 +3,13 @@
 #include "codegen/llvm/link.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "ir/support/number.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <filesystem>
 #include <map>
 
@@ -61,13 +61,6 @@ std::optional<CArgument::Kind> kind_of(const std::string& type) {
   return found == known.end() ? std::nullopt : std::optional(found->second);
 }
 
-template <typename Number> std::optional<Number> number_of(const std::string& text) {
-  Number value{};
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
-}
-
 Error does_not_fit(const ExternalFunction& function, size_t number, const std::string& sentence) {
   return {ErrorCode::kInvalidArgument,
           fmt::format("{}, argument {}: {}", function.name(), number + 1, sentence)};
@@ -77,7 +70,7 @@ Error does_not_fit(const ExternalFunction& function, size_t number, const std::s
 template <typename Number>
 Result<Number> value_of(const ExternalFunction& function, size_t number, const Json& binding) {
   const std::string& text = function.arguments[number].value;
-  if (const auto value = number_of<Number>(text))
+  if (const auto value = parse_number<Number>(text))
     return *value;
   const auto found = binding.find(text);
   if (found == binding.end()) {

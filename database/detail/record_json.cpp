@@ -1,9 +1,9 @@
 #include "database/detail/record_json.h"
 
 #include "ir/support/hash.h"
+#include "ir/support/number.h"
 
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -281,11 +281,8 @@ struct Reader {
     const std::string_view* value = find(name);
     if (!value)
       return;
-    const char* end = value->data() + value->size();
-    Number number{};
-    const auto [stop, code] = std::from_chars(value->data(), end, number);
-    if (stop == end && code == std::errc())
-      out = number;
+    if (const auto number = parse_number<Number>(*value))
+      out = *number;
     else
       wrong(name, should);
   }
@@ -316,9 +313,10 @@ struct Reader {
   }
   void operator()(const char* name, Hash out) {
     if (const auto value = text(name, "16 hexadecimal digits")) {
-      const char* end = value->data() + value->size();
-      const auto [stop, code] = std::from_chars(value->data(), end, out.value, 16);
-      if (value->size() != 16 || stop != end || code != std::errc())
+      const auto number = parse_number<uint64_t>(*value, 16);
+      if (value->size() == 16 && number)
+        out.value = *number;
+      else
         wrong(name, "16 hexadecimal digits");
     }
   }

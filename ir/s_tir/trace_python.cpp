@@ -1,13 +1,13 @@
 /// The Python form of traces, both ways. Reading knows the lines that writing makes (and that TVM
 /// prints): one call of a method of `sch` per line, arguments that are literals, lists and names.
 #include "ir/s_tir/trace.h"
+#include "ir/support/number.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <unordered_map>
 
 namespace temper::s_tir {
@@ -142,8 +142,8 @@ void write_instruction(const Instruction& instruction, std::string& out) {
       // Two attributes, one argument: buffer=("write", 0).
       if (name == kBufferSide)
         continue;
-      if (size_t side = 0; name == kBufferIndex &&
-                           find_parameter(primitive.attrs, kBufferSide, side) != nullptr) {
+      if (size_t side = 0;
+          name == kBufferIndex && find_parameter(primitive.attrs, kBufferSide, side) != nullptr) {
         keyword("buffer");
         out += '(';
         write(instruction.attrs[side], ValueKind::kString, out);
@@ -285,18 +285,15 @@ private:
     std::string_view digits = text_.substr(at_, end - at_);
     if (!digits.empty() && digits[0] == '+')
       digits.remove_prefix(1);
-    int64_t integer = 0;
-    auto [last, code] = std::from_chars(digits.begin(), digits.end(), integer);
-    if (code == std::errc() && last == digits.end()) {
-      at_ = end;
-      return Operand(integer);
-    }
-    double real = 0;
-    auto [real_last, real_code] = std::from_chars(digits.begin(), digits.end(), real);
-    if (real_code != std::errc() || real_last != digits.end())
+    Operand value;
+    if (const auto integer = parse_number<int64_t>(digits))
+      value = *integer;
+    else if (const auto real = parse_number<double>(digits))
+      value = *real;
+    else
       return error(fmt::format("\"{}\" is not a number", digits));
     at_ = end;
-    return Operand(real);
+    return value;
   }
 
   std::string_view text_;

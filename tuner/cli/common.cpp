@@ -1,9 +1,9 @@
 #include "tuner/cli/command.h"
 
+#include "ir/support/number.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <sstream>
@@ -99,10 +99,7 @@ CLI::Validator count() {
 CLI::Validator seed_number() {
   return CLI::Validator(
       [](const std::string& text) {
-        uint64_t value = 0;
-        const auto end = text.data() + text.size();
-        const auto [stop, error] = std::from_chars(text.data(), end, value);
-        return error == std::errc() && stop == end
+        return parse_number<uint64_t>(text)
                    ? std::string()
                    : "'" + text + "' is not a whole number from 0 to 2^64 - 1";
       },

@@ -4,6 +4,7 @@
 #include "tuner/cli/output.h"
 
 #include "engine/peers.h"
+#include "ir/support/number.h"
 #include "ir/support/text.h"
 #include "tuner/external_function.h"
 #include "tuner/packed_ahead.h"
@@ -11,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -55,10 +55,8 @@ std::optional<std::vector<std::vector<int64_t>>> parse_shapes(std::string_view t
   for (const std::string& shape : split_text(text, ',')) {
     std::vector<int64_t>& dims = shapes.emplace_back();
     for (const std::string& dim : split_text(shape, 'x')) {
-      int64_t& extent = dims.emplace_back();
-      const char* end = dim.data() + dim.size();
-      const auto [stop, error] = std::from_chars(dim.data(), end, extent);
-      if (error != std::errc() || stop != end || extent < 1)
+      dims.push_back(parse_number<int64_t>(dim).value_or(0));
+      if (dims.back() < 1)
         return std::nullopt;
     }
   }
