@@ -158,6 +158,24 @@ TEST(TilePrograms, OfTheGoldenFilesKeepTheirMeaningThroughAllSteps) {
     }
 }
 
+TEST(TilePrograms, OfOneThreadOrOfNarrowFloatsHaveNoAtomicOperationsOnACpu) {
+  for (const std::string type : {"float32", "float16"}) {
+    const std::string tensor = ", \"" + type + "\")";
+    const IRModule module = parse("@T.prim_func\ndef main(A: T.Tensor((32,)" + tensor +
+                                  ", C: T.Tensor((9,)" + tensor + R"():
+    with T.Kernel(4, threads=8) as bx:
+        for i in T.Parallel(8):
+            T.atomic_add(C[bx // 4 + i], A[bx * 8 + i])
+)");
+    ASSERT_TRUE(module);
+    const auto has_atomic = [](const PrimFunc& function) {
+      return print(make_module(function)).find("atomic_add") != std::string::npos;
+    };
+    EXPECT_EQ(has_atomic(lower_atomics(function_of(module), false)), type == "float32");
+    EXPECT_FALSE(has_atomic(lower_atomics(function_of(module), true)));
+  }
+}
+
 TEST(TileOperators, HaveExamplesThatRunAsTheyAreLowered) {
   for (const TileOp* op : all_tile_ops()) {
     SCOPED_TRACE(op->name);
