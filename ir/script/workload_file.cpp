@@ -633,20 +633,43 @@ struct KnobProgram::Generator {
   std::string name;
   std::string text;
   Binding binding;
-  std::unique_ptr<Session> session;
-  int calls = 0;
 
-  /// The file is run again now and then: what a call leaves behind is not freed before.
-  Result<void> prepare() {
-    if (!session || ++calls > 500) {
-      session = std::make_unique<Session>(name + ".py", text);
-      calls = 0;
-      if (!session->diagnostics.empty())
-        return session->diagnostics.to_error();
+  /// The file, run: what calls of its function are made in.
+  struct Run {
+    Session session;
+    int calls = 0;
+    Run(const std::string& file, std::string_view content) : session(file, content) {}
+  };
+  /// One that nobody else uses. It is kept for the next call, but now and then the file is run
+  /// again: what a call leaves behind is not freed before.
+  Result<std::unique_ptr<Run>> take() {
+    std::unique_ptr<Run> run;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        run = std::move(idle_.back());
+        idle_.pop_back();
+      }
     }
-    session->evaluator.restart();
-    return {};
+    if (!run || ++run->calls > 500) {
+      run = std::make_unique<Run>(name + ".py", text);
+      if (!run->session.diagnostics.empty())
+        return run->session.diagnostics.to_error();
+    }
+    run->session.evaluator.restart();
+    return run;
   }
+  void give_back(std::unique_ptr<Run> run) {
+    // What is reported would stay: the next call starts from the file again.
+    if (!run->session.diagnostics.empty())
+      return;
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(run));
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Run>> idle_;
 };
 
 bool has_knobs(const IRModule& module) { return static_cast<bool>(module->attrs.get(kKnobs)); }
@@ -705,21 +728,22 @@ int64_t KnobProgram::size() const {
 template <typename Run>
 auto KnobProgram::with_choices(std::span<const size_t> choices,
                                std::vector<std::string>& violations, Run&& run) const {
+  using Returned = decltype(run(std::declval<Session&>(), generator_->binding));
+  auto taken = generator_->take();
+  if (!taken)
+    return Returned(taken.error());
   Binding binding = generator_->binding;
   for (size_t i = 0; i < knobs_.size(); ++i)
     binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
-  Session& session = *generator_->session;
+  Session& session = (*taken)->session;
   session.evaluator.violations = &violations;
-  auto result = run(session, binding);
+  Returned result = run(session, binding);
   session.evaluator.violations = nullptr;
-  // What is reported would stay: the next call starts from the file again.
-  if (!session.diagnostics.empty())
-    generator_->session = nullptr;
+  generator_->give_back(std::move(*taken));
   return result;
 }
 
 Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const {
-  TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
   Result<IRModule> module =
       with_choices(choices, violations, [&](Session& session, const Binding& binding) {
@@ -732,7 +756,6 @@ Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const
 }
 
 Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> choices) const {
-  TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
   TEMPER_TRY_VOID(with_choices(choices, violations,
                                [&](Session& session, const Binding& binding) -> Result<void> {
@@ -744,6 +767,68 @@ Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> c
                                  return {};
                                }));
   return violations;
+}
+
+Result<std::vector<size_t>> KnobProgram::first_legal() const {
+  std::vector<size_t> choices(knobs_.size(), 0);
+  std::string refused;
+  constexpr int kTries = 100000;
+  for (int i = 0; i < kTries; ++i) {
+    TEMPER_TRY(violations, violated(choices));
+    if (violations.empty()) {
+      const Result<IRModule> module = instantiate(choices);
+      if (module)
+        return choices;
+      if (module.error().code != ErrorCode::kIllegal)
+        return module.error();
+      violations = {module.error().message};
+    }
+    if (refused.empty())
+      refused = violations[0];
+    if (!advance(choices, knobs_))
+      break;
+  }
+  return Error(ErrorCode::kIllegal, refused);
+}
+
+Result<std::vector<size_t>> KnobProgram::repaired(std::vector<size_t> choices,
+                                                  Random& random) const {
+  const auto any_choice = [&](size_t knob) {
+    return static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[knob].choices.size())));
+  };
+  TEMPER_TRY(now, violated(choices));
+  constexpr int kSteps = 100;
+  for (int step = 0; step < kSteps && !now.empty(); ++step) {
+    // The change of one knob that leaves the fewest refusals, one of them by chance.
+    size_t best = now.size();
+    int alike = 0;
+    std::vector<size_t> next = choices;
+    for (size_t d = 0; d < knobs_.size(); ++d)
+      for (size_t c = 0; c < knobs_[d].choices.size(); ++c) {
+        std::vector<size_t> changed = choices;
+        changed[d] = c;
+        if (c == choices[d])
+          continue;
+        TEMPER_TRY(left, violated(changed));
+        if (left.size() > best || (left.size() == best && random.below(++alike) > 0))
+          continue;
+        if (left.size() < best)
+          alike = 1;
+        best = left.size();
+        next = std::move(changed);
+      }
+    // Now and then, and where no change helps, any: it may help the one after it.
+    if (next == choices || random.below(5) == 0) {
+      const auto knob = static_cast<size_t>(random.below(static_cast<int64_t>(knobs_.size())));
+      next[knob] = any_choice(knob);
+    }
+    choices = std::move(next);
+    TEMPER_TRY(left, violated(choices));
+    now = std::move(left);
+  }
+  if (!now.empty())
+    return Error(ErrorCode::kIllegal, now[0]);
+  return choices;
 }
 
 Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
@@ -760,6 +845,8 @@ Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
             static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[d].choices.size())));
     TEMPER_TRY(violations, violated(choices));
     count.legal += violations.empty() ? 1 : 0;
+    if (violations.empty() && !count.estimated)
+      count.combinations.push_back(choices);
     for (const std::string& words : violations) {
       const auto known = std::find_if(count.pruned.begin(), count.pruned.end(),
                                       [&](const auto& entry) { return entry.first == words; });
@@ -806,28 +893,17 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
                                 .with("temper.binding", make_list(std::move(values)))
                                 .with("temper.source", make_string(essential));
   TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
-  std::vector<size_t> choice(knobs.size(), 0);
-  std::string refused;
-  constexpr int kTries = 100000;
-  for (int i = 0; i < kTries; ++i) {
-    TEMPER_TRY(violations, program.violated(choice));
-    if (violations.empty()) {
-      Result<IRModule> module = program.instantiate(choice);
-      if (module)
-        return make_module((*module)->functions, attrs);
-      if (module.error().code != ErrorCode::kIllegal)
-        return module;
-      violations = {module.error().message};
-    }
-    if (refused.empty())
-      refused = violations[0];
-    if (!advance(choice, knobs))
-      break;
+  const Result<std::vector<size_t>> first = program.first_legal();
+  if (first) {
+    TEMPER_TRY(module, program.instantiate(*first));
+    return make_module(module->functions, attrs);
   }
+  if (first.error().code != ErrorCode::kIllegal)
+    return first.error();
   return invalid("no choice of the knobs of " + name +
                  " is left: the constraints refuse all, the "
                  "first by " +
-                 refused + "; relax a constraint or add choices");
+                 first.error().message + "; relax a constraint or add choices");
 }
 
 } // namespace
