@@ -3,6 +3,7 @@
 #include "codegen/llvm/compile.h"
 #include "database/postgres_store.h"
 #include "database/sqlite_store.h"
+#include "engine/compare.h"
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
 #include "engine/machine_speed.h"
@@ -420,12 +421,16 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
     return Error(ErrorCode::kUnsupported, "'" + name + "' is not a prim_func");
   TEMPER_TRY(signature, signature_of(function));
   task.signature = std::move(signature);
-  task.reduction_length = reduction_length_of(function);
+  const Sums sums = sums_of(function);
+  task.reduction_length = sums.length;
   // A tile program's sums are in its operators; the reference has them as loops.
   if (task.reference)
     if (const auto reference =
             task.reference->functions.front().function.as_ref<ir::PrimFuncNode>())
-      task.reduction_length = std::max(task.reduction_length, reduction_length_of(reference));
+      task.reduction_length = std::max(task.reduction_length, sums_of(reference).length);
+  // Checking takes 16-bit results as sums in float32 that are rounded once.
+  if (sums.narrow && !workload.tolerance)
+    task.tolerance = engine::narrow_sum_tolerance(*sums.narrow, task.reduction_length);
   TEMPER_TRY(target, bench.target());
   task.target = target;
   task.threads = std::max(1, target.threads);
