@@ -2,6 +2,7 @@
 
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "ir/extents.h"
 #include "ir/narrow.h"
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/packs.h"
@@ -57,6 +58,13 @@ double roofline_ns(const Task& task) {
 
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function) {
   const std::vector<bool> written = codegen::written_parameters(function);
+  // As the arguments lie in memory: packed elements and narrow floats are bytes.
+  const ir::PrimFunc stored = ir::copy_node(*function, [](ir::PrimFuncNode& node) {
+    for (ir::Param& param : node.params)
+      if (param.buffer)
+        param.buffer = ir::storage_buffer(param.buffer);
+  });
+  TEMPER_TRY(shapes, ir::shapes_at_extents(stored));
   std::vector<codegen::ArgumentSpec> signature;
   for (size_t i = 0; i < function->params.size(); ++i) {
     const ir::Param& param = function->params[i];
@@ -64,21 +72,12 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
     argument.name = param.name();
     argument.is_buffer = static_cast<bool>(param.buffer);
     argument.is_output = i < written.size() && written[i];
-    // As the arguments lie in memory: packed elements and narrow floats are bytes.
-    const ir::Buffer buffer = param.buffer ? ir::storage_buffer(param.buffer) : nullptr;
-    argument.dtype = buffer ? buffer->dtype : param.var->dtype;
-    if (buffer) {
-      for (const ir::Expr& extent : buffer->shape) {
-        const auto value = ir::as_int(extent);
-        if (!value)
-          return Error(ErrorCode::kUnsupported,
-                       "the shape of '" + argument.name +
-                           "' is symbolic; bind its parameters to numbers");
-        argument.shape.push_back(*value);
-      }
-    }
+    argument.dtype = param.buffer ? stored->params[i].buffer->dtype : param.var->dtype;
+    argument.shape = shapes[i];
     signature.push_back(std::move(argument));
   }
+  for (const ir::Var& var : function->shape_vars)
+    signature.push_back({.name = var->name, .dtype = var->dtype, .shape = {}, .is_buffer = false});
   return signature;
 }
 

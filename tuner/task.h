@@ -43,7 +43,8 @@ struct Task {
   std::string inputs_text() const;
 };
 
-/// Argument types, shapes and roles of a function with constant shapes.
+/// Argument types, shapes and roles of a function; its symbolic dimensions at their extents
+/// (ir/extents.h), which are numbers behind the others.
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function);
 /// Nanoseconds that no kernel can stay below, from the task's flops and the widest vectors of its
 /// target: eight operations per lane and cycle (four vector units, each with a multiply-add) at

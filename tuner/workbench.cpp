@@ -7,6 +7,7 @@
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
 #include "engine/machine_speed.h"
+#include "ir/extents.h"
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
@@ -423,6 +424,8 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   task.signature = std::move(signature);
   const Sums sums = sums_of(function);
   task.reduction_length = sums.length;
+  for (const auto& [dimension, extent] : ir::extents_of(function))
+    task.inputs[dimension] = fmt::format("constant({})", extent);
   // A tile program's sums are in its operators; the reference has them as loops.
   if (task.reference)
     if (const auto reference =
@@ -516,6 +519,14 @@ Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name
   if (shapes.empty())
     shapes.push_back({name, {}, false});
   return shapes;
+}
+
+Result<std::vector<std::string>>
+Workbench::open_dimensions(const WorkloadArguments& arguments) {
+  TEMPER_TRY(found, find_workload(*this, arguments.name));
+  TEMPER_TRY(file, script::WorkloadFile::read(found.file));
+  TEMPER_TRY(info, file.find(found.function));
+  return file.open_dimensions(info->name, arguments.parameters);
 }
 
 Result<std::vector<std::string>> Workbench::parameters(const std::string& name) {

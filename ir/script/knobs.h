@@ -28,6 +28,10 @@ inline constexpr const char* kKnobs = "temper.knobs";
 /// True when the module has knobs that are open.
 bool has_knobs(const ir::IRModule& module);
 
+/// The module for the extents of its symbolic dimensions alone, whatever is chosen
+/// (ir/extents.h); itself when it has none.
+Result<ir::IRModule> bound_to_extents(const ir::IRModule& module);
+
 /// Safe to use from several threads at once.
 class KnobProgram {
 public:

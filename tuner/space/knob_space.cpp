@@ -591,9 +591,9 @@ static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
   if (!is_knob_program(module) || module->functions.size() != 1 || !function_of(module))
     return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
   const ir::PrimFunc function = function_of(module);
-  if (!function->shape_vars.empty())
-    return Error(ErrorCode::kUnsupported,
-                 "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
+  if (!function->shape_vars.empty() && architecture > 0)
+    return Error(ErrorCode::kUnsupported, "the shapes of '" + function->name +
+                                              "' are symbolic; for a GPU they are numbers");
   auto space = std::make_unique<KnobSpace>(module, std::move(options), architecture);
   TEMPER_TRY_VOID(space->prepare());
   return std::unique_ptr<Space>(std::move(space));

@@ -57,7 +57,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const int64_t part = vectors * context.options.lanes(to.buffer->dtype);
   const bool is_sum = call.op == "reduce_sum";
 
-  const TileLoops outer({shape.kept.begin(), shape.kept.end() - 1});
+  const TileLoops outer(std::vector<Expr>(shape.kept.begin(), shape.kept.end() - 1));
   const Var v = make_var("v");
   const bool one_part = part == width;
   const auto over_part = [&](auto&& make) {
@@ -103,7 +103,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
                             over_part([&](const std::vector<Expr>& kept) {
                               const std::vector<Expr> at = place(kept);
                               return make_store(to.buffer, at,
-                                                joined(make_load(to.buffer, at), element(kept, r)));
+                                                joined(make_load(to.buffer, at), element(kept, Expr(r))));
                             })));
   Stmt parts = make_seq(std::move(body));
   if (!one_part)
