@@ -28,8 +28,8 @@ inline constexpr int kCodegenVersion = 7;
 struct ArgumentSpec {
   std::string name;
   DataType dtype;
-  /// Elements per dimension, row-major; empty for a scalar argument. Negative: as the caller has it,
-  /// who gives it as a scalar argument behind the others, too; in what is exported, as argument
+  /// Elements per dimension, row-major; empty for a scalar argument. Negative: as the caller has
+  /// it, who gives it as a scalar argument behind the others, too; in what is exported, as argument
   /// number -1 - extent.
   std::vector<int64_t> shape;
   bool is_buffer = true;

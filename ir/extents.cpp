@@ -18,11 +18,12 @@ Result<void> check_closed(const PrimFunc& function) {
   std::string words;
   for (const std::string& name : open)
     words += " " + name + "=NUMBER";
-  return Error(ErrorCode::kInvalidArgument,
-               (open.size() == 1 ? "the dimension " : "the dimensions ") + join(open, ", ") +
-                   (open.size() == 1 ? " is" : " are") +
-                   " symbolic: the kernel serves every extent, but is checked and timed at one; add" +
-                   words);
+  return Error(
+      ErrorCode::kInvalidArgument,
+      (open.size() == 1 ? "the dimension " : "the dimensions ") + join(open, ", ") +
+          (open.size() == 1 ? " is" : " are") +
+          " symbolic: the kernel serves every extent, but is checked and timed at one; add" +
+          words);
 }
 
 VarMap values_of(const PrimFunc& function) {

@@ -31,8 +31,8 @@ std::vector<std::string> open_dimensions(const PrimFunc& function);
 /// are open.
 Result<PrimFunc> bound_to_extents(const PrimFunc& function, bool keep_parameters);
 
-/// Shapes of the parameters at its extents; of a scalar an empty one. An error names dimensions that
-/// are open, or have no extent that could be known.
+/// Shapes of the parameters at its extents; of a scalar an empty one. An error names dimensions
+/// that are open, or have no extent that could be known.
 Result<std::vector<std::vector<int64_t>>> shapes_at_extents(const PrimFunc& function);
 
 } // namespace temper::ir

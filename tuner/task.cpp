@@ -132,10 +132,9 @@ private:
     });
     int64_t length = terms_;
     for (const tir::For* loop : loops_) {
-      const bool moves = std::any_of(store.indices.begin(), store.indices.end(),
-                                     [&](const ir::Expr& index) {
-                                       return ir::mentions(index, loop->loop_var);
-                                     });
+      const bool moves =
+          std::any_of(store.indices.begin(), store.indices.end(),
+                      [&](const ir::Expr& index) { return ir::mentions(index, loop->loop_var); });
       if (!moves)
         length *= std::max<int64_t>(1, ir::as_int(loop->extent).value_or(1));
     }

@@ -55,8 +55,9 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
 double roofline_ns(const Task& task);
 /// What a program sums.
 struct Sums {
-  /// The largest product of reduce extents of any block (s-tir), or of the loops around a store that
-  /// adds to one element all the while; 1 where nothing is summed. Tile operators are not seen.
+  /// The largest product of reduce extents of any block (s-tir), or of the loops around a store
+  /// that adds to one element all the while; 1 where nothing is summed. Tile operators are not
+  /// seen.
   int64_t length = 1;
   /// The type of sums in floats of 16 bits, which lose digits with each term; bfloat16 if any.
   std::optional<DataType> narrow;

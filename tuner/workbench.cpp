@@ -521,8 +521,7 @@ Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name
   return shapes;
 }
 
-Result<std::vector<std::string>>
-Workbench::open_dimensions(const WorkloadArguments& arguments) {
+Result<std::vector<std::string>> Workbench::open_dimensions(const WorkloadArguments& arguments) {
   TEMPER_TRY(found, find_workload(*this, arguments.name));
   TEMPER_TRY(file, script::WorkloadFile::read(found.file));
   TEMPER_TRY(info, file.find(found.function));

@@ -106,10 +106,10 @@ std::string c_signature(const ExportFunction& function) {
 std::string python_signature(const ExportFunction& function) {
   std::vector<std::string> parameters;
   for (const ArgumentSpec& argument : given_arguments(function.artifact.signature))
-    parameters.push_back(
-        argument.name + ": " + to_string(argument.dtype) +
-        (argument.is_buffer ? shape_text(function.artifact.signature, argument.shape)
-                            : std::string()));
+    parameters.push_back(argument.name + ": " + to_string(argument.dtype) +
+                         (argument.is_buffer
+                              ? shape_text(function.artifact.signature, argument.shape)
+                              : std::string()));
   return function.name + "(" + join(parameters, ", ") + ")";
 }
 

@@ -1757,7 +1757,7 @@ private:
     const bool adds = call.op == "atomic_add";
     const bool largest = call.op == "atomic_max";
     if (adds || !type.is_floating()) {
-      const auto operation = adds             ? (type.is_floating() ? Operation::FAdd : Operation::Add)
+      const auto operation = adds ? (type.is_floating() ? Operation::FAdd : Operation::Add)
                              : type.is_uint() ? (largest ? Operation::UMax : Operation::UMin)
                                               : (largest ? Operation::Max : Operation::Min);
       builder_.CreateAtomicRMW(operation, pointer, value, alignment, kOrder);
@@ -1776,7 +1776,8 @@ private:
     Value* now = builder_.CreateBitCast(seen, element);
     Value* result =
         builder_.CreateBitCast(largest ? float_max(now, value) : float_min(now, value), bits);
-    Value* exchanged = builder_.CreateAtomicCmpXchg(pointer, seen, result, alignment, kOrder, kOrder);
+    Value* exchanged =
+        builder_.CreateAtomicCmpXchg(pointer, seen, result, alignment, kOrder, kOrder);
     seen->addIncoming(first, before);
     seen->addIncoming(builder_.CreateExtractValue(exchanged, 0), attempt);
     builder_.CreateCondBr(builder_.CreateExtractValue(exchanged, 1), done, attempt);

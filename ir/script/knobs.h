@@ -48,8 +48,8 @@ public:
   /// The constraints of the generator that do not hold, without building the program.
   Result<std::vector<std::string>> violated(std::span<const size_t> choices) const;
 
-  /// The first combination, the last knob moving fastest, of which there is a program. kIllegal when
-  /// there is none: the message is the first constraint that refused one.
+  /// The first combination, the last knob moving fastest, of which there is a program. kIllegal
+  /// when there is none: the message is the first constraint that refused one.
   Result<std::vector<size_t>> first_legal() const;
   /// The combination itself where no constraint refuses it, else a legal one that was reached from
   /// it by changing a knob at a time towards fewer refusals. kIllegal when none was found.

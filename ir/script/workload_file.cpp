@@ -828,8 +828,8 @@ Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const
     return Error(ErrorCode::kIllegal, violations[0]);
   if (!module || generator_->extents.empty())
     return module;
-  PrimFunc function = with_extents((*module)->functions[0].function.as_ref<PrimFuncNode>(),
-                                   generator_->extents);
+  PrimFunc function =
+      with_extents((*module)->functions[0].function.as_ref<PrimFuncNode>(), generator_->extents);
   if (generator_->bound) {
     TEMPER_TRY(made, bound_to_extents(function, false));
     function = made;
@@ -971,10 +971,10 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
   for (const auto& [key, value] : binding)
     values.push_back(to_list(key, std::span(&value, 1)));
   Annotations attrs = Annotations()
-                                .with(kKnobs, make_list(std::move(choices)))
-                                .with("temper.generator", make_string(name))
-                                .with("temper.binding", make_list(std::move(values)))
-                                .with("temper.source", make_string(essential));
+                          .with(kKnobs, make_list(std::move(choices)))
+                          .with("temper.generator", make_string(name))
+                          .with("temper.binding", make_list(std::move(values)))
+                          .with("temper.source", make_string(essential));
   if (!extents.empty()) {
     std::vector<Expr> list;
     for (const auto& [key, extent] : extents)
@@ -1156,10 +1156,9 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     return Error(ErrorCode::kUnsupported,
                  state_->file + " has a hand-written space, schedule(sch), which this version does "
                                 "not run yet; remove it to use the rules");
-  TEMPER_TRY(module, knobs.empty()
-                         ? generate(session, info->name, workload.parameters)
-                         : first_program(state_->text, info->name, workload.parameters, knobs,
-                                         extents));
+  TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
+                                   : first_program(state_->text, info->name, workload.parameters,
+                                                   knobs, extents));
   const PrimFunc program =
       with_extents(module->functions[0].function.as_ref<PrimFuncNode>(), extents);
   workload.module = with_function(module, module->functions[0].name, program);
@@ -1194,8 +1193,8 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     TEMPER_TRY_VOID(same_signature(info->name, program,
                                    reference->functions[0].function.as_ref<PrimFuncNode>()));
     // For these extents alone: it may need memory of their size.
-    const PrimFunc plain = with_extents(
-        reference->functions[0].function.as_ref<PrimFuncNode>(), extents);
+    const PrimFunc plain =
+        with_extents(reference->functions[0].function.as_ref<PrimFuncNode>(), extents);
     TEMPER_TRY(bound, ir::bound_to_extents(plain, true));
     workload.reference = with_function(reference, reference->functions[0].name, bound);
   } else if (program->s_tir) {

@@ -20,8 +20,8 @@
 /// `constant=["B"]` there, constant="B" in a shape, or constant=B beside the other parameters on a
 /// command line says which operands stay the same from call to call (weights): a schedule may have
 /// them packed ahead (ir/s_tir/packs.h). It is part of the binding, so of the workload's identity;
-/// constant=none takes a file's word back. (A parameter that the function itself calls `constant` is
-/// that parameter.)
+/// constant=none takes a file's word back. (A parameter that the function itself calls `constant`
+/// is that parameter.)
 ///
 /// Formulas are text over the parameters, with Python's arithmetic and sizeof(dtype). A file with
 /// one undecorated function, or with @T.prim_func functions alone, needs no description.
@@ -81,8 +81,8 @@ struct Baseline {
 /// A workload with all its parameters bound.
 struct Workload {
   std::string name;
-  /// All of them, in the order of the function; then kConstant, where operands are constant, and the
-  /// extents of symbolic dimensions.
+  /// All of them, in the order of the function; then kConstant, where operands are constant, and
+  /// the extents of symbolic dimensions.
   Binding parameters;
   ir::IRModule module;
   /// What computes the right result; the module itself when it is its own reference, null when

@@ -408,9 +408,8 @@ private:
           ++atomic[place->buffer.get()];
       return true;
     });
-    return std::all_of(places_.begin(), places_.end(), [&](const auto& entry) {
-      return uses[entry.first] == atomic[entry.first];
-    });
+    return std::all_of(places_.begin(), places_.end(),
+                       [&](const auto& entry) { return uses[entry.first] == atomic[entry.first]; });
   }
 
   /// The processor has atomic operations for all that the kernel's work on.
@@ -453,9 +452,9 @@ private:
     return best;
   }
 
-  const bool alone_;         ///< the kernel has one thread
+  const bool alone_; ///< the kernel has one thread
   bool found_ = false;
-  bool blocks_meet_ = false; ///< operations on global memory stay what they are
+  bool blocks_meet_ = false;             ///< operations on global memory stay what they are
   const KernelLaunch* launch_ = nullptr; ///< around us
   std::unordered_map<const BufferNode*, std::vector<Place>> places_;
 };

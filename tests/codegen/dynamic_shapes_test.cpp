@@ -155,8 +155,8 @@ TEST(DynamicShapes, AreTakenFromTensorsByTheExportedFunction) {
     artifact.signature[i].shape = {-3, -4};
   std::string pattern = std::filesystem::temp_directory_path() / "temper-extents-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-  const auto exported = export_library("scales", {{.name = "scale", .artifact = artifact}},
-                                       {.directory = pattern});
+  const auto exported =
+      export_library("scales", {{.name = "scale", .artifact = artifact}}, {.directory = pattern});
   ASSERT_TRUE(exported) << exported.error().message;
   EXPECT_EQ(exported->functions[0].signature,
             "int scale(const float* A, float* B, int32_t m, int32_t n)");
@@ -174,8 +174,8 @@ TEST(DynamicShapes, AreTakenFromTensorsByTheExportedFunction) {
   }
   std::vector<float> a(200);
   std::vector<float> b(200);
-  const auto differ = call_exported(exported->library, "scale", {tensor({10, 20}), tensor({10, 19})},
-                                    {a.data(), b.data()});
+  const auto differ = call_exported(exported->library, "scale",
+                                    {tensor({10, 20}), tensor({10, 19})}, {a.data(), b.data()});
   ASSERT_FALSE(differ);
   EXPECT_NE(differ.error().message.find(
                 "scale(A: float32[m, n], B: float32[m, n]): argument 1 (B) has 19 elements in "

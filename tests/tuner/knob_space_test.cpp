@@ -215,9 +215,8 @@ ir::IRModule tied(const std::string& knobs, const std::string& constraint) {
 }
 
 TEST(KnobSpaces, StartWhereNoConstraintRefuses) {
-  const auto space = make_knob_space(tied("a=T.tune([1, 2, 4, 8]), b=T.tune([1, 2, 4, 8])",
-                                          "a * b == 32"),
-                                     {});
+  const auto space =
+      make_knob_space(tied("a=T.tune([1, 2, 4, 8]), b=T.tune([1, 2, 4, 8])", "a * b == 32"), {});
   ASSERT_TRUE(space) << space.error().to_string();
   const std::vector<std::string> sketches = (*space)->sketch_texts();
   ASSERT_EQ(sketches.size(), 1U);

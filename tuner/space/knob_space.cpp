@@ -592,8 +592,8 @@ static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
     return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
   const ir::PrimFunc function = function_of(module);
   if (!function->shape_vars.empty() && architecture > 0)
-    return Error(ErrorCode::kUnsupported, "the shapes of '" + function->name +
-                                              "' are symbolic; for a GPU they are numbers");
+    return Error(ErrorCode::kUnsupported,
+                 "the shapes of '" + function->name + "' are symbolic; for a GPU they are numbers");
   auto space = std::make_unique<KnobSpace>(module, std::move(options), architecture);
   TEMPER_TRY_VOID(space->prepare());
   return std::unique_ptr<Space>(std::move(space));

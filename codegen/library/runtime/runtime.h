@@ -8,7 +8,7 @@
 typedef struct {
   const char* name;
   const char* dtype_name; /* "float32" */
-  const int64_t* shape; /* negative: the value of argument -1 - extent */
+  const int64_t* shape;   /* negative: the value of argument -1 - extent */
   int32_t ndim;
   int32_t alignment; /* bytes that the kernel assumes */
   uint8_t code;      /* as in DLPack */

@@ -26,8 +26,8 @@ Result<void> fits(const TileCall& call, TileContext& context) {
   const auto width = as_int(shape.kept.back());
   const int lanes = context.options.lanes(call.regions[1].buffer->dtype);
   if (!length || !width || *width % lanes != 0 || lanes < 2)
-    return Error(ErrorCode::kUnsupported, "the last dimension is no multiple of a vector of " +
-                                              std::to_string(lanes));
+    return Error(ErrorCode::kUnsupported,
+                 "the last dimension is no multiple of a vector of " + std::to_string(lanes));
   for (const Expr& extent : shape.kept)
     if (!as_int(extent))
       return Error(ErrorCode::kUnsupported, "the tile's shape is not constant");
@@ -102,8 +102,9 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     body.push_back(make_for(r, int32(first), int32(rows), ForKind::kSerial,
                             over_part([&](const std::vector<Expr>& kept) {
                               const std::vector<Expr> at = place(kept);
-                              return make_store(to.buffer, at,
-                                                joined(make_load(to.buffer, at), element(kept, Expr(r))));
+                              return make_store(
+                                  to.buffer, at,
+                                  joined(make_load(to.buffer, at), element(kept, Expr(r))));
                             })));
   Stmt parts = make_seq(std::move(body));
   if (!one_part)
