@@ -5,7 +5,7 @@
 namespace temper::codegen {
 
 bool ArgumentSpec::is_symbolic() const {
-  return std::find(shape.begin(), shape.end(), -1) != shape.end();
+  return std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; });
 }
 
 int64_t ArgumentSpec::element_count() const {

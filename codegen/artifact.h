@@ -23,18 +23,19 @@ inline constexpr int kArgumentAlignment = 64;
 
 /// Raised by hand whenever generated code changes; part of the toolchain's identity, so that
 /// results made under an older one are shown as stale.
-inline constexpr int kCodegenVersion = 6;
+inline constexpr int kCodegenVersion = 7;
 
 struct ArgumentSpec {
   std::string name;
   DataType dtype;
-  /// Elements per dimension, row-major; empty for a scalar argument. -1: as the caller has it, who
-  /// gives it as a scalar argument behind the others, too.
+  /// Elements per dimension, row-major; empty for a scalar argument. Negative: as the caller has
+  /// it, who gives it as a scalar argument behind the others, too; in what is exported, as argument
+  /// number -1 - extent.
   std::vector<int64_t> shape;
   bool is_buffer = true;
   bool is_output = false; ///< written by the kernel (may be read too)
 
-  bool is_symbolic() const;      ///< a dimension is -1
+  bool is_symbolic() const;      ///< a dimension is negative
   int64_t element_count() const; ///< not of symbolic ones
   int64_t byte_count() const { return element_count() * dtype.bytes(); }
   bool operator==(const ArgumentSpec&) const = default;

@@ -157,6 +157,14 @@ double default_tolerance(DataType type, int64_t reduction_length) {
   }
 }
 
+double narrow_sum_tolerance(DataType sum, int64_t length) {
+  // Each of n partial sums is rounded by at most half a unit; together that is about 0.3 * sqrt(n)
+  // half units of the result's rms (0.2 where all terms are positive), six of which leave no false
+  // alarm.
+  const double unit = sum.code == TypeCode::kBFloat ? 0x1.0p-7 : 0x1.0p-10;
+  return default_tolerance(sum, 1) + unit * std::sqrt(static_cast<double>(length));
+}
+
 double tolerance_of(double asked, DataType type, int64_t reduction_length) {
   if (asked <= 0)
     return default_tolerance(type, reduction_length);

@@ -21,6 +21,9 @@ namespace temper::engine {
 /// root of the length. 16-bit floats are taken to be accumulated in float32 or better. 0 for
 /// integers.
 double default_tolerance(DataType type, int64_t reduction_length);
+/// The same for sums that are kept in a float of 16 bits and rounded after each term: the error
+/// grows with the square root of the length there, too, in units of that type.
+double narrow_sum_tolerance(DataType sum, int64_t length);
 /// `asked` (0: the default) as far as the type can meet it: a workload's tolerance is meant for
 /// float32, and 16-bit results are rounded once at the least.
 double tolerance_of(double asked, DataType type, int64_t reduction_length);

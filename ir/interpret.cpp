@@ -4,6 +4,7 @@
 #include "ir/narrow.h"
 
 #include "ir/detail/interpreter.h"
+#include "ir/tir/atomic.h"
 #include "ir/tir/lower_tiles.h"
 
 #include <algorithm>
@@ -310,6 +311,12 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
           Stmt loops = amx_as_loops(*call);
           ActionPtr action = compile(loops);
           return std::make_unique<OwningAction>(std::move(loops), std::move(action));
+        }
+        if (const Call* atomic = tir::as_atomic(stmt)) { // iterations run one by one here
+          Stmt store = tir::plain_atomic(*atomic);
+          store->span = stmt->span;
+          ActionPtr action = compile(store);
+          return std::make_unique<OwningAction>(std::move(store), std::move(action));
         }
         return std::make_unique<EvaluateAction>(compile(s.value), &s);
       },

@@ -2,6 +2,8 @@
 
 #include "engine/arguments.h"
 #include "engine/compare.h"
+#include "ir/script/knobs.h"
+#include "ir/script/printer.h"
 #include "ir/tir/emulator/emulate.h"
 #include "ir/tir/emulator/thread_loops.h"
 #include "ir/tir/lower_tiles.h"
@@ -112,6 +114,29 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
 }
 
 } // namespace
+
+Result<Task> bound_task(Task task) {
+  const size_t dimensions = function_of(task.module)->shape_vars.size();
+  if (dimensions == 0)
+    return task;
+  TEMPER_TRY(module, script::bound_to_extents(task.module));
+  task.module = module;
+  task.module_text = script::to_text(task.module);
+  for (size_t i = 0; i < dimensions; ++i) {
+    task.inputs.erase(task.signature.back().name);
+    task.signature.pop_back();
+  }
+  if (task.reference) {
+    const ir::PrimFunc reference = function_of(task.reference);
+    task.reference = ir::with_function(
+        task.reference, reference->name, ir::copy_node(*reference, [&](ir::PrimFuncNode& node) {
+          node.params.erase(node.params.end() - static_cast<std::ptrdiff_t>(dimensions),
+                            node.params.end());
+        }));
+    task.reference_text = script::to_text(task.reference);
+  }
+  return task;
+}
 
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu) {
   TEMPER_TRY(limits, codegen::gpu_limits(gpu));

@@ -23,6 +23,10 @@ struct EmulatedProgram {
   std::string why_interpreted;
   codegen::GpuNeeds needs;
 };
+/// The task for the extents of its symbolic dimensions alone, whatever is chosen: a GPU's programs
+/// have constant shapes. Itself when it has none.
+Result<Task> bound_task(Task task);
+
 /// Errors: kUnsupported with the reason (no kernel, layouts that conflict, a limit of the GPU).
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu);
 

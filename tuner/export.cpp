@@ -2,11 +2,14 @@
 
 #include "engine/arguments.h"
 #include "engine/compare.h"
+#include "ir/extents.h"
+#include "ir/narrow.h"
 #include "ir/support/json.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -30,14 +33,55 @@ Memory allocate(int64_t bytes) {
   return Memory(std::aligned_alloc(codegen::kArgumentAlignment, rounded));
 }
 
+ir::PrimFunc function_of(const Task& task) {
+  return task.module->functions.front().function.as_ref<ir::PrimFuncNode>();
+}
+
+/// The task's signature as callers have it: a symbolic dimension is an argument behind the others.
+/// Which extent it was timed at does not matter to them.
+Result<std::vector<codegen::ArgumentSpec>> callers_signature(const Task& task) {
+  std::vector<codegen::ArgumentSpec> signature = task.signature;
+  const ir::PrimFunc function = function_of(task);
+  const std::vector<ir::Var>& dimensions = function->shape_vars;
+  std::vector<bool> given(dimensions.size(), false);
+  for (size_t i = 0; i < function->params.size(); ++i) {
+    if (!function->params[i].buffer)
+      continue;
+    const ir::Buffer buffer = ir::storage_buffer(function->params[i].buffer);
+    for (size_t d = 0; d < buffer->shape.size(); ++d) {
+      if (ir::as_int(buffer->shape[d]))
+        continue;
+      size_t which = 0;
+      while (which < dimensions.size() && ir::Expr(dimensions[which]) != buffer->shape[d])
+        ++which;
+      if (which == dimensions.size())
+        return Error(ErrorCode::kUnsupported,
+                     fmt::format("dimension {} of {} is computed from symbolic dimensions, so it "
+                                 "cannot be taken from a tensor's shape; make it a dimension of "
+                                 "its own",
+                                 d, signature[i].name));
+      given[which] = true;
+      signature[i].shape[d] = -1 - static_cast<int64_t>(function->params.size() + which);
+    }
+  }
+  for (size_t i = 0; i < dimensions.size(); ++i)
+    if (!given[i])
+      return Error(ErrorCode::kUnsupported, "no argument has the dimension " + dimensions[i]->name +
+                                                ", so its extent cannot be taken from a shape");
+  return signature;
+}
+
 std::string function_name(const Task& task, const ExportItem& item) {
   if (!item.name.empty())
     return item.name;
   std::vector<int64_t> sizes;
   std::string dtype;
   const Json binding = parse_json(task.binding_json).value_or(Json::object());
+  const ir::Extents extents = ir::extents_of(function_of(task));
   for (const auto& [name, value] : binding.items())
-    if (value.is_number_integer())
+    if (value.is_number_integer() &&
+        std::none_of(extents.begin(), extents.end(),
+                     [&name = name](const auto& entry) { return entry.first == name; }))
       sizes.push_back(value.get<int64_t>());
   for (const codegen::ArgumentSpec& argument : task.signature)
     if (argument.is_output && dtype.empty())
@@ -108,6 +152,9 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
   }
   TEMPER_TRY_VOID(run_reference(*reference, reference_arguments));
   std::vector<codegen::ArgumentSpec> signature = task.signature;
+  // Extents are in the shapes there.
+  signature.resize(function_of(task)->params.size());
+  exported_arguments.resize(signature.size());
   for (size_t step = 0; step < artifact.packs.size(); ++step) {
     const codegen::PackStep& pack = artifact.packs[step];
     const auto i = static_cast<size_t>(pack.argument);
@@ -167,7 +214,18 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
     for (int suffix = 2; !names.insert(function.name).second; ++suffix)
       function.name = function_name(task, item) + "_" + std::to_string(suffix);
     function.artifact = *artifact;
+    auto signature = callers_signature(task);
+    if (!signature)
+      return std::move(signature).error().with_note("in " + task.title());
+    function.artifact.signature = std::move(*signature);
     function.summary = task.title();
+    // Which extent it was tuned at is no property of what it computes.
+    for (const auto& [dimension, extent] : ir::extents_of(function_of(task))) {
+      const std::string words = fmt::format(" {}={}", dimension, extent);
+      if (const size_t place = function.summary.rfind(words); place != std::string::npos)
+        function.summary.erase(place, words.size());
+      function.summary += fmt::format(", tuned at {}={}", dimension, extent);
+    }
     function.provenance = Json{{"record", item.record.id},
                                {"workload", task.workload},
                                {"binding", parse_json(task.binding_json).value_or(Json::object())},

@@ -2,10 +2,12 @@
 
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "ir/extents.h"
 #include "ir/narrow.h"
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/packs.h"
 #include "ir/support/json.h"
+#include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -56,6 +58,13 @@ double roofline_ns(const Task& task) {
 
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function) {
   const std::vector<bool> written = codegen::written_parameters(function);
+  // As the arguments lie in memory: packed elements and narrow floats are bytes.
+  const ir::PrimFunc stored = ir::copy_node(*function, [](ir::PrimFuncNode& node) {
+    for (ir::Param& param : node.params)
+      if (param.buffer)
+        param.buffer = ir::storage_buffer(param.buffer);
+  });
+  TEMPER_TRY(shapes, ir::shapes_at_extents(stored));
   std::vector<codegen::ArgumentSpec> signature;
   for (size_t i = 0; i < function->params.size(); ++i) {
     const ir::Param& param = function->params[i];
@@ -63,79 +72,95 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
     argument.name = param.name();
     argument.is_buffer = static_cast<bool>(param.buffer);
     argument.is_output = i < written.size() && written[i];
-    // As the arguments lie in memory: packed elements and narrow floats are bytes.
-    const ir::Buffer buffer = param.buffer ? ir::storage_buffer(param.buffer) : nullptr;
-    argument.dtype = buffer ? buffer->dtype : param.var->dtype;
-    if (buffer) {
-      for (const ir::Expr& extent : buffer->shape) {
-        const auto value = ir::as_int(extent);
-        if (!value)
-          return Error(ErrorCode::kUnsupported,
-                       "the shape of '" + argument.name +
-                           "' is symbolic; bind its parameters to numbers");
-        argument.shape.push_back(*value);
-      }
-    }
+    argument.dtype = param.buffer ? stored->params[i].buffer->dtype : param.var->dtype;
+    argument.shape = shapes[i];
     signature.push_back(std::move(argument));
   }
+  for (const ir::Var& var : function->shape_vars)
+    signature.push_back({.name = var->name, .dtype = var->dtype, .shape = {}, .is_buffer = false});
   return signature;
 }
 
 namespace {
 
-/// Of plain loops.
-void find_longest_sum(const ir::Stmt& stmt, std::vector<const tir::For*>& loops, int64_t& longest) {
-  if (const auto* store = stmt.as<tir::BufferStore>()) {
+class SumFinder {
+public:
+  Sums sums;
+
+  void visit(const ir::Stmt& stmt) {
+    if (const auto* store = stmt.as<tir::BufferStore>())
+      return see(*store);
+    if (const auto* call = stmt.as<tir::TileCall>()) {
+      // How many terms the reference says, which has them as loops.
+      if (call->op == "gemm" || call->op == "cumsum" || call->op.starts_with("reduce_"))
+        for (const size_t operand : tir::written_operands(*call))
+          note(call->regions[operand].buffer->dtype);
+      return;
+    }
+    const auto* loop = stmt.as<tir::For>();
+    const auto* block = stmt.as<s_tir::SBlock>();
+    if (loop != nullptr)
+      loops_.push_back(loop);
+    // A block's axes say all of the loops around it.
+    const auto loops_around = loops_;
+    const int64_t terms_around = terms_;
+    if (block != nullptr) {
+      loops_.clear();
+      terms_ = 1;
+      for (const s_tir::IterVar& axis : block->iter_vars)
+        if (axis.type == s_tir::IterType::kReduce)
+          terms_ *= ir::as_int(axis.domain.extent).value_or(1);
+      sums.length = std::max(sums.length, terms_);
+    }
+    stmt->info().for_each_child(stmt.get(), [&](const ir::NodeRef& child, ir::Role) {
+      if (ir::StmtNode::accepts(child->kind()))
+        visit(ir::cast_ref<ir::StmtNode>(child));
+    });
+    terms_ = terms_around;
+    loops_ = loops_around;
+    if (loop != nullptr)
+      loops_.pop_back();
+  }
+
+private:
+  void see(const tir::BufferStore& store) {
     bool adds = false;
-    ir::walk(store->value, [&](const ir::NodeRef& node) {
+    ir::walk(store.value, [&](const ir::NodeRef& node) {
       if (const auto* load = node.as<ir::BufferLoad>())
-        adds |= load->buffer == store->buffer;
+        adds |= load->buffer == store.buffer;
       return !adds;
     });
-    int64_t length = 1;
-    for (const tir::For* loop : loops) {
-      const bool moves = std::any_of(store->indices.begin(), store->indices.end(),
-                                     [&](const ir::Expr& index) {
-                                       return ir::mentions(index, loop->loop_var);
-                                     });
+    int64_t length = terms_;
+    for (const tir::For* loop : loops_) {
+      const bool moves =
+          std::any_of(store.indices.begin(), store.indices.end(),
+                      [&](const ir::Expr& index) { return ir::mentions(index, loop->loop_var); });
       if (!moves)
         length *= std::max<int64_t>(1, ir::as_int(loop->extent).value_or(1));
     }
-    if (adds)
-      longest = std::max(longest, length);
-    return;
+    if (!adds)
+      return;
+    sums.length = std::max(sums.length, length);
+    if (length > 1)
+      note(store.buffer->dtype);
   }
-  const auto* loop = stmt.as<tir::For>();
-  if (loop != nullptr)
-    loops.push_back(loop);
-  stmt->info().for_each_child(stmt.get(), [&](const ir::NodeRef& child, ir::Role) {
-    if (ir::StmtNode::accepts(child->kind()))
-      find_longest_sum(ir::cast_ref<ir::StmtNode>(child), loops, longest);
-  });
-  if (loop != nullptr)
-    loops.pop_back();
-}
+
+  void note(DataType type) {
+    const bool narrow = type.is_floating() && type.bits == 16;
+    if (narrow && (!sums.narrow || type.code == TypeCode::kBFloat))
+      sums.narrow = type.element();
+  }
+
+  std::vector<const tir::For*> loops_;
+  int64_t terms_ = 1; ///< of the block around
+};
 
 } // namespace
 
-int64_t reduction_length_of(const ir::PrimFunc& function) {
-  int64_t longest = 1;
-  if (!function->s_tir) {
-    std::vector<const tir::For*> loops;
-    find_longest_sum(function->body, loops, longest);
-    return longest;
-  }
-  ir::walk(function->body, [&](const ir::NodeRef& node) {
-    if (const auto* block = node.as<s_tir::SBlock>()) {
-      int64_t length = 1;
-      for (const s_tir::IterVar& axis : block->iter_vars)
-        if (axis.type == s_tir::IterType::kReduce)
-          length *= ir::as_int(axis.domain.extent).value_or(1);
-      longest = std::max(longest, length);
-    }
-    return !ir::ExprNode::accepts(node->kind());
-  });
-  return longest;
+Sums sums_of(const ir::PrimFunc& function) {
+  SumFinder finder;
+  finder.visit(function->body);
+  return finder.sums;
 }
 
 } // namespace temper::tuner

@@ -8,6 +8,7 @@
 #include "ir/target.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,8 @@ struct Task {
   std::string inputs_text() const;
 };
 
-/// Argument types, shapes and roles of a function with constant shapes.
+/// Argument types, shapes and roles of a function; its symbolic dimensions at their extents
+/// (ir/extents.h), which are numbers behind the others.
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function);
 /// Nanoseconds that no kernel can stay below, from the task's flops and the widest vectors of its
 /// target: eight operations per lane and cycle (four vector units, each with a multiply-add) at
@@ -51,8 +53,15 @@ Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& func
 /// below it measured something else, or the workload's flops counts too much. 0 when the flops are
 /// not known.
 double roofline_ns(const Task& task);
-/// The largest product of reduce extents of any block (s-tir), or of the loops around a store that
-/// adds to one element all the while; 1 where nothing is summed.
-int64_t reduction_length_of(const ir::PrimFunc& function);
+/// What a program sums.
+struct Sums {
+  /// The largest product of reduce extents of any block (s-tir), or of the loops around a store
+  /// that adds to one element all the while; 1 where nothing is summed. Tile operators are not
+  /// seen.
+  int64_t length = 1;
+  /// The type of sums in floats of 16 bits, which lose digits with each term; bfloat16 if any.
+  std::optional<DataType> narrow;
+};
+Sums sums_of(const ir::PrimFunc& function);
 
 } // namespace temper::tuner

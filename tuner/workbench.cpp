@@ -3,9 +3,11 @@
 #include "codegen/llvm/compile.h"
 #include "database/postgres_store.h"
 #include "database/sqlite_store.h"
+#include "engine/compare.h"
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
 #include "engine/machine_speed.h"
+#include "ir/extents.h"
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
@@ -420,12 +422,18 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
     return Error(ErrorCode::kUnsupported, "'" + name + "' is not a prim_func");
   TEMPER_TRY(signature, signature_of(function));
   task.signature = std::move(signature);
-  task.reduction_length = reduction_length_of(function);
+  const Sums sums = sums_of(function);
+  task.reduction_length = sums.length;
+  for (const auto& [dimension, extent] : ir::extents_of(function))
+    task.inputs[dimension] = fmt::format("constant({})", extent);
   // A tile program's sums are in its operators; the reference has them as loops.
   if (task.reference)
     if (const auto reference =
             task.reference->functions.front().function.as_ref<ir::PrimFuncNode>())
-      task.reduction_length = std::max(task.reduction_length, reduction_length_of(reference));
+      task.reduction_length = std::max(task.reduction_length, sums_of(reference).length);
+  // Checking takes 16-bit results as sums in float32 that are rounded once.
+  if (sums.narrow && !workload.tolerance)
+    task.tolerance = engine::narrow_sum_tolerance(*sums.narrow, task.reduction_length);
   TEMPER_TRY(target, bench.target());
   task.target = target;
   task.threads = std::max(1, target.threads);
@@ -511,6 +519,13 @@ Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name
   if (shapes.empty())
     shapes.push_back({name, {}, false});
   return shapes;
+}
+
+Result<std::vector<std::string>> Workbench::open_dimensions(const WorkloadArguments& arguments) {
+  TEMPER_TRY(found, find_workload(*this, arguments.name));
+  TEMPER_TRY(file, script::WorkloadFile::read(found.file));
+  TEMPER_TRY(info, file.find(found.function));
+  return file.open_dimensions(info->name, arguments.parameters);
 }
 
 Result<std::vector<std::string>> Workbench::parameters(const std::string& name) {

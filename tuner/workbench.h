@@ -87,6 +87,9 @@ public:
   Result<Task> task(const database::Workload& workload);
   /// All shapes of a workload's file; one entry without parameters when it names none.
   Result<std::vector<WorkloadArguments>> shapes(const std::string& name);
+  /// The symbolic dimensions of the workload's program that have no extent yet, by name: what is
+  /// checked and timed has one, NAME=NUMBER among its parameters.
+  Result<std::vector<std::string>> open_dimensions(const WorkloadArguments& arguments);
   /// Names of a workload's parameters, in the order in which it declares them.
   Result<std::vector<std::string>> parameters(const std::string& name);
   struct KnownWorkload {

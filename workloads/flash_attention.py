@@ -1,5 +1,8 @@
 """FlashAttention, forward: the scores of a block of queries never leave the cache. The maximum and
-the sum of each row are kept while the keys go by, and what was summed so far is scaled."""
+the sum of each row are kept while the keys go by, and what was summed so far is scaled.
+
+Scores stand as queries by keys, or as keys by queries. Then K and V are read as they lie in memory,
+the queries of a block are transposed once, and maxima and sums of all queries go side by side."""
 from tvm.script import tirx as T
 
 
@@ -13,6 +16,7 @@ def flash_attention(
     dtype="float32",
     block_M=T.tune([16, 32, 64, 128, 256]),
     block_N=T.tune([32, 64, 128, 256]),
+    rows=T.tune(["queries", "keys"]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
     T.constraint(block_M * block_N <= 32768)
@@ -73,7 +77,63 @@ def flash_attention(
                 out[i, j] = out[i, j] / total[i]
             T.copy(out, O[bz, by, bx * block_M, 0])
 
-    return main
+    @T.prim_func
+    def main_by_keys(
+        Q: T.Tensor(shape, dtype),
+        K: T.Tensor(shape_kv, dtype),
+        V: T.Tensor(shape_kv, dtype),
+        O: T.Tensor(shape, dtype),
+    ):
+        with T.Kernel(T.ceildiv(seq, block_M), heads, batch) as (bx, by, bz):
+            Q_shared = T.alloc_shared((dim, block_M), dtype)
+            K_shared = T.alloc_shared((block_N, dim), dtype)
+            V_shared = T.alloc_shared((block_N, dim), dtype)
+            scores = T.alloc_fragment((block_N, block_M), dtype)
+            out = T.alloc_fragment((dim, block_M), dtype)
+            largest = T.alloc_fragment((block_M,), dtype)
+            before = T.alloc_fragment((block_M,), dtype)
+            rescale = T.alloc_fragment((block_M,), dtype)
+            total = T.alloc_fragment((block_M,), dtype)
+            for d, i in T.Parallel(dim, block_M):
+                Q_shared[d, i] = Q[bz, by, bx * block_M + i, d]
+            for d, i in T.Parallel(dim, block_M):
+                Q_shared[d, i] = Q_shared[d, i] * scale
+            T.fill(out, 0)
+            T.fill(total, 0)
+            T.fill(largest, -1e30)
+            last: T.let = (
+                T.min(T.ceildiv(seq, block_N), T.ceildiv((bx + 1) * block_M, block_N))
+                if causal
+                else T.ceildiv(seq, block_N)
+            )
+            for k in T.Pipelined(last):
+                T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
+                T.clear(scores)
+                T.gemm(K_shared, Q_shared, scores)
+                if causal or seq % block_N != 0:
+                    for j, i in T.Parallel(block_N, block_M):
+                        position = k * block_N + j
+                        end = T.min(seq, bx * block_M + i + 1) if causal else seq
+                        scores[j, i] = T.if_then_else(position < end, scores[j, i], -1e30)
+                T.copy(largest, before)
+                T.reduce_max(scores, largest, dim=0, clear=False)
+                for i in T.Parallel(block_M):
+                    rescale[i] = T.exp2(before[i] - largest[i])
+                for i in T.Parallel(block_M):
+                    total[i] = total[i] * rescale[i]
+                for j, i in T.Parallel(block_N, block_M):
+                    scores[j, i] = T.exp2(scores[j, i] - largest[i])
+                T.reduce_sum(scores, total, dim=0, clear=False)
+                for d, i in T.Parallel(dim, block_M):
+                    out[d, i] = out[d, i] * rescale[i]
+                T.copy(V[bz, by // groups, k * block_N, 0], V_shared)
+                T.gemm(V_shared, scores, out, transpose_A=True)
+            for d, i in T.Parallel(dim, block_M):
+                out[d, i] = out[d, i] / total[i]
+            for i, d in T.Parallel(block_M, dim):
+                O[bz, by, bx * block_M + i, d] = out[d, i]
+
+    return main if rows == "queries" else main_by_keys
 
 
 def flash_attention_reference(seq, heads, dim, batch=1, causal=False, groups=1, dtype="float32"):

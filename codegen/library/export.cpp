@@ -14,6 +14,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <set>
+#include <span>
 
 namespace temper::codegen {
 namespace {
@@ -49,8 +50,34 @@ std::string c_type(DataType type) {
   return fmt::format("{}int{}_t", type.is_uint() ? "u" : "", static_cast<int>(type.bits));
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
+using Signature = std::vector<ArgumentSpec>;
+
+/// How many arguments at the end are extents of other arguments' dimensions. An error names a
+/// dimension whose extent no argument there is.
+Result<size_t> extent_count(const Signature& signature) {
+  size_t first = signature.size();
+  for (const ArgumentSpec& argument : signature)
+    for (const int64_t extent : argument.shape)
+      if (extent < 0)
+        first = std::min(first, static_cast<size_t>(-1 - extent));
+  for (size_t i = first; i < signature.size(); ++i)
+    if (signature[i].is_buffer || !signature[i].dtype.is_int())
+      return Error(ErrorCode::kInvalidArgument, "has a symbolic shape");
+  return signature.size() - first;
+}
+
+/// [m, 64]
+std::string shape_text(const Signature& signature, const std::vector<int64_t>& shape) {
+  std::vector<std::string> words;
+  for (const int64_t extent : shape)
+    words.push_back(extent < 0 ? signature[static_cast<size_t>(-1 - extent)].name
+                               : std::to_string(extent));
+  return "[" + join(words, ", ") + "]";
+}
+
+/// The arguments that a caller in Python gives: extents are in the shapes.
+std::span<const ArgumentSpec> given_arguments(const Signature& signature) {
+  return std::span(signature).first(signature.size() - extent_count(signature).value_or(0));
 }
 
 /// A name that C takes for a parameter.
@@ -78,9 +105,11 @@ std::string c_signature(const ExportFunction& function) {
 /// f(A: float32[4, 4], B: float32[4, 4]), the form of error messages and docs.
 std::string python_signature(const ExportFunction& function) {
   std::vector<std::string> parameters;
-  for (const ArgumentSpec& argument : function.artifact.signature)
+  for (const ArgumentSpec& argument : given_arguments(function.artifact.signature))
     parameters.push_back(argument.name + ": " + to_string(argument.dtype) +
-                         (argument.is_buffer ? shape_text(argument.shape) : std::string()));
+                         (argument.is_buffer
+                              ? shape_text(function.artifact.signature, argument.shape)
+                              : std::string()));
   return function.name + "(" + join(parameters, ", ") + ")";
 }
 
@@ -94,13 +123,22 @@ std::string packed_bytes_macro(const ExportFunction& function, const PackedOpera
   return macro;
 }
 
-Json argument_json(const ArgumentSpec& argument) {
+Json argument_json(const Signature& signature, const ArgumentSpec& argument, bool extent = false) {
   Json json;
   json["name"] = argument.name;
   json["dtype"] = to_string(argument.dtype);
-  if (argument.is_buffer)
-    json["shape"] = argument.shape;
-  json["kind"] = !argument.is_buffer ? "scalar" : argument.is_output ? "output" : "input";
+  if (argument.is_buffer) {
+    json["shape"] = Json::array();
+    for (const int64_t length : argument.shape)
+      if (length < 0)
+        json["shape"].push_back(signature[static_cast<size_t>(-1 - length)].name);
+      else
+        json["shape"].push_back(length);
+  }
+  json["kind"] = extent                ? "extent"
+                 : !argument.is_buffer ? "scalar"
+                 : argument.is_output  ? "output"
+                                       : "input";
   return json;
 }
 
@@ -109,12 +147,14 @@ Json function_json(const ExportFunction& function) {
   json["name"] = function.name;
   json["signature"] = c_signature(function);
   json["summary"] = function.summary;
-  for (const ArgumentSpec& argument : function.artifact.signature)
-    json["arguments"].push_back(argument_json(argument));
+  const Signature& signature = function.artifact.signature;
+  const size_t given = given_arguments(signature).size();
+  for (size_t i = 0; i < signature.size(); ++i)
+    json["arguments"].push_back(argument_json(signature, signature[i], i >= given));
   for (const PackedOperand& operand : function.packed) {
     const ArgumentSpec& packed = function.artifact.signature[static_cast<size_t>(operand.argument)];
     json["packed"].push_back(Json{{"argument", packed.name},
-                                  {"from", argument_json(operand.plain)},
+                                  {"from", argument_json(signature, operand.plain)},
                                   {"by", operand.function},
                                   {"bytes", packed.byte_count()}});
   }
@@ -131,7 +171,7 @@ std::string metadata_json(const ExportFunction& function) {
   Json schema;
   schema["type"] = "ffi.Function";
   schema["args"] = Json::array({Json{{"type", "None"}}});
-  for (const ArgumentSpec& argument : function.artifact.signature)
+  for (const ArgumentSpec& argument : given_arguments(function.artifact.signature))
     schema["args"].push_back(Json{{"type", argument.is_buffer             ? "DLTensor*"
                                            : argument.dtype.is_floating() ? "float"
                                            : argument.dtype.is_bool()     ? "bool"
@@ -163,8 +203,10 @@ std::string comment_text(std::string text) {
 std::string header_text(const std::string& name, const std::vector<ExportFunction>& functions,
                         const ExportOptions& options) {
   bool parallel = false;
+  bool has_extents = false;
   std::set<std::string> targets;
   for (const ExportFunction& function : functions) {
+    has_extents |= extent_count(function.artifact.signature).value_or(0) > 0;
     parallel = parallel || function.artifact.launch.threads > 1;
     targets.insert(function.artifact.target);
   }
@@ -191,6 +233,8 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
   line(fmt::format(" * {}_last_error() is one sentence (of this thread's last failure):", name));
   line(" *   -1 a null pointer, -2 an array that is not aligned, -3 arrays that overlap,");
   line(" *   -4 this CPU cannot run it, 1 no memory for temporaries, other codes of the kernel.");
+  if (has_extents)
+    line(" *   -5 an extent that is negative.");
   line(" *");
   line(" * Functions may be called from several threads at once.");
   if (parallel) {
@@ -215,11 +259,14 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
     line("");
     line("/* " + comment_text(summary_of(function)));
     const std::vector<ArgumentSpec>& signature = function.artifact.signature;
+    const size_t given = given_arguments(signature).size();
     for (size_t i = 0; i < signature.size(); ++i)
       line(fmt::format(" *   {}: {}{}{}", parameter_name(signature[i].name, i),
                        to_string(signature[i].dtype),
-                       signature[i].is_buffer ? shape_text(signature[i].shape) : "",
-                       signature[i].is_output ? ", written" : ""));
+                       signature[i].is_buffer ? shape_text(signature, signature[i].shape) : "",
+                       signature[i].is_output ? ", written"
+                       : i >= given           ? ", an extent"
+                                              : ""));
     for (const PackedOperand& operand : function.packed) {
       const ArgumentSpec& packed = signature[static_cast<size_t>(operand.argument)];
       line(fmt::format(" * {0} is {1} packed ahead: {2}({1}, {0}) makes its {3} bytes, once, while",
@@ -364,9 +411,10 @@ Result<void> check_input(const std::string& name, const std::vector<ExportFuncti
     if (function.artifact.kind != ArtifactKind::kSharedObject || function.artifact.object.empty())
       return invalid("function '" + function.name + "' has no object code to export");
     for (const ArgumentSpec& argument : function.artifact.signature)
-      if (argument.is_symbolic())
+      if (argument.is_symbolic() && !extent_count(function.artifact.signature))
         return invalid("argument '" + argument.name + "' of " + function.name +
-                       " has a symbolic shape; bind its sizes to numbers to export it");
+                       " has a symbolic shape whose extents are no arguments; bind its sizes to "
+                       "numbers to export it");
       else if (!argument.dtype.is_scalar())
         return invalid("function '" + function.name + "' has argument '" + argument.name +
                        "' of the vector type " + to_string(argument.dtype) +
@@ -421,6 +469,8 @@ Result<ExportResult> export_library(std::string_view library_name,
     stub.target = function.artifact.target;
     stub.alignment = function.alignment;
     stub.arguments = function.artifact.signature;
+    TEMPER_TRY(extents, extent_count(function.artifact.signature));
+    stub.extents = static_cast<int>(extents);
     TEMPER_TRY(mask, feature_mask(function.artifact.target));
     stub.features = mask;
     TEMPER_TRY(object,

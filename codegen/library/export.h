@@ -13,6 +13,10 @@
 /// which takes the packed operand, and `name_pack_B(B, B_packed)`, which makes it. Header, manifest
 /// and metadata say what belongs together, and how large it is.
 ///
+/// A kernel of symbolic dimensions (negative extents, ArgumentSpec::shape) takes their extents
+/// behind its arrays in C, `int f(const float* A, float* B, int32_t m)`, and from the tensors'
+/// shapes through tvm-ffi, where tensors that disagree are refused.
+///
 /// Pointers need only be aligned to their element type (64 bytes is fastest): that is what
 /// CompileOptions::parameter_alignment = 0, the default, gives. A kernel that was compiled with
 /// more says so in ExportFunction::alignment, and its callers' arrays are checked for it.

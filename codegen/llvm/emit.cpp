@@ -4,7 +4,7 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/math.h"
 #include "ir/op.h"
-#include "ir/tir/stmt.h"
+#include "ir/tir/atomic.h"
 #include "ir/walk.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -1551,6 +1551,8 @@ private:
       return unsupported("T." + call.op + " is no operation that code for a CPU can have",
                          call.dtype);
     const std::string& name = call.op;
+    if (tir::is_atomic(call))
+      return emit_atomic(call);
     if (op->result == OpResult::kStatement)
       return unsupported("T." + name +
                              " is an instruction of a GPU, which a CPU does not have: "
@@ -1732,6 +1734,55 @@ private:
            builder_.getInt32(1)});
     }
     return llvm::Constant::getNullValue(register_type(call.dtype));
+  }
+
+  /// In one step, whatever other threads do to the element. Nothing else is ordered by it: threads
+  /// see each other's work when their loop ends.
+  Value* emit_atomic(const Call& call) {
+    using Operation = llvm::AtomicRMWInst;
+    constexpr auto kOrder = llvm::AtomicOrdering::Monotonic;
+    const auto* place = call.args[0].as<BufferLoad>();
+    const DataType type = call.args[0]->dtype;
+    if (place == nullptr || !type.is_scalar() || (type.bits != 32 && type.bits != 64))
+      return unsupported("T." + call.op + " takes an element of 32 or 64 bits", call.dtype);
+    Value* value = emit(call.args[1]);
+    Value* none = llvm::Constant::getNullValue(register_type(call.dtype));
+    Access access;
+    if (!make_access(place->buffer, place->indices, false, access))
+      return none;
+    forget_all_of(access.memory.pointer);
+    llvm::Type* element = memory_scalar(type);
+    Value* pointer = address(access, element);
+    const llvm::Align alignment(static_cast<uint64_t>(type.element_bytes()));
+    const bool adds = call.op == "atomic_add";
+    const bool largest = call.op == "atomic_max";
+    if (adds || !type.is_floating()) {
+      const auto operation = adds ? (type.is_floating() ? Operation::FAdd : Operation::Add)
+                             : type.is_uint() ? (largest ? Operation::UMax : Operation::UMin)
+                                              : (largest ? Operation::Max : Operation::Min);
+      builder_.CreateAtomicRMW(operation, pointer, value, alignment, kOrder);
+      return none;
+    }
+    // What T.max makes of NaN is not what the instruction for floats would.
+    llvm::Type* bits = builder_.getIntNTy(static_cast<unsigned>(type.bits));
+    llvm::LoadInst* first = builder_.CreateAlignedLoad(bits, pointer, alignment);
+    first->setAtomic(kOrder);
+    BasicBlock* before = builder_.GetInsertBlock();
+    BasicBlock* attempt = new_block("attempt");
+    BasicBlock* done = new_block("done");
+    builder_.CreateBr(attempt);
+    builder_.SetInsertPoint(attempt);
+    llvm::PHINode* seen = builder_.CreatePHI(bits, 2);
+    Value* now = builder_.CreateBitCast(seen, element);
+    Value* result =
+        builder_.CreateBitCast(largest ? float_max(now, value) : float_min(now, value), bits);
+    Value* exchanged =
+        builder_.CreateAtomicCmpXchg(pointer, seen, result, alignment, kOrder, kOrder);
+    seen->addIncoming(first, before);
+    seen->addIncoming(builder_.CreateExtractValue(exchanged, 0), attempt);
+    builder_.CreateCondBr(builder_.CreateExtractValue(exchanged, 1), done, attempt);
+    builder_.SetInsertPoint(done);
+    return none;
   }
 
   Value* emit_amx(const Call& call) {
@@ -2182,6 +2233,9 @@ Result<std::vector<ArgumentSpec>> signature_of(const PrimFunc& function) {
   walk(function->body, [&](const NodeRef& node) {
     if (const auto* store = node.as<BufferStore>())
       written.insert(store->buffer.get());
+    else if (node.is<Evaluate>())
+      if (const Call* atomic = as_atomic(cast_ref<StmtNode>(node)))
+        written.insert(atomic->args[0].as<BufferLoad>()->buffer.get());
     return node->kind() >= kTirKinds;
   });
   const Expr outputs = function->attrs.get("temper.outputs");

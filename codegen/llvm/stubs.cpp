@@ -102,7 +102,8 @@ private:
     return constant(llvm::ConstantStruct::get(
         function_, {text(stub.signature), text(stub.metadata), text(stub.doc), text(stub.target),
                     kernel, constant(array), b_.getInt64(stub.features),
-                    b_.getInt32(static_cast<uint32_t>(rows.size())), b_.getInt32(0)}));
+                    b_.getInt32(static_cast<uint32_t>(rows.size())),
+                    b_.getInt32(static_cast<uint32_t>(stub.extents))}));
   }
 
   /// The C type that a scalar is passed as: float16 and bfloat16 as their bits, bool as _Bool.

@@ -21,6 +21,7 @@ struct StubFunction {
   uint64_t features = 0; ///< bits in the order of cpu_features.def
   int alignment = 0;     ///< that the kernel assumes of its buffers; 0: the element
   std::vector<ArgumentSpec> arguments;
+  int extents = 0; ///< so many arguments at the end are extents of others' dimensions
 };
 
 /// An object for any x86-64 CPU: the check that the CPU has what the kernels need runs in it.

@@ -9,6 +9,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/atomic.h"
 #include "ir/tir/tile_ops.h"
 
 namespace temper::ir {
@@ -210,6 +211,9 @@ std::vector<bool> written_parameters(const PrimFunc& function) {
     else if (const auto* call = node.as<TileCall>())
       for (const size_t operand : written_operands(*call))
         writes(call->regions[operand].buffer);
+    else if (node.is<Evaluate>())
+      if (const Call* atomic = as_atomic(cast_ref<StmtNode>(node)))
+        writes(atomic->args[0].as<BufferLoad>()->buffer);
     return !ExprNode::accepts(node->kind());
   });
   return result;

@@ -100,6 +100,11 @@ PrimFunc FunctionBuilder::build() {
     return nullptr;
 
   Stmt body = tir::resolve_views(tir::make_seq(std::move(list)), views_);
+  body = tir::resolve_reducers(body, reducers_, [&](const Span& span, std::string why) {
+    evaluator_.report({span.line, std::max(1U, span.column), 1}, std::move(why));
+  });
+  if (evaluator_.diagnostics().list().size() > errors)
+    return nullptr;
   for (const Var& var : free_variables_) {
     if (!is_free_variable(var))
       continue;

@@ -5,6 +5,7 @@
 
 #include "ir/script/evaluator.h"
 #include "ir/tir/buffer_views.h"
+#include "ir/tir/reducers.h"
 
 #include <optional>
 #include <string>
@@ -85,6 +86,11 @@ public:
   bool annotate_allocation(const Buffer& buffer, const std::string& key, const Expr& value);
   /// Of the kernel around; null outside of kernels.
   Annotations* kernel_annotations() { return kernel_annotations_; }
+  /// Of T.alloc_reducer; `op` is "sum", "max" or "min".
+  void note_reducer(const Buffer& buffer, std::string op) {
+    reducers_.emplace(buffer.get(), std::move(op));
+  }
+  bool is_reducer(const Buffer& buffer) const { return reducers_.contains(buffer.get()); }
   /// T.reshape and T.view: what uses `view` uses `buffer`, which is no view.
   void note_view(const Buffer& view, const Buffer& buffer) { views_.emplace(view.get(), buffer); }
   /// The buffer behind a view; the buffer itself where it is none.
@@ -139,6 +145,7 @@ private:
   std::vector<std::string> pending_;
   std::vector<std::vector<Stmt>> lists_;
   tir::BufferViews views_;
+  tir::Reducers reducers_;
   std::vector<BlockFrame*> blocks_;
   std::vector<std::pair<Var, Range>> loops_;
   std::vector<Var> free_variables_;

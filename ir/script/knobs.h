@@ -8,6 +8,7 @@
 #pragma once
 
 #include "ir/script/workload_file.h"
+#include "ir/support/random.h"
 
 #include <map>
 #include <memory>
@@ -27,6 +28,11 @@ inline constexpr const char* kKnobs = "temper.knobs";
 /// True when the module has knobs that are open.
 bool has_knobs(const ir::IRModule& module);
 
+/// The module for the extents of its symbolic dimensions alone, whatever is chosen
+/// (ir/extents.h); itself when it has none.
+Result<ir::IRModule> bound_to_extents(const ir::IRModule& module);
+
+/// Safe to use from several threads at once.
 class KnobProgram {
 public:
   /// An error when the module has no knobs, or its attributes do not fit together.
@@ -42,6 +48,13 @@ public:
   /// The constraints of the generator that do not hold, without building the program.
   Result<std::vector<std::string>> violated(std::span<const size_t> choices) const;
 
+  /// The first combination, the last knob moving fastest, of which there is a program. kIllegal
+  /// when there is none: the message is the first constraint that refused one.
+  Result<std::vector<size_t>> first_legal() const;
+  /// The combination itself where no constraint refuses it, else a legal one that was reached from
+  /// it by changing a knob at a time towards fewer refusals. kIllegal when none was found.
+  Result<std::vector<size_t>> repaired(std::vector<size_t> choices, Random& random) const;
+
   /// What the constraints leave of the space. Counted one by one up to `limit` combinations,
   /// estimated from as many random ones in larger spaces.
   struct Count {
@@ -51,13 +64,15 @@ public:
     /// By constraint, in the order in which they stand in the file: how many combinations it alone
     /// refuses or refuses together with others.
     std::vector<std::pair<std::string, int64_t>> pruned;
+    /// Unless it was estimated: those that no constraint refuses, in order.
+    std::vector<std::vector<size_t>> combinations;
   };
   Result<Count> count(int64_t limit = 20000) const;
 
 private:
   struct Generator;
   /// Runs `run(session, binding)` on the file with these choices bound; constraints that do not
-  /// hold go into `violations`. The generator must be prepared.
+  /// hold go into `violations`.
   template <typename Run>
   auto with_choices(std::span<const size_t> choices, std::vector<std::string>& violations,
                     Run&& run) const;

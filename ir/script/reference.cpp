@@ -142,6 +142,17 @@ std::vector<LanguageEntry> language_entries() {
           "        tile = T.alloc_fragment((32,), \"float32\")\n        T.copy(A[bx * 32], tile)\n"
           "        for i in T.Parallel(32):\n            tile[i] = tile[i] + 1.0\n"
           "        T.copy(tile, B[bx * 32])\n"));
+  add(kernels, "T.alloc_reducer, T.finalize_reducer",
+      "T.alloc_reducer(shape, dtype, op=\"sum\", replication=None)",
+      "A fragment that iterations of T.Parallel join with values, several with the same element: "
+      "sums, or T.max or T.min of it and a value with op=\"max\" or \"min\". "
+      "T.finalize_reducer(reducer) may follow, and has nothing left to do.",
+      on_rows("        tile = T.alloc_shared((32, 8), \"float32\")\n"
+              "        sums = T.alloc_reducer((32,), \"float32\")\n"
+              "        for i, j in T.Parallel(32, 8):\n"
+              "            tile[i, j] = A[bx * 32 + i] * j\n        T.clear(sums)\n"
+              "        for i, j in T.Parallel(32, 8):\n            sums[i] += tile[i, j]\n"
+              "        T.finalize_reducer(sums)\n        T.copy(sums, B[bx * 32])\n"));
   add(kernels, "T.alloc_local", "T.alloc_local(shape, dtype)",
       "Memory of one thread, in code that depends on the thread's number.",
       on_rows(
@@ -172,10 +183,9 @@ std::vector<LanguageEntry> language_entries() {
               "total)\n"));
   add(kernels, "T.dynamic, T.symbolic", "m = T.dynamic(\"m\", dtype=\"int32\")",
       "A dimension that is known when the kernel is called. One kernel of a CPU serves every "
-      "extent "
-      "(temper-opt FILE.py --lower shows it); to check, tune or export a program, or to run it for "
-      "a "
-      "GPU, bind it to a number.",
+      "extent (temper-opt FILE.py --lower shows it): temper check tries several, temper tune takes "
+      "one to be timed at, m=4096, and an exported function takes it from the tensors' shapes, in "
+      "C behind the arrays. For a GPU it is a number, m=4096.",
       "m = T.dynamic(\"m\")\n\n@T.prim_func\ndef main(A: T.Tensor((m,), \"float32\"), B: "
       "T.Tensor((m,), \"float32\")):\n"
       "    with T.Kernel(T.ceildiv(m, 32), threads=32) as bx:\n"
@@ -358,6 +368,14 @@ std::vector<LanguageEntry> language_entries() {
       "            T.barrier_arrive(full)\n        with T.ws(1):\n            T.barrier_wait(full, "
       "0)\n"
       "            T.copy(tile, B)\n",
+      false);
+  add(gpu, "T.warp_reduce_sum, T.warp_reduce_max, T.warp_reduce_min", "T.warp_reduce_sum(value)",
+      "The sum of the values that the 32 threads of a warp have, in each of them; all of them come "
+      "here. Tiles have T.reduce_sum.",
+      "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+      "    with T.Kernel(2, threads=32) as bx:\n        tx = T.get_thread_binding(0)\n"
+      "        largest = T.warp_reduce_max(A[bx * 32 + tx])\n"
+      "        B[bx * 32 + tx] = A[bx * 32 + tx] - largest\n",
       false);
   add(gpu, "T.inline_cuda", "T.inline_cuda(\"$0 = twice($1);\", values...)",
       "CUDA C++ as it stands, $0, $1, ... being the values; T.import_source(\"...\") puts text "

@@ -664,6 +664,82 @@ Value dot_of_four(Evaluator& evaluator, CallArguments& call) {
   return None{};
 }
 
+Value alloc_reducer(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"shape", "dtype", "op", "replication"}, 2);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  std::string op = "sum";
+  if (args.has(2)) {
+    const auto text = evaluator.to_string(args[2], args.where(2), "a reducer's op");
+    if (!text)
+      return Poison{};
+    op = *text;
+  }
+  if (op != "sum" && op != "max" && op != "min")
+    return evaluator.report(args.where(2), "a reducer's op is sum, max or min, not '" + op + "'");
+  BufferType type;
+  type.scope = "local.fragment";
+  const std::vector<Value> one{args[0]};
+  const std::vector<Value>& shape = args[0].sequence() != nullptr ? *args[0].sequence() : one;
+  type.shape = shape;
+  const auto dtype = evaluator.to_dtype(args[1], args.where(1));
+  if (!dtype)
+    return Poison{};
+  type.dtype = *dtype;
+  const Buffer buffer =
+      builder->make_typed_buffer(type, builder->pending_name(0, "reducer"), call.position);
+  if (!buffer)
+    return Poison{};
+  evaluator.set_span(buffer, call.position);
+  builder->note_reducer(buffer, std::move(op));
+  builder->add(tir::make_alloc(buffer), call.position);
+  return Value(buffer).defining();
+}
+
+Value finalize_reducer(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"reducer"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto* buffer = args[0].as<Buffer>();
+  if (buffer == nullptr || !builder->is_reducer(*buffer))
+    return args[0].is_poison()
+               ? Poison{}
+               : evaluator.report(args.where(0), "T.finalize_reducer takes what T.alloc_reducer "
+                                                 "made, not " +
+                                                     describe(args[0]));
+  return None{};
+}
+
+Value warp_reduce(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {"value"}, 1);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const Expr value = evaluator.to_expr(args[0], args.where(0));
+  if (!value)
+    return Poison{};
+  const std::string_view op = call.callee->data;
+  const Value first(value);
+  const Value made =
+      builder->new_scalar(builder->pending_name(0, "of_warp"), value->dtype, &first, call.position);
+  const auto* scalar = made.as<ScalarVar>();
+  if (scalar == nullptr)
+    return Poison{};
+  const std::vector<Expr> at{make_int(DataType::int32(), 0)};
+  const Expr now = make_load(scalar->buffer, at);
+  for (int64_t distance = 16; distance > 0; distance /= 2) {
+    const Expr other = call_op("shfl_xor_sync", {now, make_int(DataType::int32(), distance)});
+    builder->add(tir::make_store(scalar->buffer, at,
+                                 op == "sum"   ? make_binary<Add>(now, other)
+                                 : op == "max" ? make_binary<Max>(now, other)
+                                               : make_binary<Min>(now, other)),
+                 call.position);
+  }
+  return Value(now);
+}
+
 Value alloc_var(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = builder_of(evaluator, call);
   ArgReader args(evaluator, call, {"dtype", "init", "scope"}, 1);

@@ -36,6 +36,13 @@ Value restrict_buffers(Evaluator& evaluator, CallArguments& call);
 Value safe_value(Evaluator& evaluator, CallArguments& call);
 /// T.any_of(buffer), T.all_of(buffer): whether elements are not 0.
 Value any_or_all(Evaluator& evaluator, CallArguments& call);
+/// T.alloc_reducer((64,), "float32", op="sum"): a fragment that iterations of T.Parallel join with
+/// values, several with one element (ir/tir/reducers.h).
+Value alloc_reducer(Evaluator& evaluator, CallArguments& call);
+/// T.finalize_reducer(reducer): nothing is left to be done.
+Value finalize_reducer(Evaluator& evaluator, CallArguments& call);
+/// T.warp_reduce_sum(value), ...: of the threads of a warp, in each of them.
+Value warp_reduce(Evaluator& evaluator, CallArguments& call);
 /// T.dp4a(A, B, C): C[0] += A[0] B[0] + ... + A[3] B[3].
 Value dot_of_four(Evaluator& evaluator, CallArguments& call);
 

@@ -1,5 +1,6 @@
 #include "ir/script/workload_file.h"
 
+#include "ir/extents.h"
 #include "ir/s_tir/packs.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/knobs.h"
@@ -205,6 +206,20 @@ std::optional<std::string> constant_text(const Value& value) {
   return join(names, ",");
 }
 
+/// Symbolic dimensions that are made anywhere in the file, m = T.dynamic("m").
+void collect_symbols(const Body& body, std::vector<std::string>& names) {
+  for (const StatementPtr& statement : body) {
+    const Expression* call = statement->value.get();
+    if (statement->type == S::kAssign && call->type == E::kCall && call->items.size() > 1 &&
+        call->items[0]->type == E::kAttribute &&
+        (call->items[0]->text == "dynamic" || call->items[0]->text == "symbolic") &&
+        call->items[1]->type == E::kString)
+      names.push_back(call->items[1]->text);
+    collect_symbols(statement->body, names);
+    collect_symbols(statement->other, names);
+  }
+}
+
 /// Reads NAME_workload; reports what is wrong at the place of its assignment.
 void read_description(Session& session, const Dict& dict, Position where, WorkloadInfo& info) {
   static const std::vector<std::string> kKeys = {"shapes",    "flops",    "bytes",       "inputs",
@@ -251,6 +266,8 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
     return;
   }
   const std::vector<std::string> names = names_of(info.parameters);
+  std::vector<std::string> symbols;
+  collect_symbols(session.body, symbols);
   for (const Value& shape : *shapes->sequence()) {
     const auto* items = shape.as<Dict>();
     if (items == nullptr) {
@@ -268,7 +285,9 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
         binding.emplace_back(name, *constant);
         continue;
       }
-      if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const bool is_extent = value.as<Int>() != nullptr &&
+                             std::find(symbols.begin(), symbols.end(), name) != symbols.end();
+      if (!is_extent && std::find(names.begin(), names.end(), name) == names.end()) {
         session.diagnostics.report(where, info.name + " has no parameter '" + name + "'" +
                                               did_you_mean(name, names) + ", but a shape gives it");
         return;
@@ -563,6 +582,33 @@ Result<void> same_signature(const std::string& name, const PrimFunc& program,
   return {};
 }
 
+/// Extents are those of the program's symbolic dimensions, all of them.
+Result<void> check_extents(const WorkloadInfo& info, const PrimFunc& program,
+                           const Extents& extents) {
+  std::vector<std::string> names = names_of(info.parameters);
+  for (const Var& var : program->shape_vars)
+    names.push_back(var->name);
+  for (const auto& [key, extent] : extents) {
+    if (std::none_of(program->shape_vars.begin(), program->shape_vars.end(),
+                     [&](const Var& var) { return var->name == key; }))
+      return invalid(info.name + " has no parameter '" + key + "'" + did_you_mean(key, names) +
+                     "; it has " + (names.empty() ? "none" : join(names, ", ")));
+    if (extent < 1 || extent > INT32_MAX)
+      return invalid("the extent of " + info.name + "'s dimension " + key +
+                     " is a positive integer of 32 bits, as " + key + "=512");
+  }
+  if (program->shape_vars.empty())
+    return {};
+  if (program->s_tir)
+    return Error(ErrorCode::kUnsupported,
+                 "the shapes of " + info.name +
+                     " are symbolic, which only tile programs may have; make them parameters of " +
+                     info.name);
+  TEMPER_TRY(shapes, shapes_at_extents(program));
+  (void)shapes;
+  return {};
+}
+
 /// "routine(sizes)", or "routine(sizes) if condition": nothing where the condition does not hold.
 Result<std::optional<Baseline>> read_baseline(const std::string& name, const std::string& library,
                                               const std::string& text, const Binding& binding) {
@@ -633,21 +679,62 @@ struct KnobProgram::Generator {
   std::string name;
   std::string text;
   Binding binding;
-  std::unique_ptr<Session> session;
-  int calls = 0;
+  Extents extents;    ///< of its symbolic dimensions
+  bool bound = false; ///< programs are for these extents alone
 
-  /// The file is run again now and then: what a call leaves behind is not freed before.
-  Result<void> prepare() {
-    if (!session || ++calls > 500) {
-      session = std::make_unique<Session>(name + ".py", text);
-      calls = 0;
-      if (!session->diagnostics.empty())
-        return session->diagnostics.to_error();
+  /// The file, run: what calls of its function are made in.
+  struct Run {
+    Session session;
+    int calls = 0;
+    Run(const std::string& file, std::string_view content) : session(file, content) {}
+  };
+  /// One that nobody else uses. It is kept for the next call, but now and then the file is run
+  /// again: what a call leaves behind is not freed before.
+  Result<std::unique_ptr<Run>> take() {
+    std::unique_ptr<Run> run;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        run = std::move(idle_.back());
+        idle_.pop_back();
+      }
     }
-    session->evaluator.restart();
-    return {};
+    if (!run || ++run->calls > 500) {
+      run = std::make_unique<Run>(name + ".py", text);
+      if (!run->session.diagnostics.empty())
+        return run->session.diagnostics.to_error();
+    }
+    run->session.evaluator.restart();
+    return run;
   }
+  void give_back(std::unique_ptr<Run> run) {
+    // What is reported would stay: the next call starts from the file again.
+    if (!run->session.diagnostics.empty())
+      return;
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(run));
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Run>> idle_;
 };
+
+namespace {
+constexpr const char* kKnobExtents = "temper.knob_extents";
+constexpr const char* kKnobsBound = "temper.knobs_bound";
+} // namespace
+
+Result<IRModule> bound_to_extents(const IRModule& module) {
+  const PrimFunc function = module->functions[0].function.as_ref<PrimFuncNode>();
+  TEMPER_TRY(bound, ir::bound_to_extents(function, false));
+  if (bound == function)
+    return module;
+  IRModule made = with_function(module, module->functions[0].name, bound);
+  return has_knobs(module)
+             ? make_module(made->functions, module->attrs.with(kKnobsBound, make_bool(true)))
+             : made;
+}
 
 bool has_knobs(const IRModule& module) { return static_cast<bool>(module->attrs.get(kKnobs)); }
 
@@ -691,6 +778,16 @@ Result<KnobProgram> KnobProgram::of(const IRModule& module) {
       return broken("a parameter is a name and its value");
     program.generator_->binding.emplace_back(std::move(key), std::move(values[0]));
   }
+  if (const Expr extents = module->attrs.get(kKnobExtents); extents && extents.is<ListImm>())
+    for (const Expr& item : extents.as<ListImm>()->values) {
+      std::string key;
+      std::vector<ParameterValue> values;
+      if (!read(item, key, values) || values.size() != 1 ||
+          !std::holds_alternative<int64_t>(values[0]))
+        return broken("an extent is a name and a number");
+      program.generator_->extents.emplace_back(std::move(key), std::get<int64_t>(values[0]));
+    }
+  program.generator_->bound = module->attrs.get_int(kKnobsBound).value_or(0) != 0;
   return program;
 }
 
@@ -705,21 +802,22 @@ int64_t KnobProgram::size() const {
 template <typename Run>
 auto KnobProgram::with_choices(std::span<const size_t> choices,
                                std::vector<std::string>& violations, Run&& run) const {
+  using Returned = decltype(run(std::declval<Session&>(), generator_->binding));
+  auto taken = generator_->take();
+  if (!taken)
+    return Returned(taken.error());
   Binding binding = generator_->binding;
   for (size_t i = 0; i < knobs_.size(); ++i)
     binding.emplace_back(knobs_[i].name, knobs_[i].choices[choices[i]]);
-  Session& session = *generator_->session;
+  Session& session = (*taken)->session;
   session.evaluator.violations = &violations;
-  auto result = run(session, binding);
+  Returned result = run(session, binding);
   session.evaluator.violations = nullptr;
-  // What is reported would stay: the next call starts from the file again.
-  if (!session.diagnostics.empty())
-    generator_->session = nullptr;
+  generator_->give_back(std::move(*taken));
   return result;
 }
 
 Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const {
-  TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
   Result<IRModule> module =
       with_choices(choices, violations, [&](Session& session, const Binding& binding) {
@@ -728,11 +826,18 @@ Result<IRModule> KnobProgram::instantiate(std::span<const size_t> choices) const
   // What is wrong with the program of choices that a constraint refuses is no matter.
   if (!violations.empty())
     return Error(ErrorCode::kIllegal, violations[0]);
-  return module;
+  if (!module || generator_->extents.empty())
+    return module;
+  PrimFunc function =
+      with_extents((*module)->functions[0].function.as_ref<PrimFuncNode>(), generator_->extents);
+  if (generator_->bound) {
+    TEMPER_TRY(made, bound_to_extents(function, false));
+    function = made;
+  }
+  return with_function(*module, (*module)->functions[0].name, function);
 }
 
 Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> choices) const {
-  TEMPER_TRY_VOID(generator_->prepare());
   std::vector<std::string> violations;
   TEMPER_TRY_VOID(with_choices(choices, violations,
                                [&](Session& session, const Binding& binding) -> Result<void> {
@@ -744,6 +849,68 @@ Result<std::vector<std::string>> KnobProgram::violated(std::span<const size_t> c
                                  return {};
                                }));
   return violations;
+}
+
+Result<std::vector<size_t>> KnobProgram::first_legal() const {
+  std::vector<size_t> choices(knobs_.size(), 0);
+  std::string refused;
+  constexpr int kTries = 100000;
+  for (int i = 0; i < kTries; ++i) {
+    TEMPER_TRY(violations, violated(choices));
+    if (violations.empty()) {
+      const Result<IRModule> module = instantiate(choices);
+      if (module)
+        return choices;
+      if (module.error().code != ErrorCode::kIllegal)
+        return module.error();
+      violations = {module.error().message};
+    }
+    if (refused.empty())
+      refused = violations[0];
+    if (!advance(choices, knobs_))
+      break;
+  }
+  return Error(ErrorCode::kIllegal, refused);
+}
+
+Result<std::vector<size_t>> KnobProgram::repaired(std::vector<size_t> choices,
+                                                  Random& random) const {
+  const auto any_choice = [&](size_t knob) {
+    return static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[knob].choices.size())));
+  };
+  TEMPER_TRY(now, violated(choices));
+  constexpr int kSteps = 100;
+  for (int step = 0; step < kSteps && !now.empty(); ++step) {
+    // The change of one knob that leaves the fewest refusals, one of them by chance.
+    size_t best = now.size();
+    int alike = 0;
+    std::vector<size_t> next = choices;
+    for (size_t d = 0; d < knobs_.size(); ++d)
+      for (size_t c = 0; c < knobs_[d].choices.size(); ++c) {
+        std::vector<size_t> changed = choices;
+        changed[d] = c;
+        if (c == choices[d])
+          continue;
+        TEMPER_TRY(left, violated(changed));
+        if (left.size() > best || (left.size() == best && random.below(++alike) > 0))
+          continue;
+        if (left.size() < best)
+          alike = 1;
+        best = left.size();
+        next = std::move(changed);
+      }
+    // Now and then, and where no change helps, any: it may help the one after it.
+    if (next == choices || random.below(5) == 0) {
+      const auto knob = static_cast<size_t>(random.below(static_cast<int64_t>(knobs_.size())));
+      next[knob] = any_choice(knob);
+    }
+    choices = std::move(next);
+    TEMPER_TRY(left, violated(choices));
+    now = std::move(left);
+  }
+  if (!now.empty())
+    return Error(ErrorCode::kIllegal, now[0]);
+  return choices;
 }
 
 Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
@@ -760,6 +927,8 @@ Result<KnobProgram::Count> KnobProgram::count(int64_t limit) const {
             static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[d].choices.size())));
     TEMPER_TRY(violations, violated(choices));
     count.legal += violations.empty() ? 1 : 0;
+    if (violations.empty() && !count.estimated)
+      count.combinations.push_back(choices);
     for (const std::string& words : violations) {
       const auto known = std::find_if(count.pruned.begin(), count.pruned.end(),
                                       [&](const auto& entry) { return entry.first == words; });
@@ -791,7 +960,8 @@ namespace {
 /// The program with the first choice of each knob that no constraint refuses; its attributes hold
 /// the knobs.
 Result<IRModule> first_program(const std::string& text, const std::string& name,
-                               const Binding& binding, const std::vector<Knob>& knobs) {
+                               const Binding& binding, const std::vector<Knob>& knobs,
+                               const Extents& extents) {
   const std::string essential = essential_text(text);
   known_texts().note(essential, text);
   std::vector<Expr> choices;
@@ -800,34 +970,29 @@ Result<IRModule> first_program(const std::string& text, const std::string& name,
   std::vector<Expr> values;
   for (const auto& [key, value] : binding)
     values.push_back(to_list(key, std::span(&value, 1)));
-  const Annotations attrs = Annotations()
-                                .with(kKnobs, make_list(std::move(choices)))
-                                .with("temper.generator", make_string(name))
-                                .with("temper.binding", make_list(std::move(values)))
-                                .with("temper.source", make_string(essential));
-  TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
-  std::vector<size_t> choice(knobs.size(), 0);
-  std::string refused;
-  constexpr int kTries = 100000;
-  for (int i = 0; i < kTries; ++i) {
-    TEMPER_TRY(violations, program.violated(choice));
-    if (violations.empty()) {
-      Result<IRModule> module = program.instantiate(choice);
-      if (module)
-        return make_module((*module)->functions, attrs);
-      if (module.error().code != ErrorCode::kIllegal)
-        return module;
-      violations = {module.error().message};
-    }
-    if (refused.empty())
-      refused = violations[0];
-    if (!advance(choice, knobs))
-      break;
+  Annotations attrs = Annotations()
+                          .with(kKnobs, make_list(std::move(choices)))
+                          .with("temper.generator", make_string(name))
+                          .with("temper.binding", make_list(std::move(values)))
+                          .with("temper.source", make_string(essential));
+  if (!extents.empty()) {
+    std::vector<Expr> list;
+    for (const auto& [key, extent] : extents)
+      list.push_back(make_list({make_string(key), make_int(DataType::int64(), extent)}));
+    attrs = attrs.with(kKnobExtents, make_list(std::move(list)));
   }
+  TEMPER_TRY(program, KnobProgram::of(make_module(std::vector<ModuleEntry>{}, attrs)));
+  const Result<std::vector<size_t>> first = program.first_legal();
+  if (first) {
+    TEMPER_TRY(module, program.instantiate(*first));
+    return make_module(module->functions, attrs);
+  }
+  if (first.error().code != ErrorCode::kIllegal)
+    return first.error();
   return invalid("no choice of the knobs of " + name +
                  " is left: the constraints refuse all, the "
                  "first by " +
-                 refused + "; relax a constraint or add choices");
+                 first.error().message + "; relax a constraint or add choices");
 }
 
 } // namespace
@@ -893,9 +1058,18 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
     const auto place =
         std::find_if(info->parameters.begin(), info->parameters.end(),
                      [&](const WorkloadParameter& parameter) { return parameter.name == key; });
-    if (place == info->parameters.end())
-      return invalid(info->name + " has no parameter '" + key + "'" + did_you_mean(key, names) +
-                     "; it has " + (names.empty() ? "none" : join(names, ", ")));
+    if (place == info->parameters.end()) {
+      // The extent of a symbolic dimension: which there are, the program says.
+      int64_t extent = 0;
+      const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), extent);
+      const bool has_dimensions = state_->text.find("dynamic(") != std::string::npos ||
+                                  state_->text.find("symbolic(") != std::string::npos;
+      if (!has_dimensions || failed != std::errc() || end != text.data() + text.size())
+        return invalid(info->name + " has no parameter '" + key + "'" + did_you_mean(key, names) +
+                       "; it has " + (names.empty() ? "none" : join(names, ", ")));
+      binding.emplace_back(key, extent);
+      continue;
+    }
     TEMPER_TRY(value, parse_parameter(*place, text));
     binding.emplace_back(key, std::move(value));
   }
@@ -906,6 +1080,34 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
     binding.insert(binding.end(), shape.begin(), shape.end());
   }
   return bind(info->name, binding, unchecked);
+}
+
+std::vector<std::string>
+WorkloadFile::open_dimensions(const std::string& name,
+                              const std::map<std::string, std::string>& parameters) const {
+  const auto info = find(name);
+  if (!info)
+    return {};
+  Binding binding;
+  for (const WorkloadParameter& parameter : (*info)->parameters) {
+    const auto given = parameters.find(parameter.name);
+    if (given == parameters.end()) {
+      if (parameter.default_value)
+        binding.emplace_back(parameter.name, *parameter.default_value);
+    } else if (auto value = parse_parameter(parameter, given->second)) {
+      binding.emplace_back(parameter.name, std::move(*value));
+    }
+  }
+  Session session(state_->file, state_->text);
+  std::vector<std::string> violations; // of first choices: no matter here
+  session.evaluator.violations = &violations;
+  const auto module = generate(session, (*info)->name, binding);
+  if (!module)
+    return {};
+  std::vector<std::string> open =
+      ir::open_dimensions((*module)->functions[0].function.as_ref<PrimFuncNode>());
+  std::erase_if(open, [&](const std::string& one) { return parameters.contains(one); });
+  return open;
 }
 
 Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& binding,
@@ -938,12 +1140,14 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   }
   std::string constant = info->constant;
   const bool reserved = !has_parameter(*info, kConstant);
+  Extents extents;
   for (const auto& [key, value] : binding)
-    if (reserved && key == kConstant)
+    if (reserved && key == kConstant) {
       constant = to_string(value);
-    else if (!has_parameter(*info, key))
-      return invalid(info->name + " has no parameter '" + key + "'" +
-                     did_you_mean(key, names_of(info->parameters)));
+    } else if (!has_parameter(*info, key)) {
+      const auto* extent = std::get_if<int64_t>(&value);
+      extents.emplace_back(key, extent != nullptr ? *extent : 0);
+    }
 
   Session session(state_->file, state_->text);
   if (!session.diagnostics.empty())
@@ -952,11 +1156,13 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     return Error(ErrorCode::kUnsupported,
                  state_->file + " has a hand-written space, schedule(sch), which this version does "
                                 "not run yet; remove it to use the rules");
-  TEMPER_TRY(module, knobs.empty()
-                         ? generate(session, info->name, workload.parameters)
-                         : first_program(state_->text, info->name, workload.parameters, knobs));
-  workload.module = module;
-  const PrimFunc program = module->functions[0].function.as_ref<PrimFuncNode>();
+  TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
+                                   : first_program(state_->text, info->name, workload.parameters,
+                                                   knobs, extents));
+  const PrimFunc program =
+      with_extents(module->functions[0].function.as_ref<PrimFuncNode>(), extents);
+  workload.module = with_function(module, module->functions[0].name, program);
+  TEMPER_TRY_VOID(check_extents(*info, program, extents));
   if (program->s_tir && !knobs.empty())
     return Error(ErrorCode::kUnsupported,
                  knobs[0].name + " of " + info->name +
@@ -986,7 +1192,11 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     TEMPER_TRY(reference, generate(session, info->name + "_reference", workload.parameters));
     TEMPER_TRY_VOID(same_signature(info->name, program,
                                    reference->functions[0].function.as_ref<PrimFuncNode>()));
-    workload.reference = reference;
+    // For these extents alone: it may need memory of their size.
+    const PrimFunc plain =
+        with_extents(reference->functions[0].function.as_ref<PrimFuncNode>(), extents);
+    TEMPER_TRY(bound, ir::bound_to_extents(plain, true));
+    workload.reference = with_function(reference, reference->functions[0].name, bound);
   } else if (program->s_tir) {
     workload.reference = module;
     workload.is_own_reference = true;
@@ -996,6 +1206,8 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
                    "checked; define " +
                    info->name + "_reference with plain loops, or pass --unchecked");
   }
+  for (const auto& [key, extent] : extents_of(program))
+    workload.parameters.emplace_back(key, extent);
   if (!info->flops.empty()) {
     TEMPER_TRY(flops, number(info->name + "_workload: flops", info->flops, workload.parameters));
     workload.flops = flops;

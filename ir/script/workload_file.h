@@ -20,8 +20,8 @@
 /// `constant=["B"]` there, constant="B" in a shape, or constant=B beside the other parameters on a
 /// command line says which operands stay the same from call to call (weights): a schedule may have
 /// them packed ahead (ir/s_tir/packs.h). It is part of the binding, so of the workload's identity;
-/// constant=none takes a file's word back. (A parameter that the function itself calls `constant` is
-/// that parameter.)
+/// constant=none takes a file's word back. (A parameter that the function itself calls `constant`
+/// is that parameter.)
 ///
 /// Formulas are text over the parameters, with Python's arithmetic and sizeof(dtype). A file with
 /// one undecorated function, or with @T.prim_func functions alone, needs no description.
@@ -81,7 +81,8 @@ struct Baseline {
 /// A workload with all its parameters bound.
 struct Workload {
   std::string name;
-  /// All of them, in the order of the function; last kConstant, where operands are constant.
+  /// All of them, in the order of the function; then kConstant, where operands are constant, and
+  /// the extents of symbolic dimensions.
   Binding parameters;
   ir::IRModule module;
   /// What computes the right result; the module itself when it is its own reference, null when
@@ -107,13 +108,19 @@ public:
   /// By name; an empty name means the only workload. The error names the nearest one.
   Result<const WorkloadInfo*> find(const std::string& name) const;
 
-  /// Builds a workload. `parameters` as typed; without any the first shape is taken. One sentence
+  /// Builds a workload. `parameters` as typed, extents of symbolic dimensions among them
+  /// (ir/extents.h); without any the first shape is taken. One sentence
   /// for each mistake: unknown or missing parameters (all of them listed), values that are not
   /// positive integers, shapes too large, a generator that does not return a prim_func, no
   /// reference for a tir program (allowed when `unchecked`).
   Result<Workload> instantiate(const std::string& name,
                                const std::map<std::string, std::string>& parameters,
                                bool unchecked = false) const;
+  /// The symbolic dimensions (T.dynamic) of the program that these parameters do not give, by name;
+  /// none where there is no such program, which instantiate() explains.
+  std::vector<std::string>
+  open_dimensions(const std::string& name,
+                  const std::map<std::string, std::string>& parameters) const;
   /// The same from typed values, for a shape that the file lists.
   Result<Workload> bind(const std::string& name, const Binding& binding,
                         bool unchecked = false) const;

@@ -147,7 +147,8 @@ std::span<const TileStep> tile_steps() {
       {"forward_copies", [](F f, O o) -> Result<PrimFunc> { return forward_copies(f, o); }},
       {"dispatch_tiles", dispatch_tiles},
       // After dispatch: variants make accesses of their own.
-      {"lower_atomics", [](F f, O) -> Result<PrimFunc> { return lower_atomics(f); }},
+      {"lower_atomics",
+       [](F f, O o) -> Result<PrimFunc> { return lower_atomics(f, o.serial || o.plain); }},
       {"guard_accesses", [](F f, O) -> Result<PrimFunc> { return guard_accesses(f); }},
       {"lower_kernels", [](F f, O) -> Result<PrimFunc> { return lower_kernels(f); }},
       {"fuse_rows", [](F f, O) -> Result<PrimFunc> { return fuse_rows(f); }},

@@ -3,6 +3,7 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/atomic.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
@@ -307,24 +308,19 @@ constexpr const char* kThreadLoop = "temper.threads";
 /// at the same time; -1: they run one by one.
 constexpr const char* kParallelAxis = "temper.parallel_axis";
 
-/// Atomic operations as ordinary ones.
+/// Atomic operations as ordinary ones, where nobody else works on the element.
 class AtomicLowering : KnownRanges {
 public:
+  explicit AtomicLowering(bool alone) : alone_(alone) {}
+
   Stmt rewrite(const Stmt& stmt) {
-    if (const auto* evaluate = stmt.as<Evaluate>()) {
-      const auto* call = evaluate->value.as<Call>();
-      const auto* place =
-          call != nullptr && is_atomic(*call) ? call->args[0].as<BufferLoad>() : nullptr;
-      if (place == nullptr)
-        return stmt;
+    if (const Call* call = as_atomic(stmt)) {
+      const auto& place = *call->args[0].as<BufferLoad>();
       found_ = true;
-      note(*place);
-      const Expr& value = call->args[1];
-      const Expr now = call->args[0];
-      const Stmt store = make_store(place->buffer, place->indices,
-                                    call->op == "atomic_add"   ? make_binary<Add>(now, value)
-                                    : call->op == "atomic_max" ? make_binary<Max>(now, value)
-                                                               : make_binary<Min>(now, value));
+      note(place);
+      if (blocks_meet_ && place.buffer->scope == "global")
+        return stmt;
+      const Stmt store = plain_atomic(*call);
       store->span = stmt->span;
       return store;
     }
@@ -337,29 +333,37 @@ public:
       places_.clear();
     }
     const bool before = std::exchange(found_, false);
-    Stmt result = rebuild(
-        stmt, [&](const Stmt& child) { return rewrite(child); }, same);
+    const auto rewritten = [&] {
+      return rebuild(
+          stmt, [&](const Stmt& child) { return rewrite(child); }, same);
+    };
+    Stmt result = rewritten();
     if (found_) {
       if (const auto* loop = result.as<For>();
           loop != nullptr && loop->kind == ForKind::kTileParallel)
         result = change_loop(*loop, [&](For& node) {
           node.annotations = node.annotations.with(kThreadLoop, make_int(DataType::int32(), 1));
         });
-      else if (const auto* launch = result.as<KernelLaunch>())
-        result = copy_node(*launch, [&](KernelLaunch& node) {
+      else if (launch_ != nullptr && launch_ == stmt.get()) {
+        int64_t axis = only_atomic() ? longest_axis(apart()) : -1;
+        if (axis < 0 && !alone_ && only_atomic() && has_instructions()) {
+          axis = longest_axis(std::vector<bool>(launch_->block_vars.size(), true));
+          blocks_meet_ = axis >= 0;
+          if (blocks_meet_)
+            result = rewritten();
+          blocks_meet_ = false;
+        }
+        result = copy_node(*result.as<KernelLaunch>(), [&](KernelLaunch& node) {
           node.annotations =
-              node.annotations.with(kParallelAxis, make_int(DataType::int32(), parallel_axis()));
+              node.annotations.with(kParallelAxis, make_int(DataType::int32(), axis));
         });
+      }
     }
     found_ |= before;
     return result;
   }
 
 private:
-  static bool is_atomic(const Call& call) {
-    return call.op == "atomic_add" || call.op == "atomic_max" || call.op == "atomic_min";
-  }
-
   /// The index of one dimension as step * (block's number along an axis) + [low, high], for all
   /// atomic operations on a buffer.
   struct Place {
@@ -390,9 +394,8 @@ private:
       }
   }
 
-  /// The longest axis along which no two blocks have atomic operations on the same element; -1
-  /// when there is none, or something else is done to what they work on.
-  int64_t parallel_axis() const {
+  /// Nothing but atomic operations is done in the kernel to what they work on.
+  bool only_atomic() const {
     std::unordered_map<const Node*, int> uses;
     std::unordered_map<const Node*, int> atomic;
     walk(launch_->body, [&](const NodeRef& node) {
@@ -405,11 +408,24 @@ private:
           ++atomic[place->buffer.get()];
       return true;
     });
+    return std::all_of(places_.begin(), places_.end(),
+                       [&](const auto& entry) { return uses[entry.first] == atomic[entry.first]; });
+  }
+
+  /// The processor has atomic operations for all that the kernel's work on.
+  bool has_instructions() const {
+    return std::all_of(places_.begin(), places_.end(), [](const auto& entry) {
+      const DataType type = entry.first->dtype;
+      return type.is_scalar() && (type.is_floating() || type.is_integral()) &&
+             (type.bits == 32 || type.bits == 64);
+    });
+  }
+
+  /// For each axis whether no two blocks along it have atomic operations on the same element.
+  std::vector<bool> apart() const {
     const size_t axes = launch_->block_vars.size();
     std::vector<bool> apart(axes, true);
     for (const auto& [buffer, all] : places_) {
-      if (uses[buffer] != atomic[buffer])
-        return -1;
       const size_t rank = all.size() / axes;
       for (size_t axis = 0; axis < axes; ++axis)
         apart[axis] =
@@ -420,20 +436,27 @@ private:
                                                 place.rest.high - place.rest.low < *place.step;
                                        });
     }
+    return apart;
+  }
+
+  /// Of those that `may` names; -1 when none has more than one block.
+  int64_t longest_axis(const std::vector<bool>& may) const {
     int64_t best = -1;
     int64_t longest = 1;
-    for (size_t axis = 0; axis < axes; ++axis)
+    for (size_t axis = 0; axis < may.size(); ++axis)
       if (const auto extent = as_int(launch_->grid[axis]);
-          apart[axis] && extent.value_or(2) > longest) {
+          may[axis] && extent.value_or(2) > longest) {
         longest = extent.value_or(2);
         best = static_cast<int64_t>(axis);
       }
     return best;
   }
 
+  const bool alone_; ///< the kernel has one thread
   bool found_ = false;
-  const KernelLaunch* launch_ = nullptr;                       ///< around us
-  std::unordered_map<const Node*, std::vector<Place>> places_; ///< by buffer
+  bool blocks_meet_ = false;             ///< operations on global memory stay what they are
+  const KernelLaunch* launch_ = nullptr; ///< around us
+  std::unordered_map<const BufferNode*, std::vector<Place>> places_;
 };
 
 class KernelLowering {
@@ -526,8 +549,8 @@ PrimFunc bind_scalars(const PrimFunc& function) {
   return with_body(function, ScalarBinding(function->body).rewrite(function->body));
 }
 
-PrimFunc lower_atomics(const PrimFunc& function) {
-  return with_body(function, AtomicLowering().rewrite(function->body));
+PrimFunc lower_atomics(const PrimFunc& function, bool alone) {
+  return with_body(function, AtomicLowering(alone).rewrite(function->body));
 }
 
 PrimFunc guard_accesses(const PrimFunc& function) {
@@ -548,7 +571,7 @@ Result<PrimFunc> tile_meaning(const PrimFunc& function) {
                TEMPER_TRY_VOID(check_tile_call(call));
                return find_tile_op(call.op)->meaning(call);
              }));
-  return lower_kernels(guard_accesses(lower_atomics(bind_scalars(expanded))));
+  return lower_kernels(guard_accesses(lower_atomics(bind_scalars(expanded), true)));
 }
 
 } // namespace temper::tir

@@ -4,10 +4,11 @@
 ///   bind_scalars      scalars that are assigned once become names
 ///   forward_copies    tiles that an operator lays out anew are read where they come from
 ///   dispatch_tiles    each tile operator becomes what its variant for the target says
-///   lower_atomics     atomic operations become ordinary ones, and blocks that meet in them run in
-///   turn guard_accesses    global memory is touched inside of its buffers only lower_kernels
-///   blocks, T.Parallel and T.Pipelined become loops of a CPU fuse_rows         loops over the same
-///   rows, one of which reads what the other writes, become one
+///   lower_atomics     atomic operations become ordinary ones where no two blocks meet in them
+///   guard_accesses    global memory is touched inside of its buffers only
+///   lower_kernels     blocks, T.Parallel and T.Pipelined become loops of a CPU
+///   fuse_rows         loops over the same rows, one of which reads what the other writes, become
+///                     one
 ///
 /// The interpreter runs tile_meaning: the same steps with each operator's own meaning in place of a
 /// variant.
@@ -38,17 +39,21 @@ Result<PrimFunc>
 expand_tiles(const PrimFunc& function,
              FunctionRef<Result<Stmt>(const TileCall& call, Analyzer& math)> expand);
 
-/// Atomic operations in kernels become loads and stores. The loops over threads around them stay
-/// serial, and so do blocks of the kernel, but along an axis of the grid on which none works on
-/// another one's elements: results are the same from run to run.
-PrimFunc lower_atomics(const PrimFunc& function);
+/// Atomic operations in kernels. Where an axis of the grid keeps blocks apart, so that none works
+/// on another one's elements, they become loads and stores, and blocks run in parallel along that
+/// axis: results are the same from run to run. Where all axes let blocks meet, operations on
+/// numbers of 32 and 64 bits stay atomic, and blocks run in parallel along the longest one: sums of
+/// floats are then in any order. Blocks run in turn when they read or write such elements
+/// otherwise, too, when the type is another one, or when the kernel has one thread anyway
+/// (`alone`). The loops over threads around them are serial.
+PrimFunc lower_atomics(const PrimFunc& function, bool alone);
 
 /// Loads and stores of global memory in kernels that are not certainly inside of their buffer get
 /// a condition; a load outside gives zero.
 PrimFunc guard_accesses(const PrimFunc& function);
 
 /// Kernels become loops: the slowest axis with more than one block parallel (with atomic operations
-/// the one that lower_atomics found, or none), the others serial around the body; barriers
+/// the one that lower_atomics says, or none), the others serial around the body; barriers
 /// disappear. T.Parallel: the innermost loop vectorized, the others serial. Shared memory and
 /// fragments are memory of the block.
 PrimFunc lower_kernels(const PrimFunc& function);

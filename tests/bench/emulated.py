@@ -22,7 +22,7 @@ SHAPES = {
         "M=128 N=64 K=64 dtype=bfloat16",
     ],
     "gemm_roles": ["M=70 N=50 K=72", "M=64 N=72 K=40", "M=33 N=64 K=136"],
-    "matmul_tile": ["M=70 N=50 K=40", "M=96 N=80 K=72", "M=33 N=64 K=136"],
+    "matmul_tile": ["M=70 N=50 K=40", "M=96 N=80 K=72", "M=33 N=64 K=136", "M=70 N=50 K=136 dtype=float16"],
     "matmul_epilogue_tile": [
         "M=70 N=50 K=40",
         "M=64 N=72 K=33 epilogue=bias_relu",

@@ -7,6 +7,8 @@
 #include "ir/support/random.h"
 #include "tests/codegen/build.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 
 namespace temper::codegen::testing {
@@ -147,7 +149,43 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"row_sums", kRowSums, {{1}, {15}, {16}, {17}, {100}}}),
     [](const auto& info) { return std::string(info.param.name); });
 
-TEST(DynamicShapes, AreMarkedInTheSignatureAndCannotBeExported) {
+TEST(DynamicShapes, AreTakenFromTensorsByTheExportedFunction) {
+  Artifact artifact = build(parse(kScale), 1); // A[m, n], B[m, n], m, n
+  for (const size_t i : {0U, 1U})
+    artifact.signature[i].shape = {-3, -4};
+  std::string pattern = std::filesystem::temp_directory_path() / "temper-extents-XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const auto exported =
+      export_library("scales", {{.name = "scale", .artifact = artifact}}, {.directory = pattern});
+  ASSERT_TRUE(exported) << exported.error().message;
+  EXPECT_EQ(exported->functions[0].signature,
+            "int scale(const float* A, float* B, int32_t m, int32_t n)");
+  const auto tensor = [](std::vector<int64_t> shape) {
+    return ArgumentSpec{"T", DataType::float32(), std::move(shape), true, false};
+  };
+  for (const auto& [m, n] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {9, 33}, {40, 7}}) {
+    std::vector<float> a(static_cast<size_t>(m * n), 3);
+    std::vector<float> b(a.size() + 1, -1);
+    const auto done = call_exported(exported->library, "scale", {tensor({m, n}), tensor({m, n})},
+                                    {a.data(), b.data()});
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(std::count(b.begin(), b.end(), 7.0F), m * n);
+    EXPECT_EQ(b.back(), -1);
+  }
+  std::vector<float> a(200);
+  std::vector<float> b(200);
+  const auto differ = call_exported(exported->library, "scale",
+                                    {tensor({10, 20}), tensor({10, 19})}, {a.data(), b.data()});
+  ASSERT_FALSE(differ);
+  EXPECT_NE(differ.error().message.find(
+                "scale(A: float32[m, n], B: float32[m, n]): argument 1 (B) has 19 elements in "
+                "dimension 1, but n is 20 in argument 0 (A)"),
+            std::string::npos)
+      << differ.error().message;
+  std::filesystem::remove_all(pattern);
+}
+
+TEST(DynamicShapes, AreMarkedInTheSignatureAndExportedOnlyWithTheirExtents) {
   const Artifact artifact = build(parse(kRowSums), 1);
   ASSERT_EQ(artifact.signature.size(), 3U);
   EXPECT_EQ(artifact.signature[0].shape, (std::vector<int64_t>{-1, 64}));

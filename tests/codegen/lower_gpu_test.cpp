@@ -5,11 +5,15 @@
 #include "codegen/lower.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
+#include "ir/tir/emulator/emulate.h"
 #include "ir/tir/emulator/thread_loops.h"
 #include "ir/tir/lower_simt.h"
 #include "ir/tir/lower_tiles.h"
 #include "tests/codegen/build.h"
 #include "tests/tir/emulated_programs.h"
+
+#include <algorithm>
+#include <numeric>
 
 namespace temper::codegen::testing {
 namespace {
@@ -238,6 +242,60 @@ def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((50, 40), "float32"), C: 
         T.atomic_add(C[by * 32, bx * 32], tile)
 )"));
   EXPECT_EQ(count(lowered.text, "T.atomic_add("), 1) << lowered.text;
+}
+
+TEST(LowerGpu, reducers_join_what_iterations_add) {
+  expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((40,), "float32"), C: T.Tensor((50,), "float32")):
+    with T.Kernel(2, threads=64) as bx:
+        tile = T.alloc_shared((32, 40), "float32")
+        x = T.alloc_shared((40,), "float32")
+        sums = T.alloc_reducer((32,), "float32", replication="all")
+        largest = T.alloc_reducer((32,), "float32", op="max")
+        every = T.alloc_reducer((1,), "float32")
+        T.clear(sums)
+        T.clear(every)
+        T.fill(largest, -1000)
+        T.copy(B, x)
+        T.copy(A[bx * 32, 0], tile)
+        for k in T.serial(2):
+            for i, j in T.Parallel(32, 40):
+                sums[i] += tile[i, j] * x[j]
+                if j > 3:
+                    largest[i] = T.max(largest[i], tile[i, j])
+                every[0] += tile[i, j]
+        T.finalize_reducer(sums)
+        for i in T.Parallel(32):
+            C[bx * 32 + i] = sums[i] + largest[i] * 0.5 + every[0]
+)"));
+}
+
+TEST(LowerGpu, values_of_a_warp_are_reduced_in_each_of_its_threads) {
+  const PrimFunc program = parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((128,), "float32"), B: T.Tensor((3, 128), "float32")):
+    with T.Kernel(2, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        x = A[bx * 64 + tx]
+        B[0, bx * 64 + tx] = T.warp_reduce_sum(x * 2.0)
+        B[1, bx * 64 + tx] = T.warp_reduce_max(x)
+        B[2, bx * 64 + tx] = T.warp_reduce_min(x)
+)");
+  const auto lowered = tir::lower_simt(program, 80);
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  std::vector<float> a(128);
+  std::vector<float> b(3 * 128);
+  for (size_t i = 0; i < a.size(); ++i)
+    a[i] = static_cast<float>(i * 37 % 101) - 50;
+  const auto report = tir::emulate(*lowered, std::vector<InterpretArgument>{input(a), output(b)});
+  ASSERT_TRUE(report) << report.error().message;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const auto first = a.begin() + static_cast<std::ptrdiff_t>(i / 32 * 32);
+    EXPECT_EQ(b[i], 2 * std::accumulate(first, first + 32, 0.0F)) << i;
+    EXPECT_EQ(b[128 + i], *std::max_element(first, first + 32)) << i;
+    EXPECT_EQ(b[256 + i], *std::min_element(first, first + 32)) << i;
+  }
 }
 
 TEST(LowerGpu, rows_that_are_not_aligned_are_copied_by_the_threads) {

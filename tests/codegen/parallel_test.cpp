@@ -113,5 +113,44 @@ TEST(Parallel, LargeTemporariesOfAnIterationBelongToTheThread) {
     EXPECT_EQ(values[x], x * n * (n - 1) / 2);
 }
 
+/// for parallel i in [0, n): op(C[i % 3], A[i])
+template <typename T> void expect_atomic(const char* op, DataType type) {
+  const int64_t n = 30000;
+  const Buffer a = flat("A", type, n), c = flat("C", type, 3);
+  const Var i = index_var("i");
+  const Expr place = make_load(c, {make_binary<FloorMod>(Expr(i), imm(3))});
+  const Stmt body = make_evaluate(call_op(op, {place, make_load(a, {Expr(i)})}));
+  const PrimFunc function = function_of({{a, nullptr}, {c, nullptr}},
+                                        make_for(i, imm(0), imm(n), ForKind::kParallel, body));
+  std::vector<T> in(n);
+  for (int64_t x = 0; x < n; ++x)
+    in[static_cast<size_t>(x)] = static_cast<T>((x * 7919) % 101);
+  std::vector<T> expected(3, T(50));
+  for (size_t x = 0; x < in.size(); ++x) {
+    T& sum = expected[x % 3];
+    sum = op == std::string("atomic_add")   ? sum + in[x]
+          : op == std::string("atomic_max") ? std::max(sum, in[x])
+                                            : std::min(sum, in[x]);
+  }
+  for (const int threads : {1, 2, 4}) {
+    const Artifact artifact = must_compile(function, native(threads));
+    EXPECT_FALSE(artifact.signature.at(0).is_output);
+    EXPECT_TRUE(artifact.signature.at(1).is_output);
+    std::vector<T> out(3, T(50));
+    ASSERT_EQ(Loaded(artifact)(in.data(), out.data()), 0);
+    EXPECT_EQ(out, expected) << op << " " << to_string(type) << " " << threads;
+  }
+}
+
+TEST(Parallel, AtomicOperationsOfThreadsThatMeetLoseNothing) {
+  for (const char* op : {"atomic_add", "atomic_max", "atomic_min"}) {
+    expect_atomic<int32_t>(op, DataType::int32());
+    expect_atomic<int64_t>(op, DataType::int64());
+    expect_atomic<uint32_t>(op, DataType::uint(32));
+    expect_atomic<float>(op, DataType::float32());
+    expect_atomic<double>(op, DataType::float64());
+  }
+}
+
 } // namespace
 } // namespace temper::codegen::testing

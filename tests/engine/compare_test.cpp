@@ -158,5 +158,39 @@ TEST(Tolerance, ASingleFloatSumOf4096TermsPassesAndAMissingTermDoesNot) {
   EXPECT_TRUE(floats(got, want, tolerance));
 }
 
+TEST(Tolerance, SumsKeptInFloat16PassAndABlockOfTermsThatIsMissingDoesNot) {
+  const auto in_half = [](double value) { // eleven digits
+    int exponent = 0;
+    std::frexp(value, &exponent);
+    return std::ldexp(std::nearbyint(std::ldexp(value, 11 - exponent)), exponent - 11);
+  };
+  for (const size_t length : {size_t{72}, size_t{520}}) {
+    std::vector<float> got;
+    std::vector<double> want;
+    std::vector<float> a(length);
+    std::vector<float> b(length);
+    for (uint64_t row = 0; row < 4000; ++row) {
+      fill(std::as_writable_bytes(std::span(a)), DataType::float32(), {}, 2 * row);
+      fill(std::as_writable_bytes(std::span(b)), DataType::float32(), {}, 2 * row + 1);
+      double half = 0;
+      double exact = 0;
+      for (size_t k = 0; k < length; ++k) {
+        const double term = in_half(a[k]) * in_half(b[k]);
+        half = in_half(half + term);
+        exact += term;
+      }
+      got.push_back(static_cast<float>(half));
+      want.push_back(exact);
+    }
+    const DataType type = DataType::floating(16);
+    EXPECT_FALSE(floats(got, want, narrow_sum_tolerance(type, static_cast<int64_t>(length))));
+    // As sums in float32 they would be wrong.
+    EXPECT_TRUE(floats(got, want, default_tolerance(type, static_cast<int64_t>(length))));
+    // What a block of 16 terms adds, left out in one element.
+    got[17] += 4;
+    EXPECT_TRUE(floats(got, want, narrow_sum_tolerance(type, static_cast<int64_t>(length))));
+  }
+}
+
 } // namespace
 } // namespace temper::engine

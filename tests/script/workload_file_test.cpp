@@ -2,6 +2,8 @@
 
 #include "ir/script/workload_file.h"
 
+#include "ir/extents.h"
+#include "ir/script/knobs.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/support/text.h"
@@ -17,6 +19,8 @@ namespace temper::script {
 namespace {
 
 using namespace temper::ir; // NOLINT
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 const char* const kScale = R"py(
 from tvm.script import tirx as T
@@ -277,6 +281,86 @@ def add(A: T.Buffer((4,), "float32")):
                             .instantiate("", {});
   ASSERT_TRUE(workload) << workload.error().to_string();
   EXPECT_EQ(workload->name, "add");
+}
+
+const char* const kSymbolic = R"py(
+from tvm.script import tirx as T
+
+def twice(N, block=T.tune([16, 32])):
+    T.constraint(block != 16)
+    m = T.dynamic("m")
+    @T.prim_func
+    def main(A: T.Tensor((m, N), "float32"), B: T.Tensor((m, N), "float32")):
+        with T.Kernel(T.ceildiv(m, block), threads=32) as bx:
+            tile = T.alloc_fragment((block, N), "float32")
+            T.copy(A[bx * block, 0], tile)
+            for i, j in T.Parallel(block, N):
+                tile[i, j] = tile[i, j] * 2.0
+            T.copy(tile, B[bx * block, 0])
+    return main
+
+def twice_reference(N):
+    m = T.dynamic("m")
+    @T.prim_func
+    def main(A: T.Buffer((m, N), "float32"), B: T.Buffer((m, N), "float32")):
+        copy = T.alloc_buffer((m, N), "float32")
+        for i, j in T.grid(m, N):
+            copy[i, j] = A[i, j]
+            B[i, j] = copy[i, j] * T.float32(2)
+    return main
+
+twice_workload = dict(shapes=[dict(N=16, m=40)], flops="m*N")
+)py";
+
+TEST(WorkloadFile, ExtentsOfSymbolicDimensionsAreGivenBesideTheParameters) {
+  const WorkloadFile file = file_of(kSymbolic);
+  EXPECT_EQ(file.open_dimensions("twice", {{"N", "16"}}), (std::vector<std::string>{"m"}));
+  EXPECT_TRUE(file.open_dimensions("twice", {{"N", "16"}, {"m", "8"}}).empty());
+  const auto workload = file.instantiate("twice", {{"N", "16"}, {"m", "100"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->flops, 1600);
+  EXPECT_EQ(workload->parameters.back(), (std::pair<std::string, ParameterValue>("m", 100)));
+  // The program stays symbolic, whatever is chosen; its reference is for the extent alone.
+  const auto function = [](const IRModule& module) {
+    return module->functions[0].function.as_ref<PrimFuncNode>();
+  };
+  const Extents extents{{"m", 100}};
+  EXPECT_EQ(extents_of(function(workload->module)), extents);
+  const auto knobs = KnobProgram::of(workload->module);
+  ASSERT_TRUE(knobs) << knobs.error().to_string();
+  const auto chosen = knobs->instantiate(std::vector<size_t>{1});
+  ASSERT_TRUE(chosen) << chosen.error().to_string();
+  EXPECT_EQ(extents_of(function(*chosen)), extents);
+  EXPECT_EQ(function(*chosen)->shape_vars.size(), 1U);
+  const PrimFunc reference = function(workload->reference);
+  EXPECT_TRUE(reference->shape_vars.empty());
+  EXPECT_EQ(reference->params.size(), 3U);
+  EXPECT_EQ(to_text(workload->reference).find("T.dynamic"), std::string::npos);
+  // For a GPU the choices are programs of the extent, too.
+  const auto bound = bound_to_extents(workload->module);
+  ASSERT_TRUE(bound) << bound.error().to_string();
+  const auto of_bound = KnobProgram::of(*bound);
+  ASSERT_TRUE(of_bound) << of_bound.error().to_string();
+  const auto numbers = of_bound->instantiate(std::vector<size_t>{1});
+  ASSERT_TRUE(numbers) << numbers.error().to_string();
+  EXPECT_TRUE(function(*numbers)->shape_vars.empty());
+  EXPECT_THAT(to_text(*numbers), HasSubstr("T.Kernel(4, threads=32)"));
+  EXPECT_TRUE(structural_equal(make_module((*bound)->functions), *numbers));
+  // The file's own shape gives one.
+  const auto first = file.instantiate("twice", {});
+  ASSERT_TRUE(first) << first.error().to_string();
+  EXPECT_EQ(extents_of(function(first->module)), (Extents{{"m", 40}}));
+}
+
+TEST(WorkloadFile, AnExtentThatIsMissingOrStrangeIsNamed) {
+  EXPECT_THAT(error_of(kSymbolic, "twice", {{"N", "16"}}),
+              AllOf(HasSubstr("the dimension m is symbolic"), HasSubstr("add m=NUMBER")));
+  EXPECT_THAT(error_of(kSymbolic, "twice", {{"N", "16"}, {"m", "0"}}),
+              HasSubstr("the extent of twice's dimension m is a positive integer"));
+  EXPECT_THAT(error_of(kSymbolic, "twice", {{"N", "16"}, {"m", "4"}, {"k", "4"}}),
+              HasSubstr("twice has no parameter 'k'"));
+  EXPECT_THAT(error_of(kSymbolic, "twice", {{"N", "16"}, {"m", "x"}}),
+              HasSubstr("twice has no parameter 'm'"));
 }
 
 TEST(WorkloadFile, AFileThatIsNotThereIsNamed) {

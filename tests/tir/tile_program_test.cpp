@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 namespace temper::tir {
 namespace {
@@ -158,6 +159,24 @@ TEST(TilePrograms, OfTheGoldenFilesKeepTheirMeaningThroughAllSteps) {
     }
 }
 
+TEST(TilePrograms, OfOneThreadOrOfNarrowFloatsHaveNoAtomicOperationsOnACpu) {
+  for (const std::string type : {"float32", "float16"}) {
+    const std::string tensor = ", \"" + type + "\")";
+    const IRModule module = parse("@T.prim_func\ndef main(A: T.Tensor((32,)" + tensor +
+                                  ", C: T.Tensor((9,)" + tensor + R"():
+    with T.Kernel(4, threads=8) as bx:
+        for i in T.Parallel(8):
+            T.atomic_add(C[bx // 4 + i], A[bx * 8 + i])
+)");
+    ASSERT_TRUE(module);
+    const auto has_atomic = [](const PrimFunc& function) {
+      return print(make_module(function)).find("atomic_add") != std::string::npos;
+    };
+    EXPECT_EQ(has_atomic(lower_atomics(function_of(module), false)), type == "float32");
+    EXPECT_FALSE(has_atomic(lower_atomics(function_of(module), true)));
+  }
+}
+
 TEST(TileOperators, HaveExamplesThatRunAsTheyAreLowered) {
   for (const TileOp* op : all_tile_ops()) {
     SCOPED_TRACE(op->name);
@@ -168,6 +187,25 @@ TEST(TileOperators, HaveExamplesThatRunAsTheyAreLowered) {
     expect_round_trip(module);
     expect_same_steps(module);
   }
+}
+
+TEST(TileReductions, AlongAnyDimensionAreTheSameInEveryStep) {
+  for (const std::string op : {"sum", "max", "min", "absmax"})
+    for (const auto& [shape, kept, dim] :
+         {std::tuple("(5, 16)", "(16,)", 0), std::tuple("(3, 128)", "(128,)", 0),
+          std::tuple("(1, 48)", "(48,)", 0), std::tuple("(4, 20)", "(20,)", 0),
+          std::tuple("(3, 4, 32)", "(4, 32)", 0), std::tuple("(3, 4, 32)", "(3, 32)", 1),
+          std::tuple("(3, 2, 256)", "(3, 256)", 1), std::tuple("(3, 32)", "(3,)", 1)})
+      for (const bool clear : {true, false}) {
+        const std::string text = "@T.prim_func\ndef main(A: T.Tensor(" + std::string(shape) +
+                                 ", \"float32\"), B: T.Tensor(" + kept +
+                                 ", \"float32\")):\n    with T.Kernel(1, threads=32) as bx:\n"
+                                 "        T.fill(B, 2)\n        T.reduce_" +
+                                 op + "(A, B, dim=" + std::to_string(dim) +
+                                 ", clear=" + (clear ? "True" : "False") + ")\n";
+        SCOPED_TRACE(text);
+        expect_same_steps(parse(text));
+      }
 }
 
 /// C = A B in tiles, shapes and blocks by chance: tails included.

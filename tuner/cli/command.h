@@ -68,6 +68,11 @@ Json binding_object(const std::string& binding_json);
 
 /// `matmul M=512 N=512`: the first word names the workload.
 Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::string>& words);
+/// The shapes that `arguments` name, or those of the workload's file, of which `quick` takes the
+/// first; where dimensions are symbolic, at several extents each: one, tails of blocks and vectors,
+/// whole blocks.
+Result<std::vector<tuner::WorkloadArguments>>
+shapes_to_check(tuner::Workbench& bench, const tuner::WorkloadArguments& arguments, bool quick);
 
 /// The kernels that an entry of a batch or bench file names: its shapes, else all of the
 /// workload's file.

@@ -161,6 +161,31 @@ Result<tuner::WorkloadArguments> parse_workload_words(const std::vector<std::str
 }
 
 Result<std::vector<tuner::WorkloadArguments>>
+shapes_to_check(tuner::Workbench& bench, const tuner::WorkloadArguments& arguments, bool quick) {
+  std::vector<tuner::WorkloadArguments> named{arguments};
+  if (arguments.parameters.empty()) {
+    TEMPER_TRY(all, bench.shapes(arguments.name));
+    named = std::move(all);
+    if (quick)
+      named.resize(1);
+  }
+  constexpr std::array<int, 5> kExtents = {100, 1, 64, 257, 31};
+  std::vector<tuner::WorkloadArguments> shapes;
+  for (tuner::WorkloadArguments& shape : named) {
+    shape.unchecked = arguments.unchecked;
+    TEMPER_TRY(open, bench.open_dimensions(shape));
+    const size_t samples = open.empty() || quick ? 1 : kExtents.size();
+    for (size_t i = 0; i < samples; ++i) {
+      tuner::WorkloadArguments one = shape;
+      for (size_t d = 0; d < open.size(); ++d) // no two dimensions alike
+        one.parameters[open[d]] = std::to_string(kExtents[(i + 2 * d) % kExtents.size()]);
+      shapes.push_back(std::move(one));
+    }
+  }
+  return shapes;
+}
+
+Result<std::vector<tuner::WorkloadArguments>>
 kernels_of(tuner::Workbench& bench, const std::string& workload,
            const std::vector<std::map<std::string, std::string>>& shapes) {
   if (shapes.empty())

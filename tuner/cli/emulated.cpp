@@ -134,6 +134,16 @@ void add_device_option(CLI::App& command, std::string& device) {
       });
 }
 
+namespace {
+
+/// A GPU's programs are for one extent of each symbolic dimension.
+Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arguments) {
+  TEMPER_TRY(task, bench.task(arguments));
+  return tuner::bound_task(std::move(task));
+}
+
+} // namespace
+
 int check_emulated(EmulatedWork work) {
   auto gpu = gpu_of(work.common);
   if (!gpu)
@@ -143,22 +153,14 @@ int check_emulated(EmulatedWork work) {
     return report(arguments.error());
   arguments->unchecked = work.unchecked;
   Workbench bench(work.common.workbench);
-  std::vector<tuner::WorkloadArguments> shapes{*arguments};
-  if (arguments->parameters.empty()) {
-    auto all = bench.shapes(arguments->name);
-    if (!all)
-      return report(all.error());
-    for (tuner::WorkloadArguments& shape : *all)
-      shape.unchecked = work.unchecked;
-    shapes = std::move(*all);
-    if (work.quick)
-      shapes.resize(1);
-  }
+  const auto shapes = shapes_to_check(bench, *arguments, work.quick);
+  if (!shapes)
+    return report(shapes.error());
   install_interrupt_handler();
   bool wrong = false;
   Json results = Json::array();
-  for (const tuner::WorkloadArguments& shape : shapes) {
-    auto task = bench.task(shape);
+  for (const tuner::WorkloadArguments& shape : *shapes) {
+    auto task = emulated_task(bench, shape);
     if (!task)
       return report(task.error());
     auto program = tuner::emulated_program(task->module, *gpu);
@@ -317,7 +319,7 @@ int tune_emulated(EmulatedWork work) {
     return report(arguments.error());
   arguments->unchecked = work.unchecked;
   Workbench bench(work.common.workbench);
-  auto task = bench.task(*arguments);
+  auto task = emulated_task(bench, *arguments);
   if (!task)
     return report(task.error());
   auto proposals = Proposals::of(task->module, *gpu, work);

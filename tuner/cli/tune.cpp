@@ -57,21 +57,13 @@ int run_check(CheckOptions& options) {
     return report(arguments.error());
   arguments->unchecked = options.unchecked;
   Workbench bench(options.common.workbench);
-  std::vector<tuner::WorkloadArguments> shapes{*arguments};
-  if (arguments->parameters.empty()) {
-    auto all = bench.shapes(arguments->name);
-    if (!all)
-      return report(all.error());
-    for (tuner::WorkloadArguments& shape : *all)
-      shape.unchecked = arguments->unchecked;
-    shapes = std::move(*all);
-    if (options.quick)
-      shapes.resize(1);
-  }
+  const auto shapes = shapes_to_check(bench, *arguments, options.quick);
+  if (!shapes)
+    return report(shapes.error());
   install_interrupt_handler();
   bool wrong = false;
   Json results = Json::array();
-  for (const tuner::WorkloadArguments& shape : shapes) {
+  for (const tuner::WorkloadArguments& shape : *shapes) {
     auto task = bench.task(shape);
     if (!task)
       return report(task.error());

@@ -203,6 +203,10 @@ FeatureMatrix features_of(const std::vector<Decision>& decisions, const ir::Prim
   return matrix;
 }
 
+/// What an error begins with that a constraint of the program makes.
+constexpr const char* kConstraint = "constraint: ";
+
+/// Safe to use from several threads at once once it is prepared.
 class KnobSpace final : public Space {
 public:
   /// `architecture`: of a GPU; 0: a CPU, as `options` has it.
@@ -231,12 +235,23 @@ public:
       return code.error();
     candidate->features = features_of({}, architecture_ == 0 ? *code : ir::PrimFunc(), options_);
     untuned_ = std::move(candidate);
-    // What the operators leave open, where every knob has its first choice.
+    if (program_) {
+      TEMPER_TRY(start, program_->first_legal());
+      start_ = std::move(start);
+    }
+    // What the operators leave open, where every knob has the first choice that is legal; or
+    // another, where a GPU has no room for that.
     Random random(1);
-    Result<CandidateRef> first = build({}, nullptr, "sample", 0);
-    if (first)
-      for (const DecisionPoint& point : decision_points((*first)->trace))
+    Result<CandidateRef> first = build(start_, {}, nullptr, "sample", 0);
+    for (int left = 64; !first && program_ && left > 0; --left)
+      first = with_legal_knobs(random, [&](const std::vector<size_t>& own) {
+        return build(own, {}, nullptr, "sample", 0);
+      });
+    if (first) {
+      first_ = *first;
+      for (const DecisionPoint& point : decision_points(first_->trace))
         open_sizes_.push_back(point.candidates.size());
+    }
     const size_t own = program_ ? program_->knobs().size() : 0;
     if (own == 0 && open_sizes_.empty())
       return Error(ErrorCode::kUnsupported,
@@ -271,8 +286,8 @@ public:
   }
 
   std::vector<std::string> sketch_texts() const override {
-    if (Result<CandidateRef> first = build({}, nullptr, "sample", 0))
-      return {(*first)->trace.to_python()};
+    if (first_)
+      return {first_->trace.to_python()};
     return {};
   }
 
@@ -282,14 +297,25 @@ public:
     // Half of them with the operators' own defaults: these come from the machine's registers, and
     // only the program's knobs are left to chance then.
     const bool defaults = program_ && !program_->knobs().empty() && random.below(2) == 0;
-    return build({}, &random, "sample", 0, defaults);
+    return with_legal_knobs(random, [&](const std::vector<size_t>& own) {
+      return build(own, {}, &random, "sample", 0, defaults);
+    });
   }
 
   Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
     if (from.trace.empty())
       return sample(random);
+    TEMPER_TRY(before, given_by(from.trace));
+    const std::vector<size_t> own_before = own_choices(before);
     TEMPER_TRY(mutation, mutate_trace(from.trace, random));
-    return rebuilt(mutation.trace, "mutate knob", from.program_hash);
+    TEMPER_TRY(given, given_by(mutation.trace));
+    std::vector<size_t> own = own_choices(given);
+    if (own != own_before) {
+      // A knob that may not change alone takes others along.
+      TEMPER_TRY(legal, legal_near(std::move(own), own_before, random));
+      own = std::move(legal);
+    }
+    return build(own, given, nullptr, "mutate knob", from.program_hash);
   }
 
   std::vector<CandidateRef> neighbours(const Candidate& from, size_t limit) const override {
@@ -369,13 +395,79 @@ private:
     return text;
   }
 
-  Result<CandidateRef> rebuilt(const s_tir::Trace& trace, std::string origin,
-                               uint64_t parent) const {
+  static Result<Given> given_by(const s_tir::Trace& trace) {
     TEMPER_TRY(values, values_of(trace));
     Given given;
     for (auto& [name, value] : values)
       given[name] = std::move(value);
-    return build(given, nullptr, std::move(origin), parent);
+    return given;
+  }
+
+  Result<CandidateRef> rebuilt(const s_tir::Trace& trace, std::string origin,
+                               uint64_t parent) const {
+    TEMPER_TRY(given, given_by(trace));
+    return build(own_choices(given), given, nullptr, std::move(origin), parent);
+  }
+
+  /// Of the program's knobs, as a trace has them; whether they are legal together is not looked at.
+  std::vector<size_t> own_choices(const Given& given) const {
+    std::vector<size_t> own;
+    for (size_t i = 0; i < start_.size(); ++i) {
+      const script::Knob& knob = program_->knobs()[i];
+      own.push_back(choose(knob.name, knob.choices, start_[i], given, nullptr));
+    }
+    return own;
+  }
+
+  /// A combination that no constraint refuses and that differs from `own` in few knobs, from
+  /// `other` in some where there is another one.
+  Result<std::vector<size_t>> legal_near(std::vector<size_t> own, const std::vector<size_t>& other,
+                                         Random& random) const {
+    if (count_.estimated)
+      return program_->repaired(std::move(own), random);
+    const auto& all = count_.combinations;
+    if (std::binary_search(all.begin(), all.end(), own))
+      return own;
+    size_t least = own.size() + 1;
+    int64_t alike = 0;
+    const std::vector<size_t>* best = &other;
+    for (const std::vector<size_t>& one : all) {
+      size_t changes = 0;
+      for (size_t d = 0; d < own.size(); ++d)
+        changes += one[d] != own[d] ? 1 : 0;
+      if (changes > least || one == other)
+        continue;
+      alike = changes < least ? 1 : alike + 1;
+      least = changes;
+      if (random.below(alike) == 0)
+        best = &one;
+    }
+    return *best;
+  }
+
+  /// What `make` makes of the program's knobs, any legal combination of which is as likely as
+  /// another where they could be counted. Constraints that only the program's body has refuse some
+  /// more.
+  template <typename Make>
+  Result<CandidateRef> with_legal_knobs(Random& random, const Make& make) const {
+    if (!program_)
+      return make({});
+    constexpr int kTries = 16;
+    for (int left = kTries;; --left) {
+      std::vector<size_t> own;
+      if (!count_.estimated) {
+        const auto count = static_cast<int64_t>(count_.combinations.size());
+        own = count_.combinations[static_cast<size_t>(random.below(count))];
+      } else {
+        for (const script::Knob& knob : program_->knobs())
+          own.push_back(choose(knob.name, knob.choices, 0, {}, &random));
+        TEMPER_TRY(legal, program_->repaired(std::move(own), random));
+        own = std::move(legal);
+      }
+      Result<CandidateRef> candidate = make(own);
+      if (candidate || left == 1 || !candidate.error().message.starts_with(kConstraint))
+        return candidate;
+    }
   }
 
   /// The given choice, or the legal one nearest to it; without one a random one, or `otherwise`.
@@ -406,21 +498,19 @@ private:
     return best;
   }
 
-  /// `defaults`: what operators leave open is not left to chance.
-  Result<CandidateRef> build(const Given& given, Random* random, std::string origin,
-                             uint64_t parent, bool defaults = false) const {
+  /// `own`: the program's knobs; the others as given. `defaults`: what operators leave open is not
+  /// left to chance.
+  Result<CandidateRef> build(const std::vector<size_t>& own, const Given& given, Random* random,
+                             std::string origin, uint64_t parent, bool defaults = false) const {
     std::vector<Decision> decisions;
     ir::IRModule module = untuned_->module;
     if (program_) {
-      std::vector<size_t> chosen;
-      for (const script::Knob& knob : program_->knobs()) {
-        chosen.push_back(choose(knob.name, knob.choices, 0, given, random));
-        decisions.push_back({knob.name, knob.choices, chosen.back()});
-      }
-      Result<ir::IRModule> made = program_->instantiate(chosen);
+      for (size_t i = 0; i < own.size(); ++i)
+        decisions.push_back({program_->knobs()[i].name, program_->knobs()[i].choices, own[i]});
+      Result<ir::IRModule> made = program_->instantiate(own);
       if (!made)
         return Error(made.error().code, made.error().code == ErrorCode::kIllegal
-                                            ? "constraint: " + made.error().message
+                                            ? kConstraint + made.error().message
                                             : made.error().message);
       module = *made;
     }
@@ -460,6 +550,8 @@ private:
   int architecture_ = 0;
   std::optional<KnobProgram> program_;
   KnobProgram::Count count_;
+  std::vector<size_t> start_; ///< the first choices that are legal together
+  CandidateRef first_;        ///< with what operators leave open at its default; may be null
   std::vector<size_t> open_sizes_;
   CandidateRef untuned_;
 };
@@ -499,9 +591,9 @@ static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
   if (!is_knob_program(module) || module->functions.size() != 1 || !function_of(module))
     return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
   const ir::PrimFunc function = function_of(module);
-  if (!function->shape_vars.empty())
+  if (!function->shape_vars.empty() && architecture > 0)
     return Error(ErrorCode::kUnsupported,
-                 "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
+                 "the shapes of '" + function->name + "' are symbolic; for a GPU they are numbers");
   auto space = std::make_unique<KnobSpace>(module, std::move(options), architecture);
   TEMPER_TRY_VOID(space->prepare());
   return std::unique_ptr<Space>(std::move(space));

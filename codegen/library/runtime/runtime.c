@@ -140,11 +140,33 @@ static int check_cpu(const temper_function* function) {
 
 /* ------------------------------------------------------------------ arguments */
 
-static uint64_t bytes_of(const temper_argument* argument) {
+/* The value of an extent, an integer argument. */
+static int64_t extent_value(const temper_function* function, int32_t i, void* const* pointers) {
+  if (function->arguments[i].bits == 64)
+    return *(const int64_t*)pointers[i];
+  return *(const int32_t*)pointers[i];
+}
+
+static uint64_t bytes_of(const temper_function* function, int32_t i, void* const* pointers) {
+  const temper_argument* argument = &function->arguments[i];
   uint64_t bytes = argument->bits / 8;
-  for (int32_t i = 0; i < argument->ndim; ++i)
-    bytes *= (uint64_t)argument->shape[i];
+  for (int32_t d = 0; d < argument->ndim; ++d) {
+    const int64_t extent = argument->shape[d];
+    bytes *= (uint64_t)(extent < 0 ? extent_value(function, (int32_t)(-1 - extent), pointers)
+                                   : extent);
+  }
   return bytes;
+}
+
+static int check_extents(const temper_function* function, void* const* pointers) {
+  for (int32_t i = function->count - function->extents; i < function->count; ++i) {
+    const int64_t value = extent_value(function, i, pointers);
+    if (value < 0) {
+      say(function, i, "is %lld, but an extent is not negative", (long long)value);
+      return TEMPER_BAD_EXTENT;
+    }
+  }
+  return 0;
 }
 
 /* Null pointers, alignment, overlap of what is written with anything else. */
@@ -153,7 +175,7 @@ static int check_memory(const temper_function* function, void* const* pointers) 
     const temper_argument* argument = &function->arguments[i];
     if (!argument->is_buffer)
       continue;
-    if (pointers[i] == NULL && bytes_of(argument) > 0) {
+    if (pointers[i] == NULL && bytes_of(function, i, pointers) > 0) {
       say(function, i, "is a null pointer");
       return TEMPER_NULL_POINTER;
     }
@@ -167,12 +189,12 @@ static int check_memory(const temper_function* function, void* const* pointers) 
     if (!function->arguments[i].is_buffer || !function->arguments[i].is_output)
       continue;
     const uintptr_t begin = (uintptr_t)pointers[i];
-    const uintptr_t end = begin + bytes_of(&function->arguments[i]);
+    const uintptr_t end = begin + bytes_of(function, i, pointers);
     for (int32_t j = 0; j < function->count; ++j) {
       if (j == i || !function->arguments[j].is_buffer)
         continue;
       const uintptr_t other = (uintptr_t)pointers[j];
-      if (begin < other + bytes_of(&function->arguments[j]) && other < end) {
+      if (begin < other + bytes_of(function, j, pointers) && other < end) {
         say(function, i, "is written and overlaps argument %d (%s)", (int)j,
             function->arguments[j].name);
         return TEMPER_OVERLAP;
@@ -184,6 +206,8 @@ static int check_memory(const temper_function* function, void* const* pointers) 
 
 int temper_rt_call(const temper_function* function, void* const* arguments) {
   int code = check_cpu(function);
+  if (code == 0)
+    code = check_extents(function, arguments);
   if (code == 0)
     code = check_memory(function, arguments);
   if (code != 0)
@@ -228,19 +252,44 @@ static const char* code_name(uint8_t code) {
   return code < 7 ? names[code] : "type ";
 }
 
-static void describe_shape(char* text, size_t size, const int64_t* shape, int32_t ndim) {
+static void describe_shape(const temper_function* function, char* text, size_t size,
+                           const int64_t* shape, int32_t ndim) {
   size_t used = (size_t)snprintf(text, size, "(");
   for (int32_t i = 0; i < ndim && used < size; ++i) {
-    int more = snprintf(text + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    const char* comma = i ? ", " : "";
+    int more = shape[i] < 0 ? snprintf(text + used, size - used, "%s%s", comma,
+                                       function->arguments[-1 - shape[i]].name)
+                            : snprintf(text + used, size - used, "%s%lld", comma,
+                                       (long long)shape[i]);
     used += more < 0 ? 0 : (size_t)more;
   }
   if (used < size)
     snprintf(text + used, size - used, ")");
 }
 
+/* An extent that a tensor's shape gives; an earlier one may have given it. */
+static int take_extent(const temper_function* function, int32_t i, int32_t d, int64_t value,
+                       int32_t extent, int32_t* given_by, uint64_t* scalars) {
+  if (given_by[extent] < 0) {
+    if (function->arguments[extent].bits < 64 && value > INT32_MAX) {
+      say(function, i, "has %lld elements in dimension %d, more than %s can count",
+          (long long)value, (int)d, function->arguments[extent].dtype_name);
+      return raise_as("ValueError");
+    }
+    given_by[extent] = i;
+    scalars[extent] = (uint64_t)value;
+  } else if ((int64_t)scalars[extent] != value) {
+    say(function, i, "has %lld elements in dimension %d, but %s is %lld in argument %d (%s)",
+        (long long)value, (int)d, function->arguments[extent].name, (long long)scalars[extent],
+        (int)given_by[extent], function->arguments[given_by[extent]].name);
+    return raise_as("ValueError");
+  }
+  return 0;
+}
+
 /* The address of a tensor's first element; null and an error raised when it does not fit. */
 static int take_tensor(const temper_function* function, int32_t i, const temper_ffi_any* arg,
-                       int32_t* device_id, void** pointer) {
+                       int32_t* device_id, int32_t* given_by, uint64_t* scalars, void** pointer) {
   const temper_argument* want = &function->arguments[i];
   const temper_ffi_tensor* tensor;
   if (arg->type_index == TEMPER_FFI_TENSOR)
@@ -280,10 +329,14 @@ static int take_tensor(const temper_function* function, int32_t i, const temper_
     return raise_as("ValueError");
   }
   for (int32_t d = 0; d < want->ndim; ++d)
-    if (tensor->shape[d] != want->shape[d]) {
+    if (want->shape[d] < 0) {
+      if (take_extent(function, i, d, tensor->shape[d], (int32_t)(-1 - want->shape[d]), given_by,
+                      scalars) != 0)
+        return -1;
+    } else if (tensor->shape[d] != want->shape[d]) {
       char has[128], expected[128];
-      describe_shape(has, sizeof has, tensor->shape, tensor->ndim);
-      describe_shape(expected, sizeof expected, want->shape, want->ndim);
+      describe_shape(function, has, sizeof has, tensor->shape, tensor->ndim);
+      describe_shape(function, expected, sizeof expected, want->shape, want->ndim);
       say(function, i, "has shape %s, expected %s", has, expected);
       return raise_as("ValueError");
     }
@@ -291,13 +344,13 @@ static int take_tensor(const temper_function* function, int32_t i, const temper_
     int64_t stride = 1;
     for (int32_t d = want->ndim - 1; d >= 0; --d) {
       /* Where there is one element there is no step. */
-      if (want->shape[d] != 1 && tensor->strides[d] != stride) {
+      if (tensor->shape[d] != 1 && tensor->strides[d] != stride) {
         say(function, i,
             "is not contiguous: stride %lld in dimension %d, expected %lld (elements); pass a copy",
             (long long)tensor->strides[d], (int)d, (long long)stride);
         return raise_as("ValueError");
       }
-      stride *= want->shape[d];
+      stride *= tensor->shape[d];
     }
   }
   *pointer = tensor->data == NULL ? NULL : (char*)tensor->data + tensor->byte_offset;
@@ -373,17 +426,23 @@ static int take_scalar(const temper_function* function, int32_t i, const temper_
 }
 
 int temper_rt_call_ffi(const temper_function* function, const temper_ffi_any* args, int32_t count) {
-  if (count != function->count) {
-    say(function, -1, "expected %d arguments, got %d", (int)function->count, (int)count);
+  const int32_t expected = function->count - function->extents;
+  if (count != expected) {
+    say(function, -1, "expected %d arguments, got %d", (int)expected, (int)count);
     return raise_as("TypeError");
   }
   void* pointers[function->count + 1];
   uint64_t scalars[function->count + 1];
+  int32_t given_by[function->count + 1]; /* of extents: the argument whose shape gave it */
   int32_t device_id = -1;
+  for (int32_t i = expected; i < function->count; ++i) {
+    given_by[i] = -1;
+    pointers[i] = &scalars[i];
+  }
   for (int32_t i = 0; i < count; ++i) {
     if (function->arguments[i].is_buffer) {
       pointers[i] = NULL;
-      if (take_tensor(function, i, &args[i], &device_id, &pointers[i]) != 0)
+      if (take_tensor(function, i, &args[i], &device_id, given_by, scalars, &pointers[i]) != 0)
         return -1;
     } else {
       pointers[i] = &scalars[i];

@@ -8,7 +8,7 @@
 typedef struct {
   const char* name;
   const char* dtype_name; /* "float32" */
-  const int64_t* shape;
+  const int64_t* shape;   /* negative: the value of argument -1 - extent */
   int32_t ndim;
   int32_t alignment; /* bytes that the kernel assumes */
   uint8_t code;      /* as in DLPack */
@@ -26,7 +26,7 @@ typedef struct {
   const temper_argument* arguments;
   uint64_t features; /* bits in the order of cpu_features.def */
   int32_t count;
-  int32_t reserved;
+  int32_t extents; /* so many arguments at the end are taken from the shapes of tensors */
 } temper_function;
 
 /* Codes of the typed entries, beside those of the kernel itself (> 0). */
@@ -34,7 +34,8 @@ enum {
   TEMPER_NULL_POINTER = -1,
   TEMPER_MISALIGNED = -2,
   TEMPER_OVERLAP = -3,
-  TEMPER_WRONG_CPU = -4
+  TEMPER_WRONG_CPU = -4,
+  TEMPER_BAD_EXTENT = -5
 };
 
 int temper_rt_call(const temper_function* function, void* const* arguments);

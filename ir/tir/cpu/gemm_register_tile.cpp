@@ -75,14 +75,17 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
   const auto chosen = tile_knob(call, vectors).value_or(vectors.default_value);
   TileKnob rows{"rows", {}, 1};
   int64_t least = std::numeric_limits<int64_t>::max();
-  for (const int64_t r : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16}) {
+  for (const int64_t r : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16}) {
     // Beside the sums a row of B and an element of A are in registers: one too many is spilled in
     // each step of the sum, which takes twice the time (7 x 4 of 32).
     if (r > tile.m || r * chosen > registers ||
         (r > 1 && r * chosen + chosen + 1 > context.options.vector_registers))
       continue;
     rows.choices.push_back(r);
-    const int64_t cost = (tile.m + r - 1) / r * (2 * std::max<int64_t>(r * chosen, 8) + chosen);
+    const auto step = [&](int64_t height) {
+      return height == 0 ? 0 : 2 * std::max<int64_t>(height * chosen, 8) + chosen;
+    };
+    const int64_t cost = tile.m / r * step(r) + step(tile.m % r);
     if (cost <= least) {
       least = cost;
       rows.default_value = r;

@@ -19,8 +19,10 @@ std::vector<TileVariant> variants() {
   std::vector<TileVariant> list;
   list.push_back(gemm_register_tile());
   list.push_back(lookup_shuffle());
-  for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax"})
+  for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax"}) {
     list.push_back(reduce_lanes_variant(op));
+    list.push_back(reduce_rows_variant(op));
+  }
   list.push_back(loops());
   return list;
 }

@@ -11,6 +11,7 @@ TileVariant gemm_register_tile();
 /// where its tile comes from: to lay it out anew, or as it is.
 bool reads_through(const TileCall& call, size_t operand, TileContext& context);
 TileVariant reduce_lanes_variant(const std::string& op);
+TileVariant reduce_rows_variant(const std::string& op);
 TileVariant lookup_shuffle();
 TileVariant loops();
 

@@ -6,6 +6,7 @@
 
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/atomic.h"
 #include "ir/tir/fragments.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/tile.h"
@@ -515,16 +516,9 @@ private:
       return make_seq({});
     } else if (call != nullptr && call->op == "ptx_cp_async") {
       result = copied(*call, thread);
-    } else if (call != nullptr && call->op.starts_with("atomic_")) {
-      const auto* target = call->args[0].as<BufferLoad>();
+    } else if (call != nullptr && is_atomic(*call)) {
       const Expr old = mapped(call->args[0]);
-      const auto* place = old.as<BufferLoad>();
-      TEMPER_CHECK(target != nullptr && place != nullptr, "the verifier checks addresses");
-      const Expr other = tile_cast(old->dtype, mapped(call->args[1]));
-      result = make_store(place->buffer, place->indices,
-                          call->op == "atomic_max"   ? max(old, other)
-                          : call->op == "atomic_min" ? min(old, other)
-                                                     : old + other);
+      result = plain_atomic(*call, old, tile_cast(old->dtype, mapped(call->args[1])));
     } else {
       result = rebuild(
           stmt, [&](const Stmt& child) { return of_thread(child, thread); }, mapped);
