@@ -144,6 +144,16 @@ QPalette Theme::palette() const {
   return palette;
 }
 
+QColor Theme::tint(double value) const {
+  constexpr double kMost = 0.42;
+  const double share = kMost * std::clamp(std::abs(value), 0.0, 1.0);
+  const QColor& hue = value > 0 ? better : worse;
+  const auto mix = [&](int from, int to) {
+    return static_cast<int>(std::lround(from + share * (to - from)));
+  };
+  return {mix(base.red(), hue.red()), mix(base.green(), hue.green()), mix(base.blue(), hue.blue())};
+}
+
 void applyTheme(ThemeChoice choice) {
   static const bool systemIsDark = [] {
     return qApp->palette().color(QPalette::Window).lightness() < 128;
