@@ -33,7 +33,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {12, 37, 11, 12, 13, 9, 15, 10, 21, 12, 19, 12});
+  setColumnWidths(table_, {11, 32, 11, 12, 12, 10, 15, 10, 21, 12, 19, 12});
   table_->setItemDelegate(new HeatDelegate(RecordModel::kHeatRole, table_));
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),

@@ -177,7 +177,7 @@ void applyTheme(ThemeChoice choice) {
           "QTableView, QListView, QTreeView { outline: 0; }"
           "QListView::item, QTreeView::item { border: none; padding: 1px 9px; }"
           "QTabWidget::pane { border: none; border-top: 1px solid %1; }"
-          "QTabBar::tab { padding: 6px 12px; border: none; color: %3; background: transparent; }"
+          "QTabBar::tab { padding: 6px 9px; border: none; color: %3; background: transparent; }"
           "QTabBar::tab:selected { color: %4; border-bottom: 2px solid %5; }"
           "QTabBar::tab:hover { color: %4; }"
           "QStatusBar { border-top: 1px solid %1; } QStatusBar::item { border: none; }"
