@@ -45,6 +45,8 @@ constexpr QueryFieldInfo kFields[] = {
     {Field::kUnchecked, "unchecked", Type::kFlag, "not compared with a reference"},
     {Field::kTag, "tag", Type::kText, "of the record, its run, candidate or workload"},
     {Field::kNote, "note", Type::kText, "on the record, its run, candidate or workload"},
+    {Field::kTrace, "trace", Type::kProgram, "what the candidate's schedule says: vectorize"},
+    {Field::kScript, "script", Type::kProgram, "the workload's program as it is written"},
 };
 
 struct Token {
@@ -252,6 +254,8 @@ private:
       if (!is_keyword("in"))
         return wrong(at(), "'not' after a field goes on with in (...)");
     }
+    if (type == Type::kProgram && is_keyword("in"))
+      return only_searched(at(), name);
     if (take_keyword("in")) {
       if (at().kind != Token::Kind::kOpen)
         return wrong(at(), "'in' is followed by values in brackets: in (a, b)");
@@ -293,11 +297,18 @@ private:
       return wrong(sign, "'" + name.text + "' has no order; compare it with =, !=, ~ or in");
     if (type == Type::kMoment && !ordered && op != QueryOperator::kLike)
       return wrong(sign, "'" + name.text + "' is compared with < or >, as in measured > 3d ago");
-    if (op == QueryOperator::kLike && type != Type::kText)
+    if (type == Type::kProgram && op != QueryOperator::kLike)
+      return only_searched(sign, name);
+    if (op == QueryOperator::kLike && type != Type::kText && type != Type::kProgram)
       return wrong(sign, "'" + name.text + "' is no text; compare it with =, != or in");
     TEMPER_TRY(part, compared(base, type, op));
     return sign.text == "!~" ? joined(QueryCondition::Form::kNot, {std::move(part)})
                              : std::move(part);
+  }
+
+  static Error only_searched(const Token& where, const Token& name) {
+    return wrong(where, "'" + name.text + "' is searched with ~ or !~, as in " + name.text +
+                            " ~ vectorize");
   }
 
   Result<void> find_field(const Token& name, QueryCondition& base, Type& type) {
@@ -366,6 +377,8 @@ private:
                                 "; those are " + letter + " and at least 5 hexadecimal digits");
       break;
     }
+    case Type::kProgram:
+      break;
     case Type::kText:
     case Type::kFlag: {
       std::string unit;
@@ -503,6 +516,22 @@ bool mentions(const QueryCondition& query, QueryField field) {
     return query.field == field;
   return std::ranges::any_of(query.parts,
                              [&](const QueryRef& part) { return mentions(*part, field); });
+}
+
+std::vector<const QueryCondition*> conditions_on(const QueryCondition& query, QueryField field) {
+  if (query.form == QueryCondition::Form::kCompare)
+    return query.field == field ? std::vector{&query} : std::vector<const QueryCondition*>();
+  std::vector<const QueryCondition*> all;
+  for (const QueryRef& part : query.parts)
+    for (const QueryCondition* one : conditions_on(*part, field))
+      all.push_back(one);
+  return all;
+}
+
+std::string searchable_trace(std::string_view text) {
+  std::string result = lower(text);
+  std::erase(result, '_');
+  return result;
 }
 
 bool matches_pattern(std::string_view text, std::string_view pattern) {

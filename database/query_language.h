@@ -57,10 +57,13 @@ enum class QueryField : uint8_t {
   kUnchecked,
   kTag,
   kNote,
+  kTrace,
+  kScript,
 };
 
 /// What a field's values are.
-enum class QueryType : uint8_t { kText, kWord, kId, kNumber, kDuration, kMoment, kFlag };
+/// kProgram: long, so that it is searched (~, !~) and not compared.
+enum class QueryType : uint8_t { kText, kWord, kId, kNumber, kDuration, kMoment, kFlag, kProgram };
 
 struct QueryFieldInfo {
   QueryField field;
@@ -106,6 +109,12 @@ Result<QueryRef> parse_query(std::string_view text, int64_t now_ns);
 
 /// True when the field is compared anywhere in it.
 bool mentions(const QueryCondition& query, QueryField field);
+/// The comparisons with the field.
+std::vector<const QueryCondition*> conditions_on(const QueryCondition& query, QueryField field);
+
+/// A trace as `trace ~` searches it: small letters, no underscores. It is stored as
+/// "SamplePerfectTile" and shown as "sample_perfect_tile"; both are found.
+std::string searchable_trace(std::string_view text);
 
 /// `pattern` of `~` in `text`: a part of it, or all of it when the pattern has * or ?. ASCII
 /// letters are alike in both cases.

@@ -201,6 +201,7 @@ struct Measurement {
   double compile_ms = kUnknown;
   double measure_ms = kUnknown;
   std::string error;      ///< one sentence, and whatever the compiler said
+  std::string log;        ///< the end of what compiler and kernel wrote; empty for most
   std::string worst_json; ///< worst element of a wrong result: output, index, expected, got
   Id environment;
   Id toolchain;

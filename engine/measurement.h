@@ -80,9 +80,13 @@ struct Measurement {
 
   /// One sentence; empty when ok.
   std::string error;
-  /// Where it stopped: "compile", "load", "pack", "check", "time", "recheck", "runner"; empty when ok.
+  /// Where it stopped: "compile", "load", "pack", "check", "time", "recheck", "runner"; empty when
+  /// ok.
   std::string stage;
   std::optional<WorstElement> worst;
+  /// "the kernel wrote:" and the end of that, printable; empty for most. Whoever compiled may put
+  /// the compiler's words in front.
+  std::string log;
 
   double compile_ms = 0; ///< filled in by whoever compiled
   double measure_ms = 0; ///< wall time on the device: load, check and time
@@ -97,6 +101,8 @@ struct Measurement {
   /// Speed of `threads` busy threads side by side, over as many one after the other: 1 means as
   /// many real cores as threads, 1/threads means they shared one. 0 when not probed (one thread).
   double side_by_side = 0;
+  /// Of the core that timed it, right after its samples (timing/frequency.h). 0 when not known.
+  double clock_ghz = 0;
 };
 
 } // namespace temper::engine

@@ -70,13 +70,15 @@ Json to_json(const Measurement& m) {
                {"gaps_dropped", m.gaps_dropped},
                {"flagged", m.flagged},
                {"error", m.error},
+               {"log", m.log},
                {"stage", m.stage},
                {"compile_ms", m.compile_ms},
                {"measure_ms", m.measure_ms},
                {"counters", m.counters},
                {"steal_ms", m.steal_ms},
                {"involuntary_switches", m.involuntary_switches},
-               {"side_by_side", m.side_by_side}};
+               {"side_by_side", m.side_by_side},
+               {"clock_ghz", m.clock_ghz}};
   if (m.worst)
     json["worst"] = {{"argument", m.worst->argument},
                      {"index", m.worst->index},
@@ -106,6 +108,7 @@ Result<Measurement> measurement_from_json(const Json& json) {
     m.gaps_dropped = json.at("gaps_dropped").get<int>();
     m.flagged = json.at("flagged").get<bool>();
     m.error = json.at("error").get<std::string>();
+    m.log = json.at("log").get<std::string>();
     m.stage = json.at("stage").get<std::string>();
     m.compile_ms = json.at("compile_ms").get<double>();
     m.measure_ms = json.at("measure_ms").get<double>();
@@ -113,6 +116,7 @@ Result<Measurement> measurement_from_json(const Json& json) {
     m.steal_ms = json.at("steal_ms").get<double>();
     m.involuntary_switches = json.at("involuntary_switches").get<int64_t>();
     m.side_by_side = json.at("side_by_side").get<double>();
+    m.clock_ghz = json.at("clock_ghz").get<double>();
     if (json.contains("worst")) {
       const Json& worst = json.at("worst");
       m.worst = WorstElement{

@@ -77,6 +77,7 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
   makeEditActions();
   makeLibraryActions();
   makeHelpActions();
+  makeCommandLines();
   makeMenus();
   makeToolBar();
 
@@ -111,6 +112,9 @@ MainWindow::MainWindow(const QString& database, QWidget* parent)
     if (!other.isEmpty() && other != id)
       workspace_->setSide(1, other);
     showPerspective(Perspective::kCompare);
+  });
+  connect(palette_, &CommandPalette::commandCopied, this, [this](const QString& command) {
+    statusBar()->showMessage(tr("Copied: %1").arg(command), 8000);
   });
   connect(palette_, &CommandPalette::idEntered, this, [this](const QString& text) {
     PlaceLink::isLink(text) ? openLink(text) : workspace_->selectByPrefix(text);
@@ -190,6 +194,7 @@ void MainWindow::makePages() {
   pages_->addWidget(edit_);
   library_ = new LibraryPage(*workspace_, this);
   pages_->addWidget(library_);
+  setHeat(heat_);
   connect(library_, &LibraryPage::recordChosen, this, [this](const QString& id) {
     workspace_->selectRecord(id);
     showPerspective(Perspective::kExplore);
@@ -349,6 +354,17 @@ void MainWindow::setTheme(ThemeChoice choice) {
     QSettings().setValue(QStringLiteral("theme"), static_cast<int>(choice));
 }
 
+void MainWindow::setHeat(bool on) {
+  heat_ = on;
+  actions_->action(QStringLiteral("view.heat"))->setChecked(on);
+  workspace_->records().setHeat(on);
+  explore_->table()->viewport()->update();
+  explore_->candidate()->setHeat(on);
+  edit_->setHeat(on);
+  if (remembering_)
+    QSettings().setValue(QStringLiteral("heat"), on);
+}
+
 void MainWindow::setRemembering(bool remembering) {
   remembering_ = remembering;
   kept_.reset();
@@ -358,6 +374,7 @@ void MainWindow::setRemembering(bool remembering) {
   restoreGeometry(settings.value(QStringLiteral("geometry")).toByteArray());
   if (const int scale = settings.value(QStringLiteral("scale"), 100).toInt(); scale != scale_)
     setScale(scale);
+  setHeat(settings.value(QStringLiteral("heat"), heat_).toBool());
   restoreLayout();
   readKeys();
   restoreState();

@@ -82,6 +82,7 @@ private:
   void makeEditActions();
   void makeLibraryActions();
   void makeHelpActions();
+  void makeCommandLines();
   void makeMenus();
   void makeToolBar();
   void makePages();
@@ -97,6 +98,7 @@ private:
   void compareSelected();
   void saveComparison();
   void setTheme(ThemeChoice choice);
+  void setHeat(bool on);
   void showKeys();
   void showAbout();
   /// What is open, kept a moment after it changes, so that a window that is killed comes back to
@@ -123,6 +125,7 @@ private:
   Perspective perspective_ = Perspective::kExplore;
   bool remembering_ = false;
   int scale_ = 100;
+  bool heat_ = true;
   std::unique_ptr<KeptState> kept_; ///< of the database that is open
 };
 

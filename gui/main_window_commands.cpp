@@ -99,6 +99,10 @@ void MainWindow::makeActions() {
        [this] { setTheme(ThemeChoice::kDark); });
   view("view.system", tr("As the desktop"), "", tr("Light or dark as the desktop is"),
        [this] { setTheme(ThemeChoice::kAuto); });
+  view("view.heat", tr("Heat columns"), "Ctrl+H",
+       tr("Shades behind times, and how often each line of a program runs"),
+       [this] { setHeat(!heat_); })
+      ->setCheckable(true);
   view("view.larger", tr("Larger"), "Ctrl+=", tr("Everything larger, up to 300 %"),
        [this] { setScale(scale_ + 25); });
   view("view.smaller", tr("Smaller"), "Ctrl+-", tr("Everything smaller, down to 100 %"),
@@ -136,6 +140,20 @@ void MainWindow::makeRecordActions() {
       [this] {
         showPerspective(Perspective::kExplore);
         explore_->focusQuery();
+      },
+      nullptr);
+  add(
+      "record.searchPrograms", tr("Search in programs…"), "Ctrl+Shift+F",
+      tr("Find records by words of their schedule, of their kernel's script or of notes"),
+      [this] {
+        const QString words =
+            QInputDialog::getText(this, tr("Search in programs"),
+                                  tr("Words of a schedule, a script or a note: vectorize, exp"))
+                .trimmed();
+        if (!words.isEmpty()) {
+          showPerspective(Perspective::kExplore);
+          explore_->searchPrograms(words);
+        }
       },
       nullptr);
   add(
@@ -179,15 +197,21 @@ void MainWindow::makeRecordActions() {
   add(
       "record.copyId", tr("Copy id"), "Ctrl+Shift+C", tr("Copy the id of the record"),
       [this] { QApplication::clipboard()->setText(workspace_->selectedRecord()); }, selected);
-  add(
-      "record.copyCommand", tr("Copy as command line"), "",
-      tr("Copy the temper show command that prints this record"),
-      [this] {
-        QApplication::clipboard()->setText(shellCommand(
-            QStringLiteral("temper"), {QStringLiteral("show"), workspace_->selectedRecord(),
-                                       QStringLiteral("--db"), workspace_->database()}));
-      },
-      selected);
+  const auto copy = [this](const char* id) {
+    return [this, id] { QApplication::clipboard()->setText(actions_->commandLineOf(id)); };
+  };
+  add("record.copyCommand", tr("Copy as command line"), "",
+      tr("Copy the temper show command that prints what shows of this record"),
+      copy("record.copyCommand"), selected);
+  add("record.copyTune", tr("Copy a tune command"), "",
+      tr("Copy the temper tune command that searches for a faster one of its kind"),
+      copy("record.copyTune"), shown);
+  add("record.copyCheck", tr("Copy a check command"), "",
+      tr("Copy the temper check command that says whether its kernel is right"),
+      copy("record.copyCheck"), shown);
+  add("record.copyRerun", tr("Copy a rerun command"), "",
+      tr("Copy the temper rerun command that compiles and measures this candidate again"),
+      copy("record.copyRerun"), selected);
   add(
       "record.saveSamples", tr("Save its samples…"), "",
       tr("Write the plot of its samples to a PNG or SVG file, or them as CSV"),
@@ -221,13 +245,12 @@ void MainWindow::makeRecordActions() {
   add(
       "code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record"),
       [this] { explore_->candidate()->showOverview(); }, hasCode);
-  static const char* const ids[kCodeLevels] = {"code.trace", "code.script", "code.tir", "code.llvm",
-                                               "code.assembly"};
-  static const char* const keys[kCodeLevels] = {"Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6"};
+  static const char* const keys[kCodeLevels] = {"Alt+2", "Alt+3",      "Alt+4",     "Alt+5",
+                                                "Alt+6", "Ctrl+Alt+5", "Ctrl+Alt+6"};
   for (int i = 0; i < kCodeLevels; ++i) {
     const auto level = static_cast<CodeLevel>(i);
-    add(
-        ids[i], levelTitle(level), keys[i], tr("The candidate as %1").arg(levelTitle(level)),
+    add(("code." + levelName(level)).toLatin1().constData(), levelTitle(level), keys[i],
+        tr("The candidate as %1").arg(levelTitle(level)),
         [this, level] {
           if (perspective_ == Perspective::kCompare)
             compare_->showLevel(level);
@@ -236,15 +259,22 @@ void MainWindow::makeRecordActions() {
           else
             explore_->candidate()->showLevel(level);
         },
-        [this, hasCode] {
-          return hasCode() || perspective_ == Perspective::kCompare ||
-                 (perspective_ == Perspective::kEdit && workspace_ && workspace_->edit().isOpen());
+        [this, hasCode, level] {
+          if (perspective_ == Perspective::kEdit)
+            return workspace_ && workspace_->edit().isOpen() && level <= CodeLevel::kAssembly;
+          return perspective_ == Perspective::kCompare
+                     ? compare_ && compare_->hasLevel(level)
+                     : hasCode() && explore_->candidate()->hasLevel(level);
         });
   }
   add(
       "code.limits", tr("What limits it"), "Alt+8",
       tr("How much of the machine it uses, and what could be tried"),
       [this] { explore_->candidate()->showLimits(); }, hasCode);
+  add(
+      "code.log", tr("Log"), "Alt+9",
+      tr("What was done with the candidate, and what compiler and kernel wrote"),
+      [this] { explore_->candidate()->showLog(); }, hasCode);
   add(
       "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
       [this] { explore_->candidate()->startSearch(); }, hasCode);

@@ -77,9 +77,14 @@ Result<const Task*> HandTuning::task(const HandSubject& subject) {
 
 Result<s_tir::Schedule> HandTuning::replay(const HandSubject& subject, const std::string& text) {
   TEMPER_TRY(task, this->task(subject));
+  if (replayed_ && replayed_->text == text && !(replayed_->subject < subject) &&
+      !(subject < replayed_->subject))
+    return replayed_->schedule;
   TEMPER_TRY(trace, trim(text).starts_with("[") ? s_tir::trace_from_json_text(text)
                                                 : s_tir::Trace::from_python(text));
-  return s_tir::replay(trace, task->module);
+  TEMPER_TRY(schedule, s_tir::replay(trace, task->module));
+  replayed_ = Replayed{subject, text, schedule};
+  return schedule;
 }
 
 Result<bool> HandTuning::has_knobs(const HandSubject& subject) {

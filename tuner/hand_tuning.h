@@ -135,6 +135,13 @@ private:
   std::map<HandSubject, std::unique_ptr<Space>> spaces_; ///< of tile programs
   std::map<HandSubject, engine::WorkloadId> prepared_;   ///< arguments and references on the device
   std::map<HandSubject, HandRun> runs_;
+  /// What the last trace made: nearly always the next question is about the same one.
+  struct Replayed {
+    HandSubject subject;
+    std::string text;
+    s_tir::Schedule schedule;
+  };
+  std::optional<Replayed> replayed_;
   /// Nanoseconds by the subject and the structure of the scheduled program.
   std::map<std::pair<HandSubject, uint64_t>, double> estimates_;
 };

@@ -4,6 +4,7 @@
 #include "ir/s_tir/trace_json.h"
 #include "ir/structural.h"
 #include "ir/support/json.h"
+#include "ir/support/text.h"
 
 #include <cmath>
 
@@ -37,6 +38,13 @@ database::Workload workload_row(const Task& task) {
   return row;
 }
 
+std::string trial_log(const std::string& compiler, const std::string& measurement_log) {
+  if (trim(compiler).empty())
+    return measurement_log;
+  return "the compiler wrote:\n" + std::string(trim(compiler)) +
+         (measurement_log.empty() ? "" : "\n" + measurement_log);
+}
+
 database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,
                                       const codegen::Artifact* artifact) {
   database::Measurement row;
@@ -59,6 +67,7 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
   if (measurement.measure_ms > 0)
     row.measure_ms = measurement.measure_ms;
   row.error = measurement.error;
+  row.log = measurement.log;
   if (measurement.worst)
     row.worst_json =
         Json{{"output", measurement.worst->argument},     {"index", measurement.worst->index},
@@ -70,7 +79,8 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
                            {"flagged", measurement.flagged},
                            {"steal_ms", measurement.steal_ms},
                            {"involuntary_switches", measurement.involuntary_switches},
-                           {"side_by_side", measurement.side_by_side}}
+                           {"side_by_side", measurement.side_by_side},
+                           {"clock_ghz", measurement.clock_ghz}}
                           .dump();
   row.unchecked = !task.reference;
   if (artifact != nullptr) {

@@ -13,6 +13,8 @@ database::Workload workload_row(const Task& task);
 /// A trial's row. `artifact` may be null (it did not compile).
 database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,
                                       const codegen::Artifact* artifact);
+/// The log of a trial: what its compiler wrote in front of what the measurement has.
+std::string trial_log(const std::string& compiler, const std::string& measurement_log);
 database::Candidate candidate_row(const Candidate& candidate, const database::Id& workload,
                                   const database::Id& parent);
 database::Artifact artifact_row(const codegen::Artifact& artifact, const database::Id& candidate,

@@ -124,6 +124,7 @@ struct Compiled {
   CandidateRef candidate;
   ArtifactRef artifact; ///< null when it failed
   std::string error;
+  std::string log; ///< what the compiler wrote
   double compile_ms = 0;
   double score = 0;
 };
@@ -444,6 +445,7 @@ private:
           continue;
         Compiled& item = compiled[ticket->second];
         item.compile_ms = done.compile_ms;
+        item.log = done.stderr_tail;
         tickets.erase(ticket);
         if (done.outcome != Outcome::kOk) {
           item.error = done.error;
@@ -490,6 +492,7 @@ private:
         failed.outcome = Outcome::kCompileFailed;
         failed.stage = "compile";
         failed.error = item.error;
+        failed.log = trial_log(item.log, {});
         failed.compile_ms = item.compile_ms;
         failed.regime = task_.regime;
         TEMPER_TRY_VOID(record(item, failed));
@@ -637,6 +640,7 @@ private:
         const size_t index = ticket->second;
         tickets.erase(ticket);
         done.measurement.compile_ms = items[index].compile_ms;
+        done.measurement.log = trial_log(items[index].log, done.measurement.log);
         latest[index] =
             done.measurement.outcome == Outcome::kOk
                 ? done.measurement.median_ns * 1e-9

@@ -1,5 +1,7 @@
 #include "database/detail/query_sql.h"
 
+#include "ir/support/check.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -219,6 +221,18 @@ SqlCondition compare_one(const QueryCondition& query, const SeriesFacts& series)
     return subjects("tag", "tag", query);
   case Field::kNote:
     return subjects("note", "text", query);
+  case Field::kScript:
+    return always(matches_pattern(series.program, query.value.text));
+  case Field::kTrace: {
+    // Programs share their skeletons, which are compressed: the store has looked at those. What has
+    // none is a short text of its own.
+    const auto found = series.skeletons.find(&query);
+    TEMPER_CHECK(found != series.skeletons.end(), "who asks for traces looks for them");
+    return sql_of("m.candidate IN (SELECT n FROM candidate WHERE skeleton IN (" + found->second +
+                      ") OR (skeleton IS NULL AND replace(lower(decisions), '_', '') LIKE " +
+                      kMarked + " ESCAPE '\\'))",
+                  {like_pattern(searchable_trace(query.value.text))});
+  }
   }
   TEMPER_UNREACHABLE("field of a query");
 }

@@ -6,6 +6,7 @@
 #include "database/query_language.h"
 #include "ir/support/json.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct SeriesFacts {
   bool stale = false;
   std::string regime;
   std::string inputs;
+  std::string program; ///< of its workload, where a query asks for it
+  /// For each comparison with `trace`: numbers of the skeletons that fit, as "1,5,9".
+  std::map<const QueryCondition*, std::string> skeletons;
 };
 
 /// A condition on `m`, a row of measurement. Its parameters are marked by kMark, one value each.

@@ -139,6 +139,7 @@ template <typename V> void describe(V& v, Measurement& r) {
   v("facts", JsonText{r.facts_json});
   v("counters", JsonText{r.counters_json});
   v("measured_at", r.measured_at);
+  v("log", r.log);
 }
 
 template <typename V> void describe(V& v, Artifact& r) {

@@ -96,6 +96,7 @@ Measurement read_measurement(Query& query) {
   row.workload = query.text();
   row.target = query.text();
   row.environment_class = query.text();
+  row.log = query.text();
   const std::string bytes = query.blob();
   row.samples_ns.resize(bytes.size() / sizeof(float));
   if (!row.samples_ns.empty()) // memcpy takes no null pointer, not even for nothing

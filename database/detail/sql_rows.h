@@ -42,7 +42,7 @@ inline constexpr const char* kMeasurementColumns =
     "m.error, m.worst, m.timing, m.environment, s.toolchain, m.code_hash, m.origin, "
     "m.predicted_score, "
     "m.anchor_drift, m.unchecked, m.facts, m.counters, m.measured_at, s.workload, s.target, "
-    "s.environment_class, m.samples";
+    "s.environment_class, m.log, m.samples";
 inline constexpr const char* kMeasurementTables =
     " FROM measurement m JOIN series s ON s.n = m.series JOIN candidate c ON c.n = m.candidate ";
 inline constexpr const char* kRowColumns =

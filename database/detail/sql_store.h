@@ -108,6 +108,8 @@ private:
   /// May fail: a skeleton that does not decode.
   Result<Candidate> read_candidate(Query& query);
   Result<const std::string*> skeleton_text(int64_t number);
+  /// Numbers of the workload's skeletons in which the pattern is found, as "1,5,9".
+  Result<std::string> skeletons_with(const Id& workload, const std::string& pattern);
   Result<int64_t> put_skeleton(const Id& workload, std::string_view text);
   Result<int64_t> put_candidate(const Candidate& candidate);
   Result<int64_t> series_of(const Measurement& measurement, const Id& workload,

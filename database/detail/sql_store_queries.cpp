@@ -90,6 +90,29 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
       toolchains[row.id] = row.json;
       return true;
     }));
+  std::map<Id, std::string> programs;
+  if (is_asked(QueryField::kScript)) {
+    Query query(db_, "SELECT id, program FROM workload");
+    while (query.next()) {
+      const Id workload = query.text();
+      programs[workload] = query.text();
+    }
+    TEMPER_TRY_VOID(query.finish());
+  }
+  const std::vector<const QueryCondition*> of_traces =
+      filter.query ? conditions_on(*filter.query, QueryField::kTrace)
+                   : std::vector<const QueryCondition*>();
+  std::map<Id, std::map<const QueryCondition*, std::string>> skeletons;
+  if (!of_traces.empty()) {
+    TEMPER_TRY(workloads, all(Query(db_, "SELECT DISTINCT workload FROM series"), read_text));
+    for (const Id& workload : workloads)
+      if (filter.workloads.empty() ||
+          std::ranges::find(filter.workloads, workload) != filter.workloads.end())
+        for (const QueryCondition* condition : of_traces) {
+          TEMPER_TRY(numbers_of, skeletons_with(workload, condition->value.text));
+          skeletons[workload][condition] = std::move(numbers_of);
+        }
+  }
   everything = true;
   Query query(db_, "SELECT s.n, s.workload, s.target, s.threads, s.environment_class, s.toolchain, "
                    "s.regime, s.inputs, w.binding, w.layer, w.flops FROM series s JOIN workload w "
@@ -135,6 +158,8 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
           !filter.current_toolchains.empty() && !holds(filter.current_toolchains, row.toolchain);
       facts.regime = regime;
       facts.inputs = inputs;
+      facts.program = programs[workload];
+      facts.skeletons = skeletons[workload];
       row.condition = reduce(*filter.query, facts);
     }
     if (wanted && row.condition.form != SqlCondition::Form::kNever)
@@ -144,6 +169,20 @@ Result<std::vector<SqlStore::SeriesRow>> SqlStore::series_of(const RecordFilter&
   }
   TEMPER_TRY_VOID(query.finish());
   return rows;
+}
+
+Result<std::string> SqlStore::skeletons_with(const Id& workload, const std::string& pattern) {
+  TEMPER_TRY(numbers,
+             all(Query(db_, "SELECT n FROM skeleton WHERE workload = $1", workload), read_integer));
+  const std::string wanted = searchable_trace(pattern);
+  std::string found;
+  for (const int64_t number : numbers) {
+    TEMPER_TRY(text, skeleton_text(number));
+    if (matches_pattern(searchable_trace(*text), wanted))
+      found += (found.empty() ? "" : ",") + std::to_string(number);
+  }
+  // No row has NULL for its number: an empty list that both databases read.
+  return found.empty() ? std::string("NULL") : found;
 }
 
 namespace {

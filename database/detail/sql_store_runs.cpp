@@ -257,9 +257,11 @@ Result<Id> SqlStore::put_measurement(Measurement row, int64_t candidate, const I
             "INSERT INTO measurement (id, series, run, candidate, sequence, outcome, purpose, "
             "median_ns, low_ns, high_ns, unchecked, measured_at, environment, stage, gaps_dropped, "
             "compile_ms, measure_ms, code_hash, origin, predicted_score, anchor_drift, error, "
-            "worst, timing, facts, counters, samples) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+            "worst, timing, facts, counters, log, samples) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+            "$9, "
             "$10, "
-            "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) "
+            "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, "
+            "$28) "
             "ON CONFLICT (id) DO NOTHING",
             row.id, series, row.run, candidate, row.sequence, to_string(row.outcome),
             to_string(row.purpose), row.median_ns, row.low_ns, row.high_ns, row.unchecked,
@@ -267,7 +269,8 @@ Result<Id> SqlStore::put_measurement(Measurement row, int64_t candidate, const I
             row.compile_ms, row.measure_ms, row.code_hash, valid_text(row.origin),
             row.predicted_score, row.anchor_drift, valid_text(row.error),
             valid_text(row.worst_json), valid_text(row.timing_json), valid_text(row.facts_json),
-            valid_text(row.counters_json), Blob{samples.empty() ? std::string_view() : samples})
+            valid_text(row.counters_json), valid_text(row.log),
+            Blob{samples.empty() ? std::string_view() : samples})
           .run());
   return row.id;
 }

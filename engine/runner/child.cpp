@@ -4,6 +4,7 @@
 #include "engine/counters.h"
 #include "engine/runner/sandbox.h"
 #include "engine/timing/cold.h"
+#include "engine/timing/frequency.h"
 #include "engine/timing/hot.h"
 
 #include <fmt/format.h>
@@ -36,7 +37,7 @@ namespace {
 using Entry = int32_t (*)(void* const*);
 
 constexpr size_t kHugeArgument = size_t{2} << 20;
-constexpr size_t kLogBytes = 1200;
+constexpr size_t kLogBytes = 4000;
 
 // A first call pays for page faults and cold caches, which is seldom as much as the call itself;
 // when even half of it is hopeless, a warm-up and a timed call would only say so again.
@@ -412,6 +413,7 @@ private:
       }
     }
     control_->involuntary_switches = involuntary_switches() - switches;
+    control_->clock_ghz = clock_ghz();
     show_results();
   }
 

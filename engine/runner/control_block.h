@@ -58,6 +58,7 @@ struct ControlBlock {
 
   // Times.
   double side_by_side = 0;
+  double clock_ghz = 0;                       ///< right after the samples
   uint64_t timed_address[kMaxArguments] = {}; ///< where arguments lie while timed, if elsewhere
   double fastest_check_ns = 0; ///< of the checked calls: page faults and cold caches included
   /// So slow already in the checked calls that no other was made.

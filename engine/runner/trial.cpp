@@ -408,6 +408,12 @@ public:
     return Step::kFailed;
   }
 
+  /// What the process wrote, as far as it came to one.
+  std::string log() const {
+    const std::string tail = child_ ? child_->log_tail() : std::string();
+    return trim(tail).empty() ? std::string() : "the kernel wrote:\n" + std::string(trim(tail));
+  }
+
   Child& child() { return *child_; }
   const ControlBlock& control() const { return child_->control(); }
   const ChildPlan& plan() const { return plan_; }
@@ -674,6 +680,7 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
   const auto finish = [&] {
     attempt.measurement.measure_ms = (now_ns() - begin) / 1e6;
     attempt.measurement.steal_ms = steal_ms() - stolen;
+    attempt.measurement.log = attempt.log();
     killed = attempt.killed;
     return std::move(attempt.measurement);
   };
@@ -704,6 +711,8 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
   const ControlBlock& control = attempt.control();
   m.calls_per_sample = control.calls_per_sample;
   m.involuntary_switches = control.involuntary_switches;
+  constexpr double kFastestClockGhz = 10;
+  m.clock_ghz = std::clamp(control.clock_ghz, 0.0, kFastestClockGhz);
   for (int i = 0; i < std::clamp(control.counter_count, 0, 16); ++i)
     m.counters[control.counters[i].name] = control.counters[i].value;
   const Samples samples = samples_of(control);
@@ -808,7 +817,8 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
     std::vector<double> taken(count, 0);
     std::vector<uint8_t> lost(count, 0);
     for (size_t turn = 0; turn < count; ++turn) {
-      const size_t index = contender_at(count, static_cast<size_t>(request.first_round + round), turn);
+      const size_t index =
+          contender_at(count, static_cast<size_t>(request.first_round + round), turn);
       Attempt& attempt = *attempts[index];
       if (!attempt.alive)
         continue;
@@ -888,6 +898,7 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
       }
     }
     killed = killed || attempts[i]->killed;
+    m.log = attempts[i]->log();
     result.measurements.push_back(std::move(m));
   }
   return result;

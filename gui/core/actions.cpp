@@ -15,11 +15,24 @@ QAction* ActionRegistry::add(const ActionSpec& spec, std::function<void()> run,
   action->setStatusTip(spec.hint);
   showKeys(action, keys);
   QObject::connect(action, &QAction::triggered, this, [run = std::move(run)] { run(); });
-  entries_[spec.id] = {action, spec.menu, std::move(enabled), keys};
+  entries_[spec.id] = {action, spec.menu, std::move(enabled), keys, nullptr};
   ids_ << spec.id;
   if (!menus_.contains(spec.menu))
     menus_ << spec.menu;
   return action;
+}
+
+void ActionRegistry::setCommandLine(const QString& id, std::function<QString()> commandLine) {
+  const auto entry = entries_.find(id);
+  TEMPER_CHECK(entry != entries_.end(), "a command line is of a command");
+  entry->second.commandLine = std::move(commandLine);
+}
+
+QString ActionRegistry::commandLineOf(const QString& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() || !entry->second.commandLine || !entry->second.action->isEnabled()
+             ? QString()
+             : entry->second.commandLine();
 }
 
 QAction* ActionRegistry::action(const QString& id) const {

@@ -28,6 +28,10 @@ public:
   /// Adds a command. `enabled` is asked whenever something changed; null means always.
   QAction* add(const ActionSpec& spec, std::function<void()> run,
                std::function<bool()> enabled = nullptr);
+  /// The command line that does the same: asked when somebody wants it; an empty text where there
+  /// is none now.
+  void setCommandLine(const QString& id, std::function<QString()> commandLine);
+  QString commandLineOf(const QString& id) const;
   QAction* action(const QString& id) const; ///< null when there is none
   QString menuOf(const QString& id) const;
   const QStringList& ids() const { return ids_; } ///< in the order they were added
@@ -62,6 +66,7 @@ private:
     QString menu;
     std::function<bool()> enabled;
     QKeySequence usual;
+    std::function<QString()> commandLine;
   };
   static void showKeys(QAction* action, const QKeySequence& keys);
   std::map<QString, Entry> entries_;

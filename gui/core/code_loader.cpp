@@ -12,19 +12,35 @@ QCache<QString, CodeLoader::Code>& cache() {
 
 } // namespace
 
+bool hasLevel(const QString& target, CodeLevel level) {
+  const bool gpu = target.startsWith(QStringLiteral("cuda"));
+  switch (level) {
+  case CodeLevel::kLlvm:
+  case CodeLevel::kAssembly:
+    return !gpu;
+  case CodeLevel::kCuda:
+  case CodeLevel::kPtx:
+    return gpu;
+  default:
+    return true;
+  }
+}
+
 QString levelTitle(CodeLevel level) {
-  static const char* const titles[kCodeLevels] = {"Trace", "Script", "tir", "LLVM IR", "Assembly"};
+  static const char* const titles[kCodeLevels] = {"Trace",    "Script",   "tir", "LLVM IR",
+                                                  "Assembly", "CUDA C++", "PTX"};
   return QString::fromLatin1(titles[static_cast<size_t>(level)]);
 }
 
 QString levelOption(CodeLevel level) {
   static const char* const options[kCodeLevels] = {"--trace", "--script", "--tir", "--llvm",
-                                                   "--asm"};
+                                                   "--asm",   "--cuda",   "--ptx"};
   return QString::fromLatin1(options[static_cast<size_t>(level)]);
 }
 
 QString levelName(CodeLevel level) {
-  static const char* const names[kCodeLevels] = {"trace", "script", "tir", "llvm", "assembly"};
+  static const char* const names[kCodeLevels] = {"trace",    "script", "tir", "llvm",
+                                                 "assembly", "cuda",   "ptx"};
   return QString::fromLatin1(names[static_cast<size_t>(level)]);
 }
 

@@ -10,8 +10,11 @@
 
 namespace temper::gui {
 
-enum class CodeLevel : uint8_t { kTrace, kScript, kTir, kLlvm, kAssembly };
-inline constexpr int kCodeLevels = 5;
+enum class CodeLevel : uint8_t { kTrace, kScript, kTir, kLlvm, kAssembly, kCuda, kPtx };
+inline constexpr int kCodeLevels = 7;
+/// False for levels that code for the target does not come by: LLVM IR and assembly are of
+/// processors, CUDA C++ and PTX of GPUs. An empty target is a processor.
+bool hasLevel(const QString& target, CodeLevel level);
 QString levelTitle(CodeLevel level);
 QString levelOption(CodeLevel level); ///< of `temper show`
 QString levelName(CodeLevel level);   ///< "trace", "llvm": in ids of commands and in links

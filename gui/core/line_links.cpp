@@ -30,6 +30,30 @@ int indentOf(const QString& line) {
   return at;
 }
 
+/// The last line that is indented below line `at`; itself when there is none.
+int lastIndented(const QStringList& lines, int at) {
+  const int indent = indentOf(lines[at]);
+  int last = at;
+  for (int i = at + 1;
+       i < lines.size() && (lines[i].trimmed().isEmpty() || indentOf(lines[i]) > indent); ++i)
+    if (!lines[i].trimmed().isEmpty())
+      last = i;
+  return last;
+}
+
+/// The numbers that a call begins with: "T.grid(4, 64)" has 4 and 64.
+std::vector<double> leadingNumbers(const QString& call) {
+  std::vector<double> numbers;
+  for (const QString& word : call.section(u'(', 1).split(u',')) {
+    bool ok = false;
+    const qlonglong number = QString(word).remove(u')').remove(u':').trimmed().toLongLong(&ok);
+    if (!ok)
+      break;
+    numbers.push_back(static_cast<double>(number));
+  }
+  return numbers;
+}
+
 /// `for i, j in ...:` and what is indented below it.
 std::vector<LoopRegion> loopsOfScript(const QStringList& lines) {
   static const QRegularExpression loop(QStringLiteral("^\\s*for (.+) in (.*)$"));
@@ -38,18 +62,43 @@ std::vector<LoopRegion> loopsOfScript(const QStringList& lines) {
     const auto match = loop.match(lines[i]);
     if (!match.hasMatch())
       continue;
-    const int indent = indentOf(lines[i]);
-    int last = i;
-    for (int j = i + 1;
-         j < lines.size() && (lines[j].trimmed().isEmpty() || indentOf(lines[j]) > indent); ++j)
-      if (!lines[j].trimmed().isEmpty())
-        last = j;
     const QString range = match.captured(2);
     const bool inCode = !range.contains(QStringLiteral("T.vectorized")) &&
                         !range.contains(QStringLiteral("T.unroll"));
-    // One region for each of the loops of a grid.
-    for (const QString& name : match.captured(1).split(QStringLiteral(", ")))
-      regions.push_back({{name}, i, last, 0, inCode});
+    const QStringList names = match.captured(1).split(QStringLiteral(", "));
+    const std::vector<double> numbers = leadingNumbers(range);
+    // One region for each of the loops of a grid. One loop may have a first and a last number.
+    for (qsizetype n = 0; n < names.size(); ++n) {
+      const auto at = static_cast<size_t>(n);
+      const double rounds = names.size() == 1 && numbers.size() == 2 ? numbers[1] - numbers[0]
+                            : at < numbers.size()                    ? numbers[at]
+                                                                     : 0;
+      regions.push_back({{names[n]}, i, lastIndented(lines, i), 0, rounds, inCode});
+    }
+  }
+  nest(regions);
+  return regions;
+}
+
+/// `for (int k = 0; k < 32; ++k) {` and what is indented below it.
+std::vector<LoopRegion> loopsOfCuda(const QStringList& lines) {
+  static const QRegularExpression loop(
+      QStringLiteral("^\\s*for \\((?:\\w+ )+(\\w+) = ([^;]+); \\1 < ([^;]+);"));
+  std::vector<LoopRegion> regions;
+  for (int i = 0; i < lines.size(); ++i) {
+    const auto match = loop.match(lines[i]);
+    if (!match.hasMatch())
+      continue;
+    bool fromOk = false, toOk = false;
+    const qlonglong from = match.captured(2).toLongLong(&fromOk);
+    const qlonglong to = match.captured(3).toLongLong(&toOk);
+    const bool unrolled = i > 0 && lines[i - 1].contains(QStringLiteral("#pragma unroll"));
+    regions.push_back({{match.captured(1)},
+                       i,
+                       lastIndented(lines, i),
+                       0,
+                       fromOk && toOk ? static_cast<double>(to - from) : 0,
+                       !unrolled});
   }
   nest(regions);
   return regions;
@@ -71,7 +120,7 @@ std::vector<LoopRegion> loopsOfJumps(const QStringList& lines, const QRegularExp
   }
   std::vector<LoopRegion> regions;
   for (auto end = ends.begin(); end != ends.end(); ++end)
-    regions.push_back({{}, labels[end.key()], end.value(), 0, true});
+    regions.push_back({{}, labels[end.key()], end.value(), 0, 0, true});
   nest(regions);
   return regions;
 }
@@ -112,11 +161,9 @@ std::vector<int> alignByDepth(const std::vector<LoopRegion>& from,
   return found;
 }
 
-/// Loops that are loops in machine code, at the depth that they have there.
-std::vector<LoopRegion> inCode(std::vector<LoopRegion> regions) {
-  std::erase_if(regions, [](const LoopRegion& region) { return !region.inCode; });
-  nest(regions);
-  return regions;
+/// Known by order and depth alone.
+bool isMachineCode(CodeLevel level) {
+  return level == CodeLevel::kAssembly || level == CodeLevel::kPtx;
 }
 
 } // namespace
@@ -124,6 +171,7 @@ std::vector<LoopRegion> inCode(std::vector<LoopRegion> regions) {
 std::vector<LoopRegion> loopsOf(const QString& text, CodeLevel level) {
   static const QRegularExpression label(QStringLiteral("^([.\\w$]+):"));
   static const QRegularExpression jump(QStringLiteral("^\\s+j\\w+\\s+([.\\w$]+)"));
+  static const QRegularExpression branch(QStringLiteral("\\bbra(?:\\.uni)?\\s+([.\\w$]+)"));
   const QStringList lines = text.split(u'\n');
   switch (level) {
   case CodeLevel::kScript:
@@ -133,45 +181,62 @@ std::vector<LoopRegion> loopsOf(const QString& text, CodeLevel level) {
     return loopsOfLlvm(lines);
   case CodeLevel::kAssembly:
     return loopsOfJumps(lines, label, jump);
+  case CodeLevel::kCuda:
+    return loopsOfCuda(lines);
+  case CodeLevel::kPtx:
+    return loopsOfJumps(lines, label, branch);
   case CodeLevel::kTrace:
     break;
   }
   return {};
 }
 
-std::optional<LineRange> linkedLines(const QString& from, CodeLevel fromLevel, int line,
-                                     const QString& to, CodeLevel toLevel) {
-  std::vector<LoopRegion> here = loopsOf(from, fromLevel), there = loopsOf(to, toLevel);
-  const auto holds = [line](const LoopRegion& region) {
-    return region.first <= line && line <= region.last;
-  };
-  const auto range = [](const LoopRegion& region) { return LineRange{region.first, region.last}; };
-  // From the innermost outwards: a loop of vectors is none in assembly, but the one around it is.
-  std::vector<size_t> around;
-  for (size_t i = 0; i < here.size(); ++i)
-    if (holds(here[i]))
-      around.push_back(i);
-  std::reverse(around.begin(), around.end());
-  const bool named = toLevel != CodeLevel::kAssembly && fromLevel != CodeLevel::kAssembly;
-  if (named) {
-    for (const size_t i : around)
-      for (const QString& name : here[i].names) {
+std::vector<int> partnersOf(const std::vector<LoopRegion>& of, CodeLevel ofLevel,
+                            const std::vector<LoopRegion>& in, CodeLevel inLevel) {
+  std::vector<int> partners(of.size(), -1);
+  if (!isMachineCode(ofLevel) && !isMachineCode(inLevel)) {
+    for (size_t i = 0; i < of.size(); ++i)
+      for (const QString& name : of[i].names) {
         // Of several loops of one name the same one, counted from the top.
         int number = 0;
         for (size_t j = 0; j < i; ++j)
-          number += here[j].names.contains(name) ? 1 : 0;
-        for (const LoopRegion& region : there)
-          if (region.names.contains(name) && number-- == 0)
-            return range(region);
+          number += of[j].names.contains(name) ? 1 : 0;
+        for (size_t j = 0; j < in.size() && partners[i] < 0; ++j)
+          if (in[j].names.contains(name) && number-- == 0)
+            partners[i] = static_cast<int>(j);
       }
-    return std::nullopt;
+    return partners;
   }
-  here = inCode(std::move(here));
-  there = inCode(std::move(there));
+  // Loops that are loops in machine code, at the depth that they have there.
+  const auto inCode = [](const std::vector<LoopRegion>& regions, std::vector<int>& numbers) {
+    std::vector<LoopRegion> kept;
+    for (size_t i = 0; i < regions.size(); ++i)
+      if (regions[i].inCode) {
+        kept.push_back(regions[i]);
+        numbers.push_back(static_cast<int>(i));
+      }
+    nest(kept); // keeps their order
+    return kept;
+  };
+  std::vector<int> numbersOf, numbersIn;
+  const std::vector<LoopRegion> here = inCode(of, numbersOf), there = inCode(in, numbersIn);
   const std::vector<int> found = alignByDepth(here, there);
+  for (size_t i = 0; i < found.size(); ++i)
+    if (found[i] >= 0)
+      partners[static_cast<size_t>(numbersOf[i])] = numbersIn[static_cast<size_t>(found[i])];
+  return partners;
+}
+
+std::optional<LineRange> linkedLines(const QString& from, CodeLevel fromLevel, int line,
+                                     const QString& to, CodeLevel toLevel) {
+  const std::vector<LoopRegion> here = loopsOf(from, fromLevel), there = loopsOf(to, toLevel);
+  const std::vector<int> partners = partnersOf(here, fromLevel, there, toLevel);
+  // From the innermost outwards: a loop of vectors is none in assembly, but the one around it is.
   for (size_t i = here.size(); i-- > 0;)
-    if (holds(here[i]) && found[i] >= 0)
-      return range(there[static_cast<size_t>(found[i])]);
+    if (here[i].first <= line && line <= here[i].last && partners[i] >= 0) {
+      const LoopRegion& region = there[static_cast<size_t>(partners[i])];
+      return LineRange{region.first, region.last};
+    }
   return std::nullopt;
 }
 

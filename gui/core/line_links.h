@@ -1,6 +1,7 @@
 /// Which lines of two levels of one program belong together: both are of the same loop. Loops of
-/// the script, of tir and of LLVM IR are known by their variables; those of assembly by their
-/// order and depth, as loops that the compiler unrolled or turned into vectors are none there.
+/// the script, of tir, of LLVM IR and of CUDA C++ are known by their variables; those of assembly
+/// and of PTX by their order and depth, as loops that the compiler unrolled or turned into vectors
+/// are none there.
 ///
 ///   linkedLines(script, CodeLevel::kScript, 17, assembly, CodeLevel::kAssembly)   // lines 40..71
 #pragma once
@@ -20,11 +21,16 @@ struct LoopRegion {
   int first = 0;     ///< lines, from 0
   int last = 0;
   int depth = 0;      ///< loops around it
+  double rounds = 0;  ///< how often it goes round, where the text says so; 0: not known
   bool inCode = true; ///< a loop in machine code, too: not of vectors, not unrolled
 };
 
 /// In the order of their first lines; outer ones before those that they hold.
 std::vector<LoopRegion> loopsOf(const QString& text, CodeLevel level);
+
+/// For each region of one level the number of the same loop's region at another, -1 for none.
+std::vector<int> partnersOf(const std::vector<LoopRegion>& of, CodeLevel ofLevel,
+                            const std::vector<LoopRegion>& in, CodeLevel inLevel);
 
 struct LineRange {
   int first = 0;

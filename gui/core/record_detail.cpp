@@ -1,9 +1,12 @@
 #include "gui/core/record_detail.h"
 
+#include "database/record_log.h"
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
+
+#include <cmath>
 
 namespace temper::gui {
 
@@ -84,6 +87,26 @@ QString RecordDetail::machineText() const {
   return parts.join(QStringLiteral(", "));
 }
 
+QString RecordDetail::systemText() const {
+  const auto json = parse_json(environment.json);
+  if (!json || !json->is_object())
+    return {};
+  const Json stable = json->value("stable", Json::object());
+  const Json detail = json->value("detail", Json::object());
+  QStringList parts;
+  const auto add = [&](const char* words, const QString& value) {
+    if (!value.isEmpty())
+      parts << QString::fromLatin1(words).arg(value);
+  };
+  add("kernel %1", textIn(detail, "kernel"));
+  add("microcode %1", textIn(stable, "microcode"));
+  add("turbo %1", textIn(stable, "turbo"));
+  add("huge pages %1", textIn(stable, "huge_pages"));
+  add("container %1", textIn(stable, "container"));
+  add("driver %1", textIn(stable, "driver"));
+  return parts.join(QStringLiteral(", "));
+}
+
 QString RecordDetail::compilerText() const {
   const QString id = shortId(toQString(row.toolchain));
   const auto json = parse_json(toolchain.json);
@@ -105,6 +128,7 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
             .arg(timeText(row.low_ns), timeText(row.high_ns),
                  countText(static_cast<int64_t>(measurement.samples_ns.size()), "sample"),
                  QString::fromLatin1(database::to_string(row.regime))));
+  add("machine then", toQString(database::machine_state(measurement)));
   if (measurement.gaps_dropped > 0)
     add("disturbance", QStringLiteral("%1 dropped: the core was taken away meanwhile")
                            .arg(countText(measurement.gaps_dropped, "sample")));
@@ -135,6 +159,7 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
   add("target", toQString(short_target(row.target)) + QStringLiteral(", ") +
                     countText(row.threads, "thread"));
   add("machine", machineText());
+  add("system", systemText());
   add("compiler", compilerText());
   add("run", QStringLiteral("%1, measurement %2%3")
                  .arg(shortRun)
@@ -210,6 +235,13 @@ StoredComparison compareStored(const RecordDetail& a, const RecordDetail& b) {
             .arg(countText(a.row.threads, "thread"), countText(b.row.threads, "thread"));
   if (a.row.toolchain != b.row.toolchain)
     result.sentence += QStringLiteral(" They were made by different toolchains.");
+  constexpr double kSameClock = 0.05;
+  const double clocks[] = {database::clock_ghz(a.measurement), database::clock_ghz(b.measurement)};
+  if (std::abs(std::log(clocks[0] / clocks[1])) > kSameClock)
+    result.sentence += QStringLiteral(" The clock was at %1 GHz for A and at %2 GHz for B: measure "
+                                      "both again to compare the kernels.")
+                           .arg(clocks[0], 0, 'f', 2)
+                           .arg(clocks[1], 0, 'f', 2);
   return result;
 }
 

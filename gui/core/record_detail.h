@@ -35,6 +35,7 @@ struct RecordDetail {
   /// Everything else worth a line.
   QList<Fact> facts() const;
   QString machineText() const;  ///< "cpu:znver4/8-1a2b3c, AMD EPYC 9124, host attic"
+  QString systemText() const;   ///< "kernel 6.1.0-18, turbo on, huge pages madvise"
   QString compilerText() const; ///< "LLVM 19.1.7 codegen 5, t3f9c2aa"
 };
 

@@ -10,7 +10,10 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <memory>
 #include <numeric>
+#include <span>
 #include <utility>
 
 namespace temper::gui {
@@ -415,16 +418,19 @@ bool RecordFilterRow::matches(const RecordTable& table, const PackedRecord& reco
 
 namespace {
 
-/// What an order is made of: a number that grows in the order wanted, and which record it is of.
-struct SortEntry {
-  uint64_t key;
-  uint32_t index;
+/// Of a table: for each record the number that it is sorted by, and which records are to be sorted.
+struct SortKeys {
+  std::unique_ptr<uint64_t[]> keys; ///< by number of the record; of those in `known`
+  std::vector<uint32_t> known;
+  std::vector<uint32_t> unknown; ///< matching records without a key: they come last
 };
 
-/// Numbers that grow with a double, those that are not known last.
+constexpr uint64_t kUnknownKey = std::numeric_limits<uint64_t>::max();
+
+/// Numbers that grow with a double; kUnknownKey for NaN.
 uint64_t ascendingKey(double value) {
   if (std::isnan(value))
-    return std::numeric_limits<uint64_t>::max();
+    return kUnknownKey;
   if (value == 0)
     value = 0; // one zero
   const auto bits = std::bit_cast<uint64_t>(value);
@@ -432,58 +438,95 @@ uint64_t ascendingKey(double value) {
   return bits & kSign ? ~bits : bits | kSign;
 }
 
-/// Stable, by counting: a million take 20 ms where comparing them takes 150.
-void sortByKey(std::vector<SortEntry>& entries) {
-  if (std::is_sorted(entries.begin(), entries.end(),
-                     [](const SortEntry& a, const SortEntry& b) { return a.key < b.key; }))
-    return;
-  constexpr int kBits = 11;
-  constexpr size_t kBuckets = size_t{1} << kBits;
-  constexpr int kPasses = (64 + kBits - 1) / kBits;
-  if (entries.size() < 4 * kBuckets) {
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const SortEntry& a, const SortEntry& b) { return a.key < b.key; });
+/// Sorts numbers of records by their keys; stable. By counting, with half a key beside each number:
+/// a million take half of what whole keys take, which no cache holds. The 32 bits below the first
+/// that differs tell nearly all keys apart; what they do not is sorted once more by itself.
+void sortByKey(const uint64_t* keys, std::span<uint32_t> numbers) {
+  constexpr size_t kFew = 4096;
+  if (numbers.size() < kFew) {
+    std::stable_sort(numbers.begin(), numbers.end(),
+                     [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
     return;
   }
-  std::vector<std::array<uint32_t, kBuckets>> counts(kPasses);
-  for (const SortEntry& entry : entries)
-    for (int pass = 0; pass < kPasses; ++pass)
-      ++counts[static_cast<size_t>(pass)][(entry.key >> (pass * kBits)) & (kBuckets - 1)];
-  std::vector<SortEntry> other(entries.size());
-  for (int pass = 0; pass < kPasses; ++pass) {
+  uint64_t low = keys[numbers.front()], high = low, before = low;
+  bool sorted = true;
+  for (const uint32_t number : numbers) {
+    const uint64_t key = keys[number];
+    low = std::min(low, key);
+    high = std::max(high, key);
+    sorted = sorted && before <= key;
+    before = key;
+  }
+  if (sorted)
+    return;
+  constexpr int kHalf = 32;
+  constexpr int kDigit = 11;
+  constexpr size_t kBuckets = size_t{1} << kDigit;
+  const int width = std::bit_width(high - low);
+  const int shift = std::max(0, width - kHalf);
+  const int passes = (std::min(width, kHalf) + kDigit - 1) / kDigit;
+  std::vector<std::array<uint32_t, kBuckets>> counts(static_cast<size_t>(passes));
+  const auto digit = [](uint64_t entry, int pass) {
+    return (entry >> (kHalf + pass * kDigit)) & (kBuckets - 1);
+  };
+  // Half a key above, the number below.
+  auto entries = std::make_unique_for_overwrite<uint64_t[]>(numbers.size());
+  auto other = std::make_unique_for_overwrite<uint64_t[]>(numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    entries[i] = (keys[numbers[i]] - low) >> shift << kHalf | numbers[i];
+    for (int pass = 0; pass < passes; ++pass)
+      ++counts[static_cast<size_t>(pass)][digit(entries[i], pass)];
+  }
+  for (int pass = 0; pass < passes; ++pass) {
     auto& places = counts[static_cast<size_t>(pass)];
     // All have the same digit here: nothing to do.
-    if (places[(entries.front().key >> (pass * kBits)) & (kBuckets - 1)] == entries.size())
+    if (places[digit(entries[0], pass)] == numbers.size())
       continue;
     uint32_t next = 0;
     for (uint32_t& place : places)
       next += std::exchange(place, next);
-    for (const SortEntry& entry : entries)
-      other[places[(entry.key >> (pass * kBits)) & (kBuckets - 1)]++] = entry;
+    for (size_t i = 0; i < numbers.size(); ++i)
+      other[places[digit(entries[i], pass)]++] = entries[i];
     entries.swap(other);
+  }
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<uint32_t>(entries[i]);
+  if (shift == 0)
+    return;
+  for (size_t begin = 0; begin < numbers.size();) {
+    size_t end = begin + 1;
+    while (end < numbers.size() && entries[end] >> kHalf == entries[begin] >> kHalf)
+      ++end;
+    if (end - begin > 1)
+      sortByKey(keys, numbers.subspan(begin, end - begin));
+    begin = end;
   }
 }
 
-/// The key of each record, larger for what comes later.
+/// `keyOf` grows in the order wanted, or is kUnknownKey.
 template <typename KeyOf>
-std::vector<SortEntry> entriesOf(const RecordTable& table, const RecordFilterRow& filter,
-                                 bool descending, const KeyOf& keyOf) {
-  constexpr uint64_t kUnknownKey = std::numeric_limits<uint64_t>::max();
+SortKeys keysOf(const RecordTable& table, const RecordFilterRow& filter, bool descending,
+                const KeyOf& keyOf) {
   RecordFilterRow::Prepared prepared = filter.prepare(table);
   const bool all = filter.isOpen();
-  std::vector<SortEntry> entries;
+  SortKeys result;
+  result.keys = std::make_unique_for_overwrite<uint64_t[]>(table.size());
   if (all)
-    entries.reserve(table.size());
-  uint32_t index = 0;
+    result.known.reserve(table.size());
+  uint32_t number = 0;
   table.each([&](const PackedRecord& record) {
     if (all || filter.matches(table, record, prepared)) {
       const uint64_t key = keyOf(record);
-      // What is not known comes last, whichever way.
-      entries.push_back({descending && key != kUnknownKey ? kUnknownKey - 1 - key : key, index});
+      if (key == kUnknownKey) {
+        result.unknown.push_back(number);
+      } else {
+        result.keys[number] = descending ? ~key : key;
+        result.known.push_back(number);
+      }
     }
-    ++index;
+    ++number;
   });
-  return entries;
+  return result;
 }
 
 /// Texts of series by their rank.
@@ -510,6 +553,34 @@ std::vector<uint64_t> ranksOf(const RecordTable& table, RecordColumn column) {
 
 } // namespace
 
+std::vector<double> bestOfKinds(const RecordTable& table) {
+  const auto& series = table.series();
+  // Series that may be compared share a number.
+  std::vector<size_t> kinds(series.size());
+  std::map<QString, size_t> known;
+  for (size_t i = 0; i < series.size(); ++i) {
+    const Series& one = *series[i];
+    kinds[i] = known
+                   .try_emplace(QStringList{one.workloadId, one.environment, one.inputs,
+                                            QString::number(one.threads),
+                                            QString::number(static_cast<int>(one.regime))}
+                                    .join(u'\n'),
+                                known.size())
+                   .first->second;
+  }
+  std::vector<double> best(known.size(), 0);
+  table.each([&](const PackedRecord& record) {
+    double& shortest = best[kinds[record.series]];
+    if (record.outcome == database::Outcome::kOk && record.medianNs > 0 &&
+        (shortest == 0 || record.medianNs < shortest))
+      shortest = record.medianNs;
+  });
+  std::vector<double> result(series.size());
+  for (size_t i = 0; i < series.size(); ++i)
+    result[i] = best[kinds[i]];
+  return result;
+}
+
 std::vector<uint32_t> numbersById(const RecordTable& table) {
   return orderOf(table, RecordFilterRow({}, 0), RecordColumn::kRecord, false);
 }
@@ -517,26 +588,23 @@ std::vector<uint32_t> numbersById(const RecordTable& table) {
 std::vector<uint32_t> orderOf(const RecordTable& table, const RecordFilterRow& filter,
                               RecordColumn sortBy, bool descending) {
   // A column at a time: the loop over a million records asks nothing about the column.
-  const auto entriesBy = [&](const auto& keyOf) {
-    return entriesOf(table, filter, descending, keyOf);
-  };
-  std::vector<SortEntry> entries;
+  const auto keysBy = [&](const auto& keyOf) { return keysOf(table, filter, descending, keyOf); };
+  SortKeys keys;
   switch (sortBy) {
   case RecordColumn::kRecord:
-    entries = entriesBy([](const PackedRecord& record) { return record.id; });
+    keys = keysBy([](const PackedRecord& record) { return record.id; });
     break;
   case RecordColumn::kRun:
-    entries = entriesBy([](const PackedRecord& record) { return record.run; });
+    keys = keysBy([](const PackedRecord& record) { return record.run; });
     break;
   case RecordColumn::kWorkload:
   case RecordColumn::kTarget:
-    entries = entriesBy([ranks = ranksOf(table, sortBy)](const PackedRecord& record) {
+    keys = keysBy([ranks = ranksOf(table, sortBy)](const PackedRecord& record) {
       return ranks[record.series];
     });
     break;
   case RecordColumn::kOutcome:
-    entries =
-        entriesBy([](const PackedRecord& record) { return static_cast<uint64_t>(record.outcome); });
+    keys = keysBy([](const PackedRecord& record) { return static_cast<uint64_t>(record.outcome); });
     break;
   case RecordColumn::kMarks: {
     // Two kinds of record in each series: those that a run ended with have one mark more.
@@ -545,7 +613,7 @@ std::vector<uint32_t> orderOf(const RecordTable& table, const RecordFilterRow& f
       for (const auto purpose : {database::Purpose::kSearch, database::Purpose::kConfirm})
         sizes.push_back(
             static_cast<uint64_t>(seriesMarks(*series, purpose, filter.context()).size()));
-    entries = entriesBy([&](const PackedRecord& entry) {
+    keys = keysBy([&](const PackedRecord& entry) {
       const QStringList tags = tagsOf(entry, filter.context());
       return sizes[2 * entry.series + (entry.purpose == database::Purpose::kConfirm ? 1 : 0)] +
              (tags.isEmpty() ? 0 : 1000 + static_cast<uint64_t>(tags.join(u' ').size()));
@@ -553,27 +621,25 @@ std::vector<uint32_t> orderOf(const RecordTable& table, const RecordFilterRow& f
     break;
   }
   case RecordColumn::kRatio:
-    entries =
-        entriesBy([times = baselineTimes(table, filter.context())](const PackedRecord& record) {
-          return ascendingKey(record.medianNs / times[record.series]);
-        });
+    keys = keysBy([times = baselineTimes(table, filter.context())](const PackedRecord& record) {
+      return ascendingKey(record.medianNs / times[record.series]);
+    });
     break;
   case RecordColumn::kMeasured:
-    entries = entriesBy([](const PackedRecord& record) {
+    keys = keysBy([](const PackedRecord& record) {
       return static_cast<uint64_t>(std::max<int64_t>(record.measuredAt, 0));
     });
     break;
   case RecordColumn::kTime:
-    entries = entriesBy([](const PackedRecord& record) { return ascendingKey(record.medianNs); });
+    keys = keysBy([](const PackedRecord& record) { return ascendingKey(record.medianNs); });
     break;
   default:
-    entries = entriesBy(
+    keys = keysBy(
         [&](const PackedRecord& record) { return ascendingKey(numberOf(table, record, sortBy)); });
   }
-  sortByKey(entries);
-  std::vector<uint32_t> order(entries.size());
-  for (size_t i = 0; i < entries.size(); ++i)
-    order[i] = entries[i].index;
+  sortByKey(keys.keys.get(), keys.known);
+  std::vector<uint32_t> order = std::move(keys.known);
+  order.insert(order.end(), keys.unknown.begin(), keys.unknown.end());
   return order;
 }
 

@@ -155,6 +155,9 @@ private:
   std::shared_ptr<const std::vector<uint64_t>> brush_;
 };
 
+/// The shortest time of all that a series may be compared with, for each series; 0: there is none.
+std::vector<double> bestOfKinds(const RecordTable& table);
+
 /// Numbers of all records by the digits of their ids.
 std::vector<uint32_t> numbersById(const RecordTable& table);
 

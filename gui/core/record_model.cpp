@@ -8,6 +8,7 @@
 #include <QThreadPool>
 
 #include <algorithm>
+#include <cmath>
 
 namespace temper::gui {
 
@@ -27,8 +28,15 @@ struct RecordModel::Ordering {
   std::shared_ptr<const std::vector<uint32_t>> byId;
   std::vector<uint32_t> order;
   std::vector<uint32_t> rows;
+  bool heat;
+  std::vector<double> bestNs;
+  uint32_t bestOf; ///< records that they were made of
 
   void run() {
+    if (heat && bestOf != table.size()) {
+      bestNs = bestOfKinds(table);
+      bestOf = table.size();
+    }
     order = orderOf(table, filter, by, descending);
     rows.assign(table.size(), kNoRow);
     for (uint32_t row = 0; row < order.size(); ++row)
@@ -57,6 +65,8 @@ void RecordModel::clear() {
   order_.clear();
   rows_.clear();
   byId_.reset();
+  bestNs_.clear();
+  bestOf_ = 0;
   versions_.clear();
   context_.earlierWorkloads.clear();
   shownOf_ = 0;
@@ -108,6 +118,38 @@ void RecordModel::setContext(RecordContext context) {
     startOrdering();
   else if (!order_.empty())
     emit dataChanged(index(0, 0), index(rowCount() - 1, kRecordColumns - 1));
+}
+
+void RecordModel::setHeat(bool on) {
+  if (on == heat_)
+    return;
+  heat_ = on;
+  startOrdering(); // which looks for the best of each kind
+}
+
+QVariant RecordModel::heatOf(const PackedRecord& record, RecordColumn column) const {
+  if (!heat_ || record.outcome != database::Outcome::kOk || !(record.medianNs > 0))
+    return {};
+  switch (column) {
+  case RecordColumn::kTime:
+  case RecordColumn::kRate: {
+    const double best = record.series < bestNs_.size() ? bestNs_[record.series] : 0;
+    return best > 0 ? QVariant(std::max(-1.0, 1 - std::log2(record.medianNs / best))) : QVariant();
+  }
+  case RecordColumn::kRatio: {
+    const Baseline* baseline = context_.baselineOf(table_.seriesOf(record));
+    return baseline && baseline->medianNs > 0
+               ? QVariant(std::clamp(-std::log2(record.medianNs / baseline->medianNs), -1.0, 1.0))
+               : QVariant();
+  }
+  case RecordColumn::kInterval: {
+    constexpr double kWide = 0.1; // half of it, of the time
+    const double half = (record.highNs - record.lowNs) / 2 / record.medianNs;
+    return half >= 0 ? QVariant(-std::min(1.0, half / kWide)) : QVariant();
+  }
+  default:
+    return {};
+  }
 }
 
 void RecordModel::setFollowing(bool following) {
@@ -170,8 +212,17 @@ void RecordModel::startOrdering() {
   QPointer<RecordModel> self(this);
   RecordFilterRow filter = filterOfPlots();
   filter.setBrush(brush_);
-  auto ordering = std::make_shared<Ordering>(
-      Ordering{table_, generation_, std::move(filter), sortBy_, descending_, byId_, {}, {}});
+  auto ordering = std::make_shared<Ordering>(Ordering{table_,
+                                                      generation_,
+                                                      std::move(filter),
+                                                      sortBy_,
+                                                      descending_,
+                                                      byId_,
+                                                      {},
+                                                      {},
+                                                      heat_,
+                                                      bestNs_,
+                                                      bestOf_});
   // The receiver may be gone when the answer comes; the pool's thread must not look.
   QThreadPool::globalInstance()->start([self, ordering] {
     ordering->run();
@@ -192,6 +243,8 @@ void RecordModel::finishOrdering(const std::shared_ptr<Ordering>& done) {
     order_ = std::move(done->order);
     rows_ = std::move(done->rows);
     byId_ = std::move(done->byId);
+    bestNs_ = std::move(done->bestNs);
+    bestOf_ = done->bestOf;
     shownOf_ = static_cast<int64_t>(done->table.size());
     endResetModel();
     emit orderChanged();
@@ -264,9 +317,16 @@ QVariant RecordModel::data(const QModelIndex& index, int role) const {
             .arg(cellText(table_, *record, column, context_),
                  shortId(idText(database::Kind::kMeasurement, baseline->record)),
                  timeText(baseline->medianNs));
+    if (heat_ && column == RecordColumn::kTime && record->series < bestNs_.size() &&
+        record->medianNs > 0 && bestNs_[record->series] > 0)
+      return tr("%1, %2 × the time of the best of its kind")
+          .arg(cellText(table_, *record, column, context_))
+          .arg(record->medianNs / bestNs_[record->series], 0, 'f', 2);
     return cellText(table_, *record, column, context_);
   case kIdRole:
     return idAt(index.row());
+  case kHeatRole:
+    return heatOf(*record, column);
   default:
     return {};
   }

@@ -14,7 +14,7 @@ namespace temper::gui {
 class RecordModel : public QAbstractTableModel {
   Q_OBJECT
 public:
-  enum Role { kIdRole = Qt::UserRole, kSortRole };
+  enum Role { kIdRole = Qt::UserRole, kSortRole, kHeatRole };
 
   explicit RecordModel(QObject* parent = nullptr);
   ~RecordModel() override;
@@ -25,6 +25,10 @@ public:
   /// What marks and ratios are made from; which workloads have a later version it knows itself.
   void setContext(RecordContext context);
   const RecordContext& context() const { return context_; }
+  /// Whether kHeatRole has an answer: from 1, as good as the best of its kind, to -1, four times
+  /// its time; of a ratio half and twice the baseline's time; of an interval 0 to 10 %.
+  void setHeat(bool on);
+  bool hasHeat() const { return heat_; }
   /// While false, records that arrive only raise pending(); they are shown with the next change.
   void setFollowing(bool following);
 
@@ -73,6 +77,7 @@ private:
   void startOrdering();
   void finishOrdering(const std::shared_ptr<Ordering>& done);
   void noteVersions(const RecordChunk& chunk);
+  QVariant heatOf(const PackedRecord& record, RecordColumn column) const;
 
   RecordTable table_;
   std::vector<uint32_t> order_; ///< number of the record in each row
@@ -95,6 +100,9 @@ private:
   RecordColumn sortBy_ = RecordColumn::kMeasured;
   bool descending_ = true;
   bool following_ = true;
+  bool heat_ = false;
+  std::vector<double> bestNs_; ///< of each series' kind
+  uint32_t bestOf_ = 0;        ///< records that they were made of
   bool busy_ = false;
   bool again_ = false;
   uint64_t generation_ = 0; ///< of the table; an order of an earlier one is dropped

@@ -4,6 +4,7 @@
 #include "ir/support/json.h"
 
 #include <cmath>
+#include <map>
 
 namespace temper::gui {
 
@@ -165,16 +166,24 @@ QString RunDetail::modelText() const {
   return parts.join(QStringLiteral(", "));
 }
 
-QString RunDetail::csv(const std::vector<database::ConvergencePoint>& points) {
-  QString text = QStringLiteral("trial,record,outcome,median_ns,best_ns\n");
+QString RunDetail::csv(const std::vector<database::ConvergencePoint>& points,
+                       const std::vector<database::ModelQuality>& quality) {
+  QString text = QStringLiteral("trial,record,outcome,median_ns,best_ns,model_rank_correlation\n");
+  std::map<int64_t, double> ranked; // by the trials before
+  for (const database::ModelQuality& batch : quality)
+    if (!std::isnan(batch.rank_correlation))
+      ranked[batch.trials_seen] = batch.rank_correlation;
   const auto number = [](double ns) { return ns > 0 ? QString::number(ns, 'g', 10) : QString(); };
   int trial = 0;
-  for (const database::ConvergencePoint& point : points)
+  for (const database::ConvergencePoint& point : points) {
+    const auto batch = ranked.find(trial);
     text +=
-        QStringLiteral("%1,%2,%3,%4,%5\n")
+        QStringLiteral("%1,%2,%3,%4,%5,%6\n")
             .arg(++trial)
             .arg(toQString(point.record), QString::fromLatin1(database::to_string(point.outcome)),
-                 number(point.median_ns), number(point.best_ns));
+                 number(point.median_ns), number(point.best_ns),
+                 batch == ranked.end() ? QString() : QString::number(batch->second, 'g', 4));
+  }
   return text;
 }
 

@@ -73,8 +73,10 @@ struct RunDetail {
   QString funnelText() const;
   /// Rank correlation of the model's last batch, in words; empty before there was one.
   QString modelText() const;
-  /// Every trial as a line of comma-separated values, with a head.
-  static QString csv(const std::vector<database::ConvergencePoint>& points);
+  /// Every trial as a line of comma-separated values, with a head; the first of a batch has how
+  /// well the model ranked that batch.
+  static QString csv(const std::vector<database::ConvergencePoint>& points,
+                     const std::vector<database::ModelQuality>& quality = {});
   /// Seconds that are left by the trials' or the time's budget; NaN when there is neither.
   double secondsLeft() const;
 };

@@ -92,6 +92,7 @@ public:
   void togglePin(const QString& record);
   bool isBaseline(const QString& record) const;
   bool isPinned(const QString& record) const;
+  bool hasTag(const QString& record, QLatin1StringView tag) const;
   /// Baselines first.
   const std::vector<MarkedRecord>& marked() const { return marked_; }
   /// What a record is held against; null where its kind has none, or it is not known yet.
@@ -180,7 +181,6 @@ private:
   void askMachine();
   void updateContext();
   void addEdit(MarkChange& change, const QString& record, QLatin1StringView tag, bool added);
-  bool hasTag(const QString& record, QLatin1StringView tag) const;
   void askRuns();
   void askRunDetail();
   void askSide(int index);

@@ -1,6 +1,8 @@
 #include "gui/pages/candidate_pane.h"
 
+#include "database/record_log.h"
 #include "gui/core/format.h"
+#include "gui/core/line_heat.h"
 #include "gui/core/line_links.h"
 #include "gui/pages/limits_pane.h"
 #include "gui/widgets/code_view.h"
@@ -28,11 +30,12 @@ QLabel* selectable(QWidget* parent) {
 } // namespace
 
 CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
-    : QWidget(parent), workspace_(workspace), loader_(this), title_(selectable(this)),
-      time_(selectable(this)), verdict_(selectable(this)), tabs_(new QTabWidget(this)),
-      facts_(new QWidget(this)), factRows_(new QGridLayout), samples_(new SamplePlot(this)),
-      tags_(new QLineEdit(this)), note_(new QLineEdit(this)),
-      limits_(new LimitsPane(workspace, this)), search_(new QLineEdit(this)) {
+    : QWidget(parent), workspace_(workspace), loader_(this), tirLoader_(this),
+      title_(selectable(this)), time_(selectable(this)), verdict_(selectable(this)),
+      tabs_(new QTabWidget(this)), facts_(new QWidget(this)), factRows_(new QGridLayout),
+      samples_(new SamplePlot(this)), tags_(new QLineEdit(this)), note_(new QLineEdit(this)),
+      limits_(new LimitsPane(workspace, this)), log_(new CodeView(this)),
+      search_(new QLineEdit(this)) {
   setObjectName(QStringLiteral("candidate"));
   setMinimumWidth(360);
   QFont big = font();
@@ -89,6 +92,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
     tabs_->addTab(views_[static_cast<size_t>(level)], levelTitle(static_cast<CodeLevel>(level)));
   }
   tabs_->addTab(limits_, tr("Limits"));
+  tabs_->addTab(log_, tr("Log"));
   search_->setObjectName(QStringLiteral("candidate.search"));
   search_->setAccessibleName(tr("Search in the code"));
   search_->setPlaceholderText(tr("search; Enter and F3 go on"));
@@ -137,8 +141,12 @@ void CandidatePane::showDetail() {
     for (int level = 0; level < kCodeLevels; ++level)
       if (shown_[static_cast<size_t>(level)] != workspace_.selectedRecord())
         views_[static_cast<size_t>(level)]->setMessage({});
+    log_->setMessage({});
     return;
   }
+  for (int level = 0; level < kCodeLevels; ++level)
+    tabs_->setTabVisible(level + 1, hasLevel(static_cast<CodeLevel>(level)));
+  log_->setCode(toQString(database::record_log(detail->measurement)), CodeLevel::kTrace);
   QStringList tags;
   for (const database::Tag& tag : detail->tags)
     tags << toQString(tag.tag);
@@ -190,18 +198,40 @@ bool CandidatePane::isLoadingCode() const { return loadingCode_ || limits_->isBu
 QString CandidatePane::levelName() const {
   if (tabs_->currentIndex() == 0)
     return QStringLiteral("overview");
+  if (tabs_->currentWidget() == log_)
+    return QStringLiteral("log");
   const int level = currentLevel();
   return level < 0 ? QStringLiteral("limits") : gui::levelName(static_cast<CodeLevel>(level));
+}
+
+bool CandidatePane::hasLevel(CodeLevel level) const {
+  const RecordDetail* detail = workspace_.detail();
+  return gui::hasLevel(detail ? toQString(detail->row.target) : QString(), level);
+}
+
+QStringList CandidatePane::showArguments() const {
+  if (workspace_.selectedRecord().isEmpty())
+    return {};
+  QStringList arguments{QStringLiteral("show"), workspace_.selectedRecord()};
+  if (const int level = currentLevel(); level >= 0)
+    arguments << levelOption(static_cast<CodeLevel>(level));
+  else if (tabs_->currentWidget() == log_)
+    arguments << QStringLiteral("--log");
+  else if (tabs_->currentWidget() == limits_)
+    arguments[0] = QStringLiteral("explain");
+  return arguments << QStringLiteral("--db") << workspace_.database();
 }
 
 void CandidatePane::loadCode() {
   const int level = currentLevel();
   loader_.cancel();
+  tirLoader_.cancel();
   loadingCode_ = false;
   if (level < 0 || !workspace_.detail())
     return;
   const QString record = workspace_.selectedRecord();
   if (shown_[static_cast<size_t>(level)] == record) {
+    showHeat();
     showLinked();
     return;
   }
@@ -215,12 +245,43 @@ void CandidatePane::loadCode() {
                  if (code.error.isEmpty()) {
                    view->setCode(code.text, static_cast<CodeLevel>(level));
                    shown_[static_cast<size_t>(level)] = record;
+                   showHeat();
                    showLinked();
                  } else {
                    view->setMessage(code.error);
                    shown_[static_cast<size_t>(level)].clear();
                  }
                });
+}
+
+void CandidatePane::setHeat(bool on) {
+  heat_ = on;
+  for (CodeView* view : views_)
+    view->setHeat({});
+  showHeat();
+}
+
+void CandidatePane::showHeat() {
+  const int number = currentLevel();
+  if (!heat_ || number < 0 || shown_[static_cast<size_t>(number)] != workspace_.selectedRecord())
+    return;
+  const auto level = static_cast<CodeLevel>(number);
+  CodeView* view = views_[static_cast<size_t>(number)];
+  if (level == CodeLevel::kTrace || view->isMessage())
+    return;
+  const bool ofLoops =
+      level == CodeLevel::kScript || level == CodeLevel::kTir || level == CodeLevel::kCuda;
+  if (ofLoops) {
+    view->setHeat(heatOf(view->text(), level));
+    return;
+  }
+  const QString record = workspace_.selectedRecord();
+  tirLoader_.load(workspace_.database(), record, CodeLevel::kTir,
+                  [this, view, level, record](const CodeLoader::Code& tir) {
+                    if (heat_ && tir.error.isEmpty() &&
+                        shown_[static_cast<size_t>(level)] == record)
+                      view->setHeat(heatOf(view->text(), level, tir.text));
+                  });
 }
 
 void CandidatePane::showLinked() {
@@ -236,14 +297,19 @@ void CandidatePane::showLinked() {
 }
 
 void CandidatePane::showLevel(CodeLevel level) {
-  tabs_->setCurrentIndex(static_cast<int>(level) + 1);
+  if (hasLevel(level))
+    tabs_->setCurrentIndex(static_cast<int>(level) + 1);
 }
+
+void CandidatePane::showLog() { tabs_->setCurrentWidget(log_); }
 
 void CandidatePane::showOverview() { tabs_->setCurrentIndex(0); }
 
 void CandidatePane::showLimits() { tabs_->setCurrentWidget(limits_); }
 
 CodeView* CandidatePane::currentView() const {
+  if (tabs_->currentWidget() == log_)
+    return log_;
   const int level = currentLevel();
   return level < 0 ? nullptr : views_[static_cast<size_t>(level)];
 }

@@ -25,8 +25,17 @@ public:
   void showOverview();
   /// What limits it, and what could be tried.
   void showLimits();
+  /// What was done with it, and what compiler and kernel wrote.
+  void showLog();
+  CodeView* logView() const { return log_; }
+  /// Whether texts have a column that says how often their lines run.
+  void setHeat(bool on);
+  /// True where the candidate has a text at this level: its tab shows.
+  bool hasLevel(CodeLevel level) const;
+  /// `temper show` with the option of what shows; empty without a record.
+  QStringList showArguments() const;
   LimitsPane* limits() const { return limits_; }
-  /// Of what shows: "overview", "trace", ..., "assembly", "limits", as actions and links call it.
+  /// Of what shows: "overview", "trace", ..., "ptx", "limits", "log", as actions and links call it.
   QString levelName() const;
   bool isLoadingCode() const;
   CodeView* codeView(CodeLevel level) const { return views_[static_cast<size_t>(level)]; }
@@ -45,6 +54,7 @@ private:
   void showVerdict();
   void showDetail();
   void loadCode();
+  void showHeat();
   /// Marks what belongs to the line that was clicked in another level.
   void showLinked();
   CodeView* currentView() const;
@@ -53,6 +63,7 @@ private:
 
   Workspace& workspace_;
   CodeLoader loader_;
+  CodeLoader tirLoader_; ///< of the program whose machine code shows: its loops say how often
   QLabel* title_;
   QLabel* time_;
   QLabel* verdict_;
@@ -65,6 +76,8 @@ private:
   std::array<CodeView*, kCodeLevels> views_{};
   std::array<QString, kCodeLevels> shown_; ///< record whose text each has
   LimitsPane* limits_;
+  CodeView* log_;
+  bool heat_ = false;
   QLineEdit* search_;
   bool loadingCode_ = false;
   /// Where somebody clicked: other levels show the same loop.

@@ -187,6 +187,13 @@ void ComparePage::showSides() {
   showNames();
   const RecordDetail* a = workspace_.sideDetail(0);
   const RecordDetail* b = workspace_.sideDetail(1);
+  for (int level = 0; level < kCodeLevels; ++level) {
+    bool any = !a && !b && gui::hasLevel({}, static_cast<CodeLevel>(level));
+    for (const RecordDetail* side : {a, b})
+      any = any ||
+            (side && gui::hasLevel(toQString(side->row.target), static_cast<CodeLevel>(level)));
+    levels_->setTabVisible(level, any);
+  }
   if (a && b)
     sentence_->setText(compareStored(*a, *b).sentence);
   else if (workspace_.side(0).isEmpty() && workspace_.side(1).isEmpty())
@@ -381,7 +388,14 @@ bool ComparePage::saveTo(const QString& file, QString* problem) const {
   return false;
 }
 
-void ComparePage::showLevel(CodeLevel level) { levels_->setCurrentIndex(static_cast<int>(level)); }
+bool ComparePage::hasLevel(CodeLevel level) const {
+  return levels_->isTabVisible(static_cast<int>(level));
+}
+
+void ComparePage::showLevel(CodeLevel level) {
+  if (hasLevel(level))
+    levels_->setCurrentIndex(static_cast<int>(level));
+}
 
 void ComparePage::showNextDifference(bool forward) {
   if (views_[0]->showDifference(forward))

@@ -26,6 +26,8 @@ public:
   explicit ComparePage(Workspace& workspace, QWidget* parent = nullptr);
 
   void showLevel(CodeLevel level);
+  /// True where one of the sides has a text at this level: its tab shows.
+  bool hasLevel(CodeLevel level) const;
   /// The reasons instead of texts.
   void showWhy();
   /// Of what shows: "trace", ..., "assembly", "why".

@@ -167,7 +167,7 @@ QWidget* EditPage::makeCentre() {
   levels_->setDrawBase(false);
   levels_->setExpanding(false);
   levels_->setAccessibleName(tr("Level of the program"));
-  for (int level = 1; level < kCodeLevels; ++level)
+  for (int level = 1; level <= static_cast<int>(CodeLevel::kAssembly); ++level)
     levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
   program_ = new CodeView(top);
   auto* topLayout = new QVBoxLayout(top);
@@ -278,8 +278,21 @@ QWidget* EditPage::makeRight() {
 void EditPage::showLevel(CodeLevel level) {
   if (level == CodeLevel::kTrace)
     trace_->setFocus();
-  else
+  else if (level <= CodeLevel::kAssembly)
     levels_->setCurrentIndex(static_cast<int>(level) - 1);
+}
+
+void EditPage::setHeat(bool on) {
+  heat_ = on;
+  showHeat();
+}
+
+void EditPage::showHeat() {
+  const bool ofLoops =
+      session_.level() == CodeLevel::kScript || session_.level() == CodeLevel::kTir;
+  program_->setHeat(heat_ && ofLoops && !program_->isMessage()
+                        ? heatOf(program_->text(), session_.level())
+                        : std::vector<LineHeat>());
 }
 
 void EditPage::focusPlaces() { places_->setFocus(); }
@@ -372,6 +385,7 @@ void EditPage::showProgram() {
     program_->setMessage(session_.isWorking() ? tr("…") : QString());
   else if (program_->text() != session_.text() || program_->isMessage())
     program_->setCode(session_.text(), session_.level());
+  showHeat();
   levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
 
   left_->setCurrentIndex(session_.hasKnobs() ? 1 : 0);

@@ -32,6 +32,8 @@ public:
   QTreeWidget* steps() const { return steps_; }
   void showLevel(CodeLevel level);
   void focusPlaces();
+  /// Whether the program has a column that says how often its lines run.
+  void setHeat(bool on);
   void applyCurrentStep();
   void renameCurrent();
   QTreeWidget* decisions() const { return decisions_; }
@@ -52,6 +54,7 @@ private:
   void showSteps();
   void showDecisions();
   void showSweep();
+  void showHeat();
 
   EditSession& session_;
   QWidget* empty_;
@@ -76,6 +79,7 @@ private:
   QPushButton* measureSweep_;
   QPushButton* search_;
   QTimer typing_;
+  bool heat_ = false;
   bool showing_ = false; ///< lists are filled, nobody chooses
 };
 

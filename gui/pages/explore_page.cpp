@@ -33,7 +33,8 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {12, 37, 11, 12, 13, 9, 15, 10, 21, 12, 19, 12});
+  setColumnWidths(table_, {11, 32, 11, 12, 12, 10, 15, 10, 21, 12, 19, 12});
+  table_->setItemDelegate(new HeatDelegate(RecordModel::kHeatRole, table_));
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),
                       static_cast<int>(RecordColumn::kOutcome) + 1);
@@ -228,6 +229,14 @@ void ExplorePage::focusFilter() {
 void ExplorePage::focusQuery() {
   query_->setFocus(Qt::ShortcutFocusReason);
   query_->selectAll();
+}
+
+void ExplorePage::searchPrograms(const QString& words) {
+  // A text of the language ends at its quote.
+  const QChar quote = words.contains(u'"') ? u'\'' : u'"';
+  const QString text = quote + QString(words).remove(quote) + quote;
+  query_->setText(QStringLiteral("trace ~ %1 or script ~ %1 or note ~ %1").arg(text));
+  workspace_.setQuery(query_->text());
 }
 
 void ExplorePage::fillSaved() {

@@ -33,6 +33,8 @@ public:
   QLineEdit* queryField() const { return query_; }
   void focusFilter();
   void focusQuery();
+  /// A query for words of schedules, scripts and notes.
+  void searchPrograms(const QString& words);
   void clearFilter();
   /// Takes the texts of the filter row at once, where typing waits for a pause.
   void applyFilter();

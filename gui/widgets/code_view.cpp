@@ -10,14 +10,21 @@
 
 #include <Qsci/qscilexercustom.h>
 #include <Qsci/qsciscintilla.h>
+#include <Qsci/qscistyle.h>
+
+#include <algorithm>
+#include <cmath>
 
 namespace temper::gui {
 
 namespace {
 constexpr int kTab = 8;
-}
+constexpr int kHeatSteps = 8;
+constexpr int kHeatStyle = 40;  ///< the first of kHeatSteps + 1 that no lexer uses
+constexpr int kHeatLetters = 6; ///< "≤1.2M"
+} // namespace
 
-/// Words, numbers, strings, comments and labels of the five kinds of text; enough to read by.
+/// Words, numbers, strings, comments and labels of all kinds of text; enough to read by.
 class CodeLexer : public QsciLexerCustom {
 public:
   enum Style { kPlain, kKeyword, kNumber, kString, kComment, kLabel };
@@ -59,8 +66,9 @@ private:
     };
     const char c = text[i];
     int end = i + 1;
-    const char comment = isPython() ? '#' : level_ == CodeLevel::kLlvm ? ';' : '#';
-    if (c == comment) {
+    const bool gpu = level_ == CodeLevel::kCuda || level_ == CodeLevel::kPtx;
+    const char comment = level_ == CodeLevel::kLlvm ? ';' : '#';
+    if (gpu ? c == '/' && i + 1 < text.size() && text[i + 1] == '/' : c == comment) {
       while (end < text.size() && text[end] != '\n')
         ++end;
       return {end - i, kComment};
@@ -78,10 +86,11 @@ private:
       return {end - i, kNumber};
     }
     if (isWord(c) || c == '.') {
-      while (end < text.size() && (isWord(text[end]) || (!isPython() && text[end] == '.')))
+      const bool dots = !isPython() && level_ != CodeLevel::kCuda; // a part of words
+      while (end < text.size() && (isWord(text[end]) || (dots && text[end] == '.')))
         ++end;
       const QByteArray word = text.mid(i, end - i);
-      if (!isPython() && end < text.size() && text[end] == ':')
+      if (dots && end < text.size() && text[end] == ':')
         return {end - i, kLabel};
       return {end - i, isKeyword(text, i, word) ? kKeyword : kPlain};
     }
@@ -101,6 +110,24 @@ private:
           "ret",    "call",    "tail", "add",   "fadd",  "fmul",   "mul",   "icmp",
           "fcmp",   "select",  "sub",  "shl",   "sext",  "zext",   "trunc", "bitcast",
           "align",  "to",      "x",    "ptr",   "float", "double", "void",  "inbounds"};
+      return words.contains(word);
+    }
+    if (level_ == CodeLevel::kCuda) {
+      static const QList<QByteArray> words{"for",           "if",
+                                           "else",          "while",
+                                           "return",        "const",
+                                           "void",          "float",
+                                           "double",        "int",
+                                           "unsigned",      "char",
+                                           "bool",          "long",
+                                           "short",         "struct",
+                                           "static",        "inline",
+                                           "extern",        "template",
+                                           "typename",      "__global__",
+                                           "__device__",    "__shared__",
+                                           "__restrict__",  "__launch_bounds__",
+                                           "__syncthreads", "asm",
+                                           "volatile",      "half"};
       return words.contains(word);
     }
     // The mnemonic: the first word of a line.
@@ -130,6 +157,7 @@ CodeView::CodeView(QWidget* parent)
   editor_->SendScintilla(QsciScintilla::SCI_SETCARETSTYLE, QsciScintilla::CARETSTYLE_INVISIBLE);
   editor_->SendScintilla(QsciScintilla::SCI_SETSCROLLWIDTHTRACKING, 1); // for wider letters
   editor_->SendScintilla(QsciScintilla::SCI_SETMARGINLEFT, 0, 8);
+  editor_->setMarginType(1, QsciScintilla::TextMargin);
   editor_->setMarginWidth(1, 0);
   editor_->setTabWidth(kTab);
   marker_[0] = editor_->markerDefine(QsciScintilla::Background);
@@ -202,11 +230,47 @@ void CodeView::restyle() {
   editor_->setSelectionForegroundColor(t.text);
   editor_->setMarkerBackgroundColor(t.changedLine, marker_[0]);
   editor_->setMarkerBackgroundColor(t.addedLine, marker_[1]);
+  showHeat();
+}
+
+void CodeView::setHeat(std::vector<LineHeat> heat) {
+  heat_ = std::move(heat);
+  showHeat();
+}
+
+void CodeView::showHeat() {
+  editor_->clearMarginText();
+  const bool any =
+      std::any_of(heat_.begin(), heat_.end(), [](const LineHeat& line) { return line.share > 0; });
+  if (!any) {
+    editor_->setMarginWidth(1, 0);
+    return;
+  }
+  const Theme& t = theme();
+  std::vector<QsciStyle> styles;
+  for (int step = 0; step <= kHeatSteps; ++step)
+    styles.emplace_back(kHeatStyle + step, QString(), step == 0 ? t.faint : t.text,
+                        step == 0 ? t.base : t.tint(-static_cast<double>(step) / kHeatSteps),
+                        fixedFont());
+  for (size_t i = 0; i < heat_.size(); ++i) {
+    const LineHeat& line = heat_[i];
+    if (!(line.runs > 0))
+      continue;
+    const auto step = static_cast<size_t>(std::lround(line.share * kHeatSteps));
+    // Said where it changes; the shade goes on.
+    const bool same = i > 0 && heat_[i - 1].runs == line.runs;
+    const QString words =
+        same ? QString() : (line.atMost ? QStringLiteral("≤") : QString()) + runsText(line.runs);
+    editor_->setMarginText(static_cast<int>(i), words.rightJustified(kHeatLetters) + u' ',
+                           styles[step]);
+  }
+  editor_->setMarginWidth(1, QString(kHeatLetters + 1, u'0'));
 }
 
 void CodeView::setCode(const QString& text, CodeLevel level) {
   isMessage_ = false;
   kinds_.clear();
+  setHeat({});
   lexer_->setLevel(level);
   editor_->markerDeleteAll();
   showText(text);
@@ -233,6 +297,7 @@ void CodeView::showText(const QString& text) {
 void CodeView::setMessage(const QString& sentence) {
   isMessage_ = true;
   kinds_.clear();
+  setHeat({});
   lexer_->setLevel(CodeLevel::kTrace);
   editor_->markerDeleteAll();
   editor_->setMarginWidth(0, 0);
@@ -241,6 +306,7 @@ void CodeView::setMessage(const QString& sentence) {
 
 void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
   isMessage_ = false;
+  setHeat({});
   lexer_->setLevel(level);
   kinds_ = diff.kinds;
   editor_->markerDeleteAll();

@@ -4,6 +4,7 @@
 
 #include "gui/core/code_loader.h"
 #include "gui/core/diff.h"
+#include "gui/core/line_heat.h"
 
 #include <QWidget>
 
@@ -23,6 +24,9 @@ public:
   void setMessage(const QString& sentence);
   /// One side of a comparison; `right` says which.
   void setDiff(const SideBySide& diff, bool right, CodeLevel level);
+  /// How often the lines run, in a column beside them; of the text that shows. Empty: no column.
+  void setHeat(std::vector<LineHeat> heat);
+  const std::vector<LineHeat>& heat() const { return heat_; }
   QString text() const;
   bool isMessage() const { return isMessage_; }
 
@@ -53,10 +57,12 @@ protected:
 private:
   void restyle();
   void showText(const QString& text);
+  void showHeat();
 
   QsciScintilla* editor_;
   CodeLexer* lexer_;
   std::vector<DiffLine::Kind> kinds_;
+  std::vector<LineHeat> heat_;
   bool isMessage_ = false;
   bool setting_ = false; ///< the text changes, but nobody types
   int marker_[2] = {};

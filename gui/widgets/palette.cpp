@@ -4,8 +4,11 @@
 #include "gui/core/format.h"
 #include "gui/core/place_link.h"
 
+#include <QApplication>
 #include <QBoxLayout>
+#include <QClipboard>
 #include <QKeyEvent>
+#include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
 #include <QTimer>
@@ -14,7 +17,7 @@ namespace temper::gui {
 
 CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
     : QDialog(parent, Qt::Popup | Qt::FramelessWindowHint), actions_(actions),
-      field_(new QLineEdit(this)), list_(new QListWidget(this)) {
+      field_(new QLineEdit(this)), list_(new QListWidget(this)), foot_(new QLabel(this)) {
   setObjectName(QStringLiteral("palette"));
   setAccessibleName(tr("Command palette"));
   field_->setPlaceholderText(tr("Command, the id of a record or run, or a link"));
@@ -28,6 +31,13 @@ CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
   layout->setContentsMargins(8, 8, 8, 8);
   layout->addWidget(field_);
   layout->addWidget(list_);
+  layout->addWidget(foot_);
+  foot_->setObjectName(QStringLiteral("palette.foot"));
+  foot_->setProperty("faint", true);
+  foot_->setTextFormat(Qt::PlainText);
+  foot_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
+  foot_->setContentsMargins(9, 2, 9, 0);
+  connect(list_, &QListWidget::currentItemChanged, this, &CommandPalette::showFoot);
   field_->installEventFilter(this);
   connect(field_, &QLineEdit::textChanged, this, &CommandPalette::fill);
   connect(field_, &QLineEdit::returnPressed, this, &CommandPalette::runCurrent);
@@ -43,6 +53,7 @@ void CommandPalette::popUp() {
   resize(width, std::min(420, window->height() - 120));
   move(window->mapToGlobal(QPoint((window->width() - width) / 2, 56)));
   show();
+  showFoot();
   field_->setFocus();
 }
 
@@ -104,9 +115,36 @@ void CommandPalette::runCurrent() {
   });
 }
 
+void CommandPalette::showFoot() {
+  const QListWidgetItem* item = list_->currentItem();
+  const QString command =
+      item ? actions_.commandLineOf(item->data(Qt::UserRole).toString()) : QString();
+  const QString words = command.isEmpty()
+                            ? tr("Enter runs it")
+                            : tr("Enter runs it, Shift+Enter copies   %1").arg(command);
+  foot_->setToolTip(command);
+  foot_->setText(fontMetrics().elidedText(words, Qt::ElideMiddle, width() - 40));
+}
+
+void CommandPalette::copyCurrent() {
+  const QListWidgetItem* item = list_->currentItem();
+  const QString command =
+      item ? actions_.commandLineOf(item->data(Qt::UserRole).toString()) : QString();
+  if (command.isEmpty())
+    return;
+  QApplication::clipboard()->setText(command);
+  hide();
+  emit commandCopied(command);
+}
+
 bool CommandPalette::eventFilter(QObject* object, QEvent* event) {
   if (object == field_ && event->type() == QEvent::KeyPress) {
     const int key = static_cast<QKeyEvent*>(event)->key();
+    if ((key == Qt::Key_Return || key == Qt::Key_Enter) &&
+        static_cast<QKeyEvent*>(event)->modifiers().testFlag(Qt::ShiftModifier)) {
+      copyCurrent();
+      return true;
+    }
     const int step = key == Qt::Key_Down ? 1 : key == Qt::Key_Up ? -1 : 0;
     if (step != 0) {
       for (int row = list_->currentRow() + step; row >= 0 && row < list_->count(); row += step)

@@ -5,6 +5,7 @@
 
 #include <QDialog>
 
+class QLabel;
 class QLineEdit;
 class QListWidget;
 
@@ -20,6 +21,8 @@ public:
   QLineEdit* field() const { return field_; }
 
 signals:
+  /// The command line of what was chosen is in the clipboard.
+  void commandCopied(const QString& command);
   /// Enter on a text that may be an id of a record or of a run.
   void idEntered(const QString& id);
 
@@ -29,10 +32,14 @@ protected:
 private:
   void fill();
   void runCurrent();
+  void copyCurrent();
+  /// What the keys do to the command that is chosen.
+  void showFoot();
 
   ActionRegistry& actions_;
   QLineEdit* field_;
   QListWidget* list_;
+  QLabel* foot_;
 };
 
 } // namespace temper::gui

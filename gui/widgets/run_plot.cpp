@@ -62,6 +62,33 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   plot_->plotLayout()->addElement(0, 0, plot_->legend);
   plot_->plotLayout()->setRowStretchFactor(0, 0.001);
   plot_->plotLayout()->setRowSpacing(0);
+  // A strip below over the same trials, where there is something to show.
+  model_ = new QCPAxisRect(plot_);
+  model_->setMinimumMargins({0, 6, 0, 0});
+  model_->setMarginGroup(QCP::msLeft | QCP::msRight, new QCPMarginGroup(plot_));
+  plot_->axisRect()->setMarginGroup(QCP::msLeft | QCP::msRight, model_->marginGroup(QCP::msLeft));
+  QCPAxis* bottom = model_->axis(QCPAxis::atBottom);
+  QCPAxis* left = model_->axis(QCPAxis::atLeft);
+  for (QCPAxis* axis : {bottom, left}) {
+    axis->setLayer(QStringLiteral("axes"));
+    axis->grid()->setLayer(QStringLiteral("grid"));
+  }
+  bottom->setTickLabels(false);
+  left->setRange(-0.15, 1.1);
+  left->setLabel(tr("model"));
+  auto ticks = QSharedPointer<QCPAxisTickerText>::create();
+  for (const double value : {0.0, 0.5, 1.0})
+    ticks->addTick(value, QString::number(value));
+  left->setTicker(ticks);
+  ranked_ = plot_->addGraph(bottom, left);
+  ranked_->setName(tr("model's rank correlation") + kRoom);
+  ranked_->removeFromLegend();
+  connect(plot_->xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), bottom,
+          qOverload<const QCPRange&>(&QCPAxis::setRange));
+  model_->setRangeDrag({});
+  model_->setRangeZoom({});
+  model_->setMinimumSize(0, 3 * fontMetrics().height());
+  model_->setVisible(false);
   connect(plot_, &QCustomPlot::mouseDoubleClick, this, [this] {
     plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size())));
     redraw();
@@ -84,7 +111,8 @@ void RunPlot::changeEvent(QEvent* event) {
 void RunPlot::restyle() {
   const Theme& t = theme();
   plot_->setBackground(t.base);
-  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
+  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis, model_->axis(QCPAxis::atBottom),
+                        model_->axis(QCPAxis::atLeft)}) {
     axis->setBasePen(QPen(t.line));
     axis->setTickPen(QPen(t.line));
     axis->setSubTickPen(Qt::NoPen);
@@ -98,6 +126,8 @@ void RunPlot::restyle() {
   dots_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDisc, t.measured, t.measured, 4));
   rug_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCross, t.failed, t.failed, 6));
   best_->setPen(QPen(t.best, 2));
+  ranked_->setPen(QPen(t.best, 1.2));
+  ranked_->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCircle, t.best, t.base, 5));
   confirmed_->setPen(QPen(t.best, 1.5, Qt::DotLine));
   baseline_->setPen(QPen(t.text, 1, Qt::DashLine));
   plot_->legend->setBrush(t.base);
@@ -197,8 +227,58 @@ void RunPlot::setRun(const RunDetail* detail) {
   plot_->yAxis->setLabel(tr("time, %1 (lower is better)").arg(QString::fromUtf8(unit)));
   if (atEnd)
     plot_->xAxis->setRange(0, std::max<double>(10, static_cast<double>(points_.size()) + 1));
-  setAccessibleDescription(tr("%1 measured, %2 failed").arg(measured_).arg(failed_));
+  quality_.clear();
+  if (detail)
+    for (const database::ModelQuality& batch : detail->quality)
+      if (!std::isnan(batch.rank_correlation))
+        quality_.push_back(batch);
+  showQuality();
+  setAccessibleDescription(tr("%1 measured, %2 failed; the model ranked %3 batches")
+                               .arg(measured_)
+                               .arg(failed_)
+                               .arg(quality_.size()));
   redraw();
+}
+
+void RunPlot::showQuality() {
+  QVector<double> x, y;
+  for (const database::ModelQuality& batch : quality_) {
+    x << static_cast<double>(batch.trials_seen + 1); // the first trial that it had not seen
+    y << std::max(-0.1, batch.rank_correlation);
+  }
+  ranked_->setData(x, y);
+  model_->axis(QCPAxis::atBottom)->setRange(plot_->xAxis->range());
+  QCPLayoutGrid* layout = plot_->plotLayout();
+  if (const bool any = !quality_.empty(); any != model_->visible()) {
+    model_->setVisible(any);
+    if (any) {
+      constexpr int kRow = 2;
+      layout->addElement(kRow, 0, model_);
+      layout->setRowStretchFactor(kRow, 0.28);
+    } else {
+      layout->take(model_); // the room is the plot's
+      layout->simplify();
+    }
+  }
+}
+
+QString RunPlot::qualityTip(const QPoint& position) const {
+  if (quality_.empty() || !model_->rect().contains(position))
+    return {};
+  const double trial = model_->axis(QCPAxis::atBottom)->pixelToCoord(position.x());
+  const database::ModelQuality* nearest = nullptr;
+  for (const database::ModelQuality& batch : quality_)
+    if (!nearest || std::abs(static_cast<double>(batch.trials_seen + 1) - trial) <
+                        std::abs(static_cast<double>(nearest->trials_seen + 1) - trial))
+      nearest = &batch;
+  QString text = tr("trained on %1, it ranked the next batch with a correlation of %2")
+                     .arg(countText(nearest->trials_seen, "trial"))
+                     .arg(nearest->rank_correlation, 0, 'f', 2);
+  if (!std::isnan(nearest->top_recall) && nearest->top_k > 0)
+    text += tr("; of the best %1 it had foreseen %2 %")
+                .arg(nearest->top_k)
+                .arg(100 * nearest->top_recall, 0, 'f', 0);
+  return text;
 }
 
 int RunPlot::pointNear(const QPointF& position) const {
@@ -223,6 +303,10 @@ int RunPlot::pointNear(const QPointF& position) const {
 }
 
 void RunPlot::showTip(const QPoint& position) {
+  if (const QString batch = qualityTip(position); !batch.isEmpty()) {
+    QToolTip::showText(plot_->mapToGlobal(position), batch, plot_);
+    return;
+  }
   const int index = pointNear(position);
   if (index < 0) {
     QToolTip::hideText();
@@ -241,7 +325,7 @@ bool RunPlot::exportTo(const QString& file, QString* problem) const {
   if (file.endsWith(QStringLiteral(".csv"), Qt::CaseInsensitive)) {
     QSaveFile target(file);
     written = target.open(QIODevice::WriteOnly) &&
-              target.write(RunDetail::csv(points_).toUtf8()) >= 0 && target.commit();
+              target.write(RunDetail::csv(points_, quality_).toUtf8()) >= 0 && target.commit();
   } else if (file.endsWith(QStringLiteral(".pdf"), Qt::CaseInsensitive)) {
     written = plot_->savePdf(file);
   } else if (file.endsWith(QStringLiteral(".svg"), Qt::CaseInsensitive)) {

@@ -1,5 +1,6 @@
 /// The course of a run: every measurement as a dot, failures on a rug along the lower edge, the
-/// best so far as a line. Times on a logarithmic axis, lower is better.
+/// best so far as a line. Times on a logarithmic axis, lower is better. Below, where there is a
+/// model, how well it ranked each batch that it had not seen.
 #pragma once
 
 #include "gui/core/run_model.h"
@@ -7,6 +8,7 @@
 #include <QWidget>
 
 class QCustomPlot;
+class QCPAxisRect;
 class QCPGraph;
 
 namespace temper::gui {
@@ -23,6 +25,7 @@ public:
   /// What is drawn, for tests and for "show as table".
   int measuredCount() const { return measured_; }
   int failedCount() const { return failed_; }
+  int rankedCount() const { return static_cast<int>(quality_.size()); } ///< batches
   /// As .png, .svg or .pdf, or the numbers as .csv; false and a sentence when it cannot be written.
   bool exportTo(const QString& file, QString* problem) const;
 
@@ -37,8 +40,14 @@ private:
   void redraw();
   void showTip(const QPoint& position);
   int pointNear(const QPointF& position) const;
+  void showQuality();
+  /// The batch under the cursor, as a text; empty elsewhere.
+  QString qualityTip(const QPoint& position) const;
 
   QCustomPlot* plot_;
+  QCPAxisRect* model_;
+  QCPGraph* ranked_;
+  std::vector<database::ModelQuality> quality_; ///< with a rank correlation
   QCPGraph* dots_;
   QCPGraph* rug_;
   QCPGraph* best_;

@@ -52,6 +52,14 @@ void BarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
   painter->fillRect(bar, color);
 }
 
+void HeatDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
+                         const QModelIndex& index) const {
+  if (const QVariant heat = index.data(role_);
+      heat.isValid() && !option.state.testFlag(QStyle::State_Selected))
+    painter->fillRect(option.rect, theme().tint(heat.toDouble()));
+  QStyledItemDelegate::paint(painter, option, index);
+}
+
 void SignedBarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
                               const QModelIndex& index) const {
   if (const double length = std::clamp(index.data(role_).toDouble(), -1.0, 1.0); length != 0) {

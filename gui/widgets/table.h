@@ -30,6 +30,19 @@ private:
   int role_;
 };
 
+/// A shade behind the text by a number from -1 to 1, Theme::tint; none where there is no number or
+/// the row is selected.
+class HeatDelegate : public QStyledItemDelegate {
+  Q_OBJECT
+public:
+  HeatDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  void paint(QPainter* painter, const QStyleOptionViewItem& option,
+             const QModelIndex& index) const override;
+
+private:
+  int role_;
+};
+
 /// A bar behind the text from the middle of the cell: to the right for what is better, to the left
 /// for what is worse, by a number from -1 to 1.
 class SignedBarDelegate : public QStyledItemDelegate {

@@ -144,6 +144,16 @@ QPalette Theme::palette() const {
   return palette;
 }
 
+QColor Theme::tint(double value) const {
+  constexpr double kMost = 0.42;
+  const double share = kMost * std::clamp(std::abs(value), 0.0, 1.0);
+  const QColor& hue = value > 0 ? better : worse;
+  const auto mix = [&](int from, int to) {
+    return static_cast<int>(std::lround(from + share * (to - from)));
+  };
+  return {mix(base.red(), hue.red()), mix(base.green(), hue.green()), mix(base.blue(), hue.blue())};
+}
+
 void applyTheme(ThemeChoice choice) {
   static const bool systemIsDark = [] {
     return qApp->palette().color(QPalette::Window).lightness() < 128;
@@ -167,7 +177,7 @@ void applyTheme(ThemeChoice choice) {
           "QTableView, QListView, QTreeView { outline: 0; }"
           "QListView::item, QTreeView::item { border: none; padding: 1px 9px; }"
           "QTabWidget::pane { border: none; border-top: 1px solid %1; }"
-          "QTabBar::tab { padding: 6px 12px; border: none; color: %3; background: transparent; }"
+          "QTabBar::tab { padding: 6px 9px; border: none; color: %3; background: transparent; }"
           "QTabBar::tab:selected { color: %4; border-bottom: 2px solid %5; }"
           "QTabBar::tab:hover { color: %4; }"
           "QStatusBar { border-top: 1px solid %1; } QStatusBar::item { border: none; }"

@@ -18,6 +18,9 @@ struct Theme {
   QColor changedLine, addedLine;                  ///< backgrounds in comparisons
   QColor keyword, number, string, comment, label; ///< of code
   QPalette palette() const;
+  /// Behind a number that is better (1) or worse (-1) than others, or in between: a shade of blue
+  /// or orange that the text can be read on.
+  QColor tint(double value) const;
 };
 
 /// The theme that is on; views ask it while painting.

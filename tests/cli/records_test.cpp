@@ -64,6 +64,8 @@ TEST_F(Records, AreListedByAQuery) {
   EXPECT_EQ(listed("'query:workload ~ mat and M >= 512 and time < 2.5us'"), 1u);
   EXPECT_EQ(listed("'query:measured > 1d ago'"), 0u);
   EXPECT_EQ(listed("'query:host = attic and stale'"), 3u);
+  EXPECT_EQ(listed("'query:script ~ X and trace !~ vectorize'"), 3u);
+  EXPECT_EQ(listed("'query:trace ~ vectorize'"), 0u);
   const Ran best = shell.run("temper best --json 'query:stale and environment = cpu:old/2'");
   ASSERT_EQ(best.code, 0) << best.err;
   EXPECT_EQ(best.list("records").at(0).value("record", ""), "m2000000000000000");
@@ -72,6 +74,13 @@ TEST_F(Records, AreListedByAQuery) {
   EXPECT_NE(wrong.err.find("column 16: there is no field 'worklod'; did you mean 'workload'?"),
             std::string::npos)
       << wrong.err;
+}
+
+TEST_F(Records, HaveALog) {
+  const Ran log = shell.run("temper show m30000 --log");
+  EXPECT_EQ(log.code, 0) << log.err;
+  EXPECT_EQ(log.out, "checked    right: the same as the reference\n"
+                     "outcome    crashed (at: time)\n");
 }
 
 TEST_F(Records, OfColdCachesAreAskedForByName) {

@@ -43,6 +43,7 @@ void fill(Store& store) {
   Measurement wrong = scene.measurement(0, Outcome::kWrongResult);
   wrong.error = "output 0 differs: \xe2\x82\xac \"quoted\" \\ \t";
   wrong.worst_json = "{\"index\":[0,1]}";
+  wrong.log = "the kernel wrote:\n\"quoted\"";
   scene.record("not json at all", wrong);
   must(store.add(Artifact{.candidate = recorded.candidate,
                           .toolchain = scene.toolchain,

@@ -55,6 +55,8 @@ TEST(QueryLanguage, SaysWhatIsWrongWhere) {
   EXPECT_THAT(refusal("outcome in ok"), HasSubstr("values in brackets"));
   EXPECT_THAT(refusal("outcome in (ok crashed)"), HasSubstr("a comma or a closing bracket"));
   EXPECT_THAT(refusal("outcome not ok"), HasSubstr("goes on with in"));
+  EXPECT_THAT(refusal("trace = parallel"), HasSubstr("column 7: 'trace' is searched with ~ or !~"));
+  EXPECT_THAT(refusal("script in (a, b)"), HasSubstr("column 8: 'script' is searched with ~"));
   EXPECT_THAT(refusal("M > big"), HasSubstr("column 5: 'big' is no number"));
   EXPECT_THAT(refusal(std::string(500, '(') + "stale" + std::string(500, ')')),
               HasSubstr("nested too deeply"));
@@ -120,6 +122,9 @@ TEST(QueryLanguage, EveryFieldIsUnderstoodByTheDatabase) {
       break;
     case QueryType::kFlag:
       texts = {name};
+      break;
+    case QueryType::kProgram:
+      texts = {name + " ~ x", name + " !~ 100%*_", name + " ~ \"two words\""};
       break;
     }
     for (const std::string& text : texts)
@@ -323,6 +328,49 @@ TEST(QueryLanguage, APageIsTheSameWhereverItsRowsLie) {
     EXPECT_EQ(ids("time < 110ns", limit, offset),
               std::vector<Id>(all.begin() + offset,
                               all.begin() + std::min<int64_t>(offset + limit, 2100)));
+}
+
+TEST(QueryLanguage, FindsWordsInTracesAndScripts) {
+  auto store = memory_store();
+  Workload sums = a_workload("sum");
+  sums.program = "def main():\n    T.exp(A)\n";
+  Scene scene(*store, sums);
+  const auto add = [&](const std::string& program) {
+    return scene.record(program, scene.measurement(100)).measurement;
+  };
+  // Shared skeletons, skeletons stored against a base, and a short text that has none.
+  const std::string long_tail(300, 'x');
+  const auto trace = [&](const std::string& step, int decision) {
+    return R"([[["GetSBlock",[],["B","main"],["b0"]],[")" + step + R"(",["b0"],[")" + long_tail +
+           R"("],["v1"]]],[[1,)" + std::to_string(decision) + "]]]";
+  };
+  const std::set<Id> vectorized{add(trace("Vectorize", 1)), add(trace("Vectorize", 2))};
+  const std::set<Id> tiled{add(trace("SamplePerfectTile", 1))};
+  const std::set<Id> knobs{add(R"({"block_M":64})")};
+  Scene other(*store, a_workload("matmul"));
+  const Id parallel = other.record(trace("Parallel", 1), other.measurement(90)).measurement;
+  const auto found = [&](const std::string& text) {
+    RecordFilter filter;
+    filter.query = must(parse_query(text, kNow));
+    const std::vector<Id> ids = must(store->list_record_ids(filter));
+    return std::set<Id>(ids.begin(), ids.end());
+  };
+  EXPECT_EQ(found("trace ~ vectorize"), vectorized);
+  EXPECT_EQ(found("trace ~ sample_perfect_tile"), tiled);
+  EXPECT_EQ(found("trace ~ PerfectTile"), tiled);
+  EXPECT_EQ(found("trace ~ block_m"), knobs);
+  EXPECT_EQ(found("trace ~ \"*vectorize*b0*\""), vectorized);
+  EXPECT_EQ(found("trace ~ unroll"), std::set<Id>());
+  EXPECT_EQ(found("trace ~ parallel or trace ~ perfect"), (std::set<Id>{parallel, *tiled.begin()}));
+  EXPECT_EQ(found("script ~ t.exp and trace !~ vectorize"),
+            (std::set<Id>{*tiled.begin(), *knobs.begin()}));
+  EXPECT_EQ(found("script !~ exp"), std::set<Id>{parallel});
+  // As everywhere: the best of a selection.
+  RecordFilter filter;
+  filter.query = must(parse_query("trace ~ parallel", kNow));
+  const auto best = must(store->best(filter));
+  ASSERT_EQ(best.size(), 1u);
+  EXPECT_EQ(best[0].id, parallel);
 }
 
 TEST(QuerySelection, IsShownAsItIsTyped) {

@@ -22,6 +22,7 @@ TEST(Store, KeepsEveryFieldOfAMeasurement) {
   row.measure_ms = 99.5;
   row.error = "line 1\nline 2";
   row.worst_json = "{\"index\":[1,2]}";
+  row.log = "the compiler wrote:\nwarning: 'x'\n";
   row.timing_json = "{\"calls_per_sample\":4}";
   row.code_hash = 0xfedcba9876543210ULL;
   row.origin = "mutate:tile";
@@ -52,6 +53,7 @@ TEST(Store, KeepsEveryFieldOfAMeasurement) {
   EXPECT_EQ(seen.measure_ms, 99.5);
   EXPECT_EQ(seen.error, row.error);
   EXPECT_EQ(seen.worst_json, row.worst_json);
+  EXPECT_EQ(seen.log, row.log);
   EXPECT_EQ(seen.timing_json, row.timing_json);
   EXPECT_EQ(seen.environment, scene.environment);
   EXPECT_EQ(seen.toolchain, scene.toolchain);

@@ -137,6 +137,16 @@ TEST_F(Candidates, ACorrectKernelIsTimed) {
   EXPECT_LE(m.interval.low, m.median_ns);
   EXPECT_GE(m.interval.high, m.median_ns);
   EXPECT_GT(m.measure_ms, 0);
+  EXPECT_EQ(m.log, "");
+#if defined(__x86_64__)
+  EXPECT_GT(m.clock_ghz, 0.2);
+  EXPECT_LT(m.clock_ghz, 8);
+#endif
+}
+
+TEST_F(Candidates, WhatAKernelWritesIsKept) {
+  EXPECT_EQ(measure("talks").log, "the kernel wrote:\ntile is ragged");
+  EXPECT_EQ(measure("aborts").log, "the kernel wrote:\nassertion failed: tile divides the loop");
 }
 
 /// B is packed ahead, by a function of the same code.

@@ -10,6 +10,7 @@
 #include "gui/core/kept_state.h"
 #include "gui/core/library_model.h"
 #include "gui/core/limits.h"
+#include "gui/core/line_heat.h"
 #include "gui/core/line_links.h"
 #include "gui/core/place_link.h"
 #include "gui/core/record_detail.h"
@@ -245,6 +246,150 @@ private slots:
     const std::vector<uint32_t> byId = numbersById(table);
     for (size_t i = 1; i < byId.size(); ++i)
       QVERIFY(table.at(byId[i - 1]).id < table.at(byId[i]).id);
+  }
+
+  void keysThatAreNearlyAlikeAreInOrder() {
+    // Numbers that differ only far behind, beside some that are far away: the first half of a key
+    // tells nothing of them.
+    RecordPacker packer;
+    RecordTable table;
+    std::vector<database::RecordRow> rows;
+    Random random(6);
+    for (int i = 0; i < 30'000; ++i) {
+      rows.push_back(row(i, "w1", 1e4 * (1 + 1e-15 * static_cast<double>(random.below(900)))));
+      if (random.below(5000) == 0)
+        rows.back().median_ns = random.below(2) ? 1e-300 : 1e300;
+      rows.back().measured_at = 5'000'000'000'000'000'000 + random.below(1000);
+    }
+    rows[17].measured_at = 3;
+    table.append(packer.pack(rows));
+    const RecordFilterRow all(FilterText{}, 0);
+    for (const bool descending : {false, true})
+      for (const RecordColumn column : {RecordColumn::kTime, RecordColumn::kMeasured}) {
+        const std::vector<uint32_t> order = orderOf(table, all, column, descending);
+        QCOMPARE(order.size(), size_t{table.size()});
+        for (size_t i = 1; i < order.size(); ++i) {
+          const PackedRecord& a = table.at(order[i - 1]);
+          const PackedRecord& b = table.at(order[i]);
+          const auto inOrder = [&](auto x, auto y) {
+            return x == y ? order[i - 1] < order[i] : descending ? y < x : x < y;
+          };
+          QVERIFY(column == RecordColumn::kTime ? inOrder(a.medianNs, b.medianNs)
+                                                : inOrder(a.measuredAt, b.measuredAt));
+        }
+      }
+  }
+
+  void heatIsByTheBestOfTheSameKind() {
+    RecordPacker packer;
+    RecordModel model;
+    auto crashed = row(5, "w1", 100);
+    crashed.outcome = database::Outcome::kCrashed;
+    auto wide = row(6, "w1", 4000);
+    wide.low_ns = 0.9 * wide.median_ns;
+    wide.high_ns = 1.1 * wide.median_ns;
+    auto otherCompiler = row(7, "w1", 500); // comparable: it is the best of its kind
+    otherCompiler.toolchain = "t0000000000000002";
+    model.append(packer.pack({row(1, "w1", 1000), row(2, "w1", 500), row(3, "w2", 8000),
+                              row(4, "w1", 50'000), crashed, wide, otherCompiler}));
+    QVERIFY(waitFor([&] { return model.rowCount() == 7 && !model.isBusy(); }));
+    const auto heat = [&](int i, RecordColumn column) {
+      const QString id = toQString(row(i).id);
+      return model.index(model.rowOf(id), static_cast<int>(column)).data(RecordModel::kHeatRole);
+    };
+    QVERIFY(!heat(1, RecordColumn::kTime).isValid());
+    QSignalSpy ordered(&model, &RecordModel::orderChanged);
+    model.setHeat(true);
+    QVERIFY(waitFor([&] { return ordered.size() == 1; }));
+    QCOMPARE(heat(1, RecordColumn::kTime).toDouble(), 0.0); // twice the best's time
+    QCOMPARE(heat(2, RecordColumn::kTime).toDouble(), 1.0);
+    QCOMPARE(heat(2, RecordColumn::kRate).toDouble(), 1.0);
+    QCOMPARE(heat(7, RecordColumn::kTime).toDouble(), 1.0);
+    QCOMPARE(heat(3, RecordColumn::kTime).toDouble(), 1.0); // the only one of its kind
+    QCOMPARE(heat(4, RecordColumn::kTime).toDouble(), -1.0);
+    QVERIFY(!heat(5, RecordColumn::kTime).isValid());
+    QCOMPARE(heat(6, RecordColumn::kInterval).toDouble(), -1.0);
+    QVERIFY(heat(1, RecordColumn::kInterval).toDouble() > -0.2);
+    QVERIFY(!heat(1, RecordColumn::kRatio).isValid()); // no baseline
+    QVERIFY(!heat(1, RecordColumn::kWorkload).isValid());
+    RecordContext context;
+    const PackedRecord* base = model.recordAt(model.rowOf(toQString(row(2).id)));
+    context.baselines.push_back(
+        {model.table().seriesOf(*base), base->id, base->medianNs, base->lowNs, base->highNs});
+    model.setContext(context);
+    QCOMPARE(heat(1, RecordColumn::kRatio).toDouble(), -1.0);
+    QCOMPARE(heat(2, RecordColumn::kRatio).toDouble(), 0.0);
+    // A faster one that arrives is what the others are held against.
+    model.append(packer.pack({row(8, "w1", 250)}));
+    QVERIFY(waitFor([&] { return model.rowCount() == 8 && !model.isBusy(); }));
+    QCOMPARE(heat(2, RecordColumn::kTime).toDouble(), 0.0);
+  }
+
+  void linesSayHowOftenTheyRun() {
+    const auto runs = [](const QString& text, CodeLevel level, const QString& tir = {}) {
+      QStringList words;
+      for (const LineHeat& line : heatOf(text, level, tir))
+        words << (line.atMost ? "<" : "") + runsText(line.runs);
+      return words.join(u'|');
+    };
+    const QString tir = "def main(A: T.handle):\n"                 // 0
+                        "    # a comment\n"                        // 1
+                        "    for i, j in T.grid(64, 8):\n"         // 2
+                        "        for k in range(1000):\n"          // 3
+                        "            for v in T.vectorized(16):\n" // 4
+                        "                B[i] = 1\n"               // 5
+                        "        C[i] = 2\n"                       // 6
+                        "    for z in range(n):\n"                 // 7
+                        "        D[z] = 3\n"                       // 8
+                        "    for y in range(4, 12):\n"             // 9
+                        "        E[y] = 3\n";                      // 10
+    QCOMPARE(runs(tir, CodeLevel::kTir), "||1|512|512k|8.2M|512|1||1|8|");
+    const std::vector<LineHeat> heat = heatOf(tir, CodeLevel::kTir);
+    QCOMPARE(heat[5].share, 1.0);
+    QCOMPARE(heat[2].share, 0.0);
+    QVERIFY(heat[6].share > 0.3 && heat[6].share < 0.5);
+    const QString cuda = "extern \"C\" __global__ void main_kernel(float* A) {\n" // 0
+                         "  const int tx = threadIdx.x;\n"                        // 1
+                         "  for (int k = 0; k < 32; ++k) {\n"                     // 2
+                         "    #pragma unroll\n"                                   // 3
+                         "    for (int i = 2; i < 6; ++i) {\n"                    // 4
+                         "      A[i] = 1.0f;  // line 5\n"                        // 5
+                         "    }\n"                                                // 6
+                         "    for (long m = 0; m < n; ++m) {\n"                   // 7
+                         "      A[m] = 2.0f;\n"                                   // 8
+                         "    }\n"                                                // 9
+                         "  }\n"                                                  // 10
+                         "}\n";                                                   // 11
+    QCOMPARE(runs(cuda, CodeLevel::kCuda), "|1|1||32|128||32|||||");
+    // Machine code knows it only by the program that it was made of.
+    const QString assembly = "main:\n"             // 0
+                             "\txorl %eax, %eax\n" // 1
+                             ".LBB0_1:\n"          // 2
+                             "\tvmovups %ymm0\n"   // 3
+                             ".LBB0_2:\n"          // 4
+                             "\tvaddps %ymm1\n"    // 5
+                             "\tjne\t.LBB0_2\n"    // 6
+                             "\tjne\t.LBB0_1\n"    // 7
+                             "\tretq\n";           // 8
+    const QString nest = "def main():\n"
+                         "    for i in range(64):\n"
+                         "        for k in range(1000):\n"
+                         "            for v in T.vectorized(16):\n"
+                         "                B[i] = 1\n";
+    QCOMPARE(runs(assembly, CodeLevel::kAssembly, nest), "|1||<64||<64k|<64k|<64|1|");
+    QCOMPARE(runs(assembly, CodeLevel::kAssembly), "|1||<||<|<|<|1|");
+    const QString ptx = "$L__BB0_1:\n\tadd.f32 \t%f1, %f2, %f3;\n\t@%p1 bra \t$L__BB0_1;\n\tret;\n";
+    QCOMPARE(runs(ptx, CodeLevel::kPtx, "for k in range(7):\n    A[k] = 1\n"), "|<7|<7|1|");
+    QCOMPARE(runs("sch.split(l1)\n", CodeLevel::kTrace), "|");
+    QCOMPARE(runsText(999), "999");
+    QCOMPARE(runsText(1000), "1.0k");
+    QCOMPARE(runsText(134217728), "134M");
+    QCOMPARE(runsText(0), "");
+    // A loop of CUDA C++ is that of tir with the same variable.
+    QCOMPARE(linkedLines(nest, CodeLevel::kTir, 2, "for (int k = 0; k < 5; ++k) {\n  x;\n}\n",
+                         CodeLevel::kCuda)
+                 .value_or(LineRange{}),
+             (LineRange{0, 1}));
   }
 
   void marksSayWhereARecordIsFrom() {
@@ -579,6 +724,13 @@ private slots:
     QVERIFY(actions.trigger("view.runs"));
     QCOMPARE(ran, 11);
     QVERIFY(actions.clashes().isEmpty());
+    actions.setCommandLine("view.runs", [] { return QStringLiteral("temper list runs"); });
+    QCOMPARE(actions.commandLineOf("view.runs"), "temper list runs");
+    QCOMPARE(actions.commandLineOf("record.copy"), "");
+    QCOMPARE(actions.commandLineOf("no.such"), "");
+    allowed = false;
+    actions.updateEnabled();
+    QCOMPARE(actions.commandLineOf("view.runs"), ""); // what cannot be done has no command
     actions.add({"other", "View", "Other", "Ctrl+2", ""}, [] {});
     QCOMPARE(actions.clashes().size(), 1);
     QVERIFY(actions.clashes()[0].contains("view.runs") && actions.clashes()[0].contains("other"));
@@ -825,6 +977,71 @@ private slots:
         QFile(info.path()).setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner));
   }
 
+  void aDatabaseThatMayNotBeReadIsSaid() {
+    if (::geteuid() == 0 && ::seteuid(65534) != 0)
+      QSKIP("this user may read everything");
+    QString message;
+    bool broken = false;
+    {
+      const Fixture fixture(2);
+      QVERIFY(QFile(fixture.path()).setPermissions(QFile::WriteOwner));
+      Workspace workspace(fixture.path());
+      broken = waitFor([&] { return workspace.state() == Workspace::State::kBroken; });
+      message = workspace.message();
+    }
+    if (::getuid() == 0)
+      QCOMPARE(::seteuid(0), 0);
+    QVERIFY(broken);
+    QVERIFY2(!message.isEmpty() && !message.contains('\n'), qPrintable(message));
+  }
+
+  void aDatabaseThatIsDamagedIsSaid() {
+    const Fixture fixture(200);
+    {
+      // Pages in the middle; the first ones, by which it is known as a database, are whole.
+      QFile file(fixture.path());
+      QVERIFY(file.open(QIODevice::ReadWrite));
+      const qint64 from = 8 * 4096;
+      QVERIFY(file.size() > 2 * from);
+      QVERIFY(file.seek(from));
+      QVERIFY(file.write(QByteArray(static_cast<int>(file.size() - from), '\x5a')) > 0);
+    }
+    Workspace workspace(fixture.path());
+    QSignalSpy said(&workspace, &Workspace::said);
+    QVERIFY(
+        waitFor([&] { return workspace.state() == Workspace::State::kBroken || !said.isEmpty(); }));
+    const QString words = workspace.state() == Workspace::State::kBroken ? workspace.message()
+                                                                         : said[0][0].toString();
+    QVERIFY2(words.contains("damaged") && !words.contains('\n'), qPrintable(words));
+  }
+
+  void anotherDatabaseOfTheSameNameIsShownInstead() {
+    const Fixture fixture(4), other(9);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 8; }));
+    QVERIFY(QFile::remove(fixture.path()));
+    QFile::remove(fixture.path() + "-wal");
+    QFile::remove(fixture.path() + "-shm");
+    QVERIFY(QFile::copy(other.path(), fixture.path()));
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 18; }));
+  }
+
+  void withoutTheCommandLineProgramTheEditorSaysSo() {
+    const Fixture fixture(2);
+    const QByteArray program = qgetenv("TEMPER_PROGRAM");
+    qputenv("TEMPER_PROGRAM", "/no/such/temper");
+    EditSession edit(fixture.path());
+    QSignalSpy said(&edit, &EditSession::said);
+    edit.open(toQString(must(fixture.store()->list_records({})).front().id));
+    const bool answered = waitFor([&] { return said.size() == 1; });
+    qputenv("TEMPER_PROGRAM", program);
+    QVERIFY(answered);
+    QVERIFY2(said[0][1].toBool() && said[0][0].toString().contains("temper") &&
+                 !said[0][0].toString().contains('\n'),
+             qPrintable(said[0][0].toString()));
+    QVERIFY(!edit.isOpen() && !edit.isWorking());
+  }
+
   void aRunWhoseProcessDiedIsInterruptedAndCanGoOn() {
     Fixture fixture(4);
     const auto store = fixture.store();
@@ -867,6 +1084,14 @@ private slots:
     QVERIFY2(slower.sentence.startsWith("▼ B is slower"), qPrintable(slower.sentence));
     QVERIFY(compareStored(slow, fast).sentence.startsWith("▲ B is faster"));
     QVERIFY(compareStored(fast, fast).sentence.startsWith("The same candidate"));
+    RecordDetail throttled = slow;
+    QVERIFY(!slower.sentence.contains("GHz"));
+    throttled.measurement.timing_json = R"({"clock_ghz":2.1})";
+    QVERIFY(!compareStored(fast, throttled).sentence.contains("GHz")); // of one nothing is known
+    RecordDetail cool = fast;
+    cool.measurement.timing_json = R"({"clock_ghz":3.4})";
+    QVERIFY2(compareStored(cool, throttled).sentence.contains("3.40 GHz for A and at 2.10 GHz"),
+             qPrintable(compareStored(cool, throttled).sentence));
     const StoredComparison other = compareStored(fast, shift.front());
     QVERIFY(!other.comparable);
     QVERIFY2(other.sentence.contains("different things"), qPrintable(other.sentence));

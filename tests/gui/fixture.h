@@ -83,12 +83,15 @@ public:
   }
 
   /// A record of `scale` with this program, which took a microsecond.
-  QString recordOf(const char* program) const {
+  QString recordOf(const char* program, const char* target = "cpu:x86-64,-sse3",
+                   const database::Measurement& with = {}) const {
     const auto store = this->store();
     const database::Workload scale = must(store->list_workloads("scale")).front().workload;
     database::Run run = must(store->run(must(store->list_runs({})).front().id));
     run.workload = scale.id;
+    run.target = target;
     database::Trial trial;
+    trial.measurement = with;
     trial.candidate.workload = run.workload;
     trial.candidate.kind = "trace";
     trial.candidate.program = program;

@@ -3,9 +3,11 @@
 ///   build/tests/gui_bench                     # TEMPER_BENCH_ROWS=100000 for fewer
 ///
 /// TEMPER_BENCH_FOLDER=DIR keeps the database there and uses it again: making it takes minutes.
+/// TEMPER_BENCH_ONLY=window does one part alone: plots, steps, window, live.
 /// Runs on the offscreen platform; prints a table, and nothing here passes or fails.
 #include "tests/gui/fixture.h"
 
+#include "gui/core/edit_session.h"
 #include "gui/core/format.h"
 #include "gui/core/plot_raster.h"
 #include "gui/main_window.h"
@@ -15,6 +17,7 @@
 #include "ir/support/random.h"
 
 #include <QApplication>
+#include <QEventLoop>
 #include <QFile>
 #include <QHeaderView>
 #include <QLineEdit>
@@ -228,37 +231,54 @@ void benchWindow(const QString& path, int64_t rows) {
     std::printf("(only %u records)\n", model.table().size());
   report("memory", residentMb(), "MB", "< 400");
 
-  const auto ordered = [&](const char* what, const std::function<void()>& change) {
-    stalls.takeWorst();
-    QElapsedTimer since;
-    since.start();
-    change();
-    waitFor([&] { return !model.isBusy(); });
-    table->viewport()->repaint();
-    report(what, static_cast<double>(since.elapsed()), "ms", "< 100");
+  // From the click to the rows, drawn; each five times, as other work on the machine comes and
+  // goes.
+  struct Change {
+    const char* what;
+    std::function<void()> make;
+    std::vector<double> ms;
   };
-  double worst = 0;
   const auto filtered = [&](RecordColumn column, const char* text) {
     FilterText texts;
     texts[column] = QString::fromUtf8(text);
     return [&model, texts] { model.setFilter(texts); };
   };
-  ordered("filter: workload", filtered(RecordColumn::kWorkload, "kernel3"));
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("filter: time", filtered(RecordColumn::kTime, "<50us"));
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("filter taken away", [&model] { model.setFilter({}); });
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("sort by time",
-          [&model] { model.sort(static_cast<int>(RecordColumn::kTime), Qt::AscendingOrder); });
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("sort by workload",
-          [&model] { model.sort(static_cast<int>(RecordColumn::kWorkload), Qt::AscendingOrder); });
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("filter: outcome", filtered(RecordColumn::kOutcome, "crashed"));
-  worst = std::max(worst, stalls.takeWorst());
-  ordered("filter taken away, sorted by workload", [&model] { model.setFilter({}); });
-  worst = std::max(worst, stalls.takeWorst());
+  const auto sorted = [&](RecordColumn column, Qt::SortOrder order) {
+    return [&model, column, order] { model.sort(static_cast<int>(column), order); };
+  };
+  using Column = RecordColumn;
+  std::vector<Change> changes{
+      {"filter: workload", filtered(Column::kWorkload, "kernel3"), {}},
+      {"filter: time", filtered(Column::kTime, "<50us"), {}},
+      {"filter taken away", [&model] { model.setFilter({}); }, {}},
+      {"sort by time", sorted(Column::kTime, Qt::AscendingOrder), {}},
+      {"sort by time, slowest first", sorted(Column::kTime, Qt::DescendingOrder), {}},
+      {"sort by rate", sorted(Column::kRate, Qt::DescendingOrder), {}},
+      {"sort by interval", sorted(Column::kInterval, Qt::AscendingOrder), {}},
+      {"sort by record", sorted(Column::kRecord, Qt::AscendingOrder), {}},
+      {"sort by workload", sorted(Column::kWorkload, Qt::AscendingOrder), {}},
+      {"filter: outcome", filtered(Column::kOutcome, "crashed"), {}},
+      {"filter taken away, sorted by workload", [&model] { model.setFilter({}); }, {}},
+      {"sort by time of measurement", sorted(Column::kMeasured, Qt::DescendingOrder), {}},
+  };
+  stalls.takeWorst();
+  for (int round = 0; round < 5; ++round)
+    for (Change& change : changes) {
+      QElapsedTimer since;
+      since.start();
+      QEventLoop loop;
+      QObject::connect(&model, &RecordModel::orderChanged, &loop, &QEventLoop::quit);
+      change.make();
+      if (model.isBusy())
+        loop.exec();
+      table->viewport()->repaint();
+      change.ms.push_back(static_cast<double>(since.nsecsElapsed()) / 1e6);
+    }
+  const double worst = stalls.takeWorst();
+  for (const Change& change : changes)
+    report(change.what, medianOf(change.ms), "ms",
+           qPrintable(QStringLiteral("< 100, worst of 5: %1")
+                          .arg(*std::max_element(change.ms.begin(), change.ms.end()), 0, 'f', 1)));
   report("longest pause of the window meanwhile", worst, "ms", "< 50");
   int jump = 0;
   report("jump anywhere, drawn", timeOf([&] {
@@ -332,6 +352,60 @@ void benchPlots() {
          "ms", "< 150");
 }
 
+/// The steps that are legal at a loop or block, with what the model of the machine thinks of each:
+/// from the click to the list, for every place of a kernel as it is written and after some steps.
+void benchSteps(const QString& folder) {
+  EditSession edit(folder + QStringLiteral("/steps.db"));
+  edit.openWorkload(QStringLiteral("matmul"), QStringLiteral("M=512 N=512 K=512"));
+  const auto settled = [&] {
+    return waitFor([&] { return edit.isOpen() && !edit.isWorking() && !edit.places().empty(); });
+  };
+  if (!settled()) {
+    std::printf("(temper is not built: no steps)\n");
+    return;
+  }
+  QTest::qWait(4000); // it measures the machine when nobody asks for two seconds
+  std::vector<double> clicks;
+  size_t steps = 0;
+  const auto click = [&](int place) {
+    QElapsedTimer since;
+    since.start();
+    edit.selectPlace(place);
+    QEventLoop loop;
+    QObject::connect(&edit, &EditSession::stepsChanged, &loop, &QEventLoop::quit);
+    if (edit.steps().empty())
+      loop.exec();
+    clicks.push_back(static_cast<double>(since.nsecsElapsed()) / 1e6);
+    steps = std::max(steps, edit.steps().size());
+  };
+  for (int round = 0; round < 6; ++round) {
+    const auto places = static_cast<int>(edit.places().size());
+    for (int place = 1; place < places; ++place) // 0 is the root
+      click(place);
+    // Goes on with a step at the outermost loop that has one.
+    for (int place = 1; place < places; ++place) {
+      edit.selectPlace(place);
+      waitFor([&] { return !edit.isWorking(); });
+      const auto& legal = edit.steps();
+      const auto split =
+          std::find_if(legal.begin(), legal.end(), [](const EditSession::Step& step) {
+            return step.primitive == u"Split" && !step.lines.isEmpty();
+          });
+      if (split == legal.end())
+        continue;
+      edit.apply(static_cast<int>(split - legal.begin()));
+      break;
+    }
+    settled();
+    edit.selectPlace(-1);
+  }
+  report("legal steps of a clicked loop, with predictions", medianOf(clicks), "ms",
+         qPrintable(QStringLiteral("< 100, worst of %1: %2")
+                        .arg(clicks.size())
+                        .arg(*std::max_element(clicks.begin(), clicks.end()), 0, 'f', 1)));
+  std::printf("    (up to %zu steps at a place)\n", steps);
+}
+
 /// Somebody records 25 trials a second; the window follows.
 void benchLiveRun() {
   Fixture fixture(5);
@@ -387,10 +461,21 @@ int main(int argc, char** argv) {
   QDir().mkpath(folder);
   const int64_t rows = rowCount();
   const QString path = folder + QStringLiteral("/gui-%1.db").arg(rows);
-  if (!QFile::exists(path))
-    makeDatabase(path, rows);
-  benchPlots();
-  benchWindow(path, rows);
-  benchLiveRun();
+  // One alone, as when it is worked on: TEMPER_BENCH_ONLY=steps.
+  const QString only = qEnvironmentVariable("TEMPER_BENCH_ONLY");
+  const auto wanted = [&](const char* name) {
+    return only.isEmpty() || only == QLatin1StringView(name);
+  };
+  if (wanted("plots"))
+    benchPlots();
+  if (wanted("steps"))
+    benchSteps(own.path());
+  if (wanted("window")) {
+    if (!QFile::exists(path))
+      makeDatabase(path, rows);
+    benchWindow(path, rows);
+  }
+  if (wanted("live"))
+    benchLiveRun();
   return 0;
 }

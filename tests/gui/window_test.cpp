@@ -45,6 +45,7 @@
 #include <QTreeWidget>
 #include <QTreeWidgetItemIterator>
 
+#include <algorithm>
 #include <memory>
 
 namespace temper::gui {
@@ -193,9 +194,9 @@ private slots:
     QVERIFY(numbers.open(QIODevice::ReadOnly));
     const QStringList lines = QString::fromUtf8(numbers.readAll()).split(u'\n');
     QCOMPARE(lines.size(), 42); // a head, 40 trials, an end
-    QVERIFY2(lines[1].startsWith("1,m") && lines[1].endsWith(",ok,62000,62000"),
+    QVERIFY2(lines[1].startsWith("1,m") && lines[1].endsWith(",ok,62000,62000,"),
              qPrintable(lines[1]));
-    QVERIFY2(lines[4].endsWith(",crashed,,22000"), qPrintable(lines[4]));
+    QVERIFY2(lines[4].endsWith(",crashed,,22000,"), qPrintable(lines[4]));
     QVERIFY(window_->runsPage()->plot()->exportTo(fixture_->file("run.png"), &problem));
     QVERIFY(!window_->runsPage()->plot()->exportTo(fixture_->file("no/run.csv"), &problem));
     QVERIFY(actions().trigger("run.showBest"));
@@ -204,6 +205,199 @@ private slots:
     QCOMPARE(workspace().detail()->verdict(), "the best of its kind");
     QVERIFY(actions().trigger("run.copyCommand"));
     QCOMPARE(QApplication::clipboard()->text(), "temper tune scale --trials 40");
+  }
+
+  void theModelsQualityIsShownOverTheCourseOfItsRun() {
+    open();
+    const auto store = fixture_->store();
+    const database::Id run = must(store->list_runs({})).front().id;
+    RunPlot* plot = window_->runsPage()->plot();
+    QVERIFY(actions().trigger("view.runs"));
+    workspace().selectRun(toQString(run));
+    QVERIFY(
+        waitFor([&] { return workspace().runDetail() != nullptr && plot->measuredCount() > 0; }));
+    QCOMPARE(plot->rankedCount(), 0);
+    for (int batch = 0; batch < 3; ++batch) {
+      database::ModelQuality quality;
+      quality.run = run;
+      quality.batch = batch;
+      quality.trials_seen = 8 + 8 * batch;
+      if (batch != 1) // too few to be ranked
+        quality.rank_correlation = 0.5 + 0.2 * batch;
+      quality.top_recall = 0.25;
+      quality.top_k = 4;
+      must(store->add(quality));
+    }
+    actions().trigger("database.reload");
+    workspace().selectRun(toQString(must(store->list_runs({})).back().id));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    workspace().selectRun(toQString(run));
+    QVERIFY(waitFor([&] { return plot->rankedCount() == 2; }));
+    QVERIFY2(plot->accessibleDescription().contains("2 batches"),
+             qPrintable(plot->accessibleDescription()));
+    QString problem;
+    const QString csv = fixture_->file("quality.csv");
+    QVERIFY2(plot->exportTo(csv, &problem), qPrintable(problem));
+    QFile numbers(csv);
+    QVERIFY(numbers.open(QIODevice::ReadOnly));
+    const QStringList lines = QString::fromUtf8(numbers.readAll()).split(u'\n');
+    QVERIFY2(lines[9].endsWith(",0.5") && lines[25].endsWith(",0.9"),
+             qPrintable(lines[9] + u' ' + lines[25]));
+    // Another run has none: the strip goes.
+    workspace().selectRun(toQString(must(store->list_runs({})).back().id));
+    QVERIFY(waitFor([&] { return plot->rankedCount() == 0; }));
+    QVERIFY(plot->exportTo(fixture_->file("plot.svg"), &problem));
+  }
+
+  void theLogSaysWhatWasDoneAndWritten() {
+    open(2);
+    database::Measurement wrote;
+    wrote.log = "the kernel wrote:\ntile is ragged";
+    wrote.timing_json = R"({"clock_ghz":3.41,"steal_ms":0.0})";
+    const QString id = fixture_->recordOf("[[],[]]", "cpu:x86-64,-sse3", wrote);
+    QVERIFY(waitFor([&] { return workspace().records().rowOf(id) >= 0; }));
+    workspace().selectRecord(id);
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QVERIFY(actions().trigger("code.log"));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    QCOMPARE(pane->levelName(), "log");
+    QVERIFY2(pane->logView()->text().contains("outcome    ok") &&
+                 pane->logView()->text().contains("3.41 GHz") &&
+                 pane->logView()->text().endsWith("tile is ragged\n"),
+             qPrintable(pane->logView()->text()));
+    // The command prints the same.
+    const QString line = actions().commandLineOf("record.copyCommand");
+    QVERIFY2(line.contains(" --log "), qPrintable(line));
+    TemperCommand command;
+    QString printed;
+    command.start(pane->showArguments(), [&](const TemperCommand::Answer& answer) {
+      printed = answer.output + answer.error;
+    });
+    QVERIFY(waitFor([&] { return !printed.isEmpty(); }));
+    QCOMPARE(printed, pane->logView()->text());
+    QVERIFY(actions().trigger("code.overview"));
+    bool clock = false;
+    for (const QLabel* label : pane->findChildren<QLabel*>())
+      clock |= label->text().contains("3.41 GHz");
+    QVERIFY(clock);
+  }
+
+  void aCandidateForAGpuHasTheTextsOfOne() {
+    open(2);
+    const QString id = fixture_->recordOf("[[],[]]", "cuda:sm_90a");
+    QVERIFY(waitFor([&] { return workspace().records().rowOf(id) >= 0; }));
+    select(workspace().records().rowCount() - 1); // for a processor
+    QVERIFY(!actions().trigger("code.cuda"));
+    workspace().selectRecord(id);
+    QVERIFY(waitFor(
+        [&] { return workspace().detail() && toQString(workspace().detail()->row.id) == id; }));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    for (const CodeLevel level : {CodeLevel::kLlvm, CodeLevel::kAssembly}) {
+      QVERIFY(!pane->hasLevel(level));
+      QVERIFY(!actions().trigger("code." + levelName(level)));
+    }
+    QVERIFY(actions().trigger("code.cuda"));
+    QCOMPARE(pane->levelName(), "cuda");
+    QVERIFY(waitFor([&] { return !pane->isLoadingCode(); }));
+    QVERIFY(!pane->codeView(CodeLevel::kCuda)->text().isEmpty());
+    QVERIFY(actions().trigger("code.ptx"));
+    // Beside one for a processor all levels are there.
+    workspace().setSide(0, id);
+    workspace().setSide(1, workspace().records().idAt(workspace().records().rowCount() - 1));
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
+    for (const CodeLevel level : {CodeLevel::kLlvm, CodeLevel::kCuda, CodeLevel::kPtx})
+      QVERIFY(window_->comparePage()->hasLevel(level));
+    workspace().setSide(0, workspace().side(1));
+    QVERIFY(waitFor([&] { return !window_->comparePage()->hasLevel(CodeLevel::kCuda); }));
+  }
+
+  void heatColumnsAreSwitched() {
+    open();
+    select(0);
+    QTableView* table = window_->explorePage()->table();
+    const QModelIndex time = table->model()->index(1, static_cast<int>(RecordColumn::kTime));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    QVERIFY(actions().trigger("code.tir"));
+    const CodeView* view = pane->codeView(CodeLevel::kTir);
+    QVERIFY(waitFor([&] { return !view->heat().empty(); }));
+    const bool hot = std::any_of(view->heat().begin(), view->heat().end(),
+                                 [](const LineHeat& line) { return line.runs == 4096; });
+    QVERIFY(hot);
+    QVERIFY(waitFor([&] { return time.data(RecordModel::kHeatRole).isValid(); }));
+    QVERIFY(actions().action("view.heat")->isChecked());
+    const QImage on = table->grab().toImage();
+    QVERIFY(actions().trigger("view.heat"));
+    QVERIFY(waitFor([&] { return !workspace().records().isBusy(); }));
+    QVERIFY(!actions().action("view.heat")->isChecked());
+    const QModelIndex now = table->model()->index(1, static_cast<int>(RecordColumn::kTime));
+    QVERIFY(!now.data(RecordModel::kHeatRole).isValid());
+    QVERIFY(view->heat().empty());
+    QVERIFY(table->grab().toImage() != on);
+    QVERIFY(actions().trigger("view.heat"));
+    QVERIFY(waitFor([&] { return !view->heat().empty(); }));
+    // Machine code, through the program that it was made of.
+    QVERIFY(actions().trigger("code.assembly"));
+    QVERIFY(waitFor([&] { return !pane->codeView(CodeLevel::kAssembly)->heat().empty(); }));
+  }
+
+  void programsAreSearched() {
+    open(5);
+    QVERIFY(actions().trigger("record.filter"));
+    window_->explorePage()->searchPrograms("sample_categorical");
+    QVERIFY(waitFor(
+        [&] { return !workspace().records().isBusy() && workspace().records().isRestricted(); }));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 10; }));
+    QCOMPARE(workspace().queryError(), "");
+    QVERIFY2(actions().commandLineOf("record.searchPrograms").startsWith("temper list records "),
+             qPrintable(actions().commandLineOf("record.searchPrograms")));
+    window_->explorePage()->searchPrograms("say \"vectorize\" 'twice'");
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 0; }));
+    QCOMPARE(workspace().queryError(), "");
+    window_->explorePage()->searchPrograms("T.grid");
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 10; }));
+  }
+
+  void commandsAreCopiedAsCommandLines() {
+    open();
+    select(3);
+    const QString id = workspace().selectedRecord(), database = workspace().database();
+    actions().updateEnabled();
+    const auto line = [&](const char* action) { return actions().commandLineOf(action); };
+    const auto with = [&](const QString& words) { return "temper " + words + " --db " + database; };
+    QCOMPARE(line("record.copyCommand"), with("show " + id));
+    QVERIFY(actions().trigger("code.script"));
+    QCOMPARE(line("record.copyCommand"), with("show " + id + " --script"));
+    QCOMPARE(line("code.assembly"), with("show " + id + " --asm"));
+    QCOMPARE(line("record.copyTune"), with("tune shift N=64 M=64 --target cpu:x86-64,-sse3"));
+    QCOMPARE(line("record.copyCheck"), with("check shift N=64 M=64 --target cpu:x86-64,-sse3"));
+    QCOMPARE(line("record.copyRerun"), with("rerun " + id));
+    QCOMPARE(line("record.star"), with("tag star " + id));
+    QVERIFY(actions().trigger("record.star"));
+    QVERIFY(waitFor([&] { return line("record.star") == with("tag --remove star " + id); }));
+    QVERIFY2(line("record.compareBest").startsWith("temper compare m"),
+             qPrintable(line("record.compareBest")));
+    QVERIFY(line("plot.parallel").startsWith("temper gui "));
+    QVERIFY(line("plot.parallel").contains("plot=parallel"));
+    // By the palette.
+    QVERIFY(actions().trigger("palette.open"));
+    CommandPalette* palette = window_->commandPalette();
+    palette->field()->setText("rerun command");
+    QVERIFY2(palette->findChild<QLabel*>("palette.foot")->toolTip() == line("record.copyRerun"),
+             qPrintable(palette->findChild<QLabel*>("palette.foot")->text()));
+    QTest::keyClick(palette->field(), Qt::Key_Return, Qt::ShiftModifier);
+    QCOMPARE(QApplication::clipboard()->text(), line("record.copyRerun"));
+    QVERIFY(!palette->isVisible());
+    QVERIFY(window_->statusText().contains("rerun"));
+    // The same by a command of its own.
+    QVERIFY(actions().trigger("record.copyTune"));
+    QCOMPARE(QApplication::clipboard()->text(), line("record.copyTune"));
+    QVERIFY(actions().trigger("view.runs"));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    actions().updateEnabled();
+    QVERIFY2(line("run.more").startsWith("temper resume r") && line("run.more").contains("+200"),
+             qPrintable(line("run.more")));
+    QVERIFY2(line("run.new").startsWith("temper tune "), qPrintable(line("run.new")));
   }
 
   void aRunThatSomebodyElseDoesIsStoppedByAsking() {
@@ -906,6 +1100,9 @@ private slots:
     QVERIFY(contrast(palette.color(QPalette::HighlightedText),
                      palette.color(QPalette::Highlight)) >= 4.5);
     QVERIFY(contrast(t.accentText, t.accent) >= 4.5);
+    for (const double heat : {-1.0, -0.5, 0.5, 1.0})
+      QVERIFY2(contrast(t.text, t.tint(heat)) >= 4.5, qPrintable(t.tint(heat).name()));
+    QCOMPARE(t.tint(0), t.base);
     applyTheme(ThemeChoice::kLight);
   }
 };

@@ -5,6 +5,7 @@
 #include "codegen/artifact_json.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "database/record_log.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
@@ -348,6 +349,7 @@ struct ShowOptions {
   bool tir = false;
   bool llvm = false;
   bool assembly = false;
+  bool log = false;
 };
 
 int show_workload(Workbench& bench, const ShowOptions& options) {
@@ -455,6 +457,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("{}", *text);
     return kDone;
   }
+  if (options.log) {
+    fmt::print("{}", database::record_log(*record));
+    return kDone;
+  }
   auto words = words_about(**store, row);
   if (!words)
     return report(words.error());
@@ -472,6 +478,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     json["origin"] = record->origin;
     json["stage"] = record->stage;
     json["error"] = record->error;
+    json["log"] = record->log;
+    json["timing"] = parse_json(record->timing_json).value_or(Json());
     json["samples_ns"] = record->samples_ns;
     json["gaps_dropped"] = record->gaps_dropped;
     json["compile_ms"] = number(record->compile_ms);
@@ -511,6 +519,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                    ? fmt::format("{}-bit vectors and ", facts->value("vector_bits", 0))
                    : std::string(),
                format_count(facts->value("spills", 0), "spill"));
+  if (const std::string state = database::machine_state(*record); !state.empty())
+    fmt::print("  then        {}\n", state);
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
   if (!words->tags.empty())
@@ -521,7 +531,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   const auto trace = s_tir::trace_from_json_text(candidate->program);
   if (trace)
     fmt::print("\n{}", trace->to_python());
-  fmt::print("\nmore: temper show {} --script | --tir | --llvm | --asm\n",
+  fmt::print("\nmore: temper show {} --script | --tir | --llvm | --asm | --log\n",
              short_id(**store, row.id));
   return kDone;
 }
@@ -628,6 +638,8 @@ void add_show(Program& program) {
   command->add_flag("--tir", options->tir, "the lowered program");
   command->add_flag("--llvm", options->llvm, "LLVM IR");
   command->add_flag("--asm", options->assembly, "assembly");
+  command->add_flag("--log", options->log,
+                    "what was done with it, step by step, and what compiler and kernel wrote");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper show m3f9c2", "temper show matmul M=512 N=512 K=512 --asm",
                           "temper show workload matmul --text"});

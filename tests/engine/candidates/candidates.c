@@ -238,6 +238,11 @@ int32_t writes_megabytes_to_stdout(void* const* arguments) {
       break;
   return add(arguments);
 }
+int32_t talks(void* const* arguments) {
+  if (calls++ == 0)
+    fprintf(stderr, "tile is ragged\n");
+  return add(arguments);
+}
 int32_t aborts(void* const* arguments) {
   add(arguments);
   fprintf(stderr, "assertion failed: tile divides the loop\n");

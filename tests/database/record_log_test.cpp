@@ -1,0 +1,73 @@
+#include "database/record_log.h"
+
+#include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace temper::database {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Measurement timed() {
+  Measurement row;
+  row.origin = "mutate:tile";
+  row.predicted_score = 0.83;
+  row.compile_ms = 41.2;
+  row.facts_json = R"({"code_bytes":1204,"instructions":312,"vector_bits":512,"spills":0})";
+  row.samples_ns = {8.1F, 8.2F};
+  row.gaps_dropped = 3;
+  row.median_ns = 8140;
+  row.low_ns = 8120;
+  row.high_ns = 8150;
+  row.timing_json = R"({"calls_per_sample":16,"flagged":false,"steal_ms":0.0,)"
+                    R"("involuntary_switches":1,"side_by_side":0.0,"clock_ghz":3.412})";
+  return row;
+}
+
+TEST(RecordLog, SaysWhatWasDoneStepByStep) {
+  EXPECT_EQ(
+      record_log(timed()),
+      "proposed   mutate:tile; the model gave it 0.83\n"
+      "compiled   in 41.2 ms: 1204 bytes, 312 instructions, 512-bit vectors, 0 spills in "
+      "inner loops\n"
+      "checked    right: the same as the reference\n"
+      "timed      2 samples of 16 calls with hot caches; 3 more thrown away: the core was "
+      "taken away\n"
+      "machine    3.41 GHz right after timing; 0 ms stolen by the host; lost its core 1 time\n"
+      "outcome    ok: 8.14 us, 95 % in [8.12 us, 8.15 us]\n");
+  EXPECT_DOUBLE_EQ(clock_ghz(timed()), 3.412);
+}
+
+TEST(RecordLog, OfAFailureEndsWhereItStoppedWithWhatWasWritten) {
+  Measurement row;
+  row.outcome = Outcome::kCrashed;
+  row.stage = "check";
+  row.error = "crashed: aborted (SIGABRT)";
+  row.log = "the kernel wrote:\nassertion failed";
+  EXPECT_EQ(record_log(row), "outcome    crashed: crashed: aborted (SIGABRT) (at: check)\n\n"
+                             "the kernel wrote:\nassertion failed\n");
+  row.stage = "recheck";
+  EXPECT_THAT(record_log(row), HasSubstr("checked    right"));
+  row.unchecked = true;
+  EXPECT_THAT(record_log(row), HasSubstr("checked    not: the workload has no reference"));
+  row.stage = "compile";
+  row.compile_ms = 3;
+  EXPECT_THAT(record_log(row), Not(HasSubstr("compiled")));
+  EXPECT_TRUE(std::isnan(clock_ghz(row)));
+  EXPECT_EQ(machine_state(row), "");
+}
+
+TEST(RecordLog, ReadsWhateverIsInARow) {
+  Measurement row = timed();
+  row.timing_json = "[1, 2";
+  row.facts_json = R"({"code_bytes":"many","spills":null})";
+  row.worst_json = R"({"index":[0,1]})";
+  EXPECT_THAT(record_log(row), HasSubstr("timed      2 samples with hot caches"));
+  EXPECT_THAT(record_log(row), HasSubstr("compiled   in 41.2 ms\n"));
+  EXPECT_THAT(record_log(row), HasSubstr(R"(worst      {"index":[0,1]})"));
+}
+
+} // namespace
+} // namespace temper::database
