@@ -49,6 +49,12 @@ PrimFunc size_parameters(const PrimFunc& function);
 PrimFunc serialize_nested_parallel(const PrimFunc& function, bool serial);
 /// Intermediate buffers shrunk to the box that is accessed while they live, indices rebased.
 PrimFunc compact_buffers(const PrimFunc& function);
+/// Annotation of an allocation, and of the s-tir block that writes the buffer (there with the
+/// number of the region in front): a list of [axis, factor, offset].
+inline constexpr const char* kDimAlign = "buffer_dim_align";
+/// Such buffers get strides: along `axis` the least k * factor + offset that holds what lies
+/// inside.
+PrimFunc align_strides(const PrimFunc& function);
 /// int32 loop variables and index arithmetic become int64.
 PrimFunc widen_indices(const PrimFunc& function);
 /// Buffers of any rank become flat ones; the parameters' shapes are kept in attributes.

@@ -14,6 +14,8 @@ std::span<const LoweringPass> cpu_passes() {
        [](F f, O o) { return serialize_nested_parallel(f, o.serial); }},
       // While indices still have a dimension each.
       {"compact_buffers", [](F f, O) { return compact_buffers(f); }},
+      // Strides of what is left.
+      {"align_strides", [](F f, O) { return align_strides(f); }, false},
       // 64-bit linear addresses from here on: every later pass reads coefficients.
       {"widen_indices", [](F f, O) { return widen_indices(f); }},
       {"flatten_buffers", [](F f, O) { return flatten_buffers(f); }},
@@ -29,7 +31,8 @@ std::span<const LoweringPass> cpu_passes() {
       // for loads before and stores after it.
       {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
       {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
-      // After unrolling: the body's statements are counted, and one hint is enough for a cache line.
+      // After unrolling: the body's statements are counted, and one hint is enough for a cache
+      // line.
       {"insert_prefetches", [](F f, O) { return insert_prefetches(f); }, false},
       {"remove_dead", [](F f, O) { return remove_dead(f); }, false},
   };

@@ -420,9 +420,33 @@ BlockKind block_kind(const Scope& scope, int child) {
   return BlockKind::kOther;
 }
 
+namespace {
+
+/// Elements of the buffer hold one value after the other (rolling_buffer): who reads them must
+/// stand where it does.
+bool is_rolling(const SBlock& block, const Buffer& buffer) {
+  const auto opaque = [](const IterVar& axis) { return axis.type == IterType::kOpaque; };
+  if (std::none_of(block.iter_vars.begin(), block.iter_vars.end(), opaque))
+    return false;
+  for (const BufferRegion& write : block.writes)
+    for (const Range& range : write.region)
+      if (write.buffer == buffer && range.min.is<FloorMod>())
+        return true;
+  return false;
+}
+
+bool is_rolling(const SBlock& from, const SBlock& to) {
+  return std::any_of(to.reads.begin(), to.reads.end(),
+                     [&](const BufferRegion& read) { return is_rolling(from, read.buffer); });
+}
+
+} // namespace
+
 bool covers_region(const Scope& scope, int producer, int consumer) {
   const ChildBlock& from = scope.children[static_cast<size_t>(producer)];
   const ChildBlock& to = scope.children[static_cast<size_t>(consumer)];
+  if (is_rolling(from.block(), to.block()))
+    return false; // rows of earlier iterations
   size_t shared = 0;
   while (shared < from.loops.size() && shared < to.loops.size() &&
          from.loops[shared] == to.loops[shared])
@@ -455,6 +479,10 @@ std::string why_not_stage_pipeline(const Scope& scope, int child) {
       continue;
     const SBlock& from = scope.children[static_cast<size_t>(dependency.from)].block();
     const SBlock& to = scope.children[static_cast<size_t>(dependency.to)].block();
+    if (is_rolling(from, to))
+      return fmt::format("block \"{}\" reads a rolling buffer of block \"{}\", which holds its "
+                         "elements for a while",
+                         to.name, from.name);
     if (dependency.kind == DependencyKind::kWriteAfterRead)
       return fmt::format("block \"{}\" writes a buffer that block \"{}\" read before", to.name,
                          from.name);

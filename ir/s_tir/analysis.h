@@ -87,7 +87,7 @@ BlockKind block_kind(const Scope& scope, int child);
 /// only dependencies of that child count, which is what moving it asks for.
 std::string why_not_stage_pipeline(const Scope& scope, int child = -1);
 /// Every element that `consumer` reads of the buffers that `producer` writes is written by it,
-/// within one iteration of the loops that both share.
+/// within one iteration of the loops that both share. Not so for a rolling buffer (rolling_buffer).
 bool covers_region(const Scope& scope, int producer, int consumer);
 
 /// The bindings take every point of the axes' domains, once, while the loops run; the predicate, if

@@ -2,8 +2,10 @@
 //
 // One walk: a block's axes are replaced by their values (simplified with the ranges of the loops
 // around it), its predicate becomes a condition unless the ranges prove it, a matched buffer's
-// accesses become accesses of what it views, allocations go where plan_allocations says.
+// accesses become accesses of what it views, allocations go where plan_allocations says, with the
+// strides that storage_align asks for as an annotation.
 #include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/tensor_intrinsic.h"
@@ -11,10 +13,36 @@
 namespace temper::s_tir {
 namespace {
 
+/// What storage_align has asked of each buffer: [axis, factor, offset] each, for align_strides.
+std::unordered_map<Buffer, Annotations, RefHash> alignments_of(const Stmt& body) {
+  std::unordered_map<Buffer, Annotations, RefHash> result;
+  walk(body, [&](const NodeRef& node) {
+    const auto* block = node.as<SBlock>();
+    const Expr asked = block != nullptr ? block->annotations.get(kDimAlign) : Expr();
+    const auto* entries = asked ? asked.as<ListImm>() : nullptr;
+    for (const Expr& item : entries != nullptr ? entries->values : std::vector<Expr>()) {
+      const auto* entry = item.as<ListImm>();
+      const auto index = entry != nullptr && entry->values.size() == 4 ? as_int(entry->values[0])
+                                                                       : std::optional<int64_t>();
+      if (!index || *index < 0 || *index >= static_cast<int64_t>(block->writes.size()))
+        continue; // of a program that was read
+      Annotations& annotations = result[block->writes[static_cast<size_t>(*index)].buffer];
+      std::vector<Expr> all;
+      if (const Expr before = annotations.get(kDimAlign))
+        all = before.as<ListImm>()->values;
+      all.push_back(make_list({entry->values.begin() + 1, entry->values.end()}));
+      annotations = annotations.with(kDimAlign, make_list(std::move(all)));
+    }
+    return !ExprNode::accepts(node->kind());
+  });
+  return result;
+}
+
 class BlockConversion {
 public:
-  BlockConversion(AllocationPlan plan, bool tensor_intrinsics)
-      : plan_(std::move(plan)), tensor_intrinsics_(tensor_intrinsics) {}
+  BlockConversion(const Stmt& body, AllocationPlan plan, bool tensor_intrinsics)
+      : plan_(std::move(plan)), alignments_(alignments_of(body)),
+        tensor_intrinsics_(tensor_intrinsics) {}
 
   Stmt convert(const Stmt& stmt) {
     if (const auto* realize = stmt.as<SBlockRealize>())
@@ -91,7 +119,7 @@ private:
     for (const Buffer& buffer : block.alloc_buffers) {
       const auto place = plan_.find(buffer);
       if (place == plan_.end())
-        statements.push_back(make_alloc(buffer));
+        statements.push_back(alloc(buffer));
       else
         waiting_[place->second.get()].push_back(buffer);
     }
@@ -115,11 +143,16 @@ private:
     return instantiate(*entry, *match);
   }
 
+  Stmt alloc(const Buffer& buffer) const {
+    const auto found = alignments_.find(buffer);
+    return make_alloc(buffer, found == alignments_.end() ? Annotations() : found->second);
+  }
+
   std::vector<Stmt> take_allocations(const For* loop) {
     std::vector<Stmt> result;
     if (const auto found = waiting_.find(loop); found != waiting_.end())
       for (const Buffer& buffer : found->second)
-        result.push_back(make_alloc(buffer));
+        result.push_back(alloc(buffer));
     return result;
   }
 
@@ -155,6 +188,7 @@ private:
   }
 
   AllocationPlan plan_;
+  std::unordered_map<Buffer, Annotations, RefHash> alignments_;
   bool tensor_intrinsics_;
   Analyzer math_;
   VarMap values_;
@@ -165,8 +199,8 @@ private:
 } // namespace
 
 PrimFunc convert_blocks(const PrimFunc& function, bool tensor_intrinsics) {
-  const Stmt body =
-      BlockConversion(plan_allocations(function), tensor_intrinsics).convert(function->body);
+  const Stmt body = BlockConversion(function->body, plan_allocations(function), tensor_intrinsics)
+                        .convert(function->body);
   return copy_node(*function, [&](PrimFuncNode& node) {
     node.body = body;
     node.s_tir = false;

@@ -9,8 +9,9 @@
 // From the outermost loop that a reduction axis uses (k), if everything down to the block is one
 // chain, the spatial loops below it (j) are copied around the init and put before that loop. The
 // predicate's conjuncts that mention reduction loops, or loops of no axis, only hold at some
-// iteration (a block's axes cover their domain), so they are left out of the copy. Where the chain is broken, an axis mixes
-// both sorts of loops, or a conjunct does, the init is guarded by its condition instead.
+// iteration (a block's axes cover their domain), so they are left out of the copy. Where the chain
+// is broken, an axis mixes both sorts of loops, or a conjunct does, the init is guarded by its
+// condition instead.
 #include "ir/pass/index_math.h"
 #include "ir/pass/rewrite.h"
 #include "ir/s_tir/lower.h"
@@ -27,11 +28,15 @@ bool uses_any(const NodeRef& node, const VarSet& vars) {
   return uses_var(node, [&](const VarNode& var) { return vars.contains(&var); });
 }
 
+/// An init runs once for all steps of these; an opaque or scan axis is like a spatial one to it, as
+/// in the interpreter.
+bool is_reduction(const IterVar& axis) { return axis.type == IterType::kReduce; }
+
 /// The body with the init guarded: if v_k == 0: init; body.
 Stmt guarded_body(const SBlock& block) {
   Expr condition = make_bool(true);
   for (const IterVar& axis : block.iter_vars)
-    if (axis.type != IterType::kSpatial)
+    if (is_reduction(axis))
       condition = logical_and(condition, equal(axis.var, axis.domain.min));
   if (is_int(condition, 1))
     return make_seq({block.init, block.body});
@@ -109,7 +114,7 @@ private:
       loops.insert(loop->loop_var.get());
     bool outside = false; // a reduction goes on beyond the chain (a nested block, a sequence)
     for (size_t i = 0; i < block.iter_vars.size(); ++i) {
-      const bool is_spatial = block.iter_vars[i].type == IterType::kSpatial;
+      const bool is_spatial = !is_reduction(block.iter_vars[i]);
       uses_var(realize.iter_values[i], [&](const VarNode& var) {
         if (loops.contains(&var))
           (is_spatial ? spatial : reduce).insert(&var);
@@ -167,7 +172,7 @@ private:
     VarMap axis_vars;
     for (size_t i = 0; i < block.iter_vars.size(); ++i) {
       const IterVar& axis = block.iter_vars[i];
-      if (axis.type != IterType::kSpatial)
+      if (is_reduction(axis))
         continue;
       const Var var = make_var(axis.var->name, axis.var->dtype);
       axis_vars.emplace(axis.var, var);

@@ -284,7 +284,10 @@ bool fits(const Operand& operand, ValueKind kind) {
   case ValueKind::kLoop:
     return is_rv(operand, RvKind::kLoop);
   case ValueKind::kBlockOrLoop:
-    return is_rv(operand, RvKind::kBlock) || is_rv(operand, RvKind::kLoop);
+    // blockize takes several blocks; others refuse a list themselves.
+    return is_rv(operand, RvKind::kBlock) || is_rv(operand, RvKind::kLoop) ||
+           (operand.as_list() != nullptr && !operand.as_list()->empty() &&
+            fits(operand, ValueKind::kBlockList));
   case ValueKind::kInt:
   case ValueKind::kBool:
     return integer;
@@ -345,9 +348,9 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
   const size_t fixed = primitive.inputs.size() - (variadic ? 1 : 0);
   const size_t least = fixed + (variadic && !primitive.inputs.back().default_value ? 1 : 0);
   if (inputs.size() < least || (!variadic && inputs.size() > fixed))
-    return wrong_argument(primitive, fmt::format("takes {}{} inputs, not {}",
-                                                 variadic ? "at least " : "", least,
-                                                 inputs.size()));
+    return wrong_argument(primitive,
+                          fmt::format("takes {}{} inputs, not {}", variadic ? "at least " : "",
+                                      least, inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Parameter& parameter = primitive.inputs[std::min(i, primitive.inputs.size() - 1)];
     if (!fits(inputs[i], parameter.kind))
@@ -357,7 +360,14 @@ Result<void> complete_arguments(const Primitive& primitive, const std::vector<Op
   if (attrs.size() > primitive.attrs.size())
     return wrong_argument(primitive, fmt::format("takes {} attributes, not {}",
                                                  primitive.attrs.size(), attrs.size()));
-  for (size_t i = attrs.size(); i < primitive.attrs.size(); ++i) {
+  // An attribute at the end that is None is not written down, so that traces from before there was
+  // one stay what they are.
+  const auto is_optional = [&](size_t i) {
+    return primitive.attrs[i].default_value && primitive.attrs[i].default_value->is_none();
+  };
+  while (!attrs.empty() && attrs.back().is_none() && is_optional(attrs.size() - 1))
+    attrs.pop_back();
+  for (size_t i = attrs.size(); i < primitive.attrs.size() && !is_optional(i); ++i) {
     if (!primitive.attrs[i].default_value)
       return wrong_argument(primitive, fmt::format("\"{}\" is missing", primitive.attrs[i].name));
     attrs.push_back(*primitive.attrs[i].default_value);

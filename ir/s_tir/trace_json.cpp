@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <unordered_map>
 
@@ -189,11 +190,23 @@ RvKind kind_of_output(const Primitive& primitive, size_t index) {
 }
 
 /// A map of MetaSchedule's as ours; a lambda stays what it is.
-Result<std::string> read_index_map(const std::string& text) {
+Result<std::string> read_index_map(const std::string& text, MapForm form = MapForm::kIndices) {
   if (!text.starts_with("{"))
     return text;
   TEMPER_TRY(graph, parse_json(text));
-  return index_map_from_tvm(graph);
+  return index_map_from_tvm(graph, form);
+}
+
+/// "lambda i, j: (0,)" gives 0; false when the output is anything but an integer.
+bool constant_output(std::string_view map, int64_t& value) {
+  map.remove_prefix(std::min(map.find(':'), map.size() - 1) + 1);
+  const size_t first = map.find_first_not_of(" (");
+  const size_t last = map.find_last_not_of(" ,)");
+  if (first == std::string_view::npos || last < first)
+    return false;
+  const std::string_view digits = map.substr(first, last + 1 - first);
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+  return error == std::errc() && end == digits.end();
 }
 
 /// ["TransformLayout", ["b0", "{map}"], [0, 1, null, 0], []]: MetaSchedule's map is an input, in
@@ -203,9 +216,18 @@ Result<Json> our_transform_layout(const Json& json, const Names& names) {
   const Json& attrs = json[2];
   if (inputs.size() != 2 || !inputs[1].is_string() || attrs.size() != 4)
     return corrupt("TransformLayout has a block and a map, and four attributes");
-  if (!attrs[2].is_null() && attrs[2] != "None")
-    return Error(ErrorCode::kUnsupported, "transform_layout with a pad_value: the padding of a "
-                                          "layout is never touched here");
+  Json pad_value;
+  if (!attrs[2].is_null() && attrs[2] != "None") {
+    // A map of its own, from the indices to the value.
+    const Result<std::string> text =
+        attrs[2].is_string() ? read_index_map(attrs[2].get<std::string>())
+                             : Result<std::string>(corrupt("a pad_value is a map to it"));
+    int64_t value = 0;
+    if (!text || !constant_output(*text, value))
+      return Error(ErrorCode::kUnsupported,
+                   "transform_layout with a pad_value that is not one integer for all indices");
+    pad_value = value;
+  }
   TEMPER_TRY(map, read_index_map(inputs[1].get<std::string>()));
   Json converted = json;
   converted[1] = Json::array({inputs[0]});
@@ -231,7 +253,7 @@ Result<Json> our_transform_layout(const Json& json, const Names& names) {
     converted[1].push_back(word);
     map.insert(map.find(':'), ", " + word);
   }
-  converted[2] = Json::array({attrs[0], attrs[1], map});
+  converted[2] = Json::array({attrs[0], attrs[1], map, pad_value});
   return converted;
 }
 
@@ -240,7 +262,7 @@ Result<Instruction> read_instruction(const Json& given, Names& names, uint32_t n
       !given[2].is_array() || !given[3].is_array())
     return corrupt("an instruction is [name, inputs, attrs, outputs]");
   Json converted;
-  if (given[0] == "TransformLayout" && given[2].size() == 4) {
+  if (given[0] == "TransformLayout" && given[2].size() == 4 && given[2][1].is_number()) {
     TEMPER_TRY(made, our_transform_layout(given, names));
     converted = std::move(made);
   }
@@ -256,9 +278,13 @@ Result<Instruction> read_instruction(const Json& given, Names& names, uint32_t n
     const size_t index = instruction.inputs.size();
     if (index < primitive.inputs.size() && primitive.inputs[index].kind == ValueKind::kIndexMap)
       if (auto* map = std::get_if<std::string>(&operand.data)) {
-        TEMPER_TRY(text, read_index_map(*map));
+        TEMPER_TRY(text, read_index_map(*map, name == "AnnotateBufferAccess" ? MapForm::kRanges
+                                                                             : MapForm::kIndices));
         *map = std::move(text);
       }
+    if (index < primitive.inputs.size() && primitive.inputs[index].name == "buf_type")
+      if (const auto* side = std::get_if<int64_t>(&operand.data))
+        operand = *side == 0 ? "read" : "write";
     instruction.inputs.push_back(std::move(operand));
   }
   for (const Json& attr : json[2]) {

@@ -139,6 +139,8 @@ void write_instruction(const Instruction& instruction, std::string& out) {
     } else {
       const Parameter* attr = find_parameter(primitive.attrs, name, index);
       TEMPER_CHECK(attr != nullptr, "python_order names a parameter that is not there");
+      if (index >= instruction.attrs.size())
+        continue; // None, and not written down
       // Two attributes, one argument: buffer=("write", 0).
       if (name == kBufferSide)
         continue;

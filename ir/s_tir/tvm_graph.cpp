@@ -53,7 +53,7 @@ public:
     return make_module(std::move(entries));
   }
 
-  Result<std::string> index_map() {
+  Result<std::string> index_map(MapForm form) {
     TEMPER_TRY(root, root_object("tirx.IndexMap"));
     TEMPER_TRY(inputs, member_array(root, "initial_indices"));
     TEMPER_TRY(outputs, member_array(root, "final_indices"));
@@ -67,6 +67,14 @@ public:
       TEMPER_TRY(value, expr(index, 0));
       TEMPER_TRY(text, print(value));
       texts.push_back(std::move(text));
+    }
+    if (form == MapForm::kRanges) {
+      std::vector<std::string> ranges;
+      for (size_t i = 0; i + 1 < texts.size(); i += 2)
+        ranges.push_back(fmt::format("({}, {})", texts[i], texts[i + 1]));
+      if (texts.size() % 2 != 0)
+        return corrupt("a range has a begin and an end");
+      return fmt::format("lambda {}: [{}]", fmt::join(names, ", "), fmt::join(ranges, ", "));
     }
     return fmt::format("lambda {}: ({}{})", fmt::join(names, ", "), fmt::join(texts, ", "),
                        texts.size() == 1 ? "," : "");
@@ -133,8 +141,7 @@ private:
       return corrupt(fmt::format("node {} is {}, not {}", list.index, list.type, type));
     std::vector<int64_t> result;
     for (const Json& item : *list.data) {
-      if (!item.is_number_integer() || item.get<int64_t>() < 0 ||
-          item.get<int64_t>() >= list.index)
+      if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() >= list.index)
         return corrupt(fmt::format("node {} refers to no node before it", list.index));
       result.push_back(item.get<int64_t>());
     }
@@ -296,8 +303,8 @@ private:
       return corrupt(fmt::format("node {}, {}, has operands of two types", from.index, from.type));
     if constexpr (std::is_same_v<Node, And> || std::is_same_v<Node, Or>)
       if (!a->dtype.is_bool())
-        return corrupt(fmt::format("node {}, {}, has operands that are no conditions", from.index,
-                                   from.type));
+        return corrupt(
+            fmt::format("node {}, {}, has operands that are no conditions", from.index, from.type));
     return make_binary<Node>(a, b);
   }
 
@@ -349,8 +356,8 @@ private:
       if (value->is_number())
         return make_float(dtype, value->get<double>());
       if (value->is_string())
-        return make_float(dtype, std::strtod(value->get_ref<const std::string&>().c_str(),
-                                             nullptr));
+        return make_float(dtype,
+                          std::strtod(value->get_ref<const std::string&>().c_str(), nullptr));
       return wrong(from, "value");
     }
     if (type_name == "ir.StringImm") {
@@ -525,8 +532,8 @@ private:
       result.region.push_back(std::move(one));
     }
     if (result.region.size() != touched->shape.size())
-      return corrupt(fmt::format("a region of {} with {} dimensions", touched->name,
-                                 result.region.size()));
+      return corrupt(
+          fmt::format("a region of {} with {} dimensions", touched->name, result.region.size()));
     return result;
   }
   Result<std::vector<BufferRegion>> regions(const ObjectView& parent, const char* name) {
@@ -758,6 +765,8 @@ Result<IRModule> module_from_tvm(const Json& graph) {
   return module;
 }
 
-Result<std::string> index_map_from_tvm(const Json& graph) { return Reader(graph).index_map(); }
+Result<std::string> index_map_from_tvm(const Json& graph, MapForm form) {
+  return Reader(graph).index_map(form);
+}
 
 } // namespace temper::s_tir

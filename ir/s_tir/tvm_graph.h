@@ -20,7 +20,10 @@ using namespace temper::ir; // NOLINT
 Result<IRModule> module_from_tvm(const Json& graph);
 
 /// A tirx.IndexMap as a lambda: "lambda i, j: (j // 4, i)". Names that are not inputs stay as they
-/// are: sampled values, as v27.
-Result<std::string> index_map_from_tvm(const Json& graph);
+/// are: sampled values, as v27. As ranges the outputs are begins and ends in turn: "lambda i: [(i,
+/// i
+/// + 2)]".
+enum class MapForm : uint8_t { kIndices, kRanges };
+Result<std::string> index_map_from_tvm(const Json& graph, MapForm form = MapForm::kIndices);
 
 } // namespace temper::s_tir

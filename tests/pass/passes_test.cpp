@@ -115,6 +115,54 @@ def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
 )");
 }
 
+TEST(AlignStrides, OfWhatIsLeftOfABufferAreAsTheScheduleAsked) {
+  const PrimFunc before = parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 16, 32), "float32"), C: T.Buffer((8, 16, 32), "float32")):
+    B = T.sblock_alloc_buffer((8, 16, 32))
+    for i in range(8):
+        for j, k in T.grid(16, 32):
+            with T.sblock("B"):
+                vi, vj, vk = T.axis.remap("SSS", [i, j, k])
+                T.sblock_attr({"buffer_dim_align": [[0, 1, 32, 8], [0, 0, 7, 3]]})
+                B[vi, vj, vk] = A[vi, vj, vk]
+        for j, k in T.grid(16, 32):
+            with T.sblock("C"):
+                vi, vj, vk = T.axis.remap("SSS", [i, j, k])
+                C[vi, vj, vk] = B[vi, vj, vk]
+)");
+  const PrimFunc after = align_strides(compact_buffers(s_tir::lower_blocks(before)));
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;
+  walk(after->body, [&](const NodeRef& node) {
+    if (const auto* alloc = node.as<tir::AllocBuffer>()) {
+      for (const Expr& extent : alloc->buffer->shape)
+        shape.push_back(*as_int(extent));
+      for (const Expr& stride : alloc->buffer->strides)
+        strides.push_back(*as_int(stride));
+    }
+    return true;
+  });
+  EXPECT_EQ(shape, (std::vector<int64_t>{1, 16, 32}));
+  // 40 is the least from 32 on that leaves 8 by 32, 640 = 16 * 40 leaves 3 by 7.
+  EXPECT_EQ(strides, (std::vector<int64_t>{640, 40, 1}));
+  lower_step_by_step(before);
+}
+
+TEST(LowerInit, AnOpaqueAxisIsNoReduction) {
+  lower_step_by_step(parse(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 6), "float32"), C: T.Buffer((8,), "float32")):
+    for i, k in T.grid(8, 6):
+        with T.sblock("C"):
+            vi = T.axis.opaque(8, i)
+            vk = T.axis.reduce(6, k)
+            with T.init():
+                C[vi] = T.float32(0)
+            C[vi] = C[vi] + A[vi, vk]
+)"));
+}
+
 TEST(FlattenBuffers, IndicesAreLinearFormsInInt64) {
   const PrimFunc before = parse(R"(
 @T.prim_func

@@ -1,6 +1,6 @@
-// Schedule primitives as text: each file of cases/ has cases "program, trace, what comes out", where
-// what comes out is the program after the trace, which must compute the same, or the sentence of the
-// refusal. TEMPER_UPDATE_GOLDEN=1 rewrites what comes out; the difference is to be read.
+// Schedule primitives as text: each file of cases/ has cases "program, trace, what comes out",
+// where what comes out is the program after the trace, which must compute the same, or the sentence
+// of the refusal. TEMPER_UPDATE_GOLDEN=1 rewrites what comes out; the difference is to be read.
 //
 //   == a case's name
 //   -- program
@@ -165,20 +165,38 @@ TEST(PrimitivesAsText, HaveEachARefusalThatShowsTheProgram) {
       if (error.code == ErrorCode::kIllegal &&
           error.message.find("decision") == std::string::npos &&
           error.message.find(" is gone") == std::string::npos) {
-        EXPECT_NE(error.to_string().find("T.sblock"), std::string::npos)
-            << item.name << "\n"
-            << error.to_string();
+        EXPECT_NE(error.to_string().find("T.sblock"), std::string::npos) << item.name << "\n"
+                                                                         << error.to_string();
       }
       const size_t dot = item.trace.rfind("sch.");
       refused.insert(item.trace.substr(dot + 4, item.trace.find('(', dot) - dot - 4));
     }
   }
-  for (const char* name :
-       {"add_unit_loop", "bind", "cache_inplace", "decompose_padding", "fuse_reduction_epilogue",
-        "loop_partition", "merge", "pad_einsum", "reindex", "reindex_cache_read",
-        "reindex_cache_write", "reorder_block_iter_var", "sample_partitioned_tile", "set_scope",
-        "storage_align", "transform_block_layout", "unsafe_hide_buffer_access",
-        "unsafe_set_dtype"})
+  for (const char* name : {"add_unit_loop",
+                           "annotate_buffer_access",
+                           "bind",
+                           "blockize",
+                           "cache_index",
+                           "cache_inplace",
+                           "decompose_padding",
+                           "fuse_reduction_epilogue",
+                           "loop_partition",
+                           "merge",
+                           "pad_einsum",
+                           "reindex",
+                           "reindex_cache_read",
+                           "reindex_cache_write",
+                           "read_at",
+                           "reorder_block_iter_var",
+                           "rolling_buffer",
+                           "sample_partitioned_tile",
+                           "set_scope",
+                           "storage_align",
+                           "transform_block_layout",
+                           "transform_layout",
+                           "write_at",
+                           "unsafe_hide_buffer_access",
+                           "unsafe_set_dtype"})
     EXPECT_EQ(refused.count(name), 1U) << name << " has no refusal among the cases";
 }
 

@@ -6,6 +6,15 @@
 
 namespace temper::s_tir {
 
+Result<Side> parse_side(std::string_view parameter, const std::string& text) {
+  if (text == "read")
+    return Side::kRead;
+  if (text == "write")
+    return Side::kWrite;
+  return Error(ErrorCode::kInvalidArgument,
+               fmt::format("{} is \"read\" or \"write\", not \"{}\"", parameter, text));
+}
+
 Result<BufferRegion> require_region(const Context& context, const Value& at, const Block& block,
                                     Side side, int64_t index) {
   const std::vector<BufferRegion>& regions = side == Side::kRead ? block->reads : block->writes;
@@ -36,11 +45,10 @@ Result<AllocatedBuffer> require_allocated(const Context& context, const Value& a
 }
 
 IRModule replace_owner(const Context& context, const AllocatedBuffer& allocated, Block owner) {
-  return replace_in_module(
-      context.module, allocated.place.function,
-      std::span(allocated.place.chain).first(allocated.owner_at + 1),
-      copy_node(allocated.owner_realize(),
-                [&](SBlockRealize& node) { node.block = std::move(owner); }));
+  return replace_in_module(context.module, allocated.place.function,
+                           std::span(allocated.place.chain).first(allocated.owner_at + 1),
+                           copy_node(allocated.owner_realize(),
+                                     [&](SBlockRealize& node) { node.block = std::move(owner); }));
 }
 
 } // namespace temper::s_tir

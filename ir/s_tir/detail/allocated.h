@@ -8,6 +8,9 @@ namespace temper::s_tir {
 
 enum class Side : uint8_t { kRead, kWrite };
 
+/// "read" or "write", as the attribute `parameter` says; an error for any other text.
+Result<Side> parse_side(std::string_view parameter, const std::string& text);
+
 /// Region `index` of a block's reads or writes; an error when there is none.
 Result<BufferRegion> require_region(const Context& context, const Value& at, const Block& block,
                                     Side side, int64_t index);

@@ -13,6 +13,9 @@
 namespace temper::s_tir {
 namespace {
 
+/// Maps come from files: recursion must end.
+constexpr int kMaxDepth = 100;
+
 class LambdaParser {
 public:
   LambdaParser(std::string_view text, DataType dtype) : text_(text), dtype_(dtype) {}
@@ -48,6 +51,39 @@ public:
     if (peek() != '\0')
       return wrong("the map should end here");
     return outputs;
+  }
+
+  Result<std::vector<Expr>> parse_ranges() {
+    const char close = peek() == '[' ? ']' : ')';
+    if (!take("[") && !take("("))
+      return wrong("a list of ranges is expected, as [(i, i + 2), (j, j + 1)]");
+    std::vector<Expr> ends;
+    while (!take(std::string_view(&close, 1))) {
+      const size_t start = at_;
+      bool pair = false;
+      if (take("(")) {
+        TEMPER_TRY(begin, sum());
+        pair = take(",");
+        if (pair) {
+          TEMPER_TRY(end, sum());
+          if (!take(")"))
+            return wrong("')' is expected: a range is (begin, end)");
+          ends.push_back(std::move(begin));
+          ends.push_back(std::move(end));
+        }
+      }
+      if (!pair) { // one element; what looked like a pair was an expression in parentheses
+        at_ = start;
+        TEMPER_TRY(value, sum());
+        ends.push_back(value);
+        ends.push_back(value + 1);
+      }
+      if (!take(",") && peek() != close)
+        return wrong(fmt::format("',' or '{}' is expected", close));
+    }
+    if (peek() != '\0')
+      return wrong("the map should end here");
+    return ends;
   }
 
   /// The value that an input stands for in the outputs: itself, or a parameter's number.
@@ -86,7 +122,10 @@ private:
   }
   Result<Expr> atom() {
     if (take("(")) {
+      if (++depth_ > kMaxDepth)
+        return wrong("parentheses are nested too deeply");
       TEMPER_TRY(value, sum());
+      --depth_;
       if (!take(")"))
         return wrong("')' is expected");
       return value;
@@ -149,6 +188,7 @@ private:
   std::string_view text_;
   DataType dtype_;
   size_t at_ = 0;
+  int depth_ = 0;
   VarMap values_;
 };
 
@@ -192,25 +232,54 @@ Result<IndexMap> parse_index_map(std::string_view text, size_t rank,
   });
 }
 
-Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape) {
+Result<IndexMap> parse_range_map(std::string_view text, size_t rank, DataType dtype) {
+  LambdaParser parser(text, dtype);
+  TEMPER_TRY_VOID(parser.parse_inputs());
+  if (parser.inputs.size() != rank)
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("\"{}\" has {} inputs; the block has {} axes", text,
+                             parser.inputs.size(), rank));
+  TEMPER_TRY(ends, parser.parse_ranges());
+  return make_node<IndexMapNode>([&](IndexMapNode& node) {
+    node.inputs = std::move(parser.inputs);
+    node.outputs = std::move(ends);
+  });
+}
+
+namespace {
+
+/// The map over whole tiles, as pieces of the inputs; an error when two elements may fall on one.
+struct Pieces {
   std::vector<VarRange> ranges;
-  Analyzer analyzer;
+  IterMap map;
+};
+Result<Pieces> pieces_of(const IndexMap& map, std::span<const int64_t> shape, Analyzer& analyzer) {
+  Pieces pieces;
   for (size_t i = 0; i < shape.size(); ++i) {
     const Var& input = map->inputs[i];
     const DataType dtype = input->dtype;
-    ranges.push_back(
+    pieces.ranges.push_back(
         {input, {make_int(dtype, 0), make_int(dtype, whole_tiles(map, input, shape[i]))}});
-    analyzer.bind(input, ranges.back().range);
+    analyzer.bind(input, pieces.ranges.back().range);
   }
-  Result<IterMap> pieces = detect_iter_map(map->outputs, ranges, make_bool(true), analyzer);
-  if (!pieces || !pieces->bijective)
+  Result<IterMap> found = detect_iter_map(map->outputs, pieces.ranges, make_bool(true), analyzer);
+  if (!found || !found->bijective)
     return Error(ErrorCode::kIllegal,
                  fmt::format("the index map must give each element a place of its own; {}",
-                             pieces ? "a part of an index is missing from its outputs"
-                                    : pieces.error().message));
+                             found ? "a part of an index is missing from its outputs"
+                                   : found.error().message));
+  pieces.map = *std::move(found);
+  return pieces;
+}
+
+} // namespace
+
+Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape) {
+  Analyzer analyzer;
+  TEMPER_TRY(pieces, pieces_of(map, shape, analyzer));
   std::vector<int64_t> extents;
-  for (size_t i = 0; i < pieces->sums.size(); ++i) {
-    const IterSum& sum = pieces->sums[i];
+  for (size_t i = 0; i < pieces.map.sums.size(); ++i) {
+    const IterSum& sum = pieces.map.sums[i];
     if (as_int(sum.base).value_or(-1) != 0 ||
         (!sum.splits.empty() && sum.splits.front().scale != 1))
       return Error(ErrorCode::kIllegal,
@@ -218,6 +287,13 @@ Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int6
     extents.push_back(sum.extent());
   }
   return extents;
+}
+
+Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int64_t> shape,
+                                        std::span<const Expr> outputs) {
+  Analyzer analyzer;
+  TEMPER_TRY(pieces, pieces_of(map, shape, analyzer));
+  return inverse(pieces.map, pieces.ranges, outputs, analyzer);
 }
 
 std::vector<Expr> map_indices(const IndexMap& map, std::span<const Expr> indices) {

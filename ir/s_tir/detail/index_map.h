@@ -21,9 +21,19 @@ using namespace temper::ir; // NOLINT
 Result<IndexMap> parse_index_map(std::string_view text, size_t rank,
                                  std::span<const int64_t> parameters, DataType dtype);
 
+/// A map to ranges: begin and end of each are outputs, one behind the other; a value alone is the
+/// range of that element.
+///
+///   lambda i, j: [(i * 4, i * 4 + 6), j]      i * 4, i * 4 + 6, j, j + 1
+Result<IndexMap> parse_range_map(std::string_view text, size_t rank, DataType dtype);
+
 /// The shape of a buffer of constant `shape` under the map, rounded up to whole tiles. kIllegal
 /// when two elements may fall on one, or an output does not start at zero.
 Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape);
+
+/// The inputs at given outputs, which lie in map_shape() of `shape`.
+Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int64_t> shape,
+                                        std::span<const Expr> outputs);
 
 /// The outputs at the given indices.
 std::vector<Expr> map_indices(const IndexMap& map, std::span<const Expr> indices);

@@ -4,12 +4,17 @@
 // contribute is an axis of the new block, what the loops inside add to it is bound within. A
 // binding must fall apart cleanly for that: the inner part runs over [0, e) and the outer part goes
 // in steps of e. An init moves to the new block, with the inner spatial loops around it.
+//
+// blockize([blocks]): the statements that hold these blocks, and no others, become the body of a
+// new block whose axes are the loops around them (detail/tile_block.h).
 
 #include "ir/s_tir/detail/blockize.h"
 
 #include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/nest.h"
 #include "ir/s_tir/detail/reduction_init.h"
 #include "ir/s_tir/detail/scoped_block.h"
+#include "ir/s_tir/detail/tile_block.h"
 
 #include <fmt/format.h>
 
@@ -60,7 +65,73 @@ std::string cut_binding(const Linear& binding, std::span<const For* const> inner
   return {};
 }
 
+Result<Applied> blockize_blocks(const Context& context, const Value::List& blocks) {
+  if (blocks.empty())
+    return Error(ErrorCode::kInvalidArgument, "a loop or at least one block is expected");
+  std::vector<ScopedBlock> all;
+  for (const Value& block : blocks) {
+    TEMPER_TRY(scoped, require_in_scope(context, block));
+    all.push_back(std::move(scoped));
+  }
+  const auto refuse = [&](const std::string& why) { return illegal(context, blocks[0], why); };
+  for (const ScopedBlock& scoped : all)
+    if (scoped.scope_block() != all[0].scope_block())
+      return refuse(fmt::format("{} and {} do not stand in the same block",
+                                describe(all[0].block()), describe(scoped.block())));
+
+  // The innermost statement around all of them: their sequence, or the only one itself.
+  std::vector<Stmt> chain = all[0].place.chain;
+  for (const ScopedBlock& scoped : all) {
+    const std::vector<Stmt>& other = scoped.place.chain;
+    const auto differ = std::mismatch(chain.begin(), chain.end(), other.begin(), other.end()).first;
+    chain.erase(differ, chain.end());
+  }
+  const auto is_given = [&](const SBlock& block) {
+    return std::any_of(blocks.begin(), blocks.end(), [&](const Value& value) {
+      return value.as_block() != nullptr && value.as_block()->id == block.id;
+    });
+  };
+  Stmt held = chain.back();
+  std::vector<Stmt> before;
+  std::vector<Stmt> behind;
+  if (const auto* seq = held.as<SeqStmt>()) {
+    const auto holds_one = [&](const Stmt& stmt) { return has_child_block(stmt, is_given); };
+    const auto& statements = seq->statements;
+    const auto first = std::find_if(statements.begin(), statements.end(), holds_one);
+    const auto last = std::find_if(statements.rbegin(), statements.rend(), holds_one).base();
+    before.assign(statements.begin(), first);
+    behind.assign(last, statements.end());
+    held = make_seq({first, last});
+  }
+  std::string stranger;
+  for_each_child_block(held, [&](const BlockRealize& realize) {
+    if (!is_given(*realize->block))
+      stranger = realize->block->name;
+  });
+  if (!stranger.empty())
+    return refuse(fmt::format("block \"{}\" stands among them and is not named", stranger));
+
+  // With siblings the sequence stays around the new block; else the block takes its place.
+  const bool alone = before.empty() && behind.empty();
+  const std::span<const Stmt> around =
+      std::span<const Stmt>(chain).first(alone ? chain.size() - 1 : chain.size());
+  TEMPER_TRY(tile, make_tile_block(context, blocks[0], around, held, all[0].block()->name + "_o"));
+  std::vector<Stmt> statements = before;
+  statements.push_back(tile.realize);
+  statements.insert(statements.end(), behind.begin(), behind.end());
+  Applied applied;
+  applied.module = replace_in_module(context.module, all[0].place.function, chain,
+                                     make_seq(std::move(statements)));
+  applied.outputs = {BlockHandle{tile.block->id}};
+  return applied;
+}
+
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
+  const Value& target = arguments.inputs[0];
+  if (const Value::List* blocks = target.as_list())
+    return blockize_blocks(context, *blocks);
+  if (target.as_block() != nullptr)
+    return blockize_blocks(context, {target});
   TEMPER_TRY(made, blockize_loop(context, arguments.inputs[0], *arguments.attrs[0].as_int() != 0));
   Applied applied;
   applied.module = std::move(made.module);
@@ -69,10 +140,19 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  Arguments use{.inputs = {handle}, .attrs = {1}};
-  if (handle.as_loop() != nullptr && apply({context.module, nullptr, false}, use))
-    return {std::move(use)};
-  return {};
+  std::vector<Arguments> uses;
+  const auto propose = [&](Value target) {
+    Arguments use{.inputs = {std::move(target)}, .attrs = {1}};
+    if (apply({context.module, nullptr, false}, use))
+      uses.push_back(std::move(use));
+  };
+  propose(handle);
+  // The block together with the one behind it.
+  if (handle.as_block() != nullptr)
+    if (const auto scoped = require_in_scope({context.module, nullptr, false}, handle);
+        scoped && scoped->child + 1 < static_cast<int>(scoped->scope.children.size()))
+      propose(Value::List{handle, BlockHandle{scoped->info(scoped->child + 1).block().id}});
+  return uses;
 }
 
 } // namespace
@@ -210,7 +290,7 @@ void register_blockize() {
   register_primitive({
       .name = "Blockize",
       .python_name = "blockize",
-      .inputs = {{.name = "target", .kind = ValueKind::kLoop}},
+      .inputs = {{.name = "target", .kind = ValueKind::kBlockOrLoop}},
       .attrs = {{.name = "preserve_unit_iters", .kind = ValueKind::kBool, .default_value = true}},
       .outputs = {ValueKind::kBlock},
       .summary =
@@ -218,6 +298,8 @@ void register_blockize() {
 tiles that the loop covers. There must be one block below, each of its bindings a sum of loops of
 which the inner ones count the places of a tile. An init becomes the new block's. Returns the new
 block; the old handle stands for the block inside. `preserve_unit_iters` keeps axes of extent 1.
+Given a block or a list of blocks, which must be all of those in the statements between the first and
+the last, the new block holds these statements, and its axes are the loops around them.
 
     # blockize(j_1)
     for i, j_0, j_1 in T.grid(8, 2, 4):          for i, j_0 in T.grid(8, 2):

@@ -50,17 +50,15 @@ Buffer reads_other_elements(const SBlock& block) {
   return nullptr;
 }
 
-/// Not a block whose instances each compute their elements whole.
-bool accumulates(const SBlock& block) {
-  return block.init ||
-         std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
-                     [](const IterVar& axis) { return axis.type != IterType::kSpatial; });
-}
-
 /// What the block writes is used below the loop only, and the whole reduction runs within one
 /// iteration: lowering gives each iteration its own buffer.
 bool is_private(const LoopPlace& place, std::span<const ChildBlock> below, const SBlock& block) {
   if (!block.init)
+    return false;
+  // A rolling buffer lives from one iteration of the loop that drives the axis to the next.
+  if (std::any_of(block.iter_vars.begin(), block.iter_vars.end(), [](const IterVar& axis) {
+        return axis.type != IterType::kSpatial && axis.type != IterType::kReduce;
+      }))
     return false;
   const Block around = enclosing_block(place.chain);
   if (!around)
@@ -87,6 +85,17 @@ bool is_private(const LoopPlace& place, std::span<const ChildBlock> below, const
 }
 
 } // namespace
+
+bool accumulates(const SBlock& block) {
+  if (block.init ||
+      std::any_of(block.iter_vars.begin(), block.iter_vars.end(),
+                  [](const IterVar& axis) { return axis.type != IterType::kSpatial; }))
+    return true;
+  bool inside = false;
+  for_each_child_block(
+      block.body, [&](const BlockRealize& realize) { inside |= accumulates(*realize->block); });
+  return inside;
+}
 
 bool is_injective(const ChildBlock& child, size_t moving, Axes axes) {
   IndexMath math;

@@ -14,6 +14,9 @@ namespace temper::s_tir {
 /// enclosing block. Nothing when other statements than loops and blocks are below it.
 std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain);
 
+/// Not a block whose instances each compute their elements whole; a block inside may be the one.
+bool accumulates(const SBlock& block);
+
 /// What blocks below a loop exchange stays within one iteration of the loops they share: what one
 /// reads it finds written by the other in the same iteration. Null, or the reason why not.
 std::optional<std::string> carried_dependence(std::span<const Stmt> chain,

@@ -1,19 +1,13 @@
 /// ReIndex: a block uses a buffer through a copy that is laid out by the block's axes.
 #include "ir/s_tir/detail/reindex.h"
 
-#include <fmt/format.h>
-
 namespace temper::s_tir {
 namespace {
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
-  const std::string& side = *arguments.attrs[1].as_string();
-  if (side != "read" && side != "write")
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("buffer_index_type is \"read\" or \"write\", not \"{}\"", side));
+  TEMPER_TRY(side, parse_side("buffer_index_type", *arguments.attrs[1].as_string()));
   return reindex_region(context, arguments.inputs[0],
-                        {.side = side == "read" ? Side::kRead : Side::kWrite,
-                         .index = *arguments.attrs[0].as_int()});
+                        {.side = side, .index = *arguments.attrs[0].as_int()});
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
@@ -39,7 +33,8 @@ void register_reindex() {
       .attrs = {{.name = "buffer_index", .kind = ValueKind::kInt},
                 {.name = "buffer_index_type", .kind = ValueKind::kString}},
       .outputs = {ValueKind::kBlock},
-      .summary = R"(The block uses a buffer that it reads or writes through a copy whose indices are the
+      .summary =
+          R"(The block uses a buffer that it reads or writes through a copy whose indices are the
 axes of the block that the access mentions; a new block, which is returned, copies. Traces in Python
 spell the buffer ("read", 0) or ("write", 0).
 

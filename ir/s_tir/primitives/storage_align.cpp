@@ -1,7 +1,8 @@
 /// StorageAlign: asks for strides that are not the compact ones, so that rows of a buffer start in
 /// different banks or cache sets. Written down as an annotation of the block that makes the buffer,
-/// a list of [buffer_index, axis, factor, offset]; code for CPUs keeps compact strides and leaves
-/// it alone.
+/// a list of [buffer_index, axis, factor, offset]; align_strides makes them, once buffers are as
+/// small as they get.
+#include "ir/pass/lowering.h"
 #include "ir/s_tir/analysis.h"
 #include "ir/s_tir/detail/allocated.h"
 #include "ir/s_tir/detail/scoped_block.h"
@@ -11,16 +12,14 @@
 namespace temper::s_tir {
 namespace {
 
-constexpr const char* kKey = "buffer_dim_align";
-
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Value& at = arguments.inputs[0];
   const int64_t index = *arguments.attrs[0].as_int();
   int64_t axis = *arguments.attrs[1].as_int();
   const int64_t factor = *arguments.attrs[2].as_int();
   const int64_t offset = *arguments.attrs[3].as_int();
-  TEMPER_TRY(allocated, require_allocated(context, at, index,
-                                          "the strides of a parameter are the caller's"));
+  TEMPER_TRY(allocated,
+             require_allocated(context, at, index, "the strides of a parameter are the caller's"));
   const int64_t rank = allocated.buffer->rank();
   if (axis < -rank || axis >= rank)
     return illegal(context, at,
@@ -47,7 +46,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Expr entry = make_list({number(index), number(axis), number(factor), number(offset)});
   return change_annotations(context, at, [&](const Annotations& annotations) {
     std::vector<Expr> entries;
-    if (const Expr old = annotations.get(kKey))
+    if (const Expr old = annotations.get(kDimAlign))
       if (const auto* list = old.as<ListImm>())
         for (const Expr& item : list->values) {
           const auto* parts = item.as<ListImm>();
@@ -57,7 +56,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
             entries.push_back(item);
         }
     entries.push_back(entry);
-    return Result<Annotations>(annotations.with(kKey, make_list(std::move(entries))));
+    return Result<Annotations>(annotations.with(kDimAlign, make_list(std::move(entries))));
   });
 }
 
@@ -83,7 +82,7 @@ void register_storage_align() {
           "A buffer that the block alone writes and that a block allocates gets a stride along "
           "`axis` (negative: from the last) of k * factor + offset elements, the least that "
           "holds what lies inside, so that rows start in different banks. Elements between are "
-          "never touched. Code for CPUs keeps the compact strides.\n"
+          "never touched.\n"
           "\n"
           "    # storage_align(B, 0, -2, 32, 8)\n"
           "    with T.sblock(\"B\"):  →  with T.sblock(\"B\"):\n"

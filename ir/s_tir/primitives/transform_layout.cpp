@@ -1,10 +1,13 @@
 // transform_layout(block, buffer_index, buffer_index_type, index_map, parameters...): an
 // intermediate buffer is stored in another order. Every access to it, everywhere in its scope, goes
 // through the map; loops and blocks stay as they are. Packing is a cache_read whose cache gets a
-// new layout.
+// new layout. A pad_value is what a block of its own writes to elements that no old index reaches.
 
+#include "ir/s_tir/detail/allocated.h"
 #include "ir/s_tir/detail/index_map.h"
 #include "ir/s_tir/detail/nest.h"
+#include "ir/s_tir/detail/relayout.h"
+#include "ir/s_tir/detail/scoped_block.h"
 
 #include <fmt/format.h>
 
@@ -13,92 +16,102 @@
 namespace temper::s_tir {
 namespace {
 
-/// Accesses of `buffer` below a block become accesses of `mapped`.
-class Relayout {
-public:
-  Relayout(Buffer buffer, Buffer mapped, IndexMap map)
-      : buffer_(std::move(buffer)), mapped_(std::move(mapped)), map_(std::move(map)) {}
-
-  Block run(const Block& scope) {
-    return cast_ref<SBlock>(
-        rewrite_post(scope, [&](const NodeRef& node) -> NodeRef { return rewrite(node); }));
+/// The value of pad_value as a constant of the buffer's type.
+Result<Expr> pad_constant(const Context& context, const Value& at, const Buffer& buffer,
+                          const Value& value) {
+  const DataType dtype = buffer->dtype;
+  const auto refuse = [&] {
+    return illegal(context, at,
+                   fmt::format("pad_value must be a number that an element of {}, {}, can be",
+                               buffer->name, to_string(dtype)));
+  };
+  const int64_t* number = value.as_int();
+  if (dtype.is_bool())
+    return number != nullptr && (*number == 0 || *number == 1)
+               ? Result<Expr>(make_bool(*number != 0))
+               : Result<Expr>(refuse());
+  if (dtype.is_integral()) {
+    const int bits = dtype.bits - (dtype.is_uint() ? 0 : 1);
+    if (number == nullptr || (dtype.is_uint() && *number < 0) ||
+        (bits < 63 && (*number >= (int64_t{1} << bits) || *number < -(int64_t{1} << bits))))
+      return refuse();
+    return make_int(dtype, *number);
   }
-  bool viewed = false; ///< a match_buffer looks at the buffer
-  bool vector = false; ///< an access has a vector of indices
+  if (number != nullptr)
+    return make_const(dtype, static_cast<double>(*number));
+  if (const double* real = value.as_double())
+    return make_const(dtype, *real);
+  return refuse();
+}
 
-private:
-  // Children come first: a node that named the old buffer names the new one when it gets here.
-  NodeRef rewrite(const NodeRef& node) {
-    if (node.get() == buffer_.get())
-      return mapped_;
-    if (const auto* load = node.as<BufferLoad>(); load != nullptr && load->buffer == mapped_)
-      return copy_node(*load, [&](BufferLoad& copy) { copy.indices = indices(load->indices); });
-    if (const auto* store = node.as<BufferStore>(); store != nullptr && store->buffer == mapped_)
-      return copy_node(*store, [&](BufferStore& copy) { copy.indices = indices(store->indices); });
-    if (const auto* block = node.as<SBlock>())
-      return regions(*block, node);
-    return node;
-  }
-
-  std::vector<Expr> indices(const std::vector<Expr>& old) {
-    vector |= std::any_of(old.begin(), old.end(),
-                          [](const Expr& index) { return index->dtype.lanes != 1; });
-    std::vector<Expr> mapped = map_indices(map_, old);
-    analyzer_.simplify(mapped);
-    return mapped;
-  }
-
-  /// Regions of the buffer are derived again from the accesses; those of others stay as written.
-  NodeRef regions(const SBlock& block, const NodeRef& node) {
-    for (const MatchBufferRegion& match : block.match_buffers)
-      viewed |= match.source.buffer == mapped_;
-    const auto touches = [&](const BufferRegion& region) { return region.buffer == mapped_; };
-    if (std::none_of(block.reads.begin(), block.reads.end(), touches) &&
-        std::none_of(block.writes.begin(), block.writes.end(), touches))
-      return node;
-    const Accesses accesses = detect_accesses(block);
-    const auto derive = [&](std::vector<BufferRegion>& listed,
-                            const std::vector<BufferRegion>& found) {
-      for (BufferRegion& region : listed) {
-        if (!touches(region))
-          continue;
-        const auto derived = std::find_if(found.begin(), found.end(), touches);
-        if (derived != found.end()) {
-          region = *derived;
-          continue;
-        }
-        region.region.clear(); // named by hand, and not touched that we can see
-        for (const Expr& extent : mapped_->shape)
-          region.region.push_back({make_int(extent->dtype, 0), extent});
-      }
-    };
-    return copy_node(block, [&](SBlock& copy) {
-      derive(copy.reads, accesses.reads);
-      derive(copy.writes, accesses.writes);
-    });
-  }
-
-  Buffer buffer_;
-  Buffer mapped_;
-  IndexMap map_;
-  Analyzer analyzer_;
+/// When an element of the new layout, `indices`, is none of the old one.
+struct Outside {
+  std::vector<Var> indices;
+  Expr condition;
 };
+Result<Outside> outside_of(const IndexMap& map, std::span<const int64_t> shape,
+                           const Buffer& mapped) {
+  Outside outside{.condition = make_bool(false)};
+  Analyzer analyzer;
+  for (const Expr& extent : mapped->shape) {
+    outside.indices.push_back(make_var(fmt::format("ax{}", outside.indices.size()), extent->dtype));
+    analyzer.bind(outside.indices.back(), {make_int(extent->dtype, 0), extent});
+  }
+  const std::vector<Expr> indices(outside.indices.begin(), outside.indices.end());
+  TEMPER_TRY(old, unmap_indices(map, shape, indices));
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const Expr beyond =
+        analyzer.simplify(make_binary<GE>(old[d], make_int(old[d]->dtype, shape[d])));
+    if (!is_int(beyond, 0))
+      outside.condition =
+          is_int(outside.condition, 0) ? beyond : make_binary<Or>(outside.condition, beyond);
+  }
+  return outside;
+}
+
+/// The scope with a block behind the last one that writes the buffer, which writes its padding.
+Block with_padding(const Block& scope, const Buffer& buffer, const Expr& value,
+                   const Outside& padding) {
+  std::vector<IterVar> axes;
+  std::vector<Expr> bindings;
+  BufferRegion written{buffer, {}};
+  std::vector<Expr> indices;
+  for (const Var& loop_var : padding.indices) {
+    const DataType dtype = loop_var->dtype;
+    const Var axis = make_var(fmt::format("v{}", axes.size()), dtype);
+    axes.push_back({{make_int(dtype, 0), buffer->shape[axes.size()]}, axis, IterType::kSpatial});
+    bindings.emplace_back(loop_var);
+    indices.emplace_back(axis);
+    written.region.push_back({axis, make_int(dtype, 1)});
+  }
+  const Block pad = make_node<SBlock>([&](SBlock& node) {
+    node.id = new_block_id();
+    node.name = buffer->name + "_pad";
+    node.iter_vars = axes;
+    node.writes = {written};
+    node.body = make_store(buffer, indices, value);
+  });
+  Stmt nest = make_realize(bindings, padding.condition, pad);
+  for (size_t i = axes.size(); i-- > 0;)
+    nest = make_for(padding.indices[i], make_int(padding.indices[i]->dtype, 0), buffer->shape[i],
+                    ForKind::kSerial, nest);
+  std::vector<Stmt> statements = statements_of(scope->body);
+  size_t behind = 0;
+  for (size_t i = 0; i < statements.size(); ++i)
+    if (has_child_block(statements[i], [&](const SBlock& block) { return writes(block, buffer); }))
+      behind = i + 1;
+  statements.insert(statements.begin() + static_cast<ptrdiff_t>(behind), nest);
+  return with_scope_part(scope, scope->body, make_seq(std::move(statements)));
+}
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Value& at = arguments.inputs[0];
   TEMPER_TRY(scoped, require_in_scope(context, at));
   const Block& block = scoped.block();
   const int64_t index = *arguments.attrs[0].as_int();
-  const std::string& side = *arguments.attrs[1].as_string();
-  if (side != "read" && side != "write")
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("buffer_index_type is \"read\" or \"write\", not \"{}\"", side));
-  const std::vector<BufferRegion>& regions = side == "read" ? block->reads : block->writes;
-  if (index < 0 || index >= static_cast<int64_t>(regions.size()))
-    return illegal(context, at,
-                   fmt::format("{} {}s {} buffers: there is none with index {}", describe(block),
-                               side, regions.size(), index));
-  const Buffer buffer = regions[static_cast<size_t>(index)].buffer;
+  TEMPER_TRY(side, parse_side("buffer_index_type", *arguments.attrs[1].as_string()));
+  TEMPER_TRY(region, require_region(context, at, block, side, index));
+  const Buffer buffer = region.buffer;
   const std::vector<Buffer>& own = scoped.scope_block()->alloc_buffers;
   if (std::find(own.begin(), own.end(), buffer) == own.end())
     return illegal(context, at,
@@ -143,6 +156,14 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                    fmt::format("{} is accessed by vectors of indices, which may not lie side by "
                                "side in the new layout",
                                buffer->name));
+  const Value pad_value = arguments.attrs.size() > 3 ? arguments.attrs[3] : Value();
+  if (!pad_value.is_none() &&
+      !std::equal(shape.begin(), shape.end(), mapped_shape->begin(), mapped_shape->end())) {
+    TEMPER_TRY(padding, pad_constant(context, at, mapped, pad_value));
+    TEMPER_TRY(is_padding, outside_of(map, shape, mapped));
+    if (!is_int(is_padding.condition, 0))
+      changed = with_padding(changed, mapped, padding, is_padding);
+  }
   Applied applied;
   applied.module = replace_scope(context, scoped, std::move(changed));
   return applied;
@@ -170,7 +191,13 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
       for (const auto& [map, parameters] : maps) {
         Arguments use{.inputs = {handle}, .attrs = {static_cast<int64_t>(i), side, map}};
         use.inputs.insert(use.inputs.end(), parameters.begin(), parameters.end());
-        if (apply({context.module, nullptr, false}, use))
+        const auto applied = apply({context.module, nullptr, false}, use);
+        if (!applied)
+          continue;
+        uses.push_back(use);
+        use.attrs.emplace_back(0);
+        if (const auto padded = apply({context.module, nullptr, false}, use);
+            padded && padded->module != applied->module)
           uses.push_back(std::move(use));
       }
     }
@@ -193,13 +220,16 @@ void register_transform_layout() {
                   .default_value = Value::List{}}},
       .attrs = {{.name = "buffer_index", .kind = ValueKind::kInt},
                 {.name = "buffer_index_type", .kind = ValueKind::kString},
-                {.name = "index_map", .kind = ValueKind::kString}},
-      .python_order = {"block", "buffer_index", "buffer_index_type", "index_map", "parameters"},
+                {.name = "index_map", .kind = ValueKind::kString},
+                {.name = "pad_value", .kind = ValueKind::kAny, .default_value = Value()}},
+      .python_order = {"block", "buffer_index", "buffer_index_type", "index_map", "parameters",
+                       "pad_value"},
       .summary =
           R"text(A buffer that the scope allocates is stored in another order: `index_map` is a lambda
 from its indices, and from `parameters` that follow them, to the new indices. All blocks that touch
-the buffer are rewritten; loops stay. Dimensions that a divisor does not divide are padded, and the
-padding is never touched.
+the buffer are rewritten; loops stay. Dimensions that a divisor does not divide are padded: the
+padding is never touched, or, given a `pad_value`, a new block behind the last one that writes the
+buffer fills it with that.
 
     # transform_layout(B_global, 0, "write", "lambda k, j, n: (j // n, k, j % n)", 16)
     for k, j in T.grid(64, 64):                   for k, j in T.grid(64, 64):

@@ -11,17 +11,13 @@ namespace {
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Value& at = arguments.inputs[0];
   TEMPER_TRY(place, require_block(context, at));
-  const std::string& side = *arguments.inputs[1].as_string();
-  if (side != "read" && side != "write")
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("buf_type is \"read\" or \"write\", not \"{}\"", side));
+  TEMPER_TRY(side, parse_side("buf_type", *arguments.inputs[1].as_string()));
   const Block& block = place.block();
-  std::vector<BufferRegion> kept = side == "read" ? block->reads : block->writes;
+  std::vector<BufferRegion> kept = side == Side::kRead ? block->reads : block->writes;
   std::vector<int64_t> indices;
   for (const Value& item : *arguments.inputs[2].as_list()) {
     const int64_t index = item.as_int() != nullptr ? *item.as_int() : -1;
-    TEMPER_TRY_VOID(require_region(context, at, block, side == "read" ? Side::kRead : Side::kWrite,
-                                   index));
+    TEMPER_TRY_VOID(require_region(context, at, block, side, index));
     indices.push_back(index);
   }
   std::sort(indices.begin(), indices.end());
@@ -29,13 +25,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   for (auto index = indices.rbegin(); index != indices.rend(); ++index)
     kept.erase(kept.begin() + *index);
   Block changed = copy_node(*block, [&](SBlock& node) {
-    (side == "read" ? node.reads : node.writes) = std::move(kept);
+    (side == Side::kRead ? node.reads : node.writes) = std::move(kept);
   });
-  return Applied{.module = replace_in_module(
-                     context.module, place.function, place.chain,
-                     copy_node(*place.realize, [&](SBlockRealize& node) {
-                       node.block = std::move(changed);
-                     }))};
+  return Applied{.module = replace_in_module(context.module, place.function, place.chain,
+                                             copy_node(*place.realize, [&](SBlockRealize& node) {
+                                               node.block = std::move(changed);
+                                             }))};
 }
 
 } // namespace
