@@ -58,6 +58,9 @@ public:
       settle();
       shoot(name);
     }
+    window_->explorePage()->candidate()->showLog();
+    settle();
+    shoot("explore-log");
     if (!options_.sameEverywhere) {
       window_->explorePage()->candidate()->showLimits();
       settle();

@@ -3,6 +3,7 @@
 #include "gui/core/format.h"
 #include "ir/support/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -166,17 +167,24 @@ QString RunDetail::modelText() const {
   return parts.join(QStringLiteral(", "));
 }
 
+int64_t RunDetail::trialsAt(const std::vector<database::ConvergencePoint>& points,
+                            const database::ModelQuality& batch) {
+  return std::count_if(points.begin(), points.end(), [&](const database::ConvergencePoint& point) {
+    return point.measured_at <= batch.measured_at;
+  });
+}
+
 QString RunDetail::csv(const std::vector<database::ConvergencePoint>& points,
                        const std::vector<database::ModelQuality>& quality) {
   QString text = QStringLiteral("trial,record,outcome,median_ns,best_ns,model_rank_correlation\n");
-  std::map<int64_t, double> ranked; // by the trials before
+  std::map<int64_t, double> ranked; // by the last trial of the batch
   for (const database::ModelQuality& batch : quality)
     if (!std::isnan(batch.rank_correlation))
-      ranked[batch.trials_seen] = batch.rank_correlation;
+      ranked[trialsAt(points, batch)] = batch.rank_correlation;
   const auto number = [](double ns) { return ns > 0 ? QString::number(ns, 'g', 10) : QString(); };
   int trial = 0;
   for (const database::ConvergencePoint& point : points) {
-    const auto batch = ranked.find(trial);
+    const auto batch = ranked.find(trial + 1);
     text +=
         QStringLiteral("%1,%2,%3,%4,%5,%6\n")
             .arg(++trial)

@@ -73,8 +73,11 @@ struct RunDetail {
   QString funnelText() const;
   /// Rank correlation of the model's last batch, in words; empty before there was one.
   QString modelText() const;
-  /// Every trial as a line of comma-separated values, with a head; the first of a batch has how
-  /// well the model ranked that batch.
+  /// Trials that the run had done when the model's ranking of a batch was known: up to its end.
+  static int64_t trialsAt(const std::vector<database::ConvergencePoint>& points,
+                          const database::ModelQuality& batch);
+  /// Every trial as a line of comma-separated values, with a head; the last of a batch has how well
+  /// the model ranked that batch.
   static QString csv(const std::vector<database::ConvergencePoint>& points,
                      const std::vector<database::ModelQuality>& quality = {});
   /// Seconds that are left by the trials' or the time's budget; NaN when there is neither.

@@ -193,7 +193,9 @@ int CandidatePane::currentLevel() const {
   return level < kCodeLevels ? level : -1;
 }
 
-bool CandidatePane::isLoadingCode() const { return loadingCode_ || limits_->isBusy(); }
+bool CandidatePane::isLoadingCode() const {
+  return loadingCode_ || loadingHeat_ || limits_->isBusy();
+}
 
 QString CandidatePane::levelName() const {
   if (tabs_->currentIndex() == 0)
@@ -226,6 +228,7 @@ void CandidatePane::loadCode() {
   const int level = currentLevel();
   loader_.cancel();
   tirLoader_.cancel();
+  loadingHeat_ = false;
   loadingCode_ = false;
   if (level < 0 || !workspace_.detail())
     return;
@@ -276,8 +279,10 @@ void CandidatePane::showHeat() {
     return;
   }
   const QString record = workspace_.selectedRecord();
+  loadingHeat_ = true;
   tirLoader_.load(workspace_.database(), record, CodeLevel::kTir,
                   [this, view, level, record](const CodeLoader::Code& tir) {
+                    loadingHeat_ = false;
                     if (heat_ && tir.error.isEmpty() &&
                         shown_[static_cast<size_t>(level)] == record)
                       view->setHeat(heatOf(view->text(), level, tir.text));

@@ -79,7 +79,7 @@ private:
   CodeView* log_;
   bool heat_ = false;
   QLineEdit* search_;
-  bool loadingCode_ = false;
+  bool loadingCode_ = false, loadingHeat_ = false;
   /// Where somebody clicked: other levels show the same loop.
   int linkedLevel_ = -1, linkedLine_ = 0;
 };

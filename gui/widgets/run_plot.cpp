@@ -64,9 +64,9 @@ RunPlot::RunPlot(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)
   plot_->plotLayout()->setRowSpacing(0);
   // A strip below over the same trials, where there is something to show.
   model_ = new QCPAxisRect(plot_);
-  model_->setMinimumMargins({0, 6, 0, 0});
-  model_->setMarginGroup(QCP::msLeft | QCP::msRight, new QCPMarginGroup(plot_));
-  plot_->axisRect()->setMarginGroup(QCP::msLeft | QCP::msRight, model_->marginGroup(QCP::msLeft));
+  for (QCPAxisRect* rect : {plot_->axisRect(), model_}) // one below the other
+    rect->setAutoMargins(QCP::msTop | QCP::msBottom);
+  model_->setMinimumMargins({0, 6, 0, 8});
   QCPAxis* bottom = model_->axis(QCPAxis::atBottom);
   QCPAxis* left = model_->axis(QCPAxis::atLeft);
   for (QCPAxis* axis : {bottom, left}) {
@@ -111,6 +111,14 @@ void RunPlot::changeEvent(QEvent* event) {
 void RunPlot::restyle() {
   const Theme& t = theme();
   plot_->setBackground(t.base);
+  const int left = fontMetrics().horizontalAdvance(QStringLiteral("0.0025")) +
+                   fontMetrics().height() + 20; // ticks and the axis' name
+  for (QCPAxisRect* rect : {plot_->axisRect(), model_}) {
+    QMargins margins = rect->margins();
+    margins.setLeft(left);
+    margins.setRight(15);
+    rect->setMargins(margins);
+  }
   for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis, model_->axis(QCPAxis::atBottom),
                         model_->axis(QCPAxis::atLeft)}) {
     axis->setBasePen(QPen(t.line));
@@ -243,7 +251,7 @@ void RunPlot::setRun(const RunDetail* detail) {
 void RunPlot::showQuality() {
   QVector<double> x, y;
   for (const database::ModelQuality& batch : quality_) {
-    x << static_cast<double>(batch.trials_seen + 1); // the first trial that it had not seen
+    x << static_cast<double>(RunDetail::trialsAt(points_, batch));
     y << std::max(-0.1, batch.rank_correlation);
   }
   ranked_->setData(x, y);
@@ -266,12 +274,14 @@ QString RunPlot::qualityTip(const QPoint& position) const {
   if (quality_.empty() || !model_->rect().contains(position))
     return {};
   const double trial = model_->axis(QCPAxis::atBottom)->pixelToCoord(position.x());
+  const auto away = [&](const database::ModelQuality& batch) {
+    return std::abs(static_cast<double>(RunDetail::trialsAt(points_, batch)) - trial);
+  };
   const database::ModelQuality* nearest = nullptr;
   for (const database::ModelQuality& batch : quality_)
-    if (!nearest || std::abs(static_cast<double>(batch.trials_seen + 1) - trial) <
-                        std::abs(static_cast<double>(nearest->trials_seen + 1) - trial))
+    if (!nearest || away(batch) < away(*nearest))
       nearest = &batch;
-  QString text = tr("trained on %1, it ranked the next batch with a correlation of %2")
+  QString text = tr("trained on %1, it ranked this batch with a correlation of %2")
                      .arg(countText(nearest->trials_seen, "trial"))
                      .arg(nearest->rank_correlation, 0, 'f', 2);
   if (!std::isnan(nearest->top_recall) && nearest->top_k > 0)
