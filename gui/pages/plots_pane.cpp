@@ -170,9 +170,14 @@ void PlotsPane::showChoices() {
   for (const Analysis::Choice& choice : choices)
     if (static_cast<int>(choice.series) == analysis_.series())
       followed = choice.text;
-  kernels_->addItem(analysis_.chosen() < 0 && !followed.isEmpty()
-                        ? tr("of the selection: %1").arg(followed)
-                        : tr("of the selection"));
+  const QString first = analysis_.chosen() < 0 && !followed.isEmpty()
+                            ? tr("of the selection: %1").arg(followed)
+                            : tr("of the selection");
+  // A closed box cuts what is too long; this says that there is more.
+  const int letters = kernels_->minimumContentsLength() - 4; // and the arrow
+  const int room = letters * kernels_->fontMetrics().horizontalAdvance(u'X');
+  kernels_->addItem(kernels_->fontMetrics().elidedText(first, Qt::ElideRight, room));
+  kernels_->setItemData(0, first, Qt::ToolTipRole);
   for (const Analysis::Choice& choice : choices) {
     kernels_->addItem(QStringLiteral("%1  (%2)").arg(choice.text, numberText(choice.records)),
                       static_cast<int>(choice.series));

@@ -41,15 +41,14 @@ void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int s
 
 void BarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
                         const QModelIndex& index) const {
-  const QVariant length = index.data(role_);
+  if (const QVariant length = index.data(role_); length.isValid()) {
+    QColor color = theme().accent;
+    color.setAlpha(theme().dark ? 90 : 60);
+    QRect bar = option.rect.adjusted(4, 3, -4, -3);
+    bar.setWidth(static_cast<int>(std::clamp(length.toDouble(), 0.0, 1.0) * bar.width()));
+    painter->fillRect(bar, color); // first: the number stays as bright as the others
+  }
   QStyledItemDelegate::paint(painter, option, index);
-  if (!length.isValid())
-    return;
-  QColor color = theme().accent;
-  color.setAlpha(theme().dark ? 90 : 60);
-  QRect bar = option.rect.adjusted(4, 3, -4, -3);
-  bar.setWidth(static_cast<int>(std::clamp(length.toDouble(), 0.0, 1.0) * bar.width()));
-  painter->fillRect(bar, color);
 }
 
 void HeatDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
