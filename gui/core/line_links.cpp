@@ -41,10 +41,11 @@ int lastIndented(const QStringList& lines, int at) {
   return last;
 }
 
-/// The numbers that a call begins with: "T.grid(4, 64)" has 4 and 64.
+/// The numbers that a call begins with: "T.grid(4, T.int64(64))" has 4 and 64.
 std::vector<double> leadingNumbers(const QString& call) {
+  static const QRegularExpression typed(QStringLiteral("T\\.u?int\\d+\\("));
   std::vector<double> numbers;
-  for (const QString& word : call.section(u'(', 1).split(u',')) {
+  for (const QString& word : QString(call).remove(typed).section(u'(', 1).split(u',')) {
     bool ok = false;
     const qlonglong number = QString(word).remove(u')').remove(u':').trimmed().toLongLong(&ok);
     if (!ok)

@@ -140,8 +140,15 @@ void StoreClient::deliverPart(QPointer<QObject> receiver, std::function<void()> 
 
 Result<database::Store*> StoreClient::store() {
   const uint64_t now = isOnServer(path_) ? 0 : fileIdentity(path_);
-  if (store_ && (reopen_.exchange(false) || now != file_))
-    store_.reset(); // it vanished, or another file has its name
+  if (store_) {
+    const bool wanted = reopen_.exchange(false);
+    const bool isOther = now != file_; // it vanished, or another file has its name
+    if (wanted || isOther)
+      store_.reset();
+    if (isOther && !wanted && now != 0)
+      QMetaObject::invokeMethod(
+          this, [this] { emit replaced(); }, Qt::QueuedConnection);
+  }
   if (!store_) {
     auto opened = openForViewing(path_);
     if (!opened)

@@ -52,6 +52,10 @@ public:
   /// Forgets what was opened; the next question opens again.
   void reopen();
 
+signals:
+  /// Another file has the name now: what was read before is of the old one.
+  void replaced();
+
 private:
   using Job = std::function<void(uint64_t generation, const QString& tag)>;
   void post(const QString& tag, Job job);

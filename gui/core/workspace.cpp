@@ -95,6 +95,7 @@ Workspace::Workspace(QString database, QObject* parent)
   bulk_ = std::make_unique<StoreClient>(database_);
   poll_.setInterval(kPollMs);
   connect(&poll_, &QTimer::timeout, this, &Workspace::poll);
+  connect(questions_.get(), &StoreClient::replaced, this, &Workspace::reload);
   connect(edit_, &EditSession::said, this, &Workspace::said);
   runs_->setRatioOf([this](const QString& record) { return ratioOf(record); });
   reload();

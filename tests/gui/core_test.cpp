@@ -380,6 +380,10 @@ private slots:
     QCOMPARE(runs(assembly, CodeLevel::kAssembly), "|1||<||<|<|<|1|");
     const QString ptx = "$L__BB0_1:\n\tadd.f32 \t%f1, %f2, %f3;\n\t@%p1 bra \t$L__BB0_1;\n\tret;\n";
     QCOMPARE(runs(ptx, CodeLevel::kPtx, "for k in range(7):\n    A[k] = 1\n"), "|<7|<7|1|");
+    QCOMPARE(runs("for i, j in T.grid(T.int64(3), T.int64(5)):\n    for k in range(T.int64(7)):\n"
+                  "        A[k] = 1\n",
+                  CodeLevel::kTir),
+             "1|15|105|");
     QCOMPARE(runs("sch.split(l1)\n", CodeLevel::kTrace), "|");
     QCOMPARE(runsText(999), "999");
     QCOMPARE(runsText(1000), "1.0k");
@@ -1026,17 +1030,17 @@ private slots:
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 18; }));
   }
 
-  void withoutTheCommandLineProgramTheEditorSaysSo() {
+  void anEngineThatEndsAtOnceIsSaidInTheEditor() {
     const Fixture fixture(2);
     const QByteArray program = qgetenv("TEMPER_PROGRAM");
-    qputenv("TEMPER_PROGRAM", "/no/such/temper");
+    qputenv("TEMPER_PROGRAM", "/bin/false");
     EditSession edit(fixture.path());
     QSignalSpy said(&edit, &EditSession::said);
     edit.open(toQString(must(fixture.store()->list_records({})).front().id));
     const bool answered = waitFor([&] { return said.size() == 1; });
     qputenv("TEMPER_PROGRAM", program);
     QVERIFY(answered);
-    QVERIFY2(said[0][1].toBool() && said[0][0].toString().contains("temper") &&
+    QVERIFY2(said[0][1].toBool() && said[0][0].toString().contains("ended unexpectedly") &&
                  !said[0][0].toString().contains('\n'),
              qPrintable(said[0][0].toString()));
     QVERIFY(!edit.isOpen() && !edit.isWorking());
