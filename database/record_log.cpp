@@ -28,8 +28,8 @@ double number_of(const Json& object, const char* name) {
 bool reached(const Measurement& record, const char* stage) {
   static constexpr const char* kStages[] = {"compile", "load", "pack",   "run",
                                             "check",   "time", "recheck"};
-  if (record.stage.empty())
-    return record.outcome < Outcome::kRejected;
+  if (record.stage.empty()) // all the way, unless it failed somewhere that nobody noted
+    return record.outcome < Outcome::kRejected || record.outcome > Outcome::kDeviceLimit;
   for (const char* known : kStages) {
     if (record.stage == known)
       return false;
