@@ -4,6 +4,7 @@
 #include "ir/s_tir/packs.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/knobs.h"
+#include "ir/support/number.h"
 #include "ir/support/random.h"
 #include "ir/support/text.h"
 
@@ -1060,14 +1061,13 @@ Result<Workload> WorkloadFile::instantiate(const std::string& name,
                      [&](const WorkloadParameter& parameter) { return parameter.name == key; });
     if (place == info->parameters.end()) {
       // The extent of a symbolic dimension: which there are, the program says.
-      int64_t extent = 0;
-      const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), extent);
+      const auto extent = parse_number<int64_t>(text);
       const bool has_dimensions = state_->text.find("dynamic(") != std::string::npos ||
                                   state_->text.find("symbolic(") != std::string::npos;
-      if (!has_dimensions || failed != std::errc() || end != text.data() + text.size())
+      if (!has_dimensions || !extent)
         return invalid(info->name + " has no parameter '" + key + "'" + did_you_mean(key, names) +
                        "; it has " + (names.empty() ? "none" : join(names, ", ")));
-      binding.emplace_back(key, extent);
+      binding.emplace_back(key, *extent);
       continue;
     }
     TEMPER_TRY(value, parse_parameter(*place, text));

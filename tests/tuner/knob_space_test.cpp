@@ -238,7 +238,7 @@ TEST(KnobSpaces, SampleOnlyWhatConstraintsLeaveHoweverLittleThatIs) {
         std::tuple("abcde", many, "a * b * c * d == 24 and e == a", 8U)}) {
     std::string knobs;
     for (const char name : std::string(names))
-      knobs += std::string(1, name) + "=T.tune(" + choices + "), ";
+      knobs += (knobs.empty() ? "" : ", ") + std::string(1, name) + "=T.tune(" + choices + ")";
     const auto space = make_knob_space(tied(knobs, constraint), {});
     ASSERT_TRUE(space) << space.error().to_string();
     Random random(11);
