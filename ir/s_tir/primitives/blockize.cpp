@@ -146,7 +146,8 @@ std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
     if (apply({context.module, nullptr, false}, use))
       uses.push_back(std::move(use));
   };
-  propose(handle);
+  // Lists, as TVM takes blocks.
+  propose(handle.as_block() != nullptr ? Value(Value::List{handle}) : handle);
   // The block together with the one behind it.
   if (handle.as_block() != nullptr)
     if (const auto scoped = require_in_scope({context.module, nullptr, false}, handle);
