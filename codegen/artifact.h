@@ -10,6 +10,7 @@
 /// Buffers are compact row-major and aligned to kArgumentAlignment bytes; they do not overlap.
 #pragma once
 
+#include "codegen/gpu_launch.h"
 #include "ir/dtype.h"
 
 #include <cstdint>
@@ -43,6 +44,10 @@ struct ArgumentSpec {
 
 struct LaunchPlan {
   int threads = 1; ///< CPU threads the kernel forks at most
+  /// Of GPU code, in the order in which they are started. Every kernel takes the function's
+  /// parameters, in order, then the workspaces, then its tensor maps.
+  std::vector<CudaKernel> kernels;
+  std::vector<int64_t> workspaces; ///< bytes of the function's own memory between kernels
   bool operator==(const LaunchPlan&) const = default;
 };
 
@@ -57,12 +62,23 @@ struct StaticFacts {
   double optimize_ms = 0;
   double emit_ms = 0; ///< machine code
   double link_ms = 0;
+
+  // Of GPU code: of its kernels the one that asks for most. 0 registers: this is code for a CPU.
+  int64_t registers = 0;       ///< of 32 bits, of a thread
+  int64_t spilled_bytes = 0;   ///< stores, of all kernels
+  int64_t shared_bytes = 0;    ///< of a block
+  int64_t resident_blocks = 0; ///< on one multiprocessor at a time
+  std::string limited_by;      ///< what allows no more: "registers", "shared memory", ...
+  /// Instructions of PTX by kind: {"mma.sync": 64, "cp.async": 8, ...}.
+  std::map<std::string, int64_t> operations;
+  std::vector<std::string> warnings; ///< of the compiler
 };
 
 /// Where the machine code comes from.
 enum class ArtifactKind : uint8_t {
   kSharedObject, ///< `code` is a complete ELF shared object, loaded from memory
   kLibrary,      ///< `library_path` names a shared library on this host (a peer)
+  kCubin,        ///< `code` is GPU code, which the driver loads; `object` the PTX it was made of
 };
 
 /// An operand that the kernel takes packed, by what another function of the same code makes of the
@@ -79,7 +95,7 @@ struct PackStep {
 struct Artifact {
   ArtifactKind kind = ArtifactKind::kSharedObject;
   std::string code;         ///< the shared object's bytes (kSharedObject)
-  std::string object;       ///< the relocatable object it was linked from, for `export`
+  std::string object;       ///< what it was made of, for `export`: a relocatable object, or PTX
   std::string library_path; ///< (kLibrary)
   /// Environment that the child sets before loading (kLibrary), as OPENBLAS_CORETYPE.
   std::map<std::string, std::string> environment;

@@ -30,18 +30,85 @@ Result<ArgumentSpec> argument_from_json(const Json& item) {
   return argument;
 }
 
+constexpr std::pair<ArtifactKind, const char*> kKinds[] = {
+    {ArtifactKind::kSharedObject, "shared_object"},
+    {ArtifactKind::kLibrary, "library"},
+    {ArtifactKind::kCubin, "cubin"}};
+
+Json kernel_to_json(const CudaKernel& kernel) {
+  Json json{{"name", kernel.name},
+            {"grid", kernel.grid},
+            {"block", kernel.block},
+            {"shared_bytes", kernel.shared_bytes}};
+  for (const TensorMap& map : kernel.tensor_maps)
+    json["tensor_maps"].push_back(Json{{"argument", map.argument},
+                                       {"dtype", map.dtype},
+                                       {"shape", map.shape},
+                                       {"strides_bytes", map.strides_bytes},
+                                       {"box", map.box},
+                                       {"swizzle_bytes", map.swizzle_bytes}});
+  return json;
+}
+
+CudaKernel kernel_from_json(const Json& json) {
+  CudaKernel kernel;
+  kernel.name = json.at("name").get<std::string>();
+  kernel.grid = json.at("grid").get<std::vector<int64_t>>();
+  kernel.block = json.at("block").get<std::vector<int64_t>>();
+  kernel.shared_bytes = json.at("shared_bytes").get<int64_t>();
+  for (const Json& item : json.value("tensor_maps", Json::array()))
+    kernel.tensor_maps.push_back(
+        {item.at("argument").get<int>(), item.at("dtype").get<std::string>(),
+         item.at("shape").get<std::vector<int64_t>>(),
+         item.at("strides_bytes").get<std::vector<int64_t>>(),
+         item.at("box").get<std::vector<int64_t>>(), item.at("swizzle_bytes").get<int>()});
+  return kernel;
+}
+
 } // namespace
 
 Json facts_to_json(const StaticFacts& facts) {
-  return Json{{"code_bytes", facts.code_bytes},
-              {"stack_bytes", facts.stack_bytes},
-              {"spills", facts.spills},
-              {"vector_bits", facts.vector_bits},
-              {"instructions", facts.instructions},
-              {"lower_ms", facts.lower_ms},
-              {"optimize_ms", facts.optimize_ms},
-              {"emit_ms", facts.emit_ms},
-              {"link_ms", facts.link_ms}};
+  Json json{{"code_bytes", facts.code_bytes},
+            {"stack_bytes", facts.stack_bytes},
+            {"spills", facts.spills},
+            {"vector_bits", facts.vector_bits},
+            {"instructions", facts.instructions},
+            {"lower_ms", facts.lower_ms},
+            {"optimize_ms", facts.optimize_ms},
+            {"emit_ms", facts.emit_ms},
+            {"link_ms", facts.link_ms}};
+  if (facts.registers > 0) {
+    json["registers"] = facts.registers;
+    json["spilled_bytes"] = facts.spilled_bytes;
+    json["shared_bytes"] = facts.shared_bytes;
+    json["resident_blocks"] = facts.resident_blocks;
+    json["limited_by"] = facts.limited_by;
+    json["operations"] = facts.operations;
+    if (!facts.warnings.empty())
+      json["warnings"] = facts.warnings;
+  }
+  return json;
+}
+
+StaticFacts facts_from_json(const Json& json) {
+  StaticFacts facts;
+  facts.code_bytes = json.at("code_bytes").get<int64_t>();
+  facts.stack_bytes = json.at("stack_bytes").get<int64_t>();
+  facts.spills = json.at("spills").get<int64_t>();
+  facts.vector_bits = json.at("vector_bits").get<int>();
+  facts.instructions = json.at("instructions").get<int64_t>();
+  facts.lower_ms = json.at("lower_ms").get<double>();
+  facts.optimize_ms = json.at("optimize_ms").get<double>();
+  facts.emit_ms = json.at("emit_ms").get<double>();
+  facts.link_ms = json.at("link_ms").get<double>();
+  facts.registers = json.value("registers", int64_t{0});
+  facts.spilled_bytes = json.value("spilled_bytes", int64_t{0});
+  facts.shared_bytes = json.value("shared_bytes", int64_t{0});
+  facts.resident_blocks = json.value("resident_blocks", int64_t{0});
+  facts.limited_by = json.value("limited_by", "");
+  facts.operations = json.value("operations", std::map<std::string, int64_t>());
+  facts.warnings = json.value("warnings", std::vector<std::string>());
+  return facts;
 }
 
 Json artifact_to_json(const Artifact& artifact) {
@@ -54,23 +121,33 @@ Json artifact_to_json(const Artifact& artifact) {
                          {"entry", pack.entry},
                          {"packed", argument_to_json(pack.packed)},
                          {"object_size", pack.object.size()}});
-  return Json{{"kind", artifact.kind == ArtifactKind::kLibrary ? "library" : "shared_object"},
-              {"entry", artifact.entry},
-              {"library_path", artifact.library_path},
-              {"environment", artifact.environment},
-              {"signature", std::move(signature)},
-              {"packs", std::move(packs)},
-              {"threads", artifact.launch.threads},
-              {"facts", facts_to_json(artifact.facts)},
-              {"target", artifact.target},
-              {"code_hash", hash_to_hex(artifact.code_hash)}};
+  const char* kind = "";
+  for (const auto& [one, word] : kKinds)
+    if (one == artifact.kind)
+      kind = word;
+  Json json{{"kind", kind},
+            {"entry", artifact.entry},
+            {"library_path", artifact.library_path},
+            {"environment", artifact.environment},
+            {"signature", std::move(signature)},
+            {"packs", std::move(packs)},
+            {"threads", artifact.launch.threads},
+            {"facts", facts_to_json(artifact.facts)},
+            {"target", artifact.target},
+            {"code_hash", hash_to_hex(artifact.code_hash)}};
+  for (const CudaKernel& kernel : artifact.launch.kernels)
+    json["kernels"].push_back(kernel_to_json(kernel));
+  if (!artifact.launch.workspaces.empty())
+    json["workspaces"] = artifact.launch.workspaces;
+  return json;
 }
 
 Result<Artifact> artifact_from_json(const Json& json) {
   Artifact artifact;
   try {
-    artifact.kind = json.at("kind").get<std::string>() == "library" ? ArtifactKind::kLibrary
-                                                                    : ArtifactKind::kSharedObject;
+    for (const auto& [kind, word] : kKinds)
+      if (json.at("kind").get<std::string>() == word)
+        artifact.kind = kind;
     artifact.entry = json.at("entry").get<std::string>();
     artifact.library_path = json.value("library_path", "");
     for (const auto& [key, value] : json.at("environment").items())
@@ -90,13 +167,10 @@ Result<Artifact> artifact_from_json(const Json& json) {
       artifact.packs.push_back(std::move(pack));
     }
     artifact.launch.threads = json.at("threads").get<int>();
-    const Json& facts = json.at("facts");
-    artifact.facts = {
-        facts.at("code_bytes").get<int64_t>(),   facts.at("stack_bytes").get<int64_t>(),
-        facts.at("spills").get<int64_t>(),       facts.at("vector_bits").get<int>(),
-        facts.at("instructions").get<int64_t>(), facts.at("lower_ms").get<double>(),
-        facts.at("optimize_ms").get<double>(),   facts.at("emit_ms").get<double>(),
-        facts.at("link_ms").get<double>()};
+    for (const Json& kernel : json.value("kernels", Json::array()))
+      artifact.launch.kernels.push_back(kernel_from_json(kernel));
+    artifact.launch.workspaces = json.value("workspaces", std::vector<int64_t>());
+    artifact.facts = facts_from_json(json.at("facts"));
     artifact.target = json.at("target").get<std::string>();
     artifact.code_hash = std::stoull(json.at("code_hash").get<std::string>(), nullptr, 16);
   } catch (const std::exception& error) {

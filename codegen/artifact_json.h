@@ -16,7 +16,10 @@ std::string objects_of(const Artifact& artifact);
 /// The counterpart, for an artifact that was made from `json`.
 Result<void> set_objects(Artifact& artifact, const Json& json, std::string_view objects);
 
+/// What only GPU code has is left out where there is none.
 Json facts_to_json(const StaticFacts& facts);
+/// The counterpart; throws Json::exception where something is missing.
+StaticFacts facts_from_json(const Json& json);
 
 /// Everything in one string: a JSON header, then the bytes. Only between processes of one build.
 std::string serialize_artifact(const Artifact& artifact);

@@ -166,12 +166,24 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
   return needs;
 }
 
+std::string exceeded_limit(const GpuNeeds& needs, const GpuLimits& limits) {
+  if (needs.threads > limits.threads)
+    return "threads";
+  if (needs.shared_bytes > limits.shared_bytes)
+    return "shared memory";
+  // Fragments that are never there in full (a copy through them) may be more than the registers.
+  if (needs.local_registers > 4 * kRegistersOfThread)
+    return "registers";
+  return {};
+}
+
 Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits) {
   const GpuNeeds needs = gpu_needs(function);
-  if (needs.threads > limits.threads)
+  const std::string exceeded = exceeded_limit(needs, limits);
+  if (exceeded == "threads")
     return Error(ErrorCode::kUnsupported, fmt::format("the block has {} threads, there may be {}",
                                                       needs.threads, limits.threads));
-  if (needs.shared_bytes > limits.shared_bytes)
+  if (exceeded == "shared memory")
     return Error(
         ErrorCode::kUnsupported,
         fmt::format("{}the block needs {} bytes of shared memory, there are {} (the largest "
@@ -182,7 +194,7 @@ Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits)
                                       needs.largest_shared_where.column),
                     needs.shared_bytes, limits.shared_bytes, needs.largest_shared,
                     needs.largest_shared_bytes));
-  if (needs.local_registers > 4 * kRegistersOfThread)
+  if (exceeded == "registers")
     return Error(ErrorCode::kUnsupported,
                  fmt::format("a thread holds {} registers' worth of fragments, and has {} at most; "
                              "make tiles smaller or take more threads",

@@ -49,6 +49,8 @@ struct GpuNeeds {
   int64_t local_registers = 0;
 };
 GpuNeeds gpu_needs(const ir::PrimFunc& function);
+/// The first limit that is exceeded: "threads", "shared memory", "registers"; empty: none.
+std::string exceeded_limit(const GpuNeeds& needs, const GpuLimits& limits);
 /// Which limit the function exceeds, in one sentence (kUnsupported).
 Result<void> check_gpu_limits(const ir::PrimFunc& function, const GpuLimits& limits);
 

@@ -39,8 +39,9 @@ enum class Outcome : uint8_t {
   kOutOfMemory,
   kWrongResult, ///< never becomes best
   kDeviceLimit, ///< more threads, shared memory, registers than the device has
+  kChecked,     ///< correct where it was emulated; not timed, for want of the device
 };
-inline constexpr int kOutcomeCount = 10;
+inline constexpr int kOutcomeCount = 11;
 const char* to_string(Outcome outcome);
 Result<Outcome> parse_outcome(std::string_view word);
 

@@ -26,6 +26,8 @@ const char* to_string(Outcome outcome) {
     return "wrong_result";
   case Outcome::kDeviceLimit:
     return "device_limit";
+  case Outcome::kChecked:
+    return "checked";
   }
   TEMPER_UNREACHABLE("an outcome outside its enum");
 }

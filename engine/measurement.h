@@ -28,17 +28,19 @@ enum class Outcome : uint8_t {
   kOutOfMemory,   ///< hit its memory limit
   kWrongResult,   ///< ran, but an output differs from the reference
   kDeviceLimit,   ///< needs more of the device than it has (threads, shared memory, registers)
+  kChecked,       ///< correct where it was emulated; its device is not there, so nothing was timed
 };
 
-inline constexpr int kOutcomeCount = 10;
+inline constexpr int kOutcomeCount = 11;
 
 /// "ok", "censored", "disturbed", "rejected", "compile_failed", "crashed", "timed_out",
-/// "out_of_memory", "wrong_result", "device_limit".
+/// "out_of_memory", "wrong_result", "device_limit", "checked".
 const char* to_string(Outcome outcome);
 std::optional<Outcome> parse_outcome(std::string_view word);
-/// The kernel gave right results: ok, censored or disturbed.
+/// The kernel gave right results: ok, censored, disturbed or checked.
 constexpr bool is_correct(Outcome outcome) {
-  return outcome == Outcome::kOk || outcome == Outcome::kCensored || outcome == Outcome::kDisturbed;
+  return outcome == Outcome::kOk || outcome == Outcome::kCensored ||
+         outcome == Outcome::kDisturbed || outcome == Outcome::kChecked;
 }
 
 /// Where the data is when a timed call begins. Two different quantities, never compared.

@@ -1,8 +1,10 @@
 #include "tuner/compile_protocol.h"
 
 #include "codegen/artifact_json.h"
+#include "codegen/cuda/compile.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "codegen/lower_gpu.h"
 #include "engine/compile_pool.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
@@ -11,6 +13,7 @@
 #include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "ir/tir/emulator/thread_loops.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
@@ -38,12 +41,38 @@ CompileRequest reference_request(const Task& task) {
   return request;
 }
 
+CompileRequest thread_loops_request(const Task& task, const std::string& trace_json,
+                                    const ir::Target& gpu) {
+  CompileRequest request = candidate_request(task, trace_json);
+  request.kind = CompileKind::kThreadLoops;
+  request.gpu = gpu.to_string();
+  return request;
+}
+
+CompileRequest gpu_request(const Task& task, const std::string& trace_json, const ir::Target& gpu) {
+  CompileRequest request = candidate_request(task, trace_json);
+  request.target = gpu.to_string();
+  return request;
+}
+
+namespace {
+constexpr std::pair<CompileKind, const char*> kKinds[] = {
+    {CompileKind::kCandidate, "candidate"},
+    {CompileKind::kReference, "reference"},
+    {CompileKind::kThreadLoops, "thread_loops"}};
+} // namespace
+
 std::string encode(const CompileRequest& request) {
-  return Json{{"kind", request.kind == CompileKind::kReference ? "reference" : "candidate"},
+  const char* kind = "";
+  for (const auto& [one, word] : kKinds)
+    if (one == request.kind)
+      kind = word;
+  return Json{{"kind", kind},
               {"module", request.module_text},
               {"trace", request.trace_json},
               {"target", request.target},
-              {"threads", request.threads}}
+              {"threads", request.threads},
+              {"gpu", request.gpu}}
       .dump();
 }
 
@@ -51,12 +80,14 @@ Result<CompileRequest> decode_compile_request(std::string_view bytes) {
   TEMPER_TRY(json, parse_json(bytes));
   try {
     CompileRequest request;
-    request.kind = json.at("kind").get<std::string>() == "reference" ? CompileKind::kReference
-                                                                     : CompileKind::kCandidate;
+    for (const auto& [kind, word] : kKinds)
+      if (json.at("kind").get<std::string>() == word)
+        request.kind = kind;
     request.module_text = json.at("module").get<std::string>();
     request.trace_json = json.at("trace").get<std::string>();
     request.target = json.at("target").get<std::string>();
     request.threads = json.at("threads").get<int>();
+    request.gpu = json.at("gpu").get<std::string>();
     return request;
   } catch (const Json::exception& error) {
     return Error(ErrorCode::kCorrupt, std::string("a compile request is broken: ") + error.what());
@@ -140,8 +171,56 @@ Result<codegen::LowerOptions> lower_options_for(const ir::Target& target, bool s
   return lower;
 }
 
+namespace {
+
+/// The module with the request's trace applied; as it is where there is none.
+Result<ir::IRModule> requested_program(const CompileRequest& request, const ir::IRModule& module,
+                                       ir::PassOptions& pass_options) {
+  if (request.trace_json.empty())
+    return module;
+  TEMPER_TRY(trace, s_tir::trace_from_json_text(request.trace_json));
+  if (!trace.empty())
+    pass_options.name = "candidate";
+  return program_of(trace, module);
+}
+
+ir::PrimFunc function_of(const ir::IRModule& module) {
+  return module->functions.front().function.as_ref<ir::PrimFuncNode>();
+}
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+Result<codegen::Artifact> compile_gpu_request(const CompileRequest& request,
+                                              const ir::Target& target) {
+  // Before the pool's own deadline, which costs the process.
+  constexpr double kDeadlineSeconds = 25;
+  TEMPER_TRY(limits, codegen::gpu_limits(target));
+  TEMPER_TRY(module, parsed_module(request.module_text));
+  const auto start = std::chrono::steady_clock::now();
+  ir::PassOptions pass_options;
+  pass_options.name = "untuned";
+  TEMPER_TRY(program, requested_program(request, module, pass_options));
+  TEMPER_TRY(signature, signature_of(function_of(program)));
+  script::render_programs();
+  TEMPER_TRY(lowered, codegen::lower_for_gpu(program, target,
+                                             ir::with_environment(std::move(pass_options))));
+  TEMPER_TRY_VOID(codegen::check_gpu_limits(function_of(lowered), limits));
+  const double lower_ms = milliseconds_since(start);
+  TEMPER_TRY(artifact, codegen::compile_cuda(lowered, target, kDeadlineSeconds));
+  artifact.signature = std::move(signature);
+  artifact.facts.lower_ms = lower_ms;
+  return std::move(artifact);
+}
+
+} // namespace
+
 Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   TEMPER_TRY(parsed_target, ir::parse_target(request.target));
+  if (!parsed_target.is_cpu())
+    return compile_gpu_request(request, parsed_target);
   TEMPER_TRY(target, codegen::resolve_target(parsed_target));
   TEMPER_TRY(module, parsed_module(request.module_text));
   const auto start = std::chrono::steady_clock::now();
@@ -152,27 +231,28 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   ir::PassOptions pass_options; // for TEMPER_DUMP=passes: what a dump is called
   pass_options.name = "untuned";
   if (request.kind == CompileKind::kReference) {
-    const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>();
+    const auto function = function_of(module);
     program = ir::make_module(codegen::widen_for_reference(function));
     if (function->s_tir)
       program = with_contiguous_inner_loops(program);
     lower.plain = true;
     lower.serial = true;
     pass_options.name = "reference";
-  } else if (!request.trace_json.empty()) {
-    TEMPER_TRY(trace, s_tir::trace_from_json_text(request.trace_json));
-    TEMPER_TRY(made, program_of(trace, module));
+  } else {
+    TEMPER_TRY(made, requested_program(request, module, pass_options));
     program = made;
-    if (!trace.empty())
-      pass_options.name = "candidate";
   }
-  const auto original = program->functions.front().function.as_ref<ir::PrimFuncNode>();
-  TEMPER_TRY(signature, signature_of(original));
+  TEMPER_TRY(signature, signature_of(function_of(program)));
   script::render_programs(); // in dumps, and in errors of passes
+  if (request.kind == CompileKind::kThreadLoops) {
+    TEMPER_TRY(gpu, ir::parse_target(request.gpu));
+    TEMPER_TRY(flat, codegen::lower_for_gpu(program, gpu));
+    TEMPER_TRY(loops, tir::thread_loops(function_of(flat)));
+    program = ir::with_function(flat, flat->functions.front().name, loops);
+  }
   TEMPER_TRY(lowered,
              codegen::lower_for_cpu(program, lower, ir::with_environment(std::move(pass_options))));
-  const double lower_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  const double lower_ms = milliseconds_since(start);
   target.threads = request.threads;
   codegen::CompileOptions options;
   options.parameter_alignment = 0;

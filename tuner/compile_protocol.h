@@ -17,6 +17,9 @@ struct Task;
 enum class CompileKind : uint8_t {
   kCandidate, ///< the workload with the trace applied (an empty trace: as it is written)
   kReference, ///< the unscheduled program with floating types widened to float64
+  /// The candidate lowered for the GPU that `gpu` names, as loops over its threads for this CPU
+  /// (ir/tir/emulator/thread_loops.h).
+  kThreadLoops,
 };
 
 struct CompileRequest {
@@ -25,11 +28,17 @@ struct CompileRequest {
   std::string trace_json;  ///< empty: no trace
   std::string target;      ///< canonical text of a resolved target
   int threads = 1;
+  std::string gpu; ///< (kThreadLoops) canonical text of a target
 };
 
 /// The task with the trace applied, for its target and threads.
 CompileRequest candidate_request(const Task& task, const std::string& trace_json);
 CompileRequest reference_request(const Task& task);
+/// The task, which is for this CPU, as threads of `gpu`.
+CompileRequest thread_loops_request(const Task& task, const std::string& trace_json,
+                                    const ir::Target& gpu);
+/// Machine code for `gpu`.
+CompileRequest gpu_request(const Task& task, const std::string& trace_json, const ir::Target& gpu);
 
 std::string encode(const CompileRequest& request);
 Result<CompileRequest> decode_compile_request(std::string_view bytes);
@@ -37,7 +46,8 @@ Result<CompileRequest> decode_compile_request(std::string_view bytes);
 /// Lowering for a resolved target: its registers; `serial` for kernels of one thread.
 Result<codegen::LowerOptions> lower_options_for(const ir::Target& target, bool serial);
 
-/// Compiles one request in this process: what a worker does, and what `show` and `export` call.
+/// Compiles one request in this process: what a worker does, and what `show` and `export` call. A
+/// candidate whose target is a GPU becomes GPU code (codegen/cuda/compile.h).
 Result<codegen::Artifact> compile_request(const CompileRequest& request);
 
 /// The main of temper-compiler.

@@ -139,70 +139,38 @@ Result<Task> bound_task(Task task) {
 }
 
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu) {
-  TEMPER_TRY(limits, codegen::gpu_limits(gpu));
   EmulatedProgram program;
   TEMPER_TRY(flat, codegen::lower_for_gpu(module, gpu));
   program.flat = std::move(flat);
   const ir::PrimFunc function = function_of(program.flat);
   program.needs = codegen::gpu_needs(function);
-  TEMPER_TRY_VOID(codegen::check_gpu_limits(function, limits));
-  if (auto loops = tir::thread_loops(function))
-    program.loops = ir::with_function(program.flat, program.flat->functions.front().name, *loops);
-  else
+  if (const auto loops = tir::thread_loops(function); !loops)
     program.why_interpreted = loops.error().message;
   return program;
 }
 
-std::string GpuCode::to_string() const {
-  return fmt::format("{} registers, {} {} on a multiprocessor (by its {})", registers,
-                     occupancy.blocks, occupancy.blocks == 1 ? "block" : "blocks", occupancy.limit);
-}
-
-Result<GpuCode> compile_for_gpu(const codegen::Nvrtc& nvrtc, const EmulatedProgram& program,
-                                const ir::Target& gpu) {
-  constexpr double kDeadlineSeconds = 30;
-  TEMPER_TRY(limits, codegen::gpu_limits(gpu));
-  GpuCode result;
-  TEMPER_TRY(source, codegen::print_cuda(function_of(program.flat)));
-  result.source = std::move(source);
-  TEMPER_TRY(code, nvrtc.compile(result.source.text, gpu.arch, kDeadlineSeconds));
-  result.code = std::move(code);
-  for (const codegen::CudaFacts& facts : result.code.facts) {
-    result.registers = std::max(result.registers, facts.registers);
-    result.spilled_bytes += facts.spill_store_bytes;
-  }
-  if (result.spilled_bytes > 0)
-    return Error(ErrorCode::kUnsupported,
-                 fmt::format("the registers do not suffice: {} bytes are spilled; make tiles "
-                             "smaller or take more threads",
-                             result.spilled_bytes));
-  result.occupancy = codegen::occupancy_of(limits.architecture, program.needs.threads,
-                                           result.registers, program.needs.shared_bytes);
-  if (result.occupancy.blocks == 0)
-    return Error(ErrorCode::kUnsupported,
-                 "not one block fits on a multiprocessor: too much of its " +
-                     result.occupancy.limit);
-  return result;
+std::string gpu_code_text(const codegen::StaticFacts& facts) {
+  return fmt::format("{} registers, {} {} on a multiprocessor (by its {})", facts.registers,
+                     facts.resident_blocks, facts.resident_blocks == 1 ? "block" : "blocks",
+                     facts.limited_by);
 }
 
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
+                                     const Result<std::shared_ptr<const codegen::Artifact>>& loops,
                                      bool look_for_races) {
   EmulatedCheck check;
-  if (program.loops) {
-    Task on_cpu = task;
-    on_cpu.module = program.loops;
-    auto artifact = bench.compile(on_cpu, "");
-    if (!artifact) {
-      check.outcome = Outcome::kCompileFailed;
-      check.error = artifact.error().message;
-      return check;
-    }
+  if (!loops) {
+    check.outcome = Outcome::kCompileFailed;
+    check.error = loops.error().message;
+    return check;
+  }
+  if (*loops != nullptr) {
     check.compiled = true;
     engine::StopRule once; // its time says nothing of a GPU
     once.max_seconds = 1e-6;
     once.min_samples = 1;
-    TEMPER_TRY(measured, bench.measure_on(prepared, task, *artifact, 600'000, once));
+    TEMPER_TRY(measured, bench.measure_on(prepared, task, *loops, 600'000, once));
     check.outcome = measured.outcome;
     check.error = measured.error;
     check.worst = measured.worst;

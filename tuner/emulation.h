@@ -4,22 +4,22 @@
 /// (ir/tir/emulator/emulate.h) where the shape is small enough. Nothing is timed.
 #pragma once
 
-#include "codegen/cuda/nvrtc.h"
-#include "codegen/cuda/print.h"
+#include "codegen/artifact.h"
 #include "codegen/lower_gpu.h"
 #include "engine/measurement.h"
 #include "tuner/workbench.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace temper::tuner {
 
-/// A program as the GPU would run it, and as the CPU can.
+/// A program as the GPU would run it.
 struct EmulatedProgram {
-  ir::IRModule flat;  ///< one function: kernels of threads
-  ir::IRModule loops; ///< null: only the interpreter can run it
+  ir::IRModule flat; ///< one function: kernels of threads
+  /// Why only the interpreter can run it; empty: compiled loops over its threads can, too.
   std::string why_interpreted;
   codegen::GpuNeeds needs;
 };
@@ -27,23 +27,12 @@ struct EmulatedProgram {
 /// have constant shapes. Itself when it has none.
 Result<Task> bound_task(Task task);
 
-/// Errors: kUnsupported with the reason (no kernel, layouts that conflict, a limit of the GPU).
+/// Errors: kUnsupported with the reason (no kernel, layouts that conflict). Whether it keeps to the
+/// GPU's limits is not looked at: tuner/gpu_pruning.h.
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu);
 
-/// The program's machine code for the GPU, which nothing here can run, and what is known of it.
-struct GpuCode {
-  codegen::CudaSource source;
-  codegen::CudaCode code;
-  int64_t registers = 0;     ///< of the kernel that takes most
-  int64_t spilled_bytes = 0; ///< stores, of all kernels
-  codegen::Occupancy occupancy;
-  /// "95 registers, 4 blocks on a multiprocessor (registers)".
-  std::string to_string() const;
-};
-/// kUnsupported: no CUDA form, registers that do not suffice (spills), or not one block on a
-/// multiprocessor. kFailed: the compiler refused.
-Result<GpuCode> compile_for_gpu(const codegen::Nvrtc& nvrtc, const EmulatedProgram& program,
-                                const ir::Target& gpu);
+/// "95 registers, 4 blocks on a multiprocessor (by its registers)" of GPU code.
+std::string gpu_code_text(const codegen::StaticFacts& facts);
 
 struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kRejected;
@@ -59,11 +48,13 @@ struct EmulatedCheck {
 /// Largest product of sizes of arguments and operations that is run warp by warp: some seconds.
 inline constexpr double kInterpretedWork = 2e6;
 
-/// Checks the program of `task`, whose target is this machine's CPU, as `program` has it.
-/// `prepared` as Workbench::prepare gives it. An error is ours; what the program does wrong is in
-/// the result.
+/// Checks `program`, which was made of the program of `task`, whose target is this machine's CPU.
+/// `prepared` as Workbench::prepare gives it. `loops`: what thread_loops_request became; null where
+/// the program has to be interpreted. An error is ours; what the program does wrong is in the
+/// result.
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
+                                     const Result<std::shared_ptr<const codegen::Artifact>>& loops,
                                      bool look_for_races);
 
 } // namespace temper::tuner

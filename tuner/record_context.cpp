@@ -2,6 +2,7 @@
 
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "codegen/lower_gpu.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
@@ -217,6 +218,8 @@ Result<ir::IRModule> scheduled_module(const database::Workload& workload,
 Result<ir::IRModule> lowered_module(const database::Measurement& record,
                                     const ir::IRModule& scheduled) {
   TEMPER_TRY(parsed, ir::parse_target(record.target));
+  if (!parsed.is_cpu())
+    return codegen::lower_for_gpu(scheduled, parsed);
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   target.threads = record.threads;
   TEMPER_TRY(lower, lower_options_for(target, record.threads <= 1));

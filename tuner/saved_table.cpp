@@ -36,6 +36,7 @@ const char* invalidity(Outcome outcome) {
   case Outcome::kCrashed:
   case Outcome::kOutOfMemory:
   case Outcome::kDisturbed:
+  case Outcome::kChecked:
     return "runtime";
   }
   return "runtime";

@@ -1,5 +1,6 @@
 #include "tuner/workbench.h"
 
+#include "codegen/cuda/compile.h"
 #include "codegen/llvm/compile.h"
 #include "database/postgres_store.h"
 #include "database/sqlite_store.h"
@@ -304,8 +305,29 @@ Result<database::Toolchain> Workbench::toolchain() {
   return row;
 }
 
+Result<database::Toolchain> gpu_toolchain(const ir::Target& gpu) {
+  database::Toolchain row;
+  const auto compiler = codegen::cuda_compiler_version();
+  row.json =
+      Json{{"compiler",
+            compiler ? *compiler : "no NVRTC, codegen " + std::to_string(codegen::kCodegenVersion)},
+           {"target", gpu.to_string()}}
+          .dump();
+  row.id = database::id_of(row);
+  return row;
+}
+
 Result<std::vector<database::Id>> Workbench::fresh_toolchains() {
   TEMPER_TRY(today, this->toolchain());
+  // Looked up only where a database has code for a GPU: it loads the compiler.
+  const auto is_todays_for_gpu = [](const database::Toolchain& row) {
+    const Json json = parse_json(row.json).value_or(Json());
+    const auto target = ir::parse_target(json.is_object() ? json.value("target", "") : "");
+    if (!target || target->is_cpu())
+      return false;
+    const auto gpu = gpu_toolchain(*target);
+    return gpu && gpu->id == row.id;
+  };
   const auto compiler_of = [](const std::string& text) {
     Json json = parse_json(text).value_or(Json());
     if (json.is_object())
@@ -313,8 +335,8 @@ Result<std::vector<database::Id>> Workbench::fresh_toolchains() {
     return json;
   };
   return toolchains_like_todays(
-      [&compiler_of, compiler = compiler_of(today.json)](const database::Toolchain& row) {
-        return is_external(row) || compiler_of(row.json) == compiler;
+      [&, compiler = compiler_of(today.json)](const database::Toolchain& row) {
+        return is_external(row) || compiler_of(row.json) == compiler || is_todays_for_gpu(row);
       });
 }
 

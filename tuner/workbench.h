@@ -167,6 +167,9 @@ private:
   std::unique_ptr<engine::Measurer> measurer_;
 };
 
+/// Today's compiler of CUDA for `gpu`; without one, what prints the programs.
+Result<database::Toolchain> gpu_toolchain(const ir::Target& gpu);
+
 /// What the rules need to know of the machine that `target` names.
 Result<MachineHints> machine_hints_for(const ir::Target& target, int threads);
 /// The design space that those rules make of the task, for this machine.

@@ -1,5 +1,7 @@
 #include "codegen/cuda/nvrtc.h"
 
+#include "codegen/cuda/library.h"
+#include "ir/support/clock.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -7,18 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
-#include <ctime>
-#include <dlfcn.h>
-#include <filesystem>
-#include <mutex>
 
 namespace temper::codegen {
 
 // The part of NVRTC's interface that is used; it has been the same since CUDA 11.
 struct Nvrtc::Functions {
   using Program = void*;
-  void* library = nullptr;
   int (*version)(int*, int*) = nullptr;
   const char* (*error_string)(int) = nullptr;
   int (*create)(Program*, const char*, const char*, int, const char* const*,
@@ -38,38 +34,6 @@ struct Nvrtc::Functions {
 namespace {
 
 constexpr int kCancelled = 13; ///< NVRTC_ERROR_CANCELLED
-
-std::vector<std::string> candidates() {
-  std::vector<std::string> folders;
-  if (const char* given = std::getenv("TEMPER_CUDA_LIBRARIES"); given != nullptr && *given != '\0')
-    folders.emplace_back(given);
-  folders.emplace_back(); // the loader's own
-  folders.emplace_back("/usr/local/cuda/lib64");
-  folders.emplace_back("/usr/local/cuda/lib");
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  for (const char* up : {"..", "."})
-    for (const char* release : {"cu13", "cuda_nvrtc"})
-      folders.push_back((program.parent_path() / up / "cuda/nvidia" / release / "lib")
-                            .lexically_normal()
-                            .string());
-  std::vector<std::string> names;
-  for (const std::string& folder : folders)
-    for (const char* name : {"libnvrtc.so.13", "libnvrtc.so.12"})
-      names.push_back(folder.empty() ? name : folder + "/" + name);
-  return names;
-}
-
-template <typename F> bool find(void* library, const char* name, F& function) {
-  function = reinterpret_cast<F>(::dlsym(library, name));
-  return function != nullptr;
-}
-
-double thread_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 struct Deadline {
   std::chrono::steady_clock::time_point end;
@@ -97,43 +61,36 @@ int64_t number_before(const std::string& line, const std::string& what) {
 Nvrtc::~Nvrtc() = default; // the library stays loaded: it does not take being unloaded well
 
 Result<std::unique_ptr<Nvrtc>> Nvrtc::open() {
-  std::string why;
-  for (const std::string& name : candidates()) {
-    void* library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-      if (why.empty())
-        why = ::dlerror();
-      continue;
-    }
-    std::unique_ptr<Nvrtc> nvrtc(new Nvrtc);
-    nvrtc->functions_ = std::make_unique<Functions>();
-    Functions& f = *nvrtc->functions_;
-    f.library = library;
-    const bool all =
-        find(library, "nvrtcVersion", f.version) &&
-        find(library, "nvrtcGetErrorString", f.error_string) &&
-        find(library, "nvrtcCreateProgram", f.create) &&
-        find(library, "nvrtcDestroyProgram", f.destroy) &&
-        find(library, "nvrtcCompileProgram", f.compile) &&
-        find(library, "nvrtcGetProgramLogSize", f.log_size) &&
-        find(library, "nvrtcGetProgramLog", f.log) &&
-        find(library, "nvrtcGetPTXSize", f.ptx_size) && find(library, "nvrtcGetPTX", f.ptx) &&
-        find(library, "nvrtcGetCUBINSize", f.cubin_size) && find(library, "nvrtcGetCUBIN", f.cubin);
-    if (!all) {
-      why = name + " lacks functions of CUDA 12";
-      continue;
-    }
-    find(library, "nvrtcSetFlowCallback", f.set_flow_callback);
-    int major = 0, minor = 0;
-    f.version(&major, &minor);
-    nvrtc->version_ = fmt::format("{}.{}", major, minor);
-    nvrtc->path_ = name;
-    return nvrtc;
-  }
-  return Error(ErrorCode::kEnvironment,
-               "CUDA code cannot be compiled here: libnvrtc.so.13 is not found (" + why +
-                   "); install CUDA's NVRTC, or the Python package nvidia-cuda-nvrtc, and name its "
-                   "folder in TEMPER_CUDA_LIBRARIES");
+  const auto missing = [](const std::string& why) {
+    return Error(ErrorCode::kEnvironment,
+                 "CUDA code cannot be compiled here: libnvrtc.so.13 is not found (" + why +
+                     "); install CUDA's NVRTC, or the Python package nvidia-cuda-nvrtc, and name "
+                     "its folder in TEMPER_CUDA_LIBRARIES");
+  };
+  const auto library = load_cuda_library({"libnvrtc.so.13", "libnvrtc.so.12"});
+  if (!library)
+    return missing(library.error().message);
+  std::unique_ptr<Nvrtc> nvrtc(new Nvrtc);
+  nvrtc->functions_ = std::make_unique<Functions>();
+  Functions& f = *nvrtc->functions_;
+  const bool all =
+      library->find("nvrtcVersion", f.version) &&
+      library->find("nvrtcGetErrorString", f.error_string) &&
+      library->find("nvrtcCreateProgram", f.create) &&
+      library->find("nvrtcDestroyProgram", f.destroy) &&
+      library->find("nvrtcCompileProgram", f.compile) &&
+      library->find("nvrtcGetProgramLogSize", f.log_size) &&
+      library->find("nvrtcGetProgramLog", f.log) && library->find("nvrtcGetPTXSize", f.ptx_size) &&
+      library->find("nvrtcGetPTX", f.ptx) && library->find("nvrtcGetCUBINSize", f.cubin_size) &&
+      library->find("nvrtcGetCUBIN", f.cubin);
+  if (!all)
+    return missing(library->path + " lacks functions of CUDA 12");
+  library->find("nvrtcSetFlowCallback", f.set_flow_callback);
+  int major = 0, minor = 0;
+  f.version(&major, &minor);
+  nvrtc->version_ = fmt::format("{}.{}", major, minor);
+  nvrtc->path_ = library->path;
+  return nvrtc;
 }
 
 Result<const Nvrtc*> Nvrtc::load() {
@@ -189,20 +146,26 @@ Result<CudaCode> Nvrtc::compile(const std::string& source, const std::string& ar
     for (const std::string& line : split_text(log, '\n'))
       if (first.empty() &&
           (line.find("error") != std::string::npos || line.find("fatal") != std::string::npos))
-        first = line;
-    return Error(ErrorCode::kFailed, std::string("NVRTC for ") + architecture + ": " +
-                                         (first.empty() ? std::string(f.error_string(code))
-                                                        : std::string(trim(first))));
+        first = trim(line);
+    return Error(ErrorCode::kFailed,
+                 "NVRTC for " + architecture + ": " +
+                     (first.empty() ? std::string(f.error_string(code)) : first));
   }
   result.ptx = text(f.ptx_size, f.ptx);
   while (!result.ptx.empty() && result.ptx.back() == '\0')
     result.ptx.pop_back();
   result.cubin = text(f.cubin_size, f.cubin);
   result.facts = parse_ptxas_report(log);
+  result.warnings = warnings_in(log);
+  return result;
+}
+
+std::vector<std::string> warnings_in(const std::string& log) {
+  std::vector<std::string> warnings;
   for (const std::string& line : split_text(log, '\n'))
     if (line.find("warning") != std::string::npos)
-      result.warnings.emplace_back(trim(line));
-  return result;
+      warnings.emplace_back(trim(line));
+  return warnings;
 }
 
 std::vector<CudaFacts> parse_ptxas_report(const std::string& log) {

@@ -4,9 +4,7 @@
 ///   TEMPER_TRY(nvrtc, Nvrtc::load());
 ///   TEMPER_TRY(code, nvrtc->compile(source.text, "sm_90a"));
 ///
-/// The library is looked for in the folder that TEMPER_CUDA_LIBRARIES names, then where the
-/// system's loader looks, in CUDA's usual folder, and in `cuda` beside the program's folder, where
-/// `./dev` puts what it fetches. Safe to call from several threads.
+/// Where it is looked for: codegen/cuda/library.h. Safe to call from several threads.
 #pragma once
 
 #include "ir/support/result.h"
@@ -33,6 +31,7 @@ struct CudaFacts {
 /// The facts in the report that ptxas writes with -v.
 std::vector<CudaFacts> parse_ptxas_report(const std::string& log);
 
+/// What a compiler of CUDA made.
 struct CudaCode {
   std::string ptx;
   std::string cubin; ///< machine code
@@ -66,6 +65,9 @@ private:
   std::string path_;
   std::unique_ptr<Functions> functions_;
 };
+
+/// The lines of a compiler's report that warn.
+std::vector<std::string> warnings_in(const std::string& log);
 
 /// What limits how many blocks a multiprocessor holds at a time, and how many there are.
 struct Occupancy {

@@ -11,6 +11,7 @@
 /// need of PTX stands in front, as small functions; only those that are used.
 #pragma once
 
+#include "codegen/gpu_launch.h"
 #include "ir/function.h"
 #include "ir/support/result.h"
 
@@ -20,26 +21,16 @@
 
 namespace temper::codegen {
 
-/// One kernel of the source, and how it is started.
-struct CudaKernel {
-  std::string name;
-  /// Blocks in x, y, z; of a symbolic grid 0.
-  std::vector<int64_t> grid;
-  std::vector<int64_t> block; ///< threads
-  int64_t shared_bytes = 0;   ///< dynamic shared memory
-  bool operator==(const CudaKernel&) const = default;
-};
-
 struct CudaSource {
   std::string text;
   /// In the order in which they are started. Every kernel takes the function's parameters, in
-  /// order, then the function's own memory between kernels (`workspaces`).
+  /// order, then the function's own memory between kernels (`workspaces`), then its tensor maps.
   std::vector<CudaKernel> kernels;
   std::vector<int64_t> workspaces; ///< bytes of each
 };
 
 /// kUnsupported, with the line, for what has no CUDA form yet (code between kernels, vectors,
-/// mbarriers and TMA, wgmma, 4-bit and 8-bit floating types).
+/// stores by TMA, 4-bit and 8-bit floating types).
 Result<CudaSource> print_cuda(const ir::PrimFunc& function);
 
 } // namespace temper::codegen

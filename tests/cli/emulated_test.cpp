@@ -1,6 +1,8 @@
 // --device emulated: what temper does for a GPU on a machine without one.
 #include "tests/cli/shell.h"
 
+#include <map>
+
 namespace temper::testing {
 namespace {
 
@@ -73,7 +75,7 @@ TEST(Emulated, TuneSaysWhatItCanDoAndCountsByReason) {
   const Ran text = shell.run(command);
   EXPECT_EQ(text.code, 0) << text.out << text.err;
   for (const char* words :
-       {"no GPU is used and nothing is timed", "right  block=128: 3 blocks of 128 threads",
+       {"no GPU is used and nothing is timed", "  block=128: 3 blocks of 128 threads",
         "block != 64", "line 8, column 17: the block needs 262144 bytes", "stopped: "})
     EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
   const Ran ran = shell.run(command + " --json");
@@ -83,7 +85,64 @@ TEST(Emulated, TuneSaysWhatItCanDoAndCountsByReason) {
   EXPECT_EQ(json["right"], 1);
   ASSERT_EQ(json["refused"].size(), 2U) << ran.out;
   EXPECT_EQ(json["refused"][0]["stage"], "constraint");
-  EXPECT_EQ(json["refused"][1]["stage"], "lowering");
+  EXPECT_EQ(json["refused"][1]["stage"], "limits");
+  EXPECT_EQ(json["refused"][1]["reason"], "shared memory");
+}
+
+TEST(Emulated, EveryOutcomeIsARecordWithItsReason) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  // Without a GPU the target alone says what is meant.
+  const Ran tuned =
+      shell.run("temper tune scale.py N=300 --target cuda:sm_90a --trials 5 --seed 1");
+  EXPECT_EQ(tuned.code, 0) << tuned.out << tuned.err;
+  const Json records = shell.run("temper list records --json").list("records");
+  ASSERT_EQ(records.size(), 2U);
+  std::map<std::string, Json> by_outcome;
+  for (const Json& record : records)
+    by_outcome[record["outcome"]] = record;
+  ASSERT_TRUE(by_outcome.contains("checked") && by_outcome.contains("device_limit"));
+  EXPECT_EQ(by_outcome["checked"]["target"], "cuda:sm_90a");
+  EXPECT_EQ(by_outcome["checked"]["stale"], false);
+  EXPECT_TRUE(by_outcome["checked"]["median_ns"].is_null());
+  const std::string show = "temper show " + by_outcome["checked"]["record"].get<std::string>();
+  const Json shown = shell.run(show + " --json").json();
+  const std::string limit =
+      "temper show " + by_outcome["device_limit"]["record"].get<std::string>();
+  EXPECT_EQ(shell.run(limit + " --json").json()["stage"], "shared memory");
+  EXPECT_NE(shell.run(show + " --cuda").out.find("__global__ void"), std::string::npos);
+  EXPECT_EQ(shell.run(show + " --asm").code, 2);
+  EXPECT_TRUE(shell.run("temper best --json").list("records").empty()) << "it has no time";
+  if (shown["facts"].is_null())
+    GTEST_SKIP() << "NVRTC is not there: no machine code, no facts";
+  EXPECT_GT(shown["facts"]["registers"], 8);
+  EXPECT_GT(shown["facts"]["resident_blocks"], 0);
+  EXPECT_EQ(shown["facts"]["shared_bytes"], 128 * 16 * 4);
+  EXPECT_GT(shown["facts"]["operations"]["st.shared"], 0);
+  EXPECT_NE(shell.run(show + " --ptx").out.find(".target sm_90a"), std::string::npos);
+  const std::string text = shell.run(show).out;
+  EXPECT_NE(text.find("registers of a thread"), std::string::npos) << text;
+}
+
+// The compiled part of the check ran the workload as a CPU lowers it: a program that is wrong on a
+// GPU alone was right.
+TEST(Emulated, WhatIsCheckedIsTheProgramOfTheGpu) {
+  const Shell shell;
+  std::string text = scale("T.float32(2)");
+  const std::string loop =
+      "for i in T.Parallel(block):\n                B[bx * block + i] = S[i, 3]";
+  const size_t at = text.find(loop);
+  ASSERT_NE(at, std::string::npos);
+  // Half as many threads as elements: the others are not written.
+  shell.write("scale.py", text.replace(at, loop.size(),
+                                       "if T.get_thread_binding(0) < 64:\n                "
+                                       "B[bx * block + T.get_thread_binding(0)] = "
+                                       "S[T.get_thread_binding(0), 3]"));
+  const Ran ran = shell.run("temper check scale.py N=256 block=128 --target cuda:sm_90a --json");
+  EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+  ASSERT_EQ(ran.list("results").size(), 1U);
+  EXPECT_EQ(ran.list("results")[0]["compiled"], true) << ran.out;
+  EXPECT_EQ(ran.list("results")[0]["outcome"], "wrong_result") << ran.out;
 }
 
 TEST(Emulated, NothingRightIsAFailureWithTheReasons) {
@@ -169,7 +228,6 @@ TEST(Emulated, WrongUsageIsOneSentence) {
   refused("--device emulated", 2, "--target cuda:sm_90a");
   refused("--device h100 --target cuda:sm_90a", 2, "there is no device 'h100'");
   refused("--device emulated --target cuda:sm_12", 2, "cuda:sm_90a");
-  refused("--target cuda:sm_90a", 2, "--device emulated");
   const Ran block = shell.run("temper check matmul M=64 N=64 K=64 --target cuda:sm_90a "
                               "--device emulated");
   EXPECT_NE(block.code, 0);

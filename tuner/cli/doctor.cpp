@@ -2,6 +2,8 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "codegen/cuda/library.h"
+#include "codegen/cuda/nvrtc.h"
 #include "codegen/llvm/compile.h"
 #include "database/location.h"
 #include "database/sqlite_store.h"
@@ -31,6 +33,21 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
   } else {
     findings.push_back({"code generator", State::kMissing, target.error().message, Json::object()});
   }
+  const auto nvrtc = codegen::Nvrtc::load();
+  findings.push_back({"GPU compiler", nvrtc ? State::kOk : State::kMissing,
+                      nvrtc ? fmt::format("NVRTC {} ({}): programs for cuda:sm_90a and others are "
+                                          "compiled and pruned",
+                                          (*nvrtc)->version(), (*nvrtc)->path())
+                            : nvrtc.error().message,
+                      Json::object()});
+  const auto driver = codegen::load_cuda_library({"libcuda.so.1"});
+  findings.push_back({"GPU", State::kMissing,
+                      driver
+                          ? "there is a driver (" + driver->path +
+                                "), but temper does not time kernels on GPUs yet: they are emulated"
+                          : "there is no driver (" + driver.error().message +
+                                "): kernels are checked by emulation and not timed",
+                      Json::object()});
   tuner::Workbench bench(options.common.workbench);
   const auto store = bench.store();
   if (store) {

@@ -20,8 +20,15 @@ struct EmulatedWork {
   int64_t interpret = 0;
   bool compile = true; ///< tune: for the GPU, where its compiler is there: registers and spills
   uint64_t seed = 0;
+  std::string why;          ///< tune: why no GPU is used, "...: "; empty where that was asked for
+  std::string command_line; ///< tune: for the run that it makes
 };
 inline constexpr int64_t kEmulatedTrials = 20;
+
+/// True for a target that is a GPU's; what is none is for others to refuse.
+bool names_gpu(const CommonOptions& options);
+/// Why kernels for a GPU are not run here, in a sentence that goes on: "...: ".
+std::string why_no_gpu();
 
 int check_emulated(EmulatedWork work);
 int tune_emulated(EmulatedWork work);

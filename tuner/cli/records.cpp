@@ -3,6 +3,7 @@
 #include "tuner/cli/output.h"
 
 #include "codegen/artifact_json.h"
+#include "codegen/cuda/compile.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "database/record_log.h"
@@ -350,6 +351,8 @@ struct ShowOptions {
   bool llvm = false;
   bool assembly = false;
   bool log = false;
+  bool cuda = false;
+  bool ptx = false;
 };
 
 int show_workload(Workbench& bench, const ShowOptions& options) {
@@ -407,17 +410,52 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
 }
 
 Result<std::string> lowered_text(const database::Measurement& record, const ir::IRModule& module,
-                                 bool llvm, bool assembly) {
+                                 const ShowOptions& options) {
+  const bool llvm = options.llvm;
+  const bool assembly = options.assembly;
   TEMPER_TRY(parsed, ir::parse_target(record.target));
+  if (parsed.is_cpu() ? options.cuda || options.ptx : llvm || assembly)
+    return Error(ErrorCode::kInvalidArgument,
+                 parsed.is_cpu() ? "that record is of code for a CPU: it has --llvm and --asm"
+                                 : "that record is of code for a GPU: it has --cuda and --ptx");
+  TEMPER_TRY(lowered, tuner::lowered_module(record, module));
+  if (options.cuda) {
+    TEMPER_TRY(source, codegen::cuda_source(lowered));
+    return source.text;
+  }
+  if (options.ptx) {
+    TEMPER_TRY(artifact, codegen::compile_cuda(lowered, parsed));
+    return artifact.object;
+  }
+  if (!parsed.is_cpu())
+    return script::to_text(lowered);
   TEMPER_TRY(target, codegen::resolve_target(parsed));
   target.threads = record.threads;
-  TEMPER_TRY(lowered, tuner::lowered_module(record, module));
   const auto function = lowered->functions.front().function.as_ref<ir::PrimFuncNode>();
   if (llvm)
     return codegen::emit_llvm_ir_text(function, target);
   if (assembly)
     return codegen::emit_assembly_text(function, target);
   return script::to_text(lowered);
+}
+
+void print_gpu_facts(const codegen::StaticFacts& facts) {
+  fmt::print("  code        {}, {} of a thread, {} of shared memory, {}{}\n",
+             format_count(facts.instructions, "instruction"),
+             format_count(facts.registers, "register"), format_count(facts.shared_bytes, "byte"),
+             facts.spilled_bytes > 0 ? format_count(facts.spilled_bytes, "byte") + " spilled"
+                                     : "no spills",
+             facts.stack_bytes > 0
+                 ? fmt::format(", {} of stack", format_count(facts.stack_bytes, "byte"))
+                 : "");
+  fmt::print("  occupancy   {} on a multiprocessor, by its {}\n",
+             format_count(facts.resident_blocks, "block"), facts.limited_by);
+  std::vector<std::string> counts;
+  for (const auto& [operation, count] : facts.operations)
+    counts.push_back(fmt::format("{} {}", count, operation));
+  fmt::print("  PTX         {}\n", join(counts, ", "));
+  for (const std::string& warning : facts.warnings)
+    fmt::print("  warning     {}\n", warning);
 }
 
 int show_record(Workbench& bench, const ShowOptions& options) {
@@ -445,13 +483,13 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("{}", trace->to_python());
     return kDone;
   }
-  if (options.script || options.tir || options.llvm || options.assembly) {
+  if (options.script || options.tir || options.llvm || options.assembly || options.cuda ||
+      options.ptx) {
     const auto module = tuner::scheduled_module(*workload, *candidate);
     if (!module)
       return report(module.error());
-    const auto text = options.script
-                          ? Result<std::string>(script::to_text(*module))
-                          : lowered_text(*record, *module, options.llvm, options.assembly);
+    const auto text = options.script ? Result<std::string>(script::to_text(*module))
+                                     : lowered_text(*record, *module, options);
     if (!text)
       return report(text.error());
     fmt::print("{}", *text);
@@ -511,14 +549,18 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   fmt::print("  run         {}, measurement {}{}, proposed by {}\n", short_id(**store, row.run),
              row.sequence, row.purpose == database::Purpose::kConfirm ? " (a final one)" : "",
              record->origin);
-  if (const auto facts = parse_json(record->facts_json); facts && facts->is_object())
+  const Json facts = parse_json(record->facts_json).value_or(Json());
+  const bool gpu_code = facts.is_object() && facts.contains("registers");
+  if (gpu_code)
+    print_gpu_facts(codegen::facts_from_json(facts));
+  else if (facts.is_object())
     fmt::print("  code        {}, {}, {}{} in inner loops\n",
-               format_count(facts->value("code_bytes", 0), "byte"),
-               format_count(facts->value("instructions", 0), "instruction"),
-               facts->value("vector_bits", 0) > 0
-                   ? fmt::format("{}-bit vectors and ", facts->value("vector_bits", 0))
+               format_count(facts.value("code_bytes", 0), "byte"),
+               format_count(facts.value("instructions", 0), "instruction"),
+               facts.value("vector_bits", 0) > 0
+                   ? fmt::format("{}-bit vectors and ", facts.value("vector_bits", 0))
                    : std::string(),
-               format_count(facts->value("spills", 0), "spill"));
+               format_count(facts.value("spills", 0), "spill"));
   if (const std::string state = database::machine_state(*record); !state.empty())
     fmt::print("  then        {}\n", state);
   if (row.unchecked)
@@ -531,8 +573,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   const auto trace = s_tir::trace_from_json_text(candidate->program);
   if (trace)
     fmt::print("\n{}", trace->to_python());
-  fmt::print("\nmore: temper show {} --script | --tir | --llvm | --asm | --log\n",
-             short_id(**store, row.id));
+  fmt::print("\nmore: temper show {} --script | --tir | {}\n", short_id(**store, row.id),
+             row.target.starts_with("cuda:") ? "--cuda | --ptx | --log" : "--llvm | --asm | --log");
   return kDone;
 }
 
@@ -640,6 +682,8 @@ void add_show(Program& program) {
   command->add_flag("--asm", options->assembly, "assembly");
   command->add_flag("--log", options->log,
                     "what was done with it, step by step, and what compiler and kernel wrote");
+  command->add_flag("--cuda", options->cuda, "CUDA C++, of code for a GPU");
+  command->add_flag("--ptx", options->ptx, "its PTX");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper show m3f9c2", "temper show matmul M=512 N=512 K=512 --asm",
                           "temper show workload matmul --text"});

@@ -47,7 +47,7 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 }
 
 int run_check(CheckOptions& options) {
-  if (!options.device.empty())
+  if (!options.device.empty() || names_gpu(options.common))
     return check_emulated({.common = options.common,
                            .words = options.words,
                            .unchecked = options.unchecked,
@@ -297,13 +297,15 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
-  if (options.device.empty() && (options.interpret > 0 || options.no_compile))
+  const bool emulated = !options.device.empty() || names_gpu(options.common);
+  if (!emulated && (options.interpret > 0 || options.no_compile))
     return report(Error(ErrorCode::kInvalidArgument,
-                        "--interpret and --no-compile are for --device emulated: leave them out"));
-  if (!options.device.empty()) {
+                        "--interpret and --no-compile are for GPUs (--target cuda:sm_90a): leave "
+                        "them out"));
+  if (emulated) {
     if (!options.from.empty() || !options.locks.empty() || options.fresh)
       return report(Error(ErrorCode::kInvalidArgument,
-                          "--device emulated measures nothing, so it starts from no record: leave "
+                          "an emulated GPU measures nothing, so it starts from no record: leave "
                           "--from, --lock and --fresh out"));
     return tune_emulated({.common = options.common,
                           .words = options.words,
@@ -312,7 +314,9 @@ int run_tune(TuneCommandOptions& options) {
                           .seconds = options.seconds,
                           .interpret = options.interpret,
                           .compile = !options.no_compile,
-                          .seed = options.has_seed ? options.seed : 1});
+                          .seed = options.has_seed ? options.seed : 1,
+                          .why = options.device.empty() ? why_no_gpu() : "",
+                          .command_line = options.command_line});
   }
   auto arguments = parse_workload_words(options.words);
   if (!arguments)
@@ -510,14 +514,15 @@ void add_tune(Program& program) {
                    "for races and the like")
       ->check(count());
   command->add_flag("--no-compile", options->no_compile,
-                    "with --device emulated: no machine code for the GPU, so spills go unseen");
+                    "for a GPU: no machine code, so spills go unseen");
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");
   add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper tune matmul M=512 N=512 K=512 --trials 200",
                           "temper tune scale.py M=512 N=512 --seconds 60",
-                          "temper tune softmax --threads 2 --json"});
+                          "temper tune softmax --threads 2 --json",
+                          "temper tune gemm_fp16 M=96 N=80 K=72 --target cuda:sm_90a"});
   command->callback([&program, options, seed] {
     options->has_seed = seed->count() > 0;
     options->command_line = program.command_line;

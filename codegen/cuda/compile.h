@@ -1,0 +1,31 @@
+/// Flat tir with threads (codegen/lower_gpu.h) to an artifact for a GPU:
+///
+///   CUDA C++ -> PTX -> cubin, by NVRTC
+///
+/// No GPU and no driver are needed.
+#pragma once
+
+#include "codegen/artifact.h"
+#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/print.h"
+#include "ir/module.h"
+#include "ir/support/result.h"
+#include "ir/target.h"
+
+#include <string>
+
+namespace temper::codegen {
+
+/// "NVRTC 13.0 codegen 6", for a toolchain's identity. kEnvironment: no NVRTC.
+Result<std::string> cuda_compiler_version();
+
+/// `lowered`: one function, for `target` ("cuda:sm_90a"). Of the artifact everything but the
+/// signature is filled in; the entry is the function's name. kUnsupported: no CUDA form, with the
+/// line. kFailed: the compiler refused, or took longer than `deadline_seconds` (0: none).
+Result<Artifact> compile_cuda(const ir::IRModule& lowered, const ir::Target& target,
+                              double deadline_seconds = 0);
+
+/// What the artifact was printed as; for people.
+Result<CudaSource> cuda_source(const ir::IRModule& lowered);
+
+} // namespace temper::codegen
