@@ -2,7 +2,12 @@
 
 #include "ir/support/check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
 #include <span>
 
 namespace temper::codegen {
@@ -113,6 +118,83 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
     asm volatile("{ .reg .pred p; mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2; "
                  "selp.u32 %0, 1, 0, p; }"
                  : "=r"(done) : "r"(shared_address(barrier)), "r"(parity) : "memory");
+}
+)"},
+      {"fence_proxy_async", {}, R"(__device__ __forceinline__ void fence_proxy_async() {
+  asm volatile("fence.proxy.async;" ::: "memory");
+}
+)"},
+      {"tensor_map", {}, R"(struct alignas(64) tensor_map { unsigned long long words[16]; };
+)"},
+      {"tma_load_1d",
+       {"shared_address", "tensor_map"},
+       R"(__device__ __forceinline__ void tma_load_1d(void* to, const tensor_map* map, void* barrier, int c0) {
+  asm volatile("cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%3}], [%2];"
+               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+               "r"(c0) : "memory");
+}
+)"},
+      {"tma_load_2d",
+       {"shared_address", "tensor_map"},
+       R"(__device__ __forceinline__ void tma_load_2d(void* to, const tensor_map* map, void* barrier, int c0, int c1) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%3, %4}], [%2];"
+               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+               "r"(c0), "r"(c1) : "memory");
+}
+)"},
+      {"tma_load_3d",
+       {"shared_address", "tensor_map"},
+       R"(__device__ __forceinline__ void tma_load_3d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%3, %4, %5}], [%2];"
+               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+               "r"(c0), "r"(c1), "r"(c2) : "memory");
+}
+)"},
+      {"tma_load_4d",
+       {"shared_address", "tensor_map"},
+       R"(__device__ __forceinline__ void tma_load_4d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2, int c3) {
+  asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%3, %4, %5, %6}], [%2];"
+               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+               "r"(c0), "r"(c1), "r"(c2), "r"(c3) : "memory");
+}
+)"},
+      {"tma_load_5d",
+       {"shared_address", "tensor_map"},
+       R"(__device__ __forceinline__ void tma_load_5d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2, int c3, int c4) {
+  asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];"
+               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
+               "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4) : "memory");
+}
+)"},
+      {"wgmma_descriptor",
+       {"shared_address"},
+       R"(// A tile in shared memory: bytes from one box of columns to the next, and from eight rows to the
+// next eight; swizzle 1: 128 bytes, 2: 64, 3: 32.
+template <int box_bytes, int rows_bytes, int swizzle>
+__device__ __forceinline__ unsigned long long wgmma_descriptor(const void* tile) {
+  return static_cast<unsigned long long>((shared_address(tile) & 0x3ffff) >> 4) |
+         static_cast<unsigned long long>(box_bytes >> 4) << 16 |
+         static_cast<unsigned long long>(rows_bytes >> 4) << 32 |
+         static_cast<unsigned long long>(swizzle) << 62;
+}
+)"},
+      {"warpgroup_arrive", {}, R"(__device__ __forceinline__ void warpgroup_arrive() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+)"},
+      {"warpgroup_commit_batch", {}, R"(__device__ __forceinline__ void warpgroup_commit_batch() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+)"},
+      {"warpgroup_wait",
+       {},
+       R"(template <int groups> __device__ __forceinline__ void warpgroup_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(groups) : "memory");
 }
 )"},
       {"ldmatrix_x1",
@@ -230,10 +312,48 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
   return list;
 }
 
+/// wgmma_m64n128k16_f32_bf16: D (+)= A B, B as [n, k]; with _n as [k, n]. Nothing for another name.
+std::optional<std::string> wgmma_function(std::string_view name) {
+  int n = 0, k = 0;
+  std::array<char, 8> out{}, in{}, plain{};
+  const int found =
+      std::sscanf(std::string(name).c_str(), "wgmma_m64n%dk%d_%7[a-z0-9]_%7[a-z0-9]%7s", &n, &k,
+                  out.data(), in.data(), plain.data());
+  const std::string to(out.data()), from(in.data());
+  const bool columns = found == 5 && std::string_view(plain.data()) == "_n";
+  const bool half =
+      (from == "f16" && (to == "f32" || to == "f16")) || (from == "bf16" && to == "f32");
+  const bool bytes = (from == "s8" || from == "u8") && to == "s32";
+  if (found < 4 || (found == 5 && !columns) || n < 8 || n > 256 || n % 8 != 0 ||
+      !((half && k == 16) || (bytes && k == 32 && !columns)))
+    return std::nullopt;
+  // 64 rows of n among 128 threads; two float16 share a register.
+  const int registers = to == "f16" ? n / 4 : n / 2;
+  std::string places, operands;
+  for (int i = 0; i < registers; ++i) {
+    places += fmt::format("{}%{}", i > 0 ? ", " : "", i);
+    operands += fmt::format("{}\"+{}\"(d[{}])", i > 0 ? ", " : "", to == "f32" ? "f" : "r", i);
+  }
+  const std::string type = to == "f32" ? "float" : to == "f16" ? "unsigned" : "int";
+  return fmt::format(
+      "__device__ __forceinline__ void {}(void* sums, unsigned long long a, unsigned long long b,\n"
+      "    int accumulate) {{\n"
+      "  {}* d = static_cast<{}*>(sums);\n"
+      "  asm volatile(\"{{ .reg .pred p; setp.ne.b32 p, %{}, 0; \"\n"
+      "               \"wgmma.mma_async.sync.aligned.m64n{}k{}.{}.{}.{} \"\n"
+      "               \"{{{}}}, %{}, %{}, p{}; }}\"\n"
+      "               : {}\n"
+      "               : \"l\"(a), \"l\"(b), \"r\"(accumulate) : \"memory\");\n"
+      "}}\n",
+      name, type, type, registers + 2, n, k, to, from, from, places, registers, registers + 1,
+      bytes ? "" : (columns ? ", 1, 1, 0, 1" : ", 1, 1, 0, 0"), operands);
+}
+
 } // namespace
 
 bool in_cuda_prelude(std::string_view name) {
-  return std::any_of(pieces().begin(), pieces().end(),
+  return wgmma_function(name).has_value() ||
+         std::any_of(pieces().begin(), pieces().end(),
                      [&](const Piece& piece) { return piece.name == name; });
 }
 
@@ -255,6 +375,9 @@ std::string cuda_prelude(const std::vector<std::string>& names) {
   for (const Piece& piece : pieces())
     if (std::find(wanted.begin(), wanted.end(), piece.name) != wanted.end())
       text += std::string(piece.text) + "\n";
+  for (const std::string& name : wanted)
+    if (const auto function = wgmma_function(name))
+      text += *function + "\n";
   return text;
 }
 

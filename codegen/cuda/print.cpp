@@ -3,6 +3,8 @@
 #include "codegen/cuda/prelude.h"
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
+#include "ir/tir/kernel_layouts.h"
+#include "ir/tir/layout_expr.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
 
@@ -256,6 +258,9 @@ private:
     const size_t names = fresh_.size();
     if (!source_.kernels.empty())
       line("");
+    maps_.clear();
+    script_line_ = 0;
+    const size_t head_ends = text_.size() + head.size(); // where tensor maps are added
     line(head + ") {", root.get());
     ++indent_;
     if (shared_bytes_ > 0)
@@ -273,6 +278,13 @@ private:
     --indent_;
     line("}");
     forget_names(names);
+    std::string parameters;
+    for (const auto& [map, map_name] : maps_) {
+      parameters += separator + "const __grid_constant__ tensor_map " + map_name;
+      separator = ", ";
+      kernel.tensor_maps.push_back(map);
+    }
+    text_.insert(head_ends, parameters);
     source_.kernels.push_back(std::move(kernel));
   }
 
@@ -297,6 +309,9 @@ private:
     const Buffer& buffer = node.buffer;
     const std::string type = storage(buffer->dtype, node);
     if (tile_scope(buffer->scope) == "shared") {
+      if (const Expr annotation = node.annotations.get(kLayoutAnnotation))
+        if (auto layout = layout_of(annotation))
+          layouts_.insert_or_assign(buffer.get(), *std::move(layout));
       line(fmt::format("{}* const {} = reinterpret_cast<{}*>(shared_memory + {});", type,
                        name_of(buffer), type, offsets_.at(buffer.get())),
            &node);
@@ -506,6 +521,14 @@ private:
     }
     if (op == "ptx_mma")
       return mma(s, *call);
+    if (op == "ptx_wgmma_ss")
+      return wgmma(s, *call);
+    if (op == "tma_load")
+      return tma_load(s, *call);
+    if ((op == "fence_proxy_async" || op.starts_with("warpgroup_")) && in_cuda_prelude(op)) {
+      want(op);
+      return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
+    }
     const OpInfo* info = find_op(op);
     if (info != nullptr && info->result == OpResult::kStatement)
       return fail(s, "T." + op + " has no CUDA form yet");
@@ -544,14 +567,15 @@ private:
     line("asm volatile(\"" + code + "\" ::" + operands + " : \"memory\");", &s);
   }
 
+  static std::string short_name(DataType dtype) {
+    return is_half(dtype)        ? std::string("f16")
+           : is_bfloat(dtype)    ? std::string("bf16")
+           : dtype.is_floating() ? fmt::format("f{}", dtype.bits)
+                                 : fmt::format("{}{}", dtype.is_uint() ? "u" : "s", dtype.bits);
+  }
+
   void mma(const Evaluate& s, const Call& call) {
     const auto* shape = call.args[3].as<StringImm>();
-    const auto short_name = [](DataType dtype) {
-      return is_half(dtype)        ? std::string("f16")
-             : is_bfloat(dtype)    ? std::string("bf16")
-             : dtype.is_floating() ? fmt::format("f{}", dtype.bits)
-                                   : fmt::format("{}{}", dtype.is_uint() ? "u" : "s", dtype.bits);
-    };
     std::string text = shape != nullptr ? shape->value : "";
     text = text.substr(0, text.find('.'));
     const std::string function = fmt::format("mma_{}_{}_{}", text, short_name(call.args[0]->dtype),
@@ -565,6 +589,100 @@ private:
          &s);
   }
 
+  /// The swizzle of a buffer in shared memory in bytes: 0, 32, 64 or 128.
+  int swizzle_bytes(const Buffer& buffer) const {
+    const auto found = layouts_.find(buffer.get());
+    return found == layouts_.end() || found->second.swizzle.empty()
+               ? 0
+               : 16 << found->second.swizzle.bits;
+  }
+
+  void wgmma(const Evaluate& s, const Call& call) {
+    const auto* shape = call.args[3].as<StringImm>();
+    const auto transposed = as_int(call.args[4]);
+    const std::string function = fmt::format(
+        "wgmma_{}_{}_{}{}", shape != nullptr ? shape->value : "", short_name(call.args[0]->dtype),
+        short_name(call.args[1]->dtype), transposed == 0 ? "_n" : "");
+    if (!transposed || !in_cuda_prelude(function))
+      return fail(s, "T.ptx_wgmma_ss of " + to_string(call.args[1]->dtype) + " into " +
+                         to_string(call.args[0]->dtype) + " has no CUDA form");
+    std::string operands;
+    for (const size_t i : {size_t{1}, size_t{2}}) {
+      const auto* load = call.args[i].as<BufferLoad>();
+      const int bytes = load != nullptr ? swizzle_bytes(load->buffer) : 0;
+      const auto rows = load != nullptr && load->buffer->rank() >= 2
+                            ? as_int(load->buffer->shape[load->buffer->rank() - 2])
+                            : std::nullopt;
+      if (bytes == 0 || !rows)
+        return fail(s, "T.ptx_wgmma_ss reads tiles that lie with a swizzle of 32, 64 or 128 bytes; "
+                       "annotate the layout of its operands");
+      // Groups of eight rows follow each other; boxes of columns come after all rows.
+      const bool columns_are_rows = i == 2 && *transposed == 0;
+      want("wgmma_descriptor");
+      operands += fmt::format(", wgmma_descriptor<{}, {}, {}>({})",
+                              columns_are_rows ? *rows * bytes : 16, 8 * bytes,
+                              bytes == 128  ? 1
+                              : bytes == 64 ? 2
+                                            : 3,
+                              address(call.args[i], s));
+    }
+    want(function);
+    line(fmt::format("{}({}{}, {});", function, address(call.args[0], s), operands,
+                     expression(call.args[5]).text),
+         &s);
+  }
+
+  /// tma_load(S[i, j], A[k, l], barrier, extents...)
+  void tma_load(const Evaluate& s, const Call& call) {
+    const auto* to = call.args[0].as<BufferLoad>();
+    const auto* from = call.args[1].as<BufferLoad>();
+    TensorMap map;
+    map.argument = -1;
+    for (size_t i = 0; i < function_->params.size(); ++i)
+      if (from != nullptr && function_->params[i].buffer == from->buffer)
+        map.argument = static_cast<int>(i);
+    if (to == nullptr || map.argument < 0)
+      return fail(s, "T.tma_load copies from a buffer that is a parameter");
+    const int64_t bytes = from->buffer->dtype.element_bytes();
+    map.dtype = to_string(from->buffer->dtype);
+    map.swizzle_bytes = swizzle_bytes(to->buffer);
+    int64_t stride = bytes;
+    const size_t rank = from->buffer->shape.size();
+    std::string coordinates;
+    for (size_t d = rank; d-- > 0;) {
+      const auto extent = as_int(from->buffer->shape[d]);
+      if (!extent)
+        return fail(s, "the shape of " + from->buffer->name + " must be constant for T.tma_load");
+      const size_t behind = rank - d; // the innermost is 1
+      const auto box = behind <= call.args.size() - 3 ? as_int(call.args[call.args.size() - behind])
+                                                      : std::optional<int64_t>(1);
+      if (!box)
+        return fail(s, "the box of T.tma_load must be constant");
+      map.shape.push_back(*extent);
+      map.box.push_back(*box);
+      stride *= *extent;
+      if (d > 0)
+        map.strides_bytes.push_back(stride);
+      coordinates += ", " + expression(from->indices[d]).text;
+    }
+    const std::string copy = fmt::format("tma_load_{}d", rank);
+    if (!in_cuda_prelude(copy))
+      return fail(s, fmt::format("T.tma_load has no form for {} dimensions", rank));
+    want(copy);
+    auto known = std::find_if(maps_.begin(), maps_.end(),
+                              [&](const auto& other) { return other.first == map; });
+    if (known == maps_.end()) {
+      std::string map_name = name_of(from->buffer) + "_map";
+      for (int i = 1; !used_.insert(map_name).second; ++i)
+        map_name = fmt::format("{}_map_{}", name_of(from->buffer), i);
+      maps_.emplace_back(map, map_name);
+      known = maps_.end() - 1;
+    }
+    line(fmt::format("{}({}, &{}, {}{});", copy, address(call.args[0], s), known->second,
+                     address(call.args[2], s), coordinates),
+         &s);
+  }
+
   // Expressions.
 
   static std::string at_level(const Text& text, int level) {
@@ -574,6 +692,10 @@ private:
   std::string element(const Buffer& buffer, const std::vector<Expr>& indices, const Node& where) {
     if (is_scalar(buffer))
       return name_of(buffer);
+    if (const auto layout = layouts_.find(buffer.get()); layout != layouts_.end()) {
+      const Expr place = math_.simplify(layout_value(layout->second, indices));
+      return name_of(buffer) + "[" + expression(place).text + "]";
+    }
     int64_t count = buffer->element_count().value_or(int64_t{1} << 40);
     const bool wide = count > INT32_MAX;
     Expr place;
@@ -868,6 +990,8 @@ private:
   std::set<std::string> wanted_;
   std::unordered_set<const BufferNode*> written_;
   std::unordered_map<const BufferNode*, int64_t> offsets_;
+  std::unordered_map<const BufferNode*, Layout> layouts_; ///< of tiles that operations know
+  std::vector<std::pair<TensorMap, std::string>> maps_;   ///< of the kernel, and their names
   int64_t shared_bytes_ = 0;
   Analyzer math_;
   std::string text_;

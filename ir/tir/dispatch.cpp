@@ -171,7 +171,9 @@ std::vector<OpenCall::Choice> open_choices(const TileCall& call, TileContext& co
   for (const TileVariant* variant : tile_variants(call.op, context.target())) {
     if (wanted && *wanted != variant->name)
       continue;
-    if (variant->fits != nullptr && !variant->fits(call, context))
+    const auto fits =
+        !wanted && variant->fits_by_name != nullptr ? variant->fits_by_name : variant->fits;
+    if (fits != nullptr && !fits(call, context))
       continue;
     OpenCall::Choice choice{variant->name, {}};
     if (variant->knobs != nullptr)

@@ -47,6 +47,11 @@ struct TileContext {
 
 /// Annotation of a T.copy: a pipeline waits for it, so it may be asynchronous.
 inline constexpr const char* kAsyncCopy = "async";
+/// Annotation of a T.copy: the mbarrier that a pipeline waits at for it.
+inline constexpr const char* kCopyBarrier = "mbarrier";
+/// Annotation of a pipelined loop, 0 or 1: its copies are the tensor memory accelerator's, the
+/// variant of this name.
+inline constexpr const char* kTma = "tma";
 
 /// A decision of a variant: an annotation of the call with an integer value.
 struct TileKnob {
@@ -63,6 +68,9 @@ struct TileVariant {
   std::string doc; ///< one line
   /// Why it does not fit this call, in one sentence.
   Result<void> (*fits)(const TileCall& call, TileContext& context) = nullptr;
+  /// The same of a call that does not name the variant, whose operands would lie otherwise if it
+  /// did: only what is asked for by name is chosen. Null: it fits as calls stand.
+  Result<void> (*fits_by_name)(const TileCall& call, TileContext& context) = nullptr;
   /// What is left open once it is chosen. May be null.
   std::vector<TileKnob> (*knobs)(const TileCall& call, TileContext& context) = nullptr;
   /// The code. Called only where it fits.

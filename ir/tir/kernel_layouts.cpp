@@ -2,6 +2,7 @@
 // loop nest whose operands are indexed by its loops.
 #include "ir/tir/kernel_layouts.h"
 
+#include "ir/tir/dispatch.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -215,6 +216,7 @@ private:
                                          : GemmPolicy::kSquare;
       use.policy_open = !call.options.get("policy");
       use.warp_rows = call.options.get_int(kWarpRows).value_or(0);
+      use.wgmma = call.options.get_string(kVariant).value_or("") == kWgmma;
       use.swizzle_a = static_cast<int>(call.options.get_int(kSwizzleA).value_or(-1));
       use.swizzle_b = static_cast<int>(call.options.get_int(kSwizzleB).value_or(-1));
       result_.problem.uses.push_back(std::move(use));

@@ -18,6 +18,7 @@ inline constexpr const char* kLayoutAnnotation = "layout";
 /// Annotations of a T.gemm for tensor cores, which a search may set: how many warps share the rows
 /// of C, and the bytes of the XOR swizzle of an operand in shared memory (0: none).
 inline constexpr const char* kWarpRows = "warp_rows";
+inline constexpr const char* kWgmma = "wgmma"; ///< the variant: warpgroups instead of warps
 inline constexpr const char* kSwizzleA = "swizzle_A";
 inline constexpr const char* kSwizzleB = "swizzle_B";
 

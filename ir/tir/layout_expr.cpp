@@ -21,17 +21,12 @@ Expr swizzled(const Expr& x, const XorSwizzle& swizzle) {
   return call_op("bitwise_xor", {x, moved});
 }
 
-/// Operations that take a box of a buffer and know its layout.
-bool reads_layout(const std::string& op) {
-  return op == "tma_load" || op == "tma_store" || op == "ptx_wgmma_ss";
-}
-
 class Applying {
 public:
   explicit Applying(const Stmt& body) {
     std::unordered_set<const BufferNode*> kept;
     walk(body, [&](const NodeRef& node) {
-      if (const auto* call = node.as<Call>(); call != nullptr && reads_layout(call->op))
+      if (const auto* call = node.as<Call>(); call != nullptr && takes_tiles(call->op))
         for (const Expr& arg : call->args)
           if (const auto* load = arg.as<BufferLoad>())
             kept.insert(load->buffer.get());
@@ -126,6 +121,10 @@ private:
 };
 
 } // namespace
+
+bool takes_tiles(std::string_view op) {
+  return op == "tma_load" || op == "tma_store" || op == "ptx_wgmma_ss";
+}
 
 Expr layout_value(const Layout& layout, std::span<const Expr> coordinate, const char* axis) {
   TEMPER_CHECK(layout.input_swizzle.empty(), "places of inverted swizzles are no expressions");

@@ -10,6 +10,7 @@
 #include "ir/tir/layout.h"
 
 #include <span>
+#include <string_view>
 
 namespace temper::tir {
 
@@ -17,6 +18,9 @@ namespace temper::tir {
 /// an input swizzle have no such expression.
 Expr layout_value(const Layout& layout, std::span<const Expr> coordinate,
                   const char* axis = kMemoryAxis);
+
+/// True for operations that take boxes or tiles of shared memory and know how they lie.
+bool takes_tiles(std::string_view op);
 
 /// Shared and local buffers with a layout become flat ones, in the order of the layout. Buffers
 /// whose layout an operation reads itself (TMA, wgmma) stay. Error: a vector access that the layout

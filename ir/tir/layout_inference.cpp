@@ -25,6 +25,16 @@ std::string at(const Span& span) {
                         : fmt::format("line {}, column {}: ", span.line, span.column);
 }
 
+/// A warpgroup's tile of `atom`s, for each warpgroup of the grid.
+Result<Layout> grown(const Layout& atom, int64_t rows, int64_t columns, WarpGrid grid) {
+  TEMPER_TRY(registers, repeat(atom, {rows / grid.rows / atom.shape[0],
+                                      columns / grid.columns / atom.shape[1]}));
+  // A warpgroup's four warps are the atom's; the next warpgroup's follow.
+  TEMPER_TRY(outer, make_layout({grid.rows, grid.columns}, {{grid.rows, grid.columns, kWarpAxis},
+                                                            {grid.columns, 1, kWarpAxis}}));
+  return tile(registers, outer);
+}
+
 class Solver {
 public:
   Solver(const LayoutProblem& problem, LayoutConflicts conflicts)
@@ -133,13 +143,14 @@ private:
         return bad(at(use.where) + use.op + ": the accumulator " + c.name +
                    " has more than two dimensions; use a fragment per product");
       Result<Layout> accumulator = Layout{};
-      const bool warpgroups = problem_.wgmma && warps % 4 == 0 && m % 64 == 0 && n % 8 == 0 &&
-                              !b.is_fragment && (a.element_bits == 16 || a.element_bits == 8);
+      const bool warpgroups = (problem_.wgmma || use.wgmma) && warps % 4 == 0 && m % 64 == 0 &&
+                              n % 8 == 0 && !b.is_fragment &&
+                              (a.element_bits == 16 || a.element_bits == 8);
       if (warpgroups) {
         const auto grid = grid_of(use, m, n, warps / 4, 64, 8);
         if (!grid)
           return located(grid.error());
-        accumulator = wgmma_block(m, n, *grid);
+        accumulator = wgmma_accumulators(m, n, *grid);
         if (!accumulator)
           return located(accumulator.error());
         if (a.is_fragment) {
@@ -195,44 +206,15 @@ private:
     return {};
   }
 
-  /// wgmma's accumulator for each warpgroup, side by side.
-  static Result<Layout> wgmma_block(int64_t m, int64_t n, WarpGrid grid) {
-    const int64_t columns = n / grid.columns;
-    int64_t width = std::min<int64_t>(columns, 256);
-    while (columns % width != 0 || width % 8 != 0)
-      --width;
-    TEMPER_TRY(atom, wgmma_accumulator(width));
-    return grown(atom, m, n, grid);
-  }
-  static Result<Layout> grown(const Layout& atom, int64_t rows, int64_t columns, WarpGrid grid) {
-    TEMPER_TRY(registers, repeat(atom, {rows / grid.rows / atom.shape[0],
-                                        columns / grid.columns / atom.shape[1]}));
-    // A warpgroup's four warps are the atom's; the next warpgroup's follow.
-    TEMPER_TRY(outer, make_layout({grid.rows, grid.columns}, {{grid.rows, grid.columns, kWarpAxis},
-                                                              {grid.columns, 1, kWarpAxis}}));
-    return tile(registers, outer);
-  }
-
   /// `swizzle`: the most bytes that a row's XOR swizzle may span; -1: any.
   static Result<Layout> shared_operand(const LayoutBuffer& operand, int swizzle) {
-    const int64_t columns = operand.shape.back();
-    const int64_t rows = operand.shape[operand.shape.size() - 2];
-    Layout layout = row_major({rows, columns});
-    int bytes = widest_swizzle(columns, operand.element_bits);
+    int bytes = widest_swizzle(operand.shape.back(), operand.element_bits);
     if (swizzle >= 0)
       bytes = std::min(bytes, swizzle);
     for (; bytes >= 32; bytes /= 2)
-      if (auto swizzled = swizzled_tile(rows, columns, operand.element_bits, bytes)) {
-        layout = *std::move(swizzled);
-        break;
-      }
-    // Stages of a pipeline: tiles one behind the other.
-    for (size_t d = operand.shape.size() - 2; d-- > 0;) {
-      layout.digits.insert(layout.digits.begin(),
-                           {operand.shape[d], layout.span(kMemoryAxis), kMemoryAxis});
-      layout.shape.insert(layout.shape.begin(), operand.shape[d]);
-    }
-    return canonical(layout);
+      if (auto swizzled = shared_tiles(operand.shape, operand.element_bits, bytes))
+        return swizzled;
+    return shared_tiles(operand.shape, operand.element_bits, 0);
   }
 
   // What follows.
@@ -344,6 +326,30 @@ private:
 };
 
 } // namespace
+
+int64_t wgmma_width(int64_t columns) {
+  int64_t width = std::min<int64_t>(columns, 256);
+  while (columns % width != 0 || width % 8 != 0)
+    --width;
+  return width;
+}
+
+Result<Layout> wgmma_accumulators(int64_t m, int64_t n, WarpGrid warpgroups) {
+  TEMPER_TRY(atom, wgmma_accumulator(wgmma_width(n / warpgroups.columns)));
+  return grown(atom, m, n, warpgroups);
+}
+
+Result<Layout> shared_tiles(const std::vector<int64_t>& shape, int element_bits,
+                            int swizzle_bytes) {
+  TEMPER_TRY(layout,
+             swizzled_tile(shape[shape.size() - 2], shape.back(), element_bits, swizzle_bytes));
+  // Stages of a pipeline: tiles one behind the other.
+  for (size_t d = shape.size() - 2; d-- > 0;) {
+    layout.digits.insert(layout.digits.begin(), {shape[d], layout.span(kMemoryAxis), kMemoryAxis});
+    layout.shape.insert(layout.shape.begin(), shape[d]);
+  }
+  return canonical(layout);
+}
 
 Result<std::vector<InferredLayout>> infer_layouts(const LayoutProblem& problem,
                                                   LayoutConflicts conflicts) {

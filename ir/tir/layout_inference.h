@@ -52,6 +52,7 @@ struct LayoutUse {
   GemmPolicy policy = GemmPolicy::kSquare;
   bool policy_open = false; ///< the program says none
   int64_t warp_rows = 0;    ///< how many warps share the rows; 0: as the policy has it
+  bool wgmma = false;       ///< by warpgroups; `warp_rows` counts those then
   int swizzle_a = -1;       ///< bytes of the XOR swizzle of an operand in shared memory; -1: widest
   int swizzle_b = -1;
 
@@ -98,6 +99,15 @@ std::vector<WarpGrid> warp_grids(int64_t m, int64_t n, int64_t warps, int64_t st
 /// are fewer than the threads are held by several of them.
 Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threads,
                                 int element_bits);
+
+/// C of a product that warpgroups share: each has wgmma's accumulators for its part, side by side,
+/// of wgmma_width() columns each.
+Result<Layout> wgmma_accumulators(int64_t m, int64_t n, WarpGrid warpgroups);
+/// The most columns of one instruction that divide those of a warpgroup.
+int64_t wgmma_width(int64_t columns);
+/// Tiles of the last two dimensions in shared memory, one behind the other; rows with an XOR
+/// swizzle of so many bytes, 0: none. The error says why the shape does not have that.
+Result<Layout> shared_tiles(const std::vector<int64_t>& shape, int element_bits, int swizzle_bytes);
 
 /// Every place that `needed` wants an element in is one where `have` has it.
 bool covers(const Layout& have, const Layout& needed);

@@ -73,6 +73,7 @@ public:
     const auto* kernel = dispatched->body.as<KernelLaunch>();
     if (kernel == nullptr) // nothing in it
       return dispatched->body;
+    note_written_by_threads(kernel->body);
     const Stmt body = statement(kernel->body);
     if (!error_.message.empty())
       return error_;
@@ -220,6 +221,30 @@ private:
     });
   }
 
+  /// Shared memory that is not the tensor memory accelerator's alone to write.
+  void note_written_by_threads(const Stmt& body) {
+    walk(body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        written_by_threads_.insert(store->buffer.get());
+      const auto* call = node.as<TileCall>();
+      if (call == nullptr)
+        return true;
+      const auto code = code_of_.find(call);
+      const bool by_engine = code != code_of_.end() && any(code->second, [](const NodeRef& part) {
+                               const auto* op = part.as<Call>();
+                               return op != nullptr && op->op == "tma_load";
+                             });
+      if (!by_engine)
+        for (const size_t i : written_operands(*call))
+          written_by_threads_.insert(call->regions[i].buffer.get());
+      return true;
+    });
+  }
+  bool is_written_by_threads(const Expr& address) const {
+    const auto* load = address.as<BufferLoad>();
+    return load != nullptr && written_by_threads_.contains(load->buffer.get());
+  }
+
   /// Of those who run the code at hand: the block, or a role, which has a barrier of its own.
   Stmt barrier() const {
     if (role_ == block_)
@@ -341,8 +366,17 @@ private:
     }
     if (const auto* alloc = stmt.as<AllocBuffer>())
       return allocation(*alloc, stmt);
-    if (const auto found = code_of_.find(stmt.get()); found != code_of_.end())
+    if (const auto found = code_of_.find(stmt.get()); found != code_of_.end()) {
+      // wgmma reads past what orders the threads' own writes of shared memory.
+      if (any(found->second, [&](const NodeRef& node) {
+            const auto* call = node.as<Call>();
+            return call != nullptr && call->op == "ptx_wgmma_ss" &&
+                   (is_written_by_threads(call->args[1]) || is_written_by_threads(call->args[2]));
+          }))
+        return make_seq(
+            {make_evaluate(call_op("fence_proxy_async", {})), barrier(), found->second, barrier()});
       return make_seq({barrier(), found->second, barrier()});
+    }
     if (is_barrier(stmt) && role_ != block_ &&
         stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
       Stmt own = barrier();
@@ -767,7 +801,8 @@ private:
   Notes notes_;
   std::unordered_map<const Node*, Stmt> code_of_; ///< of operators that variants have lowered
   std::unordered_map<const BufferNode*, Layout> layouts_; ///< of shared memory
-  Analyzer math_;                                         ///< knows the threads
+  std::unordered_set<const BufferNode*> written_by_threads_;
+  Analyzer math_;       ///< knows the threads
   Expr thread_;         ///< number among those that run the code at hand
   int64_t threads_ = 1; ///< how many they are
   const KernelLaunch* launch_ = nullptr;
@@ -801,7 +836,12 @@ bool can_run_ahead(const For& loop) {
 
 Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
   const bool asynchronous = architecture >= 80;
-  TEMPER_TRY(annotated, annotate_layouts(asynchronous ? expand_pipelines(function) : function));
+  PrimFunc expanded = function;
+  if (asynchronous) {
+    TEMPER_TRY(pipelined, expand_pipelines(function));
+    expanded = pipelined;
+  }
+  TEMPER_TRY(annotated, annotate_layouts(expanded));
   Result<void> status;
   const Stmt body =
       cast_ref<StmtNode>(rewrite_pre(annotated->body, [&](const NodeRef& node) -> NodeRef {
@@ -846,14 +886,21 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
       });
     }
     const auto knob = [&](const char* what, std::vector<int64_t> choices, int64_t otherwise) {
-      all.push_back({name, {{"", {{what, std::move(choices), otherwise}}}}});
+      if (all.empty() || all.back().label != name)
+        all.push_back({name, {{"", {}}}});
+      all.back().choices[0].knobs.push_back({what, std::move(choices), otherwise});
     };
     if (const auto* kernel = stmt.as<KernelLaunch>();
         kernel != nullptr && kernel->annotations.get(kOpenThreads))
       knob(kThreadCount, {32, 64, 128, 256, 512}, 128);
-    if (const auto* loop = stmt.as<For>(); loop != nullptr && !name.empty() && architecture >= 80 &&
-                                           !loop->annotations.get(kStages) && can_run_ahead(*loop))
-      knob(kStages, {1, 2, 3, 4}, 2);
+    if (const auto* loop = stmt.as<For>();
+        loop != nullptr && !name.empty() && architecture >= 80 && can_run_ahead(*loop)) {
+      if (!loop->annotations.get(kStages))
+        knob(kStages, {1, 2, 3, 4}, 2);
+      else if (architecture >= 90 && !loop->annotations.get(kTma) &&
+               loop->annotations.get_int(kStages).value_or(1) >= 2)
+        knob(kTma, {0, 1}, 0);
+    }
     return rebuild(
         stmt, [&](const Stmt& child) { return self(self, child); },
         [](const Expr& expr) { return expr; });
@@ -867,6 +914,15 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
     for (OpenCall& call : calls)
       if (call.label == open.label)
         open.choices = std::move(call.choices);
+    // Whether the engine can make all copies of a loop shows in trying.
+    for (OpenCall::Choice& choice : open.choices)
+      std::erase_if(choice.knobs, [&](const TileKnob& knob) {
+        if (knob.name != kTma)
+          return false;
+        const PrimFunc changed = annotate_open(
+            function, open.label, Annotations().with(kTma, make_int(DataType::int32(), 1)));
+        return !changed || !lowered(changed, architecture, {});
+      });
     if (open.is_open())
       result.push_back(std::move(open));
   }

@@ -6,6 +6,8 @@
 #include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -81,16 +83,28 @@ public:
   explicit Expanding(const PrimFunc& function) : total_(uses_below(function)) {}
 
   Stmt rewrite(const Stmt& stmt) {
-    if (const auto* loop = stmt.as<For>(); loop != nullptr && loop->kind == ForKind::kPipelined) {
+    const auto* loop = stmt.as<For>();
+    if (loop != nullptr && loop->kind == ForKind::kPipelined) {
       const auto stages = loop->annotations.get_int(kStages);
+      const bool tma = loop->annotations.get_int(kTma).value_or(0) != 0;
       if (stages && *stages >= 2)
-        if (const Stmt expanded = pipeline(*loop, *stages))
+        if (const Stmt expanded = pipeline(*loop, *stages, tma))
           return expanded;
+      if (tma)
+        fail(*loop, "nothing of it runs ahead: it has no copies from global to shared memory, or "
+                    "less than two stages");
     }
-    return rebuild(
+    if (const auto* kernel = stmt.as<KernelLaunch>())
+      kernel_ = kernel;
+    loops_ += loop != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
+    const Stmt result = rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); },
         [](const Expr& expr) { return expr; });
+    loops_ -= loop != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
+    return result;
   }
+
+  const Error& error() const { return error_; }
 
   /// Allocations with their stages.
   Stmt allocated(const Stmt& body) const {
@@ -118,7 +132,32 @@ public:
   }
 
 private:
-  Stmt pipeline(const For& loop, int64_t stages) {
+  void fail(const For& loop, const std::string& why) {
+    if (error_.message.empty())
+      error_ = Error(ErrorCode::kUnsupported, fmt::format("line {}, column {}: TMA: {}",
+                                                          loop.span.line, loop.span.column, why));
+  }
+
+  /// One thread prepares the barriers; each stage waits for its copies.
+  static Stmt prepared_barriers(const KernelLaunch& kernel, const Buffer& full, int64_t stages,
+                                size_t copies) {
+    Expr thread = make_int(DataType::int32(), 0);
+    int64_t weight = 1;
+    for (size_t d = 0; d < kernel.threads.size(); ++d) {
+      thread = thread + Expr(kernel.thread_vars[d]) * weight;
+      weight *= as_int(kernel.threads[d]).value_or(1);
+    }
+    std::vector<Stmt> init;
+    for (int64_t s = 0; s < stages; ++s)
+      init.push_back(make_evaluate(
+          call_op("mbarrier_init", {make_load(full, {make_int(DataType::int32(), s)}),
+                                    make_int(DataType::int32(), static_cast<int64_t>(copies))})));
+    return make_seq({make_if(equal(thread, make_int(thread->dtype, 0)), make_seq(std::move(init))),
+                     make_evaluate(call_op("fence_proxy_async", {})),
+                     make_evaluate(call_op("sync_threads", {}))});
+  }
+
+  Stmt pipeline(const For& loop, int64_t stages, bool tma) {
     const auto* body = loop.body.as<SeqStmt>();
     if (body == nullptr)
       return nullptr;
@@ -161,6 +200,13 @@ private:
     }
     if (copies.empty())
       return nullptr;
+    if (tma && (loops_ > 0 || kernel_ == nullptr)) {
+      fail(loop, "the loop stands in another one, and its barriers count phases once");
+      return nullptr;
+    }
+    const Buffer full = tma ? make_buffer("full", DataType::uint(64),
+                                          {make_int(DataType::int32(), stages)}, "shared")
+                            : nullptr;
     for (const auto& [buffer, staged_buffer] : stage_of)
       stages_.emplace(buffer, staged_buffer);
 
@@ -180,8 +226,14 @@ private:
                 range.min = math_.simplify(range.min);
           });
         }));
-        list.push_back(
-            staged(with_fresh_definitions(moved), stage_of, floormod(iteration, number(stages))));
+        const Expr stage = floormod(iteration, number(stages));
+        moved = staged(with_fresh_definitions(moved), stage_of, stage);
+        if (tma)
+          moved = copy_node(*moved.as<TileCall>(), [&](TileCall& call) {
+            call.options = call.options.with(kVariant, make_string(kTma))
+                               .with(kCopyBarrier, make_load(full, {stage}));
+          });
+        list.push_back(std::move(moved));
       }
       Stmt all = make_seq(std::move(list));
       return all;
@@ -199,24 +251,37 @@ private:
     };
     const auto commit = [&] { return make_evaluate(call_op("ptx_commit_group", {})); };
     std::vector<Stmt> result;
+    if (tma) {
+      result.push_back(make_alloc(full));
+      result.push_back(prepared_barriers(*kernel_, full, stages, copies.size()));
+    }
     for (int64_t s = 0; s + 1 < stages; ++s) {
       const Stmt early = guarded(number(s), ask_for(number(s)));
       if (!is_nothing(early))
         result.push_back(early);
-      result.push_back(commit());
+      if (!tma)
+        result.push_back(commit());
     }
     // The loop counts from 0, so that stages are its number.
     const Var k = make_var(loop.loop_var->name, dtype);
     std::vector<Stmt> round;
-    round.push_back(
-        make_evaluate(call_op("ptx_wait_group", {make_int(DataType::int32(), stages - 2)})));
+    if (tma)
+      round.push_back(make_evaluate(call_op(
+          "mbarrier_wait_parity", {make_load(full, {floormod(Expr(k), number(stages))}),
+                                   floormod(floordiv(Expr(k), number(stages)), number(2))})));
+    else
+      round.push_back(
+          make_evaluate(call_op("ptx_wait_group", {make_int(DataType::int32(), stages - 2)})));
     const Expr ahead = Expr(k) + (stages - 1);
     // One barrier for both: what has come is seen, and the stage that is written next was read.
     round.push_back(make_evaluate(call_op("sync_threads", {})));
     round.push_back(guarded(ahead, ask_for(ahead)));
-    round.push_back(commit());
+    if (!tma)
+      round.push_back(commit());
+    ++loops_;
     const Stmt compute =
         substitute(rewrite(make_seq(std::move(rest))), {{loop.loop_var, loop.min + Expr(k)}});
+    --loops_;
     round.push_back(staged(compute, stage_of, floormod(Expr(k), number(stages))));
     Stmt main = make_for(k, number(0), loop.extent, ForKind::kSerial, make_seq(std::move(round)));
     main->span = loop.span;
@@ -257,13 +322,18 @@ private:
   std::unordered_map<const BufferNode*, int> total_;
   BufferMap stages_;
   Analyzer math_;
+  const KernelLaunch* kernel_ = nullptr; ///< around the loop
+  int loops_ = 0;                        ///< around it
+  Error error_;
 };
 
 } // namespace
 
-PrimFunc expand_pipelines(const PrimFunc& function) {
+Result<PrimFunc> expand_pipelines(const PrimFunc& function) {
   Expanding expanding(function);
   const Stmt body = expanding.rewrite(function->body);
+  if (!expanding.error().message.empty())
+    return expanding.error();
   return with_body(function, expanding.allocated(body));
 }
 

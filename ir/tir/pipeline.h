@@ -15,8 +15,24 @@
 /// A buffer in shared memory gets stages when one copy from global memory fills all of it at the
 /// top of the loop's body and nothing outside of the loop uses it. The copies are annotated, so
 /// that they may be asynchronous (ir/tir/cuda/copy_async.cpp); they may also be ordinary ones.
+///
+/// With tma=1 as an annotation of the loop, copies are the tensor memory accelerator's
+/// (ir/tir/cuda/copy_tma.cpp), and one mbarrier a stage takes the place of groups:
+///
+///   full: 3 mbarriers, prepared by one thread
+///   for s in range(2):
+///     T.copy(A[s * 32], A_shared[s]) at full[s]
+///   for k in range(n):
+///     T.mbarrier_wait_parity(full[k % 3], k // 3 % 2)
+///     T.sync_threads()                                     # the stage that comes next was read
+///     if k + 2 < n:
+///       T.copy(A[(k + 2) * 32], A_shared[(k + 2) % 3]) at full[(k + 2) % 3]
+///     T.gemm(A_shared[k % 3], ...)
+///
+/// Phases are counted from the kernel's start, so such a loop stands in no other loop.
 #pragma once
 
+#include "ir/support/result.h"
 #include "ir/tir/tile.h"
 
 namespace temper::tir {
@@ -25,6 +41,7 @@ namespace temper::tir {
 inline constexpr const char* kStages = "num_stages";
 
 /// Every T.Pipelined of two or more stages, on which that can be done; others stay as they are.
-PrimFunc expand_pipelines(const PrimFunc& function);
+/// kUnsupported, with the line, for a loop with tma=1 that cannot have it.
+Result<PrimFunc> expand_pipelines(const PrimFunc& function);
 
 } // namespace temper::tir

@@ -2,7 +2,7 @@
 
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
-#include "ir/tir/layout.h"
+#include "ir/tir/layout_expr.h"
 #include "ir/tir/tile.h"
 
 #include <algorithm>
@@ -14,7 +14,8 @@
 namespace temper::tir {
 namespace {
 
-constexpr int64_t kAlignment = 128; ///< a row of banks
+constexpr int64_t kAlignment = 128;      ///< a row of banks
+constexpr int64_t kTileAlignment = 1024; ///< what a swizzle of 128 bytes comes round after
 
 bool is_shared(const Buffer& buffer) { return tile_scope(buffer->scope) == "shared"; }
 bool is_kernel(const NodeRef& node) {
@@ -42,6 +43,16 @@ public:
     order_.clear();
     time_ = 0;
     visit(root);
+    // Operations that take whole tiles know the swizzle by the address.
+    walk(root, [&](const NodeRef& node) {
+      if (const auto* call = node.as<Call>(); call != nullptr && takes_tiles(call->op))
+        for (const Expr& arg : call->args)
+          if (const auto* load = arg.as<BufferLoad>())
+            if (const auto life = lives_.find(load->buffer.get());
+                life != lives_.end() && load->buffer->dtype != DataType::uint(64))
+              life->second.alignment = kTileAlignment;
+      return true;
+    });
     std::vector<Life*> all;
     for (const BufferNode* buffer : order_)
       all.push_back(&lives_.at(buffer));
@@ -63,7 +74,8 @@ public:
       int64_t offset = 0;
       for (const auto& [begin, end] : taken)
         if (offset + life->bytes > begin)
-          offset = std::max(offset, (end + kAlignment - 1) / kAlignment * kAlignment);
+          offset =
+              std::max(offset, (end + life->alignment - 1) / life->alignment * life->alignment);
         else
           break;
       life->offset = offset;
@@ -81,6 +93,7 @@ private:
     int64_t first = -1; ///< of the uses, in order of the text
     int64_t last = -1;
     int64_t offset = -1;
+    int64_t alignment = kAlignment;
     size_t depth = 0; ///< loops around the allocation
   };
 
@@ -183,6 +196,10 @@ public:
       const auto* store = node.as<BufferStore>();
       if (store != nullptr && store->buffer->scope == "global")
         stored_.insert(store->buffer.get());
+      if (const auto* call = node.as<Call>(); call != nullptr && takes_tiles(call->op))
+        for (size_t i = 1; i < call->args.size(); ++i)
+          if (const auto* load = call->args[i].as<BufferLoad>())
+            read_by_engines_.insert(load->buffer.get());
       return true;
     });
   }
@@ -276,6 +293,17 @@ private:
       state.asked = {};
       return;
     }
+    if (node.op == "mbarrier_wait_parity" && branches_ == 0) {
+      // All threads wait themselves for what they asked for: it needs no other barrier.
+      state.asked = {};
+    }
+    if (node.op == "fence_proxy_async") {
+      // What was written is seen by asynchronous engines once all threads have come by here.
+      for (const auto& [buffer, place] : places_)
+        if (read_by_engines_.contains(buffer))
+          state.since.written.insert(buffer);
+      return;
+    }
     const OpInfo* op = find_op(node.op);
     for (size_t i = 0; i < node.args.size(); ++i) {
       const auto* load = node.args[i].as<BufferLoad>();
@@ -286,8 +314,10 @@ private:
       }
       for (const Expr& index : load->indices)
         reads(state, index);
-      const bool copies = node.op == "ptx_cp_async" && i == 0;
-      access(state, load->buffer, i == 0 && !node.op.starts_with("atomic_"), copies);
+      const bool copies = (node.op == "ptx_cp_async" || node.op == "tma_load") && i == 0;
+      // Barriers in memory order themselves, once they are prepared.
+      const bool barrier = node.op.starts_with("mbarrier_") && node.op != "mbarrier_init";
+      access(state, load->buffer, i == 0 && !barrier && !node.op.starts_with("atomic_"), copies);
     }
   }
 
@@ -315,8 +345,10 @@ private:
     } else if (const auto* branch = stmt.as<IfThenElse>()) {
       reads(state, branch->condition);
       State other = state;
+      ++branches_;
       statement(branch->then_case, state);
       statement(branch->else_case, other);
+      --branches_;
       state.add(other);
     } else if (const auto* loop = stmt.as<For>();
                loop != nullptr && loop->kind == ForKind::kThreadBinding) {
@@ -350,7 +382,9 @@ private:
 
   std::unordered_map<const BufferNode*, std::pair<int64_t, int64_t>> places_;
   std::unordered_set<const BufferNode*> stored_;
+  std::unordered_set<const BufferNode*> read_by_engines_; ///< wgmma's operands
   std::unordered_set<const Node*> kept_;
+  int branches_ = 0; ///< around the statement at hand
 };
 
 template <typename F> PrimFunc each_kernel(const PrimFunc& function, F&& change) {

@@ -1,12 +1,19 @@
 // CUDA C++ of lowered programs: the text, and what NVRTC makes of it where it is there.
+#include "codegen/cuda/compile.h"
+#include "codegen/cuda/cubin.h"
 #include "codegen/cuda/nvrtc.h"
 #include "codegen/cuda/print.h"
 
+#include "codegen/artifact_json.h"
 #include "codegen/lower_gpu.h"
 #include "ir/module.h"
+#include "tests/codegen/hopper_programs.h"
 #include "tests/tir/emulated_programs.h"
 
-#include <cstdlib>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <unistd.h>
 
 namespace temper::codegen {
 namespace {
@@ -156,10 +163,10 @@ TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
 def main(A: T.Buffer((64,), "float32")):
     for tx in T.thread_binding(32, thread="threadIdx.x"):
         A[tx] = T.float32(0)
-        T.fence_proxy_async()
+        T.tma_store_arrive()
 )"));
   ASSERT_FALSE(refused.has_value());
-  expect_found(refused.error().message, {"line 6", "T.fence_proxy_async has no CUDA form yet"});
+  expect_found(refused.error().message, {"line 6", "T.tma_store_arrive has no CUDA form yet"});
   auto plain = print_cuda(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((64,), "float32")):
@@ -230,6 +237,144 @@ TEST(Cuda, nvrtc_compiles_programs_for_every_architecture) {
           EXPECT_NE(code->ptx.find(instruction), std::string::npos) << instruction;
       }
     }
+}
+
+Result<Artifact> compiled(const std::string& text, const char* target) {
+  TEMPER_TRY(to, ir::parse_target(target));
+  TEMPER_TRY(module, lower_for_gpu(ir::make_module(parsed(text)), to));
+  return compile_cuda(module, to);
+}
+
+TEST(Cuda, an_artifact_has_code_ptx_plan_and_facts) {
+  SKIP_WITHOUT_NVRTC();
+  auto artifact = compiled(kGemm, "cuda:sm_90a");
+  ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+  EXPECT_EQ(artifact->kind, ArtifactKind::kCubin);
+  EXPECT_EQ(artifact->entry, "gemm");
+  EXPECT_EQ(artifact->code.substr(1, 3), "ELF");
+  EXPECT_NE(artifact->object.find(".target sm_90a"), std::string::npos);
+  ASSERT_EQ(artifact->launch.kernels.size(), 1u);
+  EXPECT_EQ(artifact->launch.kernels[0].grid, (std::vector<int64_t>{3, 2, 1}));
+  const StaticFacts& facts = artifact->facts;
+  EXPECT_GT(facts.registers, 32);
+  EXPECT_EQ(facts.spilled_bytes, 0);
+  EXPECT_EQ(facts.shared_bytes, 3 * (128 * 32 + 32 * 64) * 2);
+  EXPECT_GT(facts.resident_blocks, 1);
+  EXPECT_GT(facts.instructions, 100);
+  for (const char* operation : {"mma.sync", "ldmatrix", "cp.async", "bar.sync", "st.global"})
+    EXPECT_TRUE(facts.operations.contains(operation)) << operation;
+  EXPECT_TRUE(facts.warnings.empty());
+  // As bytes and back.
+  auto again = deserialize_artifact(serialize_artifact(*artifact));
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ(again->kind, ArtifactKind::kCubin);
+  EXPECT_EQ(again->launch, artifact->launch);
+  EXPECT_EQ(again->code, artifact->code);
+  EXPECT_EQ(again->object, artifact->object);
+  EXPECT_EQ(facts_to_json(again->facts), facts_to_json(facts));
+  // Names do not tell candidates apart, the plan does.
+  std::string other_names = kGemm;
+  for (size_t at = 0; (at = other_names.find("C_local", at)) != std::string::npos;)
+    other_names.replace(at, 7, "sums");
+  auto renamed = compiled(other_names, "cuda:sm_90a");
+  ASSERT_TRUE(renamed.has_value()) << renamed.error().message;
+  EXPECT_EQ(renamed->code_hash, artifact->code_hash);
+  auto wider = compiled(replaced(kGemm, "num_stages=3", "num_stages=4"), "cuda:sm_90a");
+  ASSERT_TRUE(wider.has_value());
+  EXPECT_NE(wider->code_hash, artifact->code_hash);
+}
+
+TEST(Cuda, facts_are_those_of_ptxas) {
+  SKIP_WITHOUT_NVRTC();
+  const char* ptxas = "/usr/local/cuda/bin/ptxas";
+  for (const char* arch : {"sm_80", "sm_90a"})
+    for (const std::string& text : {kGemm, kSoftmax}) {
+      auto artifact = compiled(text, (std::string("cuda:") + arch).c_str());
+      ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+      auto read = read_cubin(artifact->code);
+      ASSERT_TRUE(read.has_value()) << read.error().message;
+      ASSERT_EQ(read->kernels.size(), 1u);
+      EXPECT_EQ(read->kernels[0].name, artifact->launch.kernels[0].name);
+      EXPECT_EQ(read->kernels[0].registers, artifact->facts.registers);
+      EXPECT_EQ(read->kernels[0].frame_bytes, artifact->facts.stack_bytes);
+      if (access(ptxas, X_OK) != 0)
+        continue;
+      const std::string file = ::testing::TempDir() + "facts_are_those_of_ptxas.ptx";
+      std::ofstream(file) << artifact->object;
+      FILE* pipe = popen(
+          (std::string(ptxas) + " -v -arch=" + arch + " " + file + " -o /dev/null 2>&1").c_str(),
+          "r");
+      ASSERT_NE(pipe, nullptr);
+      std::string log;
+      for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe))
+        log += static_cast<char>(c);
+      EXPECT_EQ(pclose(pipe), 0) << log;
+      const auto said = parse_ptxas_report(log);
+      ASSERT_EQ(said.size(), 1u) << log;
+      EXPECT_EQ(said[0].registers, artifact->facts.registers);
+      EXPECT_EQ(said[0].spill_store_bytes, artifact->facts.spilled_bytes);
+      EXPECT_EQ(said[0].stack_bytes, artifact->facts.stack_bytes);
+    }
+}
+
+TEST(Cuda, broken_machine_code_is_refused) {
+  EXPECT_FALSE(read_cubin("").has_value());
+  EXPECT_FALSE(read_cubin(std::string(64, 'x')).has_value());
+  SKIP_WITHOUT_NVRTC();
+  auto artifact = compiled(kSoftmax, "cuda:sm_90a");
+  ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+  EXPECT_FALSE(read_cubin(std::string_view(artifact->code).substr(0, 200)).has_value());
+}
+
+TEST(Cuda, products_of_warpgroups_are_not_serialised) {
+  SKIP_WITHOUT_NVRTC();
+  struct Case {
+    const char* dtype;
+    const char* tiles;
+    int threads;
+    bool transposed;
+    bool tma;
+    const char* instruction;
+  };
+  for (const Case& c : {Case{"bfloat16", "128x128x64", 128, false, true, "m64n128k16.f32.bf16"},
+                        Case{"float16", "128x128x64", 256, true, true, "m64n64k16.f32.f16"},
+                        Case{"float16", "64x256x64", 128, false, true, "m64n256k16.f32.f16"},
+                        Case{"float16", "64x64x32", 128, false, false, "m64n64k16.f32.f16"},
+                        Case{"int8", "128x64x64", 256, true, true, "m64n64k32.s32.s8.s8"}}) {
+    SCOPED_TRACE(std::string(c.dtype) + " " + c.tiles);
+    const std::string text =
+        hopper_gemm(c.dtype, 512, 512, 256, c.transposed, c.tiles, c.threads, c.tma);
+    auto artifact = compiled(text, "cuda:sm_90a");
+    ASSERT_TRUE(artifact.has_value()) << artifact.error().message << text;
+    EXPECT_NE(artifact->object.find(std::string("wgmma.mma_async.sync.aligned.") + c.instruction),
+              std::string::npos);
+    EXPECT_EQ(artifact->object.find("cp.async.bulk.tensor.2d") != std::string::npos, c.tma);
+    EXPECT_TRUE(artifact->facts.warnings.empty()) << artifact->facts.warnings[0];
+    EXPECT_EQ(artifact->facts.spilled_bytes, 0);
+    EXPECT_EQ(artifact->facts.stack_bytes, 0);
+    const auto& maps = artifact->launch.kernels[0].tensor_maps;
+    ASSERT_EQ(maps.size(), c.tma ? 2u : 0u);
+    if (c.tma) {
+      EXPECT_EQ(maps[0].argument, 0);
+      EXPECT_EQ(maps[0].shape, (std::vector<int64_t>{256, 512}));
+      EXPECT_EQ(maps[0].strides_bytes[0], c.dtype == std::string("int8") ? 256 : 512);
+      EXPECT_EQ(maps[0].swizzle_bytes, c.dtype == std::string("int8") ? 64 : 128);
+    }
+  }
+}
+
+TEST(Cuda, instructions_of_ptx_are_counted_by_kind) {
+  const auto counts = ptx_operations("{\n\tcp.async.cg.shared.global [%r1], [%rd1], 16, %r2;\n"
+                                     "@%p1 bra L;\n@%p2 ld.global.f32 %f1, [%rd2];\n"
+                                     "{ .reg .b64 state; mbarrier.arrive.shared::cta.b64 state, "
+                                     "[%r3]; }\n\tcp.async.bulk.tensor.2d.shared [%r1];\n"
+                                     "\tfma.rn.f32 %f1, %f2, %f3, %f4;\n}");
+  const std::map<std::string, int64_t> by_kind(counts.begin(), counts.end());
+  EXPECT_EQ(by_kind, (std::map<std::string, int64_t>{{"cp.async", 1},
+                                                     {"cp.async.bulk.tensor", 1},
+                                                     {"ld.global", 1},
+                                                     {"mbarrier", 1},
+                                                     {"fma", 1}}));
 }
 
 TEST(Cuda, nvrtc_says_what_is_wrong_and_where) {

@@ -10,6 +10,7 @@
 #include "ir/tir/lower_simt.h"
 #include "ir/tir/lower_tiles.h"
 #include "tests/codegen/build.h"
+#include "tests/codegen/hopper_programs.h"
 #include "tests/tir/emulated_programs.h"
 
 #include <algorithm>
@@ -389,6 +390,53 @@ def main(A: T.Buffer((4,), "float32")):
                    "cuda:sm_80"),
                {"no kernel for a GPU", "T.Kernel"});
   expect_found(gpu_limits(gpu("cuda:sm_12")).error().message, {"cuda:sm_90a"});
+}
+
+TEST(LowerGpu, warpgroups_multiply_what_the_copy_engine_brings) {
+  struct Case {
+    const char* dtype;
+    int64_t m, n, k;
+    const char* tiles;
+    int threads;
+    bool transposed, tma;
+  };
+  for (const Case& c : {// Over the edges of all three, and more iterations than stages.
+                        Case{"float16", 100, 80, 160, "64x64x32", 128, false, true},
+                        // B by columns; two warpgroups side by side; a tile of two boxes.
+                        Case{"bfloat16", 128, 72, 256, "128x32x128", 256, true, true},
+                        // Threads copy: their writes are fenced off from the engine's reads.
+                        Case{"float16", 128, 64, 96, "64x64x32", 128, false, false},
+                        Case{"int8", 64, 64, 128, "64x32x64", 128, true, true}}) {
+    SCOPED_TRACE(std::string(c.dtype) + " " + c.tiles);
+    const Lowered lowered = expect_meaning(
+        parsed(hopper_gemm(c.dtype, c.m, c.n, c.k, c.transposed, c.tiles, c.threads, c.tma)),
+        gpu("cuda:sm_90a"));
+    EXPECT_EQ(count(lowered.text, "T.tma_load(") > 0, c.tma) << lowered.text;
+    EXPECT_GT(count(lowered.text, "T.ptx_wgmma_ss("), 0);
+    // In the loop: one barrier before the stage is written again, one more where threads copy.
+    const std::string loop = lowered.text.substr(lowered.text.find("for k in range"));
+    EXPECT_EQ(count(loop.substr(0, loop.find("T.warpgroup_wait(0)")), "T.sync_threads()"),
+              c.tma ? 1 : 2)
+        << loop;
+  }
+}
+
+TEST(LowerGpu, what_the_copy_engine_cannot_do_is_named) {
+  const auto refused = [](const std::string& text, const char* words) {
+    auto module = lower_for_gpu(make_module(parsed(text)), gpu("cuda:sm_90a"));
+    ASSERT_FALSE(module.has_value());
+    expect_found(module.error().message, {words});
+  };
+  const std::string text = hopper_gemm("float16", 128, 64, 96, false, "64x64x32", 128, true);
+  // Rows of B: 60 elements of two bytes.
+  refused(hopper_gemm("float16", 128, 60, 96, false, "64x64x32", 128, true),
+          "TMA: rows of B have 120 bytes, which is no multiple of 16");
+  refused(replaced(text, "num_stages=3", "num_stages=1"), "TMA: nothing of it runs ahead");
+  auto old = lower_for_gpu(make_module(parsed(text)), gpu("cuda:sm_80"));
+  ASSERT_FALSE(old.has_value());
+  expect_found(old.error().message, {"line 10", "it is there from sm_90 on"});
+  refused(hopper_gemm("float16", 128, 64, 96, false, "64x64x32", 64, true),
+          "64 threads are no warpgroups of 128");
 }
 
 } // namespace

@@ -219,10 +219,10 @@ def main(B: T.Buffer((64,), "float32")):
 def main(B: T.Buffer((64,), "float32")):
     bar = T.alloc_shared((1,), "uint64")
     for tx in T.thread_binding(64, thread="threadIdx.x"):
-        T.mbarrier_init(bar[0], 64)
+        T.mbarrier_arrive(bar[0])
         B[tx] = T.float32(0)
 )"),
-               {"T.mbarrier_init has no compiled form"});
+               {"T.mbarrier_arrive has no compiled form"});
   expect_found(refusal(R"(
 @T.prim_func
 def main(B: T.Buffer((64,), "float32")):

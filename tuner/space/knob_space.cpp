@@ -517,7 +517,10 @@ private:
     ir::PrimFunc function = function_of(module);
     constexpr size_t kMaxDecisions = 64;
     while (decisions.size() < kMaxDecisions) {
-      TEMPER_TRY(open, open_next(function));
+      Result<std::vector<tir::OpenCall>> found = open_next(function);
+      if (!found) // what was decided does not go together
+        return Error(ErrorCode::kIllegal, found.error().message);
+      const std::vector<tir::OpenCall>& open = *found;
       if (open.empty())
         break;
       for (const tir::OpenCall& call : open) {

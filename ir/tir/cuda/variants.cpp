@@ -1,10 +1,38 @@
 #include "ir/tir/cuda/variants.h"
 
+#include "ir/tir/layout_inference.h"
 #include "ir/walk.h"
 
 namespace temper::tir::cuda {
 
-std::vector<TileVariant> variants() { return {gemm_mma(), copy_async(), threads()}; }
+std::vector<TileVariant> variants() {
+  return {gemm_mma(), gemm_wgmma(), copy_async(), copy_tma(), threads()};
+}
+
+std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer) {
+  std::vector<int64_t> shape;
+  for (const Expr& extent : buffer->shape) {
+    const auto value = as_int(extent);
+    if (!value)
+      return std::nullopt;
+    shape.push_back(*value);
+  }
+  return shape;
+}
+
+std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu) {
+  const auto shape = constant_shape(buffer);
+  if (!shape || shape->size() < 2)
+    return std::nullopt;
+  const auto layout = gpu.layout(buffer);
+  if (!layout)
+    return 0;
+  for (const int bytes : {128, 64, 32, 0})
+    if (const auto tiles = shared_tiles(*shape, buffer->dtype.bits, bytes);
+        tiles && equivalent(*tiles, *layout))
+      return bytes;
+  return std::nullopt;
+}
 
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body) {
   if (extent == 1)

@@ -7,8 +7,16 @@
 namespace temper::tir::cuda {
 
 TileVariant gemm_mma();
+TileVariant gemm_wgmma();
 TileVariant copy_async();
+TileVariant copy_tma();
 TileVariant threads();
+
+/// The swizzle of 128, 64 or 32 bytes, or 0, with which the tiles of a buffer in shared memory lie
+/// as TMA writes them and wgmma reads them; nothing where they lie in another way.
+std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu);
+/// The extents of a buffer, where all are constant.
+std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer);
 
 /// All, those to be preferred first.
 std::vector<TileVariant> variants();

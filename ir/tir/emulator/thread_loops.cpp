@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <unordered_map>
@@ -50,20 +51,24 @@ bool is_shuffle(const Expr& value) {
 /// Orders the threads' accesses, and does nothing else here.
 bool is_barrier(const Stmt& stmt) {
   const Call* call = statement_call(stmt);
-  return call != nullptr &&
-         ((call->op == "sync_threads" && call->args.empty()) || call->op == "sync_warp");
+  return call != nullptr && ((call->op == "sync_threads" && call->args.empty()) ||
+                             call->op == "sync_warp" || call->op == "mbarrier_wait_parity");
 }
 /// What copies at issue make of waits for them.
 bool is_nothing_here(const Stmt& stmt) {
   const Call* call = statement_call(stmt);
-  return call != nullptr && (call->op == "ptx_commit_group" || call->op == "ptx_wait_group" ||
-                             call->op == "fence_proxy_async");
+  return call != nullptr &&
+         (call->op == "ptx_commit_group" || call->op == "ptx_wait_group" ||
+          call->op == "fence_proxy_async" || call->op == "mbarrier_init" ||
+          call->op == "mbarrier_expect_tx" || call->op == "mbarrier_arrive_expect_tx" ||
+          call->op.starts_with("warpgroup_"));
 }
 bool is_collective(const Stmt& stmt) {
   if (const auto* bind = stmt.as<Bind>())
     return is_shuffle(bind->value);
   const Call* call = statement_call(stmt);
-  return call != nullptr && (call->op == "ptx_ldmatrix" || call->op == "ptx_mma");
+  return call != nullptr &&
+         (call->op == "ptx_ldmatrix" || call->op == "ptx_mma" || call->op == "ptx_wgmma_ss");
 }
 
 class KernelLoops {
@@ -180,7 +185,8 @@ private:
     if (const Call* call = statement_call(stmt)) {
       const OpInfo* op = find_op(call->op);
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
-                         call->op == "ptx_cp_async" || call->op.starts_with("atomic_");
+                         call->op == "ptx_cp_async" || call->op == "tma_load" ||
+                         call->op.starts_with("atomic_");
       if (op != nullptr && op->result == OpResult::kStatement && !known)
         fail(*stmt, "T." + call->op +
                         (call->op == "sync_threads" ? " of a part of the block" : "") +
@@ -516,6 +522,8 @@ private:
       return make_seq({});
     } else if (call != nullptr && call->op == "ptx_cp_async") {
       result = copied(*call, thread);
+    } else if (call != nullptr && call->op == "tma_load") {
+      result = box_copied(*call, thread);
     } else if (call != nullptr && is_atomic(*call)) {
       const Expr old = mapped(call->args[0]);
       result = plain_atomic(*call, old, tile_cast(old->dtype, mapped(call->args[1])));
@@ -560,6 +568,35 @@ private:
     }
     return make_for(e, integer(0), tile_cast(kIndex, count), ForKind::kSerial,
                     make_store(target->buffer, behind(target->indices, e), value));
+  }
+
+  /// tma_load(S[i, j], A[k, l], barrier, extents...): zeros outside of A.
+  Stmt box_copied(const Call& call, const Thread& thread) {
+    const Expr to = of_thread(call.args[0], thread);
+    const Expr from = of_thread(call.args[1], thread);
+    const auto* target = to.as<BufferLoad>();
+    const auto* source = from.as<BufferLoad>();
+    std::vector<Expr> extents;
+    for (size_t i = 3; i < call.args.size(); ++i)
+      extents.push_back(of_thread(call.args[i], thread));
+    const TileLoops loops(extents);
+    const auto inside_box = [&](std::vector<Expr> indices) {
+      const size_t first = indices.size() - extents.size();
+      for (size_t d = 0; d < extents.size(); ++d)
+        indices[first + d] =
+            indices[first + d] + tile_cast(indices[first + d]->dtype, loops.indices[d]);
+      return indices;
+    };
+    const std::vector<Expr> place = inside_box(source->indices);
+    Expr inside = make_bool(true);
+    for (size_t d = 0; d < place.size(); ++d)
+      inside = logical_and(
+          inside,
+          logical_and(less_equal(make_int(place[d]->dtype, 0), place[d]),
+                      less(place[d], tile_cast(place[d]->dtype, source->buffer->shape[d]))));
+    const Expr value = make_load(source->buffer, place);
+    return loops.wrap(make_store(target->buffer, inside_box(target->indices),
+                                 if_then_else(inside, value, make_const(value->dtype, 0))));
   }
 
   void flush(std::vector<Stmt>& run, std::vector<Stmt>& out) {
@@ -671,6 +708,8 @@ private:
       shuffle(*bind, out);
     else if (const Call* call = statement_call(stmt); call->op == "ptx_mma")
       mma(stmt, *call, out);
+    else if (call->op == "ptx_wgmma_ss")
+      wgmma(stmt, *call, out);
     else
       ldmatrix(stmt, *call, out);
   }
@@ -809,6 +848,73 @@ private:
                         tile_cast(out_type, make_load(tiles[0], number(0, at[0], at[1]))));
     }));
     out.push_back(over_warps(warp, make_seq(std::move(steps))));
+  }
+
+  /// ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b, accumulate) of all warpgroups.
+  void wgmma(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
+    constexpr int64_t kWarpgroup = 4 * kLanes;
+    const auto* shape = call.args[3].as<StringImm>();
+    int64_t m = 0, n = 0, k = 0;
+    if (shape == nullptr || std::sscanf(shape->value.c_str(), "m%ldn%ldk%ld", &m, &n, &k) != 3 ||
+        m != 64 || threads_ % kWarpgroup != 0) {
+      fail(*stmt, "wgmma is of 64 rows, as \"m64n64k16\", and of whole warpgroups");
+      return;
+    }
+    auto layout = wgmma_accumulator(n);
+    const auto transposed = as_int(call.args[4]);
+    if (!layout || !transposed) {
+      fail(*stmt, layout ? "whether B is transposed must be constant" : layout.error().message);
+      return;
+    }
+    const DataType out_type = call.args[0]->dtype;
+    const DataType sum = out_type.is_floating() ? DataType::floating(32) : out_type;
+    Buffer& sums = tiles_[{3, m * n, sum.is_floating()}];
+    if (!sums)
+      sums = scratch("D_tile", sum, m * n);
+    const Var group = make_var("warpgroup", kIndex);
+    const Thread first = thread_of(Expr(group) * kWarpgroup);
+    const auto accumulator = [&](const std::vector<Expr>& at) {
+      const Expr warp = layout_value(*layout, at, kWarpAxis);
+      const Thread holder =
+          thread_of(Expr(group) * kWarpgroup + warp * kLanes + lane_of(*layout, at));
+      return register_at(call.args[0], holder, layout_value(*layout, at));
+    };
+    const auto operand = [&](size_t i, const Expr& row, const Expr& column) {
+      const Expr corner = of_thread(call.args[i], first);
+      const auto* load = corner.as<BufferLoad>();
+      std::vector<Expr> indices = load->indices;
+      const size_t rank = indices.size();
+      indices[rank - 2] = indices[rank - 2] + tile_cast(indices[rank - 2]->dtype, row);
+      indices[rank - 1] = indices[rank - 1] + tile_cast(indices[rank - 1]->dtype, column);
+      return tile_cast(sum, make_load(load->buffer, indices));
+    };
+    const auto place = [&](const Expr& row, const Expr& column) {
+      return std::vector<Expr>{row * n + column};
+    };
+    const Expr accumulate = of_thread(call.args[5], first);
+    std::vector<Stmt> steps;
+    steps.push_back(over_elements({m, n}, [&](const std::vector<Expr>& at) {
+      return make_store(sums, place(at[0], at[1]),
+                        if_then_else(equal(accumulate, make_int(accumulate->dtype, 0)),
+                                     make_const(sum, 0), tile_cast(sum, accumulator(at))));
+    }));
+    const Var row = make_var("m", kIndex);
+    const Var column = make_var("n", kIndex);
+    const Var depth = make_var("k", kIndex);
+    const Expr b = *transposed != 0 ? operand(2, column, depth) : operand(2, depth, column);
+    Stmt product = make_store(sums, place(row, column),
+                              make_load(sums, place(row, column)) + operand(1, row, depth) * b);
+    product = make_for(column, integer(0), integer(n), ForKind::kSerial, product);
+    product = make_for(depth, integer(0), integer(k), ForKind::kSerial, product);
+    steps.push_back(make_for(row, integer(0), integer(m), ForKind::kSerial, product));
+    steps.push_back(over_elements({m, n}, [&](const std::vector<Expr>& at) {
+      const Expr target = accumulator(at);
+      const auto* load = target.as<BufferLoad>();
+      return make_store(load->buffer, load->indices,
+                        tile_cast(out_type, make_load(sums, place(at[0], at[1]))));
+    }));
+    out.push_back(make_for(group, integer(0), integer(threads_ / kWarpgroup), ForKind::kSerial,
+                           make_seq(std::move(steps))));
   }
 
   std::array<Axis, 6> axes_;

@@ -13,7 +13,8 @@
 /// Loops over the threads are split at barriers and at what a warp does together; what lives across
 /// a split becomes an array over the threads. Loops and conditions around a barrier go outward and
 /// must be the same for all threads. Shuffles, ldmatrix and mma are done for all 32 lanes at once,
-/// on registers as the hardware's fragments have them. Asynchronous copies are done at issue.
+/// on registers as the hardware's fragments have them, wgmma for all 128. Asynchronous operations
+/// are done at issue, so a wait for an mbarrier is a barrier of the block.
 #pragma once
 
 #include "ir/function.h"
@@ -23,8 +24,8 @@
 namespace temper::tir {
 
 /// The whole function. kUnsupported, with the line, for programs that only the interpreter can run:
-/// warps in roles (barriers under conditions that differ between threads, mbarriers, barriers of a
-/// part of the block), TMA and wgmma.
+/// warps in roles (barriers under conditions that differ between threads, barriers of a
+/// part of the block).
 Result<PrimFunc> thread_loops(const PrimFunc& function);
 
 } // namespace temper::tir

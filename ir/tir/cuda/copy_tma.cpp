@@ -1,0 +1,150 @@
+// T.copy from global to shared memory by the tensor memory accelerator: one thread asks for boxes
+// of the tensor, which arrive at an mbarrier that the pipeline around it waits at
+// (ir/tir/pipeline.h).
+//
+//   if tx == 0:
+//     T.mbarrier_arrive_expect_tx(full[stage], bytes)
+//     T.tma_load(A_shared[stage, 0, 0], A[row, column], full[stage], 64, 64)
+//
+// A tile whose rows are longer than its swizzle is several boxes side by side. What hangs over the
+// tensor's edge is filled with zeros.
+#include "ir/tir/cuda/variants.h"
+
+#include "ir/narrow.h"
+#include "ir/op.h"
+
+#include <fmt/format.h>
+
+namespace temper::tir::cuda {
+namespace {
+
+// "Tensor maps" in the PTX ISA and cuTensorMapEncodeTiled in the driver's interface.
+constexpr int64_t kMostInBox = 256; ///< elements of a dimension
+constexpr int64_t kMostDimensions = 5;
+constexpr int64_t kUnit = 16;   ///< bytes: of rows and strides
+constexpr int64_t kPlace = 128; ///< bytes: of places in shared memory
+
+Error no(std::string why) { return {ErrorCode::kUnsupported, "TMA: " + std::move(why)}; }
+
+struct Boxes {
+  int64_t rows = 1;  ///< of a box
+  int64_t inner = 1; ///< its columns
+  int64_t count = 1; ///< side by side
+  bool is_matrix = true;
+};
+
+Result<Boxes> boxes_of(const TileCall& call, TileContext& context) {
+  const BufferRegion& from = call.regions[0];
+  const BufferRegion& to = call.regions[1];
+  if (context.gpu == nullptr || context.gpu->architecture < 90)
+    return no("it is there from sm_90 on");
+  if (!call.options.get(kCopyBarrier))
+    return no("no pipeline around it waits at a barrier: T.Pipelined(num_stages=2 or more) with "
+              "tma=1 does");
+  if (from.buffer->scope != "global" || tile_scope(to.buffer->scope) != "shared")
+    return no("pipelines copy from global to shared memory");
+  if (from.buffer->dtype != to.buffer->dtype || is_packed(from.buffer->dtype))
+    return no("it copies bytes, and the types differ");
+  if (!from.buffer->strides.empty() || from.buffer->elem_offset)
+    return no("the source has strides of its own");
+  const int64_t bytes = to.buffer->dtype.element_bytes();
+  const auto tensor = constant_shape(from.buffer);
+  if (!tensor)
+    return no("the shape of " + from.buffer->name + " is not constant");
+  if (static_cast<int64_t>(tensor->size()) > kMostDimensions)
+    return no(fmt::format("{} has more than {} dimensions", from.buffer->name, kMostDimensions));
+  if (tensor->back() * bytes % kUnit != 0)
+    return no(fmt::format("rows of {} have {} bytes, which is no multiple of {}", from.buffer->name,
+                          tensor->back() * bytes, kUnit));
+  // The tile is the last one or two dimensions of both.
+  const auto extents_of = [](const BufferRegion& region) {
+    std::vector<int64_t> extents;
+    for (const Range& range : region.region)
+      extents.push_back(as_int(range.extent).value_or(0));
+    return extents;
+  };
+  const std::vector<int64_t> source = extents_of(from), tile = extents_of(to);
+  size_t rank = std::min<size_t>(2, std::min(source.size(), tile.size()));
+  if (tile[tile.size() - rank] == 1) // a row
+    rank = 1;
+  for (const auto* extents : {&source, &tile})
+    for (size_t d = 0; d + rank < extents->size(); ++d)
+      if ((*extents)[d] != 1)
+        return no("the tile is not the last two dimensions of both sides");
+  Boxes boxes;
+  boxes.is_matrix = rank == 2;
+  for (size_t d = 1; d <= rank; ++d)
+    if (source[source.size() - d] != tile[tile.size() - d])
+      return no("the tile is not the last two dimensions of both sides");
+  boxes.inner = tile.back();
+  boxes.rows = rank == 2 ? tile[tile.size() - 2] : 1;
+  if (rank == 2)
+    for (size_t d = tile.size() - 2; d < tile.size(); ++d)
+      if (!is_int(to.region[d].min, 0) || !same_extent(to.region[d].extent, to.buffer->shape[d]))
+        return no("the tile is a part of " + to.buffer->name);
+  const auto swizzle = tile_swizzle(to.buffer, *context.gpu);
+  if (!swizzle || (rank == 1 && *swizzle != 0))
+    return no(to.buffer->name + " lies in another way than boxes do");
+  if (*swizzle != 0 && boxes.inner * bytes > *swizzle) {
+    boxes.count = boxes.inner * bytes / *swizzle;
+    boxes.inner = *swizzle / bytes;
+  }
+  if (boxes.inner > kMostInBox || boxes.rows > kMostInBox)
+    return no(fmt::format("a box of {} x {} is larger than {} in a dimension", boxes.rows,
+                          boxes.inner, kMostInBox));
+  if (boxes.inner * bytes % kUnit != 0)
+    return no(fmt::format("rows of the tile have {} bytes, which is no multiple of {}",
+                          boxes.inner * bytes, kUnit));
+  if (boxes.rows * boxes.inner * bytes % kPlace != 0)
+    return no(fmt::format("a box has {} bytes, so that the next one would not begin at a multiple "
+                          "of {}",
+                          boxes.rows * boxes.inner * bytes, kPlace));
+  return boxes;
+}
+
+Result<Stmt> lower(const TileCall& call, TileContext& context) {
+  TEMPER_TRY(boxes, boxes_of(call, context));
+  const BufferRegion& from = call.regions[0];
+  const BufferRegion& to = call.regions[1];
+  const Expr barrier = call.options.get(kCopyBarrier);
+  const int64_t bytes = boxes.rows * boxes.inner * boxes.count * to.buffer->dtype.element_bytes();
+  std::vector<Stmt> list{
+      make_evaluate(call_op("mbarrier_arrive_expect_tx", {barrier, int32(bytes)}))};
+  const auto corner = [](const BufferRegion& region, int64_t column) {
+    std::vector<Expr> indices;
+    for (const Range& range : region.region)
+      indices.push_back(range.min);
+    if (column > 0)
+      indices.back() = indices.back() + make_int(indices.back()->dtype, column);
+    return make_load(region.buffer, indices);
+  };
+  for (int64_t box = 0; box < boxes.count; ++box) {
+    std::vector<Expr> operands{corner(to, box * boxes.inner), corner(from, box * boxes.inner),
+                               barrier};
+    if (boxes.is_matrix)
+      operands.push_back(int32(boxes.rows));
+    operands.push_back(int32(boxes.inner));
+    list.push_back(make_evaluate(call_op("tma_load", std::move(operands))));
+  }
+  for (const Stmt& stmt : list)
+    stmt->span = call.span;
+  return make_if(equal(context.gpu->thread, int32(0)), make_seq(std::move(list)));
+}
+
+} // namespace
+
+TileVariant copy_tma() {
+  const auto fits = [](const TileCall& call, TileContext& context) -> Result<void> {
+    TEMPER_TRY_VOID(boxes_of(call, context));
+    return {};
+  };
+  return {.op = "copy",
+          .target = TargetKind::kCuda,
+          .scope = "block",
+          .name = kTma,
+          .doc = "boxes by the tensor memory accelerator, for pipelines (sm_90 on)",
+          .fits = fits,
+          .lower = lower};
+}
+
+} // namespace temper::tir::cuda
