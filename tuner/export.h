@@ -16,7 +16,8 @@ struct ExportedRecord {
   std::string name;
   std::string signature;
   database::Id record;
-  bool checked = false; ///< on fresh inputs; its workload may have no reference
+  bool checked = false; ///< on fresh inputs; its workload may have no reference, or it is for a GPU
+  bool for_gpu = false;
 };
 
 struct ExportOutcome {

@@ -80,6 +80,10 @@ std::span<const ArgumentSpec> given_arguments(const Signature& signature) {
   return std::span(signature).first(signature.size() - extent_count(signature).value_or(0));
 }
 
+bool is_gpu(const ExportFunction& function) {
+  return function.artifact.kind == ArtifactKind::kCubin;
+}
+
 /// A name that C takes for a parameter.
 std::string parameter_name(const std::string& name, size_t position) {
   return is_identifier(name) && !is_c_keyword(name) ? name : fmt::format("argument{}", position);
@@ -98,6 +102,8 @@ std::string c_signature(const ExportFunction& function) {
     else
       parameters.push_back((argument.is_output ? "" : "const ") + type + "* " + name);
   }
+  if (is_gpu(function))
+    parameters.push_back("void* stream");
   return fmt::format("int {}({})", function.name,
                      parameters.empty() ? "void" : join(parameters, ", "));
 }
@@ -204,9 +210,11 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
                         const ExportOptions& options) {
   bool parallel = false;
   bool has_extents = false;
+  bool has_gpu = false;
   std::set<std::string> targets;
   for (const ExportFunction& function : functions) {
     has_extents |= extent_count(function.artifact.signature).value_or(0) > 0;
+    has_gpu |= is_gpu(function);
     parallel = parallel || function.artifact.launch.threads > 1;
     targets.insert(function.artifact.target);
   }
@@ -235,6 +243,8 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
   line(" *   -4 this CPU cannot run it, 1 no memory for temporaries, other codes of the kernel.");
   if (has_extents)
     line(" *   -5 an extent that is negative.");
+  if (has_gpu)
+    line(" *   -6 no driver of a GPU, -7 the driver refused.");
   line(" *");
   line(" * Functions may be called from several threads at once.");
   if (parallel) {
@@ -278,6 +288,11 @@ std::string header_text(const std::string& name, const std::vector<ExportFunctio
                        function.artifact.target.find("threads=") == std::string::npos
                            ? " on the machine it was made on, else OpenMP's default"
                            : ""));
+    if (is_gpu(function)) {
+      line(
+          " * Arrays are in the memory of the current context's GPU (the first one's, where there");
+      line(" * is no context). It is started on `stream`, a CUstream or NULL, and not waited for.");
+    }
     if (function.alignment > 0)
       line(fmt::format(" * Arrays must be aligned to {} bytes.", function.alignment));
     text.erase(text.size() - 1);
@@ -389,6 +404,28 @@ std::vector<ExportFunction> with_pack_functions(const std::vector<ExportFunction
   return functions;
 }
 
+/// What a launch through the driver has no form for.
+Result<void> check_gpu_function(const ExportFunction& function) {
+  constexpr size_t kMost = 16; // launch.h
+  const auto refused = [&](const std::string& why) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "function '" + function.name + "' cannot be exported: " + why);
+  };
+  for (const ArgumentSpec& argument : function.artifact.signature)
+    if (!argument.is_buffer && argument.dtype.element_bytes() == 2 && !argument.dtype.is_integral())
+      return refused("its kernels take the 16-bit number '" + argument.name + "' as float");
+  if (function.artifact.launch.workspaces.size() > kMost)
+    return refused("it has more than 16 arrays between its kernels");
+  for (const CudaKernel& kernel : function.artifact.launch.kernels) {
+    if (kernel.tensor_maps.size() > kMost)
+      return refused("a kernel has more than 16 tensor maps");
+    for (const int64_t blocks : kernel.grid)
+      if (blocks == 0)
+        return refused("the number of its blocks depends on its arguments");
+  }
+  return {};
+}
+
 Result<void> check_input(const std::string& name, const std::vector<ExportFunction>& functions) {
   const auto invalid = [](std::string sentence) {
     return Error(ErrorCode::kInvalidArgument, std::move(sentence));
@@ -408,8 +445,11 @@ Result<void> check_input(const std::string& name, const std::vector<ExportFuncti
     if (!names.insert(function.name).second)
       return invalid("two functions of library '" + name + "' are named '" + function.name +
                      "'; name them with NAME:=SELECTION");
-    if (function.artifact.kind != ArtifactKind::kSharedObject || function.artifact.object.empty())
+    if (function.artifact.kind == ArtifactKind::kLibrary || function.artifact.object.empty() ||
+        (is_gpu(function) && function.artifact.launch.kernels.empty()))
       return invalid("function '" + function.name + "' has no object code to export");
+    if (is_gpu(function))
+      TEMPER_TRY_VOID(check_gpu_function(function));
     for (const ArgumentSpec& argument : function.artifact.signature)
       if (argument.is_symbolic() && !extent_count(function.artifact.signature))
         return invalid("argument '" + argument.name + "' of " + function.name +
@@ -471,11 +511,17 @@ Result<ExportResult> export_library(std::string_view library_name,
     stub.arguments = function.artifact.signature;
     TEMPER_TRY(extents, extent_count(function.artifact.signature));
     stub.extents = static_cast<int>(extents);
-    TEMPER_TRY(mask, feature_mask(function.artifact.target));
-    stub.features = mask;
-    TEMPER_TRY(object,
-               rename_symbols(function.artifact.object, {{function.artifact.entry, stub.kernel}}));
-    members.emplace_back(function.name + ".o", std::move(object));
+    if (is_gpu(function)) {
+      stub.cubin = function.artifact.code;
+      stub.ptx = function.artifact.object;
+      stub.launch = function.artifact.launch;
+    } else {
+      TEMPER_TRY(mask, feature_mask(function.artifact.target));
+      stub.features = mask;
+      TEMPER_TRY(object, rename_symbols(function.artifact.object,
+                                        {{function.artifact.entry, stub.kernel}}));
+      members.emplace_back(function.name + ".o", std::move(object));
+    }
     for (const char* prefix : {"", "__tvm_ffi_", "__tvm_ffi__metadata_", "__tvm_ffi__doc_"})
       exported.push_back(prefix + function.name);
     stubs.push_back(std::move(stub));

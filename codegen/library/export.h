@@ -17,6 +17,10 @@
 /// behind its arrays in C, `int f(const float* A, float* B, int32_t m)`, and from the tensors'
 /// shapes through tvm-ffi, where tensors that disagree are refused.
 ///
+/// GPU code stands in the library as cubin and PTX. Its functions take a stream as their last
+/// parameter in C, and the one that tvm-ffi was told of in Python; the driver is loaded at the
+/// first call, so that the library loads where there is none, and a call says so.
+///
 /// Pointers need only be aligned to their element type (64 bytes is fastest): that is what
 /// CompileOptions::parameter_alignment = 0, the default, gives. A kernel that was compiled with
 /// more says so in ExportFunction::alignment, and its callers' arrays are checked for it.
@@ -42,8 +46,9 @@ struct PackedOperand {
 };
 
 struct ExportFunction {
-  std::string name;    ///< a C identifier, unique in the library
-  Artifact artifact;   ///< `object`, `entry`, `signature`, `target` and `launch` are used
+  std::string name; ///< a C identifier, unique in the library
+  /// `object`, `entry`, `signature`, `target` and `launch` are used; of GPU code `code`, too.
+  Artifact artifact;
   std::string summary; ///< one line for the header and Python's doc; empty: made from the signature
   /// What it was made from (record, workload, trace, measurements); copied into the manifest and,
   /// in Python, get_function_metadata(name)["temper"]["provenance"].

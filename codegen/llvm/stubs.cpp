@@ -21,6 +21,18 @@ constexpr const char* kFeatureBits[] = {
 #undef TEMPER_CPU_FEATURE
 };
 
+/// CUtensorMapDataType of cuda.h.
+int tensor_map_type(const std::string& dtype) {
+  static constexpr std::pair<std::string_view, int> kTypes[] = {
+      {"uint8", 0},   {"int8", 0},    {"bool", 0},    {"uint16", 1}, {"int16", 1},
+      {"uint32", 2},  {"int32", 3},   {"uint64", 4},  {"int64", 5},  {"float16", 6},
+      {"float32", 7}, {"float64", 8}, {"bfloat16", 9}};
+  for (const auto& [name, code] : kTypes)
+    if (name == dtype)
+      return code;
+  return 0; // as bytes
+}
+
 class StubWriter {
 public:
   StubWriter(llvm::Module& module) : module_(module), b_(module.getContext()) {
@@ -34,8 +46,20 @@ public:
                                           b_.getInt8Ty(), b_.getInt8Ty(), b_.getInt8Ty()},
                                          "temper_argument");
     function_ = llvm::StructType::create(
-        context, {pointer_, pointer_, pointer_, pointer_, pointer_, pointer_, i64_, i32_, i32_},
+        context,
+        {pointer_, pointer_, pointer_, pointer_, pointer_, pointer_, i64_, i32_, i32_, pointer_},
         "temper_function");
+    const auto array = [](llvm::Type* of, unsigned count) {
+      return llvm::ArrayType::get(of, count);
+    };
+    map_ = llvm::StructType::create(
+        context, {i32_, i32_, i32_, i32_, array(i64_, 5), array(i64_, 5), array(i32_, 6)},
+        "temper_tensor_map");
+    gpu_kernel_ = llvm::StructType::create(
+        context, {pointer_, array(i32_, 3), array(i32_, 3), i32_, i32_, pointer_},
+        "temper_gpu_kernel");
+    gpu_ = llvm::StructType::create(
+        context, {pointer_, pointer_, pointer_, pointer_, i32_, i32_, pointer_}, "temper_gpu");
   }
 
   void write(const StubFunction& stub) {
@@ -94,16 +118,71 @@ private:
            small(dlpack_code(argument.dtype)), small(argument.dtype.element_bytes() * 8),
            small(argument.is_buffer), small(argument.is_output)}));
     }
-    auto* kernel = llvm::cast<llvm::Function>(
-        module_.getOrInsertFunction(stub.kernel, llvm::FunctionType::get(i32_, {pointer_}, false))
-            .getCallee());
-    kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    llvm::Constant* kernel = llvm::ConstantPointerNull::get(b_.getPtrTy());
+    llvm::Constant* gpu = kernel;
+    if (stub.cubin.empty()) {
+      auto* function = llvm::cast<llvm::Function>(
+          module_.getOrInsertFunction(stub.kernel, llvm::FunctionType::get(i32_, {pointer_}, false))
+              .getCallee());
+      function->setVisibility(llvm::GlobalValue::HiddenVisibility);
+      kernel = function;
+    } else {
+      gpu = make_gpu(stub);
+    }
     auto* array = llvm::ConstantArray::get(llvm::ArrayType::get(argument_, rows.size()), rows);
     return constant(llvm::ConstantStruct::get(
         function_, {text(stub.signature), text(stub.metadata), text(stub.doc), text(stub.target),
                     kernel, constant(array), b_.getInt64(stub.features),
                     b_.getInt32(static_cast<uint32_t>(rows.size())),
-                    b_.getInt32(static_cast<uint32_t>(stub.extents))}));
+                    b_.getInt32(static_cast<uint32_t>(stub.extents)), gpu}));
+  }
+
+  llvm::Constant* int32(int64_t value) { return b_.getInt32(static_cast<uint32_t>(value)); }
+  /// The values, and zeros up to `count`.
+  llvm::Constant* row(llvm::IntegerType* of, const std::vector<int64_t>& values, unsigned count) {
+    std::vector<llvm::Constant*> list;
+    for (const int64_t value : values)
+      list.push_back(llvm::ConstantInt::get(of, static_cast<uint64_t>(value)));
+    list.resize(count, llvm::ConstantInt::get(of, 0));
+    return llvm::ConstantArray::get(llvm::ArrayType::get(of, count), list);
+  }
+  llvm::Constant* list(llvm::StructType* of, const std::vector<llvm::Constant*>& rows) {
+    return constant(llvm::ConstantArray::get(llvm::ArrayType::get(of, rows.size()), rows));
+  }
+
+  llvm::Constant* make_gpu(const StubFunction& stub) {
+    std::vector<llvm::Constant*> kernels;
+    for (const CudaKernel& kernel : stub.launch.kernels) {
+      std::vector<llvm::Constant*> maps;
+      for (const TensorMap& map : kernel.tensor_maps)
+        maps.push_back(llvm::ConstantStruct::get(
+            map_, {int32(map.argument), int32(tensor_map_type(map.dtype)),
+                   int32(static_cast<int64_t>(map.shape.size())),
+                   // CUtensorMapSwizzle: none, 32, 64, 128 bytes
+                   int32(map.swizzle_bytes == 128  ? 3
+                         : map.swizzle_bytes == 64 ? 2
+                         : map.swizzle_bytes == 32 ? 1
+                                                   : 0),
+                   row(b_.getInt64Ty(), map.shape, 5), row(b_.getInt64Ty(), map.strides_bytes, 5),
+                   row(b_.getInt32Ty(), map.box, 6)}));
+      kernels.push_back(llvm::ConstantStruct::get(
+          gpu_kernel_, {text(kernel.name), row(b_.getInt32Ty(), kernel.grid, 3),
+                        row(b_.getInt32Ty(), kernel.block, 3), int32(kernel.shared_bytes),
+                        int32(static_cast<int64_t>(maps.size())), list(map_, maps)}));
+    }
+    auto* loaded_type = llvm::ArrayType::get(pointer_, kernels.size());
+    auto* loaded =
+        new llvm::GlobalVariable(module_, loaded_type, false, llvm::GlobalValue::PrivateLinkage,
+                                 llvm::ConstantAggregateZero::get(loaded_type));
+    auto* cubin = llvm::cast<llvm::GlobalVariable>(constant(
+        llvm::ConstantDataArray::getString(module_.getContext(), stub.cubin, /*AddNull=*/false)));
+    cubin->setAlignment(llvm::Align(64));
+    const std::vector<int64_t>& workspaces = stub.launch.workspaces;
+    return constant(llvm::ConstantStruct::get(
+        gpu_, {cubin, text(stub.ptx), list(gpu_kernel_, kernels),
+               constant(row(b_.getInt64Ty(), workspaces, static_cast<unsigned>(workspaces.size()))),
+               int32(static_cast<int64_t>(kernels.size())),
+               int32(static_cast<int64_t>(workspaces.size())), loaded}));
   }
 
   /// The C type that a scalar is passed as: float16 and bfloat16 as their bits, bool as _Bool.
@@ -117,7 +196,10 @@ private:
     std::vector<llvm::Type*> types;
     for (const ArgumentSpec& argument : stub.arguments)
       types.push_back(argument.is_buffer ? pointer_ : scalar_type(argument.dtype));
-    llvm::Function* function = start(stub.name, i32_, types);
+    std::vector<llvm::Type*> parameters = types;
+    if (!stub.cubin.empty())
+      parameters.push_back(pointer_); // the stream
+    llvm::Function* function = start(stub.name, i32_, parameters);
     auto* list_type = llvm::ArrayType::get(pointer_, types.size());
     llvm::Value* list = b_.CreateAlloca(list_type);
     for (unsigned i = 0; i < types.size(); ++i) {
@@ -130,8 +212,13 @@ private:
       }
       b_.CreateStore(value, b_.CreateConstInBoundsGEP2_64(list_type, list, 0, i));
     }
-    b_.CreateRet(
-        b_.CreateCall(runtime("temper_rt_call", i32_, {pointer_, pointer_}), {table, list}));
+    if (stub.cubin.empty())
+      b_.CreateRet(
+          b_.CreateCall(runtime("temper_rt_call", i32_, {pointer_, pointer_}), {table, list}));
+    else
+      b_.CreateRet(
+          b_.CreateCall(runtime("temper_rt_call_gpu", i32_, {pointer_, pointer_, pointer_}),
+                        {table, list, function->getArg(static_cast<unsigned>(types.size()))}));
   }
 
   void write_ffi_entry(const StubFunction& stub, llvm::Constant* table) {
@@ -154,6 +241,9 @@ private:
   llvm::Type* i64_;
   llvm::StructType* argument_;
   llvm::StructType* function_;
+  llvm::StructType* map_;
+  llvm::StructType* gpu_kernel_;
+  llvm::StructType* gpu_;
 };
 
 } // namespace

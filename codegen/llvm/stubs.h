@@ -22,6 +22,10 @@ struct StubFunction {
   int alignment = 0;     ///< that the kernel assumes of its buffers; 0: the element
   std::vector<ArgumentSpec> arguments;
   int extents = 0; ///< so many arguments at the end are extents of others' dimensions
+  // Of code for a GPU: there is no `kernel` then, and the typed entry takes a stream at its end.
+  std::string cubin; ///< empty: this is code for a CPU
+  std::string ptx;
+  LaunchPlan launch;
 };
 
 /// An object for any x86-64 CPU: the check that the CPU has what the kernels need runs in it.

@@ -1,13 +1,18 @@
 #include "codegen/library/export.h"
 
 #include "codegen/artifact_json.h"
+#include "codegen/cuda/compile.h"
 #include "codegen/library/runtime/abi.h"
 #include "codegen/llvm/link.h"
+#include "codegen/lower_gpu.h"
+#include "ir/script/parser.h"
 #include "ir/support/text.h"
 #include "tests/codegen/build.h"
+#include "tests/codegen/hopper_programs.h"
 
 #include <algorithm>
 #include <cmath>
+#include <dlfcn.h>
 #include <filesystem>
 #include <numeric>
 
@@ -492,6 +497,124 @@ TEST_F(Export, PythonCallsItThroughTvmFfi) {
   const std::string script = TEMPER_SOURCE_DIR "/tests/codegen/tvm_ffi_check.py";
   EXPECT_EQ(run("'" + python + "' '" + script + "' libkernels.so"), "");
   EXPECT_EQ(run("LOAD_FIRST=1 '" + python + "' '" + script + "' libkernels.so"), "");
+}
+
+/// A driver that notes what it is asked.
+const char* const kFakeDriver = R"(
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+static int handle;
+int cuInit(unsigned flags) { return (int)flags; }
+int cuGetErrorString(int code, const char** text) { *text = code == 209 ? "no kernel image" : "bad"; return 0; }
+int cuCtxGetCurrent(void** context) { *context = 0; return 0; }
+int cuDevicePrimaryCtxRetain(void** context, int device) { printf("context of %d\n", device); *context = &handle; return 0; }
+int cuCtxPushCurrent_v2(void* context) { return context == &handle ? 0 : 1; }
+int cuCtxPopCurrent_v2(void** context) { printf("popped\n"); *context = 0; return 0; }
+int cuCtxGetDevice(int* device) { *device = 3; return 0; }
+int cuLibraryLoadData(void** library, const void* code, void* a, void* b, unsigned c, void* d, void* e, unsigned f) {
+  (void)a; (void)b; (void)c; (void)d; (void)e; (void)f;
+  printf("load %s\n", memcmp(code, "\177ELF", 4) == 0 ? "cubin" : strstr(code, ".target") ? "ptx" : "?");
+#ifdef REFUSES
+  return 209;
+#endif
+  *library = &handle;
+  return 0;
+}
+int cuLibraryGetKernel(void** kernel, void* library, const char* name) { printf("kernel %s\n", name); *kernel = library; return 0; }
+int cuKernelSetAttribute(int attribute, int value, void* kernel, int device) { printf("attribute %d %d on %d\n", attribute, value, device); return kernel == &handle ? 0 : 1; }
+int cuTensorMapEncodeTiled(void* map, int type, uint32_t rank, void* address, const uint64_t* shape, const uint64_t* strides, const uint32_t* box, const uint32_t* steps, int interleave, int swizzle, int promotion, int fill) {
+  printf("map type %d rank %u at %p shape %d %d stride %d box %u %u steps %u swizzle %d\n", type, rank, address, (int)shape[0], (int)shape[1], (int)strides[0], box[0], box[1], steps[1], swizzle);
+  memset(map, 0x5a, 128);
+  return interleave + fill + (promotion == 2 ? 0 : 1) + ((uintptr_t)map % 64 != 0);
+}
+int cuMemAllocAsync(uint64_t* memory, size_t bytes, void* stream) { (void)stream; *memory = bytes; return 0; }
+int cuMemFreeAsync(uint64_t memory, void* stream) { (void)stream; return memory == 0; }
+int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void** parameters, void** extra) {
+  printf("launch %u %u %u of %u %u %u, %u bytes, stream %p, A %p, C %p, map %x\n", gx, gy, gz, bx, by, bz, shared, stream, *(void**)parameters[0], *(void**)parameters[2], *(unsigned*)parameters[4]);
+  return kernel != &handle || extra != 0;
+}
+)";
+
+TEST_F(Export, CodeForAGpuIsStartedThroughTheDriverOnTheCallersStream) {
+  const auto nvrtc = Nvrtc::load();
+  if (!nvrtc)
+    GTEST_SKIP() << nvrtc.error().message;
+  const auto program = script::parse_prim_func(
+      hopper_gemm("float16", 512, 256, 128, false, "128x128x64", 256, true), "kernel.py");
+  ASSERT_TRUE(program) << program.error().message;
+  const ir::Target target = *ir::parse_target("cuda:sm_90a");
+  const auto lowered = lower_for_gpu(ir::make_module(*program), target);
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  auto artifact = compile_cuda(*lowered, target);
+  ASSERT_TRUE(artifact) << artifact.error().message;
+  artifact->signature = {{"A", DataType::floating(16), {512, 128}, true, false},
+                         {"B", DataType::floating(16), {128, 256}, true, false},
+                         {"C", DataType::float32(), {512, 256}, true, true}};
+  const int64_t shared = artifact->launch.kernels[0].shared_bytes;
+  ExportFunction function;
+  function.name = "gemm";
+  function.artifact = *artifact;
+  const ExportResult result = must_export({function, exported("picky", picky())});
+  ASSERT_EQ(result.functions.size(), 2u);
+  EXPECT_EQ(result.functions[0].signature,
+            "int gemm(const uint16_t* A, const uint16_t* B, float* C, void* stream)");
+  put("call.c", R"(
+#include "kernels.h"
+#include <stdio.h>
+static uint16_t a[512 * 128], b[128 * 256];
+static float c[512 * 256], x[1] = {1}, y[1];
+int main(void) {
+  printf("picky %d\n", picky(x, y));
+  for (int i = 0; i < 2; ++i) {
+    int code = gemm(a, b, c, (void*)0x70);
+    printf("gemm %d %s\n", code, code != 0 ? kernels_last_error() : "");
+  }
+  printf("null %d\n", gemm(a, 0, c, 0));
+  printf("addresses %p %p\n", (void*)a, (void*)c);
+}
+)");
+  put("driver.c", kFakeDriver);
+  ASSERT_EQ(run("cc call.c -o call -I. -L. -lkernels -Wl,-rpath,$PWD"), "");
+  ASSERT_EQ(run("mkdir fake refuses && cc -shared -fPIC -Wl,-soname,libcuda.so.1 driver.c -o "
+                "fake/libcuda.so.1 && cc -DREFUSES -shared -fPIC -Wl,-soname,libcuda.so.1 driver.c "
+                "-o refuses/libcuda.so.1"),
+            "");
+  const auto said = [&](const std::string& command) {
+    EXPECT_EQ(run(command + " > said"), "");
+    return read_file(folder_ / "said").value_or("");
+  };
+  std::string text = said("LD_LIBRARY_PATH=fake ./call");
+  const auto number_after = [&](const std::string& words, size_t which) {
+    std::string rest = text.substr(text.find(words) + words.size());
+    for (; which > 0; --which)
+      rest = rest.substr(rest.find(' ') + 1);
+    return rest.substr(0, rest.find_first_of(" \n"));
+  };
+  const std::string a = number_after("addresses ", 0), c = number_after("addresses ", 1);
+  for (const std::string& words :
+       {std::string("picky 0\n"), std::string("load cubin\nkernel gemm_kernel\ncontext of 0\n"),
+        "map type 6 rank 2 at " + a + " shape 128 512 stride 256 box 64 128 steps 1 swizzle 3\n",
+        std::string("shape 256 128 stride 512 box 64 64 steps 1 swizzle 3\n"),
+        "attribute 8 " + std::to_string(shared) + " on 3\n",
+        "launch 2 4 1 of 256 1 1, " + std::to_string(shared) + " bytes, stream 0x70, A " + a +
+            ", C " + c + ", map 5a5a5a5a\n",
+        std::string("popped\ngemm 0 \n"), std::string("null -1\n")})
+    EXPECT_NE(text.find(words), std::string::npos) << words << "in:\n" << text;
+  EXPECT_EQ(text.find("load"), text.rfind("load")) << "once";
+  text = said("LD_LIBRARY_PATH=refuses ./call");
+  for (const char* words :
+       {"load cubin\nload ptx\n", "picky 0\n", "gemm -7 gemm(A: float16[512, 128]",
+        "was compiled for cuda:sm_90a, which this GPU cannot run: no kernel image"})
+    EXPECT_NE(text.find(words), std::string::npos) << words << " in:\n" << text;
+  if (void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY)) {
+    ::dlclose(driver);
+    GTEST_SKIP() << "a driver is here: what is said without one is not tested";
+  }
+  text = said("./call");
+  for (const char* words : {"picky 0\n", "gemm -6 gemm(A: float16[512, 128]",
+                            "needs a GPU and its driver, which is not here: libcuda.so.1"})
+    EXPECT_NE(text.find(words), std::string::npos) << words << " in:\n" << text;
 }
 
 } // namespace

@@ -110,8 +110,9 @@ int run_export(ExportCommand& options) {
     fmt::print("wrote {}\n", file.string());
   for (const tuner::ExportedRecord& function : result->functions)
     fmt::print("  {};  {}\n", function.signature,
-               function.checked ? "checked on fresh inputs"
-                                : "unchecked: its workload has no reference");
+               function.checked   ? "checked on fresh inputs"
+               : function.for_gpu ? "not run: it is for a GPU"
+                                  : "unchecked: its workload has no reference");
   return kDone;
 }
 

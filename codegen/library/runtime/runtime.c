@@ -138,6 +138,10 @@ static int check_cpu(const temper_function* function) {
   return TEMPER_WRONG_CPU;
 }
 
+/* ------------------------------------------------------------------ GPUs */
+
+#include "launch.h"
+
 /* ------------------------------------------------------------------ arguments */
 
 /* The value of an extent, an integer argument. */
@@ -204,6 +208,13 @@ static int check_memory(const temper_function* function, void* const* pointers) 
   return 0;
 }
 
+int temper_rt_call_gpu(const temper_function* function, void* const* arguments, void* stream) {
+  int code = check_extents(function, arguments);
+  if (code == 0)
+    code = check_memory(function, arguments);
+  return code != 0 ? code : call_gpu_on(function, arguments, stream, -1);
+}
+
 int temper_rt_call(const temper_function* function, void* const* arguments) {
   int code = check_cpu(function);
   if (code == 0)
@@ -221,6 +232,8 @@ int temper_rt_call(const temper_function* function, void* const* arguments) {
     say(function, -1, "the kernel returned %d", code);
   return code;
 }
+
+enum { kDeviceCpu = 1, kDeviceCuda = 2, kDeviceCudaHost = 3 }; /* as in DLPack */
 
 static const char* kind_name(int32_t type_index) {
   switch (type_index) {
@@ -314,8 +327,11 @@ static int take_tensor(const temper_function* function, int32_t i, const temper_
         (int)tensor->dtype.bits, lanes, want->dtype_name);
     return raise_as("TypeError");
   }
-  if (tensor->device.device_type != 1 && tensor->device.device_type != 3) {
-    say(function, i, "is on device type %d, expected cpu", (int)tensor->device.device_type);
+  const int32_t device = tensor->device.device_type;
+  if (function->gpu != NULL ? device != kDeviceCuda
+                            : device != kDeviceCpu && device != kDeviceCudaHost) {
+    say(function, i, "is on device type %d, expected %s", (int)device,
+        function->gpu != NULL ? "cuda" : "cpu");
     return raise_as("ValueError");
   }
   if (*device_id >= 0 && tensor->device.device_id != *device_id) {
@@ -450,10 +466,22 @@ int temper_rt_call_ffi(const temper_function* function, const temper_ffi_any* ar
         return -1;
     }
   }
-  const int code = temper_rt_call(function, pointers);
+  int code;
+  if (function->gpu == NULL) {
+    code = temper_rt_call(function, pointers);
+  } else if ((code = check_memory(function, pointers)) == 0) {
+    /* The stream that the caller works on, as tvm-ffi has been told. */
+    void* (*stream_of)(int32_t, int32_t) =
+        (void* (*)(int32_t, int32_t))ffi_symbol("TVMFFIEnvGetStream");
+    const int32_t device = device_id >= 0 ? device_id : 0;
+    code = call_gpu_on(function, pointers,
+                       stream_of != NULL ? stream_of(kDeviceCuda, device) : NULL, device);
+  }
   if (code == 0)
     return 0;
-  return raise_as(code == TEMPER_WRONG_CPU || code > 0 ? "RuntimeError" : "ValueError");
+  const int by_caller =
+      code < 0 && code != TEMPER_WRONG_CPU && code != TEMPER_NO_DRIVER && code != TEMPER_GPU_FAILED;
+  return raise_as(by_caller ? "ValueError" : "RuntimeError");
 }
 
 int temper_rt_string(const char* text, temper_ffi_any* result) {
