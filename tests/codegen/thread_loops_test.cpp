@@ -193,8 +193,7 @@ TEST(ThreadLoops, a_wrong_fragment_shows) {
 TEST(ThreadLoops, a_layout_moves_the_elements_of_shared_memory) {
   auto placed = tir::apply_layouts(parsed(kProduct));
   ASSERT_TRUE(placed.has_value()) << placed.error().message;
-  EXPECT_NE(script::to_text(*placed).find(" ^ "), std::string::npos)
-      << script::to_text(*placed);
+  EXPECT_NE(script::to_text(*placed).find(" ^ "), std::string::npos) << script::to_text(*placed);
   Halves a(32 * 64, 5), b(64 * 8, 6);
   std::vector<float> expected(256), actual(256);
   ASSERT_TRUE(tir::emulate(parsed(kProduct), {a.view(), b.view(), output(expected)}).has_value());
