@@ -11,8 +11,9 @@
 ///   {"compile-worker"}})); Ticket ticket = pool->submit(bytes); for (CompileFinished& done :
 ///   pool->poll(1000)) ...
 ///
-/// A pool is used from one thread and starts none. Who times kernels compiles before or after, not
-/// meanwhile: a worker that has nothing to do waits in a read and disturbs nobody.
+/// A pool is used from one thread and starts none. Who times kernels compiles before or after, and
+/// meanwhile only on a machine that bears it (MachineSpeed::bears_company): a worker that has
+/// nothing to do waits in a read and disturbs nobody.
 #pragma once
 
 #include "engine/measurement.h"

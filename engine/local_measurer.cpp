@@ -470,12 +470,14 @@ static void rate_rounds(Comparison& comparison) {
   }
 }
 
-/// Adds the samples of another sitting. A contender that did not finish it is out.
-static void add_sitting(Comparison& all, const Comparison& next) {
+/// Adds the samples of another sitting, in which the contenders `seated` took part. One that did
+/// not finish it is out.
+static void add_sitting(Comparison& all, const Comparison& next,
+                        const std::vector<size_t>& seated) {
   all.rounds += next.rounds;
-  for (size_t i = 0; i < all.contenders.size(); ++i) {
-    Measurement& sum = all.contenders[i].measurement;
-    const Measurement& one = next.contenders[i].measurement;
+  for (size_t seat = 0; seat < seated.size(); ++seat) {
+    Measurement& sum = all.contenders[seated[seat]].measurement;
+    const Measurement& one = next.contenders[seat].measurement;
     if (!is_correct(sum.outcome))
       continue;
     if (!is_correct(one.outcome)) {
@@ -524,12 +526,9 @@ Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
                           {"memory_limit_bytes", request.memory_limit_bytes},
                           {"check", contender.check}});
   }
-  const Json json = {{"workload", request.workload},
-                     {"contenders", contenders},
-                     {"rounds", request.rounds},
-                     {"first_round", request.first_round},
-                     {"max_seconds", request.max_seconds},
-                     {"sample_ns", request.sample_ns}};
+  const Json json = {{"workload", request.workload},       {"contenders", contenders},
+                     {"rounds", request.rounds},           {"first_round", request.first_round},
+                     {"max_seconds", request.max_seconds}, {"sample_ns", request.sample_ns}};
   const int patience = static_cast<int>(request.max_seconds * 2000) + kRunnerGraceMs +
                        3 * request.timeout_ms * static_cast<int>(request.contenders.size());
   TEMPER_TRY(frame, insist([&]() -> Result<Frame> {
@@ -552,33 +551,58 @@ Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
   });
 }
 
+/// Whether the ratios of those that can still win are known well enough.
+static bool is_race_over(std::span<const std::vector<double>> medians,
+                         const std::vector<bool>& racing, const CompareRequest& request) {
+  std::vector<size_t> left;
+  for (size_t i = 0; i < racing.size(); ++i)
+    if (racing[i])
+      left.push_back(i);
+  if (left.size() < 2)
+    return true;
+  if (medians[left[0]].size() < static_cast<size_t>(std::max(request.sittings, 2)))
+    return false;
+  return std::all_of(left.begin() + 1, left.end(), [&](size_t i) {
+    std::vector<double> ratios;
+    for (size_t s = 0; s < std::min(medians[i].size(), medians[left[0]].size()); ++s)
+      ratios.push_back(medians[i][s] / medians[left[0]][s]);
+    const Interval interval = pool_sittings(ratios).interval;
+    return interval.high - interval.low <= 2 * request.half_width;
+  });
+}
+
 Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
   if (request.half_width <= 0)
     return one_sitting(request);
   const auto begin = Clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  const auto fewest = static_cast<size_t>(std::max(request.sittings, 2));
   CompareRequest sitting = request;
-  sitting.max_seconds = request.max_seconds / kFewestSittings;
+  sitting.max_seconds = request.max_seconds / static_cast<double>(fewest);
   Comparison all;
   std::vector<std::vector<double>> medians(request.contenders.size()); ///< by contender
+  std::vector<bool> racing(request.contenders.size(), true);
+  std::vector<size_t> seated; ///< who takes part in the next sitting
+  for (size_t i = 0; i < racing.size(); ++i)
+    seated.push_back(i);
   while (true) {
     TEMPER_TRY(next, one_sitting(sitting));
     sitting.first_round += next.rounds;
-    for (size_t i = 0; i < medians.size(); ++i)
-      if (is_correct(next.contenders[i].measurement.outcome))
-        medians[i].push_back(next.contenders[i].ratio);
+    for (size_t seat = 0; seat < seated.size(); ++seat)
+      if (is_correct(next.contenders[seat].measurement.outcome))
+        medians[seated[seat]].push_back(next.contenders[seat].ratio);
     if (all.contenders.empty()) {
       all = std::move(next);
       // What it computes was looked at, and is not going to change.
       for (Contender& contender : sitting.contenders)
         contender.check = false;
     } else {
-      add_sitting(all, next);
+      add_sitting(all, next, seated);
     }
     if (!is_correct(all.contenders.front().measurement.outcome))
       return all; // there is nothing to compare with
     const size_t sittings = medians.front().size();
-    bool precise = sittings >= kFewestSittings;
+    bool precise = sittings >= fewest;
     for (size_t i = 1; i < medians.size(); ++i) {
       ComparedContender& compared = all.contenders[i];
       if (!is_correct(compared.measurement.outcome) || medians[i].size() < 2)
@@ -588,10 +612,24 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
       compared.ratio_interval = pooled.interval;
       precise = precise && pooled.interval.high - pooled.interval.low <= 2 * request.half_width;
     }
+    if (request.race) {
+      const std::vector<bool> out = cannot_win(medians);
+      seated.clear();
+      sitting.contenders.clear();
+      for (size_t i = 0; i < racing.size(); ++i) {
+        racing[i] = racing[i] && !out[i] && is_correct(all.contenders[i].measurement.outcome);
+        if (!racing[i] && i != 0) // the first is what the others are compared with
+          continue;
+        seated.push_back(i);
+        sitting.contenders.push_back(request.contenders[i]);
+        sitting.contenders.back().check = false;
+      }
+      precise = is_race_over(medians, racing, request);
+    }
     // Loading a library counts against no limit, but it may not go on for ever either.
     const double spent = seconds();
     if (precise || spent + spent / static_cast<double>(sittings) >
-                       (sittings < kFewestSittings ? 4 : 1) * request.max_seconds)
+                       (sittings < fewest ? 4 : 1) * request.max_seconds)
       return all;
   }
 }

@@ -1,16 +1,24 @@
 #include "engine/machine_probes.h"
 
+#include "engine/fma_probe.h"
 #include "engine/machine_speed.h"
 #include "engine/timing/clock.h"
+#include "ir/support/random.h"
+#include "ir/support/statistics.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <new>
+#include <numeric>
 #include <vector>
 
 #include <dlfcn.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,7 +122,121 @@ ParallelCost measure_here(int threads) {
   return cost;
 }
 
+/// Chases pointers through more memory than the second level of cache holds, changing some, in
+/// order of nothing: a compiler's lists and tables.
+class CompilerLikeWork {
+public:
+  CompilerLikeWork() : next_(kNodes * kWordsOfNode) {
+    std::vector<uint32_t> order(kNodes);
+    std::iota(order.begin(), order.end(), 0U);
+    Random random(1);
+    for (size_t i = kNodes - 1; i > 0; --i) // one circle through all of them (Sattolo)
+      std::swap(order[i], order[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
+    for (size_t i = 0; i < kNodes; ++i)
+      next_[i * kWordsOfNode] = order[i];
+  }
+  void run(int64_t steps) {
+    for (int64_t i = 0; i < steps; ++i) {
+      uint64_t* node = &next_[at_ * kWordsOfNode];
+      at_ = node[0];
+      if ((node[1] += at_) % 3 == 0)
+        node[2] ^= node[1] >> 7;
+    }
+  }
+
+private:
+  static constexpr size_t kNodes = size_t{1} << 18; ///< of a cache line: 16 MiB
+  static constexpr size_t kWordsOfNode = 8;
+  std::vector<uint64_t> next_;
+  uint64_t at_ = 0;
+};
+
+/// A process that does such work, or nothing, as it is told.
+class Company {
+public:
+  Company() {
+    void* const page =
+        ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+      return;
+    orders_ = new (page) Orders();
+    CompilerLikeWork work; // before the fork: other threads may hold locks in it
+    const pid_t parent = ::getpid();
+    child_ = ::fork();
+    if (child_ != 0)
+      return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent)
+      ::_exit(1);
+    while (true) {
+      const bool busy = orders_->wanted.load();
+      orders_->is.store(busy);
+      if (busy)
+        work.run(2000);
+      else
+        ::usleep(100);
+    }
+  }
+  ~Company() {
+    if (child_ > 0) {
+      ::kill(child_, SIGKILL);
+      while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+    if (orders_ != nullptr)
+      ::munmap(orders_, sizeof(Orders));
+  }
+  Company(const Company&) = delete;
+  Company& operator=(const Company&) = delete;
+
+  /// False when it does not do so in time.
+  bool set_busy(bool busy) {
+    if (child_ <= 0)
+      return false;
+    orders_->wanted.store(busy);
+    const double until = now_ns() + 1e9;
+    while (orders_->is.load() != busy)
+      if (now_ns() > until)
+        return false;
+    return true;
+  }
+
+private:
+  struct Orders {
+    std::atomic<bool> wanted{false};
+    std::atomic<bool> is{false};
+  };
+  Orders* orders_ = nullptr;
+  pid_t child_ = -1;
+};
+
 } // namespace
+
+double measure_company_ratio(int processors) {
+  const FmaProbe probe = fma_probe(FmaKind::kFloat32);
+  if (processors < 2 || probe.run == nullptr)
+    return 0;
+  std::vector<uint64_t> memory((size_t{8} << 20) / sizeof(uint64_t), 1);
+  volatile uint64_t sink = 0;
+  const auto compute = [&] { probe.run(20'000); }; // 0.1 ms
+  const auto read = [&] { sink = std::accumulate(memory.begin(), memory.end(), uint64_t{0}); };
+  Company company;
+  constexpr int kPairs = 40;
+  constexpr int kRepeats = 3;
+  std::vector<double> times[2][2]; ///< by work, then without and with company
+  for (int pair = 0; pair < kPairs; ++pair)
+    for (const bool first : {true, false}) {
+      const bool busy = first == (pair % 2 == 0); // a drift must not favour one side
+      if (!company.set_busy(busy))
+        return 0;
+      times[0][busy ? 1 : 0].push_back(fastest_of(kRepeats, 1, compute));
+      times[1][busy ? 1 : 0].push_back(fastest_of(kRepeats, 1, read));
+    }
+  double worst = 1;
+  for (const auto& work : times)
+    worst = std::max(worst, paired_ratio_interval(work[1], work[0]).high);
+  return worst;
+}
 
 double measure_store_bandwidth(std::span<std::byte> memory) {
   const int64_t bytes = write_once(memory);

@@ -20,4 +20,10 @@ struct ParallelCost {
 /// for one thread and where there is no libgomp.
 ParallelCost measure_parallel_cost(int threads);
 
+/// How many times as long fixed work takes (multiply-adds in registers, or reading what lies beyond
+/// the second level of cache, the worse of both) while another process works as a compiler does:
+/// the upper end of the 95 % interval over pairs with and without company. 0 where there is no
+/// second processor or no process can be started. Some 0.2 s.
+double measure_company_ratio(int processors);
+
 } // namespace temper::engine

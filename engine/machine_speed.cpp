@@ -257,6 +257,7 @@ MachineSpeed measure_machine_speed(const Machine& machine) {
     speed.fork_ns = cost.fork_ns;
     speed.barrier_ns = cost.barrier_ns;
   }
+  speed.company_ratio = measure_company_ratio(machine.processors);
   return speed;
 }
 
@@ -281,6 +282,8 @@ MachineSpeed faster_of(const MachineSpeed& a, const MachineSpeed& b) {
     best.fork_ns = a.fork_ns;
     best.barrier_ns = a.barrier_ns;
   }
+  if (best.company_ratio == 0 || (a.company_ratio > 0 && a.company_ratio < best.company_ratio))
+    best.company_ratio = a.company_ratio;
   best.measured_at = a.measured_at;
   if (best != a) // a measurement that made nothing faster leaves the moment as it was
     best.measured_at = std::max(a.measured_at, b.measured_at);
@@ -313,6 +316,10 @@ std::string describe(const MachineSpeed& speed) {
   if (speed.threads > 1)
     text += fmt::format("; a parallel loop on {} threads costs {:.2g} us, a barrier {:.2g} us",
                         speed.threads, speed.fork_ns * 1e-3, speed.barrier_ns * 1e-3);
+  if (speed.company_ratio > 0)
+    text += fmt::format("; a compiler at work beside a kernel slows it by at most {:.2g} %, so "
+                        "candidates of one thread are {}compiled while others are timed",
+                        100 * (speed.company_ratio - 1), speed.bears_company() ? "" : "not ");
   return text;
 }
 
@@ -333,6 +340,7 @@ Json to_json(const MachineSpeed& speed) {
           {"threads", speed.threads},
           {"fork_ns", speed.fork_ns},
           {"barrier_ns", speed.barrier_ns},
+          {"company_ratio", speed.company_ratio},
           {"measured_at", speed.measured_at}};
 }
 
@@ -352,6 +360,7 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     speed.threads = json.value("threads", 0);
     speed.fork_ns = json.value("fork_ns", 0.0);
     speed.barrier_ns = json.value("barrier_ns", 0.0);
+    speed.company_ratio = json.value("company_ratio", 0.0);
     speed.measured_at = json.value("measured_at", int64_t{0});
     if (json.contains("bf16_matrix_flops")) {
       speed.bf16_matrix_flops = json["bf16_matrix_flops"].get<double>();

@@ -40,6 +40,9 @@ struct MachineSpeed {
   int threads = 0;       ///< that the next two are for; 0: one processor, or no OpenMP runtime
   double fork_ns = 0;    ///< of an empty parallel region
   double barrier_ns = 0; ///< inside of one
+  /// What is measured takes at most so many times as long while another process compiles beside it
+  /// (measure_company_ratio); 0: not measured.
+  double company_ratio = 0;
   /// When the newest of these figures was taken, nanoseconds since 1970; 0: not known. It names the
   /// measurement: figures of one moment are the same wherever they are shown.
   int64_t measured_at = 0;
@@ -63,6 +66,11 @@ struct MachineSpeed {
   double bound_ns(DataType dtype, double flops, double bytes, int threads) const {
     return bound_ns(peak(dtype), flops, bytes, threads);
   }
+
+  /// Whether kernels may be timed while a compiler works on another processor.
+  bool bears_company() const { return company_ratio > 0 && company_ratio <= kBearableCompany; }
+  /// What a batch of trials may differ by without being measured again (kAnchorDriftLimit).
+  static constexpr double kBearableCompany = 1.02;
 
   bool operator==(const MachineSpeed&) const = default;
 };

@@ -12,6 +12,7 @@
 
 #include "codegen/artifact.h"
 #include "engine/measurement.h"
+#include "engine/timing/sittings.h"
 #include "engine/timing/stop_rule.h"
 #include "ir/support/result.h"
 
@@ -96,9 +97,14 @@ struct CompareRequest {
   Regime regime = Regime::kHot;
   int rounds = 25;     ///< each runs once in each round, in orders that balance who follows whom
   int first_round = 0; ///< where in those orders to begin (timing/sittings.h)
-  /// Further sittings (timing/sittings.h), of so many rounds each, follow until every ratio is known
-  /// this well: half its 95 % interval is no more than this. 0: one sitting.
+  /// Further sittings (timing/sittings.h), of so many rounds each, follow until every ratio is
+  /// known this well: half its 95 % interval is no more than this. 0: one sitting.
   double half_width = 0;
+  /// Of those sittings there are this many at the least (timing/sittings.h).
+  int sittings = kFewestSittings;
+  /// Only the fastest is asked for: who cannot be it any more is left out of further sittings, and
+  /// `half_width` is that of the ratios between those who can. Their samples so far are kept.
+  bool race = false;
   double max_seconds = 20; ///< for all rounds
   double sample_ns = 1e6;  ///< calls are batched to about this much per turn
   int timeout_ms = 30'000; ///< for loading and checking one contender

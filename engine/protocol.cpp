@@ -168,8 +168,9 @@ Result<codegen::Artifact> artifact_from_json(const Json& json) {
 
 Json to_json(const StopRule& rule) {
   return {{"hopeless_factor", rule.hopeless_factor},
-          {"beaten_factor", rule.beaten_factor},
-          {"beaten_samples", rule.beaten_samples},
+          {"noise", rule.noise},
+          {"doubt", rule.doubt},
+          {"trailing_samples", rule.trailing_samples},
           {"half_width", rule.half_width},
           {"level", rule.level},
           {"min_samples", rule.min_samples},
@@ -181,8 +182,9 @@ Json to_json(const StopRule& rule) {
 StopRule stop_rule_from_json(const Json& json) {
   StopRule rule;
   rule.hopeless_factor = json.at("hopeless_factor").get<double>();
-  rule.beaten_factor = json.at("beaten_factor").get<double>();
-  rule.beaten_samples = json.at("beaten_samples").get<int>();
+  rule.noise = json.at("noise").get<double>();
+  rule.doubt = json.at("doubt").get<double>();
+  rule.trailing_samples = json.at("trailing_samples").get<int>();
   rule.half_width = json.at("half_width").get<double>();
   rule.level = json.at("level").get<double>();
   rule.min_samples = json.at("min_samples").get<int>();

@@ -203,7 +203,18 @@ Stmt amx_as_loops(const Call& call) {
     body = make_for(var, make_int(var->dtype, 0),
                     make_int(var->dtype, *as_int(call.args[static_cast<size_t>(extent)])),
                     ForKind::kSerial, body);
-  return body;
+  if (is_int(call.args[12], 0))
+    return body;
+  const Var row = make_var("row");
+  const Var column = make_var("column");
+  const Expr zero = sum.is_floating() ? Expr(make_float(sum, 0)) : Expr(make_int(sum, 0));
+  Stmt clear = make_store(c->buffer, at(0, row, column), zero);
+  for (const auto& [var, extent] : {std::pair{column, 10}, std::pair{row, 9}})
+    clear = make_for(var, make_int(var->dtype, 0),
+                     make_int(var->dtype, *as_int(call.args[static_cast<size_t>(extent)])),
+                     ForKind::kSerial, clear);
+  const Expr& start = call.args[12];
+  return make_seq({make_if(logical_not(equal(start, make_int(start->dtype, 0))), clear), body});
 }
 
 } // namespace temper::ir::interpreter

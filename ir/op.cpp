@@ -80,9 +80,10 @@ const std::vector<OpInfo>& table() {
     // A hint: (address as a load, read or write 0/1, locality 0..3).
     list.push_back({"prefetch", 3, OpResult::kExplicit, false, false, false, false, 1});
     // C += A * B by x86's matrix extension (AMX): of C, A and B the first elements of the first and
-    // second row and the last element, then rows and columns of C and how many products a sum has.
-    // B's rows hold groups of four bytes of columns, as the instructions take them.
-    list.push_back({"amx_multiply_add", 12, OpResult::kExplicit, false, false, false, false, 9});
+    // second row and the last element, then rows and columns of C, how many products a sum has, and
+    // whether the sums start from zero: not 0, then it is C = A * B. B's rows hold groups of four
+    // bytes of columns, as the instructions take them.
+    list.push_back({"amx_multiply_add", 13, OpResult::kExplicit, false, false, false, false, 9});
     add_gpu_ops(list);
     // A layout as a value in annotations (ir/tir/layout.h): T.Layout(...), T.Fragment(...).
     list.push_back({"Layout", 6, OpResult::kExplicit, false, false, true, false});

@@ -5,6 +5,7 @@
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
+#include "ir/support/parallel.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
@@ -15,10 +16,8 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cctype>
 #include <chrono>
-#include <thread>
 
 namespace temper::tuner {
 
@@ -179,19 +178,11 @@ HandTuning::estimates_ns(const HandSubject& subject,
   if (open.empty())
     return result;
   const MachineRates rates = bench_.rates(*task);
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t at = next++; at < open.size(); at = next++)
-      if (const auto function = lowered(*task, schedules[open[at]]->module()))
-        result[open[at]] = estimate_time(*function, rates, task->threads).total_ns;
-  };
-  std::vector<std::thread> helpers;
-  const size_t most = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), 8);
-  for (size_t i = 1; i < std::min(most, (open.size() + 3) / 4); ++i)
-    helpers.emplace_back(work);
-  work();
-  for (std::thread& helper : helpers)
-    helper.join();
+  constexpr size_t kGrain = 4;
+  parallel_for(open.size(), kGrain, [&](size_t at) {
+    if (const auto function = lowered(*task, schedules[open[at]]->module()))
+      result[open[at]] = estimate_time(*function, rates, task->threads).total_ns;
+  });
   for (const size_t i : open)
     estimates_[{subject, hashes[i]}] = result[i];
   return result;

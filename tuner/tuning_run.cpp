@@ -4,6 +4,7 @@
 #include "codegen/lower.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/json.h"
+#include "ir/support/parallel.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/record_mapping.h"
 #include "tuner/transfer.h"
@@ -11,14 +12,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <thread>
 #include <unordered_map>
 #include <utility>
+
+#include <poll.h>
 
 namespace temper::tuner {
 
@@ -122,9 +123,10 @@ private:
 
 struct Compiled {
   CandidateRef candidate;
-  ArtifactRef artifact; ///< null when it failed
-  std::string error;
-  std::string log; ///< what the compiler wrote
+  ArtifactRef artifact{};   ///< null when it failed
+  bool is_compiled = false; ///< or failed to
+  std::string error{};
+  std::string log{}; ///< what the compiler wrote
   double compile_ms = 0;
   double score = 0;
 };
@@ -163,6 +165,7 @@ public:
         return estimate(candidates, options);
       };
     TEMPER_TRY_VOID(prepare_search());
+    TEMPER_TRY_VOID(decide_company(false));
     // The untuned program comes last: by then it is hopeless, which one call shows, where it would
     // else be timed for many seconds.
     untuned_is_known_ = state_.seen.contains(space_.untuned()->program_hash);
@@ -289,18 +292,9 @@ private:
       if (const auto [at, is_new] = estimates_.try_emplace(candidate->program_hash, kFailed);
           is_new)
         unknown.emplace_back(candidate.get(), &at->second);
-    std::atomic<size_t> next = 0;
-    const auto work = [&] {
-      for (size_t i = next++; i < unknown.size(); i = next++)
-        *unknown[i].second = estimate_one(*unknown[i].first, options);
-    };
-    const size_t helpers = std::min<size_t>(
-        {std::max(std::thread::hardware_concurrency(), 1U) - 1, 7, unknown.size() / 4});
-    std::vector<std::jthread> threads;
-    for (size_t i = 0; i < helpers; ++i)
-      threads.emplace_back(work);
-    work();
-    threads.clear(); // joins
+    constexpr size_t kGrain = 4;
+    parallel_for(unknown.size(), kGrain,
+                 [&](size_t i) { *unknown[i].second = estimate_one(*unknown[i].first, options); });
     std::vector<double> times;
     for (const CandidateRef& candidate : candidates)
       times.push_back(estimates_.at(candidate->program_hash));
@@ -428,97 +422,103 @@ private:
                              who, count, count == 1 ? "" : "s"));
   }
 
-  Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
-    const PhaseTimer timer(now_, phases_.compile);
-    Tickets tickets(*devices_.compilers);
-    std::vector<Compiled> compiled(batch.size());
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const CompileRequest request =
-          candidate_request(task_, s_tir::trace_to_json_text(batch[i]->trace));
-      tickets[devices_.compilers->submit(encode(request))] = i;
-      compiled[i].candidate = batch[i];
-    }
-    while (!tickets.empty()) {
-      for (engine::CompileFinished& done : devices_.compilers->poll(200)) {
-        const auto ticket = tickets.find(done.ticket);
-        if (ticket == tickets.end())
-          continue;
-        Compiled& item = compiled[ticket->second];
-        item.compile_ms = done.compile_ms;
-        item.log = done.stderr_tail;
-        tickets.erase(ticket);
-        if (done.outcome != Outcome::kOk) {
-          item.error = done.error;
-          continue;
-        }
-        Result<codegen::Artifact> artifact = codegen::deserialize_artifact(done.response);
-        if (artifact)
-          item.artifact = std::make_shared<codegen::Artifact>(std::move(*artifact));
-        else
-          item.error = artifact.error().message;
-      }
-      if (!tickets.empty() && devices_.compilers->pending() == 0)
-        return lost("compile processes", tickets.size());
-      if (interrupted()) {
-        std::erase_if(compiled, [](const Compiled& item) {
-          return item.artifact == nullptr && item.error.empty();
-        });
-        break;
-      }
-    }
-    return compiled;
+  engine::Ticket ask_to_compile(const Candidate& candidate) {
+    return devices_.compilers->submit(
+        encode(candidate_request(task_, s_tir::trace_to_json_text(candidate.trace))));
   }
 
-  Result<void> measure_batch(const std::vector<CandidateRef>& batch) {
-    for (const CandidateRef& candidate : batch)
+  static void take_compiled(Compiled& item, engine::CompileFinished& done) {
+    item.is_compiled = true;
+    item.compile_ms = done.compile_ms;
+    item.log = done.stderr_tail;
+    if (done.outcome != Outcome::kOk) {
+      item.error = done.error;
+      return;
+    }
+    Result<codegen::Artifact> artifact = codegen::deserialize_artifact(done.response);
+    if (artifact)
+      item.artifact = std::make_shared<codegen::Artifact>(std::move(*artifact));
+    else
+      item.error = artifact.error().message;
+  }
+
+  /// All that is ready, `items` by ticket; an error when nothing more will come.
+  Result<bool> poll_compilers(Tickets<engine::CompilePool>& tickets, std::vector<Compiled>& items,
+                              int timeout_ms) {
+    bool any = false;
+    for (engine::CompileFinished& done : devices_.compilers->poll(timeout_ms))
+      if (const auto ticket = tickets.find(done.ticket); ticket != tickets.end()) {
+        take_compiled(items[ticket->second], done);
+        tickets.erase(ticket);
+        any = true;
+      }
+    if (!tickets.empty() && devices_.compilers->pending() == 0)
+      return lost("compile processes", tickets.size());
+    return any;
+  }
+
+  /// While nothing is measured.
+  Result<std::vector<Compiled>> compile(const std::vector<CandidateRef>& batch) {
+    Tickets tickets(*devices_.compilers);
+    std::vector<Compiled> items(batch.size());
+    for (size_t i = 0; i < batch.size(); ++i) {
+      items[i].candidate = batch[i];
+      tickets[ask_to_compile(*batch[i])] = i;
+    }
+    while (!tickets.empty() && !interrupted())
+      TEMPER_TRY_VOID(poll_compilers(tickets, items, 200));
+    std::erase_if(items, [](const Compiled& item) { return !item.is_compiled; });
+    return items;
+  }
+
+  /// A batch on its way.
+  struct Batch {
+    std::vector<Compiled> items; ///< as they were proposed
+    std::vector<Compiled> timed; ///< those that compile, to code that was not known
+    std::vector<double> latest;  ///< seconds of `timed`
+    /// Those with the code of another one, by code_hash.
+    std::vector<std::pair<CandidateRef, uint64_t>> twins;
+    std::vector<CostSample> samples;
+  };
+
+  Result<void> measure_batch(const std::vector<CandidateRef>& candidates) {
+    for (const CandidateRef& candidate : candidates)
       state_.seen.insert(candidate->program_hash);
     std::vector<const FeatureMatrix*> features;
-    for (const CandidateRef& candidate : batch)
+    for (const CandidateRef& candidate : candidates)
       features.push_back(&candidate->features);
     const bool predicted = model_->is_trained();
     const std::vector<double> scores = model_->predict(features);
-    std::unordered_map<uint64_t, double> score_of;
-    for (size_t i = 0; i < batch.size(); ++i)
-      score_of[batch[i]->program_hash] = scores[i];
-
-    TEMPER_TRY(compiled, compile(batch));
-    std::vector<Compiled> to_measure;
-    std::vector<CostSample> samples;
-    for (Compiled& item : compiled) {
-      item.score = predicted ? score_of[item.candidate->program_hash] : 0;
-      if (item.artifact == nullptr) {
-        funnel_.refuse(funnel_.compiled, "compile_failed", item.error);
-        engine::Measurement failed;
-        failed.outcome = Outcome::kCompileFailed;
-        failed.stage = "compile";
-        failed.error = item.error;
-        failed.log = trial_log(item.log, {});
-        failed.compile_ms = item.compile_ms;
-        failed.regime = task_.regime;
-        TEMPER_TRY_VOID(record(item, failed));
-        samples.push_back({item.candidate->features, kFailed});
-        continue;
-      }
-      ++funnel_.compiled.count;
-      // Equal code is one trial: what is known of it holds for this candidate too.
-      if (const auto known = code_seconds_.find(item.artifact->code_hash);
-          known != code_seconds_.end()) {
-        funnel_.refuse(funnel_.ran, "same_code", {});
-        samples.push_back({item.candidate->features, known->second});
-        if (item.candidate->program_hash == space_.untuned()->program_hash &&
-            std::isfinite(known->second))
-          untuned_ns_ = known->second * 1e9;
-        continue;
-      }
-      code_seconds_.emplace(item.artifact->code_hash, kFailed);
-      to_measure.push_back(std::move(item));
+    Batch batch;
+    batch.items.resize(candidates.size());
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      batch.items[i].candidate = candidates[i];
+      batch.items[i].score = predicted ? scores[i] : 0;
     }
 
     std::vector<double> measured_scores;
-    std::vector<double> measured_seconds;
-    TEMPER_TRY_VOID(measure(to_measure, samples, measured_scores, measured_seconds));
+    {
+      const PhaseTimer timer(now_, phases_.measure);
+      TEMPER_TRY_VOID(steadily("batch", [&](std::optional<double> drift) {
+        return drift ? measure_again(batch, *drift) : compile_and_measure(batch);
+      }));
+    }
+    for (size_t i = 0; i < batch.timed.size(); ++i) {
+      const Compiled& item = batch.timed[i];
+      state_.trials.push_back({item.candidate, batch.latest[i]});
+      batch.samples.push_back({item.candidate->features, batch.latest[i]});
+      measured_scores.push_back(item.score);
+      code_seconds_[item.artifact->code_hash] = batch.latest[i];
+    }
+    // Equal code is one trial: what is known of it holds for this candidate too.
+    for (const auto& [candidate, code_hash] : batch.twins) {
+      const double seconds = code_seconds_.at(code_hash);
+      batch.samples.push_back({candidate->features, seconds});
+      if (candidate->program_hash == space_.untuned()->program_hash && std::isfinite(seconds))
+        untuned_ns_ = seconds * 1e9;
+    }
     if (predicted && measured_scores.size() > 1) {
-      quality_ = model_quality(measured_scores, measured_seconds);
+      quality_ = model_quality(measured_scores, batch.latest);
       database::ModelQuality row;
       row.run = run_.id;
       row.batch = batch_number_;
@@ -529,12 +529,129 @@ private:
       TEMPER_TRY_VOID(devices_.store->add(row));
     }
     ++batch_number_;
-    if (!samples.empty()) {
+    if (!batch.samples.empty()) {
       const PhaseTimer timer(now_, phases_.propose);
-      model_->update(samples);
+      model_->update(batch.samples);
     }
     report("search");
     return {};
+  }
+
+  /// What came of compiling: a failure is recorded, equal code is one trial, all else is to be
+  /// timed.
+  Result<void> sort_out(Compiled& item, Batch& batch) {
+    if (item.artifact == nullptr) {
+      funnel_.refuse(funnel_.compiled, "compile_failed", item.error);
+      engine::Measurement failed;
+      failed.outcome = Outcome::kCompileFailed;
+      failed.stage = "compile";
+      failed.error = item.error;
+      failed.log = trial_log(item.log, {});
+      failed.compile_ms = item.compile_ms;
+      failed.regime = task_.regime;
+      TEMPER_TRY_VOID(record(item, failed));
+      batch.samples.push_back({item.candidate->features, kFailed});
+      return {};
+    }
+    ++funnel_.compiled.count;
+    compile_ms_ += (item.compile_ms - compile_ms_) / kRemembered;
+    if (!code_seconds_.emplace(item.artifact->code_hash, kFailed).second) {
+      funnel_.refuse(funnel_.ran, "same_code", {});
+      batch.twins.emplace_back(item.candidate, item.artifact->code_hash);
+      return {};
+    }
+    batch.timed.push_back(std::move(item));
+    batch.latest.push_back(kFailed);
+    return {};
+  }
+
+  /// Compiles on all processors, then times, in the order of the batch. Where the machine bears a
+  /// compiler beside what is timed, timing begins as soon as it will take as long as compiling the
+  /// rest on the other processors. True: something was timed.
+  Result<bool> compile_and_measure(Batch& batch) {
+    Tickets compiling(*devices_.compilers);
+    Tickets measuring(*devices_.measurer);
+    const size_t count = batch.items.size();
+    const size_t workers = std::max<size_t>(devices_.compilers->worker_pids().size(), 1);
+    const bool beside = beside_ && workers > 1;
+    const double began = now_();
+    size_t asked = 0;  ///< to compile
+    size_t sorted = 0; ///< of those that came back
+    size_t next = 0;   ///< of batch.timed, to hand to the device
+    bool drains = false;
+    bool timing = false;
+    while (sorted < count || next < batch.timed.size() || !measuring.empty()) {
+      const size_t most = !beside ? count : drains ? workers - 1 : workers;
+      for (; asked < count && compiling.size() < most; ++asked)
+        compiling[ask_to_compile(*batch.items[asked].candidate)] = asked;
+      for (; sorted < count && batch.items[sorted].is_compiled; ++sorted)
+        TEMPER_TRY_VOID(sort_out(batch.items[sorted], batch));
+      if (!timing) {
+        const auto to_compile = static_cast<double>(count - asked + compiling.size());
+        drains = beside && !batch.timed.empty() &&
+                 to_compile * compile_ms_ <=
+                     static_cast<double>(count) * measure_ms_ * static_cast<double>(workers - 1);
+        timing = sorted == count || (drains && compiling.size() < workers);
+        if (timing) {
+          phases_.compile += now_() - began;
+          phases_.measure -= now_() - began; // which counts all of this
+        }
+      }
+      // Two at a time, so that each is held against the best that is known when it starts: in a
+      // first batch the slow ones would else be timed in full.
+      for (; timing && next < batch.timed.size() && measuring.size() < 2; ++next)
+        measuring[devices_.measurer->submit(request_for(batch.timed[next]))] = next;
+      if (compiling.empty() && measuring.empty())
+        continue;
+      if (!beside) { // one of them is at work, never both
+        if (!compiling.empty()) {
+          TEMPER_TRY_VOID(poll_compilers(compiling, batch.items, 200));
+        } else {
+          TEMPER_TRY_VOID(poll_device(measuring, batch, false, 200));
+        }
+      } else {
+        bool any = false;
+        if (!compiling.empty()) {
+          TEMPER_TRY(compiled, poll_compilers(compiling, batch.items, 0));
+          any = compiled;
+        }
+        if (!measuring.empty()) {
+          TEMPER_TRY(measured, poll_device(measuring, batch, false, 0));
+          any = any || measured;
+        }
+        if (!any)
+          wait_for(compiling.empty() ? -1 : devices_.compilers->event_fd(),
+                   measuring.empty() ? -1 : devices_.measurer->event_fd());
+      }
+      if (interrupted())
+        break;
+    }
+    return next > 0;
+  }
+
+  /// Until one of the devices has something to say; 200 ms at most, and for those without a
+  /// descriptor not at all.
+  static void wait_for(int compilers, int measurer) {
+    pollfd waiting[] = {{compilers, POLLIN, 0}, {measurer, POLLIN, 0}};
+    ::poll(waiting, 2, compilers < 0 && measurer < 0 ? 0 : 200);
+  }
+
+  /// Whether kernels are timed beside a compiler, from now on.
+  Result<void> decide_company(bool again) {
+    if (!options_.compile_beside || task_.threads > 1 || (again && !beside_))
+      return {};
+    constexpr double kSideBySide = 0.85; // as `doctor` calls two threads side by side
+    const Result<engine::DeviceState> state = devices_.measurer->device_state(2);
+    beside_ = state && state->side_by_side >= kSideBySide;
+    if (again && beside_)
+      return {};
+    database::Event event;
+    event.run = run_.id;
+    event.kind = "company";
+    event.json =
+        Json{{"compile_beside", beside_}, {"side_by_side", state ? state->side_by_side : 0.0}}
+            .dump();
+    return devices_.store->add(event);
   }
 
   /// Nothing when the look at the device fails twice, as when its probe is killed: then drift goes
@@ -556,41 +673,27 @@ private:
     return device_state();
   }
 
-  /// Measures something by `work`, and `again` when the machine's speed drifted meanwhile; an event
-  /// KIND_repeated says so, KIND_disturbed when it did both times.
+  /// Measures something by `work`, and again, `work` being told by how much, when the machine's
+  /// speed drifted meanwhile; an event KIND_repeated says so, KIND_disturbed when it did both
+  /// times. `work` returns whether anything was measured.
   template <typename Work> Result<void> steadily(const std::string& kind, const Work& work) {
+    std::optional<double> drifted_by;
     for (const bool again : {false, true}) {
       const std::optional<engine::DeviceState> before = recent_device_state();
-      TEMPER_TRY_VOID(work(again));
-      if (interrupted())
+      TEMPER_TRY(measured, work(drifted_by));
+      if (interrupted() || !measured)
         break;
       const std::optional<engine::DeviceState> after = device_state();
       if (!before || !after || !engine::DeviceState::drifted(*before, *after))
         break;
       const double drift = engine::DeviceState::drift(*before, *after);
+      drifted_by = drift;
       database::Event event;
       event.run = run_.id;
       event.kind = kind + (again ? "_disturbed" : "_repeated");
       event.json = Json{{"batch", batch_number_}, {"drift", drift}}.dump();
       TEMPER_TRY_VOID(devices_.store->add(event));
-    }
-    return {};
-  }
-
-  Result<void> measure(std::vector<Compiled>& items, std::vector<CostSample>& samples,
-                       std::vector<double>& scores, std::vector<double>& seconds) {
-    if (items.empty())
-      return {};
-    const PhaseTimer timer(now_, phases_.measure);
-    std::vector<double> latest(items.size(), kFailed);
-    TEMPER_TRY_VOID(
-        steadily("batch", [&](bool again) { return measure_once(items, latest, again); }));
-    for (size_t i = 0; i < items.size(); ++i) {
-      state_.trials.push_back({items[i].candidate, latest[i]});
-      samples.push_back({items[i].candidate->features, latest[i]});
-      scores.push_back(items[i].score);
-      seconds.push_back(latest[i]);
-      code_seconds_[items[i].artifact->code_hash] = latest[i];
+      TEMPER_TRY_VOID(decide_company(true));
     }
     return {};
   }
@@ -604,8 +707,11 @@ private:
     request.best_ns = best_ns_;
     request.check = reference_ != nullptr;
     // Ranks are what a search needs: finalists are measured again, side by side and for longer.
+    // What is as fast as the best within the noise need not be ranked against it.
     request.rule.half_width = 0.015;
     request.rule.max_seconds = 0.12;
+    request.rule.trailing_samples = 5;
+    request.rule.noise = engine::noise_scale(excesses_).value_or(request.rule.noise);
     // A trial is a handful of calls. What is many times slower than the best, or before there is
     // one than 2 GFLOP/s, is not worth its checks; the untuned program is, once.
     constexpr double kSlowFlopPerNs = 2;
@@ -620,44 +726,64 @@ private:
     return request;
   }
 
-  Result<void> measure_once(const std::vector<Compiled>& items, std::vector<double>& latest,
-                            bool again) {
-    Tickets tickets(*devices_.measurer);
-    size_t next = 0;
-    // Two at a time, so that each is held against the best that is known when it starts: in a first
-    // batch the slow ones would else be timed in full.
-    const auto submit_more = [&] {
-      for (; next < items.size() && tickets.size() < 2; ++next)
-        if (!again || std::isfinite(latest[next])) // failures do not depend on the machine's speed
-          tickets[devices_.measurer->submit(request_for(items[next]))] = next;
-    };
-    submit_more();
-    while (!tickets.empty()) {
-      for (engine::FinishedMeasurement& done : devices_.measurer->poll(200)) {
-        const auto ticket = tickets.find(done.ticket);
-        if (ticket == tickets.end())
-          continue;
-        const size_t index = ticket->second;
-        tickets.erase(ticket);
-        done.measurement.compile_ms = items[index].compile_ms;
-        done.measurement.log = trial_log(items[index].log, done.measurement.log);
-        latest[index] =
-            done.measurement.outcome == Outcome::kOk
-                ? done.measurement.median_ns * 1e-9
-                : (done.measurement.outcome == Outcome::kCensored && done.measurement.median_ns > 0
-                       ? done.measurement.median_ns * 1e-9
-                       : kFailed);
-        if (!again)
-          count(done.measurement);
-        TEMPER_TRY_VOID(record(items[index], done.measurement, !again));
-        submit_more();
-      }
-      if (!tickets.empty() && devices_.measurer->pending() == 0)
-        return lost("measuring device", tickets.size());
-      if (interrupted())
-        return {};
+  /// All that is finished, batch.timed by ticket; an error when nothing more will come.
+  Result<bool> poll_device(Tickets<engine::Measurer>& tickets, Batch& batch, bool again,
+                           int timeout_ms) {
+    bool any = false;
+    for (engine::FinishedMeasurement& done : devices_.measurer->poll(timeout_ms)) {
+      const auto ticket = tickets.find(done.ticket);
+      if (ticket == tickets.end())
+        continue;
+      any = true;
+      const size_t index = ticket->second;
+      tickets.erase(ticket);
+      engine::Measurement& measurement = done.measurement;
+      measurement.compile_ms = batch.timed[index].compile_ms;
+      measurement.log = trial_log(batch.timed[index].log, measurement.log);
+      measure_ms_ += (measurement.measure_ms - measure_ms_) / kRemembered;
+      const bool has_time =
+          measurement.outcome == Outcome::kOk ||
+          (measurement.outcome == Outcome::kCensored && measurement.median_ns > 0);
+      batch.latest[index] = has_time ? measurement.median_ns * 1e-9 : kFailed;
+      if (measurement.outcome == Outcome::kOk)
+        note_noise(measurement);
+      if (!again)
+        count(measurement);
+      TEMPER_TRY_VOID(record(batch.timed[index], measurement, !again));
     }
-    return {};
+    if (!tickets.empty() && devices_.measurer->pending() == 0)
+      return lost("measuring device", tickets.size());
+    return any;
+  }
+
+  /// What samples of this machine lie above their kernel's median by.
+  void note_noise(const engine::Measurement& measurement) {
+    constexpr size_t kFewest = 5;
+    constexpr size_t kKept = 600;
+    if (measurement.samples_ns.size() < kFewest || measurement.median_ns <= 0)
+      return;
+    for (const double sample : measurement.samples_ns)
+      excesses_.push_back(sample / measurement.median_ns - 1);
+    if (excesses_.size() > 2 * kKept) // the machine as it was lately
+      excesses_.erase(excesses_.begin(), excesses_.end() - static_cast<std::ptrdiff_t>(kKept));
+  }
+
+  /// A second time, what may be among the best for all that the machine drifted by: failures do not
+  /// depend on its speed, and how slow the slow ones are is of no use.
+  Result<bool> measure_again(Batch& batch, double drift) {
+    constexpr double kFarBehind = 1.5;
+    const double limit = best_ns_ > 0 ? kFarBehind * (1 + drift) * best_ns_ * 1e-9 : kFailed;
+    std::vector<size_t> again;
+    for (size_t i = 0; i < batch.timed.size(); ++i)
+      if (std::isfinite(batch.latest[i]) && batch.latest[i] <= limit)
+        again.push_back(i);
+    Tickets tickets(*devices_.measurer);
+    for (size_t next = 0; (next < again.size() || !tickets.empty()) && !interrupted();) {
+      for (; next < again.size() && tickets.size() < 2; ++next)
+        tickets[devices_.measurer->submit(request_for(batch.timed[again[next]]))] = again[next];
+      TEMPER_TRY_VOID(poll_device(tickets, batch, true, 200));
+    }
+    return !again.empty();
   }
 
   void count(const engine::Measurement& measurement) {
@@ -716,7 +842,7 @@ private:
       const bool better = best_ns_ == 0 || measurement.median_ns < best_ns_;
       if (best_ns_ == 0 || measurement.median_ns < best_ns_ * (1 - options_.stop.gain))
         trials_at_gain_ = trials_;
-      if (better || purpose == database::Purpose::kConfirm) {
+      if (purpose == database::Purpose::kConfirm || (better && !confirming_)) {
         note_best(*item.candidate, measurement.median_ns, measurement.interval,
                   recorded.measurement);
         TEMPER_TRY_VOID(keep_artifact(item, recorded.candidate));
@@ -747,7 +873,7 @@ private:
     best_hash_ = candidate.program_hash;
   }
 
-  /// The fastest few trials, fastest first.
+  /// The fastest few trials, fastest first: those that noise alone may have put behind the first.
   std::vector<Trial> finalists() const {
     std::vector<Trial> best;
     for (const Trial& trial : state_.trials)
@@ -761,6 +887,14 @@ private:
     });
     if (best.size() > options_.finalists)
       best.resize(options_.finalists);
+    if (best.empty())
+      return best;
+    // A few samples each: half of them lie within `noise` of their median.
+    constexpr double kLeast = 0.05;
+    const double behind =
+        1 + kLeast + 2 * engine::noise_scale(excesses_).value_or(engine::StopRule().noise);
+    const double limit = behind * best.front().seconds;
+    std::erase_if(best, [&](const Trial& trial) { return trial.seconds > limit; });
     return best;
   }
 
@@ -788,7 +922,10 @@ private:
     constexpr int kRounds = 3;
     for (int round = 0; round < kRounds && confirmed && !best_confirmed_; ++round) {
       const size_t known_wrong = wrong_.size();
-      confirmed = confirm(finalists(), workload);
+      const std::vector<Trial> best = finalists();
+      if (best.empty())
+        break;
+      confirmed = confirm(best, workload);
       if (wrong_.size() == known_wrong)
         break;
     }
@@ -801,13 +938,20 @@ private:
     return confirmed;
   }
 
-  Result<void> confirm(const std::vector<Trial>& best, engine::WorkloadId workload) {
+  Result<void> confirm(std::vector<Trial> best, engine::WorkloadId workload) {
+    const double most_seconds = std::clamp(0.1 * seconds(), 0.2, 3.0); // a short run ends shortly
+    // Of slow kernels fewer: one takes part in a sitting with so many calls at the least.
+    constexpr double kCalls = 12;
+    constexpr size_t kFewest = 3;
+    const auto afforded =
+        static_cast<size_t>(2 * most_seconds / (kCalls * std::max(best.front().seconds, 1e-9)));
+    best.resize(std::min(best.size(), std::max(afforded, kFewest)));
     std::vector<Compiled> items;
     std::vector<CandidateRef> missing;
     for (const Trial& trial : best) {
       const auto known = artifacts_.find(trial.candidate->program_hash);
       if (known != artifacts_.end())
-        items.push_back({trial.candidate, known->second, {}, 0, 0});
+        items.push_back({.candidate = trial.candidate, .artifact = known->second});
       else
         missing.push_back(trial.candidate);
     }
@@ -822,9 +966,11 @@ private:
     engine::CompareRequest request;
     request.workload = workload;
     request.regime = task_.regime;
-    // In several sittings: all rounds of one share what disturbs it.
+    // In several sittings: all rounds of one share what disturbs it. Who cannot win leaves.
+    request.race = true;
+    request.sittings = 3;
     request.half_width = 2 * engine::kComparedHalfWidth;
-    request.max_seconds = std::clamp(0.2 * seconds(), 0.2, 3.0); // a short run ends shortly
+    request.max_seconds = most_seconds;
     for (const Compiled& item : items)
       request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
                                     item.artifact,
@@ -832,17 +978,27 @@ private:
                                     task_.threads,
                                     reference_ != nullptr});
     engine::Comparison comparison;
-    TEMPER_TRY_VOID(steadily("confirmation", [&](bool) -> Result<void> {
+    TEMPER_TRY_VOID(steadily("confirmation", [&](std::optional<double>) -> Result<bool> {
       TEMPER_TRY(compared, devices_.measurer->compare(request));
       comparison = std::move(compared);
-      return {};
+      return true;
     }));
-    for (size_t i = 0; i < items.size(); ++i) {
-      const engine::Measurement& measurement = comparison.contenders[i].measurement;
-      if (!engine::is_correct(measurement.outcome))
-        wrong_.insert(items[i].candidate->program_hash);
-      TEMPER_TRY_VOID(record(items[i], measurement, false, database::Purpose::kConfirm));
-    }
+    size_t most_samples = 0;
+    for (const engine::ComparedContender& contender : comparison.contenders)
+      most_samples = std::max(most_samples, contender.measurement.samples_ns.size());
+    // Who left before the end was timed in other rounds: its median is none to rank it by beside
+    // theirs. Its row comes first, for what its run confirmed afterwards has beaten it.
+    for (const bool stayed : {false, true})
+      for (size_t i = 0; i < items.size(); ++i) {
+        const engine::Measurement& measurement = comparison.contenders[i].measurement;
+        const bool right = engine::is_correct(measurement.outcome);
+        if (stayed != (!right || measurement.samples_ns.size() == most_samples))
+          continue;
+        if (!right)
+          wrong_.insert(items[i].candidate->program_hash);
+        TEMPER_TRY_VOID(record(items[i], measurement, false,
+                               stayed ? database::Purpose::kConfirm : database::Purpose::kSearch));
+      }
     return {};
   }
 
@@ -870,6 +1026,11 @@ private:
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
   std::unordered_map<uint64_t, double> code_seconds_; ///< by code_hash
+  bool beside_ = false; ///< candidates are compiled while others are timed
+  static constexpr double kRemembered = 8;
+  double compile_ms_ = 30;       ///< of a candidate, over the last kRemembered or so
+  double measure_ms_ = 30;       ///< likewise
+  std::vector<double> excesses_; ///< of late samples above their kernel's median, in parts of it
   std::optional<engine::DeviceState> state_of_device_;
   double looked_at_device_ = 0;
   std::unordered_map<uint64_t, double> estimates_;           ///< in seconds, by program_hash

@@ -37,9 +37,14 @@ struct TuneOptions {
   StopCondition stop;
   bool fresh = false; ///< do not start from records of other runs
   size_t batch = 16;  ///< candidates between two trainings of the model
-  size_t finalists = 4;
+  size_t finalists = 6;
   MachineRates rates;  ///< for estimates before measuring
   double bound_ns = 0; ///< no correct kernel is faster (engine::MachineSpeed); 0: not known
+  /// Candidates of a batch may be compiled while others are timed: fixed work is as fast with such
+  /// company here (engine::MachineSpeed::bears_company). Taken back for a run, and after a batch in
+  /// which the machine drifted, when two threads do not run side by side just then; an event
+  /// "company" says what was decided.
+  bool compile_beside = false;
   /// Trials without a gain that an earlier part of the run had (`TuningRun::trials_since_gain`),
   /// so that a run that was put aside converges all the same.
   int64_t trials_since_gain = 0;
@@ -65,8 +70,8 @@ struct TuneHooks {
 struct PhaseSeconds {
   double prepare = 0; ///< what is known, other shapes, the reference
   double propose = 0; ///< sampling, mutating, estimating, learning, predicting
-  double compile = 0;
-  double measure = 0; ///< with looks at the device
+  double compile = 0; ///< while nothing is timed
+  double measure = 0; ///< with looks at the device, and what is compiled meanwhile
   double confirm = 0; ///< finalists, side by side
 };
 

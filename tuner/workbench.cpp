@@ -274,6 +274,14 @@ MachineRates Workbench::rates(const Task& task) {
 
 const engine::MachineSpeed& Workbench::machine_speed() { return this_speed(); }
 
+TuneOptions Workbench::tune_options(const Task& task) {
+  TuneOptions options;
+  options.bound_ns = bound_ns(task);
+  options.rates = rates(task);
+  options.compile_beside = task.threads <= 1 && machine_speed().bears_company();
+  return options;
+}
+
 double Workbench::bound_ns(const Task& task) { return machine_bound_ns(task, this_speed()); }
 
 std::optional<engine::FmaKind> Workbench::bounding_arithmetic(const Task& task) {

@@ -115,6 +115,8 @@ public:
 
   /// What the analytical estimate needs to know of this machine, for code of the task's target.
   MachineRates rates(const Task& task);
+  /// What a run knows of this machine; when to stop is left open. May measure the machine.
+  TuneOptions tune_options(const Task& task);
 
   // Devices.
   Result<engine::CompilePool*> compilers();

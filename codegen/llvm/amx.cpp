@@ -5,8 +5,10 @@
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 namespace temper::codegen {
 namespace {
@@ -37,7 +39,8 @@ public:
     llvm::Type* pointer = builder_.getPtrTy();
     llvm::Type* word = builder_.getInt64Ty();
     auto* type = llvm::FunctionType::get(
-        builder_.getVoidTy(), {pointer, word, pointer, word, pointer, word, word}, false);
+        builder_.getVoidTy(),
+        {pointer, word, pointer, word, pointer, word, word, builder_.getInt1Ty()}, false);
     function_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module_);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     function_->addFnAttr(llvm::Attribute::NoInline);
@@ -46,14 +49,22 @@ public:
     Value* a_stride = function_->getArg(3);
     Value* b_stride = function_->getArg(5);
 
-    builder_.SetInsertPoint(block(""));
-    ask_for_leave();
-    configure();
-    each_sum(
-        [&](int tile, int row, int column) { load(tile, at(c, c_stride, row, column), c_stride); });
-    llvm::BasicBlock* before = builder_.GetInsertBlock();
+    llvm::BasicBlock* entry = block("");
+    llvm::BasicBlock* clear = block("clear");
+    llvm::BasicBlock* fetch = block("fetch");
+    llvm::BasicBlock* before = block("before");
     llvm::BasicBlock* loop = block("loop");
     llvm::BasicBlock* after = block("after");
+    builder_.SetInsertPoint(entry);
+    builder_.CreateCondBr(function_->getArg(7), clear, fetch);
+    builder_.SetInsertPoint(clear);
+    each_sum([&](int tile, int, int) { call(llvm::Intrinsic::x86_tilezero, {number(tile)}); });
+    builder_.CreateBr(before);
+    builder_.SetInsertPoint(fetch);
+    each_sum(
+        [&](int tile, int row, int column) { load(tile, at(c, c_stride, row, column), c_stride); });
+    builder_.CreateBr(before);
+    builder_.SetInsertPoint(before);
     builder_.CreateBr(loop);
 
     builder_.SetInsertPoint(loop);
@@ -82,7 +93,6 @@ public:
       call(llvm::Intrinsic::x86_tilestored64,
            {number(tile), at(c, c_stride, row, column), c_stride});
     });
-    call(llvm::Intrinsic::x86_tilerelease, {});
     builder_.CreateRetVoid();
     return function_;
   }
@@ -115,55 +125,6 @@ private:
         visit(row * kColumns + column, row, column);
   }
 
-  /// arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), once a process. Where it is refused the
-  /// first instruction ends the process, as any that a processor lacks.
-  void ask_for_leave() {
-    auto* asked = module_.getGlobalVariable("amx_asked", true);
-    if (asked == nullptr)
-      asked = new llvm::GlobalVariable(module_, builder_.getInt8Ty(), false,
-                                       llvm::GlobalValue::InternalLinkage, builder_.getInt8(0),
-                                       "amx_asked");
-    llvm::BasicBlock* ask = block("ask");
-    llvm::BasicBlock* ready = block("ready");
-    builder_.CreateCondBr(builder_.CreateICmpEQ(builder_.CreateLoad(builder_.getInt8Ty(), asked),
-                                                builder_.getInt8(0)),
-                          ask, ready);
-    builder_.SetInsertPoint(ask);
-    llvm::Type* word = builder_.getInt64Ty();
-    auto* type = llvm::FunctionType::get(word, {word, word, word}, false);
-    auto* system_call =
-        llvm::InlineAsm::get(type, "syscall", "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}",
-                             /*hasSideEffects=*/true);
-    constexpr uint64_t kArchPrctl = 158;
-    constexpr uint64_t kRequestPermission = 0x1023;
-    constexpr uint64_t kTileData = 18;
-    builder_.CreateCall(type, system_call,
-                        {builder_.getInt64(kArchPrctl), builder_.getInt64(kRequestPermission),
-                         builder_.getInt64(kTileData)});
-    builder_.CreateStore(builder_.getInt8(1), asked);
-    builder_.CreateBr(ready);
-    builder_.SetInsertPoint(ready);
-  }
-
-  /// All eight registers of 16 rows of 64 bytes.
-  void configure() {
-    auto* configuration = module_.getGlobalVariable("amx_configuration", true);
-    if (configuration == nullptr) {
-      std::array<uint8_t, 64> bytes{};
-      bytes[0] = 1; // palette
-      for (size_t tile = 0; tile < 8; ++tile) {
-        bytes[16 + 2 * tile] = kTileBytes;
-        bytes[48 + tile] = kTileRows;
-      }
-      auto* data = llvm::ConstantDataArray::get(module_.getContext(), bytes);
-      configuration =
-          new llvm::GlobalVariable(module_, data->getType(), true,
-                                   llvm::GlobalValue::InternalLinkage, data, "amx_configuration");
-      configuration->setAlignment(llvm::Align(64));
-    }
-    call(llvm::Intrinsic::x86_ldtilecfg, {configuration});
-  }
-
   llvm::Module& module_;
   llvm::IRBuilder<> builder_;
   llvm::Intrinsic::ID multiply_;
@@ -171,14 +132,99 @@ private:
   llvm::Function* function_ = nullptr;
 };
 
+/// Asks for leave to use the tile registers and configures all eight, of 16 rows of 64 bytes.
+llvm::Function* make_begin(llvm::Module& module) {
+  llvm::LLVMContext& context = module.getContext();
+  llvm::IRBuilder<> builder(context);
+  const auto global = [&](llvm::Type* type, bool constant, llvm::Constant* value,
+                          const char* name) {
+    return new llvm::GlobalVariable(module, type, constant, llvm::GlobalValue::InternalLinkage,
+                                    value, name);
+  };
+  auto* begin = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), false),
+                                       llvm::Function::InternalLinkage, "amx_begin", module);
+  begin->addFnAttr(llvm::Attribute::NoUnwind);
+  begin->addFnAttr(llvm::Attribute::NoInline);
+  auto* entry = llvm::BasicBlock::Create(context, "", begin);
+  auto* ask = llvm::BasicBlock::Create(context, "ask", begin);
+  auto* ready = llvm::BasicBlock::Create(context, "ready", begin);
+
+  // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), once a process. Where it is refused the
+  // first instruction ends the process, as any that a processor lacks.
+  builder.SetInsertPoint(entry);
+  auto* asked = global(builder.getInt8Ty(), false, builder.getInt8(0), "amx_asked");
+  builder.CreateCondBr(
+      builder.CreateICmpEQ(builder.CreateLoad(builder.getInt8Ty(), asked), builder.getInt8(0)), ask,
+      ready);
+  builder.SetInsertPoint(ask);
+  llvm::Type* word = builder.getInt64Ty();
+  auto* type = llvm::FunctionType::get(word, {word, word, word}, false);
+  auto* system_call =
+      llvm::InlineAsm::get(type, "syscall", "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}",
+                           /*hasSideEffects=*/true);
+  constexpr uint64_t kArchPrctl = 158;
+  constexpr uint64_t kRequestPermission = 0x1023;
+  constexpr uint64_t kTileData = 18;
+  builder.CreateCall(type, system_call,
+                     {builder.getInt64(kArchPrctl), builder.getInt64(kRequestPermission),
+                      builder.getInt64(kTileData)});
+  builder.CreateStore(builder.getInt8(1), asked);
+  builder.CreateBr(ready);
+
+  builder.SetInsertPoint(ready);
+  std::array<uint8_t, 64> bytes{};
+  bytes[0] = 1; // palette
+  for (size_t tile = 0; tile < 8; ++tile) {
+    bytes[16 + 2 * tile] = kTileBytes;
+    bytes[48 + tile] = kTileRows;
+  }
+  auto* data = llvm::ConstantDataArray::get(context, bytes);
+  auto* configuration = global(data->getType(), true, data, "amx_configuration");
+  configuration->setAlignment(llvm::Align(64));
+  builder.CreateCall(llvm::Intrinsic::getDeclaration(&module, llvm::Intrinsic::x86_ldtilecfg),
+                     {configuration});
+  builder.CreateRetVoid();
+  return begin;
+}
+
+constexpr const char* kPrefix = "amx_multiply_add_";
+
+bool calls_product(const llvm::Instruction& instruction) {
+  const auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+  return call != nullptr && call->getCalledFunction() != nullptr &&
+         call->getCalledFunction()->getName().starts_with(kPrefix);
+}
+
 } // namespace
+
+void amx_configure(llvm::Module& module) {
+  std::vector<llvm::Function*> users;
+  for (llvm::Function& function : module) {
+    const auto uses = [](const llvm::BasicBlock& block) {
+      return std::any_of(block.begin(), block.end(), calls_product);
+    };
+    if (std::any_of(function.begin(), function.end(), uses))
+      users.push_back(&function);
+  }
+  if (users.empty())
+    return;
+  llvm::Function* begin = make_begin(module);
+  llvm::Function* release =
+      llvm::Intrinsic::getDeclaration(&module, llvm::Intrinsic::x86_tilerelease);
+  for (llvm::Function* user : users) {
+    llvm::BasicBlock& entry = user->getEntryBlock();
+    llvm::IRBuilder<>(&entry, entry.getFirstNonPHIOrDbgOrAlloca()).CreateCall(begin);
+    for (llvm::BasicBlock& block : *user)
+      if (llvm::isa<llvm::ReturnInst>(block.getTerminator()))
+        llvm::IRBuilder<>(block.getTerminator()).CreateCall(release);
+  }
+}
 
 llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows) {
   const llvm::Intrinsic::ID multiply = instruction_for(a, b);
   if (multiply == llvm::Intrinsic::not_intrinsic || (rows != kTileRows && rows != 2 * kTileRows))
     return nullptr;
-  const std::string name =
-      "amx_multiply_add_" + to_string(a) + "_" + to_string(b) + "_" + std::to_string(rows);
+  const std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" + std::to_string(rows);
   if (llvm::Function* made = module.getFunction(name))
     return made;
   return Maker(module, multiply, rows).make(name);

@@ -13,10 +13,16 @@ namespace temper::codegen {
 /// C[rows, 32] += A[rows, 64 * steps bytes] * B[16 * steps, 128 bytes], each row `stride` bytes
 /// behind the other; `rows` is 16 or 32. Made once a module:
 ///
-///   void (ptr c, i64 c_stride, ptr a, i64 a_stride, ptr b, i64 b_stride, i64 steps)
+///   void (ptr c, i64 c_stride, ptr a, i64 a_stride, ptr b, i64 b_stride, i64 steps, i1 start)
 ///
-/// The tile registers are configured and released in each call, and the first call asks the kernel
-/// (Linux) for leave to use them. Null when no instruction multiplies these types.
+/// `start`: the sums start from zero, and what is in C does not count.
+/// Null when no instruction multiplies these types.
 llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows);
+
+/// To be called once the module is complete: each function that calls such products (of a parallel
+/// loop, the body that each thread calls) configures the tile registers on entry, which costs as
+/// much as a dozen products of tiles, and releases them before it returns. The first one of a
+/// process asks the kernel (Linux) for leave to use them.
+void amx_configure(llvm::Module& module);
 
 } // namespace temper::codegen

@@ -1815,6 +1815,7 @@ private:
                          "bfloat16 or bytes, 64 bytes at a time",
                          call.dtype);
     args.push_back(builder_.getInt64(static_cast<uint64_t>(*depth * types[2].bytes() / 64)));
+    args.push_back(builder_.CreateIsNotNull(emit(call.args[12])));
     builder_.CreateCall(function, args);
     return llvm::Constant::getNullValue(register_type(call.dtype));
   }
@@ -2279,7 +2280,9 @@ Result<std::vector<ArgumentSpec>> signature_of(const PrimFunc& function) {
 
 Result<Emitted> emit_function(const PrimFunc& function, const EmitOptions& options,
                               llvm::Module& module) {
-  return Emitter(options, module).run(*function);
+  Result<Emitted> emitted = Emitter(options, module).run(*function);
+  amx_configure(module);
+  return emitted;
 }
 
 } // namespace temper::codegen

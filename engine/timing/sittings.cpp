@@ -2,7 +2,9 @@
 
 #include "ir/support/check.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace temper::engine {
 namespace {
@@ -40,6 +42,35 @@ size_t contender_at(size_t count, size_t round, size_t turn) {
   // 0, n-1, 1, n-2, 2, ...: each difference between neighbours once (odd counts: with the mirror).
   const size_t zigzag = at % 2 == 0 ? at / 2 : count - 1 - at / 2;
   return (zigzag + round) % count;
+}
+
+std::vector<bool> cannot_win(std::span<const std::vector<double>> medians) {
+  size_t sittings = 0;
+  for (const std::vector<double>& own : medians)
+    sittings = std::max(sittings, own.size());
+  std::vector<bool> out(medians.size(), false);
+  if (sittings == 0)
+    return out;
+  const auto mean = [](const std::vector<double>& own) {
+    return std::accumulate(own.begin(), own.end(), 0.0) / static_cast<double>(own.size());
+  };
+  const std::vector<double>* best = nullptr;
+  for (const std::vector<double>& own : medians)
+    if (own.size() == sittings && (best == nullptr || mean(own) < mean(*best)))
+      best = &own;
+  for (size_t i = 0; i < medians.size(); ++i) {
+    if (medians[i].size() != sittings || &medians[i] == best)
+      continue;
+    std::vector<double> ratios;
+    for (size_t s = 0; s < sittings; ++s)
+      ratios.push_back(medians[i][s] / (*best)[s]);
+    // Four spreads of one sitting leave one verdict in tens of thousands to chance; from a few
+    // sittings on these say themselves how much they differ.
+    constexpr double kSpreads = 4;
+    const double margin = kSpreads * kSittingSpread / std::sqrt(static_cast<double>(sittings));
+    out[i] = mean(ratios) > 1 + margin || (sittings >= 3 && pool_sittings(ratios).interval.low > 1);
+  }
+  return out;
 }
 
 PooledRatio pool_sittings(std::span<const double> medians) {

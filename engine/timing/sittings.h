@@ -12,14 +12,15 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 namespace temper::engine {
 
 /// Who has the turn `turn` of round `round`, of `count` contenders. Over `count` rounds (twice that
-/// when it is odd) everyone has every place as often, and follows every other one as often: what one
-/// leaves behind (its heat, which slows the clock, and its share of the caches) must not always fall
-/// on the same neighbour. Williams, "Experimental designs balanced for the estimation of residual
-/// effects of treatments" (1949).
+/// when it is odd) everyone has every place as often, and follows every other one as often: what
+/// one leaves behind (its heat, which slows the clock, and its share of the caches) must not always
+/// fall on the same neighbour. Williams, "Experimental designs balanced for the estimation of
+/// residual effects of treatments" (1949).
 size_t contender_at(size_t count, size_t round, size_t turn);
 
 /// Fewer sittings say too little of how much sittings differ.
@@ -33,6 +34,16 @@ struct PooledRatio {
 /// The ratio and its 95 % interval, from the median ratio of each sitting: Student's, at 97 %,
 /// because sittings end when the interval is narrow, which it sometimes is by luck. Needs two.
 PooledRatio pool_sittings(std::span<const double> medians);
+
+/// Which contenders cannot be the fastest any more. `medians[i]`: the median ratio of contender i
+/// to the first in each sitting so far; one that has fewer than others was left out, or failed, and
+/// is not judged. Sittings differ by kSittingSpread without any reason, so those that lie together
+/// as few sittings alone do are not told apart.
+std::vector<bool> cannot_win(std::span<const std::vector<double>> medians);
+
+/// Standard deviation of the median ratio of one short sitting (a dozen rounds) of equal kernels,
+/// where samples of 2 ms spread by 5 %.
+inline constexpr double kSittingSpread = 0.015;
 
 /// The q-quantile of Student's distribution, 0.5 <= q < 1; `freedom` of at least 1. To 1 % and
 /// better from 4 degrees of freedom on.

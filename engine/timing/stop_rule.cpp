@@ -21,6 +21,10 @@ constexpr size_t kFewestUndisturbed = 4;
 // A switch that costs less than this was to a kernel thread and back; the sample may stay.
 constexpr double kSwitchCost = 0.02;
 
+// Verdicts from few samples need so much time in calls: what disturbs a machine for less than that
+// would else convict a short kernel.
+constexpr double kShortestVerdictNs = 1e6;
+
 // Long samples whose 80 % quantile lies this far above their lower quartile are not one mode.
 constexpr double kLongSpread = 0.03;
 
@@ -57,6 +61,24 @@ bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double
   if (fastest_call_ns <= limit)
     return false;
   return calls >= 3 || fastest_call_ns - limit > kLongestGapNs;
+}
+
+bool is_beaten(const StopRule& rule, double fastest_ns, int count, double best_ns) {
+  if (best_ns <= 0 || count < 2 || fastest_ns <= best_ns || rule.noise <= 0)
+    return false;
+  const double excess = fastest_ns / best_ns - 1;
+  return count * (std::log(2.0) + excess / rule.noise) >= -std::log(rule.doubt);
+}
+
+std::optional<double> noise_scale(std::span<const double> excesses) {
+  constexpr size_t kFewest = 50;
+  constexpr double kLeast = 0.005; // a quiet minute is no promise
+  constexpr double kMost = 0.2;    // beyond that, drift is at work, not noise
+  if (excesses.size() < kFewest)
+    return std::nullopt;
+  // Half of them lie above 0, a tenth above log(5) times the scale; the far tail, which a lost core
+  // makes, is longer than that of any scale.
+  return std::clamp(quantile(excesses, 0.9) / std::log(5.0), kLeast, kMost);
 }
 
 std::vector<bool> find_gaps(std::span<const double> samples_ns, int64_t calls,
@@ -115,9 +137,14 @@ Decision decide(const StopRule& rule, std::span<const double> samples_ns, int64_
         static_cast<int64_t>(samples_ns.size()) * std::max<int64_t>(calls, 1), 1000));
     if (is_hopeless(rule, fastest, seen, best_ns))
       return Decision::kHopeless;
-    if (best_ns > 0 && static_cast<int>(samples_ns.size()) >= rule.beaten_samples &&
-        fastest > rule.beaten_factor * best_ns)
-      return Decision::kBeaten;
+    const auto count = static_cast<int>(samples_ns.size());
+    if (elapsed_ns >= kShortestVerdictNs) {
+      if (is_beaten(rule, fastest, count, best_ns))
+        return Decision::kBeaten;
+      if (rule.trailing_samples > 0 && count >= rule.trailing_samples && best_ns > 0 &&
+          summarize(samples_ns, calls, rule.level, switched).value_ns > best_ns)
+        return Decision::kBeaten;
+    }
   }
   if (static_cast<int>(samples_ns.size()) >= rule.min_samples) {
     const Summary summary = summarize(samples_ns, calls, rule.level, switched);

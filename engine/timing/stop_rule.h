@@ -4,17 +4,24 @@
 /// The rule, in the order it is asked after each sample:
 ///   1. hopeless: even the fastest call so far is `hopeless_factor` times the best known -> stop,
 ///      the candidate is censored;
-///   2. beaten: enough samples, and their interval lies wholly above the best, or fewer and even
-///      the fastest is above `beaten_factor` times the best -> stop, it is ok;
+///   2. beaten: so many samples as these are not all so far above the best by chance (`noise`), or
+///      the interval lies wholly above it, or (a race: `trailing_samples`) the median does -> stop,
+///      it is ok;
 ///   3. precise: the interval's half width is under `half_width` of the median -> stop;
 ///   4. time or number of samples used up -> stop with what there is; three samples at the least,
 ///      unless the kernel is so long that even those would take ten times as long.
 /// A candidate that beats the best goes on to 3, because all later ones are held against it.
+///
+/// Of a kernel as fast as the best, a sample lies d above the best's median with a probability of
+/// exp(-d / noise) / 2: what disturbs samples makes them longer, the longer the less often. So n
+/// samples, even the fastest of which is d above it, convict where the n-th power of that is below
+/// `doubt`. With 3 % of noise two samples do it from 6 % on, three from 3 %, five from 1 %.
 #pragma once
 
 #include "ir/support/statistics.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,9 +29,11 @@ namespace temper::engine {
 
 struct StopRule {
   double hopeless_factor = 2.0; ///< times the best known; 0 never gives up
-  /// Times the best known: what is slower for sure need not be known to a percent.
-  double beaten_factor = 1.2;
-  int beaten_samples = 3;
+  double noise = 0.03;          ///< of a sample above its kernel's median (noise_scale)
+  double doubt = 0.005;         ///< left when a candidate is called slower than the best
+  /// From so many samples on, a median above the best's ends it: for ranks that others refine, and
+  /// for a search that sees hundreds as fast as the best within the noise. 0: no race.
+  int trailing_samples = 0;
   double half_width = 0.01; ///< of the median
   double level = 0.95;      ///< of the interval
   int min_samples = 7;      ///< fewer order statistics give no 95 % interval
@@ -54,6 +63,15 @@ int64_t calls_per_sample(const StopRule& rule, double call_ns);
 /// against `best_ns` (0: none known). A short call may have lost its core in the middle, so one
 /// call alone convicts only where a gap could not explain the excess.
 bool is_hopeless(const StopRule& rule, double fastest_call_ns, int calls, double best_ns);
+
+/// True when `count` samples, the fastest of which took `fastest_ns`, are not all so far above
+/// `best_ns` by chance. One alone never is enough: a core that was lost explains any excess.
+bool is_beaten(const StopRule& rule, double fastest_ns, int count, double best_ns);
+
+/// `StopRule::noise` of a machine, from what samples of many kernels lay above the median of their
+/// kernel, as parts of it; those below count as well, as negative numbers. Nothing where they are
+/// too few to tell.
+std::optional<double> noise_scale(std::span<const double> excesses);
 
 /// The rule above. `samples_ns` are times per call, `calls` of them in each sample; `elapsed_ns`
 /// is the time spent in timed calls; `switched` as for find_gaps.

@@ -63,6 +63,8 @@ PrimFunc flatten_buffers(const PrimFunc& function);
 PrimFunc simplify_loops(const PrimFunc& function);
 /// Conditions on loop variables become loop bounds, or leave inner loops.
 PrimFunc partition_loops(const PrimFunc& function);
+/// Products of tiles whose sums were set to zero just before start from zero.
+PrimFunc start_tile_sums(const PrimFunc& function);
 /// Nested loops that copy or fill one contiguous range become one of vectors.
 PrimFunc join_copies(const PrimFunc& function);
 /// Copies that transpose go through registers, a tile at a time.

@@ -22,6 +22,8 @@ std::span<const LoweringPass> cpu_passes() {
       {"simplify_loops", [](F f, O) { return simplify_loops(f); }},
       // Before vectors: a constant tail is a shorter vector, not a mask.
       {"partition_loops", [](F f, O) { return partition_loops(f); }, false},
+      // Before vectors: what clears the sums is one nest of loops still.
+      {"start_tile_sums", [](F f, O) { return start_tile_sums(f); }, false},
       {"join_copies", [](F f, O) { return join_copies(f); }, false},
       // Before vectors: a transposing copy would gather or scatter.
       {"transpose_tiles", [](F f, O o) { return transpose_tiles(f, o); }, false},

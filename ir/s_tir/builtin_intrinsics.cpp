@@ -251,6 +251,7 @@ TensorIntrinsic make_tile_product(const TileProduct& kind, int64_t rows, int64_t
   }
   for (const int64_t extent : {rows, kColumns, depth})
     args.push_back(imm(extent));
+  args.push_back(imm(0)); // what is in C counts
   entry.implementation = implement_by(
       name, own, make_evaluate(make_call(DataType::int32(), "amx_multiply_add", std::move(args))));
   return entry;

@@ -187,7 +187,8 @@ TEST_P(MatrixIntrinsics, AreFourProductsOfTilesInALoop) {
   EXPECT_EQ(count(GetParam().mnemonic) % 4, 0U);
   EXPECT_EQ(count("tileloadd"), 4 + count(GetParam().mnemonic));
   EXPECT_EQ(count("tilestored"), 4U);
-  EXPECT_EQ(count("ldtilecfg"), 1U);
+  EXPECT_EQ(count("tilezero"), 4U) << "the first products start from zero";
+  EXPECT_EQ(count("callq\tamx_begin"), 1U) << "once a call of the kernel";
   EXPECT_EQ(count("tilerelease"), 1U);
 }
 

@@ -632,6 +632,38 @@ TEST_F(Candidates, AComparisonTakesTurnsAndTellsFastFromSlow) {
   EXPECT_TRUE(is_correct(comparison->contenders[4].measurement.outcome));
 }
 
+TEST_F(Candidates, InARaceWhoCannotWinLeavesAndKeepsItsSamples) {
+  CompareRequest request;
+  request.workload = workload_;
+  request.rounds = 3;
+  request.half_width = 1e-6; // never: until the time is up
+  request.sittings = 3;
+  request.race = true;
+  request.max_seconds = 0.6;
+  request.contenders = {{"fast", artifact("fast"), {}, 0, true},
+                        {"slow", artifact("slow"), {}, 0, true}, // ten times as long, asleep
+                        {"wrong", artifact("one_wrong_element"), {}, 0, true},
+                        {"fast again", artifact("fast"), {}, 0, true}};
+  const Result<Comparison> comparison = measurer_->compare(request);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  ASSERT_EQ(comparison->contenders.size(), 4U);
+  const auto samples = [&](size_t i) {
+    return comparison->contenders[i].measurement.samples_ns.size();
+  };
+  EXPECT_GE(samples(1), 3U);
+  EXPECT_LT(samples(1), samples(0)) << "it stayed for every sitting";
+  EXPECT_EQ(comparison->contenders[2].measurement.outcome, Outcome::kWrongResult);
+  EXPECT_TRUE(is_correct(comparison->contenders[3].measurement.outcome));
+
+  // The first is what the others are compared with: it stays, and the race is over when it lost.
+  std::swap(request.contenders[0], request.contenders[1]);
+  request.contenders.resize(2);
+  const Result<Comparison> lost = measurer_->compare(request);
+  ASSERT_TRUE(lost) << lost.error().message;
+  EXPECT_LT(lost->contenders[1].ratio, 0.7);
+  EXPECT_LE(lost->rounds, 3 * request.rounds) << "one sitting decides";
+}
+
 TEST_F(Candidates, AComparisonKeepsItsContendersOnOneProcessor) {
   CompareRequest request;
   request.workload = workload_;

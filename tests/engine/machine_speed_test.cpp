@@ -25,6 +25,7 @@ MachineSpeed example() {
   speed.threads = 2;
   speed.fork_ns = 900;
   speed.barrier_ns = 300;
+  speed.company_ratio = 1.004;
   return speed;
 }
 
@@ -112,6 +113,27 @@ TEST(MachineSpeed, TheLesserCostOfThreadsStands) {
   without.fork_ns = without.barrier_ns = 0;
   EXPECT_EQ(faster_of(example(), without), example());
   EXPECT_EQ(faster_of(without, example()), example());
+}
+
+TEST(MachineSpeed, KernelsAreTimedBesideACompilerWhereThatHardlySlowsThem) {
+  MachineSpeed speed = example();
+  EXPECT_TRUE(speed.bears_company());
+  EXPECT_THAT(describe(speed), ::testing::HasSubstr("are compiled while others are timed"));
+  speed.company_ratio = 1.2;
+  EXPECT_FALSE(speed.bears_company());
+  EXPECT_THAT(describe(speed), ::testing::HasSubstr("by at most 20 %"));
+  EXPECT_THAT(describe(speed), ::testing::HasSubstr("are not compiled while"));
+  EXPECT_TRUE(faster_of(speed, example()).bears_company()) << "that was a busy moment";
+  EXPECT_TRUE(faster_of(example(), speed).bears_company());
+  speed.company_ratio = 0;
+  EXPECT_FALSE(speed.bears_company()) << "nobody knows";
+  EXPECT_EQ(faster_of(speed, example()).company_ratio, example().company_ratio);
+}
+
+TEST(MachineSpeed, CompanyIsMeasuredWhereThereIsASecondProcessor) {
+  EXPECT_EQ(measure_company_ratio(1), 0);
+  const double ratio = measure_company_ratio(2);
+  EXPECT_TRUE(ratio == 0 || ratio >= 1) << ratio; // what it is, is the machine's
 }
 
 TEST(MachineSpeed, IsOfTheMomentThatChangedItsFigures) {

@@ -116,6 +116,50 @@ TEST(SittingsAlone, RoundsOfOneSittingAreNoIndependentSamples) {
   EXPECT_GT(wrong, 20);
 }
 
+TEST(SittingsAlone, WhoIsFarBehindCannotWinAnyMore) {
+  using Medians = std::vector<std::vector<double>>;
+  const auto out = [](const Medians& medians) { return cannot_win(medians); };
+  const std::vector<bool> none{false, false, false};
+  EXPECT_EQ(out({{}, {}, {}}), none);
+  EXPECT_EQ(out({{1}, {1.2}, {1.03}}), (std::vector<bool>{false, true, false}))
+      << "one sitting tells 3 % from nothing only by chance";
+  EXPECT_EQ(out({{1}, {0.8}, {0.98}}), (std::vector<bool>{true, false, true}))
+      << "the first is no better than others";
+  EXPECT_EQ(out({{1, 1, 1, 1}, {1.02, 1.021, 1.019, 1.02}, {0.999, 1.001, 1, 1}}),
+            (std::vector<bool>{false, true, false}))
+      << "sittings that agree tell 2 %";
+  EXPECT_EQ(out({{1, 1, 1}, {1.2}, {1.01, 0.98, 1.02}}), none)
+      << "who was left out before is not judged again";
+}
+
+TEST(SittingsAlone, TheFastestIsSeldomLeftOut) {
+  Random random(23);
+  const Noise noise{.process = 0.004, .round = 0.04};
+  constexpr int kTimes = 400;
+  int lost = 0;
+  int behind = 0;
+  for (int i = 0; i < kTimes; ++i) {
+    // The second is the fastest by 1 %, the third the slowest by 8 %.
+    std::vector<std::vector<double>> medians(3);
+    std::vector<bool> out(3, false);
+    for (int s = 0; s < 3; ++s) {
+      for (size_t contender = 0; contender < 3; ++contender) {
+        constexpr double kTimesOf[] = {1, 0.99, 1.08};
+        if (!out[contender])
+          medians[contender].push_back(
+              contender == 0 ? 1 : sitting(kTimesOf[contender], noise, random));
+      }
+      const std::vector<bool> now = cannot_win(medians);
+      for (size_t contender = 0; contender < 3; ++contender)
+        out[contender] = out[contender] || now[contender];
+    }
+    lost += out[1] ? 1 : 0;
+    behind += out[2] ? 1 : 0;
+  }
+  EXPECT_LE(lost, kTimes / 50);
+  EXPECT_GE(behind, kTimes * 9 / 10);
+}
+
 TEST(SittingsAlone, EveryoneHasEveryPlaceAndFollowsEveryOtherAsOften) {
   for (size_t count = 1; count <= 9; ++count) {
     const size_t rounds = count % 2 == 0 ? count : 2 * count;

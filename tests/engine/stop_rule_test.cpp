@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace temper::engine {
@@ -57,14 +59,69 @@ TEST(StopRule, StopsWhenTheIntervalExcludesTheBest) {
   EXPECT_EQ(decide(rule, noisy(9, 1300, 0.1), 50, 1000, 1e5), Decision::kBeaten);
 }
 
-TEST(StopRule, ThreeSamplesAreEnoughForWhatIsClearlySlower) {
+TEST(StopRule, TheSlowerTheFewerSamplesAreEnough) {
   const StopRule rule;
-  EXPECT_EQ(decide(rule, noisy(3, 1300, 0.05), 50, 1000, 1e5), Decision::kBeaten);
-  EXPECT_EQ(decide(rule, noisy(2, 1300, 0.05), 50, 1000, 1e5), Decision::kContinue);
-  EXPECT_EQ(decide(rule, noisy(3, 1150, 0.05), 50, 1000, 1e5), Decision::kContinue);
-  EXPECT_EQ(decide(rule, std::vector<double>{1300, 1300, 1100}, 50, 1000, 1e5), Decision::kContinue)
-      << "two gaps are no verdict";
-  EXPECT_EQ(decide(rule, noisy(3, 1300, 0.05), 50, 0, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, noisy(2, 1300, 0.05), 50, 1000, 3e6), Decision::kBeaten);
+  EXPECT_EQ(decide(rule, noisy(1, 1300, 0.05), 50, 1000, 3e6), Decision::kContinue)
+      << "one sample is no verdict";
+  EXPECT_EQ(decide(rule, noisy(2, 1300, 0.05), 50, 1000, 1e5), Decision::kContinue)
+      << "nor is a tenth of a millisecond";
+  EXPECT_EQ(decide(rule, std::vector<double>{1300, 1040}, 50, 1000, 3e6), Decision::kContinue)
+      << "a gap and a little are no verdict";
+  EXPECT_EQ(decide(rule, noisy(3, 1045, 0.01), 50, 1000, 3e6), Decision::kBeaten);
+  EXPECT_EQ(decide(rule, noisy(2, 1300, 0.05), 50, 0, 3e6), Decision::kContinue);
+  StopRule loud = rule;
+  loud.noise = 0.2;
+  EXPECT_EQ(decide(loud, noisy(2, 1300, 0.05), 50, 1000, 3e6), Decision::kContinue);
+}
+
+TEST(StopRule, AKernelAsFastAsTheBestIsSeldomCalledSlower) {
+  // Samples as this rule takes them to be: half of them up to 3 % shorter, the others longer by an
+  // exponential tail.
+  const StopRule rule;
+  Random random(11);
+  int convicted = 0;
+  constexpr int kKernels = 4000;
+  for (int kernel = 0; kernel < kKernels; ++kernel) {
+    std::vector<double> samples;
+    bool beaten = false;
+    while (samples.size() < 6 && !beaten) {
+      const double away = -rule.noise * std::log(1 - random.uniform());
+      samples.push_back(1000 * (random.uniform() < 0.5 ? 1 + away : 1 - 0.03 * random.uniform()));
+      beaten = is_beaten(rule, *std::min_element(samples.begin(), samples.end()),
+                         static_cast<int>(samples.size()), 1000);
+    }
+    convicted += beaten ? 1 : 0;
+  }
+  EXPECT_GT(convicted, 0);
+  EXPECT_LT(convicted, kKernels / 40) << "five looks, at most half a percent each";
+}
+
+TEST(StopRule, InARaceWhatTrailsTheBestIsNotTimedFurther) {
+  StopRule rule;
+  const std::vector<double> trailing{990, 1005, 1008, 1010, 1050};
+  const std::vector<double> leading{980, 985, 990, 1010, 1050};
+  EXPECT_EQ(decide(rule, trailing, 50, 1000, 3e6), Decision::kContinue);
+  rule.trailing_samples = 5;
+  EXPECT_EQ(decide(rule, trailing, 50, 1000, 3e6), Decision::kBeaten);
+  EXPECT_EQ(decide(rule, leading, 50, 1000, 3e6), Decision::kContinue);
+  EXPECT_EQ(decide(rule, {trailing.data(), 4}, 50, 900, 1e5), Decision::kContinue);
+  EXPECT_EQ(decide(rule, trailing, 50, 0, 3e6), Decision::kContinue) << "there is no best yet";
+}
+
+TEST(NoiseScale, IsThatOfTheTailAndLeavesLostCoresOut) {
+  Random random(5);
+  std::vector<double> excesses;
+  EXPECT_FALSE(noise_scale(excesses));
+  for (int i = 0; i < 2000; ++i)
+    excesses.push_back(random.uniform() < 0.5 ? -0.01 * random.uniform()
+                                              : -0.04 * std::log(1 - random.uniform()));
+  ASSERT_TRUE(noise_scale(excesses));
+  EXPECT_NEAR(*noise_scale(excesses), 0.04, 0.006);
+  for (size_t i = 0; i < 60; ++i)
+    excesses[i] = 5; // a core that was away for milliseconds
+  EXPECT_NEAR(*noise_scale(excesses), 0.04, 0.012);
+  EXPECT_GT(*noise_scale(std::vector<double>(60, 0.0)), 0) << "no machine is without noise";
 }
 
 TEST(StopRule, ANewBestIsMeasuredUntilPrecise) {

@@ -416,6 +416,52 @@ def main(A: T.Buffer((40,), "float32"), B: T.Buffer((40,), "float32")):
   }
 }
 
+/// C = A * B (but for the last element, which a store shows to be an output) by tiles of 16 x 32
+/// sums over 32 terms each time; `clear` stands before the products.
+std::string tile_products(const std::string& clear, const std::string& start) {
+  const std::string sums = "C[m * T.int64(1024)";
+  const std::string a = "A[m * T.int64(1024) + k * T.int64(32)";
+  const std::string b = "B[k * T.int64(2048)";
+  return R"(
+@T.prim_func
+def main(A: T.Buffer((2048,), "float32"), B: T.Buffer((4096,), "float32"), C: T.Buffer((2049,), "float32")):
+    C[T.int64(2048)] = T.float32(1)
+    for m in range(T.int64(2)):
+)" + clear +
+         "        for k in range(T.int64(2)):\n            T.amx_multiply_add(\"int32\", " + sums +
+         "], " + sums + " + T.int64(64)], " + sums + " + T.int64(991)], " + a + "], " + a +
+         " + T.int64(64)], " + a + " + T.int64(991)], " + b + "], " + b + " + T.int64(64)], " + b +
+         " + T.int64(2015)], 16, 32, 32, " + start + ")\n";
+}
+
+/// Sets sums to zero: rows from `first` on, `rows` of them, in steps of `stride`.
+std::string clearing(int first, int rows, int stride, const char* value = "T.float32(0)") {
+  const auto number = [](int n) { return "T.int64(" + std::to_string(n) + ")"; };
+  return "        for i in range(" + number(rows) +
+         "):\n            for j in T.vectorized(T.int64(32)):\n                C[m * T.int64(1024) "
+         "+ "
+         "i * " +
+         number(stride) + " + j + " + number(first) + "] = " + value + "\n";
+}
+
+TEST(StartTileSums, ProductsOfClearedSumsStartFromZero) {
+  const PrimFunc before = parse(tile_products(clearing(0, 16, 64), "0"));
+  const PrimFunc after = start_tile_sums(before);
+  expect_text(after, tile_products("", "T.int32(k == T.int64(0))"));
+  EXPECT_TRUE(same(*run(before), *run(after)));
+}
+
+TEST(StartTileSums, WhatIsNotClearedAsAWholeCounts) {
+  for (const std::string& clear :
+       {clearing(0, 15, 64), clearing(64, 16, 64), clearing(0, 16, 32),
+        clearing(0, 16, 64, "T.float32(1)"), clearing(0, 16, 128), std::string()}) {
+    const PrimFunc before = parse(tile_products(clear, "0"));
+    EXPECT_EQ(start_tile_sums(before)->body, before->body) << clear;
+  }
+  const PrimFunc once = parse(tile_products(clearing(0, 16, 64), "T.int32(k == T.int64(0))"));
+  EXPECT_EQ(start_tile_sums(once)->body, once->body) << "decided already";
+}
+
 /// Copies A to B, A[j * from + d] to B[d * to + j].
 std::string transposing_copy(int64_t d, int64_t j, int64_t from, int64_t to, const char* inner) {
   const auto number = [](int64_t value) { return "T.int64(" + std::to_string(value) + ")"; };

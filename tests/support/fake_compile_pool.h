@@ -47,9 +47,12 @@ public:
   }
   size_t pending() const override { return queue_.size(); }
   int event_fd() const override { return -1; }
-  std::vector<int> worker_pids() const override { return {}; }
+  std::vector<int> worker_pids() const override {
+    return std::vector<int>(static_cast<size_t>(workers), 1);
+  }
 
   int submitted = 0;
+  int workers = 1;
   bool lose_from_now_on = false; ///< requests vanish, as when every worker is gone
 
 private:

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace temper::tuner {
 namespace {
@@ -45,9 +46,54 @@ TEST(TuningRun, TheFastestIsTheBestAndItsCodeIsKept) {
   EXPECT_EQ(must(scene.store->run(scene.run_id)).state, database::RunState::kFinished);
 }
 
+TEST(TuningRun, WhoIsFarBehindIsNoFinalist) {
+  Scene scene;
+  std::vector<double> times;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (request.workload == 1) // one of them is the fastest, and one has a chance against it
+      times.push_back(times.empty() ? 1e5 : times.size() == 1 ? 1.02e5 : 2e5);
+    return FakeMeasurer::took(request.workload == 1 ? times.back() : 1e5);
+  }));
+  must(scene.run());
+  EXPECT_EQ(times.size(), 40U);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 2U);
+}
+
+/// The last contender of a comparison leaves early, in a moment when everything was twice as fast.
+class LeavingMeasurer : public FakeMeasurer {
+public:
+  LeavingMeasurer()
+      : FakeMeasurer(
+            [](const MeasureRequest& request) { return took(1e5 + time_of(request) / 100); }) {}
+  Result<engine::Comparison> compare(const engine::CompareRequest& request) override {
+    EXPECT_TRUE(request.race);
+    TEMPER_TRY(comparison, FakeMeasurer::compare(request));
+    engine::Measurement& last = comparison.contenders.back().measurement;
+    last.samples_ns.resize(2);
+    last.median_ns /= 2;
+    return std::move(comparison);
+  }
+};
+
+TEST(TuningRun, AFinalistThatLeftIsNotRankedByOtherRounds) {
+  Scene scene;
+  scene.options.finalists = 3;
+  scene.use(LeavingMeasurer());
+  const TuneResult result = must(scene.run());
+  EXPECT_GE(result.best_ns, 1e5);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 2U);
+  const auto searched = scene.rows();
+  EXPECT_EQ(searched.size(), 41U) << "what it measured is kept";
+  EXPECT_EQ(searched.back().samples_ns.size(), 2U);
+  EXPECT_DOUBLE_EQ(must(scene.store->best({})).at(0).median_ns, result.best_ns);
+}
+
 TEST(TuningRun, TheFinalistsAreMeasuredOnFreshInputs) {
   Scene scene;
   scene.options.finalists = 3;
+  scene.use(FakeMeasurer([](const MeasureRequest& request) {
+    return FakeMeasurer::took(1e5 + time_of(request) / 100);
+  }));
   must(scene.run());
   ASSERT_EQ(scene.measurer->workloads.size(), 2U);
   EXPECT_NE(scene.measurer->workloads[0].input_sets[0].seed,
@@ -132,7 +178,7 @@ TEST(TuningRun, AnUntunedProgramWhoseCodeIsKnownLeavesItsTrialToTheSearch) {
   scene.compilers = engine::FakeCompilePool([&](std::string_view request) -> Result<std::string> {
     const bool is_untuned = must(decode_compile_request(request)).trace_json == untuned;
     return ++compiled == 2 || is_untuned ? codegen::serialize_artifact(same)
-                                      : testing::compile_to_text(request);
+                                         : testing::compile_to_text(request);
   });
   scene.options.stop.trials = 4;
   const TuneResult result = must(scene.run());
@@ -378,8 +424,12 @@ TEST(TuningRun, ASmallSpaceIsExhausted) {
 /// Says every so often that the machine's speed has changed.
 class DriftingMeasurer : public FakeMeasurer {
 public:
-  DriftingMeasurer()
-      : FakeMeasurer([](const MeasureRequest& request) { return took(time_of(request)); }) {}
+  /// One of `far` takes ten times as long as the others, which differ by 10 % at most.
+  explicit DriftingMeasurer(uint64_t far)
+      : FakeMeasurer([far](const MeasureRequest& request) {
+          const uint64_t hash = request.artifact->code_hash;
+          return took((hash % far == 0 ? 1e5 : 1e4) + static_cast<double>(hash % 1000));
+        }) {}
   Result<engine::DeviceState> device_state(int) override {
     const bool slow = looks++ % 2 == 1;
     return engine::DeviceState{slow ? 1.2e5 : 1e5, 1e6, 0, 0};
@@ -390,7 +440,7 @@ public:
 TEST(TuningRun, ABatchInWhichTheMachineDriftedIsMeasuredOnceMore) {
   Scene scene;
   scene.options.stop.trials = 10;
-  scene.use(DriftingMeasurer());
+  scene.use(DriftingMeasurer(UINT64_MAX));
   const TuneResult result = must(scene.run());
   EXPECT_EQ(result.trials, 10) << "a repeated measurement is no trial of its own";
   EXPECT_EQ(scene.measurer->requests.size(), 20U);
@@ -401,6 +451,91 @@ TEST(TuningRun, ABatchInWhichTheMachineDriftedIsMeasuredOnceMore) {
   EXPECT_EQ(kinds["batch_disturbed"], kinds["batch_repeated"]) << "it drifted both times";
   EXPECT_EQ(kinds["confirmation_repeated"], 1);
   EXPECT_EQ(kinds["confirmation_disturbed"], 1);
+}
+
+TEST(TuningRun, WhatIsFarBehindIsNotMeasuredOnceMore) {
+  Scene scene;
+  scene.options.stop.trials = 33;
+  scene.use(DriftingMeasurer(3));
+  must(scene.run());
+  std::map<uint64_t, int> times;
+  for (const MeasureRequest& request : scene.measurer->requests)
+    ++times[request.artifact->code_hash];
+  ASSERT_EQ(times.size(), 33U);
+  int once = 0;
+  for (const auto& [hash, count] : times) {
+    EXPECT_EQ(count, hash % 3 == 0 ? 1 : 2);
+    once += count == 1 ? 1 : 0;
+  }
+  EXPECT_GT(once, 0);
+  EXPECT_EQ(scene.rows().size(), scene.measurer->requests.size()) << "nothing measured is lost";
+}
+
+TEST(TuningRun, TheDeviceIsToldHowNoisySamplesAreHere) {
+  Scene scene;
+  scene.use(FakeMeasurer([](const MeasureRequest& request) {
+    engine::Measurement measurement = FakeMeasurer::took(time_of(request));
+    measurement.samples_ns.assign(10, measurement.median_ns);
+    measurement.samples_ns[9] *= 1.5;
+    measurement.samples_ns[8] *= 1.2;
+    return measurement;
+  }));
+  must(scene.run());
+  const double first = scene.measurer->requests.front().rule.noise;
+  EXPECT_EQ(first, engine::StopRule().noise) << "nobody knows yet";
+  EXPECT_GT(scene.measurer->requests.back().rule.noise, 2 * first);
+  for (const MeasureRequest& request : scene.measurer->requests)
+    EXPECT_GT(request.rule.trailing_samples, 0);
+}
+
+/// Two processors, which run `together` as fast as that beside each other.
+class TwoProcessors : public FakeMeasurer {
+public:
+  explicit TwoProcessors(double together)
+      : FakeMeasurer([](const MeasureRequest& request) { return took(time_of(request)); }, 2),
+        together_(together) {}
+  Result<engine::DeviceState> device_state(int threads) override {
+    return engine::DeviceState{1e5, 1e6, threads > 1 ? together_ : 0, 0};
+  }
+
+private:
+  double together_;
+};
+
+TEST(TuningRun, CandidatesAreCompiledBesideOthersWhereThatIsHarmless) {
+  struct Case {
+    bool harmless;
+    double together;
+    bool beside;
+  };
+  std::vector<uint64_t> measured;
+  for (const Case& tried :
+       {Case{false, 1.0, false}, Case{true, 0.5, false}, Case{true, 0.97, true}}) {
+    Scene scene;
+    scene.compilers.workers = 2;
+    scene.options.compile_beside = tried.harmless;
+    scene.use(TwoProcessors(tried.together));
+    std::optional<int> asked; // of the compilers, when the first candidate was measured
+    scene.hooks.recorded = [&](const auto&, const auto&) {
+      asked = asked.value_or(scene.compilers.submitted);
+    };
+    const TuneResult result = must(scene.run());
+    EXPECT_EQ(result.trials, 40);
+    const auto batch = static_cast<int>(scene.options.batch);
+    EXPECT_EQ(asked < batch, tried.beside) << *asked << " with the reference";
+    // What is measured, and in which order, does not depend on it.
+    if (measured.empty())
+      measured = scene.measured();
+    EXPECT_EQ(scene.measured(), measured);
+    std::vector<std::string> decisions;
+    for (const database::Event& event : must(scene.store->events(scene.run_id)))
+      if (event.kind == "company")
+        decisions.push_back(event.json);
+    ASSERT_EQ(decisions.size(), tried.harmless ? 1U : 0U);
+    if (tried.harmless) {
+      EXPECT_EQ(must(parse_json(decisions[0]))["compile_beside"], tried.beside);
+    }
+  }
 }
 
 /// Fails for good after some trials.

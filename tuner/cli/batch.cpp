@@ -115,8 +115,7 @@ Result<std::unique_ptr<tuner::BatchKernel>> open_kernel(Workbench& bench, const 
   auto opened = std::make_unique<tuner::BatchKernel>();
   TEMPER_TRY(space, tuner::space_of(task));
   opened->space = std::move(space);
-  opened->options.bound_ns = bench.bound_ns(task);
-  opened->options.rates = bench.rates(task);
+  opened->options = bench.tune_options(task);
   TEMPER_TRY(row, bench.new_run(task));
   opened->row = std::move(row);
   opened->task = std::move(task);

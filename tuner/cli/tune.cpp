@@ -339,11 +339,9 @@ int run_tune(TuneCommandOptions& options) {
     return report(space.error());
   if (auto devices = bench.devices(); !devices)
     return report(devices.error());
-  tuner::TuneOptions tune;
+  tuner::TuneOptions tune = bench.tune_options(*task); // may measure the machine
   tune.stop.trials = options.trials;
   tune.stop.seconds = options.seconds;
-  tune.bound_ns = bench.bound_ns(*task); // may measure the machine
-  tune.rates = bench.rates(*task);
   tune.fresh = options.fresh;
 
   auto row = bench.new_run(*task);
@@ -461,11 +459,9 @@ int run_resume(ResumeOptions& options) {
   auto task = bench.task(*workload);
   if (!task)
     return report(task.error());
-  tuner::TuneOptions tune;
+  tuner::TuneOptions tune = bench.tune_options(*task);
   tune.stop.trials = run.budget_trials;
   tune.stop.seconds = run.budget_seconds;
-  tune.bound_ns = bench.bound_ns(*task);
-  tune.rates = bench.rates(*task);
   tune.fresh = kept.value("fresh", false);
   std::string from = run.parent_record;
   auto space = space_for(**store, *task, from, kept.value("lock", std::vector<std::string>()));

@@ -1,3 +1,4 @@
+#include "tuner/search/draws.h"
 #include "tuner/search/strategy.h"
 
 #include <algorithm>
@@ -76,18 +77,15 @@ private:
     for (const Trial* trial : best)
       if (members.insert(trial->candidate->program_hash).second)
         population.push_back(trial->candidate);
-    for (int tries = 0; tries < 2 * options_.population &&
-                        population.size() < static_cast<size_t>(options_.population);
-         ++tries) {
-      ++state.funnel->proposed.count;
-      Result<CandidateRef> sampled = state.space->sample(random);
-      if (!sampled) {
-        state.funnel->refuse(state.funnel->legal, "illegal", sampled.error().message);
-        continue;
-      }
-      ++state.funnel->legal.count;
-      if (members.insert((*sampled)->program_hash).second)
-        population.push_back(*sampled);
+    const auto full = static_cast<size_t>(options_.population);
+    for (size_t tries = 0; tries < 2 * full && population.size() < full;) {
+      const size_t count = std::min(full - population.size(), 2 * full - tries);
+      tries += count;
+      for (const Result<CandidateRef>& sampled :
+           draw_many(*state.space, count, random,
+                     [&](size_t, Random& stream) { return state.space->sample(stream); }))
+        if (is_legal(sampled, state) && members.insert((*sampled)->program_hash).second)
+          population.push_back(*sampled);
     }
     return population;
   }
@@ -117,26 +115,36 @@ private:
     };
     std::vector<CandidateRef> next;
     std::unordered_set<uint64_t> members;
-    for (int tries = 0;
-         tries < 3 * options_.population && next.size() < static_cast<size_t>(options_.population);
-         ++tries) {
-      const CandidateRef& parent = population[draw()];
-      if (random.uniform() >= options_.mutate_probability) {
-        if (members.insert(parent->program_hash).second)
+    const auto full = static_cast<size_t>(options_.population);
+    for (size_t tries = 0; tries < 3 * full && next.size() < full;) {
+      const size_t count = std::min(full - next.size(), 3 * full - tries);
+      tries += count;
+      std::vector<CandidateRef> parents;
+      for (size_t i = 0; i < count; ++i) {
+        const CandidateRef& parent = population[draw()];
+        if (random.uniform() < options_.mutate_probability)
+          parents.push_back(parent);
+        else if (members.insert(parent->program_hash).second)
           next.push_back(parent);
-        continue;
       }
-      ++state.funnel->proposed.count;
-      Result<CandidateRef> child = state.space->mutate(*parent, random);
-      if (!child) {
-        state.funnel->refuse(state.funnel->legal, "illegal", child.error().message);
-        continue;
-      }
-      ++state.funnel->legal.count;
-      if (members.insert((*child)->program_hash).second)
-        next.push_back(*child);
+      for (const Result<CandidateRef>&child :
+           draw_many(*state.space, parents.size(), random, [&](size_t i, Random&stream) {
+             return state.space->mutate(*parents[i], stream);
+           }))
+        if (is_legal(child, state) && members.insert((*child)->program_hash).second)
+          next.push_back(*child);
     }
     return next;
+  }
+
+  /// Counts a proposal, and whether it is legal.
+  static bool is_legal(const Result<CandidateRef>& proposed, SearchState& state) {
+    ++state.funnel->proposed.count;
+    if (proposed)
+      ++state.funnel->legal.count;
+    else
+      state.funnel->refuse(state.funnel->legal, "illegal", proposed.error().message);
+    return static_cast<bool>(proposed);
   }
 
   EvolutionOptions options_;

@@ -1,3 +1,4 @@
+#include "tuner/search/draws.h"
 #include "tuner/search/strategy.h"
 
 namespace temper::tuner {
@@ -12,22 +13,24 @@ public:
     std::unordered_set<uint64_t> chosen;
     // Small spaces run out: give up after many draws without news.
     const size_t patience = 100 + 20 * count;
-    for (size_t failures = 0; batch.size() < count && failures < patience;) {
-      ++state.funnel->proposed.count;
-      Result<CandidateRef> sampled = state.space->sample(random);
-      if (!sampled) {
-        state.funnel->refuse(state.funnel->legal, "illegal", sampled.error().message);
-        ++failures;
-        continue;
+    for (size_t failures = 0; batch.size() < count && failures < patience;)
+      for (const Result<CandidateRef>& sampled :
+           draw_many(*state.space, count - batch.size(), random,
+                     [&](size_t, Random& stream) { return state.space->sample(stream); })) {
+        ++state.funnel->proposed.count;
+        if (!sampled) {
+          state.funnel->refuse(state.funnel->legal, "illegal", sampled.error().message);
+          ++failures;
+          continue;
+        }
+        if (state.seen.contains((*sampled)->program_hash) ||
+            !chosen.insert((*sampled)->program_hash).second) {
+          ++failures;
+          continue;
+        }
+        ++state.funnel->legal.count;
+        batch.push_back(*sampled);
       }
-      if (state.seen.contains((*sampled)->program_hash) ||
-          !chosen.insert((*sampled)->program_hash).second) {
-        ++failures;
-        continue;
-      }
-      ++state.funnel->legal.count;
-      batch.push_back(*sampled);
-    }
     return batch;
   }
 };

@@ -84,6 +84,7 @@ public:
   }
 
   const char* maker() const override { return "sketches"; }
+  bool is_shared() const override { return true; } // functions of immutable traces and modules
 
   uint64_t hash() const override {
     uint64_t hash = ir::structural_hash(module_);

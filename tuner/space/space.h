@@ -23,6 +23,9 @@ public:
   /// One line for people: how many sketches, decisions, and the size where it is known.
   virtual std::string describe() const = 0;
 
+  /// Whether its functions may be called from several threads at once.
+  virtual bool is_shared() const { return false; }
+
   /// The sketches (structural choices) as traces in Python form, for people.
   virtual std::vector<std::string> sketch_texts() const { return {}; }
 
