@@ -78,15 +78,32 @@ public:
   }
 
 private:
+  template <typename Which> static void read_what_is_written(SBlock& block, const Which& which) {
+    for (auto region = block.writes.rbegin(); region != block.writes.rend(); ++region)
+      if (which(region->buffer) &&
+          std::none_of(block.reads.begin(), block.reads.end(),
+                       [&](const BufferRegion& read) { return read.buffer == region->buffer; }))
+        block.reads.insert(block.reads.begin(), *region);
+  }
+
   Stmt lower_realize(const SBlockRealize& realize) {
     const SBlock& block = *realize.block;
     Block changed = realize.block;
     std::vector<Ref<For>> outer;
     outer.swap(chain_);
+    const size_t before = accumulated_.size();
     const Stmt body = lower(block.body);
     outer.swap(chain_);
+    const std::vector<Buffer> inside(accumulated_.begin() + static_cast<std::ptrdiff_t>(before),
+                                     accumulated_.end());
     if (body != block.body)
-      changed = copy_node(block, [&](SBlock& node) { node.body = body; });
+      changed = copy_node(block, [&](SBlock& node) {
+        node.body = body;
+        // Blocks around one that accumulates read what it reads.
+        read_what_is_written(node, [&](const Buffer& buffer) {
+          return std::find(inside.begin(), inside.end(), buffer) != inside.end();
+        });
+      });
     if (changed->init) {
       const bool hoisted = hoist(realize, *changed);
       changed = copy_node(*changed, [&](SBlock& node) {
@@ -94,10 +111,9 @@ private:
           node.body = guarded_body(node);
         node.init = nullptr;
         // Without an init the accumulation is a plain read.
-        for (auto region = node.writes.rbegin(); region != node.writes.rend(); ++region)
-          if (std::none_of(node.reads.begin(), node.reads.end(),
-                           [&](const BufferRegion& read) { return read.buffer == region->buffer; }))
-            node.reads.insert(node.reads.begin(), *region);
+        read_what_is_written(node, [](const Buffer&) { return true; });
+        for (const BufferRegion& region : node.writes)
+          accumulated_.push_back(region.buffer);
       });
     }
     return changed == realize.block ? Stmt(Ref<SBlockRealize>(&realize))
@@ -202,6 +218,7 @@ private:
 
   std::vector<Ref<For>> chain_;                  ///< perfectly nested loops that lead here
   std::vector<std::pair<size_t, Stmt>> pending_; ///< chain position, what goes before that loop
+  std::vector<Buffer> accumulated_;              ///< what blocks add to that had an init
 };
 
 } // namespace

@@ -880,7 +880,7 @@ Result<std::vector<size_t>> KnobProgram::repaired(std::vector<size_t> choices,
     return static_cast<size_t>(random.below(static_cast<int64_t>(knobs_[knob].choices.size())));
   };
   TEMPER_TRY(now, violated(choices));
-  constexpr int kSteps = 100;
+  constexpr int kSteps = 1000;
   for (int step = 0; step < kSteps && !now.empty(); ++step) {
     // The change of one knob that leaves the fewest refusals, one of them by chance.
     size_t best = now.size();
@@ -1161,7 +1161,8 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
                                                    knobs, extents));
   const PrimFunc program =
       with_extents(module->functions[0].function.as_ref<PrimFuncNode>(), extents);
-  workload.module = with_function(module, module->functions[0].name, program);
+  workload.module =
+      extents.empty() ? module : with_function(module, module->functions[0].name, program);
   TEMPER_TRY_VOID(check_extents(*info, program, extents));
   if (program->s_tir && !knobs.empty())
     return Error(ErrorCode::kUnsupported,

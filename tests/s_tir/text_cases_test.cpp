@@ -159,7 +159,7 @@ TEST(PrimitivesAsText, HaveEachARefusalThatShowsTheProgram) {
         continue;
       Schedule schedule(*script::parse_module(program, file));
       const auto applied = schedule.apply(*Trace::from_python(item.trace));
-      ASSERT_FALSE(applied);
+      ASSERT_FALSE(applied) << item.name << " in " << file;
       const Error error = Result<void>(applied).error();
       // A decision is wrong by itself, and what is gone has no place.
       if (error.code == ErrorCode::kIllegal &&

@@ -4,6 +4,7 @@
 /// compute_at and the caches go by it.
 #include "ir/s_tir/detail/allocated.h"
 #include "ir/s_tir/detail/index_map.h"
+#include "ir/s_tir/layer.h"
 #include "ir/verify.h"
 
 #include <fmt/format.h>
@@ -74,7 +75,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                               copy_node(*place.realize, [&](SBlockRealize& node) {
                                                 node.block = changed;
                                               }))};
-  // Where the accesses can be followed, they say more than who annotates.
+  // Where the accesses can be followed, they say more than who annotates. A verifier that does not
+  // know blocks would believe everything.
+  register_layer();
   if (verify(context.module))
     if (const auto good = verify(applied.module); !good)
       return illegal(context, at,
