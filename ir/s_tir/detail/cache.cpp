@@ -1,5 +1,6 @@
 #include "ir/s_tir/detail/cache.h"
 
+#include "ir/s_tir/detail/index_math.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -26,11 +27,38 @@ Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Ca
 }
 
 Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped) {
-  for (const IterVar& axis : scoped.scope_block()->iter_vars)
-    if (!is_int(axis.domain.extent, 1))
-      return illegal(context, BlockHandle{scoped.block()->id},
-                     fmt::format("{} stands inside {}, one tile of many: cache before blockize",
-                                 describe(scoped.block()), describe(scoped.scope_block())));
+  const auto refuse = [&](const SBlock& around) {
+    return illegal(context, BlockHandle{scoped.block()->id},
+                   fmt::format("{} stands inside block \"{}\", one tile of many: cache before "
+                               "blockize",
+                               describe(scoped.block()), around.name));
+  };
+  // A block of one step may stand in one of many.
+  IndexMath math;
+  int blocks = 0;
+  for (const Stmt& stmt : scoped.scope_chain()) {
+    const auto* around = stmt.as<SBlockRealize>();
+    if (around == nullptr)
+      continue;
+    ++blocks;
+    math.set_axes(*around->block);
+    for (const IterVar& axis : around->block->iter_vars)
+      if (!is_int(axis.domain.extent, 1))
+        return refuse(*around->block);
+  }
+  if (blocks < 2)
+    return {};
+  // A single tile may still hold a part of what the block does, as one of its partitions.
+  for (const For* loop : scoped.info().loops)
+    math.set_loop(*loop);
+  const SBlockRealize& realize = scoped.realize();
+  for (size_t i = 0; i < realize.iter_values.size(); ++i) {
+    const Range& domain = realize.block->iter_vars[i].domain;
+    const Bound reached = math.bound(realize.iter_values[i]);
+    if (reached.lo > math.bound(domain.min).hi ||
+        reached.hi < math.bound(domain.min + domain.extent).lo - 1)
+      return refuse(*scoped.scope_block());
+  }
   return {};
 }
 

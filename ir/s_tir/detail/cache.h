@@ -19,7 +19,8 @@ struct Cache {
 Applied insert_cache(const Context& context, const ScopedBlock& scoped, const Cache& cache,
                      const Stmt& old_part, const Stmt& with_copy);
 
-/// An error inside a block that is a tile of many (blockize): it sees a part of each buffer, and
+/// An error inside a block that is a tile of many (blockize), or holds a part of the iterations (a
+/// partition): it sees a part of each buffer, and
 /// what of it the others make is not known there.
 Result<void> require_no_tile(const Context& context, const ScopedBlock& scoped);
 /// An error for a buffer that is made outside a scope within the function's own: the box around
