@@ -342,6 +342,8 @@ void LocalMeasurer::take(Frame frame) {
     }
     case Message::kWorkloadReady:
       --outstanding_loads_;
+      if (const Result<void> same = require_same_protocol(*json, runner_path_); !same)
+        load_error_ = same.error().message;
       return {};
     case Message::kError:
       if (outstanding_loads_ > 0) { // answers come in the order of the requests

@@ -1,5 +1,7 @@
 #include "engine/protocol.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -58,6 +60,15 @@ std::vector<codegen::ArgumentSpec> signature_from_json(const Json& json) {
 }
 
 } // namespace
+
+Result<void> require_same_protocol(const Json& ready, const std::string& runner_path) {
+  if (ready.value("protocol", 0) == kProtocol)
+    return {};
+  return Error(ErrorCode::kEnvironment,
+               fmt::format("{} is of another build than this program: build both anew (./dev "
+                           "build), or name the right one in TEMPER_RUNNER",
+                           runner_path));
+}
 
 Json to_json(const Measurement& m) {
   Json json = {{"outcome", to_string(m.outcome)},

@@ -12,7 +12,7 @@ namespace temper::engine {
 
 enum class Message : uint32_t {
   kAddWorkload = 1, ///< {"id", spec}, [reference code] -> kWorkloadReady or kError
-  kWorkloadReady,   ///< {"id"}
+  kWorkloadReady,   ///< {"id", "protocol"}: see require_same_protocol
   kError,           ///< {"message"}: answer to anything but kMeasure
   kDropWorkload,    ///< {"id"}; no answer
   kMeasure,         ///< {"ticket", request}, [code] -> kStarted, then kMeasured
@@ -24,6 +24,11 @@ enum class Message : uint32_t {
   kDeviceState,     ///< {"threads"} -> same with state, or kError
   kNoise,           ///< {"pairs"} -> same with {"a": [ns], "b": [ns]}: the anchor against itself
 };
+
+/// Raised whenever what a frame holds changes: programs of two builds would wait for each other.
+constexpr int kProtocol = 2;
+/// An error for a kWorkloadReady of a runner that speaks another protocol, or none.
+Result<void> require_same_protocol(const Json& ready, const std::string& runner_path);
 
 Json to_json(const Measurement& measurement);
 Result<Measurement> measurement_from_json(const Json& json);

@@ -158,7 +158,7 @@ private:
     if (!workload)
       return send_error(workload.error().message);
     workloads_.insert_or_assign(id, std::move(*workload));
-    send(Message::kWorkloadReady, {{"id", id}});
+    send(Message::kWorkloadReady, {{"id", id}, {"protocol", kProtocol}});
   }
 
   static int file_of(const Frame& frame, int index) {
