@@ -224,6 +224,25 @@ TEST(Usage, ATargetThatLlvmLacksIsNamed) {
   EXPECT_NE(ran.out.find("T.Kernel"), std::string::npos) << ran.out;
 }
 
+// What is printed to be typed next was of the default database.
+TEST(Usage, CommandsThatAreNamedHaveTheDatabaseThatWasGiven) {
+  const Shell shell;
+  shell.write("scale.py", kScale);
+  const Ran tuned = shell.run("temper tune scale.py M=64 N=64 --trials 1 --db 'my kernels.db'");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const std::string words = "see it with: ";
+  const size_t at = tuned.out.find(words);
+  ASSERT_NE(at, std::string::npos) << tuned.out;
+  const std::string named =
+      tuned.out.substr(at + words.size(), tuned.out.find('\n', at) - at - words.size());
+  EXPECT_NE(named.find(" --db 'my kernels.db'"), std::string::npos) << named;
+  const Ran shown = shell.run(named);
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find(named.substr(0, named.find(" --db")) + " --db 'my kernels.db' --script"),
+            std::string::npos)
+      << shown.out;
+}
+
 TEST(Usage, AMissingRecordIsNamed) {
   const Shell shell;
   expect_refused(shell.run("temper show m123456"), 2, "m123456");

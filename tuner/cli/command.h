@@ -38,6 +38,8 @@ class HelpFormatter : public CLI::Formatter {
 
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
+/// " --db FILE" where it was given to this process, for the commands that its output names.
+std::string given_database();
 /// --jobs or --cache alone.
 void add_jobs_option(CLI::App& command, CommonOptions& options);
 void add_cache_option(CLI::App& command, CommonOptions& options);

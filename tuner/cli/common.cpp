@@ -28,10 +28,23 @@ std::string HelpFormatter::make_description(const CLI::App* command) const {
   return wrap_words(CLI::Formatter::make_description(command), kColumns);
 }
 
+namespace {
+std::string& database_word() {
+  static std::string word;
+  return word;
+}
+} // namespace
+
+std::string given_database() {
+  return database_word().empty() ? std::string() : " --db " + shell_quoted(database_word());
+}
+
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
-  command.add_option("--db", options.workbench.database,
-                     "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
-                     "temper/temper.db in the data home)");
+  command
+      .add_option("--db", options.workbench.database,
+                  "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
+                  "temper/temper.db in the data home)")
+      ->each([](const std::string& word) { database_word() = word; });
   command.add_flag("--json", options.json, "print one JSON object instead of text");
   if (!measuring)
     return;

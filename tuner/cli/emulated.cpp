@@ -278,8 +278,8 @@ int tune_emulated(EmulatedWork work) {
       table.print();
     fmt::print("run {}, stopped: {}\n", short_id(**store, result.run), result.stopped_because);
     if (!result.sound.empty())
-      fmt::print("see one with: temper show {} --cuda\n",
-                 short_id(**store, result.sound.front().record));
+      fmt::print("see one with: temper show {} --cuda{}\n",
+                 short_id(**store, result.sound.front().record), given_database());
   }
   if (result.interrupted)
     return kInterrupted;

@@ -573,7 +573,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   const auto trace = s_tir::trace_from_json_text(candidate->program);
   if (trace)
     fmt::print("\n{}", trace->to_python());
-  fmt::print("\nmore: temper show {} --script | --tir | {}\n", short_id(**store, row.id),
+  fmt::print("\nmore: temper show {}{} --script | --tir | {}\n", short_id(**store, row.id),
+             given_database(),
              row.target.starts_with("cuda:") ? "--cuda | --ptx | --log" : "--llvm | --asm | --log");
   return kDone;
 }

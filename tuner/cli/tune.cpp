@@ -221,11 +221,11 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                result.stopped_because);
     print_funnel(result.funnel);
     if (result.interrupted)
-      fmt::print("go on with: temper resume {}\n", run);
+      fmt::print("go on with: temper resume {}{}\n", run, given_database());
     else if (!result.best_record.empty())
-      fmt::print("see it with: temper show {}\nexport it with: temper export --name kernels --out "
-                 "out {}\n",
-                 record, record);
+      fmt::print("see it with: temper show {0}{1}\nexport it with: temper export --name kernels "
+                 "--out out {0}{1}\n",
+                 record, given_database());
   }
   if (result.interrupted)
     return kInterrupted;
@@ -246,7 +246,7 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   // Before the claim, so that whoever sees a run at work may interrupt it and is told how it goes
   // on.
   install_interrupt_handler("interrupted; go on with: temper resume " +
-                            short_id(*devices->store, run.id));
+                            short_id(*devices->store, run.id) + given_database());
   auto claim = devices->store->claim_run(run.id, prolonged);
   if (!claim)
     return report(claim.error());
