@@ -38,7 +38,8 @@ class HelpFormatter : public CLI::Formatter {
 
 /// --db and --json; with `measuring` also --target, --threads, --jobs and --cache.
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring);
-/// " --db FILE" where it was given to this process, for the commands that its output names.
+/// " --db FILE" where it was given to this process, for the commands that its output names; without
+/// a password.
 std::string given_database();
 /// --jobs or --cache alone.
 void add_jobs_option(CLI::App& command, CommonOptions& options);

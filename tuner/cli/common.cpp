@@ -2,6 +2,7 @@
 
 #include "ir/support/number.h"
 #include "ir/support/quantities.h"
+#include "ir/support/passwords.h"
 #include "ir/support/text.h"
 
 #include <cmath>
@@ -36,7 +37,7 @@ std::string& database_word() {
 } // namespace
 
 std::string given_database() {
-  return database_word().empty() ? std::string() : " --db " + shell_quoted(database_word());
+  return database_word().empty() ? std::string() : " --db " + shell_quoted(without_passwords(database_word()));
 }
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
