@@ -282,11 +282,7 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
        {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
     if (is_fragment(*region))
       continue;
-    const int bits = region->buffer->dtype.bits;
-    const auto columns = as_int(region->buffer->shape.back());
-    TileKnob swizzle{name, {}, columns ? widest_swizzle(*columns, bits) : 0};
-    for (int64_t bytes = swizzle.default_value; bytes >= 32; bytes /= 2)
-      swizzle.choices.push_back(bytes);
+    TileKnob swizzle = swizzle_knob(name, *region);
     swizzle.choices.push_back(0);
     result.push_back(std::move(swizzle));
   }

@@ -182,14 +182,8 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
                                 GemmPolicy::kSquare, kRows, 8);
   rows.default_value = square ? square->rows : rows.choices.front();
   result.push_back(std::move(rows));
-  for (const auto& [name, region] :
-       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
-    const auto columns = as_int(region->buffer->shape.back());
-    TileKnob swizzle{name, {}, widest_swizzle(columns.value_or(1), region->buffer->dtype.bits)};
-    for (int64_t bytes = swizzle.default_value; bytes >= 32; bytes /= 2)
-      swizzle.choices.push_back(bytes);
-    result.push_back(std::move(swizzle));
-  }
+  result.push_back(swizzle_knob(kSwizzleA, call.regions[0]));
+  result.push_back(swizzle_knob(kSwizzleB, call.regions[1]));
   return result;
 }
 

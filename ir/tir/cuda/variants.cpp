@@ -34,6 +34,14 @@ std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu) {
   return std::nullopt;
 }
 
+TileKnob swizzle_knob(const char* name, const BufferRegion& region) {
+  const auto columns = as_int(region.buffer->shape.back());
+  TileKnob knob{name, {}, widest_swizzle(columns.value_or(1), region.buffer->dtype.bits)};
+  for (int64_t bytes = knob.default_value; bytes >= 32; bytes /= 2)
+    knob.choices.push_back(bytes);
+  return knob;
+}
+
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body) {
   if (extent == 1)
     return substitute(body, {{var, make_int(var->dtype, 0)}});

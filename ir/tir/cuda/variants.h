@@ -18,6 +18,9 @@ std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu);
 /// The extents of a buffer, where all are constant.
 std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer);
 
+/// The knob of an operand's XOR swizzle in shared memory, the widest first.
+TileKnob swizzle_knob(const char* name, const BufferRegion& region);
+
 /// All, those to be preferred first.
 std::vector<TileVariant> variants();
 
