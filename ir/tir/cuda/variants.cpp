@@ -6,7 +6,13 @@
 namespace temper::tir::cuda {
 
 std::vector<TileVariant> variants() {
-  return {gemm_mma(), gemm_wgmma(), copy_async(), copy_tma(), threads()};
+  std::vector<TileVariant> list{gemm_mma(), gemm_wgmma(), copy_async(),
+                                copy_tma(), store_tma(),  copy_stmatrix()};
+  for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax", "reduce_abssum",
+                         "reduce_bitand", "reduce_bitor", "reduce_bitxor"})
+    list.push_back(reduce_shuffle(op));
+  list.push_back(threads());
+  return list;
 }
 
 std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer) {

@@ -10,6 +10,10 @@ TileVariant gemm_mma();
 TileVariant gemm_wgmma();
 TileVariant copy_async();
 TileVariant copy_tma();
+TileVariant store_tma();
+TileVariant copy_stmatrix();
+/// Of one of the operators T.reduce_*.
+TileVariant reduce_shuffle(const char* op);
 TileVariant threads();
 
 /// The swizzle of 128, 64 or 32 bytes, or 0, with which the tiles of a buffer in shared memory lie

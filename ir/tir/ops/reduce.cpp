@@ -1,4 +1,5 @@
-// T.reduce_sum, T.reduce_max, T.reduce_absmax, T.reduce_bitor, ...: one dimension of a region folded.
+// T.reduce_sum, T.reduce_max, T.reduce_absmax, T.reduce_bitor, ...: one dimension of a region
+// folded.
 #include "ir/tir/ops/reduce.h"
 #include "ir/op.h"
 
@@ -38,6 +39,23 @@ Result<ReduceShape> reduce_shape(const TileCall& call) {
   return shape;
 }
 
+Expr reduce_element(const std::string& op, const Expr& value) {
+  return op == "reduce_absmax" || op == "reduce_abssum" ? call_op("abs", {value}) : value;
+}
+
+namespace {
+bool sums_up(const std::string& op) { return op == "reduce_sum" || op == "reduce_abssum"; }
+} // namespace
+
+Expr reduce_joined(const std::string& op, const Expr& a, const Expr& b) {
+  return sums_up(op)             ? make_binary<Add>(a, b)
+         : op == "reduce_min"    ? make_binary<Min>(a, b)
+         : op == "reduce_bitand" ? call_op("bitwise_and", {a, b})
+         : op == "reduce_bitor"  ? call_op("bitwise_or", {a, b})
+         : op == "reduce_bitxor" ? call_op("bitwise_xor", {a, b})
+                                 : make_binary<Max>(a, b);
+}
+
 namespace {
 
 Result<void> check(const TileCall& call) {
@@ -65,24 +83,13 @@ Stmt meaning(const TileCall& call) {
       const Expr offset = d == shape.dim ? position : outer.indices[next++];
       indices.push_back(from.region[d].min + offset);
     }
-    Expr value = tile_cast(dtype, make_load(from.buffer, indices));
-    return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value})
-                                                                    : value;
-  };
-  const bool sums = call.op == "reduce_sum" || call.op == "reduce_abssum";
-  const auto joined = [&](const Expr& a, const Expr& b) {
-    return sums                        ? make_binary<Add>(a, b)
-           : call.op == "reduce_min"   ? make_binary<Min>(a, b)
-           : call.op == "reduce_bitand" ? call_op("bitwise_and", {a, b})
-           : call.op == "reduce_bitor"  ? call_op("bitwise_or", {a, b})
-           : call.op == "reduce_bitxor" ? call_op("bitwise_xor", {a, b})
-                                        : make_binary<Max>(a, b);
+    return reduce_element(call.op, tile_cast(dtype, make_load(from.buffer, indices)));
   };
   const Expr now = make_load(to.buffer, to_indices);
-  Stmt update =
-      inner.wrap(make_store(to.buffer, to_indices, joined(now, element(inner.indices[0]))));
+  Stmt update = inner.wrap(
+      make_store(to.buffer, to_indices, reduce_joined(call.op, now, element(inner.indices[0]))));
   if (flag_option(call, "clear")) {
-    const Expr first = sums || call.op == "reduce_bitor" || call.op == "reduce_bitxor"
+    const Expr first = sums_up(call.op) || call.op == "reduce_bitor" || call.op == "reduce_bitxor"
                            ? make_const(dtype, 0)
                            : element(make_int(shape.length->dtype, 0));
     update = make_seq({make_store(to.buffer, to_indices, first), update});
@@ -145,9 +152,9 @@ namespace {
 Result<void> check_bits(const TileCall& call) {
   for (const BufferRegion& region : call.regions)
     if (!region.buffer->dtype.is_integral())
-      return Error(ErrorCode::kInvalidArgument, "T." + call.op + " joins the bits of integers, but " +
-                                                    region.buffer->name + " holds " +
-                                                    to_string(region.buffer->dtype));
+      return Error(ErrorCode::kInvalidArgument,
+                   "T." + call.op + " joins the bits of integers, but " + region.buffer->name +
+                       " holds " + to_string(region.buffer->dtype));
   return check(call);
 }
 
@@ -160,7 +167,8 @@ def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
         tile = T.alloc_fragment((32, 48), "int32")
         row = T.alloc_fragment((32,), "int32")
         T.copy(A[bx * 32, 0], tile)
-        T.)" + op.name + R"((tile, row, dim=1)
+        T.)" + op.name +
+               R"((tile, row, dim=1)
         T.copy(row, B[bx * 32])
 )";
   return op;
@@ -169,19 +177,22 @@ def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
 } // namespace
 
 const TileOp& reduce_bitand() {
-  static const TileOp op = make_bits("reduce_bitand", "The bits that all elements along one dimension "
-                                                      "have; clear=False also what `out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitand", "The bits that all elements along one dimension "
+                                 "have; clear=False also what `out` holds.");
   return op;
 }
 const TileOp& reduce_bitor() {
-  static const TileOp op = make_bits("reduce_bitor", "The bits that some element along one dimension "
-                                                     "has; clear=False also what `out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitor", "The bits that some element along one dimension "
+                                "has; clear=False also what `out` holds.");
   return op;
 }
 const TileOp& reduce_bitxor() {
-  static const TileOp op = make_bits("reduce_bitxor", "The bits that an odd number of elements along "
-                                                      "one dimension has; clear=False also what "
-                                                      "`out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitxor", "The bits that an odd number of elements along "
+                                 "one dimension has; clear=False also what "
+                                 "`out` holds.");
   return op;
 }
 

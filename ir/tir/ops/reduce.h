@@ -14,4 +14,8 @@ struct ReduceShape {
 /// An error says in one sentence which operands do not fit.
 Result<ReduceShape> reduce_shape(const TileCall& call);
 
+/// Of what is folded, by the operator's name: an element as it counts, and two of them joined.
+Expr reduce_element(const std::string& op, const Expr& value);
+Expr reduce_joined(const std::string& op, const Expr& a, const Expr& b);
+
 } // namespace temper::tir::ops
