@@ -16,6 +16,7 @@ def flash_attention_fp16(
     block_N=T.tune([128, 64, 96, 80, 176]),
     num_stages=T.tune([2, 1, 3]),
     threads=T.tune([256, 128, 384]),
+    through_shared=T.tune([True, False]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
     T.constraint(block_M * 2 >= threads)  # 64 rows for a warpgroup
@@ -80,7 +81,11 @@ def flash_attention_fp16(
                 T.gemm(chances, V_shared, out, policy="FullRow")
             for i, j in T.Parallel(block_M, dim):
                 out[i, j] = out[i, j] / total[i]
-            T.copy(out, O[bz, by, bx * block_M, 0])
+            if through_shared:  # whole rows at a time
+                T.copy(out, Q_shared)
+                T.copy(Q_shared, O[bz, by, bx * block_M, 0])
+            else:
+                T.copy(out, O[bz, by, bx * block_M, 0])
 
     return main
 

@@ -239,11 +239,12 @@ private:
           const auto* op = part.as<Call>();
           if (op != nullptr && reads_tiles(*op))
             for (const size_t i : {size_t{1}, size_t{2}})
-              if (const auto* load = op->args[i].as<BufferLoad>())
+              if (const auto* load = op->args[i].as<BufferLoad>();
+                  load != nullptr && is_shared(load->buffer))
                 read_by_engines_.insert(load->buffer.get());
           return true;
         });
-      // What has no fence behind it, or has one, as for stmatrix.
+      // What needs no fence, or has one behind it, as stmatrix and copies that were waited for.
       const bool by_engine =
           code != code_of_.end() && any(code->second, [](const NodeRef& part) {
             const auto* op = part.as<Call>();
@@ -394,11 +395,16 @@ private:
           }))
         return make_seq(
             {make_evaluate(call_op("fence_proxy_async", {})), barrier(), found->second, barrier()});
+      // Asynchronous copies that are waited for elsewhere have the fence before what reads them.
+      const bool waited = any(found->second, [](const NodeRef& node) {
+        const auto* call = node.as<Call>();
+        return call != nullptr && call->op == "ptx_wait_group";
+      });
       if (any(found->second, [&](const NodeRef& node) {
             const auto* call = node.as<Call>();
-            const auto* to = call != nullptr && call->op == "ptx_stmatrix"
-                                 ? call->args[0].as<BufferLoad>()
-                                 : nullptr;
+            const bool writes = call != nullptr && (call->op == "ptx_stmatrix" ||
+                                                    (call->op == "ptx_cp_async" && waited));
+            const auto* to = writes ? call->args[0].as<BufferLoad>() : nullptr;
             return to != nullptr && read_by_engines_.contains(to->buffer.get());
           }))
         return make_seq(

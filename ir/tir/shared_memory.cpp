@@ -305,7 +305,8 @@ private:
   void call(State& state, const Call& node, bool written_by_hand) {
     // What a program says itself of barriers in memory may be said by one thread for all: those of
     // the operators around it stay.
-    if (written_by_hand && in_role_ && node.op.starts_with("mbarrier_")) {
+    if (written_by_hand && in_role_ &&
+        (node.op == "mbarrier_arrive" || node.op == "mbarrier_wait_parity")) {
       kept_.insert(state.latest.begin(), state.latest.end());
       state.waited |= node.op == "mbarrier_wait_parity";
     }

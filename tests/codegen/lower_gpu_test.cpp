@@ -592,6 +592,24 @@ TEST(LowerGpu, what_a_warp_of_its_own_cannot_do_is_named) {
           "3 products may be under way, which takes 4 stages");
 }
 
+TEST(LowerGpu, copies_that_no_pipeline_waits_for_wait_themselves) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((50, 64), "float16"), B: T.Tensor((64, 64), "float16"), C: T.Tensor((50, 64), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        A_shared = T.alloc_shared((64, 64), "float16")
+        B_shared = T.alloc_shared((64, 64), "float16")
+        C_local = T.alloc_fragment((64, 64), "float32")
+        T.copy(A[0, 0], A_shared)
+        T.copy(B[0, 0], B_shared)
+        T.gemm(A_shared, B_shared, C_local, clear_accum=True, annotations={"variant": "wgmma"})
+        T.copy(C_local, C[0, 0])
+)"),
+                                         gpu("cuda:sm_90a"));
+  EXPECT_EQ(count(lowered.text, "T.ptx_cp_async("), 2) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "T.ptx_wait_group(0)"), 2) << lowered.text;
+}
+
 TEST(LowerGpu, lanes_fold_rows_by_shuffles) {
   for (const char* op : {"sum", "max", "min", "absmax"}) {
     SCOPED_TRACE(op);

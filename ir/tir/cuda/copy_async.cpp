@@ -1,6 +1,7 @@
 // T.copy from global to shared memory by cp.async: each thread asks for chunks of 16 bytes (or 8,
 // or 4) that go past its registers. They have arrived after T.ptx_wait_group, which the pipeline
-// around it has (ir/tir/pipeline.h), and are seen by other threads after the barrier behind that.
+// around it has (ir/tir/pipeline.h), or else the copy itself, and are seen by other threads after
+// the barrier behind that.
 #include "ir/tir/cuda/variants.h"
 
 #include "ir/narrow.h"
@@ -28,8 +29,6 @@ Result<Chunks> chunks_of(const TileCall& call, TileContext& context) {
   const BufferRegion& to = call.regions[1];
   if (context.gpu == nullptr || context.gpu->architecture < 80)
     return no("cp.async is there from sm_80 on");
-  if (!call.options.get(kAsyncCopy))
-    return no("no pipeline around it waits for copies: T.Pipelined(num_stages=2 or more) does");
   if (from.buffer->scope != "global" || tile_scope(to.buffer->scope) != "shared")
     return no("cp.async copies from global to shared memory");
   if (from.buffer->dtype != to.buffer->dtype)
@@ -116,7 +115,12 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   copy->span = call.span;
   if (chunks.count % gpu.threads != 0)
     copy = make_if(make_binary<LT>(chunk, int32(chunks.count)), copy);
-  return unrolled(step, steps, copy);
+  const Stmt copies = unrolled(step, steps, copy);
+  if (call.options.get(kAsyncCopy))
+    return copies;
+  // No pipeline waits for it.
+  return make_seq({copies, make_evaluate(call_op("ptx_commit_group", {})),
+                   make_evaluate(call_op("ptx_wait_group", {int32(0)}))});
 }
 
 } // namespace
