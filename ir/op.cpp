@@ -29,6 +29,7 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("mbarrier_wait_parity", 2, 1);
   statement("fence_proxy_async", 0, 0);
   statement("ptx_cp_async", -1, 2);
+  statement("copy_vector", 3, 2);
   statement("ptx_commit_group", 0, 0);
   statement("ptx_wait_group", 1, 0);
   statement("tma_load", -1, 3);

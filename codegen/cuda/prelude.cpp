@@ -69,6 +69,16 @@ __device__ __forceinline__ float approximate_exp2(float x) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 )"},
+      {"copy_vector", {}, R"(template <int bytes>
+__device__ __forceinline__ void copy_vector(void* to, const void* from) {
+  if constexpr (bytes == 16)
+    *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
+  else if constexpr (bytes == 8)
+    *static_cast<uint2*>(to) = *static_cast<const uint2*>(from);
+  else
+    *static_cast<unsigned*>(to) = *static_cast<const unsigned*>(from);
+}
+)"},
       {"cp_async", {"shared_address"}, R"(// What is not there is filled with zeros.
 template <int bytes>
 __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_there = true) {

@@ -504,6 +504,13 @@ private:
                               call->args.size() > 3 ? ", " + expression(call->args[3]).text : ""),
                   &s);
     }
+    if (op == "copy_vector") {
+      want(op);
+      return line(fmt::format("copy_vector<{}>({}, {});",
+                              number(2) * call->args[0]->dtype.element_bytes(),
+                              address(call->args[0], s), address(call->args[1], s)),
+                  &s);
+    }
     if (op == "ptx_commit_group") {
       want("cp_async_commit");
       return line("cp_async_commit();", &s);

@@ -369,7 +369,7 @@ std::string product_of_rows(const std::string& a, const std::string& b, const st
   std::string text = R"(
 @T.prim_func
 def gemm(A: T.Tensor((256, 128), "TA"), B: T.Tensor((192, 128), "TB"), C: T.Tensor((256, 192), "TC")):
-    with T.Kernel(3, 2, threads=128) as (bx, by):
+    with T.Kernel(3, 2, threads=256) as (bx, by):
         A_shared = T.alloc_shared((128, 64), "TA")
         B_shared = T.alloc_shared((64, 64), "TB")
         A_local = T.alloc_fragment((128, 64), "TA")
@@ -453,6 +453,14 @@ TEST(Cuda, a_warp_that_copies_gives_registers_to_those_that_compute) {
     EXPECT_EQ(artifact->facts.registers, 168);
     EXPECT_EQ(artifact->facts.resident_blocks, 1);
   }
+}
+
+TEST(Cuda, rows_are_loaded_and_stored_in_vectors) {
+  SKIP_WITHOUT_NVRTC();
+  auto artifact = compiled(kSoftmax, "cuda:sm_90a");
+  ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+  expect_found(artifact->object, {"ld.global.nc.v4", "st.global.v4.u16", "shfl.sync.bfly"});
+  EXPECT_EQ(artifact->facts.shared_bytes, 0) << "rows are folded in registers";
 }
 
 TEST(Cuda, tiles_are_stored_by_the_copy_engine) {

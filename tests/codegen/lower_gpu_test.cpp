@@ -610,6 +610,31 @@ def main(A: T.Tensor((50, 64), "float16"), B: T.Tensor((64, 64), "float16"), C: 
   EXPECT_EQ(count(lowered.text, "T.ptx_wait_group(0)"), 2) << lowered.text;
 }
 
+TEST(LowerGpu, rows_are_moved_in_vectors) {
+  for (const char* dtype : {"float32", "float16", "int8", "float8_e5m2"}) {
+    SCOPED_TRACE(dtype);
+    std::string text = R"(
+@T.prim_func
+def main(A: T.Tensor((50, 64), "TYPE"), B: T.Tensor((64,), "TYPE"), C: T.Tensor((50, 64), "TYPE")):
+    with T.Kernel(T.ceildiv(50, 32), threads=64) as bx:
+        x = T.alloc_fragment((32, 64), "float32")
+        y = T.alloc_fragment((64,), "TYPE")
+        tile = T.alloc_shared((32, 64), "TYPE")
+        T.copy(A[bx * 32, 0], x)
+        T.copy(B, y)
+        for i, j in T.Parallel(32, 64):
+            x[i, j] = x[i, j] + T.cast(y[j], "float32")
+        T.copy(x, tile)
+        T.copy(tile, C[bx * 32, 0])
+)";
+    for (size_t at = 0; (at = text.find("TYPE", at)) != std::string::npos;)
+      text.replace(at, 4, dtype);
+    const Lowered lowered = expect_meaning(parsed(text));
+    // From A, into and out of the tile; B where its rows are long enough for the threads.
+    EXPECT_GE(count(lowered.text, "T.copy_vector("), 3) << lowered.text;
+  }
+}
+
 TEST(LowerGpu, lanes_fold_rows_by_shuffles) {
   for (const char* op : {"sum", "max", "min", "absmax"}) {
     SCOPED_TRACE(op);

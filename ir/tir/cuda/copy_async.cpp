@@ -130,7 +130,7 @@ TileVariant copy_async() {
           .target = TargetKind::kCuda,
           .scope = "block",
           .name = "cp_async",
-          .doc = "asynchronous copies of 16 bytes into shared memory, for pipelines",
+          .doc = "asynchronous copies of 16 bytes into shared memory",
           .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
             TEMPER_TRY_VOID(chunks_of(call, context));
             return {};

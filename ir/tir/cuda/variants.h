@@ -12,6 +12,7 @@ TileVariant copy_async();
 TileVariant copy_tma();
 TileVariant store_tma();
 TileVariant copy_stmatrix();
+TileVariant copy_vector();
 /// Of one of the operators T.reduce_*.
 TileVariant reduce_shuffle(const char* op);
 TileVariant threads();

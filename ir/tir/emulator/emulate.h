@@ -29,6 +29,7 @@
 ///   mbarrier_init(bar[i], arrivals)  an element of a shared uint64 buffer becomes an mbarrier
 ///   mbarrier_arrive(bar[i]), mbarrier_expect_tx(bar[i], bytes),
 ///   mbarrier_arrive_expect_tx(bar[i], bytes), mbarrier_wait_parity(bar[i], parity)
+///   copy_vector(B[i], A[j], elements)   4, 8 or 16 bytes at a time, between any memories
 ///   ptx_cp_async(S[i], A[j], elements[, predicate]), ptx_commit_group(), ptx_wait_group(n)
 ///   tma_load(S[i], A[j, k], bar[i], extents...)   a box of A, zero outside of it, lands row-major
 ///   tma_store(A[j, k], S[i], extents...), tma_store_arrive(), tma_store_wait(n)

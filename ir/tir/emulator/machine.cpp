@@ -1499,6 +1499,70 @@ private:
     });
   }
 
+  /// copy_vector(B[i], A[j], elements): by each active lane, all of which read first.
+  void copy_vector(Warp& warp, Instruction& inst) {
+    Address& to = inst.addresses[0];
+    Address& from = inst.addresses[1];
+    const BufferInfo& target = program_.buffers[static_cast<size_t>(to.buffer)];
+    const BufferInfo& source = program_.buffers[static_cast<size_t>(from.buffer)];
+    const DataType dtype = target.buffer->dtype;
+    if (dtype != source.buffer->dtype) {
+      fail(inst.node, "source and destination of T.copy_vector have different types");
+      return;
+    }
+    struct Move {
+      int lane;
+      int64_t to;
+      std::vector<Slot> values;
+    };
+    std::vector<Move> moves;
+    const auto aligned = [&](const BufferInfo& info, int buffer, int64_t element, int64_t bytes) {
+      if ((element * dtype.element_bytes() + info.arena) % bytes == 0)
+        return true;
+      fail(inst.node, fmt::format("{} is not aligned to the {} bytes that are copied",
+                                  element_name(buffer, element), bytes));
+      return false;
+    };
+    each_lane(warp, warp.active, [&](int lane) {
+      const int64_t count = inst.codes[0]->scalar(*frame_).i;
+      const int64_t bytes = count * dtype.element_bytes();
+      if (bytes != 4 && bytes != 8 && bytes != 16) {
+        fail(inst.node, fmt::format("T.copy_vector copies 4, 8 or 16 bytes, not {}", bytes));
+        return;
+      }
+      Move move{lane, locate(to.buffer, evaluate(to.indices), inst.node), {}};
+      const int64_t begin = failed() ? -1 : locate(from.buffer, evaluate(from.indices), inst.node);
+      if (move.to < 0 || begin < 0 || !aligned(target, to.buffer, move.to, bytes) ||
+          !aligned(source, from.buffer, begin, bytes) ||
+          !inside(to.buffer, move.to, count, inst.node) ||
+          !inside(from.buffer, begin, count, inst.node))
+        return;
+      for (int64_t i = 0; i < count && !failed(); ++i) {
+        if (source.where == Where::kLocal) {
+          move.values.push_back(load_local(from.buffer, lane, begin + i, inst.node));
+          continue;
+        }
+        note_access(from.buffer, begin + i, inst.addresses[1].node, false);
+        if (check_read(from.buffer, begin + i, actor(inst.node)))
+          move.values.push_back(get(from.buffer, begin + i));
+      }
+      moves.push_back(std::move(move));
+    });
+    for (const Move& move : moves)
+      for (size_t i = 0; i < move.values.size() && !failed(); ++i) {
+        lane_ = move.lane;
+        const int64_t element = move.to + static_cast<int64_t>(i);
+        if (target.where == Where::kLocal) {
+          store_local(to.buffer, move.lane, element, move.values[i], inst.node);
+          continue;
+        }
+        note_access(to.buffer, element, inst.addresses[0].node, true);
+        const bool same = bits_of(dtype, move.values[i]) == bits_of(dtype, get(to.buffer, element));
+        if (check_write(to.buffer, element, actor(inst.node), same))
+          put(to.buffer, element, move.values[i]);
+      }
+  }
+
   bool inside(int buffer, int64_t element, int64_t count, const Node* where) {
     const BufferInfo& info = program_.buffers[static_cast<size_t>(buffer)];
     const int64_t all =
@@ -2170,6 +2234,8 @@ private:
         fail(inst.node, "T.setmaxnreg is for whole warpgroups; only some lanes of a warp reach it");
     } else if (op == "ptx_cp_async") {
       cp_async(warp, inst);
+    } else if (op == "copy_vector") {
+      copy_vector(warp, inst);
     } else if (op == "ptx_commit_group") {
       commit(warp.copies);
     } else if (op == "ptx_wait_group") {

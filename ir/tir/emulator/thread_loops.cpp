@@ -188,8 +188,9 @@ private:
     if (const Call* call = statement_call(stmt)) {
       const OpInfo* op = find_op(call->op);
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
-                         call->op == "ptx_cp_async" || call->op == "tma_load" ||
-                         call->op == "tma_store" || call->op.starts_with("atomic_");
+                         call->op == "ptx_cp_async" || call->op == "copy_vector" ||
+                         call->op == "tma_load" || call->op == "tma_store" ||
+                         call->op.starts_with("atomic_");
       if (op != nullptr && op->result == OpResult::kStatement && !known)
         fail(*stmt, "T." + call->op +
                         (call->op == "sync_threads" ? " of a part of the block" : "") +
@@ -523,7 +524,7 @@ private:
                           mapped(store->value), mapped(store->predicate));
     } else if (const Call* call = statement_call(stmt); call != nullptr && is_nothing_here(stmt)) {
       return make_seq({});
-    } else if (call != nullptr && call->op == "ptx_cp_async") {
+    } else if (call != nullptr && (call->op == "ptx_cp_async" || call->op == "copy_vector")) {
       result = copied(*call, thread);
     } else if (call != nullptr && (call->op == "tma_load" || call->op == "tma_store")) {
       result = box_copied(*call, thread);
