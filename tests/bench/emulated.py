@@ -46,9 +46,9 @@ SHAPES = {
         "seq=64 heads=1 dim=64",
     ],
     "flash_attention_fp16": [
-        "seq=70 heads=2 dim=64",
-        "seq=100 heads=4 dim=64 causal=True groups=2",
-        "seq=64 heads=1 dim=128 dtype=float16",
+        "seq=50 heads=1 dim=32",
+        "seq=40 heads=2 dim=32 causal=True groups=2",
+        "seq=33 heads=1 dim=64 dtype=float16",
     ],
     "flash_attention_varlen_tile": [
         "batch=2 longest=50 heads=2 dim=32",
