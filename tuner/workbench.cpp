@@ -695,7 +695,9 @@ Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
     TEMPER_TRY(compiled, compile_reference(task));
     reference = compiled;
   }
-  return measurer->add_workload(workload_spec(task, reference, seed));
+  engine::WorkloadSpec spec = workload_spec(task, reference, seed);
+  spec.reference_timeout_ms = static_cast<int>(options_.limit_seconds * 1e3);
+  return measurer->add_workload(std::move(spec));
 }
 
 Result<engine::Measurement> Workbench::measure_on(engine::WorkloadId prepared, const Task& task,
@@ -725,7 +727,8 @@ Result<engine::Measurement> Workbench::measure(const Task& task,
                                                uint64_t seed) {
   TEMPER_TRY(measurer, this->measurer());
   TEMPER_TRY(prepared, prepare(task, seed));
-  auto measurement = measure_on(prepared, task, std::move(artifact), 600'000);
+  auto measurement = measure_on(prepared, task, std::move(artifact),
+                                static_cast<int>(options_.limit_seconds * 1e3));
   measurer->remove_workload(prepared);
   return measurement;
 }

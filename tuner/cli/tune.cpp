@@ -35,7 +35,10 @@ struct CheckOptions {
 };
 
 /// Builds and runs one task as it is written, compared with its reference on random inputs.
-Result<engine::Measurement> check_task(Workbench& bench, const Task& task) {
+Result<engine::Measurement> check_task(Workbench& bench, const Task& task, double limit_seconds) {
+  const SlowNotice notice(fmt::format("{}: still at it; kernel and reference are given up after "
+                                      "{} each (--seconds)",
+                                      task.title(), format_seconds(limit_seconds)));
   TEMPER_TRY(artifact, bench.compile(task, ""));
   return bench.measure(task, artifact);
 }
@@ -67,7 +70,7 @@ int run_check(CheckOptions& options) {
     auto task = bench.task(shape);
     if (!task)
       return report(task.error());
-    const auto measured = check_task(bench, *task);
+    const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
     if (!measured)
       return report(measured.error());
     const bool right = engine::is_correct(measured->outcome);
@@ -479,6 +482,10 @@ void add_check(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_flag("--quick", options->quick, "only the first shape");
   command->add_flag("--unchecked", options->unchecked, "allow a workload without a reference");
+  command
+      ->add_option("--seconds", options->common.workbench.limit_seconds,
+                   "longest time for the kernel, and for its reference (default: 600)")
+      ->check(positive());
   add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick",
