@@ -199,7 +199,8 @@ public:
     }
     window_->resize(1440, 900);
     window_->commandPalette()->popUp();
-    window_->commandPalette()->field()->setText("co");
+    // Commands name the database, which is elsewhere on every machine.
+    window_->commandPalette()->field()->setText(options_.sameEverywhere ? "layout" : "co");
     settle();
     shoot("palette", window_->commandPalette());
     window_->commandPalette()->hide();

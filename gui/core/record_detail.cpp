@@ -1,6 +1,7 @@
 #include "gui/core/record_detail.h"
 
 #include "database/record_log.h"
+#include "gui/core/code_loader.h"
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 #include "ir/support/json.h"
@@ -204,8 +205,11 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     add("got to", toQString(measurement.stage));
   if (const auto worst = parse_json(measurement.worst_json); worst && worst->is_object())
     add("worst element", toQString(worst->dump()));
-  add("target", toQString(short_target(row.target)) + QStringLiteral(", ") +
-                    countText(row.threads, "thread"));
+  const QString target = toQString(short_target(row.target));
+  // A GPU's are in its program.
+  add("target", hasLevel(target, CodeLevel::kCuda)
+                    ? target
+                    : target + QStringLiteral(", ") + countText(row.threads, "thread"));
   add("machine", machineText());
   add("system", systemText());
   add("compiler", compilerText());
@@ -218,10 +222,12 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
                  .arg(row.purpose == database::Purpose::kConfirm ? QStringLiteral(", a final one")
                                                                  : QString()));
   add("proposed by", toQString(measurement.origin));
-  if (!std::isnan(measurement.compile_ms))
-    add("cost", QStringLiteral("%1 ms to compile, %2 ms to measure")
-                    .arg(measurement.compile_ms, 0, 'f', 1)
-                    .arg(measurement.measure_ms, 0, 'f', 1));
+  QStringList cost;
+  for (const auto& [ms, what] :
+       {std::pair{measurement.compile_ms, "compile"}, std::pair{measurement.measure_ms, "measure"}})
+    if (!std::isnan(ms))
+      cost << QStringLiteral("%1 ms to %2").arg(ms, 0, 'f', 1).arg(QString::fromLatin1(what));
+  add("cost", cost.join(QStringLiteral(", ")));
   add("measured", dateText(row.measured_at));
   if (row.unchecked)
     add("unchecked", QStringLiteral("its workload has no reference"));

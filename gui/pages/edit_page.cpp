@@ -214,7 +214,7 @@ QWidget* EditPage::makeRight() {
   history_ = new QTableView(right);
   setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
              &session_.history());
-  setColumnWidths(history_, {6, 16, 11, 11, 8}, EditHistory::kStep);
+  setColumnWidths(history_, {5, 16, 11, 12, 8}, EditHistory::kStep);
   history_->setEditTriggers(QAbstractItemView::EditKeyPressed);
   decisions_ = new QTreeWidget(right);
   decisions_->setObjectName(QStringLiteral("edit.decisions"));

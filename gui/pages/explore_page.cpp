@@ -34,7 +34,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {13, 32, 12, 12, 12, 10, 15, 10, 21, 13, 19, 22});
+  setColumnWidths(table_, {13, 32, 12, 12, 12, 10, 15, 10, 21, 13, 19, 19});
   table_->setItemDelegate(new HeatDelegate(RecordModel::kHeatRole, table_));
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),
@@ -179,6 +179,8 @@ void ExplorePage::showMarks() {
 
 void ExplorePage::layoutFilters() {
   const QHeaderView* header = table_->horizontalHeader();
+  // Over the rows: no part of a field stands over their scroll bar.
+  filterRow_->setMask(QRect(0, 0, table_->viewport()->width(), filterRow_->height()));
   for (int i = 0; i < kRecordColumns; ++i) {
     QLineEdit* field = filters_[static_cast<size_t>(i)];
     const int x = header->sectionViewportPosition(i);

@@ -41,7 +41,7 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   kernels_->setToolTip(tr("Only what was measured on one machine, with one compiler and as many "
                           "threads stands in one plot"));
   kernels_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  kernels_->setMinimumContentsLength(28);
+  kernels_->setMinimumContentsLength(30);
   clear_->setObjectName(QStringLiteral("plots.clearBrushes"));
   brushed_->setProperty("faint", true);
   auto* row = new QHBoxLayout(bar_);
@@ -176,8 +176,8 @@ void PlotsPane::showChoices() {
     if (static_cast<int>(choice.series) == analysis_.series())
       followed = choice.text;
   const QString first = analysis_.chosen() < 0 && !followed.isEmpty()
-                            ? tr("of the selection: %1").arg(followed)
-                            : tr("of the selection");
+                            ? tr("selected: %1").arg(followed)
+                            : tr("of the selected record");
   // A closed box cuts what is too long; this says that there is more.
   const int letters = kernels_->minimumContentsLength() - 4; // and the arrow
   const int room = letters * kernels_->fontMetrics().horizontalAdvance(u'X');

@@ -157,13 +157,8 @@ void CalibrationPlot::paintAbove(QPainter& painter) const {
   painter.drawPolyline(lineOf(early_));
   painter.setPen(QPen(t.faint, 1.2));
   painter.drawPolyline(lineOf(late_));
-  for (const auto& [of, name] :
-       {std::pair{&early_, tr("first half")}, std::pair{&late_, tr("second half")}})
-    if (!of->bins.empty()) {
-      const QPointF end = lineOf(*of).front();
-      const bool below = of->bins.front().measured < of->bins.front().predicted;
-      painter.drawText(end + QPointF(4, below ? fontMetrics().height() : -4), name);
-    }
+  if (!early_.bins.empty() && !late_.bins.empty())
+    paintLegend(painter);
   painter.setPen(QPen(t.best, 1.6));
   for (const CalibrationBin& bin : all_.bins)
     painter.drawLine(placeOf(bin.predicted, bin.lowQuarter),
@@ -178,6 +173,27 @@ void CalibrationPlot::paintAbove(QPainter& painter) const {
       painter.setBrush(Qt::NoBrush);
       painter.drawEllipse(QPointF(pointOf(i)), 8, 8);
     }
+  }
+}
+
+/// In the corner below the diagonal, from the right.
+void CalibrationPlot::paintLegend(QPainter& painter) const {
+  constexpr int kLine = 22, kGap = 6;
+  const QFontMetrics metrics(fontMetrics());
+  const QRect plot = area();
+  int right = plot.right() - kGap;
+  const int y = plot.bottom() - metrics.height();
+  for (const auto& [name, pen] :
+       {std::pair{tr("second half"), QPen(theme().faint, 1.2)},
+        std::pair{tr("first half of the runs"), QPen(theme().faint, 1.2, Qt::DotLine)}}) {
+    const QRect place(right - metrics.horizontalAdvance(name), y - metrics.height() / 2,
+                      metrics.horizontalAdvance(name), metrics.height());
+    painter.fillRect(place.adjusted(-kLine - 2 * kGap, 0, kGap, 0), theme().base);
+    painter.setPen(theme().faint);
+    painter.drawText(place, Qt::AlignCenter, name);
+    painter.setPen(pen);
+    painter.drawLine(place.left() - kGap - kLine, y, place.left() - kGap, y);
+    right = place.left() - kLine - 4 * kGap;
   }
 }
 

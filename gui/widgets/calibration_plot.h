@@ -35,6 +35,7 @@ private:
   void showData();
   QRect area() const;
   QPointF placeOf(double predicted, double measured) const;
+  void paintLegend(QPainter& painter) const;
   int binNear(const QPoint& position) const; ///< -1: none
   QString tipOf(size_t bin) const;
   /// Restricts everything to the group's records.

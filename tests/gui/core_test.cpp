@@ -1166,6 +1166,11 @@ private slots:
     QCOMPARE(fact("PTX"), "4 wgmma, 12 cp.async");
     QCOMPARE(fact("warning"), "serialised");
     QCOMPARE(fact("inner loops"), "");
+    detail.row.target = "cuda:sm_90a";
+    QCOMPARE(fact("target"), "cuda:sm_90a");
+    detail.measurement.compile_ms = 41.25;
+    detail.measurement.measure_ms = database::kUnknown;
+    QCOMPARE(fact("cost"), "41.2 ms to compile");
     detail.row.median_ns = database::kUnknown;
     detail.row.outcome = database::Outcome::kChecked;
     detail.measurement.error.clear();
