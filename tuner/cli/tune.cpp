@@ -1,4 +1,4 @@
-/// temper check, tune, resume.
+/// temper check, tune, resume, stop.
 #include "tuner/cli/command.h"
 #include "tuner/cli/emulated.h"
 #include "tuner/cli/output.h"
@@ -473,7 +473,65 @@ int run_resume(ResumeOptions& options) {
   return execute(bench, *task, **space, run, tune, options.common.json, prolonged);
 }
 
+// ---- stop
+
+struct StopOptions {
+  CommonOptions common;
+  std::string run;
+  bool pause = false;
+};
+
+/// The run that is meant: the one that was named, else the only one at work.
+Result<database::Id> run_to_stop(database::Store& store, const std::string& named) {
+  if (!named.empty())
+    return database::resolve_id(store, named, database::Kind::kRun);
+  TEMPER_TRY(runs, store.list_runs({.state = database::RunState::kRunning}));
+  if (runs.empty())
+    return Error(ErrorCode::kNotFound, "no run is at work; temper list runs shows all of them");
+  if (runs.size() > 1) {
+    std::string ids;
+    for (const database::Run& run : runs)
+      ids += (ids.empty() ? "" : ", ") + short_id(store, run.id);
+    return Error(ErrorCode::kInvalidArgument, "several runs are at work, name one of them: " + ids);
+  }
+  return runs.front().id;
+}
+
+int run_stop(StopOptions& options) {
+  Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  auto run = run_to_stop(**store, options.run);
+  if (!run)
+    return report(run.error());
+  const database::RequestedState asked =
+      options.pause ? database::RequestedState::kPause : database::RequestedState::kStop;
+  if (auto done = (*store)->request(*run, asked); !done)
+    return report(done.error());
+  const std::string id = short_id(**store, *run);
+  if (options.common.json)
+    print_json("stop", Json{{"run", *run}, {"requested", database::to_string(asked)}});
+  else
+    fmt::print("run {} was asked to {}: it ends after what it is measuring; go on with: "
+               "temper resume {}{}\n",
+               id, database::to_string(asked), id, given_database());
+  return kDone;
+}
+
 } // namespace
+
+static void add_stop(Program& program) {
+  auto options = std::make_shared<StopOptions>();
+  CLI::App* command = program.app.add_subcommand(
+      "stop", "ask a run that is at work to end (the only one by default); what it recorded stays");
+  command->add_option("run", options->run, "id of a run");
+  command->add_flag("--pause", options->pause, "put it aside: it is called paused until resumed");
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper stop", "temper stop r81ab0 --pause"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_stop(*options); }; });
+}
 
 void add_check(Program& program) {
   auto options = std::make_shared<CheckOptions>();
@@ -545,6 +603,7 @@ void add_resume(Program& program) {
   add_examples(*command, {"temper resume", "temper resume r81ab0 --trials +200"});
   command->callback(
       [&program, options] { program.action = [options] { return run_resume(*options); }; });
+  add_stop(program);
 }
 
 } // namespace temper::cli
