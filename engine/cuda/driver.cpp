@@ -14,8 +14,7 @@ Error unusable(std::string sentence) { return Error(ErrorCode::kEnvironment, std
 Result<CudaDriver> CudaDriver::open() {
   const auto library = codegen::load_cuda_library({"libcuda.so.1"});
   if (!library)
-    return unusable("there is no driver of an NVIDIA GPU here (" + library.error().message +
-                    "): install it, or let programs be emulated with --device emulated");
+    return unusable("there is no driver of an NVIDIA GPU here (" + library.error().message + ")");
   CudaDriver driver;
   driver.path = library->path;
   std::string missing;

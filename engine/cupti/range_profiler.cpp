@@ -207,7 +207,14 @@ public:
     TEMPER_TRY_VOID(done(functions_.availability(&available)));
     availability_.resize(available.counterAvailabilityImageSize);
     available.pCounterAvailabilityImage = availability_.data();
-    return done(functions_.availability(&available));
+    TEMPER_TRY_VOID(done(functions_.availability(&available)));
+    // Whether it is allowed shows no earlier than this.
+    TEMPER_CUPTI_PARAMS(RangeProfiler_Enable, enable);
+    enable.ctx = static_cast<CUcontext>(context_.handle());
+    TEMPER_TRY_VOID(done(functions_.enable(&enable)));
+    TEMPER_CUPTI_PARAMS(RangeProfiler_Disable, disable);
+    disable.pRangeProfilerObject = enable.pRangeProfilerObject;
+    return done(functions_.disable(&disable));
   }
 
   Result<std::map<std::string, double>> count(const std::vector<std::string>& metrics,

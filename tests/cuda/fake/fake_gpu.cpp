@@ -10,6 +10,9 @@
 // illegal_address, misaligned, kills (the process), accumulate (C += factor * A, with a scalar in
 // the place of B).
 //
+// Real code (a cubin) is taken for the behaviour `any` of `n` elements, double (B = 2 A) say, and
+// is the slower the more threads a block has.
+//
 // TEMPER_FAKE_GPU, "name=value,...", makes it fail: init, context, activity, counters (codes);
 // memory (bytes that there are); trace (empty, zero, dropped, first_empty), whole_traces; nvml (0:
 // none), clock, slowdowns; passes.
@@ -110,6 +113,11 @@ void run(Function& function, void** parameters) {
   if (what == "unwritten")
     return;
   float* a = pointer(0);
+  if (what == "double") {
+    for (size_t i = 0; i < function.n; ++i)
+      pointer(1)[i] = 2 * a[i];
+    return;
+  }
   if (what == "accumulate") {
     float factor = 0;
     std::memcpy(&factor, parameters[1], sizeof factor);
@@ -208,6 +216,15 @@ CudaResult cuCtxSetCurrent(void*) { return 0; }
 CudaResult cuModuleLoadData(void** module, const void* image) {
   if (const CudaResult code = state())
     return code;
+  if (std::memcmp(image,
+                  "\x7f"
+                  "ELF",
+                  4) == 0) { // real code, which is taken for what is asked
+    if (setting("any").empty())
+      return cuda_error::kInvalidImage;
+    *module = new Module();
+    return 0;
+  }
   std::istringstream lines(static_cast<const char*>(image));
   std::string line;
   std::getline(lines, line);
@@ -236,6 +253,14 @@ CudaResult cuModuleUnload(void* module) {
   return 0;
 }
 CudaResult cuModuleGetFunction(void** function, void* module, const char* name) {
+  if (static_cast<Module*>(module)->functions.empty()) {
+    auto any = std::make_unique<Function>();
+    any->name = name;
+    any->behaviour = setting("any");
+    any->n = static_cast<size_t>(number("n", 0));
+    any->ns = 0;
+    static_cast<Module*>(module)->functions.push_back(std::move(any));
+  }
   for (const auto& one : static_cast<Module*>(module)->functions)
     if (one->name == name) {
       *function = one.get();
@@ -335,7 +360,9 @@ CudaResult cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** par
   if (threads == 0 || threads > 1024 || config->grid[0] == 0 ||
       config->shared_bytes > static_cast<unsigned>(function.shared_allowed))
     return cuda_error::kInvalidValue;
-  gpu.now += 2000; // on its way
+  gpu.now += 2000;             // on its way
+  if (!setting("any").empty()) // so that there is something to be found
+    function.ns = 4000 + 8 * threads;
   Ran ran{function.name, gpu.now, gpu.now + function.ns, ++gpu.correlation,
           gpu.marks.empty() ? 0 : gpu.marks.back()};
   run(function, parameters);
