@@ -4,6 +4,7 @@
 
 #include "database/store.h"
 #include "engine/compile_pool.h"
+#include "engine/cuda/device.h"
 #include "engine/fma_probe.h"
 #include "engine/machine_speed.h"
 #include "engine/measurer.h"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,9 @@ namespace temper::tuner {
 struct WorkbenchOptions {
   std::string database; ///< --db; empty: TEMPER_DB, else $XDG_DATA_HOME/temper/temper.db
   std::string target = "native";
+  /// Where kernels for a GPU run: its number, from 0. Nothing: the first, if there is one, when the
+  /// target is a GPU's.
+  std::optional<int> gpu;
   int threads = 0; ///< 0: one
   int jobs = 0;    ///< compile processes; 0: the machine's cores
   engine::Regime regime = engine::Regime::kHot;
@@ -163,6 +168,9 @@ private:
   /// Today's toolchain and the stored ones that are alike.
   Result<std::vector<database::Id>>
   toolchains_like_todays(const std::function<bool(const database::Toolchain&)>& alike);
+
+  /// The GPU of the target; nothing where that is a processor. The error says why there is none.
+  Result<std::optional<engine::GpuInfo>> gpu();
 
   WorkbenchOptions options_;
   std::unique_ptr<database::Store> store_;

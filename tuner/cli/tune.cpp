@@ -50,7 +50,10 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 }
 
 int run_check(CheckOptions& options) {
-  if (!options.device.empty() || names_gpu(options.common))
+  const auto place = place_of(options.common, options.device);
+  if (!place)
+    return report(place.error());
+  if (place->emulated)
     return check_emulated({.common = options.common,
                            .words = options.words,
                            .unchecked = options.unchecked,
@@ -300,11 +303,14 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
-  const bool emulated = !options.device.empty() || names_gpu(options.common);
+  const auto place = place_of(options.common, options.device);
+  if (!place)
+    return report(place.error());
+  const bool emulated = place->emulated;
   if (!emulated && (options.interpret > 0 || options.no_compile))
     return report(Error(ErrorCode::kInvalidArgument,
-                        "--interpret and --no-compile are for GPUs (--target cuda:sm_90a): leave "
-                        "them out"));
+                        "--interpret and --no-compile are for emulated GPUs (--device emulated): "
+                        "leave them out"));
   if (emulated) {
     if (!options.from.empty() || !options.locks.empty() || options.fresh)
       return report(Error(ErrorCode::kInvalidArgument,
@@ -318,7 +324,7 @@ int run_tune(TuneCommandOptions& options) {
                           .interpret = options.interpret,
                           .compile = !options.no_compile,
                           .seed = options.has_seed ? options.seed : 1,
-                          .why = options.device.empty() ? why_no_gpu() : "",
+                          .why = place->why,
                           .command_line = options.command_line});
   }
   auto arguments = parse_workload_words(options.words);
