@@ -48,6 +48,10 @@ std::vector<Expr> reduce_place(const TileCall& call, const ReduceShape& shape,
   return tile_indices(call.regions[1], target);
 }
 
+Expr reduce_counted(const TileCall& call, const Expr& value) {
+  return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value}) : value;
+}
+
 Expr reduce_element(const TileCall& call, const ReduceShape& shape, const std::vector<Expr>& kept,
                     const Expr& position) {
   const BufferRegion& from = call.regions[0];
@@ -55,8 +59,8 @@ Expr reduce_element(const TileCall& call, const ReduceShape& shape, const std::v
   size_t next = 0;
   for (size_t d = 0; d < from.region.size(); ++d)
     indices.push_back(from.region[d].min + (d == shape.dim ? position : kept[next++]));
-  const Expr value = tile_cast(call.regions[1].buffer->dtype, make_load(from.buffer, indices));
-  return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value}) : value;
+  return reduce_counted(call,
+                        tile_cast(call.regions[1].buffer->dtype, make_load(from.buffer, indices)));
 }
 
 Expr reduce_join(const TileCall& call, const Expr& a, const Expr& b) {

@@ -17,6 +17,8 @@ Result<ReduceShape> reduce_shape(const TileCall& call);
 /// Where in `out` the result for these indices of the kept dimensions goes.
 std::vector<Expr> reduce_place(const TileCall& call, const ReduceShape& shape,
                                const std::vector<Expr>& kept);
+/// An element as the operator counts it.
+Expr reduce_counted(const TileCall& call, const Expr& value);
 /// What is folded at `position` along the dimension, in the type of `out`.
 Expr reduce_element(const TileCall& call, const ReduceShape& shape, const std::vector<Expr>& kept,
                     const Expr& position);
