@@ -1,5 +1,6 @@
 #include "ir/script/evaluator.h"
 
+#include "ir/s_tir/tensor_expressions.h"
 #include "ir/script/function_builder.h"
 #include "ir/support/text.h"
 
@@ -885,6 +886,11 @@ Value Evaluator::attribute(const Expression& expression) {
       if (what == "ir_module")
         return Decorator{Decorator::Kind::kModule, std::nullopt, false};
       return report(expression.position, "I." + what + " is not known; use I.ir_module");
+    case Namespace::Name::kTe:
+      if (auto value = find_in_te(what))
+        return *value;
+      return report(expression.position,
+                    "te." + what + " is not known" + did_you_mean(what, names_in_te()));
     case Namespace::Name::kMath:
       if (auto value = find_in_math(what))
         return *value;
@@ -1910,6 +1916,12 @@ Value Evaluator::access(const Buffer& buffer, const Value& index, Position posit
   if (static_cast<int64_t>(lanes) * buffer->dtype.lanes > 65535)
     return report(position, "a vector has at most 65535 lanes");
   return make_load(buffer, std::move(plain));
+}
+
+s_tir::te::Graph& Evaluator::tensor_expressions() {
+  if (!tensor_expressions_)
+    tensor_expressions_ = std::make_unique<s_tir::te::Graph>();
+  return *tensor_expressions_;
 }
 
 PrimFunc Evaluator::build_prim_func(const Statement& def, const Decorator& decorator,

@@ -17,6 +17,10 @@
 #include <string>
 #include <vector>
 
+namespace temper::s_tir::te {
+class Graph;
+}
+
 namespace temper::script {
 
 class FunctionBuilder;
@@ -82,6 +86,8 @@ public:
   /// buffer[indices]: a load, or a Region when there are ranges.
   Value access(const Buffer& buffer, const Value& index, Position position);
 
+  /// The tensors that the program has said by formulas so far.
+  s_tir::te::Graph& tensor_expressions();
   /// The builder of the prim_func being read; null outside.
   FunctionBuilder* builder() const { return builder_; }
   Environment* environment() const { return environment_; }
@@ -169,6 +175,7 @@ private:
   Value returned_;
   std::vector<std::pair<std::string, PrimFunc>> functions_;
   std::vector<IRModule> modules_;
+  std::unique_ptr<s_tir::te::Graph> tensor_expressions_;
 };
 
 /// Binds a call's arguments to names: by position, then by keyword; reports what does not fit.
@@ -195,6 +202,9 @@ private:
 std::optional<Value> find_in_t(const std::string& name);
 std::optional<Value> find_axis(const std::string& name);
 const std::vector<std::string>& names_in_t();
+/// Tensor expressions (te_language.cpp): te.name.
+std::optional<Value> find_in_te(const std::string& name);
+std::vector<std::string> names_in_te();
 /// What is said of a name that T knows but does not have; nothing for others.
 std::optional<std::string> refusal_in_t(const std::string& name);
 /// Attributes and methods of buffers and expressions.

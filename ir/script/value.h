@@ -74,7 +74,7 @@ struct Closure {
   bool is_macro = false; ///< @T.macro: its statements stand where it is called
 };
 struct Namespace {
-  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy } name;
+  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy, kTe } name;
 };
 /// range(begin, end, step); any of them may be IR expressions.
 struct RangeValue {

@@ -142,6 +142,10 @@ bool has_blocks(const Body& body) {
         (statement->value->items[0]->text == "sblock" ||
          statement->value->items[0]->text == "block"))
       return true;
+    if (statement->type == S::kReturn && statement->value && statement->value->type == E::kCall &&
+        statement->value->items[0]->type == E::kAttribute &&
+        statement->value->items[0]->text == "create_prim_func")
+      return true;
     if (has_blocks(statement->body) || has_blocks(statement->other))
       return true;
   }
