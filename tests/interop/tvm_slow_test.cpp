@@ -5,6 +5,9 @@
 
 #include "ir/support/json.h"
 #include "ir/support/text.h"
+#include "tuner/metaschedule.h"
+
+#include <fmt/format.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -110,8 +113,9 @@ TEST(Tvm, ReadsAndPrintsRandomSchedulesAsTheyAre) {
   const Json answers = ask_tvm(cases);
   ASSERT_EQ(answers.size(), cases.size());
   for (size_t i = 0; i < cases.size(); ++i)
-    EXPECT_EQ(difference_of(answers[i], schedules[i].schedule.module()), "") << cases[i]["name"] << "\n"
-                                                         << cases[i]["script"].get<std::string>();
+    EXPECT_EQ(difference_of(answers[i], schedules[i].schedule.module()), "")
+        << cases[i]["name"] << "\n"
+        << cases[i]["script"].get<std::string>();
 }
 
 TEST(Tvm, AppliesOurTracesToTheSameEffect) {
@@ -158,9 +162,8 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
       continue;
     }
     if (std::getenv("TEMPER_INTEROP_DIFFERENCES") != nullptr)
-      std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n",
-                   name.c_str(), where.c_str(), trace.c_str(),
-                   script::to_text(schedule.module()).c_str(), text.c_str());
+      std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n", name.c_str(), where.c_str(),
+                   trace.c_str(), script::to_text(schedule.module()).c_str(), text.c_str());
     const RunResult expected = run_on_integers(original, first_output(original), 1);
     EXPECT_EQ(wrong_values(expected, *parsed), "") << name << "\n" << trace << text;
   }
@@ -169,6 +172,46 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
                cases.size(), applied, equal);
   EXPECT_GE(10 * applied, 8 * static_cast<int>(cases.size()));
   EXPECT_GE(2 * equal, applied); // loops in parts, and blockize's inner axes, have another form
+}
+
+/// What we read of MetaSchedule's and write again is for MetaSchedule the same.
+TEST(Tvm, ReadsTheDatabaseThatWeWrite) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  std::string folder = (fs::temp_directory_path() / "temper-interop-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string stored = TEMPER_SOURCE_DIR "/tests/tuner/data/metaschedule";
+  tuner::Workbench bench({.database = folder + "/temper.db"});
+  const auto read = tuner::import_metaschedule(bench, stored, folder);
+  ASSERT_TRUE(read) << read.error().to_string();
+  std::vector<database::Id> workloads;
+  for (const auto& workload : read->workloads)
+    workloads.push_back(workload.id);
+  const auto written = tuner::export_metaschedule(**bench.store(), workloads, folder + "/written");
+  ASSERT_TRUE(written) << written.error().to_string();
+  EXPECT_EQ(written->records, 5);
+  const Json answers =
+      ask_tvm(Json::array({Json{{"name", "stored"}, {"database", stored}},
+                           Json{{"name", "written"}, {"database", folder + "/written"}}}));
+  fs::remove_all(folder);
+  ASSERT_EQ(answers.size(), 2U);
+  for (const Json& answer : answers)
+    ASSERT_TRUE(answer.contains("records")) << answer.dump(1);
+  // In order of their times within a workload, and of workloads as they please.
+  const auto sorted = [](const Json& records) {
+    std::vector<std::string> texts;
+    for (const Json& record : records) {
+      std::string seconds;
+      for (const Json& value : record["seconds"])
+        seconds += fmt::format(" {:.4g}", value.get<double>());
+      texts.push_back(record["original"].get<std::string>() +
+                      record["scheduled"].get<std::string>() + record["target"].get<std::string>() +
+                      seconds);
+    }
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  EXPECT_EQ(sorted(answers[1]["records"]), sorted(answers[0]["records"]));
 }
 
 } // namespace
