@@ -161,6 +161,13 @@ std::string describe(const Value& value) {
       return "the prim_func " + (function ? function->name : std::string());
     }
     std::string operator()(const IRModule&) const { return "a module"; }
+    std::string operator()(const std::shared_ptr<ScheduleValue>&) const { return "a schedule"; }
+    std::string operator()(const s_tir::Rv& rv) const {
+      return (rv.kind == s_tir::RvKind::kBlock  ? "the block "
+              : rv.kind == s_tir::RvKind::kLoop ? "the loop "
+                                                : "the sampled value ") +
+             rv.name();
+    }
   };
   return std::visit(Visitor(), value.data);
 }
@@ -929,6 +936,8 @@ Value Evaluator::attribute(const Expression& expression) {
   }
   if (auto method = find_method(base, what))
     return *method;
+  if (auto member = find_in_schedule(*this, base, what, expression.position))
+    return *member;
   return report(expression.position, describe(base) + " has no '" + what + "'");
 }
 
@@ -1124,6 +1133,24 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
   }
   depth_ -= 4;
   return result;
+}
+
+Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
+                Position position) {
+  CallArguments arguments;
+  arguments.position = position;
+  arguments.positions.assign(values.size(), position);
+  arguments.positional = std::move(values);
+  return evaluator.call_closure(closure, arguments);
+}
+
+std::vector<std::string> parameters_of(const Closure& closure) {
+  if (closure.lambda != nullptr)
+    return closure.lambda->names;
+  std::vector<std::string> names;
+  for (const Parameter& parameter : closure.def->parameters)
+    names.push_back(parameter.name);
+  return names;
 }
 
 Value Evaluator::unary(const Expression& expression) {

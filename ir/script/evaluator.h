@@ -198,6 +198,12 @@ private:
   bool ok_ = true;
 };
 
+/// What a lambda or function of the script gives for these arguments.
+Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
+                Position position);
+/// Names of its parameters.
+std::vector<std::string> parameters_of(const Closure& closure);
+
 /// The T language (language.cpp): T.name, or nothing when there is no such name.
 std::optional<Value> find_in_t(const std::string& name);
 std::optional<Value> find_axis(const std::string& name);
@@ -216,6 +222,10 @@ const std::vector<std::string>& builtin_names();
 std::optional<Value> find_in_math(const std::string& name);
 /// A method of a string, list or dict.
 std::optional<Value> find_method(const Value& self, const std::string& name);
+/// Methods and attributes of schedules, and of the loops and blocks that sch.get() gives
+/// (schedule_language.cpp); nothing for other values.
+std::optional<Value> find_in_schedule(Evaluator& evaluator, const Value& self,
+                                      const std::string& name, Position position);
 /// What an import line binds; nothing for a module or name that is not known.
 std::optional<Value> find_import(const std::string& module, const std::string& name);
 

@@ -40,25 +40,6 @@ std::optional<std::vector<Expr>> read_shape(Evaluator& evaluator, ArgReader& arg
   return shape;
 }
 
-/// What a lambda or function of the script gives for these arguments.
-Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
-                Position position) {
-  CallArguments arguments;
-  arguments.position = position;
-  arguments.positions.assign(values.size(), position);
-  arguments.positional = std::move(values);
-  return evaluator.call_closure(closure, arguments);
-}
-
-std::vector<std::string> parameters_of(const Closure& closure) {
-  if (closure.lambda != nullptr)
-    return closure.lambda->names;
-  std::vector<std::string> names;
-  for (const Parameter& parameter : closure.def->parameters)
-    names.push_back(parameter.name);
-  return names;
-}
-
 Value placeholder(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"shape", "dtype", "name"}, 1);
   if (!args.ok())

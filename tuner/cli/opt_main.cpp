@@ -29,6 +29,7 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/templates.h"
 #include "tuner/workbench.h"
 
 #include <CLI/CLI.hpp>
@@ -61,19 +62,25 @@ std::string cpu_of(const std::string& target) {
   return target.starts_with("cuda:") ? "native" : target;
 }
 
+struct Program {
+  ir::IRModule module;
+  std::vector<s_tir::Trace> templates; ///< of its file, where its space is asked for
+};
+
 /// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
-Result<ir::IRModule> load(const Options& options) {
+Result<Program> load(const Options& options) {
   const bool is_file =
       options.file.find('.') != std::string::npos || options.file.find('/') != std::string::npos;
   if (is_file && options.parameters.empty() && options.file.find(':') == std::string::npos) {
     TEMPER_TRY(text, read_file(options.file));
     if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
       TEMPER_TRY(json, parse_json(text));
-      return ir::module_from_json(json);
+      TEMPER_TRY(module, ir::module_from_json(json));
+      return Program{module, {}};
     }
     // A workload file does not parse as a module of prim_funcs alone; try that first.
     if (Result<ir::IRModule> module = script::parse_module(text, options.file))
-      return module;
+      return Program{*module, {}};
   }
   tuner::WorkbenchOptions settings;
   settings.target = cpu_of(options.target);
@@ -87,7 +94,12 @@ Result<ir::IRModule> load(const Options& options) {
     arguments.parameters[word.substr(0, equals)] = word.substr(equals + 1);
   }
   TEMPER_TRY(task, bench.task(arguments));
-  return task.module;
+  Program program{task.module, {}};
+  if (options.sketches && options.rules.empty()) {
+    TEMPER_TRY(templates, tuner::templates_of(task));
+    program.templates = std::move(templates);
+  }
+  return program;
 }
 
 /// The trace of the file, then the calls of the command line, which may use its names.
@@ -179,7 +191,8 @@ Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::Machin
   return chosen;
 }
 
-Result<void> print_sketches(const ir::IRModule& module, const Options& options) {
+Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace> templates,
+                            const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
   if (!parsed.is_cpu()) {
     TEMPER_TRY(limits, codegen::gpu_limits(parsed));
@@ -191,6 +204,7 @@ Result<void> print_sketches(const ir::IRModule& module, const Options& options) 
   sketch.machine = hints;
   TEMPER_TRY(rules, chosen_rules(options, hints));
   sketch.rules = std::move(rules);
+  sketch.templates = std::move(templates);
   TEMPER_TRY(lower, lower_options(options));
   TEMPER_TRY(space, tuner::is_knob_program(module)
                         ? tuner::make_knob_space(module, lower)
@@ -228,7 +242,8 @@ Result<void> run(const Options& options) {
     fmt::print("{}", tir::dispatch_table(nullptr, lower));
     return {};
   }
-  TEMPER_TRY(module, load(options));
+  TEMPER_TRY(program, load(options));
+  ir::IRModule module = program.module;
   if (options.dispatch) {
     for (const ir::ModuleEntry& entry : module->functions)
       if (const auto function = entry.function.as_ref<ir::PrimFuncNode>())
@@ -250,7 +265,7 @@ Result<void> run(const Options& options) {
     }
   }
   if (options.sketches || !options.rules.empty())
-    return print_sketches(module, options);
+    return print_sketches(module, std::move(program.templates), options);
   std::vector<ir::Pass> chosen;
   for (const std::string& name : options.passes) {
     std::vector<std::string> names;
