@@ -2,6 +2,7 @@
 /// what it makes of a trace must compute the same values. Needs a Python with apache-tvm 0.27: the
 /// one that TEMPER_TEST_TVM names, or build/tvm-venv's.
 #include "tests/s_tir/random_schedule_cases.h"
+#include "tests/support/workload_cases.h"
 
 #include "ir/support/json.h"
 #include "ir/support/text.h"
@@ -63,11 +64,10 @@ std::string difference_of(const Json& answer, const IRModule& module) {
 /// index maps are Python functions; the parts of a partitioned loop it wraps in blocks, so that the
 /// loops around a block are others there.
 int in_tvm(const Primitive& primitive) {
-  for (const char* other :
-       {"pack_ahead", "offset_operand", "convert_operand", "tensorize", "transform_layout",
-        "loop_partition",
-        // One range for each axis, not for each dimension.
-        "annotate_buffer_access"})
+  for (const char* other : {"pack_ahead", "offset_operand", "convert_operand", "tensorize",
+                            "transform_layout", "loop_partition",
+                            // One range for each axis, not for each dimension.
+                            "annotate_buffer_access"})
     if (primitive.python_name == other)
       return 0;
   return 1;
@@ -76,6 +76,21 @@ int in_tvm(const Primitive& primitive) {
 int schedules_per_program() {
   const char* const text = std::getenv("TEMPER_INTEROP_SCHEDULES");
   return text != nullptr ? std::atoi(text) : 10;
+}
+
+/// Small programs, and every workload with blocks. What packs ahead is ours alone.
+std::vector<std::pair<std::string, IRModule>> programs() {
+  std::vector<std::pair<std::string, IRModule>> all;
+  for (const Case& program : small_programs())
+    all.emplace_back(program.name, program.module);
+  for (const workload_cases::WorkloadCase& one : workload_cases::kWorkloadCases) {
+    if (one.shape.contains("constant"))
+      continue;
+    const auto workload = workload_cases::workload_of(one);
+    EXPECT_TRUE(workload) << (workload ? "" : workload.error().to_string());
+    all.emplace_back(one.name, workload->module);
+  }
+  return all;
 }
 
 /// A random schedule of a program, from the program on.
@@ -90,15 +105,14 @@ struct Scheduled {
 template <typename... Allowed>
 std::vector<Scheduled> random_schedules(int most_steps, Allowed... allowed) {
   std::vector<Scheduled> all;
-  for (const Case& program : small_programs())
+  for (const auto& [name, module] : programs())
     for (int seed = 0; seed < schedules_per_program(); ++seed) {
-      Schedule schedule(program.module, static_cast<uint64_t>(seed));
+      Schedule schedule(module, static_cast<uint64_t>(seed));
       Random random(static_cast<uint64_t>(seed) + 1);
       const int steps = sizeof...(allowed) > 0 ? 1 + seed % most_steps : seed % (most_steps + 1);
       for (int step = 0; step < steps; ++step)
         EXPECT_TRUE(random_step(schedule, random, allowed...));
-      all.push_back({std::string(program.name) + " " + std::to_string(seed), program.module,
-                     std::move(schedule)});
+      all.push_back({name + " " + std::to_string(seed), module, std::move(schedule)});
     }
   return all;
 }
