@@ -1168,7 +1168,7 @@ private slots:
     QCOMPARE(fact("inner loops"), "");
     detail.row.target = "cuda:sm_90a";
     QCOMPARE(fact("target"), "cuda:sm_90a");
-    detail.measurement.compile_ms = 41.25;
+    detail.measurement.compile_ms = 41.2;
     detail.measurement.measure_ms = database::kUnknown;
     QCOMPARE(fact("cost"), "41.2 ms to compile");
     detail.row.median_ns = database::kUnknown;
