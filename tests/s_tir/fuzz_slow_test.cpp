@@ -18,6 +18,7 @@ int rounds(int few) {
 
 /// The first thing that is wrong after so many calls; empty when nothing is.
 std::string check_random_calls(const IRModule& module, uint64_t seed, int calls) {
+  register_layer();
   Random random(seed);
   Schedule schedule(module, seed);
   schedule.set_render_errors(false);
@@ -70,14 +71,22 @@ std::string changed(Random& random, std::string text) {
   return text;
 }
 
-std::vector<Schedule> some_schedules() {
-  std::vector<Schedule> schedules;
+/// A program, and a random schedule of it.
+struct Scheduled {
+  IRModule original;
+  Schedule schedule;
+};
+
+std::vector<Scheduled> some_schedules() {
+  register_layer();
+  std::vector<Scheduled> schedules;
   for (const Case& program : small_programs())
     for (uint64_t seed = 1; seed <= 3; ++seed) {
-      schedules.emplace_back(program.module, seed);
+      Schedule schedule(program.module, seed);
       Random random(seed);
       for (int step = 0; step < 8; ++step)
-        EXPECT_TRUE(random_step(schedules.back(), random));
+        EXPECT_TRUE(random_step(schedule, random));
+      schedules.push_back({program.module, std::move(schedule)});
     }
   return schedules;
 }
@@ -95,8 +104,7 @@ void expect_sound(const Result<Trace>& trace, const IRModule& module, const std:
 
 TEST(Fuzz, ChangedTextsOfTracesAreReadOrRefused) {
   Random random(5);
-  for (const Schedule& schedule : some_schedules()) {
-    const IRModule& module = Schedule(schedule).module();
+  for (const auto& [module, schedule] : some_schedules()) {
     const std::string json = trace_to_json_text(schedule.trace());
     const std::string python = schedule.trace().to_python();
     for (int i = 0; i < rounds(60); ++i) {
@@ -126,7 +134,7 @@ void change_inside(Random& random, Json& json, int64_t one_in) {
 
 TEST(Fuzz, ChangedObjectGraphsAreReadOrRefused) {
   Random random(6);
-  for (const Schedule& schedule : some_schedules()) {
+  for (const auto& [module, schedule] : some_schedules()) {
     const auto graph = module_to_tvm(schedule.module());
     if (!graph)
       continue;

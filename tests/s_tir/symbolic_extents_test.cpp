@@ -73,6 +73,7 @@ IRModule bound(const IRModule& module, const Extents& extents) {
 /// Random steps on the symbolic program, then the values at several extents. What is wrong, with
 /// the trace; empty when nothing is.
 std::string check(const IRModule& module, uint64_t seed, int steps, Weight weight) {
+  register_layer();
   Schedule schedule(module, seed);
   Random random(seed);
   const auto fail = [&](const std::string& what) {
