@@ -144,23 +144,22 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const auto set = [&](const Expr& next) { return make_store(value, {int32(0)}, next); };
   const auto element = [&](const Expr& number) {
     const Expr reg = layout_value(folding.sources, std::vector<Expr>{Expr(row), number});
-    return ops::reduce_element(call.op, tile_cast(dtype, make_load(from, {reg})));
+    return ops::reduce_counted(call, tile_cast(dtype, make_load(from, {reg})));
   };
   std::vector<Stmt> body{make_alloc(value), set(element(int32(0)))};
   if (folding.parts > 1)
     body.push_back(make_for(part, int32(0), int32(folding.parts - 1), ForKind::kUnrolled,
-                            set(ops::reduce_joined(call.op, now, element(Expr(part) + 1)))));
+                            set(ops::reduce_join(call, now, element(Expr(part) + 1)))));
   for (int mask = 1; mask < 32; mask *= 2) {
     if ((folding.lanes & mask) == 0)
       continue;
     const Var other = make_var("other", dtype);
     body.push_back(make_bind(other, call_op("shfl_xor_sync", {now, int32(mask)})));
-    body.push_back(set(ops::reduce_joined(call.op, now, Expr(other))));
+    body.push_back(set(ops::reduce_join(call, now, Expr(other))));
   }
   const std::vector<Expr> at{Expr(row)};
   body.push_back(make_store(
-      to, at,
-      flag_option(call, "clear") ? now : ops::reduce_joined(call.op, make_load(to, at), now)));
+      to, at, flag_option(call, "clear") ? now : ops::reduce_join(call, make_load(to, at), now)));
   Stmt result = unrolled(row, folding.rows, make_seq(std::move(body)));
   walk(result, [&](const NodeRef& node) {
     if (node->span.line == 0)

@@ -39,21 +39,42 @@ Result<ReduceShape> reduce_shape(const TileCall& call) {
   return shape;
 }
 
-Expr reduce_element(const std::string& op, const Expr& value) {
-  return op == "reduce_absmax" || op == "reduce_abssum" ? call_op("abs", {value}) : value;
+std::vector<Expr> reduce_place(const TileCall& call, const ReduceShape& shape,
+                               const std::vector<Expr>& kept) {
+  std::vector<Expr> target;
+  for (size_t d = 0; d < shape.kept.size(); ++d)
+    if (!is_int(shape.kept[d], 1))
+      target.push_back(kept[d]);
+  return tile_indices(call.regions[1], target);
 }
 
-namespace {
-bool sums_up(const std::string& op) { return op == "reduce_sum" || op == "reduce_abssum"; }
-} // namespace
+Expr reduce_counted(const TileCall& call, const Expr& value) {
+  return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value}) : value;
+}
 
-Expr reduce_joined(const std::string& op, const Expr& a, const Expr& b) {
-  return sums_up(op)             ? make_binary<Add>(a, b)
-         : op == "reduce_min"    ? make_binary<Min>(a, b)
-         : op == "reduce_bitand" ? call_op("bitwise_and", {a, b})
-         : op == "reduce_bitor"  ? call_op("bitwise_or", {a, b})
-         : op == "reduce_bitxor" ? call_op("bitwise_xor", {a, b})
-                                 : make_binary<Max>(a, b);
+Expr reduce_element(const TileCall& call, const ReduceShape& shape, const std::vector<Expr>& kept,
+                    const Expr& position) {
+  const BufferRegion& from = call.regions[0];
+  std::vector<Expr> indices;
+  size_t next = 0;
+  for (size_t d = 0; d < from.region.size(); ++d)
+    indices.push_back(from.region[d].min + (d == shape.dim ? position : kept[next++]));
+  return reduce_counted(call,
+                        tile_cast(call.regions[1].buffer->dtype, make_load(from.buffer, indices)));
+}
+
+Expr reduce_join(const TileCall& call, const Expr& a, const Expr& b) {
+  return call.op == "reduce_sum" || call.op == "reduce_abssum" ? make_binary<Add>(a, b)
+         : call.op == "reduce_min"                             ? make_binary<Min>(a, b)
+         : call.op == "reduce_bitand"                          ? call_op("bitwise_and", {a, b})
+         : call.op == "reduce_bitor"                           ? call_op("bitwise_or", {a, b})
+         : call.op == "reduce_bitxor"                          ? call_op("bitwise_xor", {a, b})
+                                                               : make_binary<Max>(a, b);
+}
+
+bool reduce_starts_at_zero(const TileCall& call) {
+  return call.op == "reduce_sum" || call.op == "reduce_abssum" || call.op == "reduce_bitor" ||
+         call.op == "reduce_bitxor";
 }
 
 namespace {
@@ -66,33 +87,19 @@ Result<void> check(const TileCall& call) {
 
 Stmt meaning(const TileCall& call) {
   const ReduceShape shape = reduce_shape(call).value();
-  const BufferRegion& from = call.regions[0];
-  const BufferRegion& to = call.regions[1];
-  const DataType dtype = to.buffer->dtype;
+  const Buffer& to = call.regions[1].buffer;
   const TileLoops outer(shape.kept);
   const TileLoops inner({shape.length}, "r");
-  std::vector<Expr> target;
-  for (size_t d = 0; d < shape.kept.size(); ++d)
-    if (!is_int(shape.kept[d], 1))
-      target.push_back(outer.indices[d]);
-  const std::vector<Expr> to_indices = tile_indices(to, target);
+  const std::vector<Expr> place = reduce_place(call, shape, outer.indices);
   const auto element = [&](const Expr& position) {
-    std::vector<Expr> indices;
-    size_t next = 0;
-    for (size_t d = 0; d < from.region.size(); ++d) {
-      const Expr offset = d == shape.dim ? position : outer.indices[next++];
-      indices.push_back(from.region[d].min + offset);
-    }
-    return reduce_element(call.op, tile_cast(dtype, make_load(from.buffer, indices)));
+    return reduce_element(call, shape, outer.indices, position);
   };
-  const Expr now = make_load(to.buffer, to_indices);
   Stmt update = inner.wrap(
-      make_store(to.buffer, to_indices, reduce_joined(call.op, now, element(inner.indices[0]))));
+      make_store(to, place, reduce_join(call, make_load(to, place), element(inner.indices[0]))));
   if (flag_option(call, "clear")) {
-    const Expr first = sums_up(call.op) || call.op == "reduce_bitor" || call.op == "reduce_bitxor"
-                           ? make_const(dtype, 0)
-                           : element(make_int(shape.length->dtype, 0));
-    update = make_seq({make_store(to.buffer, to_indices, first), update});
+    const Expr first = reduce_starts_at_zero(call) ? make_const(to->dtype, 0)
+                                                   : element(make_int(shape.length->dtype, 0));
+    update = make_seq({make_store(to, place, first), update});
   }
   return outer.wrap(update, ForKind::kTileParallel);
 }
