@@ -2,6 +2,7 @@
 #include "ir/s_tir/tensor_expressions.h"
 
 #include "ir/limits.h"
+#include "ir/s_tir/layer.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
@@ -33,6 +34,7 @@ std::string difference(const std::string& formulas, const std::string& by_hand,
   const auto made = program_of(formulas, parameters);
   if (!made)
     return made.error().to_string();
+  s_tir::register_layer(); // or the verifier knows no blocks
   if (const auto good = verify(*made); !good)
     return Result<void>(good).error().to_string();
   const auto wanted =
