@@ -2,13 +2,14 @@
 
 #include "ir/s_tir/detail/index_map.h"
 #include "ir/s_tir/tvm_graph.h"
+#include "ir/support/number.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
+#include <optional>
 #include <unordered_map>
 
 namespace temper::s_tir {
@@ -204,16 +205,14 @@ Result<std::string> read_index_map(const std::string& text, MapForm form = MapFo
   return index_map_from_tvm(graph, form);
 }
 
-/// "lambda i, j: (0,)" gives 0; false when the output is anything but an integer.
-bool constant_output(std::string_view map, int64_t& value) {
+/// "lambda i, j: (0,)" gives 0; nothing when the output is anything but an integer.
+std::optional<int64_t> constant_output(std::string_view map) {
   map.remove_prefix(std::min(map.find(':'), map.size() - 1) + 1);
   const size_t first = map.find_first_not_of(" (");
   const size_t last = map.find_last_not_of(" ,)");
   if (first == std::string_view::npos || last < first)
-    return false;
-  const std::string_view digits = map.substr(first, last + 1 - first);
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
-  return error == std::errc() && end == digits.end();
+    return std::nullopt;
+  return parse_number<int64_t>(map.substr(first, last + 1 - first));
 }
 
 /// ["TransformLayout", ["b0", "{map}"], [0, 1, null, 0], []]: MetaSchedule's map is an input, in
@@ -229,11 +228,11 @@ Result<Json> our_transform_layout(const Json& json, const Names& names) {
     const Result<std::string> text =
         attrs[2].is_string() ? read_index_map(attrs[2].get<std::string>())
                              : Result<std::string>(corrupt("a pad_value is a map to it"));
-    int64_t value = 0;
-    if (!text || !constant_output(*text, value))
+    const std::optional<int64_t> value = text ? constant_output(*text) : std::optional<int64_t>();
+    if (!value)
       return Error(ErrorCode::kUnsupported,
                    "transform_layout with a pad_value that is not one integer for all indices");
-    pad_value = value;
+    pad_value = *value;
   }
   TEMPER_TRY(map, read_index_map(inputs[1].get<std::string>()));
   Json converted = json;

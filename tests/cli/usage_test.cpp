@@ -26,9 +26,9 @@ size_t longest_line(const std::string& text) {
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command :
-       {"check", "tune",    "batch",  "bench",   "resume", "list",      "show",
-        "best",  "compare", "report", "explain", "rerun",  "remeasure", "export",
-        "dump",  "import",  "tag",    "note",    "prune",  "doctor",    "score"}) {
+       {"check",  "tune",    "batch",  "bench",   "resume", "stop",      "list",   "show",
+        "best",   "compare", "report", "explain", "rerun",  "remeasure", "export", "dump",
+        "import", "tag",     "note",   "prune",   "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
@@ -400,6 +400,16 @@ TEST(Usage, NoCommandIsASentence) {
 TEST(Usage, HelpSaysTheExitCodes) {
   const Shell shell;
   EXPECT_NE(shell.run("temper --help").out.find("3 the answer is no"), std::string::npos);
+}
+
+TEST(Usage, OnlyARunAtWorkIsStopped) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1").code, 0);
+  expect_refused(shell.run("temper stop"), 2, "no run is at work");
+  const std::string run =
+      shell.run("temper list runs --json").json()["runs"][0]["run"].get<std::string>();
+  expect_refused(shell.run("temper stop " + run), 2, "is not running, it is finished");
+  expect_refused(shell.run("temper stop r000000000000abcd"), 2, "r000000000000abcd");
 }
 
 TEST(Usage, ResumeTakesNoTarget) {

@@ -31,6 +31,7 @@ Result<IRModule> program_of(const std::string& text,
 /// Empty when both texts are one program.
 std::string difference(const std::string& formulas, const std::string& by_hand,
                        const std::map<std::string, std::string>& parameters = {}) {
+  s_tir::register_layer();
   const auto made = program_of(formulas, parameters);
   if (!made)
     return made.error().to_string();
