@@ -35,6 +35,7 @@ std::string difference(const std::string& formulas, const std::string& by_hand,
   const auto made = program_of(formulas, parameters);
   if (!made)
     return made.error().to_string();
+  s_tir::register_layer(); // or the verifier knows no blocks
   if (const auto good = verify(*made); !good)
     return Result<void>(good).error().to_string();
   const auto wanted =
