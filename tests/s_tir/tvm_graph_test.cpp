@@ -39,6 +39,20 @@ TEST(TvmGraph, OfAScheduledProgramReadsBackAsTheSameProgram) {
     }
 }
 
+TEST(TvmGraph, IsRefusedWhereABlockHasMoreAxesThanValues) {
+  Json graph = *module_to_tvm(small_programs().front().module);
+  for (Json& node : graph["nodes"])
+    if (node["type"] == "s_tir.SBlockRealize") {
+      Json& values = graph["nodes"][node["data"]["iter_values"].get<size_t>()]["data"];
+      if (!values.empty())
+        values.erase(values.size() - 1);
+    }
+  const auto module = module_from_tvm(graph);
+  ASSERT_FALSE(module);
+  EXPECT_NE(module.error().message.find("values for them"), std::string::npos)
+      << module.error().message;
+}
+
 TEST(TvmGraph, IsRefusedForWhatTvmHasNot) {
   const auto refusal = [](const std::string& text) {
     const auto module = script::parse_module(text);
