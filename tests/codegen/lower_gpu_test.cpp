@@ -15,8 +15,10 @@
 #include "tests/tir/emulated_programs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace temper::codegen::testing {
@@ -727,6 +729,46 @@ def main(Q: T.Tensor((64, 64), "float16"), K: T.Tensor((128, 64), "float16"), O:
     EXPECT_GT(count(lowered.text, "T.ptx_wgmma_rs("), 0) << lowered.text;
   }
   expect_meaning(parsed(source("2", "mma_sync")), gpu("cuda:sm_90a"), true);
+}
+
+TEST(LowerGpu, what_attention_leaves_open_on_hopper_has_its_best_kernel) {
+  const auto open = tir::simt_open_calls(parsed(R"(
+@T.prim_func
+def main(Q: T.Tensor((128, 64), "float16"), K: T.Tensor((256, 64), "float16"), O: T.Tensor((128, 64), "float16")):
+    with T.Kernel(1, threads=256) as bx:
+        Q_shared = T.alloc_shared((128, 64), "float16")
+        K_shared = T.alloc_shared((64, 64), "float16")
+        scores = T.alloc_fragment((128, 64), "float32")
+        cast = T.alloc_fragment((128, 64), "float16")
+        output = T.alloc_fragment((128, 64), "float32")
+        T.copy(Q, Q_shared)
+        T.clear(output)
+        for k in T.Pipelined(4, num_stages=2):
+            T.copy(K[k * 64, 0], K_shared)
+            T.gemm(Q_shared, K_shared, scores, transpose_B=True, clear_accum=True)
+            T.copy(scores, cast)
+            T.gemm(cast, K_shared, output)
+        T.copy(output, Q_shared)
+        T.copy(Q_shared, O)
+)"),
+                                         90);
+  ASSERT_TRUE(open.has_value()) << open.error().message;
+  std::map<std::string, std::string> choices;
+  for (const tir::OpenCall& call : *open)
+    for (const auto& choice : call.choices) {
+      choices[call.label] += choice.variant + " ";
+      for (const tir::TileKnob& knob : choice.knobs)
+        if (knob.name == "tma")
+          choices[call.label] += fmt::format("tma={} ", fmt::join(knob.choices, "|"));
+    }
+  EXPECT_NE(choices["gemm"].find("wgmma"), std::string::npos) << choices["gemm"];
+  EXPECT_NE(choices["gemm_2"].find("wgmma"), std::string::npos) << choices["gemm_2"];
+  EXPECT_NE(choices["pipeline"].find("tma=0|1|2"), std::string::npos) << choices["pipeline"];
+  std::string copies;
+  for (const auto& [label, list] : choices)
+    if (label.starts_with("copy"))
+      copies += list;
+  EXPECT_NE(copies.find("tma_store"), std::string::npos) << copies;
 }
 
 TEST(LowerGpu, what_the_copy_engine_cannot_do_is_named) {
