@@ -28,6 +28,8 @@ constexpr size_t kInFlight = 2;
 
 // Beyond a trial's own deadlines, which the runner keeps: then something is wrong with the runner.
 constexpr int kRunnerGraceMs = 20'000;
+// A GPU's runner may have to wait for a context, twice.
+constexpr int kGpuGraceMs = 150'000;
 
 // Another temper may hold the device for as long.
 constexpr int kLongestQueueMs = 3'600'000;
@@ -91,6 +93,8 @@ Result<std::unique_ptr<LocalMeasurer>> LocalMeasurer::start(LocalMeasurerOptions
   return measurer;
 }
 
+int LocalMeasurer::grace_ms() const { return options_.gpu ? kGpuGraceMs : kRunnerGraceMs; }
+
 void LocalMeasurer::watch(int descriptor) {
   epoll_event event{};
   event.events = EPOLLIN;
@@ -113,6 +117,10 @@ Result<void> LocalMeasurer::start_runner() {
     spawn.arguments.emplace_back("--no-filter");
   if (!options_.private_timing)
     spawn.arguments.emplace_back("--shared-timing");
+  if (options_.gpu)
+    spawn.arguments.insert(
+        spawn.arguments.end(),
+        {"--gpu", std::to_string(*options_.gpu), "--metrics", join(options_.gpu_metric_sets, ",")});
   spawn.socket = ends[1].get();
   spawn.standard_error = log.get();
   TEMPER_TRY(process, Subprocess::spawn(spawn));
@@ -180,7 +188,7 @@ Result<void> LocalMeasurer::load_workload(WorkloadId id) {
   FileDescriptor code;
   if (const auto& reference = spec->second.reference) {
     json["reference"] = to_json(*reference);
-    if (reference->kind == codegen::ArtifactKind::kSharedObject) {
+    if (reference->kind != codegen::ArtifactKind::kLibrary) {
       TEMPER_TRY(file, make_memory_file("temper-reference", reference->code));
       code = std::move(file);
       files.push_back(code.get());
@@ -296,7 +304,7 @@ void LocalMeasurer::feed() {
                    {"counters", request.counters}};
       FileDescriptor code;
       std::vector<int> files;
-      if (request.artifact->kind == codegen::ArtifactKind::kSharedObject) {
+      if (request.artifact->kind != codegen::ArtifactKind::kLibrary) {
         TEMPER_TRY(file, make_memory_file("temper-kernel", request.artifact->code));
         code = std::move(file);
         files.push_back(code.get());
@@ -325,7 +333,7 @@ void LocalMeasurer::take(Frame frame) {
         if (trial.ticket == json->at("ticket").get<Ticket>()) {
           trial.started = true;
           trial.deadline = Clock::now() +
-                           Milliseconds(3 * trial.request.timeout_ms + kRunnerGraceMs +
+                           Milliseconds(3 * trial.request.timeout_ms + grace_ms() +
                                         static_cast<int>(trial.request.rule.max_seconds * 12'000));
         }
       return {};
@@ -513,7 +521,7 @@ Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
       return Error(ErrorCode::kInvalidArgument,
                    fmt::format("{} has no machine code", contender.name));
     int file = -1;
-    if (contender.artifact->kind == codegen::ArtifactKind::kSharedObject) {
+    if (contender.artifact->kind != codegen::ArtifactKind::kLibrary) {
       TEMPER_TRY(code, make_memory_file("temper-kernel", contender.artifact->code));
       file = static_cast<int>(files.size());
       files.push_back(code.get());
@@ -531,7 +539,7 @@ Result<Comparison> LocalMeasurer::one_sitting(const CompareRequest& request) {
   const Json json = {{"workload", request.workload},       {"contenders", contenders},
                      {"rounds", request.rounds},           {"first_round", request.first_round},
                      {"max_seconds", request.max_seconds}, {"sample_ns", request.sample_ns}};
-  const int patience = static_cast<int>(request.max_seconds * 2000) + kRunnerGraceMs +
+  const int patience = static_cast<int>(request.max_seconds * 2000) + grace_ms() +
                        3 * request.timeout_ms * static_cast<int>(request.contenders.size());
   TEMPER_TRY(frame, insist([&]() -> Result<Frame> {
                TEMPER_TRY_VOID(load_workload(request.workload));
@@ -665,6 +673,14 @@ Result<DeviceState> LocalMeasurer::look_at_device(int threads) {
     return DeviceState{json.at("compute_ns").get<double>(), json.at("memory_ns").get<double>(),
                        json.at("side_by_side").get<double>(), json.at("steal_ms").get<double>()};
   });
+}
+
+Result<Json> LocalMeasurer::describe_gpu() {
+  TEMPER_TRY(frame, insist([&] {
+               return ask(static_cast<uint32_t>(Message::kDeviceState),
+                          Json{{"threads", 1}, {"describe", true}}.dump(), {}, kLongestQueueMs);
+             }));
+  return parse_json(frame.payload);
 }
 
 Result<NoiseSample> LocalMeasurer::noise(int pairs) {

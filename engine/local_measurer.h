@@ -1,6 +1,6 @@
-/// This host's processor as a measuring device. Owns a temper-runner, starts it again when it is
-/// killed, and gives each trial a second chance when the runner died under it; after that the
-/// trial is recorded as crashed and the run goes on.
+/// This host's processor, or a GPU of it, as a measuring device. Owns a temper-runner, starts it
+/// again when it is killed, and gives each trial a second chance when the runner died under it;
+/// after that the trial is recorded as crashed and the run goes on.
 ///
 /// Everything happens inside submit, poll, compare and the like; there is no thread. The runner
 /// has its next trial already while the caller is busy.
@@ -9,6 +9,7 @@
 #include "engine/measurer.h"
 #include "engine/subprocess.h"
 #include "engine/wire.h"
+#include "ir/support/json.h"
 
 #include <chrono>
 #include <deque>
@@ -31,6 +32,10 @@ struct LocalMeasurerOptions {
   bool private_timing = true;
   /// Held while measuring, so that two programs never measure at once on this host; empty: none.
   std::string lock_path = default_lock_path();
+  /// Kernels are a GPU's, and run there: its number, from 0. References run on the processor.
+  std::optional<int> gpu;
+  /// Sets of a GPU's counters (engine/cupti/metrics.h) for trials that ask for counters.
+  std::vector<std::string> gpu_metric_sets = {"lite"};
   /// Workloads whose arguments and references the runner keeps; others are made again on demand.
   size_t workloads_kept = 4;
 
@@ -62,6 +67,10 @@ public:
   Result<Comparison> compare(const CompareRequest& request) override;
   Result<DeviceState> device_state(int threads) override;
 
+  /// What the GPU is, how its kernels are timed, and what cannot be read there: {"gpu": {...},
+  /// "timer", "why_timer", "why_no_clocks", "why_no_counters"}; what is empty is no lack. The error
+  /// says why there is none. Blocks. Only with `gpu` in the options.
+  Result<Json> describe_gpu();
   /// The A/A test's raw material. Blocks.
   Result<NoiseSample> noise(int pairs);
   int runner_pid() const { return runner_.pid(); }
@@ -81,6 +90,7 @@ private:
   explicit LocalMeasurer(LocalMeasurerOptions options) : options_(std::move(options)) {}
   Result<void> start_runner();
   void watch(int descriptor);
+  int grace_ms() const;
   /// Gives back or fails what the dead runner held, and starts another.
   void replace_runner(const std::string& why);
   /// Makes sure the runner has, or gets before what follows, this workload.

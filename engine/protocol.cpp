@@ -1,5 +1,7 @@
 #include "engine/protocol.h"
 
+#include "codegen/artifact_json.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -141,6 +143,8 @@ Result<Measurement> measurement_from_json(const Json& json) {
 }
 
 Json to_json(const codegen::Artifact& artifact) {
+  if (artifact.kind == codegen::ArtifactKind::kCubin)
+    return {{"gpu", codegen::artifact_to_json(artifact)}};
   Json packs = Json::array();
   for (const codegen::PackStep& pack : artifact.packs)
     packs.push_back(
@@ -156,6 +160,8 @@ Json to_json(const codegen::Artifact& artifact) {
 
 Result<codegen::Artifact> artifact_from_json(const Json& json) {
   return guard_json("an artifact", [&]() -> Result<codegen::Artifact> {
+    if (json.contains("gpu"))
+      return codegen::artifact_from_json(json.at("gpu"));
     codegen::Artifact artifact;
     artifact.kind = json.at("library").get<bool>() ? codegen::ArtifactKind::kLibrary
                                                    : codegen::ArtifactKind::kSharedObject;

@@ -21,12 +21,12 @@ enum class Message : uint32_t {
   kCancel,          ///< {"ticket"}; no answer to it any more (one may have been sent already)
   kCompare,         ///< request, [code...] -> kCompared or kError
   kCompared,        ///< {"rounds", "contenders": [measurement...]}
-  kDeviceState,     ///< {"threads"} -> same with state, or kError
+  kDeviceState,     ///< {"threads", "describe" of a GPU} -> same with state, or kError
   kNoise,           ///< {"pairs"} -> same with {"a": [ns], "b": [ns]}: the anchor against itself
 };
 
 /// Raised whenever what a frame holds changes: programs of two builds would wait for each other.
-constexpr int kProtocol = 2;
+constexpr int kProtocol = 3;
 /// An error for a kWorkloadReady of a runner that speaks another protocol, or none.
 Result<void> require_same_protocol(const Json& ready, const std::string& runner_path);
 

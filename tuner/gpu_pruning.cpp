@@ -48,6 +48,22 @@ GpuRates gpu_rates(int architecture) {
   return {72, 130.5e12, 16.3e12, 0.672e12};
 }
 
+double gpu_floor_ns(const Task& task) {
+  const auto limits = codegen::gpu_limits(task.target);
+  if (!limits)
+    return 0;
+  const GpuRates rates = gpu_rates(limits->architecture);
+  double bytes = 0;
+  int bits = 64;
+  for (const codegen::ArgumentSpec& argument : task.signature) {
+    bytes += static_cast<double>(argument.byte_count());
+    if (argument.is_buffer)
+      bits = std::min(bits, 8 * argument.dtype.element_bytes());
+  }
+  const double peak = rates.tensor_flops * (bits <= 8 ? 2 : bits <= 16 ? 1 : 0.5);
+  return std::max(task.flops / peak, bytes / rates.bytes_per_s) * 1e9;
+}
+
 GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int architecture) {
   const GpuRates rates = gpu_rates(architecture);
   const auto& operations = artifact.facts.operations;

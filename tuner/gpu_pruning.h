@@ -36,6 +36,10 @@ struct GpuRates {
   double bytes_per_s = 0;  ///< of memory
 };
 GpuRates gpu_rates(int architecture);
+/// What no kernel for the task is faster than on a GPU of its target's architecture, whatever
+/// instructions it takes: its operations at the tensor cores' peak for the narrowest argument, its
+/// arguments at the memory's bandwidth.
+double gpu_floor_ns(const Task& task);
 
 /// What no run of the code is faster than: its operations at the peak of the instructions that it
 /// uses, shared out in whole blocks over the multiprocessors; the arguments at the memory's

@@ -11,6 +11,7 @@
 #include "ir/support/significance.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_pruning.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/stored_comparison.h"
 #include "tuner/workbench.h"
@@ -266,11 +267,15 @@ double machine_peak(const Task& task, const engine::MachineSpeed& speed) {
 }
 
 double machine_bound_ns(const Task& task, const engine::MachineSpeed& speed) {
+  if (!task.target.is_cpu())
+    return gpu_floor_ns(task);
   return bound_at(task, speed, machine_peak(task, speed));
 }
 
 std::optional<engine::FmaKind> bounding_arithmetic(const Task& task,
                                                    const engine::MachineSpeed& speed) {
+  if (!task.target.is_cpu())
+    return std::nullopt;
   const auto kind = fastest_kind(task, speed);
   return kind && machine_bound_ns(task, speed) > bound_at(task, speed, 0) ? kind : std::nullopt;
 }

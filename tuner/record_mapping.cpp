@@ -1,6 +1,7 @@
 #include "tuner/record_mapping.h"
 
 #include "codegen/artifact_json.h"
+#include "engine/gpu_conditions.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/structural.h"
 #include "ir/support/json.h"
@@ -74,21 +75,24 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
              {"expected", measurement.worst->expected},   {"got", measurement.worst->got},
              {"tolerance", measurement.worst->tolerance}, {"wrong", measurement.worst->wrong_count}}
             .dump();
-  if (!measurement.samples_ns.empty())
-    row.timing_json = Json{{"calls_per_sample", measurement.calls_per_sample},
-                           {"flagged", measurement.flagged},
-                           {"steal_ms", measurement.steal_ms},
-                           {"involuntary_switches", measurement.involuntary_switches},
-                           {"side_by_side", measurement.side_by_side},
-                           {"clock_ghz", measurement.clock_ghz}}
-                          .dump();
+  if (!measurement.samples_ns.empty()) {
+    Json timing{{"calls_per_sample", measurement.calls_per_sample},
+                {"flagged", measurement.flagged},
+                {"steal_ms", measurement.steal_ms},
+                {"involuntary_switches", measurement.involuntary_switches},
+                {"side_by_side", measurement.side_by_side},
+                {"clock_ghz", measurement.clock_ghz}};
+    if (const auto conditions = engine::conditions_of(measurement))
+      timing["gpu"] = engine::to_json(*conditions);
+    row.timing_json = timing.dump();
+  }
   row.unchecked = !task.reference;
   if (artifact != nullptr) {
     row.code_hash = artifact->code_hash;
     row.facts_json = codegen::facts_to_json(artifact->facts).dump();
   }
-  if (!measurement.counters.empty())
-    row.counters_json = Json(measurement.counters).dump();
+  if (const auto counters = engine::plain_counters(measurement); !counters.empty())
+    row.counters_json = Json(counters).dump();
   return row;
 }
 

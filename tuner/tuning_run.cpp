@@ -6,6 +6,7 @@
 #include "ir/support/json.h"
 #include "ir/support/parallel.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_pruning.h"
 #include "tuner/record_mapping.h"
 #include "tuner/transfer.h"
 
@@ -537,6 +538,16 @@ private:
     return {};
   }
 
+  /// GPU code that is not worth a run, by what it says itself and against the best.
+  std::optional<GpuRefusal> refused_by_code(const codegen::Artifact& code) const {
+    if (auto refused = refused_code(code.facts))
+      return refused;
+    const auto limits = codegen::gpu_limits(task_.target);
+    if (!limits)
+      return std::nullopt;
+    return refused_bound(gpu_bound(task_, code, limits->architecture), best_ns_, 0);
+  }
+
   /// What came of compiling: a failure is recorded, equal code is one trial, all else is to be
   /// timed.
   Result<void> sort_out(Compiled& item, Batch& batch) {
@@ -555,6 +566,19 @@ private:
     }
     ++funnel_.compiled.count;
     compile_ms_ += (item.compile_ms - compile_ms_) / kRemembered;
+    if (item.artifact->kind == codegen::ArtifactKind::kCubin)
+      if (const auto refused = refused_by_code(*item.artifact)) {
+        funnel_.refuse(funnel_.ran, refused->reason, refused->message);
+        engine::Measurement pruned;
+        pruned.outcome = refused->outcome;
+        pruned.stage = refused->reason;
+        pruned.error = refused->message;
+        pruned.compile_ms = item.compile_ms;
+        pruned.regime = task_.regime;
+        TEMPER_TRY_VOID(record(item, pruned));
+        batch.samples.push_back({item.candidate->features, kFailed});
+        return {};
+      }
     if (!code_seconds_.emplace(item.artifact->code_hash, kFailed).second) {
       funnel_.refuse(funnel_.ran, "same_code", {});
       batch.twins.emplace_back(item.candidate, item.artifact->code_hash);

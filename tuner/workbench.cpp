@@ -12,6 +12,7 @@
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/script/schedule_language.h"
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/support/hash.h"
@@ -19,12 +20,15 @@
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/emulation.h"
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
+#include "tuner/gpu_pruning.h"
 #include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/templates.h"
 #include "tuner/version.h"
 
 #include <fmt/format.h>
@@ -120,6 +124,10 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
 }
 
 Result<std::unique_ptr<Space>> space_of(const Task& task) {
+  if (!task.target.is_cpu()) {
+    TEMPER_TRY(limits, codegen::gpu_limits(task.target));
+    return make_gpu_knob_space(task.module, limits.architecture);
+  }
   if (is_knob_program(task.module)) {
     TEMPER_TRY(lower, lower_options_for(task.target, task.threads <= 1));
     return make_knob_space(task.module, std::move(lower));
@@ -127,7 +135,25 @@ Result<std::unique_ptr<Space>> space_of(const Task& task) {
   SketchOptions sketch;
   TEMPER_TRY(hints, machine_hints_for(task.target, task.threads));
   sketch.machine = hints;
+  TEMPER_TRY(templates, templates_of(task));
+  sketch.templates = std::move(templates);
   return make_sketch_space(task.module, std::move(sketch));
+}
+
+Result<std::vector<s_tir::Trace>> templates_of(const Task& task) {
+  std::error_code failed;
+  if (task.layer != "s-tir" || !fs::is_regular_file(task.source_path, failed))
+    return std::vector<s_tir::Trace>();
+  TEMPER_TRY(text, read_file(task.source_path));
+  if (text.find("schedule(") == std::string::npos)
+    return std::vector<s_tir::Trace>();
+  TEMPER_TRY(file, script::WorkloadFile::parse(text, task.source_path));
+  const size_t colon = task.workload.rfind(':');
+  std::string name = colon != std::string::npos ? task.workload.substr(colon + 1) : task.workload;
+  if (colon == std::string::npos && (name.ends_with(".py") || name.find('/') != std::string::npos))
+    name.clear(); // the file's only one
+  TEMPER_TRY(info, file.find(name));
+  return script::schedule_templates(text, task.source_path, info->name, task.module);
 }
 
 Workbench::~Workbench() = default;
@@ -137,7 +163,25 @@ void Workbench::retarget(const std::string& target, int threads) {
   options_.threads = threads;
 }
 
+Result<std::optional<engine::GpuInfo>> Workbench::gpu() {
+  TEMPER_TRY(parsed, ir::parse_target(options_.target));
+  if (parsed.is_cpu())
+    return std::optional<engine::GpuInfo>();
+  TEMPER_TRY(info, engine::gpu_info(options_.gpu.value_or(0)));
+  return std::optional(std::move(info));
+}
+
 Result<void> Workbench::check_host(const Task& task) {
+  if (!task.target.is_cpu()) {
+    TEMPER_TRY(gpu, this->gpu());
+    if (gpu && engine::runs_on(task.target.arch, gpu->architecture))
+      return {};
+    return Error(
+        ErrorCode::kUnsupported,
+        fmt::format("code for '{}' does not run here: {}", task.target.to_string(),
+                    gpu ? fmt::format("{} is of architecture sm_{}", gpu->name, gpu->architecture)
+                        : "it is for a GPU"));
+  }
   TEMPER_TRY(needed, codegen::required_features(task.target));
   TEMPER_TRY(native, codegen::resolve_target({}));
   TEMPER_TRY(there, codegen::required_features(native));
@@ -188,11 +232,15 @@ Result<database::Store*> Workbench::store() {
 
 Result<ir::Target> Workbench::target() {
   TEMPER_TRY(parsed, ir::parse_target(options_.target));
-  if (!parsed.is_cpu())
-    return Error(ErrorCode::kUnsupported, "target '" + options_.target +
-                                              "' is for a GPU, and temper measures none yet; "
-                                              "check and tune take --device emulated with it, "
-                                              "other commands native or cpu:NAME");
+  if (!parsed.is_cpu()) {
+    TEMPER_TRY_VOID(codegen::gpu_limits(parsed));
+    if (const auto gpu = this->gpu(); !gpu)
+      return Error(ErrorCode::kUnsupported,
+                   "target '" + options_.target + "' is for a GPU: " + gpu.error().message +
+                       "; check and tune take --device emulated with it, other commands native "
+                       "or cpu:NAME");
+    return parsed;
+  }
   TEMPER_TRY(resolved, codegen::resolve_target(parsed));
   const int threads = options_.threads > 0 ? options_.threads : std::max(1, parsed.threads);
   resolved.threads = threads > 1 ? threads : 0;
@@ -256,6 +304,8 @@ void Workbench::refresh_speed() { speeds().refresh(); }
 
 MachineRates Workbench::rates(const Task& task) {
   MachineRates rates;
+  if (!task.target.is_cpu())
+    return rates; // estimates are of processors
   const engine::MachineSpeed& speed = speeds().get(options_.kept_speed);
   if (const auto hints = machine_hints_for(task.target, task.threads)) {
     rates.vector_registers = hints->vector_registers;
@@ -281,18 +331,41 @@ TuneOptions Workbench::tune_options(const Task& task) {
   TuneOptions options;
   options.bound_ns = bound_ns(task);
   options.rates = rates(task);
-  options.compile_beside = task.threads <= 1 && machine_speed().bears_company();
+  options.compile_beside =
+      task.target.is_cpu() && task.threads <= 1 && machine_speed().bears_company();
   return options;
 }
 
-double Workbench::bound_ns(const Task& task) { return machine_bound_ns(task, this_speed()); }
+double Workbench::bound_ns(const Task& task) {
+  return task.target.is_cpu() ? machine_bound_ns(task, this_speed()) : gpu_floor_ns(task);
+}
 
 std::optional<engine::FmaKind> Workbench::bounding_arithmetic(const Task& task) {
+  if (!task.target.is_cpu())
+    return std::nullopt;
   return tuner::bounding_arithmetic(task, this_speed());
 }
 
 Result<database::Environment> Workbench::environment() {
   const engine::Machine& machine = this_machine();
+  TEMPER_TRY(gpu, this->gpu());
+  if (gpu) {
+    const Json stable{{"gpu", gpu->name},
+                      {"architecture", gpu->architecture},
+                      {"multiprocessors", gpu->multiprocessors},
+                      {"memory_bytes", gpu->memory_bytes}};
+    database::Environment row;
+    row.fingerprint = hash_bytes(stable.dump());
+    row.class_name = fmt::format("cuda:{}/{}-{}", gpu->name, gpu->multiprocessors,
+                                 hash_to_hex(row.fingerprint).substr(0, 6));
+    const engine::EnvironmentFingerprint host = engine::fingerprint(machine);
+    row.host = host.detail.value("host", "");
+    row.json = Json{{"stable", stable},
+                    {"detail",
+                     {{"host", row.host}, {"driver", gpu->driver}, {"gpu", engine::to_json(*gpu)}}}}
+                   .dump();
+    return row;
+  }
   const engine::EnvironmentFingerprint print = engine::fingerprint(machine);
   database::Environment row;
   row.fingerprint = print.environment_class;
@@ -306,6 +379,8 @@ Result<database::Environment> Workbench::environment() {
 
 Result<database::Toolchain> Workbench::toolchain() {
   TEMPER_TRY(target, this->target());
+  if (!target.is_cpu())
+    return gpu_toolchain(target);
   target.threads = 0; // each record has its own
   database::Toolchain row;
   Json json{{"compiler", codegen::compiler_version()}, {"target", target.to_string()}};
@@ -472,6 +547,8 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   task.threads = std::max(1, target.threads);
   task.regime = bench.options().regime;
   TEMPER_TRY_VOID(check_memory(task));
+  if (!target.is_cpu())
+    return bound_task(std::move(task));
   return task;
 }
 
@@ -625,6 +702,11 @@ Result<engine::Measurer*> Workbench::measurer() {
     engine::LocalMeasurerOptions options;
     if (options_.workloads_kept > 0)
       options.workloads_kept = options_.workloads_kept;
+    TEMPER_TRY(gpu, this->gpu());
+    if (gpu) {
+      options.gpu = gpu->index;
+      options.lock_path += fmt::format(".gpu{}", gpu->index);
+    }
     TEMPER_TRY(measurer, engine::LocalMeasurer::start(std::move(options)));
     measurer_ = std::move(measurer);
   }
@@ -698,7 +780,9 @@ Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
     TEMPER_TRY(compiled, compile_reference(task));
     reference = compiled;
   }
-  return measurer->add_workload(workload_spec(task, reference, seed));
+  engine::WorkloadSpec spec = workload_spec(task, reference, seed);
+  spec.reference_timeout_ms = static_cast<int>(options_.limit_seconds * 1e3);
+  return measurer->add_workload(std::move(spec));
 }
 
 Result<engine::Measurement> Workbench::measure_on(engine::WorkloadId prepared, const Task& task,
@@ -728,7 +812,8 @@ Result<engine::Measurement> Workbench::measure(const Task& task,
                                                uint64_t seed) {
   TEMPER_TRY(measurer, this->measurer());
   TEMPER_TRY(prepared, prepare(task, seed));
-  auto measurement = measure_on(prepared, task, std::move(artifact), 600'000);
+  auto measurement = measure_on(prepared, task, std::move(artifact),
+                                static_cast<int>(options_.limit_seconds * 1e3));
   measurer->remove_workload(prepared);
   return measurement;
 }

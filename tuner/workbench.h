@@ -4,6 +4,7 @@
 
 #include "database/store.h"
 #include "engine/compile_pool.h"
+#include "engine/cuda/device.h"
 #include "engine/fma_probe.h"
 #include "engine/machine_speed.h"
 #include "engine/measurer.h"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,9 @@ namespace temper::tuner {
 struct WorkbenchOptions {
   std::string database; ///< --db; empty: TEMPER_DB, else $XDG_DATA_HOME/temper/temper.db
   std::string target = "native";
+  /// Where kernels for a GPU run: its number, from 0. Nothing: the first, if there is one, when the
+  /// target is a GPU's.
+  std::optional<int> gpu;
   int threads = 0; ///< 0: one
   int jobs = 0;    ///< compile processes; 0: the machine's cores
   engine::Regime regime = engine::Regime::kHot;
@@ -33,6 +38,7 @@ struct WorkbenchOptions {
   /// Estimates take the machine's figures as they are kept, however old, or do without: somebody
   /// waits for them. `refresh_speed` measures them when there is time.
   bool kept_speed = false;
+  double limit_seconds = 600; ///< for one kernel as `measure` runs it, and for a reference
 };
 
 /// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.
@@ -162,6 +168,9 @@ private:
   /// Today's toolchain and the stored ones that are alike.
   Result<std::vector<database::Id>>
   toolchains_like_todays(const std::function<bool(const database::Toolchain&)>& alike);
+
+  /// The GPU of the target; nothing where that is a processor. The error says why there is none.
+  Result<std::optional<engine::GpuInfo>> gpu();
 
   WorkbenchOptions options_;
   std::unique_ptr<database::Store> store_;

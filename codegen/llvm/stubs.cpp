@@ -3,6 +3,7 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/facts.h"
 #include "codegen/llvm/machine.h"
+#include "codegen/tensor_map.h"
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
@@ -20,18 +21,6 @@ constexpr const char* kFeatureBits[] = {
 #include "codegen/library/runtime/cpu_features.def"
 #undef TEMPER_CPU_FEATURE
 };
-
-/// CUtensorMapDataType of cuda.h.
-int tensor_map_type(const std::string& dtype) {
-  static constexpr std::pair<std::string_view, int> kTypes[] = {
-      {"uint8", 0},   {"int8", 0},    {"bool", 0},    {"uint16", 1}, {"int16", 1},
-      {"uint32", 2},  {"int32", 3},   {"uint64", 4},  {"int64", 5},  {"float16", 6},
-      {"float32", 7}, {"float64", 8}, {"bfloat16", 9}};
-  for (const auto& [name, code] : kTypes)
-    if (name == dtype)
-      return code;
-  return 0; // as bytes
-}
 
 class StubWriter {
 public:
@@ -158,13 +147,8 @@ private:
         maps.push_back(llvm::ConstantStruct::get(
             map_, {int32(map.argument), int32(tensor_map_type(map.dtype)),
                    int32(static_cast<int64_t>(map.shape.size())),
-                   // CUtensorMapSwizzle: none, 32, 64, 128 bytes
-                   int32(map.swizzle_bytes == 128  ? 3
-                         : map.swizzle_bytes == 64 ? 2
-                         : map.swizzle_bytes == 32 ? 1
-                                                   : 0),
-                   row(b_.getInt64Ty(), map.shape, 5), row(b_.getInt64Ty(), map.strides_bytes, 5),
-                   row(b_.getInt32Ty(), map.box, 6)}));
+                   int32(tensor_map_swizzle(map.swizzle_bytes)), row(b_.getInt64Ty(), map.shape, 5),
+                   row(b_.getInt64Ty(), map.strides_bytes, 5), row(b_.getInt32Ty(), map.box, 6)}));
       kernels.push_back(llvm::ConstantStruct::get(
           gpu_kernel_, {text(kernel.name), row(b_.getInt32Ty(), kernel.grid, 3),
                         row(b_.getInt32Ty(), kernel.block, 3), int32(kernel.shared_bytes),
@@ -269,6 +253,10 @@ uint8_t dlpack_code(DataType type) {
 Result<uint64_t> feature_mask(const std::string& text) {
   TEMPER_TRY(target, ir::parse_target(text));
   TEMPER_TRY(features, required_features(target));
+  if (std::binary_search(features.begin(), features.end(), "neon"))
+    return Error(ErrorCode::kUnsupported,
+                 "libraries are made for x86-64, and " + text +
+                     " is of AArch64: take its object or assembly (temper-opt --print asm)");
   uint64_t mask = 0;
   for (size_t i = 0; i < std::size(kFeatureBits); ++i)
     if (std::binary_search(features.begin(), features.end(), kFeatureBits[i]))

@@ -1,143 +1,13 @@
 #include "engine/cupti/metrics.h"
 
-#include "codegen/cuda/library.h"
+#include "engine/cuda/timer.h"
+#include "engine/cupti/profiler_host.h"
 
 #include <fmt/format.h>
 
-#include <cupti.h>
-#include <cupti_profiler_host.h>
-
 #include <algorithm>
-#include <memory>
 
 namespace temper::engine {
-namespace {
-
-struct Cupti {
-  decltype(&::cuptiGetVersion) version = nullptr;
-  decltype(&::cuptiGetResultString) result_string = nullptr;
-  decltype(&::cuptiProfilerHostInitialize) initialize = nullptr;
-  decltype(&::cuptiProfilerHostDeinitialize) deinitialize = nullptr;
-  decltype(&::cuptiProfilerHostConfigAddMetrics) add_metrics = nullptr;
-  decltype(&::cuptiProfilerHostGetConfigImageSize) config_size = nullptr;
-  decltype(&::cuptiProfilerHostGetConfigImage) config = nullptr;
-  decltype(&::cuptiProfilerHostGetNumOfPasses) passes = nullptr;
-
-  std::string text(CUptiResult code) const {
-    const char* words = nullptr;
-    return result_string(code, &words) == CUPTI_SUCCESS && words != nullptr
-               ? words
-               : fmt::format("code {}", static_cast<int>(code));
-  }
-};
-
-Result<Cupti> open_cupti() {
-  const auto missing = [](const std::string& why) {
-    return Error(ErrorCode::kEnvironment,
-                 "GPU counters cannot be planned or read here: libcupti.so.13 is not found (" +
-                     why +
-                     "); install CUDA's CUPTI, or the Python package nvidia-cuda-cupti, and name "
-                     "its folder in TEMPER_CUDA_LIBRARIES");
-  };
-  const auto library = codegen::load_cuda_library({"libcupti.so.13"});
-  if (!library)
-    return missing(library.error().message);
-  Cupti cupti;
-  const bool all = library->find("cuptiGetVersion", cupti.version) &&
-                   library->find("cuptiGetResultString", cupti.result_string) &&
-                   library->find("cuptiProfilerHostInitialize", cupti.initialize) &&
-                   library->find("cuptiProfilerHostDeinitialize", cupti.deinitialize) &&
-                   library->find("cuptiProfilerHostConfigAddMetrics", cupti.add_metrics) &&
-                   library->find("cuptiProfilerHostGetConfigImageSize", cupti.config_size) &&
-                   library->find("cuptiProfilerHostGetConfigImage", cupti.config) &&
-                   library->find("cuptiProfilerHostGetNumOfPasses", cupti.passes);
-  if (!all)
-    return missing(library->path + " is older than the profiler that is used");
-  return cupti;
-}
-
-Result<const Cupti*> load_cupti() {
-  static const Result<Cupti> loaded = open_cupti();
-  if (!loaded)
-    return loaded.error();
-  return &*loaded;
-}
-
-/// The profiler's description of a chip, which metrics are added to.
-class Host {
-public:
-  explicit Host(const Cupti& cupti) : cupti_(cupti) {}
-  Host(const Host&) = delete;
-  ~Host() {
-    if (object_ == nullptr)
-      return;
-    CUpti_Profiler_Host_Deinitialize_Params params{};
-    params.structSize = CUpti_Profiler_Host_Deinitialize_Params_STRUCT_SIZE;
-    params.pHostObject = object_;
-    cupti_.deinitialize(&params);
-  }
-
-  Result<void> open(const std::string& chip) {
-    CUpti_Profiler_Host_Initialize_Params params{};
-    params.structSize = CUpti_Profiler_Host_Initialize_Params_STRUCT_SIZE;
-    params.profilerType = CUPTI_PROFILER_TYPE_RANGE_PROFILER;
-    params.pChipName = chip.c_str();
-    if (const CUptiResult code = cupti_.initialize(&params); code != CUPTI_SUCCESS)
-      return Error(
-          ErrorCode::kEnvironment,
-          fmt::format("CUPTI has no counters of the chip '{}': {}", chip, cupti_.text(code)));
-    object_ = params.pHostObject;
-    return {};
-  }
-
-  CUptiResult add(const std::vector<std::string>& metrics) {
-    std::vector<const char*> names;
-    for (const std::string& metric : metrics)
-      names.push_back(metric.c_str());
-    CUpti_Profiler_Host_ConfigAddMetrics_Params params{};
-    params.structSize = CUpti_Profiler_Host_ConfigAddMetrics_Params_STRUCT_SIZE;
-    params.pHostObject = object_;
-    params.ppMetricNames = names.data();
-    params.numMetrics = names.size();
-    return cupti_.add_metrics(&params);
-  }
-
-  Result<MetricPlan> plan() {
-    const auto failed = [&](CUptiResult code) {
-      return Error(ErrorCode::kFailed, "CUPTI cannot plan these metrics: " + cupti_.text(code));
-    };
-    CUpti_Profiler_Host_GetConfigImageSize_Params size{};
-    size.structSize = CUpti_Profiler_Host_GetConfigImageSize_Params_STRUCT_SIZE;
-    size.pHostObject = object_;
-    if (const CUptiResult code = cupti_.config_size(&size); code != CUPTI_SUCCESS)
-      return failed(code);
-    MetricPlan plan;
-    plan.config.resize(size.configImageSize);
-    auto* image = reinterpret_cast<uint8_t*>(plan.config.data());
-    CUpti_Profiler_Host_GetConfigImage_Params get{};
-    get.structSize = CUpti_Profiler_Host_GetConfigImage_Params_STRUCT_SIZE;
-    get.pHostObject = object_;
-    get.configImageSize = plan.config.size();
-    get.pConfigImage = image;
-    if (const CUptiResult code = cupti_.config(&get); code != CUPTI_SUCCESS)
-      return failed(code);
-    CUpti_Profiler_Host_GetNumOfPasses_Params passes{};
-    passes.structSize = CUpti_Profiler_Host_GetNumOfPasses_Params_STRUCT_SIZE;
-    passes.configImageSize = plan.config.size();
-    passes.pConfigImage = image;
-    if (const CUptiResult code = cupti_.passes(&passes); code != CUPTI_SUCCESS)
-      return failed(code);
-    plan.passes = static_cast<int64_t>(passes.numOfPasses);
-    return plan;
-  }
-
-private:
-  const Cupti& cupti_;
-  CUpti_Profiler_Host_Object* object_ = nullptr;
-};
-
-} // namespace
-
 const std::vector<MetricSet>& metric_sets() {
   static const std::vector<MetricSet> sets = {
       {"lite",
@@ -199,29 +69,30 @@ Result<const MetricSet*> find_metric_set(std::string_view name) {
                fmt::format("there is no set of metrics '{}'; there are {}", name, names));
 }
 
-Result<MetricPlan> plan_metrics(const std::string& chip, const std::vector<std::string>& metrics) {
-  TEMPER_TRY(cupti, load_cupti());
-  Host host(*cupti);
-  TEMPER_TRY_VOID(host.open(chip));
-  if (host.add(metrics) != CUPTI_SUCCESS) {
-    // All or none are taken: which one it was shows one by one.
-    for (const std::string& metric : metrics) {
-      Host one(*cupti);
-      TEMPER_TRY_VOID(one.open(chip));
-      if (const CUptiResult code = one.add({metric}); code != CUPTI_SUCCESS)
-        return Error(ErrorCode::kNotFound,
-                     fmt::format("{} has no metric '{}' ({})", chip, metric, cupti->text(code)));
-    }
-    return Error(ErrorCode::kFailed, chip + " does not count these metrics together");
+Result<std::vector<std::string>> metrics_of_sets(const std::vector<std::string>& sets) {
+  std::vector<std::string> metrics;
+  for (const std::string& name : sets) {
+    TEMPER_TRY(set, find_metric_set(name));
+    for (const std::string& metric : set->metrics)
+      if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end())
+        metrics.push_back(metric);
   }
-  return host.plan();
+  return metrics;
+}
+
+Result<MetricPlan> plan_metrics(const std::string& chip, const std::vector<std::string>& metrics) {
+  TEMPER_TRY(host, cupti::ProfilerHost::with_metrics(chip, nullptr, metrics));
+  TEMPER_TRY(config, host->config());
+  TEMPER_TRY(passes, host->passes(config));
+  return MetricPlan{passes, std::string(config.begin(), config.end())};
 }
 
 Result<std::string> cupti_version() {
-  TEMPER_TRY(cupti, load_cupti());
+  TEMPER_TRY(cupti, cupti::library());
   uint32_t version = 0;
   if (const CUptiResult code = cupti->version(&version); code != CUPTI_SUCCESS)
-    return Error(ErrorCode::kEnvironment, "CUPTI does not say its version: " + cupti->text(code));
+    return Error(ErrorCode::kEnvironment,
+                 "CUPTI does not say its version: " + cupti->words_of(code));
   // 130001: CUDA 13.0
   return fmt::format("{}.{}", version / 10000, version / 100 % 100);
 }

@@ -2,6 +2,7 @@
 /// LocalMeasurer with a socket as descriptor 3; not for use by hand.
 #include "engine/anchor.h"
 #include "engine/protocol.h"
+#include "engine/runner/gpu_trial.h"
 #include "engine/runner/sandbox.h"
 #include "engine/runner/trial.h"
 #include "ir/support/text.h"
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -29,8 +31,11 @@ namespace {
 
 class Runner {
 public:
-  explicit Runner(RunnerSettings settings, std::string lock_path)
+  /// `gpu`: kernels run there; references run on the processor all the same.
+  Runner(RunnerSettings settings, std::string lock_path, std::optional<GpuSettings> gpu)
       : settings_(settings), lock_path_(std::move(lock_path)), reader_(kHelperSocket) {
+    if (gpu)
+      gpu_.emplace(std::move(*gpu));
     interruption_.descriptor = kHelperSocket;
     interruption_.readable = [this] { return pump(); };
   }
@@ -47,7 +52,8 @@ public:
       Frame frame = std::move(queue_.front());
       queue_.pop_front();
       handle(frame);
-      reap_strays();
+      if (!gpu_) // its process is ours, and no candidate starts others
+        reap_strays();
     }
     return 0;
   }
@@ -93,7 +99,7 @@ private:
         add_workload(*json, frame);
         return {};
       case Message::kDropWorkload:
-        workloads_.erase(json->at("id").get<WorkloadId>());
+        drop_workload(json->at("id").get<WorkloadId>());
         return {};
       case Message::kMeasure:
         measure(*json, frame);
@@ -126,9 +132,8 @@ private:
         if (file_)
           ::fchmod(file_.get(), 0666);
       }
-      if (file_)
-        while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR) {
-        }
+      if (file_ && ::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+        wait();
     }
     ~DeviceLock() {
       if (file_) // explicitly: a stray child may hold a copy of the descriptor
@@ -136,11 +141,38 @@ private:
     }
 
   private:
+    /// Says so once a process when it takes long: who measures may do so for minutes. An alarm and
+    /// no thread, as the runner forks.
+    void wait() {
+      static bool told = false;
+      struct sigaction remark {};
+      remark.sa_handler = [](int) {};
+      if (!told) {
+        ::sigaction(SIGALRM, &remark, nullptr);
+        ::alarm(kSilentWaitSeconds);
+      }
+      while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR)
+        if (!told) {
+          told = true;
+          fmt::print(stderr, "temper: another temper measures on this machine; waiting for it\n");
+        }
+      ::alarm(0);
+    }
+
+    static constexpr unsigned kSilentWaitSeconds = 3;
     FileDescriptor file_;
   };
 
+  void drop_workload(WorkloadId id) {
+    if (gpu_)
+      gpu_->forget(id);
+    workloads_.erase(id);
+  }
+
   void add_workload(const Json& json, const Frame& frame) {
     const auto id = json.at("id").get<WorkloadId>();
+    if (gpu_)
+      gpu_->forget(id);
     Result<WorkloadSpec> spec = workload_from_json(json.at("spec"));
     if (!spec)
       return send_error(spec.error().message);
@@ -205,7 +237,8 @@ private:
     send(Message::kStarted, {{"ticket", ticket}});
     running_ = ticket;
     std::optional<Measurement> measurement =
-        run_trial(workload->second, request, settings_, interruption_);
+        gpu_ ? gpu_->run_trial(workload->first, workload->second, request, interruption_)
+             : run_trial(workload->second, request, settings_, interruption_);
     running_ = 0;
     if (cancelled_.erase(ticket) > 0 || !measurement)
       return;
@@ -232,7 +265,8 @@ private:
     request.sample_ns = json.at("sample_ns").get<double>();
     const DeviceLock lock(lock_path_);
     const std::optional<TurnsResult> result =
-        run_turns(workload->second, request, settings_, interruption_);
+        gpu_ ? gpu_->run_turns(workload->first, workload->second, request, interruption_)
+             : run_turns(workload->second, request, settings_, interruption_);
     if (!result)
       return send_error("the comparison was cancelled");
     Json measurements = Json::array();
@@ -273,6 +307,20 @@ private:
   void device_state(const Json& json) {
     const int threads = json.at("threads").get<int>();
     const DeviceLock lock(lock_path_);
+    if (gpu_) {
+      Result<Json> anchors = gpu_->device_state(interruption_);
+      if (!anchors)
+        return send_error(anchors.error().message);
+      if (json.value("describe", false)) {
+        Result<Json> description = gpu_->describe(interruption_);
+        if (!description)
+          return send_error(description.error().message);
+        anchors->update(*description);
+      }
+      (*anchors)["side_by_side"] = 0;
+      (*anchors)["steal_ms"] = steal_ms();
+      return send(Message::kDeviceState, *anchors);
+    }
     const Result<Json> state = in_child([&] {
       return Json{{"compute_ns", time_anchor_compute()},
                   {"memory_ns", time_anchor_memory()},
@@ -284,6 +332,8 @@ private:
 
   void noise(const Json& json) {
     const int pairs = json.at("pairs").get<int>();
+    if (gpu_)
+      return send_error("the noise of a processor is not measured by a GPU's runner");
     const DeviceLock lock(lock_path_);
     const Result<Json> result = in_child([&] {
       const NoisePairs noise = measure_noise(pairs);
@@ -316,6 +366,7 @@ private:
 
   RunnerSettings settings_;
   std::string lock_path_;
+  std::optional<GpuTrials> gpu_;
   FrameReader reader_;
   std::deque<Frame> queue_;
   std::set<Ticket> cancelled_;
@@ -332,6 +383,7 @@ int main(int argc, char** argv) {
   using namespace temper::engine;
   RunnerSettings settings;
   std::string lock_path;
+  std::optional<GpuSettings> gpu;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--no-filter") {
@@ -342,6 +394,10 @@ int main(int argc, char** argv) {
       settings.default_memory_limit_bytes = std::atoll(argv[++i]);
     } else if (word == "--lock" && i + 1 < argc) {
       lock_path = argv[++i];
+    } else if (word == "--gpu" && i + 1 < argc) {
+      gpu.emplace().device = std::atoi(argv[++i]);
+    } else if (word == "--metrics" && i + 1 < argc && gpu) {
+      gpu->metric_sets = temper::split_text(argv[++i], ',');
     } else {
       std::fprintf(stderr,
                    "temper-runner runs kernels for temper and is not for use by hand\n"
@@ -355,5 +411,5 @@ int main(int argc, char** argv) {
     return 2;
   }
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  return Runner(settings, lock_path).main();
+  return Runner(settings, lock_path, std::move(gpu)).main();
 }

@@ -2,7 +2,9 @@
 
 #include "engine/arguments.h"
 #include "engine/compare.h"
+#include "engine/poison.h"
 #include "engine/runner/sandbox.h"
+#include "engine/runner/verdict.h"
 #include "engine/timing/clock.h"
 #include "engine/timing/sittings.h"
 #include "ir/support/text.h"
@@ -26,10 +28,6 @@ using codegen::ArgumentSpec;
 // Loading is no part of a kernel's own deadline: a peer may bring a library of 40 MB.
 constexpr int kLoadTimeoutMs = 30'000;
 constexpr unsigned char kSlackPattern = 0xc5;
-
-/// What an output holds before the kernel runs: NaN in every floating type, and an unlikely number
-/// in the others.
-unsigned char poison_of(DataType type) { return type.is_floating() ? 0xff : 0xa5; }
 
 void poison(const PreparedWorkload& workload, PreparedSet& set) {
   for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
@@ -212,54 +210,6 @@ std::string check_slack(const PreparedWorkload& workload, const PreparedSet& set
   return {};
 }
 
-std::optional<WorstElement> check_outputs(const PreparedWorkload& workload, size_t set_index) {
-  const PreparedSet& set = workload.sets[set_index];
-  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
-    const ArgumentSpec& spec = workload.spec.signature[i];
-    if (!spec.is_output || set.references[i].bytes.empty())
-      continue;
-    const ReferenceOutput& reference = set.references[i];
-    const double relative =
-        tolerance_of(workload.spec.tolerance, spec.dtype, workload.spec.reduction_length);
-    std::optional<WorstElement> worst =
-        compare(set.arguments.buffers[i].bytes(), spec.dtype,
-                {reference.bytes.bytes(), reference.type, reference.scale}, relative);
-    if (worst) {
-      worst->argument = spec.name;
-      worst->input_set = static_cast<int>(set_index);
-      return worst;
-    }
-  }
-  return std::nullopt;
-}
-
-bool reads_outputs(const PreparedWorkload& workload) {
-  const auto& initial = workload.sets.front().initial;
-  return std::any_of(initial.begin(), initial.end(),
-                     [](const UnforkedMemory& memory) { return !memory.empty(); });
-}
-
-std::string position_text(const ArgumentSpec& spec, int64_t index) {
-  std::vector<std::string> positions(spec.shape.size());
-  for (size_t d = spec.shape.size(); d-- > 0;) {
-    positions[d] = std::to_string(index % spec.shape[d]);
-    index /= spec.shape[d];
-  }
-  return join(positions, ", ");
-}
-
-std::string describe_worst(const PreparedWorkload& workload, const WorstElement& worst,
-                           const char* when) {
-  const auto& signature = workload.spec.signature;
-  const auto spec =
-      std::find_if(signature.begin(), signature.end(),
-                   [&](const ArgumentSpec& argument) { return argument.name == worst.argument; });
-  return fmt::format("wrong result{}: {}[{}] is {:.9g} and should be {:.9g} (tolerance {:.3g}); {} "
-                     "of {} elements are wrong",
-                     when, worst.argument, position_text(*spec, worst.index), worst.got,
-                     worst.expected, worst.tolerance, worst.wrong_count, spec->element_count());
-}
-
 ChildPlan plan_of(const PreparedWorkload& workload, const TrialRequest& request,
                   const RunnerSettings& settings) {
   ChildPlan plan;
@@ -283,28 +233,6 @@ ChildPlan plan_of(const PreparedWorkload& workload, const TrialRequest& request,
   plan.rule = request.rule;
   plan.best_ns = request.best_ns;
   return plan;
-}
-
-/// A kernel's arguments must be the workload's; integers may follow (a peer's sizes).
-std::string signature_mismatch(const PreparedWorkload& workload, const TrialRequest& request) {
-  const auto& want = workload.spec.signature;
-  const auto& have = request.artifact->signature;
-  if (have.size() != want.size() + request.extra_scalars.size())
-    return fmt::format("takes {} arguments where the workload has {}", have.size(),
-                       want.size() + request.extra_scalars.size());
-  for (size_t i = 0; i < want.size(); ++i)
-    if (have[i].is_buffer != want[i].is_buffer || have[i].byte_count() != want[i].byte_count() ||
-        have[i].dtype.element() != want[i].dtype.element() ||
-        have[i].is_output != want[i].is_output)
-      return fmt::format(
-          "takes {} of {} elements as argument {} where the workload has {} of {} ({})",
-          to_string(have[i].dtype), have[i].element_count(), i, to_string(want[i].dtype),
-          want[i].element_count(), want[i].name);
-  for (const codegen::PackStep& pack : request.artifact->packs)
-    if (want[static_cast<size_t>(pack.argument)].is_output)
-      return fmt::format("packs argument {}, which is an output",
-                         want[static_cast<size_t>(pack.argument)].name);
-  return {};
 }
 
 /// One kernel on its way: its child, and what is known so far.
@@ -390,10 +318,8 @@ public:
         continue;
       if (std::optional<WorstElement> worst = check_outputs(workload_, set)) {
         measurement.worst = worst;
-        return fail(
-            Outcome::kWrongResult, stage,
-            describe_worst(workload_, *worst,
-                           again ? " after repeated calls (the first call was right)" : ""));
+        return fail(Outcome::kWrongResult, stage,
+                    describe_worst(workload_, *worst, again ? kAfterRepeatedCalls : ""));
       }
     }
     return Step::kGoOn;
@@ -560,6 +486,25 @@ Result<void> run_references(PreparedWorkload& workload, size_t first, size_t las
   return {};
 }
 
+/// An error when the reference gives no number for an output in any of the sets.
+Result<void> require_numbers(const PreparedWorkload& workload) {
+  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
+    const ArgumentSpec& argument = workload.spec.signature[i];
+    if (!argument.is_output || argument.element_count() == 0 ||
+        std::any_of(workload.sets.begin(), workload.sets.end(), [&](const PreparedSet& set) {
+          const ReferenceOutput& output = set.references[i];
+          return output.scale != 0 || has_number(output.bytes.bytes(), output.type);
+        }))
+      continue;
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("the reference of {} computes no number: every element of {} is NaN "
+                             "or infinite, so nothing could be checked; name inputs that it is "
+                             "made for, or mend it",
+                             workload.spec.name, argument.name));
+  }
+  return {};
+}
+
 } // namespace
 
 double steal_ms() {
@@ -641,6 +586,7 @@ Result<PreparedWorkload> prepare_workload(WorkloadSpec spec, const codegen::Arti
         return ran.error();
     }
   }
+  TEMPER_TRY_VOID(require_numbers(workload));
   return workload;
 }
 
@@ -654,15 +600,6 @@ template <typename Attempt> auto unless_killed(Attempt attempt) {
     if (!killed || number == kAttemptsAfterKills)
       return result;
   }
-}
-
-/// Why a time cannot be true; empty when it can.
-std::string too_fast(const WorkloadSpec& spec, double median_ns) {
-  if (spec.floor_ns <= 0 || median_ns >= spec.floor_ns)
-    return {};
-  return fmt::format("its {:.4g} ns are less than the {:.4g} ns that this workload's operations "
-                     "take at the least: it leaves some out, or `flops` counts too many",
-                     median_ns, spec.floor_ns);
 }
 
 /// One attempt at a trial. `killed` says whether somebody killed it.

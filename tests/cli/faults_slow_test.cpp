@@ -36,6 +36,14 @@ TEST(Interrupt, EndsACheckAtOnce) {
   EXPECT_NE(ran.err.find("interrupted"), std::string::npos) << ran.err;
 }
 
+TEST(Limits, EndACheckThatDoesNotEnd) {
+  const Shell shell;
+  shell.write("endless.py", kEndless);
+  const Ran ran = shell.run("temper check endless.py M=64 --seconds 1");
+  EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
+  EXPECT_NE(ran.err.find("still running after 1 s"), std::string::npos) << ran.err;
+}
+
 TEST(Interrupt, WhileTheReferenceIsComputedLeavesARunThatGoesOn) {
   const Shell shell;
   shell.write("endless.py", kEndless);

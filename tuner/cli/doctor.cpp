@@ -2,12 +2,12 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
-#include "codegen/cuda/library.h"
 #include "codegen/cuda/nvrtc.h"
 #include "codegen/llvm/compile.h"
 #include "database/location.h"
 #include "database/sqlite_store.h"
 #include "engine/doctor.h"
+#include "engine/gpu_doctor.h"
 
 #include <fmt/format.h>
 
@@ -40,14 +40,8 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
                                           (*nvrtc)->version(), (*nvrtc)->path())
                             : nvrtc.error().message,
                       Json::object()});
-  const auto driver = codegen::load_cuda_library({"libcuda.so.1"});
-  findings.push_back({"GPU", State::kMissing,
-                      driver
-                          ? "there is a driver (" + driver->path +
-                                "), but temper does not time kernels on GPUs yet: they are emulated"
-                          : "there is no driver (" + driver.error().message +
-                                "): kernels are checked by emulation and not timed",
-                      Json::object()});
+  for (engine::Finding& finding : engine::examine_gpu())
+    findings.push_back(std::move(finding));
   tuner::Workbench bench(options.common.workbench);
   const auto store = bench.store();
   if (store) {

@@ -1,7 +1,7 @@
 #include "tuner/cli/emulated.h"
 
 #include "codegen/artifact_json.h"
-#include "codegen/cuda/library.h"
+#include "engine/cuda/device.h"
 #include "ir/script/diagnostic.h"
 #include "tuner/cli/output.h"
 #include "tuner/compile_protocol.h"
@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 namespace temper::cli {
@@ -48,17 +50,39 @@ std::string bytes_text(int64_t bytes) {
                        : fmt::format("{} bytes", bytes);
 }
 
+/// 1 of "cuda:1", 0 of "cuda"; nothing of what names no GPU.
+std::optional<int> number_of_gpu(const std::string& word) {
+  if (word == "cuda")
+    return 0;
+  const std::string_view prefix = "cuda:";
+  if (!word.starts_with(prefix) || word.size() > prefix.size() + 4)
+    return std::nullopt;
+  int number = 0;
+  const char* end = word.data() + word.size();
+  const auto read = std::from_chars(word.data() + prefix.size(), end, number);
+  if (read.ec != std::errc() || read.ptr != end || number < 0)
+    return std::nullopt;
+  return number;
+}
+
+/// "cuda:sm_90a": what compiles for all that the GPU can do.
+std::string target_of(const engine::GpuInfo& gpu) {
+  return fmt::format("cuda:sm_{}{}", gpu.architecture, gpu.architecture >= 90 ? "a" : "");
+}
+
 } // namespace
 
 void add_device_option(CLI::App& command, std::string& device) {
   command
       .add_option("--device", device,
-                  "emulated: run a program for a GPU (--target cuda:sm_90a) on the CPU")
+                  "where kernels run: cpu, cuda:0 (a GPU of this machine), emulated (a GPU's "
+                  "programs on the CPU); default: what fits --target")
       ->check([](const std::string& word) {
-        return word == "emulated" ? std::string()
-                                  : "there is no device '" + word +
-                                        "'; emulated is there, or leave --device out for this "
-                                        "machine's CPU";
+        return word == "emulated" || word == "cpu" || number_of_gpu(word)
+                   ? std::string()
+                   : "there is no device '" + word +
+                         "'; there are cpu, cuda:0 and emulated, or leave --device out for what "
+                         "fits --target";
       });
 }
 
@@ -72,15 +96,40 @@ Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arg
 
 } // namespace
 
-bool names_gpu(const CommonOptions& options) {
+Result<Place> place_of(CommonOptions& options, const std::string& device) {
   const auto target = ir::parse_target(options.workbench.target);
-  return target && !target->is_cpu();
-}
-
-std::string why_no_gpu() {
-  const auto driver = codegen::load_cuda_library({"libcuda.so.1"});
-  return driver ? "temper does not time kernels on GPUs yet, so "
-                : "there is no driver of a GPU here (" + driver.error().message + "), so ";
+  const bool for_gpu = target && !target->is_cpu();
+  if (device == "emulated")
+    return Place{.emulated = true};
+  if (const auto number = number_of_gpu(device)) {
+    auto gpu = engine::gpu_info(*number);
+    if (!gpu)
+      return Error(gpu.error().code,
+                   gpu.error().message + "; --device emulated runs programs for a GPU on the CPU");
+    options.workbench.gpu = *number;
+    if (options.workbench.target == "native")
+      options.workbench.target = target_of(*gpu);
+    else if (!for_gpu)
+      return Error(ErrorCode::kInvalidArgument, "--device " + device + " runs code for a GPU: " +
+                                                    "leave --target out, or take --target " +
+                                                    target_of(*gpu));
+    return Place{};
+  }
+  if (device == "cpu" && for_gpu)
+    return Error(ErrorCode::kInvalidArgument,
+                 "--device cpu runs no code for a GPU; --device emulated runs such programs on the "
+                 "CPU");
+  if (!for_gpu || !device.empty())
+    return Place{};
+  const auto gpu = engine::gpu_info(0);
+  if (!gpu)
+    return Place{.emulated = true, .why = gpu.error().message + ", so "};
+  if (!engine::runs_on(target->arch, gpu->architecture))
+    return Place{.emulated = true,
+                 .why =
+                     fmt::format("{} is of architecture sm_{}, so ", gpu->name, gpu->architecture)};
+  options.workbench.gpu = 0;
+  return Place{};
 }
 
 int check_emulated(EmulatedWork work) {

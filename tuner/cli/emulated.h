@@ -5,7 +5,7 @@
 
 namespace temper::cli {
 
-/// --device; empty: this machine's CPU.
+/// --device; empty: what fits the target.
 void add_device_option(CLI::App& command, std::string& device);
 
 struct EmulatedWork {
@@ -25,10 +25,14 @@ struct EmulatedWork {
 };
 inline constexpr int64_t kEmulatedTrials = 20;
 
-/// True for a target that is a GPU's; what is none is for others to refuse.
-bool names_gpu(const CommonOptions& options);
-/// Why kernels for a GPU are not run here, in a sentence that goes on: "...: ".
-std::string why_no_gpu();
+/// Where a command's kernels run.
+struct Place {
+  bool emulated = false; ///< a GPU's programs, on the CPU
+  std::string why{};     ///< not asked for: why no GPU is used, "...: so "
+};
+/// What --device and --target come to; the GPU, and the target where a GPU alone was named, are
+/// filled in. A target that is none is for others to refuse.
+Result<Place> place_of(CommonOptions& options, const std::string& device);
 
 int check_emulated(EmulatedWork work);
 int tune_emulated(EmulatedWork work);

@@ -35,7 +35,10 @@ struct CheckOptions {
 };
 
 /// Builds and runs one task as it is written, compared with its reference on random inputs.
-Result<engine::Measurement> check_task(Workbench& bench, const Task& task) {
+Result<engine::Measurement> check_task(Workbench& bench, const Task& task, double limit_seconds) {
+  const SlowNotice notice(fmt::format("{}: still at it; kernel and reference are given up after "
+                                      "{} each (--seconds)",
+                                      task.title(), format_seconds(limit_seconds)));
   TEMPER_TRY(artifact, bench.compile(task, ""));
   return bench.measure(task, artifact);
 }
@@ -47,7 +50,10 @@ std::string worst_sentence(const engine::WorstElement& worst) {
 }
 
 int run_check(CheckOptions& options) {
-  if (!options.device.empty() || names_gpu(options.common))
+  const auto place = place_of(options.common, options.device);
+  if (!place)
+    return report(place.error());
+  if (place->emulated)
     return check_emulated({.common = options.common,
                            .words = options.words,
                            .unchecked = options.unchecked,
@@ -67,7 +73,7 @@ int run_check(CheckOptions& options) {
     auto task = bench.task(shape);
     if (!task)
       return report(task.error());
-    const auto measured = check_task(bench, *task);
+    const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
     if (!measured)
       return report(measured.error());
     const bool right = engine::is_correct(measured->outcome);
@@ -297,11 +303,14 @@ Result<std::unique_ptr<tuner::Space>> space_for(database::Store& store, const Ta
 }
 
 int run_tune(TuneCommandOptions& options) {
-  const bool emulated = !options.device.empty() || names_gpu(options.common);
+  const auto place = place_of(options.common, options.device);
+  if (!place)
+    return report(place.error());
+  const bool emulated = place->emulated;
   if (!emulated && (options.interpret > 0 || options.no_compile))
     return report(Error(ErrorCode::kInvalidArgument,
-                        "--interpret and --no-compile are for GPUs (--target cuda:sm_90a): leave "
-                        "them out"));
+                        "--interpret and --no-compile are for emulated GPUs (--device emulated): "
+                        "leave them out"));
   if (emulated) {
     if (!options.from.empty() || !options.locks.empty() || options.fresh)
       return report(Error(ErrorCode::kInvalidArgument,
@@ -315,7 +324,7 @@ int run_tune(TuneCommandOptions& options) {
                           .interpret = options.interpret,
                           .compile = !options.no_compile,
                           .seed = options.has_seed ? options.seed : 1,
-                          .why = options.device.empty() ? why_no_gpu() : "",
+                          .why = place->why,
                           .command_line = options.command_line});
   }
   auto arguments = parse_workload_words(options.words);
@@ -537,6 +546,10 @@ void add_check(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_flag("--quick", options->quick, "only the first shape");
   command->add_flag("--unchecked", options->unchecked, "allow a workload without a reference");
+  command
+      ->add_option("--seconds", options->common.workbench.limit_seconds,
+                   "longest time for the kernel, and for its reference (default: 600)")
+      ->check(positive());
   add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick",
