@@ -133,8 +133,7 @@ void MainWindow::makeCommandLines() {
   });
 
   // Runs.
-  actions_->setCommandLine(QStringLiteral("run.new"),
-                           [this] { return runs_->form()->commandLine(); });
+  temper("run.new", [this] { return runs_->form()->plan().arguments(); });
   actions_->setCommandLine(QStringLiteral("run.copyCommand"), [this] {
     const RunDetail* run = workspace_->runDetail();
     return run ? toQString(run->row.run.command_line) : QString();

@@ -204,6 +204,9 @@ Result<database::Store*> Workbench::store() {
       options.create_folders = true;
     } else {
       options.path = options_.database;
+      // The usual one is the same by its name: the workbench always names it.
+      const auto usual = database::default_database_path();
+      options.create_folders = usual && *usual == options.path;
     }
     TEMPER_TRY_VOID(database::check_location(options.path.string()));
     if (database::is_postgres_url(options.path.string())) {

@@ -1,6 +1,7 @@
 #include "gui/core/analysis.h"
 
 #include "gui/core/format.h"
+#include "gui/core/workers.h"
 #include "ir/support/quantities.h"
 #include "ir/support/statistics.h"
 
@@ -532,7 +533,7 @@ void Analysis::start() {
   working_ = true;
   emit busyChanged();
   QPointer<Analysis> self(this);
-  QThreadPool::globalInstance()->start([self, work] {
+  workers().start([self, work] {
     work->run();
     QMetaObject::invokeMethod(
         QCoreApplication::instance(),

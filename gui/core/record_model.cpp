@@ -1,6 +1,7 @@
 #include "gui/core/record_model.h"
 
 #include "gui/core/format.h"
+#include "gui/core/workers.h"
 
 #include <QCoreApplication>
 #include <QDateTime>
@@ -232,7 +233,7 @@ void RecordModel::startOrdering() {
                                                       bestNs_,
                                                       bestOf_});
   // The receiver may be gone when the answer comes; the pool's thread must not look.
-  QThreadPool::globalInstance()->start([self, ordering] {
+  workers().start([self, ordering] {
     ordering->run();
     QMetaObject::invokeMethod(
         QCoreApplication::instance(),

@@ -168,20 +168,21 @@ QString foreseenText(const database::ModelQuality& batch) {
 QString RunDetail::modelText() const {
   if (quality.empty())
     return {};
-  const database::ModelQuality& last = quality.back();
-  QStringList parts;
-  if (!std::isnan(last.rank_correlation))
-    parts << QStringLiteral("rank correlation %1 in its last batch")
-                 .arg(last.rank_correlation, 0, 'f', 2);
   // Of the last batch that was large enough: the end of a run is often short of candidates.
-  for (auto batch = quality.rbegin(); batch != quality.rend(); ++batch)
-    if (const QString words = foreseenText(*batch); !words.isEmpty()) {
-      parts << (batch == quality.rbegin()
-                    ? words
-                    : QStringLiteral("%1 in batch %2").arg(words).arg(batch->batch + 1));
-      break;
-    }
-  return parts.join(QStringLiteral(", "));
+  const auto large = std::find_if(quality.rbegin(), quality.rend(),
+                                  [](const auto& batch) { return !foreseenText(batch).isEmpty(); });
+  const database::ModelQuality& meant = large == quality.rend() ? quality.back() : *large;
+  QStringList parts;
+  if (!std::isnan(meant.rank_correlation))
+    parts << QStringLiteral("rank correlation %1").arg(meant.rank_correlation, 0, 'f', 2);
+  if (large == quality.rend())
+    parts << QStringLiteral("of a few candidates");
+  else
+    parts << foreseenText(meant);
+  return &meant == &quality.back() ? parts.join(QStringLiteral(", "))
+                                   : QStringLiteral("%1 (batch %2, the last of many candidates)")
+                                         .arg(parts.join(QStringLiteral(", ")))
+                                         .arg(meant.batch + 1);
 }
 
 int64_t RunDetail::trialsAt(const std::vector<database::ConvergencePoint>& points,

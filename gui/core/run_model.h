@@ -74,7 +74,8 @@ struct RunDetail {
   QString progressText() const;
   /// "proposed 412 > legal 410 > compiled 200 > ..."; empty when not known.
   QString funnelText() const;
-  /// Rank correlation of the model's last batch, in words; empty before there was one.
+  /// How well the model ranked the last batch of many candidates, else the last one, in words;
+  /// empty before there was one.
   QString modelText() const;
   /// Trials that the run had done when the model's ranking of a batch was known: up to its end.
   static int64_t trialsAt(const std::vector<database::ConvergencePoint>& points,

@@ -22,8 +22,9 @@ namespace temper::gui {
 LibraryPage::LibraryPage(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), exporter_(this), table_(new QTableView(this)),
       head_(new QLabel(this)), name_(new QLineEdit(QStringLiteral("kernels"), this)),
-      folder_(new QLineEdit(this)), command_(new QLabel(this)), problem_(new QLabel(this)),
-      export_(new QPushButton(tr("Export"), this)), log_(new QPlainTextEdit(this)) {
+      folder_(new QLineEdit(QStringLiteral("out"), this)), command_(new QLabel(this)),
+      problem_(new QLabel(this)), export_(new QPushButton(tr("Export"), this)),
+      log_(new QPlainTextEdit(this)) {
   setObjectName(QStringLiteral("library"));
   LibraryModel& model = workspace_.library();
   setUpTable(table_, QStringLiteral("libraryTable"), tr("Kernels of the library"), &model);
@@ -115,9 +116,13 @@ void LibraryPage::chooseFolder() {
     folder_->setText(folder);
 }
 
+QStringList LibraryPage::arguments(const QString& folder) const {
+  return workspace_.library().arguments(name_->text(), folder) +
+         QStringList{QStringLiteral("--db"), workspace_.database()};
+}
+
 QString LibraryPage::commandLine() const {
-  return shellCommand(QStringLiteral("temper"),
-                      workspace_.library().arguments(name_->text(), folder_->text()));
+  return shellCommand(QStringLiteral("temper"), arguments(folder_->text().trimmed()));
 }
 
 QString LibraryPage::logText() const { return log_->toPlainText(); }
@@ -160,19 +165,16 @@ void LibraryPage::exportNow() {
   if (!canExport())
     return;
   const QString folder = QDir(folder_->text().trimmed()).absolutePath();
-  log_->setPlainText(shellCommand(QStringLiteral("temper"),
-                                  workspace_.library().arguments(name_->text(), folder)));
-  exporter_.start(workspace_.library().arguments(name_->text(), folder) +
-                      QStringList{QStringLiteral("--db"), workspace_.database()},
-                  [this](const TemperCommand::Answer& answer) {
-                    if (!answer.output.trimmed().isEmpty())
-                      log_->appendPlainText(answer.output.trimmed());
-                    if (!answer.error.isEmpty())
-                      log_->appendPlainText(QStringLiteral("⚠ ") + answer.error);
-                    else
-                      log_->appendPlainText(tr("Done."));
-                    update();
-                  });
+  log_->setPlainText(shellCommand(QStringLiteral("temper"), arguments(folder)));
+  exporter_.start(arguments(folder), [this](const TemperCommand::Answer& answer) {
+    if (!answer.output.trimmed().isEmpty())
+      log_->appendPlainText(answer.output.trimmed());
+    if (!answer.error.isEmpty())
+      log_->appendPlainText(QStringLiteral("⚠ ") + answer.error);
+    else
+      log_->appendPlainText(tr("Done."));
+    update();
+  });
   update();
 }
 

@@ -37,6 +37,7 @@ signals:
   void recordChosen(const QString& id);
 
 private:
+  QStringList arguments(const QString& folder) const;
   void update();
 
   Workspace& workspace_;

@@ -1,5 +1,6 @@
 #include "gui/widgets/plot_canvas.h"
 
+#include "gui/core/workers.h"
 #include "gui/widgets/theme.h"
 
 #include <QCoreApplication>
@@ -50,7 +51,7 @@ void PlotCanvas::renew() {
   }
   painting_ = true;
   QPointer<PlotCanvas> self(this);
-  QThreadPool::globalInstance()->start([self, job = std::move(job)] {
+  workers().start([self, job = std::move(job)] {
     auto image = std::make_shared<QImage>(job());
     QMetaObject::invokeMethod(
         QCoreApplication::instance(),

@@ -402,6 +402,17 @@ TEST(Usage, HelpSaysTheExitCodes) {
   EXPECT_NE(shell.run("temper --help").out.find("3 the answer is no"), std::string::npos);
 }
 
+TEST(Usage, TheUsualDatabaseHasItsFolderMadeWhenItIsNamed) {
+  const Shell shell;
+  const std::string home = "unset TEMPER_DB; export XDG_DATA_HOME=" + shell.folder().string() +
+                           "/data; temper tune matmul M=8 N=8 K=8 --trials 1 --db ";
+  // As the workbench does on its first day.
+  const Ran named = shell.run(home + "$XDG_DATA_HOME/temper/temper.db");
+  EXPECT_EQ(named.code, 0) << named.err;
+  EXPECT_TRUE(std::filesystem::exists(shell.folder() / "data/temper/temper.db"));
+  expect_refused(shell.run(home + "$XDG_DATA_HOME/tempre/temper.db"), 2, "there is no folder");
+}
+
 TEST(Usage, OnlyARunAtWorkIsStopped) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1").code, 0);

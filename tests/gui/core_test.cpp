@@ -32,6 +32,7 @@
 #include <QRegularExpression>
 #include <QSignalSpy>
 #include <QTest>
+#include <QThreadPool>
 
 #include <cmath>
 #include <numeric>
@@ -330,6 +331,17 @@ private slots:
     model.append(packer.pack({row(8, "w1", 250)}));
     QVERIFY(waitFor([&] { return model.rowCount() == 8 && !model.isBusy(); }));
     QCOMPARE(heat(2, RecordColumn::kTime).toDouble(), 0.0);
+  }
+
+  void longWorkLeavesThePoolThatQtPaintsWithAlone() {
+    RecordPacker packer;
+    RecordModel model;
+    for (int i = 0; i < 5; ++i)
+      model.append(packer.pack({row(2 * i + 1, "w1", 1000), row(2 * i + 2, "w1", 500)}));
+    model.sort(static_cast<int>(RecordColumn::kTime), Qt::AscendingOrder);
+    QVERIFY(model.isBusy());
+    QCOMPARE(QThreadPool::globalInstance()->activeThreadCount(), 0);
+    QVERIFY(waitFor([&] { return model.rowCount() == 10 && !model.isBusy(); }));
   }
 
   void linesSayHowOftenTheyRun() {
@@ -1168,9 +1180,9 @@ private slots:
     QCOMPARE(fact("inner loops"), "");
     detail.row.target = "cuda:sm_90a";
     QCOMPARE(fact("target"), "cuda:sm_90a");
-    detail.measurement.compile_ms = 41.2;
+    detail.measurement.compile_ms = 41.5;
     detail.measurement.measure_ms = database::kUnknown;
-    QCOMPARE(fact("cost"), "41.2 ms to compile");
+    QCOMPARE(fact("cost"), "41.5 ms to compile");
     detail.row.median_ns = database::kUnknown;
     detail.row.outcome = database::Outcome::kChecked;
     detail.measurement.error.clear();
@@ -1193,8 +1205,7 @@ private slots:
     QCOMPARE(run.modelText(), "");
     batch.rank_correlation = 0.5;
     run.quality = {batch};
-    QCOMPARE(run.modelText(),
-             "rank correlation 0.50 in its last batch, 1 of the batch's best 4 was foreseen");
+    QCOMPARE(run.modelText(), "rank correlation 0.50, 1 of the batch's best 4 was foreseen");
     database::ModelQuality last = batch; // a short one at the end
     last.batch = 1;
     last.top_k = 1;
@@ -1202,8 +1213,10 @@ private slots:
     last.rank_correlation = 0.87;
     run.quality.push_back(last);
     QCOMPARE(run.modelText(),
-             "rank correlation 0.87 in its last batch, 1 of the batch's best 4 was "
-             "foreseen in batch 1");
+             "rank correlation 0.50, 1 of the batch's best 4 was foreseen (batch 1, "
+             "the last of many candidates)");
+    run.quality = {last};
+    QCOMPARE(run.modelText(), "rank correlation 0.87, of a few candidates");
   }
 
   void wordsAreCountedInTexts() {
