@@ -652,6 +652,9 @@ private:
         return unsupported(fmt::format("an axis of kind {}", kind));
       axes.push_back({domain, var, *axis_type});
     }
+    if (axes.size() != values.size())
+      return corrupt(
+          fmt::format("a block of {} axes with {} values for them", axes.size(), values.size()));
     TEMPER_TRY(name, text_member(block, "name_hint"));
     if (values.size() != axes.size())
       return corrupt(fmt::format("block {} has {} axes and {} values for them", name, axes.size(),

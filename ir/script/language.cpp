@@ -835,6 +835,12 @@ Value binary_node(Evaluator& evaluator, CallArguments& call) {
     return make_binary<Min>(a, b);
   if (kind == "max")
     return make_binary<Max>(a, b);
+  if (kind == "add")
+    return make_binary<Add>(a, b);
+  if (kind == "sub")
+    return make_binary<Sub>(a, b);
+  if (kind == "mul")
+    return make_binary<Mul>(a, b);
   if (kind == "div")
     return make_binary<Div>(a, b);
   if (kind == "mod")
@@ -1371,6 +1377,10 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"if_then_else", {choose, "if", {}}},
         {"min", {binary_node, "min", {}}},
         {"max", {binary_node, "max", {}}},
+        // What TVM prints of numbers alone, which + - * of the script would make one.
+        {"Add", {binary_node, "add", {}}},
+        {"Sub", {binary_node, "sub", {}}},
+        {"Mul", {binary_node, "mul", {}}},
         {"Div", {binary_node, "div", {}}},
         {"truncdiv", {binary_node, "div", {}}},
         {"div", {binary_node, "div", {}}},

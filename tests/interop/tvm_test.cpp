@@ -65,10 +65,14 @@ std::string difference_of(const Json& answer, const IRModule& module) {
 /// index maps are Python functions; the parts of a partitioned loop it wraps in blocks, so that the
 /// loops around a block are others there.
 int in_tvm(const Primitive& primitive) {
-  for (const char* other : {"pack_ahead", "offset_operand", "convert_operand", "tensorize",
-                            "transform_layout", "loop_partition",
-                            // One range for each axis, not for each dimension.
-                            "annotate_buffer_access"})
+  for (const char* other :
+       {"pack_ahead", "offset_operand", "convert_operand", "tensorize", "transform_layout",
+        "loop_partition",
+        // One range for each axis, not for each dimension.
+        "annotate_buffer_access",
+        // Of loops that do not divide TVM copies what lies beyond, and cache_index has no block for
+        // an index that is one axis.
+        "reindex_cache_read", "reindex_cache_write", "read_at", "write_at", "cache_index"})
     if (primitive.python_name == other)
       return 0;
   return 1;
@@ -147,6 +151,7 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
   ASSERT_EQ(answers.size(), cases.size());
   int equal = 0;
   int refused = 0;
+  int unguarded = 0; ///< conditions that TVM lost
   for (size_t i = 0; i < cases.size(); ++i) {
     const Json& answer = answers[i];
     const auto& [name, original, schedule] = schedules[i];
@@ -179,12 +184,27 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
     if (std::getenv("TEMPER_INTEROP_DIFFERENCES") != nullptr)
       std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n", name.c_str(), where.c_str(),
                    trace.c_str(), script::to_text(schedule.module()).c_str(), text.c_str());
+    // Its blockize loses the condition of a loop that does not divide: what follows is beyond
+    // arrays.
+    const auto conditions = [](const std::string& script) {
+      size_t count = 0;
+      for (size_t at = 0; (at = script.find("T.where(", at)) != std::string::npos; ++at)
+        ++count;
+      return count;
+    };
+    if (conditions(text) < conditions(script::to_text(schedule.module()))) {
+      ++unguarded;
+      continue;
+    }
     const RunResult expected = run_on_integers(original, first_output(original), 1);
     EXPECT_EQ(wrong_values(expected, *parsed), "") << name << "\n" << trace << text;
   }
   const int applied = static_cast<int>(cases.size()) - refused;
-  std::fprintf(stderr, "of %zu traces TVM applied %d, %d to structurally equal programs\n",
-               cases.size(), applied, equal);
+  std::fprintf(stderr,
+               "of %zu traces TVM applied %d, %d to structurally equal programs; of %d it lost a "
+               "condition\n",
+               cases.size(), applied, equal, unguarded);
+  EXPECT_LE(10 * unguarded, applied);
   EXPECT_GE(10 * applied, 8 * static_cast<int>(cases.size()));
   EXPECT_GE(2 * equal, applied); // loops in parts, and blockize's inner axes, have another form
 }

@@ -78,6 +78,27 @@ def main(B: T.Buffer((8,), "float32")):
             "TVM has no place for function main among programs with blocks");
 }
 
+TEST(TvmGraph, IsRefusedWithAValueTooFewForAxes) {
+  Json graph = *module_to_tvm(programs::matmul(4, 4, 4));
+  Json& nodes = graph["nodes"];
+  size_t changed = 0;
+  for (const Json& node : nodes) {
+    if (node["type"] != "s_tir.SBlockRealize")
+      continue;
+    Json& values = nodes[node["data"]["iter_values"].get<size_t>()]["data"];
+    if (values.empty())
+      continue; // of the root
+    values.erase(values.size() - 1);
+    ++changed;
+  }
+  ASSERT_EQ(changed, 1U);
+  const auto module = module_from_tvm(graph);
+  ASSERT_FALSE(module);
+  EXPECT_NE(module.error().message.find("a block of 3 axes with 2 values for them"),
+            std::string::npos)
+      << module.error().message;
+}
+
 TEST(TvmTrace, ReadsBackAsTheSameSteps) {
   const IRModule module = programs::matmul(16, 16, 16);
   const auto trace = Trace::from_python(R"py(

@@ -145,5 +145,18 @@ TEST(Printer, NumbersThatWouldBeFoldedSayTheirType) {
   EXPECT_EQ(to_text(make_binary<Max>(one, two)), "T.max(1, 2)");
 }
 
+TEST(Printer, NumbersThatTvmDoesNotFoldAreReadAsTheyAre) {
+  const auto function = [](const std::string& index) {
+    const auto module = parse_module("@T.prim_func\ndef main(B: T.Buffer((16,), \"float32\")):\n"
+                                     "    for i in range(8):\n        B[" +
+                                     index + "] = T.float32(1)\n");
+    EXPECT_TRUE(module) << (module ? "" : module.error().to_string());
+    return module ? to_text(*module) : "";
+  };
+  EXPECT_EQ(function("T.Mul(0, 5) + i"), function("T.int32(0) * 5 + i"));
+  EXPECT_EQ(function("T.Add(1, 2) + i"), function("T.int32(1) + 2 + i"));
+  EXPECT_EQ(function("T.Sub(2, 1) + i"), function("T.int32(2) - 1 + i"));
+}
+
 } // namespace
 } // namespace temper::script

@@ -1,6 +1,6 @@
-/// PadEinsum: the axes of a sum of products are made multiples of given numbers. Operands are copied
-/// into larger buffers with zeros around, the sum runs over all of it, and what was asked for is
-/// copied out.
+/// PadEinsum: the axes of a sum of products are made multiples of given numbers. Operands are
+/// copied into larger buffers with zeros around, the sum runs over all of it, and what was asked
+/// for is copied out.
 #include "ir/op.h"
 #include "ir/s_tir/detail/read_ahead.h"
 #include "ir/s_tir/detail/reducer.h"
@@ -30,8 +30,9 @@ bool is_product(const Expr& value, std::vector<const BufferLoad*>& loads) {
 std::optional<std::vector<size_t>> axes_of(const std::vector<Expr>& indices, const SBlock& block) {
   std::vector<size_t> axes;
   for (const Expr& index : indices) {
-    const auto axis = std::find_if(block.iter_vars.begin(), block.iter_vars.end(),
-                                   [&](const IterVar& iter) { return iter.var.get() == index.get(); });
+    const auto axis =
+        std::find_if(block.iter_vars.begin(), block.iter_vars.end(),
+                     [&](const IterVar& iter) { return iter.var.get() == index.get(); });
     if (axis == block.iter_vars.end())
       return std::nullopt;
     axes.push_back(static_cast<size_t>(axis - block.iter_vars.begin()));
@@ -58,6 +59,11 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     return refuse(fmt::format("{} has {} axes, and {} numbers are given to pad them to multiples "
                               "of",
                               describe(block), nest.extents.size(), padding.size()));
+  for (const char* explicit_region : {"explicit_read_region", "explicit_write_region"})
+    if (block->annotations.get(explicit_region))
+      return refuse(fmt::format("regions of {} were said by hand (annotate_buffer_access), and "
+                                "would not grow with its axes",
+                                describe(block)));
   std::vector<int64_t> padded;
   for (size_t i = 0; i < padding.size(); ++i) {
     const int64_t multiple = *padding[i].as_int();
@@ -66,8 +72,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                 block->iter_vars[i].var->name, multiple));
     padded.push_back((nest.extents[i] + multiple - 1) / multiple * multiple);
     if (padded.back() > nest.extents[i] && nest.loop_of_axis[i] == nullptr)
-      return refuse(fmt::format("axis {} has no loop that could grow",
-                                block->iter_vars[i].var->name));
+      return refuse(
+          fmt::format("axis {} has no loop that could grow", block->iter_vars[i].var->name));
   }
 
   // A copy of each buffer of which a dimension grows.
@@ -77,13 +83,13 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     std::vector<size_t> axes;
   };
   std::vector<Padded> operands;
-  const auto larger = [&](const Buffer& buffer, const std::vector<Expr>& indices)
-      -> Result<std::optional<Padded>> {
+  const auto larger = [&](const Buffer& buffer,
+                          const std::vector<Expr>& indices) -> Result<std::optional<Padded>> {
     const auto axes = axes_of(indices, *block);
     if (!axes)
-      return illegal(context, at,
-                     fmt::format("{} does not access {} by its axes alone", describe(block),
-                                 buffer->name));
+      return illegal(
+          context, at,
+          fmt::format("{} does not access {} by its axes alone", describe(block), buffer->name));
     bool grows = false;
     for (size_t d = 0; d < axes->size(); ++d) {
       if (!is_int(buffer->shape[d], nest.extents[(*axes)[d]]))
@@ -95,16 +101,16 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     }
     if (!grows)
       return std::optional<Padded>();
-    return std::optional(Padded{buffer, copy_node(*buffer,
-                                                  [&](BufferNode& node) {
-                                                    node.name = buffer->name + "_pad";
-                                                    node.strides.clear();
-                                                    node.elem_offset = nullptr;
-                                                    for (size_t d = 0; d < axes->size(); ++d)
-                                                      node.shape[d] =
-                                                          make_int(buffer->shape[d]->dtype,
-                                                                   padded[(*axes)[d]]);
-                                                  }),
+    return std::optional(Padded{buffer,
+                                copy_node(*buffer,
+                                          [&](BufferNode& node) {
+                                            node.name = buffer->name + "_pad";
+                                            node.strides.clear();
+                                            node.elem_offset = nullptr;
+                                            for (size_t d = 0; d < axes->size(); ++d)
+                                              node.shape[d] = make_int(buffer->shape[d]->dtype,
+                                                                       padded[(*axes)[d]]);
+                                          }),
                                 *axes});
   };
   BufferMap replaced;
@@ -140,17 +146,15 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
         inside = logical_and(inside, less(axes.back(), operand.buffer->shape[d]));
     }
     const DataType dtype = operand.buffer->dtype;
-    statements.push_back(
-        copy.nest(operand.larger->name, nullptr,
-                  make_store(operand.larger, axes,
-                             if_then_else(inside, make_load(operand.buffer, axes),
-                                          make_const(dtype, 0)))));
+    statements.push_back(copy.nest(
+        operand.larger->name, nullptr,
+        make_store(operand.larger, axes,
+                   if_then_else(inside, make_load(operand.buffer, axes), make_const(dtype, 0)))));
   }
   Block changed = cast_ref<SBlock>(replace_buffers(block, replaced));
   changed = copy_node(*changed, [&](SBlock& node) {
     for (size_t i = 0; i < padded.size(); ++i)
-      node.iter_vars[i].domain.extent =
-          make_int(node.iter_vars[i].domain.extent->dtype, padded[i]);
+      node.iter_vars[i].domain.extent = make_int(node.iter_vars[i].domain.extent->dtype, padded[i]);
   });
   Stmt sum = copy_node(scoped.realize(), [&](SBlockRealize& node) { node.block = changed; });
   for (size_t l = nest.loops.size(); l-- > 0;) {
@@ -170,14 +174,14 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     for (size_t d = 0; d < result->axes.size(); ++d)
       axes.emplace_back(
           copy.axis(fmt::format("v{}", d), result->buffer->shape[d], IterType::kSpatial));
-    statements.push_back(copy.nest(result->larger->name, nullptr,
-                                   make_store(result->buffer, axes,
-                                              make_load(result->larger, axes))));
+    statements.push_back(
+        copy.nest(result->larger->name, nullptr,
+                  make_store(result->buffer, axes, make_load(result->larger, axes))));
   }
   const std::span<const Stmt> chain = scoped.place.chain;
-  const Stmt body = replace_statement(
-      chain.subspan(scoped.scope_at + 1, nest.outermost - scoped.scope_at),
-      make_seq(std::move(statements)));
+  const Stmt body =
+      replace_statement(chain.subspan(scoped.scope_at + 1, nest.outermost - scoped.scope_at),
+                        make_seq(std::move(statements)));
   applied.module =
       replace_scope(context, scoped, copy_node(*scoped.scope_block(), [&](SBlock& node) {
                       node.body = body;
@@ -190,8 +194,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  const auto place = handle.as_block() != nullptr ? find_block(context.module, *handle.as_block())
-                                                  : std::nullopt;
+  const auto place =
+      handle.as_block() != nullptr ? find_block(context.module, *handle.as_block()) : std::nullopt;
   if (!place)
     return {};
   Arguments use{.inputs = {handle},
@@ -209,7 +213,8 @@ void register_pad_einsum() {
       .python_name = "pad_einsum",
       .inputs = {{.name = "block", .kind = ValueKind::kBlock}},
       .attrs = {{.name = "padding", .kind = ValueKind::kIntList}},
-      .summary = R"(The axes of a sum of products grow to multiples of the numbers in `padding`, one for each axis
+      .summary =
+          R"(The axes of a sum of products grow to multiples of the numbers in `padding`, one for each axis
 of the block. New blocks copy the operands into larger buffers with zeros around, and the part of the
 result that was asked for out of a larger one. The block must be alone in loops that are its axes.
 
