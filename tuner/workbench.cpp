@@ -675,19 +675,20 @@ Result<engine::CompilePool*> Workbench::compilers() {
 }
 
 Result<engine::Measurer*> Workbench::measurer() {
-  if (!measurer_) {
+  TEMPER_TRY(gpu, this->gpu());
+  std::unique_ptr<engine::Measurer>& known = measurers_[gpu ? gpu->index : -1];
+  if (!known) {
     engine::LocalMeasurerOptions options;
     if (options_.workloads_kept > 0)
       options.workloads_kept = options_.workloads_kept;
-    TEMPER_TRY(gpu, this->gpu());
     if (gpu) {
       options.gpu = gpu->index;
       options.lock_path += fmt::format(".gpu{}", gpu->index);
     }
     TEMPER_TRY(measurer, engine::LocalMeasurer::start(std::move(options)));
-    measurer_ = std::move(measurer);
+    known = std::move(measurer);
   }
-  return measurer_.get();
+  return known.get();
 }
 
 Result<Devices> Workbench::devices() {

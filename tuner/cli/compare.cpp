@@ -103,11 +103,18 @@ struct Row {
   std::string verdict;
 };
 
+/// Code for a GPU runs there, whatever the others do.
+void follow_gpu(Workbench& bench, const RecordRow& row) {
+  if (const auto target = ir::parse_target(row.target); target && !target->is_cpu())
+    bench.retarget(row.target, row.threads);
+}
+
 /// b against a, measured now in interleaved rounds.
 Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
                          double max_seconds) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(workload, store->workload(a.workload));
+  follow_gpu(bench, a);
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
   TEMPER_TRY(first, bench.code_of(task, a));
@@ -198,6 +205,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     auto workload = (*store)->workload(row.workload);
     if (!workload)
       return report(workload.error());
+    follow_gpu(bench, row);
     auto task = bench.task(*workload);
     if (!task)
       return report(task.error());
@@ -371,6 +379,7 @@ int run_rerun(RerunOptions& options) {
   auto workload = (*store)->workload(row.workload);
   if (!workload)
     return report(workload.error());
+  follow_gpu(bench, row);
   auto task = bench.task(*workload);
   if (!task)
     return report(task.error());
