@@ -33,7 +33,7 @@ std::string with_gpu(const std::string& settings, const std::string& command) {
   return "TEMPER_CUDA_LIBRARIES=" TEMPER_FAKE_GPU_FOLDER " TEMPER_FAKE_GPU=" + settings + " " +
          command;
 }
-constexpr const char* kGood = "any=double,n=1000";
+constexpr const char* kGood = "any=double,n=1000,memory=67108864";
 
 #define SKIP_WITHOUT_NVRTC()                                                                       \
   if (const auto nvrtc = codegen::Nvrtc::load(); !nvrtc)                                           \
@@ -91,12 +91,13 @@ TEST(OnAGpu, AWrongKernelIsFoundAndAFaultEndsNothing) {
   SKIP_WITHOUT_NVRTC();
   const Shell shell;
   shell.write("double.py", kDouble);
-  const Ran wrong =
-      shell.run(with_gpu("any=unwritten,n=1000", "temper check double.py --device cuda:0"));
+  const Ran wrong = shell.run(
+      with_gpu("any=unwritten,n=1000,memory=67108864", "temper check double.py --device cuda:0"));
   EXPECT_EQ(wrong.code, 3) << wrong.out << wrong.err;
   EXPECT_NE(wrong.out.find("nan"), std::string::npos) << wrong.out;
-  const Ran faults = shell.run(with_gpu(
-      "any=illegal_address", "temper tune double.py --device cuda:0 --trials 4 --seed 1 --jobs 1"));
+  const Ran faults =
+      shell.run(with_gpu("any=illegal_address,memory=67108864",
+                         "temper tune double.py --device cuda:0 --trials 4 --seed 1 --jobs 1"));
   EXPECT_EQ(faults.code, 1) << faults.out << faults.err;
   std::set<std::string> outcomes;
   for (const Json& record : shell.run("temper list records --json").list("records"))
@@ -136,12 +137,12 @@ TEST(OnAGpu, DoctorNamesGpuTimerClocksAndPermission) {
       by_name[finding["name"]] = finding;
     return by_name;
   };
-  auto good = findings("x=1");
+  auto good = findings("memory=67108864");
   EXPECT_EQ(good["GPU"]["state"], "ok");
   EXPECT_NE(good["GPU"]["sentence"].dump().find("Fake H100 (sm_90, 132 multiprocessors"),
             std::string::npos);
   EXPECT_EQ(good["GPU clocks"]["state"], "ok");
-  auto poor = findings("nvml=0,counters=35,activity=39");
+  auto poor = findings("memory=67108864,nvml=0,counters=35,activity=39");
   EXPECT_EQ(poor["GPU"]["state"], "ok");
   for (const char* name : {"GPU timer", "GPU clocks", "GPU counters"})
     EXPECT_EQ(poor[name]["state"], "limited") << name;
