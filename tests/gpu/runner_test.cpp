@@ -50,7 +50,7 @@ extern "C" __global__ void for_ever(const float* a, const float* b, float* c) {
 }
 )";
 
-class OnAGpu : public ::testing::Test {
+class RealGpu : public ::testing::Test {
 protected:
   static std::vector<ArgumentSpec> vectors() {
     const DataType type = DataType::float32();
@@ -112,7 +112,7 @@ protected:
   WorkloadId workload_ = 0;
 };
 
-TEST_F(OnAGpu, AKernelIsTimedHotAndColdUnderKnownConditions) {
+TEST_F(RealGpu, AKernelIsTimedHotAndColdUnderKnownConditions) {
   MeasureRequest hot = request("add");
   const Measurement warm = measure(hot);
   ASSERT_EQ(warm.outcome, Outcome::kOk) << warm.error;
@@ -129,7 +129,7 @@ TEST_F(OnAGpu, AKernelIsTimedHotAndColdUnderKnownConditions) {
   EXPECT_EQ(conditions_of(cold)->timer, conditions->timer);
 }
 
-TEST_F(OnAGpu, FaultsOfTheHardwareCostTheContextAlone) {
+TEST_F(RealGpu, FaultsOfTheHardwareCostTheContextAlone) {
   const Measurement null = measure(request("null_pointer"));
   EXPECT_EQ(null.outcome, Outcome::kCrashed) << null.error;
   EXPECT_THAT(null.error, HasSubstr("CUDA_ERROR_ILLEGAL_ADDRESS"));
@@ -142,7 +142,7 @@ TEST_F(OnAGpu, FaultsOfTheHardwareCostTheContextAlone) {
   expect_unharmed();
 }
 
-TEST_F(OnAGpu, AKernelThatNeverEndsIsStoppedAndTheGpuServesTheNext) {
+TEST_F(RealGpu, AKernelThatNeverEndsIsStoppedAndTheGpuServesTheNext) {
   MeasureRequest hang = request("for_ever");
   hang.timeout_ms = 1000;
   const Measurement m = measure(hang);
@@ -150,14 +150,14 @@ TEST_F(OnAGpu, AKernelThatNeverEndsIsStoppedAndTheGpuServesTheNext) {
   expect_unharmed();
 }
 
-TEST_F(OnAGpu, WritesBesideAnArgumentAreSeen) {
+TEST_F(RealGpu, WritesBesideAnArgumentAreSeen) {
   const Measurement m = measure(request("beside"));
   EXPECT_EQ(m.outcome, Outcome::kCrashed) << m.error;
   EXPECT_THAT(m.error, HasSubstr("past the end of argument C"));
   expect_unharmed();
 }
 
-TEST_F(OnAGpu, CodeOfAnotherArchitectureIsRefusedInWords) {
+TEST_F(RealGpu, CodeOfAnotherArchitectureIsRefusedInWords) {
   const auto nvrtc = codegen::Nvrtc::load();
   const char* other = info_.architecture >= 90 ? "sm_80" : "sm_90a";
   auto code = (*nvrtc)->compile(kKernels, other);
@@ -172,7 +172,7 @@ TEST_F(OnAGpu, CodeOfAnotherArchitectureIsRefusedInWords) {
   EXPECT_THAT(m.error, HasSubstr("compile it with --target"));
 }
 
-TEST_F(OnAGpu, CountersAreReadOrTheReasonIsNamed) {
+TEST_F(RealGpu, CountersAreReadOrTheReasonIsNamed) {
   MeasureRequest counted = request("add");
   counted.counters = true;
   counted.regime = Regime::kCold;
@@ -190,7 +190,7 @@ TEST_F(OnAGpu, CountersAreReadOrTheReasonIsNamed) {
 }
 
 /// The reference of these is a kernel in C for the processor: libm's build of the same sum.
-TEST_F(OnAGpu, WrongAndUnwrittenResultsAreFoundAgainstAReference) {
+TEST_F(RealGpu, WrongAndUnwrittenResultsAreFoundAgainstAReference) {
   const char* candidates = std::getenv("TEMPER_TEST_CANDIDATES");
   if (candidates == nullptr)
     GTEST_SKIP() << "TEMPER_TEST_CANDIDATES names no library with a reference";
