@@ -60,6 +60,17 @@ TEST(OnAGpu, TuneFindsTheFastestAndKeepsHowItWasTimed) {
   // Where the driver is, the target alone says what is meant; it is measured again there.
   const Ran again = shell.run(with_gpu(kGood, "temper rerun " + best + " --json"));
   EXPECT_EQ(again.json()["median_ns"], 4000 + 8 * 32) << again.out << again.err;
+#ifdef TEMPER_HAS_CUPTI
+  const Ran counted = shell.run(with_gpu(kGood, "temper rerun " + best + " --counters lite"));
+  EXPECT_EQ(counted.code, 0) << counted.err;
+  EXPECT_NE(counted.out.find("gpu__time_duration.sum"), std::string::npos) << counted.out;
+  EXPECT_NE(counted.out.find(" 4256\n"), std::string::npos) << counted.out;
+  const Ran unknown = shell.run(with_gpu(kGood, "temper rerun " + best + " --counters light"));
+  EXPECT_NE(unknown.code, 0);
+  EXPECT_NE(unknown.err.find("there is no set of metrics 'light'; there are lite"),
+            std::string::npos)
+      << unknown.err;
+#endif
 }
 
 TEST(OnAGpu, CompareRunsBothRecordsThere) {
