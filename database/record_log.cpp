@@ -45,6 +45,14 @@ std::string code_words(const Json& facts) {
        {std::pair("code_bytes", "byte"), std::pair("instructions", "instruction")})
     if (const double count = number_of(facts, name); count > 0)
       words.push_back(format_count(static_cast<int64_t>(count), noun));
+  if (const double registers = number_of(facts, "registers"); registers > 0) { // of a GPU
+    words.push_back(format_count(static_cast<int64_t>(registers), "register") + " of a thread");
+    if (const double shared = number_of(facts, "shared_bytes"); shared >= 0)
+      words.push_back(format_count(static_cast<int64_t>(shared), "byte") + " of shared memory");
+    if (const double spilled = number_of(facts, "spilled_bytes"); spilled >= 0)
+      words.push_back(format_count(static_cast<int64_t>(spilled), "byte") + " spilled");
+    return join(words, ", ");
+  }
   if (const double bits = number_of(facts, "vector_bits"); bits > 0)
     words.push_back(fmt::format("{:.0f}-bit vectors", bits));
   if (const double spills = number_of(facts, "spills"); spills >= 0)

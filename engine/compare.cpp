@@ -186,6 +186,16 @@ double reference_scale(std::span<const std::byte> bytes, DataType type) {
   return finite > 0 ? std::sqrt(sum / static_cast<double>(finite)) : 0;
 }
 
+bool has_number(std::span<const std::byte> bytes, DataType type) {
+  if (!type.is_floating())
+    return true;
+  bool any = false;
+  in_blocks_as_double(bytes, type, [&](size_t, size_t count, const double* values) {
+    any = any || std::any_of(values, values + count, [](double x) { return std::isfinite(x); });
+  });
+  return any;
+}
+
 std::optional<WorstElement> compare(std::span<const std::byte> got, DataType type,
                                     const Reference& reference, double relative) {
   WorstKeeper worst;

@@ -35,6 +35,8 @@ struct Reference {
   double scale = 0; ///< rms of the finite elements; see reference_scale
 };
 double reference_scale(std::span<const std::byte> bytes, DataType type);
+/// Whether any element is neither NaN nor infinite: where none is, every NaN would be right.
+bool has_number(std::span<const std::byte> bytes, DataType type);
 
 /// Nothing when all of `got` is right; else the worst element and how many are wrong.
 /// `relative` 0 demands equality.

@@ -62,7 +62,8 @@ EnvironmentFingerprint fingerprint(const Machine& machine) {
                    {"stepping", machine.cpu_stepping},
                    {"microcode", machine.microcode},
                    {"isa", machine.isa},
-                   {"processors", machine.processors},
+                   // Not how many this process may use: `taskset` makes no other machine.
+                   {"processors", machine.online},
                    {"cores", machine.cores},
                    {"numa_nodes", machine.numa_nodes},
                    {"smt", machine.smt},

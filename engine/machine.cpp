@@ -187,9 +187,9 @@ Machine read_machine() {
   read_caches(machine);
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  machine.processors = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0
-                           ? CPU_COUNT(&allowed)
-                           : static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  machine.online = static_cast<int>(std::max(::sysconf(_SC_NPROCESSORS_ONLN), 1L));
+  machine.processors =
+      ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : machine.online;
   machine.smt = line_of("/sys/devices/system/cpu/smt/active") == "1";
   std::error_code ignored;
   int nodes = 0;

@@ -29,6 +29,7 @@ struct Machine {
   std::string microcode;
   std::vector<std::string> isa; ///< instruction sets that matter to kernels, sorted
   int processors = 1;           ///< logical ones that this process may use
+  int online = 1;               ///< logical ones that the machine runs on
   int cores = 1;                ///< physical ones
   int numa_nodes = 1;
   bool smt = false; ///< some core shows as several processors

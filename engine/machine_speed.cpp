@@ -392,7 +392,11 @@ std::filesystem::path cache_folder() {
 namespace {
 
 std::filesystem::path file_of(const Machine& machine, const std::filesystem::path& folder) {
-  return folder / ("machine-" + hash_to_hex(fingerprint(machine).environment_class) + ".json");
+  // What several processors do together is known only where all of them could be used.
+  const std::string part =
+      machine.processors < machine.online ? fmt::format("-{}", machine.processors) : "";
+  return folder / fmt::format("machine-{}{}.json",
+                              hash_to_hex(fingerprint(machine).environment_class), part);
 }
 
 } // namespace

@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   // Before there is an application: pictures need no display, and the scale is read only once.
   for (int i = 1; i < argc; ++i) {
     const QByteArray word(argv[i]);
-    if (word == "--shots" || word.startsWith("--shots="))
+    if (word == "--shots" || word.startsWith("--shots=") || word == "--save" ||
+        word.startsWith("--save="))
       qputenv("QT_QPA_PLATFORM", "offscreen");
     const QByteArray scale = word.startsWith("--scale=")         ? word.mid(8)
                              : word == "--scale" && i + 1 < argc ? QByteArray(argv[i + 1])
@@ -51,12 +52,17 @@ int main(int argc, char** argv) {
       QStringLiteral("shots"),
       QStringLiteral("Draw every view to PNG files in this folder and exit."),
       QStringLiteral("FOLDER"));
+  const QCommandLineOption save(
+      QStringLiteral("save"),
+      QStringLiteral("Save what the link shows (a plot, a run, a comparison) to this file, .png, "
+                     ".svg, .csv or .html, and exit."),
+      QStringLiteral("FILE"));
   const QCommandLineOption theme(QStringLiteral("theme"), QStringLiteral("light, dark or auto."),
                                  QStringLiteral("NAME"));
   const QCommandLineOption scale(QStringLiteral("scale"),
                                  QStringLiteral("Size of everything in per cent, 50 to 400."),
                                  QStringLiteral("PERCENT"));
-  parser.addOptions({database, shots, theme, scale});
+  parser.addOptions({database, shots, save, theme, scale});
   parser.addPositionalArgument(
       QStringLiteral("link"),
       QStringLiteral("A place in the workbench, copied there with Ctrl+Alt+L: temper://open?..."),
@@ -102,6 +108,14 @@ int main(int argc, char** argv) {
 
   if (parser.isSet(shots))
     return gui::takeShots(path, parser.value(shots));
+  if (parser.isSet(save)) {
+    if (!place) {
+      std::fprintf(stderr, "temper-gui: --save needs a link that says what to save: copy one with "
+                           "Ctrl+Alt+L in the workbench\n");
+      return 2;
+    }
+    return gui::saveView(path, *place, parser.value(save));
+  }
   auto choice =
       static_cast<gui::ThemeChoice>(QSettings().value(QStringLiteral("theme"), 0).toInt());
   if (const QString name = parser.value(theme); !name.isEmpty()) {

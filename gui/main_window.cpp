@@ -14,6 +14,7 @@
 #include "gui/widgets/mark_strip.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/run_plot.h"
+#include "gui/widgets/whole_columns.h"
 
 #include <QApplication>
 #include <QBoxLayout>
@@ -391,8 +392,13 @@ void MainWindow::restoreLayout(const QString& name) {
   for (QTableView* table : findChildren<QTableView*>())
     // Columns that came with a later version are where they are then.
     if (settings.value(name + u'/' + table->objectName() + QStringLiteral(".columns")).toInt() ==
-        table->horizontalHeader()->count())
+        table->horizontalHeader()->count()) {
+      table->setProperty(WholeColumns::kByHand, settings.value(name + u'/' + table->objectName() +
+                                                               QStringLiteral(".byHand")));
       table->horizontalHeader()->restoreState(stateOf(table));
+    }
+  for (WholeColumns* columns : findChildren<WholeColumns*>())
+    columns->fit();
   if (explore_)
     explore_->showMarks();
 }
@@ -406,6 +412,8 @@ void MainWindow::saveLayout(const QString& name) const {
     settings.setValue(name + u'/' + table->objectName(), table->horizontalHeader()->saveState());
     settings.setValue(name + u'/' + table->objectName() + QStringLiteral(".columns"),
                       table->horizontalHeader()->count());
+    settings.setValue(name + u'/' + table->objectName() + QStringLiteral(".byHand"),
+                      table->property(WholeColumns::kByHand).toBool());
   }
 }
 

@@ -46,9 +46,9 @@ void MainWindow::makeCommandLines() {
       return record().isEmpty() ? QStringList() : QStringList{"show", record(), levelOption(level)};
     });
   }
+  temper("code.copy", [this] { return explore_->candidate()->showArguments(); });
   about("run.showBest", {"show"});
   about("edit.showRecord", {"show"});
-  temper("record.saveSamples", [record] { return QStringList{"show", record(), "--json"}; });
   about("record.copyRerun", {"rerun"});
 
   // Its kernel.
@@ -108,8 +108,12 @@ void MainWindow::makeCommandLines() {
     });
   };
   const auto sides = [this] { return QStringList{workspace_->side(0), workspace_->side(1)}; };
-  for (const char* id : {"compare.measure", "compare.copyCommand", "compare.why", "compare.save"})
+  for (const char* id : {"compare.measure", "compare.copyCommand", "compare.why"})
     compare(id, sides);
+  compare("record.compare", [this, record] {
+    return workspace_->side(0) == record() ? QStringList()
+                                           : QStringList{workspace_->side(0), record()};
+  });
   compare("record.compareBest", [this] {
     const RecordDetail* detail = workspace_->detail();
     return detail && detail->best
@@ -135,6 +139,9 @@ void MainWindow::makeCommandLines() {
     const RunDetail* run = workspace_->runDetail();
     return run ? toQString(run->row.run.command_line) : QString();
   });
+  temper("run.stop", [this] { return QStringList{"stop", workspace_->selectedRun()}; });
+  temper("run.pause", [this] { return QStringList{"stop", workspace_->selectedRun(), "--pause"}; });
+  temper("run.batch", [] { return QStringList{"batch", "FILE.toml"}; });
   temper("run.resume", [this] { return QStringList{"resume", workspace_->selectedRun()}; });
   temper("run.more", [this] {
     return QStringList{"resume", workspace_->selectedRun(), "--trials", "+200"};
@@ -143,6 +150,24 @@ void MainWindow::makeCommandLines() {
     return QStringList{"list", "records", "run:" + workspace_->selectedRun()};
   });
   temper("edit.search", [this] { return workspace_->edit().searchPlan().arguments(); });
+  // A schedule made by hand is measured by the session that the window asks, too.
+  const auto session = [this](const char* id, std::function<std::vector<Json>()> requests) {
+    actions_->setCommandLine(QString::fromLatin1(id), [this, requests] {
+      QStringList lines;
+      for (const Json& request : requests())
+        if (!request.is_null())
+          lines << toQString(request.dump());
+      return lines.isEmpty()
+                 ? QString()
+                 : shellCommand(QStringLiteral("printf"), QStringList{"%s\\n"} + lines) +
+                       QStringLiteral(" | ") +
+                       shellCommand(QStringLiteral("temper"),
+                                    {"session", "--db", workspace_->database()});
+    });
+  };
+  session("edit.measure",
+          [this] { return std::vector<Json>{workspace_->edit().measureRequest()}; });
+  session("edit.sweep", [this] { return workspace_->edit().sweepRequests(); });
   for (const char* id : {"record.query", "record.searchPrograms"})
     temper(id, [this] {
       return workspace_->query().isEmpty()
@@ -156,14 +181,34 @@ void MainWindow::makeCommandLines() {
                              [this] { return library_ ? library_->commandLine() : QString(); });
   temper("library.refresh", [] { return QStringList{"best"}; });
 
-  // What only the window shows is a place in it.
-  const auto link = [this](const QString& id, std::function<void(PlaceLink&)> change) {
-    actions_->setCommandLine(id, [this, change] {
+  // What only the window shows is a place in it, which can be saved without a window, too.
+  const auto link = [this](const QString& id, std::function<void(PlaceLink&)> change,
+                           const QString& file = {}) {
+    actions_->setCommandLine(id, [this, change, file] {
       PlaceLink there = place();
       change(there);
-      return shellCommand(QStringLiteral("temper"), {QStringLiteral("gui"), there.toText()});
+      QStringList words{QStringLiteral("gui"), there.toText()};
+      if (!file.isEmpty())
+        words << QStringLiteral("--save") << file;
+      return shellCommand(QStringLiteral("temper"), words);
     });
   };
+  const auto as = [](Perspective perspective) {
+    return [perspective](PlaceLink& there) {
+      there.view = QLatin1StringView(kViewNames[static_cast<size_t>(perspective)]);
+    };
+  };
+  link(QStringLiteral("plot.save"), as(Perspective::kExplore), QStringLiteral("plot.png"));
+  link(QStringLiteral("run.savePlot"), as(Perspective::kRuns), QStringLiteral("run.png"));
+  link(QStringLiteral("compare.save"), as(Perspective::kCompare), QStringLiteral("page.html"));
+  link(
+      QStringLiteral("record.saveSamples"),
+      [](PlaceLink& there) { there.plot = QLatin1StringView(kPlotNames[0]); },
+      QStringLiteral("samples.csv"));
+  link(QStringLiteral("edit.record"), as(Perspective::kEdit));
+  actions_->setCommandLine(QStringLiteral("database.open"), [this] {
+    return shellCommand(QStringLiteral("temper"), {"gui", "--db", workspace_->database()});
+  });
   for (const char* name : kViewNames)
     link(QStringLiteral("view.") + QLatin1StringView(name),
          [name](PlaceLink& there) { there.view = QLatin1StringView(name); });

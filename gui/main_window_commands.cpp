@@ -275,15 +275,38 @@ void MainWindow::makeRecordActions() {
       "code.log", tr("Log"), "Alt+9",
       tr("What was done with the candidate, and what compiler and kernel wrote"),
       [this] { explore_->candidate()->showLog(); }, hasCode);
+  const auto hasTexts = [this, hasCode] {
+    return perspective_ == Perspective::kEdit ? workspace_ && workspace_->edit().isOpen()
+           : perspective_ == Perspective::kCompare
+               ? compare_ && workspace_->sideDetail(0) && workspace_->sideDetail(1)
+               : hasCode();
+  };
+  const auto searchAgain = [this](bool forward) {
+    return [this, forward] {
+      if (perspective_ == Perspective::kEdit)
+        edit_->searchAgain(forward);
+      else if (perspective_ == Perspective::kCompare)
+        compare_->searchAgain(forward);
+      else
+        explore_->candidate()->searchAgain(forward);
+    };
+  };
   add(
-      "code.find", tr("Find in code…"), "Ctrl+F", tr("Search in the text of the candidate"),
-      [this] { explore_->candidate()->startSearch(); }, hasCode);
-  add(
-      "code.findNext", tr("Find next"), "F3", tr("The next place"),
-      [this] { explore_->candidate()->searchAgain(true); }, hasCode);
-  add(
-      "code.findPrevious", tr("Find previous"), "Shift+F3", tr("The place before"),
-      [this] { explore_->candidate()->searchAgain(false); }, hasCode);
+      "code.find", tr("Find in every text…"), "Ctrl+F",
+      tr("Search in all texts of the candidate, from its trace to its machine code"),
+      [this] {
+        if (perspective_ == Perspective::kEdit)
+          edit_->startSearch();
+        else if (perspective_ == Perspective::kCompare)
+          compare_->startSearch();
+        else
+          explore_->candidate()->startSearch();
+      },
+      hasTexts);
+  add("code.findNext", tr("Find next"), "F3", tr("The next place, of the next text at the end"),
+      searchAgain(true), hasTexts);
+  add("code.findPrevious", tr("Find previous"), "Shift+F3",
+      tr("The place before, of the text before at the beginning"), searchAgain(false), hasTexts);
   add(
       "code.copy", tr("Copy the whole text"), "", tr("Copy all of the text that shows"),
       [this] { explore_->candidate()->copyCode(); }, hasCode);
@@ -374,7 +397,8 @@ void MainWindow::makeLayoutActions() {
           return;
         const QSettings settings;
         explore_->plots()->show(static_cast<PlotsPane::Plot>(
-            std::clamp(settings.value(key(name) + QStringLiteral("/plot")).toInt(), 0, 4)));
+            std::clamp(settings.value(key(name) + QStringLiteral("/plot")).toInt(), 0,
+                       PlotsPane::kPlots - 1)));
         showPerspective(static_cast<Perspective>(
             std::clamp(settings.value(key(name) + QStringLiteral("/perspective")).toInt(), 0, 4)));
         restoreLayout(key(name));
@@ -419,7 +443,9 @@ void MainWindow::makePlotActions() {
         Entry{"plot.predicted", tr("Predicted against measured"), "Ctrl+Alt+3",
               tr("How good the model's predictions were"), Plot::kPredicted},
         Entry{"plot.roofline", tr("Roofline"), "Ctrl+Alt+4",
-              tr("All kernels below what the machine can do"), Plot::kRoofline}})
+              tr("All kernels below what the machine can do"), Plot::kRoofline},
+        Entry{"plot.calibration", tr("Calibration of the model"), "Ctrl+Alt+7",
+              tr("Whether the model's scores mean what they say"), Plot::kCalibration}})
     add(entry.id, entry.text, entry.keys, entry.hint, [this, plot = entry.plot] {
       showPerspective(Perspective::kExplore);
       explore_->plots()->show(plot);

@@ -7,8 +7,11 @@
 #include "gui/pages/explore_page.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
+#include "gui/pages/runs_page.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/find_bar.h"
 #include "gui/widgets/palette.h"
+#include "gui/widgets/run_plot.h"
 
 #include <QApplication>
 #include <QDir>
@@ -22,6 +25,32 @@
 namespace temper::gui {
 
 namespace {
+
+/// Until nothing is on its way any more, or half a minute has passed.
+void settle(MainWindow& window, int leastMs = 150) {
+  QElapsedTimer time;
+  time.start();
+  const auto busy = [&window] {
+    Workspace& workspace = window.workspace();
+    for (const int side : {0, 1})
+      if (!workspace.side(side).isEmpty() && !workspace.sideDetail(side))
+        return true;
+    return workspace.isLoading() || workspace.records().isBusy() ||
+           window.explorePage()->candidate()->isLoadingCode() ||
+           window.explorePage()->candidate()->search().isBusy() ||
+           window.comparePage()->isLoading() || window.explorePage()->plots()->isBusy() ||
+           workspace.edit().isWorking() ||
+           (window.perspective() == MainWindow::Perspective::kLibrary &&
+            (!workspace.analysis().machine() || workspace.isAskingLibrary())) ||
+           (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
+           (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
+  };
+  while ((time.elapsed() < leastMs || busy()) && time.elapsed() < 30'000) {
+    QApplication::processEvents(QEventLoop::AllEvents, 20);
+    QThread::msleep(5);
+  }
+  QApplication::processEvents();
+}
 
 class Photographer {
 public:
@@ -61,22 +90,49 @@ public:
     window_->explorePage()->candidate()->showLog();
     settle();
     shoot("explore-log");
+    if (!options_.sameEverywhere) { // it counts in the compiler's texts, too
+      window_->explorePage()->candidate()->showLevel(CodeLevel::kScript);
+      window_->explorePage()->candidate()->startSearch();
+      window_->explorePage()->candidate()->findBar()->field()->setText("vectorize");
+      window_->explorePage()->candidate()->searchAgain(true);
+      settle();
+      shoot("explore-found");
+      window_->explorePage()->candidate()->findBar()->setVisible(false);
+    }
     if (!options_.sameEverywhere) {
       window_->explorePage()->candidate()->showLimits();
       settle();
       shoot("explore-limits");
     }
     window_->explorePage()->candidate()->showOverview();
+    if (const QString gpu = checkedForGpu(); !gpu.isEmpty()) {
+      workspace.selectRecord(gpu);
+      settle();
+      shoot("gpu");
+      for (const auto& [level, name] :
+           {std::pair{CodeLevel::kCuda, "gpu-cuda"}, std::pair{CodeLevel::kPtx, "gpu-ptx"}}) {
+        if (options_.sameEverywhere && level == CodeLevel::kPtx) // it is NVRTC's
+          continue;
+        window_->explorePage()->candidate()->showLevel(level);
+        settle();
+        shoot(name);
+      }
+      window_->explorePage()->candidate()->showOverview();
+      workspace.selectRecord(best);
+      settle();
+    }
     window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("!ok");
     window_->explorePage()->filterField(RecordColumn::kTime)->setText("<20ms");
     window_->explorePage()->applyFilter();
     settle();
     shoot("explore-filter");
     window_->explorePage()->clearFilter();
-    for (const auto& [plot, name] : {std::pair{PlotsPane::Plot::kParallel, "explore-parallel"},
-                                     std::pair{PlotsPane::Plot::kImportance, "explore-importance"},
-                                     std::pair{PlotsPane::Plot::kPredicted, "explore-predicted"},
-                                     std::pair{PlotsPane::Plot::kRoofline, "explore-roofline"}}) {
+    for (const auto& [plot, name] :
+         {std::pair{PlotsPane::Plot::kParallel, "explore-parallel"},
+          std::pair{PlotsPane::Plot::kImportance, "explore-importance"},
+          std::pair{PlotsPane::Plot::kPredicted, "explore-predicted"},
+          std::pair{PlotsPane::Plot::kRoofline, "explore-roofline"},
+          std::pair{PlotsPane::Plot::kCalibration, "explore-calibration"}}) {
       if (options_.sameEverywhere && plot == PlotsPane::Plot::kRoofline)
         continue;
       window_->explorePage()->plots()->show(plot);
@@ -143,7 +199,8 @@ public:
     }
     window_->resize(1440, 900);
     window_->commandPalette()->popUp();
-    window_->commandPalette()->field()->setText("co");
+    // Commands name the database, which is elsewhere on every machine.
+    window_->commandPalette()->field()->setText(options_.sameEverywhere ? "layout" : "co");
     settle();
     shoot("palette", window_->commandPalette());
     window_->commandPalette()->hide();
@@ -164,6 +221,17 @@ private:
     return busiest ? busiest->bestRecord : QString();
   }
 
+  /// A record of a program for a GPU that was right; empty without one.
+  QString checkedForGpu() {
+    const RecordTable& table = window_->workspace().records().table();
+    for (uint32_t i = 0; i < table.size(); ++i)
+      if (const PackedRecord& record = table.at(i);
+          record.outcome == database::Outcome::kChecked &&
+          table.seriesOf(record).target.startsWith(QStringLiteral("cuda")))
+        return idText(database::Kind::kMeasurement, record.id);
+    return {};
+  }
+
   /// The next best of the same kind by another candidate, unless there is none.
   QString anotherThan(const QString& id) {
     const RecordTable& table = window_->workspace().records().table();
@@ -182,27 +250,7 @@ private:
     return other ? idText(database::Kind::kMeasurement, other->id) : QString();
   }
 
-  /// Until nothing is on its way any more.
-  void settle(int leastMs = 150) {
-    QElapsedTimer time;
-    time.start();
-    const auto busy = [this] {
-      Workspace& workspace = window_->workspace();
-      return workspace.isLoading() || workspace.records().isBusy() ||
-             window_->explorePage()->candidate()->isLoadingCode() ||
-             window_->comparePage()->isLoading() || window_->explorePage()->plots()->isBusy() ||
-             workspace.edit().isWorking() ||
-             (window_->perspective() == MainWindow::Perspective::kLibrary &&
-              (!workspace.analysis().machine() || workspace.isAskingLibrary())) ||
-             (!workspace.selectedRecord().isEmpty() && !workspace.detail()) ||
-             (!workspace.selectedRun().isEmpty() && !workspace.runDetail());
-    };
-    while ((time.elapsed() < leastMs || busy()) && time.elapsed() < 30'000) {
-      QApplication::processEvents(QEventLoop::AllEvents, 20);
-      QThread::msleep(5);
-    }
-    QApplication::processEvents();
-  }
+  void settle(int leastMs = 150) { gui::settle(*window_, leastMs); }
 
   void shoot(const char* name, QWidget* over = nullptr) {
     QPixmap picture = window_->grab();
@@ -225,6 +273,52 @@ private:
 };
 
 } // namespace
+
+int saveView(const QString& database, const PlaceLink& place, const QString& file) {
+  applyTheme(ThemeChoice::kLight);
+  MainWindow window(database);
+  window.resize(1440, 900);
+  window.show();
+  settle(window);
+  window.workspace().stopPolling();
+  QString problem;
+  bool saved = false;
+  if (window.workspace().state() != Workspace::State::kReady) {
+    problem = window.workspace().message();
+  } else {
+    window.goTo(place);
+    settle(window);
+    const CandidatePane* candidate = window.explorePage()->candidate();
+    switch (window.perspective()) {
+    case MainWindow::Perspective::kExplore:
+      if (window.explorePage()->plots()->plot() != PlotsPane::Plot::kNone)
+        saved = window.explorePage()->plots()->exportTo(file, &problem);
+      else if (window.workspace().detail())
+        saved = candidate->samples()->exportTo(file, &problem);
+      else
+        problem = QStringLiteral("the link names neither a plot nor a record that there is");
+      break;
+    case MainWindow::Perspective::kRuns:
+      if (window.workspace().runDetail())
+        saved = window.runsPage()->plot()->exportTo(file, &problem);
+      else
+        problem = QStringLiteral("the link names no run that there is");
+      break;
+    case MainWindow::Perspective::kCompare:
+      if (window.comparePage()->canSave())
+        saved = window.comparePage()->saveTo(file, &problem);
+      else
+        problem = QStringLiteral("the link does not name two records that there are");
+      break;
+    case MainWindow::Perspective::kEdit:
+    case MainWindow::Perspective::kLibrary:
+      problem = QStringLiteral("only plots of Explore, runs and comparisons are saved");
+    }
+  }
+  if (!saved)
+    std::fprintf(stderr, "temper-gui: %s\n", qPrintable(problem));
+  return saved ? 0 : 1;
+}
 
 int takeShots(const QString& database, const QString& folder, const ShotOptions& options) {
   if (!QDir().mkpath(folder)) {

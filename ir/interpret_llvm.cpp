@@ -1,7 +1,7 @@
 // Instructions by LLVM's names, lane by lane: what T.call_llvm_pure_intrin means to the
-// interpreter. Vendors' definitions are the authority (Intel's intrinsics guide). The list is that
-// of the built-in tensor intrinsics; of others the interpreter says that it does not know them
-// (their descriptions run: ir/s_tir/tensor_intrinsic.h).
+// interpreter. Vendors' definitions are the authority (the intrinsics guides of Intel and Arm). The
+// list is that of the built-in tensor intrinsics; of others the interpreter says that it does not
+// know them (their descriptions run: ir/s_tir/tensor_intrinsic.h).
 #include "ir/detail/interpreter.h"
 
 #include "ir/op.h"
@@ -59,7 +59,7 @@ private:
 /// sums[i] += the products of the i-th groups of a and b.
 class DotGroups final : public Code {
 public:
-  enum class Kind : uint8_t { kBf16, kU8S8, kS8S8 };
+  enum class Kind : uint8_t { kBf16, kU8S8, kS8S8, kU8U8 };
   DotGroups(Kind kind, DataType type, CodePtr sums, DataType a_type, CodePtr a, DataType b_type,
             CodePtr b)
       : Code(type.lanes), kind_(kind), type_(type), a_type_(a_type), b_type_(b_type),
@@ -91,11 +91,9 @@ public:
         out[lane].d = static_cast<double>(sum);
       } else {
         auto sum = static_cast<uint32_t>(out[lane].i);
-        for (int i = 0; i < 4; ++i) {
-          const int left = kind_ == Kind::kU8S8 ? static_cast<int>(x[i])
-                                                : static_cast<int>(static_cast<int8_t>(x[i]));
-          sum += static_cast<uint32_t>(left * static_cast<int>(static_cast<int8_t>(y[i])));
-        }
+        for (int i = 0; i < 4; ++i)
+          sum += static_cast<uint32_t>(byte(x[i], kind_ == Kind::kS8S8) *
+                                       byte(y[i], kind_ != Kind::kU8U8));
         out[lane].i = static_cast<int32_t>(sum);
       }
     }
@@ -104,6 +102,9 @@ public:
 private:
   static float flushed(float value) {
     return std::fpclassify(value) == FP_SUBNORMAL ? std::copysign(0.0F, value) : value;
+  }
+  static int byte(std::byte value, bool has_sign) {
+    return has_sign ? static_cast<int8_t>(value) : static_cast<int>(value);
   }
   static float bf16(const std::byte* at) {
     const uint64_t bits = static_cast<uint64_t>(at[0]) | static_cast<uint64_t>(at[1]) << 8;
@@ -134,6 +135,9 @@ constexpr Known kKnown[] = {
     {"llvm.x86.avx512.vpdpbusd.512", DotGroups::Kind::kU8S8, DataType::integer(32, 16)},
     {"llvm.x86.avx2.vpdpbssd.128", DotGroups::Kind::kS8S8, DataType::integer(32, 4)},
     {"llvm.x86.avx2.vpdpbssd.256", DotGroups::Kind::kS8S8, DataType::integer(32, 8)},
+    {"llvm.aarch64.neon.sdot.v4i32.v16i8", DotGroups::Kind::kS8S8, DataType::integer(32, 4)},
+    {"llvm.aarch64.neon.udot.v4i32.v16i8", DotGroups::Kind::kU8U8, DataType::integer(32, 4)},
+    {"llvm.aarch64.neon.usdot.v4i32.v16i8", DotGroups::Kind::kU8S8, DataType::integer(32, 4)},
 };
 
 } // namespace

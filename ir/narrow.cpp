@@ -25,9 +25,7 @@ struct Float8 {
 constexpr Float8 kE4M3{3, 7, 0x7e, 0x7f};
 constexpr Float8 kE5M2{2, 15, 0x7b, 0x7e};
 
-const Float8& format_of(DataType type) {
-  return type.code == TypeCode::kBFloat ? kE5M2 : kE4M3;
-}
+const Float8& format_of(DataType type) { return type.code == TypeCode::kBFloat ? kE5M2 : kE4M3; }
 
 /// The least normal number as float32 bits, and what is added to round a smaller one.
 uint32_t least_normal(const Float8& format) {
@@ -89,25 +87,24 @@ Expr encode(const Expr& value, DataType type) {
   const Expr bits = bits_of_float(value);
   const Expr magnitude = bit_op("bitwise_and", bits, word(0x7fffffff, lanes));
   // To nearest, halves to even: add just less than a half, and one when the last kept bit is odd.
-  const Expr odd = bit_op("bitwise_and",
-                          bit_op("shift_right", magnitude, word(static_cast<uint32_t>(drop), lanes)),
-                          word(1, lanes));
-  const Expr rounded = make_binary<Add>(
-      make_binary<Add>(magnitude, word((1U << (drop - 1)) - 1, lanes)), odd);
-  const Expr normal = make_binary<Sub>(
-      bit_op("shift_right", rounded, word(static_cast<uint32_t>(drop), lanes)),
-      word(static_cast<uint32_t>(127 - format.bias) << format.mantissa, lanes));
+  const Expr odd = bit_op(
+      "bitwise_and", bit_op("shift_right", magnitude, word(static_cast<uint32_t>(drop), lanes)),
+      word(1, lanes));
+  const Expr rounded =
+      make_binary<Add>(make_binary<Add>(magnitude, word((1U << (drop - 1)) - 1, lanes)), odd);
+  const Expr normal =
+      make_binary<Sub>(bit_op("shift_right", rounded, word(static_cast<uint32_t>(drop), lanes)),
+                       word(static_cast<uint32_t>(127 - format.bias) << format.mantissa, lanes));
   // Below, an addition rounds at the right bit.
   const float shift = subnormal_shift(format);
-  const Expr sum = make_binary<Add>(float_of_bits(magnitude),
-                                    make_const(DataType::floating(32, lanes), shift));
+  const Expr sum =
+      make_binary<Add>(float_of_bits(magnitude), make_const(DataType::floating(32, lanes), shift));
   const Expr subnormal =
       make_binary<Sub>(bits_of_float(sum), word(std::bit_cast<uint32_t>(shift), lanes));
-  const Expr is_small =
-      make_binary<LT>(magnitude, word(least_normal(format), lanes));
+  const Expr is_small = make_binary<LT>(magnitude, word(least_normal(format), lanes));
   const Expr too_large = make_binary<GT>(normal, word(format.largest, lanes));
-  Expr code = make_select(is_small, subnormal,
-                          make_select(too_large, word(format.largest, lanes), normal));
+  Expr code =
+      make_select(is_small, subnormal, make_select(too_large, word(format.largest, lanes), normal));
   code = make_select(make_binary<GT>(magnitude, word(0x7f800000, lanes)), word(format.nan, lanes),
                      code);
   const Expr sign =
@@ -152,10 +149,14 @@ public:
       return buffer(cast_ref<BufferNode>(node));
     if (ExprNode::accepts(node->kind()))
       return rewrite(cast_ref<ExprNode>(node));
-    if (const auto* store = node.as<BufferStore>(); store != nullptr && is_narrow(store->buffer->dtype)) {
-      Expr value = rewrite(store->value);
-      if (is_float8(store->buffer->dtype))
-        value = encode(value, store->buffer->dtype);
+    if (const auto* store = node.as<BufferStore>();
+        store != nullptr && is_narrow(store->buffer->dtype)) {
+      const DataType type = store->buffer->dtype;
+      Expr value = is_float8(type) ? bytes_of(store->value, type) : nullptr;
+      if (!value)
+        value = rewrite(store->value);
+      if (is_float8(type) && value->dtype != kByte.with_lanes(value->dtype.lanes))
+        value = encode(value, type);
       const Stmt result = make_store(buffer(store->buffer), indices(store->indices), value,
                                      store->predicate ? rewrite(store->predicate) : nullptr);
       result->span = node->span;
@@ -183,6 +184,24 @@ private:
     if (is_new)
       place->second = make_var(old->name, ordinary(old->dtype));
     return place->second;
+  }
+
+  /// The bytes of what is moved and not computed with; null for anything else.
+  Expr bytes_of(const Expr& value, DataType type) {
+    if (value->dtype.element() != type.element())
+      return nullptr;
+    if (const auto* load = value.as<BufferLoad>())
+      return make_load(buffer(load->buffer), indices(load->indices),
+                       load->predicate ? rewrite(load->predicate) : nullptr);
+    if (const auto* imm = value.as<FloatImm>())
+      return make_int(
+          kByte, float_to_float8(static_cast<float>(imm->value), type.code == TypeCode::kBFloat));
+    const auto* call = value.as<Call>();
+    if (call == nullptr || call->op != "if_then_else")
+      return nullptr;
+    const Expr yes = bytes_of(call->args[1], type);
+    const Expr no = bytes_of(call->args[2], type);
+    return yes && no ? if_then_else(rewrite(call->args[0]), yes, no) : nullptr;
   }
 
   Expr load(const BufferLoad& node) {
@@ -215,10 +234,12 @@ private:
       return make_int(ordinary(imm->dtype), imm->value);
     if (const auto* imm = expr.as<FloatImm>(); imm != nullptr && is_float8(imm->dtype)) {
       const bool e5m2 = imm->dtype.code == TypeCode::kBFloat;
-      return make_float(DataType::float32(),
-                        float8_to_float(float_to_float8(static_cast<float>(imm->value), e5m2), e5m2));
+      return make_float(
+          DataType::float32(),
+          float8_to_float(float_to_float8(static_cast<float>(imm->value), e5m2), e5m2));
     }
-    if (const auto* access = expr.as<BufferLoad>(); access != nullptr && is_narrow(access->buffer->dtype))
+    if (const auto* access = expr.as<BufferLoad>();
+        access != nullptr && is_narrow(access->buffer->dtype))
       return load(*access);
     if (const auto* cast = expr.as<Cast>(); cast != nullptr && is_narrow(cast->dtype)) {
       const Expr value = rewrite(cast->value);
@@ -246,13 +267,19 @@ private:
         return decode(value->dtype == bytes ? value : make_call(bytes, "reinterpret", {value}),
                       call->dtype);
       }
-      return value->dtype == call->dtype ? value
-                                         : make_call(call->dtype, "reinterpret", {value});
+      return value->dtype == call->dtype ? value : make_call(call->dtype, "reinterpret", {value});
     }
+    // Operands in memory that an operation takes by their places stay places.
+    const auto* call = expr.as<Call>();
+    const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+    int places = op != nullptr ? op->addresses : 0;
     const Expr mapped = cast_ref<ExprNode>(
         expr->info().map_children(expr.get(), [&](const NodeRef& child, Role role) -> NodeRef {
           if (role == Role::kDefine && child->kind() == VarNode::kKind)
             return variable(cast_ref<VarNode>(child));
+          if (const auto* place = child.as<BufferLoad>();
+              places-- > 0 && place != nullptr && is_float8(place->buffer->dtype))
+            return make_load(buffer(place->buffer), indices(place->indices));
           return rewrite(child);
         }));
     if (!is_narrow(mapped->dtype))
@@ -286,6 +313,8 @@ bool has_narrow(const PrimFunc& function) {
 
 } // namespace
 
+Expr float8_value(const Expr& byte, DataType type) { return decode(byte, type); }
+
 Buffer storage_buffer(const Buffer& parameter) {
   if (is_float8(parameter->dtype))
     return copy_node(*parameter, [](BufferNode& node) { node.dtype = kByte; });
@@ -308,17 +337,19 @@ Result<void> check_narrow_types(const PrimFunc& function) {
   for (const Param& param : function->params) {
     if (!param.buffer) {
       if (is_narrow(param.var->dtype))
-        return Error(ErrorCode::kUnsupported, "the parameter " + param.name() + " is one number of " +
-                                                  to_string(param.var->dtype) +
-                                                  "; pass an int32 or float32");
+        return Error(ErrorCode::kUnsupported,
+                     "the parameter " + param.name() + " is one number of " +
+                         to_string(param.var->dtype) + "; pass an int32 or float32");
       continue;
     }
     if (!is_packed(param.buffer->dtype))
       continue;
     packed.insert(param.buffer.get());
     const int per_byte = 8 / param.buffer->dtype.bits;
-    const auto last = param.buffer->shape.empty() ? std::nullopt : as_int(param.buffer->shape.back());
-    if (!last || *last % per_byte != 0 || !param.buffer->strides.empty() || param.buffer->elem_offset)
+    const auto last =
+        param.buffer->shape.empty() ? std::nullopt : as_int(param.buffer->shape.back());
+    if (!last || *last % per_byte != 0 || !param.buffer->strides.empty() ||
+        param.buffer->elem_offset)
       return Error(ErrorCode::kUnsupported,
                    param.name() + " holds " + to_string(param.buffer->dtype) + ", " +
                        std::to_string(per_byte) +
@@ -367,8 +398,8 @@ uint8_t float_to_float8(float value, bool e5m2) {
   if (magnitude < least_normal(format)) {
     const float shift = subnormal_shift(format);
     const float sum = std::bit_cast<float>(magnitude) + shift;
-    return static_cast<uint8_t>(
-        sign | (std::bit_cast<uint32_t>(sum) - std::bit_cast<uint32_t>(shift)));
+    return static_cast<uint8_t>(sign |
+                                (std::bit_cast<uint32_t>(sum) - std::bit_cast<uint32_t>(shift)));
   }
   const uint32_t rounded = magnitude + ((1U << (drop - 1)) - 1) + ((magnitude >> drop) & 1);
   const uint32_t code =

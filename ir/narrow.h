@@ -32,6 +32,9 @@ Result<void> check_narrow_types(const PrimFunc& function);
 /// not be in it.
 PrimFunc lower_narrow_types(const PrimFunc& function);
 
+/// The float32 that a byte (uint8) holds as the float8 `type`.
+Expr float8_value(const Expr& byte, DataType type);
+
 /// float8 as bits, and back: `e5m2` tells which of the two.
 uint8_t float_to_float8(float value, bool e5m2);
 float float8_to_float(uint8_t bits, bool e5m2);

@@ -36,8 +36,11 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("tma_store_arrive", 0, 0);
   statement("tma_store_wait", 1, 0);
   statement("ptx_ldmatrix", 4, 2);
+  statement("ptx_stmatrix", 3, 2);
   statement("ptx_mma", 4, 3);
   statement("ptx_wgmma_ss", -1, 3);
+  statement("ptx_wgmma_rs", -1, 3);
+  statement("setmaxnreg", 2, 0);
   statement("warpgroup_arrive", 0, 0);
   statement("warpgroup_commit_batch", 0, 0);
   statement("warpgroup_wait", 1, 0);

@@ -6,7 +6,8 @@
 ///
 /// Each workload becomes a workload file that tune, check and the others take; each record whose
 /// trace replays here becomes a record of that workload, with MetaSchedule's time, which belongs to
-/// the machine and the compiler that its target names and is never compared with ours.
+/// the machine and the compiler that its target names and is never compared with ours. The other
+/// way round, workloads and their records are written for MetaSchedule to read.
 #pragma once
 
 #include "database/store.h"
@@ -34,10 +35,10 @@ struct MetaScheduleImport {
     double best_ns = 0;
   };
   std::vector<Workload> workloads;
-  int64_t lines = 0;   ///< of records
-  int64_t records = 0; ///< rows that are in the database now
-  int64_t added = 0;   ///< of them new
-  int64_t broken = 0;  ///< lines left out
+  int64_t lines = 0;                 ///< of records
+  int64_t records = 0;               ///< rows that are in the database now
+  int64_t added = 0;                 ///< of them new
+  int64_t broken = 0;                ///< lines left out
   std::vector<std::string> problems; ///< of the first of them: file, line, what is wrong
 };
 inline constexpr size_t kMostProblems = 20;
@@ -47,5 +48,19 @@ inline constexpr size_t kMostProblems = 20;
 /// is an error.
 Result<MetaScheduleImport> import_metaschedule(Workbench& bench, const std::string& folder,
                                                const std::string& out);
+
+struct MetaScheduleExport {
+  int64_t workloads = 0;
+  int64_t records = 0;
+  int64_t left_out = 0; ///< candidates, and workloads as a whole, that TVM has no form for
+  std::vector<std::string> problems; ///< of the first of them, why
+};
+
+/// Writes the two files to `folder`, which must not hold them yet: of each workload one record per
+/// candidate and target, its best time (1e10 seconds, as MetaSchedule writes, for one that failed).
+/// Candidates whose timing was stopped are left out without a word, as nothing is known of them.
+Result<MetaScheduleExport> export_metaschedule(database::Store& store,
+                                               const std::vector<database::Id>& workloads,
+                                               const std::string& folder);
 
 } // namespace temper::tuner

@@ -3,6 +3,7 @@
 #include "ir/s_tir/packs.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/support/parallel.h"
 #include "ir/support/text.h"
 #include "tuner/explain.h"
 #include "tuner/hand_tuning.h"
@@ -13,10 +14,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <map>
-#include <thread>
 
 namespace temper::tuner {
 namespace {
@@ -194,21 +193,11 @@ private:
         programs.push_back(own);
 
     std::vector<CostSample> samples(programs.size());
-    std::atomic<size_t> next{0};
-    const auto work = [&] {
-      for (size_t at = next++; at < programs.size(); at = next++)
-        if (auto features = features_of(task, space.get(), programs[at]->program))
-          samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
-    };
-    std::vector<std::thread> helpers;
     // A space belongs to one thread.
-    const unsigned most =
-        space ? 1 : std::min(std::max(1u, std::thread::hardware_concurrency()), 8u);
-    for (unsigned i = 1; i < most; ++i)
-      helpers.emplace_back(work);
-    work();
-    for (std::thread& helper : helpers)
-      helper.join();
+    parallel_for(programs.size(), space ? programs.size() + 1 : 1, [&](size_t at) {
+      if (auto features = features_of(task, space.get(), programs[at]->program))
+        samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
+    });
     const FeatureMatrix* own[2] = {};
     for (size_t i = 0; i < samples.size(); ++i)
       for (size_t side : {0u, 1u})

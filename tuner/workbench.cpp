@@ -12,6 +12,7 @@
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/script/schedule_language.h"
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/support/hash.h"
@@ -27,6 +28,7 @@
 #include "tuner/record_mapping.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/templates.h"
 #include "tuner/version.h"
 
 #include <fmt/format.h>
@@ -133,7 +135,25 @@ Result<std::unique_ptr<Space>> space_of(const Task& task) {
   SketchOptions sketch;
   TEMPER_TRY(hints, machine_hints_for(task.target, task.threads));
   sketch.machine = hints;
+  TEMPER_TRY(templates, templates_of(task));
+  sketch.templates = std::move(templates);
   return make_sketch_space(task.module, std::move(sketch));
+}
+
+Result<std::vector<s_tir::Trace>> templates_of(const Task& task) {
+  std::error_code failed;
+  if (task.layer != "s-tir" || !fs::is_regular_file(task.source_path, failed))
+    return std::vector<s_tir::Trace>();
+  TEMPER_TRY(text, read_file(task.source_path));
+  if (text.find("schedule(") == std::string::npos)
+    return std::vector<s_tir::Trace>();
+  TEMPER_TRY(file, script::WorkloadFile::parse(text, task.source_path));
+  const size_t colon = task.workload.rfind(':');
+  std::string name = colon != std::string::npos ? task.workload.substr(colon + 1) : task.workload;
+  if (colon == std::string::npos && (name.ends_with(".py") || name.find('/') != std::string::npos))
+    name.clear(); // the file's only one
+  TEMPER_TRY(info, file.find(name));
+  return script::schedule_templates(text, task.source_path, info->name, task.module);
 }
 
 Workbench::~Workbench() = default;
@@ -763,7 +783,9 @@ Result<engine::WorkloadId> Workbench::prepare(const Task& task, uint64_t seed) {
     TEMPER_TRY(compiled, compile_reference(task));
     reference = compiled;
   }
-  return measurer->add_workload(workload_spec(task, reference, seed));
+  engine::WorkloadSpec spec = workload_spec(task, reference, seed);
+  spec.reference_timeout_ms = static_cast<int>(options_.limit_seconds * 1e3);
+  return measurer->add_workload(std::move(spec));
 }
 
 Result<engine::Measurement> Workbench::measure_on(engine::WorkloadId prepared, const Task& task,
@@ -793,7 +815,8 @@ Result<engine::Measurement> Workbench::measure(const Task& task,
                                                uint64_t seed) {
   TEMPER_TRY(measurer, this->measurer());
   TEMPER_TRY(prepared, prepare(task, seed));
-  auto measurement = measure_on(prepared, task, std::move(artifact), 600'000);
+  auto measurement = measure_on(prepared, task, std::move(artifact),
+                                static_cast<int>(options_.limit_seconds * 1e3));
   measurer->remove_workload(prepared);
   return measurement;
 }

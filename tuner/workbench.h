@@ -38,6 +38,7 @@ struct WorkbenchOptions {
   /// Estimates take the machine's figures as they are kept, however old, or do without: somebody
   /// waits for them. `refresh_speed` measures them when there is time.
   bool kept_speed = false;
+  double limit_seconds = 600; ///< for one kernel as `measure` runs it, and for a reference
 };
 
 /// A workload on a command line: `matmul M=512 N=512 K=512`, `scale.py:scale M=4`.

@@ -1,11 +1,11 @@
 #include "codegen/cuda/prelude.h"
 
 #include "ir/support/check.h"
+#include "ir/support/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <optional>
 #include <span>
@@ -52,6 +52,15 @@ __device__ __forceinline__ bfloat_t to_bfloat(float x) {
 }
 __device__ __forceinline__ long long floor_mod(long long a, long long b) {
   return a - floor_div(a, b) * b;
+}
+)"},
+      {"approximate_exp2",
+       {},
+       R"(// Two units in the last place; what float32 has only as a denormal is 0.
+__device__ __forceinline__ float approximate_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 )"},
       {"shared_address",
@@ -115,9 +124,22 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
        R"(__device__ __forceinline__ void mbarrier_wait_parity(void* barrier, unsigned parity) {
   unsigned done = 0;
   while (done == 0)
+#if __CUDA_ARCH__ >= 900 // sleeps for a while
+    asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
+#else
     asm volatile("{ .reg .pred p; mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2; "
+#endif
                  "selp.u32 %0, 1, 0, p; }"
                  : "=r"(done) : "r"(shared_address(barrier)), "r"(parity) : "memory");
+}
+)"},
+      {"setmaxnreg",
+       {},
+       R"(template <int registers, int more> __device__ __forceinline__ void setmaxnreg() {
+  if constexpr (more != 0)
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+  else
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
 }
 )"},
       {"fence_proxy_async", {}, R"(__device__ __forceinline__ void fence_proxy_async() {
@@ -126,49 +148,15 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
 )"},
       {"tensor_map", {}, R"(struct alignas(64) tensor_map { unsigned long long words[16]; };
 )"},
-      {"tma_load_1d",
-       {"shared_address", "tensor_map"},
-       R"(__device__ __forceinline__ void tma_load_1d(void* to, const tensor_map* map, void* barrier, int c0) {
-  asm volatile("cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%3}], [%2];"
-               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
-               "r"(c0) : "memory");
+      {"tma_store_arrive", {}, R"(__device__ __forceinline__ void tma_store_arrive() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
 )"},
-      {"tma_load_2d",
-       {"shared_address", "tensor_map"},
-       R"(__device__ __forceinline__ void tma_load_2d(void* to, const tensor_map* map, void* barrier, int c0, int c1) {
-  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%3, %4}], [%2];"
-               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
-               "r"(c0), "r"(c1) : "memory");
-}
-)"},
-      {"tma_load_3d",
-       {"shared_address", "tensor_map"},
-       R"(__device__ __forceinline__ void tma_load_3d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2) {
-  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%3, %4, %5}], [%2];"
-               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
-               "r"(c0), "r"(c1), "r"(c2) : "memory");
-}
-)"},
-      {"tma_load_4d",
-       {"shared_address", "tensor_map"},
-       R"(__device__ __forceinline__ void tma_load_4d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2, int c3) {
-  asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%3, %4, %5, %6}], [%2];"
-               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
-               "r"(c0), "r"(c1), "r"(c2), "r"(c3) : "memory");
-}
-)"},
-      {"tma_load_5d",
-       {"shared_address", "tensor_map"},
-       R"(__device__ __forceinline__ void tma_load_5d(void* to, const tensor_map* map, void* barrier, int c0, int c1, int c2, int c3, int c4) {
-  asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];"
-               ::"r"(shared_address(to)), "l"(map), "r"(shared_address(barrier)),
-               "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4) : "memory");
+      {"tma_store_wait",
+       {},
+       R"(// Shared memory is free again; kernels that come later see what was stored.
+template <int groups> __device__ __forceinline__ void tma_store_wait() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(groups) : "memory");
 }
 )"},
       {"wgmma_descriptor",
@@ -247,112 +235,179 @@ __device__ __forceinline__ unsigned long long wgmma_descriptor(const void* tile)
                : "r"(shared_address(row)) : "memory");
 }
 )"},
-      {"mma_m16n8k16_f32_f16",
-       {},
-       R"(__device__ __forceinline__ void mma_m16n8k16_f32_f16(float* c, const void* a_registers,
-                                                     const void* b_registers) {
-  const unsigned* a = static_cast<const unsigned*>(a_registers);
-  const unsigned* b = static_cast<const unsigned*>(b_registers);
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
-               "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-)"},
-      {"mma_m16n8k16_f32_bf16",
-       {},
-       R"(__device__ __forceinline__ void mma_m16n8k16_f32_bf16(float* c, const void* a_registers,
-                                                      const void* b_registers) {
-  const unsigned* a = static_cast<const unsigned*>(a_registers);
-  const unsigned* b = static_cast<const unsigned*>(b_registers);
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, "
-               "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-)"},
-      {"mma_m16n8k16_f16_f16",
-       {},
-       R"(__device__ __forceinline__ void mma_m16n8k16_f16_f16(void* c_registers, const void* a_registers,
-                                                     const void* b_registers) {
-  unsigned* c = static_cast<unsigned*>(c_registers);
-  const unsigned* a = static_cast<const unsigned*>(a_registers);
-  const unsigned* b = static_cast<const unsigned*>(b_registers);
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0, %1}, {%2, %3, %4, %5}, "
-               "{%6, %7}, {%0, %1};"
-               : "+r"(c[0]), "+r"(c[1])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-)"},
-      {"mma_m16n8k32_s32_s8",
-       {},
-       R"(__device__ __forceinline__ void mma_m16n8k32_s32_s8(int* c, const void* a_registers,
-                                                    const void* b_registers) {
-  const unsigned* a = static_cast<const unsigned*>(a_registers);
-  const unsigned* b = static_cast<const unsigned*>(b_registers);
-  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, "
-               "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-)"},
-      {"mma_m16n8k32_s32_u8",
-       {},
-       R"(__device__ __forceinline__ void mma_m16n8k32_s32_u8(int* c, const void* a_registers,
-                                                    const void* b_registers) {
-  const unsigned* a = static_cast<const unsigned*>(a_registers);
-  const unsigned* b = static_cast<const unsigned*>(b_registers);
-  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32 {%0, %1, %2, %3}, "
-               "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-)"},
   };
   return list;
 }
 
-/// wgmma_m64n128k16_f32_bf16: D (+)= A B, B as [n, k]; with _n as [k, n]. Nothing for another name.
+/// "%3, %4, %5" and "\"r\"(a[0]), \"r\"(a[1])".
+std::string places(int first, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i)
+    text += fmt::format("{}%{}", i > 0 ? ", " : "", first + i);
+  return text;
+}
+std::string constraints(const char* kind, const char* array, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i)
+    text += fmt::format("{}\"{}\"({}[{}])", i > 0 ? ", " : "", kind, array, i);
+  return text;
+}
+
+/// What a product of matrices is of: the parts of its name behind the shape.
+struct ProductTypes {
+  std::string out, a, b;
+  int k = 0;          ///< of the instruction of a warp: 32 bytes
+  bool half = false;  ///< 16 bits, which may lie in columns
+  bool bytes = false; ///< integers
+};
+std::optional<ProductTypes> product_types(std::span<const std::string> parts) {
+  if (parts.size() != 2 && parts.size() != 3)
+    return std::nullopt;
+  ProductTypes types{parts[0], parts[1], parts.back()};
+  const auto is_float8 = [](const std::string& type) { return type == "e4m3" || type == "e5m2"; };
+  const bool wide = types.out == "f32";
+  types.half = types.a == types.b &&
+               ((types.a == "f16" && (wide || types.out == "f16")) || (types.a == "bf16" && wide));
+  types.bytes = types.a == types.b && (types.a == "s8" || types.a == "u8") && types.out == "s32";
+  const bool tf32 = types.a == types.b && types.a == "tf32" && wide;
+  if (!types.half && !types.bytes && !tf32 && !(is_float8(types.a) && is_float8(types.b) && wide))
+    return std::nullopt;
+  types.k = types.half ? 16 : tf32 ? 8 : 32;
+  return types;
+}
+const char* sum_type(const ProductTypes& types) {
+  return types.out == "f32" ? "float" : types.out == "f16" ? "unsigned" : "int";
+}
+const char* sum_kind(const ProductTypes& types) { return types.out == "f32" ? "+f" : "+r"; }
+
+/// mma_m16n8k16_f32_bf16, mma_m16n8k32_f32_e4m3_e5m2: C += A B by a warp. Nothing for another name.
+std::optional<std::string> mma_function(std::string_view name) {
+  const std::vector<std::string> parts = split_text(name, '_');
+  if (parts.size() < 4 || parts[0] != "mma")
+    return std::nullopt;
+  const auto types = product_types(std::span(parts).subspan(2));
+  if (!types || parts[1] != fmt::format("m16n8k{}", types->k))
+    return std::nullopt;
+  const int sums = types->out == "f16" ? 2 : 4;
+  return fmt::format(
+      "__device__ __forceinline__ void {0}(void* sums, const void* a_registers,\n"
+      "    const void* b_registers) {{\n"
+      "  {1}* c = static_cast<{1}*>(sums);\n"
+      "  const unsigned* a = static_cast<const unsigned*>(a_registers);\n"
+      "  const unsigned* b = static_cast<const unsigned*>(b_registers);\n"
+      "  asm volatile(\"mma.sync.aligned.{2}.row.col.{3}.{4}.{5}.{3} {{{6}}}, {{{7}}}, \"\n"
+      "               \"{{{8}}}, {{{6}}};\"\n"
+      "               : {9}\n"
+      "               : {10}, {11});\n"
+      "}}\n",
+      name, sum_type(*types), parts[1], types->out, types->a, types->b, places(0, sums),
+      places(sums, 4), places(sums + 4, 2), constraints(sum_kind(*types), "c", sums),
+      constraints("r", "a", 4), constraints("r", "b", 2));
+}
+
+/// wgmma_m64n128k16_f32_bf16: D (+)= A B by a warpgroup, B as [n, k]; with _n as [k, n];
+/// wgmma_rs_... with A in registers. Nothing for another name.
 std::optional<std::string> wgmma_function(std::string_view name) {
+  std::vector<std::string> parts = split_text(name, '_');
+  if (parts.size() < 4 || parts[0] != "wgmma")
+    return std::nullopt;
+  const bool registers_a = parts[1] == "rs";
+  parts.erase(parts.begin(), parts.begin() + (registers_a ? 2 : 1));
+  const bool columns = parts.back() == "n";
+  if (columns)
+    parts.pop_back();
   int n = 0, k = 0;
-  std::array<char, 8> out{}, in{}, plain{};
-  const int found =
-      std::sscanf(std::string(name).c_str(), "wgmma_m64n%dk%d_%7[a-z0-9]_%7[a-z0-9]%7s", &n, &k,
-                  out.data(), in.data(), plain.data());
-  const std::string to(out.data()), from(in.data());
-  const bool columns = found == 5 && std::string_view(plain.data()) == "_n";
-  const bool half =
-      (from == "f16" && (to == "f32" || to == "f16")) || (from == "bf16" && to == "f32");
-  const bool bytes = (from == "s8" || from == "u8") && to == "s32";
-  if (found < 4 || (found == 5 && !columns) || n < 8 || n > 256 || n % 8 != 0 ||
-      !((half && k == 16) || (bytes && k == 32 && !columns)))
+  const auto types = product_types(std::span(parts).subspan(1));
+  if (!types || std::sscanf(parts[0].c_str(), "m64n%dk%d", &n, &k) != 2 || k != types->k || n < 8 ||
+      n > 256 || n % 8 != 0 || (columns && !types->half))
     return std::nullopt;
   // 64 rows of n among 128 threads; two float16 share a register.
-  const int registers = to == "f16" ? n / 4 : n / 2;
-  std::string places, operands;
-  for (int i = 0; i < registers; ++i) {
-    places += fmt::format("{}%{}", i > 0 ? ", " : "", i);
-    operands += fmt::format("{}\"+{}\"(d[{}])", i > 0 ? ", " : "", to == "f32" ? "f" : "r", i);
-  }
-  const std::string type = to == "f32" ? "float" : to == "f16" ? "unsigned" : "int";
+  const int sums = types->out == "f16" ? n / 4 : n / 2;
+  const int a_count = registers_a ? 4 : 1;
+  std::string flags;
+  if (!types->bytes)
+    flags += ", 1, 1"; // neither negated
+  if (types->half)
+    flags += fmt::format("{}, {}", registers_a ? "" : ", 0", columns ? 1 : 0);
   return fmt::format(
-      "__device__ __forceinline__ void {}(void* sums, unsigned long long a, unsigned long long b,\n"
+      "__device__ __forceinline__ void {0}(void* sums, {1}, unsigned long long b,\n"
       "    int accumulate) {{\n"
-      "  {}* d = static_cast<{}*>(sums);\n"
-      "  asm volatile(\"{{ .reg .pred p; setp.ne.b32 p, %{}, 0; \"\n"
-      "               \"wgmma.mma_async.sync.aligned.m64n{}k{}.{}.{}.{} \"\n"
-      "               \"{{{}}}, %{}, %{}, p{}; }}\"\n"
-      "               : {}\n"
-      "               : \"l\"(a), \"l\"(b), \"r\"(accumulate) : \"memory\");\n"
+      "  {2}* d = static_cast<{2}*>(sums);\n"
+      "{3}"
+      "  asm volatile(\"{{ .reg .pred p; setp.ne.b32 p, %{4}, 0; \"\n"
+      "               \"wgmma.mma_async.sync.aligned.{5}.{6}.{7}.{8} \"\n"
+      "               \"{{{9}}}, {10}, %{11}, p{12}; }}\"\n"
+      "               : {13}\n"
+      "               : {14}, \"l\"(b), \"r\"(accumulate) : \"memory\");\n"
       "}}\n",
-      name, type, type, registers + 2, n, k, to, from, from, places, registers, registers + 1,
-      bytes ? "" : (columns ? ", 1, 1, 0, 1" : ", 1, 1, 0, 0"), operands);
+      name, registers_a ? "const void* a_registers" : "unsigned long long a", sum_type(*types),
+      registers_a ? "  const unsigned* a = static_cast<const unsigned*>(a_registers);\n" : "",
+      sums + a_count + 1, parts[0], types->out, types->a, types->b, places(0, sums),
+      registers_a ? "{" + places(sums, 4) + "}" : fmt::format("%{}", sums), sums + a_count, flags,
+      constraints(sum_kind(*types), "d", sums),
+      registers_a ? constraints("r", "a", 4) : std::string("\"l\"(a)"));
+}
+
+/// tma_load_2d, tma_store_3d: a box of a tensor. Nothing for another name.
+std::optional<std::string> tma_function(std::string_view name) {
+  const bool load = name.starts_with("tma_load_");
+  const std::string_view rest = name.substr(std::min(name.size(), load ? size_t{9} : size_t{10}));
+  if ((!load && !name.starts_with("tma_store_")) || rest.size() != 2 || rest[0] < '1' ||
+      rest[0] > '5' || rest[1] != 'd')
+    return std::nullopt;
+  const int rank = rest[0] - '0';
+  std::string parameters, operands;
+  for (int d = 0; d < rank; ++d) {
+    parameters += fmt::format(", int c{}", d);
+    operands += fmt::format(", \"r\"(c{})", d);
+  }
+  if (load)
+    return fmt::format(
+        "__device__ __forceinline__ void {}(void* to, const tensor_map* map,\n"
+        "    void* barrier{}) {{\n"
+        "  asm volatile(\"cp.async.bulk.tensor.{}d.shared::cluster.global\"\n"
+        "               \".mbarrier::complete_tx::bytes [%0], [%1, {{{}}}], [%2];\"\n"
+        "               ::\"r\"(shared_address(to)), \"l\"(map),\n"
+        "               \"r\"(shared_address(barrier)){} : \"memory\");\n"
+        "}}\n",
+        name, parameters, rank, places(3, rank), operands);
+  return fmt::format("__device__ __forceinline__ void {}(const tensor_map* map,\n"
+                     "    const void* from{}) {{\n"
+                     "  asm volatile(\"cp.async.bulk.tensor.{}d.global.shared::cta.bulk_group \"\n"
+                     "               \"[%0, {{{}}}], [%1];\"\n"
+                     "               ::\"l\"(map), \"r\"(shared_address(from)){} : \"memory\");\n"
+                     "}}\n",
+                     name, parameters, rank, places(2, rank), operands);
+}
+
+/// stmatrix_x4: matrices of 8 x 8 elements of 16 bits into shared memory.
+std::optional<std::string> stmatrix_function(std::string_view name) {
+  const int count = name == "stmatrix_x1" ? 1 : name == "stmatrix_x2" ? 2 : 4;
+  if (name != fmt::format("stmatrix_x{}", count))
+    return std::nullopt;
+  return fmt::format("__device__ __forceinline__ void {}(void* row, const void* from) {{\n"
+                     "  const unsigned* r = static_cast<const unsigned*>(from);\n"
+                     "  asm volatile(\"stmatrix.sync.aligned.m8n8.x{}.shared.b16 [%0], {{{}}};\"\n"
+                     "               ::\"r\"(shared_address(row)), {} : \"memory\");\n"
+                     "}}\n",
+                     name, count, places(1, count), constraints("r", "r", count));
+}
+
+/// Functions whose text follows from their name.
+std::optional<std::string> made_function(std::string_view name) {
+  if (auto function = tma_function(name))
+    return function;
+  if (auto function = stmatrix_function(name))
+    return function;
+  if (auto function = mma_function(name))
+    return function;
+  return wgmma_function(name);
 }
 
 } // namespace
 
 bool in_cuda_prelude(std::string_view name) {
-  return wgmma_function(name).has_value() ||
+  return made_function(name).has_value() ||
          std::any_of(pieces().begin(), pieces().end(),
                      [&](const Piece& piece) { return piece.name == name; });
 }
@@ -366,6 +421,12 @@ std::string cuda_prelude(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     TEMPER_CHECK(in_cuda_prelude(name), "the prelude has no function of this name");
     want(name);
+    if (tma_function(name)) {
+      want("shared_address");
+      want("tensor_map");
+    }
+    if (stmatrix_function(name))
+      want("shared_address");
     for (const Piece& piece : pieces())
       if (piece.name == name)
         for (const char* other : piece.needs)
@@ -376,7 +437,7 @@ std::string cuda_prelude(const std::vector<std::string>& names) {
     if (std::find(wanted.begin(), wanted.end(), piece.name) != wanted.end())
       text += std::string(piece.text) + "\n";
   for (const std::string& name : wanted)
-    if (const auto function = wgmma_function(name))
+    if (const auto function = made_function(name))
       text += *function + "\n";
   return text;
 }

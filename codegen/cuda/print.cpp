@@ -5,6 +5,7 @@
 #include "ir/op.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
 
@@ -236,8 +237,15 @@ private:
     });
     kernel.shared_bytes = shared_bytes_;
 
-    std::string head =
-        fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}(", threads, kernel.name);
+    // Roles that trade registers need to know how many there are: one block's.
+    bool trades = false;
+    walk(root, [&](const NodeRef& node) {
+      const auto* call = node.as<Call>();
+      trades |= call != nullptr && call->op == "setmaxnreg";
+      return !trades;
+    });
+    std::string head = fmt::format("extern \"C\" __global__ void __launch_bounds__({}{}) {}(",
+                                   threads, trades ? ", 1" : "", kernel.name);
     std::string separator;
     const auto pointer = [&](const Buffer& buffer) {
       head += separator + (written_.contains(buffer.get()) ? "" : "const ") +
@@ -521,13 +529,29 @@ private:
     }
     if (op == "ptx_mma")
       return mma(s, *call);
-    if (op == "ptx_wgmma_ss")
+    if (op == "ptx_wgmma_ss" || op == "ptx_wgmma_rs")
       return wgmma(s, *call);
-    if (op == "tma_load")
-      return tma_load(s, *call);
+    if (op == "tma_load" || op == "tma_store")
+      return tma(s, *call);
+    if (op == "ptx_stmatrix") {
+      const std::string function = fmt::format("stmatrix_x{}", number(2));
+      if (!in_cuda_prelude(function))
+        return fail(s, "T.ptx_stmatrix stores 1, 2 or 4 matrices");
+      want(function);
+      return line(
+          function + "(" + address(call->args[0], s) + ", " + address(call->args[1], s) + ");", &s);
+    }
+    if (op.starts_with("tma_store_") && in_cuda_prelude(op)) {
+      want(op);
+      return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
+    }
     if ((op == "fence_proxy_async" || op.starts_with("warpgroup_")) && in_cuda_prelude(op)) {
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
+    }
+    if (op == "setmaxnreg") {
+      want(op);
+      return line(fmt::format("setmaxnreg<{}, {}>();", number(0), number(1)), &s);
     }
     const OpInfo* info = find_op(op);
     if (info != nullptr && info->result == OpResult::kStatement)
@@ -567,26 +591,36 @@ private:
     line("asm volatile(\"" + code + "\" ::" + operands + " : \"memory\");", &s);
   }
 
-  static std::string short_name(DataType dtype) {
-    return is_half(dtype)        ? std::string("f16")
-           : is_bfloat(dtype)    ? std::string("bf16")
-           : dtype.is_floating() ? fmt::format("f{}", dtype.bits)
-                                 : fmt::format("{}{}", dtype.is_uint() ? "u" : "s", dtype.bits);
+  /// "mma_m16n8k16_f32_f16": the function of the prelude for a product, by `text` and the types of
+  /// its sums and operands; empty, with an error, where there is none.
+  std::string product_function(const Call& call, const Node& where, const std::string& prefix,
+                               const std::string& suffix) {
+    const auto* name = call.args[3].as<StringImm>();
+    const auto text = parse_matrix_text(name != nullptr ? name->value : "");
+    if (!text) {
+      fail(where, text.error().message);
+      return {};
+    }
+    const DataType sums = call.args[0]->dtype, a = call.args[1]->dtype, b = call.args[2]->dtype;
+    const std::string type_a = ptx_operand_type(text->a, a), type_b = ptx_operand_type(text->b, b);
+    std::string function = fmt::format("{}_{}_{}_{}{}{}", prefix, text->shape,
+                                       ptx_operand_type(MatrixOperand::kAsStored, sums), type_a,
+                                       type_b == type_a ? "" : "_" + type_b, suffix);
+    if (!in_cuda_prelude(function)) {
+      fail(where, fmt::format("T.{} of {} by {} into {} ({}) has no CUDA form", call.op,
+                              to_string(a), to_string(b), to_string(sums), name->value));
+      return {};
+    }
+    want(function);
+    return function;
   }
 
   void mma(const Evaluate& s, const Call& call) {
-    const auto* shape = call.args[3].as<StringImm>();
-    std::string text = shape != nullptr ? shape->value : "";
-    text = text.substr(0, text.find('.'));
-    const std::string function = fmt::format("mma_{}_{}_{}", text, short_name(call.args[0]->dtype),
-                                             short_name(call.args[1]->dtype));
-    if (!in_cuda_prelude(function))
-      return fail(s, "T.ptx_mma of " + to_string(call.args[1]->dtype) + " into " +
-                         to_string(call.args[0]->dtype) + " (" + text + ") has no CUDA form yet");
-    want(function);
-    line(fmt::format("{}({}, {}, {});", function, address(call.args[0], s),
-                     address(call.args[1], s), address(call.args[2], s)),
-         &s);
+    const std::string function = product_function(call, s, "mma", "");
+    if (!function.empty())
+      line(fmt::format("{}({}, {}, {});", function, address(call.args[0], s),
+                       address(call.args[1], s), address(call.args[2], s)),
+           &s);
   }
 
   /// The swizzle of a buffer in shared memory in bytes: 0, 32, 64 or 128.
@@ -597,89 +631,98 @@ private:
                : 16 << found->second.swizzle.bits;
   }
 
-  void wgmma(const Evaluate& s, const Call& call) {
-    const auto* shape = call.args[3].as<StringImm>();
-    const auto transposed = as_int(call.args[4]);
-    const std::string function = fmt::format(
-        "wgmma_{}_{}_{}{}", shape != nullptr ? shape->value : "", short_name(call.args[0]->dtype),
-        short_name(call.args[1]->dtype), transposed == 0 ? "_n" : "");
-    if (!transposed || !in_cuda_prelude(function))
-      return fail(s, "T.ptx_wgmma_ss of " + to_string(call.args[1]->dtype) + " into " +
-                         to_string(call.args[0]->dtype) + " has no CUDA form");
-    std::string operands;
-    for (const size_t i : {size_t{1}, size_t{2}}) {
-      const auto* load = call.args[i].as<BufferLoad>();
-      const int bytes = load != nullptr ? swizzle_bytes(load->buffer) : 0;
-      const auto rows = load != nullptr && load->buffer->rank() >= 2
-                            ? as_int(load->buffer->shape[load->buffer->rank() - 2])
-                            : std::nullopt;
-      if (bytes == 0 || !rows)
-        return fail(s, "T.ptx_wgmma_ss reads tiles that lie with a swizzle of 32, 64 or 128 bytes; "
-                       "annotate the layout of its operands");
-      // Groups of eight rows follow each other; boxes of columns come after all rows.
-      const bool columns_are_rows = i == 2 && *transposed == 0;
-      want("wgmma_descriptor");
-      operands += fmt::format(", wgmma_descriptor<{}, {}, {}>({})",
-                              columns_are_rows ? *rows * bytes : 16, 8 * bytes,
-                              bytes == 128  ? 1
-                              : bytes == 64 ? 2
-                                            : 3,
-                              address(call.args[i], s));
+  /// The descriptor of a tile in shared memory that wgmma reads; `columns` where its rows are k.
+  std::string wgmma_descriptor(const Expr& operand, bool columns, const Node& where) {
+    const auto* load = operand.as<BufferLoad>();
+    const int bytes = load != nullptr ? swizzle_bytes(load->buffer) : 0;
+    const auto rows = load != nullptr && load->buffer->rank() >= 2
+                          ? as_int(load->buffer->shape[load->buffer->rank() - 2])
+                          : std::nullopt;
+    if (bytes == 0 || !rows) {
+      fail(where, "wgmma reads tiles that lie with a swizzle of 32, 64 or 128 bytes; annotate the "
+                  "layout of its operands");
+      return {};
     }
-    want(function);
-    line(fmt::format("{}({}{}, {});", function, address(call.args[0], s), operands,
+    // Groups of eight rows follow each other; boxes of columns come after all rows.
+    want("wgmma_descriptor");
+    return fmt::format("wgmma_descriptor<{}, {}, {}>({})", columns ? *rows * bytes : 16, 8 * bytes,
+                       bytes == 128  ? 1
+                       : bytes == 64 ? 2
+                                     : 3,
+                       address(operand, where));
+  }
+
+  void wgmma(const Evaluate& s, const Call& call) {
+    const bool registers_a = call.op == "ptx_wgmma_rs";
+    const auto transposed = as_int(call.args[4]);
+    if (!transposed)
+      return fail(s, "whether B is transposed must be constant for T." + call.op);
+    const std::string function =
+        product_function(call, s, registers_a ? "wgmma_rs" : "wgmma", *transposed == 0 ? "_n" : "");
+    if (function.empty())
+      return;
+    const std::string a =
+        registers_a ? address(call.args[1], s) : wgmma_descriptor(call.args[1], false, s);
+    line(fmt::format("{}({}, {}, {}, {});", function, address(call.args[0], s), a,
+                     wgmma_descriptor(call.args[2], *transposed == 0, s),
                      expression(call.args[5]).text),
          &s);
   }
 
-  /// tma_load(S[i, j], A[k, l], barrier, extents...)
-  void tma_load(const Evaluate& s, const Call& call) {
-    const auto* to = call.args[0].as<BufferLoad>();
-    const auto* from = call.args[1].as<BufferLoad>();
+  /// tma_load(S[i, j], A[k, l], barrier, extents...), tma_store(A[k, l], S[i, j], extents...)
+  void tma(const Evaluate& s, const Call& call) {
+    const bool load = call.op == "tma_load";
+    const auto* tile = call.args[load ? 0 : 1].as<BufferLoad>();
+    const auto* tensor = call.args[load ? 1 : 0].as<BufferLoad>();
+    const size_t first_extent = load ? 3 : 2;
     TensorMap map;
     map.argument = -1;
     for (size_t i = 0; i < function_->params.size(); ++i)
-      if (from != nullptr && function_->params[i].buffer == from->buffer)
+      if (tensor != nullptr && function_->params[i].buffer == tensor->buffer)
         map.argument = static_cast<int>(i);
-    if (to == nullptr || map.argument < 0)
-      return fail(s, "T.tma_load copies from a buffer that is a parameter");
-    const int64_t bytes = from->buffer->dtype.element_bytes();
-    map.dtype = to_string(from->buffer->dtype);
-    map.swizzle_bytes = swizzle_bytes(to->buffer);
+    if (tile == nullptr || map.argument < 0)
+      return fail(s, "T." + call.op + " moves boxes of a buffer that is a parameter");
+    const int64_t bytes = tensor->buffer->dtype.element_bytes();
+    map.dtype = to_string(tensor->buffer->dtype);
+    map.swizzle_bytes = swizzle_bytes(tile->buffer);
     int64_t stride = bytes;
-    const size_t rank = from->buffer->shape.size();
+    const size_t rank = tensor->buffer->shape.size();
     std::string coordinates;
     for (size_t d = rank; d-- > 0;) {
-      const auto extent = as_int(from->buffer->shape[d]);
+      const auto extent = as_int(tensor->buffer->shape[d]);
       if (!extent)
-        return fail(s, "the shape of " + from->buffer->name + " must be constant for T.tma_load");
+        return fail(s, fmt::format("the shape of {} must be constant for T.{}",
+                                   tensor->buffer->name, call.op));
       const size_t behind = rank - d; // the innermost is 1
-      const auto box = behind <= call.args.size() - 3 ? as_int(call.args[call.args.size() - behind])
-                                                      : std::optional<int64_t>(1);
+      const auto box = behind <= call.args.size() - first_extent
+                           ? as_int(call.args[call.args.size() - behind])
+                           : std::optional<int64_t>(1);
       if (!box)
-        return fail(s, "the box of T.tma_load must be constant");
+        return fail(s, "the box of T." + call.op + " must be constant");
       map.shape.push_back(*extent);
       map.box.push_back(*box);
       stride *= *extent;
       if (d > 0)
         map.strides_bytes.push_back(stride);
-      coordinates += ", " + expression(from->indices[d]).text;
+      coordinates += ", " + expression(tensor->indices[d]).text;
     }
-    const std::string copy = fmt::format("tma_load_{}d", rank);
+    const std::string copy = fmt::format("{}_{}d", call.op, rank);
     if (!in_cuda_prelude(copy))
-      return fail(s, fmt::format("T.tma_load has no form for {} dimensions", rank));
+      return fail(s, fmt::format("T.{} has no form for {} dimensions", call.op, rank));
     want(copy);
     auto known = std::find_if(maps_.begin(), maps_.end(),
                               [&](const auto& other) { return other.first == map; });
     if (known == maps_.end()) {
-      std::string map_name = name_of(from->buffer) + "_map";
+      std::string map_name = name_of(tensor->buffer) + "_map";
       for (int i = 1; !used_.insert(map_name).second; ++i)
-        map_name = fmt::format("{}_map_{}", name_of(from->buffer), i);
+        map_name = fmt::format("{}_map_{}", name_of(tensor->buffer), i);
       maps_.emplace_back(map, map_name);
       known = maps_.end() - 1;
     }
-    line(fmt::format("{}({}, &{}, {}{});", copy, address(call.args[0], s), known->second,
-                     address(call.args[2], s), coordinates),
+    const std::string place = address(call.args[load ? 0 : 1], s);
+    line(load ? fmt::format("{}({}, &{}, {}{});", copy, place, known->second,
+                            address(call.args[2], s), coordinates)
+              : fmt::format("{}(&{}, {}{});", copy, known->second, place, coordinates),
          &s);
   }
 
@@ -930,6 +973,10 @@ private:
         "exp",  "exp2",  "exp10", "log",   "log2",      "log10", "log1p", "sqrt", "rsqrt",
         "tanh", "erf",   "sin",   "cos",   "tan",       "asin",  "acos",  "atan", "sinh",
         "cosh", "floor", "ceil",  "trunc", "nearbyint", "pow",   "atan2", "fma",  "copysign"};
+    if (op == "exp2" && !wide) { // one instruction, where exp2f is four
+      want("approximate_exp2");
+      return call("approximate_exp2", list(e.args));
+    }
     if (kMath.contains(op))
       return call(op + (wide ? "" : "f"), list(e.args));
     if (op == "round")

@@ -83,10 +83,11 @@ Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::T
   emit.entry = options.entry;
   emit.parameter_alignment = options.parameter_alignment;
   emit.threads = resolved.threads;
-  emit.has_fma = has_feature(*machine, "fma");
+  const bool neon = has_feature(*machine, "neon");
+  emit.has_fma = neon || has_feature(*machine, "fma");
   emit.has_avx512 = has_feature(*machine, "avx512f");
   emit.has_avx512dq = has_feature(*machine, "avx512dq");
-  emit.has_f16c = has_feature(*machine, "f16c");
+  emit.has_f16c = neon || has_feature(*machine, "f16c");
   emit.byte_shuffle_bits = has_feature(*machine, "avx512bw") ? 512
                            : has_feature(*machine, "avx2")   ? 256
                            : has_feature(*machine, "ssse3")  ? 128

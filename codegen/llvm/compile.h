@@ -39,7 +39,7 @@ struct CompileOptions {
 Result<ir::Target> resolve_target(const ir::Target& target);
 
 /// Registers of a resolved (or native) target, for lowering: 512 bits and 32 registers for AVX-512,
-/// 256 and 16 for AVX, else 128 and 16.
+/// 256 and 16 for AVX, 128 and 32 for AArch64, else 128 and 16.
 struct VectorRegisters {
   int bits = 128;
   int count = 16;

@@ -1624,6 +1624,24 @@ private:
                        call.dtype);
   }
 
+  /// The types that an instruction has in its name ("sdot.v4i32.v16i8"): as those of our values
+  /// are. False when there is no such instruction.
+  bool types_in_name(llvm::Intrinsic::ID id, const Call& call,
+                     llvm::SmallVectorImpl<llvm::Type*>& types) {
+    if (!llvm::Intrinsic::isOverloaded(id))
+      return true;
+    std::vector<llvm::Type*> parameters;
+    for (size_t i = 1; i < call.args.size(); ++i)
+      parameters.push_back(register_type(call.args[i]->dtype));
+    llvm::SmallVector<llvm::Intrinsic::IITDescriptor, 8> table;
+    llvm::Intrinsic::getIntrinsicInfoTableEntries(id, table);
+    llvm::ArrayRef<llvm::Intrinsic::IITDescriptor> rest = table;
+    return llvm::Intrinsic::matchIntrinsicSignature(
+               llvm::FunctionType::get(register_type(call.dtype), parameters, false), rest,
+               types) == llvm::Intrinsic::MatchIntrinsicTypes_Match &&
+           llvm::Intrinsic::getName(id, types, &module_) == call.args[0].as<StringImm>()->value;
+  }
+
   /// An instruction by LLVM's name. Its vectors may have another element type than ours (bfloat16
   /// is kept as 16 bits), as long as they have as many bits.
   Value* emit_llvm_intrinsic(const Call& call) {
@@ -1631,10 +1649,11 @@ private:
     if (name == nullptr)
       return unsupported("T.call_llvm_pure_intrin needs LLVM's name of an instruction", call.dtype);
     const llvm::Intrinsic::ID id = llvm::Function::lookupIntrinsicID(name->value);
-    if (id == llvm::Intrinsic::not_intrinsic || llvm::Intrinsic::isOverloaded(id))
+    llvm::SmallVector<llvm::Type*, 4> types;
+    if (id == llvm::Intrinsic::not_intrinsic || !types_in_name(id, call, types))
       return unsupported("LLVM " LLVM_VERSION_STRING " knows no instruction '" + name->value + "'",
                          call.dtype);
-    llvm::Function* function = llvm::Intrinsic::getDeclaration(&module_, id);
+    llvm::Function* function = llvm::Intrinsic::getDeclaration(&module_, id, types);
     const llvm::FunctionType* type = function->getFunctionType();
     const auto wrong = [&](const std::string& what) {
       std::string text;

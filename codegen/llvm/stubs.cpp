@@ -253,6 +253,10 @@ uint8_t dlpack_code(DataType type) {
 Result<uint64_t> feature_mask(const std::string& text) {
   TEMPER_TRY(target, ir::parse_target(text));
   TEMPER_TRY(features, required_features(target));
+  if (std::binary_search(features.begin(), features.end(), "neon"))
+    return Error(ErrorCode::kUnsupported,
+                 "libraries are made for x86-64, and " + text +
+                     " is of AArch64: take its object or assembly (temper-opt --print asm)");
   uint64_t mask = 0;
   for (size_t i = 0; i < std::size(kFeatureBits); ++i)
     if (std::binary_search(features.begin(), features.end(), kFeatureBits[i]))

@@ -20,11 +20,19 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 
 namespace temper::codegen {
 namespace {
 
-constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+/// Processors that this back end makes code for: those of x86-64, which it also runs, measures and
+/// exports for, and those of AArch64.
+struct Family {
+  const char* triple;
+  const char* name;
+};
+constexpr Family kX86{"x86_64-unknown-linux-gnu", "x86-64"};
+constexpr Family kArm{"aarch64-unknown-linux-gnu", "AArch64"};
 
 /// Features that change the code of kernels and that a CPU can be asked for; exported libraries
 /// check them before they run a kernel.
@@ -33,6 +41,9 @@ constexpr const char* kKnownFeatures[] = {
 #include "codegen/library/runtime/cpu_features.def"
 #undef TEMPER_CPU_FEATURE
 };
+
+/// The same of AArch64. Each of its CPUs has the first, which no other has.
+constexpr const char* kKnownArmFeatures[] = {"neon", "fullfp16", "dotprod", "i8mm", "bf16", "sve"};
 
 /// Options for LLVM itself, from TEMPER_LLVM_FLAGS, as opt and llc take them.
 const std::vector<std::string>& llvm_flags() {
@@ -45,16 +56,45 @@ const std::vector<std::string>& llvm_flags() {
   return flags;
 }
 
-const llvm::Target* x86_target(std::string& error) {
+Result<const llvm::Target*> back_end(const Family& family) {
   static std::once_flag once;
   std::call_once(once, [] {
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     LLVMInitializeX86AsmParser();
   });
-  return llvm::TargetRegistry::lookupTarget(kTriple, error);
+  std::string error;
+  const llvm::Target* found = llvm::TargetRegistry::lookupTarget(family.triple, error);
+  if (found == nullptr)
+    return Error(ErrorCode::kEnvironment,
+                 "this LLVM has no back end for " + std::string(family.name) + ": " + error);
+  return found;
+}
+
+std::vector<std::string> arm_cpu_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list;
+    if (const auto arm = back_end(kArm)) {
+      const std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
+          (*arm)->createMCSubtargetInfo(kArm.triple, "", ""));
+      for (const llvm::SubtargetSubTypeKV& cpu : subtarget->getAllProcessorDescriptions())
+        if (std::string_view(cpu.Key) != "generic") // of which family?
+          list.emplace_back(cpu.Key);
+    }
+    return list;
+  }();
+  return names;
+}
+
+const Family& family_of(const std::string& cpu) {
+  const std::vector<std::string> names = arm_cpu_names();
+  return std::find(names.begin(), names.end(), cpu) != names.end() ? kArm : kX86;
 }
 
 std::vector<std::string> cpu_names() {
@@ -81,8 +121,8 @@ std::string nearest_or_list(std::string_view name, const std::vector<std::string
 }
 
 /// "+a,-b": the features that differ from what the CPU's name implies.
-Result<std::string> check_features(const std::string& text,
-                                   const llvm::MCSubtargetInfo& subtarget) {
+Result<std::string> check_features(const std::string& text, const llvm::MCSubtargetInfo& subtarget,
+                                   const Family& family) {
   std::vector<std::string> known;
   for (const llvm::SubtargetFeatureKV& feature : subtarget.getAllProcessorFeatures())
     known.push_back(feature.Key);
@@ -95,7 +135,7 @@ Result<std::string> check_features(const std::string& text,
     const std::string name = sign ? feature.substr(1) : feature;
     if (std::find(known.begin(), known.end(), name) == known.end())
       return Error(ErrorCode::kInvalidArgument, "LLVM " LLVM_VERSION_STRING " knows no feature '" +
-                                                    name + "' of x86-64 CPUs" +
+                                                    name + "' of " + family.name + " CPUs" +
                                                     nearest_or_list(name, known));
     parts.push_back(sign ? feature : "+" + name);
   }
@@ -126,11 +166,8 @@ Result<void> set_llvm_flags() {
 Result<ir::Target> resolve_target(const ir::Target& target) {
   if (!target.is_cpu())
     return Error(ErrorCode::kUnsupported, "target '" + target.to_string() +
-                                              "' is no CPU; this back end compiles for x86-64");
-  std::string error;
-  const llvm::Target* x86 = x86_target(error);
-  if (x86 == nullptr)
-    return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
+                                              "' is no CPU; this back end compiles for x86-64 "
+                                              "and AArch64");
   static const Result<void> flags = set_llvm_flags();
   if (!flags)
     return flags.error();
@@ -155,15 +192,19 @@ Result<ir::Target> resolve_target(const ir::Target& target) {
       features += (features.empty() ? "" : ",") + target.features;
     resolved.features = features;
   }
+  const Family& family = family_of(resolved.arch);
+  TEMPER_TRY(llvm_target, back_end(family));
   const std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
-      x86->createMCSubtargetInfo(kTriple, "", ""));
-  const std::vector<std::string> names = cpu_names();
+      llvm_target->createMCSubtargetInfo(family.triple, "", ""));
+  std::vector<std::string> names = cpu_names();
+  for (const std::string& name : arm_cpu_names())
+    names.push_back(name);
   if (!subtarget->isCPUStringValid(resolved.arch) ||
       std::find(names.begin(), names.end(), resolved.arch) == names.end())
-    return Error(ErrorCode::kInvalidArgument, "LLVM " LLVM_VERSION_STRING " knows no x86-64 CPU '" +
+    return Error(ErrorCode::kInvalidArgument, "LLVM " LLVM_VERSION_STRING " knows no CPU '" +
                                                   resolved.arch + "'" +
                                                   nearest_or_list(resolved.arch, names));
-  TEMPER_TRY(features, check_features(resolved.features, *subtarget));
+  TEMPER_TRY(features, check_features(resolved.features, *subtarget, family));
   resolved.features = features;
   return resolved;
 }
@@ -175,16 +216,14 @@ Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
   const std::string key = resolved.arch + "," + resolved.features;
   if (const auto place = machines.find(key); place != machines.end())
     return place->second.get();
-  std::string error;
-  const llvm::Target* x86 = x86_target(error);
-  if (x86 == nullptr)
-    return Error(ErrorCode::kEnvironment, "this LLVM has no x86-64 back end: " + error);
+  const Family& family = family_of(resolved.arch);
+  TEMPER_TRY(llvm_target, back_end(family));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // contraction is on the instructions
   options.UnsafeFPMath = false;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      x86->createTargetMachine(kTriple, resolved.arch, resolved.features, options,
-                               llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+  std::unique_ptr<llvm::TargetMachine> machine(llvm_target->createTargetMachine(
+      family.triple, resolved.arch, resolved.features, options, llvm::Reloc::PIC_, std::nullopt,
+      llvm::CodeGenOptLevel::Default));
   if (machine == nullptr)
     return Error(ErrorCode::kEnvironment,
                  "LLVM made no target machine for '" + resolved.to_string() + "'");
@@ -192,7 +231,12 @@ Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
 }
 
 bool has_feature(const llvm::TargetMachine& machine, std::string_view feature) {
-  return machine.getMCSubtargetInfo()->checkFeatures("+" + std::string(feature));
+  const llvm::MCSubtargetInfo& info = *machine.getMCSubtargetInfo();
+  // LLVM complains of a feature of another family.
+  const auto known = info.getAllProcessorFeatures();
+  return std::any_of(known.begin(), known.end(),
+                     [&](const llvm::SubtargetFeatureKV& one) { return feature == one.Key; }) &&
+         info.checkFeatures("+" + std::string(feature));
 }
 
 Result<VectorRegisters> vector_registers(const ir::Target& target) {
@@ -202,6 +246,8 @@ Result<VectorRegisters> vector_registers(const ir::Target& target) {
     return VectorRegisters{512, 32};
   if (has_feature(*machine, "avx"))
     return VectorRegisters{256, 16};
+  if (has_feature(*machine, "neon"))
+    return VectorRegisters{128, 32};
   return VectorRegisters{};
 }
 
@@ -209,9 +255,15 @@ Result<std::vector<std::string>> required_features(const ir::Target& target) {
   TEMPER_TRY(resolved, resolve_target(target));
   TEMPER_TRY(machine, target_machine(resolved));
   std::vector<std::string> features;
-  for (const char* feature : kKnownFeatures)
-    if (has_feature(*machine, feature))
-      features.emplace_back(feature);
+  const auto look_for = [&](std::span<const char* const> known) {
+    for (const char* feature : known)
+      if (has_feature(*machine, feature))
+        features.emplace_back(feature);
+  };
+  if (&family_of(resolved.arch) == &kArm)
+    look_for(kKnownArmFeatures);
+  else
+    look_for(kKnownFeatures);
   std::sort(features.begin(), features.end());
   return features;
 }

@@ -132,9 +132,8 @@ private:
         if (file_)
           ::fchmod(file_.get(), 0666);
       }
-      if (file_)
-        while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR) {
-        }
+      if (file_ && ::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+        wait();
     }
     ~DeviceLock() {
       if (file_) // explicitly: a stray child may hold a copy of the descriptor
@@ -142,6 +141,25 @@ private:
     }
 
   private:
+    /// Says so once a process when it takes long: who measures may do so for minutes. An alarm and
+    /// no thread, as the runner forks.
+    void wait() {
+      static bool told = false;
+      struct sigaction remark {};
+      remark.sa_handler = [](int) {};
+      if (!told) {
+        ::sigaction(SIGALRM, &remark, nullptr);
+        ::alarm(kSilentWaitSeconds);
+      }
+      while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR)
+        if (!told) {
+          told = true;
+          fmt::print(stderr, "temper: another temper measures on this machine; waiting for it\n");
+        }
+      ::alarm(0);
+    }
+
+    static constexpr unsigned kSilentWaitSeconds = 3;
     FileDescriptor file_;
   };
 

@@ -486,6 +486,25 @@ Result<void> run_references(PreparedWorkload& workload, size_t first, size_t las
   return {};
 }
 
+/// An error when the reference gives no number for an output in any of the sets.
+Result<void> require_numbers(const PreparedWorkload& workload) {
+  for (size_t i = 0; i < workload.spec.signature.size(); ++i) {
+    const ArgumentSpec& argument = workload.spec.signature[i];
+    if (!argument.is_output || argument.element_count() == 0 ||
+        std::any_of(workload.sets.begin(), workload.sets.end(), [&](const PreparedSet& set) {
+          const ReferenceOutput& output = set.references[i];
+          return output.scale != 0 || has_number(output.bytes.bytes(), output.type);
+        }))
+      continue;
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("the reference of {} computes no number: every element of {} is NaN "
+                             "or infinite, so nothing could be checked; name inputs that it is "
+                             "made for, or mend it",
+                             workload.spec.name, argument.name));
+  }
+  return {};
+}
+
 } // namespace
 
 double steal_ms() {
@@ -567,6 +586,7 @@ Result<PreparedWorkload> prepare_workload(WorkloadSpec spec, const codegen::Arti
         return ran.error();
     }
   }
+  TEMPER_TRY_VOID(require_numbers(workload));
   return workload;
 }
 

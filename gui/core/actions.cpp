@@ -35,6 +35,11 @@ QString ActionRegistry::commandLineOf(const QString& id) const {
              : entry->second.commandLine();
 }
 
+bool ActionRegistry::hasCommandLine(const QString& id) const {
+  const auto entry = entries_.find(id);
+  return entry != entries_.end() && entry->second.commandLine;
+}
+
 QAction* ActionRegistry::action(const QString& id) const {
   const auto entry = entries_.find(id);
   return entry == entries_.end() ? nullptr : entry->second.action;

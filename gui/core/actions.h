@@ -32,6 +32,8 @@ public:
   /// is none now.
   void setCommandLine(const QString& id, std::function<QString()> commandLine);
   QString commandLineOf(const QString& id) const;
+  /// Whether there ever is one.
+  bool hasCommandLine(const QString& id) const;
   QAction* action(const QString& id) const; ///< null when there is none
   QString menuOf(const QString& id) const;
   const QStringList& ids() const { return ids_; } ///< in the order they were added

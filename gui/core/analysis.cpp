@@ -218,6 +218,26 @@ double correlationOf(const std::vector<double>& scores, const std::vector<double
   return a.size() < 3 ? database::kUnknown : rank_correlation(a, b);
 }
 
+/// Which predictions are of the second half of those of their run.
+std::vector<uint8_t> lateOf(const RecordTable& table, const std::vector<uint32_t>& rows,
+                            const std::vector<double>& predicted) {
+  std::map<uint64_t, std::vector<int32_t>> sequences; // of a run's predictions
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (!std::isnan(predicted[i]))
+      sequences[table.at(rows[i]).run].push_back(table.at(rows[i]).sequence);
+  std::map<uint64_t, int32_t> half;
+  for (auto& [run, of] : sequences) {
+    const auto middle = of.begin() + static_cast<ptrdiff_t>(of.size() / 2);
+    std::nth_element(of.begin(), middle, of.end());
+    half[run] = *middle;
+  }
+  std::vector<uint8_t> late(rows.size(), 0);
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (const auto of = half.find(table.at(rows[i]).run); of != half.end())
+      late[i] = table.at(rows[i]).sequence >= of->second ? 1 : 0;
+  return late;
+}
+
 std::shared_ptr<PlotData> plotOf(const RecordTable& table, const std::vector<uint32_t>& rows,
                                  const Series& series, const DecisionTable* decisions,
                                  size_t mostAxes) {
@@ -242,6 +262,7 @@ std::shared_ptr<PlotData> plotOf(const RecordTable& table, const std::vector<uin
                                   : decisions->columns[c].values[static_cast<size_t>(row)]);
   }
   data->tones = tonesOf(data->timeNs);
+  data->late = lateOf(table, rows, data->predicted);
   std::vector<size_t> kept;
   for (size_t c = 0; c < columns; ++c) {
     // What is the same in all that the filter leaves tells nothing.

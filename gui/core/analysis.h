@@ -40,7 +40,9 @@ struct PlotData {
   std::vector<uint64_t> records; ///< digits of ids: rows
   std::vector<double> timeNs;    ///< NaN: no time
   std::vector<double> predicted; ///< score; NaN: none
-  std::vector<float> tones;      ///< 0 the fastest, 1 the slowest by rank; NaN: no time
+  /// 1 for predictions of the second half of a run's trials, when its model had seen more.
+  std::vector<uint8_t> late;
+  std::vector<float> tones; ///< 0 the fastest, 1 the slowest by rank; NaN: no time
   std::vector<PlotAxis> axes;
   std::vector<std::vector<float>> places; ///< per axis and row; kAbsentPlace where absent
   std::vector<std::vector<float>> values; ///< of decisions, per axis and row; NaN: absent

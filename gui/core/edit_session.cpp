@@ -733,10 +733,24 @@ void EditSession::stopSweep() {
   emit measuringChanged();
 }
 
+Json EditSession::sweepRequest(const SweepPoint& point) const {
+  Json request{{"do", "measure"}, {"subject", subject_}, {"trace", point.trace.toStdString()}};
+  if (const EditNode* node = history_.current(); node && !node->candidate.isEmpty())
+    request["parent"] = node->candidate.toStdString();
+  return request;
+}
+
+std::vector<Json> EditSession::sweepRequests() const {
+  std::vector<Json> requests;
+  for (const SweepPoint& point : sweep_)
+    if (wantsMeasuring(point))
+      requests.push_back(sweepRequest(point));
+  return requests;
+}
+
 void EditSession::measureNextOfSweep() {
-  const auto next = std::find_if(sweep_.begin(), sweep_.end(), [](const SweepPoint& point) {
-    return !point.trace.isEmpty() && point.outcome.isEmpty();
-  });
+  const auto next = std::find_if(sweep_.begin(), sweep_.end(),
+                                 [](const SweepPoint& point) { return wantsMeasuring(point); });
   if (!sweeping_ || next == sweep_.end()) {
     sweeping_ = false;
     emit sweepChanged();
@@ -744,10 +758,7 @@ void EditSession::measureNextOfSweep() {
     return;
   }
   const auto index = static_cast<size_t>(next - sweep_.begin());
-  Json request{{"do", "measure"}, {"subject", subject_}, {"trace", next->trace.toStdString()}};
-  if (const EditNode* node = history_.current(); node && !node->candidate.isEmpty())
-    request["parent"] = node->candidate.toStdString();
-  measuring_.ask(QStringLiteral("measure"), std::move(request),
+  measuring_.ask(QStringLiteral("measure"), sweepRequest(*next),
                  [this, index](const Json& answer, const QString& error) {
                    if (!error.isEmpty()) {
                      sweeping_ = false;
@@ -823,16 +834,23 @@ void EditSession::goTo(int row) {
   showCurrent();
 }
 
-void EditSession::measure() {
+Json EditSession::measureRequest() const {
   const EditNode* node = history_.current();
-  if (!node || isMeasuring())
-    return;
-  const int row = history_.currentRow();
+  if (!node || !error_.isEmpty())
+    return nullptr;
   Json request{{"do", "measure"}, {"subject", subject_}, {"trace", node->trace.toStdString()}};
   if (const EditNode* from =
           node->parent < 0 ? node : &history_.nodes()[static_cast<size_t>(node->parent)];
       !from->candidate.isEmpty())
     request["parent"] = from->candidate.toStdString();
+  return request;
+}
+
+void EditSession::measure() {
+  Json request = measureRequest();
+  if (request.is_null() || isMeasuring())
+    return;
+  const int row = history_.currentRow();
   typing_ = false;
   measuring_.ask(QStringLiteral("measure"), std::move(request),
                  [this, row](const Json& answer, const QString& error) {

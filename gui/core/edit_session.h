@@ -184,6 +184,10 @@ public:
   void goTo(int row); ///< any schedule of the history
   /// Compiles, checks, times and records the current schedule.
   void measure();
+  /// What `temper session` is asked to do so; null where there is nothing to measure.
+  Json measureRequest() const;
+  /// The same of every value of the swept decision that was not measured.
+  std::vector<Json> sweepRequests() const;
 
   /// For each place the line of the script that it begins in, -1 where it has none.
   std::vector<int> linesOfPlaces() const;
@@ -217,6 +221,10 @@ private:
   void askKnobs();
   void take(const SweepPoint& point, const QString& name);
   void measureNextOfSweep();
+  Json sweepRequest(const SweepPoint& point) const;
+  static bool wantsMeasuring(const SweepPoint& point) {
+    return !point.trace.isEmpty() && point.outcome.isEmpty();
+  }
   /// Of the swept values those that are schedules of the tree have been measured there.
   void takeKnownTimes();
   void forgetSweep();

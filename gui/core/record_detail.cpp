@@ -1,6 +1,7 @@
 #include "gui/core/record_detail.h"
 
 #include "database/record_log.h"
+#include "gui/core/code_loader.h"
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 #include "ir/support/json.h"
@@ -9,6 +10,39 @@
 #include <cmath>
 
 namespace temper::gui {
+
+namespace {
+
+/// What the machine code for a GPU needs and does.
+std::vector<std::pair<const char*, QString>> gpuFacts(const Json& code) {
+  const auto count = [&](const char* name, const char* noun) {
+    return countText(code.value(name, int64_t{0}), noun);
+  };
+  QStringList machineCode{count("instructions", "instruction"),
+                          count("registers", "register") + QStringLiteral(" of a thread"),
+                          count("shared_bytes", "byte") + QStringLiteral(" of shared memory"),
+                          code.value("spilled_bytes", int64_t{0}) > 0
+                              ? count("spilled_bytes", "byte") + QStringLiteral(" spilled")
+                              : QStringLiteral("no spills")};
+  if (code.value("stack_bytes", int64_t{0}) > 0)
+    machineCode << count("stack_bytes", "byte") + QStringLiteral(" of stack");
+  QStringList operations, warnings;
+  const Json counts = code.value("operations", Json::object());
+  for (const auto& [name, number] : counts.items())
+    if (number.is_number_integer())
+      operations << QStringLiteral("%1 %2").arg(number.get<int64_t>()).arg(toQString(name));
+  for (const Json& warning : code.value("warnings", Json::array()))
+    if (warning.is_string())
+      warnings << toQString(warning.get<std::string>());
+  return {{"machine code", machineCode.join(QStringLiteral(", "))},
+          {"occupancy", count("resident_blocks", "block") +
+                            QStringLiteral(" on a multiprocessor, by its ") +
+                            textIn(code, "limited_by")},
+          {"PTX", operations.join(QStringLiteral(", "))},
+          {"warning", warnings.join(QStringLiteral("; "))}};
+}
+
+} // namespace
 
 Result<RecordDetail> loadDetail(database::Store& store, const database::Id& id) {
   RecordDetail detail;
@@ -52,6 +86,8 @@ QString RecordDetail::verdict() const {
     QString text = outcomeText(row.outcome);
     if (!measurement.error.empty())
       text += QStringLiteral(": ") + toQString(measurement.error);
+    else if (row.outcome == database::Outcome::kChecked)
+      text += QStringLiteral(": right where it was emulated; not timed, for want of the device");
     return text;
   }
   if (row.outcome != database::Outcome::kOk) {
@@ -60,15 +96,24 @@ QString RecordDetail::verdict() const {
       text += QStringLiteral(": timing ended early, it could not become the best");
     return text;
   }
+  // Runs measure their fastest again at the end, and those numbers choose the best.
+  const bool byFinals = best && best->purpose == database::Purpose::kConfirm;
   if (best && best->id == row.id)
-    return QStringLiteral("the best of its kind");
+    return byFinals ? QStringLiteral("the best of its kind by the final measurements")
+                    : QStringLiteral("the best of its kind");
   if (best && best->candidate == row.candidate)
     return QStringLiteral("the best of its kind, which was measured again as %1")
         .arg(shortId(toQString(best->id)));
-  if (best && best->median_ns > 0)
-    return QStringLiteral("%1 × the time of the best, %2")
-        .arg(row.median_ns / best->median_ns, 0, 'f', 3)
-        .arg(shortId(toQString(best->id)));
+  if (best && best->median_ns > 0) {
+    const QString text = QStringLiteral("%1\u00a0× the time of the best, %2")
+                             .arg(row.median_ns / best->median_ns, 0, 'f', 3)
+                             .arg(shortId(toQString(best->id)));
+    // The shortest of many noisy numbers is too short.
+    return byFinals && row.purpose == database::Purpose::kSearch && row.median_ns < best->median_ns
+               ? text + QStringLiteral(" (a number of the search alone: final measurements choose "
+                                       "the best)")
+               : text;
+  }
   return outcomeText(row.outcome);
 }
 
@@ -134,7 +179,11 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
                            .arg(countText(measurement.gaps_dropped, "sample")));
   add("rate",
       gflops(row.flops, row.median_ns) > 0 ? rateText(row.flops, row.median_ns) : QString());
-  if (const auto code = parse_json(measurement.facts_json); code && code->is_object()) {
+  const auto code = parse_json(measurement.facts_json);
+  if (code && code->is_object() && code->contains("registers")) {
+    for (const auto& [name, words] : gpuFacts(*code))
+      add(name, words);
+  } else if (code && code->is_object()) {
     QStringList parts{countText(code->value("code_bytes", int64_t{0}), "byte"),
                       countText(code->value("instructions", int64_t{0}), "instruction")};
     if (const int64_t bits = code->value("vector_bits", int64_t{0}); bits > 0)
@@ -156,21 +205,29 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     add("got to", toQString(measurement.stage));
   if (const auto worst = parse_json(measurement.worst_json); worst && worst->is_object())
     add("worst element", toQString(worst->dump()));
-  add("target", toQString(short_target(row.target)) + QStringLiteral(", ") +
-                    countText(row.threads, "thread"));
+  const QString target = toQString(short_target(row.target));
+  // A GPU's are in its program.
+  add("target", hasLevel(target, CodeLevel::kCuda)
+                    ? target
+                    : target + QStringLiteral(", ") + countText(row.threads, "thread"));
   add("machine", machineText());
   add("system", systemText());
   add("compiler", compilerText());
+  if (const auto options = parse_json(run.options_json); options && options->is_object())
+    add("temper", textIn(*options, "temper")); // version and commit
+  add("command", toQString(run.command_line));
   add("run", QStringLiteral("%1, measurement %2%3")
                  .arg(shortRun)
                  .arg(row.sequence)
                  .arg(row.purpose == database::Purpose::kConfirm ? QStringLiteral(", a final one")
                                                                  : QString()));
   add("proposed by", toQString(measurement.origin));
-  if (!std::isnan(measurement.compile_ms))
-    add("cost", QStringLiteral("%1 ms to compile, %2 ms to measure")
-                    .arg(measurement.compile_ms, 0, 'f', 1)
-                    .arg(measurement.measure_ms, 0, 'f', 1));
+  QStringList cost;
+  for (const auto& [ms, what] :
+       {std::pair{measurement.compile_ms, "compile"}, std::pair{measurement.measure_ms, "measure"}})
+    if (!std::isnan(ms))
+      cost << QStringLiteral("%1 ms to %2").arg(ms, 0, 'f', 1).arg(QString::fromLatin1(what));
+  add("cost", cost.join(QStringLiteral(", ")));
   add("measured", dateText(row.measured_at));
   if (row.unchecked)
     add("unchecked", QStringLiteral("its workload has no reference"));

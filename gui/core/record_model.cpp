@@ -138,9 +138,17 @@ QVariant RecordModel::heatOf(const PackedRecord& record, RecordColumn column) co
   }
   case RecordColumn::kRatio: {
     const Baseline* baseline = context_.baselineOf(table_.seriesOf(record));
-    return baseline && baseline->medianNs > 0
-               ? QVariant(std::clamp(-std::log2(record.medianNs / baseline->medianNs), -1.0, 1.0))
-               : QVariant();
+    if (!baseline || !(baseline->medianNs > 0))
+      return {};
+    const double speedup = baseline->medianNs / record.medianNs;
+    if (speedup < 1)
+      return std::max(-1.0, std::log2(speedup));
+    const double best = record.series < bestNs_.size() && bestNs_[record.series] > 0
+                            ? baseline->medianNs / bestNs_[record.series]
+                            : speedup;
+    // Beside a baseline that all leave far behind, all would be of one colour.
+    return best > 1 ? QVariant(std::min(1.0, std::log2(best)) * (speedup - 1) / (best - 1))
+                    : QVariant(0.0);
   }
   case RecordColumn::kInterval: {
     constexpr double kWide = 0.1; // half of it, of the time
@@ -319,7 +327,7 @@ QVariant RecordModel::data(const QModelIndex& index, int role) const {
                  timeText(baseline->medianNs));
     if (heat_ && column == RecordColumn::kTime && record->series < bestNs_.size() &&
         record->medianNs > 0 && bestNs_[record->series] > 0)
-      return tr("%1, %2 × the time of the best of its kind")
+      return tr("%1, %2 × the shortest time measured of its kind")
           .arg(cellText(table_, *record, column, context_))
           .arg(record->medianNs / bestNs_[record->series], 0, 'f', 2);
     return cellText(table_, *record, column, context_);

@@ -25,8 +25,10 @@ public:
   /// What marks and ratios are made from; which workloads have a later version it knows itself.
   void setContext(RecordContext context);
   const RecordContext& context() const { return context_; }
-  /// Whether kHeatRole has an answer: from 1, as good as the best of its kind, to -1, four times
-  /// its time; of a ratio half and twice the baseline's time; of an interval 0 to 10 %.
+  /// Whether kHeatRole has an answer: from 1, as good as the shortest time of its kind, to -1, four
+  /// times that; of a ratio from 1, as much gained over the baseline as by the fastest of its kind
+  /// (less where that is less than half its time), to -1, twice the baseline's time; of an interval
+  /// 0 to 10 %.
   void setHeat(bool on);
   bool hasHeat() const { return heat_; }
   /// While false, records that arrive only raise pending(); they are shown with the next change.

@@ -1,9 +1,8 @@
 #include "gui/core/record_table.h"
 
 #include "gui/core/format.h"
+#include "ir/support/number.h"
 #include "ir/support/quantities.h"
-
-#include <charconv>
 
 namespace temper::gui {
 
@@ -13,10 +12,7 @@ namespace {
 constexpr int64_t kDisorderNs = 30'000'000'000;
 
 uint64_t digits(std::string_view id) {
-  uint64_t value = 0;
-  if (id.size() > 1)
-    std::from_chars(id.data() + 1, id.data() + id.size(), value, 16);
-  return value;
+  return id.empty() ? 0 : parse_number<uint64_t>(id.substr(1), 16).value_or(0);
 }
 
 } // namespace

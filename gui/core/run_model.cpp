@@ -153,17 +153,34 @@ QString RunDetail::funnelText() const {
   return stages.join(QStringLiteral("  ›  "));
 }
 
+QString foreseenText(const database::ModelQuality& batch) {
+  // Of one or two it is all or nothing: chance.
+  constexpr int64_t kEnough = 3;
+  if (std::isnan(batch.top_recall) || batch.top_k < kEnough)
+    return {};
+  const int64_t found = std::llround(batch.top_recall * static_cast<double>(batch.top_k));
+  return QStringLiteral("%1 of the batch's best %2 %3 foreseen")
+      .arg(found)
+      .arg(batch.top_k)
+      .arg(found == 1 ? QStringLiteral("was") : QStringLiteral("were"));
+}
+
 QString RunDetail::modelText() const {
   if (quality.empty())
     return {};
   const database::ModelQuality& last = quality.back();
   QStringList parts;
   if (!std::isnan(last.rank_correlation))
-    parts << QStringLiteral("rank correlation %1").arg(last.rank_correlation, 0, 'f', 2);
-  if (!std::isnan(last.top_recall) && last.top_k > 0)
-    parts << QStringLiteral("%1 % of the best %2 foreseen")
-                 .arg(100 * last.top_recall, 0, 'f', 0)
-                 .arg(last.top_k);
+    parts << QStringLiteral("rank correlation %1 in its last batch")
+                 .arg(last.rank_correlation, 0, 'f', 2);
+  // Of the last batch that was large enough: the end of a run is often short of candidates.
+  for (auto batch = quality.rbegin(); batch != quality.rend(); ++batch)
+    if (const QString words = foreseenText(*batch); !words.isEmpty()) {
+      parts << (batch == quality.rbegin()
+                    ? words
+                    : QStringLiteral("%1 in batch %2").arg(words).arg(batch->batch + 1));
+      break;
+    }
   return parts.join(QStringLiteral(", "));
 }
 

@@ -60,6 +60,9 @@ private:
   std::function<QString(const QString&)> ratioOf_;
 };
 
+/// "2 of the batch's best 4 were foreseen"; empty where the batch was too small to say so.
+QString foreseenText(const database::ModelQuality& batch);
+
 /// What the page of a run shows.
 struct RunDetail {
   RunRow row;

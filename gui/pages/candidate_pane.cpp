@@ -6,6 +6,7 @@
 #include "gui/core/line_links.h"
 #include "gui/pages/limits_pane.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/find_bar.h"
 #include "gui/widgets/run_plot.h"
 
 #include <QBoxLayout>
@@ -18,6 +19,8 @@
 namespace temper::gui {
 
 namespace {
+
+constexpr int kSearchPauseMs = 200;
 
 QLabel* selectable(QWidget* parent) {
   auto* label = new QLabel(parent);
@@ -35,7 +38,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
       tabs_(new QTabWidget(this)), facts_(new QWidget(this)), factRows_(new QGridLayout),
       samples_(new SamplePlot(this)), tags_(new QLineEdit(this)), note_(new QLineEdit(this)),
       limits_(new LimitsPane(workspace, this)), log_(new CodeView(this)),
-      search_(new QLineEdit(this)) {
+      find_(new FindBar(QStringLiteral("candidate.search"), this)), search_(this) {
   setObjectName(QStringLiteral("candidate"));
   setMinimumWidth(360);
   QFont big = font();
@@ -93,16 +96,13 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   }
   tabs_->addTab(limits_, tr("Limits"));
   tabs_->addTab(log_, tr("Log"));
-  search_->setObjectName(QStringLiteral("candidate.search"));
-  search_->setAccessibleName(tr("Search in the code"));
-  search_->setPlaceholderText(tr("search; Enter and F3 go on"));
-  search_->setVisible(false);
+
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(0);
   layout->addLayout(head);
   layout->addWidget(tabs_, 1);
-  layout->addWidget(search_);
+  layout->addWidget(find_);
 
   connect(tags_, &QLineEdit::editingFinished, this, [this] {
     QStringList tags;
@@ -115,7 +115,15 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
     workspace_.addNote(workspace_.selectedRecord(), note_->text());
     note_->clear();
   });
-  connect(search_, &QLineEdit::returnPressed, this, [this] { searchAgain(true); });
+  searchDelay_.setSingleShot(true);
+  searchDelay_.setInterval(kSearchPauseMs);
+  connect(&searchDelay_, &QTimer::timeout, this, &CandidatePane::countFound);
+  connect(find_, &FindBar::wordsChanged, &searchDelay_, qOverload<>(&QTimer::start));
+  connect(find_, &FindBar::closed, this, &CandidatePane::countFound);
+  connect(find_, &FindBar::wanted, this, &CandidatePane::searchAgain);
+  connect(find_, &FindBar::linkChosen, this,
+          [this](const QString& name) { showFound(name, true); });
+  connect(&search_, &TextSearch::changed, this, [this] { find_->setFound(search_.sentence()); });
   connect(tabs_, &QTabWidget::currentChanged, this, [this] { loadCode(); });
   connect(&workspace_, &Workspace::detailChanged, this, &CandidatePane::showDetail);
   connect(&workspace_, &Workspace::marksChanged, this, &CandidatePane::showVerdict);
@@ -146,7 +154,9 @@ void CandidatePane::showDetail() {
   }
   for (int level = 0; level < kCodeLevels; ++level)
     tabs_->setTabVisible(level + 1, hasLevel(static_cast<CodeLevel>(level)));
-  log_->setCode(toQString(database::record_log(detail->measurement)), CodeLevel::kTrace);
+  log_->setPlain(toQString(database::record_log(detail->measurement)));
+  if (!find_->words().isEmpty())
+    searchDelay_.start();
   QStringList tags;
   for (const database::Tag& tag : detail->tags)
     tags << toQString(tag.tag);
@@ -182,9 +192,10 @@ void CandidatePane::showVerdict() {
   else if (const Baseline* baseline = workspace_.baselineFor(id))
     if (const QString ratio = workspace_.ratioOf(id); !ratio.isEmpty())
       words += tr("; %1 the time of the baseline, %2")
-                   .arg(ratio, shortId(idText(database::Kind::kMeasurement, baseline->record)));
+                   .arg(QString(ratio).replace(u' ', QChar(QChar::Nbsp)),
+                        shortId(idText(database::Kind::kMeasurement, baseline->record)));
   if (workspace_.isPinned(id))
-    words += tr("; ◆ pinned");
+    words += tr("; ◆%1pinned").arg(QChar(QChar::Nbsp)); // a sign stays with its word
   verdict_->setText(words);
 }
 
@@ -250,6 +261,7 @@ void CandidatePane::loadCode() {
                    shown_[static_cast<size_t>(level)] = record;
                    showHeat();
                    showLinked();
+                   findPending();
                  } else {
                    view->setMessage(code.error);
                    shown_[static_cast<size_t>(level)].clear();
@@ -333,14 +345,49 @@ void CandidatePane::startNote() {
 void CandidatePane::startSearch() {
   if (!currentView())
     showLevel(CodeLevel::kTrace);
-  search_->setVisible(true);
-  search_->setFocus();
-  search_->selectAll();
+  find_->open();
+}
+
+void CandidatePane::countFound() {
+  const RecordDetail* detail = workspace_.detail();
+  searchDelay_.stop();
+  std::vector<CodeLevel> levels;
+  for (int level = 0; level < kCodeLevels; ++level)
+    if (hasLevel(static_cast<CodeLevel>(level)))
+      levels.push_back(static_cast<CodeLevel>(level));
+  search_.start(workspace_.database(), workspace_.selectedRecord(), levels, log_->text(),
+                detail ? find_->words() : QString());
 }
 
 void CandidatePane::searchAgain(bool forward) {
-  if (CodeView* view = currentView(); view && !search_->text().isEmpty())
-    view->find(search_->text(), forward);
+  const QString words = find_->words();
+  if (words.isEmpty() || !workspace_.detail())
+    return;
+  if (search_.words() != words)
+    countFound();
+  if (CodeView* view = currentView(); view && view->find(words, forward, false))
+    return;
+  if (const QString name = search_.next(levelName(), forward); !name.isEmpty())
+    showFound(name, forward);
+}
+
+void CandidatePane::showFound(const QString& name, bool forward) {
+  pendingFind_ = name;
+  pendingForward_ = forward;
+  if (name == QStringLiteral("log"))
+    showLog();
+  for (int level = 0; level < kCodeLevels; ++level)
+    if (gui::levelName(static_cast<CodeLevel>(level)) == name)
+      showLevel(static_cast<CodeLevel>(level));
+  if (!loadingCode_)
+    findPending();
+}
+
+void CandidatePane::findPending() {
+  if (pendingFind_ == levelName())
+    if (CodeView* view = currentView())
+      view->findFromEdge(find_->words(), pendingForward_);
+  pendingFind_.clear();
 }
 
 void CandidatePane::copyCode() const {

@@ -1,8 +1,10 @@
 /// One candidate: what was measured and said about it, and its text at each level.
 #pragma once
 
+#include "gui/core/text_search.h"
 #include "gui/core/workspace.h"
 
+#include <QTimer>
 #include <QWidget>
 
 class QGridLayout;
@@ -13,6 +15,7 @@ class QTabWidget;
 namespace temper::gui {
 
 class CodeView;
+class FindBar;
 class LimitsPane;
 class SamplePlot;
 
@@ -44,8 +47,12 @@ public:
   /// Shows the overview and goes to the field.
   void startTags();
   void startNote();
+  /// Looks for words in every text of the candidate.
   void startSearch();
+  /// The next place in the text that shows, else in the next text that has one.
   void searchAgain(bool forward);
+  FindBar* findBar() const { return find_; }
+  const TextSearch& search() const { return search_; }
   void copyCode() const;
 
   SamplePlot* samples() const { return samples_; }
@@ -57,6 +64,10 @@ private:
   void showHeat();
   /// Marks what belongs to the line that was clicked in another level.
   void showLinked();
+  void countFound();
+  /// The text of this name, at its first place that has the words, or its last.
+  void showFound(const QString& name, bool forward);
+  void findPending();
   CodeView* currentView() const;
   /// Of the tab that shows; -1: it shows no text.
   int currentLevel() const;
@@ -78,7 +89,11 @@ private:
   LimitsPane* limits_;
   CodeView* log_;
   bool heat_ = false;
-  QLineEdit* search_;
+  FindBar* find_;
+  TextSearch search_;
+  QTimer searchDelay_;
+  QString pendingFind_; ///< the text to look in when it has come
+  bool pendingForward_ = true;
   bool loadingCode_ = false, loadingHeat_ = false;
   /// Where somebody clicked: other levels show the same loop.
   int linkedLevel_ = -1, linkedLine_ = 0;

@@ -2,8 +2,10 @@
 
 #include "gui/core/comparison_html.h"
 #include "gui/core/format.h"
+#include "gui/core/text_search.h"
 #include "gui/core/trace_changes.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/find_bar.h"
 #include "gui/widgets/table.h"
 #include "gui/widgets/theme.h"
 #include "ir/support/json.h"
@@ -34,6 +36,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
       measured_(new QLabel(this)), changes_(new QLabel(this)),
       measure_(new QPushButton(tr("Measure both again"), this)), levels_(new QTabBar(this)),
       onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)),
+      find_(new FindBar(QStringLiteral("compare.search"), this)),
       splitter_(new QSplitter(Qt::Horizontal, this)), why_(workspace.database()),
       whyView_(new QTreeWidget(this)), try_(new QPushButton(tr("Try it on A"), this)) {
   setObjectName(QStringLiteral("compare"));
@@ -121,6 +124,9 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   layout->addLayout(bar);
   layout->addWidget(splitter_, 1);
   layout->addWidget(whyView_, 1);
+  layout->addWidget(find_);
+  connect(find_, &FindBar::wordsChanged, this, &ComparePage::countFound);
+  connect(find_, &FindBar::wanted, this, &ComparePage::searchAgain);
   whyView_->setObjectName(QStringLiteral("compare.why"));
   whyView_->setAccessibleName(tr("Why one is faster"));
   whyView_->setFrameShape(QFrame::NoFrame);
@@ -362,7 +368,31 @@ void ComparePage::showTexts() {
   const SideBySide diff = sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked());
   views_[0]->setDiff(diff, false, level);
   views_[1]->setDiff(diff, true, level);
+  countFound();
   count_->setText(diff.differences == 0 ? tr("equal") : countText(diff.differences, "difference"));
+}
+
+void ComparePage::startSearch() {
+  if (isWhy())
+    levels_->setCurrentIndex(0);
+  find_->open();
+}
+
+void ComparePage::searchAgain(bool forward) {
+  if (isWhy() || find_->words().isEmpty())
+    return;
+  if (const int side =
+          FindBar::findInTurn({views_[0], views_[1]}, foundIn_, find_->words(), forward);
+      side >= 0)
+    foundIn_ = side;
+}
+
+void ComparePage::countFound() {
+  const QString words = find_->words();
+  find_->setFound(words.isEmpty() ? QString()
+                                  : tr("A %1 · B %2, of what shows")
+                                        .arg(occurrences(views_[0]->text(), words))
+                                        .arg(occurrences(views_[1]->text(), words)));
 }
 
 bool ComparePage::canSave() const {

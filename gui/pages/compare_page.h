@@ -19,6 +19,7 @@ class QTreeWidget;
 namespace temper::gui {
 
 class CodeView;
+class FindBar;
 
 class ComparePage : public QWidget {
   Q_OBJECT
@@ -35,6 +36,10 @@ public:
   /// The chosen decision of the reasons, taken on A; without a trace: none is chosen.
   EditProposal chosenStep() const;
   void showNextDifference(bool forward);
+  /// Looks for words in both texts.
+  void startSearch();
+  void searchAgain(bool forward);
+  FindBar* findBar() const { return find_; }
   /// Measures both again, in turns (`temper compare`).
   void measure();
   bool canMeasure() const;
@@ -58,6 +63,7 @@ private:
   bool isWhy() const;
   void loadTexts();
   void showTexts();
+  void countFound();
 
   Workspace& workspace_;
   CodeLoader loaders_[2];
@@ -72,6 +78,8 @@ private:
   QCheckBox* onlyDifferences_;
   QLabel* count_;
   CodeView* views_[2];
+  FindBar* find_;
+  int foundIn_ = 0; ///< the side that shows what was found last
   QSplitter* splitter_;
   WhyQuestion why_;
   QTreeWidget* whyView_;

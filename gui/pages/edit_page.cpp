@@ -1,7 +1,9 @@
 #include "gui/pages/edit_page.h"
 
 #include "gui/core/format.h"
+#include "gui/core/text_search.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/find_bar.h"
 #include "gui/widgets/knob_form.h"
 #include "gui/widgets/sweep_plot.h"
 #include "gui/widgets/table.h"
@@ -191,6 +193,10 @@ QWidget* EditPage::makeCentre() {
   bottomLayout->addWidget(headline(tr("trace: may be typed in"), bottom));
   bottomLayout->addWidget(trace_, 1);
   bottomLayout->addWidget(error_);
+  find_ = new FindBar(QStringLiteral("edit.search"), bottom);
+  bottomLayout->addWidget(find_);
+  connect(find_, &FindBar::wordsChanged, this, &EditPage::countFound);
+  connect(find_, &FindBar::wanted, this, &EditPage::searchAgain);
   centre->addWidget(top);
   centre->addWidget(bottom);
   centre->setSizes({480, 300});
@@ -208,7 +214,7 @@ QWidget* EditPage::makeRight() {
   history_ = new QTableView(right);
   setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
              &session_.history());
-  setColumnWidths(history_, {6, 16, 11, 11, 8}, EditHistory::kStep);
+  setColumnWidths(history_, {5, 16, 11, 12, 8}, EditHistory::kStep);
   history_->setEditTriggers(QAbstractItemView::EditKeyPressed);
   decisions_ = new QTreeWidget(right);
   decisions_->setObjectName(QStringLiteral("edit.decisions"));
@@ -293,6 +299,28 @@ void EditPage::showHeat() {
   program_->setHeat(heat_ && ofLoops && !program_->isMessage()
                         ? heatOf(program_->text(), session_.level())
                         : std::vector<LineHeat>());
+}
+
+void EditPage::startSearch() {
+  find_->open();
+  countFound();
+}
+
+void EditPage::searchAgain(bool forward) {
+  if (find_->words().isEmpty())
+    return;
+  if (const int view = FindBar::findInTurn({program_, trace_}, foundIn_, find_->words(), forward);
+      view >= 0)
+    foundIn_ = view;
+}
+
+void EditPage::countFound() {
+  const QString words = find_->words();
+  find_->setFound(words.isEmpty() ? QString()
+                                  : tr("%1 %2 · trace %3")
+                                        .arg(levelTitle(session_.level()))
+                                        .arg(occurrences(program_->text(), words))
+                                        .arg(occurrences(trace_->text(), words)));
 }
 
 void EditPage::focusPlaces() { places_->setFocus(); }
@@ -386,6 +414,7 @@ void EditPage::showProgram() {
   else if (program_->text() != session_.text() || program_->isMessage())
     program_->setCode(session_.text(), session_.level());
   showHeat();
+  countFound();
   levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
 
   left_->setCurrentIndex(session_.hasKnobs() ? 1 : 0);

@@ -18,6 +18,7 @@ class QTreeWidget;
 namespace temper::gui {
 
 class CodeView;
+class FindBar;
 class KnobForm;
 class SweepPlot;
 
@@ -34,6 +35,10 @@ public:
   void focusPlaces();
   /// Whether the program has a column that says how often its lines run.
   void setHeat(bool on);
+  /// Looks for words in the program at the level that shows, and in the trace.
+  void startSearch();
+  void searchAgain(bool forward);
+  FindBar* findBar() const { return find_; }
   void applyCurrentStep();
   void renameCurrent();
   QTreeWidget* decisions() const { return decisions_; }
@@ -55,6 +60,7 @@ private:
   void showDecisions();
   void showSweep();
   void showHeat();
+  void countFound();
 
   EditSession& session_;
   QWidget* empty_;
@@ -72,6 +78,8 @@ private:
   QTabBar* levels_;
   CodeView* program_;
   CodeView* trace_;
+  FindBar* find_;
+  int foundIn_ = 0; ///< 0: the program shows what was found last, 1: the trace
   QLabel* error_;
   QTableView* history_;
   QTreeWidget* decisions_;

@@ -4,6 +4,7 @@
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/plots_pane.h"
 #include "gui/widgets/table.h"
+#include "gui/widgets/whole_columns.h"
 
 #include <QBoxLayout>
 #include <QEvent>
@@ -33,11 +34,13 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {11, 32, 11, 12, 12, 10, 15, 10, 21, 12, 19, 12});
+  setColumnWidths(table_, {13, 32, 12, 12, 12, 10, 15, 10, 21, 13, 19, 19});
   table_->setItemDelegate(new HeatDelegate(RecordModel::kHeatRole, table_));
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),
                       static_cast<int>(RecordColumn::kOutcome) + 1);
+  constexpr int kLeastWorkload = 24;
+  new WholeColumns(table_, static_cast<int>(RecordColumn::kWorkload), kLeastWorkload);
   connect(header, &QHeaderView::sortIndicatorChanged, this,
           [&model](int column, Qt::SortOrder order) { model.sort(column, order); });
 
@@ -176,6 +179,8 @@ void ExplorePage::showMarks() {
 
 void ExplorePage::layoutFilters() {
   const QHeaderView* header = table_->horizontalHeader();
+  // Over the rows: no part of a field stands over their scroll bar.
+  filterRow_->setMask(QRect(0, 0, table_->viewport()->width(), filterRow_->height()));
   for (int i = 0; i < kRecordColumns; ++i) {
     QLineEdit* field = filters_[static_cast<size_t>(i)];
     const int x = header->sectionViewportPosition(i);

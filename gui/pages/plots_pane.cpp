@@ -1,6 +1,7 @@
 #include "gui/pages/plots_pane.h"
 
 #include "gui/core/format.h"
+#include "gui/widgets/calibration_plot.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/scatter_plot.h"
 #include "gui/widgets/table.h"
@@ -24,22 +25,23 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
       clear_(new QPushButton(tr("Clear brushes"), brushes_)), stack_(new QStackedWidget(this)),
       parallel_(new ParallelPlot(analysis_, this)), importance_(new QTableView(this)),
       sentence_(new QLabel(this)), importances_(new ImportanceModel(analysis_, this)),
-      predicted_(new PredictedPlot(analysis_, this)), roofline_(new RooflinePlot(analysis_, this)) {
+      predicted_(new PredictedPlot(analysis_, this)), roofline_(new RooflinePlot(analysis_, this)),
+      calibration_(new CalibrationPlot(analysis_, this)) {
   setObjectName(QStringLiteral("plots"));
   tabs_->setObjectName(QStringLiteral("plots.tabs"));
   tabs_->setAccessibleName(tr("Plot"));
   tabs_->setDrawBase(false);
   tabs_->setExpanding(false);
   tabs_->setUsesScrollButtons(false);
-  for (const QString& name :
-       {tr("Table only"), tr("Parallel"), tr("Importance"), tr("Predicted"), tr("Roofline")})
+  for (const QString& name : {tr("Table only"), tr("Parallel"), tr("Importance"), tr("Predicted"),
+                              tr("Roofline"), tr("Calibration")})
     tabs_->addTab(name);
   kernels_->setObjectName(QStringLiteral("plots.kernel"));
   kernels_->setAccessibleName(tr("Kernel that the plot is of"));
   kernels_->setToolTip(tr("Only what was measured on one machine, with one compiler and as many "
                           "threads stands in one plot"));
   kernels_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  kernels_->setMinimumContentsLength(38);
+  kernels_->setMinimumContentsLength(30);
   clear_->setObjectName(QStringLiteral("plots.clearBrushes"));
   brushed_->setProperty("faint", true);
   auto* row = new QHBoxLayout(bar_);
@@ -67,7 +69,8 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   column->setSpacing(0);
   column->addWidget(sentence_);
   column->addWidget(importance_, 1);
-  for (QWidget* plot : std::initializer_list<QWidget*>{parallel_, numbers, predicted_, roofline_})
+  for (QWidget* plot :
+       std::initializer_list<QWidget*>{parallel_, numbers, predicted_, roofline_, calibration_})
     stack_->addWidget(plot);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
@@ -140,6 +143,8 @@ PlotCanvas* PlotsPane::canvas() const {
     return predicted_;
   case Plot::kRoofline:
     return roofline_;
+  case Plot::kCalibration:
+    return calibration_;
   case Plot::kNone:
   case Plot::kImportance:
     break;
@@ -171,8 +176,8 @@ void PlotsPane::showChoices() {
     if (static_cast<int>(choice.series) == analysis_.series())
       followed = choice.text;
   const QString first = analysis_.chosen() < 0 && !followed.isEmpty()
-                            ? tr("of the selection: %1").arg(followed)
-                            : tr("of the selection");
+                            ? tr("selected: %1").arg(followed)
+                            : tr("of the selected record");
   // A closed box cuts what is too long; this says that there is more.
   const int letters = kernels_->minimumContentsLength() - 4; // and the arrow
   const int room = letters * kernels_->fontMetrics().horizontalAdvance(u'X');

@@ -1,6 +1,6 @@
 /// The plots of Explore over the table: parallel coordinates, the importance of decisions,
-/// predicted against measured, and the roofline. All show what the filter leaves, of one kernel,
-/// and share what is brushed and selected with the table.
+/// predicted against measured, the roofline, and the cost model's calibration. All show what the
+/// filter leaves, of one kernel, and share what is brushed and selected with the table.
 #pragma once
 
 #include "gui/core/importance_model.h"
@@ -17,6 +17,7 @@ class QTableView;
 
 namespace temper::gui {
 
+class CalibrationPlot;
 class ParallelPlot;
 class PlotCanvas;
 class PredictedPlot;
@@ -25,7 +26,8 @@ class RooflinePlot;
 class PlotsPane : public QWidget {
   Q_OBJECT
 public:
-  enum class Plot : uint8_t { kNone, kParallel, kImportance, kPredicted, kRoofline };
+  enum class Plot : uint8_t { kNone, kParallel, kImportance, kPredicted, kRoofline, kCalibration };
+  static constexpr int kPlots = 6; ///< the table alone among them
 
   explicit PlotsPane(Workspace& workspace, QWidget* parent = nullptr);
 
@@ -37,6 +39,7 @@ public:
   Plot plot() const { return plot_; }
   bool isBusy() const;
   ParallelPlot* parallel() const { return parallel_; }
+  CalibrationPlot* calibration() const { return calibration_; }
   QTableView* importance() const { return importance_; }
   /// As .png, .svg or .csv; the importance is numbers only.
   bool exportTo(const QString& file, QString* problem) const;
@@ -65,6 +68,7 @@ private:
   ImportanceModel* importances_;
   PredictedPlot* predicted_;
   RooflinePlot* roofline_;
+  CalibrationPlot* calibration_;
   Plot plot_ = Plot::kNone;
   bool filling_ = false;
 };

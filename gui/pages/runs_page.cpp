@@ -4,6 +4,7 @@
 #include "gui/pages/run_form.h"
 #include "gui/widgets/run_plot.h"
 #include "gui/widgets/table.h"
+#include "gui/widgets/whole_columns.h"
 
 #include <QBoxLayout>
 #include <QLabel>
@@ -27,7 +28,9 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
       showRecords_(new QPushButton(tr("Its records"), this)) {
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
-  setColumnWidths(table_, {11, 26, 8, 11, 11, 12, 18}, RunModel::kWorkload);
+  setColumnWidths(table_, {13, 40, 8, 11, 11, 12, 19});
+  constexpr int kLeastWorkload = 40; // "matmul M=1024 N=1024 K=1024 dtype=float32" nearly
+  new WholeColumns(table_, RunModel::kWorkload, kLeastWorkload);
 
   QFont bold = font();
   bold.setBold(true);
@@ -79,7 +82,7 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
   splitter->setChildrenCollapsible(false);
   splitter->addWidget(left);
   splitter->addWidget(right);
-  splitter->setSizes({740, 700});
+  splitter->setSizes({800, 640});
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->addWidget(splitter);

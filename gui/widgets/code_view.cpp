@@ -31,7 +31,12 @@ public:
 
   explicit CodeLexer(QObject* parent) : QsciLexerCustom(parent) {}
 
-  void setLevel(CodeLevel level) { level_ = level; }
+  /// Nothing: words that are no program.
+  void setLevel(std::optional<CodeLevel> level) {
+    plain_ = !level;
+    level_ = level.value_or(CodeLevel::kTrace);
+  }
+  bool isPlain() const { return plain_; }
   const char* language() const override { return "temper"; }
   QString description(int style) const override {
     static const char* const names[] = {"plain", "keyword", "number", "string", "comment", "label"};
@@ -49,6 +54,10 @@ public:
     view->SendScintilla(QsciScintilla::SCI_GETTEXTRANGE, start, end, text.data());
     text.chop(1);
     startStyling(start);
+    if (plain_) {
+      setStyling(static_cast<int>(text.size()), kPlain);
+      return;
+    }
     for (int i = 0; i < text.size();) {
       const auto [length, style] = token(text, i);
       setStyling(length, style);
@@ -138,6 +147,7 @@ private:
   }
 
   CodeLevel level_ = CodeLevel::kTrace;
+  bool plain_ = false;
 };
 
 CodeView::CodeView(QWidget* parent)
@@ -267,7 +277,15 @@ void CodeView::showHeat() {
   editor_->setMarginWidth(1, QString(kHeatLetters + 1, u'0'));
 }
 
-void CodeView::setCode(const QString& text, CodeLevel level) {
+void CodeView::setCode(const QString& text, CodeLevel level) { showLines(text, level); }
+
+void CodeView::setPlain(const QString& text) { showLines(text, std::nullopt); }
+
+bool CodeView::isColoured() const { return !lexer_->isPlain(); }
+
+int CodeView::lineCount() const { return editor_->lines(); }
+
+void CodeView::showLines(const QString& text, std::optional<CodeLevel> level) {
   isMessage_ = false;
   kinds_.clear();
   setHeat({});
@@ -280,7 +298,9 @@ void CodeView::setCode(const QString& text, CodeLevel level) {
 
 void CodeView::showText(const QString& text) {
   setting_ = true;
-  editor_->setText(text);
+  // Somebody who writes wants the line after the last one.
+  endsLine_ = editor_->isReadOnly() && text.endsWith(u'\n');
+  editor_->setText(endsLine_ ? text.chopped(1) : text);
   setting_ = false;
   // As wide as the longest line, known before anything is painted: the scroll bar is right at once.
   int widest = 1;
@@ -321,7 +341,7 @@ void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
   }
 }
 
-QString CodeView::text() const { return editor_->text(); }
+QString CodeView::text() const { return endsLine_ ? editor_->text() + u'\n' : editor_->text(); }
 
 void CodeView::join(CodeView* a, CodeView* b) {
   for (const auto& [from, to] : {std::pair{a, b}, std::pair{b, a}}) {
@@ -354,7 +374,7 @@ bool CodeView::showDifference(bool forward) {
   return true;
 }
 
-bool CodeView::find(const QString& text, bool forward) {
+bool CodeView::find(const QString& text, bool forward, bool wrap) {
   if (text.isEmpty())
     return false;
   int line = -1, column = -1;
@@ -362,9 +382,17 @@ bool CodeView::find(const QString& text, bool forward) {
     int toLine = 0, toColumn = 0;
     editor_->getSelection(&line, &column, &toLine, &toColumn);
   }
-  return editor_->findFirst(text, false, false, false, true, forward, line, column, true);
+  return editor_->findFirst(text, false, false, false, wrap, forward, line, column, true);
 }
 
-void CodeView::copyAll() const { QApplication::clipboard()->setText(editor_->text()); }
+bool CodeView::findFromEdge(const QString& text, bool forward) {
+  const int last = editor_->lines() - 1;
+  return !text.isEmpty() &&
+         (forward ? editor_->findFirst(text, false, false, false, false, true, 0, 0, true)
+                  : editor_->findFirst(text, false, false, false, false, false, last,
+                                       editor_->lineLength(last), true));
+}
+
+void CodeView::copyAll() const { QApplication::clipboard()->setText(text()); }
 
 } // namespace temper::gui

@@ -8,6 +8,8 @@
 
 #include <QWidget>
 
+#include <optional>
+
 class QsciScintilla;
 
 namespace temper::gui {
@@ -20,6 +22,8 @@ public:
   explicit CodeView(QWidget* parent = nullptr);
 
   void setCode(const QString& text, CodeLevel level);
+  /// Words that are no program: nothing in them is coloured.
+  void setPlain(const QString& text);
   /// A sentence instead of code.
   void setMessage(const QString& sentence);
   /// One side of a comparison; `right` says which.
@@ -28,14 +32,21 @@ public:
   void setHeat(std::vector<LineHeat> heat);
   const std::vector<LineHeat>& heat() const { return heat_; }
   QString text() const;
+  /// Lines that show: the end of the last one begins no other.
+  int lineCount() const;
   bool isMessage() const { return isMessage_; }
+  /// Whether words, numbers and the like have colours of their own.
+  bool isColoured() const;
 
   /// Scrolls both together.
   static void join(CodeView* a, CodeView* b);
   /// Shows the next group of marked lines after the cursor; false when there is none.
   bool showDifference(bool forward);
-  /// Marks and shows the next occurrence; false when there is none.
-  bool find(const QString& text, bool forward);
+  /// Marks and shows the next occurrence, with `wrap` from the other end on; false when there is
+  /// none.
+  bool find(const QString& text, bool forward, bool wrap = true);
+  /// The same from the text's beginning, or its end.
+  bool findFromEdge(const QString& text, bool forward);
   void copyAll() const;
   /// For texts that somebody writes; edited() tells of it.
   void setEditable(bool editable);
@@ -56,6 +67,8 @@ protected:
 
 private:
   void restyle();
+  /// Numbered lines; nothing: words that are no program.
+  void showLines(const QString& text, std::optional<CodeLevel> level);
   void showText(const QString& text);
   void showHeat();
 
@@ -64,7 +77,8 @@ private:
   std::vector<DiffLine::Kind> kinds_;
   std::vector<LineHeat> heat_;
   bool isMessage_ = false;
-  bool setting_ = false; ///< the text changes, but nobody types
+  bool endsLine_ = false; ///< the text's end of its last line, which is not shown as a line
+  bool setting_ = false;  ///< the text changes, but nobody types
   int marker_[2] = {};
 };
 

@@ -3,6 +3,7 @@
 #include "database/records.h"
 #include "gui/core/format.h"
 #include "gui/core/place_link.h"
+#include "gui/widgets/theme.h"
 
 #include <QApplication>
 #include <QBoxLayout>
@@ -15,9 +16,39 @@
 
 namespace temper::gui {
 
+namespace {
+
+constexpr int kCommandLines = 3;
+
+/// May be broken after each sign that parts a path or a link.
+QString breakable(const QString& command) {
+  QString text;
+  for (const QChar c : command) {
+    text += c;
+    if (QStringLiteral("/&?=,:").contains(c))
+      text += QChar(0x200b);
+  }
+  return text;
+}
+
+/// As much of a command as so many lines hold: its middle is left out where it is longer.
+QString fitted(const QString& command, const QFontMetrics& metrics, int width) {
+  const auto fits = [&](const QString& text) {
+    return metrics.boundingRect(QRect(0, 0, width, 1000), Qt::TextWordWrap, text).height() <=
+           kCommandLines * metrics.lineSpacing();
+  };
+  QString text = breakable(command);
+  for (qsizetype kept = command.size() / 2; !fits(text) && kept > 8; kept -= 4)
+    text = breakable(command.left(kept) + u'…' + command.right(kept));
+  return text;
+}
+
+} // namespace
+
 CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
     : QDialog(parent, Qt::Popup | Qt::FramelessWindowHint), actions_(actions),
-      field_(new QLineEdit(this)), list_(new QListWidget(this)), foot_(new QLabel(this)) {
+      field_(new QLineEdit(this)), list_(new QListWidget(this)), foot_(new QLabel(this)),
+      command_(new QLabel(this)) {
   setObjectName(QStringLiteral("palette"));
   setAccessibleName(tr("Command palette"));
   field_->setPlaceholderText(tr("Command, the id of a record or run, or a link"));
@@ -32,11 +63,19 @@ CommandPalette::CommandPalette(ActionRegistry& actions, QWidget* parent)
   layout->addWidget(field_);
   layout->addWidget(list_);
   layout->addWidget(foot_);
+  layout->addWidget(command_);
   foot_->setObjectName(QStringLiteral("palette.foot"));
   foot_->setProperty("faint", true);
   foot_->setTextFormat(Qt::PlainText);
   foot_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
   foot_->setContentsMargins(9, 2, 9, 0);
+  command_->setObjectName(QStringLiteral("palette.command"));
+  command_->setFont(fixedFont());
+  command_->setTextFormat(Qt::PlainText);
+  command_->setWordWrap(true);
+  command_->setAlignment(Qt::AlignLeft | Qt::AlignTop);
+  command_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
+  command_->setContentsMargins(9, 0, 9, 2);
   connect(list_, &QListWidget::currentItemChanged, this, &CommandPalette::showFoot);
   field_->installEventFilter(this);
   connect(field_, &QLineEdit::textChanged, this, &CommandPalette::fill);
@@ -50,7 +89,9 @@ void CommandPalette::popUp() {
   fill();
   const QWidget* window = parentWidget();
   const int width = std::min(640, window->width() - 80);
-  resize(width, std::min(420, window->height() - 120));
+  command_->setFont(fixedFont());
+  command_->setFixedHeight(kCommandLines * command_->fontMetrics().lineSpacing() + 4);
+  resize(width, std::min(460, window->height() - 120));
   move(window->mapToGlobal(QPoint((window->width() - width) / 2, 56)));
   show();
   showFoot();
@@ -119,11 +160,11 @@ void CommandPalette::showFoot() {
   const QListWidgetItem* item = list_->currentItem();
   const QString command =
       item ? actions_.commandLineOf(item->data(Qt::UserRole).toString()) : QString();
-  const QString words = command.isEmpty()
-                            ? tr("Enter runs it")
-                            : tr("Enter runs it, Shift+Enter copies   %1").arg(command);
-  foot_->setToolTip(command);
-  foot_->setText(fontMetrics().elidedText(words, Qt::ElideMiddle, width() - 40));
+  foot_->setText(command.isEmpty() ? tr("Enter runs it")
+                                   : tr("Enter runs it, Shift+Enter copies the same as a command"));
+  constexpr int kAround = 40;
+  command_->setToolTip(command);
+  command_->setText(fitted(command, command_->fontMetrics(), width() - kAround));
 }
 
 void CommandPalette::copyCurrent() {

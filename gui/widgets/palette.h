@@ -40,6 +40,7 @@ private:
   QLineEdit* field_;
   QListWidget* list_;
   QLabel* foot_;
+  QLabel* command_;
 };
 
 } // namespace temper::gui

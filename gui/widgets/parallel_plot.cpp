@@ -16,6 +16,8 @@ namespace temper::gui {
 
 namespace {
 constexpr int kSide = 44;            ///< room for the first name
+constexpr int kEdge = 8;             ///< between a name and the plot's edge
+constexpr int kBesideAxis = 8;       ///< between an axis, with its dots, and a label
 constexpr int kHandle = 7;           ///< half the width of a brush
 constexpr int kDragStart = 4;        ///< less is a click
 constexpr float kAbsentRoom = 0.03f; ///< around the place of what is absent
@@ -45,8 +47,8 @@ QRect ParallelPlot::area() const {
   if (const auto data = analysis_.data(); data && !data->axes.empty())
     for (const auto& [place, label] : data->axes.back().ticks)
       labels = std::max(labels, fontMetrics().horizontalAdvance(label));
-  // Two lines of names above, the row of what is absent below.
-  return rect().adjusted(kSide, 2 * text + 16, -(labels + 14), -(text + 14));
+  // Two lines of names above, the row of what is absent below: under the lowest label.
+  return rect().adjusted(kSide, 2 * text + 16, -(labels + 14), -(text + text / 2 + 12));
 }
 
 int ParallelPlot::axisX(size_t axis) const {
@@ -61,13 +63,13 @@ int ParallelPlot::axisX(size_t axis) const {
 int ParallelPlot::yOf(float place) const {
   const QRect plot = area();
   // What is absent keeps its row below, however high the plot is.
-  return place < 0 ? plot.bottom() + fontMetrics().height() / 2 + 4
+  return place < 0 ? plot.bottom() + fontMetrics().height() + 3
                    : plot.bottom() - static_cast<int>(std::lround(place * (plot.height() - 1)));
 }
 
 float ParallelPlot::placeOf(int y) const {
   const QRect plot = area();
-  if (y > plot.bottom() + 3)
+  if (y > plot.bottom() + fontMetrics().height() / 2)
     return kAbsentPlace;
   return static_cast<float>(plot.bottom() - y) / static_cast<float>(std::max(1, plot.height() - 1));
 }
@@ -144,45 +146,19 @@ void ParallelPlot::paintAbove(QPainter& painter) const {
     const bool current = hasFocus() && static_cast<int>(axis) == current_;
     painter.setPen(QPen(current ? t.accent : t.text, current ? 2 : 1));
     painter.drawLine(x, plot.top(), x, plot.bottom());
-    // Names in two rows, so that each has twice the room.
-    const int width = std::max(40, 2 * step - 10);
-    const QRect name(std::clamp(x - width / 2, 2, std::max(2, this->width() - width - 2)),
-                     6 + static_cast<int>(axis % 2) * metrics.height(), width, metrics.height());
+    // Names in two rows, so that each has twice the room; none reaches the plot's edge.
     painter.setFont(of.kind == PlotAxis::Kind::kDecision ? font() : bold);
     painter.setPen(t.text);
-    const bool atLeft = x - width / 2 < 2, atRight = x + width / 2 > this->width() - 2;
-    painter.drawText(name,
-                     atLeft    ? Qt::AlignLeft
-                     : atRight ? Qt::AlignRight
-                               : Qt::AlignHCenter,
-                     QFontMetrics(painter.font()).elidedText(of.name, Qt::ElideMiddle, width));
+    const QFontMetrics letters(painter.font());
+    const int room = std::max(40, std::min({2 * step - 10, x + step - 5 - kEdge,
+                                            this->width() - kEdge - (x - step + 5)}));
+    const QString text = letters.elidedText(of.name, Qt::ElideMiddle, room);
+    const int width = letters.horizontalAdvance(text);
+    const QRect name(
+        std::clamp(x - width / 2, kEdge, std::max(kEdge, this->width() - width - kEdge)),
+        6 + static_cast<int>(axis % 2) * metrics.height(), width + 2, metrics.height());
+    painter.drawText(name, Qt::AlignLeft | Qt::AlignVCenter, text);
     painter.setFont(font());
-    // Labels on a ground of their own: lines run below them.
-    const auto label = [&](int y, const QString& text, const QColor& color) {
-      const int textWidth = metrics.horizontalAdvance(text);
-      const QRect place(x + 6, y - metrics.height() / 2, textWidth, metrics.height());
-      QColor ground = t.base;
-      ground.setAlpha(215);
-      painter.fillRect(place.adjusted(-2, 1, 2, -1), ground);
-      painter.setPen(color);
-      painter.drawText(place, Qt::AlignCenter, text);
-      painter.setPen(t.text);
-      painter.drawLine(x - 3, y, x + 3, y);
-    };
-    int last = std::numeric_limits<int>::max();
-    for (const auto& [place, text] : of.ticks) {
-      const int y = yOf(place);
-      if (last - y < metrics.height() && last != std::numeric_limits<int>::max())
-        continue; // no room
-      last = y;
-      label(y,
-            axis + 1 < data->axes.size() && step < 64
-                ? metrics.elidedText(text, Qt::ElideRight, std::max(20, step - 10))
-                : text,
-            t.text);
-    }
-    if (of.hasAbsent)
-      label(yOf(kAbsentPlace), tr("n/a"), t.faint);
     const auto brush = analysis_.brushes().find(of.name);
     const bool dragging = dragged_ == static_cast<int>(axis) && dragFrom_ != dragTo_;
     if (brush == analysis_.brushes().end() && !dragging)
@@ -216,18 +192,58 @@ void ParallelPlot::paintAbove(QPainter& painter) const {
     painter.drawPolyline(line);
     paintMark(painter, line.back(), mark.isBaseline); // on the axis of times
   }
-  const int row = selected_ ? data->rowOf(selected_) : -1;
-  if (row < 0)
-    return;
-  const QPolygonF line = lineOf(row);
-  painter.setRenderHint(QPainter::Antialiasing);
-  painter.setPen(QPen(t.base, 4));
-  painter.drawPolyline(line);
-  painter.setPen(QPen(t.text, 2));
-  painter.drawPolyline(line);
-  painter.setBrush(t.text);
-  for (const QPointF& point : line)
-    painter.drawEllipse(point, 3, 3);
+  if (const int row = selected_ ? data->rowOf(selected_) : -1; row >= 0) {
+    const QPolygonF line = lineOf(row);
+    painter.setPen(QPen(t.base, 4));
+    painter.drawPolyline(line);
+    painter.setPen(QPen(t.text, 2));
+    painter.drawPolyline(line);
+    painter.setBrush(t.text);
+    for (const QPointF& point : line)
+      painter.drawEllipse(point, 3, 3);
+  }
+  painter.setRenderHint(QPainter::Antialiasing, false);
+  for (const Label& label : labels()) {
+    painter.fillRect(label.place.adjusted(-2, 0, 2, 0), t.base);
+    painter.setPen(label.isAbsent ? t.faint : t.text);
+    painter.drawText(label.place, Qt::AlignCenter, label.text);
+    painter.setPen(t.text);
+    painter.drawLine(label.tick.x() - 3, label.tick.y(), label.tick.x() + 3, label.tick.y());
+  }
+}
+
+/// Beside their ticks, on a ground of their own: no line runs through them, no dot lies on them.
+std::vector<ParallelPlot::Label> ParallelPlot::labels() const {
+  std::vector<Label> labels;
+  const auto data = analysis_.data();
+  if (!data || data->axes.size() < 2)
+    return labels;
+  const QFontMetrics metrics(fontMetrics());
+  const int step = axisX(1) - axisX(0);
+  for (size_t axis = 0; axis < data->axes.size(); ++axis) {
+    const PlotAxis& of = data->axes[axis];
+    const int x = axisX(axis);
+    const auto add = [&](int y, const QString& text, bool isAbsent) {
+      labels.push_back({QRect(x + kBesideAxis, y - metrics.height() / 2,
+                              metrics.horizontalAdvance(text), metrics.height()),
+                        QPoint(x, y), text, isAbsent});
+    };
+    int last = std::numeric_limits<int>::max();
+    for (const auto& [place, text] : of.ticks) {
+      const int y = yOf(place);
+      if (last - y < metrics.height() && last != std::numeric_limits<int>::max())
+        continue; // no room
+      last = y;
+      add(y,
+          axis + 1 < data->axes.size() && step < 64
+              ? metrics.elidedText(text, Qt::ElideRight, std::max(20, step - 10))
+              : text,
+          false);
+    }
+    if (of.hasAbsent)
+      add(yOf(kAbsentPlace), tr("n/a"), true);
+  }
+  return labels;
 }
 
 void ParallelPlot::setSelected(uint64_t record) {

@@ -20,6 +20,14 @@ public:
   /// The pixel of a place on any axis.
   int yOf(float place) const;
   QString csv() const override;
+  /// What stands at a place of an axis.
+  struct Label {
+    QRect place;
+    QPoint tick; ///< on the axis
+    QString text;
+    bool isAbsent = false; ///< of what has no value
+  };
+  std::vector<Label> labels() const;
   QSize minimumSizeHint() const override { return {420, 190}; }
 
 signals:

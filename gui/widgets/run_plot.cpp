@@ -284,10 +284,8 @@ QString RunPlot::qualityTip(const QPoint& position) const {
   QString text = tr("trained on %1, it ranked this batch with a correlation of %2")
                      .arg(countText(nearest->trials_seen, "trial"))
                      .arg(nearest->rank_correlation, 0, 'f', 2);
-  if (!std::isnan(nearest->top_recall) && nearest->top_k > 0)
-    text += tr("; of the best %1 it had foreseen %2 %")
-                .arg(nearest->top_k)
-                .arg(100 * nearest->top_recall, 0, 'f', 0);
+  if (const QString words = foreseenText(*nearest); !words.isEmpty())
+    text += QStringLiteral("; ") + words;
   return text;
 }
 

@@ -111,7 +111,7 @@ void ScatterPlot::paintBelow(QPainter& painter) const {
   painter.drawText(
       QRect(plot.left(), plot.bottom() + 7 + metrics.height(), plot.width(), metrics.height()),
       Qt::AlignCenter, metrics.elidedText(xAxis_.title, Qt::ElideRight, plot.width()));
-  painter.translate(6, plot.bottom());
+  painter.translate(8, plot.bottom());
   painter.rotate(-90);
   painter.drawText(QRect(0, 0, plot.height(), metrics.height()), Qt::AlignCenter,
                    metrics.elidedText(yAxis_.title, Qt::ElideRight, plot.height()));
@@ -494,7 +494,41 @@ void RooflinePlot::paintAbove(QPainter& painter) const {
       break;
     }
   }
+  paintArrow(painter);
   ScatterPlot::paintAbove(painter);
+}
+
+void RooflinePlot::paintArrow(QPainter& painter) const {
+  const auto data = analysis_.roofline();
+  const auto rowOf = [&](uint64_t record) {
+    return std::find(data->records.begin(), data->records.end(), record) - data->records.begin();
+  };
+  const auto last = static_cast<ptrdiff_t>(data->records.size());
+  const auto to = rowOf(selected());
+  if (selected() == 0 || to == last)
+    return;
+  const auto placeOfRow = [&](ptrdiff_t row) {
+    const auto i = static_cast<size_t>(row);
+    return placeOf(data->kernels[data->kernelOf[i]].intensity, data->flops[i]);
+  };
+  for (const Mark& mark : marks()) {
+    const auto from = mark.isBaseline ? rowOf(mark.record) : last;
+    if (from == last || from == to ||
+        data->kernelOf[static_cast<size_t>(from)] != data->kernelOf[static_cast<size_t>(to)])
+      continue;
+    constexpr double kHead = 9, kClear = 9; // its length; between its end and the point
+    const QPointF a = placeOfRow(from), b = placeOfRow(to);
+    const double length = std::hypot(b.x() - a.x(), b.y() - a.y());
+    if (length < 3 * kHead)
+      continue;
+    const QPointF along = (b - a) / length, across(-along.y(), along.x());
+    const QPointF tip = b - along * kClear;
+    painter.setPen(QPen(theme().text, 1.5));
+    painter.drawLine(a + along * kClear, tip);
+    painter.setBrush(theme().text);
+    painter.drawPolygon(QPolygonF{tip, tip - along * kHead + across * kHead / 2.5,
+                                  tip - along * kHead - across * kHead / 2.5});
+  }
 }
 
 QString RooflinePlot::emptyText() const {

@@ -33,6 +33,7 @@ protected:
   /// Called by derived classes when they have another cloud.
   void setCloud(std::shared_ptr<const Cloud> cloud, Axis x, Axis y);
   const Cloud* cloud() const { return cloud_.get(); }
+  uint64_t selected() const { return selected_; }
   QRect area() const;
   QPointF pointOf(float x, float y) const;
   int pointNear(const QPoint& position) const;
@@ -98,6 +99,8 @@ private:
   bool hasRoof() const;
   QPointF placeOf(double intensity, double flops) const;
   void paintRoofNames(QPainter& painter) const;
+  /// From the baseline of the selected record's kernel to the record.
+  void paintArrow(QPainter& painter) const;
 
   Analysis& analysis_;
   double xLow_ = 0, xHigh_ = 1, yLow_ = 0, yHigh_ = 1; ///< logarithms of the edges

@@ -542,6 +542,64 @@ std::optional<Cuts> cuts_of(IndexMath& math, const SBlockRealize& realize,
   return cuts;
 }
 
+/// (base + added) // divisor, quotients of quotients made one.
+struct Quotient {
+  Linear base;
+  int64_t added;
+  int64_t divisor;
+};
+std::optional<Quotient> quotient_of(IndexMath& math, const Expr& expr) {
+  const auto* node = expr.as<FloorDiv>();
+  const auto divisor = node != nullptr ? as_int(node->b) : std::nullopt;
+  if (!divisor || *divisor < 1)
+    return std::nullopt;
+  Linear top = math.linear(node->a);
+  if (top.terms.size() == 1 && top.terms[0].factor == 1)
+    if (auto inner = quotient_of(math, top.terms[0].atom))
+      return Quotient{std::move(inner->base), inner->added + top.constant * inner->divisor,
+                      inner->divisor * *divisor};
+  const int64_t added = std::exchange(top.constant, 0);
+  return Quotient{std::move(top), added, *divisor};
+}
+
+/// value = loop * size + inside, as split leaves a loop of symbolic extent: so many whole tiles,
+/// the last of which may reach beyond the domain.
+struct Tiles {
+  const VarNode* loop = nullptr;
+  int64_t size = 1;
+  Linear inside;
+  bool exact = false; ///< they do not reach beyond
+};
+std::optional<Tiles> tiles_of(IndexMath& math, std::span<const For* const> loops,
+                              const Linear& value, const Expr& extent) {
+  Tiles tiles{.inside = value};
+  const For* outer = nullptr;
+  for (const Linear::Term& term : value.terms) {
+    const auto loop = std::find_if(loops.begin(), loops.end(), [&](const For* candidate) {
+      return term.atom.get() == candidate->loop_var.get() && !as_int(candidate->extent);
+    });
+    if (loop == loops.end())
+      continue;
+    if (outer != nullptr || term.factor < 1)
+      return std::nullopt;
+    outer = *loop;
+    tiles.loop = outer->loop_var.get();
+    tiles.size = term.factor;
+  }
+  if (outer == nullptr || !is_int(outer->min, 0))
+    return std::nullopt;
+  std::erase_if(tiles.inside.terms,
+                [&](const Linear::Term& term) { return term.atom.get() == tiles.loop; });
+  const Linear wanted = math.linear(extent);
+  tiles.exact = math.proves_equal(wanted, math.scaled(math.linear(outer->extent), tiles.size));
+  if (tiles.exact)
+    return tiles;
+  const auto rounded = quotient_of(math, outer->extent);
+  const bool covers = rounded && rounded->divisor == tiles.size &&
+                      rounded->added >= tiles.size - 1 && math.proves_equal(rounded->base, wanted);
+  return covers ? std::optional(tiles) : std::nullopt;
+}
+
 } // namespace
 
 bool predicate_follows_from_domains(const SBlockRealize& realize,
@@ -585,16 +643,14 @@ bool is_affine_binding(const SBlockRealize& realize, std::span<const For* const>
       return false;
     const auto extent = as_int(domain.extent);
     if (!extent) {
-      // A symbolic domain: bound whole to one loop of the same extent, or not known.
-      const VarNode* variable = values[i].variable();
-      const auto loop = std::find_if(loops.begin(), loops.end(), [&](const For* candidate) {
-        return candidate->loop_var.get() == variable;
-      });
-      if (loop == loops.end() || !same_expr((*loop)->extent, domain.extent))
+      const auto tiles =
+          tiles_of(math, loops, math.difference(values[i], math.linear(domain.min)), domain.extent);
+      if (!tiles || !(tiles->exact || clipped[i]))
         return false;
-      std::erase(variables, variable);
-      values[i] = {};
-      extents.push_back(1);
+      std::erase(variables, tiles->loop);
+      values[i] = tiles->inside;
+      extents.push_back(tiles->size);
+      clipped[i] = false;
       continue;
     }
     extents.push_back(*extent);
@@ -632,14 +688,20 @@ const For* repeating_loop(const SBlockRealize& realize, std::span<const For* con
   std::vector<const VarNode*> whole; // bound as they are
   std::vector<const Expr*> unknown;  // of a form that says nothing
   for (const Expr& value : realize.iter_values) {
-    const Linear form = math.linear(value);
+    Linear form = math.linear(value);
     if (const VarNode* variable = form.variable_plus_offset()) {
       whole.push_back(variable);
-    } else if (const auto pieces = split_into_pieces(math, form)) {
-      all.insert(all.end(), pieces->begin(), pieces->end());
-    } else {
-      unknown.push_back(&value);
+      continue;
     }
+    const OpenTerm open = take_open_term(math, form);
+    const auto pieces = split_into_pieces(math, form);
+    if (!pieces || (open.variable != nullptr && open.factor <= reach_of(*pieces))) {
+      unknown.push_back(&value);
+      continue;
+    }
+    all.insert(all.end(), pieces->begin(), pieces->end());
+    if (open.variable != nullptr)
+      whole.push_back(open.variable);
   }
   for (size_t i = first; i < last; ++i) {
     const VarNode* variable = loops[i]->loop_var.get();

@@ -280,6 +280,14 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
       {"dot_8x4_s8u8_avxvnni", "avxvnni", 8, 4, kS8, kU8, kS32, vpdpbusd256, false, words8},
       {"dot_8x4_s8s8_avxvnniint8", "avxvnniint8", 8, 4, kS8, kS8, kS32,
        "llvm.x86.avx2.vpdpbssd.256", true, words8},
+      {"dot_4x4_s8s8_neon", "dotprod", 4, 4, kS8, kS8, kS32, "llvm.aarch64.neon.sdot.v4i32.v16i8",
+       true, kS8.with_lanes(16)},
+      {"dot_4x4_u8u8_neon", "dotprod", 4, 4, kU8, kU8, kS32, "llvm.aarch64.neon.udot.v4i32.v16i8",
+       true, kU8.with_lanes(16)},
+      {"dot_4x4_u8s8_neon", "i8mm", 4, 4, kU8, kS8, kS32, "llvm.aarch64.neon.usdot.v4i32.v16i8",
+       true, kS8.with_lanes(16)},
+      {"dot_4x4_s8u8_neon", "i8mm", 4, 4, kS8, kU8, kS32, "llvm.aarch64.neon.usdot.v4i32.v16i8",
+       false, kS8.with_lanes(16)},
   };
   for (const Dot& dot : dots)
     list.push_back(make_dot(dot));
@@ -292,7 +300,7 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
     for (const int64_t rows : {16, 32})
       for (const int64_t depth : {256, 512, 1024})
         list.push_back(make_tile_product(kind, rows, depth));
-  for (const int64_t lanes : {8, 16}) {
+  for (const int64_t lanes : {4, 8, 16}) {
     list.push_back(make_interleave(2, lanes, kBf16));
     list.push_back(make_interleave(4, lanes, kS8));
     list.push_back(make_interleave(4, lanes, kU8));

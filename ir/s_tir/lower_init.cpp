@@ -94,14 +94,13 @@ private:
     const size_t before = accumulated_.size();
     const Stmt body = lower(block.body);
     outer.swap(chain_);
-    const std::vector<Buffer> inside(accumulated_.begin() + static_cast<std::ptrdiff_t>(before),
-                                     accumulated_.end());
     if (body != block.body)
       changed = copy_node(block, [&](SBlock& node) {
         node.body = body;
         // Blocks around one that accumulates read what it reads.
         read_what_is_written(node, [&](const Buffer& buffer) {
-          return std::find(inside.begin(), inside.end(), buffer) != inside.end();
+          return std::find(accumulated_.begin() + static_cast<std::ptrdiff_t>(before),
+                           accumulated_.end(), buffer) != accumulated_.end();
         });
       });
     if (changed->init) {

@@ -55,7 +55,9 @@ std::string literal(const Value& value, ValueKind kind) {
   return "[]";
 }
 
-std::string signature(const Primitive& primitive) {
+} // namespace
+
+std::string signature_of(const Primitive& primitive) {
   std::vector<const Parameter*> order;
   for (const auto* list : {&primitive.inputs, &primitive.attrs})
     for (const Parameter& parameter : *list)
@@ -95,8 +97,6 @@ std::string signature(const Primitive& primitive) {
   return fmt::format("{}({}) -> {}", primitive.python_name, join(parameters, ", "), result);
 }
 
-} // namespace
-
 std::string primitives_reference() {
   std::string out =
       "# Schedule primitives\n"
@@ -106,7 +106,7 @@ std::string primitives_reference() {
       "traces.\n";
   for (const Primitive* primitive : all_primitives()) {
     fmt::format_to(std::back_inserter(out), "\n## {} ({})\n\n```\n{}\n```\n\n",
-                   primitive->python_name, primitive->name, signature(*primitive));
+                   primitive->python_name, primitive->name, signature_of(*primitive));
     // Indented lines of a summary are an example.
     bool code = false;
     for (const std::string& line : split_text(primitive->summary, '\n')) {

@@ -1,13 +1,15 @@
 #include "ir/s_tir/trace_json.h"
 
+#include "ir/s_tir/detail/index_map.h"
 #include "ir/s_tir/tvm_graph.h"
+#include "ir/support/number.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
+#include <optional>
 #include <unordered_map>
 
 namespace temper::s_tir {
@@ -53,7 +55,10 @@ void write_operand(const Operand& operand, std::string& out) {
       Overloaded{[&](std::monostate) { out += "\"None\""; },
                  [&](int64_t value) { fmt::format_to(std::back_inserter(out), "{}", value); },
                  [&](double value) { write_double(value, out); },
-                 [&](const std::string& value) { write_string(fmt::format("\"{}\"", value), out); },
+                 [&](const std::string& value) {
+                   // An object graph, as MetaSchedule's index maps are, has no second pair.
+                   write_string(value.starts_with("{") ? value : fmt::format("\"{}\"", value), out);
+                 },
                  [&](Rv rv) { fmt::format_to(std::back_inserter(out), "\"{}\"", rv.name()); },
                  [&](const Operand::List& list) {
                    out += '[';
@@ -80,21 +85,24 @@ void write_list(const Items& items, std::string& out, Write&& write) {
   out += ']';
 }
 
+void write_instruction(const Instruction& instruction, std::string& out) {
+  fmt::format_to(std::back_inserter(out), "[\"{}\",", instruction.primitive->name);
+  write_list(instruction.inputs, out, write_operand);
+  out += ',';
+  write_list(instruction.attrs, out, write_value);
+  out += ',';
+  write_list(instruction.outputs, out, [](Rv rv, std::string& to) {
+    fmt::format_to(std::back_inserter(to), "\"{}\"", rv.name());
+  });
+  out += ']';
+}
+
 void write_instructions(const Trace& trace, std::string& out) {
   out += '[';
   for (size_t i = 0; i < trace.size(); ++i) {
-    const Instruction& instruction = trace[i];
     if (i > 0)
       out += ',';
-    fmt::format_to(std::back_inserter(out), "[\"{}\",", instruction.primitive->name);
-    write_list(instruction.inputs, out, write_operand);
-    out += ',';
-    write_list(instruction.attrs, out, write_value);
-    out += ',';
-    write_list(instruction.outputs, out, [](Rv rv, std::string& to) {
-      fmt::format_to(std::back_inserter(to), "\"{}\"", rv.name());
-    });
-    out += ']';
+    write_instruction(trace[i], out);
   }
   out += ']';
 }
@@ -197,16 +205,14 @@ Result<std::string> read_index_map(const std::string& text, MapForm form = MapFo
   return index_map_from_tvm(graph, form);
 }
 
-/// "lambda i, j: (0,)" gives 0; false when the output is anything but an integer.
-bool constant_output(std::string_view map, int64_t& value) {
+/// "lambda i, j: (0,)" gives 0; nothing when the output is anything but an integer.
+std::optional<int64_t> constant_output(std::string_view map) {
   map.remove_prefix(std::min(map.find(':'), map.size() - 1) + 1);
   const size_t first = map.find_first_not_of(" (");
   const size_t last = map.find_last_not_of(" ,)");
   if (first == std::string_view::npos || last < first)
-    return false;
-  const std::string_view digits = map.substr(first, last + 1 - first);
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
-  return error == std::errc() && end == digits.end();
+    return std::nullopt;
+  return parse_number<int64_t>(map.substr(first, last + 1 - first));
 }
 
 /// ["TransformLayout", ["b0", "{map}"], [0, 1, null, 0], []]: MetaSchedule's map is an input, in
@@ -222,11 +228,11 @@ Result<Json> our_transform_layout(const Json& json, const Names& names) {
     const Result<std::string> text =
         attrs[2].is_string() ? read_index_map(attrs[2].get<std::string>())
                              : Result<std::string>(corrupt("a pad_value is a map to it"));
-    int64_t value = 0;
-    if (!text || !constant_output(*text, value))
+    const std::optional<int64_t> value = text ? constant_output(*text) : std::optional<int64_t>();
+    if (!value)
       return Error(ErrorCode::kUnsupported,
                    "transform_layout with a pad_value that is not one integer for all indices");
-    pad_value = value;
+    pad_value = *value;
   }
   TEMPER_TRY(map, read_index_map(inputs[1].get<std::string>()));
   Json converted = json;
@@ -338,6 +344,140 @@ std::string skeleton_to_json(const Trace& trace) {
 std::string decisions_to_json(const Trace& trace) {
   std::string out;
   write_decisions(trace, out);
+  return out;
+}
+
+namespace {
+
+/// The numbers that sampled values have by their decisions.
+std::unordered_map<uint32_t, int64_t> decided_values(const Trace& trace) {
+  std::unordered_map<uint32_t, int64_t> values;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const Instruction& instruction = trace[i];
+    const auto* list = instruction.decision.as_list();
+    const auto* number = instruction.decision.as_int();
+    const Value::List* candidates =
+        instruction.attrs.empty() ? nullptr : instruction.attrs[0].as_list();
+    for (size_t k = 0; k < instruction.outputs.size(); ++k) {
+      const Value* value = nullptr;
+      if (list != nullptr && k < list->size())
+        value = &(*list)[k];
+      else if (number != nullptr && candidates != nullptr && *number >= 0 &&
+               *number < static_cast<int64_t>(candidates->size()))
+        value = &(*candidates)[static_cast<size_t>(*number)];
+      if (value != nullptr && value->as_int() != nullptr)
+        values[instruction.outputs[k].index] = *value->as_int();
+    }
+  }
+  return values;
+}
+
+size_t lambda_inputs(const std::string& map) {
+  const size_t colon = map.find(':');
+  return static_cast<size_t>(std::count(
+             map.begin(), map.begin() + static_cast<ptrdiff_t>(std::min(colon, map.size())), ',')) +
+         1;
+}
+
+/// A map as MetaSchedule stores it: the text of a graph, indented.
+Result<std::string> graph_of_map(const IndexMap& map) {
+  TEMPER_TRY(graph, index_map_to_tvm(map));
+  return graph.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+int64_t number_of_side(const std::string& side) { return side == "write" ? 1 : 0; }
+
+/// The instruction with what MetaSchedule spells otherwise changed; maps stand as text in inputs.
+Result<Instruction> as_in_tvm(const Instruction& given,
+                              const std::unordered_map<uint32_t, int64_t>& decided) {
+  const std::string& name = given.primitive->name;
+  for (const char* ours :
+       {"ConvertOperand", "OffsetOperand", "PackAhead", "SampleKnob", "Tensorize"})
+    if (name == ours)
+      return Error(ErrorCode::kUnsupported,
+                   fmt::format("TVM has no {}{}", given.primitive->python_name,
+                               name == "Tensorize" ? " with an instruction of this name" : ""));
+  Instruction made = given;
+  const DataType index = DataType::int32();
+  if (name == "TransformLayout") {
+    std::vector<int64_t> parameters;
+    for (size_t i = 1; i < given.inputs.size(); ++i) {
+      const Rv* rv = given.inputs[i].as_rv();
+      const auto known = rv != nullptr ? decided.find(rv->index) : decided.end();
+      const int64_t* number = std::get_if<int64_t>(&given.inputs[i].data);
+      if (number == nullptr && known == decided.end())
+        return Error(ErrorCode::kUnsupported,
+                     fmt::format("{} is not decided, and a layout depends on it",
+                                 rv != nullptr ? rv->name() : "a value"));
+      parameters.push_back(number != nullptr ? *number : known->second);
+    }
+    const std::string& text = *given.attrs[2].as_string();
+    const size_t inputs = lambda_inputs(text);
+    TEMPER_TRY(map, parse_index_map(text, inputs - std::min(inputs, parameters.size()), parameters,
+                                    index));
+    TEMPER_TRY(graph, graph_of_map(map));
+    Value pad;
+    if (given.attrs.size() > 3) {
+      // A map of its own, from the same indices to the value.
+      const int64_t* value = given.attrs[3].as_int();
+      if (value == nullptr)
+        return Error(ErrorCode::kUnsupported, "a pad_value that is no integer is not written");
+      TEMPER_TRY(constant, graph_of_map(make_node<IndexMapNode>([&](IndexMapNode& node) {
+                   node.inputs = map->inputs;
+                   node.outputs = {make_int(index, *value)};
+                 })));
+      pad = constant;
+    }
+    made.inputs = {given.inputs[0], graph};
+    made.attrs = {given.attrs[0], number_of_side(*given.attrs[1].as_string()), pad, 0};
+    return made;
+  }
+  if (name == "AnnotateBufferAccess") {
+    made.inputs[2] = number_of_side(std::get<std::string>(given.inputs[2].data));
+    const std::string& text = std::get<std::string>(given.inputs[3].data);
+    TEMPER_TRY(map, parse_range_map(text, lambda_inputs(text), index));
+    TEMPER_TRY(graph, graph_of_map(map));
+    made.inputs[3] = graph;
+    return made;
+  }
+  for (size_t i = 0; i < given.inputs.size() && i < given.primitive->inputs.size(); ++i)
+    if (given.primitive->inputs[i].kind == ValueKind::kIndexMap) {
+      const std::string& text = std::get<std::string>(given.inputs[i].data);
+      TEMPER_TRY(map, parse_index_map(text, lambda_inputs(text), {}, index));
+      TEMPER_TRY(graph, graph_of_map(map));
+      made.inputs[i] = graph;
+    }
+  for (size_t i = 0; i < given.attrs.size(); ++i) {
+    if (given.primitive->attrs[i].name == "buffer_index_type")
+      made.attrs[i] = number_of_side(*given.attrs[i].as_string());
+    if (given.primitive->attrs[i].kind == ValueKind::kIndexMap) {
+      const std::string& text = *given.attrs[i].as_string();
+      TEMPER_TRY(map, parse_index_map(text, lambda_inputs(text), {}, index));
+      TEMPER_TRY(graph, graph_of_map(map));
+      made.attrs[i] = graph;
+    }
+  }
+  return made;
+}
+
+} // namespace
+
+Result<std::string> trace_to_tvm_json_text(const Trace& trace) {
+  const auto decided = decided_values(trace);
+  std::string out = "[[";
+  for (size_t i = 0; i < trace.size(); ++i) {
+    auto instruction = as_in_tvm(trace[i], decided);
+    if (!instruction)
+      return std::move(instruction)
+          .error()
+          .with_note(fmt::format("instruction {} of the trace", i));
+    if (i > 0)
+      out += ',';
+    write_instruction(*instruction, out);
+  }
+  out += "],";
+  write_decisions(trace, out);
+  out += ']';
   return out;
 }
 

@@ -16,6 +16,10 @@ namespace temper::s_tir {
 
 /// One line, floats with 20 significant digits, as MetaSchedule writes them.
 std::string trace_to_json_text(const Trace& trace);
+/// The same for MetaSchedule itself, whose index maps are object graphs and whose sides of blocks
+/// are numbers. Sampled values in a layout's map become the numbers that were decided. kUnsupported
+/// for a primitive that TVM has not, and for a value that is still to be sampled there.
+Result<std::string> trace_to_tvm_json_text(const Trace& trace);
 /// Any numbering of random variables is read; the trace's own is consecutive. An error says which
 /// instruction is wrong and how: an unknown name, the number or kind of inputs, a random variable
 /// that nothing made, a decision that no instruction takes.

@@ -1,6 +1,6 @@
 /// The Python form of traces, both ways. Reading knows the lines that writing makes (and that TVM
 /// prints): one call of a method of `sch` per line, arguments that are literals, lists and names.
-#include "ir/s_tir/trace.h"
+#include "ir/s_tir/python_call.h"
 #include "ir/support/number.h"
 #include "ir/support/text.h"
 
@@ -322,6 +322,73 @@ Result<Value> constant(const Operand& operand, const std::string& name) {
       operand.data);
 }
 
+Error wrong_call(const Primitive& primitive, const std::string& what) {
+  return Error(ErrorCode::kInvalidArgument, fmt::format("{}: {}", primitive.python_name, what));
+}
+
+/// buffer=("write", 0), or without keyword in the place of both attributes.
+Result<void> take_buffer(const Primitive& primitive, Operand value,
+                         std::unordered_map<std::string, Operand>& given) {
+  size_t index = 0;
+  auto* pair = std::get_if<Operand::List>(&value.data);
+  if (find_parameter(primitive.attrs, kBufferSide, index) == nullptr || pair == nullptr ||
+      pair->size() != 2)
+    return wrong_call(primitive, "there is no \"buffer\" of this form; write (\"read\", 0)");
+  if (!given.emplace(kBufferSide, std::move((*pair)[0])).second ||
+      !given.emplace(kBufferIndex, std::move((*pair)[1])).second)
+    return wrong_call(primitive, "the buffer is given twice");
+  return {};
+}
+
+Result<Instruction> assemble(const Primitive& primitive,
+                             std::unordered_map<std::string, Operand>& given,
+                             std::vector<Operand> variadic) {
+  const auto missing = [&](const std::string& name) {
+    return wrong_call(primitive, fmt::format("\"{}\" is missing", name));
+  };
+  Instruction instruction;
+  instruction.primitive = &primitive;
+  for (const Parameter& parameter : primitive.inputs) {
+    if (parameter.variadic && is_handle(parameter.kind)) {
+      instruction.inputs.insert(instruction.inputs.end(), variadic.begin(), variadic.end());
+      continue;
+    }
+    const auto found = given.find(parameter.name);
+    if (found == given.end()) {
+      if (parameter.variadic && parameter.default_value)
+        continue; // none of them
+      if (parameter.kind != ValueKind::kBlockList)
+        return missing(parameter.name);
+      instruction.inputs.emplace_back(Operand::List());
+    } else if (parameter.variadic) {
+      const auto* list = found->second.as_list();
+      if (list == nullptr)
+        return wrong_call(primitive, fmt::format("\"{}\" must be a list", parameter.name));
+      instruction.inputs.insert(instruction.inputs.end(), list->begin(), list->end());
+    } else {
+      instruction.inputs.push_back(found->second);
+    }
+  }
+  for (const Parameter& parameter : primitive.attrs) {
+    const auto found = given.find(parameter.name);
+    if (found == given.end()) {
+      if (!parameter.default_value)
+        return missing(parameter.name);
+      instruction.attrs.push_back(*parameter.default_value);
+      continue;
+    }
+    TEMPER_TRY(value, constant(found->second, parameter.name));
+    instruction.attrs.push_back(std::move(value));
+  }
+  if (const auto found = given.find("decision"); found != given.end()) {
+    TEMPER_TRY(value, constant(found->second, "decision"));
+    TEMPER_TRY_VOID(check_decision(primitive, value));
+    instruction.decision = std::move(value);
+  }
+  TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));
+  return instruction;
+}
+
 class TraceReader {
 public:
   Result<void> read_line(std::string_view line) {
@@ -362,115 +429,18 @@ public:
 
 private:
   Result<Instruction> arguments(const Primitive& primitive, LineParser& parser) {
-    const std::vector<std::string> order = python_order(primitive);
-    std::unordered_map<std::string, Operand> given;
-    std::vector<Operand> variadic;
-    const bool loops = !primitive.inputs.empty() && primitive.inputs.back().variadic &&
-                       is_handle(primitive.inputs.back().kind);
-    size_t position = 0;
+    std::vector<PythonArgument> list;
     bool closed = parser.take(')');
     while (!closed) {
-      const std::string keyword = parser.keyword();
+      std::string keyword = parser.keyword();
       TEMPER_TRY(value, parser.operand());
-      if (keyword.empty() && loops && position + 1 >= primitive.inputs.size()) {
-        variadic.push_back(std::move(value));
-      } else {
-        const std::string name = !keyword.empty()          ? keyword
-                                 : position < order.size() ? order[position]
-                                                           : std::string();
-        ++position;
-        if (name == "buffer" || (name == kBufferIndex && value.as_list() != nullptr)) {
-          TEMPER_TRY_VOID(take_buffer(primitive, parser, std::move(value), given));
-          position += keyword.empty() ? 1 : 0; // it stands for two
-          const bool more = parser.take(',');
-          closed = parser.take(')');
-          if (!more && !closed)
-            return parser.error("\",\" or \")\" is expected");
-          continue;
-        }
-        if (std::find(order.begin(), order.end(), name) == order.end() &&
-            !(name == "decision" && primitive.has_decision))
-          return parser.error(
-              name.empty()
-                  ? fmt::format("{} takes {} arguments", primitive.python_name, order.size())
-                  : fmt::format("{} has no parameter \"{}\"; it has {}", primitive.python_name,
-                                name, join(order, ", ")));
-        if (!given.emplace(name, std::move(value)).second)
-          return parser.error(fmt::format("\"{}\" is given twice", name));
-      }
+      list.push_back({std::move(keyword), std::move(value)});
       const bool comma = parser.take(',');
       closed = parser.take(')');
       if (!comma && !closed)
         return parser.error("\",\" or \")\" is expected");
     }
-    return assemble(primitive, given, std::move(variadic));
-  }
-
-  /// buffer=("write", 0), or without keyword in the place of both attributes.
-  static Result<void> take_buffer(const Primitive& primitive, const LineParser& parser,
-                                  Operand value, std::unordered_map<std::string, Operand>& given) {
-    size_t index = 0;
-    auto* pair = std::get_if<Operand::List>(&value.data);
-    if (find_parameter(primitive.attrs, kBufferSide, index) == nullptr || pair == nullptr ||
-        pair->size() != 2)
-      return parser.error(fmt::format("{} takes no \"buffer\" of this form; write (\"read\", 0)",
-                                      primitive.python_name));
-    if (!given.emplace(kBufferSide, std::move((*pair)[0])).second ||
-        !given.emplace(kBufferIndex, std::move((*pair)[1])).second)
-      return parser.error("the buffer is given twice");
-    return {};
-  }
-
-  static Result<Instruction> assemble(const Primitive& primitive,
-                                      std::unordered_map<std::string, Operand>& given,
-                                      std::vector<Operand> variadic) {
-    auto missing = [&](const std::string& name) {
-      return Error(ErrorCode::kInvalidArgument,
-                   fmt::format("{}: \"{}\" is missing", primitive.python_name, name));
-    };
-    Instruction instruction;
-    instruction.primitive = &primitive;
-    for (const Parameter& parameter : primitive.inputs) {
-      if (parameter.variadic && is_handle(parameter.kind)) {
-        instruction.inputs.insert(instruction.inputs.end(), variadic.begin(), variadic.end());
-        continue;
-      }
-      const auto found = given.find(parameter.name);
-      if (found == given.end()) {
-        if (parameter.variadic && parameter.default_value)
-          continue; // none of them
-        if (parameter.kind != ValueKind::kBlockList)
-          return missing(parameter.name);
-        instruction.inputs.emplace_back(Operand::List());
-      } else if (parameter.variadic) {
-        const auto* list = found->second.as_list();
-        if (list == nullptr)
-          return Error(
-              ErrorCode::kInvalidArgument,
-              fmt::format("{}: \"{}\" must be a list", primitive.python_name, parameter.name));
-        instruction.inputs.insert(instruction.inputs.end(), list->begin(), list->end());
-      } else {
-        instruction.inputs.push_back(found->second);
-      }
-    }
-    for (const Parameter& parameter : primitive.attrs) {
-      const auto found = given.find(parameter.name);
-      if (found == given.end()) {
-        if (!parameter.default_value)
-          return missing(parameter.name);
-        instruction.attrs.push_back(*parameter.default_value);
-        continue;
-      }
-      TEMPER_TRY(value, constant(found->second, parameter.name));
-      instruction.attrs.push_back(std::move(value));
-    }
-    if (const auto found = given.find("decision"); found != given.end()) {
-      TEMPER_TRY(value, constant(found->second, "decision"));
-      TEMPER_TRY_VOID(check_decision(primitive, value));
-      instruction.decision = std::move(value);
-    }
-    TEMPER_TRY_VOID(complete_arguments(primitive, instruction.inputs, instruction.attrs));
-    return instruction;
+    return instruction_of_call(primitive, std::move(list));
   }
 
   Result<void> append(Instruction instruction, const std::vector<std::string>& targets) {
@@ -496,6 +466,42 @@ private:
 };
 
 } // namespace
+
+Result<Instruction> instruction_of_call(const Primitive& primitive,
+                                        std::vector<PythonArgument> arguments) {
+  const std::vector<std::string> order = python_order(primitive);
+  std::unordered_map<std::string, Operand> given;
+  std::vector<Operand> variadic;
+  const bool handles = !primitive.inputs.empty() && primitive.inputs.back().variadic &&
+                       is_handle(primitive.inputs.back().kind);
+  size_t position = 0;
+  for (PythonArgument& argument : arguments) {
+    const std::string& keyword = argument.keyword;
+    if (keyword.empty() && handles && position + 1 >= primitive.inputs.size()) {
+      variadic.push_back(std::move(argument.value));
+      continue;
+    }
+    const std::string name = !keyword.empty()          ? keyword
+                             : position < order.size() ? order[position]
+                                                       : std::string();
+    ++position;
+    if (name == "buffer" || (name == kBufferIndex && argument.value.as_list() != nullptr)) {
+      TEMPER_TRY_VOID(take_buffer(primitive, std::move(argument.value), given));
+      position += keyword.empty() ? 1 : 0; // it stands for two
+      continue;
+    }
+    if (std::find(order.begin(), order.end(), name) == order.end() &&
+        !(name == "decision" && primitive.has_decision))
+      return Error(ErrorCode::kInvalidArgument,
+                   name.empty()
+                       ? fmt::format("{} takes {} arguments", primitive.python_name, order.size())
+                       : fmt::format("{} has no parameter \"{}\"; it has {}", primitive.python_name,
+                                     name, join(order, ", ")));
+    if (!given.emplace(name, std::move(argument.value)).second)
+      return wrong_call(primitive, fmt::format("\"{}\" is given twice", name));
+  }
+  return assemble(primitive, given, std::move(variadic));
+}
 
 std::string Trace::to_python() const {
   std::string out;

@@ -26,4 +26,11 @@ Result<IRModule> module_from_tvm(const Json& graph);
 enum class MapForm : uint8_t { kIndices, kRanges };
 Result<std::string> index_map_from_tvm(const Json& graph, MapForm form = MapForm::kIndices);
 
+/// An ir.IRModule of a program of one or several functions with blocks and constant shapes, as TVM
+/// 0.27 reads it. kUnsupported, named, for what it or its JSON has not.
+Result<Json> module_to_tvm(const IRModule& module);
+
+/// A tirx.IndexMap.
+Result<Json> index_map_to_tvm(const IndexMap& map);
+
 } // namespace temper::s_tir

@@ -517,6 +517,8 @@ std::optional<Value> find_import(const std::string& module, const std::string& n
     return Value(Namespace{Namespace::Name::kTemper});
   if (name == "tirx" || name == "tir" || name == "T" || name == "s_tir")
     return Value(Namespace{Namespace::Name::kT});
+  if (name == "te")
+    return Value(Namespace{Namespace::Name::kTe});
   if (name == "ir" || name == "I")
     return Value(Namespace{Namespace::Name::kI});
   if (name == "script")
@@ -528,8 +530,8 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
                      std::initializer_list<const char*> names, size_t required)
     : ArgReader(evaluator, call, std::span(names.begin(), names.size()), required) {}
 
-ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call,
-                     std::span<const char* const> names, size_t required) {
+ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call, std::span<const char* const> names,
+                     size_t required) {
   values_.resize(names.size(), nullptr);
   positions_.resize(names.size(), call.position);
   const std::string callee = call.callee != nullptr ? call.callee->name : "this function";

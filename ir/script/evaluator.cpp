@@ -1,5 +1,6 @@
 #include "ir/script/evaluator.h"
 
+#include "ir/s_tir/tensor_expressions.h"
 #include "ir/script/function_builder.h"
 #include "ir/support/text.h"
 
@@ -160,6 +161,13 @@ std::string describe(const Value& value) {
       return "the prim_func " + (function ? function->name : std::string());
     }
     std::string operator()(const IRModule&) const { return "a module"; }
+    std::string operator()(const std::shared_ptr<ScheduleValue>&) const { return "a schedule"; }
+    std::string operator()(const s_tir::Rv& rv) const {
+      return (rv.kind == s_tir::RvKind::kBlock  ? "the block "
+              : rv.kind == s_tir::RvKind::kLoop ? "the loop "
+                                                : "the sampled value ") +
+             rv.name();
+    }
   };
   return std::visit(Visitor(), value.data);
 }
@@ -885,6 +893,11 @@ Value Evaluator::attribute(const Expression& expression) {
       if (what == "ir_module")
         return Decorator{Decorator::Kind::kModule, std::nullopt, false};
       return report(expression.position, "I." + what + " is not known; use I.ir_module");
+    case Namespace::Name::kTe:
+      if (auto value = find_in_te(what))
+        return *value;
+      return report(expression.position,
+                    "te." + what + " is not known" + did_you_mean(what, names_in_te()));
     case Namespace::Name::kMath:
       if (auto value = find_in_math(what))
         return *value;
@@ -923,6 +936,8 @@ Value Evaluator::attribute(const Expression& expression) {
   }
   if (auto method = find_method(base, what))
     return *method;
+  if (auto member = find_in_schedule(*this, base, what, expression.position))
+    return *member;
   return report(expression.position, describe(base) + " has no '" + what + "'");
 }
 
@@ -1118,6 +1133,24 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
   }
   depth_ -= 4;
   return result;
+}
+
+Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
+                Position position) {
+  CallArguments arguments;
+  arguments.position = position;
+  arguments.positions.assign(values.size(), position);
+  arguments.positional = std::move(values);
+  return evaluator.call_closure(closure, arguments);
+}
+
+std::vector<std::string> parameters_of(const Closure& closure) {
+  if (closure.lambda != nullptr)
+    return closure.lambda->names;
+  std::vector<std::string> names;
+  for (const Parameter& parameter : closure.def->parameters)
+    names.push_back(parameter.name);
+  return names;
 }
 
 Value Evaluator::unary(const Expression& expression) {
@@ -1910,6 +1943,12 @@ Value Evaluator::access(const Buffer& buffer, const Value& index, Position posit
   if (static_cast<int64_t>(lanes) * buffer->dtype.lanes > 65535)
     return report(position, "a vector has at most 65535 lanes");
   return make_load(buffer, std::move(plain));
+}
+
+s_tir::te::Graph& Evaluator::tensor_expressions() {
+  if (!tensor_expressions_)
+    tensor_expressions_ = std::make_unique<s_tir::te::Graph>();
+  return *tensor_expressions_;
 }
 
 PrimFunc Evaluator::build_prim_func(const Statement& def, const Decorator& decorator,

@@ -17,6 +17,10 @@
 #include <string>
 #include <vector>
 
+namespace temper::s_tir::te {
+class Graph;
+}
+
 namespace temper::script {
 
 class FunctionBuilder;
@@ -82,6 +86,8 @@ public:
   /// buffer[indices]: a load, or a Region when there are ranges.
   Value access(const Buffer& buffer, const Value& index, Position position);
 
+  /// The tensors that the program has said by formulas so far.
+  s_tir::te::Graph& tensor_expressions();
   /// The builder of the prim_func being read; null outside.
   FunctionBuilder* builder() const { return builder_; }
   Environment* environment() const { return environment_; }
@@ -169,6 +175,7 @@ private:
   Value returned_;
   std::vector<std::pair<std::string, PrimFunc>> functions_;
   std::vector<IRModule> modules_;
+  std::unique_ptr<s_tir::te::Graph> tensor_expressions_;
 };
 
 /// Binds a call's arguments to names: by position, then by keyword; reports what does not fit.
@@ -191,10 +198,19 @@ private:
   bool ok_ = true;
 };
 
+/// What a lambda or function of the script gives for these arguments.
+Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
+                Position position);
+/// Names of its parameters.
+std::vector<std::string> parameters_of(const Closure& closure);
+
 /// The T language (language.cpp): T.name, or nothing when there is no such name.
 std::optional<Value> find_in_t(const std::string& name);
 std::optional<Value> find_axis(const std::string& name);
 const std::vector<std::string>& names_in_t();
+/// Tensor expressions (te_language.cpp): te.name.
+std::optional<Value> find_in_te(const std::string& name);
+std::vector<std::string> names_in_te();
 /// What is said of a name that T knows but does not have; nothing for others.
 std::optional<std::string> refusal_in_t(const std::string& name);
 /// Attributes and methods of buffers and expressions.
@@ -206,6 +222,10 @@ const std::vector<std::string>& builtin_names();
 std::optional<Value> find_in_math(const std::string& name);
 /// A method of a string, list or dict.
 std::optional<Value> find_method(const Value& self, const std::string& name);
+/// Methods and attributes of schedules, and of the loops and blocks that sch.get() gives
+/// (schedule_language.cpp); nothing for other values.
+std::optional<Value> find_in_schedule(Evaluator& evaluator, const Value& self,
+                                      const std::string& name, Position position);
 /// What an import line binds; nothing for a module or name that is not known.
 std::optional<Value> find_import(const std::string& module, const std::string& name);
 

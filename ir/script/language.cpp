@@ -1,5 +1,6 @@
 // The T language: what T.name means.
 
+#include "ir/limits.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/function_builder.h"
 #include "ir/script/layouts.h"
@@ -860,31 +861,11 @@ Value limit(Evaluator& evaluator, CallArguments& call) {
   if (!dtype)
     return Poison{};
   const std::string_view kind = call.callee->data;
-  if (dtype->is_floating()) {
-    double largest = std::numeric_limits<double>::max();
-    if (dtype->bits == 8)
-      largest = dtype->code == TypeCode::kBFloat ? 57344 : 448;
-    else if (dtype->code == TypeCode::kBFloat)
-      largest = 0x1.fep127;
-    else if (dtype->bits == 32)
-      largest = std::numeric_limits<float>::max();
-    else if (dtype->bits == 16)
-      largest = 65504;
-    if (kind == "infinity")
-      largest = INFINITY;
-    return make_const(*dtype, kind == "min" ? -largest : largest);
-  }
-  if (kind == "infinity" || !(dtype->is_integral() || dtype->is_bool()))
+  if (dtype->is_floating() && kind == "infinity")
+    return make_const(*dtype, INFINITY);
+  if (kind == "infinity" || !(dtype->is_floating() || dtype->is_integral() || dtype->is_bool()))
     return evaluator.report(call.position, temper::to_string(*dtype) + " has no such value");
-  if (dtype->is_bool())
-    return make_const_int(*dtype, kind == "max" ? 1 : 0);
-  uint64_t value = 0;
-  if (kind == "max")
-    value =
-        dtype->is_uint() ? ~uint64_t{0} >> (64 - dtype->bits) : ~uint64_t{0} >> (65 - dtype->bits);
-  else if (dtype->is_int())
-    value = uint64_t{1} << (dtype->bits - 1);
-  return make_const_int(*dtype, static_cast<int64_t>(value));
+  return kind == "min" ? lowest_value(*dtype) : largest_value(*dtype);
 }
 
 std::optional<int> read_lanes(Evaluator& evaluator, const Value& value, Position position,

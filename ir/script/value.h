@@ -4,6 +4,7 @@
 
 #include "ir/module.h"
 #include "ir/s_tir/block.h"
+#include "ir/s_tir/trace.h"
 #include "ir/script/syntax.h"
 #include "ir/tir/tile.h"
 
@@ -21,6 +22,7 @@ using namespace temper::ir; // NOLINT: scripts speak of everything in the IR
 
 class Evaluator;
 class Environment;
+struct ScheduleValue; ///< schedule_language.h
 struct Value;
 struct CallArguments;
 
@@ -74,7 +76,7 @@ struct Closure {
   bool is_macro = false; ///< @T.macro: its statements stand where it is called
 };
 struct Namespace {
-  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy } name;
+  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy, kTe } name;
 };
 /// range(begin, end, step); any of them may be IR expressions.
 struct RangeValue {
@@ -144,7 +146,7 @@ struct Value {
                             ScalarVar, Region, TypeName, Builtin, const Closure*, Namespace,
                             RangeValue, SliceValue, std::shared_ptr<const BufferType>, LetType,
                             Symbol, std::shared_ptr<const LoopSpec>, ContextSpec, Decorator,
-                            Tunable, PrimFunc, IRModule>;
+                            Tunable, PrimFunc, IRModule, std::shared_ptr<ScheduleValue>, s_tir::Rv>;
   Data data;
   /// The value was made for the name it is assigned to (an axis, an allocation, T.meta_var): the
   /// name means the value itself, no mutable scalar is made for it.

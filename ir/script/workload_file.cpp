@@ -2,8 +2,8 @@
 
 #include "ir/extents.h"
 #include "ir/s_tir/packs.h"
-#include "ir/script/evaluator.h"
 #include "ir/script/knobs.h"
+#include "ir/script/session.h"
 #include "ir/support/number.h"
 #include "ir/support/random.h"
 #include "ir/support/text.h"
@@ -105,29 +105,6 @@ const Value* dict_item(const Dict& dict, const char* key) {
   return nullptr;
 }
 
-/// The file run once: its functions and descriptions live as long as this.
-struct Session {
-  Diagnostics diagnostics;
-  Body body;
-  Evaluator evaluator;
-
-  Session(const std::string& file, std::string_view text)
-      : diagnostics(file, text), body(parse_syntax(text, diagnostics)), evaluator(diagnostics) {
-    evaluator.run(body, evaluator.globals());
-  }
-
-  const Value* global(const std::string& name) { return evaluator.globals().find_here(name); }
-  const Closure* function(const std::string& name) {
-    const Value* value = global(name);
-    const auto* closure = value != nullptr ? value->as<const Closure*>() : nullptr;
-    return closure != nullptr && (*closure)->def != nullptr ? *closure : nullptr;
-  }
-  const Dict* description(const std::string& name) {
-    const Value* value = global(name + "_workload");
-    return value != nullptr ? value->as<Dict>() : nullptr;
-  }
-};
-
 bool has_blocks(const Body& body) {
   for (const StatementPtr& statement : body) {
     for (const ExpressionPtr& decorator : statement->decorators)
@@ -141,6 +118,10 @@ bool has_blocks(const Body& body) {
         statement->value->items[0]->type == E::kAttribute &&
         (statement->value->items[0]->text == "sblock" ||
          statement->value->items[0]->text == "block"))
+      return true;
+    if (statement->type == S::kReturn && statement->value && statement->value->type == E::kCall &&
+        statement->value->items[0]->type == E::kAttribute &&
+        statement->value->items[0]->text == "create_prim_func")
       return true;
     if (has_blocks(statement->body) || has_blocks(statement->other))
       return true;
@@ -341,7 +322,8 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
   }
   for (const Statement* def : defs) {
     const std::string& name = def->name;
-    if (ends_with(name, "_reference") || name == "schedule" || name[0] == '_')
+    if (ends_with(name, "_reference") || name == "schedule" || name[0] == '_' ||
+        (ends_with(name, "_schedule") && places.count(name) == 0))
       continue;
     if (described && places.count(name) == 0)
       continue; // a helper
@@ -600,11 +582,6 @@ Result<void> check_extents(const WorkloadInfo& info, const PrimFunc& program,
   }
   if (program->shape_vars.empty())
     return {};
-  if (program->s_tir)
-    return Error(ErrorCode::kUnsupported,
-                 "the shapes of " + info.name +
-                     " are symbolic, which only tile programs may have; make them parameters of " +
-                     info.name);
   TEMPER_TRY(shapes, shapes_at_extents(program));
   (void)shapes;
   return {};
@@ -1152,10 +1129,6 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   Session session(state_->file, state_->text);
   if (!session.diagnostics.empty())
     return session.diagnostics.to_error();
-  if (session.function("schedule") != nullptr)
-    return Error(ErrorCode::kUnsupported,
-                 state_->file + " has a hand-written space, schedule(sch), which this version does "
-                                "not run yet; remove it to use the rules");
   TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
                                    : first_program(state_->text, info->name, workload.parameters,
                                                    knobs, extents));
@@ -1199,7 +1172,10 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
     TEMPER_TRY(bound, ir::bound_to_extents(plain, true));
     workload.reference = with_function(reference, reference->functions[0].name, bound);
   } else if (program->s_tir) {
-    workload.reference = module;
+    TEMPER_TRY(bound, ir::bound_to_extents(program, true));
+    workload.reference = program->shape_vars.empty()
+                             ? module
+                             : with_function(module, module->functions[0].name, bound);
     workload.is_own_reference = true;
   } else if (!unchecked) {
     return invalid(info->name +

@@ -181,6 +181,8 @@ std::vector<OpenCall::Choice> open_choices(const TileCall& call, TileContext& co
         if (!call.options.get(knob.name) && knob.choices.size() > 1)
           choice.knobs.push_back(std::move(knob));
     choices.push_back(std::move(choice));
+    if (variant->best)
+      break;
   }
   return choices;
 }

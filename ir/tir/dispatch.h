@@ -49,8 +49,8 @@ struct TileContext {
 inline constexpr const char* kAsyncCopy = "async";
 /// Annotation of a T.copy: the mbarrier that a pipeline waits at for it.
 inline constexpr const char* kCopyBarrier = "mbarrier";
-/// Annotation of a pipelined loop, 0 or 1: its copies are the tensor memory accelerator's, the
-/// variant of this name.
+/// Annotation of a pipelined loop, 0 to 2: its copies are the tensor memory accelerator's, the
+/// variant of this name; with 2 a warp of its own makes them (ir/tir/pipeline.h).
 inline constexpr const char* kTma = "tma";
 
 /// A decision of a variant: an annotation of the call with an integer value.
@@ -75,6 +75,8 @@ struct TileVariant {
   std::vector<TileKnob> (*knobs)(const TileCall& call, TileContext& context) = nullptr;
   /// The code. Called only where it fits.
   Result<Stmt> (*lower)(const TileCall& call, TileContext& context) = nullptr;
+  /// Where it fits, a search need not try those behind it.
+  bool best = false;
 };
 
 /// Adds a variant ahead of those that are there; an error when the name is taken.

@@ -84,6 +84,13 @@ std::vector<HardwareFragment> table() {
     list.push_back({fmt::format("ldmatrix.x{}.trans", count), 16,
                     made({count, 8, 8}, {reg(count, 2), lane(4, 1), reg(2, 1), lane(8, 4)}),
                     "8 x 8 elements of 16 bits, transposed"});
+    // Rows of 16 bytes all the same.
+    list.push_back({fmt::format("ldmatrix.x{}.b8", count), 8,
+                    made({count, 8, 16}, {reg(count, 4), lane(8, 4), lane(4, 1), reg(4, 1)}),
+                    "8 x 16 bytes"});
+    list.push_back({fmt::format("ldmatrix.x{}.b32", count), 32,
+                    made({count, 8, 4}, {reg(count, 1), lane(8, 4), lane(4, 1)}),
+                    "8 x 4 elements of 32 bits"});
   }
 
   // A in registers: each warp of the warpgroup has 16 rows, as mma's A of that k.
@@ -134,6 +141,12 @@ Result<Layout> block_fragment(const Layout& atom, int64_t rows, int64_t columns,
 
 } // namespace
 
+std::string ldmatrix_fragment(int64_t count, bool transposed, int element_bits) {
+  return fmt::format("ldmatrix.x{}{}{}", count,
+                     element_bits == 16 ? "" : fmt::format(".b{}", element_bits),
+                     transposed ? ".trans" : "");
+}
+
 const std::vector<HardwareFragment>& hardware_fragments() {
   static const std::vector<HardwareFragment> fragments = table();
   return fragments;
@@ -157,6 +170,12 @@ Result<Layout> hardware_fragment(const std::string& name) {
   return Error{ErrorCode::kNotFound,
                fmt::format("there is no hardware fragment \"{}\"{}", name,
                            near.empty() ? "" : "; did you mean \"" + near + "\"?")};
+}
+
+Result<Layout> wgmma_operand_a(int element_bits) {
+  return hardware_fragment(element_bits == 16   ? "wgmma.k16.A"
+                           : element_bits == 32 ? "wgmma.k8.tf32.A"
+                                                : "wgmma.k32.i8.A");
 }
 
 Result<Layout> wgmma_accumulator(int64_t n) {

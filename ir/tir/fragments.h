@@ -24,6 +24,12 @@ const std::vector<HardwareFragment>& hardware_fragments();
 /// Also "wgmma.m64n<N>.D". The error names the nearest one.
 Result<Layout> hardware_fragment(const std::string& name);
 
+/// What ldmatrix of 1, 2 or 4 matrices with such elements is called: rows are 16 bytes, and only
+/// elements of 16 bits may be transposed.
+std::string ldmatrix_fragment(int64_t count, bool transposed, int element_bits);
+
+/// A of wgmma in registers, for operands of such bits: "wgmma.k16.A".
+Result<Layout> wgmma_operand_a(int element_bits);
 /// D of wgmma m64nNk*: 64 x n over the four warps of a warpgroup; n a multiple of 8 up to 256.
 Result<Layout> wgmma_accumulator(int64_t n);
 /// Which lane gives the address of which row to ldmatrix and stmatrix: (matrix, row) -> lane.

@@ -3,6 +3,7 @@
 #include "ir/tir/kernel_layouts.h"
 
 #include "ir/tir/dispatch.h"
+#include "ir/tir/ops/gemm.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -183,12 +184,7 @@ private:
     use.threads = role_threads_or_block();
     if (call.op == "gemm") {
       // Without tensor cores for these types any layout does: operands are read element by element.
-      const DataType in = call.regions[0].buffer->dtype;
-      const DataType out = call.regions[2].buffer->dtype;
-      const bool half =
-          in.is_floating() && in.bits == 16 && (out == DataType::float32() || out == in);
-      const bool bytes = in.is_integral() && in.bits == 8 && out == DataType::int32();
-      if (in != call.regions[1].buffer->dtype || !(half || bytes)) {
+      if (!ops::tensor_types(call)) {
         for (size_t i = 0; i < 3; ++i)
           if (find(call.regions[i].buffer) < 0)
             return fail(call.span, use.op + ": " + call.regions[i].buffer->name +
@@ -219,6 +215,12 @@ private:
       use.wgmma = call.options.get_string(kVariant).value_or("") == kWgmma;
       use.swizzle_a = static_cast<int>(call.options.get_int(kSwizzleA).value_or(-1));
       use.swizzle_b = static_cast<int>(call.options.get_int(kSwizzleB).value_or(-1));
+      result_.problem.uses.push_back(std::move(use));
+      return;
+    }
+    if (call.options.get_string(kVariant).value_or("") == kTmaStore &&
+        is_shared_scope(call.regions[0].buffer->scope) && call.regions[0].buffer->rank() >= 2) {
+      use.boxes = find(call.regions[0].buffer);
       result_.problem.uses.push_back(std::move(use));
       return;
     }

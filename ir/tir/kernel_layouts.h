@@ -19,6 +19,9 @@ inline constexpr const char* kLayoutAnnotation = "layout";
 /// of C, and the bytes of the XOR swizzle of an operand in shared memory (0: none).
 inline constexpr const char* kWarpRows = "warp_rows";
 inline constexpr const char* kWgmma = "wgmma"; ///< the variant: warpgroups instead of warps
+/// The variant of a T.copy out of shared memory that the tensor memory accelerator makes: its
+/// source lies with a swizzle.
+inline constexpr const char* kTmaStore = "tma_store";
 inline constexpr const char* kSwizzleA = "swizzle_A";
 inline constexpr const char* kSwizzleB = "swizzle_B";
 

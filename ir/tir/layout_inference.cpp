@@ -53,6 +53,11 @@ public:
         // lie anywhere.
         if (auto shared_out = gemm(use); !shared_out && !(through_memory_ && !stated_))
           return shared_out.error();
+    for (const LayoutUse& use : problem_.uses)
+      if (use.boxes >= 0 && !known(use.boxes)) {
+        TEMPER_TRY(layout, shared_operand(buffer(use.boxes), -1));
+        known(use.boxes) = {std::move(layout), "boxes of " + use.op + place(use.where)};
+      }
     TEMPER_TRY_VOID(propagate());
     TEMPER_TRY_VOID(defaults());
     TEMPER_TRY_VOID(check());
@@ -145,9 +150,12 @@ private:
       Result<Layout> accumulator = Layout{};
       const bool warpgroups = (problem_.wgmma || use.wgmma) && warps % 4 == 0 && m % 64 == 0 &&
                               n % 8 == 0 && !b.is_fragment &&
-                              (a.element_bits == 16 || a.element_bits == 8);
+                              (a.element_bits == 16 || a.element_bits == 8 || a.element_bits == 32);
       if (warpgroups) {
-        const auto grid = grid_of(use, m, n, warps / 4, 64, 8);
+        LayoutUse warpgroup_use = use;
+        if (a.is_fragment) // its rows are shared by nobody
+          warpgroup_use.policy = GemmPolicy::kFullRow;
+        const auto grid = grid_of(warpgroup_use, m, n, warps / 4, 64, 8);
         if (!grid)
           return located(grid.error());
         accumulator = wgmma_accumulators(m, n, *grid);
@@ -158,9 +166,7 @@ private:
             return bad(at(use.where) + use.op +
                        ": A in registers is not transposed, and its "
                        "warpgroups share no rows; use policy FullRow");
-          // 64 rows per warpgroup, k columns in registers.
-          auto atom = hardware_fragment(a.element_bits == 16 ? "wgmma.k16.A" : "wgmma.k32.i8.A");
-          auto whole = grown(*atom, m, k, {grid->rows, 1});
+          auto whole = wgmma_operand(m, k, grid->rows, a.element_bits);
           if (!whole)
             return located(whole.error());
           TEMPER_TRY_VOID(set(use.a, *whole, "A of " + use.op + place(use.where), use));
@@ -337,6 +343,11 @@ int64_t wgmma_width(int64_t columns) {
 Result<Layout> wgmma_accumulators(int64_t m, int64_t n, WarpGrid warpgroups) {
   TEMPER_TRY(atom, wgmma_accumulator(wgmma_width(n / warpgroups.columns)));
   return grown(atom, m, n, warpgroups);
+}
+
+Result<Layout> wgmma_operand(int64_t m, int64_t k, int64_t warpgroups, int element_bits) {
+  TEMPER_TRY(atom, wgmma_operand_a(element_bits));
+  return grown(atom, m, k, {warpgroups, 1});
 }
 
 Result<Layout> shared_tiles(const std::vector<int64_t>& shape, int element_bits,

@@ -56,6 +56,9 @@ struct LayoutUse {
   int swizzle_a = -1;       ///< bytes of the XOR swizzle of an operand in shared memory; -1: widest
   int swizzle_b = -1;
 
+  /// A buffer in shared memory that an engine reads in boxes: with the widest swizzle.
+  int boxes = -1;
+
   /// Everything else: operands of one loop nest (copies, reductions, T.Parallel).
   std::vector<LayoutOperand> operands;
   int loop_rank = 0;
@@ -103,6 +106,8 @@ Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threa
 /// C of a product that warpgroups share: each has wgmma's accumulators for its part, side by side,
 /// of wgmma_width() columns each.
 Result<Layout> wgmma_accumulators(int64_t m, int64_t n, WarpGrid warpgroups);
+/// A of such a product in registers: each warpgroup has its rows, 64 at a time.
+Result<Layout> wgmma_operand(int64_t m, int64_t k, int64_t warpgroups, int element_bits);
 /// The most columns of one instruction that divide those of a warpgroup.
 int64_t wgmma_width(int64_t columns);
 /// Tiles of the last two dimensions in shared memory, one behind the other; rows with an XOR

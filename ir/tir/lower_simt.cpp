@@ -224,21 +224,40 @@ private:
   /// Shared memory that is not the tensor memory accelerator's alone to write.
   void note_written_by_threads(const Stmt& body) {
     walk(body, [&](const NodeRef& node) {
+      // A step has the fence behind what it writes.
+      if (const auto* loop = node.as<For>();
+          loop != nullptr && loop->kind == ForKind::kTileParallel)
+        return false;
       if (const auto* store = node.as<BufferStore>())
         written_by_threads_.insert(store->buffer.get());
       const auto* call = node.as<TileCall>();
       if (call == nullptr)
         return true;
       const auto code = code_of_.find(call);
-      const bool by_engine = code != code_of_.end() && any(code->second, [](const NodeRef& part) {
-                               const auto* op = part.as<Call>();
-                               return op != nullptr && op->op == "tma_load";
-                             });
+      if (code != code_of_.end())
+        walk(code->second, [&](const NodeRef& part) {
+          const auto* op = part.as<Call>();
+          if (op != nullptr && reads_tiles(*op))
+            for (const size_t i : {size_t{1}, size_t{2}})
+              if (const auto* load = op->args[i].as<BufferLoad>())
+                read_by_engines_.insert(load->buffer.get());
+          return true;
+        });
+      // What has no fence behind it, or has one, as for stmatrix.
+      const bool by_engine =
+          code != code_of_.end() && any(code->second, [](const NodeRef& part) {
+            const auto* op = part.as<Call>();
+            return op != nullptr && (op->op == "tma_load" || op->op == "ptx_stmatrix");
+          });
       if (!by_engine)
         for (const size_t i : written_operands(*call))
           written_by_threads_.insert(call->regions[i].buffer.get());
       return true;
     });
+  }
+  /// Products of warpgroups, and stores by the tensor memory accelerator.
+  static bool reads_tiles(const Call& call) {
+    return call.op.starts_with("ptx_wgmma_") || call.op == "tma_store";
   }
   bool is_written_by_threads(const Expr& address) const {
     const auto* load = address.as<BufferLoad>();
@@ -367,14 +386,23 @@ private:
     if (const auto* alloc = stmt.as<AllocBuffer>())
       return allocation(*alloc, stmt);
     if (const auto found = code_of_.find(stmt.get()); found != code_of_.end()) {
-      // wgmma reads past what orders the threads' own writes of shared memory.
+      // Engines read past what orders the threads' own writes of shared memory.
       if (any(found->second, [&](const NodeRef& node) {
             const auto* call = node.as<Call>();
-            return call != nullptr && call->op == "ptx_wgmma_ss" &&
+            return call != nullptr && reads_tiles(*call) &&
                    (is_written_by_threads(call->args[1]) || is_written_by_threads(call->args[2]));
           }))
         return make_seq(
             {make_evaluate(call_op("fence_proxy_async", {})), barrier(), found->second, barrier()});
+      if (any(found->second, [&](const NodeRef& node) {
+            const auto* call = node.as<Call>();
+            const auto* to = call != nullptr && call->op == "ptx_stmatrix"
+                                 ? call->args[0].as<BufferLoad>()
+                                 : nullptr;
+            return to != nullptr && read_by_engines_.contains(to->buffer.get());
+          }))
+        return make_seq(
+            {barrier(), found->second, make_evaluate(call_op("fence_proxy_async", {})), barrier()});
       return make_seq({barrier(), found->second, barrier()});
     }
     if (is_barrier(stmt) && role_ != block_ &&
@@ -764,7 +792,13 @@ private:
       list.push_back(std::move(stmt));
     if (!before.empty())
       list.push_back(barrier());
+    const bool fenced = any(main, [&](const NodeRef& node) {
+      const auto* store = node.as<BufferStore>();
+      return store != nullptr && read_by_engines_.contains(store->buffer.get());
+    });
     list.push_back(std::move(main));
+    if (fenced)
+      list.push_back(make_evaluate(call_op("fence_proxy_async", {})));
     if (shared || global)
       list.push_back(barrier());
     for (Stmt& stmt : after)
@@ -800,8 +834,9 @@ private:
   int architecture_ = 0;
   Notes notes_;
   std::unordered_map<const Node*, Stmt> code_of_; ///< of operators that variants have lowered
-  std::unordered_map<const BufferNode*, Layout> layouts_; ///< of shared memory
-  std::unordered_set<const BufferNode*> written_by_threads_;
+  std::unordered_map<const BufferNode*, Layout> layouts_;    ///< of shared memory
+  std::unordered_set<const BufferNode*> written_by_threads_; ///< other than in steps
+  std::unordered_set<const BufferNode*> read_by_engines_;
   Analyzer math_;       ///< knows the threads
   Expr thread_;         ///< number among those that run the code at hand
   int64_t threads_ = 1; ///< how many they are
@@ -836,9 +871,10 @@ bool can_run_ahead(const For& loop) {
 
 Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
   const bool asynchronous = architecture >= 80;
-  PrimFunc expanded = function;
+  // Names: what copies ahead is known by them, and by no memory.
+  PrimFunc expanded = bind_scalars(function);
   if (asynchronous) {
-    TEMPER_TRY(pipelined, expand_pipelines(function));
+    TEMPER_TRY(pipelined, expand_pipelines(expanded));
     expanded = pipelined;
   }
   TEMPER_TRY(annotated, annotate_layouts(expanded));
@@ -899,7 +935,7 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
         knob(kStages, {1, 2, 3, 4}, 2);
       else if (architecture >= 90 && !loop->annotations.get(kTma) &&
                loop->annotations.get_int(kStages).value_or(1) >= 2)
-        knob(kTma, {0, 1}, 0);
+        knob(kTma, {0, 1, kOwnWarp}, 0);
     }
     return rebuild(
         stmt, [&](const Stmt& child) { return self(self, child); },
@@ -916,12 +952,16 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
         open.choices = std::move(call.choices);
     // Whether the engine can make all copies of a loop shows in trying.
     for (OpenCall::Choice& choice : open.choices)
-      std::erase_if(choice.knobs, [&](const TileKnob& knob) {
-        if (knob.name != kTma)
-          return false;
-        const PrimFunc changed = annotate_open(
-            function, open.label, Annotations().with(kTma, make_int(DataType::int32(), 1)));
-        return !changed || !lowered(changed, architecture, {});
+      for (TileKnob& knob : choice.knobs)
+        if (knob.name == kTma)
+          std::erase_if(knob.choices, [&](int64_t value) {
+            const PrimFunc changed = annotate_open(
+                function, open.label, Annotations().with(kTma, make_int(DataType::int32(), value)));
+            return value != 0 && (!changed || !lowered(changed, architecture, {}));
+          });
+    for (OpenCall::Choice& choice : open.choices)
+      std::erase_if(choice.knobs, [](const TileKnob& knob) {
+        return knob.name == kTma && knob.choices.size() < 2;
       });
     if (open.is_open())
       result.push_back(std::move(open));

@@ -91,11 +91,13 @@ public:
         if (const Stmt expanded = pipeline(*loop, *stages, tma))
           return expanded;
       if (tma)
-        fail(*loop, "nothing of it runs ahead: it has no copies from global to shared memory, or "
-                    "less than two stages");
+        fail(*loop, kNothingAhead);
     }
-    if (const auto* kernel = stmt.as<KernelLaunch>())
+    if (const auto* kernel = stmt.as<KernelLaunch>()) {
       kernel_ = kernel;
+      if (const For* alone = specialised_loop(*kernel))
+        return with_producer(*kernel, *alone);
+    }
     loops_ += loop != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
     const Stmt result = rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); },
@@ -132,15 +134,26 @@ public:
   }
 
 private:
+  static constexpr const char* kNothingAhead =
+      "nothing of it runs ahead: it has no copies from global to shared memory, or less than two "
+      "stages";
+
   void fail(const For& loop, const std::string& why) {
     if (error_.message.empty())
       error_ = Error(ErrorCode::kUnsupported, fmt::format("line {}, column {}: TMA: {}",
                                                           loop.span.line, loop.span.column, why));
   }
 
-  /// One thread prepares the barriers; each stage waits for its copies.
-  static Stmt prepared_barriers(const KernelLaunch& kernel, const Buffer& full, int64_t stages,
-                                size_t copies) {
+  /// One thread prepares the barriers; a stage of each waits for so many arrivals.
+  struct StageBarriers {
+    Buffer barriers;
+    int64_t arrivals = 0;
+  };
+  static Buffer stage_barriers(const char* name, int64_t stages) {
+    return make_buffer(name, DataType::uint(64), {make_int(DataType::int32(), stages)}, "shared");
+  }
+  static Stmt prepared_barriers(const KernelLaunch& kernel, int64_t stages,
+                                const std::vector<StageBarriers>& all) {
     Expr thread = make_int(DataType::int32(), 0);
     int64_t weight = 1;
     for (size_t d = 0; d < kernel.threads.size(); ++d) {
@@ -148,19 +161,27 @@ private:
       weight *= as_int(kernel.threads[d]).value_or(1);
     }
     std::vector<Stmt> init;
-    for (int64_t s = 0; s < stages; ++s)
-      init.push_back(make_evaluate(
-          call_op("mbarrier_init", {make_load(full, {make_int(DataType::int32(), s)}),
-                                    make_int(DataType::int32(), static_cast<int64_t>(copies))})));
+    for (const StageBarriers& one : all)
+      for (int64_t s = 0; s < stages; ++s)
+        init.push_back(make_evaluate(
+            call_op("mbarrier_init", {make_load(one.barriers, {make_int(DataType::int32(), s)}),
+                                      make_int(DataType::int32(), one.arrivals)})));
     return make_seq({make_if(equal(thread, make_int(thread->dtype, 0)), make_seq(std::move(init))),
                      make_evaluate(call_op("fence_proxy_async", {})),
                      make_evaluate(call_op("sync_threads", {}))});
   }
 
-  Stmt pipeline(const For& loop, int64_t stages, bool tma) {
+  /// What of a loop's body runs ahead, and what does not.
+  struct Ahead {
+    std::vector<Stmt> copies, rest;
+    BufferMap stage_of; ///< buffers to those with stages
+  };
+  Ahead ahead_of(const For& loop, int64_t stages) {
+    Ahead ahead;
+    auto& [copies, rest, stage_of] = ahead;
     const auto* body = loop.body.as<SeqStmt>();
     if (body == nullptr)
-      return nullptr;
+      return ahead;
     const auto below = uses_below(loop.body);
     std::unordered_set<const BufferNode*> written; // in global memory, by the loop
     walk(loop.body, [&](const NodeRef& node) {
@@ -171,9 +192,7 @@ private:
           written.insert(call->regions[i].buffer.get());
       return true;
     });
-    std::vector<Stmt> copies, rest;
     std::unordered_set<const BufferNode*> seen;
-    BufferMap stage_of;
     for (const Stmt& stmt : body->statements) {
       const auto* call = stmt.as<TileCall>();
       const bool takes_part =
@@ -198,45 +217,53 @@ private:
       for (const auto& [buffer, count] : uses_below(stmt))
         seen.insert(buffer);
     }
+    return ahead;
+  }
+
+  /// The loop's copies of one iteration, into `stage`; by the tensor memory accelerator at the
+  /// stage's barrier where there are barriers.
+  Stmt copies_of(const For& loop, const Ahead& ahead, const Expr& iteration, const Expr& stage,
+                 const Buffer& full) {
+    std::vector<Stmt> list;
+    for (const Stmt& copy : ahead.copies) {
+      Stmt moved = substitute(copy, {{loop.loop_var, loop.min + iteration}});
+      moved = cast_ref<StmtNode>(rewrite_post(moved, [&](const NodeRef& node) -> NodeRef {
+        const auto* call = node.as<TileCall>();
+        if (call == nullptr)
+          return node;
+        return copy_node(*call, [&](TileCall& changed) {
+          for (BufferRegion& region : changed.regions)
+            for (Range& range : region.region)
+              range.min = math_.simplify(range.min);
+        });
+      }));
+      moved = staged(with_fresh_definitions(moved), ahead.stage_of, stage);
+      if (full)
+        moved = copy_node(*moved.as<TileCall>(), [&](TileCall& call) {
+          call.options = call.options.with(kVariant, make_string(kTma))
+                             .with(kCopyBarrier, make_load(full, {stage}));
+        });
+      list.push_back(std::move(moved));
+    }
+    return make_seq(std::move(list));
+  }
+
+  Stmt pipeline(const For& loop, int64_t stages, bool tma) {
+    const Ahead ahead_of_loop = ahead_of(loop, stages);
+    const auto& [copies, rest, stage_of] = ahead_of_loop;
     if (copies.empty())
       return nullptr;
     if (tma && (loops_ > 0 || kernel_ == nullptr)) {
       fail(loop, "the loop stands in another one, and its barriers count phases once");
       return nullptr;
     }
-    const Buffer full = tma ? make_buffer("full", DataType::uint(64),
-                                          {make_int(DataType::int32(), stages)}, "shared")
-                            : nullptr;
-    for (const auto& [buffer, staged_buffer] : stage_of)
-      stages_.emplace(buffer, staged_buffer);
+    const Buffer full = tma ? stage_barriers("full", stages) : nullptr;
+    stages_.insert(stage_of.begin(), stage_of.end());
 
     const DataType dtype = loop.loop_var->dtype;
     const auto number = [&](int64_t value) { return make_int(dtype, value); };
     const auto ask_for = [&](const Expr& iteration) {
-      std::vector<Stmt> list;
-      for (const Stmt& copy : copies) {
-        Stmt moved = substitute(copy, {{loop.loop_var, loop.min + iteration}});
-        moved = cast_ref<StmtNode>(rewrite_post(moved, [&](const NodeRef& node) -> NodeRef {
-          const auto* call = node.as<TileCall>();
-          if (call == nullptr)
-            return node;
-          return copy_node(*call, [&](TileCall& changed) {
-            for (BufferRegion& region : changed.regions)
-              for (Range& range : region.region)
-                range.min = math_.simplify(range.min);
-          });
-        }));
-        const Expr stage = floormod(iteration, number(stages));
-        moved = staged(with_fresh_definitions(moved), stage_of, stage);
-        if (tma)
-          moved = copy_node(*moved.as<TileCall>(), [&](TileCall& call) {
-            call.options = call.options.with(kVariant, make_string(kTma))
-                               .with(kCopyBarrier, make_load(full, {stage}));
-          });
-        list.push_back(std::move(moved));
-      }
-      Stmt all = make_seq(std::move(list));
-      return all;
+      return copies_of(loop, ahead_of_loop, iteration, floormod(iteration, number(stages)), full);
     };
     const auto guarded = [&](const Expr& iteration, const Stmt& stmt) {
       const auto extent = as_int(loop.extent);
@@ -253,7 +280,8 @@ private:
     std::vector<Stmt> result;
     if (tma) {
       result.push_back(make_alloc(full));
-      result.push_back(prepared_barriers(*kernel_, full, stages, copies.size()));
+      result.push_back(
+          prepared_barriers(*kernel_, stages, {{full, static_cast<int64_t>(copies.size())}}));
     }
     for (int64_t s = 0; s + 1 < stages; ++s) {
       const Stmt early = guarded(number(s), ask_for(number(s)));
@@ -279,14 +307,266 @@ private:
     if (!tma)
       round.push_back(commit());
     ++loops_;
-    const Stmt compute =
-        substitute(rewrite(make_seq(std::move(rest))), {{loop.loop_var, loop.min + Expr(k)}});
+    const Stmt compute = substitute(rewrite(make_seq(std::vector<Stmt>(rest))),
+                                    {{loop.loop_var, loop.min + Expr(k)}});
     --loops_;
     round.push_back(staged(compute, stage_of, floormod(Expr(k), number(stages))));
     Stmt main = make_for(k, number(0), loop.extent, ForKind::kSerial, make_seq(std::move(round)));
     main->span = loop.span;
     result.push_back(std::move(main));
     return make_seq(std::move(result));
+  }
+
+  // A warp of its own for the copies.
+
+  /// The loop of the kernel whose copies a warp of their own makes.
+  const For* specialised_loop(const KernelLaunch& kernel) {
+    const For* found = nullptr;
+    walk(kernel.body, [&](const NodeRef& node) {
+      const auto* loop = node.as<For>();
+      if (loop == nullptr || loop->kind != ForKind::kPipelined ||
+          loop->annotations.get_int(kTma).value_or(0) != kOwnWarp)
+        return true;
+      if (found != nullptr)
+        fail(*loop, fmt::format("with tma={} there is one such loop in a kernel; another one is in "
+                                "line {}",
+                                kOwnWarp, found->span.line));
+      found = loop;
+      return true;
+    });
+    return found;
+  }
+
+  static bool contains(const Stmt& stmt, const For& loop) {
+    bool found = false;
+    walk(stmt, [&](const NodeRef& node) {
+      found |= node.get() == &loop;
+      return !found;
+    });
+    return found;
+  }
+
+  /// The kernel with a warpgroup more, of which one warp makes the loop's copies; all else is what
+  /// the others do.
+  Stmt with_producer(const KernelLaunch& kernel, const For& loop) {
+    constexpr int64_t kWarp = 32, kWarpgroup = 128, kMostThreads = 1024;
+    const int64_t stages = loop.annotations.get_int(kStages).value_or(1);
+    const auto threads =
+        kernel.threads.size() == 1 ? as_int(kernel.threads[0]) : std::optional<int64_t>();
+    const Ahead ahead = ahead_of(loop, stages);
+    const Stmt as_it_is = Stmt(&kernel);
+    if (stages < 2 || ahead.copies.empty()) {
+      fail(loop, kNothingAhead);
+      return as_it_is;
+    }
+    if (!threads || *threads % kWarpgroup != 0 || *threads + kWarpgroup > kMostThreads) {
+      fail(loop, fmt::format("with tma={} the kernel has whole warpgroups of 128 threads along one "
+                             "axis, and room for one more",
+                             kOwnWarp));
+      return as_it_is;
+    }
+    stages_.insert(ahead.stage_of.begin(), ahead.stage_of.end());
+    const DataType i32 = DataType::int32();
+    const auto number = [&](int64_t value) { return make_int(i32, value); };
+    const Var thread = kernel.thread_vars[0];
+    const Expr index = thread->dtype == i32 ? Expr(thread) : make_cast(i32, thread);
+    const Buffer full = stage_barriers("full", stages);
+    const Buffer empty = stage_barriers("empty", stages);
+    // Stage and parity of the iteration that is `round`-th since the kernel began.
+    const auto counted = [&](const Buffer& count) -> Expr { return make_load(count, {number(0)}); };
+    const auto stage_at = [&](const Expr& round) {
+      return make_binary<Mod>(round, number(stages));
+    };
+    const auto parity_at = [&](const Expr& round) {
+      return make_binary<Mod>(make_binary<Div>(round, number(stages)), number(2));
+    };
+    const auto waited = [&](const Buffer& barriers, const Expr& stage, const Expr& parity) {
+      return make_evaluate(call_op("mbarrier_wait_parity", {make_load(barriers, {stage}), parity}));
+    };
+    // Products that may be under way when an iteration ends: their stages are free later.
+    int64_t under_way = 0;
+    for (const Stmt& stmt : ahead.rest)
+      if (const auto* call = stmt.as<TileCall>(); call != nullptr && call->op == "gemm")
+        under_way = std::max(under_way, integer_option(*call, "wg_wait"));
+    if (under_way >= stages) {
+      fail(loop, fmt::format("{} products may be under way, which takes {} stages at the least",
+                             under_way, under_way + 1));
+      return as_it_is;
+    }
+
+    // The threads that compute.
+    const Buffer rounds = make_buffer("rounds", i32, {number(1)}, "local");
+    const auto free_stage = [&](const Expr& round) {
+      return make_if(
+          equal(floormod(index, number(kWarp)), number(0)),
+          make_evaluate(call_op("mbarrier_arrive", {make_load(empty, {stage_at(round)})})));
+    };
+    const auto consumer = [&] {
+      const Var k = make_var(loop.loop_var->name, loop.loop_var->dtype);
+      const Var round = make_var("round", i32);
+      const Var stage = make_var("stage", i32);
+      ++loops_;
+      const Stmt compute = substitute(rewrite(make_seq(std::vector<Stmt>(ahead.rest))),
+                                      {{loop.loop_var, loop.min + Expr(k)}});
+      --loops_;
+      std::vector<Stmt> body{make_bind(round, counted(rounds)), make_bind(stage, stage_at(round)),
+                             waited(full, stage, parity_at(round)),
+                             staged(compute, ahead.stage_of, stage),
+                             // What lanes of a warp read one by one is read by all of them.
+                             make_evaluate(call_op("sync_warp", {}))};
+      if (under_way == 0)
+        body.push_back(free_stage(round));
+      else
+        body.push_back(make_if(make_binary<GE>(Expr(k), make_int(k->dtype, under_way)),
+                               free_stage(Expr(round) - under_way)));
+      body.push_back(make_store(rounds, {number(0)}, Expr(round) + 1));
+      Stmt main = make_for(k, make_int(k->dtype, 0), loop.extent, ForKind::kSerial,
+                           make_seq(std::move(body)));
+      main->span = loop.span;
+      if (under_way == 0)
+        return main;
+      std::vector<Stmt> all{std::move(main), make_evaluate(call_op("warpgroup_wait", {number(0)}))};
+      for (int64_t left = under_way; left > 0; --left)
+        all.push_back(make_if(make_binary<GE>(loop.extent, make_int(loop.extent->dtype, left)),
+                              free_stage(counted(rounds) - left)));
+      return make_seq(std::move(all));
+    };
+    // The warp that copies.
+    const Buffer copied = make_buffer("rounds", i32, {number(1)}, "local");
+    const auto producer = [&] {
+      const Var k = make_var(loop.loop_var->name, loop.loop_var->dtype);
+      const Var round = make_var("round", i32);
+      const Var stage = make_var("stage", i32);
+      Stmt main = make_for(
+          k, make_int(k->dtype, 0), loop.extent, ForKind::kSerial,
+          make_seq({make_bind(round, counted(copied)), make_bind(stage, stage_at(round)),
+                    // Of a stage that was never filled the phase before the first one has passed.
+                    waited(empty, stage, number(1) - parity_at(round)),
+                    copies_of(loop, ahead, Expr(k), stage, full),
+                    make_store(copied, {number(0)}, Expr(round) + 1)}));
+      main->span = loop.span;
+      return main;
+    };
+    const auto replaced = [&](auto&& self, const Stmt& stmt) -> Stmt {
+      if (stmt.get() == &loop)
+        return consumer();
+      if (!contains(stmt, loop))
+        return rewrite(stmt);
+      loops_ += stmt.as<For>() != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
+      const Stmt result = rebuild(
+          stmt, [&](const Stmt& child) { return self(self, child); },
+          [](const Expr& expr) { return expr; });
+      loops_ -= stmt.as<For>() != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
+      return result;
+    };
+    // Of what stands around the loop, what says how often it runs and where it copies from.
+    const auto sliced = [&](auto&& self, const Stmt& stmt) -> Stmt {
+      if (stmt.get() == &loop)
+        return producer();
+      if (const auto* seq = stmt.as<SeqStmt>()) {
+        std::vector<Stmt> kept;
+        for (const Stmt& child : seq->statements)
+          if (contains(child, loop) || is_of_thread(child))
+            kept.push_back(self(self, child));
+        return make_seq(std::move(kept));
+      }
+      if (!contains(stmt, loop))
+        return is_of_thread(stmt) ? stmt : make_seq({});
+      return rebuild(
+          stmt, [&](const Stmt& child) { return self(self, child); },
+          [](const Expr& expr) { return expr; });
+    };
+    const auto from_zero = [&](const Buffer& count) {
+      return make_store(count, {number(0)}, number(0));
+    };
+    const int64_t groups = *threads / kWarpgroup;
+    const auto [few, many] = registers_of_roles(groups);
+    const auto registers = [&](int64_t count, bool more) {
+      return make_evaluate(call_op("setmaxnreg", {number(count), number(more ? 1 : 0)}));
+    };
+    std::vector<Stmt> computing, copying;
+    if (few > 0) {
+      computing.push_back(registers(many, true));
+      copying.push_back(registers(few, false));
+    }
+    const Stmt own = without_shared(kernel.body);
+    if (!contains(own, loop)) {
+      fail(loop, "shared memory is allocated inside of the loop; allocate it before");
+      return as_it_is;
+    }
+    computing.insert(computing.end(),
+                     {make_alloc(rounds), from_zero(rounds), replaced(replaced, own)});
+    Stmt copies = make_seq({make_alloc(copied), from_zero(copied),
+                            with_fresh_definitions(sliced(sliced, kernel.body))});
+    copying.push_back(make_if(less(index, number(*threads + kWarp)), copies));
+    std::vector<Stmt> body = shared_allocations(kernel.body);
+    body.push_back(make_alloc(full));
+    body.push_back(make_alloc(empty));
+    body.push_back(prepared_barriers(
+        kernel, stages,
+        {{full, static_cast<int64_t>(ahead.copies.size())}, {empty, *threads / kWarp}}));
+    Stmt roles = make_if(less(index, number(*threads)), make_seq(std::move(computing)),
+                         make_seq(std::move(copying)));
+    roles->span = loop.span;
+    body.push_back(std::move(roles));
+    return Stmt(copy_node<KernelLaunch>(kernel, [&](KernelLaunch& copy) {
+      copy.threads = {make_int(kernel.threads[0]->dtype, *threads + kWarpgroup)};
+      copy.body = make_seq(std::move(body));
+    }));
+  }
+
+  /// Registers of a thread that copies and of one that computes, beside `groups` warpgroups that
+  /// do; 0 where all have as many as a thread can.
+  static std::pair<int64_t, int64_t> registers_of_roles(int64_t groups) {
+    constexpr int64_t kAll = 65536 / 128, kUnit = 8, kFew = 24, kMost = 240;
+    const int64_t even = kAll / (groups + 1) / kUnit * kUnit;
+    if (even > kMost)
+      return {0, 0};
+    const int64_t many = ((groups + 1) * even - kFew) / groups / kUnit * kUnit;
+    return {kFew, std::min(many, kMost)};
+  }
+
+  /// Names and scalars of a thread.
+  static bool is_of_thread(const Stmt& stmt) {
+    const auto of_thread = [](const Buffer& buffer) {
+      return buffer->scope.starts_with("local") && tile_scope(buffer->scope) != "fragment";
+    };
+    if (const auto* alloc = stmt.as<AllocBuffer>())
+      return of_thread(alloc->buffer);
+    if (stmt.as<Bind>() == nullptr && stmt.as<BufferStore>() == nullptr)
+      return false;
+    bool alone = true;
+    walk(stmt, [&](const NodeRef& node) {
+      if (const auto* load = node.as<BufferLoad>())
+        alone &= of_thread(load->buffer) || load->buffer->scope == "global";
+      if (const auto* store = node.as<BufferStore>())
+        alone &= of_thread(store->buffer);
+      return alone;
+    });
+    return alone;
+  }
+  /// Shared memory is there for both.
+  static std::vector<Stmt> shared_allocations(const Stmt& body) {
+    std::vector<Stmt> list;
+    walk(body, [&](const NodeRef& node) {
+      if (const auto* alloc = node.as<AllocBuffer>(); alloc != nullptr && is_shared(alloc->buffer))
+        list.push_back(cast_ref<StmtNode>(node));
+      return true;
+    });
+    return list;
+  }
+  static Stmt without_shared(const Stmt& body) {
+    return cast_ref<StmtNode>(rewrite_post(body, [](const NodeRef& node) -> NodeRef {
+      const auto* seq = node.as<SeqStmt>();
+      if (seq == nullptr)
+        return node;
+      std::vector<Stmt> kept;
+      for (const Stmt& child : seq->statements)
+        if (const auto* alloc = child.as<AllocBuffer>();
+            alloc == nullptr || !is_shared(alloc->buffer))
+          kept.push_back(child);
+      return kept.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(kept)));
+    }));
   }
 
   static bool written_once(const Stmt& body, const Buffer& buffer) {

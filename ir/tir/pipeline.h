@@ -30,6 +30,27 @@
 ///     T.gemm(A_shared[k % 3], ...)
 ///
 /// Phases are counted from the kernel's start, so such a loop stands in no other loop.
+///
+/// With tma=2 a warpgroup is added to the block, one warp of which makes the copies, and has few
+/// registers; the others do all else. Nobody meets at barriers of the block in the loop, which may
+/// stand in others (a persistent kernel's loop over tiles):
+///
+///   full, empty: 3 mbarriers each
+///   if tx < 256:                                             # threads of the program
+///     T.setmaxnreg(240, 1)
+///     for k in range(n):                                     # round: k, since the kernel began
+///       T.mbarrier_wait_parity(full[round % 3], round // 3 % 2)
+///       T.gemm(A_shared[round % 3], ...)
+///       T.mbarrier_arrive(empty[round % 3])                  # one thread of each warp
+///   else:
+///     T.setmaxnreg(24, 0)
+///     if tx < 256 + 32:
+///       for k in range(n):
+///         T.mbarrier_wait_parity(empty[round % 3], 1 - round // 3 % 2)
+///         T.copy(A[k * 32], A_shared[round % 3]) at full[round % 3]
+///
+/// Where a product says that w others may be under way behind it (wg_wait=w), an iteration's stage
+/// is free w iterations later.
 #pragma once
 
 #include "ir/support/result.h"
@@ -40,8 +61,11 @@ namespace temper::tir {
 /// Annotation of a pipelined loop, from T.Pipelined(num_stages=).
 inline constexpr const char* kStages = "num_stages";
 
+/// Value of the annotation "tma" (ir/tir/dispatch.h): by a warp of its own.
+inline constexpr int64_t kOwnWarp = 2;
+
 /// Every T.Pipelined of two or more stages, on which that can be done; others stay as they are.
-/// kUnsupported, with the line, for a loop with tma=1 that cannot have it.
+/// kUnsupported, with the line, for a loop with tma=1 or 2 that cannot have it.
 Result<PrimFunc> expand_pipelines(const PrimFunc& function);
 
 } // namespace temper::tir

@@ -10,6 +10,7 @@
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace temper::tir {
 namespace {
@@ -225,12 +226,16 @@ private:
     Memory since;
     Memory asked;                 ///< of asynchronous copies that nobody waited for
     std::set<const Node*> latest; ///< barriers, one of which was the last
+    /// A thread waited for what others must not read before the next barrier, as the program has
+    /// it.
+    bool waited = false;
     bool operator==(const State&) const = default;
     void add(const State& other) {
       before.add(other.before);
       since.add(other.since);
       asked.add(other.asked);
       latest.insert(other.latest.begin(), other.latest.end());
+      waited |= other.waited;
     }
   };
 
@@ -238,11 +243,21 @@ private:
     const auto* evaluate = stmt.as<Evaluate>();
     return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
   }
+  /// Of the block, or of a role.
   static bool is_barrier(const Stmt& stmt) {
     const Call* call = call_of(stmt);
-    return call != nullptr && call->op == "sync_threads" && call->args.empty();
+    return call != nullptr && call->op == "sync_threads";
   }
   static bool is_candidate(const Stmt& stmt) { return is_barrier(stmt) && stmt->span.line == 0; }
+  static bool has_roles(const Stmt& branch) {
+    bool found = false;
+    walk(branch, [&](const NodeRef& node) {
+      const auto* call = node.as<Call>();
+      found |= call != nullptr && call->op == "sync_threads" && !call->args.empty();
+      return !found;
+    });
+    return found;
+  }
 
   bool matters(const Buffer& buffer) const {
     return is_shared(buffer) || (buffer->scope == "global" && stored_.contains(buffer.get()));
@@ -287,7 +302,13 @@ private:
     });
   }
 
-  void call(State& state, const Call& node) {
+  void call(State& state, const Call& node, bool written_by_hand) {
+    // What a program says itself of barriers in memory may be said by one thread for all: those of
+    // the operators around it stay.
+    if (written_by_hand && in_role_ && node.op.starts_with("mbarrier_")) {
+      kept_.insert(state.latest.begin(), state.latest.end());
+      state.waited |= node.op == "mbarrier_wait_parity";
+    }
     if (node.op == "ptx_wait_group") {
       state.since.add(state.asked);
       state.asked = {};
@@ -326,8 +347,10 @@ private:
       return;
     if (is_barrier(stmt)) {
       // Nothing happened since the last one: that one will do.
-      if (is_candidate(stmt) && !state.latest.empty() && state.since == Memory())
+      if (is_candidate(stmt) && !state.latest.empty() && state.since == Memory() && !state.waited)
         return;
+      if (std::exchange(state.waited, false))
+        kept_.insert(stmt.get());
       state.before.add(state.since);
       state.since = {};
       state.latest = {stmt.get()};
@@ -341,7 +364,9 @@ private:
         reads(state, index);
       access(state, store->buffer, true);
     } else if (const Call* node = call_of(stmt)) {
-      call(state, *node);
+      call(state, *node, stmt->span.line > 0);
+    } else if (const auto* branch = stmt.as<IfThenElse>(); branch != nullptr && has_roles(stmt)) {
+      roles(*branch, state);
     } else if (const auto* branch = stmt.as<IfThenElse>()) {
       reads(state, branch->condition);
       State other = state;
@@ -380,11 +405,35 @@ private:
     }
   }
 
+  /// Sides whose threads meet at barriers of their own: these order what their threads do, and
+  /// nothing for the others.
+  void roles(const IfThenElse& branch, State& state) {
+    reads(state, branch.condition);
+    kept_.insert(state.latest.begin(), state.latest.end());
+    const bool around = std::exchange(in_role_, true);
+    ++branches_;
+    State after;
+    after.since = state.since;
+    for (const Stmt& side : {branch.then_case, branch.else_case}) {
+      State inside;
+      inside.since = state.since;
+      inside.asked = state.asked;
+      statement(side, inside);
+      after.since.add(inside.before);
+      after.since.add(inside.since);
+      after.asked.add(inside.asked);
+    }
+    --branches_;
+    in_role_ = around;
+    state = std::move(after);
+  }
+
   std::unordered_map<const BufferNode*, std::pair<int64_t, int64_t>> places_;
   std::unordered_set<const BufferNode*> stored_;
   std::unordered_set<const BufferNode*> read_by_engines_; ///< wgmma's operands
   std::unordered_set<const Node*> kept_;
-  int branches_ = 0; ///< around the statement at hand
+  int branches_ = 0;     ///< around the statement at hand
+  bool in_role_ = false; ///< it is run by a role
 };
 
 template <typename F> PrimFunc each_kernel(const PrimFunc& function, F&& change) {

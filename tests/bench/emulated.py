@@ -22,6 +22,12 @@ SHAPES = {
         "M=70 N=136 K=40 transpose_B=True",
         "M=128 N=64 K=64 dtype=bfloat16",
     ],
+    "gemm_persistent": [
+        "M=96 N=80 K=72 multiprocessors=3",
+        "M=128 N=72 K=64 multiprocessors=2 dtype=int8",
+        "M=70 N=64 K=128 multiprocessors=2 dtype=float8_e4m3",
+        "M=64 N=136 K=40 multiprocessors=4 dtype=float32",
+    ],
     "gemm_roles": ["M=70 N=50 K=72", "M=64 N=72 K=40", "M=33 N=64 K=136"],
     "matmul_tile": ["M=70 N=50 K=40", "M=96 N=80 K=72", "M=33 N=64 K=136", "M=70 N=50 K=136 dtype=float16"],
     "matmul_epilogue_tile": [
@@ -38,6 +44,11 @@ SHAPES = {
         "seq=70 heads=2 dim=32",
         "seq=50 heads=4 dim=32 causal=True groups=2",
         "seq=64 heads=1 dim=64",
+    ],
+    "flash_attention_fp16": [
+        "seq=70 heads=2 dim=64",
+        "seq=100 heads=4 dim=64 causal=True groups=2",
+        "seq=64 heads=1 dim=128 dtype=float16",
     ],
     "flash_attention_varlen_tile": [
         "batch=2 longest=50 heads=2 dim=32",

@@ -36,6 +36,14 @@ TEST(Interrupt, EndsACheckAtOnce) {
   EXPECT_NE(ran.err.find("interrupted"), std::string::npos) << ran.err;
 }
 
+TEST(Limits, EndACheckThatDoesNotEnd) {
+  const Shell shell;
+  shell.write("endless.py", kEndless);
+  const Ran ran = shell.run("temper check endless.py M=64 --seconds 1");
+  EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
+  EXPECT_NE(ran.err.find("still running after 1 s"), std::string::npos) << ran.err;
+}
+
 TEST(Interrupt, WhileTheReferenceIsComputedLeavesARunThatGoesOn) {
   const Shell shell;
   shell.write("endless.py", kEndless);
@@ -44,6 +52,25 @@ TEST(Interrupt, WhileTheReferenceIsComputedLeavesARunThatGoesOn) {
   EXPECT_EQ(ran.code, 130) << ran.err;
   EXPECT_NE(ran.err.find("temper resume r"), std::string::npos) << ran.err;
   EXPECT_EQ(shell.run("temper list runs --json").json()["runs"][0]["state"], "interrupted");
+}
+
+TEST(Interrupt, ARunEndsWhenSomebodyElseAsksAndGoesOnAfterwards) {
+  const Shell shell;
+  shell.write("stop.sh", R"(
+temper tune matmul M=64 N=64 K=64 --trials 100000 --strategy random --seed 3 >tuned.out 2>tuned.err &
+main=$!
+until temper list records | grep -q K=; do sleep 0.1; done
+temper stop --pause --json || exit 1
+wait $main
+)");
+  const Ran ran = shell.run("sh stop.sh");
+  EXPECT_EQ(ran.json()["requested"], "pause") << ran.out << ran.err;
+  const Json run = shell.run("temper list runs --json").json()["runs"][0];
+  EXPECT_EQ(run["state"], "paused");
+  EXPECT_EQ(run["run"], ran.json()["run"]);
+  const Ran resumed = shell.run("temper resume --trials " +
+                                std::to_string(run["trials"].get<int64_t>() + 2) + " --json");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
 }
 
 TEST(Kills, OfHelpersCostNoRunItsEnd) {

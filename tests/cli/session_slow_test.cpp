@@ -86,13 +86,15 @@ TEST(SessionSlow, WhyOneIsFasterIsDecisionsAModelAndTheirCode) {
   // Of one sketch, so that decisions correspond: one that says which they are is found.
   Json why;
   std::string slow;
-  for (size_t i = records.size(); i-- > 1 && !why.contains("decisions");) {
-    slow = records[i]["record"].get<std::string>();
-    Json answer =
-        answer_of(shell, {{"id", 1}, {"do", "why"}, {"a", slow}, {"b", records[0]["record"]}});
-    if (!answer.value("decisions", Json::array()).empty() && !answer["model"]["terms"].empty())
-      why = std::move(answer);
-  }
+  constexpr size_t kFast = 4; // the very best may be alone in its sketch
+  for (size_t best = 0; best < kFast && !why.contains("decisions"); ++best)
+    for (size_t i = records.size(); i-- > best + 1 && !why.contains("decisions");) {
+      slow = records[i]["record"].get<std::string>();
+      Json answer =
+          answer_of(shell, {{"id", 1}, {"do", "why"}, {"a", slow}, {"b", records[best]["record"]}});
+      if (!answer.value("decisions", Json::array()).empty() && !answer["model"]["terms"].empty())
+        why = std::move(answer);
+    }
   ASSERT_TRUE(why.contains("decisions")) << "no two of one sketch";
   EXPECT_LT(why["ratio"].get<double>(), 1) << why;
   for (const Json& decision : why["decisions"])

@@ -26,9 +26,9 @@ size_t longest_line(const std::string& text) {
 TEST(Usage, EveryCommandHasHelpWithExamples) {
   const Shell shell;
   for (const char* command :
-       {"check", "tune",    "batch",  "bench",   "resume", "list",      "show",
-        "best",  "compare", "report", "explain", "rerun",  "remeasure", "export",
-        "dump",  "import",  "tag",    "note",    "prune",  "doctor",    "score"}) {
+       {"check",  "tune",    "batch",  "bench",   "resume", "stop",      "list",   "show",
+        "best",   "compare", "report", "explain", "rerun",  "remeasure", "export", "dump",
+        "import", "tag",     "note",   "prune",   "doctor", "score"}) {
     const Ran ran = shell.run(std::string("temper ") + command + " --help");
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_NE(ran.out.find("examples:"), std::string::npos) << command;
@@ -402,6 +402,16 @@ TEST(Usage, HelpSaysTheExitCodes) {
   EXPECT_NE(shell.run("temper --help").out.find("3 the answer is no"), std::string::npos);
 }
 
+TEST(Usage, OnlyARunAtWorkIsStopped) {
+  const Shell shell;
+  ASSERT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1").code, 0);
+  expect_refused(shell.run("temper stop"), 2, "no run is at work");
+  const std::string run =
+      shell.run("temper list runs --json").json()["runs"][0]["run"].get<std::string>();
+  expect_refused(shell.run("temper stop " + run), 2, "is not running, it is finished");
+  expect_refused(shell.run("temper stop r000000000000abcd"), 2, "r000000000000abcd");
+}
+
 TEST(Usage, ResumeTakesNoTarget) {
   const Shell shell;
   expect_refused(shell.run("temper resume --target cpu:x86-64-v3"), 2, "--target");
@@ -444,6 +454,51 @@ TEST(Opt, AWorkloadNeedsNoParameters) {
   const Ran unknown = shell.run("temper-opt sofmax");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("did you mean 'softmax'"), std::string::npos) << unknown.err;
+}
+
+TEST(Opt, AppliesPrimitivesOfTheCommandLine) {
+  const Shell shell;
+  const std::string matmul = "temper-opt matmul M=8 N=8 K=8 --apply '";
+  const std::string loops = "b = sch.get_sblock(\"C\", \"main\"); i, j, k = sch.get_loops(b);";
+  const Ran ran =
+      shell.run(matmul + loops + " i0, i1 = sch.split(i, [None, 4]); sch.parallel(i0)'");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("for i_0 in T.parallel(2):"), std::string::npos) << ran.out;
+  // The trace goes out, in again, and on.
+  const Ran trace = shell.run(matmul + loops + "' --print trace");
+  ASSERT_EQ(trace.code, 0) << trace.err;
+  EXPECT_NE(trace.out.find("l1, l2, l3 = sch.get_loops(block=b0)"), std::string::npos) << trace.out;
+  ASSERT_TRUE(write_file((shell.folder() / "trace.py").string(), trace.out));
+  const Ran on = shell.run("temper-opt matmul M=8 N=8 K=8 --trace trace.py --apply "
+                           "'sch.reorder(l3, l1)' --print trace-json");
+  EXPECT_EQ(on.code, 0) << on.err;
+  EXPECT_NE(on.out.find(R"(["Reorder",["l3","l1"],[],[]])"), std::string::npos) << on.out;
+}
+
+TEST(Opt, ShowsTheProgramWhereAPrimitiveIsRefused) {
+  const Shell shell;
+  const Ran ran = shell.run(
+      "temper-opt matmul M=8 N=8 K=8 --apply "
+      "'b = sch.get_sblock(\"C\", \"main\"); i, j, k = sch.get_loops(b); sch.parallel(k)'");
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("its iterations accumulate into the same elements"), std::string::npos)
+      << ran.err;
+  EXPECT_NE(ran.err.find("with T.sblock(\"C\")"), std::string::npos) << ran.err;
+}
+
+TEST(Opt, KnowsPrimitivesAndRulesByName) {
+  const Shell shell;
+  const Ran primitives = shell.run("temper-opt --list-primitives");
+  EXPECT_EQ(primitives.code, 0) << primitives.err;
+  EXPECT_NE(primitives.out.find("parallel(loop: loop) -> None"), std::string::npos);
+  const Ran rules = shell.run("temper-opt --list-rules");
+  EXPECT_EQ(rules.code, 0) << rules.err;
+  const std::string first = rules.out.substr(0, rules.out.find('\n'));
+  const Ran space = shell.run("temper-opt softmax --rule " + first);
+  EXPECT_EQ(space.code, 0) << space.err;
+  const Ran unknown = shell.run("temper-opt softmax --rule " + first + "x");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("did you mean '" + first + "'"), std::string::npos) << unknown.err;
 }
 
 TEST(Opt, LowersAWorkloadToFlatTir) {

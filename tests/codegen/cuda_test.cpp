@@ -163,10 +163,10 @@ TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
 def main(A: T.Buffer((64,), "float32")):
     for tx in T.thread_binding(32, thread="threadIdx.x"):
         A[tx] = T.float32(0)
-        T.tma_store_arrive()
+        T.atomic_max(A[tx], T.float32(1))
 )"));
   ASSERT_FALSE(refused.has_value());
-  expect_found(refused.error().message, {"line 6", "T.tma_store_arrive has no CUDA form yet"});
+  expect_found(refused.error().message, {"line 6", "T.atomic_max of float32 has no CUDA form yet"});
   auto plain = print_cuda(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((64,), "float32")):
@@ -361,6 +361,123 @@ TEST(Cuda, products_of_warpgroups_are_not_serialised) {
       EXPECT_EQ(maps[0].swizzle_bytes, c.dtype == std::string("int8") ? 64 : 128);
     }
   }
+}
+
+/// C = A B^T of any types, by `variant`; with `loaded` A goes through registers.
+std::string product_of_rows(const std::string& a, const std::string& b, const std::string& out,
+                            const std::string& more, const std::string& variant, bool loaded) {
+  std::string text = R"(
+@T.prim_func
+def gemm(A: T.Tensor((256, 128), "TA"), B: T.Tensor((192, 128), "TB"), C: T.Tensor((256, 192), "TC")):
+    with T.Kernel(3, 2, threads=128) as (bx, by):
+        A_shared = T.alloc_shared((128, 64), "TA")
+        B_shared = T.alloc_shared((64, 64), "TB")
+        A_local = T.alloc_fragment((128, 64), "TA")
+        C_local = T.alloc_fragment((128, 64), "TC")
+        T.clear(C_local)
+        for k in T.Pipelined(2, num_stages=2):
+            T.copy(A[by * 128, k * 64], A_shared)
+            T.copy(B[bx * 64, k * 64], B_shared)
+            T.gemm(A_shared, B_shared, C_local, transpose_B=TrueMORE, annotations={"variant": "VARIANT"})
+        T.copy(C_local, C[by * 128, bx * 64])
+)";
+  const auto set = [&](const std::string& from, const std::string& to) {
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+      text.replace(at, from.size(), to);
+  };
+  set("TA", a);
+  set("TB", b);
+  set("TC", out);
+  set("MORE", more);
+  set("VARIANT", variant);
+  if (loaded) {
+    set("            T.gemm(A_shared",
+        "            T.copy(A_shared, A_local)\n            T.gemm(A_local");
+  } else {
+    const size_t at = text.find("        A_local = ");
+    text.erase(at, text.find('\n', at) + 1 - at);
+  }
+  return text;
+}
+
+TEST(Cuda, tensor_cores_take_every_type_they_have) {
+  SKIP_WITHOUT_NVRTC();
+  struct Case {
+    const char *a, *b, *out, *more, *mma, *wgmma;
+  };
+  for (const Case& c :
+       {Case{"int8", "int8", "int32", "", "m16n8k32.row.col.s32.s8.s8.s32", "k32.s32.s8.s8"},
+        Case{"uint8", "uint8", "int32", "", "m16n8k32.row.col.s32.u8.u8.s32", "k32.s32.u8.u8"},
+        Case{"float8_e4m3", "float8_e4m3", "float32", "", "m16n8k32.row.col.f32.e4m3.e4m3.f32",
+             "k32.f32.e4m3.e4m3"},
+        Case{"float8_e5m2", "float8_e4m3", "float32", "", "m16n8k32.row.col.f32.e5m2.e4m3.f32",
+             "k32.f32.e5m2.e4m3"},
+        Case{"float32", "float32", "float32", ", allow_tf32=True",
+             "m16n8k8.row.col.f32.tf32.tf32.f32", "k8.f32.tf32.tf32"},
+        Case{"float16", "float16", "float16", "", "m16n8k16.row.col.f16.f16.f16.f16",
+             "k16.f16.f16.f16"},
+        Case{"bfloat16", "bfloat16", "float32", "", "m16n8k16.row.col.f32.bf16.bf16.f32",
+             "k16.f32.bf16.bf16"}})
+    for (const char* variant : {"mma_sync", "wgmma", "wgmma A in registers"}) {
+      SCOPED_TRACE(std::string(c.a) + " " + c.b + " " + variant);
+      const bool warps = variant == std::string("mma_sync");
+      const bool loaded = std::string(variant).ends_with("registers");
+      auto artifact =
+          compiled(product_of_rows(c.a, c.b, c.out, c.more, warps ? "mma_sync" : "wgmma", loaded),
+                   warps ? "cuda:sm_89" : "cuda:sm_90a");
+      ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+      EXPECT_NE(artifact->object.find(warps ? std::string("mma.sync.aligned.") + c.mma
+                                            : std::string("wgmma.mma_async.sync.aligned.m64n64") +
+                                                  c.wgmma),
+                std::string::npos);
+      EXPECT_TRUE(artifact->facts.warnings.empty()) << artifact->facts.warnings[0];
+      EXPECT_EQ(artifact->facts.spilled_bytes, 0);
+      EXPECT_EQ(artifact->facts.stack_bytes, 0);
+    }
+}
+
+TEST(Cuda, a_warp_that_copies_gives_registers_to_those_that_compute) {
+  SKIP_WITHOUT_NVRTC();
+  for (const char* more : {"", ", wg_wait=1"}) {
+    std::string text = hopper_gemm("bfloat16", 512, 512, 512, false, "128x256x64", 256, true);
+    text = replaced(text, "{\"tma\": 1}", "{\"tma\": 2}");
+    text = replaced(text, ", annotations={\"variant\"",
+                    std::string(more) + ", annotations={\"variant\"");
+    auto artifact = compiled(text, "cuda:sm_90a");
+    ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+    EXPECT_EQ(artifact->launch.kernels[0].block[0], 384);
+    expect_found(artifact->object, {"setmaxnreg.inc.sync.aligned.u32 240",
+                                    "setmaxnreg.dec.sync.aligned.u32 24", "m64n128k16.f32.bf16"});
+    EXPECT_TRUE(artifact->facts.warnings.empty()) << artifact->facts.warnings[0];
+    EXPECT_EQ(artifact->facts.spilled_bytes, 0);
+    EXPECT_EQ(artifact->facts.registers, 168);
+    EXPECT_EQ(artifact->facts.resident_blocks, 1);
+  }
+}
+
+TEST(Cuda, tiles_are_stored_by_the_copy_engine) {
+  SKIP_WITHOUT_NVRTC();
+  std::string text = hopper_gemm("bfloat16", 512, 512, 512, false, "128x128x64", 256, true);
+  text = replaced(text, "C: T.Tensor((512, 512), \"float32\")",
+                  "C: T.Tensor((512, 512), \"bfloat16\")");
+  text =
+      replaced(text, "        C_local = ",
+               "        C_shared = T.alloc_shared((128, 128), \"bfloat16\")\n        C_local = ");
+  text = replaced(text, "T.copy(C_local, C[by * 128, bx * 128])",
+                  "T.copy(C_local, C_shared)\n        T.copy(C_shared, C[by * 128, bx * 128], "
+                  "annotations={\"variant\": \"tma_store\"})");
+  auto artifact = compiled(text, "cuda:sm_90a");
+  ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+  expect_found(artifact->object, {"stmatrix.sync.aligned.m8n8.x4.shared.b16", "fence.proxy.async",
+                                  "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group",
+                                  "cp.async.bulk.commit_group", "cp.async.bulk.wait_group.read 0"});
+  EXPECT_TRUE(artifact->facts.warnings.empty()) << artifact->facts.warnings[0];
+  EXPECT_EQ(artifact->facts.spilled_bytes, 0);
+  const auto& maps = artifact->launch.kernels[0].tensor_maps;
+  ASSERT_EQ(maps.size(), 3u);
+  EXPECT_EQ(maps[2].argument, 2);
+  EXPECT_EQ(maps[2].box, (std::vector<int64_t>{64, 128}));
+  EXPECT_EQ(maps[2].swizzle_bytes, 128);
 }
 
 TEST(Cuda, instructions_of_ptx_are_counted_by_kind) {

@@ -3,6 +3,7 @@
 #include "codegen/lower_gpu.h"
 
 #include "codegen/lower.h"
+#include "ir/narrow.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/tir/emulator/emulate.h"
@@ -12,6 +13,8 @@
 #include "tests/codegen/build.h"
 #include "tests/codegen/hopper_programs.h"
 #include "tests/tir/emulated_programs.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
@@ -49,7 +52,10 @@ struct Arguments {
   }
 
   static void put(One& one, size_t i, float value) {
-    if (one.type == DataType::floating(32)) {
+    if (ir::is_float8(one.type)) {
+      one.bytes[i] =
+          static_cast<std::byte>(ir::float_to_float8(value, one.type.code == TypeCode::kBFloat));
+    } else if (one.type == DataType::floating(32)) {
       std::memcpy(&one.bytes[4 * i], &value, 4);
     } else if (one.type.is_floating()) {
       const uint16_t bits = one.type == DataType::floating(16)
@@ -63,11 +69,12 @@ struct Arguments {
       std::memcpy(&one.bytes[4 * i], &integer, 4);
     }
   }
-  std::vector<InterpretArgument> views() {
+  /// `lowered`: of programs in which narrow floats are bytes.
+  std::vector<InterpretArgument> views(bool lowered = false) {
     std::vector<InterpretArgument> result;
     for (One& one : list)
       result.emplace_back(
-          ArrayView{one.type,
+          ArrayView{lowered && ir::is_float8(one.type) ? DataType::uint(8) : one.type,
                     one.bytes.data(),
                     static_cast<int64_t>(one.bytes.size()) / one.type.element_bytes(),
                     {},
@@ -84,8 +91,9 @@ struct Lowered {
 };
 
 /// Lowers for `target`; the interpreters and the compiled loops must agree bit by bit (the inputs
-/// are small integers, whose sums are exact).
-Lowered expect_meaning(const PrimFunc& program, const ir::Target& target = gpu()) {
+/// are small integers, whose sums are exact). `roles`: only warp by warp, there are no loops of it.
+Lowered expect_meaning(const PrimFunc& program, const ir::Target& target = gpu(),
+                       bool roles = false) {
   Lowered result;
   if (!program)
     return result;
@@ -102,14 +110,17 @@ Lowered expect_meaning(const PrimFunc& program, const ir::Target& target = gpu()
   }
   Arguments expected(program), emulated(program), compiled(program);
   auto meaning = tir::tile_meaning(program);
-  EXPECT_TRUE(meaning && interpret(*meaning, expected.views()).has_value());
-  auto report = tir::emulate_thoroughly(result.function, emulated.views());
+  EXPECT_TRUE(meaning && interpret(*meaning, expected.views(true)).has_value());
+  auto report = tir::emulate_thoroughly(result.function, emulated.views(true));
   EXPECT_TRUE(report.has_value()) << report.error().message << "\n" << result.text;
   if (report)
     result.report = *report;
   EXPECT_EQ(emulated.output(), expected.output()) << result.text;
 
   auto loops = tir::thread_loops(result.function);
+  EXPECT_EQ(loops.has_value(), !roles) << result.text;
+  if (roles)
+    return result;
   EXPECT_TRUE(loops.has_value()) << loops.error().message << result.text;
   if (!loops)
     return result;
@@ -205,6 +216,102 @@ TEST(LowerGpu, other_types_take_other_instructions) {
   for (size_t at = 0; (at = bytes.find("\"float32\"", at)) != std::string::npos;)
     bytes.replace(at, 9, "\"int32\"");
   EXPECT_EQ(count(expect_meaning(parsed(bytes)).text, "m16n8k32.i8"), 1);
+}
+
+/// C = A B^T: rows of both operands are along k.
+std::string product_of_rows(const std::string& a, const std::string& b, const std::string& out,
+                            const std::string& more = "") {
+  std::string text = kGemm;
+  text =
+      replaced(text, "B: T.Tensor((96, 64), \"float16\")", "B: T.Tensor((64, 96), \"" + b + "\")");
+  text = replaced(text, "A: T.Tensor((128, 96), \"float16\")",
+                  "A: T.Tensor((128, 96), \"" + a + "\")");
+  text = replaced(text, "C: T.Tensor((128, 64), \"float32\")",
+                  "C: T.Tensor((128, 64), \"" + out + "\")");
+  text = replaced(text, "A_shared = T.alloc_shared((64, 32), \"float16\")",
+                  "A_shared = T.alloc_shared((64, 32), \"" + a + "\")");
+  text = replaced(text, "B_shared = T.alloc_shared((32, 64), \"float16\")",
+                  "B_shared = T.alloc_shared((64, 32), \"" + b + "\")");
+  text = replaced(text, "T.alloc_fragment((64, 64), \"float32\")",
+                  "T.alloc_fragment((64, 64), \"" + out + "\")");
+  text = replaced(text, "T.copy(B[k * 32, bx * 64], B_shared)",
+                  "T.copy(B[bx * 64, k * 32], B_shared)");
+  return replaced(text, "C_local)\n        T.copy(C_local",
+                  "C_local, transpose_B=True" + more + ")\n        T.copy(C_local");
+}
+
+TEST(LowerGpu, tensor_cores_multiply_bytes_narrow_floats_and_tf32) {
+  struct Case {
+    const char *a, *b, *out, *more, *text;
+    bool wgmma = true;
+  };
+  for (const Case& c : {Case{"int8", "int8", "int32", "", "k32.i8", false},
+                        Case{"uint8", "uint8", "int32", "", "k32.i8", false},
+                        Case{"float8_e4m3", "float8_e4m3", "float32", "", "k32.e4m3.e4m3"},
+                        Case{"float8_e5m2", "float8_e4m3", "float32", "", "k32.e5m2.e4m3"},
+                        Case{"float32", "float32", "float32", ", allow_tf32=True", "k8.tf32"}}) {
+    SCOPED_TRACE(c.text);
+    const std::string text = product_of_rows(c.a, c.b, c.out, c.more);
+    const Lowered warps = expect_meaning(parsed(text), gpu("cuda:sm_89"));
+    EXPECT_EQ(count(warps.text, std::string("\"m16n8") + c.text + "\""), 1) << warps.text;
+    // Rows of 16 bytes by ldmatrix, whatever they hold.
+    EXPECT_EQ(count(warps.text, "T.ptx_ldmatrix("), 2) << warps.text;
+    EXPECT_TRUE(warps.report.conflicts().empty());
+    // A warpgroup; and with A in registers.
+    const std::string groups = replaced(text, ", transpose_B=True",
+                                        ", transpose_B=True, annotations={\"variant\": \"wgmma\"}");
+    const Lowered shared = expect_meaning(parsed(groups), gpu("cuda:sm_90a"));
+    EXPECT_EQ(count(shared.text, "T.ptx_wgmma_ss("), std::string(c.text).starts_with("k8") ? 4 : 1);
+    if (c.wgmma) {
+      EXPECT_NE(shared.text.find(std::string("\"m64n64") + c.text + "\""), std::string::npos)
+          << shared.text;
+    }
+    std::string loaded = replaced(groups, "        C_local = ",
+                                  std::string("        A_local = T.alloc_fragment((64, 32), \"") +
+                                      c.a + "\")\n        C_local = ");
+    loaded = replaced(loaded, "            T.gemm(A_shared",
+                      "            T.copy(A_shared, A_local)\n            T.gemm(A_local");
+    const Lowered registers = expect_meaning(parsed(loaded), gpu("cuda:sm_90a"));
+    EXPECT_EQ(count(registers.text, "T.ptx_wgmma_ss("), 0) << registers.text;
+    EXPECT_EQ(count(registers.text, "T.ptx_wgmma_rs("),
+              std::string(c.text).starts_with("k8") ? 4 : 1);
+  }
+}
+
+TEST(LowerGpu, what_tensor_cores_do_not_multiply_is_said) {
+  const PrimFunc program = parsed(product_of_rows("float32", "float32", "float32"));
+  expect_found(tir::simt_dispatch(program, 80),
+               {"mma_sync refused: there is no mma.sync of float32", "allow_tf32=True"});
+  const PrimFunc narrow = parsed(product_of_rows("float8_e4m3", "float8_e4m3", "float32"));
+  expect_found(tir::simt_dispatch(narrow, 80), {"mma.sync of float8 is there from sm_89 on"});
+  // B by columns: bytes and tf32 are not transposed on the way to a warpgroup's tensor cores.
+  std::string tf32 = replaced(kGemm, "T.gemm(A_shared, B_shared, C_local",
+                              "T.gemm(A_shared, B_shared, C_local, allow_tf32=True, "
+                              "annotations={\"variant\": \"wgmma\"}");
+  for (size_t at = 0; (at = tf32.find("\"float16\"", at)) != std::string::npos;)
+    tf32.replace(at, 9, "\"float32\"");
+  auto refused = lower_for_gpu(make_module(parsed(tf32)), gpu("cuda:sm_90a"));
+  ASSERT_FALSE(refused.has_value());
+  expect_found(refused.error().message,
+               {"of elements of 32 bits, wgmma takes B as [n, k]: transpose_B=True"});
+}
+
+/// Sums of many products that only tf32's 10 bits of mantissa round.
+TEST(LowerGpu, tf32_drops_what_it_has_not) {
+  const PrimFunc program =
+      parsed(product_of_rows("float32", "float32", "float32", ", allow_tf32=True"));
+  auto module = lower_for_gpu(make_module(program), gpu());
+  ASSERT_TRUE(module.has_value()) << module.error().message;
+  Arguments arguments(program);
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t j = 0; j < arguments.list[i].bytes.size() / 4; ++j)
+      Arguments::put(arguments.list[i], j, i == 0 ? 1 + 0x1p-12F : 1);
+  auto report =
+      tir::emulate((*module)->functions[0].function.as_ref<PrimFuncNode>(), arguments.views());
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  float first = 0;
+  std::memcpy(&first, arguments.output().data(), 4);
+  EXPECT_EQ(first, 96.0F);
 }
 
 TEST(LowerGpu, tails_are_copied_under_a_predicate) {
@@ -419,6 +526,164 @@ TEST(LowerGpu, warpgroups_multiply_what_the_copy_engine_brings) {
         lowered.text.substr(start, lowered.text.find("for r in range") - start);
     EXPECT_EQ(count(loop, "T.sync_threads()"), c.tma ? 1 : 2) << loop;
   }
+}
+
+TEST(LowerGpu, a_warp_of_its_own_copies_ahead) {
+  struct Case {
+    const char* dtype;
+    int64_t m, n, k;
+    const char* tiles;
+    int threads;
+    bool transposed;
+    const char* gemm; ///< more of the product
+  };
+  for (const Case& c : {// More iterations than stages, over the edges.
+                        Case{"float16", 100, 80, 160, "64x64x32", 128, false, ""},
+                        Case{"bfloat16", 128, 72, 256, "128x32x64", 256, true, ""},
+                        // One product under way while the next stage is waited for.
+                        Case{"float16", 64, 64, 160, "64x64x32", 128, false, ", wg_wait=1"}}) {
+    SCOPED_TRACE(std::string(c.dtype) + " " + c.tiles + c.gemm);
+    std::string text = hopper_gemm(c.dtype, c.m, c.n, c.k, c.transposed, c.tiles, c.threads, true);
+    text = replaced(text, "{\"tma\": 1}", "{\"tma\": 2}");
+    text = replaced(text, ", annotations={\"variant\"",
+                    std::string(c.gemm) + ", annotations={\"variant\"");
+    const Lowered lowered = expect_meaning(parsed(text), gpu("cuda:sm_90a"), true);
+    EXPECT_EQ(count(lowered.text, "T.setmaxnreg("), c.threads == 256 ? 2 : 0) << lowered.text;
+    // Nobody meets in the loop: what orders the roles is barriers in memory.
+    const size_t begin = lowered.text.find("for k in range");
+    const size_t end = lowered.text.find("for r in range", begin);
+    EXPECT_EQ(count(lowered.text.substr(begin, end - begin), "T.sync_threads("), 0) << lowered.text;
+    EXPECT_EQ(count(lowered.text.substr(begin, end - begin), "T.ptx_wgmma_ss(") > 0, true);
+  }
+}
+
+TEST(LowerGpu, a_warp_of_its_own_goes_on_from_tile_to_tile) {
+  std::string text = hopper_gemm("float16", 192, 128, 96, false, "64x64x32", 128, true);
+  text = replaced(text, "{\"tma\": 1}", "{\"tma\": 2}");
+  text = replaced(text,
+                  "with T.Kernel(T.ceildiv(128, 64), T.ceildiv(192, 64), threads=128) as (bx, by):",
+                  "with T.Kernel(2, threads=128) as (b):");
+  // Six tiles among two blocks.
+  const size_t clear = text.find("        T.clear(C_local)");
+  std::string body = text.substr(clear);
+  std::string nested = "        for t in T.serial(3):\n            bx = (t * 2 + b) % 2\n"
+                       "            by = (t * 2 + b) // 2\n";
+  for (const std::string& line : split_text(body, '\n'))
+    if (!line.empty())
+      nested += "    " + line + "\n";
+  const Lowered lowered =
+      expect_meaning(parsed(text.substr(0, clear) + nested), gpu("cuda:sm_90a"), true);
+  EXPECT_EQ(count(lowered.text, "T.tma_load("), 2) << lowered.text;
+}
+
+TEST(LowerGpu, what_a_warp_of_its_own_cannot_do_is_named) {
+  const auto refused = [](const std::string& text, const char* words) {
+    auto module = lower_for_gpu(make_module(parsed(text)), gpu("cuda:sm_90a"));
+    ASSERT_FALSE(module.has_value());
+    expect_found(module.error().message, {"TMA: ", words});
+  };
+  const std::string text =
+      replaced(hopper_gemm("float16", 128, 64, 96, false, "64x64x32", 128, true), "{\"tma\": 1}",
+               "{\"tma\": 2}");
+  refused(replaced(text, "num_stages=3", "num_stages=1"), "nothing of it runs ahead");
+  refused(replaced(text, "threads=128", "threads=96"), "whole warpgroups of 128 threads");
+  refused(replaced(text, "threads=128", "threads=1024"), "room for one more");
+  refused(replaced(text, ", annotations={\"variant\"", ", wg_wait=3, annotations={\"variant\""),
+          "3 products may be under way, which takes 4 stages");
+}
+
+TEST(LowerGpu, lanes_fold_rows_by_shuffles) {
+  for (const char* op : {"sum", "max", "min", "absmax"}) {
+    SCOPED_TRACE(op);
+    // Rows of a product's accumulator, and rows dealt out to threads.
+    const Lowered lowered = expect_meaning(parsed(std::string(R"(
+@T.prim_func
+def main(A: T.Tensor((64, 32), "float16"), B: T.Tensor((32, 48), "float16"), C: T.Tensor((2, 64), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        A_shared = T.alloc_shared((64, 32), "float16")
+        B_shared = T.alloc_shared((32, 48), "float16")
+        product = T.alloc_fragment((64, 48), "float32")
+        tile = T.alloc_fragment((64, 32), "float32")
+        rows = T.alloc_fragment((64,), "float32")
+        others = T.alloc_fragment((64,), "float32")
+        T.copy(A, A_shared)
+        T.copy(B, B_shared)
+        T.copy(A, tile)
+        T.clear(product)
+        T.gemm(A_shared, B_shared, product, policy="FullRow")
+        T.reduce_)") + op + R"((product, rows, dim=1)
+        T.reduce_)" + op + R"((product, rows, dim=1, clear=False)
+        T.reduce_)" + op + R"((tile, others, dim=1)
+        T.copy(rows, C[0, 0:64])
+        T.copy(others, C[1, 0:64])
+)"));
+    EXPECT_GT(count(lowered.text, "T.shfl_xor_sync("), 0) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "_staged"), 0) << lowered.text;
+  }
+}
+
+TEST(LowerGpu, results_leave_through_shared_memory_and_the_copy_engine) {
+  for (const char* dtype : {"float16", "bfloat16"})
+    for (const int tma : {0, 2})
+      for (const char* store : {"threads", "tma_store"}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", dtype, tma, store));
+        std::string text = hopper_gemm(dtype, 100, 80, 96, false, "64x64x32", 128, true);
+        text = replaced(text, "{\"tma\": 1}", fmt::format("{{\"tma\": {}}}", tma));
+        text = replaced(text, "C: T.Tensor((100, 80), \"float32\")",
+                        fmt::format("C: T.Tensor((100, 80), \"{}\")", dtype));
+        text = replaced(text, "        C_local = ",
+                        fmt::format("        C_shared = T.alloc_shared((64, 64), \"{}\")\n"
+                                    "        C_local = ",
+                                    dtype));
+        text =
+            replaced(text, "T.copy(C_local, C[by * 64, bx * 64])",
+                     fmt::format("T.copy(C_local, C_shared)\n        T.copy(C_shared, C[by * 64, "
+                                 "bx * 64], annotations={{\"variant\": \"{}\"}})",
+                                 store));
+        const Lowered lowered = expect_meaning(parsed(text), gpu("cuda:sm_90a"), tma == 2);
+        EXPECT_EQ(count(lowered.text, "T.ptx_stmatrix("), 1) << lowered.text;
+        const bool engine = std::string(store) == "tma_store";
+        EXPECT_EQ(count(lowered.text, "T.tma_store("), engine ? 1 : 0) << lowered.text;
+        if (engine) {
+          EXPECT_TRUE(lowered.report.conflicts().empty())
+              << lowered.report.conflicts().front().to_string();
+        }
+      }
+}
+
+TEST(LowerGpu, attention_keeps_its_scores_in_registers) {
+  const auto source = [](const char* tma, const char* variant) {
+    return std::string(R"(
+@T.prim_func
+def main(Q: T.Tensor((64, 64), "float16"), K: T.Tensor((128, 64), "float16"), O: T.Tensor((64, 64), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        Q_shared = T.alloc_shared((64, 64), "float16")
+        K_shared = T.alloc_shared((32, 64), "float16")
+        scores = T.alloc_fragment((64, 32), "float32")
+        cast = T.alloc_fragment((64, 32), "float16")
+        output = T.alloc_fragment((64, 64), "float32")
+        T.copy(Q, Q_shared)
+        T.clear(output)
+        for k in T.Pipelined(4, num_stages=2, annotations={"tma": )") +
+           tma + R"(}):
+            T.copy(K[k * 32, 0], K_shared)
+            T.gemm(Q_shared, K_shared, scores, transpose_B=True, clear_accum=True, policy="FullRow", annotations={"variant": ")" +
+           variant + R"("})
+            T.copy(scores, cast)
+            T.gemm(cast, K_shared, output, policy="FullRow", annotations={"variant": ")" +
+           variant +
+           R"("})
+        T.copy(output, O)
+)";
+  };
+  for (const char* tma : {"0", "1", "2"}) {
+    SCOPED_TRACE(tma);
+    const Lowered lowered =
+        expect_meaning(parsed(source(tma, "wgmma")), gpu("cuda:sm_90a"), std::string(tma) == "2");
+    EXPECT_GT(count(lowered.text, "T.ptx_wgmma_ss("), 0) << lowered.text;
+    EXPECT_GT(count(lowered.text, "T.ptx_wgmma_rs("), 0) << lowered.text;
+  }
+  expect_meaning(parsed(source("2", "mma_sync")), gpu("cuda:sm_90a"), true);
 }
 
 TEST(LowerGpu, what_the_copy_engine_cannot_do_is_named) {

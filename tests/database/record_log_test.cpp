@@ -52,6 +52,17 @@ TEST(RecordLog, OfAGpuNamesClockPowerWhatSlowedItAndTheTimer) {
   EXPECT_EQ(machine_state(row), "timed by events");
 }
 
+TEST(RecordLog, OfAGpuSaysWhatItsCodeNeeds) {
+  Measurement row;
+  row.outcome = Outcome::kChecked;
+  row.compile_ms = 41.2;
+  row.facts_json = R"({"code_bytes":1204,"instructions":312,"vector_bits":0,"spills":0,)"
+                   R"("registers":64,"shared_bytes":16384,"spilled_bytes":0})";
+  EXPECT_THAT(record_log(row),
+              HasSubstr("compiled   in 41.2 ms: 1204 bytes, 312 instructions, 64 registers of a "
+                        "thread, 16384 bytes of shared memory, 0 bytes spilled\n"));
+}
+
 TEST(RecordLog, OfAFailureEndsWhereItStoppedWithWhatWasWritten) {
   Measurement row;
   row.outcome = Outcome::kCrashed;

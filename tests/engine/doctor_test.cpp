@@ -31,6 +31,7 @@ Machine example() {
   machine.host = "a";
   machine.cpu_model = "Example CPU";
   machine.processors = 8;
+  machine.online = 8;
   machine.kernel = "6.1.0-13-amd64";
   machine.memory_bytes = (int64_t{64} << 30) - 300'000'000;
   return machine;
@@ -40,11 +41,12 @@ TEST(Fingerprint, TheSameMachineHasTheSameClass) {
   EXPECT_EQ(fingerprint(example()).environment_class, fingerprint(example()).environment_class);
 }
 
-TEST(Fingerprint, HostNameKernelUpdateAndFirmwareMemoryDoNotMakeAnotherClass) {
+TEST(Fingerprint, HostNameKernelUpdateFirmwareMemoryAndAffinityDoNotMakeAnotherClass) {
   Machine other = example();
   other.host = "b";
   other.kernel = "6.1.0-18-amd64";
   other.memory_bytes -= 10'000'000;
+  other.processors = 1; // as under taskset
   EXPECT_EQ(fingerprint(other).environment_class, fingerprint(example()).environment_class);
   EXPECT_NE(fingerprint(other).detail, fingerprint(example()).detail);
 }
@@ -52,7 +54,7 @@ TEST(Fingerprint, HostNameKernelUpdateAndFirmwareMemoryDoNotMakeAnotherClass) {
 TEST(Fingerprint, ProcessorsGovernorQuotaAndKernelSeriesDo) {
   std::set<uint64_t> classes = {fingerprint(example()).environment_class};
   Machine other = example();
-  other.processors = 4;
+  other.online = 4;
   classes.insert(fingerprint(other).environment_class);
   other = example();
   other.governor = "powersave";

@@ -728,6 +728,14 @@ TEST_F(Candidates, AReferenceThatFailsIsAnError) {
               AllOf(HasSubstr("reference of add"), HasSubstr("divided an integer by zero")));
 }
 
+TEST_F(Candidates, AReferenceWithoutNumbersIsAnError) {
+  WorkloadSpec spec = addition();
+  spec.reference = artifact("no_number", vectors(DataType::float64()));
+  const Result<WorkloadId> workload = measurer_->add_workload(spec);
+  ASSERT_FALSE(workload);
+  EXPECT_THAT(workload.error().message, HasSubstr("every element of C is NaN or infinite"));
+}
+
 TEST_F(Candidates, AWrongDistributionIsAnError) {
   WorkloadSpec spec = addition();
   spec.input_sets[0].distributions["A"] = "gauss";

@@ -2,6 +2,7 @@
 #include "tests/gui/fixture.h"
 
 #include "gui/core/analysis.h"
+#include "gui/core/calibration.h"
 #include "gui/core/format.h"
 #include "gui/core/importance_model.h"
 #include "gui/core/plot_raster.h"
@@ -184,6 +185,82 @@ private slots:
                         ? static_cast<int>(analysis.choices()[1].series)
                         : static_cast<int>(analysis.choices()[0].series));
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 80; }));
+  }
+
+  void aWellCalibratedModelMakesADiagonal() {
+    Random random(7);
+    std::vector<double> scores, ns;
+    for (int i = 0; i < 400; ++i) {
+      const double score = 0.2 + 0.8 * random.uniform();
+      scores.push_back(score);
+      ns.push_back(1000 / score);
+    }
+    scores.push_back(1); // the fastest
+    ns.push_back(1000);
+    scores.push_back(database::kUnknown); // nothing was predicted of it
+    ns.push_back(5000);
+    const Calibration good = calibrationOf(scores, ns);
+    QCOMPARE(good.predictions, int64_t{401});
+    QCOMPARE(good.bins.size(), size_t{10});
+    QVERIFY2(good.error < 1e-6 && std::abs(good.bias) < 1e-6,
+             qPrintable(QString::number(good.error)));
+    int64_t all = 0;
+    for (size_t i = 0; i < good.bins.size(); ++i) {
+      const CalibrationBin& bin = good.bins[i];
+      all += bin.count;
+      QVERIFY(bin.lowScore <= bin.predicted && bin.predicted <= bin.highScore);
+      QVERIFY(bin.lowQuarter <= bin.measured && bin.measured <= bin.highQuarter);
+      QVERIFY(i == 0 || bin.lowScore >= good.bins[i - 1].highScore);
+    }
+    QCOMPARE(all, good.predictions);
+    // One that hopes for a tenth too much everywhere.
+    std::vector<double> high(scores);
+    for (double& score : high)
+      score += 0.1;
+    QVERIFY(std::abs(calibrationOf(high, ns).bias - 0.1) < 1e-6);
+    QVERIFY(std::abs(calibrationOf(high, ns).error - 0.1) < 1e-6);
+    // Failures count as 0; a part is held against the fastest of all.
+    ns[0] = database::kUnknown;
+    QCOMPARE(calibrationOf(scores, ns).failed, int64_t{1});
+    QVERIFY(calibrationOf(scores, ns).bias > 0);
+    std::vector<uint8_t> only(scores.size(), 0);
+    for (size_t i = 1; i < 21; ++i)
+      only[i] = 1;
+    const Calibration part = calibrationOf(scores, ns, only);
+    QCOMPARE(part.predictions, int64_t{20});
+    QCOMPARE(part.bins.size(), size_t{4});
+    QVERIFY(part.error < 1e-6);
+    // Too few for groups.
+    QVERIFY(calibrationOf(std::vector<double>(9, 0.5), std::vector<double>(9, 10)).bins.empty());
+  }
+
+  void laterPredictionsOfARunAreToldFromEarlierOnes() {
+    Fixture fixture(2);
+    const auto store = fixture.store();
+    database::Run run = must(store->run(must(store->list_runs({})).front().id));
+    run.seed = 99;
+    run.started_at += 1'000'000'000;
+    run.id.clear();
+    const database::Id id = must(store->create_run(run));
+    const database::RunClaim claim = must(store->claim_run(id));
+    for (int i = 0; i < 50; ++i) // a first batch is predicted by nobody
+      fixture.record(*store, claim, run, i, i < 10 ? database::kUnknown : 0.02 * i);
+    must(store->release_run(claim, database::RunState::kFinished, "enough"));
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 54; }));
+    workspace.selectRecord(workspace.records().idAt(0));
+    Analysis& analysis = workspace.analysis();
+    analysis.want(Analysis::View::kDecisions);
+    QVERIFY(waitFor([&] {
+      return analysis.data() && !analysis.isBusy() && analysis.data()->axes.size() == 3;
+    }));
+    const auto data = analysis.data();
+    int early = 0, late = 0;
+    for (size_t i = 0; i < data->records.size(); ++i)
+      if (!std::isnan(data->predicted[i]))
+        ++(data->late[i] ? late : early);
+    QCOMPARE(early, 20);
+    QCOMPARE(late, 20);
   }
 
   void importanceIsATable() {

@@ -17,6 +17,7 @@
 #include "gui/core/record_model.h"
 #include "gui/core/run_model.h"
 #include "gui/core/temper_program.h"
+#include "gui/core/text_search.h"
 #include "gui/core/trace_changes.h"
 #include "gui/core/why_faster.h"
 #include "gui/core/workspace.h"
@@ -319,6 +320,12 @@ private slots:
     model.setContext(context);
     QCOMPARE(heat(1, RecordColumn::kRatio).toDouble(), -1.0);
     QCOMPARE(heat(2, RecordColumn::kRatio).toDouble(), 0.0);
+    // Beside a baseline that all leave behind, shades still tell them apart: by what they gained.
+    context.baselines.front().medianNs = 10'500;
+    model.setContext(context);
+    QCOMPARE(heat(2, RecordColumn::kRatio).toDouble(), 1.0);
+    QCOMPARE(heat(1, RecordColumn::kRatio).toDouble(), 9.5 / 20);
+    QCOMPARE(heat(4, RecordColumn::kRatio).toDouble(), -1.0);
     // A faster one that arrives is what the others are held against.
     model.append(packer.pack({row(8, "w1", 250)}));
     QVERIFY(waitFor([&] { return model.rowCount() == 8 && !model.isBusy(); }));
@@ -1108,6 +1115,101 @@ private slots:
     crashed.row.median_ns = database::kUnknown;
     crashed.row.outcome = database::Outcome::kCrashed;
     QVERIFY(compareStored(fast, crashed).sentence.contains("has no time (crashed)"));
+  }
+
+  void theBestIsSaidToBeChosenByFinalMeasurements() {
+    const Fixture fixture(5);
+    const auto store = fixture.store();
+    RecordDetail detail = must(loadDetail(*store, must(store->list_records({})).front().id));
+    detail.best = detail.row;
+    QCOMPARE(detail.verdict(), "the best of its kind");
+    detail.row.purpose = database::Purpose::kConfirm;
+    detail.best = detail.row;
+    QCOMPARE(detail.verdict(), "the best of its kind by the final measurements");
+    // A number of the search that is shorter is not the best, and says why.
+    detail.best->id = "m00000000000000aa";
+    detail.best->candidate = "c00000000000000aa";
+    detail.best->median_ns = 2 * detail.row.median_ns;
+    detail.row.purpose = database::Purpose::kSearch;
+    QVERIFY2(detail.verdict().startsWith("0.500\u00a0× the time of the best, m0000000 (a number of "
+                                         "the search alone"),
+             qPrintable(detail.verdict()));
+    detail.best->median_ns = detail.row.median_ns / 2;
+    QVERIFY2(detail.verdict().endsWith("the time of the best, m0000000"),
+             qPrintable(detail.verdict()));
+  }
+
+  void aRecordSaysWhichTemperMadeItAndWhatAGpuNeeds() {
+    const Fixture fixture(5);
+    const auto store = fixture.store();
+    RecordDetail detail = must(loadDetail(*store, must(store->list_records({})).front().id));
+    const auto fact = [&](const char* name) {
+      for (const RecordDetail::Fact& one : detail.facts())
+        if (one.name == QLatin1StringView(name))
+          return one.value;
+      return QString();
+    };
+    QCOMPARE(fact("temper"), "");
+    QCOMPARE(fact("command"), "temper tune scale --trials 5");
+    detail.run.options_json = "{\"temper\":\"0.1.0 (78d661a29c)\"}";
+    QCOMPARE(fact("temper"), "0.1.0 (78d661a29c)");
+    detail.toolchain.json = R"({"compiler":"NVRTC 13.0 codegen 5","target":"cuda:sm_90a"})";
+    QVERIFY2(fact("compiler").startsWith("NVRTC 13.0 codegen 5, t"), qPrintable(fact("compiler")));
+    QCOMPARE(fact("occupancy"), "");
+    detail.measurement.facts_json =
+        R"({"code_bytes":9,"instructions":1200,"registers":64,"shared_bytes":16384,"spills":0,)"
+        R"("spilled_bytes":8,"resident_blocks":4,"limited_by":"registers",)"
+        R"("operations":{"wgmma":4,"cp.async":12},"warnings":["serialised"]})";
+    QCOMPARE(fact("machine code"), "1,200 instructions, 64 registers of a thread, 16,384 bytes of "
+                                   "shared memory, 8 bytes spilled");
+    QCOMPARE(fact("occupancy"), "4 blocks on a multiprocessor, by its registers");
+    QCOMPARE(fact("PTX"), "4 wgmma, 12 cp.async");
+    QCOMPARE(fact("warning"), "serialised");
+    QCOMPARE(fact("inner loops"), "");
+    detail.row.target = "cuda:sm_90a";
+    QCOMPARE(fact("target"), "cuda:sm_90a");
+    detail.measurement.compile_ms = 41.2;
+    detail.measurement.measure_ms = database::kUnknown;
+    QCOMPARE(fact("cost"), "41.2 ms to compile");
+    detail.row.median_ns = database::kUnknown;
+    detail.row.outcome = database::Outcome::kChecked;
+    detail.measurement.error.clear();
+    QVERIFY2(detail.verdict().startsWith("checked: right where it was emulated"),
+             qPrintable(detail.verdict()));
+  }
+
+  void whatAModelForesawIsSaidOfBatchesThatAreLargeEnough() {
+    database::ModelQuality batch;
+    QCOMPARE(foreseenText(batch), "");
+    batch.top_recall = 0;
+    batch.top_k = 1;
+    QCOMPARE(foreseenText(batch), "");
+    batch.top_k = 4;
+    batch.top_recall = 0.5;
+    QCOMPARE(foreseenText(batch), "2 of the batch's best 4 were foreseen");
+    batch.top_recall = 0.25;
+    QCOMPARE(foreseenText(batch), "1 of the batch's best 4 was foreseen");
+    RunDetail run;
+    QCOMPARE(run.modelText(), "");
+    batch.rank_correlation = 0.5;
+    run.quality = {batch};
+    QCOMPARE(run.modelText(),
+             "rank correlation 0.50 in its last batch, 1 of the batch's best 4 was foreseen");
+    database::ModelQuality last = batch; // a short one at the end
+    last.batch = 1;
+    last.top_k = 1;
+    last.top_recall = 0;
+    last.rank_correlation = 0.87;
+    run.quality.push_back(last);
+    QCOMPARE(run.modelText(),
+             "rank correlation 0.87 in its last batch, 1 of the batch's best 4 was "
+             "foreseen in batch 1");
+  }
+
+  void wordsAreCountedInTexts() {
+    QCOMPARE(occurrences("vfmadd VFMADD vfm", "vfmadd"), 2);
+    QCOMPARE(occurrences("aaa", ""), 0);
+    QCOMPARE(occurrences("", "a"), 0);
   }
 
   void decisionsThatDifferAreNamedByWhatUsesThem() {

@@ -132,7 +132,7 @@ public:
   }
 
   database::Id record(database::Store& store, const database::RunClaim& claim,
-                      const database::Run& run, int i) {
+                      const database::Run& run, int i, double predicted = database::kUnknown) {
     database::Trial trial;
     trial.candidate.workload = run.workload;
     trial.candidate.kind = "trace";
@@ -152,6 +152,7 @@ public:
       trial.measurement.error = "ended by signal 11";
       trial.measurement.stage = "run";
     }
+    trial.measurement.predicted_score = predicted;
     trial.measurement.environment = run.environment;
     trial.measurement.toolchain = run.toolchain;
     trial.measurement.origin = "sample";

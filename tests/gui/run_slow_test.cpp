@@ -7,6 +7,7 @@
 #include "gui/widgets/theme.h"
 
 #include <QApplication>
+#include <QProcess>
 #include <QSignalSpy>
 #include <QStandardPaths>
 #include <QTest>
@@ -71,6 +72,7 @@ private slots:
     QVERIFY(waitFor([&] { return edit.isOpen() && !edit.text().isEmpty(); }));
     edit.setTrace(edit.trace() + "l8, l9 = sch.get_loops(block=b0)\nsch.vectorize(loop=l9)\n");
     QVERIFY(waitFor([&] { return edit.text().contains("vectorized"); }));
+    const Json request = edit.measureRequest(); // that a command line may make as well
     edit.measure();
     QVERIFY(edit.isMeasuring());
     QVERIFY(waitFor([&] { return measured.size() == 1; }, 120'000));
@@ -94,6 +96,16 @@ private slots:
     QVERIFY(waitFor([&] { return measured.size() == 2; }, 120'000));
     QVERIFY(edit.sweepPoints()[static_cast<size_t>(other)].medianNs > 0);
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 12; }));
+
+    // The same by the command that is copied for it.
+    QProcess session;
+    session.start(temperProgram(), {"session", "--db", fixture.path()});
+    session.write(QByteArray::fromStdString(request.dump() + "\n"));
+    session.closeWriteChannel();
+    QVERIFY(session.waitForFinished(120'000));
+    const auto answer = parse_json(session.readAllStandardOutput().toStdString());
+    QVERIFY(answer && answer->value("outcome", "") == "ok");
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 13; }));
 
     // It is exported like any other; one of a compiler of long ago is refused.
     QSignalSpy said(&workspace, &Workspace::said);

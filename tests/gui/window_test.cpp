@@ -12,13 +12,17 @@
 #include "gui/pages/plots_pane.h"
 #include "gui/pages/run_form.h"
 #include "gui/pages/runs_page.h"
+#include "gui/shots.h"
+#include "gui/widgets/calibration_plot.h"
 #include "gui/widgets/code_view.h"
+#include "gui/widgets/find_bar.h"
 #include "gui/widgets/keys_dialog.h"
 #include "gui/widgets/mark_strip.h"
 #include "gui/widgets/palette.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/run_plot.h"
 #include "gui/widgets/theme.h"
+#include "gui/widgets/whole_columns.h"
 
 #include <QApplication>
 #include <QClipboard>
@@ -47,6 +51,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 
 namespace temper::gui {
 
@@ -277,11 +282,240 @@ private slots:
     });
     QVERIFY(waitFor([&] { return !printed.isEmpty(); }));
     QCOMPARE(printed, pane->logView()->text());
+    // It is no program: no word of it is coloured, and its end is no line.
+    QVERIFY(!pane->logView()->isColoured());
+    QCOMPARE(pane->logView()->lineCount(), printed.count(u'\n'));
+    QVERIFY(pane->codeView(CodeLevel::kTrace)->isColoured());
     QVERIFY(actions().trigger("code.overview"));
     bool clock = false;
     for (const QLabel* label : pane->findChildren<QLabel*>())
       clock |= label->text().contains("3.41 GHz");
     QVERIFY(clock);
+  }
+
+  void wordsAreFoundInEveryTextOfACandidate() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("code.script"));
+    CandidatePane* pane = window_->explorePage()->candidate();
+    QVERIFY(waitFor([&] { return !pane->isLoadingCode(); }));
+    QVERIFY(actions().trigger("code.find"));
+    FindBar* bar = pane->findBar();
+    QVERIFY(bar->isVisible());
+    QTest::keyClicks(bar->field(), "ret");
+    const auto count = [&](const char* name) {
+      for (const TextSearch::Found& text : pane->search().found())
+        if (text.name == QLatin1StringView(name) && text.isKnown)
+          return text.count;
+      return -1;
+    };
+    // In what it is lowered to, which nobody has looked at yet.
+    QVERIFY(waitFor([&] { return count("assembly") > 0 && !pane->search().isBusy(); }));
+    QCOMPARE(count("script"), 0);
+    QVERIFY(count("llvm") > 0);
+    QCOMPARE(count("cuda"), -1); // it has no such text
+    QVERIFY2(bar->found().contains("Script\u00a00") && bar->found().contains("href=\"assembly\""),
+             qPrintable(bar->found()));
+    // Enter goes on where there is one: past the texts without it.
+    QTest::keyClick(bar->field(), Qt::Key_Return);
+    QVERIFY(waitFor([&] { return !pane->isLoadingCode() && pane->levelName() == "llvm"; }));
+    QVERIFY(actions().trigger("code.findPrevious"));
+    QVERIFY(waitFor([&] { return pane->levelName() != "llvm" && !pane->isLoadingCode(); }));
+    QTest::keyClick(bar->field(), Qt::Key_Escape);
+    QVERIFY(!bar->isVisible());
+    QVERIFY(pane->search().found().empty());
+    // Beside another record, and in the editor.
+    QVERIFY(actions().trigger("record.sideA"));
+    select(3);
+    QVERIFY(actions().trigger("record.sideB"));
+    QVERIFY(actions().trigger("view.compare"));
+    ComparePage* compare = window_->comparePage();
+    QVERIFY(waitFor([&] {
+      return workspace().sideDetail(0) && workspace().sideDetail(1) && !compare->isLoading();
+    }));
+    QVERIFY(actions().trigger("code.find"));
+    QTest::keyClicks(compare->findBar()->field(), "categorical");
+    QVERIFY2(compare->findBar()->found().startsWith("A 1 · B 1"),
+             qPrintable(compare->findBar()->found()));
+    QVERIFY(actions().trigger("code.findNext"));
+    QVERIFY(actions().trigger("view.explore"));
+    QVERIFY(actions().trigger("edit.record"));
+    QVERIFY(waitFor([&] {
+      return window_->perspective() == MainWindow::Perspective::kEdit &&
+             !workspace().edit().isWorking() && !workspace().edit().text().isEmpty();
+    }));
+    QVERIFY(actions().trigger("code.find"));
+    QTest::keyClicks(window_->editPage()->findBar()->field(), "T.grid");
+    QVERIFY2(window_->editPage()->findBar()->found().startsWith("Script 1 · trace 0"),
+             qPrintable(window_->editPage()->findBar()->found()));
+  }
+
+  void aTableThatScrollsSidewaysShowsWholeColumns() {
+    open();
+    select(0);
+    workspace().toggleBaseline(workspace().selectedRecord());
+    QVERIFY(waitFor([&] { return window_->markStrip()->isVisible(); }));
+    for (const QSize size : {QSize(1280, 720), QSize(1440, 900), QSize(1920, 1080)}) {
+      window_->resize(size);
+      for (const char* perspective : {"view.explore", "view.runs"}) {
+        QVERIFY(actions().trigger(perspective));
+        QTest::qWait(20);
+        const bool isExplore = QByteArray(perspective) == "view.explore";
+        const auto* table = isExplore ? window_->explorePage()->table()
+                                      : window_->runsPage()->findChild<QTableView*>("runTable");
+        const QHeaderView* header = table->horizontalHeader();
+        const int room = table->viewport()->width();
+        for (int i = 0; i < header->count(); ++i) {
+          if (header->isSectionHidden(i))
+            continue;
+          const int left = header->sectionViewportPosition(i);
+          const int right = left + header->sectionSize(i);
+          QVERIFY2(right <= room || left >= room,
+                   qPrintable(QStringLiteral("column %1 of %2, %3 to %4 of %5")
+                                  .arg(i)
+                                  .arg(table->objectName())
+                                  .arg(left)
+                                  .arg(right)
+                                  .arg(room)));
+        }
+        // What has no long texts has room for all of them.
+        const int flexible = isExplore ? static_cast<int>(RecordColumn::kWorkload)
+                                       : static_cast<int>(RunModel::kWorkload);
+        for (int row = 0; row < std::min(40, table->model()->rowCount()); ++row)
+          for (int i = 0; i < header->count(); ++i) {
+            const QString text = table->model()->index(row, i).data().toString();
+            constexpr qsizetype kMarks = 18; // "pinned final stale"
+            if (header->isSectionHidden(i) ||
+                (isExplore &&
+                 (i == static_cast<int>(RecordColumn::kTarget) ||
+                  (i == static_cast<int>(RecordColumn::kMarks) && text.size() > kMarks))))
+              continue;
+            QVERIFY2(i == flexible ||
+                         header->sectionSize(i) >=
+                             table->sizeHintForIndex(table->model()->index(row, i)).width(),
+                     qPrintable(QStringLiteral("'%1' in column %2 of %3")
+                                    .arg(text)
+                                    .arg(i)
+                                    .arg(table->objectName())));
+          }
+      }
+    }
+    // Somebody who chose a width keeps it.
+    QTableView* table = window_->explorePage()->table();
+    table->setProperty(WholeColumns::kByHand, true);
+    table->horizontalHeader()->resizeSection(static_cast<int>(RecordColumn::kWorkload), 111);
+    window_->resize(1280, 720);
+    QTest::qWait(20);
+    QCOMPARE(table->horizontalHeader()->sectionSize(static_cast<int>(RecordColumn::kWorkload)),
+             111);
+  }
+
+  void labelsOfParallelCoordinatesAreNotStruckThrough() {
+    open();
+    select(1); // it crashed: it stands where times are absent
+    QVERIFY(actions().trigger("plot.parallel"));
+    PlotsPane* plots = window_->explorePage()->plots();
+    ParallelPlot* plot = plots->parallel();
+    QVERIFY(waitFor([&] { return !plots->isBusy() && plot->labels().size() > 4; }));
+    const QImage image = plot->grab().toImage();
+    bool absent = false;
+    const auto labels = plot->labels();
+    for (size_t i = 0; i < labels.size(); ++i) {
+      const QRect& place = labels[i].place;
+      absent = absent || labels[i].isAbsent;
+      QVERIFY2(plot->rect().contains(place), qPrintable(labels[i].text));
+      // Its ground begins a little before it: nothing else is drawn there.
+      for (int y = place.top() + 1; y < place.bottom(); ++y)
+        QCOMPARE(QColor(image.pixel(place.left() - 2, y)), theme().base);
+      for (size_t j = 0; j < i; ++j)
+        QVERIFY2(!labels[j].place.intersects(place),
+                 qPrintable(labels[i].text + " over " + labels[j].text));
+    }
+    QVERIFY(absent);
+  }
+
+  void theModelsCalibrationIsDrawnInGroupsThatRestrictTheRest() {
+    open(2);
+    QVERIFY(actions().trigger("plot.calibration"));
+    PlotsPane* plots = window_->explorePage()->plots();
+    QVERIFY(waitFor([&] { return !plots->isBusy(); }));
+    QCOMPARE(plots->calibration()->sentence(), "");
+    const auto store = fixture_->store();
+    database::Run run = must(store->run(must(store->list_runs({})).front().id));
+    run.seed = 77;
+    run.started_at += 1'000'000'000;
+    run.id.clear();
+    const database::RunClaim claim = must(store->claim_run(must(store->create_run(run))));
+    for (int i = 0; i < 60; ++i)
+      fixture_->record(*store, claim, run, i, 0.01 * i);
+    QVERIFY(waitFor([&] { return workspace().records().table().size() == 64; }));
+    window_->explorePage()->table()->scrollToTop();
+    workspace().records().refresh();
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 64; }));
+    workspace().selectRecord(workspace().records().idAt(0));
+    QVERIFY(waitFor([&] { return plots->calibration()->calibration().bins.size() == 10; }));
+    QVERIFY2(plots->calibration()->sentence().startsWith("60 predictions: off the diagonal by") &&
+                 plots->calibration()->sentence().contains("in the first half of the runs"),
+             qPrintable(plots->calibration()->sentence()));
+    QTest::mouseClick(plots->calibration(), Qt::LeftButton, {}, plots->calibration()->pointOf(4));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 6; }));
+    QTest::mouseDClick(plots->calibration(), Qt::LeftButton, {}, QPoint(5, 5));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 64; }));
+    QVERIFY2(plots->calibration()->csv().contains("\nfirst half,"),
+             qPrintable(plots->calibration()->csv()));
+    must(store->release_run(claim, database::RunState::kFinished, "enough"));
+  }
+
+  void everyCommandHasACommandLineUnlessItIsTheWindowsAlone() {
+    open(2);
+    // What has no meaning outside a window, or is a way to type something into one.
+    const QStringList alone{
+        "database.connect",  "database.reload",    "app.quit",         "palette.open",
+        "view.light",        "view.dark",          "view.system",      "view.heat",
+        "view.larger",       "view.smaller",       "view.normalSize",  "view.fullScreen",
+        "record.filter",     "record.clearFilter", "record.saveQuery", "record.sideA",
+        "record.sideB",      "record.copyId",      "code.find",        "code.findNext",
+        "code.findPrevious", "place.open",         "layout.save",      "layout.use",
+        "layout.forget",     "layout.reset",       "plot.allAxes",     "plot.clearBrushes",
+        "run.log",           "compare.swap",       "compare.next",     "compare.previous",
+        "compare.try",       "edit.workload",      "edit.apply",       "edit.undo",
+        "edit.redo",         "edit.rename",        "edit.saveSweep",   "library.folder",
+        "help.shortcuts",    "help.about"};
+    for (const QString& id : actions().ids())
+      QVERIFY2(actions().hasCommandLine(id) != alone.contains(id), qPrintable(id));
+  }
+
+  void whatALinkShowsIsSavedWithoutAWindow() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("plot.parallel"));
+    const PlaceLink link = window_->place();
+    QCOMPARE(actions().commandLineOf("plot.save"),
+             "temper gui '" + link.toText() + "' --save plot.png");
+    PlaceLink runs;
+    runs.view = "runs";
+    PlaceLink both = link;
+    both.view = "compare";
+    both.sides[0] = workspace().records().idAt(0);
+    both.sides[1] = workspace().records().idAt(1);
+    PlaceLink samples = link;
+    samples.plot = "none";
+    const QString path = fixture_->path();
+    for (const auto& [place, name, begins] :
+         {std::tuple{link, "plot.csv", "record,SampleCategorical,median_ns\n"},
+          std::tuple{samples, "samples.csv", "sample,ns\n1,"},
+          std::tuple{runs, "run.csv", "trial,record,outcome,"},
+          std::tuple{both, "page.html", "<!doctype html>"}}) {
+      const QString file = fixture_->file(name);
+      QCOMPARE(saveView(path, place, file), 0);
+      QFile written(file);
+      QVERIFY(written.open(QIODevice::ReadOnly));
+      QVERIFY2(QString::fromUtf8(written.readAll()).startsWith(QString::fromUtf8(begins)), name);
+    }
+    QCOMPARE(saveView(path, link, fixture_->file("no/plot.png")), 1);
+    PlaceLink library;
+    library.view = "library";
+    QCOMPARE(saveView(path, library, fixture_->file("library.png")), 1);
   }
 
   void aCandidateForAGpuHasTheTextsOfOne() {
@@ -393,8 +627,19 @@ private slots:
     QVERIFY(actions().trigger("palette.open"));
     CommandPalette* palette = window_->commandPalette();
     palette->field()->setText("rerun command");
-    QVERIFY2(palette->findChild<QLabel*>("palette.foot")->toolTip() == line("record.copyRerun"),
-             qPrintable(palette->findChild<QLabel*>("palette.foot")->text()));
+    const auto* command = palette->findChild<QLabel*>("palette.command");
+    QCOMPARE(command->toolTip(), line("record.copyRerun"));
+    QCOMPARE(QString(command->text()).remove(QChar(0x200b)), line("record.copyRerun"));
+    // A long one is broken where it may be, and all of it shows.
+    palette->field()->setText("copy this view command");
+    const QString shown = QString(command->text()).remove(QChar(0x200b));
+    QVERIFY2(shown.startsWith("temper gui 'temper://open?") && !shown.contains(u'…'),
+             qPrintable(shown));
+    QVERIFY(command->fontMetrics()
+                .boundingRect(QRect(0, 0, command->contentsRect().width() - 18, 1000),
+                              Qt::TextWordWrap, command->text())
+                .height() <= command->height());
+    palette->field()->setText("rerun command");
     QTest::keyClick(palette->field(), Qt::Key_Return, Qt::ShiftModifier);
     QCOMPARE(QApplication::clipboard()->text(), line("record.copyRerun"));
     QVERIFY(!palette->isVisible());
@@ -418,6 +663,12 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().runs().find(toQString(run)) != nullptr; }));
     workspace().selectRun(toQString(run));
     QVERIFY(actions().trigger("view.runs"));
+    QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
+    actions().updateEnabled();
+    const QString command = "temper stop " + toQString(run);
+    QCOMPARE(actions().commandLineOf("run.stop"), command + " --db " + workspace().database());
+    QCOMPARE(actions().commandLineOf("run.pause"),
+             command + " --pause --db " + workspace().database());
     QVERIFY(waitFor([&] { return workspace().runDetail() != nullptr; }));
     QVERIFY(actions().trigger("run.stop"));
     QVERIFY(waitFor(
@@ -456,7 +707,8 @@ private slots:
     QTest::keyClick(plot, Qt::Key_Delete);
     QVERIFY(waitFor([&] { return workspace().records().rowCount() == 80; }));
     // Each plot is saved in each form that it has.
-    for (const char* id : {"plot.parallel", "plot.predicted", "plot.roofline", "plot.importance"}) {
+    for (const char* id : {"plot.parallel", "plot.predicted", "plot.roofline", "plot.importance",
+                           "plot.calibration"}) {
       QVERIFY(actions().trigger(id));
       QVERIFY(waitFor([&] { return !plots->isBusy(); }));
       for (const char* form : {"png", "svg", "csv"}) {
@@ -934,7 +1186,8 @@ private slots:
         for (int i = 0; i < header->count(); ++i) {
           const QString title = header->model()->headerData(i, Qt::Horizontal).toString();
           if (!header->isSectionHidden(i))
-            QVERIFY2(header->sectionSize(i) >= header->fontMetrics().horizontalAdvance(title) + 4,
+            QVERIFY2(header->sectionSize(i) >=
+                         header->fontMetrics().horizontalAdvance(title) + 18, // and its padding
                      qPrintable(QStringLiteral("'%1' of %2 in %3")
                                     .arg(title, header->parent()->objectName(),
                                          QString::fromLatin1(perspective))));
@@ -1016,6 +1269,7 @@ private slots:
     QVERIFY(candidateSays("the time of the baseline"));
     QVERIFY(actions().trigger("record.pin"));
     QVERIFY(waitFor([&] { return window_->markStrip()->count() == 2; }));
+    QVERIFY(candidateSays("◆\u00a0pinned")); // the sign stays with its word
     // Compare.
     QVERIFY(actions().trigger("record.compareBaseline"));
     QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));

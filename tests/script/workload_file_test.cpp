@@ -208,7 +208,6 @@ TEST(WorkloadFile, EachMistakeGetsOneSentence) {
        "scale",
        {},
        "blocks belong to s-tir"},
-      {text + "\ndef schedule(sch):\n    pass\n", "scale", {}, "hand-written space"},
       {replaced(text, "pad=0", "pad=T.tune([0, 1])"),
        "scale",
        {{"M", "4"}, {"N", "4"}},

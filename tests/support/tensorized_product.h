@@ -38,12 +38,13 @@ struct TiledProduct {
   BlockRv update;
   BlockRv init;
   BlockRv packed;
-  LoopRv tile;  ///< 16 sums of `group` products
-  LoopRv panel; ///< 16 columns of `group` rows of B
+  LoopRv tile;  ///< a vector of sums of `group` products
+  LoopRv panel; ///< as many columns of `group` rows of B
 };
 
-/// Tiles of `rows` x 32, B in panels of groups of rows.
-inline TiledProduct tiled_product(Schedule& sch, int64_t group, int64_t rows = 2) {
+/// Tiles of `rows` x two vectors, B in panels of groups of rows.
+inline TiledProduct tiled_product(Schedule& sch, int64_t group, int64_t rows = 2,
+                                  int64_t lanes = 16) {
   const auto get = [](auto result) {
     if (!result) {
       ADD_FAILURE() << result.error().to_string();
@@ -57,15 +58,16 @@ inline TiledProduct tiled_product(Schedule& sch, int64_t group, int64_t rows = 2
   const BlockRv block = get(sch.get_sblock("C"));
   const auto loops = get(sch.get_loops(block));
   const auto i = get(sch.split(loops[0], {std::nullopt, rows}));
-  const auto j = get(sch.split(loops[1], {std::nullopt, 2, 16}));
+  const auto j = get(sch.split(loops[1], {std::nullopt, 2, lanes}));
   const auto k = get(sch.split(loops[2], {std::nullopt, group}));
   done(sch.reorder({i[0], j[0], k[0], i[1], j[1], j[2], k[1]}));
   const BlockRv packed = get(sch.cache_read(block, 1, "global"));
   done(sch.transform_layout(packed, 0, "write",
-                            "lambda k, n, w, g: (n // w, k // g, n % w * g + k % g)", {32, group}));
+                            "lambda k, n, w, g: (n // w, k // g, n % w * g + k % g)",
+                            {2 * lanes, group}));
   const auto parts = get(sch.get_loops(packed));
   const auto down = get(sch.split(parts[0], {std::nullopt, group}));
-  const auto across = get(sch.split(parts[1], {std::nullopt, 16}));
+  const auto across = get(sch.split(parts[1], {std::nullopt, lanes}));
   done(sch.reorder({down[0], across[0], across[1], down[1]}));
   const BlockRv init = get(sch.decompose_reduction(block, k[0]));
   return {block, init, packed, j[2], across[1]};

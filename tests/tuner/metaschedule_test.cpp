@@ -85,6 +85,52 @@ TEST_F(MetaSchedule, AnotherTimeIsNothingNew) {
   EXPECT_EQ(import().added, 0);
 }
 
+TEST_F(MetaSchedule, IsWrittenAsItWasRead) {
+  const MetaScheduleImport read = import();
+  Workbench bench({.database = path("temper.db")});
+  std::vector<database::Id> workloads;
+  for (const auto& workload : read.workloads)
+    workloads.push_back(workload.id);
+  const auto written = export_metaschedule(**bench.store(), workloads, path("again"));
+  ASSERT_TRUE(written) << written.error().to_string();
+  EXPECT_EQ(written->workloads, 2);
+  EXPECT_EQ(written->records, 5);
+  EXPECT_THAT(written->problems, ElementsAre());
+
+  fs::remove(path("small_0.py"));
+  fs::remove(path("small_1.py"));
+  Workbench other({.database = path("other.db")});
+  fs::rename(path("small"), path("first"));
+  fs::rename(path("again"), path("small"));
+  const auto again = import_metaschedule(other, path("small"), path(""));
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_THAT(again->problems, ElementsAre());
+  ASSERT_EQ(again->workloads.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again->workloads[i].id, read.workloads[i].id);
+    EXPECT_EQ(again->workloads[i].records, read.workloads[i].records);
+    EXPECT_EQ(again->workloads[i].failed, read.workloads[i].failed);
+    EXPECT_NEAR(again->workloads[i].best_ns, read.workloads[i].best_ns, 0.01);
+  }
+  const auto first = (*bench.store())->measurement(read.workloads[0].best);
+  const auto second = (*other.store())->measurement(again->workloads[0].best);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(second->target, first->target);
+  EXPECT_EQ(second->environment_class, first->environment_class);
+  EXPECT_EQ(second->candidate, first->candidate);
+}
+
+TEST_F(MetaSchedule, IsNotWrittenOverAnother) {
+  const MetaScheduleImport read = import();
+  Workbench bench({.database = path("temper.db")});
+  const auto over = export_metaschedule(**bench.store(), {read.workloads[0].id}, path("small"));
+  ASSERT_FALSE(over);
+  EXPECT_THAT(over.error().message, HasSubstr("name another folder"));
+  const auto nothing = export_metaschedule(**bench.store(), {}, path("none"));
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().message, HasSubstr("no records"));
+}
+
 TEST_F(MetaSchedule, IsNeverTheBestOfThisMachine) {
   import();
   Workbench bench({.database = path("temper.db")});

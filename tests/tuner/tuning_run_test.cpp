@@ -167,6 +167,30 @@ TEST(TuningRun, EqualCodeIsOneTrial) {
   EXPECT_GT(result.funnel.ran.refused.at("same_code"), 0);
 }
 
+TEST(TuningRun, SeveralOfEqualCodeInABatchAreOneTrialForEachCode) {
+  for (const bool beside : {false, true}) {
+    Scene scene;
+    scene.compilers = engine::FakeCompilePool([](std::string_view bytes) -> Result<std::string> {
+      codegen::Artifact artifact =
+          must(codegen::deserialize_artifact(must(testing::compile_to_text(bytes))));
+      artifact.code_hash %= 3;
+      artifact.code = std::to_string(artifact.code_hash);
+      return codegen::serialize_artifact(artifact);
+    });
+    scene.compilers.workers = 2;
+    scene.options.compile_beside = beside;
+    scene.options.stop.seconds = 0.2; // the trials will not be reached
+    const TuneResult result = must(scene.run());
+    std::set<std::string> codes;
+    for (const engine::MeasureRequest& request : scene.measurer->requests)
+      EXPECT_TRUE(codes.insert(request.artifact->code).second) << request.artifact->code;
+    EXPECT_EQ(codes.size(), 3U);
+    EXPECT_EQ(result.trials, 3);
+    EXPECT_GE(result.funnel.ran.refused.at("same_code"),
+              static_cast<int64_t>(scene.options.batch) - 3);
+  }
+}
+
 TEST(TuningRun, AnUntunedProgramWhoseCodeIsKnownLeavesItsTrialToTheSearch) {
   Scene scene;
   codegen::Artifact same;

@@ -1,8 +1,8 @@
 #include "tuner/cli/command.h"
 
 #include "ir/support/number.h"
-#include "ir/support/quantities.h"
 #include "ir/support/passwords.h"
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
 #include <cmath>
@@ -30,14 +30,12 @@ std::string HelpFormatter::make_description(const CLI::App* command) const {
 }
 
 namespace {
-std::string& database_word() {
-  static std::string word;
-  return word;
-}
+std::string database_word; ///< what --db was given, as typed
 } // namespace
 
 std::string given_database() {
-  return database_word().empty() ? std::string() : " --db " + shell_quoted(without_passwords(database_word()));
+  return database_word.empty() ? std::string()
+                               : " --db " + shell_quoted(without_passwords(database_word));
 }
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
@@ -45,7 +43,7 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool measurin
       .add_option("--db", options.workbench.database,
                   "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
                   "temper/temper.db in the data home)")
-      ->each([](const std::string& word) { database_word() = word; });
+      ->each([](const std::string& word) { database_word = word; });
   command.add_flag("--json", options.json, "print one JSON object instead of text");
   if (!measuring)
     return;

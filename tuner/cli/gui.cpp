@@ -12,6 +12,7 @@ namespace {
 struct GuiOptions {
   std::string database;
   std::string shots;
+  std::string save;
   std::string theme;
   std::string link;
 };
@@ -25,7 +26,7 @@ int run_gui(const GuiOptions& options) {
   std::vector<std::string> words{*program};
   for (const auto& [option, value] :
        {std::pair{"--db", &options.database}, std::pair{"--shots", &options.shots},
-        std::pair{"--theme", &options.theme}})
+        std::pair{"--save", &options.save}, std::pair{"--theme", &options.theme}})
     if (!value->empty())
       words.insert(words.end(), {option, *value});
   if (!options.link.empty())
@@ -53,10 +54,14 @@ void add_gui(Program& program) {
                       "a place in the workbench, copied there with Ctrl+Alt+L: temper://open?...");
   command->add_option("--shots", options->shots,
                       "draw every view to PNG files in this folder and exit; needs no display");
+  command->add_option("--save", options->save,
+                      "save what the link shows (a plot, a run, a comparison) to this file, .png, "
+                      ".svg, .csv or .html, and exit; needs no display");
   command->add_option("--theme", options->theme, "light, dark or auto")
       ->check(CLI::IsMember({"light", "dark", "auto"}));
   add_examples(*command, {"temper gui", "temper gui --db overnight.db",
-                          "temper gui 'temper://open?view=library'"});
+                          "temper gui 'temper://open?view=library'",
+                          "temper gui 'temper://open?plot=parallel' --save plot.svg"});
   command->callback(
       [&program, options] { program.action = [options] { return run_gui(*options); }; });
 }

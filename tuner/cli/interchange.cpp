@@ -29,6 +29,7 @@ struct DumpCommand {
   std::string table; ///< run
   std::string format = "t4";
   bool partial = false;
+  std::string metaschedule; ///< folder
 };
 
 int64_t total(const std::map<std::string, int64_t>& rows) {
@@ -69,6 +70,24 @@ int dump_table(database::Store& store, const DumpCommand& options) {
   return kDone;
 }
 
+/// For TVM MetaSchedule.
+int dump_metaschedule(database::Store& store, const std::vector<database::Id>& workloads,
+                      const DumpCommand& options) {
+  const auto written = tuner::export_metaschedule(store, workloads, options.metaschedule);
+  if (!written)
+    return report(written.error());
+  std::fprintf(stderr, "wrote %lld records of %lld workloads to %s\n",
+               static_cast<long long>(written->records), static_cast<long long>(written->workloads),
+               options.metaschedule.c_str());
+  for (const std::string& problem : written->problems)
+    std::fprintf(stderr, "temper: left out: %s\n", problem.c_str());
+  if (written->left_out > static_cast<int64_t>(written->problems.size()))
+    std::fprintf(stderr, "temper: and %lld more\n",
+                 static_cast<long long>(written->left_out) -
+                     static_cast<long long>(written->problems.size()));
+  return kDone;
+}
+
 int run_dump(const DumpCommand& options) {
   tuner::Workbench bench(viewing(options.common));
   auto store = bench.store();
@@ -86,6 +105,16 @@ int run_dump(const DumpCommand& options) {
       return report(Error(ErrorCode::kNotFound, "the database has no workload '" + name + "'"));
     for (const database::WorkloadRow& row : *rows)
       dump.workloads.push_back(row.workload.id);
+  }
+  if (!options.metaschedule.empty()) {
+    if (dump.workloads.empty()) {
+      auto rows = (*store)->list_workloads();
+      if (!rows)
+        return report(rows.error());
+      for (const database::WorkloadRow& row : *rows)
+        dump.workloads.push_back(row.workload.id);
+    }
+    return dump_metaschedule(**store, dump.workloads, options);
   }
   if (options.file.empty()) {
     auto written = database::dump(**store, std::cout, dump);
@@ -188,11 +217,10 @@ int run_import(const ImportCommand& options) {
     if (tuner::is_metaschedule_folder(options.file))
       return import_folder(bench, options);
     if (std::filesystem::is_directory(options.file, failed))
-      return report(Error(ErrorCode::kInvalidArgument,
-                          "'" + options.file +
-                              "' is a folder, and no database of MetaSchedule's: it has no " +
-                              tuner::kMetaScheduleWorkloads + " and " +
-                              tuner::kMetaScheduleRecords));
+      return report(Error(
+          ErrorCode::kInvalidArgument,
+          "'" + options.file + "' is a folder, and no database of MetaSchedule's: it has no " +
+              tuner::kMetaScheduleWorkloads + " and " + tuner::kMetaScheduleRecords));
     file.open(options.file, std::ios::binary);
     if (!file)
       return report(Error(ErrorCode::kNotFound,
@@ -239,8 +267,11 @@ void add_dump(Program& program) {
       ->check(CLI::IsMember({"t4", "kernel-tuner"}));
   command->add_flag("--partial", options->partial,
                     "with --table: also of a run that stopped before");
+  command->add_option("--metaschedule", options->metaschedule,
+                      "FOLDER: instead, workloads and traces as TVM MetaSchedule's database");
   add_common_options(*command, options->common, false);
-  add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul | gzip > matmul.jsonl.gz",
+  add_examples(*command, {"temper dump -o all.jsonl", "temper dump matmul --metaschedule for_tvm",
+                          "temper dump matmul | gzip > matmul.jsonl.gz",
                           "temper dump --table run:r11a2b -o elementwise_T4.json",
                           "temper dump --table run:r11a2b --format kernel-tuner -o cache.json"});
   command->callback(

@@ -1,4 +1,4 @@
-/// temper-opt: reads a program, replays a trace or runs passes, prints it.
+/// temper-opt: reads a program, applies primitives, a trace, rules or passes, prints it.
 #include "tuner/cli/output.h"
 
 #include "codegen/cuda/nvrtc.h"
@@ -12,11 +12,14 @@
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/packs.h"
+#include "ir/s_tir/primitives_reference.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/s_tir/tvm_graph.h"
 #include "ir/script/intrinsic_file.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/script/schedule_errors.h"
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
 #include "ir/tir/dispatch.h"
@@ -26,6 +29,7 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/templates.h"
 #include "tuner/workbench.h"
 
 #include <CLI/CLI.hpp>
@@ -39,7 +43,11 @@ struct Options {
   std::string file;
   std::vector<std::string> parameters;
   std::string trace;
+  std::vector<std::string> calls; ///< of primitives, lines of a trace
+  std::vector<std::string> rules;
   std::vector<std::string> passes;
+  bool list_primitives = false;
+  bool list_rules = false;
   bool lower = false;
   bool serial = false;
   bool sketches = false;
@@ -54,19 +62,25 @@ std::string cpu_of(const std::string& target) {
   return target.starts_with("cuda:") ? "native" : target;
 }
 
+struct Program {
+  ir::IRModule module;
+  std::vector<s_tir::Trace> templates; ///< of its file, where its space is asked for
+};
+
 /// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
-Result<ir::IRModule> load(const Options& options) {
+Result<Program> load(const Options& options) {
   const bool is_file =
       options.file.find('.') != std::string::npos || options.file.find('/') != std::string::npos;
   if (is_file && options.parameters.empty() && options.file.find(':') == std::string::npos) {
     TEMPER_TRY(text, read_file(options.file));
     if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
       TEMPER_TRY(json, parse_json(text));
-      return ir::module_from_json(json);
+      TEMPER_TRY(module, ir::module_from_json(json));
+      return Program{module, {}};
     }
     // A workload file does not parse as a module of prim_funcs alone; try that first.
     if (Result<ir::IRModule> module = script::parse_module(text, options.file))
-      return module;
+      return Program{*module, {}};
   }
   tuner::WorkbenchOptions settings;
   settings.target = cpu_of(options.target);
@@ -80,13 +94,39 @@ Result<ir::IRModule> load(const Options& options) {
     arguments.parameters[word.substr(0, equals)] = word.substr(equals + 1);
   }
   TEMPER_TRY(task, bench.task(arguments));
-  return task.module;
+  Program program{task.module, {}};
+  if (options.sketches && options.rules.empty()) {
+    TEMPER_TRY(templates, tuner::templates_of(task));
+    program.templates = std::move(templates);
+  }
+  return program;
 }
 
-Result<s_tir::Trace> load_trace(const std::string& path) {
-  TEMPER_TRY(text, read_file(path));
-  return trim(text).starts_with("[") ? s_tir::trace_from_json_text(text)
-                                     : s_tir::Trace::from_python(text);
+/// The trace of the file, then the calls of the command line, which may use its names.
+Result<s_tir::Trace> load_trace(const Options& options) {
+  std::string text;
+  if (!options.trace.empty()) {
+    TEMPER_TRY(read, read_file(options.trace));
+    text = std::move(read);
+    if (trim(text).starts_with("[")) {
+      TEMPER_TRY(trace, s_tir::trace_from_json_text(text));
+      text = trace.to_python();
+    }
+  }
+  for (const std::string& calls : options.calls)
+    for (const std::string& call : split_text(calls, ';'))
+      text += "\n" + call;
+  return s_tir::Trace::from_python(text);
+}
+
+/// The error for a name that is none of `names`.
+Error no_such(const std::string& what, const std::string& name,
+              const std::vector<std::string>& names, const std::string& option) {
+  const std::string nearest = nearest_name(name, names);
+  return Error(
+      ErrorCode::kInvalidArgument,
+      "there is no " + what + " '" + name + "'" +
+          (nearest.empty() ? "; " + option + " shows them" : "; did you mean '" + nearest + "'?"));
 }
 
 Result<codegen::LowerOptions> lower_options(const Options& options) {
@@ -128,17 +168,43 @@ Result<void> print_space(const tuner::Space& space) {
   return {};
 }
 
-Result<void> print_sketches(const ir::IRModule& module, const Options& options) {
+Result<tuner::MachineHints> machine_hints(const Options& options) {
+  TEMPER_TRY(parsed, ir::parse_target(cpu_of(options.target)));
+  TEMPER_TRY(target, codegen::resolve_target(parsed));
+  return tuner::machine_hints_for(target, options.serial ? 1 : 2);
+}
+
+/// The rules that --rule names, in that order; none: all of them.
+Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::MachineHints& machine) {
+  tuner::RuleList chosen;
+  for (const std::string& name : options.rules) {
+    std::vector<std::string> names;
+    const size_t before = chosen.size();
+    for (std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine)) {
+      names.emplace_back(rule->name());
+      if (rule->name() == name && chosen.size() == before)
+        chosen.push_back(std::move(rule));
+    }
+    if (chosen.size() == before)
+      return no_such("rule", name, names, "--list-rules");
+  }
+  return chosen;
+}
+
+Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace> templates,
+                            const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
   if (!parsed.is_cpu()) {
     TEMPER_TRY(limits, codegen::gpu_limits(parsed));
     TEMPER_TRY(space, tuner::make_gpu_knob_space(module, limits.architecture));
     return print_space(*space);
   }
-  TEMPER_TRY(target, codegen::resolve_target(parsed));
-  TEMPER_TRY(hints, tuner::machine_hints_for(target, options.serial ? 1 : 2));
+  TEMPER_TRY(hints, machine_hints(options));
   tuner::SketchOptions sketch;
   sketch.machine = hints;
+  TEMPER_TRY(rules, chosen_rules(options, hints));
+  sketch.rules = std::move(rules);
+  sketch.templates = std::move(templates);
   TEMPER_TRY(lower, lower_options(options));
   TEMPER_TRY(space, tuner::is_knob_program(module)
                         ? tuner::make_knob_space(module, lower)
@@ -156,6 +222,17 @@ Result<void> run(const Options& options) {
   }
   TEMPER_TRY(lower, lower_options(options));
   TEMPER_TRY(passes, passes_of(lower, gpu));
+  if (options.list_primitives) {
+    for (const s_tir::Primitive* primitive : s_tir::all_primitives())
+      fmt::print("{}\n", s_tir::signature_of(*primitive));
+    return {};
+  }
+  if (options.list_rules) {
+    TEMPER_TRY(machine, machine_hints(options));
+    for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine))
+      fmt::print("{}\n", rule->name());
+    return {};
+  }
   if (options.list_passes) {
     for (const ir::Pass& pass : passes)
       fmt::print("{}\n", pass.name);
@@ -165,7 +242,8 @@ Result<void> run(const Options& options) {
     fmt::print("{}", tir::dispatch_table(nullptr, lower));
     return {};
   }
-  TEMPER_TRY(module, load(options));
+  TEMPER_TRY(program, load(options));
+  ir::IRModule module = program.module;
   if (options.dispatch) {
     for (const ir::ModuleEntry& entry : module->functions)
       if (const auto function = entry.function.as_ref<ir::PrimFuncNode>())
@@ -173,18 +251,21 @@ Result<void> run(const Options& options) {
                                          : tir::simt_dispatch(function, gpu.architecture));
     return {};
   }
-  if (!options.trace.empty()) {
-    TEMPER_TRY(trace, load_trace(options.trace));
+  s_tir::Trace trace;
+  if (!options.trace.empty() || !options.calls.empty()) {
+    TEMPER_TRY(loaded, load_trace(options));
+    trace = std::move(loaded);
     if (tuner::is_knob_program(module)) {
       TEMPER_TRY(made, tuner::program_of(trace, module));
       module = made;
     } else {
       TEMPER_TRY(schedule, s_tir::replay(trace, module));
       module = schedule.module();
+      trace = schedule.trace(); // with what was sampled
     }
   }
-  if (options.sketches)
-    return print_sketches(module, options);
+  if (options.sketches || !options.rules.empty())
+    return print_sketches(module, std::move(program.templates), options);
   std::vector<ir::Pass> chosen;
   for (const std::string& name : options.passes) {
     std::vector<std::string> names;
@@ -193,13 +274,8 @@ Result<void> run(const Options& options) {
       if (pass.name == name)
         chosen.push_back(pass);
     }
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string nearest = nearest_name(name, names);
-      return Error(ErrorCode::kInvalidArgument,
-                   "there is no pass '" + name + "'" +
-                       (nearest.empty() ? "; --list-passes shows them"
-                                        : "; did you mean '" + nearest + "'?"));
-    }
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      return no_such("pass", name, names, "--list-passes");
   }
   const bool cuda = options.print == "cuda" || options.print == "ptx";
   if (cuda && wanted.is_cpu())
@@ -217,7 +293,17 @@ Result<void> run(const Options& options) {
     fmt::print("{}", script::to_text(result));
   else if (options.print == "json")
     fmt::print("{}\n", ir::to_json(result).dump(1));
-  else if (options.print == "llvm" || options.print == "llvm-input" || options.print == "asm") {
+  else if (options.print == "trace")
+    fmt::print("{}", trace.to_python());
+  else if (options.print == "trace-json")
+    fmt::print("{}\n", s_tir::trace_to_json_text(trace));
+  else if (options.print == "tvm-trace") {
+    TEMPER_TRY(text, s_tir::trace_to_tvm_json_text(trace));
+    fmt::print("{}\n", text);
+  } else if (options.print == "tvm") {
+    TEMPER_TRY(graph, s_tir::module_to_tvm(result));
+    fmt::print("{}\n", graph.dump(2));
+  } else if (options.print == "llvm" || options.print == "llvm-input" || options.print == "asm") {
     TEMPER_TRY(parsed, ir::parse_target(options.target));
     TEMPER_TRY(target, codegen::resolve_target(parsed));
     const auto function = result->functions.front().function.as_ref<ir::PrimFuncNode>();
@@ -241,7 +327,8 @@ Result<void> run(const Options& options) {
     }
   } else if (options.print != "none") {
     return Error(ErrorCode::kInvalidArgument,
-                 "--print is script, json, llvm-input, llvm, asm, cuda, ptx or none, not '" +
+                 "--print is script, json, trace, trace-json, tvm, tvm-trace, llvm-input, llvm, "
+                 "asm, cuda, ptx or none, not '" +
                      options.print + "'");
   }
   return {};
@@ -251,18 +338,25 @@ Result<void> run(const Options& options) {
 
 int main(int argc, char** argv) {
   s_tir::register_layer(); // the verifier must know blocks
+  script::render_schedule_errors();
   if (const auto loaded = script::load_tensor_intrinsics(); !loaded) {
     std::fprintf(stderr, "temper-opt: %s\n", loaded.error().to_string().c_str());
     return 2;
   }
   CLI::App app{
-      "Reads a program (a script of prim_funcs, a workload, or JSON), replays a trace or runs\n"
-      "passes, prints it. Every pass is followed by the verifier.",
+      "Reads a program (a script of prim_funcs, a workload, or JSON), applies primitives of\n"
+      "schedules, a trace, rules of the design space, or passes, and prints it. Every pass is\n"
+      "followed by the verifier.",
       "temper-opt"};
   Options options;
   app.add_option("file", options.file, "script, FILE.py:FUNCTION, workload or module JSON");
   app.add_option("parameters", options.parameters, "NAME=VALUE of a workload");
   app.add_option("--trace", options.trace, "replay this trace (JSON or Python) first");
+  app.add_option("--apply", options.calls,
+                 "then apply these primitives: lines of a trace, with ';' between them");
+  app.add_option("--rule", options.rules,
+                 "print the design space that these rules alone give, in order")
+      ->delimiter(',');
   app.add_option("--pass", options.passes, "run these passes, in order")->delimiter(',');
   app.add_flag("--lower", options.lower, "run all passes down to what the code generator takes");
   app.add_flag("--serial", options.serial, "for one thread: parallel loops become serial");
@@ -270,14 +364,19 @@ int main(int argc, char** argv) {
   app.add_flag("--dispatch", options.dispatch,
                "print the variants of tile operators, and which ones the program takes");
   app.add_flag("--list-passes", options.list_passes, "print the passes' names");
+  app.add_flag("--list-primitives", options.list_primitives, "print the primitives' signatures");
+  app.add_flag("--list-rules", options.list_rules, "print the rules' names");
   app.add_option("--target", options.target, "native (default), cpu:NAME or cuda:sm_NN");
   app.add_option("--print", options.print,
-                 "script (default), json, llvm-input (before LLVM's passes), llvm, asm, cuda, ptx "
-                 "or none");
+                 "script (default), json, trace (Python), trace-json, tvm (TVM's JSON), tvm-trace, "
+                 "llvm-input (before LLVM's passes), llvm, asm, cuda, ptx or none");
   app.footer("examples:\n"
              "  temper-opt matmul M=64 N=64 K=64\n"
              "  temper-opt matmul M=64 N=64 K=64 --trace best.py --lower --serial\n"
+             "  temper-opt matmul M=64 N=64 K=64 --apply 'b = sch.get_sblock(\"C\", \"main\"); "
+             "i, j, k = sch.get_loops(b); sch.reorder(k, i)'\n"
              "  temper-opt softmax --sketches\n"
+             "  temper-opt softmax --rule auto_inline,add_rfactor\n"
              "  temper-opt matmul_tile M=512 N=512 K=512 --target cuda:sm_90a --print cuda\n"
              "  TEMPER_DUMP=passes temper-opt matmul --lower --print none");
   try {
@@ -288,7 +387,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "temper-opt: %s; temper-opt --help shows the options\n", error.what());
     return cli::kWrongUsage;
   }
-  if (options.file.empty() && !options.list_passes && !options.dispatch) {
+  if (options.file.empty() && !options.list_passes && !options.list_primitives &&
+      !options.list_rules && !options.dispatch) {
     std::fprintf(stderr,
                  "temper-opt: name a file or a workload; temper-opt --help shows examples\n");
     return cli::kWrongUsage;

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <string_view>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -199,6 +201,16 @@ void LiveLine::finish() {
     std::fprintf(stderr, "\r\033[K");
   open_ = false;
 }
+
+SlowNotice::SlowNotice(std::string line, std::chrono::seconds after)
+    : thread_([line = std::move(line), after](const std::stop_token& ended) {
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable_any never;
+        never.wait_for(lock, ended, after, [] { return false; });
+        if (!ended.stop_requested())
+          fmt::print(stderr, "{}\n", line);
+      }) {}
 
 ProgressLine::ProgressLine(double flops, int64_t trials, double seconds)
     : flops_(flops), budget_trials_(trials), budget_seconds_(seconds) {}

@@ -7,7 +7,9 @@
 #include "ir/support/result.h"
 #include "tuner/tuning_run.h"
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace temper::cli {
@@ -84,6 +86,15 @@ private:
   bool terminal_;
   bool open_ = false;
   double last_plain_ = -1e9;
+};
+
+/// A line on stderr, once, when it lives longer than `after`: work that should not take long does.
+class SlowNotice {
+public:
+  explicit SlowNotice(std::string line, std::chrono::seconds after = std::chrono::seconds(10));
+
+private:
+  std::jthread thread_; ///< ends with it
 };
 
 /// Progress of a run on stderr.

@@ -1,4 +1,4 @@
-/// temper check, tune, resume.
+/// temper check, tune, resume, stop.
 #include "tuner/cli/command.h"
 #include "tuner/cli/emulated.h"
 #include "tuner/cli/output.h"
@@ -35,7 +35,10 @@ struct CheckOptions {
 };
 
 /// Builds and runs one task as it is written, compared with its reference on random inputs.
-Result<engine::Measurement> check_task(Workbench& bench, const Task& task) {
+Result<engine::Measurement> check_task(Workbench& bench, const Task& task, double limit_seconds) {
+  const SlowNotice notice(fmt::format("{}: still at it; kernel and reference are given up after "
+                                      "{} each (--seconds)",
+                                      task.title(), format_seconds(limit_seconds)));
   TEMPER_TRY(artifact, bench.compile(task, ""));
   return bench.measure(task, artifact);
 }
@@ -70,7 +73,7 @@ int run_check(CheckOptions& options) {
     auto task = bench.task(shape);
     if (!task)
       return report(task.error());
-    const auto measured = check_task(bench, *task);
+    const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
     if (!measured)
       return report(measured.error());
     const bool right = engine::is_correct(measured->outcome);
@@ -476,7 +479,65 @@ int run_resume(ResumeOptions& options) {
   return execute(bench, *task, **space, run, tune, options.common.json, prolonged);
 }
 
+// ---- stop
+
+struct StopOptions {
+  CommonOptions common;
+  std::string run;
+  bool pause = false;
+};
+
+/// The run that is meant: the one that was named, else the only one at work.
+Result<database::Id> run_to_stop(database::Store& store, const std::string& named) {
+  if (!named.empty())
+    return database::resolve_id(store, named, database::Kind::kRun);
+  TEMPER_TRY(runs, store.list_runs({.state = database::RunState::kRunning}));
+  if (runs.empty())
+    return Error(ErrorCode::kNotFound, "no run is at work; temper list runs shows all of them");
+  if (runs.size() > 1) {
+    std::string ids;
+    for (const database::Run& run : runs)
+      ids += (ids.empty() ? "" : ", ") + short_id(store, run.id);
+    return Error(ErrorCode::kInvalidArgument, "several runs are at work, name one of them: " + ids);
+  }
+  return runs.front().id;
+}
+
+int run_stop(StopOptions& options) {
+  Workbench bench(options.common.workbench);
+  auto store = bench.store();
+  if (!store)
+    return report(store.error());
+  auto run = run_to_stop(**store, options.run);
+  if (!run)
+    return report(run.error());
+  const database::RequestedState asked =
+      options.pause ? database::RequestedState::kPause : database::RequestedState::kStop;
+  if (auto done = (*store)->request(*run, asked); !done)
+    return report(done.error());
+  const std::string id = short_id(**store, *run);
+  if (options.common.json)
+    print_json("stop", Json{{"run", *run}, {"requested", database::to_string(asked)}});
+  else
+    fmt::print("run {} was asked to {}: it ends after what it is measuring; go on with: "
+               "temper resume {}{}\n",
+               id, database::to_string(asked), id, given_database());
+  return kDone;
+}
+
 } // namespace
+
+static void add_stop(Program& program) {
+  auto options = std::make_shared<StopOptions>();
+  CLI::App* command = program.app.add_subcommand(
+      "stop", "ask a run that is at work to end (the only one by default); what it recorded stays");
+  command->add_option("run", options->run, "id of a run");
+  command->add_flag("--pause", options->pause, "put it aside: it is called paused until resumed");
+  add_common_options(*command, options->common, false);
+  add_examples(*command, {"temper stop", "temper stop r81ab0 --pause"});
+  command->callback(
+      [&program, options] { program.action = [options] { return run_stop(*options); }; });
+}
 
 void add_check(Program& program) {
   auto options = std::make_shared<CheckOptions>();
@@ -485,6 +546,10 @@ void add_check(Program& program) {
   command->add_option("workload", options->words, "WORKLOAD [NAME=VALUE...]")->required();
   command->add_flag("--quick", options->quick, "only the first shape");
   command->add_flag("--unchecked", options->unchecked, "allow a workload without a reference");
+  command
+      ->add_option("--seconds", options->common.workbench.limit_seconds,
+                   "longest time for the kernel, and for its reference (default: 600)")
+      ->check(positive());
   add_device_option(*command, options->device);
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper check scale.py M=512 N=512", "temper check softmax --quick",
@@ -544,6 +609,7 @@ void add_resume(Program& program) {
   add_examples(*command, {"temper resume", "temper resume r81ab0 --trials +200"});
   command->callback(
       [&program, options] { program.action = [options] { return run_resume(*options); }; });
+  add_stop(program);
 }
 
 } // namespace temper::cli

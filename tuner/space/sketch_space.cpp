@@ -1,5 +1,6 @@
 #include "tuner/space/sketch_space.h"
 
+#include "ir/extents.h"
 #include "ir/s_tir/packs.h"
 #include "ir/structural.h"
 #include "tuner/mutate/mutator.h"
@@ -69,7 +70,11 @@ public:
     Schedule start(module_, 0);
     start.set_render_errors(false);
     module_ = start.module(); // blocks have ids now, the same in every candidate
-    std::vector<Schedule> schedules{start};
+    for (const Trace& written : options_.templates)
+      sketches_.push_back(written.simplified());
+    std::vector<Schedule> schedules;
+    if (sketches_.empty())
+      schedules.push_back(start);
     for (const auto& rule : options_.rules)
       schedules = apply_rule(*rule, std::move(schedules));
     for (Schedule& schedule : schedules) {
@@ -83,7 +88,9 @@ public:
     return {};
   }
 
-  const char* maker() const override { return "sketches"; }
+  const char* maker() const override {
+    return options_.templates.empty() ? "sketches" : "template";
+  }
   bool is_shared() const override { return true; } // functions of immutable traces and modules
 
   uint64_t hash() const override {
@@ -97,7 +104,7 @@ public:
     size_t decisions = 0;
     for (const Trace& sketch : sketches_)
       decisions = std::max(decisions, decision_points(sketch).size());
-    return std::to_string(sketches_.size()) +
+    return (options_.templates.empty() ? "" : "hand-written: ") + std::to_string(sketches_.size()) +
            (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") + std::to_string(decisions) +
            " decisions";
   }
@@ -202,7 +209,9 @@ Result<CandidateRef> candidate_of(const Schedule& schedule, std::string origin, 
   TEMPER_TRY(kernel, s_tir::split_packs(schedule.module()));
   const auto function = kernel->functions.front().function.as_ref<ir::PrimFuncNode>();
   TEMPER_CHECK(static_cast<bool>(function), "a sketch space is of a PrimFunc");
-  candidate->features = extract_features(function);
+  // Of symbolic dimensions, what they are where it is timed.
+  TEMPER_TRY(bound, ir::bound_to_extents(function, false));
+  candidate->features = extract_features(bound);
   return CandidateRef(std::move(candidate));
 }
 
@@ -216,9 +225,11 @@ Result<std::unique_ptr<Space>> make_sketch_space(const ir::IRModule& module,
   if (!function || !function->s_tir)
     return Error(ErrorCode::kUnsupported,
                  "a design space needs an s-tir function (@T.prim_func(s_tir=True))");
-  if (!has_constant_extents(function))
+  if (!has_constant_extents(function) && options.templates.empty())
     return Error(ErrorCode::kUnsupported,
-                 "the shapes of '" + function->name + "' are symbolic; bind them to tune it");
+                 "the shapes of '" + function->name +
+                     "' are symbolic, and the rules need constant ones; bind them to tune it, or "
+                     "write its schedule by hand (def schedule(sch) in its file)");
   auto space = std::make_unique<SketchSpace>(module, std::move(options));
   TEMPER_TRY_VOID(space->generate());
   return std::unique_ptr<Space>(std::move(space));

@@ -11,6 +11,9 @@ namespace temper::tuner {
 struct SketchOptions {
   MachineHints machine;
   RuleList rules; ///< empty: default_cpu_rules
+  /// A hand-written space (ir/script/schedule_language.h), which takes the place of the rules; its
+  /// decisions are made anew for each candidate.
+  std::vector<s_tir::Trace> templates;
   /// MetaSchedule's values for CPUs.
   int64_t jobs_per_core = 16;
   int64_t max_vectorize_extent = 64;

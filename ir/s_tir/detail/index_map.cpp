@@ -2,6 +2,7 @@
 
 #include "ir/arith/iter_map.h"
 #include "ir/arith/simplify.h"
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -289,6 +290,54 @@ Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int6
   return extents;
 }
 
+Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr> shape) {
+  std::vector<int64_t> known; // what a symbolic extent stands for does not reach the other outputs
+  std::vector<std::pair<size_t, Expr>> symbolic; // of which output
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (const auto extent = as_int(shape[d])) {
+      known.push_back(*extent);
+      continue;
+    }
+    const Expr index = map->inputs[d];
+    std::vector<size_t> users;
+    for (size_t o = 0; o < map->outputs.size(); ++o)
+      if (mentions(map->outputs[o], map->inputs[d]))
+        users.push_back(o);
+    const auto cut = [&](const auto* part) -> std::optional<int64_t> {
+      return part != nullptr && part->a == index ? as_int(part->b) : std::nullopt;
+    };
+    if (users.size() == 1 && map->outputs[users[0]] == index) {
+      known.push_back(1);
+      symbolic.emplace_back(users[0], as_type(index->dtype, shape[d]));
+      continue;
+    }
+    std::optional<int64_t> tile;
+    std::optional<int64_t> rest;
+    for (const size_t o : users) {
+      if (const auto by = cut(map->outputs[o].as<FloorDiv>())) {
+        tile = by;
+        symbolic.emplace_back(o, floordiv(as_type(index->dtype, shape[d]) + (*by - 1), *by));
+      } else if (const auto modulo = cut(map->outputs[o].as<FloorMod>())) {
+        rest = modulo;
+      }
+    }
+    if (users.size() != 2 || !tile || tile != rest)
+      return Error(ErrorCode::kIllegal,
+                   fmt::format("index {} of the map has a symbolic extent: it must be an output as "
+                               "it is, or be cut in {} // n and {} % n",
+                               map->inputs[d]->name, map->inputs[d]->name, map->inputs[d]->name));
+    known.push_back(*tile);
+  }
+  TEMPER_TRY(extents, map_shape(map, known));
+  std::vector<Expr> result;
+  const DataType dtype = shape.empty() ? DataType::int32() : shape[0]->dtype;
+  for (const int64_t extent : extents)
+    result.push_back(make_int(dtype, extent));
+  for (auto& [output, extent] : symbolic)
+    result[output] = std::move(extent);
+  return result;
+}
+
 Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int64_t> shape,
                                         std::span<const Expr> outputs) {
   Analyzer analyzer;
@@ -299,7 +348,7 @@ Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int
 std::vector<Expr> map_indices(const IndexMap& map, std::span<const Expr> indices) {
   VarMap values;
   for (size_t i = 0; i < indices.size(); ++i)
-    values[map->inputs[i]] = indices[i];
+    values[map->inputs[i]] = as_type(map->inputs[i]->dtype, indices[i]);
   std::vector<Expr> outputs;
   for (const Expr& output : map->outputs)
     outputs.push_back(substitute(output, values));

@@ -31,6 +31,10 @@ Result<IndexMap> parse_range_map(std::string_view text, size_t rank, DataType dt
 /// when two elements may fall on one, or an output does not start at zero.
 Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int64_t> shape);
 
+/// The same of a shape that may have symbolic extents: such an index must be an output as it is, or
+/// be cut in two outputs, i // 4 and i % 4.
+Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr> shape);
+
 /// The inputs at given outputs, which lie in map_shape() of `shape`.
 Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int64_t> shape,
                                         std::span<const Expr> outputs);

@@ -647,6 +647,28 @@ std::optional<std::vector<IndexPiece>> split_into_pieces(IndexMath& math, const 
   return pieces;
 }
 
+int64_t reach_of(std::span<const IndexPiece> pieces) {
+  int64_t reach = 0;
+  for (const IndexPiece& piece : pieces)
+    reach += (piece.extent - 1) * piece.scale;
+  return reach;
+}
+
+OpenTerm take_open_term(IndexMath& math, Linear& form) {
+  for (auto term = form.terms.begin(); term != form.terms.end(); ++term) {
+    const auto* variable = term->atom.as<VarNode>();
+    if (variable == nullptr || term->factor < 1)
+      continue;
+    const Bound range = math.bound(term->atom);
+    if (range.lo != 0 || range.bounded())
+      continue;
+    const OpenTerm open{variable, term->factor};
+    form.terms.erase(term);
+    return open;
+  }
+  return {};
+}
+
 bool covers_box(IndexMath& math, std::span<const Linear> forms, std::span<const int64_t> extents,
                 std::span<const bool> clipped, std::span<const VarNode* const> variables,
                 bool injective) {

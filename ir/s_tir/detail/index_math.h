@@ -139,6 +139,16 @@ struct IndexPiece {
 /// when it is made of anything else. Variables of extent 1 do not appear. Ranges start at 0.
 std::optional<std::vector<IndexPiece>> split_into_pieces(IndexMath& math, const Linear& form);
 
+/// The largest value of their sum.
+int64_t reach_of(std::span<const IndexPiece> pieces);
+/// A loop of symbolic extent that stands in a form by itself: loop * factor + the rest of it.
+struct OpenTerm {
+  const VarNode* variable = nullptr; ///< null: there is none
+  int64_t factor = 0;
+};
+/// Takes the first one out of the form.
+OpenTerm take_open_term(IndexMath& math, Linear& form);
+
 /// True when the forms, together, take every combination of values in the box [0, extent) exactly
 /// once while the variables run over their ranges (`injective` false: at least once). Forms may
 /// reach beyond `extents[i]` where `clipped[i]`: a predicate then leaves those out.

@@ -110,6 +110,7 @@ bool is_injective(const ChildBlock& child, size_t moving, Axes axes) {
   };
   std::vector<IndexPiece> all;
   std::vector<const VarNode*> driving;
+  std::vector<const VarNode*> symbolic; // loops of symbolic extent that drive an axis as they are
   const SBlockRealize& realize = *child.realize;
   for (size_t i = 0; i < realize.iter_values.size(); ++i) {
     if (axes == Axes::kSpatial && realize.block->iter_vars[i].type != IterType::kSpatial)
@@ -120,6 +121,9 @@ bool is_injective(const ChildBlock& child, size_t moving, Axes axes) {
     std::erase_if(form.terms, [&](const Linear::Term& term) {
       return !uses_var(term.atom, [&](const VarNode& var) { return is_moving(&var); });
     });
+    const OpenTerm open = take_open_term(math, form); // the others must stay below its factor
+    if (open.variable != nullptr)
+      symbolic.push_back(open.variable);
     const auto pieces = split_into_pieces(math, form);
     if (!pieces)
       return false;
@@ -132,8 +136,12 @@ bool is_injective(const ChildBlock& child, size_t moving, Axes axes) {
       if (std::find(driving.begin(), driving.end(), piece.source) == driving.end())
         driving.push_back(piece.source);
     }
+    if (open.variable != nullptr && open.factor <= reach)
+      return false;
   }
   for (const VarNode* variable : axes == Axes::kAll ? variables : driving) {
+    if (std::find(symbolic.begin(), symbolic.end(), variable) != symbolic.end())
+      continue;
     std::vector<std::pair<int64_t, int64_t>> parts;
     for (const IndexPiece& piece : all)
       if (piece.source == variable)

@@ -1,5 +1,6 @@
 /// Fuse: a nest of loops becomes one loop over their product; the old variables become quotients
-/// and remainders of the new one.
+/// and remainders of the new one. Where their types differ it has the widest, and they are casts.
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/primitives/common.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,14 @@ struct Plan {
   LoopPlace outermost;
   std::vector<Ref<For>> loops;
 };
+
+DataType widest(const std::vector<Ref<For>>& loops) {
+  DataType dtype = loops[0]->loop_var->dtype;
+  for (const Ref<For>& loop : loops)
+    if (loop->loop_var->dtype.bits > dtype.bits)
+      dtype = loop->loop_var->dtype;
+  return dtype;
+}
 
 Result<Plan> plan_fuse(const Context& context, const Arguments& arguments) {
   Plan plan;
@@ -40,7 +49,7 @@ Result<Plan> plan_fuse(const Context& context, const Arguments& arguments) {
                                    describe(plan.loops[outer])));
     }
   }
-  const int64_t largest = max_extent(plan.loops[0]->loop_var->dtype);
+  const int64_t largest = max_extent(widest(plan.loops));
   int64_t product = 1;
   for (const Ref<For>& loop : plan.loops)
     if (const auto extent = constant_extent(*loop))
@@ -59,7 +68,7 @@ Result<void> check(const Context& context, const Arguments& arguments) {
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(plan, plan_fuse(context, arguments));
   const bool preserve_unit_iters = *arguments.attrs[0].as_int() != 0;
-  const DataType dtype = plan.loops[0]->loop_var->dtype;
+  const DataType dtype = widest(plan.loops);
   std::string name;
   for (const Ref<For>& loop : plan.loops)
     name += loop->loop_var->name + "_";
@@ -70,12 +79,11 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Expr rest = fused;
   for (size_t i = plan.loops.size(); i-- > 0;) {
     const For& loop = *plan.loops[i];
-    const Expr part = is_int(loop.extent, 1) ? make_int(dtype, 0)
-                      : i == 0               ? rest
-                                             : floormod(rest, loop.extent);
-    values.emplace(loop.loop_var, part);
-    rest = floordiv(rest, loop.extent);
-    extent = loop.extent * extent;
+    const Expr own = as_type(dtype, loop.extent);
+    const Expr part = is_int(own, 1) ? make_int(dtype, 0) : i == 0 ? rest : floormod(rest, own);
+    values.emplace(loop.loop_var, as_type(loop.loop_var->dtype, part));
+    rest = floordiv(rest, own);
+    extent = own * extent;
   }
   Rebind rebind(plan.outermost.chain, preserve_unit_iters);
   rebind.bind(fused, extent);

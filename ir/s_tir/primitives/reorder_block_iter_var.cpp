@@ -12,16 +12,18 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Block& block = place.block();
   std::vector<size_t> order;
   std::vector<bool> taken(block->iter_vars.size());
+  bool each_once = true;
   for (const Value& item : *arguments.inputs[1].as_list()) {
     const int64_t* index = item.as_int();
     if (index == nullptr || *index < 0 || *index >= static_cast<int64_t>(taken.size()) ||
-        taken[static_cast<size_t>(*index)])
-      order.clear(), order.push_back(taken.size() + 1);
-    else
-      taken[static_cast<size_t>(*index)] = true;
-    order.push_back(index != nullptr ? static_cast<size_t>(*index) : 0);
+        taken[static_cast<size_t>(*index)]) {
+      each_once = false;
+      break;
+    }
+    taken[static_cast<size_t>(*index)] = true;
+    order.push_back(static_cast<size_t>(*index));
   }
-  if (order.size() != taken.size())
+  if (!each_once || order.size() != taken.size())
     return illegal(context, arguments.inputs[0],
                    fmt::format("the new order must name each of the {} axes of {} once, from 0 on",
                                taken.size(), describe(block)));

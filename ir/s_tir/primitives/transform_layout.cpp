@@ -122,29 +122,20 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   if (!buffer->strides.empty() || buffer->layout)
     return illegal(context, at,
                    fmt::format("{} has strides or a layout of its own already", buffer->name));
-  std::vector<int64_t> shape;
-  for (const Expr& extent : buffer->shape) {
-    const auto known = as_int(extent);
-    if (!known)
-      return illegal(context, at, fmt::format("{} has a symbolic shape", buffer->name));
-    shape.push_back(*known);
-  }
   std::vector<int64_t> parameters;
   for (size_t i = 1; i < arguments.inputs.size(); ++i)
     parameters.push_back(*arguments.inputs[i].as_int());
 
-  const DataType dtype = shape.empty() ? DataType::int32() : buffer->shape[0]->dtype;
-  TEMPER_TRY(map,
-             parse_index_map(*arguments.attrs[2].as_string(), shape.size(), parameters, dtype));
-  Result<std::vector<int64_t>> mapped_shape = map_shape(map, shape);
-  if (!mapped_shape)
-    return illegal(context, at, mapped_shape.error().message);
-
-  const Buffer mapped = copy_node(*buffer, [&](BufferNode& node) {
-    node.shape.clear();
-    for (const int64_t extent : *mapped_shape)
-      node.shape.push_back(make_int(dtype, extent));
-  });
+  DataType dtype = buffer->shape.empty() ? DataType::int32() : buffer->shape[0]->dtype;
+  for (const Expr& extent : buffer->shape)
+    if (extent->dtype.bits > dtype.bits)
+      dtype = extent->dtype;
+  TEMPER_TRY(map, parse_index_map(*arguments.attrs[2].as_string(), buffer->shape.size(), parameters,
+                                  dtype));
+  const Result<std::vector<Expr>> extents = map_extents(map, buffer->shape);
+  if (!extents)
+    return illegal(context, at, extents.error().message);
+  const Buffer mapped = copy_node(*buffer, [&](BufferNode& node) { node.shape = *extents; });
   Relayout relayout(buffer, mapped, map);
   Block changed = relayout.run(scoped.scope_block());
   if (relayout.viewed)
@@ -157,9 +148,18 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                "side in the new layout",
                                buffer->name));
   const Value pad_value = arguments.attrs.size() > 3 ? arguments.attrs[3] : Value();
-  if (!pad_value.is_none() &&
-      !std::equal(shape.begin(), shape.end(), mapped_shape->begin(), mapped_shape->end())) {
+  if (!pad_value.is_none()) {
     TEMPER_TRY(padding, pad_constant(context, at, mapped, pad_value));
+    std::vector<int64_t> shape;
+    for (const Expr& extent : buffer->shape) {
+      const auto known = as_int(extent);
+      if (!known)
+        return illegal(context, at,
+                       fmt::format("{} has a symbolic shape: what lies beyond it is not known, so "
+                                   "that no pad_value can be written there",
+                                   buffer->name));
+      shape.push_back(*known);
+    }
     TEMPER_TRY(is_padding, outside_of(map, shape, mapped));
     if (!is_int(is_padding.condition, 0))
       changed = with_padding(changed, mapped, padding, is_padding);

@@ -50,42 +50,28 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
 Result<Stmt> lower(const TileCall& call, TileContext& context) {
   TEMPER_TRY(shape, ops::reduce_shape(call));
   TEMPER_TRY(chains, tile_knob(call, knobs(call, context)[0]));
-  const BufferRegion& from = call.regions[0];
-  const BufferRegion& to = call.regions[1];
-  const DataType dtype = to.buffer->dtype;
+  const Buffer& to = call.regions[1].buffer;
+  const DataType dtype = to->dtype;
   const int64_t lanes = context.options.lanes(dtype) * chains;
   const int64_t length = *as_int(shape.length);
-  const bool is_sum = call.op == "reduce_sum";
+  const bool zero = ops::reduce_starts_at_zero(call);
 
   const TileLoops outer(shape.kept);
-  std::vector<Expr> target;
-  for (size_t d = 0; d < shape.kept.size(); ++d)
-    if (!is_int(shape.kept[d], 1))
-      target.push_back(outer.indices[d]);
-  const std::vector<Expr> out = tile_indices(to, target);
+  const std::vector<Expr> out = ops::reduce_place(call, shape, outer.indices);
   const auto element = [&](const Expr& position) {
-    std::vector<Expr> indices;
-    for (size_t d = 0; d + 1 < from.region.size(); ++d)
-      indices.push_back(from.region[d].min + outer.indices[d]);
-    indices.push_back(from.region.back().min + position);
-    const Expr value = make_load(from.buffer, indices);
-    return call.op == "reduce_absmax" ? call_op("abs", {value}) : value;
+    return ops::reduce_element(call, shape, outer.indices, position);
   };
-  const auto joined = [&](const Expr& a, const Expr& b) {
-    return is_sum                    ? make_binary<Add>(a, b)
-           : call.op == "reduce_min" ? make_binary<Min>(a, b)
-                                     : make_binary<Max>(a, b);
-  };
+  const auto joined = [&](const Expr& a, const Expr& b) { return ops::reduce_join(call, a, b); };
   const Buffer part = make_buffer("part", dtype, {int32(lanes)}, "shared");
   const auto over_lanes = [&](auto&& make) {
     const Var l = make_var("l");
     return loop_over(l, lanes, ForKind::kVectorized, make(Expr(l)));
   };
   const Stmt start = over_lanes([&](const Expr& l) {
-    return make_store(part, {l}, is_sum ? make_const(dtype, 0) : element(l));
+    return make_store(part, {l}, zero ? make_const(dtype, 0) : element(l));
   });
   const Var r = make_var("r");
-  const int64_t first = is_sum ? 0 : 1;
+  const int64_t first = zero ? 0 : 1;
   const Stmt steps = make_for(
       r, int32(first), int32(length / lanes - first), ForKind::kSerial,
       over_lanes([&](const Expr& l) {
@@ -98,12 +84,11 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const bool clear = flag_option(call, "clear");
   const Var t = make_var("t");
   if (clear)
-    body.push_back(
-        make_store(to.buffer, out, is_sum ? make_const(dtype, 0) : make_load(part, {int32(0)})));
-  body.push_back(loop_over(
-      t, lanes, ForKind::kSerial,
-      make_store(to.buffer, out, joined(make_load(to.buffer, out), make_load(part, {Expr(t)}))),
-      Annotations().with(kReduceLanes, int32(1))));
+    body.push_back(make_store(to, out, zero ? make_const(dtype, 0) : make_load(part, {int32(0)})));
+  body.push_back(
+      loop_over(t, lanes, ForKind::kSerial,
+                make_store(to, out, joined(make_load(to, out), make_load(part, {Expr(t)}))),
+                Annotations().with(kReduceLanes, int32(1))));
   return outer.wrap(make_seq(std::move(body)), ForKind::kSerial);
 }
 

@@ -51,11 +51,10 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
 Result<Stmt> lower(const TileCall& call, TileContext& context) {
   TEMPER_TRY(shape, ops::reduce_shape(call));
   TEMPER_TRY(vectors, tile_knob(call, knobs(call, context)[0]));
-  const BufferRegion& from = call.regions[0];
-  const BufferRegion& to = call.regions[1];
+  const Buffer& to = call.regions[1].buffer;
   const int64_t width = *as_int(shape.kept.back());
-  const int64_t part = vectors * context.options.lanes(to.buffer->dtype);
-  const bool is_sum = call.op == "reduce_sum";
+  const int64_t part = vectors * context.options.lanes(to->dtype);
+  const bool zero = ops::reduce_starts_at_zero(call);
 
   const TileLoops outer(std::vector<Expr>(shape.kept.begin(), shape.kept.end() - 1));
   const Var v = make_var("v");
@@ -67,44 +66,27 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     return loop_over(l, part, ForKind::kVectorized, make(kept));
   };
   const auto place = [&](const std::vector<Expr>& kept) {
-    std::vector<Expr> target;
-    for (size_t d = 0; d < shape.kept.size(); ++d)
-      if (!is_int(shape.kept[d], 1))
-        target.push_back(kept[d]);
-    return tile_indices(to, target);
+    return ops::reduce_place(call, shape, kept);
   };
   const auto element = [&](const std::vector<Expr>& kept, const Expr& row) {
-    std::vector<Expr> indices;
-    size_t next = 0;
-    for (size_t d = 0; d < from.region.size(); ++d) {
-      const Expr& offset = d == shape.dim ? row : kept[next++];
-      indices.push_back(from.region[d].min + offset);
-    }
-    const Expr value = make_load(from.buffer, indices);
-    return call.op == "reduce_absmax" ? call_op("abs", {value}) : value;
-  };
-  const auto joined = [&](const Expr& a, const Expr& b) {
-    return is_sum                    ? make_binary<Add>(a, b)
-           : call.op == "reduce_min" ? make_binary<Min>(a, b)
-                                     : make_binary<Max>(a, b);
+    return ops::reduce_element(call, shape, kept, row);
   };
   const bool clear = flag_option(call, "clear");
   std::vector<Stmt> body;
   if (clear)
     body.push_back(over_part([&](const std::vector<Expr>& kept) {
-      return make_store(to.buffer, place(kept),
-                        is_sum ? make_const(to.buffer->dtype, 0) : element(kept, int32(0)));
+      return make_store(to, place(kept), zero ? make_const(to->dtype, 0) : element(kept, int32(0)));
     }));
-  const int64_t first = clear && !is_sum ? 1 : 0;
+  const int64_t first = clear && !zero ? 1 : 0;
   const int64_t rows = *as_int(shape.length) - first;
   const Var r = make_var("r");
   if (rows > 0)
     body.push_back(make_for(r, int32(first), int32(rows), ForKind::kSerial,
                             over_part([&](const std::vector<Expr>& kept) {
                               const std::vector<Expr> at = place(kept);
-                              return make_store(
-                                  to.buffer, at,
-                                  joined(make_load(to.buffer, at), element(kept, Expr(r))));
+                              return make_store(to, at,
+                                                ops::reduce_join(call, make_load(to, at),
+                                                                 element(kept, Expr(r))));
                             })));
   Stmt parts = make_seq(std::move(body));
   if (!one_part)

@@ -8,10 +8,18 @@
 //
 // A tile whose rows are longer than its swizzle is several boxes side by side. What hangs over the
 // tensor's edge is filled with zeros.
+//
+// And back, where a call names it ("tma_store"): shared memory lies with a swizzle then. Before its
+// memory is written again one thread has waited.
+//
+//   if tx == 0:
+//     T.tma_store(C[row, column], C_shared[0, 0], 128, 64)
+//     T.tma_store_arrive(); T.tma_store_wait(0)
 #include "ir/tir/cuda/variants.h"
 
 #include "ir/narrow.h"
 #include "ir/op.h"
+#include "ir/tir/kernel_layouts.h"
 
 #include <fmt/format.h>
 
@@ -33,20 +41,17 @@ struct Boxes {
   bool is_matrix = true;
 };
 
-Result<Boxes> boxes_of(const TileCall& call, TileContext& context) {
-  const BufferRegion& from = call.regions[0];
-  const BufferRegion& to = call.regions[1];
+/// The tile in shared memory (`to`) as boxes of the tensor (`from`), in either direction.
+Result<Boxes> boxes_between(const BufferRegion& from, const BufferRegion& to,
+                            TileContext& context) {
   if (context.gpu == nullptr || context.gpu->architecture < 90)
     return no("it is there from sm_90 on");
-  if (!call.options.get(kCopyBarrier))
-    return no("no pipeline around it waits at a barrier: T.Pipelined(num_stages=2 or more) with "
-              "tma=1 does");
   if (from.buffer->scope != "global" || tile_scope(to.buffer->scope) != "shared")
-    return no("pipelines copy from global to shared memory");
+    return no("it copies between global and shared memory");
   if (from.buffer->dtype != to.buffer->dtype || is_packed(from.buffer->dtype))
     return no("it copies bytes, and the types differ");
   if (!from.buffer->strides.empty() || from.buffer->elem_offset)
-    return no("the source has strides of its own");
+    return no(from.buffer->name + " has strides of its own");
   const int64_t bytes = to.buffer->dtype.element_bytes();
   const auto tensor = constant_shape(from.buffer);
   if (!tensor)
@@ -102,6 +107,62 @@ Result<Boxes> boxes_of(const TileCall& call, TileContext& context) {
   return boxes;
 }
 
+Result<Boxes> boxes_of(const TileCall& call, TileContext& context) {
+  if (context.gpu == nullptr || context.gpu->architecture < 90)
+    return no("it is there from sm_90 on");
+  if (!call.options.get(kCopyBarrier))
+    return no("no pipeline around it waits at a barrier: T.Pipelined(num_stages=2 or more) with "
+              "tma=1 does");
+  return boxes_between(call.regions[0], call.regions[1], context);
+}
+
+Expr corner(const BufferRegion& region, int64_t column) {
+  std::vector<Expr> indices;
+  for (const Range& range : region.region)
+    indices.push_back(range.min);
+  if (column > 0)
+    indices.back() = indices.back() + make_int(indices.back()->dtype, column);
+  return make_load(region.buffer, indices);
+}
+
+Stmt by_one_thread(const TileCall& call, TileContext& context, std::vector<Stmt> list) {
+  for (const Stmt& stmt : list)
+    stmt->span = call.span;
+  return make_if(equal(context.gpu->thread, int32(0)), make_seq(std::move(list)));
+}
+
+Result<Boxes> stored_boxes(const TileCall& call, TileContext& context) {
+  if (call.options.get_string(kVariant).value_or("") != kTmaStore)
+    return no("stores are taken where a call names them: the tile lies otherwise then");
+  return boxes_between(call.regions[1], call.regions[0], context);
+}
+
+/// What does not depend on how the tile lies.
+Result<void> may_be_stored(const TileCall& call, TileContext& context) {
+  if (context.gpu == nullptr || context.gpu->architecture < 90)
+    return no("it is there from sm_90 on");
+  const BufferRegion& tile = call.regions[0];
+  if (call.regions[1].buffer->scope != "global" || tile_scope(tile.buffer->scope) != "shared")
+    return no("it stores from shared to global memory");
+  return {};
+}
+
+Result<Stmt> lower_store(const TileCall& call, TileContext& context) {
+  TEMPER_TRY(boxes, stored_boxes(call, context));
+  std::vector<Stmt> list;
+  for (int64_t box = 0; box < boxes.count; ++box) {
+    std::vector<Expr> operands{corner(call.regions[1], box * boxes.inner),
+                               corner(call.regions[0], box * boxes.inner)};
+    if (boxes.is_matrix)
+      operands.push_back(int32(boxes.rows));
+    operands.push_back(int32(boxes.inner));
+    list.push_back(make_evaluate(call_op("tma_store", std::move(operands))));
+  }
+  list.push_back(make_evaluate(call_op("tma_store_arrive", {})));
+  list.push_back(make_evaluate(call_op("tma_store_wait", {int32(0)})));
+  return by_one_thread(call, context, std::move(list));
+}
+
 Result<Stmt> lower(const TileCall& call, TileContext& context) {
   TEMPER_TRY(boxes, boxes_of(call, context));
   const BufferRegion& from = call.regions[0];
@@ -110,14 +171,6 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const int64_t bytes = boxes.rows * boxes.inner * boxes.count * to.buffer->dtype.element_bytes();
   std::vector<Stmt> list{
       make_evaluate(call_op("mbarrier_arrive_expect_tx", {barrier, int32(bytes)}))};
-  const auto corner = [](const BufferRegion& region, int64_t column) {
-    std::vector<Expr> indices;
-    for (const Range& range : region.region)
-      indices.push_back(range.min);
-    if (column > 0)
-      indices.back() = indices.back() + make_int(indices.back()->dtype, column);
-    return make_load(region.buffer, indices);
-  };
   for (int64_t box = 0; box < boxes.count; ++box) {
     std::vector<Expr> operands{corner(to, box * boxes.inner), corner(from, box * boxes.inner),
                                barrier};
@@ -126,12 +179,24 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     operands.push_back(int32(boxes.inner));
     list.push_back(make_evaluate(call_op("tma_load", std::move(operands))));
   }
-  for (const Stmt& stmt : list)
-    stmt->span = call.span;
-  return make_if(equal(context.gpu->thread, int32(0)), make_seq(std::move(list)));
+  return by_one_thread(call, context, std::move(list));
 }
 
 } // namespace
+
+TileVariant store_tma() {
+  return {.op = "copy",
+          .target = TargetKind::kCuda,
+          .scope = "block",
+          .name = kTmaStore,
+          .doc = "a tile stored in boxes by the tensor memory accelerator (sm_90 on)",
+          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
+            TEMPER_TRY_VOID(stored_boxes(call, context));
+            return {};
+          },
+          .fits_by_name = may_be_stored,
+          .lower = lower_store};
+}
 
 TileVariant copy_tma() {
   const auto fits = [](const TileCall& call, TileContext& context) -> Result<void> {

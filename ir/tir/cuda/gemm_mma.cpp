@@ -1,7 +1,9 @@
-// T.gemm on the tensor cores of a warp: mma.sync.m16n8k16 (16 bits) and m16n8k32 (8 bits).
+// T.gemm on the tensor cores of a warp: mma.sync.m16n8k16 (16 bits), m16n8k32 (8 bits: integers,
+// from sm_89 on float8) and m16n8k8 (float32 as tf32).
 //
 //   for k in range(block_K / 16):
-//     A's rows of the warp by ldmatrix, B's columns by ldmatrix (.trans where k is the row)
+//     A's rows of the warp by ldmatrix, B's columns by ldmatrix (.trans where k is the row; other
+//     elements than those of 16 bits one by one then)
 //     for each 16 x 8 of the warp's tile: C += A B
 //
 // Each warp has the rows and columns of C that the accumulator's layout gives it. An operand that
@@ -12,7 +14,10 @@
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/layout_inference.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/ops/gemm.h"
+
+#include <fmt/format.h>
 
 namespace temper::tir::cuda {
 namespace {
@@ -28,15 +33,41 @@ struct Product {
   WarpGrid grid;
   MmaShape step;
   int bits = 16;
-  std::string text; ///< of the instruction
+  std::string text;       ///< of the instruction
+  bool matrices_a = true; ///< ldmatrix loads A; else element by element
+  bool matrices_b = true;
+  int64_t chunk() const { return 128 / bits; } ///< elements of 16 bytes
 };
 
 bool is_fragment(const BufferRegion& region) {
   return tile_scope(region.buffer->scope) == "fragment";
 }
 
+/// Whether ldmatrix loads the operand, which is no fragment: `rows_of_k` where its rows are along
+/// k.
+Result<void> matrices_fit(const BufferRegion& region, const char* what, const Product& product,
+                          bool rows_of_k, TileContext& context) {
+  if (product.bits != 16 && !rows_of_k)
+    return no(std::string(what) + " is transposed, which ldmatrix does for 16 bits alone");
+  const size_t rank = region.region.size();
+  for (size_t d = rank - 2; d < rank; ++d)
+    if (!is_int(region.region[d].min, 0) ||
+        !same_extent(region.region[d].extent, region.buffer->shape[d]))
+      return no(std::string(what) + " is a part of " + region.buffer->name +
+                ", whose rows ldmatrix may not find aligned");
+  const auto layout = context.gpu->layout(region.buffer);
+  const int64_t width =
+      layout ? vector_width(*layout) : as_int(region.buffer->shape.back()).value_or(1);
+  if (width % product.chunk() != 0)
+    return no(fmt::format("rows of {} have no {} elements side by side, which ldmatrix loads", what,
+                          product.chunk()));
+  return {};
+}
+
+/// `matrices`: whether ldmatrix loads it.
 Result<void> operand_fits(const BufferRegion& region, const char* what, const Product& product,
-                          const Result<Layout>& needed, TileContext& context) {
+                          bool rows_of_k, const Result<Layout>& needed, TileContext& context,
+                          bool& matrices) {
   if (is_fragment(region)) {
     const auto have = context.gpu->layout(region.buffer);
     if (!needed)
@@ -47,22 +78,10 @@ Result<void> operand_fits(const BufferRegion& region, const char* what, const Pr
   }
   if (tile_scope(region.buffer->scope) != "shared")
     return no(std::string(what) + " lies in global memory");
-  if (product.bits != 16)
-    return {}; // element by element
-  const size_t rank = region.region.size();
-  for (size_t d = rank - 2; d < rank; ++d)
-    if (!is_int(region.region[d].min, 0) ||
-        !same_extent(region.region[d].extent, region.buffer->shape[d]))
-      return no(std::string(what) + " is a part of " + region.buffer->name +
-                ", whose rows ldmatrix may not find aligned");
-  const auto layout = context.gpu->layout(region.buffer);
-  const int64_t width =
-      layout ? vector_width(*layout) : as_int(region.buffer->shape.back()).value_or(1);
-  if (width % 8 != 0)
-    return no("rows of " + std::string(what) +
-              " have no 8 elements side by side, which ldmatrix "
-              "loads");
-  return {};
+  auto fits = matrices_fit(region, what, product, rows_of_k, context);
+  matrices = fits.has_value();
+  // Elements of other sizes may be loaded one by one; those of 16 bits go in pairs.
+  return product.bits == 16 ? fits : Result<void>();
 }
 
 Result<Product> product_of(const TileCall& call, TileContext& context) {
@@ -82,18 +101,17 @@ Result<Product> product_of(const TileCall& call, TileContext& context) {
   const BufferRegion& b = call.regions[1];
   const BufferRegion& c = call.regions[2];
   const DataType in = a.buffer->dtype;
-  const DataType out = c.buffer->dtype;
   product.bits = in.bits;
-  const bool half = in.is_floating() && in.bits == 16 && out == DataType::floating(32);
-  const bool same = in == DataType::floating(16) && out == in;
-  const bool bytes = in.is_integral() && in.bits == 8 && out == DataType::int32();
-  if (in != b.buffer->dtype || !(half || same || bytes))
-    return no("there is no mma.sync of " + to_string(in) + " and " + to_string(b.buffer->dtype) +
-              " into " + to_string(out) +
-              "; float16 and bfloat16 go into float32, int8 into int32");
+  const auto types = ops::tensor_types(call);
+  if (!types)
+    return no("there is no mma.sync of " + types.error().message);
+  if (*types == ops::TensorTypes::kFloat8 && context.gpu->architecture < 89)
+    return no("mma.sync of float8 is there from sm_89 on");
   TEMPER_TRY(step, mma_shape(in.bits));
   product.step = step;
-  product.text = product.bits == 16 ? "m16n8k16" : "m16n8k32.i8";
+  product.text =
+      fmt::format("m16n8k{}{}", step.k,
+                  *types == ops::TensorTypes::kBytes ? ".i8" : matrix_types(in, b.buffer->dtype));
   if (product.k % step.k != 0)
     return no("K = " + std::to_string(product.k) + " is no multiple of " + std::to_string(step.k));
   if (!is_fragment(c))
@@ -114,14 +132,16 @@ Result<Product> product_of(const TileCall& call, TileContext& context) {
   if (!found)
     return no("C lies otherwise than mma.sync leaves it");
   const WarpGrid& grid = product.grid;
-  TEMPER_TRY_VOID(operand_fits(a, "A", product,
-                               mma_operand_a(product.m, product.k, grid, product.bits), context));
+  TEMPER_TRY_VOID(operand_fits(a, "A", product, !product.transpose_a,
+                               mma_operand_a(product.m, product.k, grid, product.bits), context,
+                               product.matrices_a));
   if (is_fragment(a) && product.transpose_a)
     return no("A is transposed in registers");
   Result<Layout> b_needed = mma_operand_b(product.k, product.n, grid, product.bits);
   if (b_needed && product.transpose_b)
     b_needed = permute(*b_needed, {1, 0});
-  TEMPER_TRY_VOID(operand_fits(b, "B", product, b_needed, context));
+  TEMPER_TRY_VOID(
+      operand_fits(b, "B", product, product.transpose_b, b_needed, context, product.matrices_b));
   return product;
 }
 
@@ -175,7 +195,7 @@ public:
       b_registers = local("B_registers", b.buffer->dtype, columns_ * per_b);
       list.push_back(make_alloc(b_registers));
       // Two columns of tiles at a time by ldmatrix.x4.
-      const int64_t pair = p_.bits == 16 && columns_ % 2 == 0 ? 2 : 1;
+      const int64_t pair = p_.matrices_b && columns_ % 2 == 0 ? 2 : 1;
       body.push_back(
           unrolled(j, columns_ / pair, load_b(b, b_registers, Expr(j) * pair, Expr(k), pair)));
     }
@@ -214,7 +234,9 @@ private:
   Stmt load_elements(const BufferRegion& region, const Buffer& registers, const Expr& first,
                      const char* operand, bool transposed, const Expr& row,
                      const Expr& column) const {
-    const auto layout = hardware_fragment("mma." + p_.text + "." + operand);
+    const auto text = parse_matrix_text(p_.text);
+    TEMPER_CHECK(text.has_value(), "product_of() wrote it");
+    const auto layout = hardware_fragment("mma." + text->fragment + "." + operand);
     TEMPER_CHECK(layout.has_value(), "product_of() knows the instruction");
     const auto elements = inverse(*layout, {kLaneAxis, kMemoryAxis});
     TEMPER_CHECK(elements.has_value(), "fragments of mma are bijective");
@@ -232,13 +254,14 @@ private:
     const int64_t per = p_.step.m * p_.step.k / 32;
     const Expr row = first_row_ + i * p_.step.m;
     const Expr column = k * p_.step.k;
-    if (p_.bits != 16)
+    if (!p_.matrices_a)
       return load_elements(a, registers, i * per, "A", p_.transpose_a, row, column);
-    // Matrices: rows 0 and 8 of columns 0, then of columns 8.
+    // Matrices: rows 0 and 8 of the first 16 bytes, then of the second.
     const Expr address =
-        p_.transpose_a ? element(a, column + floordiv(lane_, 16) * 8 + floormod(lane_, 8),
-                                 row + floormod(floordiv(lane_, 8), 2) * 8)
-                       : element(a, row + floormod(lane_, 16), column + floordiv(lane_, 16) * 8);
+        p_.transpose_a
+            ? element(a, column + floordiv(lane_, 16) * 8 + floormod(lane_, 8),
+                      row + floormod(floordiv(lane_, 8), 2) * 8)
+            : element(a, row + floormod(lane_, 16), column + floordiv(lane_, 16) * p_.chunk());
     return statement("ptx_ldmatrix", {make_load(registers, {i * per}), address, int32(4),
                                       int32(p_.transpose_a ? 1 : 0)});
   }
@@ -248,14 +271,15 @@ private:
     const int64_t per = p_.step.n * p_.step.k / 32;
     const Expr row = k * p_.step.k;
     const Expr column = first_column_ + j * p_.step.n;
-    if (p_.bits != 16)
+    if (!p_.matrices_b)
       return load_elements(b, registers, j * per, "B", p_.transpose_b, row, column);
     // Matrices: rows 0 and 8 of the first column, then of the second.
     const Expr second = columns == 2 ? floordiv(lane_, 16) * 8 : int32(0);
     const Expr half = floormod(floordiv(lane_, 8), 2) * 8 + floormod(lane_, 8);
-    const Expr address = p_.transpose_b ? element(b, column + second + floormod(lane_, 8),
-                                                  row + floormod(floordiv(lane_, 8), 2) * 8)
-                                        : element(b, row + half, column + second);
+    const Expr address = p_.transpose_b
+                             ? element(b, column + second + floormod(lane_, 8),
+                                       row + floormod(floordiv(lane_, 8), 2) * p_.chunk())
+                             : element(b, row + half, column + second);
     return statement("ptx_ldmatrix", {make_load(registers, {j * per}), address, int32(2 * columns),
                                       int32(p_.transpose_b ? 0 : 1)});
   }
@@ -282,11 +306,7 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
        {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
     if (is_fragment(*region))
       continue;
-    const int bits = region->buffer->dtype.bits;
-    const auto columns = as_int(region->buffer->shape.back());
-    TileKnob swizzle{name, {}, columns ? widest_swizzle(*columns, bits) : 0};
-    for (int64_t bytes = swizzle.default_value; bytes >= 32; bytes /= 2)
-      swizzle.choices.push_back(bytes);
+    TileKnob swizzle = swizzle_knob(name, *region);
     swizzle.choices.push_back(0);
     result.push_back(std::move(swizzle));
   }

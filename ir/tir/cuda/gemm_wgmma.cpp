@@ -1,18 +1,21 @@
-// T.gemm on the tensor cores of a warpgroup: wgmma, which reads both operands from shared memory.
+// T.gemm on the tensor cores of a warpgroup: wgmma, which reads B from shared memory, and A from
+// there or from registers.
 //
 //   T.warpgroup_arrive()
 //   for k in range(block_K / 16):
 //     for each 64 x N of the warpgroup's tile: C += A B      asynchronous, in order
 //   T.warpgroup_commit_batch(); T.warpgroup_wait(0)
 //
-// Each warpgroup has the rows and columns of C that the accumulator's layout gives it. Operands lie
-// in tiles with an XOR swizzle of 32 to 128 bytes. It is taken only where it is asked for by name:
-// layout inference gives C another layout then.
+// Each warpgroup has the rows and columns of C that the accumulator's layout gives it; with A in
+// registers it has whole rows. Operands in shared memory lie in tiles with an XOR swizzle of 32 to
+// 128 bytes. It is taken only where it is asked for by name: layout inference gives C another
+// layout then.
 #include "ir/tir/cuda/variants.h"
 
 #include "ir/op.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_inference.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/ops/gemm.h"
 
 #include <fmt/format.h>
@@ -34,6 +37,8 @@ struct Product {
   WarpGrid grid;     ///< of warpgroups
   int64_t width = 0; ///< n of an instruction
   std::vector<WarpGrid> grids;
+  std::string types;        ///< behind the shape, in the instruction's text
+  bool registers_a = false; ///< A is a fragment
 };
 
 /// What does not depend on how operands lie.
@@ -53,24 +58,25 @@ Result<Product> shapes_fit(const TileCall& call, TileContext& context) {
   const BufferRegion& b = call.regions[1];
   const BufferRegion& c = call.regions[2];
   const DataType in = a.buffer->dtype;
-  const DataType out = c.buffer->dtype;
-  const bool half = in.is_floating() && in.bits == 16 && out == DataType::float32();
-  const bool same = in == DataType::floating(16) && out == in;
-  const bool bytes = in.is_integral() && in.bits == 8 && out == DataType::int32();
-  if (in != b.buffer->dtype || !(half || same || bytes))
-    return no("there is no wgmma of " + to_string(in) + " and " + to_string(b.buffer->dtype) +
-              " into " + to_string(out) +
-              "; float16 and bfloat16 go into float32, int8 into int32");
+  const auto types = ops::tensor_types(call);
+  if (!types)
+    return no("there is no wgmma of " + types.error().message);
+  if (*types != ops::TensorTypes::kBytes)
+    product.types = matrix_types(in, b.buffer->dtype);
+  product.registers_a = tile_scope(a.buffer->scope) == "fragment";
   product.step = 256 / in.bits;
   if (shape.transpose_a)
     return no("A is transposed");
-  if (bytes && !shape.transpose_b)
-    return no("of bytes, wgmma takes B as [n, k]: transpose_B=True");
+  if (in.bits != 16 && !shape.transpose_b)
+    return no(
+        fmt::format("of elements of {} bits, wgmma takes B as [n, k]: transpose_B=True", in.bits));
   if (product.k % product.step != 0)
     return no(fmt::format("K = {} is no multiple of {}", product.k, product.step));
   if (tile_scope(c.buffer->scope) != "fragment")
     return no("C is no fragment: accumulators are registers");
   for (const auto& [region, what] : {std::pair(&a, "A"), std::pair(&b, "B")}) {
+    if (product.registers_a && region == &a)
+      continue;
     if (tile_scope(region->buffer->scope) != "shared")
       return no(std::string(what) + " does not lie in shared memory");
     const size_t rank = region->region.size();
@@ -85,9 +91,12 @@ Result<Product> shapes_fit(const TileCall& call, TileContext& context) {
   if (threads % kWarpgroup != 0)
     return no(fmt::format("{} threads are no warpgroups of 128", threads));
   product.grids = warp_grids(product.m, product.n, threads / kWarpgroup, kRows, 8);
+  if (product.registers_a)
+    std::erase_if(product.grids, [](const WarpGrid& grid) { return grid.columns != 1; });
   if (product.grids.empty())
-    return no(fmt::format("{} warpgroups cannot share {} x {} in steps of 64 x 8",
-                          threads / kWarpgroup, product.m, product.n));
+    return no(fmt::format("{} warpgroups cannot share {} x {} in steps of 64 x {}",
+                          threads / kWarpgroup, product.m, product.n,
+                          product.registers_a ? "all columns, as A in registers needs" : "8"));
   return product;
 }
 
@@ -109,6 +118,14 @@ Result<Product> product_of(const TileCall& call, TileContext& context) {
   product.width = wgmma_width(product.n / product.grid.columns);
   for (const size_t i : {size_t{0}, size_t{1}}) {
     const Buffer& buffer = call.regions[i].buffer;
+    if (i == 0 && product.registers_a) {
+      const auto lies = context.gpu->layout(buffer);
+      const auto needed =
+          wgmma_operand(product.m, product.k, product.grid.rows, buffer->dtype.bits);
+      if (!needed || !lies || !equivalent(*lies, flatten_threads(*needed)))
+        return no("A is a fragment that lies otherwise than wgmma takes it");
+      continue;
+    }
     const auto swizzle = tile_swizzle(buffer, *context.gpu);
     if (swizzle.value_or(0) == 0)
       return no(buffer->name + " lies without the swizzle that wgmma reads");
@@ -147,25 +164,32 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const auto element = [&](const BufferRegion& region, const Expr& row, const Expr& column) {
     return make_load(region.buffer, tile_indices(region, std::vector<Expr>{row, column}));
   };
-  const std::string text = fmt::format("m64n{}k{}", p.width, p.step);
+  const std::string text = fmt::format("m64n{}k{}{}", p.width, p.step, p.types);
+  const Buffer registers_a = p.registers_a ? gpu.registers(call.regions[0].buffer) : nullptr;
+  const auto operand_a = [&](const Expr& first, int64_t row, int64_t k) {
+    if (!p.registers_a)
+      return element(call.regions[0], first + row * kRows, int32(k));
+    return make_load(registers_a,
+                     {int32((row * p.k + k) * kRows / kWarpgroup)}); // tiles row by row
+  };
   const bool clear = flag_option(call, "clear_accum");
   std::vector<Stmt> list{statement(call, "warpgroup_arrive")};
   // Written out: which registers, and whether they are added to, must be constant.
   for (int64_t k = 0; k < p.k; k += p.step)
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t column = 0; column < columns; ++column) {
-        const Expr x = first_row + row * kRows;
         const Expr y = first_column + column * p.width;
-        list.push_back(statement(call, "ptx_wgmma_ss",
+        list.push_back(statement(call, p.registers_a ? "ptx_wgmma_rs" : "ptx_wgmma_ss",
                                  {make_load(accumulators, {int32((row * columns + column) * per)}),
-                                  element(call.regions[0], x, int32(k)),
+                                  operand_a(first_row, row, k),
                                   p.transpose_b ? element(call.regions[1], y, int32(k))
                                                 : element(call.regions[1], int32(k), y),
                                   make_string(text), int32(p.transpose_b ? 1 : 0),
                                   int32(clear && k == 0 ? 0 : 1)}));
       }
   list.push_back(statement(call, "warpgroup_commit_batch"));
-  list.push_back(statement(call, "warpgroup_wait", {int32(0)}));
+  if (const int64_t under_way = integer_option(call, "wg_wait"); under_way >= 0)
+    list.push_back(statement(call, "warpgroup_wait", {int32(under_way)}));
   return make_seq(std::move(list));
 }
 
@@ -180,16 +204,11 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
     rows.choices.push_back(grid.rows);
   const auto square = warp_grid(product->m, product->n, context.gpu->threads / kWarpgroup,
                                 GemmPolicy::kSquare, kRows, 8);
-  rows.default_value = square ? square->rows : rows.choices.front();
+  rows.default_value = square && !product->registers_a ? square->rows : rows.choices.front();
   result.push_back(std::move(rows));
-  for (const auto& [name, region] :
-       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
-    const auto columns = as_int(region->buffer->shape.back());
-    TileKnob swizzle{name, {}, widest_swizzle(columns.value_or(1), region->buffer->dtype.bits)};
-    for (int64_t bytes = swizzle.default_value; bytes >= 32; bytes /= 2)
-      swizzle.choices.push_back(bytes);
-    result.push_back(std::move(swizzle));
-  }
+  if (!product->registers_a)
+    result.push_back(swizzle_knob(kSwizzleA, call.regions[0]));
+  result.push_back(swizzle_knob(kSwizzleB, call.regions[1]));
   return result;
 }
 
@@ -200,7 +219,7 @@ TileVariant gemm_wgmma() {
           .target = TargetKind::kCuda,
           .scope = "block",
           .name = kWgmma,
-          .doc = "tensor cores by wgmma, operands in shared memory (sm_90a)",
+          .doc = "tensor cores by wgmma, B and perhaps A in shared memory (sm_90a)",
           .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
             TEMPER_TRY_VOID(product_of(call, context));
             return {};

@@ -6,7 +6,13 @@
 namespace temper::tir::cuda {
 
 std::vector<TileVariant> variants() {
-  return {gemm_mma(), gemm_wgmma(), copy_async(), copy_tma(), threads()};
+  std::vector<TileVariant> list{gemm_mma(), gemm_wgmma(), copy_async(),
+                                copy_tma(), store_tma(),  copy_stmatrix()};
+  for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax", "reduce_abssum",
+                         "reduce_bitand", "reduce_bitor", "reduce_bitxor"})
+    list.push_back(reduce_shuffle(op));
+  list.push_back(threads());
+  return list;
 }
 
 std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer) {
@@ -32,6 +38,14 @@ std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu) {
         tiles && equivalent(*tiles, *layout))
       return bytes;
   return std::nullopt;
+}
+
+TileKnob swizzle_knob(const char* name, const BufferRegion& region) {
+  const auto columns = as_int(region.buffer->shape.back());
+  TileKnob knob{name, {}, widest_swizzle(columns.value_or(1), region.buffer->dtype.bits)};
+  for (int64_t bytes = knob.default_value; bytes >= 32; bytes /= 2)
+    knob.choices.push_back(bytes);
+  return knob;
 }
 
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body) {

@@ -10,6 +10,10 @@ TileVariant gemm_mma();
 TileVariant gemm_wgmma();
 TileVariant copy_async();
 TileVariant copy_tma();
+TileVariant store_tma();
+TileVariant copy_stmatrix();
+/// Of one of the operators T.reduce_*.
+TileVariant reduce_shuffle(const char* op);
 TileVariant threads();
 
 /// The swizzle of 128, 64 or 32 bytes, or 0, with which the tiles of a buffer in shared memory lie
@@ -17,6 +21,9 @@ TileVariant threads();
 std::optional<int> tile_swizzle(const Buffer& buffer, const GpuKernel& gpu);
 /// The extents of a buffer, where all are constant.
 std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer);
+
+/// The knob of an operand's XOR swizzle in shared memory, the widest first.
+TileKnob swizzle_knob(const char* name, const BufferRegion& region);
 
 /// All, those to be preferred first.
 std::vector<TileVariant> variants();

@@ -32,11 +32,14 @@
 ///   ptx_cp_async(S[i], A[j], elements[, predicate]), ptx_commit_group(), ptx_wait_group(n)
 ///   tma_load(S[i], A[j, k], bar[i], extents...)   a box of A, zero outside of it, lands row-major
 ///   tma_store(A[j, k], S[i], extents...), tma_store_arrive(), tma_store_wait(n)
+///   setmaxnreg(registers, more)      of a thread of a warpgroup from here on: a hint
 ///   fence_proxy_async()              before the asynchronous engines read what threads stored
 ///   ptx_ldmatrix(R[i], S[row, column], matrices, transposed)    the row's address from each lane
-///   ptx_mma(C[i], A[j], B[k], "m16n8k16")          C += A B on registers (ir/tir/fragments.h)
+///   ptx_stmatrix(S[row, column], R[i], matrices)   the other way round
+///   ptx_mma(C[i], A[j], B[k], "m16n8k16")          C += A B on registers (ir/tir/fragments.h,
+///                                                  ir/tir/matrix_text.h)
 ///   warpgroup_arrive(), ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b,
-///   accumulate), warpgroup_commit_batch(), warpgroup_wait(n)
+///   accumulate), ptx_wgmma_rs (A[j]: registers), warpgroup_commit_batch(), warpgroup_wait(n)
 ///
 /// An asynchronous operation takes effect at some moment between its issue and the wait that orders
 /// it; AsyncTiming says at which. Until then its destination holds poison.

@@ -6,11 +6,13 @@
 // somehow pass still computes with poison.
 #include "ir/tir/emulator/emulate.h"
 
+#include "ir/narrow.h"
 #include "ir/support/random.h"
 #include "ir/support/text.h"
 #include "ir/tir/emulator/program.h"
 #include "ir/tir/emulator/shadow.h"
 #include "ir/tir/fragments.h"
+#include "ir/tir/matrix_text.h"
 
 #include <fmt/format.h>
 
@@ -45,8 +47,9 @@ struct GlobalMemory {
 struct LocalMemory {
   std::vector<uint64_t> bits;
   std::vector<uint8_t> written;
-  /// An asynchronous operation of this group writes or reads the register; 0: none.
+  /// An asynchronous operation of this group writes the register, or reads it; 0: none.
   std::vector<uint32_t> pending;
+  std::vector<uint32_t> reading;
 };
 
 struct Mask {
@@ -417,7 +420,8 @@ private:
   void store_local(int buffer, int lane, int64_t element, Slot value, const Node* where) {
     LocalMemory& memory = local(buffer, lane);
     const auto i = static_cast<size_t>(element);
-    if (!check_pending(memory, buffer, element, where))
+    if (!check_pending(memory, buffer, element, where) ||
+        !check_reading(memory, buffer, element, where))
       return;
     memory.bits[i] = bits_of(program_.buffers[static_cast<size_t>(buffer)].buffer->dtype, value);
     memory.written[i] = 1;
@@ -436,6 +440,19 @@ private:
                      program_.buffers[static_cast<size_t>(buffer)].buffer->name, element));
     return false;
   }
+  bool check_reading(LocalMemory& memory, int buffer, int64_t element, const Node* where) {
+    uint32_t& reading = memory.reading[static_cast<size_t>(element)];
+    if (reading == 0)
+      return true;
+    if (warp_->knows.at(static_cast<size_t>(warp_->products.component)) >= reading) {
+      reading = 0;
+      return true;
+    }
+    fail(where, fmt::format("{}[{}] is written while an asynchronous product still reads it; put "
+                            "T.warpgroup_commit_batch() and T.warpgroup_wait(0) before",
+                            program_.buffers[static_cast<size_t>(buffer)].buffer->name, element));
+    return false;
+  }
   LocalMemory& local(int buffer, int lane) {
     LocalMemory& memory = warp_->locals[static_cast<size_t>(lane)][static_cast<size_t>(buffer)];
     if (memory.bits.empty()) {
@@ -443,6 +460,7 @@ private:
       memory.bits.assign(count, 0);
       memory.written.assign(count, 0);
       memory.pending.assign(count, 0);
+      memory.reading.assign(count, 0);
     }
     return memory;
   }
@@ -1703,8 +1721,26 @@ private:
     return false;
   }
 
-  static double as_double(DataType dtype, Slot value) {
+  static double as_double(DataType dtype, Slot value,
+                          MatrixOperand operand = MatrixOperand::kAsStored) {
+    if (operand == MatrixOperand::kTf32)
+      return as_tf32(static_cast<float>(value.d));
+    if (operand != MatrixOperand::kAsStored)
+      return float8_to_float(static_cast<uint8_t>(value.i), operand == MatrixOperand::kE5M2);
     return dtype.is_floating() ? value.d : static_cast<double>(value.i);
+  }
+  /// Narrow floats are bytes, tf32 is float32.
+  bool operands_are(const MatrixText& text, DataType a, DataType b, const Node* where) {
+    const auto good = [](MatrixOperand operand, DataType type) {
+      return operand == MatrixOperand::kAsStored ||
+             type == (operand == MatrixOperand::kTf32 ? DataType::float32() : DataType::uint(8));
+    };
+    if (good(text.a, a) && good(text.b, b))
+      return true;
+    fail(where, fmt::format("a product of tf32 takes float32, one of narrow floats bytes, and not "
+                            "{} and {}",
+                            temper::to_string(a), temper::to_string(b)));
+    return false;
   }
   Slot accumulated(DataType dtype, Slot old, double sum) {
     if (dtype.is_floating())
@@ -1715,12 +1751,17 @@ private:
   void mma(Warp& warp, Instruction& inst) {
     if (!whole_warp(warp, inst))
       return;
+    const auto text = parse_matrix_text(inst.text);
+    if (!text) {
+      fail(inst.node, text.error().message);
+      return;
+    }
     const FragmentTable* tables[3];
     const char* names[] = {"C", "A", "B"};
     std::vector<Slot> values[3];
     std::vector<int64_t> first[3];
     for (int i = 0; i < 3; ++i) {
-      tables[i] = fragment(fmt::format("mma.{}.{}", inst.text, names[i]), inst.node);
+      tables[i] = fragment(fmt::format("mma.{}.{}", text->fragment, names[i]), inst.node);
       if (tables[i] == nullptr)
         return;
       first[i] = registers(warp, inst.addresses[static_cast<size_t>(i)], inst.node);
@@ -1735,6 +1776,8 @@ private:
       return program_.buffers[static_cast<size_t>(inst.addresses[static_cast<size_t>(i)].buffer)]
           .buffer->dtype;
     };
+    if (!operands_are(*text, dtype(1), dtype(2), inst.node))
+      return;
     const int64_t m = tables[0]->shape[0];
     const int64_t n = tables[0]->shape[1];
     const int64_t k = tables[1]->shape[1];
@@ -1742,8 +1785,8 @@ private:
       for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
         for (int64_t p = 0; p < k; ++p)
-          sum += as_double(dtype(1), values[1][static_cast<size_t>(i * k + p)]) *
-                 as_double(dtype(2), values[2][static_cast<size_t>(p * n + j)]);
+          sum += as_double(dtype(1), values[1][static_cast<size_t>(i * k + p)], text->a) *
+                 as_double(dtype(2), values[2][static_cast<size_t>(p * n + j)], text->b);
         const auto at = static_cast<size_t>(i * n + j);
         const int lane = tables[0]->lane[at];
         store_local(inst.addresses[0].buffer, lane,
@@ -1760,11 +1803,13 @@ private:
       return;
     const int buffer = inst.addresses[1].buffer;
     const int to = inst.addresses[0].buffer;
-    if (program_.buffers[static_cast<size_t>(buffer)].buffer->dtype.bits != 16 ||
-        program_.buffers[static_cast<size_t>(to)].buffer->dtype.bits != 16) {
-      fail(inst.node, "T.ptx_ldmatrix moves elements of 16 bits");
+    const int bits = program_.buffers[static_cast<size_t>(buffer)].buffer->dtype.bits;
+    if ((bits != 8 && bits != 16 && bits != 32) ||
+        program_.buffers[static_cast<size_t>(to)].buffer->dtype.bits != bits) {
+      fail(inst.node, "T.ptx_ldmatrix moves elements of 8, 16 or 32 bits into registers of such");
       return;
     }
+    const int64_t chunk = 128 / bits;
     int64_t count = 0;
     bool transposed = false;
     std::vector<int64_t> rows(kLanes, 0);
@@ -1775,7 +1820,7 @@ private:
         return;
       const int64_t element = locate(buffer, evaluate(inst.addresses[1].indices), inst.node);
       rows[static_cast<size_t>(lane)] = element;
-      if (element >= 0 && element % 8 != 0)
+      if (element >= 0 && element % chunk != 0)
         fail(inst.node,
              fmt::format("lane {} gives the address {}, which is not aligned to a row of "
                          "16 bytes",
@@ -1783,28 +1828,30 @@ private:
     });
     if (!failed() && count != 1 && count != 2 && count != 4)
       fail(inst.node, fmt::format("T.ptx_ldmatrix loads 1, 2 or 4 matrices, not {}", count));
+    if (!failed() && transposed && bits != 16)
+      fail(inst.node,
+           fmt::format("T.ptx_ldmatrix transposes elements of 16 bits, not of {}", bits));
     if (failed())
       return;
     const std::vector<int64_t> first = registers(warp, inst.addresses[0], inst.node);
-    const FragmentTable* table =
-        fragment(fmt::format("ldmatrix.x{}{}", count, transposed ? ".trans" : ""), inst.node);
+    const FragmentTable* table = fragment(ldmatrix_fragment(count, transposed, bits), inst.node);
     if (failed())
       return;
     const int64_t arena = program_.buffers[static_cast<size_t>(buffer)].arena;
     std::vector<int64_t> addresses;
     for (int64_t i = 0; i < 8 * count; ++i)
-      addresses.push_back(arena + 2 * rows[static_cast<size_t>(i)]);
+      addresses.push_back(arena + bits / 8 * rows[static_cast<size_t>(i)]);
     count_ldmatrix(addresses, buffer, inst.node);
     for (int64_t matrix = 0; matrix < count; ++matrix)
       for (int64_t row = 0; row < 8; ++row) {
         lane_ = static_cast<int>(8 * matrix + row);
         const int64_t begin = rows[static_cast<size_t>(lane_)];
-        if (!inside(buffer, begin, 8, inst.node))
+        if (!inside(buffer, begin, chunk, inst.node))
           return;
-        for (int64_t column = 0; column < 8; ++column) {
+        for (int64_t column = 0; column < chunk; ++column) {
           if (!check_read(buffer, begin + column, actor(inst.node)))
             return;
-          const auto at = static_cast<size_t>((matrix * 8 + row) * 8 + column);
+          const auto at = static_cast<size_t>((matrix * 8 + row) * chunk + column);
           const int lane = table->lane[at];
           const int64_t reg = first[static_cast<size_t>(lane)] + table->reg[at];
           if (!inside_local(to, reg, inst.node))
@@ -1812,6 +1859,57 @@ private:
           store_local(to, lane, reg, get(buffer, begin + column), inst.node);
         }
       }
+  }
+  /// ptx_stmatrix(S[row, column], R[i], matrices)
+  void stmatrix(Warp& warp, Instruction& inst) {
+    Address& to = inst.addresses[0];
+    Address& from = inst.addresses[1];
+    if (!whole_warp(warp, inst) || !expect_scope(to, Where::kShared, inst.node, "the destination"))
+      return;
+    if (program_.buffers[static_cast<size_t>(to.buffer)].buffer->dtype.bits != 16 ||
+        program_.buffers[static_cast<size_t>(from.buffer)].buffer->dtype.bits != 16) {
+      fail(inst.node, "T.ptx_stmatrix moves elements of 16 bits");
+      return;
+    }
+    int64_t count = 0;
+    std::vector<int64_t> rows(kLanes, 0);
+    each_lane(warp, warp.active, [&](int lane) {
+      count = inst.codes[0]->scalar(*frame_).i;
+      if (lane >= 8 * count)
+        return;
+      const int64_t element = locate(to.buffer, evaluate(to.indices), inst.node);
+      rows[static_cast<size_t>(lane)] = element;
+      if (element >= 0 && element % 8 != 0)
+        fail(inst.node,
+             fmt::format("lane {} gives the address {}, which is not aligned to a row of "
+                         "16 bytes",
+                         lane, element_name(to.buffer, element)));
+    });
+    if (!failed() && count != 1 && count != 2 && count != 4)
+      fail(inst.node, fmt::format("T.ptx_stmatrix stores 1, 2 or 4 matrices, not {}", count));
+    if (failed())
+      return;
+    const std::vector<int64_t> first = registers(warp, from, inst.node);
+    const FragmentTable* table = fragment(ldmatrix_fragment(count, false, 16), inst.node);
+    if (failed())
+      return;
+    const int64_t arena = program_.buffers[static_cast<size_t>(to.buffer)].arena;
+    std::vector<int64_t> addresses;
+    for (int64_t i = 0; i < 8 * count; ++i)
+      addresses.push_back(arena + 2 * rows[static_cast<size_t>(i)]);
+    count_ldmatrix(addresses, to.buffer, inst.node);
+    const std::vector<Slot> values = gather(*table, from.buffer, first, inst.node);
+    for (int64_t row = 0; row < 8 * count && !failed(); ++row) {
+      lane_ = static_cast<int>(row);
+      const int64_t begin = rows[static_cast<size_t>(row)];
+      if (!inside(to.buffer, begin, 8, inst.node))
+        return;
+      for (int64_t column = 0; column < 8; ++column) {
+        if (!check_write(to.buffer, begin + column, actor(inst.node), false))
+          return;
+        put(to.buffer, begin + column, values[static_cast<size_t>(row * 8 + column)]);
+      }
+    }
   }
   void count_ldmatrix(const std::vector<int64_t>& addresses, int buffer, const Node* where) {
     BankReport report;
@@ -1842,20 +1940,23 @@ private:
   }
 
   /// ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b, accumulate): each warp of the
-  /// warpgroup does its 16 rows. A: [64, k]; B: [k, n], or [n, k] with transpose_b.
+  /// warpgroup does its 16 rows. A: [64, k]; B: [k, n], or [n, k] with transpose_b. ptx_wgmma_rs:
+  /// A[j] is the first of its registers.
   void wgmma(Warp& warp, Instruction& inst) {
     if (!whole_warp(warp, inst))
       return;
-    int64_t m = 0, n = 0, k = 0;
-    if (std::sscanf(inst.text.c_str(), "m%ldn%ldk%ld", &m, &n, &k) != 3 || m != 64 || n < 8 ||
-        n > 256 || n % 8 != 0) {
+    const auto text = parse_matrix_text(inst.text);
+    if (!text || text->m != 64 || text->n < 8 || text->n > 256 || text->n % 8 != 0) {
       fail(inst.node, "there is no wgmma of shape \"" + inst.text +
                           "\"; write \"m64n64k16\": n a multiple of 8 up to 256");
       return;
     }
+    const int64_t n = text->n;
+    const int64_t k = text->k;
+    const bool registers_a = inst.operation == "ptx_wgmma_rs";
     Address& a = inst.addresses[1];
     Address& b = inst.addresses[2];
-    if (!expect_scope(a, Where::kShared, inst.node, "an operand") ||
+    if (!expect_scope(a, registers_a ? Where::kLocal : Where::kShared, inst.node, "an operand") ||
         !expect_scope(b, Where::kShared, inst.node, "an operand"))
       return;
     const auto type_of = [&](const Address& address) {
@@ -1863,6 +1964,8 @@ private:
     };
     const DataType in = type_of(a);
     const DataType out = type_of(inst.addresses[0]);
+    if (!operands_are(*text, in, type_of(b), inst.node))
+      return;
     if (type_of(b) != in || k * in.bits != 256) {
       fail(inst.node,
            fmt::format("wgmma of {} and {} takes k = {}: 32 bytes of it", temper::to_string(in),
@@ -1877,15 +1980,22 @@ private:
     }
     std::vector<int64_t> corner_a, corner_b, flags;
     each_lane(warp, 1, [&](int) {
-      corner_a = evaluate(a.indices);
+      if (!registers_a)
+        corner_a = evaluate(a.indices);
       corner_b = evaluate(b.indices);
       flags = evaluate(inst.codes);
     });
     const std::vector<int64_t> first = registers(warp, inst.addresses[0], inst.node);
+    const std::vector<int64_t> first_a =
+        registers_a ? registers(warp, a, inst.node) : std::vector<int64_t>();
     if (failed())
       return;
     const bool transposed = !flags.empty() && flags[0] != 0;
     const bool accumulate = flags.size() < 2 || flags[1] != 0;
+    if (!transposed && in.bits != 16) {
+      fail(inst.node, "wgmma takes B as [n, k] where its elements have other than 16 bits");
+      return;
+    }
     const Actor who = queue_actor(warp.products, inst.node, true);
     lane_ = 0;
     const int64_t row0 = 16 * (warp.number % 4);
@@ -1896,11 +2006,29 @@ private:
       corner[corner.size() - 1] += column;
       return locate(address.buffer, corner, inst.node);
     };
-    if (corner_a.size() < 2 || corner_b.size() < 2) {
+    if ((!registers_a && corner_a.size() < 2) || corner_b.size() < 2) {
       fail(inst.node, "the operands of wgmma have at least two dimensions");
       return;
     }
-    for (int64_t i = 0; i < 16; ++i)
+    // In registers: each warp's rows, as mma.sync has its A.
+    const FragmentTable* table_a = nullptr;
+    if (registers_a) {
+      table_a = fragment(in.bits == 16   ? "mma.m16n8k16.A"
+                         : in.bits == 32 ? "mma.m16n8k8.tf32.A"
+                                         : "mma.m16n8k32.i8.A",
+                         inst.node);
+      for (size_t i = 0; i < table_a->lane.size(); ++i) {
+        const int lane = table_a->lane[i];
+        const int64_t reg = first_a[static_cast<size_t>(lane)] + table_a->reg[i];
+        if (!inside_local(a.buffer, reg, inst.node))
+          return;
+        load_local(a.buffer, lane, reg, inst.node); // written, and not being written
+        if (failed())
+          return;
+        local(a.buffer, lane).reading[static_cast<size_t>(reg)] = warp.products.open;
+      }
+    }
+    for (int64_t i = 0; i < 16 && !registers_a; ++i)
       for (int64_t p = 0; p < k; ++p) {
         at_a.push_back(element(a, corner_a, row0 + i, p));
         if (failed() || !check_read(a.buffer, at_a.back(), who))
@@ -1934,16 +2062,23 @@ private:
     Operation operation;
     operation.where = inst.node;
     const int number = warp.number;
-    operation.perform = [this, number, table, first, d, in, out, n, k, accumulate,
-                         buffer_a = a.buffer, buffer_b = b.buffer, at_a = std::move(at_a),
-                         at_b = std::move(at_b)] {
+    operation.perform = [this, number, table, first, d, in, out, n, k, accumulate, table_a, first_a,
+                         kind_a = text->a, kind_b = text->b, buffer_a = a.buffer,
+                         buffer_b = b.buffer, at_a = std::move(at_a), at_b = std::move(at_b)] {
       Warp& owner = warps_[static_cast<size_t>(number)];
+      const auto value_a = [&](size_t i) {
+        if (table_a == nullptr)
+          return get(buffer_a, at_a[i]);
+        const auto lane = static_cast<size_t>(table_a->lane[i]);
+        return from_bits(in, owner.locals[lane][static_cast<size_t>(buffer_a)]
+                                 .bits[static_cast<size_t>(first_a[lane] + table_a->reg[i])]);
+      };
       for (int64_t i = 0; i < 16; ++i)
         for (int64_t j = 0; j < n; ++j) {
           double sum = 0;
           for (int64_t p = 0; p < k; ++p)
-            sum += as_double(in, get(buffer_a, at_a[static_cast<size_t>(i * k + p)])) *
-                   as_double(in, get(buffer_b, at_b[static_cast<size_t>(p * n + j)]));
+            sum += as_double(in, value_a(static_cast<size_t>(i * k + p)), kind_a) *
+                   as_double(in, get(buffer_b, at_b[static_cast<size_t>(p * n + j)]), kind_b);
           const auto at = static_cast<size_t>(i * n + j);
           const auto lane = static_cast<size_t>(table->lane[at]);
           uint64_t& bits = owner.locals[lane][static_cast<size_t>(d)]
@@ -2026,6 +2161,13 @@ private:
       warp.fenced.join(warp.knows);
       const auto own = static_cast<size_t>(warp.number);
       warp.knows.set(own, warp.knows.at(own) + 1);
+    } else if (op == "setmaxnreg") {
+      const int64_t registers = number();
+      if (registers < 24 || registers > 256 || registers % 8 != 0)
+        fail(inst.node,
+             fmt::format("T.setmaxnreg takes multiples of 8 from 24 to 256, not {}", registers));
+      else if (warp.active != (warp.all & ~warp.returned))
+        fail(inst.node, "T.setmaxnreg is for whole warpgroups; only some lanes of a warp reach it");
     } else if (op == "ptx_cp_async") {
       cp_async(warp, inst);
     } else if (op == "ptx_commit_group") {
@@ -2044,7 +2186,9 @@ private:
       mma(warp, inst);
     } else if (op == "ptx_ldmatrix") {
       ldmatrix(warp, inst);
-    } else if (op == "ptx_wgmma_ss") {
+    } else if (op == "ptx_stmatrix") {
+      stmatrix(warp, inst);
+    } else if (op == "ptx_wgmma_ss" || op == "ptx_wgmma_rs") {
       wgmma(warp, inst);
     } else if (op == "warpgroup_arrive") {
       warp.arrived_fence = true;

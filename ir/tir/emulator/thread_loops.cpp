@@ -9,6 +9,7 @@
 #include "ir/tir/atomic.h"
 #include "ir/tir/fragments.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
 
@@ -59,16 +60,18 @@ bool is_nothing_here(const Stmt& stmt) {
   const Call* call = statement_call(stmt);
   return call != nullptr &&
          (call->op == "ptx_commit_group" || call->op == "ptx_wait_group" ||
-          call->op == "fence_proxy_async" || call->op == "mbarrier_init" ||
-          call->op == "mbarrier_expect_tx" || call->op == "mbarrier_arrive_expect_tx" ||
-          call->op.starts_with("warpgroup_"));
+          call->op == "fence_proxy_async" || call->op == "setmaxnreg" ||
+          call->op == "mbarrier_init" || call->op == "tma_store_arrive" ||
+          call->op == "tma_store_wait" || call->op == "mbarrier_expect_tx" ||
+          call->op == "mbarrier_arrive_expect_tx" || call->op.starts_with("warpgroup_"));
 }
 bool is_collective(const Stmt& stmt) {
   if (const auto* bind = stmt.as<Bind>())
     return is_shuffle(bind->value);
   const Call* call = statement_call(stmt);
   return call != nullptr &&
-         (call->op == "ptx_ldmatrix" || call->op == "ptx_mma" || call->op == "ptx_wgmma_ss");
+         (call->op == "ptx_ldmatrix" || call->op == "ptx_stmatrix" || call->op == "ptx_mma" ||
+          call->op == "ptx_wgmma_ss" || call->op == "ptx_wgmma_rs");
 }
 
 class KernelLoops {
@@ -186,7 +189,7 @@ private:
       const OpInfo* op = find_op(call->op);
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
                          call->op == "ptx_cp_async" || call->op == "tma_load" ||
-                         call->op.starts_with("atomic_");
+                         call->op == "tma_store" || call->op.starts_with("atomic_");
       if (op != nullptr && op->result == OpResult::kStatement && !known)
         fail(*stmt, "T." + call->op +
                         (call->op == "sync_threads" ? " of a part of the block" : "") +
@@ -522,7 +525,7 @@ private:
       return make_seq({});
     } else if (call != nullptr && call->op == "ptx_cp_async") {
       result = copied(*call, thread);
-    } else if (call != nullptr && call->op == "tma_load") {
+    } else if (call != nullptr && (call->op == "tma_load" || call->op == "tma_store")) {
       result = box_copied(*call, thread);
     } else if (call != nullptr && is_atomic(*call)) {
       const Expr old = mapped(call->args[0]);
@@ -576,8 +579,9 @@ private:
     const Expr from = of_thread(call.args[1], thread);
     const auto* target = to.as<BufferLoad>();
     const auto* source = from.as<BufferLoad>();
+    const bool load = call.op == "tma_load";
     std::vector<Expr> extents;
-    for (size_t i = 3; i < call.args.size(); ++i)
+    for (size_t i = load ? 3 : 2; i < call.args.size(); ++i)
       extents.push_back(of_thread(call.args[i], thread));
     const TileLoops loops(extents);
     const auto inside_box = [&](std::vector<Expr> indices) {
@@ -587,13 +591,17 @@ private:
             indices[first + d] + tile_cast(indices[first + d]->dtype, loops.indices[d]);
       return indices;
     };
-    const std::vector<Expr> place = inside_box(source->indices);
+    const std::vector<Expr> place = inside_box(load ? source->indices : target->indices);
+    const Buffer& tensor = load ? source->buffer : target->buffer;
     Expr inside = make_bool(true);
     for (size_t d = 0; d < place.size(); ++d)
       inside = logical_and(
-          inside,
-          logical_and(less_equal(make_int(place[d]->dtype, 0), place[d]),
-                      less(place[d], tile_cast(place[d]->dtype, source->buffer->shape[d]))));
+          inside, logical_and(less_equal(make_int(place[d]->dtype, 0), place[d]),
+                              less(place[d], tile_cast(place[d]->dtype, tensor->shape[d]))));
+    if (!load) // what hangs over is not stored
+      return loops.wrap(
+          make_if(inside, make_store(target->buffer, place,
+                                     make_load(source->buffer, inside_box(source->indices)))));
     const Expr value = make_load(source->buffer, place);
     return loops.wrap(make_store(target->buffer, inside_box(target->indices),
                                  if_then_else(inside, value, make_const(value->dtype, 0))));
@@ -708,8 +716,10 @@ private:
       shuffle(*bind, out);
     else if (const Call* call = statement_call(stmt); call->op == "ptx_mma")
       mma(stmt, *call, out);
-    else if (call->op == "ptx_wgmma_ss")
+    else if (call->op.starts_with("ptx_wgmma_"))
       wgmma(stmt, *call, out);
+    else if (call->op == "ptx_stmatrix")
+      stmatrix(stmt, *call, out);
     else
       ldmatrix(stmt, *call, out);
   }
@@ -770,8 +780,13 @@ private:
       fail(*stmt, "T.ptx_ldmatrix loads 1, 2 or 4 matrices, plain (0) or transposed (1)");
       return;
     }
-    const Layout layout =
-        *hardware_fragment(fmt::format("ldmatrix.x{}{}", *count, *transposed != 0 ? ".trans" : ""));
+    const int bits = call.args[1]->dtype.bits;
+    const auto known = hardware_fragment(ldmatrix_fragment(*count, *transposed != 0, bits));
+    if (!known) {
+      fail(*stmt, fmt::format("T.ptx_ldmatrix has no such form for elements of {} bits", bits));
+      return;
+    }
+    const Layout& layout = *known;
     const Var warp = make_var("warp", kIndex);
     const Stmt body = over_elements(layout.shape, [&](const std::vector<Expr>& at) {
       const Expr first = Expr(warp) * kLanes;
@@ -786,18 +801,41 @@ private:
     });
     out.push_back(over_warps(warp, body));
   }
+  void stmatrix(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
+    const auto count = as_int(call.args[2]);
+    if (!count || (*count != 1 && *count != 2 && *count != 4)) {
+      fail(*stmt, "T.ptx_stmatrix stores 1, 2 or 4 matrices");
+      return;
+    }
+    const Layout layout = *hardware_fragment(ldmatrix_fragment(*count, false, 16));
+    const Var warp = make_var("warp", kIndex);
+    const Stmt body = over_elements(layout.shape, [&](const std::vector<Expr>& at) {
+      const Expr first = Expr(warp) * kLanes;
+      const Thread giver = thread_of(first + at[0] * 8 + at[1]);
+      const Thread holder = thread_of(first + lane_of(layout, at));
+      const Expr row = of_thread(call.args[0], giver);
+      const auto* target = row.as<BufferLoad>();
+      return make_store(target->buffer, behind(target->indices, at[2]),
+                        register_at(call.args[1], holder, layout_value(layout, at)));
+    });
+    out.push_back(over_warps(warp, body));
+  }
   Stmt over_warps(const Var& warp, Stmt body) {
     return make_for(warp, integer(0), integer(threads_ / kLanes), ForKind::kSerial,
                     std::move(body));
   }
 
   void mma(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
-    const auto* shape = call.args[3].as<StringImm>();
+    const auto* name = call.args[3].as<StringImm>();
+    const auto text = parse_matrix_text(name != nullptr ? name->value : "");
+    if (!text) {
+      fail(*stmt, text.error().message);
+      return;
+    }
     std::array<Layout, 3> layouts;
     const char* names[] = {"C", "A", "B"};
     for (size_t i = 0; i < 3; ++i) {
-      auto layout = hardware_fragment(
-          fmt::format("mma.{}.{}", shape != nullptr ? shape->value : "", names[i]));
+      auto layout = hardware_fragment(fmt::format("mma.{}.{}", text->fragment, names[i]));
       if (!layout) {
         fail(*stmt, layout.error().message);
         return;
@@ -820,7 +858,8 @@ private:
     const Var warp = make_var("warp", kIndex);
     const auto element = [&](size_t i, const std::vector<Expr>& at) {
       const Thread holder = thread_of(Expr(warp) * kLanes + lane_of(layouts[i], at));
-      return register_at(call.args[i], holder, layout_value(layouts[i], at));
+      const Expr place = register_at(call.args[i], holder, layout_value(layouts[i], at));
+      return i == 0 ? place : matrix_operand_value(i == 1 ? text->a : text->b, place);
     };
     const auto number = [&](size_t i, const Expr& row, const Expr& column) {
       return std::vector<Expr>{row * layouts[i].shape[1] + column};
@@ -850,17 +889,20 @@ private:
     out.push_back(over_warps(warp, make_seq(std::move(steps))));
   }
 
-  /// ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b, accumulate) of all warpgroups.
+  /// ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b, accumulate) of all warpgroups;
+  /// ptx_wgmma_rs, with A[j] the first register.
   void wgmma(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
     constexpr int64_t kWarpgroup = 4 * kLanes;
-    const auto* shape = call.args[3].as<StringImm>();
-    int64_t m = 0, n = 0, k = 0;
-    if (shape == nullptr || std::sscanf(shape->value.c_str(), "m%ldn%ldk%ld", &m, &n, &k) != 3 ||
-        m != 64 || threads_ % kWarpgroup != 0) {
+    const auto* name = call.args[3].as<StringImm>();
+    const auto text = parse_matrix_text(name != nullptr ? name->value : "");
+    if (!text || text->m != 64 || threads_ % kWarpgroup != 0) {
       fail(*stmt, "wgmma is of 64 rows, as \"m64n64k16\", and of whole warpgroups");
       return;
     }
+    const int64_t m = text->m, n = text->n, k = text->k;
     auto layout = wgmma_accumulator(n);
+    const bool registers_a = call.op == "ptx_wgmma_rs";
+    const auto layout_a = wgmma_operand_a(call.args[1]->dtype.bits);
     const auto transposed = as_int(call.args[4]);
     if (!layout || !transposed) {
       fail(*stmt, layout ? "whether B is transposed must be constant" : layout.error().message);
@@ -880,13 +922,22 @@ private:
       return register_at(call.args[0], holder, layout_value(*layout, at));
     };
     const auto operand = [&](size_t i, const Expr& row, const Expr& column) {
+      const MatrixOperand kind = i == 1 ? text->a : text->b;
+      if (i == 1 && registers_a) {
+        const std::vector<Expr> at{row, column};
+        const Expr warp = layout_value(*layout_a, at, kWarpAxis);
+        const Thread holder =
+            thread_of(Expr(group) * kWarpgroup + warp * kLanes + lane_of(*layout_a, at));
+        return tile_cast(sum, matrix_operand_value(kind, register_at(call.args[1], holder,
+                                                                     layout_value(*layout_a, at))));
+      }
       const Expr corner = of_thread(call.args[i], first);
       const auto* load = corner.as<BufferLoad>();
       std::vector<Expr> indices = load->indices;
       const size_t rank = indices.size();
       indices[rank - 2] = indices[rank - 2] + tile_cast(indices[rank - 2]->dtype, row);
       indices[rank - 1] = indices[rank - 1] + tile_cast(indices[rank - 1]->dtype, column);
-      return tile_cast(sum, make_load(load->buffer, indices));
+      return tile_cast(sum, matrix_operand_value(kind, make_load(load->buffer, indices)));
     };
     const auto place = [&](const Expr& row, const Expr& column) {
       return std::vector<Expr>{row * n + column};

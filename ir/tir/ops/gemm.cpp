@@ -1,6 +1,7 @@
 // T.gemm: C += A B, either operand transposed. Products are formed and summed in C's type.
 #include "ir/tir/ops/gemm.h"
 
+#include "ir/narrow.h"
 #include "ir/tir/ops/ops.h"
 
 namespace temper::tir::ops {
@@ -34,6 +35,26 @@ Result<GemmShape> gemm_shape(const TileCall& call) {
                      ", C is " + number(c[0]) + " x " + number(c[1]) + "; is a transpose missing?");
   }
   return shape;
+}
+
+Result<TensorTypes> tensor_types(const TileCall& call) {
+  const DataType a = call.regions[0].buffer->dtype;
+  const DataType b = call.regions[1].buffer->dtype;
+  const DataType c = call.regions[2].buffer->dtype;
+  const bool wide = c == DataType::float32();
+  if (is_float8(a) && is_float8(b) && wide)
+    return TensorTypes::kFloat8;
+  if (a == b && a.is_floating() && a.bits == 16 && (wide || (a == c && a.code == TypeCode::kFloat)))
+    return TensorTypes::kHalf;
+  if (a == b && a.is_integral() && a.bits == 8 && c == DataType::int32())
+    return TensorTypes::kBytes;
+  const bool floats = a == DataType::float32() && a == b && wide;
+  if (floats && flag_option(call, "allow_tf32"))
+    return TensorTypes::kTf32;
+  return Error(ErrorCode::kUnsupported,
+               to_string(a) + " and " + to_string(b) + " into " + to_string(c) +
+                   "; float16 and bfloat16 go into float32, float8 into float32, int8 into int32, "
+                   "float32 as tf32 where the call says allow_tf32=True");
 }
 
 namespace {
@@ -81,7 +102,9 @@ const TileOp& gemm() {
   static const TileOp op{
       .name = "gemm",
       .doc = "C += A B for matrices in tiles; products are formed and summed in C's type, in any "
-             "order.",
+             "order. With allow_tf32, float32 operands may be taken for tf32: 10 bits of mantissa. "
+             "wg_wait: how many products of warpgroups may be under way behind it; -1: all, until "
+             "T.warpgroup_wait(n).",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
     with T.Kernel(1, threads=128) as bx:
@@ -104,7 +127,9 @@ def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: 
                       make_string("Square"),
                       {"Square", "FullRow", "FullCol"}},
                      {"clear_accum", TileParameterType::kFlag, make_bool(false)},
-                     {"k_pack", TileParameterType::kInteger, make_int(DataType::int32(), 1)}},
+                     {"k_pack", TileParameterType::kInteger, make_int(DataType::int32(), 1)},
+                     {"allow_tf32", TileParameterType::kFlag, make_bool(false)},
+                     {"wg_wait", TileParameterType::kInteger, make_int(DataType::int32(), 0)}},
       .check = check,
       .meaning = meaning};
   return op;

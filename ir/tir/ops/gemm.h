@@ -16,4 +16,15 @@ struct GemmShape {
 /// An error says in one sentence which operands do not fit.
 Result<GemmShape> gemm_shape(const TileCall& call);
 
+/// What tensor cores multiply the call's operands as.
+enum class TensorTypes : uint8_t {
+  kNone,
+  kHalf,   ///< float16 or bfloat16 into float32, float16 into float16
+  kTf32,   ///< float32 into float32, where the call allows it (allow_tf32)
+  kFloat8, ///< float8, of either kind, into float32
+  kBytes   ///< int8 or uint8 into int32
+};
+/// The error says which there are.
+Result<TensorTypes> tensor_types(const TileCall& call);
+
 } // namespace temper::tir::ops

@@ -1,4 +1,5 @@
-// T.reduce_sum, T.reduce_max, T.reduce_absmax, T.reduce_bitor, ...: one dimension of a region folded.
+// T.reduce_sum, T.reduce_max, T.reduce_absmax, T.reduce_bitor, ...: one dimension of a region
+// folded.
 #include "ir/tir/ops/reduce.h"
 #include "ir/op.h"
 
@@ -38,6 +39,44 @@ Result<ReduceShape> reduce_shape(const TileCall& call) {
   return shape;
 }
 
+std::vector<Expr> reduce_place(const TileCall& call, const ReduceShape& shape,
+                               const std::vector<Expr>& kept) {
+  std::vector<Expr> target;
+  for (size_t d = 0; d < shape.kept.size(); ++d)
+    if (!is_int(shape.kept[d], 1))
+      target.push_back(kept[d]);
+  return tile_indices(call.regions[1], target);
+}
+
+Expr reduce_counted(const TileCall& call, const Expr& value) {
+  return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value}) : value;
+}
+
+Expr reduce_element(const TileCall& call, const ReduceShape& shape, const std::vector<Expr>& kept,
+                    const Expr& position) {
+  const BufferRegion& from = call.regions[0];
+  std::vector<Expr> indices;
+  size_t next = 0;
+  for (size_t d = 0; d < from.region.size(); ++d)
+    indices.push_back(from.region[d].min + (d == shape.dim ? position : kept[next++]));
+  return reduce_counted(call,
+                        tile_cast(call.regions[1].buffer->dtype, make_load(from.buffer, indices)));
+}
+
+Expr reduce_join(const TileCall& call, const Expr& a, const Expr& b) {
+  return call.op == "reduce_sum" || call.op == "reduce_abssum" ? make_binary<Add>(a, b)
+         : call.op == "reduce_min"                             ? make_binary<Min>(a, b)
+         : call.op == "reduce_bitand"                          ? call_op("bitwise_and", {a, b})
+         : call.op == "reduce_bitor"                           ? call_op("bitwise_or", {a, b})
+         : call.op == "reduce_bitxor"                          ? call_op("bitwise_xor", {a, b})
+                                                               : make_binary<Max>(a, b);
+}
+
+bool reduce_starts_at_zero(const TileCall& call) {
+  return call.op == "reduce_sum" || call.op == "reduce_abssum" || call.op == "reduce_bitor" ||
+         call.op == "reduce_bitxor";
+}
+
 namespace {
 
 Result<void> check(const TileCall& call) {
@@ -48,44 +87,19 @@ Result<void> check(const TileCall& call) {
 
 Stmt meaning(const TileCall& call) {
   const ReduceShape shape = reduce_shape(call).value();
-  const BufferRegion& from = call.regions[0];
-  const BufferRegion& to = call.regions[1];
-  const DataType dtype = to.buffer->dtype;
+  const Buffer& to = call.regions[1].buffer;
   const TileLoops outer(shape.kept);
   const TileLoops inner({shape.length}, "r");
-  std::vector<Expr> target;
-  for (size_t d = 0; d < shape.kept.size(); ++d)
-    if (!is_int(shape.kept[d], 1))
-      target.push_back(outer.indices[d]);
-  const std::vector<Expr> to_indices = tile_indices(to, target);
+  const std::vector<Expr> place = reduce_place(call, shape, outer.indices);
   const auto element = [&](const Expr& position) {
-    std::vector<Expr> indices;
-    size_t next = 0;
-    for (size_t d = 0; d < from.region.size(); ++d) {
-      const Expr offset = d == shape.dim ? position : outer.indices[next++];
-      indices.push_back(from.region[d].min + offset);
-    }
-    Expr value = tile_cast(dtype, make_load(from.buffer, indices));
-    return call.op == "reduce_absmax" || call.op == "reduce_abssum" ? call_op("abs", {value})
-                                                                    : value;
+    return reduce_element(call, shape, outer.indices, position);
   };
-  const bool sums = call.op == "reduce_sum" || call.op == "reduce_abssum";
-  const auto joined = [&](const Expr& a, const Expr& b) {
-    return sums                        ? make_binary<Add>(a, b)
-           : call.op == "reduce_min"   ? make_binary<Min>(a, b)
-           : call.op == "reduce_bitand" ? call_op("bitwise_and", {a, b})
-           : call.op == "reduce_bitor"  ? call_op("bitwise_or", {a, b})
-           : call.op == "reduce_bitxor" ? call_op("bitwise_xor", {a, b})
-                                        : make_binary<Max>(a, b);
-  };
-  const Expr now = make_load(to.buffer, to_indices);
-  Stmt update =
-      inner.wrap(make_store(to.buffer, to_indices, joined(now, element(inner.indices[0]))));
+  Stmt update = inner.wrap(
+      make_store(to, place, reduce_join(call, make_load(to, place), element(inner.indices[0]))));
   if (flag_option(call, "clear")) {
-    const Expr first = sums || call.op == "reduce_bitor" || call.op == "reduce_bitxor"
-                           ? make_const(dtype, 0)
-                           : element(make_int(shape.length->dtype, 0));
-    update = make_seq({make_store(to.buffer, to_indices, first), update});
+    const Expr first = reduce_starts_at_zero(call) ? make_const(to->dtype, 0)
+                                                   : element(make_int(shape.length->dtype, 0));
+    update = make_seq({make_store(to, place, first), update});
   }
   return outer.wrap(update, ForKind::kTileParallel);
 }
@@ -145,9 +159,9 @@ namespace {
 Result<void> check_bits(const TileCall& call) {
   for (const BufferRegion& region : call.regions)
     if (!region.buffer->dtype.is_integral())
-      return Error(ErrorCode::kInvalidArgument, "T." + call.op + " joins the bits of integers, but " +
-                                                    region.buffer->name + " holds " +
-                                                    to_string(region.buffer->dtype));
+      return Error(ErrorCode::kInvalidArgument,
+                   "T." + call.op + " joins the bits of integers, but " + region.buffer->name +
+                       " holds " + to_string(region.buffer->dtype));
   return check(call);
 }
 
@@ -160,7 +174,8 @@ def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
         tile = T.alloc_fragment((32, 48), "int32")
         row = T.alloc_fragment((32,), "int32")
         T.copy(A[bx * 32, 0], tile)
-        T.)" + op.name + R"((tile, row, dim=1)
+        T.)" + op.name +
+               R"((tile, row, dim=1)
         T.copy(row, B[bx * 32])
 )";
   return op;
@@ -169,19 +184,22 @@ def main(A: T.Tensor((64, 48), "float32"), B: T.Tensor((64,), "float32")):
 } // namespace
 
 const TileOp& reduce_bitand() {
-  static const TileOp op = make_bits("reduce_bitand", "The bits that all elements along one dimension "
-                                                      "have; clear=False also what `out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitand", "The bits that all elements along one dimension "
+                                 "have; clear=False also what `out` holds.");
   return op;
 }
 const TileOp& reduce_bitor() {
-  static const TileOp op = make_bits("reduce_bitor", "The bits that some element along one dimension "
-                                                     "has; clear=False also what `out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitor", "The bits that some element along one dimension "
+                                "has; clear=False also what `out` holds.");
   return op;
 }
 const TileOp& reduce_bitxor() {
-  static const TileOp op = make_bits("reduce_bitxor", "The bits that an odd number of elements along "
-                                                      "one dimension has; clear=False also what "
-                                                      "`out` holds.");
+  static const TileOp op =
+      make_bits("reduce_bitxor", "The bits that an odd number of elements along "
+                                 "one dimension has; clear=False also what "
+                                 "`out` holds.");
   return op;
 }
 

@@ -91,6 +91,12 @@ int32_t reference(void* const* arguments) {
   return 0;
 }
 
+int32_t no_number(void* const* arguments) {
+  double* c = arguments[2];
+  for (int i = 0; i < kCount; ++i)
+    c[i] = i % 2 ? INFINITY : NAN;
+  return 0;
+}
 int32_t divides_by_zero(void* const* arguments) { add(arguments); return hundred / zero; }
 int32_t loops_for_ever(void* const* arguments) {
   add(arguments);

@@ -2,9 +2,13 @@
 /// what it makes of a trace must compute the same values. Needs a Python with apache-tvm 0.27: the
 /// one that TEMPER_TEST_TVM names, or build/tvm-venv's.
 #include "tests/s_tir/random_schedule_cases.h"
+#include "tests/support/workload_cases.h"
 
 #include "ir/support/json.h"
 #include "ir/support/text.h"
+#include "tuner/metaschedule.h"
+
+#include <fmt/format.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -21,7 +25,8 @@ std::string tvm_python() {
 }
 
 bool there_is_tvm() {
-  return std::system((tvm_python() + " -c 'import tvm' > /dev/null 2>&1").c_str()) == 0;
+  // -I: not from the folder that the tests run in, where ./dev bench leaves a torch of its own.
+  return std::system((tvm_python() + " -I -c 'import tvm' > /dev/null 2>&1").c_str()) == 0;
 }
 
 /// One answer per case, in order.
@@ -60,11 +65,10 @@ std::string difference_of(const Json& answer, const IRModule& module) {
 /// index maps are Python functions; the parts of a partitioned loop it wraps in blocks, so that the
 /// loops around a block are others there.
 int in_tvm(const Primitive& primitive) {
-  for (const char* other :
-       {"pack_ahead", "offset_operand", "convert_operand", "tensorize", "transform_layout",
-        "loop_partition",
-        // One range for each axis, not for each dimension.
-        "annotate_buffer_access"})
+  for (const char* other : {"pack_ahead", "offset_operand", "convert_operand", "tensorize",
+                            "transform_layout", "loop_partition",
+                            // One range for each axis, not for each dimension.
+                            "annotate_buffer_access"})
     if (primitive.python_name == other)
       return 0;
   return 1;
@@ -73,6 +77,21 @@ int in_tvm(const Primitive& primitive) {
 int schedules_per_program() {
   const char* const text = std::getenv("TEMPER_INTEROP_SCHEDULES");
   return text != nullptr ? std::atoi(text) : 10;
+}
+
+/// Small programs, and every workload with blocks. What packs ahead is ours alone.
+std::vector<std::pair<std::string, IRModule>> programs() {
+  std::vector<std::pair<std::string, IRModule>> all;
+  for (const Case& program : small_programs())
+    all.emplace_back(program.name, program.module);
+  for (const workload_cases::WorkloadCase& one : workload_cases::kWorkloadCases) {
+    if (one.shape.contains("constant"))
+      continue;
+    const auto workload = workload_cases::workload_of(one);
+    EXPECT_TRUE(workload) << (workload ? "" : workload.error().to_string());
+    all.emplace_back(one.name, workload->module);
+  }
+  return all;
 }
 
 /// A random schedule of a program, from the program on.
@@ -87,15 +106,14 @@ struct Scheduled {
 template <typename... Allowed>
 std::vector<Scheduled> random_schedules(int most_steps, Allowed... allowed) {
   std::vector<Scheduled> all;
-  for (const Case& program : small_programs())
+  for (const auto& [name, module] : programs())
     for (int seed = 0; seed < schedules_per_program(); ++seed) {
-      Schedule schedule(program.module, static_cast<uint64_t>(seed));
+      Schedule schedule(module, static_cast<uint64_t>(seed));
       Random random(static_cast<uint64_t>(seed) + 1);
       const int steps = sizeof...(allowed) > 0 ? 1 + seed % most_steps : seed % (most_steps + 1);
       for (int step = 0; step < steps; ++step)
         EXPECT_TRUE(random_step(schedule, random, allowed...));
-      all.push_back({std::string(program.name) + " " + std::to_string(seed), program.module,
-                     std::move(schedule)});
+      all.push_back({name + " " + std::to_string(seed), module, std::move(schedule)});
     }
   return all;
 }
@@ -110,8 +128,9 @@ TEST(Tvm, ReadsAndPrintsRandomSchedulesAsTheyAre) {
   const Json answers = ask_tvm(cases);
   ASSERT_EQ(answers.size(), cases.size());
   for (size_t i = 0; i < cases.size(); ++i)
-    EXPECT_EQ(difference_of(answers[i], schedules[i].schedule.module()), "") << cases[i]["name"] << "\n"
-                                                         << cases[i]["script"].get<std::string>();
+    EXPECT_EQ(difference_of(answers[i], schedules[i].schedule.module()), "")
+        << cases[i]["name"] << "\n"
+        << cases[i]["script"].get<std::string>();
 }
 
 TEST(Tvm, AppliesOurTracesToTheSameEffect) {
@@ -158,9 +177,8 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
       continue;
     }
     if (std::getenv("TEMPER_INTEROP_DIFFERENCES") != nullptr)
-      std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n",
-                   name.c_str(), where.c_str(), trace.c_str(),
-                   script::to_text(schedule.module()).c_str(), text.c_str());
+      std::fprintf(stderr, "%s differs: %s\n%sours:\n%s\nTVM's:\n%s\n", name.c_str(), where.c_str(),
+                   trace.c_str(), script::to_text(schedule.module()).c_str(), text.c_str());
     const RunResult expected = run_on_integers(original, first_output(original), 1);
     EXPECT_EQ(wrong_values(expected, *parsed), "") << name << "\n" << trace << text;
   }
@@ -169,6 +187,46 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
                cases.size(), applied, equal);
   EXPECT_GE(10 * applied, 8 * static_cast<int>(cases.size()));
   EXPECT_GE(2 * equal, applied); // loops in parts, and blockize's inner axes, have another form
+}
+
+/// What we read of MetaSchedule's and write again is for MetaSchedule the same.
+TEST(Tvm, ReadsTheDatabaseThatWeWrite) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  std::string folder = (fs::temp_directory_path() / "temper-interop-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string stored = TEMPER_SOURCE_DIR "/tests/tuner/data/metaschedule";
+  tuner::Workbench bench({.database = folder + "/temper.db"});
+  const auto read = tuner::import_metaschedule(bench, stored, folder);
+  ASSERT_TRUE(read) << read.error().to_string();
+  std::vector<database::Id> workloads;
+  for (const auto& workload : read->workloads)
+    workloads.push_back(workload.id);
+  const auto written = tuner::export_metaschedule(**bench.store(), workloads, folder + "/written");
+  ASSERT_TRUE(written) << written.error().to_string();
+  EXPECT_EQ(written->records, 5);
+  const Json answers =
+      ask_tvm(Json::array({Json{{"name", "stored"}, {"database", stored}},
+                           Json{{"name", "written"}, {"database", folder + "/written"}}}));
+  fs::remove_all(folder);
+  ASSERT_EQ(answers.size(), 2U);
+  for (const Json& answer : answers)
+    ASSERT_TRUE(answer.contains("records")) << answer.dump(1);
+  // In order of their times within a workload, and of workloads as they please.
+  const auto sorted = [](const Json& records) {
+    std::vector<std::string> texts;
+    for (const Json& record : records) {
+      std::string seconds;
+      for (const Json& value : record["seconds"])
+        seconds += fmt::format(" {:.4g}", value.get<double>());
+      texts.push_back(record["original"].get<std::string>() +
+                      record["scheduled"].get<std::string>() + record["target"].get<std::string>() +
+                      seconds);
+    }
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  EXPECT_EQ(sorted(answers[1]["records"]), sorted(answers[0]["records"]));
 }
 
 } // namespace

@@ -1,0 +1,188 @@
+// T.reduce_sum and the like of a fragment into a fragment: each thread folds what it holds of a
+// row, then the lanes that share the row fold theirs by shuffles, and all of them have the result.
+//
+//   for row in the rows of a thread:
+//     value = x[..]; for its other registers of the row: value = value + x[..]
+//     value = value + shfl_xor(value, 1); value = value + shfl_xor(value, 2)
+//     total[row] = value
+//
+// Which registers and lanes these are, the layouts say. Rows that several warps share are folded by
+// way of shared memory (the operator's meaning).
+#include "ir/tir/cuda/variants.h"
+
+#include "ir/op.h"
+#include "ir/tir/layout_expr.h"
+#include "ir/tir/ops/reduce.h"
+#include "ir/walk.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <map>
+#include <set>
+
+namespace temper::tir::cuda {
+namespace {
+
+Error no(std::string why) { return {ErrorCode::kUnsupported, std::move(why)}; }
+
+struct Folding {
+  int64_t rows = 0;  ///< registers of the result
+  int64_t parts = 0; ///< registers that go into each
+  Layout sources;    ///< (row, part) -> register
+  int lanes = 0;     ///< bits in which the numbers of the lanes that share a row differ
+};
+
+bool is_whole(const BufferRegion& region) {
+  for (size_t d = 0; d < region.region.size(); ++d)
+    if (!is_int(region.region[d].min, 0) ||
+        !same_extent(region.region[d].extent, region.buffer->shape[d]))
+      return false;
+  return true;
+}
+
+Result<Folding> folding_of(const TileCall& call, TileContext& context) {
+  if (context.gpu == nullptr)
+    return no("shuffles are there on GPUs");
+  const GpuKernel& gpu = *context.gpu;
+  const BufferRegion& from = call.regions[0];
+  const BufferRegion& to = call.regions[1];
+  for (const BufferRegion* region : {&from, &to})
+    if (tile_scope(region->buffer->scope) != "fragment" || !is_whole(*region))
+      return no(region->buffer->name + " is no whole fragment");
+  const DataType dtype = to.buffer->dtype;
+  if (dtype.bits != 32)
+    return no("shuffles move values of 32 bits, and not " + to_string(dtype));
+  TEMPER_TRY(shape, ops::reduce_shape(call));
+  const auto source = gpu.layout(from.buffer), target = gpu.layout(to.buffer);
+  if (!source || !target)
+    return no("a fragment has no layout");
+  const LayoutMap reads(*source), writes(*target);
+  const int thread_in = reads.find(kThreadAxis), thread_out = writes.find(kThreadAxis);
+  if (thread_in < 0 || thread_out < 0)
+    return no("a fragment is not shared out among threads");
+  // Of each element of the result: the register of each thread that holds it.
+  std::vector<std::map<int64_t, int64_t>> holders(static_cast<size_t>(writes.size()));
+  std::vector<int64_t> place(std::max(reads.axes().size(), writes.axes().size()));
+  for (int64_t e = 0; e < writes.size(); ++e)
+    for (int64_t r = 0; r < writes.replication(); ++r) {
+      writes.place(e, std::span(place).first(writes.axes().size()), r);
+      holders[static_cast<size_t>(e)][place[static_cast<size_t>(thread_out)]] =
+          place[writes.axes().size() - 1];
+    }
+  // By source register: the register of the result that it goes into, the same in all threads. By
+  // element and replica: who holds a part.
+  std::vector<int64_t> row_of(static_cast<size_t>(source->span(kMemoryAxis)), -1);
+  std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> sharers;
+  std::set<int64_t> threads;
+  for (int64_t i = 0; i < reads.size(); ++i) {
+    const std::vector<int64_t> at = coordinate_of(source->shape, i);
+    int64_t element = 0;
+    for (size_t d = 0; d < at.size(); ++d)
+      if (d != shape.dim)
+        element = element * source->shape[d] + at[d];
+    for (int64_t r = 0; r < reads.replication(); ++r) {
+      reads.place(i, std::span(place).first(reads.axes().size()), r);
+      const int64_t thread = place[static_cast<size_t>(thread_in)];
+      const auto& known = holders[static_cast<size_t>(element)];
+      const auto found = known.find(thread);
+      if (found == known.end())
+        return no("a thread has a part of a row and not the row's result");
+      int64_t& row = row_of[static_cast<size_t>(place[reads.axes().size() - 1])];
+      if (row >= 0 && row != found->second)
+        return no("threads hold rows in different registers");
+      row = found->second;
+      threads.insert(thread);
+      sharers[{element, r}].insert(thread);
+    }
+  }
+  if (static_cast<int64_t>(threads.size()) != gpu.threads)
+    return no("some threads hold nothing of it");
+  Folding folding;
+  bool first = true;
+  for (const auto& [key, group] : sharers) {
+    int64_t bits = 0;
+    for (const int64_t thread : group)
+      bits |= thread ^ *group.begin();
+    if (bits >= 32)
+      return no("several warps share a row");
+    if (int64_t{1} << std::popcount(static_cast<uint64_t>(bits)) !=
+            static_cast<int64_t>(group.size()) ||
+        (!first && bits != folding.lanes))
+      return no("lanes share rows otherwise than in pairs of pairs");
+    folding.lanes = static_cast<int>(bits);
+    first = false;
+  }
+  folding.rows = target->span(kMemoryAxis);
+  std::vector<std::vector<int64_t>> parts(static_cast<size_t>(folding.rows));
+  for (size_t reg = 0; reg < row_of.size(); ++reg)
+    if (row_of[reg] >= 0)
+      parts[static_cast<size_t>(row_of[reg])].push_back(static_cast<int64_t>(reg));
+  folding.parts = static_cast<int64_t>(parts.front().size());
+  for (const auto& list : parts)
+    if (static_cast<int64_t>(list.size()) != folding.parts || list.empty())
+      return no("a thread holds more of one row than of another");
+  auto sources = layout_of_map({folding.rows, folding.parts}, {kMemoryAxis},
+                               [&](std::span<const int64_t> at, std::span<int64_t> values) {
+                                 values[0] =
+                                     parts[static_cast<size_t>(at[0])][static_cast<size_t>(at[1])];
+                               });
+  if (!sources || !sources->input_swizzle.empty())
+    return no("the registers of a row follow no rule");
+  folding.sources = *std::move(sources);
+  return folding;
+}
+
+Result<Stmt> lower(const TileCall& call, TileContext& context) {
+  TEMPER_TRY(folding, folding_of(call, context));
+  const Buffer from = context.gpu->registers(call.regions[0].buffer);
+  const Buffer to = context.gpu->registers(call.regions[1].buffer);
+  const DataType dtype = to->dtype;
+  const Var row = make_var("row"), part = make_var("part");
+  const Buffer value = make_buffer("value", dtype, {int32(1)}, "local");
+  const Expr now = make_load(value, {int32(0)});
+  const auto set = [&](const Expr& next) { return make_store(value, {int32(0)}, next); };
+  const auto element = [&](const Expr& number) {
+    const Expr reg = layout_value(folding.sources, std::vector<Expr>{Expr(row), number});
+    return ops::reduce_counted(call, tile_cast(dtype, make_load(from, {reg})));
+  };
+  std::vector<Stmt> body{make_alloc(value), set(element(int32(0)))};
+  if (folding.parts > 1)
+    body.push_back(make_for(part, int32(0), int32(folding.parts - 1), ForKind::kUnrolled,
+                            set(ops::reduce_join(call, now, element(Expr(part) + 1)))));
+  for (int mask = 1; mask < 32; mask *= 2) {
+    if ((folding.lanes & mask) == 0)
+      continue;
+    const Var other = make_var("other", dtype);
+    body.push_back(make_bind(other, call_op("shfl_xor_sync", {now, int32(mask)})));
+    body.push_back(set(ops::reduce_join(call, now, Expr(other))));
+  }
+  const std::vector<Expr> at{Expr(row)};
+  body.push_back(make_store(
+      to, at, flag_option(call, "clear") ? now : ops::reduce_join(call, make_load(to, at), now)));
+  Stmt result = unrolled(row, folding.rows, make_seq(std::move(body)));
+  walk(result, [&](const NodeRef& node) {
+    if (node->span.line == 0)
+      node->span = call.span;
+    return true;
+  });
+  return result;
+}
+
+} // namespace
+
+TileVariant reduce_shuffle(const char* op) {
+  return {.op = op,
+          .target = TargetKind::kCuda,
+          .scope = "block",
+          .name = "shuffle",
+          .doc = "rows folded in registers, then by shuffles among the lanes that share them",
+          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
+            TEMPER_TRY_VOID(folding_of(call, context));
+            return {};
+          },
+          .lower = lower,
+          .best = true};
+}
+
+} // namespace temper::tir::cuda

@@ -1,0 +1,171 @@
+// Schedules of programs whose dimensions are known only at run time: whatever extents they turn out
+// to have, the same is computed.
+#include "ir/extents.h"
+#include "ir/verify.h"
+#include "tests/s_tir/random_schedule_cases.h"
+
+namespace temper::s_tir::testing {
+namespace {
+
+IRModule program(const std::string& body) {
+  const auto parsed = script::parse_module("m = TypeVar(\"m\")\nn = TypeVar(\"n\")\n\n" + body);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().to_string());
+  return *parsed;
+}
+
+std::vector<Case> symbolic_programs() {
+  const char* const product = R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer(({0}, {2}), "float32"), B: T.Buffer(({2}, {1}), "float32"), C: T.Buffer(({0}, {1}), "float32")):
+    for i, j, k in T.grid({0}, {1}, {2}):
+        with T.sblock("C"):
+            vi, vj, vk = T.axis.remap("SSR", [i, j, k])
+            with T.init():
+                C[vi, vj] = T.float32(0)
+            C[vi, vj] = C[vi, vj] + A[vi, vk] * B[vk, vj]
+)";
+  return {{"rows", program(fmt::format(fmt::runtime(product), "m", "4", "6"))},
+          {"terms", program(fmt::format(fmt::runtime(product), "4", "3", "m"))},
+          {"both", program(fmt::format(fmt::runtime(product), "m", "n", "4"))},
+          {"chain", program(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((m, n), "float32"), D: T.Buffer((m, n), "float32")):
+    B = T.sblock_alloc_buffer((m, n))
+    C = T.sblock_alloc_buffer((m, n))
+    for i, j in T.grid(m, n):
+        with T.sblock("B"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            B[vi, vj] = A[vi, vj] * T.float32(2)
+    for i, j in T.grid(m, n):
+        with T.sblock("C"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            C[vi, vj] = B[vi, vj] + T.float32(1)
+    for i, j in T.grid(m, n):
+        with T.sblock("D"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            D[vi, vj] = T.max(C[vi, vj], T.float32(0)) + A[vi, 0]
+)")},
+          {"rows of sums", program(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((m, 6), "float32"), C: T.Buffer((m, 6), "float32")):
+    B = T.sblock_alloc_buffer((m,))
+    for i, k in T.grid(m, 6):
+        with T.sblock("B"):
+            vi, vk = T.axis.remap("SR", [i, k])
+            with T.init():
+                B[vi] = T.float32(0)
+            B[vi] = B[vi] + A[vi, vk]
+    for i, j in T.grid(m, 6):
+        with T.sblock("C"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            C[vi, vj] = A[vi, vj] - B[vi]
+)")}};
+}
+
+/// The program for these extents alone.
+IRModule bound(const IRModule& module, const Extents& extents) {
+  const PrimFunc function = module->find_prim_func("main");
+  const auto made = bound_to_extents(with_extents(function, extents), false);
+  EXPECT_TRUE(made) << (made ? "" : made.error().to_string());
+  return with_function(module, "main", *made);
+}
+
+/// Random steps on the symbolic program, then the values at several extents. What is wrong, with
+/// the trace; empty when nothing is.
+std::string check(const IRModule& module, uint64_t seed, int steps, Weight weight) {
+  register_layer();
+  Schedule schedule(module, seed);
+  Random random(seed);
+  const auto fail = [&](const std::string& what) {
+    return what + "\n" + schedule.trace().to_python() + script::to_text(schedule.module());
+  };
+  for (int step = 0; step < steps; ++step)
+    if (const auto stepped = random_step(schedule, random, weight); !stepped)
+      return fail("enumerated, then refused: " + stepped.error().message);
+  if (const auto good = verify(schedule.module()); !good)
+    return fail(good.error().to_string());
+  for (const Extents& extents :
+       {Extents{{"m", 1}, {"n", 3}}, Extents{{"m", 5}, {"n", 1}}, Extents{{"m", 8}, {"n", 9}}}) {
+    const IRModule plain = bound(module, extents);
+    const RunResult expected = run_on_integers(plain, first_output(plain), 1);
+    const IRModule scheduled = bound(schedule.module(), extents);
+    if (const std::string wrong = wrong_values(expected, scheduled); !wrong.empty())
+      return fail(fmt::format("m = {}, n = {}: {}", extents[0].second, extents[1].second, wrong));
+  }
+  return {};
+}
+
+TEST(SymbolicExtents, RandomSchedulesComputeTheSameAtAllOfThem) {
+  for (const Case& example : symbolic_programs())
+    for (uint64_t seed = 1; seed <= 30; ++seed)
+      EXPECT_EQ(check(example.module, seed, 6, each_once), "") << example.name << ", seed " << seed;
+}
+
+TEST(SymbolicExtents, RandomMovesComputeTheSameAtAllOfThem) {
+  for (const Case& example : symbolic_programs())
+    for (uint64_t seed = 1; seed <= 60; ++seed)
+      EXPECT_EQ(check(example.module, seed, 5, mostly_moves), "")
+          << example.name << ", seed " << seed;
+}
+
+/// What is refused, empty when nothing is. The names b and l stand for the block C and its loops.
+std::string refusal(const std::string& name, const std::string& calls) {
+  for (const Case& example : symbolic_programs())
+    if (name == example.name) {
+      const auto trace = Trace::from_python(calls);
+      if (!trace)
+        return "the test itself: " + trace.error().to_string();
+      const auto schedule = replay(*trace, example.module);
+      return schedule ? "" : schedule.error().message;
+    }
+  return "the test itself: no program " + name;
+}
+
+/// Each is accepted by TVM 0.27.
+TEST(SymbolicExtents, AreTakenByThePrimitivesThatTakeThemInTvm) {
+  const std::string product = R"(
+b = sch.get_sblock(name="C", func_name="main")
+i, j, k = sch.get_loops(block=b)
+)";
+  const std::string chain = R"(
+b = sch.get_sblock(name="B", func_name="main")
+c = sch.get_sblock(name="C", func_name="main")
+d = sch.get_sblock(name="D", func_name="main")
+i, j = sch.get_loops(block=b)
+x, y = sch.get_loops(block=c)
+)";
+  for (const std::string& calls : {
+           "f = sch.fuse(i, j)",
+           "sch.reorder(j, i)",
+           "sch.parallel(i)",
+           "sch.bind(i, \"blockIdx.x\")",
+           "p, q = sch.split(i, [None, 4])\nsch.reorder(p, j, k, q)",
+           "p, q = sch.split(i, [4, None])",
+           "e = sch.cache_read(b, 0, \"global\")\nsch.compute_at(e, i)",
+           "p, q = sch.split(i, [None, 4])\ne = sch.cache_read(b, 0, "
+           "\"global\")\nsch.compute_at(e, p)",
+           "e = sch.decompose_reduction(b, k)",
+           "p, q = sch.split(i, [None, 4])\ne = sch.decompose_reduction(b, k)",
+           "e = sch.rfactor(k, 2)",
+           "e = sch.add_unit_loop(i)",
+       })
+    EXPECT_EQ(refusal("rows", product + calls), "") << calls;
+  for (const std::string& calls : {
+           "sch.transform_layout(b, (\"write\", 0), \"lambda i, j: (j, i)\")",
+           "sch.transform_layout(b, (\"write\", 0), \"lambda i, j: (i // 4, j, i % 4)\")",
+           "sch.compute_inline(b)",
+           "sch.reverse_compute_inline(d)",
+           "sch.compute_at(b, x)",
+           "p, q = sch.split(x, [None, 4])\nsch.compute_at(b, p)",
+           "sch.reverse_compute_at(c, i)",
+           "f = sch.fuse(x, y)\np, q = sch.split(f, [None, 64])\nsch.bind(p, \"blockIdx.x\")\n"
+           "sch.bind(q, \"threadIdx.x\")",
+           "sch.set_scope(b, 0, \"shared\")",
+           "sch.storage_align(b, 0, 0, 32, 8)",
+           "e = sch.merge(i, x)",
+       })
+    EXPECT_EQ(refusal("chain", chain + calls), "") << calls;
+}
+
+} // namespace
+} // namespace temper::s_tir::testing

@@ -1,0 +1,101 @@
+#include "tuner/space/rules_reference.h"
+
+#include "tuner/space/sketch_space.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+namespace temper::tuner {
+namespace {
+
+struct Description {
+  const char* what;
+  const char* decides; ///< what it leaves open, as sampled decisions or as sketches
+  const char* like;    ///< what a user of TVM knows it by
+};
+
+const std::map<std::string, Description>& descriptions() {
+  static const std::map<std::string, Description> all = {
+      {"auto_inline",
+       {"Inlines a block that computes one value per element, from elements, into its consumers, "
+        "when that repeats nothing dear: no branch, no math function.",
+        "nothing", "AutoInline(into_consumer)"}},
+      {"row_fusion",
+       {"Programs like softmax and the norms: all blocks are computed inside the row loop of the "
+        "last one, so that a row stays in the first-level cache; reductions get vector-wide "
+        "partial results.",
+        "lanes of the partial results, unrolling", "dlight's GeneralReduction"}},
+      {"vector_reduction",
+       {"A reduction along the contiguous axis whose output has none (GEMV, row sums) is summed in "
+        "vectors of partial results for several rows at a time.",
+        "lanes, rows at a time", ""}},
+      {"register_tiling",
+       {"Matrix products and everything shaped like them: a tile of the output stays in vector "
+        "registers over the whole reduction, operands are packed, loops blocked for the caches; "
+        "dot-product instructions and matrix tiles where the machine has them.",
+        "which operands are packed and where, cache blocks, unrolling, the instruction", ""}},
+      {"window_tiling",
+       {"Sums over a short window in which every operand moves with the output along its "
+        "contiguous axis (depthwise convolutions, pooling).",
+        "tile of the output's rows, unrolling of the window, where the padded input is made", ""}},
+      {"multi_level_tiling",
+       {"Every spatial axis is split into four, every reduction axis into two loops, ordered "
+        "SSRSRS; what the innermost tile accumulates is written through a cache at the first or "
+        "second level, or not.",
+        "the factors; a sketch for each level of the cache", "MultiLevelTiling(\"SSRSRS\")"}},
+      {"add_rfactor",
+       {"A reduction that is much longer than what it writes is split, so that its parts run in "
+        "parallel.",
+        "the factor; a sketch for each position of the new axis", "AddRFactor(16, 64)"}},
+      {"spatial_tiling",
+       {"Elementwise blocks and copies that no other rule has scheduled: vector lanes of the "
+        "innermost loop; a tile where an input moves fastest along another axis (a transpose).",
+        "lanes, the tile", ""}},
+      {"random_compute_location",
+       {"A block that no other rule has placed is moved into a loop of its consumers, or stays.",
+        "the place", "RandomComputeLocation"}},
+  };
+  return all;
+}
+
+} // namespace
+
+std::string rules_reference() {
+  std::string text =
+      "# Rules of the design space\n"
+      "\n"
+      "Generated from the rules for CPUs (`default_cpu_rules`, `tuner/space/rules/`, a file each); "
+      "a "
+      "test\n"
+      "keeps it fresh, and `TEMPER_UPDATE_GOLDEN=1 tuner_tests` rewrites it. They are applied in "
+      "this order,\n"
+      "each to every block, producers first; `temper-opt WORKLOAD --rule NAME,NAME` prints what "
+      "some of them\n"
+      "give.\n"
+      "\n"
+      "| rule | what it does | what it leaves open | in TVM |\n"
+      "| --- | --- | --- | --- |\n";
+  for (const std::unique_ptr<Rule>& rule : default_cpu_rules(MachineHints())) {
+    const auto found = descriptions().find(rule->name());
+    TEMPER_CHECK(found != descriptions().end(), "a rule of default_cpu_rules() is not described");
+    const Description& description = found->second;
+    text += fmt::format("| `{}` | {} | {} | {} |\n", rule->name(), description.what,
+                        description.decides, *description.like == 0 ? " " : description.like);
+  }
+  const SketchOptions options;
+  text += fmt::format(
+      "\n"
+      "What is mechanical follows when all decisions are made (`postprocess.h`): outer loops run "
+      "in "
+      "parallel,\n"
+      "up to {} jobs a core; inner ones are vectorised, up to {} elements; unrolling by one of {} "
+      "statements,\n"
+      "which is a decision too; then the start of each sum is taken out of it. Mutations\n"
+      "(`tuner/mutate/mutator.h`) change one decision of a candidate: a tiling, a place, a "
+      "choice.\n",
+      options.jobs_per_core, options.max_vectorize_extent, fmt::join(options.unroll_steps, ", "));
+  return text;
+}
+
+} // namespace temper::tuner

@@ -1,0 +1,13 @@
+/// Hand-written spaces of tasks.
+#pragma once
+
+#include "ir/s_tir/trace.h"
+#include "tuner/task.h"
+
+namespace temper::tuner {
+
+/// What `def schedule(sch)` of the workload's file makes of the task's program
+/// (ir/script/schedule_language.h); none where it has no such function, or is not there (any more).
+Result<std::vector<s_tir::Trace>> templates_of(const Task& task);
+
+} // namespace temper::tuner
