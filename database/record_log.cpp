@@ -67,14 +67,30 @@ double clock_ghz(const Measurement& record) {
   return ghz > 0 ? ghz : kUnknown;
 }
 
+/// Of a GPU, as engine/gpu_conditions.h writes it.
+static void gpu_state(const Json& gpu, std::vector<std::string>& words) {
+  if (const double mhz = number_of(gpu, "sm_clock_mhz"); mhz > 0)
+    words.push_back(fmt::format("{:.0f} MHz, {:.0f} W, {:.0f} C", mhz, number_of(gpu, "power_w"),
+                                number_of(gpu, "temperature_c")));
+  if (const Json slowed = gpu.value("slowdowns", Json::array()); !slowed.empty())
+    words.push_back("slowed by its " + join(slowed.get<std::vector<std::string>>(), ", its "));
+  words.push_back(gpu.value("timer", "") == "activity" ? "timed by CUPTI's records"
+                                                       : "timed by events");
+  if (const double broken = number_of(gpu, "broken_traces"); broken > 0)
+    words.push_back(format_count(static_cast<int64_t>(broken), "trace") + " broken and repeated");
+}
+
 std::string machine_state(const Measurement& record) {
   const Json timing = object_of(record.timing_json);
   std::vector<std::string> words;
-  if (const double ghz = clock_ghz(record); ghz > 0)
+  const bool on_gpu = timing.is_object() && timing.contains("gpu");
+  if (on_gpu)
+    gpu_state(timing.at("gpu"), words);
+  if (const double ghz = clock_ghz(record); ghz > 0 && !on_gpu)
     words.push_back(fmt::format("{:.2f} GHz right after timing", ghz));
-  if (const double ms = number_of(timing, "steal_ms"); ms >= 0)
+  if (const double ms = number_of(timing, "steal_ms"); ms >= 0 && !on_gpu)
     words.push_back(fmt::format("{:.0f} ms stolen by the host", ms));
-  if (const double switches = number_of(timing, "involuntary_switches"); switches >= 0)
+  if (const double switches = number_of(timing, "involuntary_switches"); switches >= 0 && !on_gpu)
     words.push_back("lost its core " + format_count(static_cast<int64_t>(switches), "time"));
   if (const double share = number_of(timing, "side_by_side"); share > 0)
     words.push_back(fmt::format("threads side by side at {:.0f} %", 100 * share));

@@ -118,9 +118,7 @@ Result<void> LocalMeasurer::start_runner() {
   if (!options_.private_timing)
     spawn.arguments.emplace_back("--shared-timing");
   if (options_.gpu)
-    spawn.arguments.insert(
-        spawn.arguments.end(),
-        {"--gpu", std::to_string(*options_.gpu), "--metrics", join(options_.gpu_metric_sets, ",")});
+    spawn.arguments.insert(spawn.arguments.end(), {"--gpu", std::to_string(*options_.gpu)});
   spawn.socket = ends[1].get();
   spawn.standard_error = log.get();
   TEMPER_TRY(process, Subprocess::spawn(spawn));
@@ -301,7 +299,8 @@ void LocalMeasurer::feed() {
                    {"timeout_ms", request.timeout_ms},
                    {"memory_limit_bytes", request.memory_limit_bytes},
                    {"check", request.check},
-                   {"counters", request.counters}};
+                   {"counters", request.counters},
+                   {"metric_sets", gpu_metric_sets_}};
       FileDescriptor code;
       std::vector<int> files;
       if (request.artifact->kind != codegen::ArtifactKind::kLibrary) {

@@ -34,8 +34,6 @@ struct LocalMeasurerOptions {
   std::string lock_path = default_lock_path();
   /// Kernels are a GPU's, and run there: its number, from 0. References run on the processor.
   std::optional<int> gpu;
-  /// Sets of a GPU's counters (engine/cupti/metrics.h) for trials that ask for counters.
-  std::vector<std::string> gpu_metric_sets = {"lite"};
   /// Workloads whose arguments and references the runner keeps; others are made again on demand.
   size_t workloads_kept = 4;
 
@@ -71,6 +69,9 @@ public:
   /// "timer", "why_timer", "why_no_clocks", "why_no_counters"}; what is empty is no lack. The error
   /// says why there is none. Blocks. Only with `gpu` in the options.
   Result<Json> describe_gpu();
+  /// The sets of a GPU's counters (engine/cupti/metrics.h) for trials that ask for counters and are
+  /// handed in from now on; "lite" where nothing was said.
+  void set_gpu_metric_sets(std::vector<std::string> sets) { gpu_metric_sets_ = std::move(sets); }
   /// The A/A test's raw material. Blocks.
   Result<NoiseSample> noise(int pairs);
   int runner_pid() const { return runner_.pid(); }
@@ -114,6 +115,7 @@ private:
                     int timeout_ms);
 
   LocalMeasurerOptions options_;
+  std::vector<std::string> gpu_metric_sets_{"lite"};
   std::string runner_path_;
   FileDescriptor events_;
   Subprocess runner_;

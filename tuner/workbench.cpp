@@ -559,6 +559,11 @@ Result<Task> Workbench::task(const WorkloadArguments& arguments) {
   TEMPER_TRY(file, script::WorkloadFile::read(found.file));
   TEMPER_TRY(info, file.find(found.function));
   TEMPER_TRY(workload, file.instantiate(info->name, arguments.parameters, arguments.unchecked));
+  // What a GPU does in a millisecond takes a reference on the processor minutes: it may be left
+  // out.
+  TEMPER_TRY(target, ir::parse_target(options_.target));
+  if (!target.is_cpu() && arguments.unchecked)
+    workload.reference = {};
   return make_task(*this, arguments.name, found.file, info->layer, std::move(workload));
 }
 
@@ -698,19 +703,20 @@ Result<engine::CompilePool*> Workbench::compilers() {
 }
 
 Result<engine::Measurer*> Workbench::measurer() {
-  if (!measurer_) {
+  TEMPER_TRY(gpu, this->gpu());
+  std::unique_ptr<engine::Measurer>& known = measurers_[gpu ? gpu->index : -1];
+  if (!known) {
     engine::LocalMeasurerOptions options;
     if (options_.workloads_kept > 0)
       options.workloads_kept = options_.workloads_kept;
-    TEMPER_TRY(gpu, this->gpu());
     if (gpu) {
       options.gpu = gpu->index;
       options.lock_path += fmt::format(".gpu{}", gpu->index);
     }
     TEMPER_TRY(measurer, engine::LocalMeasurer::start(std::move(options)));
-    measurer_ = std::move(measurer);
+    known = std::move(measurer);
   }
-  return measurer_.get();
+  return known.get();
 }
 
 Result<Devices> Workbench::devices() {

@@ -59,7 +59,7 @@ public:
   Workbench& operator=(const Workbench&) = delete;
 
   const WorkbenchOptions& options() const { return options_; }
-  /// What the next tasks are for; devices and database stay.
+  /// What the next tasks are for, and with it where they run; devices and database stay.
   void retarget(const std::string& target, int threads);
 
   // The database.
@@ -175,7 +175,7 @@ private:
   WorkbenchOptions options_;
   std::unique_ptr<database::Store> store_;
   std::unique_ptr<engine::CompilePool> compilers_;
-  std::unique_ptr<engine::Measurer> measurer_;
+  std::map<int, std::unique_ptr<engine::Measurer>> measurers_; ///< by GPU; -1: the processor
 };
 
 /// Today's compiler of CUDA for `gpu`; without one, what prints the programs.

@@ -107,8 +107,11 @@ Result<std::unique_ptr<GpuContext>> GpuContext::open(int index) {
   }
   if (const CudaResult code = driver->context_set(context->context_); code != 0)
     return refused(code);
-  constexpr unsigned kNonBlocking = 1;
-  if (const CudaResult code = driver->stream_create(&context->stream_, kNonBlocking); code != 0)
+  // In order with copies from and to the host, which go through the default stream and return
+  // before the last of their bytes has arrived.
+  constexpr unsigned kInOrderWithDefault = 0;
+  if (const CudaResult code = driver->stream_create(&context->stream_, kInOrderWithDefault);
+      code != 0)
     return refused(code);
   return context;
 }

@@ -12,9 +12,6 @@
 namespace temper::engine {
 namespace {
 
-// A kernel gets more than this only when it says so.
-constexpr int64_t kUsualSharedBytes = 48 << 10;
-
 /// Extents of a grid or a block in x, y, z; what is not named is 1.
 void set_extents(unsigned (&to)[3], const std::vector<int64_t>& extents) {
   for (size_t d = 0; d < 3; ++d)
@@ -106,7 +103,7 @@ std::unique_ptr<GpuKernel> GpuKernel::load(const GpuContext& context,
       return nullptr;
     }
     CudaResult code = 0;
-    if (one.shared_bytes > kUsualSharedBytes)
+    if (one.shared_bytes > 0)
       code = driver.function_set(function, static_cast<int>(FunctionAttribute::kDynamicSharedBytes),
                                  static_cast<int>(one.shared_bytes));
     int64_t blocks = 1;

@@ -68,6 +68,8 @@ public:
 /// kEnvironment says what forbids it: which permission and which setting, another profiler, a GPU
 /// or a virtual machine that has no counters.
 Result<std::unique_ptr<CounterReader>> open_counters(const GpuContext& context);
+/// Their names; none where this program was built without CUPTI's headers.
+std::vector<std::string> metric_set_names();
 /// The named sets of engine/cupti/metrics.h, one behind the other, each metric once.
 Result<std::vector<std::string>> metrics_of_sets(const std::vector<std::string>& sets);
 

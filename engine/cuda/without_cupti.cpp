@@ -19,6 +19,7 @@ Result<std::unique_ptr<ActivityTrace>> start_activity_trace() {
 Result<std::unique_ptr<CounterReader>> open_counters(const GpuContext&) {
   return built_without("GPU counters are not read");
 }
+std::vector<std::string> metric_set_names() { return {}; }
 Result<std::vector<std::string>> metrics_of_sets(const std::vector<std::string>&) {
   return built_without("GPU counters are not read");
 }

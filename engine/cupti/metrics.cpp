@@ -69,6 +69,13 @@ Result<const MetricSet*> find_metric_set(std::string_view name) {
                fmt::format("there is no set of metrics '{}'; there are {}", name, names));
 }
 
+std::vector<std::string> metric_set_names() {
+  std::vector<std::string> names;
+  for (const MetricSet& set : metric_sets())
+    names.push_back(set.name);
+  return names;
+}
+
 Result<std::vector<std::string>> metrics_of_sets(const std::vector<std::string>& sets) {
   std::vector<std::string> metrics;
   for (const std::string& name : sets) {

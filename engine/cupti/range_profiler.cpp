@@ -16,8 +16,9 @@ namespace {
 
 using cupti::Library;
 
-// One kernel is counted at a time: one range, and nothing inside of it.
+// One kernel is counted at a time: one range, and nothing inside of it. There is room for more.
 constexpr size_t kRanges = 1;
+constexpr size_t kMostRanges = 8;
 
 struct Functions {
   decltype(&::cuptiProfilerInitialize) initialize = nullptr;
@@ -91,8 +92,8 @@ public:
     size.pRangeProfilerObject = profiler_;
     size.pMetricNames = names.data();
     size.numMetrics = names.size();
-    size.maxNumOfRanges = kRanges;
-    size.maxNumRangeTreeNodes = kRanges;
+    size.maxNumOfRanges = kMostRanges;
+    size.maxNumRangeTreeNodes = kMostRanges;
     TEMPER_TRY_VOID(done(functions_.data_size(&size)));
     data.resize(size.counterDataSize);
     TEMPER_CUPTI_PARAMS(RangeProfiler_CounterDataImage_Initialize, begin);
@@ -108,7 +109,7 @@ public:
     set.pCounterDataImage = data.data();
     set.range = CUPTI_UserRange;
     set.replayMode = CUPTI_UserReplay;
-    set.maxRangesPerPass = kRanges;
+    set.maxRangesPerPass = kMostRanges;
     set.numNestingLevels = 1;
     set.minNestingLevel = 1;
     set.passIndex = 0;

@@ -240,7 +240,7 @@ void GpuTrials::count(WorkloadId id, PreparedWorkload& workload, const TrialRequ
             {{"order", "count"},
              {"number", kNumber},
              {"regime", to_string(request.regime)},
-             {"sets", settings_.metric_sets}},
+             {"sets", request.metric_sets}},
             -1, kCountTimeoutMs, "count", interruption, other, answer) != Step::kGoOn)
     return without(other.error);
   for (const auto& [name, value] : answer.at("counters").items())

@@ -15,8 +15,6 @@ namespace temper::engine {
 
 struct GpuSettings {
   int device = 0;
-  /// Sets of counters (engine/cupti/metrics.h) for trials that ask for counters.
-  std::vector<std::string> metric_sets = {"lite"};
 };
 
 class GpuTrials {

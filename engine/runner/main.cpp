@@ -233,6 +233,7 @@ private:
     request.best_ns = json.at("best_ns").get<double>();
     request.rule = stop_rule_from_json(json.at("rule"));
     request.counters = json.at("counters").get<bool>();
+    request.metric_sets = json.at("metric_sets").get<std::vector<std::string>>();
     const DeviceLock lock(lock_path_);
     send(Message::kStarted, {{"ticket", ticket}});
     running_ = ticket;
@@ -396,8 +397,6 @@ int main(int argc, char** argv) {
       lock_path = argv[++i];
     } else if (word == "--gpu" && i + 1 < argc) {
       gpu.emplace().device = std::atoi(argv[++i]);
-    } else if (word == "--metrics" && i + 1 < argc && gpu) {
-      gpu->metric_sets = temper::split_text(argv[++i], ',');
     } else {
       std::fprintf(stderr,
                    "temper-runner runs kernels for temper and is not for use by hand\n"

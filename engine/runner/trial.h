@@ -54,6 +54,7 @@ struct TrialRequest {
   int64_t memory_limit_bytes = 0;
   bool check = true;
   bool counters = false;
+  std::vector<std::string> metric_sets{}; ///< of a GPU's counters
 };
 
 /// Load, check, time, check again. Nothing when it was cancelled.

@@ -337,6 +337,24 @@ TEST(GpuMeasurer, CountsOneCallAsOftenAsThereArePasses) {
   }
 }
 
+TEST(GpuMeasurer, CountsTheSetsThatAreAskedFor) {
+  NEEDS_CUPTI();
+  Gpu gpu;
+  const auto counted = [&](std::vector<std::string> sets) {
+    gpu.measurer->set_gpu_metric_sets(std::move(sets));
+    MeasureRequest request = gpu.request(gpu_code("add"));
+    request.counters = true;
+    const Measurement m = gpu.measure(request);
+    EXPECT_EQ(m.outcome, Outcome::kOk) << m.error;
+    return std::pair(plain_counters(m), m.log);
+  };
+  const auto both = counted({"tma", "spill"}).first;
+  EXPECT_EQ(both.size(), 4U);
+  EXPECT_TRUE(both.contains("sm__inst_executed_pipe_tma.sum"));
+  EXPECT_TRUE(both.contains("l1tex__t_bytes_pipe_lsu_mem_local_op_st.sum"));
+  EXPECT_THAT(counted({"tme"}).second, HasSubstr("there is no set of metrics 'tme'"));
+}
+
 TEST(GpuMeasurer, WithoutPermissionToCountThereAreTimesAndTheSettingIsNamed) {
   NEEDS_CUPTI();
   const auto log_of = [](const char* settings) {

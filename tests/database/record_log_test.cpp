@@ -40,6 +40,18 @@ TEST(RecordLog, SaysWhatWasDoneStepByStep) {
   EXPECT_DOUBLE_EQ(clock_ghz(timed()), 3.412);
 }
 
+TEST(RecordLog, OfAGpuNamesClockPowerWhatSlowedItAndTheTimer) {
+  Measurement row = timed();
+  row.timing_json =
+      R"({"calls_per_sample":1,"clock_ghz":1.755,"steal_ms":0.0,"involuntary_switches":0,)"
+      R"("gpu":{"timer":"activity","sm_clock_mhz":1755,"power_w":690,"temperature_c":61,)"
+      R"("slowdowns":["power cap"],"broken_traces":1}})";
+  EXPECT_EQ(machine_state(row), "1755 MHz, 690 W, 61 C; slowed by its power cap; timed by CUPTI's "
+                                "records; 1 trace broken and repeated");
+  row.timing_json = R"({"gpu":{"timer":"events"}})";
+  EXPECT_EQ(machine_state(row), "timed by events");
+}
+
 TEST(RecordLog, OfAGpuSaysWhatItsCodeNeeds) {
   Measurement row;
   row.outcome = Outcome::kChecked;

@@ -3,6 +3,9 @@
 #include "tuner/cli/compare_stored.h"
 #include "tuner/cli/output.h"
 
+#include "engine/cuda/timer.h"
+#include "engine/gpu_conditions.h"
+#include "engine/local_measurer.h"
 #include "engine/peers.h"
 #include "ir/support/number.h"
 #include "ir/support/text.h"
@@ -103,11 +106,18 @@ struct Row {
   std::string verdict;
 };
 
+/// Code for a GPU runs there, whatever the others do.
+void follow_gpu(Workbench& bench, const RecordRow& row) {
+  if (const auto target = ir::parse_target(row.target); target && !target->is_cpu())
+    bench.retarget(row.target, row.threads);
+}
+
 /// b against a, measured now in interleaved rounds.
 Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
                          double max_seconds) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(workload, store->workload(a.workload));
+  follow_gpu(bench, a);
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
   TEMPER_TRY(first, bench.code_of(task, a));
@@ -198,6 +208,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     auto workload = (*store)->workload(row.workload);
     if (!workload)
       return report(workload.error());
+    follow_gpu(bench, row);
     auto task = bench.task(*workload);
     if (!task)
       return report(task.error());
@@ -341,7 +352,38 @@ struct RerunOptions {
   CommonOptions common;
   std::vector<std::string> words;
   std::string keep;
+  std::string counters; ///< sets, with commas; empty: none
 };
+
+/// A GPU's counters of the candidate, too; the record's own measurement otherwise.
+Result<engine::Measurement> measure_with_counters(Workbench& bench, const Task& task,
+                                                  const ArtifactRef& artifact,
+                                                  const std::vector<std::string>& sets) {
+  if (task.target.is_cpu())
+    return Error(ErrorCode::kInvalidArgument,
+                 "--counters counts on a GPU, and that record is of code for a processor");
+  TEMPER_TRY_VOID(engine::metrics_of_sets(sets));
+  TEMPER_TRY(prepared, bench.prepare(task, 1));
+  TEMPER_TRY(measurer, bench.measurer());
+  auto* local = dynamic_cast<engine::LocalMeasurer*>(measurer);
+  TEMPER_CHECK(local != nullptr, "a workbench measures on this machine");
+  local->set_gpu_metric_sets(sets);
+  engine::MeasureRequest request;
+  request.workload = prepared;
+  request.artifact = artifact;
+  request.regime = task.regime;
+  request.check = task.reference != nullptr;
+  request.counters = true;
+  const engine::Ticket ticket = measurer->submit(std::move(request));
+  Result<engine::Measurement> measured =
+      Error(ErrorCode::kEnvironment, "the measuring device lost a measurement");
+  while (measurer->pending() > 0)
+    for (engine::FinishedMeasurement& done : measurer->poll(500))
+      if (done.ticket == ticket)
+        measured = std::move(done.measurement);
+  measurer->remove_workload(prepared);
+  return measured;
+}
 
 Result<void> keep_files(const std::string& folder, const Task& task,
                         const database::Candidate& candidate, const ArtifactRef& artifact,
@@ -371,6 +413,7 @@ int run_rerun(RerunOptions& options) {
   auto workload = (*store)->workload(row.workload);
   if (!workload)
     return report(workload.error());
+  follow_gpu(bench, row);
   auto task = bench.task(*workload);
   if (!task)
     return report(task.error());
@@ -387,16 +430,24 @@ int run_rerun(RerunOptions& options) {
         !kept)
       return report(kept.error());
   install_interrupt_handler();
-  auto measured = bench.measure(*task, *artifact);
+  auto measured =
+      options.counters.empty()
+          ? bench.measure(*task, *artifact)
+          : measure_with_counters(bench, *task, *artifact, split_text(options.counters, ','));
   if (!measured)
     return report(measured.error());
+  const auto counters = engine::plain_counters(*measured);
+  const auto conditions = engine::conditions_of(*measured);
   const bool right = engine::is_correct(measured->outcome);
   if (options.common.json) {
     print_json("rerun", Json{{"record", row.id},
                              {"outcome", engine::to_string(measured->outcome)},
                              {"median_ns", number(measured->median_ns)},
                              {"stored_ns", number(row.median_ns)},
-                             {"error", measured->error}});
+                             {"error", measured->error},
+                             {"gpu", conditions ? engine::to_json(*conditions) : Json()},
+                             {"counters", counters},
+                             {"log", measured->log}});
   } else {
     fmt::print("{} {}: {}", short_id(**store, row.id), task->title(),
                engine::to_string(measured->outcome));
@@ -406,6 +457,12 @@ int run_rerun(RerunOptions& options) {
     else
       fmt::print(": {}", measured->error);
     fmt::print("\n");
+    if (conditions)
+      fmt::print("  {}\n", engine::describe(*conditions));
+    for (const auto& [name, value] : counters)
+      fmt::print("  {:<96} {:.6g}\n", name, value);
+    if (!options.counters.empty() && counters.empty() && !measured->log.empty())
+      fmt::print("  {}\n", measured->log);
     if (!options.keep.empty())
       fmt::print("program, trace, code and command are in {}\n", options.keep);
   }
@@ -460,8 +517,12 @@ void add_rerun(Program& program) {
   command->add_option("selection", options->words, "record id or other SELECTION")->required();
   command->add_option("--keep", options->keep,
                       "leave program, trace, code and the command in this folder");
+  command->add_option("--counters", options->counters,
+                      "of code for a GPU: read these sets of counters, too, as lite,stall (a wrong "
+                      "name is answered with all there are)");
   add_common_options(*command, options->common, true);
-  add_examples(*command, {"temper rerun m3f9c2", "temper rerun m3f9c2 --keep out"});
+  add_examples(*command, {"temper rerun m3f9c2", "temper rerun m3f9c2 --keep out",
+                          "temper rerun m3f9c2 --counters lite,stall"});
   command->callback(
       [&program, options] { program.action = [options] { return run_rerun(*options); }; });
 }
