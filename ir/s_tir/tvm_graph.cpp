@@ -656,9 +656,6 @@ private:
       return corrupt(
           fmt::format("a block of {} axes with {} values for them", axes.size(), values.size()));
     TEMPER_TRY(name, text_member(block, "name_hint"));
-    if (values.size() != axes.size())
-      return corrupt(fmt::format("block {} has {} axes and {} values for them", name, axes.size(),
-                                 values.size()));
     TEMPER_TRY(allocated, member_array(block, "alloc_buffers"));
     std::vector<Buffer> own;
     for (const int64_t item : allocated) {
