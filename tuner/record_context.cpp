@@ -89,7 +89,8 @@ Result<database::Run> search_of(database::Store& store, const database::RecordRo
 std::optional<database::Measurement> find_untuned(database::Store& store,
                                                   const database::RecordRow& row) {
   const auto query =
-      database::parse_query("outcome in (ok, censored, disturbed) and time > 0ns", 0);
+      // What was given up after a call or two has no time to be held against one.
+      database::parse_query("outcome in (ok, disturbed) and time > 0ns", 0);
   TEMPER_CHECK(query.has_value(), "the query is ours");
   // By the candidate, not by why it was measured: bench and remeasure measure it as well.
   database::Candidate untuned;

@@ -167,8 +167,7 @@ public:
       };
     TEMPER_TRY_VOID(prepare_search());
     TEMPER_TRY_VOID(decide_company(false));
-    // The untuned program comes last: by then it is hopeless, which one call shows, where it would
-    // else be timed for many seconds.
+    // The untuned program comes last: the first trials are for what may be fast.
     untuned_is_known_ = state_.seen.contains(space_.untuned()->program_hash);
     state_.seen.insert(space_.untuned()->program_hash);
     strategy_ = std::move(strategy);
@@ -354,7 +353,7 @@ private:
           const double time = timed ? row.median_ns * 1e-9 : kFailed;
           state_.seen.insert((*candidate)->program_hash);
           state_.trials.push_back({*candidate, time});
-          if ((*candidate)->program_hash == space_.untuned()->program_hash && row.median_ns > 0)
+          if ((*candidate)->program_hash == space_.untuned()->program_hash && timed)
             untuned_ns_ = row.median_ns;
           candidate_ids_[(*candidate)->program_hash] = row.candidate;
           samples.push_back({(*candidate)->features, time});
@@ -740,9 +739,13 @@ private:
     // one than 2 GFLOP/s, is not worth its checks; the untuned program is, once.
     constexpr double kSlowFlopPerNs = 2;
     constexpr double kCalls = 5;
-    if (item.candidate->program_hash == space_.untuned()->program_hash)
+    if (item.candidate->program_hash == space_.untuned()->program_hash) {
+      // Others are held against its time, so that it is not given up as hopeless: a first call of a
+      // short program takes many times as long as the rest.
+      request.best_ns = 0;
+      request.rule.max_seconds = 0.02; // a long one is called once
       request.timeout_ms = 10'000;
-    else if (best_ns_ > 0)
+    } else if (best_ns_ > 0)
       request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 300, 10'000);
     else if (task_.flops > 0)
       request.timeout_ms =
@@ -858,8 +861,8 @@ private:
       stop_requested_ = true;
       pause_requested_ = recorded.requested == database::RequestedState::kPause;
     }
-    if (engine::is_correct(measurement.outcome) && measurement.median_ns > 0 &&
-        item.candidate->program_hash == space_.untuned()->program_hash)
+    if (engine::is_correct(measurement.outcome) && measurement.outcome != Outcome::kCensored &&
+        measurement.median_ns > 0 && item.candidate->program_hash == space_.untuned()->program_hash)
       untuned_ns_ = measurement.median_ns;
     if (measurement.outcome == Outcome::kOk) {
       artifacts_[item.candidate->program_hash] = item.artifact;

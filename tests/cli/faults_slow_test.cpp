@@ -44,6 +44,13 @@ TEST(Limits, EndACheckThatDoesNotEnd) {
   EXPECT_NE(ran.err.find("still running after 1 s"), std::string::npos) << ran.err;
 }
 
+TEST(Limits, ThreadsBeyondTheProcessorsAreSaid) {
+  const Shell shell;
+  const Ran ran = shell.run("temper check matmul M=8 N=8 K=8 --threads 300");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.err.find("300 threads take turns on the "), std::string::npos) << ran.err;
+}
+
 TEST(Interrupt, WhileTheReferenceIsComputedLeavesARunThatGoesOn) {
   const Shell shell;
   shell.write("endless.py", kEndless);

@@ -213,6 +213,32 @@ TEST(TuningRun, AnUntunedProgramWhoseCodeIsKnownLeavesItsTrialToTheSearch) {
   EXPECT_GE(result.funnel.legal.count, result.funnel.compiled.count);
 }
 
+TEST(TuningRun, TheUntunedProgramIsTimedAndNotGivenUpAsHopeless) {
+  Scene scene;
+  const TuneResult result = must(scene.run());
+  const std::string untuned = s_tir::trace_to_json_text(scene.space->untuned()->trace);
+  int times = 0;
+  for (const engine::MeasureRequest& request : scene.measurer->requests)
+    if (request.artifact->code == untuned) {
+      ++times;
+      EXPECT_EQ(request.best_ns, 0);
+    }
+  EXPECT_EQ(times, 1);
+  EXPECT_GT(result.untuned_ns, 0);
+}
+
+TEST(TuningRun, ATimeOfTheUntunedProgramThatWasGivenUpIsNoTime) {
+  Scene scene;
+  const std::string untuned = s_tir::trace_to_json_text(scene.space->untuned()->trace);
+  scene.use(engine::FakeMeasurer([&](const engine::MeasureRequest& request) {
+    engine::Measurement measurement = engine::FakeMeasurer::took(testing::time_of(request));
+    if (request.artifact->code == untuned)
+      measurement.outcome = engine::Outcome::kCensored;
+    return measurement;
+  }));
+  EXPECT_EQ(must(scene.run()).untuned_ns, 0);
+}
+
 TEST(TuningRun, TheTrialsAskedForAreSpentAndNotOneMore) {
   for (const int64_t trials : {1, 2, 16, 17, 33}) {
     Scene scene;

@@ -244,7 +244,10 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
           {"ratio_interval", {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
           {"settings", settings[side.name]},
           {"error", side.measurement.error}});
-      slower |= right && side.name != engine::kPeakName && side.ratio_interval.high < 1;
+      // A peer that computes something else, or dies of it, is no peer.
+      slower |= side.measurement.outcome == engine::Outcome::kWrongResult ||
+                side.measurement.outcome == engine::Outcome::kCrashed ||
+                (right && side.name != engine::kPeakName && side.ratio_interval.high < 1);
     }
     list.push_back(Json{{"record", row.id},
                         {"workload", task->workload},

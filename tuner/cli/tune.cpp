@@ -3,6 +3,7 @@
 #include "tuner/cli/emulated.h"
 #include "tuner/cli/output.h"
 
+#include "engine/machine.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/text.h"
 #include "tuner/packed_ahead.h"
@@ -23,6 +24,14 @@ namespace {
 
 using tuner::Task;
 using tuner::Workbench;
+
+/// Threads beyond the processors take turns, which no kernel gains by.
+void remark_on_threads(const Task& task) {
+  const int processors = engine::read_machine().processors;
+  if (task.target.is_cpu() && task.threads > processors)
+    fmt::print(stderr, "temper: {} threads take turns on the {} that may be used here\n",
+               task.threads, format_count(processors, "processor"));
+}
 
 // ---- check
 
@@ -73,6 +82,7 @@ int run_check(CheckOptions& options) {
     auto task = bench.task(shape);
     if (!task)
       return report(task.error());
+    remark_on_threads(*task);
     const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
     if (!measured)
       return report(measured.error());
@@ -337,6 +347,7 @@ int run_tune(TuneCommandOptions& options) {
   auto task = bench.task(*arguments);
   if (!task)
     return report(task.error());
+  remark_on_threads(*task);
   auto store = bench.store();
   if (!store)
     return report(store.error());
