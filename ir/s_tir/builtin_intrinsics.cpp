@@ -298,7 +298,7 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
   };
   for (const TileProduct& kind : tile_products)
     for (const int64_t rows : {16, 32})
-      for (const int64_t depth : {256, 512, 1024})
+      for (const int64_t depth : {64, 128, 192, 256, 512, 1024})
         list.push_back(make_tile_product(kind, rows, depth));
   for (const int64_t lanes : {4, 8, 16}) {
     list.push_back(make_interleave(2, lanes, kBf16));

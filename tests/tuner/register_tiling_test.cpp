@@ -329,8 +329,36 @@ TEST_P(MatrixInstructions, TakeTheMostRowsThatDivide) {
   EXPECT_THAT(texts, Not(Contains(HasSubstr("amx_16"))));
 }
 
+TEST_P(MatrixInstructions, TakeShortReductionsInTheLongestCuts) {
+  using ::testing::Contains;
+  const MatrixCase& c = GetParam();
+  for (const auto& [k, depth] : {std::pair<int64_t, int64_t>{64, 64}, {128, 128}, {384, 192}}) {
+    const auto texts = space(32, 64, k)->sketch_texts();
+    EXPECT_THAT(texts, Contains(HasSubstr("amx_32x32x" + std::to_string(depth) + "_"))) << k;
+    EXPECT_EQ(std::ranges::count_if(texts,
+                                    [&](const std::string& text) {
+                                      return text.find("amx_") != std::string::npos &&
+                                             text.find("x" + std::to_string(depth) + "_") ==
+                                                 std::string::npos;
+                                    }),
+              0)
+        << k;
+  }
+  const IRModule program = s_tir::typed_product(32, 64, 192, c.a, c.b, c.c);
+  const auto expected = run_on_integers(program, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto tiled = space(32, 64, 192);
+  Random random(1);
+  for (int i = 0; i < 3; ++i) {
+    const auto candidate = tiled->sample(random);
+    ASSERT_TRUE(candidate) << candidate.error().to_string();
+    EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "")
+        << (*candidate)->trace.to_python();
+  }
+}
+
 TEST_P(MatrixInstructions, LeaveOtherShapesToVectors) {
-  for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 64, 256}, {32, 48, 256}, {32, 64, 128}})
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 64, 256}, {32, 48, 256}, {32, 64, 96}})
     for (const std::string& text : space(m, n, k)->sketch_texts())
       EXPECT_THAT(text, Not(HasSubstr("amx_")));
 }

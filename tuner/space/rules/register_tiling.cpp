@@ -144,6 +144,8 @@ constexpr int64_t kLongRows = 12;
 /// From so many steps on a panel of B and the rows of A beside it leave the caches before they are
 /// used again.
 constexpr int64_t kLongReduction = 2048;
+/// Cuts of a reduction by instructions for whole matrices that are not shorter than they must be.
+constexpr int64_t kShortestCut = 256;
 /// Statements of a tile, about one vector operation each, before which its operands are asked for:
 /// some 250 cycles, which hides the second level cache and most of the third.
 constexpr int64_t kPrefetchAhead = 512;
@@ -475,12 +477,18 @@ private:
              facts.extents[product.n] % instruction.columns == 0 &&
              facts.extents[product.k] % instruction.depth == 0;
     };
+    std::vector<MatrixInstruction> fitting =
+        matrix_instructions(machine_.features, reads[product.a_read].buffer->dtype,
+                            reads[product.b_read].buffer->dtype, facts.store->buffer->dtype);
+    std::erase_if(fitting, [&](const MatrixInstruction& one) { return !fits(one); });
+    int64_t deepest = 0;
+    for (const MatrixInstruction& instruction : fitting)
+      deepest = std::max(deepest, instruction.depth);
     std::vector<Schedule> results;
     int64_t rows = 0;
-    for (const MatrixInstruction& instruction :
-         matrix_instructions(machine_.features, reads[product.a_read].buffer->dtype,
-                             reads[product.b_read].buffer->dtype, facts.store->buffer->dtype)) {
-      if (!fits(instruction) || instruction.rows < rows)
+    for (const MatrixInstruction& instruction : fitting) {
+      // Each time through a cut the sums are loaded and stored: short ones are for want of longer.
+      if (instruction.rows < rows || instruction.depth < std::min(deepest, kShortestCut))
         continue;
       for (const Packing packing : {Packing::kB, Packing::kBlockOfB, Packing::kCutOfB}) {
         if (cuts(packing) && facts.extents[product.k] == instruction.depth)
