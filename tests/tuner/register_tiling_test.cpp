@@ -357,6 +357,27 @@ TEST_P(MatrixInstructions, TakeShortReductionsInTheLongestCuts) {
   }
 }
 
+TEST_P(MatrixInstructions, FindAConstantOperandPackedAhead) {
+  const MatrixCase& c = GetParam();
+  const IRModule program = s_tir::typed_product(32, 64, 512, c.a, c.b, c.c);
+  const auto expected = run_on_integers(program, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto tiled = narrow_space(with_constants(program, {"B"}),
+                                  {"avx512f", "avx512bf16", "avx512vnni", "amx-tile", c.feature});
+  Random random(1);
+  for (int i = 0; i < 6; ++i) {
+    const auto candidate = tiled->sample(random);
+    ASSERT_TRUE(candidate) << candidate.error().to_string();
+    const std::string trace = (*candidate)->trace.to_python();
+    EXPECT_THAT(trace, HasSubstr("amx_32x32x"));
+    EXPECT_THAT(trace, HasSubstr("pack_ahead"));
+    EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "") << trace;
+    const auto split = s_tir::split_packs((*candidate)->module);
+    ASSERT_TRUE(split) << split.error().to_string();
+    EXPECT_EQ((*split)->functions.size(), 2U);
+  }
+}
+
 TEST_P(MatrixInstructions, LeaveOtherShapesToVectors) {
   for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 64, 256}, {32, 48, 256}, {32, 64, 96}})
     for (const std::string& text : space(m, n, k)->sketch_texts())

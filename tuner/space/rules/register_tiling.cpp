@@ -450,7 +450,8 @@ private:
         if (rows.empty())
           continue;
         for (const Packing packing : {Packing::kB, Packing::kBlockOfB, Packing::kBoth}) {
-          if (packing == Packing::kBoth && !product.a_dimension)
+          if ((packing == Packing::kBoth && !product.a_dimension) ||
+              (packing == Packing::kBlockOfB && product.b_constant))
             continue;
           Schedule tiled = schedule;
           tiled.set_render_errors(false);
@@ -491,7 +492,8 @@ private:
       if (instruction.rows < rows || instruction.depth < std::min(deepest, kShortestCut))
         continue;
       for (const Packing packing : {Packing::kB, Packing::kBlockOfB, Packing::kCutOfB}) {
-        if (cuts(packing) && facts.extents[product.k] == instruction.depth)
+        if ((cuts(packing) && facts.extents[product.k] == instruction.depth) ||
+            (packing == Packing::kBlockOfB && product.b_constant))
           continue;
         Schedule tiled = schedule;
         tiled.set_render_errors(false);
@@ -538,12 +540,14 @@ private:
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(pack_groups(schedule, block, product.b_read, product.b_dimension,
                                 *product.b_reduce, instruction.columns, instruction.groups,
-                                product.contiguous, place));
+                                product.contiguous, product.b_constant ? std::nullopt : place,
+                                product.b_constant));
     if (consumer)
       TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
     TEMPER_TRY_VOID(
         init_in_vectors(schedule, block, cuts(packing) || reduce.empty() ? k_parts[0] : reduce[0]));
-    return tensorize(schedule, m_parts[1], instruction.name);
+    TEMPER_TRY_VOID(tensorize(schedule, m_parts[1], instruction.name));
+    return {};
   }
 
   /// Rows of a tile of `vectors` vectors, as multiples of `unit`: as many as registers allow beside
@@ -629,10 +633,12 @@ private:
     if (instruction != nullptr) {
       TEMPER_TRY_VOID(pack_groups(schedule, block, product.b_read, product.b_dimension,
                                   *product.b_reduce, vectors * lanes, *instruction,
-                                  product.contiguous, place));
+                                  product.contiguous, product.b_constant ? std::nullopt : place,
+                                  product.b_constant));
       if (packing == Packing::kBoth)
         TEMPER_TRY_VOID(pack_groups(schedule, block, product.a_read, *product.a_dimension,
-                                    *product.a_reduce, mr, *instruction, false, {}));
+                                    *product.a_reduce, mr, *instruction, false, {},
+                                    product.a_constant));
     } else {
       if (packs_b(packing)) {
         TEMPER_TRY_VOID(pack(schedule, block, product.b_read, product.b_dimension, vectors * lanes,
@@ -660,6 +666,18 @@ private:
     return schedule.split(loop, {factors[0], factors[1]});
   }
 
+  /// The rows of a copy in blocks: how a copy runs ahead is nothing to search for.
+  static Result<std::vector<LoopRv>> rows_in_blocks(Schedule& schedule, LoopRv loop, int64_t extent,
+                                                    bool ahead) {
+    constexpr int64_t kRows = 64;
+    if (!ahead)
+      return in_blocks(schedule, loop, kMaxPackedRows);
+    int64_t rows = std::clamp<int64_t>(extent, 1, kRows);
+    while (extent % rows != 0)
+      --rows;
+    return schedule.split(loop, {std::nullopt, rows});
+  }
+
   /// Sums are set to zero before `loop`, in vectors.
   static Result<void> init_in_vectors(Schedule& schedule, BlockRv block, LoopRv loop) {
     TEMPER_TRY(init, schedule.decompose_reduction(block, loop));
@@ -668,23 +686,25 @@ private:
   }
 
   /// What is below the loop as one instruction, in a block that other rules leave alone.
-  static Result<void> tensorize(Schedule& schedule, LoopRv loop, const std::string& name) {
+  static Result<BlockRv> tensorize(Schedule& schedule, LoopRv loop, const std::string& name) {
     TEMPER_TRY(made, schedule.blockize(loop));
     TEMPER_TRY_VOID(schedule.tensorize(made, name));
     TEMPER_TRY_VOID(schedule.annotate(made, kRegisterTile, 1));
-    return schedule.annotate(made, kScheduled, 1);
+    TEMPER_TRY_VOID(schedule.annotate(made, kScheduled, 1));
+    return made;
   }
 
   /// As pack(), into panels of groups of the reduction: [.. // width, .. // group .., of the
   /// panel]. `rows`: a group's elements lie in as many rows, which the instruction's partner
-  /// interleaves; else they lie together and are moved as one.
+  /// interleaves; else they lie together and are moved as one. `ahead`: as for pack().
   Result<void> pack_groups(Schedule& schedule, BlockRv block, size_t read, size_t dimension,
                            size_t reduce, const Operand& width, const DotInstruction& instruction,
-                           bool rows, const std::optional<LoopRv>& place) const {
+                           bool rows, const std::optional<LoopRv>& place, bool ahead) const {
     TEMPER_TRY(packed, schedule.cache_read(block, static_cast<int64_t>(read), "global", {block}));
     if (place)
       TEMPER_TRY_VOID(schedule.compute_at(packed, *place, true));
-    const size_t rank = block_facts(schedule, packed).block->writes[0].region.size();
+    const BlockFacts facts = block_facts(schedule, packed);
+    const size_t rank = facts.block->writes[0].region.size();
     std::vector<std::string> names;
     for (size_t d = 0; d < rank; ++d)
       names.push_back(fmt::format("i{}", d));
@@ -705,7 +725,10 @@ private:
     TEMPER_TRY(parts, schedule.split(loops[dimension], {std::nullopt, width}));
     TEMPER_TRY(groups, schedule.split(loops[reduce], {std::nullopt, instruction.group}));
     // Panel by panel reads across rows, row by row writes across panels; blocks lie between.
-    TEMPER_TRY(row_parts, in_blocks(schedule, groups[0], kMaxPackedRows));
+    TEMPER_TRY(row_parts, rows_in_blocks(schedule, groups[0],
+                                         facts.extents[facts.extents.size() - rank + reduce] /
+                                             instruction.group,
+                                         ahead));
     std::vector<LoopRv> order;
     for (size_t d = 0; d < rank; ++d)
       if (d != dimension && d != reduce)
@@ -717,12 +740,17 @@ private:
       TEMPER_TRY_VOID(schedule.reorder(order));
       TEMPER_TRY_VOID(schedule.unroll(vectors[0]));
       TEMPER_TRY_VOID(schedule.annotate(packed, kScheduled, 1));
-      return tensorize(schedule, vectors[1], instruction.interleave);
+      TEMPER_TRY(made, tensorize(schedule, vectors[1], instruction.interleave));
+      if (ahead)
+        (void)schedule.pack_ahead(made);
+      return {};
     }
     order.insert(order.end(), {parts[1], groups[1]});
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(schedule.unroll(parts[1]));
     TEMPER_TRY_VOID(schedule.vectorize(groups[1]));
+    if (ahead)
+      (void)schedule.pack_ahead(packed);
     return schedule.annotate(packed, kScheduled, 1);
   }
 
@@ -765,16 +793,10 @@ private:
       }
       TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, side}));
       row_parts = split;
-    } else if (ahead) {
-      constexpr int64_t kRows = 64;
-      const int64_t extent = facts.extents[facts.extents.size() - rank + along_rows];
-      int64_t rows = std::clamp<int64_t>(extent, 1, kRows);
-      while (extent % rows != 0)
-        --rows;
-      TEMPER_TRY(split, schedule.split(loops[along_rows], {std::nullopt, rows}));
-      row_parts = split;
     } else {
-      TEMPER_TRY(split, in_blocks(schedule, loops[along_rows], kMaxPackedRows));
+      TEMPER_TRY(split,
+                 rows_in_blocks(schedule, loops[along_rows],
+                                facts.extents[facts.extents.size() - rank + along_rows], ahead));
       row_parts = split;
     }
     std::vector<LoopRv> order;
