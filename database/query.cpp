@@ -80,6 +80,14 @@ Error nothing_found(Store& store, const Selection& selection, const RecordFilter
                                       row.target + ", " + to_string(row.regime) + " cache"};
   }
   wide.limit = 1;
+  wide.outcomes = {Outcome::kChecked};
+  if (const auto checked = store.list_records(wide); checked && !checked->empty())
+    return {ErrorCode::kNotFound,
+            "no candidate of " + what + " was timed: some are right for " +
+                checked->front().target +
+                ", as `temper list records 'query:outcome = checked'` shows, but were checked "
+                "without a GPU"};
+  wide.outcomes.clear();
   const auto any = store.list_records(wide);
   if (any && !any->empty())
     return {ErrorCode::kNotFound, "no candidate of " + what +

@@ -196,7 +196,7 @@ private:
     while (more) {
       std::vector<Item> batch;
       while (batch.size() < kBatch &&
-             result_.checked + static_cast<int64_t>(batch.size()) < options_.trials) {
+             tried() + static_cast<int64_t>(batch.size()) < options_.trials) {
         if (stopped())
           break;
         auto candidate = proposals.next();
@@ -214,16 +214,20 @@ private:
           break;
         TEMPER_TRY_VOID(check(item));
       }
-      if (result_.checked >= options_.trials) {
-        result_.stopped_because =
-            fmt::format("{} {} checked; --trials N checks more", result_.checked,
-                        result_.checked == 1 ? "program was" : "programs were");
+      if (tried() >= options_.trials) {
+        result_.stopped_because = fmt::format(
+            "{} {} checked{}; --trials N checks more", result_.checked,
+            result_.checked == 1 ? "program was" : "programs were",
+            result_.not_checked > 0 ? fmt::format(", {} could not be", result_.not_checked) : "");
         break;
       }
     }
     stopped();
     return store_->update_run(claim_, progress());
   }
+
+  /// Towards the trials: what cannot be checked was compiled all the same.
+  int64_t tried() const { return result_.checked + result_.not_checked; }
 
   double seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -279,9 +283,7 @@ private:
     return {};
   }
 
-  database::RunProgress progress() {
-    return {0, result_.checked, seconds(), funnel_to_json(funnel_), {}};
-  }
+  database::RunProgress progress() { return {0, tried(), seconds(), funnel_to_json(funnel_), {}}; }
 
   /// Lowers it, and adds it to the batch unless it is refused.
   Result<void> consider(const Result<CandidateRef>& candidate, std::vector<Item>& batch) {
@@ -401,12 +403,25 @@ private:
   }
 
   Result<void> check(Item& item) {
-    ++result_.checked;
     const bool look_for_races = result_.interpreted < options_.interpret;
     TEMPER_TRY(check, check_emulated(bench_, prepared_, task_, item.program, item.loops,
                                      look_for_races || !item.program.why_interpreted.empty()));
-    result_.interpreted += check.interpreted ? 1 : 0;
     const std::string text = knob_text(item.candidate->trace);
+    if (!check.checked()) {
+      ++result_.not_checked;
+      const std::string verdict = emulated_verdict(check, true);
+      result_.refused.add("not checked", "", (text.empty() ? "" : text + ": ") + check.error);
+      funnel_.refuse(funnel_.ran, "not_checked", verdict);
+      engine::Measurement unknown;
+      unknown.outcome = check.outcome;
+      unknown.stage = "check";
+      unknown.error = verdict;
+      TEMPER_TRY(id, record(item, unknown));
+      (void)id;
+      return {};
+    }
+    ++result_.checked;
+    result_.interpreted += check.interpreted ? 1 : 0;
     if (!check.right()) {
       if (check.outcome == Outcome::kWrongResult)
         ++funnel_.ran.count;
@@ -506,7 +521,7 @@ void EmulatedRefusals::add(const std::string& stage, const std::string& reason,
 std::string emulated_verdict(const EmulatedCheck& check, bool has_reference) {
   if (check.right())
     return has_reference ? "right" : "runs (unchecked: it has no reference)";
-  std::string text = engine::to_string(check.outcome);
+  std::string text = check.checked() ? engine::to_string(check.outcome) : "not checked";
   if (check.worst)
     text += fmt::format(": {}[{}] is {:.9g}, expected {:.9g} within {:.3g}; {} wrong",
                         check.worst->argument, check.worst->index, check.worst->got,

@@ -18,7 +18,7 @@
 namespace temper::tuner {
 
 struct EmulatedRunOptions {
-  int64_t trials = 20;   ///< programs to check
+  int64_t trials = 20;   ///< programs to check, those counted that cannot be checked
   double seconds = 0;    ///< 0: no limit
   int64_t interpret = 0; ///< so many of the right ones are run warp by warp, too
   bool compile = true;   ///< for the GPU
@@ -29,7 +29,8 @@ struct EmulatedRunOptions {
 /// Why choices were refused, in order of first appearance.
 struct EmulatedRefusals {
   struct Entry {
-    /// Where: "constraint", "program", "lowering", "limits", "compiling", "pruning", "check".
+    /// Where: "constraint", "program", "lowering", "limits", "compiling", "pruning", "not checked",
+    /// "check".
     std::string stage;
     std::string reason; ///< "shared memory", ... (tuner/gpu_pruning.h); may be empty
     std::string first;  ///< sentence
@@ -57,6 +58,7 @@ struct EmulatedResult {
   int64_t choices = 1; ///< combinations of the program's knobs
   std::string space;
   int64_t drawn = 0, lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0, interpreted = 0;
+  int64_t not_checked = 0; ///< nothing here could run them; whether they are right is not known
   std::vector<EmulatedSound> sound; ///< the least bound first
   EmulatedRefusals refused;
   std::string stopped_because;

@@ -73,6 +73,8 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
   auto arguments = filled_arguments(task, set);
   if (!arguments) {
     check.not_interpreted = arguments.error().message;
+    if (!check.compiled)
+      check.error = program.why_interpreted + "; " + check.not_interpreted;
     return {};
   }
   auto report = tir::emulate_thoroughly(function_of(program.flat), views(*arguments));

@@ -43,6 +43,8 @@ struct EmulatedCheck {
   std::string not_interpreted;        ///< why not
   std::vector<std::string> conflicts; ///< of shared memory's banks, worst first
   bool right() const { return engine::is_correct(outcome); }
+  /// Something ran, so `outcome` says what the program does; else `error` says why nothing could.
+  bool checked() const { return compiled || interpreted; }
 };
 
 /// Largest product of sizes of arguments and operations that is run warp by warp: some seconds.

@@ -329,6 +329,15 @@ public:
     told_.facts = parse_json(told_.context.record.facts_json).value_or(Json());
     if (const auto trace = s_tir::trace_from_json_text(told_.candidate.program))
       told_.trace = trace->to_python();
+    if (const auto target = ir::parse_target(row.target); target && !target->is_cpu()) {
+      told_.unknown.push_back("it is code for a GPU: only a processor's loops are counted and "
+                              "held against what the machine allows; temper show " +
+                              row.id.substr(0, database::kShortIdLength) +
+                              " has its registers, its occupancy and its PTX");
+      if (row.median_ns > 0)
+        TEMPER_TRY_VOID(Neighbourhood(told_).read(store_));
+      return std::move(told_);
+    }
     TEMPER_TRY(environment, bench_.environment());
     told_.here = environment.class_name == row.environment_class;
     if (!told_.here)

@@ -33,7 +33,7 @@ struct Nvrtc::Functions {
 
 namespace {
 
-constexpr int kCancelled = 13; ///< NVRTC_ERROR_CANCELLED
+constexpr int kCancelled = 16; ///< NVRTC_ERROR_CANCELLED
 
 struct Deadline {
   std::chrono::steady_clock::time_point end;
@@ -141,7 +141,9 @@ Result<CudaCode> Nvrtc::compile(const std::string& source, const std::string& ar
   if (code != 0) {
     if (code == kCancelled)
       return Error(ErrorCode::kFailed,
-                   fmt::format("compiling took longer than {:.3g} s", deadline_seconds));
+                   fmt::format("compiling took longer than its deadline of {:.3g} s and was "
+                               "stopped", // as the compile processes say it
+                               deadline_seconds));
     std::string first;
     for (const std::string& line : split_text(log, '\n'))
       if (first.empty() &&

@@ -155,6 +155,76 @@ TEST(Emulated, NothingRightIsAFailureWithTheReasons) {
   EXPECT_NE(ran.err.find("no choice of the knobs is right"), std::string::npos) << ran.err;
 }
 
+// Only the interpreter knows barriers in shared memory, and it is for small shapes.
+std::string with_barrier(const std::string& condition) {
+  std::string text = scale("T.float32(2)");
+  const std::string loop = "            for i, j in";
+  text.insert(text.find(loop), "            bar = T.alloc_shared((1,), \"uint64\")\n"
+                               "            if T.get_thread_binding(0) == 0:\n"
+                               "                T.mbarrier_init(bar[0], 128)\n"
+                               "            T.sync_threads()\n"
+                               "            if " +
+                                   condition + ":\n                T.mbarrier_arrive(bar[0])\n");
+  return text;
+}
+
+TEST(Emulated, WhatCannotBeCheckedIsNotWrong) {
+  const Shell shell;
+  const std::string command = "temper tune scale.py N=262144 --target cuda:sm_90a --device "
+                              "emulated --trials 5 --no-compile";
+  shell.write("scale.py", with_barrier("True"));
+  const Ran none = shell.run(command);
+  EXPECT_EQ(none.code, 1) << none.out << none.err;
+  EXPECT_NE(none.out.find("not checked"), std::string::npos) << none.out;
+  EXPECT_NE(none.out.find("checked 0 > right 0, not checked 1"), std::string::npos) << none.out;
+  EXPECT_NE(none.err.find("no program could be checked"), std::string::npos) << none.err;
+  const Json records = shell.run("temper list records --json").list("records");
+  std::string shown;
+  for (const Json& record : records)
+    shown += shell.run("temper show " + record["record"].get<std::string>()).out;
+  EXPECT_NE(shown.find("not checked: line"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("T.mbarrier_arrive has no compiled form"), std::string::npos) << shown;
+  // Beside a program that is right it is no failure.
+  std::string text = with_barrier("block == 128");
+  const std::string choices = "[64, 128, 4096]";
+  shell.write("scale.py", text.replace(text.find(choices), choices.size(), "[128, 256]"));
+  const Ran some = shell.run(command + " --json");
+  EXPECT_EQ(some.code, 0) << some.out << some.err;
+  EXPECT_EQ(some.json()["checked"], 1) << some.out;
+  EXPECT_EQ(some.json()["right"], 1) << some.out;
+  EXPECT_EQ(some.json()["not_checked"], 1) << some.out;
+  EXPECT_EQ(some.json()["refused"][0]["stage"], "not checked") << some.out;
+}
+
+// Each of these named another cause, or none, for want of a GPU.
+TEST(Emulated, WhatFollowsATuningSaysWhatThereIs) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  ASSERT_EQ(shell.run("temper tune scale.py N=300 --target cuda:sm_90a --device emulated").code, 0);
+  std::string id;
+  for (const Json& record : shell.run("temper list records --json").list("records"))
+    if (record["outcome"] == "checked")
+      id = record["record"];
+  ASSERT_FALSE(id.empty());
+  const auto says = [&](const std::string& command, int code, const std::string& words) {
+    // No GPU takes part, if there is one.
+    const Ran ran = shell.run("CUDA_VISIBLE_DEVICES= temper " + command);
+    EXPECT_EQ(ran.code, code) << command << ran.out << ran.err;
+    EXPECT_NE((ran.out + ran.err).find(words), std::string::npos) << ran.out << ran.err;
+  };
+  says("explain " + id, 0, "checked: right where it was emulated, and not timed");
+  says("explain " + id, 0, "it is code for a GPU");
+  says("best", 0, "nothing was timed yet");
+  says("best scale.py --all", 2, "was timed: some are right for cuda:sm_90a");
+  const Ran exported = shell.run("temper export " + id + " --out out");
+  EXPECT_EQ(exported.err.find("another version of the code generator"), std::string::npos)
+      << exported.err;
+  says("rerun " + id, 1, "is of code for cuda:sm_90a, which is not timed here");
+  says("compare " + id + " " + id, 1, "is of code for cuda:sm_90a, which is not timed here");
+  says("best --target cuda:sm_90a", 1, "what was checked without a GPU");
+  says("best --all --target cuda:sm_90a", 0, "nothing was timed yet");
+}
+
 TEST(Emulated, RefusalsNameTheFileTheLineAndWhatWorks) {
   const Shell shell;
   const auto refused = [&](const std::string& from, const std::string& to,

@@ -239,6 +239,17 @@ TEST(Cuda, nvrtc_compiles_programs_for_every_architecture) {
     }
 }
 
+TEST(Cuda, a_compile_over_its_deadline_says_so) {
+  SKIP_WITHOUT_NVRTC();
+  auto source = source_of(kGemm, "cuda:sm_90a");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  const auto code = nvrtc->compile(source->text, "sm_90a", 1e-6);
+  if (code)
+    GTEST_SKIP() << "this NVRTC cannot be stopped";
+  EXPECT_EQ(code.error().message,
+            "compiling took longer than its deadline of 1e-06 s and was stopped");
+}
+
 Result<Artifact> compiled(const std::string& text, const char* target) {
   TEMPER_TRY(to, ir::parse_target(target));
   TEMPER_TRY(module, lower_for_gpu(ir::make_module(parsed(text)), to));

@@ -106,10 +106,17 @@ struct Row {
   std::string verdict;
 };
 
-/// Code for a GPU runs there, whatever the others do.
-void follow_gpu(Workbench& bench, const RecordRow& row) {
-  if (const auto target = ir::parse_target(row.target); target && !target->is_cpu())
-    bench.retarget(row.target, row.threads);
+/// Code for a GPU runs there, whatever the others do; the error says why it cannot.
+Result<void> follow_gpu(Workbench& bench, const RecordRow& row) {
+  const auto target = ir::parse_target(row.target);
+  if (!target || target->is_cpu())
+    return {};
+  if (const auto gpu = engine::gpu_info(bench.options().gpu.value_or(0)); !gpu)
+    return Error(gpu.error().code, "record " + row.id.substr(0, database::kShortIdLength) +
+                                       " is of code for " + row.target +
+                                       ", which is not timed here: " + gpu.error().message);
+  bench.retarget(row.target, row.threads);
+  return {};
 }
 
 /// b against a, measured now in interleaved rounds.
@@ -117,7 +124,7 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
                          double max_seconds) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(workload, store->workload(a.workload));
-  follow_gpu(bench, a);
+  TEMPER_TRY_VOID(follow_gpu(bench, a));
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
   TEMPER_TRY(first, bench.code_of(task, a));
@@ -208,7 +215,8 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
     auto workload = (*store)->workload(row.workload);
     if (!workload)
       return report(workload.error());
-    follow_gpu(bench, row);
+    if (const auto follows = follow_gpu(bench, row); !follows)
+      return report(follows.error());
     auto task = bench.task(*workload);
     if (!task)
       return report(task.error());
@@ -416,7 +424,8 @@ int run_rerun(RerunOptions& options) {
   auto workload = (*store)->workload(row.workload);
   if (!workload)
     return report(workload.error());
-  follow_gpu(bench, row);
+  if (const auto follows = follow_gpu(bench, row); !follows)
+    return report(follows.error());
   auto task = bench.task(*workload);
   if (!task)
     return report(task.error());

@@ -297,6 +297,7 @@ int tune_emulated(EmulatedWork work) {
                     {"compiled", result.compiled},
                     {"compiler", result.compiler.empty() ? Json(nullptr) : Json(result.compiler)},
                     {"checked", result.checked},
+                    {"not_checked", result.not_checked},
                     {"right", result.right},
                     {"interpreted", result.interpreted},
                     {"unchecked", !task->reference},
@@ -312,12 +313,13 @@ int tune_emulated(EmulatedWork work) {
                      ? std::string()
                      : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
                                    format_time(one.bound.ns())));
-    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}{}\n",
+    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}{}{}\n",
                format_count(result.drawn, "choice"), result.lowered,
                result.compiler.empty() ? "" : fmt::format(" > compiled {}", result.compiled),
                result.checked, result.right,
                result.interpreted > 0 ? fmt::format(", {} of them warp by warp", result.interpreted)
                                       : "",
+               result.not_checked > 0 ? fmt::format(", not checked {}", result.not_checked) : "",
                result.alike > 0 ? fmt::format(" ({} like another one)", result.alike) : "");
     Table table({{"refused", true}, {"by"}, {"first reason", false, true}});
     for (const auto& entry : result.refused.entries)
@@ -337,7 +339,9 @@ int tune_emulated(EmulatedWork work) {
   if (!work.common.json)
     std::fflush(stdout);
   std::fprintf(stderr, "temper: %s\n",
-               result.right == 0
+               result.checked == 0 && result.not_checked > 0
+                   ? "no program could be checked; the reasons are above"
+               : result.right == 0
                    ? "no choice of the knobs is right on this GPU; the reasons are above"
                    : "some programs compute something wrong; see above");
   return kFailedWork;

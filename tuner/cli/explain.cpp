@@ -153,6 +153,8 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
     print_fact("time",
                fmt::format("{}  [{}, {}] 95 %, {}", format_time(ns), format_time(row.low_ns),
                            format_time(row.high_ns), format_rate(row.flops, ns)));
+  else if (row.outcome == database::Outcome::kChecked)
+    print_fact("outcome", "checked: right where it was emulated, and not timed");
   else
     print_fact("outcome", std::string(database::to_string(row.outcome)) + " in " +
                               context.record.stage + ": " + context.record.error);
@@ -201,7 +203,14 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
   }
 
   fmt::print("\nCode\n");
-  if (told.facts.is_object())
+  if (told.facts.is_object() && told.facts.contains("registers")) // of a GPU
+    print_fact(
+        "stored",
+        fmt::format("{}, {}, {} of a thread",
+                    format_count(told.facts.value("code_bytes", int64_t{0}), "byte"),
+                    format_count(told.facts.value("instructions", int64_t{0}), "instruction"),
+                    format_count(told.facts.value("registers", int64_t{0}), "register")));
+  else if (told.facts.is_object())
     print_fact(
         "stored",
         fmt::format("{}, {}, {}, {} in inner loops, stack of {}",

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 namespace temper::cli {
@@ -76,8 +77,17 @@ int run_export(ExportCommand& options) {
   auto items = select(bench, options);
   if (!items)
     return report(items.error());
+  // What is comparable here is of the processor's toolchain: a GPU's records have their own.
+  const auto fresh = bench.fresh_toolchains();
+  if (!fresh)
+    return report(fresh.error());
+  const auto is_todays = [&](const RecordRow& row) {
+    const auto target = ir::parse_target(row.target);
+    return target && !target->is_cpu() &&
+           std::find(fresh->begin(), fresh->end(), row.toolchain) != fresh->end();
+  };
   for (const tuner::ExportItem& item : *items)
-    if (item.record.stale && !options.stale) {
+    if (item.record.stale && !options.stale && !is_todays(item.record)) {
       std::fprintf(stderr,
                    "temper: record %s was made by another version of the code generator: compiled "
                    "anew its code and its time may differ; allow that with --stale, or measure it "

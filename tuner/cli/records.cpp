@@ -608,6 +608,14 @@ std::string nothing_best(Workbench& bench) {
                        format_count(static_cast<int64_t>(stale), "best record"));
   if (others > 0)
     return "nothing is tuned for this machine and target; --all shows other machines and targets";
+  database::RecordFilter checked;
+  checked.outcomes = {database::Outcome::kChecked};
+  checked.limit = 1;
+  if (const auto rows = store ? (*store)->list_records(checked)
+                              : Result<std::vector<RecordRow>>(std::vector<RecordRow>());
+      rows && !rows->empty())
+    return "nothing was timed yet; temper list records 'query:outcome = checked' shows what was "
+           "checked without a GPU";
   return "nothing is tuned here yet; temper tune matmul makes a start";
 }
 
@@ -630,7 +638,18 @@ Result<std::vector<RecordRow>> selected_records(Workbench& bench,
 Result<std::vector<RecordRow>> best_records(Workbench& bench, const std::vector<std::string>& words,
                                             bool all) {
   TEMPER_TRY(store, bench.store());
-  TEMPER_TRY(filter, bench.comparable());
+  auto comparable = bench.comparable();
+  // With `all` the machine only says what is stale: a GPU that is not here takes no part.
+  if (!comparable && all) {
+    bench.retarget("native", 0);
+    comparable = bench.comparable();
+  }
+  if (!comparable)
+    return std::move(comparable)
+        .error()
+        .with_note("--all shows what other machines timed, temper list records 'query:outcome = "
+                   "checked' what was checked without a GPU");
+  database::RecordFilter filter = std::move(*comparable);
   if (all) {
     filter.include_stale = true;
     filter.environment_class.clear();
