@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -475,7 +476,11 @@ static void rate_rounds(Comparison& comparison) {
     for (size_t i = 0; i < own.size(); ++i)
       ratios.push_back(own[i] / first[i]);
     compared.ratio = median(ratios);
-    compared.ratio_interval = paired_ratio_interval(own, first);
+    // All of fewer pairs lie on one side of the median by chance more often than once in twenty.
+    constexpr size_t kFewestPairs = 6;
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+    compared.ratio_interval = own.size() < kFewestPairs ? Interval{kUnknown, kUnknown}
+                                                        : paired_ratio_interval(own, first);
   }
 }
 
@@ -614,7 +619,7 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
     bool precise = sittings >= fewest;
     for (size_t i = 1; i < medians.size(); ++i) {
       ComparedContender& compared = all.contenders[i];
-      if (!is_correct(compared.measurement.outcome) || medians[i].size() < 2)
+      if (!is_correct(compared.measurement.outcome) || medians[i].empty())
         continue;
       const PooledRatio pooled = pool_sittings(medians[i]);
       compared.ratio = pooled.ratio;

@@ -20,9 +20,10 @@ std::vector<InputSet> default_input_sets(uint64_t seed,
 }
 
 Verdict verdict_of(const ComparedContender& contender) {
-  return contender.ratio_interval.high < 1  ? Verdict::kFaster
-         : contender.ratio_interval.low > 1 ? Verdict::kSlower
-                                            : Verdict::kSame;
+  return std::isnan(contender.ratio_interval.low) ? Verdict::kUndecided
+         : contender.ratio_interval.high < 1      ? Verdict::kFaster
+         : contender.ratio_interval.low > 1       ? Verdict::kSlower
+                                                  : Verdict::kSame;
 }
 
 const char* to_string(Verdict verdict) {
@@ -33,6 +34,8 @@ const char* to_string(Verdict verdict) {
     return "faster";
   case Verdict::kSlower:
     return "slower";
+  case Verdict::kUndecided:
+    return "undecided";
   }
   TEMPER_UNREACHABLE("a verdict outside its enum");
 }

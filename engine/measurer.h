@@ -116,6 +116,7 @@ struct ComparedContender {
   std::string name;
   Measurement measurement; ///< outcome other than ok: it took no part
   /// Time of this over time of the first, per round: median and 95 % interval; above 1 is slower.
+  /// The interval is NaN where there were too few rounds or sittings for one.
   double ratio = 1;
   Interval ratio_interval{1, 1};
 };
@@ -123,8 +124,9 @@ struct ComparedContender {
 /// What `temper compare` asks for: 2 % of difference are found nearly always (tests/bench/aa.cpp).
 inline constexpr double kComparedHalfWidth = 0.01;
 
-/// What the interval says of a contender against the first: kSame when it holds 1.
-enum class Verdict : uint8_t { kSame, kFaster, kSlower };
+/// What the interval says of a contender against the first: kSame when it holds 1, kUndecided when
+/// there is none.
+enum class Verdict : uint8_t { kSame, kFaster, kSlower, kUndecided };
 Verdict verdict_of(const ComparedContender& contender);
 const char* to_string(Verdict verdict);
 

@@ -75,7 +75,6 @@ std::string function_name(const Task& task, const ExportItem& item) {
   if (!item.name.empty())
     return item.name;
   std::vector<int64_t> sizes;
-  std::string dtype;
   const Json binding = parse_json(task.binding_json).value_or(Json::object());
   const ir::Extents extents = ir::extents_of(function_of(task));
   for (const auto& [name, value] : binding.items())
@@ -83,14 +82,11 @@ std::string function_name(const Task& task, const ExportItem& item) {
         std::none_of(extents.begin(), extents.end(),
                      [&name = name](const auto& entry) { return entry.first == name; }))
       sizes.push_back(value.get<int64_t>());
-  for (const codegen::ArgumentSpec& argument : task.signature)
-    if (argument.is_output && dtype.empty())
-      dtype = to_string(argument.dtype);
   std::string workload = task.workload;
   if (const size_t colon = workload.rfind(':'); colon != std::string::npos)
     workload = workload.substr(colon + 1);
   workload = std::filesystem::path(workload).stem().string();
-  std::string name = codegen::default_function_name(workload, dtype, sizes);
+  std::string name = codegen::default_function_name(workload, task.signature, sizes);
   if (const std::vector<std::string> constants = task.constants(); !constants.empty())
     name += "_constant_" + join(constants, "_");
   return name;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 
@@ -184,9 +185,13 @@ private:
         result_.interval = {
             std::min(first.contenders.back().ratio_interval.low, now.ratio_interval.low),
             std::max(first.contenders.back().ratio_interval.high, now.ratio_interval.high)};
-      result_.verdict = slow                        ? RemeasureVerdict::kSlower
+      const bool unknown = std::isnan(result_.interval.low);
+      result_.verdict = unknown                     ? RemeasureVerdict::kUndecided
+                        : slow                      ? RemeasureVerdict::kSlower
                         : result_.interval.high < 1 ? RemeasureVerdict::kFaster
                                                     : RemeasureVerdict::kSame;
+      if (unknown)
+        result_.reason = "too few pairs were timed for an interval";
     }
     if (engine::is_correct(now.measurement.outcome))
       result_.new_ns = now.measurement.median_ns;

@@ -571,6 +571,25 @@ Json declared_order(const database::Workload& row) {
   return ordered_binding(row.binding_json, row.parameters_json);
 }
 
+/// What a command line would say for a stored workload: by its name, then by the file it was read
+/// from, as its name may be a path from another folder than this one.
+static std::vector<WorkloadArguments> where_it_is(const database::Workload& row) {
+  WorkloadArguments arguments{row.name, {}, row.unchecked};
+  const Json binding = declared_order(row);
+  for (const auto& [name, value] : binding.items())
+    arguments.parameters[name] = value.is_string()    ? value.get<std::string>()
+                                 : value.is_boolean() ? (value.get<bool>() ? "True" : "False")
+                                                      : value.dump();
+  std::vector<WorkloadArguments> places{arguments};
+  if (!row.source_path.empty()) {
+    const size_t colon = row.name.rfind(':');
+    arguments.name =
+        row.source_path + (colon == std::string::npos ? std::string() : row.name.substr(colon));
+    places.push_back(std::move(arguments));
+  }
+  return places;
+}
+
 Result<Task> Workbench::task(const database::Workload& row) {
   if (row.layer == kFunctionLayer || row.layer == kBenchmarkLayer)
     return Error(ErrorCode::kUnsupported,
@@ -579,26 +598,13 @@ Result<Task> Workbench::task(const database::Workload& row) {
                                                   : "a benchmark of another program") +
                      ", which temper bench measures");
   // From its file when that still gives the same program: it knows reference, inputs, tolerance.
-  WorkloadArguments arguments{row.name, {}, row.unchecked};
-  const Json binding = declared_order(row);
-  for (const auto& [name, value] : binding.items())
-    arguments.parameters[name] = value.is_string()    ? value.get<std::string>()
-                                 : value.is_boolean() ? (value.get<bool>() ? "True" : "False")
-                                                      : value.dump();
-  // Its name may be a path from another folder than this one.
-  std::string by_path = row.source_path;
-  if (const size_t colon = row.name.rfind(':'); colon != std::string::npos)
-    by_path += row.name.substr(colon);
-  for (const std::string& name : {row.name, by_path}) {
-    if (name.empty())
-      continue;
-    arguments.name = name;
+  for (const WorkloadArguments& arguments : where_it_is(row))
     if (Result<Task> task = this->task(arguments);
         task && ir::structural_hash(task->module) == row.structural_hash) {
       task->workload = row.name;
       return task;
     }
-  }
+  const Json binding = declared_order(row);
   TEMPER_TRY(module, script::parse_module(row.program, row.name));
   script::Workload workload;
   workload.name = row.name;
@@ -618,6 +624,19 @@ Result<Task> Workbench::task(const database::Workload& row) {
   workload.flops = row.flops > 0 ? row.flops : 0;
   workload.bytes = row.bytes > 0 ? row.bytes : 0;
   return make_task(*this, row.name, row.source_path, row.layer, std::move(workload));
+}
+
+bool Workbench::is_outdated(const database::Workload& row) {
+  if (row.layer == kFunctionLayer || row.layer == kBenchmarkLayer || row.source_path.empty())
+    return false;
+  for (const WorkloadArguments& arguments : where_it_is(row)) {
+    if (!find_workload(*this, arguments.name))
+      continue;
+    // The first that is there: it is the one that whoever says the name means.
+    const Result<Task> task = this->task(arguments);
+    return !task || ir::structural_hash(task->module) != row.structural_hash;
+  }
+  return false;
 }
 
 Result<std::vector<WorkloadArguments>> Workbench::shapes(const std::string& name) {

@@ -91,6 +91,10 @@ public:
   /// where that still gives the same program; else from its stored text, which has no other
   /// reference than the unscheduled program itself.
   Result<Task> task(const database::Workload& workload);
+  /// Whether the workload's file, the one of its name or else the one it was read from, now
+  /// describes another program, or none for these parameters. No where there is no such file: then
+  /// the stored text is all there is.
+  bool is_outdated(const database::Workload& workload);
   /// All shapes of a workload's file; one entry without parameters when it names none.
   Result<std::vector<WorkloadArguments>> shapes(const std::string& name);
   /// The symbolic dimensions of the workload's program that have no extent yet, by name: what is

@@ -463,9 +463,21 @@ Result<void> check_input(const std::string& name, const std::vector<ExportFuncti
   return {};
 }
 
+/// "f32", "bf16", "u8", as in the default names of functions.
+std::string short_name(DataType type) {
+  if (type.is_bool())
+    return "bool";
+  const char* letter = type.code == TypeCode::kBFloat ? "bf"
+                       : type.is_floating()           ? "f"
+                       : type.is_uint()               ? "u"
+                                                      : "i";
+  return fmt::format("{}{}", letter, static_cast<int>(type.bits));
+}
+
 } // namespace
 
-std::string default_function_name(std::string_view workload, std::string_view dtype,
+std::string default_function_name(std::string_view workload,
+                                  const std::vector<ArgumentSpec>& signature,
                                   const std::vector<int64_t>& sizes) {
   std::string name(workload);
   std::replace_if(
@@ -473,13 +485,20 @@ std::string default_function_name(std::string_view workload, std::string_view dt
       '_');
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
     name = "kernel_" + name;
-  if (const auto type = parse_data_type(dtype)) {
-    const char* letter = type->code == TypeCode::kBFloat ? "bf"
-                         : type->is_floating()           ? "f"
-                         : type->is_uint()               ? "u"
-                                                         : "i";
-    name += type->is_bool() ? "_bool" : fmt::format("_{}{}", letter, static_cast<int>(type->bits));
+  std::string output;
+  std::vector<std::string> inputs;
+  for (const ArgumentSpec& argument : signature) {
+    const std::string type = short_name(argument.dtype);
+    if (argument.is_output && output.empty())
+      output = type;
+    else if (!argument.is_output && argument.is_buffer &&
+             std::find(inputs.begin(), inputs.end(), type) == inputs.end())
+      inputs.push_back(type);
   }
+  if (!inputs.empty() && inputs != std::vector<std::string>{output})
+    name += fmt::format("_{}", fmt::join(inputs, ""));
+  if (!output.empty())
+    name += "_" + output;
   if (!sizes.empty())
     name += fmt::format("_{}", fmt::join(sizes, "x"));
   return name;

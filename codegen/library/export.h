@@ -85,9 +85,11 @@ Result<ExportResult> export_library(std::string_view name,
                                     const std::vector<ExportFunction>& functions,
                                     const ExportOptions& options = {});
 
-/// The default name: workload, element type of the first output, then the numbers of the shapes:
-/// default_function_name("matmul", "float32", {1024, 1024, 1024}) is "matmul_f32_1024x1024x1024".
-std::string default_function_name(std::string_view workload, std::string_view dtype,
+/// The default name: workload, element types, then the numbers of the shapes. The element types are
+/// that of the first output, and before it those of the input arrays where not all are the same,
+/// each once: "matmul_f32_1024x1024x1024", "matmul_bf16_f32_64x64x64", "matmul_u8i8_i32_64x64x64".
+std::string default_function_name(std::string_view workload,
+                                  const std::vector<ArgumentSpec>& signature,
                                   const std::vector<int64_t>& sizes);
 
 /// Calls a function of an exported library through its tvm-ffi entry, so with all checks.

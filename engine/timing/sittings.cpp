@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace temper::engine {
 namespace {
 
 constexpr double kLevel = 0.97;
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 /// Quantile of the normal distribution for 0.5 <= q < 1 (Abramowitz and Stegun 26.2.23, absolute
 /// error below 4.5e-4).
@@ -68,24 +70,31 @@ std::vector<bool> cannot_win(std::span<const std::vector<double>> medians) {
     // sittings on these say themselves how much they differ.
     constexpr double kSpreads = 4;
     const double margin = kSpreads * kSittingSpread / std::sqrt(static_cast<double>(sittings));
-    out[i] = mean(ratios) > 1 + margin || (sittings >= 3 && pool_sittings(ratios).interval.low > 1);
+    out[i] = mean(ratios) > 1 + margin || (pool_sittings(ratios).interval.low > 1);
   }
   return out;
 }
 
 PooledRatio pool_sittings(std::span<const double> medians) {
-  TEMPER_CHECK(medians.size() >= 2, "one sitting says nothing of how much sittings differ");
-  const auto count = static_cast<double>(medians.size());
+  TEMPER_CHECK(!medians.empty(), "there is no ratio without a sitting");
   PooledRatio pooled;
-  pooled.ratio = 0;
+  pooled.ratio = median(medians);
+  if (medians.size() < kFewestForInterval) {
+    pooled.interval = {kUnknown, kUnknown};
+    return pooled;
+  }
+  const auto count = static_cast<double>(medians.size());
+  double mean = 0;
   for (const double one : medians)
-    pooled.ratio += one / count;
+    mean += std::log(one) / count;
   double squares = 0;
   for (const double one : medians)
-    squares += (one - pooled.ratio) * (one - pooled.ratio);
+    squares += (std::log(one) - mean) * (std::log(one) - mean);
   const double half =
       student_quantile((1 + kLevel) / 2, count - 1) * std::sqrt(squares / (count - 1) / count);
-  pooled.interval = {pooled.ratio - half, pooled.ratio + half};
+  // Where few sittings lie far off, the median may be outside of the interval of the mean.
+  pooled.interval = {std::min(std::exp(mean - half), pooled.ratio),
+                     std::max(std::exp(mean + half), pooled.ratio)};
   return pooled;
 }
 

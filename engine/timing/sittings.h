@@ -26,13 +26,18 @@ size_t contender_at(size_t count, size_t round, size_t turn);
 /// Fewer sittings say too little of how much sittings differ.
 inline constexpr int kFewestSittings = 6;
 
+/// Student's interval from two samples is as wide as 15 of their standard deviations, so two
+/// sittings say nothing of how much sittings differ.
+inline constexpr int kFewestForInterval = 3;
+
 struct PooledRatio {
-  double ratio = 1; ///< mean over the sittings
-  Interval interval{1, 1};
+  double ratio = 1;        ///< median over the sittings
+  Interval interval{1, 1}; ///< NaN of fewer than kFewestForInterval sittings
 };
 
-/// The ratio and its 95 % interval, from the median ratio of each sitting: Student's, at 97 %,
-/// because sittings end when the interval is narrow, which it sometimes is by luck. Needs two.
+/// The ratio and its 95 % interval, from the median ratio of each sitting, above zero: Student's of
+/// the logarithms, so it is above zero, too. At 97 %, because sittings end when the interval is
+/// narrow, which it sometimes is by luck. Needs one.
 PooledRatio pool_sittings(std::span<const double> medians);
 
 /// Which contenders cannot be the fastest any more. `medians[i]`: the median ratio of contender i

@@ -450,12 +450,19 @@ void ComparePage::measure() {
         }
         const Json& interval = (*json)["ratio_interval"];
         const std::string verdict = json->value("verdict", std::string());
+        if (!interval[0].is_number() || !interval[1].is_number()) {
+          measured_->setText(
+              tr("Measured again in turns: B took %1× the time of A, of too few pairs "
+                 "to say which is faster.")
+                  .arg((*json)["ratio"].get<double>(), 0, 'f', 3));
+          return;
+        }
         measured_->setText(
             tr("Measured again in turns: B is %1; it took %2× [%3, %4] the time of A.")
                 .arg(verdict == "same" ? tr("not to be told from A") : toQString(verdict))
                 .arg((*json)["ratio"].get<double>(), 0, 'f', 3)
-                .arg(interval[0].is_number() ? interval[0].get<double>() : 0, 0, 'f', 3)
-                .arg(interval[1].is_number() ? interval[1].get<double>() : 0, 0, 'f', 3));
+                .arg(interval[0].get<double>(), 0, 'f', 3)
+                .arg(interval[1].get<double>(), 0, 'f', 3));
       });
   measure_->setEnabled(false);
 }

@@ -69,7 +69,7 @@ Result<void> compare_once(LocalMeasurer& measurer, WorkloadId workload,
       return Error(ErrorCode::kFailed, side.measurement.error);
   ++tally.pairs;
   const Verdict verdict = verdict_of(b);
-  tally.different += verdict == Verdict::kSame ? 0 : 1;
+  tally.different += verdict == Verdict::kFaster || verdict == Verdict::kSlower ? 1 : 0;
   tally.slower += verdict == Verdict::kSlower ? 1 : 0;
   tally.ratios.push_back(b.ratio);
   tally.widths.push_back(b.ratio_interval.high - b.ratio_interval.low);

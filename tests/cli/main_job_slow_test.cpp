@@ -216,6 +216,30 @@ print("right")
   EXPECT_EQ(called.out, "right\n") << called.err;
 }
 
+TEST(MainJob, AChangedFileIsNotExportedAsItWasBefore) {
+  const Shell shell;
+  std::string text = kScale;
+  shell.write("scale.py", text);
+  ASSERT_EQ(shell.run("temper tune scale.py M=8 N=8 --trials 2 --seed 1").code, 0);
+  const std::string record = shell.run("temper best --json").json()["records"][0]["record"];
+  text.replace(text.find("* T.float32(2)"), 14, "* T.float32(3)");
+  shell.write("scale.py", text);
+  for (const char* selection : {"scale.py M=8", "scale:=scale.py", ""}) {
+    const Ran ran = shell.run("temper export --out out " + std::string(selection));
+    EXPECT_EQ(ran.code, 3) << ran.out;
+    EXPECT_NE(ran.err.find(record), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("tune it again"), std::string::npos) << ran.err;
+  }
+  EXPECT_FALSE(std::filesystem::exists(shell.folder() / "out" / "libkernels.so"));
+  EXPECT_EQ(shell.run("temper export --out out " + record).code, 0);
+  // Of both programs the one of today is meant.
+  ASSERT_EQ(shell.run("temper tune scale.py M=8 N=8 --trials 2 --seed 1").code, 0);
+  const Ran exported = shell.run("temper export --out out scale.py --json");
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  ASSERT_EQ(exported.json()["functions"].size(), 1U);
+  EXPECT_NE(exported.json()["functions"][0]["record"], record);
+}
+
 TEST(MainJob, OneNameIsNotGivenToTwoFunctions) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune gemv M=8 N=8 --trials 2 --seed 1").code, 0);

@@ -470,11 +470,24 @@ TEST_F(Export, BadNamesAndEmptyLibrariesAreRefused) {
 }
 
 TEST_F(Export, DefaultNamesTellWorkloadTypeAndSizes) {
-  EXPECT_EQ(default_function_name("matmul", "float32", {1024, 1024, 1024}),
+  /// Input arrays of these types, a scalar, and an output of the last type.
+  const auto named = [](std::string_view workload, const std::vector<const char*>& types,
+                        const std::vector<int64_t>& sizes) {
+    std::vector<ArgumentSpec> signature;
+    for (const char* type : types)
+      signature.push_back({.name = "a", .dtype = *parse_data_type(type), .shape = {4}});
+    signature.back().is_output = true;
+    signature.push_back({.name = "n", .dtype = *parse_data_type("int64"), .is_buffer = false});
+    return default_function_name(workload, signature, sizes);
+  };
+  EXPECT_EQ(named("matmul", {"float32", "float32", "float32"}, {1024, 1024, 1024}),
             "matmul_f32_1024x1024x1024");
-  EXPECT_EQ(default_function_name("conv2d-bias.relu", "bfloat16", {56}),
-            "conv2d_bias_relu_bf16_56");
-  EXPECT_EQ(default_function_name("2mm", "uint8", {}), "kernel_2mm_u8");
+  EXPECT_EQ(named("conv2d-bias.relu", {"bfloat16", "bfloat16"}, {56}), "conv2d_bias_relu_bf16_56");
+  EXPECT_EQ(named("2mm", {"uint8"}, {}), "kernel_2mm_u8");
+  EXPECT_EQ(named("matmul", {"bfloat16", "bfloat16", "float32"}, {8, 8}), "matmul_bf16_f32_8x8");
+  EXPECT_EQ(named("matmul", {"int8", "int8", "int32"}, {8}), "matmul_i8_i32_8");
+  EXPECT_EQ(named("matmul", {"uint8", "int8", "int32"}, {8}), "matmul_u8i8_i32_8");
+  EXPECT_EQ(named("scale", {"float16", "float32", "float16"}, {}), "scale_f16f32_f16");
 }
 
 TEST_F(Export, PythonCallsItThroughTvmFfi) {

@@ -183,13 +183,29 @@ TEST(SittingsAlone, EveryoneHasEveryPlaceAndFollowsEveryOtherAsOften) {
   }
 }
 
+TEST(SittingsAlone, OfFewOrNoisySittingsNoIntervalReachesBelowZero) {
+  const PooledRatio two = pool_sittings(std::vector<double>{10, 12.9});
+  EXPECT_DOUBLE_EQ(two.ratio, 11.45);
+  EXPECT_TRUE(std::isnan(two.interval.low) && std::isnan(two.interval.high));
+  const PooledRatio noisy = pool_sittings(std::vector<double>{1, 11, 40});
+  EXPECT_DOUBLE_EQ(noisy.ratio, 11) << "the median, which one that is far off does not move";
+  EXPECT_GT(noisy.interval.low, 0);
+  EXPECT_LT(noisy.interval.low, 1);
+  EXPECT_GT(noisy.interval.high, 40);
+  std::vector<double> skewed(40, 1.0);
+  skewed.resize(55, 2.0);
+  const PooledRatio pooled = pool_sittings(skewed);
+  EXPECT_EQ(pooled.ratio, 1);
+  EXPECT_LE(pooled.interval.low, 1) << "the interval holds its ratio";
+}
+
 TEST(SittingsAlone, TheIntervalIsStudents) {
   const std::vector<double> medians{1.00, 1.01, 1.02, 1.01, 1.00, 1.02};
   const PooledRatio pooled = pool_sittings(medians);
   EXPECT_NEAR(pooled.ratio, 1.01, 1e-12);
   // t(0.985, 5) = 3.0029; standard deviation 0.0089443, over the root of six 0.0036515.
   EXPECT_NEAR(pooled.interval.high - 1.01, 3.0029 * 0.0036515, 2e-4);
-  EXPECT_NEAR(1.01 - pooled.interval.low, pooled.interval.high - 1.01, 1e-12);
+  EXPECT_NEAR(1.01 / pooled.interval.low, pooled.interval.high / 1.01, 2e-4);
 }
 
 TEST(SittingsAlone, QuantilesAreThoseOfTheTables) {

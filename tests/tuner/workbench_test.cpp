@@ -3,8 +3,12 @@
 #include "tuner/workbench.h"
 
 #include "ir/script/intrinsic_file.h"
+#include "ir/support/text.h"
+#include "tuner/record_mapping.h"
 
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 namespace temper::tuner {
 namespace {
@@ -40,6 +44,44 @@ TEST(Toolchain, IsAnotherOneWithTensorIntrinsicsOfAUser) {
   EXPECT_NE(with.json.find("tensor_intrinsics"), std::string::npos) << with.json;
   EXPECT_EQ(without.json.find("tensor_intrinsics"), std::string::npos) << without.json;
   EXPECT_EQ(toolchain_for().id, with.id);
+}
+
+TEST(StoredWorkload, IsOutdatedWhenItsFileDescribesAnotherProgram) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "stored_workload";
+  std::filesystem::create_directories(folder);
+  const std::string path = (folder / "twice.py").string();
+  const auto write = [&](const std::string& factor) {
+    ASSERT_TRUE(write_file(path, R"(
+def twice(N):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((N,), "float32"), B: T.Buffer((N,), "float32")):
+        for i in range(N):
+            with T.sblock("B"):
+                vi = T.axis.spatial(N, i)
+                B[vi] = A[vi] * T.float32()" +
+                                     factor +
+                                     R"()
+    return main
+
+
+twice_workload = dict(shapes=[dict(N=8)])
+)"));
+  };
+  write("2");
+  Workbench bench{{}};
+  const auto task = bench.task(WorkloadArguments{path, {}, false});
+  ASSERT_TRUE(task) << task.error().to_string();
+  database::Workload row = workload_row(*task);
+  EXPECT_FALSE(bench.is_outdated(row));
+  write("3");
+  EXPECT_TRUE(bench.is_outdated(row));
+  row.name = "twice.py"; // as it is called in its own folder
+  EXPECT_TRUE(bench.is_outdated(row));
+  write("2");
+  EXPECT_FALSE(bench.is_outdated(row));
+  std::filesystem::remove_all(folder);
+  EXPECT_FALSE(bench.is_outdated(row)) << "without a file there is nothing to go by";
 }
 
 } // namespace

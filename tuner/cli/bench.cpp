@@ -65,8 +65,7 @@ void show(Table& shown, const BenchTable& table) {
                row.median_ns > 0 ? format_time(row.median_ns) : row.outcome,
                format_rate(table.flops, row.median_ns),
                row.ratio > 0 ? fmt::format("{:.2f}", row.ratio) : "-",
-               row.ratio > 0 ? fmt::format("[{:.2f}, {:.2f}]", row.interval.low, row.interval.high)
-                             : row.error});
+               row.ratio > 0 ? format_ratio_interval(row.interval, 2) : row.error});
   }
 }
 

@@ -240,9 +240,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                  tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
                  right ? format_time(ns) : engine::to_string(side.measurement.outcome),
                  format_rate(task->flops, ns), right ? fmt::format("{:.2f}", side.ratio) : "-",
-                 right ? fmt::format("[{:.2f}, {:.2f}]", side.ratio_interval.low,
-                                     side.ratio_interval.high)
-                       : side.measurement.error});
+                 right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
       contenders.push_back(Json{
           {"name", side.name},
           {"outcome", engine::to_string(side.measurement.outcome)},
@@ -336,8 +334,8 @@ int run_compare(CompareOptions& options) {
   for (const Row& row : rows) {
     slower |= row.verdict == "slower";
     table.add({row.workload, row.a, format_time(row.a_ns), row.b, format_time(row.b_ns),
-               fmt::format("{:.3f}", row.ratio),
-               fmt::format("[{:.3f}, {:.3f}]", row.interval.low, row.interval.high), row.verdict});
+               fmt::format("{:.3f}", row.ratio), format_ratio_interval(row.interval, 3),
+               row.verdict});
     list.push_back(Json{{"workload", row.workload},
                         {"a", {{"record", row.a}, {"median_ns", number(row.a_ns)}}},
                         {"b", {{"record", row.b}, {"median_ns", number(row.b_ns)}}},

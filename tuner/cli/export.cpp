@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace temper::cli {
 namespace {
@@ -28,20 +29,50 @@ struct ExportCommand {
   bool stale = false;
 };
 
+struct Selected {
+  std::vector<tuner::ExportItem> items;
+  std::string outdated; ///< names a record whose file now describes another program
+};
+
+/// Adds the rows under `name`. Who names a workload means what its file says today: records of an
+/// earlier program give way to those of today's, and are outdated where there are none.
+Result<void> add_current(Workbench& bench, database::Store& store, const std::string& name,
+                         std::vector<RecordRow> rows, Selected& selected) {
+  std::vector<std::pair<RecordRow, database::Workload>> outdated;
+  std::vector<RecordRow> current;
+  for (RecordRow& row : rows) {
+    TEMPER_TRY(workload, store.workload(row.workload));
+    if (bench.is_outdated(workload))
+      outdated.emplace_back(std::move(row), std::move(workload));
+    else
+      current.push_back(std::move(row));
+  }
+  for (const auto& [row, workload] : outdated)
+    if (std::none_of(current.begin(), current.end(), [&row = row](const RecordRow& other) {
+          return other.workload_name == row.workload_name && other.binding_json == row.binding_json;
+        }))
+      selected.outdated = fmt::format(
+          "{} has no record of the program that its file describes now: record {} is of an earlier "
+          "one; tune it again, or export the earlier program by the record's id",
+          title_of(workload), row.id);
+  for (RecordRow& row : current)
+    selected.items.push_back({name, std::move(row)});
+  return {};
+}
+
 /// "[NAME:=]SELECTION" words split into names and selections.
-Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportCommand& options) {
+Result<Selected> select(Workbench& bench, const ExportCommand& options) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(filter, bench.comparable());
   filter.include_stale = options.stale;
   std::vector<std::string> words = options.words;
   if (words.empty()) {
     TEMPER_TRY(rows, store->best(filter));
-    std::vector<tuner::ExportItem> items;
-    for (RecordRow& row : rows)
-      items.push_back({"", std::move(row)});
-    if (items.empty())
+    if (rows.empty())
       return Error(ErrorCode::kNotFound, nothing_best(bench));
-    return items;
+    Selected selected;
+    TEMPER_TRY_VOID(add_current(bench, *store, "", std::move(rows), selected));
+    return selected;
   }
   // A name goes with the selection whose first word carries it.
   std::set<std::string> given;
@@ -58,25 +89,37 @@ Result<std::vector<tuner::ExportItem>> select(Workbench& bench, const ExportComm
     plain.push_back(assign == std::string::npos ? word : word.substr(assign + 2));
   }
   TEMPER_TRY(selections, database::parse_selections(plain));
-  std::vector<tuner::ExportItem> items;
+  Selected selected;
   for (size_t i = 0; i < selections.size(); ++i) {
     TEMPER_TRY(rows, database::resolve_selection(*store, selections[i], filter));
     const std::string name = i < names.size() ? names[i] : "";
-    if (!name.empty() && rows.size() > 1)
+    const size_t before = selected.items.size();
+    // Who gives an id, or a run, means those records, whatever became of the file.
+    const bool by_id = selections[i].form == database::Selection::Form::kId ||
+                       selections[i].form == database::Selection::Form::kRun;
+    if (by_id) {
+      for (RecordRow& row : rows)
+        selected.items.push_back({name, std::move(row)});
+    } else {
+      TEMPER_TRY_VOID(add_current(bench, *store, name, std::move(rows), selected));
+    }
+    if (const size_t count = selected.items.size() - before; !name.empty() && count > 1)
       return Error(ErrorCode::kInvalidArgument,
-                   "the name '" + name + "' stands for " + std::to_string(rows.size()) +
+                   "the name '" + name + "' stands for " + std::to_string(count) +
                        " records; name one, as a record id or a workload with its parameters");
-    for (RecordRow& row : rows)
-      items.push_back({name, std::move(row)});
   }
-  return items;
+  return selected;
 }
 
 int run_export(ExportCommand& options) {
   Workbench bench(options.common.workbench);
-  auto items = select(bench, options);
-  if (!items)
-    return report(items.error());
+  auto selected = select(bench, options);
+  if (!selected)
+    return report(selected.error());
+  if (!selected->outdated.empty()) {
+    std::fprintf(stderr, "temper: %s\n", selected->outdated.c_str());
+    return kAnswerIsNo;
+  }
   // What is comparable here is of the processor's toolchain: a GPU's records have their own.
   const auto fresh = bench.fresh_toolchains();
   if (!fresh)
@@ -86,7 +129,7 @@ int run_export(ExportCommand& options) {
     return target && !target->is_cpu() &&
            std::find(fresh->begin(), fresh->end(), row.toolchain) != fresh->end();
   };
-  for (const tuner::ExportItem& item : *items)
+  for (const tuner::ExportItem& item : selected->items)
     if (item.record.stale && !options.stale && !is_todays(item.record)) {
       std::fprintf(stderr,
                    "temper: record %s was made by another version of the code generator: compiled "
@@ -100,7 +143,7 @@ int run_export(ExportCommand& options) {
   settings.static_archive = options.static_archive;
   settings.cmake_package = options.cmake_package;
   install_interrupt_handler();
-  auto result = tuner::export_records(bench, options.name, *items, settings);
+  auto result = tuner::export_records(bench, options.name, selected->items, settings);
   if (!result)
     return report(result.error());
   if (options.common.json) {

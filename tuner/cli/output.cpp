@@ -165,6 +165,12 @@ void print_json(const std::string& name, const Json& fields) {
   fmt::print("{}\n", without_passwords(object.dump(2, ' ', false, Json::error_handler_t::replace)));
 }
 
+std::string format_ratio_interval(Interval interval, int digits) {
+  return std::isfinite(interval.low)
+             ? fmt::format("[{:.{}f}, {:.{}f}]", interval.low, digits, interval.high, digits)
+             : "too few pairs";
+}
+
 Json known(double value) { return value > 0 ? Json(value) : Json(nullptr); }
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 

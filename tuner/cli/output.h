@@ -62,6 +62,9 @@ inline constexpr const char* kRatiosOfPairs =
     "Ratios are medians over pairs taken in turns, not quotients of the medians beside them: what "
     "slows the machine for a while is in both of a pair.";
 
+/// "[0.98, 1.02]", or that there were too few pairs for an interval.
+std::string format_ratio_interval(Interval interval, int digits);
+
 /// One JSON object to stdout: {"schema": "temper.NAME/1", ...fields}.
 void print_json(const std::string& name, const Json& fields);
 /// NaN and infinity become null.

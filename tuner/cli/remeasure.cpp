@@ -46,8 +46,9 @@ Json result_json(const Remeasured& kernel) {
             {"old_ns", known(kernel.old_ns)},
             {"new_ns", known(kernel.new_ns)},
             {"ratio", known(kernel.ratio)}};
-  json["ratio_interval"] =
-      kernel.ratio > 0 ? Json{kernel.interval.low, kernel.interval.high} : Json(nullptr);
+  json["ratio_interval"] = kernel.ratio > 0
+                               ? Json{number(kernel.interval.low), number(kernel.interval.high)}
+                               : Json(nullptr);
   if (!kernel.reason.empty())
     json["reason"] = kernel.reason;
   return json;
@@ -96,10 +97,7 @@ int run_remeasure(RemeasureCommand& options) {
     table.add({short_id(**store, row.id), kernel->title, to_string(kernel->verdict),
                format_time(kernel->old_ns), format_time(kernel->new_ns),
                compared ? fmt::format("{:.3f}", kernel->ratio) : "",
-               compared
-                   ? fmt::format("[{:.3f}, {:.3f}]", kernel->interval.low, kernel->interval.high)
-                   : "",
-               kernel->reason});
+               compared ? format_ratio_interval(kernel->interval, 3) : "", kernel->reason});
     list.push_back(result_json(*kernel));
   }
   line.finish();

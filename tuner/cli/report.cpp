@@ -82,7 +82,9 @@ public:
           PeerTime& time = times_[kernel.at("record")][name];
           time.ns = side.at("median_ns");
           time.ratio = side.at("ratio");
-          time.interval = {side.at("ratio_interval").at(0), side.at("ratio_interval").at(1)};
+          const Json& interval = side.at("ratio_interval"); // of nulls where pairs were too few
+          time.interval = interval.at(0).is_null() ? ratio_interval({})
+                                                   : Interval{interval.at(0), interval.at(1)};
           time.beside_ns = ours;
         }
       }
