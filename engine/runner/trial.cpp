@@ -499,8 +499,9 @@ Result<void> require_numbers(const PreparedWorkload& workload) {
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("the reference of {} computes no number: every element of {} is NaN "
                              "or infinite, so nothing could be checked; name inputs that it is "
-                             "made for, or mend it",
-                             workload.spec.name, argument.name));
+                             "made for (an output that is read is one: inputs={{\"{}\": "
+                             "\"normal\"}}), or mend it",
+                             workload.spec.name, argument.name, argument.name));
   }
   return {};
 }
