@@ -2,9 +2,9 @@
 // interpreter says. Running needs Debian's qemu-user, gcc-aarch64-linux-gnu and
 // libc6-dev-arm64-cross.
 #include "codegen/llvm/stubs.h"
-#include "codegen/lower.h"
 #include "ir/support/text.h"
 #include "tests/codegen/build.h"
+#include "tests/codegen/lowered.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tensorized_product.h"
 
@@ -17,21 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using s_tir::Schedule;
 using ::testing::HasSubstr;
+using testing::lowered_for;
 using ::testing::Not;
 
 ir::Target target_of(const char* text) { return *ir::parse_target(text); }
-
-Result<ir::PrimFunc> lowered_for(const ir::IRModule& module, const ir::Target& target) {
-  TEMPER_TRY(registers, vector_registers(target));
-  TEMPER_TRY(features, required_features(target));
-  LowerOptions options;
-  options.vector_bits = registers.bits;
-  options.vector_registers = registers.count;
-  options.serial = true;
-  options.features = std::move(features);
-  TEMPER_TRY(lowered, lower_for_cpu(module, options));
-  return lowered->find_prim_func("main");
-}
 
 /// Tiles of sums in vectors of four.
 ir::IRModule float_product(int64_t m, int64_t n, int64_t k) {

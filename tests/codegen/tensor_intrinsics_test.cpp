@@ -2,9 +2,9 @@
 // where this machine has it, it computes what the interpreter says. The assembly is that of a named
 // CPU, so that it is looked at on any machine.
 
-#include "codegen/lower.h"
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "tests/codegen/build.h"
+#include "tests/codegen/lowered.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tensorized_product.h"
 
@@ -15,6 +15,7 @@ namespace {
 
 using s_tir::Schedule;
 using ::testing::HasSubstr;
+using testing::lowered_for;
 using ::testing::Not;
 
 struct Kind {
@@ -40,18 +41,6 @@ ir::IRModule tensorized(const Kind& kind, int64_t m, int64_t n, int64_t k, int64
     EXPECT_TRUE(done) << (done ? "" : done.error().to_string());
   }
   return sch.module();
-}
-
-Result<ir::PrimFunc> lowered_for(const ir::IRModule& module, const ir::Target& target) {
-  TEMPER_TRY(registers, vector_registers(target));
-  TEMPER_TRY(features, required_features(target));
-  LowerOptions options;
-  options.vector_bits = registers.bits;
-  options.vector_registers = registers.count;
-  options.serial = true;
-  options.features = std::move(features);
-  TEMPER_TRY(lowered, lower_for_cpu(module, options));
-  return lowered->find_prim_func("main");
 }
 
 /// The machine code for `native` computes what the interpreter says, exactly.

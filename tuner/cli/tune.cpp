@@ -27,8 +27,9 @@ using tuner::Workbench;
 
 /// Threads beyond the processors take turns, which no kernel gains by.
 void remark_on_threads(const Task& task) {
-  const int processors = engine::read_machine().processors;
-  if (task.target.is_cpu() && task.threads > processors)
+  if (!task.target.is_cpu() || task.threads <= 1)
+    return; // what the machine has need not be read
+  if (const int processors = engine::read_machine().processors; task.threads > processors)
     fmt::print(stderr, "temper: {} threads take turns on the {} that may be used here\n",
                task.threads, format_count(processors, "processor"));
 }

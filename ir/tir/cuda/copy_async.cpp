@@ -131,10 +131,7 @@ TileVariant copy_async() {
           .scope = "block",
           .name = "cp_async",
           .doc = "asynchronous copies of 16 bytes into shared memory",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(chunks_of(call, context));
-            return {};
-          },
+          .fits = succeeds<chunks_of>,
           .knobs = [](const TileCall& call, TileContext& context) -> std::vector<TileKnob> {
             const auto chunks = chunks_of(call, context);
             if (!chunks)

@@ -119,10 +119,7 @@ TileVariant copy_stmatrix() {
           .scope = "block",
           .name = "stmatrix",
           .doc = "a fragment that tensor cores left, into shared memory by stmatrix (sm_90 on)",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(matrices_of(call, context));
-            return {};
-          },
+          .fits = succeeds<matrices_of>,
           .lower = lower,
           .best = true};
 }

@@ -190,25 +190,18 @@ TileVariant store_tma() {
           .scope = "block",
           .name = kTmaStore,
           .doc = "a tile stored in boxes by the tensor memory accelerator (sm_90 on)",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(stored_boxes(call, context));
-            return {};
-          },
+          .fits = succeeds<stored_boxes>,
           .fits_by_name = may_be_stored,
           .lower = lower_store};
 }
 
 TileVariant copy_tma() {
-  const auto fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-    TEMPER_TRY_VOID(boxes_of(call, context));
-    return {};
-  };
   return {.op = "copy",
           .target = TargetKind::kCuda,
           .scope = "block",
           .name = kTma,
           .doc = "boxes by the tensor memory accelerator, for pipelines (sm_90 on)",
-          .fits = fits,
+          .fits = succeeds<boxes_of>,
           .lower = lower};
 }
 

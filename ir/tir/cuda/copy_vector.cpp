@@ -253,10 +253,7 @@ TileVariant copy_vector() {
           .scope = "block",
           .name = "vector",
           .doc = "through registers, 16 bytes at a time",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(vectors_of(call, context));
-            return {};
-          },
+          .fits = succeeds<vectors_of>,
           .lower = lower,
           .best = true};
 }

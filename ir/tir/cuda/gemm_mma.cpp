@@ -321,10 +321,7 @@ TileVariant gemm_mma() {
           .scope = "block",
           .name = "mma_sync",
           .doc = "tensor cores by mma.sync, operands by ldmatrix",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(product_of(call, context));
-            return {};
-          },
+          .fits = succeeds<product_of>,
           .knobs = knobs,
           .lower = [](const TileCall& call, TileContext& context) -> Result<Stmt> {
             TEMPER_TRY(product, product_of(call, context));

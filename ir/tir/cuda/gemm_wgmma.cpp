@@ -220,14 +220,8 @@ TileVariant gemm_wgmma() {
           .scope = "block",
           .name = kWgmma,
           .doc = "tensor cores by wgmma, B and perhaps A in shared memory (sm_90a)",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(product_of(call, context));
-            return {};
-          },
-          .fits_by_name = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(shapes_fit(call, context));
-            return {};
-          },
+          .fits = succeeds<product_of>,
+          .fits_by_name = succeeds<shapes_fit>,
           .knobs = knobs,
           .lower = lower};
 }

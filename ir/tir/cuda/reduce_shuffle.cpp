@@ -177,10 +177,7 @@ TileVariant reduce_shuffle(const char* op) {
           .scope = "block",
           .name = "shuffle",
           .doc = "rows folded in registers, then by shuffles among the lanes that share them",
-          .fits = [](const TileCall& call, TileContext& context) -> Result<void> {
-            TEMPER_TRY_VOID(folding_of(call, context));
-            return {};
-          },
+          .fits = succeeds<folding_of>,
           .lower = lower,
           .best = true};
 }

@@ -26,6 +26,12 @@ std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer);
 /// The knob of an operand's XOR swizzle in shared memory, the widest first.
 TileKnob swizzle_knob(const char* name, const BufferRegion& region);
 
+/// The predicate of a variant whose analysis of a call says whether it fits, and if not, why.
+template <auto analysis> Result<void> succeeds(const TileCall& call, TileContext& context) {
+  TEMPER_TRY_VOID(analysis(call, context));
+  return {};
+}
+
 /// All, those to be preferred first.
 std::vector<TileVariant> variants();
 
