@@ -1,6 +1,6 @@
 /// SamplePartitionedTile: a perfect tiling of which the inner factors, from `partition_pos` on,
 /// have a product that `innerpart_factor` divides. The decision is the list of factors.
-#include "ir/s_tir/primitives/common.h"
+#include "ir/s_tir/primitives/tile_decision.h"
 #include "ir/s_tir/tiling.h"
 
 #include <fmt/format.h>
@@ -8,8 +8,6 @@
 
 namespace temper::s_tir {
 namespace {
-
-constexpr int64_t kMostIterations = std::numeric_limits<int32_t>::max();
 
 struct Wanted {
   int64_t extent;
@@ -19,26 +17,21 @@ struct Wanted {
 };
 
 Result<Wanted> wanted(const Context& context, const Arguments& arguments) {
-  TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
-  const auto extent = constant_extent(*place.loop);
-  if (!extent || *extent < 1 || *extent > kMostIterations)
-    return illegal(
-        context, arguments.inputs[0],
-        fmt::format("{} has no constant positive extent up to {}, and only such loops have "
-                    "perfect tilings",
-                    describe(place.loop), kMostIterations));
-  const Wanted wanted{*extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int(),
+  TEMPER_TRY(extent, tiled_extent(context, arguments.inputs[0]));
+  const Wanted wanted{extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int(),
                       *arguments.attrs[2].as_int()};
   if (wanted.partition > wanted.parts)
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("partition_pos must be at most n, {}, not {}", wanted.parts,
-                             wanted.partition));
+    return Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("partition_pos must be at most n, {}, not {}", wanted.parts, wanted.partition));
   if (wanted.extent % wanted.inner != 0 ||
-      (wanted.partition == wanted.parts && wanted.inner != 1))
+      (wanted.partition == wanted.parts && wanted.inner != 1)) {
+    TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
     return illegal(context, arguments.inputs[0],
                    fmt::format("{} has {} iterations, of which no tiling has inner factors whose "
                                "product is a multiple of {}",
                                describe(place.loop), wanted.extent, wanted.inner));
+  }
   return wanted;
 }
 
@@ -50,69 +43,47 @@ bool fits(const Wanted& wanted, const std::vector<int64_t>& factors) {
 }
 
 Result<std::vector<int64_t>> decided(const Wanted& wanted, const Value& decision) {
-  const Value::List* list = decision.as_list();
-  std::vector<int64_t> factors;
-  for (const Value& item : list != nullptr ? *list : Value::List())
-    if (const int64_t* factor = item.as_int())
-      factors.push_back(*factor);
-  if (static_cast<int64_t>(factors.size()) != wanted.parts ||
-      (list != nullptr && factors.size() != list->size()))
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("the decision must be a list of {} integers", wanted.parts));
-  int64_t product = 1;
-  for (const int64_t factor : factors)
-    if (factor < 1 || __builtin_mul_overflow(product, factor, &product))
-      return Error(ErrorCode::kIllegal, fmt::format("decision [{}]: factors must be positive",
-                                                    fmt::join(factors, ", ")));
-  if (product != wanted.extent)
-    return Error(ErrorCode::kIllegal,
-                 fmt::format("decision [{}]: the product must be the loop's extent, {}, and is {}",
-                             fmt::join(factors, ", "), wanted.extent, product));
+  TEMPER_TRY(factors, read_tiling(decision, wanted.parts, wanted.extent));
   if (!fits(wanted, factors))
     return Error(ErrorCode::kIllegal,
                  fmt::format("decision [{}]: the product from factor {} on must be a multiple of "
                              "{}",
                              fmt::join(factors, ", "), wanted.partition, wanted.inner));
-  return factors;
+  return std::move(factors);
 }
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(tile, wanted(context, arguments));
-  std::vector<int64_t> factors;
-  if (arguments.decision.is_none()) {
-    TEMPER_CHECK(context.random != nullptr, "sampling needs a random stream");
-    // Tilings that fit are at least those with all inner factors in one place: the number of tries
-    // is bounded by the number of all tilings, and the last resort is one of those.
-    for (int tries = 0; tries < 256 && (factors.empty() || !fits(tile, factors)); ++tries)
-      factors = sample_tiling(tile.extent, tile.parts, kMostIterations, *context.random);
-    if (!fits(tile, factors)) {
-      factors.assign(static_cast<size_t>(tile.parts), 1);
-      factors.back() = tile.inner;
-      factors.front() *= tile.extent / tile.inner;
-    }
-  } else {
+  if (!arguments.decision.is_none()) {
     TEMPER_TRY(given, decided(tile, arguments.decision));
-    factors = std::move(given);
+    return applied_tiling(context, given);
   }
-  Value::List values(factors.begin(), factors.end());
-  return Applied{.module = context.module, .outputs = values, .decision = std::move(values)};
+  TEMPER_CHECK(context.random != nullptr, "sampling needs a random stream");
+  // Tilings that fit are at least those with all inner factors in one place: the number of tries
+  // is bounded by the number of all tilings, and the last resort is one of those.
+  std::vector<int64_t> factors;
+  for (int tries = 0; tries < 256 && (factors.empty() || !fits(tile, factors)); ++tries)
+    factors = sample_tiling(tile.extent, tile.parts, kMostTiledIterations, *context.random);
+  if (!fits(tile, factors)) {
+    factors.assign(static_cast<size_t>(tile.parts), 1);
+    factors.back() = tile.inner;
+    factors.front() *= tile.extent / tile.inner;
+  }
+  return applied_tiling(context, factors);
 }
 
 Value adapt(const Context& context, const Arguments& arguments) {
   const auto tile = wanted(context, arguments);
-  const Value::List* list = arguments.decision.as_list();
-  if (!tile || list == nullptr || static_cast<int64_t>(list->size()) != tile->parts)
+  const auto given = tile ? foreign_tiling(arguments.decision, tile->parts) : std::nullopt;
+  if (!given)
     return {};
   if (decided(*tile, arguments.decision))
     return arguments.decision;
-  std::vector<int64_t> factors;
-  for (const Value& item : *list)
-    factors.push_back(item.as_int() != nullptr ? *item.as_int() : 1);
-  factors = nearest_tiling(tile->extent, factors, kMostIterations);
+  auto factors = nearest_tiling(tile->extent, *given, kMostTiledIterations);
   if (!fits(*tile, factors)) { // what is left of the extent tiled, the inner part in the last one
     factors.back() = tile->inner;
     std::vector<int64_t> rest(factors.begin(), factors.end() - 1);
-    rest = nearest_tiling(tile->extent / tile->inner, rest, kMostIterations);
+    rest = nearest_tiling(tile->extent / tile->inner, rest, kMostTiledIterations);
     std::copy(rest.begin(), rest.end(), factors.begin());
   }
   return Value::List(factors.begin(), factors.end());
@@ -141,7 +112,7 @@ void register_sample_partitioned_tile() {
                 {.name = "innerpart_factor",
                  .kind = ValueKind::kInt,
                  .default_value = 1,
-                 .domain = {{1, kMostIterations}}}},
+                 .domain = {{1, kMostTiledIterations}}}},
       .outputs = {ValueKind::kInt},
       .variadic_output = true,
       .has_decision = true,

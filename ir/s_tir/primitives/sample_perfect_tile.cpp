@@ -1,6 +1,6 @@
 /// SamplePerfectTile: n factors whose product is a loop's extent exactly, all such tilings equally
 /// likely. The decision is the list of factors.
-#include "ir/s_tir/primitives/common.h"
+#include "ir/s_tir/primitives/tile_decision.h"
 #include "ir/s_tir/tiling.h"
 
 #include <fmt/format.h>
@@ -9,9 +9,6 @@
 namespace temper::s_tir {
 namespace {
 
-/// Factors are found by trial division.
-constexpr int64_t kMostIterations = std::numeric_limits<int32_t>::max();
-
 struct Wanted {
   int64_t extent;
   int64_t parts;
@@ -19,68 +16,38 @@ struct Wanted {
 };
 
 Result<Wanted> wanted(const Context& context, const Arguments& arguments) {
-  TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
-  const auto extent = constant_extent(*place.loop);
-  if (!extent || *extent < 1 || *extent > kMostIterations)
-    return illegal(
-        context, arguments.inputs[0],
-        fmt::format("{} has no constant positive extent up to {}, and only such loops have "
-                    "perfect tilings",
-                    describe(place.loop), kMostIterations));
-  return Wanted{*extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int()};
+  TEMPER_TRY(extent, tiled_extent(context, arguments.inputs[0]));
+  return Wanted{extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int()};
 }
 
 Result<std::vector<int64_t>> decided(const Wanted& wanted, const Value& decision) {
-  const Value::List* list = decision.as_list();
-  std::vector<int64_t> factors;
-  for (const Value& item : list != nullptr ? *list : Value::List())
-    if (const int64_t* factor = item.as_int())
-      factors.push_back(*factor);
-  if (static_cast<int64_t>(factors.size()) != wanted.parts ||
-      (list != nullptr && factors.size() != list->size()))
-    return Error(ErrorCode::kInvalidArgument,
-                 fmt::format("the decision must be a list of {} integers", wanted.parts));
-  int64_t product = 1;
-  for (const int64_t factor : factors)
-    if (factor < 1 || __builtin_mul_overflow(product, factor, &product))
-      return Error(ErrorCode::kIllegal, fmt::format("decision [{}]: factors must be positive",
-                                                    fmt::join(factors, ", ")));
-  if (product != wanted.extent)
-    return Error(ErrorCode::kIllegal,
-                 fmt::format("decision [{}]: the product must be the loop's extent, {}, and is {}",
-                             fmt::join(factors, ", "), wanted.extent, product));
+  TEMPER_TRY(factors, read_tiling(decision, wanted.parts, wanted.extent));
   if (wanted.parts > 1 && factors.back() > wanted.max_innermost_factor)
     return Error(ErrorCode::kIllegal,
                  fmt::format("decision [{}]: the innermost factor must be at most {}",
                              fmt::join(factors, ", "), wanted.max_innermost_factor));
-  return factors;
+  return std::move(factors);
 }
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(tile, wanted(context, arguments));
-  std::vector<int64_t> factors;
   if (arguments.decision.is_none()) {
     TEMPER_CHECK(context.random != nullptr, "sampling needs a random stream");
-    factors = sample_tiling(tile.extent, tile.parts, tile.max_innermost_factor, *context.random);
-  } else {
-    TEMPER_TRY(given, decided(tile, arguments.decision));
-    factors = std::move(given);
+    return applied_tiling(context, sample_tiling(tile.extent, tile.parts, tile.max_innermost_factor,
+                                                 *context.random));
   }
-  Value::List values(factors.begin(), factors.end());
-  return Applied{.module = context.module, .outputs = values, .decision = std::move(values)};
+  TEMPER_TRY(factors, decided(tile, arguments.decision));
+  return applied_tiling(context, factors);
 }
 
 Value adapt(const Context& context, const Arguments& arguments) {
   const auto tile = wanted(context, arguments);
-  const Value::List* list = arguments.decision.as_list();
-  if (!tile || list == nullptr || static_cast<int64_t>(list->size()) != tile->parts)
+  const auto given = tile ? foreign_tiling(arguments.decision, tile->parts) : std::nullopt;
+  if (!given)
     return {};
   if (decided(*tile, arguments.decision))
     return arguments.decision;
-  std::vector<int64_t> factors;
-  for (const Value& item : *list)
-    factors.push_back(item.as_int() != nullptr ? *item.as_int() : 1);
-  factors = nearest_tiling(tile->extent, factors, tile->max_innermost_factor);
+  const auto factors = nearest_tiling(tile->extent, *given, tile->max_innermost_factor);
   return Value::List(factors.begin(), factors.end());
 }
 
@@ -105,7 +72,7 @@ void register_sample_perfect_tile() {
                 {.name = "max_innermost_factor",
                  .kind = ValueKind::kInt,
                  .default_value = 16,
-                 .domain = {{1, kMostIterations}}}},
+                 .domain = {{1, kMostTiledIterations}}}},
       .outputs = {ValueKind::kInt},
       .variadic_output = true,
       .has_decision = true,
