@@ -243,8 +243,16 @@ void MainWindow::makeRecordActions() {
       },
       selected);
   add(
-      "code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record"),
-      [this] { explore_->candidate()->showOverview(); }, hasCode);
+      "code.overview", tr("Overview"), "Alt+1", tr("Numbers and origin of the record, or of both"),
+      [this] {
+        if (perspective_ == Perspective::kCompare)
+          compare_->showNumbers();
+        else
+          explore_->candidate()->showOverview();
+      },
+      [this, hasCode] {
+        return perspective_ == Perspective::kCompare ? compare_ != nullptr : hasCode();
+      });
   static const char* const keys[kCodeLevels] = {"Alt+2", "Alt+3",      "Alt+4",     "Alt+5",
                                                 "Alt+6", "Ctrl+Alt+5", "Ctrl+Alt+6"};
   for (int i = 0; i < kCodeLevels; ++i) {
@@ -274,7 +282,15 @@ void MainWindow::makeRecordActions() {
   add(
       "code.log", tr("Log"), "Alt+9",
       tr("What was done with the candidate, and what compiler and kernel wrote"),
-      [this] { explore_->candidate()->showLog(); }, hasCode);
+      [this] {
+        if (perspective_ == Perspective::kCompare)
+          compare_->showLog();
+        else
+          explore_->candidate()->showLog();
+      },
+      [this, hasCode] {
+        return perspective_ == Perspective::kCompare ? compare_ != nullptr : hasCode();
+      });
   const auto hasTexts = [this, hasCode] {
     return perspective_ == Perspective::kEdit ? workspace_ && workspace_->edit().isOpen()
            : perspective_ == Perspective::kCompare
@@ -445,7 +461,10 @@ void MainWindow::makePlotActions() {
         Entry{"plot.roofline", tr("Roofline"), "Ctrl+Alt+4",
               tr("All kernels below what the machine can do"), Plot::kRoofline},
         Entry{"plot.calibration", tr("Calibration of the model"), "Ctrl+Alt+7",
-              tr("Whether the model's scores mean what they say"), Plot::kCalibration}})
+              tr("Whether the model's scores mean what they say"), Plot::kCalibration},
+        Entry{"plot.errors", tr("Where the model is wrong"), "Ctrl+Alt+8",
+              tr("The records that the model misses by most, and what they decided alike"),
+              Plot::kErrors}})
     add(entry.id, entry.text, entry.keys, entry.hint, [this, plot = entry.plot] {
       showPerspective(Perspective::kExplore);
       explore_->plots()->show(plot);

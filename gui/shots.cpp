@@ -132,7 +132,8 @@ public:
           std::pair{PlotsPane::Plot::kImportance, "explore-importance"},
           std::pair{PlotsPane::Plot::kPredicted, "explore-predicted"},
           std::pair{PlotsPane::Plot::kRoofline, "explore-roofline"},
-          std::pair{PlotsPane::Plot::kCalibration, "explore-calibration"}}) {
+          std::pair{PlotsPane::Plot::kCalibration, "explore-calibration"},
+          std::pair{PlotsPane::Plot::kErrors, "explore-errors"}}) {
       if (options_.sameEverywhere && plot == PlotsPane::Plot::kRoofline)
         continue;
       window_->explorePage()->plots()->show(plot);

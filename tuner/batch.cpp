@@ -370,6 +370,7 @@ private:
     slot.kernel = std::move(kernel);
     slot.outcome.title = slot.kernel->task.title();
     slot.outcome.flops = slot.kernel->task.flops;
+    slot.outcome.binding_json = slot.kernel->task.binding_json;
     slot.outcome.workload = slot.kernel->row.workload;
     return {};
   }
@@ -761,7 +762,8 @@ private:
     slot.outcome.trials = progress.trials;
     slot.outcome.seconds = progress.seconds;
     hooks_.progress({slot.outcome.title, slot.index, slots_.size() - unfinished(), slots_.size(),
-                     total_trials(), total_seconds(), slot.outcome.flops, progress});
+                     total_trials(), total_seconds(), slot.outcome.flops, slot.outcome.binding_json,
+                     progress});
   }
 
   /// Adds the time until it is gone to the work done.

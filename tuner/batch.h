@@ -93,6 +93,7 @@ struct BatchOutcome {
   double best_ns = 0;
   Interval best_interval;
   double flops = 0;
+  std::string binding_json; ///< of the workload
   double weight = 1;
   int64_t trials = 0;
   double seconds = 0;   ///< over all continuations
@@ -130,7 +131,8 @@ struct BatchProgress {
   size_t items = 0;
   int64_t trials = 0; ///< of all items
   double seconds = 0;
-  double flops = 0; ///< of the item at work
+  double flops = 0;         ///< of the item at work
+  std::string binding_json; ///< likewise
   TuneProgress tune;
 };
 

@@ -44,6 +44,7 @@ public:
     workload_ = workload;
     table_.title = task_.title();
     table_.flops = task_.flops;
+    table_.binding_json = task_.binding_json;
     table_.threads = task_.threads;
     TEMPER_TRY_VOID(collect());
     if (sides_.empty())
@@ -252,8 +253,12 @@ Result<std::vector<BenchTable>> bench_command(Workbench& bench, const BenchEntry
   std::vector<BenchTable> tables;
   for (size_t i = 0; i < file.results.size(); ++i) {
     const BenchmarkResult& result = file.results[i];
-    BenchTable table{
-        .title = name, .flops = result.flops, .threads = result.threads, .rows = {}, .missing = {}};
+    BenchTable table{.title = name,
+                     .flops = result.flops,
+                     .binding_json = {},
+                     .threads = result.threads,
+                     .rows = {},
+                     .missing = {}};
     BenchRow& row = table.rows.emplace_back();
     row.name = result.name;
     row.record = records[i];

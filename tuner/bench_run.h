@@ -33,7 +33,8 @@ struct BenchRow {
 /// What was measured in turns, the baseline first.
 struct BenchTable {
   std::string title;
-  double flops = 0; ///< of a call; 0: not known
+  double flops = 0;         ///< of a call; 0: not known
+  std::string binding_json; ///< of the workload; empty: there is none
   int threads = 1;
   std::vector<BenchRow> rows;
   std::vector<std::string> missing; ///< what is not here, and why

@@ -234,8 +234,8 @@ std::vector<LimitBar> machine_bars(const Explanation& told) {
   };
   if (told.compute_ns > 0)
     add("multiply-add units", told.compute_ns,
-        fmt::format("{} of {}", format_rate(row.flops, ns),
-                    format_rate(row.flops, told.compute_ns)),
+        fmt::format("{} of {}", format_rate(row.flops, ns, row.binding_json),
+                    format_rate(row.flops, told.compute_ns, row.binding_json)),
         false);
   if (told.memory_ns > 0)
     add("arguments once from " + told.level, told.memory_ns,

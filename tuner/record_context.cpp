@@ -3,6 +3,7 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "codegen/lower_gpu.h"
+#include "database/record_log.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/parser.h"
@@ -36,6 +37,11 @@ std::string processor_of(const database::Environment& environment) {
     parts.push_back(cpu);
   if (stable.is_object() && stable.contains("cores") && stable["cores"].is_number_integer())
     parts.push_back(format_count(stable["cores"].get<int64_t>(), "core"));
+  if (const std::string gpu = text_at(stable, "gpu"); !gpu.empty())
+    parts.push_back(gpu);
+  if (stable.is_object() && stable.contains("multiprocessors") &&
+      stable["multiprocessors"].is_number_integer())
+    parts.push_back(format_count(stable["multiprocessors"].get<int64_t>(), "multiprocessor"));
   for (const char* name : {"hypervisor", "container"})
     if (const std::string word = text_at(stable, name); !word.empty())
       parts.push_back(word);
@@ -53,6 +59,9 @@ std::string system_of(const database::Environment& environment) {
   if (json.contains("detail"))
     if (const std::string kernel = text_at(json["detail"], "kernel"); !kernel.empty())
       parts.push_back("Linux " + kernel);
+  if (json.contains("detail")) // of a GPU
+    if (const std::string driver = text_at(json["detail"], "driver"); !driver.empty())
+      parts.push_back("driver " + driver);
   if (json.contains("stable"))
     if (const std::string libc = text_at(json["stable"], "libc"); !libc.empty())
       parts.push_back(libc);
@@ -157,6 +166,8 @@ std::vector<std::pair<std::string, std::string>> provenance(const RecordContext&
                            format_count(record.threads, "thread") + ", inputs " + record.inputs;
   if (record.gaps_dropped > 0)
     conditions += ", " + format_count(record.gaps_dropped, "sample") + " dropped for gaps";
+  if (const std::string state = database::machine_state(record); !state.empty())
+    conditions += ", " + state;
   const auto described = [](const database::Run& one) {
     return fmt::format("{}, {} in {}, strategy {}, seed {}", one.id,
                        format_count(one.trials, "trial"), format_seconds(one.seconds), one.strategy,

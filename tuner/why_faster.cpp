@@ -1,9 +1,7 @@
 #include "tuner/why_faster.h"
 
-#include "ir/s_tir/packs.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
-#include "ir/support/parallel.h"
 #include "ir/support/text.h"
 #include "tuner/explain.h"
 #include "tuner/hand_tuning.h"
@@ -15,42 +13,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 namespace temper::tuner {
 namespace {
-
-/// More teach the model little, and somebody waits.
-constexpr size_t kMostSamples = 1200;
-
-/// The groups of features.h, in words.
-const char* group_of(size_t feature) {
-  constexpr size_t kBuffers = 57;
-  constexpr size_t kCurve = kBuffers + 18 * kBuffersPerStore;
-  if (feature < 16)
-    return "arithmetic";
-  if (feature < 27)
-    return "vectorised loops";
-  if (feature < 38)
-    return "unrolled loops";
-  if (feature < 49)
-    return "parallel loops";
-  if (feature < kBuffers)
-    return "threads of a GPU";
-  if (feature < kCurve) {
-    const size_t of_buffer = (feature - kBuffers) % 18;
-    return of_buffer < 3    ? "reads and writes"
-           : of_buffer < 7  ? "data touched"
-           : of_buffer < 13 ? "reuse of data"
-           : of_buffer < 17 ? "data moved for each reuse"
-                            : "strides";
-  }
-  if (feature < kCurve + kCurvePoints)
-    return "operations per byte";
-  if (feature < kCurve + kCurvePoints + 4)
-    return "size of what is written";
-  return "number and length of loops";
-}
 
 class Asking {
 public:
@@ -160,129 +125,14 @@ private:
 
   Result<void> ask_model() {
     TEMPER_TRY(task, this->task());
-    std::unique_ptr<Space> space; // makes features of tile programs
-    if (is_knob_program(task.module)) {
-      TEMPER_TRY(made, space_of(task));
-      space = std::move(made);
-    }
-
-    // All that was measured alike; one of several measurements of a candidate.
-    std::map<database::Id, database::MeasuredProgram> measured;
-    TEMPER_TRY_VOID(
-        store_->measured_programs(rows_[0].workload, [&](const database::MeasuredProgram& program) {
-          if (program.environment_class == rows_[0].environment_class &&
-              program.threads == rows_[0].threads && program.regime == rows_[0].regime &&
-              program.median_ns > 0)
-            measured[program.candidate] = program;
-          return true;
-        }));
-    for (size_t side : {0u, 1u}) {
-      database::MeasuredProgram& own = measured[rows_[side].candidate];
-      own.program = candidates_[side].program;
-      own.median_ns = rows_[side].median_ns;
-    }
-    std::vector<const database::MeasuredProgram*> programs;
-    for (const auto& [candidate, program] : measured)
-      programs.push_back(&program);
-    // Every n-th of many; ids are random.
-    if (programs.size() > kMostSamples)
-      programs.resize(kMostSamples);
-    for (size_t side : {0u, 1u})
-      if (const auto* own = &measured[rows_[side].candidate];
-          std::find(programs.begin(), programs.end(), own) == programs.end())
-        programs.push_back(own);
-
-    std::vector<CostSample> samples(programs.size());
-    // A space belongs to one thread.
-    parallel_for(programs.size(), space ? programs.size() + 1 : 1, [&](size_t at) {
-      if (auto features = features_of(task, space.get(), programs[at]->program))
-        samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
-    });
-    const FeatureMatrix* own[2] = {};
-    for (size_t i = 0; i < samples.size(); ++i)
-      for (size_t side : {0u, 1u})
-        if (programs[i] == &measured[rows_[side].candidate])
-          own[side] = &samples[i].features;
-    if (own[0]->rows == 0 || own[1]->rows == 0)
-      return Error(ErrorCode::kFailed, "their programs cannot be made again");
-    const FeatureMatrix features[2] = {*own[0], *own[1]};
-    std::erase_if(samples, [](const CostSample& sample) { return sample.features.rows == 0; });
-    constexpr size_t kFewest = 12;
-    if (samples.size() < kFewest)
-      return Error(ErrorCode::kUnsupported,
-                   fmt::format("only {} candidates were measured alike, too few to learn from",
-                               samples.size()));
-    TEMPER_TRY(model, make_xgboost_model());
-    model->update(samples);
-    if (!model->is_trained())
-      return Error(ErrorCode::kFailed, "it could not be trained");
-    why_.learnt_from = static_cast<int>(samples.size());
-    std::vector<const FeatureMatrix*> all;
-    std::vector<double> seconds;
-    for (const CostSample& sample : samples) {
-      all.push_back(&sample.features);
-      seconds.push_back(sample.seconds);
-    }
-    why_.rank_correlation = model_quality(model->predict(all), seconds).rank_correlation;
-    const FeatureMatrix* both[2] = {&features[0], &features[1]};
-    const std::vector<double> scores = model->predict(both);
-    why_.score_a = scores[0];
-    why_.score_b = scores[1];
-    add_terms(features, model->contributions(both), space != nullptr);
-    rank_decisions(task, *model);
+    TEMPER_TRY(model, LearntModel::learn(*store_, task, rows_));
+    why_.learnt_from = model.learnt_from();
+    why_.rank_correlation = model.rank_correlation();
+    why_.score_a = model.asked(0).score;
+    why_.score_b = model.asked(1).score;
+    why_.terms = model.terms(model.asked(0), model.asked(1));
+    rank_decisions(task, model.model());
     return {};
-  }
-
-  /// `space` makes those of tile programs; null: the program is scheduled by blocks and loops.
-  static Result<FeatureMatrix> features_of(const Task& task, const Space* space,
-                                           const std::string& program) {
-    TEMPER_TRY(trace, s_tir::trace_from_json_text(program));
-    if (space) {
-      if (trace.empty())
-        return space->untuned()->features;
-      TEMPER_TRY(candidate, space->apply(trace, ""));
-      return candidate->features;
-    }
-    s_tir::Schedule schedule(task.module, 0);
-    schedule.set_render_errors(false);
-    TEMPER_TRY_VOID(schedule.apply(trace, {}));
-    TEMPER_TRY(kernel, s_tir::split_packs(schedule.module()));
-    const auto function = kernel->functions.front().function.as_ref<ir::PrimFuncNode>();
-    if (!function)
-      return Error(ErrorCode::kUnsupported, "it is no prim_func");
-    return extract_features(function);
-  }
-
-  void add_terms(const FeatureMatrix (&features)[2],
-                 const std::vector<std::vector<double>>& contributions, bool knobs) {
-    if (contributions.size() != 2)
-      return;
-    const std::vector<std::string> names =
-        knobs ? knob_feature_names(traces_[0].empty() ? traces_[1] : traces_[0]) : feature_names();
-    std::map<std::string, ModelTerm> terms;
-    for (size_t i = 0; i < kFeatureCount; ++i) {
-      const double change = contributions[1][i] - contributions[0][i];
-      if (std::abs(change) < 1e-6)
-        continue;
-      const char* const group = knobs ? knob_feature_group(i) : group_of(i);
-      ModelTerm& term = terms[group];
-      term.what = group;
-      term.change += change;
-      ModelTerm::Feature feature{names[i], change, 0, 0};
-      for (size_t side : {0u, 1u})
-        for (int row = 0; row < features[side].rows; ++row)
-          (side == 0 ? feature.a : feature.b) += static_cast<double>(features[side].row(row)[i]);
-      term.features.push_back(std::move(feature));
-    }
-    for (auto& [what, term] : terms) {
-      std::ranges::sort(term.features, std::greater<>(),
-                        [](const auto& feature) { return std::abs(feature.change); });
-      constexpr size_t kMost = 4;
-      term.features.resize(std::min(term.features.size(), kMost));
-      why_.terms.push_back(std::move(term));
-    }
-    std::ranges::sort(why_.terms, std::greater<>(),
-                      [](const ModelTerm& term) { return std::abs(term.change); });
   }
 
   /// Each change by itself, on A.

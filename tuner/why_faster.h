@@ -5,7 +5,7 @@
 #pragma once
 
 #include "database/query.h"
-#include "tuner/cost/cost_model.h"
+#include "tuner/learnt_model.h"
 #include "tuner/workbench.h"
 
 #include <limits>
@@ -25,21 +25,6 @@ struct ChangedDecision {
   /// What A's score becomes by this change alone; unknown where A cannot be changed so.
   double score_change = kNoNumber;
   std::string trace; ///< A with this change alone, as Python; empty where that is not legal
-};
-
-/// What a group of features adds to B's score over A's.
-struct ModelTerm {
-  std::string what; ///< "data touched"
-  double change = 0;
-  /// The features that change most in it, as the model knows them: "B1.unique_lines", with what
-  /// they are in A and B (sums over the statements of log2(x + 1)).
-  struct Feature {
-    std::string name;
-    double change = 0;
-    double a = 0;
-    double b = 0;
-  };
-  std::vector<Feature> features;
 };
 
 struct CodeFact {

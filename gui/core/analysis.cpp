@@ -319,7 +319,8 @@ std::shared_ptr<RooflineData> rooflineOf(const RecordTable& table, const RecordF
     const auto [kernel, isNew] = kernels.try_emplace({name, series.flops / series.bytes},
                                                      static_cast<uint32_t>(data->kernels.size()));
     if (isNew)
-      data->kernels.push_back({name, series.flops / series.bytes, 0, 0});
+      data->kernels.push_back({name, series.flops / series.bytes, 0, 0,
+                               QString::fromLatin1(rate_unit(series.binding))});
     kernelOfSeries[i] = kernel->second;
   }
   std::vector<double> ratios;
@@ -389,6 +390,7 @@ struct Analysis::Work {
   std::shared_ptr<const PlotData> data;
   std::shared_ptr<const RooflineData> roofline;
   std::shared_ptr<const ImportanceResult> importance;
+  std::shared_ptr<const ModelErrors> errors;
 
   void run() {
     RecordFilterRow::Prepared possible = filter.prepare(table);
@@ -439,11 +441,14 @@ struct Analysis::Work {
       if (matching[i] && static_cast<int>(table.at(i).series) == series)
         rows.push_back(i);
     data = plotOf(table, rows, of, decisions.get(),
-                  allAxes || view == View::kImportance ? 1000 : kMostAxes);
+                  allAxes || view == View::kImportance || view == View::kErrors ? 1000 : kMostAxes);
     if (view == View::kImportance) {
       // Predictions are no decisions, and the time is what is explained.
       importance = std::make_shared<ImportanceResult>(importanceOf(data->values, data->timeNs));
     }
+    if (view == View::kErrors)
+      errors =
+          std::make_shared<ModelErrors>(modelErrorsOf(data->values, data->predicted, data->timeNs));
   }
 };
 
@@ -568,6 +573,8 @@ void Analysis::finish(std::shared_ptr<Work> work) {
   }
   if (work->importance)
     importance_ = work->importance;
+  if (work->errors)
+    errors_ = work->errors;
   applyBrushes();
   emit choicesChanged();
   emit dataChanged();

@@ -11,6 +11,7 @@
 
 #include "gui/core/decisions.h"
 #include "gui/core/importance.h"
+#include "gui/core/model_errors.h"
 #include "gui/core/record_model.h"
 #include "gui/core/store_client.h"
 #include "gui/core/temper_session.h"
@@ -64,6 +65,7 @@ struct RooflineData {
     double intensity = 0; ///< flops per byte that must be moved
     double flops = 0;     ///< a second, of the fastest
     uint64_t best = 0;
+    QString unit; ///< "GFLOP/s", "GOP/s"
   };
   std::vector<Kernel> kernels;
   std::vector<uint64_t> records;
@@ -89,7 +91,7 @@ struct MachineLimits {
 class Analysis : public QObject {
   Q_OBJECT
 public:
-  enum class View : uint8_t { kNone, kDecisions, kImportance, kRoofline };
+  enum class View : uint8_t { kNone, kDecisions, kImportance, kRoofline, kErrors };
 
   Analysis(RecordModel& records, QString database, QObject* parent = nullptr);
   ~Analysis() override;
@@ -120,6 +122,8 @@ public:
   std::shared_ptr<const PlotData> data() const { return data_; }
   std::shared_ptr<const RooflineData> roofline() const { return roofline_; }
   std::shared_ptr<const ImportanceResult> importance() const { return importance_; }
+  /// Where the cost model is wrong, by rows of data().
+  std::shared_ptr<const ModelErrors> errors() const { return errors_; }
   const std::optional<MachineLimits>& machine() const { return machine_; }
   /// Asks what this machine can do and what records are made on here; machineChanged tells.
   void needMachine() { askMachine(); }
@@ -164,6 +168,7 @@ private:
   std::shared_ptr<const PlotData> data_;
   std::shared_ptr<const RooflineData> roofline_;
   std::shared_ptr<const ImportanceResult> importance_;
+  std::shared_ptr<const ModelErrors> errors_;
   std::optional<MachineLimits> machine_;
   std::map<QString, std::pair<float, float>> brushes_;
   std::shared_ptr<const std::vector<uint8_t>> on_;

@@ -1,8 +1,6 @@
 #include "gui/core/comparison_html.h"
 
-#include "gui/core/format.h"
-
-#include <algorithm>
+#include "gui/core/side_facts.h"
 
 namespace temper::gui {
 
@@ -35,13 +33,6 @@ const char* classOf(DiffLine::Kind kind) {
   return "";
 }
 
-QString factOf(const QList<RecordDetail::Fact>& facts, const QString& name) {
-  const auto fact = std::find_if(facts.begin(), facts.end(), [&](const RecordDetail::Fact& entry) {
-    return entry.name == name;
-  });
-  return fact == facts.end() ? QString() : fact->value;
-}
-
 } // namespace
 
 QString comparisonHtml(const ComparisonReport& report) {
@@ -68,26 +59,13 @@ QString comparisonHtml(const ComparisonReport& report) {
                        escaped(row.effect));
     html += QStringLiteral("</table>\n");
   }
-  html += QStringLiteral("<h2>The records</h2>\n<table><tr><th></th><th>A</th><th>B</th></tr>\n");
-  const auto row = [&](const QString& name, const QString& a, const QString& b) {
-    if (!a.isEmpty() || !b.isEmpty())
-      html += QStringLiteral("<tr><td class=\"note\">%1</td><td>%2</td><td>%3</td></tr>\n")
-                  .arg(escaped(name), escaped(a), escaped(b));
-  };
-  row(QStringLiteral("record"), toQString(report.a.row.id), toQString(report.b.row.id));
-  row(QStringLiteral("workload"), report.a.title(), report.b.title());
-  const auto time = [](const RecordDetail& side) {
-    return side.row.median_ns > 0 ? timeText(side.row.median_ns) : outcomeText(side.row.outcome);
-  };
-  row(QStringLiteral("time"), time(report.a), time(report.b));
-  const QList<RecordDetail::Fact> left = report.a.facts(), right = report.b.facts();
-  QStringList names;
-  for (const QList<RecordDetail::Fact>* facts : {&left, &right})
-    for (const RecordDetail::Fact& fact : *facts)
-      if (!names.contains(fact.name))
-        names << fact.name;
-  for (const QString& name : names)
-    row(name, factOf(left, name), factOf(right, name));
+  html += QStringLiteral("<h2>The records</h2>\n<table><tr><th></th><th>A</th><th>B</th>"
+                         "<th>B over A</th></tr>\n");
+  for (const FactPair& pair : factPairs(report.a, report.b))
+    html += QStringLiteral("<tr title=\"%1\"><td class=\"note\">%2</td><td>%3</td><td>%4</td>"
+                           "<td>%5</td></tr>\n")
+                .arg(escaped(pair.tip), escaped(pair.name), escaped(pair.a), escaped(pair.b),
+                     escaped(pair.ratio));
   html +=
       QStringLiteral("</table>\n<h2>%1</h2>\n<table class=\"code\">\n").arg(escaped(report.level));
   for (size_t i = 0; i < report.texts.kinds.size(); ++i) {

@@ -15,7 +15,9 @@ QString timeText(double ns) {
   // The sign of "micro" is in every font that Qt comes with; the command line keeps to ASCII.
   return toQString(format_time(ns)).replace(QStringLiteral(" us"), QStringLiteral(" µs"));
 }
-QString rateText(double flops, double ns) { return toQString(format_rate(flops, ns)); }
+QString rateText(double flops, double ns, const std::string& bindingJson) {
+  return toQString(format_rate(flops, ns, bindingJson));
+}
 QString secondsText(double seconds) { return toQString(format_seconds(seconds)); }
 QString dateText(int64_t unixNs) { return unixNs > 0 ? toQString(format_date(unixNs)) : QString(); }
 QString numberText(int64_t number) { return QLocale(QLocale::English).toString(number); }

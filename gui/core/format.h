@@ -15,7 +15,7 @@ QString toQString(const std::string& text);
 QString sentence(const Error& error);
 
 QString timeText(double ns);
-QString rateText(double flops, double ns);
+QString rateText(double flops, double ns, const std::string& bindingJson);
 QString secondsText(double seconds);
 QString dateText(int64_t unixNs);
 QString countText(int64_t count, const char* noun); ///< "1 record", "12,345 records"

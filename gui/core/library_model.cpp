@@ -128,7 +128,7 @@ QVariant LibraryModel::data(const QModelIndex& index, int role) const {
   case kTime:
     return timeText(row.record.median_ns);
   case kRate:
-    return rateText(row.record.flops, row.record.median_ns);
+    return rateText(row.record.flops, row.record.median_ns, row.record.binding_json);
   case kState:
     return row.stateText();
   case kRecord:

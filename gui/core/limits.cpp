@@ -64,7 +64,9 @@ LimitsQuestion::LimitsQuestion(QString database, QObject* parent)
 
 void LimitsQuestion::cancel() {
   if (session_)
-    session_->forget(QStringLiteral("limits"));
+    for (const char* tag : {"limits", "model"})
+      session_->forget(QString::fromLatin1(tag));
+  learning_ = false;
   record_.clear();
   if (std::exchange(busy_, false))
     emit changed();
@@ -75,12 +77,17 @@ void LimitsQuestion::ask(const QString& record) {
     return;
   cancel();
   record_ = record;
-  if (record.isEmpty() || answer()) {
+  if (record.isEmpty() || (answer() && answer()->whole)) {
     emit changed();
     return;
   }
   if (!session_)
     session_ = std::make_unique<TemperSession>(database_);
+  if (answer()) { // somebody looked elsewhere while the model learnt
+    askModel(record);
+    emit changed();
+    return;
+  }
   busy_ = true;
   session_->ask(QStringLiteral("limits"), Json{{"do", "limits"}, {"record", record.toStdString()}},
                 [this, record](const Json& answer, const QString& error) {
@@ -90,10 +97,30 @@ void LimitsQuestion::ask(const QString& record) {
                     *limits = limitsAnswer(record, answer);
                   else
                     limits->error = error.section(u'\n', 0, 0);
+                  const bool failed = limits->whole = !limits->error.isEmpty();
                   answers_.insert(record, limits.release());
+                  if (!failed)
+                    askModel(record);
                   emit changed();
                 });
   emit changed();
+}
+
+void LimitsQuestion::askModel(const QString& record) {
+  learning_ = true;
+  session_->ask(QStringLiteral("model"), Json{{"do", "model"}, {"record", record.toStdString()}},
+                [this, record](const Json& answer, const QString& error) {
+                  learning_ = false;
+                  if (LimitsAnswer* limits = answers_.object(record)) {
+                    limits->whole = true;
+                    if (error.isEmpty())
+                      limits->model = opinionSection(answer);
+                    else
+                      limits->unknown << QObject::tr("what the cost model makes of it: %1")
+                                             .arg(error.section(u'\n', 0, 0));
+                  }
+                  emit changed();
+                });
 }
 
 } // namespace temper::gui

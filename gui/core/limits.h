@@ -1,8 +1,9 @@
-/// How near a record is to what the machine allows, and what could be tried: bars and findings, as
-/// `temper session` answers to "limits".
+/// How near a record is to what the machine allows, what could be tried, and what the cost model
+/// makes of it: bars and findings, as `temper session` answers to "limits" and "model".
 #pragma once
 
 #include "gui/core/temper_session.h"
+#include "gui/core/why_faster.h"
 #include "ir/support/json.h"
 
 #include <QCache>
@@ -41,8 +42,10 @@ struct LimitsAnswer {
   QStringList sentences;
   std::vector<LimitBar> machine, loop;
   std::vector<LimitFinding> findings;
+  WhySection model; ///< without a title until it is known
   QStringList unknown;
-  QString error; ///< instead of all else
+  QString error;      ///< instead of all else
+  bool whole = false; ///< the model has answered, too
 };
 LimitsAnswer limitsAnswer(const QString& record, const Json& answer);
 
@@ -54,7 +57,9 @@ public:
 
   void ask(const QString& record);
   void cancel();
-  bool isBusy() const { return busy_; }
+  bool isBusy() const { return busy_ || learning_; }
+  /// The rest is there, and a model learns.
+  bool isLearning() const { return learning_; }
   const QString& record() const { return record_; } ///< that was asked about last
   /// Null before it has come.
   const LimitsAnswer* answer() const { return answers_.object(record_); }
@@ -66,7 +71,9 @@ private:
   QString database_;
   std::unique_ptr<TemperSession> session_; ///< from the first question on
   QString record_;
-  bool busy_ = false;
+  void askModel(const QString& record);
+
+  bool busy_ = false, learning_ = false;
   QCache<QString, LimitsAnswer> answers_{200};
 };
 

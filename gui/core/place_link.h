@@ -17,8 +17,8 @@ namespace temper::gui {
 
 /// Names in links: perspectives and plots of the window in their orders.
 inline constexpr std::array kViewNames{"explore", "runs", "compare", "edit", "library"};
-inline constexpr std::array kPlotNames{"none",      "parallel", "importance",
-                                       "predicted", "roofline", "calibration"};
+inline constexpr std::array kPlotNames{"none",     "parallel",    "importance", "predicted",
+                                       "roofline", "calibration", "errors"};
 
 struct PlaceLink {
   QString database; ///< as --db takes it, without a password; empty: the one that is open

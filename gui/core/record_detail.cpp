@@ -2,6 +2,7 @@
 
 #include "database/record_log.h"
 #include "gui/core/code_loader.h"
+#include "gui/core/counters.h"
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 #include "ir/support/json.h"
@@ -12,6 +13,20 @@
 namespace temper::gui {
 
 namespace {
+
+int64_t integerIn(const Json& json, const char* name) {
+  const auto entry = json.is_object() ? json.find(name) : json.end();
+  return json.is_object() && entry != json.end() && entry->is_number_integer()
+             ? entry->get<int64_t>()
+             : 0;
+}
+
+/// Of a GPU; empty of a processor.
+QString driverOf(const database::Environment& environment) {
+  const auto json = parse_json(environment.json);
+  return json && json->is_object() ? textIn(json->value("detail", Json::object()), "driver")
+                                   : QString();
+}
 
 /// What the machine code for a GPU needs and does.
 std::vector<std::pair<const char*, QString>> gpuFacts(const Json& code) {
@@ -121,7 +136,9 @@ QString RecordDetail::machineText() const {
   QStringList parts{toQString(row.environment_class)};
   if (const auto json = parse_json(environment.json); json && json->is_object()) {
     const Json stable = json->value("stable", Json::object());
-    parts << textIn(stable, "cpu");
+    parts << textIn(stable, "cpu") << textIn(stable, "gpu");
+    if (const int64_t count = integerIn(stable, "multiprocessors"); count > 0)
+      parts << countText(count, "multiprocessor");
     if (const QString governor = textIn(stable, "governor"); !governor.isEmpty())
       parts << QStringLiteral("governor %1").arg(governor);
     parts << textIn(stable, "hypervisor");
@@ -148,7 +165,7 @@ QString RecordDetail::systemText() const {
   add("turbo %1", textIn(stable, "turbo"));
   add("huge pages %1", textIn(stable, "huge_pages"));
   add("container %1", textIn(stable, "container"));
-  add("driver %1", textIn(stable, "driver"));
+  add("driver %1", textIn(detail, "driver"));
   return parts.join(QStringLiteral(", "));
 }
 
@@ -165,7 +182,7 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
   QList<Fact> facts;
   const auto add = [&](const char* name, const QString& value) {
     if (!value.isEmpty())
-      facts << Fact{QString::fromLatin1(name), value};
+      facts << Fact{QString::fromLatin1(name), value, {}};
   };
   if (row.median_ns > 0)
     add("95 % interval",
@@ -177,8 +194,9 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
   if (measurement.gaps_dropped > 0)
     add("disturbance", QStringLiteral("%1 dropped: the core was taken away meanwhile")
                            .arg(countText(measurement.gaps_dropped, "sample")));
-  add("rate",
-      gflops(row.flops, row.median_ns) > 0 ? rateText(row.flops, row.median_ns) : QString());
+  add("rate", gflops(row.flops, row.median_ns) > 0
+                  ? rateText(row.flops, row.median_ns, row.binding_json)
+                  : QString());
   const auto code = parse_json(measurement.facts_json);
   if (code && code->is_object() && code->contains("registers")) {
     for (const auto& [name, words] : gpuFacts(*code))
@@ -191,14 +209,8 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     parts << countText(code->value("spills", int64_t{0}), "spill");
     add("inner loops", parts.join(QStringLiteral(", ")));
   }
-  if (const auto counters = parse_json(measurement.counters_json);
-      counters && counters->is_object()) {
-    QStringList parts;
-    for (const auto& [name, value] : counters->items())
-      if (value.is_number())
-        parts << QStringLiteral("%1 %2").arg(toQString(name)).arg(value.get<double>(), 0, 'g', 6);
-    add("counters", parts.join(QStringLiteral(", ")));
-  }
+  for (const CounterValue& counter : countersOf(measurement))
+    facts << Fact{counter.words, counter.text(), counter.name};
   if (!measurement.error.empty() && row.median_ns > 0)
     add("error", toQString(measurement.error));
   if (!measurement.stage.empty() && row.outcome != database::Outcome::kOk)
@@ -292,6 +304,15 @@ StoredComparison compareStored(const RecordDetail& a, const RecordDetail& b) {
             .arg(countText(a.row.threads, "thread"), countText(b.row.threads, "thread"));
   if (a.row.toolchain != b.row.toolchain)
     result.sentence += QStringLiteral(" They were made by different toolchains.");
+  const QString drivers[] = {driverOf(a.environment), driverOf(b.environment)};
+  if (drivers[0] != drivers[1] && !drivers[0].isEmpty() && !drivers[1].isEmpty())
+    result.sentence +=
+        QStringLiteral(" The driver was %1 for A and %2 for B.").arg(drivers[0], drivers[1]);
+  for (const RecordDetail* side : {&a, &b})
+    if (const QStringList slowed = slowdownsOf(side->measurement); !slowed.isEmpty())
+      result.sentence += QStringLiteral(" %1's clock was slowed meanwhile by its %2.")
+                             .arg(side == &a ? QStringLiteral("A") : QStringLiteral("B"),
+                                  slowed.join(QStringLiteral(", its ")));
   constexpr double kSameClock = 0.05;
   const double clocks[] = {database::clock_ghz(a.measurement), database::clock_ghz(b.measurement)};
   if (std::abs(std::log(clocks[0] / clocks[1])) > kSameClock)

@@ -31,11 +31,12 @@ struct RecordDetail {
   struct Fact {
     QString name;
     QString value;
+    QString tip; ///< the engine's own name; may be empty
   };
   /// Everything else worth a line.
   QList<Fact> facts() const;
   QString machineText() const;  ///< "cpu:znver4/8-1a2b3c, AMD EPYC 9124, host attic"
-  QString systemText() const;   ///< "kernel 6.1.0-18, turbo on, huge pages madvise"
+  QString systemText() const;   ///< "kernel 6.1.0-18, turbo on", "driver 13.0"
   QString compilerText() const; ///< "LLVM 19.1.7 codegen 5, t3f9c2aa"
 };
 

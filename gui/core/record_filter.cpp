@@ -193,8 +193,9 @@ QString cellText(const RecordTable& table, const PackedRecord& record, RecordCol
   case RecordColumn::kInterval:
     return halfWidthText(record.medianNs, record.lowNs, record.highNs);
   case RecordColumn::kRate:
-    return gflops(series.flops, record.medianNs) > 0 ? rateText(series.flops, record.medianNs)
-                                                     : QString();
+    return gflops(series.flops, record.medianNs) > 0
+               ? rateText(series.flops, record.medianNs, series.binding)
+               : QString();
   case RecordColumn::kThreads:
     return QString::number(series.threads);
   case RecordColumn::kTarget:
@@ -272,7 +273,7 @@ void RecordFilterRow::addRange(RecordColumn column, const QString& text) {
   const auto number = [&](const QString& part) -> std::optional<double> {
     if (column == RecordColumn::kTime)
       return parseTime(part);
-    static const QRegularExpression unit(QStringLiteral("\\s*(%|GFLOP/s|×|x)\\s*$"));
+    static const QRegularExpression unit(QStringLiteral("\\s*(%|G(?:FL)?OP/s|×|x)\\s*$"));
     bool ok = false;
     const double value = QString(part).remove(unit).trimmed().toDouble(&ok);
     return ok ? std::optional(value) : std::nullopt;

@@ -55,9 +55,18 @@ void RecordModel::append(RecordChunk chunk) {
     return;
   noteVersions(chunk);
   table_.append(std::move(chunk));
-  if (following_ || shownOf_ == 0)
+  // Each step shows half as much again at least: a million records are not sorted sixty times.
+  if (filling_ ? pending() > shownOf_ / 2 : following_ || shownOf_ == 0)
     startOrdering();
   emit pendingChanged();
+}
+
+void RecordModel::setFilling(bool filling) {
+  if (filling == filling_)
+    return;
+  filling_ = filling;
+  if (!filling_ && pending() > 0)
+    startOrdering();
 }
 
 void RecordModel::clear() {

@@ -33,6 +33,9 @@ public:
   bool hasHeat() const { return heat_; }
   /// While false, records that arrive only raise pending(); they are shown with the next change.
   void setFollowing(bool following);
+  /// While true, all records arrive, a chunk at a time: they are shown in steps, the last ones when
+  /// it is false again.
+  void setFilling(bool filling);
 
   // How.
   void setFilter(const FilterText& filter);
@@ -102,6 +105,7 @@ private:
   RecordColumn sortBy_ = RecordColumn::kMeasured;
   bool descending_ = true;
   bool following_ = true;
+  bool filling_ = false;
   bool heat_ = false;
   std::vector<double> bestNs_; ///< of each series' kind
   uint32_t bestOf_ = 0;        ///< records that they were made of

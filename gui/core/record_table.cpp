@@ -44,6 +44,7 @@ uint32_t RecordPacker::seriesOf(const database::RecordRow& row, std::vector<Seri
         ordered_binding(row.binding_json,
                         parameters == parameters_.end() ? std::string() : parameters->second)
             .dump()));
+    series.binding = row.binding_json;
     series.target = toQString(row.target);
     series.environment = toQString(row.environment_class);
     series.toolchain = toQString(row.toolchain);

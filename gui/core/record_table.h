@@ -19,8 +19,9 @@ namespace temper::gui {
 
 struct Series {
   QString workloadId;
-  QString workload; ///< name
-  QString shape;    ///< "M=512 N=512", in the order of the workload's declaration
+  QString workload;    ///< name
+  QString shape;       ///< "M=512 N=512", in the order of the workload's declaration
+  std::string binding; ///< the same as JSON
   QString target;
   QString environment;
   QString toolchain;

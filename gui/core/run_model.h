@@ -17,6 +17,7 @@ struct RunRow {
   database::Run run;
   QString workload; ///< "matmul M=512 N=512 K=512"
   double flops = database::kUnknown;
+  std::string binding; ///< the workload's, as JSON
   double bestNs = database::kUnknown;
   QString bestRecord;
 

@@ -140,21 +140,22 @@ void StoreClient::deliverPart(QPointer<QObject> receiver, std::function<void()> 
 
 Result<database::Store*> StoreClient::store() {
   const uint64_t now = isOnServer(path_) ? 0 : fileIdentity(path_);
-  if (store_) {
-    const bool wanted = reopen_.exchange(false);
-    const bool isOther = now != file_; // it vanished, or another file has its name
-    if (wanted || isOther)
-      store_.reset();
-    if (isOther && !wanted && now != 0)
-      QMetaObject::invokeMethod(
-          this, [this] { emit replaced(); }, Qt::QueuedConnection);
-  }
+  const bool wanted = reopen_.exchange(false);
+  // It vanished, or another file has its name. One that vanished may have left its number to the
+  // next one: it counts as another whatever that is.
+  if (file_ != 0 && now != file_)
+    gone_ = true;
+  if (store_ && (wanted || now != file_))
+    store_.reset();
   if (!store_) {
     auto opened = openForViewing(path_);
     if (!opened)
       return std::move(opened).error();
     store_ = std::move(*opened);
     file_ = isOnServer(path_) ? 0 : fileIdentity(path_);
+    if (std::exchange(gone_, false) && !wanted)
+      QMetaObject::invokeMethod(
+          this, [this] { emit replaced(); }, Qt::QueuedConnection);
   }
   return store_.get();
 }

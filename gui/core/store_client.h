@@ -53,7 +53,8 @@ public:
   void reopen();
 
 signals:
-  /// Another file has the name now: what was read before is of the old one.
+  /// Another file has the name now: what was read before is of the old one. Not told where
+  /// reopen() was called.
   void replaced();
 
 private:
@@ -74,7 +75,8 @@ private:
   QThread thread_;
   QObject* worker_; ///< lives on the thread, only for posting to it
   std::unique_ptr<database::Store> store_;
-  uint64_t file_ = 0; ///< identity of the file that is open
+  uint64_t file_ = 0; ///< identity of the file that is open, or was last
+  bool gone_ = false; ///< that one was seen to have lost its name
   std::atomic<bool> ending_{false};
   std::atomic<bool> reopen_{false};
   std::mutex mutex_;

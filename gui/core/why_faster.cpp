@@ -1,5 +1,6 @@
 #include "gui/core/why_faster.h"
 
+#include "gui/core/counters.h"
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 
@@ -55,6 +56,42 @@ void scaleShares(WhySection& section, const std::vector<double>& effects) {
     section.rows[i].share = std::isnan(effects[i]) ? 0 : effects[i] / largest;
 }
 
+/// What adds to a score, as rows.
+WhySection termSection(const Json& terms) {
+  WhySection section;
+  section.title = QStringLiteral("As the cost model sees it");
+  std::vector<double> effects;
+  for (const Json& term : terms) {
+    const double change = numberIn(term, "change");
+    constexpr double kNothing = 0.0005;
+    if (!(std::abs(change) >= kNothing))
+      continue;
+    QStringList names, tips;
+    for (const Json& feature : listIn(term, "features")) {
+      names << textIn(feature, "name");
+      tips << QStringLiteral("%1: %2 → %3, %4")
+                  .arg(textIn(feature, "name"))
+                  .arg(numberIn(feature, "a"), 0, 'f', 2)
+                  .arg(numberIn(feature, "b"), 0, 'f', 2)
+                  .arg(effectText(numberIn(feature, "change")));
+    }
+    effects.push_back(change);
+    section.rows.push_back({names.isEmpty() ? textIn(term, "what")
+                                            : QStringLiteral("%1  (%2)")
+                                                  .arg(textIn(term, "what"),
+                                                       names.mid(0, 2).join(QStringLiteral(", "))),
+                            {},
+                            {},
+                            effectText(change),
+                            0,
+                            tips.join(u'\n'),
+                            {},
+                            {}});
+  }
+  scaleShares(section, effects);
+  return section;
+}
+
 WhySection factSection(const QString& title, const Json& facts) {
   WhySection section;
   section.title = title;
@@ -100,35 +137,7 @@ std::vector<WhySection> whySections(const Json& answer) {
   if (!decided.rows.empty() || !decided.note.isEmpty())
     sections.push_back(std::move(decided));
 
-  WhySection seen;
-  seen.title = QStringLiteral("As the cost model sees it");
-  effects.clear();
-  for (const Json& term : listIn(model, "terms")) {
-    const double change = numberIn(term, "change");
-    constexpr double kNothing = 0.0005;
-    if (std::abs(change) < kNothing)
-      continue;
-    QStringList names, tips;
-    for (const Json& feature : listIn(term, "features")) {
-      names << textIn(feature, "name");
-      tips << QStringLiteral("%1: %2 → %3, %4")
-                  .arg(textIn(feature, "name"))
-                  .arg(numberIn(feature, "a"), 0, 'f', 2)
-                  .arg(numberIn(feature, "b"), 0, 'f', 2)
-                  .arg(effectText(numberIn(feature, "change")));
-    }
-    effects.push_back(change);
-    seen.rows.push_back({QStringLiteral("%1  (%2)")
-                             .arg(textIn(term, "what"), names.mid(0, 2).join(QStringLiteral(", "))),
-                         {},
-                         {},
-                         effectText(change),
-                         0,
-                         tips.join(u'\n'),
-                         {},
-                         {}});
-  }
-  scaleShares(seen, effects);
+  WhySection seen = termSection(listIn(model, "terms"));
   if (const double a = numberIn(model, "score_a"), b = numberIn(model, "score_b");
       !std::isnan(a) && !std::isnan(b)) {
     seen.note =
@@ -165,8 +174,14 @@ std::vector<WhySection> whySections(const Json& answer) {
                                          {}});
   if (!code.rows.empty())
     sections.push_back(std::move(code));
-  if (WhySection counters = factSection(QStringLiteral("Counters"), listIn(answer, "counters"));
-      !counters.rows.empty())
+  WhySection counters;
+  counters.title = QStringLiteral("Counters");
+  for (const Json& fact : listIn(answer, "counters")) {
+    const CounterValue a = counterOf(textIn(fact, "what"), numberIn(fact, "a"));
+    const CounterValue b = counterOf(a.name, numberIn(fact, "b"));
+    counters.rows.push_back({a.words, a.text(), b.text(), {}, 0, a.name, {}, {}});
+  }
+  if (!counters.rows.empty())
     sections.push_back(std::move(counters));
 
   WhySection unknown;
@@ -177,6 +192,25 @@ std::vector<WhySection> whySections(const Json& answer) {
   if (!unknown.rows.empty())
     sections.push_back(std::move(unknown));
   return sections;
+}
+
+WhySection opinionSection(const Json& answer) {
+  WhySection section = termSection(listIn(answer, "terms"));
+  const double score = numberIn(answer, "score"), average = numberIn(answer, "average_score");
+  if (std::isnan(score) || std::isnan(average))
+    return {};
+  section.note =
+      QStringLiteral("Score %1, against %2 on average of %3 of this kernel that it learnt from "
+                     "(rank correlation %4); measured was a speed of %5, 1 being the fastest. It "
+                     "ranks this one %6 and time ranks it %7. Below, what adds to the average:")
+          .arg(score, 0, 'f', 3)
+          .arg(average, 0, 'f', 3)
+          .arg(countText(answer.value("learnt_from", 0), "candidate"))
+          .arg(numberIn(answer, "rank_correlation"), 0, 'f', 2)
+          .arg(numberIn(answer, "speed"), 0, 'f', 3)
+          .arg(answer.value("place_by_score", 0))
+          .arg(answer.value("place_by_time", 0));
+  return section;
 }
 
 QString whySentence(const Json& answer) {

@@ -32,6 +32,9 @@ struct WhySection {
 
 /// The sections of an answer; those that have nothing to say are left out.
 std::vector<WhySection> whySections(const Json& answer);
+/// What a model makes of one record ("model"): what adds to the average candidate's score. Without
+/// a title where the answer has none.
+WhySection opinionSection(const Json& answer);
 /// The weightiest in one sentence: "Most of it, as the model sees it: data touched, strides.";
 /// empty where there is nothing to say.
 QString whySentence(const Json& answer);

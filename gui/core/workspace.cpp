@@ -50,16 +50,18 @@ public:
   Result<RunRow> rowOf(database::Store& store, const database::Run& run) {
     RunRow row;
     row.run = run;
-    auto& [title, flops] = workloads_[run.workload];
-    if (title.isEmpty()) {
+    Named& named = workloads_[run.workload];
+    if (named.title.isEmpty()) {
       TEMPER_TRY(workload, store.workload(run.workload));
-      title = toQString(
+      named.title = toQString(
           workload.name + " " +
           format_binding(ordered_binding(workload.binding_json, workload.parameters_json).dump()));
-      flops = workload.flops;
+      named.flops = workload.flops;
+      named.binding = workload.binding_json;
     }
-    row.workload = title;
-    row.flops = flops;
+    row.workload = named.title;
+    row.flops = named.flops;
+    row.binding = named.binding;
     Best& best = bests_[run.id];
     if (best.updatedAt != run.updated_at || run.updated_at == 0) {
       database::RecordFilter filter;
@@ -82,7 +84,12 @@ private:
     double ns = database::kUnknown;
     QString record;
   };
-  std::map<std::string, std::pair<QString, double>> workloads_;
+  struct Named {
+    QString title;
+    double flops = 0;
+    std::string binding; ///< JSON
+  };
+  std::map<std::string, Named> workloads_;
   std::map<std::string, Best> bests_;
 };
 
@@ -123,6 +130,7 @@ void Workspace::loadAll() {
   const uint64_t load = ++load_;
   packer_ = std::make_shared<RecordPacker>();
   records_->clear();
+  records_->setFilling(true);
   loading_ = true;
   emit loadingChanged();
   StoreClient* client = bulk_.get();
@@ -140,8 +148,11 @@ void Workspace::loadAll() {
         loaded += static_cast<int64_t>(rows.size());
         auto chunk = std::make_shared<RecordChunk>(packer->pack(rows));
         client->deliverPart(this, [this, load, chunk] {
-          if (load == load_)
-            records_->append(std::move(*chunk));
+          if (load != load_)
+            return;
+          records_->append(std::move(*chunk));
+          // By a process of its own: to start one costs less before there is much memory to share.
+          askMachine();
         });
         if (static_cast<int64_t>(rows.size()) < limit)
           break;
@@ -155,13 +166,13 @@ void Workspace::loadAll() {
                         if (load != load_)
                           return;
                         loading_ = false;
+                        records_->setFilling(false);
                         emit loadingChanged();
                         if (loaded) {
                           // Runs without a record yet are worth showing, too.
                           setState(State::kReady, {});
                           askQuery();
                           askMarks();
-                          askMachine();
                         } else if (loaded.error().code == ErrorCode::kNotFound) {
                           setState(State::kMissing, sentence(loaded.error()));
                         } else {
@@ -175,8 +186,9 @@ void Workspace::poll() {
   if (loading_)
     return;
   if (state_ != State::kReady) {
-    bulk_->reopen(); // a connection that broke stays broken
-    loadAll();       // it may have come into being
+    questions_->reopen(); // a connection that broke stays broken
+    bulk_->reopen();
+    loadAll(); // it may have come into being
     askRuns();
     return;
   }

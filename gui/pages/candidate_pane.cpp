@@ -175,6 +175,8 @@ void CandidatePane::showDetail() {
     auto* value = selectable(facts_);
     value->setText(fact.value);
     value->setAccessibleName(fact.name);
+    name->setToolTip(fact.tip);
+    value->setToolTip(fact.tip);
     factRows_->addWidget(name, row, 0, Qt::AlignTop);
     factRows_->addWidget(value, row++, 1);
   }

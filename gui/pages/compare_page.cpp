@@ -1,11 +1,14 @@
 #include "gui/pages/compare_page.h"
 
+#include "database/record_log.h"
 #include "gui/core/comparison_html.h"
 #include "gui/core/format.h"
+#include "gui/core/side_facts.h"
 #include "gui/core/text_search.h"
 #include "gui/core/trace_changes.h"
 #include "gui/widgets/code_view.h"
 #include "gui/widgets/find_bar.h"
+#include "gui/widgets/run_plot.h"
 #include "gui/widgets/table.h"
 #include "gui/widgets/theme.h"
 #include "ir/support/json.h"
@@ -29,6 +32,11 @@ namespace {
 /// Of a reason that can be tried in the editor.
 constexpr int kStepLabel = Qt::UserRole + 1;
 constexpr int kStepTrace = Qt::UserRole + 2;
+
+/// Tabs after those of the levels of code.
+constexpr int kLogTab = kCodeLevels;
+constexpr int kNumbersTab = kCodeLevels + 1;
+constexpr int kWhyTab = kCodeLevels + 2;
 } // namespace
 
 ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
@@ -38,7 +46,8 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
       onlyDifferences_(new QCheckBox(tr("Only differences"), this)), count_(new QLabel(this)),
       find_(new FindBar(QStringLiteral("compare.search"), this)),
       splitter_(new QSplitter(Qt::Horizontal, this)), why_(workspace.database()),
-      whyView_(new QTreeWidget(this)), try_(new QPushButton(tr("Try it on A"), this)) {
+      whyView_(new QTreeWidget(this)), numbers_(new QWidget(this)),
+      numbersView_(new QTreeWidget(numbers_)), try_(new QPushButton(tr("Try it on A"), this)) {
   setObjectName(QStringLiteral("compare"));
   QFont big = font();
   big.setPointSizeF(font().pointSizeF() * 1.25);
@@ -102,6 +111,8 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   bar->setContentsMargins(8, 0, 16, 0);
   for (int level = 0; level < kCodeLevels; ++level)
     levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
+  levels_->addTab(tr("Log"));
+  levels_->addTab(tr("Numbers"));
   levels_->addTab(tr("Why faster"));
   levels_->setDrawBase(false);
   levels_->setUsesScrollButtons(false);
@@ -124,6 +135,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   layout->addLayout(bar);
   layout->addWidget(splitter_, 1);
   layout->addWidget(whyView_, 1);
+  layout->addWidget(numbers_, 1);
   layout->addWidget(find_);
   connect(find_, &FindBar::wordsChanged, this, &ComparePage::countFound);
   connect(find_, &FindBar::wanted, this, &ComparePage::searchAgain);
@@ -143,6 +155,34 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
                                                   (column == 3 ? 24 : 22));
   whyView_->setItemDelegateForColumn(3, new SignedBarDelegate(Qt::UserRole, whyView_));
 
+  auto* samples = new QGridLayout;
+  samples->setContentsMargins(16, 4, 16, 4);
+  samples->setColumnStretch(1, 1);
+  for (const int side : {0, 1}) {
+    samples_[side] = new SamplePlot(numbers_);
+    samples_[side]->setAccessibleName(side == 0 ? tr("Samples of A") : tr("Samples of B"));
+    samples->addWidget(samples_[side], side, 1);
+  }
+  auto* numbers = new QVBoxLayout(numbers_);
+  numbers->setContentsMargins(0, 0, 0, 0);
+  numbers->addLayout(samples);
+  numbers->addWidget(numbersView_, 1);
+  numbersView_->setObjectName(QStringLiteral("compare.numbers"));
+  numbersView_->setAccessibleName(tr("Numbers of both"));
+  numbersView_->setFrameShape(QFrame::NoFrame);
+  numbersView_->setRootIsDecorated(false);
+  numbersView_->setWordWrap(true);
+  numbersView_->setUniformRowHeights(false);
+  numbersView_->setSelectionMode(QAbstractItemView::SingleSelection);
+  numbersView_->setHeaderLabels({tr("what"), tr("A"), tr("B"), tr("B over A")});
+  numbersView_->headerItem()->setTextAlignment(3, Qt::AlignRight | Qt::AlignVCenter);
+  numbersView_->header()->setStretchLastSection(false);
+  for (const int column : {1, 2})
+    numbersView_->header()->setSectionResizeMode(column, QHeaderView::Stretch);
+  const int digit = fontMetrics().horizontalAdvance(u'0');
+  numbersView_->header()->resizeSection(0, 28 * digit);
+  numbersView_->header()->resizeSection(3, 11 * digit);
+
   connect(&workspace_, &Workspace::sidesChanged, this, &ComparePage::showSides);
   connect(&workspace_, &Workspace::marksChanged, this, &ComparePage::showNames);
   connect(&why_, &WhyQuestion::changed, this, &ComparePage::showReasons);
@@ -153,7 +193,8 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
       emit editWanted(step);
   });
   connect(levels_, &QTabBar::currentChanged, this, &ComparePage::showTab);
-  connect(onlyDifferences_, &QCheckBox::toggled, this, &ComparePage::showTexts);
+  connect(onlyDifferences_, &QCheckBox::toggled, this,
+          [this] { isNumbers() ? fillNumbers() : showTexts(); });
   connect(measure_, &QPushButton::clicked, this, &ComparePage::measure);
   showSides();
 }
@@ -227,20 +268,32 @@ void ComparePage::showSides() {
   showTab();
 }
 
-bool ComparePage::isWhy() const { return levels_->currentIndex() >= kCodeLevels; }
+bool ComparePage::isWhy() const { return levels_->currentIndex() == kWhyTab; }
+bool ComparePage::isNumbers() const { return levels_->currentIndex() == kNumbersTab; }
+
+std::optional<CodeLevel> ComparePage::textLevel() const {
+  return levels_->currentIndex() < kCodeLevels
+             ? std::optional(static_cast<CodeLevel>(levels_->currentIndex()))
+             : std::nullopt;
+}
 
 void ComparePage::showTab() {
-  const bool why = isWhy();
+  const bool why = isWhy(), texts = !why && !isNumbers();
   for (CodeView* view : views_)
-    view->setVisible(!why);
+    view->setVisible(texts);
   whyView_->setVisible(why);
+  numbers_->setVisible(isNumbers());
   onlyDifferences_->setVisible(!why);
   try_->setVisible(why);
   constexpr int kAround = 14;
   // Of the columns: a splitter's own follows from theirs.
   for (int side : {0, 1})
-    splitter_->widget(side)->setMaximumHeight(why ? fields_[0]->sizeHint().height() + kAround
-                                                  : QWIDGETSIZE_MAX);
+    splitter_->widget(side)->setMaximumHeight(texts ? QWIDGETSIZE_MAX
+                                                    : fields_[0]->sizeHint().height() + kAround);
+  if (isNumbers()) {
+    fillNumbers();
+    return;
+  }
   if (!why) {
     loadTexts();
     return;
@@ -313,19 +366,63 @@ EditProposal ComparePage::chosenStep() const {
 }
 
 QString ComparePage::levelName() const {
-  return isWhy() ? QStringLiteral("why")
-                 : gui::levelName(static_cast<CodeLevel>(levels_->currentIndex()));
+  const auto level = textLevel();
+  return level         ? gui::levelName(*level)
+         : isWhy()     ? QStringLiteral("why")
+         : isNumbers() ? QStringLiteral("overview")
+                       : QStringLiteral("log");
 }
 
-void ComparePage::showWhy() { levels_->setCurrentIndex(kCodeLevels); }
+void ComparePage::showLog() { levels_->setCurrentIndex(kLogTab); }
+void ComparePage::showNumbers() { levels_->setCurrentIndex(kNumbersTab); }
+void ComparePage::showWhy() { levels_->setCurrentIndex(kWhyTab); }
+
+void ComparePage::fillNumbers() {
+  numbersView_->clear();
+  const RecordDetail* sides[] = {workspace_.sideDetail(0), workspace_.sideDetail(1)};
+  std::optional<std::pair<double, double>> range;
+  for (const int side : {0, 1}) {
+    samples_[side]->setMeasurement(sides[side] ? &sides[side]->measurement : nullptr);
+    if (const auto own = samples_[side]->ownRange())
+      range = range ? std::pair(std::min(range->first, own->first),
+                                std::max(range->second, own->second))
+                    : *own;
+  }
+  // Of kernels that differ in what they compute, or in their machine, nobody compares the times.
+  const bool together = sides[0] && sides[1] && compareStored(*sides[0], *sides[1]).comparable;
+  for (SamplePlot* plot : samples_)
+    plot->setRange(together ? range : std::nullopt);
+  count_->clear();
+  if (!sides[0] || !sides[1])
+    return;
+  int differences = 0;
+  for (const FactPair& pair : factPairs(*sides[0], *sides[1])) {
+    differences += pair.differs() ? 1 : 0;
+    if (!pair.differs() && onlyDifferences_->isChecked())
+      continue;
+    auto* item = new QTreeWidgetItem(numbersView_, {pair.name, pair.a, pair.b, pair.ratio});
+    item->setForeground(0, theme().faint);
+    item->setTextAlignment(3, Qt::AlignRight | Qt::AlignTop);
+    for (const int column : {0, 1, 2})
+      item->setTextAlignment(column, Qt::AlignLeft | Qt::AlignTop);
+    item->setToolTip(0, pair.tip.isEmpty() ? pair.name : pair.tip);
+    item->setToolTip(1, pair.a);
+    item->setToolTip(2, pair.b);
+  }
+  count_->setText(countText(differences, "difference"));
+}
 
 void ComparePage::loadTexts() {
   const int level = levels_->currentIndex();
-  if (isWhy())
+  if (isWhy() || isNumbers())
     return;
-  const QString wanted = workspace_.side(0) + u' ' + workspace_.side(1) + QString::number(level);
+  QString wanted = workspace_.side(0) + u' ' + workspace_.side(1) + QString::number(level);
+  if (level == kLogTab) // it comes with the numbers
+    for (const int side : {0, 1})
+      wanted += workspace_.sideDetail(side) ? u'+' : u'-';
   if (wanted == shown_)
     return;
+  textTitle_ = levels_->tabText(level);
   shown_ = wanted;
   waiting_ = 0;
   for (const int side : {0, 1}) {
@@ -333,10 +430,13 @@ void ComparePage::loadTexts() {
     texts_[side] = {};
     if (workspace_.side(side).isEmpty())
       continue;
-    ++waiting_;
+    if (level != kLogTab)
+      ++waiting_;
+    else if (const RecordDetail* detail = workspace_.sideDetail(side))
+      texts_[side].text = toQString(database::record_log(detail->measurement));
   }
   for (const int side : {0, 1})
-    if (!workspace_.side(side).isEmpty())
+    if (!workspace_.side(side).isEmpty() && level != kLogTab)
       loaders_[side].load(workspace_.database(), workspace_.side(side),
                           static_cast<CodeLevel>(level),
                           [this, side, wanted](const CodeLoader::Code& code) {
@@ -346,22 +446,24 @@ void ComparePage::loadTexts() {
                             --waiting_;
                             showTexts();
                           });
-  if (waiting_ > 0 || workspace_.side(0).isEmpty() || workspace_.side(1).isEmpty())
-    showTexts();
+  showTexts();
 }
 
 void ComparePage::showTexts() {
-  if (isWhy())
+  if (isWhy() || isNumbers())
     return;
   if (waiting_ > 0) {
     count_->setText(tr("loading…"));
     return;
   }
-  const auto level = static_cast<CodeLevel>(levels_->currentIndex());
+  const auto level = textLevel();
   for (const int side : {0, 1})
     if (!texts_[side].error.isEmpty() || workspace_.side(side).isEmpty()) {
       views_[side]->setMessage(texts_[side].error);
-      views_[1 - side]->setCode(texts_[1 - side].text, level);
+      if (level)
+        views_[1 - side]->setCode(texts_[1 - side].text, *level);
+      else
+        views_[1 - side]->setPlain(texts_[1 - side].text);
       count_->clear();
       return;
     }
@@ -373,13 +475,13 @@ void ComparePage::showTexts() {
 }
 
 void ComparePage::startSearch() {
-  if (isWhy())
+  if (isWhy() || isNumbers())
     levels_->setCurrentIndex(0);
   find_->open();
 }
 
 void ComparePage::searchAgain(bool forward) {
-  if (isWhy() || find_->words().isEmpty())
+  if (isWhy() || isNumbers() || find_->words().isEmpty())
     return;
   if (const int side =
           FindBar::findInTurn({views_[0], views_[1]}, foundIn_, find_->words(), forward);
@@ -400,7 +502,6 @@ bool ComparePage::canSave() const {
 }
 
 bool ComparePage::saveTo(const QString& file, QString* problem) const {
-  const auto level = static_cast<CodeLevel>(std::min(levels_->currentIndex(), kCodeLevels - 1));
   QString measured = measured_->text();
   for (const int side : {0, 1})
     if (const QString words = markWords(side).trimmed(); !words.isEmpty())
@@ -409,7 +510,7 @@ bool ComparePage::saveTo(const QString& file, QString* problem) const {
                            side == 0 ? tr("A") : tr("B"), words);
   const QString html =
       comparisonHtml({*workspace_.sideDetail(0), *workspace_.sideDetail(1), sentence_->text(),
-                      measured, changed_, why_.sections(), levelTitle(level),
+                      measured, changed_, why_.sections(), textTitle_,
                       sideBySide(texts_[0].text, texts_[1].text, onlyDifferences_->isChecked())});
   QSaveFile target(file);
   if (target.open(QIODevice::WriteOnly) && target.write(html.toUtf8()) >= 0 && target.commit())

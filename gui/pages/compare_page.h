@@ -1,4 +1,4 @@
-/// Two records side by side: a sentence on top, the differences of their texts below.
+/// Two records side by side: a sentence on top, the differences of their texts and numbers below.
 #pragma once
 
 #include "gui/core/code_loader.h"
@@ -6,6 +6,8 @@
 #include "gui/core/workspace.h"
 
 #include <QWidget>
+
+#include <optional>
 
 class QCheckBox;
 class QGridLayout;
@@ -20,6 +22,7 @@ namespace temper::gui {
 
 class CodeView;
 class FindBar;
+class SamplePlot;
 
 class ComparePage : public QWidget {
   Q_OBJECT
@@ -29,9 +32,13 @@ public:
   void showLevel(CodeLevel level);
   /// True where one of the sides has a text at this level: its tab shows.
   bool hasLevel(CodeLevel level) const;
+  /// What was done with both, and what compiler and kernel wrote.
+  void showLog();
+  /// Their samples and numbers instead of texts.
+  void showNumbers();
   /// The reasons instead of texts.
   void showWhy();
-  /// Of what shows: "trace", ..., "assembly", "why".
+  /// Of what shows: "trace", ..., "assembly", "log", "overview", "why".
   QString levelName() const;
   /// The chosen decision of the reasons, taken on A; without a trace: none is chosen.
   EditProposal chosenStep() const;
@@ -50,6 +57,7 @@ public:
   bool saveTo(const QString& file, QString* problem) const;
   CodeView* codeView(int side) const { return views_[side]; }
   QTreeWidget* whyView() const { return whyView_; }
+  QTreeWidget* numbersView() const { return numbersView_; }
 
 signals:
   void editWanted(const EditProposal& proposal);
@@ -61,6 +69,10 @@ private:
   void showReasons();
   void showTab();
   bool isWhy() const;
+  bool isNumbers() const;
+  void fillNumbers();
+  /// Code of the texts that show; nothing: their logs.
+  std::optional<CodeLevel> textLevel() const;
   void loadTexts();
   void showTexts();
   void countFound();
@@ -83,11 +95,15 @@ private:
   QSplitter* splitter_;
   WhyQuestion why_;
   QTreeWidget* whyView_;
+  QWidget* numbers_;
+  SamplePlot* samples_[2];
+  QTreeWidget* numbersView_;
   QPushButton* try_;
   CodeLoader::Code texts_[2];
   QStringList changed_; ///< decisions that differ
   QString asked_;       ///< the pair that reasons were asked for
   QString shown_;       ///< what the texts are of
+  QString textTitle_;   ///< of the texts: "Assembly"
   int waiting_ = 0;
 };
 

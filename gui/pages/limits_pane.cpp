@@ -1,5 +1,6 @@
 #include "gui/pages/limits_pane.h"
 
+#include "gui/core/counters.h"
 #include "gui/core/format.h"
 #include "gui/widgets/share_bar.h"
 
@@ -7,6 +8,8 @@
 #include <QGridLayout>
 #include <QLabel>
 #include <QPushButton>
+
+#include <cmath>
 
 namespace temper::gui {
 
@@ -64,7 +67,7 @@ void LimitsPane::showAnswer() {
     }
     delete item;
   }
-  if (question_.isBusy()) {
+  if (question_.isBusy() && !question_.isLearning()) {
     rows_->addWidget(textLabel(tr("compiling it, and asking the model for its neighbours…"), true));
     rows_->addStretch();
     return;
@@ -106,6 +109,14 @@ void LimitsPane::showAnswer() {
        tr("Shares of the time that was measured. Hollow bars are of the analytical model, which "
           "ranks and sees no latency."),
        answer->machine);
+  std::vector<LimitBar> counted;
+  if (const RecordDetail* detail = workspace_.detail();
+      detail && toQString(detail->row.id) == question_.record())
+    for (const CounterValue& counter : countersOf(detail->measurement))
+      if (const double share = counter.shareOfPeak(); !std::isnan(share))
+        counted.push_back({counter.words, share, {}, false});
+  bars(tr("By its counters"), tr("Shares of what the hardware does at most, as it counted them."),
+       counted);
   bars(tr("Of the hot loop"), tr("What one time through asks of the core, over what it asks most."),
        answer->loop);
   if (!answer->sentences.isEmpty()) {
@@ -141,6 +152,35 @@ void LimitsPane::showAnswer() {
               [this, step = finding.step] { emit editWanted(step); });
     rows_->addWidget(button, 0, Qt::AlignLeft);
     rows_->addSpacing(6);
+  }
+  if (question_.isLearning())
+    rows_->addWidget(textLabel(tr("a model learns from the kernel's records…"), true));
+  if (const WhySection& model = answer->model; !model.title.isEmpty()) {
+    rows_->addSpacing(10);
+    rows_->addWidget(textLabel(model.title, false, true));
+    rows_->addWidget(textLabel(model.note, true));
+    auto* box = new QWidget;
+    auto* grid = new QGridLayout(box);
+    grid->setContentsMargins(0, 0, 0, 0);
+    grid->setHorizontalSpacing(12);
+    grid->setVerticalSpacing(4);
+    int row = 0;
+    for (const WhyRow& term : model.rows) {
+      auto* what = textLabel(term.what);
+      what->setToolTip(term.tip);
+      grid->addWidget(what, row, 0);
+      auto* share = new ShareBar(std::abs(term.share), true);
+      share->setAccessibleName(tr("%1, weight").arg(term.what));
+      grid->addWidget(share, row, 1);
+      auto* effect = new QLabel(term.effect);
+      effect->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+      effect->setToolTip(term.tip);
+      grid->addWidget(effect, row++, 2);
+    }
+    grid->setColumnStretch(0, 3);
+    grid->setColumnStretch(1, 2);
+    rows_->addWidget(box);
+    rows_->addSpacing(10);
   }
   for (const QString& sentence : answer->unknown)
     rows_->addWidget(textLabel(tr("Not known: %1").arg(sentence), true));

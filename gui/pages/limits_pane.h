@@ -1,5 +1,5 @@
-/// What limits the selected record: how much of the machine it uses, as bars, and what could be
-/// tried, each with a button that opens the editor with it.
+/// What limits the selected record: how much of the machine it uses, as bars, what could be tried,
+/// each with a button that opens the editor with it, and what the cost model makes of it.
 #pragma once
 
 #include "gui/core/limits.h"

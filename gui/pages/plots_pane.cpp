@@ -1,6 +1,7 @@
 #include "gui/pages/plots_pane.h"
 
 #include "gui/core/format.h"
+#include "gui/pages/errors_pane.h"
 #include "gui/widgets/calibration_plot.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/scatter_plot.h"
@@ -26,7 +27,7 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
       parallel_(new ParallelPlot(analysis_, this)), importance_(new QTableView(this)),
       sentence_(new QLabel(this)), importances_(new ImportanceModel(analysis_, this)),
       predicted_(new PredictedPlot(analysis_, this)), roofline_(new RooflinePlot(analysis_, this)),
-      calibration_(new CalibrationPlot(analysis_, this)) {
+      calibration_(new CalibrationPlot(analysis_, this)), errors_(new ErrorsPane(workspace, this)) {
   setObjectName(QStringLiteral("plots"));
   tabs_->setObjectName(QStringLiteral("plots.tabs"));
   tabs_->setAccessibleName(tr("Plot"));
@@ -34,7 +35,7 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   tabs_->setExpanding(false);
   tabs_->setUsesScrollButtons(false);
   for (const QString& name : {tr("Table only"), tr("Parallel"), tr("Importance"), tr("Predicted"),
-                              tr("Roofline"), tr("Calibration")})
+                              tr("Roofline"), tr("Calibration"), tr("Errors")})
     tabs_->addTab(name);
   kernels_->setObjectName(QStringLiteral("plots.kernel"));
   kernels_->setAccessibleName(tr("Kernel that the plot is of"));
@@ -69,8 +70,8 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   column->setSpacing(0);
   column->addWidget(sentence_);
   column->addWidget(importance_, 1);
-  for (QWidget* plot :
-       std::initializer_list<QWidget*>{parallel_, numbers, predicted_, roofline_, calibration_})
+  for (QWidget* plot : std::initializer_list<QWidget*>{parallel_, numbers, predicted_, roofline_,
+                                                       calibration_, errors_})
     stack_->addWidget(plot);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
@@ -102,6 +103,9 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
     predicted_->setSelected(record);
     roofline_->setSelected(record);
   });
+  connect(&workspace_, &Workspace::sidesChanged, this, [this] {
+    roofline_->setSides(idDigits(workspace_.side(0)), idDigits(workspace_.side(1)));
+  });
   const auto showMarks = [this] {
     std::vector<PlotCanvas::Mark> marks;
     for (const MarkedRecord& mark : workspace_.marked())
@@ -125,6 +129,7 @@ void PlotsPane::show(Plot plot) {
   analysis_.want(plot == Plot::kNone         ? Analysis::View::kNone
                  : plot == Plot::kImportance ? Analysis::View::kImportance
                  : plot == Plot::kRoofline   ? Analysis::View::kRoofline
+                 : plot == Plot::kErrors     ? Analysis::View::kErrors
                                              : Analysis::View::kDecisions);
   emit plotChanged();
 }
@@ -147,6 +152,7 @@ PlotCanvas* PlotsPane::canvas() const {
     return calibration_;
   case Plot::kNone:
   case Plot::kImportance:
+  case Plot::kErrors:
     break;
   }
   return nullptr;
@@ -156,12 +162,12 @@ bool PlotsPane::exportTo(const QString& file, QString* problem) const {
   if (const PlotCanvas* plot = canvas())
     return plot->exportTo(file, problem);
   if (!file.endsWith(QStringLiteral(".csv"), Qt::CaseInsensitive)) {
-    *problem = tr("the importance is a table: give the file a name that ends in .csv");
+    *problem = tr("this is a table: give the file a name that ends in .csv");
     return false;
   }
+  const QString text = plot_ == Plot::kErrors ? errors_->csv() : importances_->csv();
   QSaveFile target(file);
-  if (target.open(QIODevice::WriteOnly) && target.write(importances_->csv().toUtf8()) >= 0 &&
-      target.commit())
+  if (target.open(QIODevice::WriteOnly) && target.write(text.toUtf8()) >= 0 && target.commit())
     return true;
   *problem = tr("%1 cannot be written: %2").arg(file, target.errorString());
   return false;

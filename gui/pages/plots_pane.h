@@ -1,6 +1,7 @@
 /// The plots of Explore over the table: parallel coordinates, the importance of decisions,
-/// predicted against measured, the roofline, and the cost model's calibration. All show what the
-/// filter leaves, of one kernel, and share what is brushed and selected with the table.
+/// predicted against measured, the roofline, the cost model's calibration, and where it is wrong.
+/// All show what the filter leaves, of one kernel, and share what is brushed and selected with the
+/// table.
 #pragma once
 
 #include "gui/core/importance_model.h"
@@ -18,6 +19,7 @@ class QTableView;
 namespace temper::gui {
 
 class CalibrationPlot;
+class ErrorsPane;
 class ParallelPlot;
 class PlotCanvas;
 class PredictedPlot;
@@ -26,8 +28,16 @@ class RooflinePlot;
 class PlotsPane : public QWidget {
   Q_OBJECT
 public:
-  enum class Plot : uint8_t { kNone, kParallel, kImportance, kPredicted, kRoofline, kCalibration };
-  static constexpr int kPlots = 6; ///< the table alone among them
+  enum class Plot : uint8_t {
+    kNone,
+    kParallel,
+    kImportance,
+    kPredicted,
+    kRoofline,
+    kCalibration,
+    kErrors
+  };
+  static constexpr int kPlots = 7; ///< the table alone among them
 
   explicit PlotsPane(Workspace& workspace, QWidget* parent = nullptr);
 
@@ -41,7 +51,9 @@ public:
   ParallelPlot* parallel() const { return parallel_; }
   CalibrationPlot* calibration() const { return calibration_; }
   QTableView* importance() const { return importance_; }
-  /// As .png, .svg or .csv; the importance is numbers only.
+  ErrorsPane* errors() const { return errors_; }
+  RooflinePlot* roofline() const { return roofline_; }
+  /// As .png, .svg or .csv; tables are numbers only.
   bool exportTo(const QString& file, QString* problem) const;
 
 signals:
@@ -69,6 +81,7 @@ private:
   PredictedPlot* predicted_;
   RooflinePlot* roofline_;
   CalibrationPlot* calibration_;
+  ErrorsPane* errors_;
   Plot plot_ = Plot::kNone;
   bool filling_ = false;
 };

@@ -164,7 +164,7 @@ void RunsPage::showDetail() {
   title_->setText(QStringLiteral("%1   %2   %3")
                       .arg(shortId(toQString(row.run.id)), row.workload, stateText(row.run.state)));
   best_->setText(row.bestNs > 0 ? timeText(row.bestNs) + QStringLiteral("   ") +
-                                      rateText(row.flops, row.bestNs)
+                                      rateText(row.flops, row.bestNs, row.binding)
                                 : tr("nothing valid yet"));
   const QString ratio = workspace_.ratioOf(row.bestRecord);
   QString progress = detail->progressText();

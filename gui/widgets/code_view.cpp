@@ -324,7 +324,7 @@ void CodeView::setMessage(const QString& sentence) {
   showText(sentence.isEmpty() ? sentence : QStringLiteral("# ") + sentence);
 }
 
-void CodeView::setDiff(const SideBySide& diff, bool right, CodeLevel level) {
+void CodeView::setDiff(const SideBySide& diff, bool right, std::optional<CodeLevel> level) {
   isMessage_ = false;
   setHeat({});
   lexer_->setLevel(level);

@@ -27,7 +27,8 @@ public:
   /// A sentence instead of code.
   void setMessage(const QString& sentence);
   /// One side of a comparison; `right` says which.
-  void setDiff(const SideBySide& diff, bool right, CodeLevel level);
+  /// Without a level they are words that are no program.
+  void setDiff(const SideBySide& diff, bool right, std::optional<CodeLevel> level);
   /// How often the lines run, in a column beside them; of the text that shows. Empty: no column.
   void setHeat(std::vector<LineHeat> heat);
   const std::vector<LineHeat>& heat() const { return heat_; }

@@ -164,6 +164,7 @@ void RunPlot::setRun(const RunDetail* detail) {
   run_ = run;
   points_ = detail ? detail->points : std::vector<database::ConvergencePoint>();
   flops_ = detail ? detail->row.flops : database::kUnknown;
+  binding_ = detail ? detail->row.binding : std::string();
 
   double fastest = std::numeric_limits<double>::infinity(), slowest = 0;
   for (const database::ConvergencePoint& point : points_)
@@ -324,7 +325,7 @@ void RunPlot::showTip(const QPoint& position) {
   QString text = tr("trial %1: %2").arg(index + 1).arg(outcomeText(point.outcome));
   if (point.median_ns > 0)
     text += QStringLiteral(", %1, %2")
-                .arg(timeText(point.median_ns), rateText(flops_, point.median_ns));
+                .arg(timeText(point.median_ns), rateText(flops_, point.median_ns, binding_));
   QToolTip::showText(plot_->mapToGlobal(position), text, plot_);
 }
 
@@ -406,18 +407,31 @@ void SamplePlot::setMeasurement(const database::Measurement* measurement) {
   update();
 }
 
-void SamplePlot::paintEvent(QPaintEvent*) {
+std::optional<std::pair<double, double>> SamplePlot::ownRange() const {
   if (samples_.size() < 2)
-    return;
-  const Theme& t = theme();
-  QPainter painter(this);
-  painter.setRenderHint(QPainter::Antialiasing);
+    return std::nullopt;
   std::vector<float> sorted = samples_;
   std::sort(sorted.begin(), sorted.end());
   // The slowest twentieth may be far away: it stands at the edge.
   const double from = std::min<double>(sorted.front(), low_);
   const size_t last = sorted.size() - 1 - sorted.size() / 20;
-  const double to = std::max<double>({sorted[last], high_, from * 1.0001});
+  return std::pair(from, std::max<double>({sorted[last], high_, from * 1.0001}));
+}
+
+void SamplePlot::setRange(std::optional<std::pair<double, double>> range) {
+  range_ = range;
+  update();
+}
+
+void SamplePlot::paintEvent(QPaintEvent*) {
+  const auto own = ownRange();
+  if (!own)
+    return;
+  const Theme& t = theme();
+  QPainter painter(this);
+  painter.setRenderHint(QPainter::Antialiasing);
+  const auto [from, to] = range_.value_or(*own);
+  const float slowest = *std::max_element(samples_.begin(), samples_.end());
   const int text = fontMetrics().height();
   const QRectF area = QRectF(rect()).adjusted(8, 4, -8, -(text + 8));
   const auto xOf = [&](double value) {
@@ -445,7 +459,7 @@ void SamplePlot::paintEvent(QPaintEvent*) {
   const QRectF labels(area.left(), area.bottom() + 3, area.width(), text);
   painter.drawText(labels, Qt::AlignLeft, timeText(from));
   painter.drawText(labels, Qt::AlignRight,
-                   sorted.back() > to ? timeText(to) + tr(" and more") : timeText(to));
+                   slowest > to ? timeText(to) + tr(" and more") : timeText(to));
 }
 
 } // namespace temper::gui

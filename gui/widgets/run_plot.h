@@ -7,6 +7,9 @@
 
 #include <QWidget>
 
+#include <optional>
+#include <utility>
+
 class QCustomPlot;
 class QCPAxisRect;
 class QCPGraph;
@@ -59,6 +62,7 @@ private:
   QString run_;
   double unit_ = 1; ///< nanoseconds of one on the axis
   double flops_ = database::kUnknown;
+  std::string binding_; ///< of the run's workload
   int measured_ = 0;
   int failed_ = 0;
 };
@@ -69,6 +73,10 @@ class SamplePlot : public QWidget {
 public:
   explicit SamplePlot(QWidget* parent = nullptr);
   void setMeasurement(const database::Measurement* measurement);
+  /// From where to where its own samples would be drawn, nanoseconds; nothing without enough.
+  std::optional<std::pair<double, double>> ownRange() const;
+  /// Draws from there to there, so that two stand over each other; nothing: its own range.
+  void setRange(std::optional<std::pair<double, double>> range);
   /// As .png or .svg, or the samples as .csv; false and a sentence when it cannot be written.
   bool exportTo(const QString& file, QString* problem);
 
@@ -77,6 +85,7 @@ protected:
 
 private:
   std::vector<float> samples_;
+  std::optional<std::pair<double, double>> range_;
   double median_ = 0, low_ = 0, high_ = 0;
 };
 

@@ -356,7 +356,11 @@ void RooflinePlot::showData() {
     cloud->records = data->records;
     cloud->tones = data->tones;
     x.title = tr("operations per byte that must be moved");
-    y.title = tr("GFLOP/s");
+    QStringList units;
+    for (const RooflineData::Kernel& kernel : data->kernels)
+      if (!units.contains(kernel.unit))
+        units << kernel.unit;
+    y.title = units.join(tr(", "));
     for (int decade = static_cast<int>(std::floor(xLow_)); decade <= xHigh_; ++decade)
       for (const double part : {1.0, 2.0, 5.0})
         if (const double at = decade + std::log10(part); at >= xLow_ && at <= xHigh_)
@@ -494,37 +498,60 @@ void RooflinePlot::paintAbove(QPainter& painter) const {
       break;
     }
   }
-  paintArrow(painter);
+  paintWays(painter);
   ScatterPlot::paintAbove(painter);
 }
 
-void RooflinePlot::paintArrow(QPainter& painter) const {
+void RooflinePlot::setSides(uint64_t a, uint64_t b) {
+  sides_[0] = a;
+  sides_[1] = b;
+  touch();
+}
+
+namespace {
+constexpr double kHead = 9, kClear = 9; // an arrow's head; between its end and the point
+} // namespace
+
+std::vector<RooflinePlot::Way> RooflinePlot::ways() const {
+  std::vector<Way> ways;
   const auto data = analysis_.roofline();
+  if (!data)
+    return ways;
   const auto rowOf = [&](uint64_t record) {
-    return std::find(data->records.begin(), data->records.end(), record) - data->records.begin();
+    const auto at = std::find(data->records.begin(), data->records.end(), record);
+    return record == 0 || at == data->records.end() ? -1 : at - data->records.begin();
   };
-  const auto last = static_cast<ptrdiff_t>(data->records.size());
-  const auto to = rowOf(selected());
-  if (selected() == 0 || to == last)
-    return;
-  const auto placeOfRow = [&](ptrdiff_t row) {
-    const auto i = static_cast<size_t>(row);
-    return placeOf(data->kernels[data->kernelOf[i]].intensity, data->flops[i]);
-  };
-  for (const Mark& mark : marks()) {
-    const auto from = mark.isBaseline ? rowOf(mark.record) : last;
-    if (from == last || from == to ||
-        data->kernelOf[static_cast<size_t>(from)] != data->kernelOf[static_cast<size_t>(to)])
-      continue;
-    constexpr double kHead = 9, kClear = 9; // its length; between its end and the point
-    const QPointF a = placeOfRow(from), b = placeOfRow(to);
-    const double length = std::hypot(b.x() - a.x(), b.y() - a.y());
+  const auto add = [&](uint64_t from, uint64_t to) {
+    const auto a = rowOf(from), b = rowOf(to);
+    if (a < 0 || b < 0 || a == b ||
+        data->kernelOf[static_cast<size_t>(a)] != data->kernelOf[static_cast<size_t>(b)] ||
+        std::any_of(ways.begin(), ways.end(),
+                    [&](const Way& way) { return way.from == from && way.to == to; }))
+      return;
+    const auto placeOfRow = [&](ptrdiff_t row) {
+      const auto i = static_cast<size_t>(row);
+      return placeOf(data->kernels[data->kernelOf[i]].intensity, data->flops[i]);
+    };
+    const QPointF start = placeOfRow(a), end = placeOfRow(b);
+    const double length = std::hypot(end.x() - start.x(), end.y() - start.y());
     if (length < 3 * kHead)
-      continue;
-    const QPointF along = (b - a) / length, across(-along.y(), along.x());
-    const QPointF tip = b - along * kClear;
+      return;
+    const QPointF along = (end - start) / length;
+    ways.push_back({from, to, QLineF(start + along * kClear, end - along * kClear)});
+  };
+  for (const Mark& mark : marks())
+    if (mark.isBaseline)
+      add(mark.record, selected());
+  add(sides_[0], sides_[1]);
+  return ways;
+}
+
+void RooflinePlot::paintWays(QPainter& painter) const {
+  for (const Way& way : ways()) {
+    const QPointF tip = way.line.p2(), along = (tip - way.line.p1()) / way.line.length(),
+                  across(-along.y(), along.x());
     painter.setPen(QPen(theme().text, 1.5));
-    painter.drawLine(a + along * kClear, tip);
+    painter.drawLine(way.line);
     painter.setBrush(theme().text);
     painter.drawPolygon(QPolygonF{tip, tip - along * kHead + across * kHead / 2.5,
                                   tip - along * kHead - across * kHead / 2.5});
@@ -547,10 +574,11 @@ QString RooflinePlot::tipOf(size_t point) const {
     return {};
   const RooflineData::Kernel& kernel = data->kernels[data->kernelOf[point]];
   QString text =
-      tr("%1: %2\n%3 GFLOP/s at %4 operations per byte")
+      tr("%1: %2\n%3 %5 at %4 operations per byte")
           .arg(shortId(idText(database::Kind::kMeasurement, data->records[point])), kernel.name)
           .arg(data->flops[point] / 1e9, 0, 'f', 1)
-          .arg(kernel.intensity, 0, 'f', 2);
+          .arg(kernel.intensity, 0, 'f', 2)
+          .arg(kernel.unit);
   if (hasRoof() && !analysis_.machine()->levels.empty())
     text +=
         tr(", %1 % of the peak")

@@ -5,6 +5,8 @@
 #include "gui/core/analysis.h"
 #include "gui/widgets/plot_canvas.h"
 
+#include <QLineF>
+
 namespace temper::gui {
 
 /// What both share: two axes, a cloud of points, a click on one of them.
@@ -87,6 +89,15 @@ class RooflinePlot : public ScatterPlot {
 public:
   explicit RooflinePlot(Analysis& analysis, QWidget* parent = nullptr);
   QString csv() const override;
+  /// The two that are compared; 0: none.
+  void setSides(uint64_t a, uint64_t b);
+  /// Ways from one record of a kernel to another: from its baseline to the selected one, and from A
+  /// to B of a comparison. Those that are too near to each other have none.
+  struct Way {
+    uint64_t from = 0, to = 0;
+    QLineF line; ///< in the widget, from the one's edge to the other's
+  };
+  std::vector<Way> ways() const;
 
 protected:
   QString emptyText() const override;
@@ -99,10 +110,10 @@ private:
   bool hasRoof() const;
   QPointF placeOf(double intensity, double flops) const;
   void paintRoofNames(QPainter& painter) const;
-  /// From the baseline of the selected record's kernel to the record.
-  void paintArrow(QPainter& painter) const;
+  void paintWays(QPainter& painter) const;
 
   Analysis& analysis_;
+  uint64_t sides_[2] = {};
   double xLow_ = 0, xHigh_ = 1, yLow_ = 0, yHigh_ = 1; ///< logarithms of the edges
 };
 

@@ -23,9 +23,19 @@ double gflops(double flops, double ns) {
   return flops > 0 && ns > 0 && std::isfinite(flops) && std::isfinite(ns) ? flops / ns : 0;
 }
 
-std::string format_rate(double flops, double ns) {
+const char* rate_unit(const std::string& binding_json) {
+  const auto binding = parse_json(binding_json);
+  if (binding && binding->is_object())
+    if (const auto dtype = binding->find("dtype"); dtype != binding->end() && dtype->is_string())
+      if (const auto& name = dtype->get_ref<const std::string&>();
+          name.starts_with("int") || name.starts_with("uint"))
+        return "GOP/s";
+  return "GFLOP/s";
+}
+
+std::string format_rate(double flops, double ns, const std::string& binding_json) {
   const double rate = gflops(flops, ns);
-  return rate > 0 ? fmt::format("{:.1f} GFLOP/s", rate) : "-";
+  return rate > 0 ? fmt::format("{:.1f} {}", rate, rate_unit(binding_json)) : "-";
 }
 
 std::string short_target(const std::string& target) { return target.substr(0, target.find(',')); }

@@ -11,8 +11,12 @@ namespace temper {
 
 /// "1.234 ms", "210 ns"; "-" when not known.
 std::string format_time(double ns);
-/// "190.1 GFLOP/s"; "-" when not known. `flops` of one call.
-std::string format_rate(double flops, double ns);
+/// "GOP/s" where a workload's binding says that it computes with integers (`dtype` is int8 or the
+/// like), else "GFLOP/s".
+const char* rate_unit(const std::string& binding_json);
+/// "190.1 GFLOP/s", "411.0 GOP/s"; "-" when not known. `flops` of one call of the workload with
+/// this binding.
+std::string format_rate(double flops, double ns, const std::string& binding_json);
 double gflops(double flops, double ns); ///< 0 when not known
 /// "1 trial", "2 trials".
 std::string format_count(int64_t count, const std::string& noun);

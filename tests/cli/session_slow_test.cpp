@@ -118,6 +118,17 @@ TEST(SessionSlow, WhyOneIsFasterIsDecisionsAModelAndTheirCode) {
       why["model"]["score_b"].get<double>() - why["model"]["score_a"].get<double>();
   EXPECT_NEAR(sum, change, 1e-3) << why["model"];
   EXPECT_FALSE(why["code"].empty());
+  // What the model makes of the fastest alone: more than of the average, and its terms say by what.
+  const Json model =
+      answer_of(shell, {{"id", 1}, {"do", "model"}, {"record", records[0]["record"]}});
+  ASSERT_TRUE(model.contains("terms")) << model;
+  EXPECT_EQ(model.value("learnt_from", 0), why["model"].value("learnt_from", -1));
+  EXPECT_GT(model.value("score", 0.0), model.value("average_score", 1.0)) << model;
+  EXPECT_EQ(model.value("place_by_time", 0), 1) << model;
+  double terms = 0;
+  for (const Json& term : model["terms"])
+    terms += term.value("change", 0.0);
+  EXPECT_NEAR(terms, model.value("score", 0.0) - model.value("average_score", 0.0), 1e-3) << model;
   // Both were measured here: what they take of the machine is known.
   bool arithmetic = false;
   for (const Json& fact : why["machine"])

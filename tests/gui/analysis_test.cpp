@@ -5,6 +5,7 @@
 #include "gui/core/calibration.h"
 #include "gui/core/format.h"
 #include "gui/core/importance_model.h"
+#include "gui/core/model_errors.h"
 #include "gui/core/plot_raster.h"
 #include "gui/core/saved_queries.h"
 #include "gui/core/workspace.h"
@@ -232,6 +233,61 @@ private slots:
     QVERIFY(part.error < 1e-6);
     // Too few for groups.
     QVERIFY(calibrationOf(std::vector<double>(9, 0.5), std::vector<double>(9, 10)).bins.empty());
+  }
+
+  void whereTheModelIsWrongIsFoundByWhatWasDecided() {
+    Random random(11);
+    std::vector<std::vector<float>> columns(4);
+    std::vector<double> scores, ns;
+    for (int i = 0; i < 300; ++i) {
+      const auto tile = static_cast<float>(1 << random.below(5));
+      const bool deep = tile > 4;
+      const float absent = std::numeric_limits<float>::quiet_NaN();
+      columns[0].push_back(tile);
+      // Two decisions that only large tiles leave open: absent together.
+      columns[1].push_back(deep ? static_cast<float>(random.below(3)) : absent);
+      columns[2].push_back(deep ? static_cast<float>(random.below(3)) : absent);
+      columns[3].push_back(static_cast<float>(random.below(6))); // tells nothing
+      const double speed = 0.2 + 0.7 * random.uniform();
+      ns.push_back(1000 / speed);
+      // It hopes for too much of tiles of 8.
+      scores.push_back(speed + 0.02 * random.normal() + (tile == 8 ? 0.3 : 0));
+    }
+    ns.push_back(1000); // the fastest; nothing was predicted of it
+    scores.push_back(database::kUnknown);
+    for (std::vector<float>& column : columns)
+      column.push_back(1);
+    const ModelErrors errors = modelErrorsOf(columns, scores, ns);
+    QCOMPARE(errors.records.size(), size_t{300});
+    for (size_t i = 1; i < errors.records.size(); ++i)
+      QVERIFY(std::abs(errors.records[i].error) <= std::abs(errors.records[i - 1].error));
+    QCOMPARE(columns[0][errors.records[0].row], 8.f);
+    QVERIFY(!errors.shared.empty());
+    QCOMPARE(errors.shared[0].column, size_t{0});
+    QCOMPARE(errors.shared[0].value, 8.f);
+    QCOMPARE(errors.shared[0].count, std::count(columns[0].begin(), columns[0].end(), 8.f));
+    QVERIFY2(std::abs(errors.shared[0].error - 0.3) < 0.02 &&
+                 std::abs(errors.shared[0].others) < 0.02 && errors.shared[0].share > 0.9,
+             qPrintable(QString::number(errors.shared[0].error)));
+    int absent = 0;
+    for (const SharedError& shared : errors.shared) {
+      QVERIFY(shared.column != 3);
+      if (std::isnan(shared.value)) {
+        ++absent;
+        QCOMPARE(shared.alike, 1); // told once, of two
+        QVERIFY(shared.error < shared.others);
+      }
+    }
+    QCOMPARE(absent, 1);
+    // A failure has speed 0; where nothing is missed otherwise than the rest, nothing is told.
+    ns[5] = database::kUnknown;
+    QCOMPARE(modelErrorsOf(columns, scores, ns).failed, int64_t{1});
+    for (double& score : scores)
+      score = 0.5 + 0.1 * random.normal();
+    for (size_t i = 0; i < scores.size(); ++i)
+      ns[i] = 1000 / (0.3 + 0.6 * random.uniform());
+    QCOMPARE(modelErrorsOf(columns, scores, ns).shared.size(), size_t{0});
+    QVERIFY(modelErrorsOf(columns, scores, std::vector<double>(ns.size(), -1)).records.empty());
   }
 
   void laterPredictionsOfARunAreToldFromEarlierOnes() {

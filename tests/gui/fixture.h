@@ -88,6 +88,8 @@ public:
     const auto store = this->store();
     const database::Workload scale = must(store->list_workloads("scale")).front().workload;
     database::Run run = must(store->run(must(store->list_runs({})).front().id));
+    ++run.seed; // several records are of several runs
+    ++run.started_at;
     run.workload = scale.id;
     run.target = target;
     database::Trial trial;

@@ -7,6 +7,7 @@
 #include "gui/pages/candidate_pane.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/edit_page.h"
+#include "gui/pages/errors_pane.h"
 #include "gui/pages/explore_page.h"
 #include "gui/pages/limits_pane.h"
 #include "gui/pages/plots_pane.h"
@@ -21,10 +22,12 @@
 #include "gui/widgets/palette.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/run_plot.h"
+#include "gui/widgets/scatter_plot.h"
 #include "gui/widgets/theme.h"
 #include "gui/widgets/whole_columns.h"
 
 #include <QApplication>
+#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QFile>
@@ -466,6 +469,171 @@ private slots:
     must(store->release_run(claim, database::RunState::kFinished, "enough"));
   }
 
+  void whereTheModelIsWrongIsATableThatRestrictsTheRest() {
+    open(2);
+    const auto store = fixture_->store();
+    database::Run run = must(store->run(must(store->list_runs({})).front().id));
+    run.seed = 78;
+    run.started_at += 1'000'000'000;
+    run.id.clear();
+    const database::RunClaim claim = must(store->claim_run(must(store->create_run(run))));
+    // Of every fourth, which all decided alike, the model hopes for too much.
+    for (int i = 0; i < 60; ++i)
+      fixture_->record(*store, claim, run, i, i % 4 == 2 ? 0.95 : 0.1);
+    QVERIFY(waitFor([&] { return workspace().records().table().size() == 64; }));
+    workspace().records().refresh();
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 64; }));
+    workspace().selectRecord(workspace().records().idAt(0));
+    QVERIFY(actions().trigger("plot.errors"));
+    ErrorsPane* pane = window_->explorePage()->plots()->errors();
+    QAbstractItemModel* shared = pane->sharedView()->model();
+    QVERIFY(waitFor([&] { return shared->rowCount() > 0; }));
+    QVERIFY2(pane->sentence().startsWith("60 predictions: missed by") &&
+                 pane->sentence().contains("failed and count as speed 0"),
+             qPrintable(pane->sentence()));
+    const auto cell = [&](int column) { return shared->index(0, column).data().toString(); };
+    QCOMPARE(cell(SharedErrorModel::kDecision), "SampleCategorical");
+    QCOMPARE(cell(SharedErrorModel::kValue), "4");
+    QCOMPARE(cell(SharedErrorModel::kRecords), "15");
+    QVERIFY2(cell(SharedErrorModel::kError).startsWith("+0.") &&
+                 cell(SharedErrorModel::kOthers).startsWith("−0."),
+             qPrintable(cell(SharedErrorModel::kError)));
+    // The records below it are those, the greatest error first; one is selected everywhere.
+    QAbstractItemModel* records = pane->recordView()->model();
+    QCOMPARE(records->rowCount(), 60);
+    pane->recordView()->selectRow(3);
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QCOMPARE(shortId(workspace().selectedRecord()),
+             records->index(3, ErrorRecordModel::kRecord).data().toString());
+    // Enter keeps only those that decided so, in every view.
+    emit pane->sharedView()->activated(shared->index(0, 0));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 15; }));
+    QCOMPARE(records->rowCount(), 15);
+    QVERIFY(actions().trigger("plot.clearBrushes"));
+    QVERIFY(waitFor([&] { return workspace().records().rowCount() == 64; }));
+    QCOMPARE(records->rowCount(), 60);
+    const QString csv = pane->csv();
+    QVERIFY2(csv.startsWith("decision,value,") && csv.contains("\n\nrecord,score,"),
+             qPrintable(csv.left(200)));
+    must(store->release_run(claim, database::RunState::kFinished, "enough"));
+  }
+
+  void theRooflineShowsTheWayFromTheBaselineAndFromAToB() {
+    open();
+    select(0);
+    QVERIFY(actions().trigger("plot.roofline"));
+    PlotsPane* plots = window_->explorePage()->plots();
+    QVERIFY(waitFor([&] { return !plots->isBusy() && workspace().analysis().roofline(); }));
+    RooflinePlot* plot = plots->roofline();
+    QCOMPARE(plot->ways().size(), size_t{0});
+    const auto idOf = [&](int sequence, const QString& workload) {
+      for (int row = 0; row < workspace().records().rowCount(); ++row) {
+        const PackedRecord* record = workspace().records().recordAt(row);
+        if (record->sequence == sequence &&
+            workspace().records().table().seriesOf(*record).workload == workload)
+          return workspace().records().idAt(row);
+      }
+      return QString();
+    };
+    const QString slow = idOf(0, "scale"), fast = idOf(39, "scale"), other = idOf(0, "shift");
+    workspace().toggleBaseline(slow);
+    QVERIFY(waitFor([&] { return workspace().isBaseline(slow); }));
+    workspace().selectRecord(fast);
+    QCOMPARE(plot->ways().size(), size_t{1});
+    const RooflinePlot::Way way = plot->ways()[0];
+    QCOMPARE(way.from, idDigits(slow));
+    QCOMPARE(way.to, idDigits(fast));
+    // Upwards: the faster one does more operations a second. It is drawn.
+    QVERIFY(way.line.y2() < way.line.y1() && way.line.x1() == way.line.x2());
+    QVERIFY(waitFor([&] { return !plots->isBusy(); }));
+    const QImage image = plot->grab().toImage();
+    const QPoint middle = way.line.center().toPoint();
+    bool drawn = false;
+    for (int x = -1; x <= 1; ++x)
+      drawn |= image.pixelColor(middle + QPoint(x, 0)).lightness() < 100;
+    QVERIFY(drawn);
+    // What is compared has its own; kernels of two columns have none.
+    workspace().setSide(0, fast);
+    workspace().setSide(1, slow);
+    QCOMPARE(plot->ways().size(), size_t{2});
+    QCOMPARE(plot->ways()[1].from, idDigits(fast));
+    workspace().setSide(1, other);
+    QCOMPARE(plot->ways().size(), size_t{1});
+  }
+
+  void theNumbersAndLogsOfTwoRecordsStandSideBySide() {
+    open(2);
+    const auto counted = [&](double bytes, const char* timer, const char* program) {
+      database::Measurement with;
+      with.samples_ns = {990, 1000, 1010};
+      with.counters_json = Json{
+          {"dram__bytes_read.sum", bytes},
+          {"smsp__issue_active.avg.pct_of_peak_sustained_active",
+           61.5}}.dump();
+      with.timing_json =
+          Json{{"calls_per_sample", 1}, {"gpu", {{"timer", timer}, {"sm_clock_mhz", 1755}}}}.dump();
+      return fixture_->recordOf(program, "cuda:sm_90a", with);
+    };
+    const QString a = counted(4096, "activity", "[[],[]]");
+    const QString b = counted(1024, "events", "[[ ],[]]");
+    workspace().setSide(0, a);
+    workspace().setSide(1, b);
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(
+        waitFor([&] { return workspace().sideDetail(0) != nullptr && workspace().sideDetail(1); }));
+    QVERIFY(actions().trigger("code.overview"));
+    ComparePage* page = window_->comparePage();
+    QCOMPARE(page->levelName(), "overview");
+    const auto row = [&](const QString& name) -> QStringList {
+      for (int i = 0; i < page->numbersView()->topLevelItemCount(); ++i) {
+        const QTreeWidgetItem* item = page->numbersView()->topLevelItem(i);
+        if (item->text(0) == name)
+          return {item->text(1), item->text(2), item->text(3), item->toolTip(0)};
+      }
+      return {};
+    };
+    QCOMPARE(row("read from memory"),
+             QStringList({"4,096 bytes", "1,024 bytes", "0.250×", "dram__bytes_read.sum"}));
+    QVERIFY(row("issue slots used").isEmpty()); // equal
+    QVERIFY2(row("machine then").value(1).contains("timed by events"),
+             qPrintable(row("machine then").join('|')));
+    auto* only = page->findChild<QCheckBox*>("compare.onlyDifferences");
+    only->setChecked(false);
+    QCOMPARE(row("issue slots used").mid(0, 3), QStringList({"61.5 %", "61.5 %", ""}));
+    only->setChecked(true);
+    // Their logs, as words and not as programs.
+    QVERIFY(actions().trigger("code.log"));
+    QCOMPARE(page->levelName(), "log");
+    QVERIFY2(page->codeView(0)->text().contains("timed by CUPTI's records") &&
+                 page->codeView(1)->text().contains("timed by events"),
+             qPrintable(page->codeView(0)->text()));
+    QVERIFY(!page->codeView(0)->isColoured());
+    // A page of it names what it shows.
+    const QString file = fixture_->file("numbers.html");
+    QString problem;
+    QVERIFY2(page->canSave() && page->saveTo(file, &problem), qPrintable(problem));
+    QFile saved(file);
+    QVERIFY(saved.open(QIODevice::ReadOnly));
+    const QString html = QString::fromUtf8(saved.readAll());
+    for (const char* words : {"<h2>Log</h2>", "read from memory", "0.250×", "timed by events"})
+      QVERIFY2(html.contains(QString::fromUtf8(words)), words);
+    // The place is a link.
+    const PlaceLink link = window_->place();
+    QCOMPARE(link.level, "log");
+    QVERIFY(actions().trigger("code.overview"));
+    window_->goTo(link);
+    QCOMPARE(page->levelName(), "log");
+    // By itself each counter has a line, and shares of a peak a bar.
+    workspace().selectRecord(a);
+    QVERIFY(actions().trigger("view.explore"));
+    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QStringList words;
+    for (const QLabel* label : window_->explorePage()->candidate()->findChildren<QLabel*>())
+      words << label->text();
+    QVERIFY2(words.contains("read from memory") && words.contains("4,096 bytes"),
+             qPrintable(words.join('|')));
+  }
+
   void everyCommandHasACommandLineUnlessItIsTheWindowsAlone() {
     open(2);
     // What has no meaning outside a window, or is a way to type something into one.
@@ -708,14 +876,16 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().records().rowCount() == 80; }));
     // Each plot is saved in each form that it has.
     for (const char* id : {"plot.parallel", "plot.predicted", "plot.roofline", "plot.importance",
-                           "plot.calibration"}) {
+                           "plot.calibration", "plot.errors"}) {
       QVERIFY(actions().trigger(id));
       QVERIFY(waitFor([&] { return !plots->isBusy(); }));
       for (const char* form : {"png", "svg", "csv"}) {
         QString problem;
         const QString file = fixture_->file("plot.") + QString::fromLatin1(form);
         QFile::remove(file);
-        const bool isTable = QByteArray(id) == "plot.importance" && QByteArray(form) != "csv";
+        const bool isTable =
+            (QByteArray(id) == "plot.importance" || QByteArray(id) == "plot.errors") &&
+            QByteArray(form) != "csv";
         QCOMPARE(plots->exportTo(file, &problem), !isTable);
         QCOMPARE(QFile::exists(file), !isTable);
         QCOMPARE(problem.isEmpty(), !isTable);

@@ -1,6 +1,7 @@
 #include "ir/dtype.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/random.h"
 #include "ir/support/result.h"
 #include "ir/support/statistics.h"
@@ -92,6 +93,19 @@ TEST(Json, ErrorNamesLineAndColumn) {
   const auto parsed = parse_json("{\n  \"a\": ,\n}");
   ASSERT_FALSE(parsed);
   EXPECT_NE(parsed.error().message.find("line 2"), std::string::npos) << parsed.error().message;
+}
+
+TEST(Quantities, RatesOfIntegersAreNotOfFloatingPoint) {
+  const double flops = 2e6, ns = 1e4;
+  EXPECT_EQ(format_rate(flops, ns, R"({"M":8,"dtype":"bfloat16"})"), "200.0 GFLOP/s");
+  EXPECT_EQ(format_rate(flops, ns, R"({"M":8,"dtype":"int8"})"), "200.0 GOP/s");
+  EXPECT_EQ(format_rate(flops, ns, R"({"b_dtype":"int8","dtype":"uint8"})"), "200.0 GOP/s");
+  // A packed operand's type is not what is computed with; nor is every parameter a type.
+  EXPECT_EQ(format_rate(flops, ns, R"({"dtype":"float32","format":"int4"})"), "200.0 GFLOP/s");
+  EXPECT_EQ(format_rate(flops, ns, R"({"dtype":8})"), "200.0 GFLOP/s");
+  for (const char* none : {"", "[1]", "{"})
+    EXPECT_EQ(format_rate(flops, ns, none), "200.0 GFLOP/s");
+  EXPECT_EQ(format_rate(flops, 0, "{}"), "-");
 }
 
 } // namespace

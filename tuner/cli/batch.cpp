@@ -341,7 +341,8 @@ std::string progress_text(const tuner::BatchProgress& progress, double budget_se
   if (progress.tune.best_ns > 0) {
     text += ", best " + format_time(progress.tune.best_ns);
     if (progress.flops > 0)
-      text += " (" + format_rate(progress.flops, progress.tune.best_ns) + ")";
+      text +=
+          " (" + format_rate(progress.flops, progress.tune.best_ns, progress.binding_json) + ")";
   }
   text += ", " + format_seconds(progress.seconds);
   if (budget_seconds > 0)
@@ -426,8 +427,9 @@ void print_outcomes(database::Store& store, const tuner::BatchResult& result) {
     const double ratio = speedup(outcome);
     table.add({outcome.title, to_string(outcome.verdict), format_time(outcome.baseline_ns()),
                format_time(outcome.best_ns), ratio > 0 ? fmt::format("{:.2f}x", ratio) : "-",
-               format_rate(outcome.flops, outcome.best_ns), std::to_string(outcome.trials),
-               format_seconds(outcome.seconds), short_id(store, outcome.record)});
+               format_rate(outcome.flops, outcome.best_ns, outcome.binding_json),
+               std::to_string(outcome.trials), format_seconds(outcome.seconds),
+               short_id(store, outcome.record)});
   }
   table.print();
   for (const BatchOutcome& outcome : result.outcomes)

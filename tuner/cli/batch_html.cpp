@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-
 namespace temper::cli {
 
 Result<std::string> batch_html(tuner::Workbench& bench, const std::string& name,
@@ -39,7 +38,7 @@ Result<std::string> batch_html(tuner::Workbench& bench, const std::string& name,
                                                 format_time(outcome.best_interval.high)
                                           : "-");
     number(ratio > 0 ? fmt::format("{:.2f}x", ratio) : "-");
-    number(format_rate(outcome.flops, outcome.best_ns));
+    number(format_rate(outcome.flops, outcome.best_ns, outcome.binding_json));
     number(std::to_string(outcome.trials));
     number(format_seconds(outcome.seconds));
     page += "<td>" + plot + "</td><td><code>" + html::escaped(outcome.record) + "</code></td><td>" +

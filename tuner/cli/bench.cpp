@@ -63,7 +63,7 @@ void show(Table& shown, const BenchTable& table) {
     const BenchRow& row = table.rows[i];
     shown.add({i == 0 ? table.title : "", row.name,
                row.median_ns > 0 ? format_time(row.median_ns) : row.outcome,
-               format_rate(table.flops, row.median_ns),
+               format_rate(table.flops, row.median_ns, table.binding_json),
                row.ratio > 0 ? fmt::format("{:.2f}", row.ratio) : "-",
                row.ratio > 0 ? format_ratio_interval(row.interval, 2) : row.error});
   }

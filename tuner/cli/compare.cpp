@@ -239,7 +239,8 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
       table.add({tuned ? task->title() : "",
                  tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
                  right ? format_time(ns) : engine::to_string(side.measurement.outcome),
-                 format_rate(task->flops, ns), right ? fmt::format("{:.2f}", side.ratio) : "-",
+                 format_rate(task->flops, ns, task->binding_json),
+                 right ? fmt::format("{:.2f}", side.ratio) : "-",
                  right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
       contenders.push_back(Json{
           {"name", side.name},
@@ -463,7 +464,8 @@ int run_rerun(RerunOptions& options) {
                engine::to_string(measured->outcome));
     if (right)
       fmt::print(", {} now, {} stored ({})", format_time(measured->median_ns),
-                 format_time(row.median_ns), format_rate(row.flops, measured->median_ns));
+                 format_time(row.median_ns),
+                 format_rate(row.flops, measured->median_ns, row.binding_json));
     else
       fmt::print(": {}", measured->error);
     fmt::print("\n");

@@ -4,11 +4,13 @@
 
 #include "ir/support/text.h"
 #include "tuner/explain.h"
+#include "tuner/learnt_model.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace temper::cli {
 namespace {
@@ -22,6 +24,7 @@ struct ExplainOptions {
   CommonOptions common;
   std::vector<std::string> words;
   int64_t neighbours = 12;
+  bool model = false;
 };
 
 /// A term in a column of its own, its text wrapped beside it.
@@ -94,7 +97,8 @@ Json neighbour_json(const Neighbour& neighbour) {
               {"median_ns", neighbour.ns},  {"ratio", neighbour.ratio}};
 }
 
-void print_json_of(const Explanation& told) {
+void print_json_of(const Explanation& told,
+                   const std::optional<Result<tuner::ModelOpinion>>& opinion) {
   const tuner::RecordContext& context = told.context;
   Json loops = Json::array();
   for (const CodeLoop& loop : told.loops)
@@ -109,6 +113,9 @@ void print_json_of(const Explanation& told) {
                     {"traffic_ns", told.estimate->traffic_ns},
                     {"total_ns", told.estimate->total_ns}};
   const Interval gain = context.gain_interval();
+  Json model;
+  if (opinion)
+    model = *opinion ? to_json(**opinion) : Json{{"unknown", opinion->error().message}};
   print_json(
       "explain",
       Json{{"record", context.row.id},
@@ -139,6 +146,7 @@ void print_json_of(const Explanation& told) {
            {"parent_ns", known(told.parent_ns)},
            {"neighbours", std::move(neighbours)},
            {"trace", told.trace},
+           {"model", std::move(model)},
            {"unknown", told.unknown},
            {"foreign", told.foreign.empty() ? Json(nullptr) : Json(told.foreign)},
            {"provenance", tuner::provenance_json(context)}});
@@ -152,7 +160,7 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
   if (ns > 0)
     print_fact("time",
                fmt::format("{}  [{}, {}] 95 %, {}", format_time(ns), format_time(row.low_ns),
-                           format_time(row.high_ns), format_rate(row.flops, ns)));
+                           format_time(row.high_ns), format_rate(row.flops, ns, row.binding_json)));
   else if (row.outcome == database::Outcome::kChecked)
     print_fact("outcome", "checked: right where it was emulated, and not timed");
   else
@@ -286,6 +294,30 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
     fmt::print("\nSchedule\n  none: the program as it is written\n");
 }
 
+void print_opinion(const Result<tuner::ModelOpinion>& opinion) {
+  fmt::print("\nAs the cost model sees it\n");
+  if (!opinion) {
+    print_point("not known: " + opinion.error().message);
+    return;
+  }
+  print_fact("score",
+             fmt::format("{:.3f}, and {:.3f} on average of the {} of this kernel that it learnt "
+                         "from; measured was a speed of {:.3f}, 1 being the fastest",
+                         opinion->score, opinion->average_score,
+                         format_count(opinion->learnt_from, "candidate"), opinion->speed));
+  print_fact("rank", fmt::format("{} by its score, {} by time; rank correlation {:.2f}",
+                                 opinion->place_by_score, opinion->place_by_time,
+                                 opinion->rank_correlation));
+  Table table({{"what adds to the average"}, {"change", true}, {"by its features", false, true}});
+  for (const tuner::ModelTerm& term : opinion->terms) {
+    std::vector<std::string> names;
+    for (const tuner::ModelTerm::Feature& feature : term.features)
+      names.push_back(feature.name);
+    table.add({term.what, fmt::format("{:+.3f}", term.change), join(names, ", ")});
+  }
+  table.print();
+}
+
 int run_explain(ExplainOptions& options) {
   Workbench bench(viewing(options.common));
   auto store = bench.store();
@@ -300,10 +332,16 @@ int run_explain(ExplainOptions& options) {
   auto told = tuner::explain(bench, rows->front());
   if (!told)
     return report(told.error());
-  if (options.common.json)
-    print_json_of(*told);
-  else
+  std::optional<Result<tuner::ModelOpinion>> opinion;
+  if (options.model)
+    opinion = tuner::model_opinion(bench, rows->front());
+  if (options.common.json) {
+    print_json_of(*told, opinion);
+  } else {
     print_text(**store, *told, options.neighbours);
+    if (opinion)
+      print_opinion(*opinion);
+  }
   return kDone;
 }
 
@@ -318,9 +356,12 @@ void add_explain(Program& program) {
       ->add_option("--neighbours", options->neighbours,
                    "at most so many candidates that differ in one decision (default 12)")
       ->check(count());
+  command->add_flag("--model", options->model,
+                    "and what a cost model makes of it that learns from all records of the kernel");
   add_common_options(*command, options->common, false);
-  add_examples(*command, {"temper explain m3f9c2", "temper explain matmul M=512 N=512 K=512",
-                          "temper explain m3f9c2 --json"});
+  add_examples(*command,
+               {"temper explain m3f9c2", "temper explain m3f9c2 --model",
+                "temper explain matmul M=512 N=512 K=512", "temper explain m3f9c2 --json"});
   command->callback(
       [&program, options] { program.action = [options] { return run_explain(*options); }; });
 }

@@ -218,8 +218,9 @@ SlowNotice::SlowNotice(std::string line, std::chrono::seconds after)
           fmt::print(stderr, "{}\n", line);
       }) {}
 
-ProgressLine::ProgressLine(double flops, int64_t trials, double seconds)
-    : flops_(flops), budget_trials_(trials), budget_seconds_(seconds) {}
+ProgressLine::ProgressLine(double flops, std::string binding_json, int64_t trials, double seconds)
+    : flops_(flops), binding_json_(std::move(binding_json)), budget_trials_(trials),
+      budget_seconds_(seconds) {}
 
 void ProgressLine::update(const tuner::TuneProgress& progress) {
   if (first_trials_ < 0 && progress.phase != "reference") {
@@ -249,7 +250,7 @@ void ProgressLine::update(const tuner::TuneProgress& progress) {
     if (progress.best_ns > 0) {
       line += ", best " + format_time(progress.best_ns);
       if (flops_ > 0)
-        line += " (" + format_rate(flops_, progress.best_ns) + ")";
+        line += " (" + format_rate(flops_, progress.best_ns, binding_json_) + ")";
     }
     if (progress.quality.candidates > 0)
       line += fmt::format(", model r={:.2f}", progress.quality.rank_correlation);

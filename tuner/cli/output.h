@@ -103,14 +103,15 @@ private:
 /// Progress of a run on stderr.
 class ProgressLine {
 public:
-  /// `flops` of one call for the rate; budgets for the ETA (0: none).
-  ProgressLine(double flops, int64_t trials, double seconds);
+  /// `flops` of one call for the rate, and the workload's binding; budgets for the ETA (0: none).
+  ProgressLine(double flops, std::string binding_json, int64_t trials, double seconds);
   void update(const tuner::TuneProgress& progress);
   void finish() { line_.finish(); }
 
 private:
   LiveLine line_;
   double flops_;
+  std::string binding_json_;
   int64_t budget_trials_;
   double budget_seconds_;
   int64_t first_trials_ = -1;

@@ -137,7 +137,8 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
     std::vector<std::string> cells{short_id(store, row.id), titles.of(row)};
     if (with_outcome)
       cells.emplace_back(database::to_string(row.outcome));
-    cells.insert(cells.end(), {format_time(row.median_ns), format_rate(row.flops, row.median_ns)});
+    cells.insert(cells.end(), {format_time(row.median_ns),
+                               format_rate(row.flops, row.median_ns, row.binding_json)});
     if (targets || threads)
       cells.push_back((targets ? short_target(row.target) : std::string()) +
                       (targets && threads ? ", " : "") +
@@ -523,6 +524,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     json["compile_ms"] = number(record->compile_ms);
     json["measure_ms"] = number(record->measure_ms);
     json["facts"] = parse_json(record->facts_json).value_or(Json());
+    json["counters"] = parse_json(record->counters_json).value_or(Json());
     json["worst"] = parse_json(record->worst_json).value_or(Json());
     json["trace"] = parse_json(candidate->program).value_or(Json());
     print_json("show", json);
@@ -539,7 +541,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                database::to_string(record->regime),
                format_count(static_cast<int64_t>(record->samples_ns.size()), "sample"));
   if (gflops(row.flops, row.median_ns) > 0)
-    fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns));
+    fmt::print("  rate        {}\n", format_rate(row.flops, row.median_ns, row.binding_json));
   for (const tuner::PackedAhead& operand : packed_of(**store, row))
     fmt::print("  operand     {}\n", operand.text());
   if (!record->error.empty())
@@ -563,6 +565,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                format_count(facts.value("spills", 0), "spill"));
   if (const std::string state = database::machine_state(*record); !state.empty())
     fmt::print("  then        {}\n", state);
+  if (const auto counters = parse_json(record->counters_json); counters && counters->is_object())
+    for (const auto& [name, value] : counters->items())
+      if (value.is_number())
+        fmt::print("  counter     {} {:.6g}\n", name, value.get<double>());
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
   if (!words->tags.empty())

@@ -391,7 +391,7 @@ private:
       text += "</td>" + html::number_cell(format_time(row.median_ns));
       text += html::number_cell(
           row.high_ns > 0 ? format_time(row.low_ns) + " .. " + format_time(row.high_ns) : "-");
-      text += html::number_cell(format_rate(row.flops, row.median_ns));
+      text += html::number_cell(format_rate(row.flops, row.median_ns, row.binding_json));
       text += html::number_cell(context.untuned ? format_time(context.untuned->median_ns)
                                                 : std::string("-"));
       const Interval interval = context.gain_interval();

@@ -25,6 +25,8 @@
 ///   allows
 ///   {"id": 7, "machine": [{"what": "multiply-add units", "share": 0.81, ...}], "loop": [...],
 ///    "findings": [{"what": "...", "gain": 0.9, "proposal": {"label": "...", "trace": "..."}}]}
+///   {"id": 8, "do": "model", "record": "m..."}            what a cost model makes of it
+///   {"id": 8, "score": 0.91, "average_score": 0.4, "terms": [{"what": "data touched", ...}], ...}
 ///   {"cancel": 3}                                          if it has not begun
 ///   {"id": 3, "error": {"code": "interrupted", "message": "..."}}
 ///
@@ -37,6 +39,7 @@
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/legal_steps.h"
 #include "tuner/hand_tuning.h"
+#include "tuner/learnt_model.h"
 #include "tuner/limits.h"
 #include "tuner/why_faster.h"
 
@@ -139,10 +142,12 @@ public:
       return why(request);
     if (verb == "limits")
       return limits(request);
+    if (verb == "model")
+      return model(request);
     if (verb == "knobs")
       return knobs(request);
-    return wrong("a session can open, program, steps, knobs, sweep, measure, why, limits and "
-                 "machine, not '" +
+    return wrong("a session can open, program, steps, knobs, sweep, measure, why, limits, model "
+                 "and machine, not '" +
                  verb + "'");
   }
 
@@ -374,6 +379,13 @@ private:
                 {"unknown", limits.unknown}};
   }
 
+  /// What a model that learnt from all of its kernel's records makes of one.
+  Result<Json> model(const Json& request) {
+    TEMPER_TRY(row, row_of(request, "record"));
+    TEMPER_TRY(opinion, tuner::model_opinion(bench_, row));
+    return to_json(opinion);
+  }
+
   /// Why one of two records is faster.
   Result<Json> why(const Json& request) {
     database::RecordRow rows[2];
@@ -384,7 +396,7 @@ private:
     TEMPER_TRY(why, tuner::why_faster(bench_, rows[0], rows[1]));
     if (!why.refused.empty())
       return Json{{"refused", why.refused}};
-    Json decisions = Json::array(), terms = Json::array();
+    Json decisions = Json::array();
     for (const tuner::ChangedDecision& changed : why.decisions)
       decisions.push_back(Json{{"name", changed.name},
                                {"step", changed.step},
@@ -392,16 +404,6 @@ private:
                                {"b", changed.b},
                                {"trace", changed.trace},
                                {"score_change", number(changed.score_change)}});
-    for (const tuner::ModelTerm& term : why.terms) {
-      Json features = Json::array();
-      for (const tuner::ModelTerm::Feature& feature : term.features)
-        features.push_back(Json{{"name", feature.name},
-                                {"change", feature.change},
-                                {"a", feature.a},
-                                {"b", feature.b}});
-      terms.push_back(
-          Json{{"what", term.what}, {"change", term.change}, {"features", std::move(features)}});
-    }
     const auto facts = [](const std::vector<tuner::CodeFact>& list) {
       Json result = Json::array();
       for (const tuner::CodeFact& fact : list)
@@ -419,7 +421,7 @@ private:
                   {"score_a", number(why.score_a)},
                   {"score_b", number(why.score_b)},
                   {"rank_correlation", number(why.rank_correlation)},
-                  {"terms", std::move(terms)}}},
+                  {"terms", tuner::to_json(why.terms)}}},
                 {"code", facts(why.code)},
                 {"machine", facts(why.machine)},
                 {"limits", {why.limit_a, why.limit_b}},

@@ -106,10 +106,11 @@ int run_check(CheckOptions& options) {
         fmt::print("{}: {}, but its time is not to be believed: {}\n", task->title(), verdict,
                    measured->error);
       else
-        fmt::print("{}: {}, {} untuned{}\n", task->title(), verdict,
-                   format_time(measured->median_ns),
-                   task->flops > 0 ? " (" + format_rate(task->flops, measured->median_ns) + ")"
-                                   : std::string());
+        fmt::print(
+            "{}: {}, {} untuned{}\n", task->title(), verdict, format_time(measured->median_ns),
+            task->flops > 0
+                ? " (" + format_rate(task->flops, measured->median_ns, task->binding_json) + ")"
+                : std::string());
     } else {
       fmt::print("{}: {}{}\n", task->title(), engine::to_string(measured->outcome),
                  measured->worst ? ": " + worst_sentence(*measured->worst)
@@ -212,7 +213,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
     if (!result.best_record.empty()) {
       fmt::print("best {}  {}", record, format_time(result.best_ns));
       if (task.flops > 0)
-        fmt::print("  {}", format_rate(task.flops, result.best_ns));
+        fmt::print("  {}", format_rate(task.flops, result.best_ns, task.binding_json));
       const double bound = bench.bound_ns(task);
       if (bound > 0 && !tuner::StopCondition::refuted(bound, result.best_ns))
         fmt::print("  {:.0f} % of what this machine can do",
@@ -270,7 +271,7 @@ int execute(Workbench& bench, const Task& task, const tuner::Space& space, const
   if (prolonged)
     if (auto set = devices->store->set_budget(run.id, run.budget_trials, run.budget_seconds); !set)
       return report(set.error());
-  ProgressLine line(task.flops, options.stop.trials, options.stop.seconds);
+  ProgressLine line(task.flops, task.binding_json, options.stop.trials, options.stop.seconds);
   tuner::TuneHooks hooks;
   hooks.progress = [&](const tuner::TuneProgress& progress) {
     // Computing references and confirming the best block for long, and end by ending: a run whose
