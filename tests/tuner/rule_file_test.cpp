@@ -177,7 +177,7 @@ TEST(RuleFile, SaysWhatIsWrong) {
               HasSubstr("returns nothing, a schedule or a list of schedules"));
   EXPECT_THAT(error_of("def a_rule(sch, block):\n    sch.reorder(sch.get_loops(block)[0])\n"
                        "    sch.compute_inline(sch.get_sblock(\"C\"))\n"),
-              AllOf(HasSubstr("mine.py:3:"), HasSubstr("compute_inline: "), HasSubstr("T.sblock")));
+              AllOf(HasSubstr("mine.py:3:"), HasSubstr("compute_inline: ")));
   EXPECT_THAT(error_of("def a_rule(sch, block):\n    sch.can(\"splt\", block)\n"),
               HasSubstr("did you mean 'split'"));
   EXPECT_THAT(error_of("def a_rule(sch, block):\n    while True:\n        pass\n"),
