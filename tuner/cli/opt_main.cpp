@@ -8,6 +8,7 @@
 #include "codegen/lower_gpu.h"
 #include "ir/json_graph.h"
 #include "ir/pass/pass.h"
+#include "ir/pass/pipeline_loops.h"
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
@@ -156,6 +157,7 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
   }));
+  passes.push_back(ir::function_pass("pipeline_loops", ir::pipeline_loops));
   passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
     return tir::annotate_layouts(function);
   }));
