@@ -1,5 +1,6 @@
 #include "codegen/lower.h"
 
+#include "ir/pass/pipeline_loops.h"
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
@@ -32,6 +33,8 @@ std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options
       TEMPER_TRY_VOID(s_tir::check_tensor_intrinsics(f, *options.features));
     return s_tir::lower_blocks(f, instructions);
   }));
+  if (!options.plain)
+    passes.push_back(function_pass("pipeline_loops", pipeline_loops));
   for (const LoweringPass& pass : cpu_passes())
     if (pass.needed || !options.plain)
       passes.push_back(

@@ -137,14 +137,35 @@ Result<std::unique_ptr<Space>> space_of(const Task& task) {
   sketch.machine = hints;
   TEMPER_TRY(templates, templates_of(task));
   sketch.templates = std::move(templates);
+  TEMPER_TRY(rule_files, rule_files_of(task));
+  sketch.rule_files = std::move(rule_files);
   return make_sketch_space(task.module, std::move(sketch));
 }
 
-Result<std::vector<s_tir::Trace>> templates_of(const Task& task) {
+namespace {
+/// The text of the file of a workload with blocks; empty where it is not there (any more).
+Result<std::string> own_file(const Task& task) {
   std::error_code failed;
   if (task.layer != "s-tir" || !fs::is_regular_file(task.source_path, failed))
-    return std::vector<s_tir::Trace>();
-  TEMPER_TRY(text, read_file(task.source_path));
+    return std::string();
+  return read_file(task.source_path);
+}
+} // namespace
+
+Result<std::vector<script::RuleFile>> rule_files_of(const Task& task) {
+  std::vector<script::RuleFile> files;
+  TEMPER_TRY(text, own_file(task));
+  if (script::may_hold_rules(text)) {
+    TEMPER_TRY(own, script::RuleFile::parse(text, task.source_path));
+    files.push_back(std::move(own));
+  }
+  TEMPER_TRY(more, script::load_rule_files());
+  files.insert(files.end(), more.begin(), more.end());
+  return std::move(files);
+}
+
+Result<std::vector<s_tir::Trace>> templates_of(const Task& task) {
+  TEMPER_TRY(text, own_file(task));
   if (text.find("schedule(") == std::string::npos)
     return std::vector<s_tir::Trace>();
   TEMPER_TRY(file, script::WorkloadFile::parse(text, task.source_path));

@@ -6,18 +6,27 @@
 // strides that storage_align asks for as an annotation.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
+#include "ir/pass/pipeline_loops.h"
 #include "ir/pass/rewrite.h"
+#include "ir/s_tir/detail/pipeline_parts.h"
 #include "ir/s_tir/lower.h"
 #include "ir/s_tir/tensor_intrinsic.h"
 
 namespace temper::s_tir {
 namespace {
 
-/// What storage_align has asked of each buffer: [axis, factor, offset] each, for align_strides.
+/// What blocks ask of the buffers that they write: by storage_align [axis, factor, offset] each, for
+/// align_strides; a double buffer, for pipeline_loops.
 std::unordered_map<Buffer, Annotations, RefHash> alignments_of(const Stmt& body) {
   std::unordered_map<Buffer, Annotations, RefHash> result;
   walk(body, [&](const NodeRef& node) {
     const auto* block = node.as<SBlock>();
+    if (const auto index = block != nullptr ? block->annotations.get_int(kDoubleBuffer)
+                                            : std::optional<int64_t>();
+        index && *index >= 0 && *index < static_cast<int64_t>(block->writes.size())) {
+      Annotations& annotations = result[block->writes[static_cast<size_t>(*index)].buffer];
+      annotations = annotations.with(kDoubleBuffer, make_int(DataType::int32(), 1));
+    }
     const Expr asked = block != nullptr ? block->annotations.get(kDimAlign) : Expr();
     const auto* entries = asked ? asked.as<ListImm>() : nullptr;
     for (const Expr& item : entries != nullptr ? entries->values : std::vector<Expr>()) {
@@ -60,8 +69,16 @@ public:
       return make_store(view != nullptr ? view->source : store->buffer, std::move(indices),
                         convert(store->value), std::move(predicate));
     }
+    const auto* seq = stmt.as<SeqStmt>();
+    size_t next = 0;
     return rebuild(
-        stmt, [&](const Stmt& child) { return convert(child); },
+        stmt,
+        [&](const Stmt& child) {
+          const Stmt converted = convert(child);
+          if (seq != nullptr)
+            parts_.record(*seq, next++, converted);
+          return converted;
+        },
         [&](const Expr& expr) { return convert(expr); });
   }
 
@@ -87,9 +104,10 @@ private:
     Stmt all = make_seq(std::move(body));
     if (is_nothing(all))
       return all;
-    return all == changed->body
-               ? Stmt(changed)
-               : Stmt(change_loop(*changed, [&](For& node) { node.body = std::move(all); }));
+    return all == changed->body ? Stmt(changed) : Stmt(change_loop(*changed, [&](For& node) {
+      node.body = std::move(all);
+      node.annotations = parts_.annotations_of(loop);
+    }));
   }
 
   Stmt convert_realize(const SBlockRealize& realize) {
@@ -188,6 +206,7 @@ private:
   }
 
   AllocationPlan plan_;
+  PipelineParts parts_;
   std::unordered_map<Buffer, Annotations, RefHash> alignments_;
   bool tensor_intrinsics_;
   Analyzer math_;

@@ -14,6 +14,7 @@
 // condition instead.
 #include "ir/pass/index_math.h"
 #include "ir/pass/rewrite.h"
+#include "ir/s_tir/detail/pipeline_parts.h"
 #include "ir/s_tir/lower.h"
 
 #include <algorithm>
@@ -53,9 +54,10 @@ public:
       const size_t depth = chain_.size() - 1;
       const Stmt body = lower(loop->body);
       chain_.pop_back();
-      Stmt result = body == loop->body
-                        ? stmt
-                        : Stmt(change_loop(*loop, [&](For& node) { node.body = body; }));
+      Stmt result = body == loop->body ? stmt : Stmt(change_loop(*loop, [&](For& node) {
+        node.body = body;
+        node.annotations = parts_.annotations_of(*loop);
+      }));
       // An init that belongs before this loop.
       std::vector<Stmt> parts;
       for (auto& [at, init] : pending_)
@@ -70,8 +72,16 @@ public:
     // Anything but a loop breaks the chain.
     std::vector<Ref<For>> outer;
     outer.swap(chain_);
+    const auto* seq = stmt.as<SeqStmt>();
+    size_t next = 0;
     const Stmt result = rebuild(
-        stmt, [&](const Stmt& child) { return lower(child); },
+        stmt,
+        [&](const Stmt& child) {
+          const Stmt lowered = lower(child);
+          if (seq != nullptr)
+            parts_.record(*seq, next++, lowered);
+          return lowered;
+        },
         [](const Expr& expr) { return expr; });
     outer.swap(chain_);
     return result;
@@ -217,6 +227,7 @@ private:
 
   std::vector<Ref<For>> chain_;                  ///< perfectly nested loops that lead here
   std::vector<std::pair<size_t, Stmt>> pending_; ///< chain position, what goes before that loop
+  PipelineParts parts_;
   std::vector<Buffer> accumulated_;              ///< what blocks add to that had an init
 };
 

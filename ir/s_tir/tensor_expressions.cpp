@@ -65,11 +65,11 @@ Result<Expr> Graph::reduce(const Reducer& reducer, const Expr& value, std::vecto
 }
 
 Result<Buffer> Graph::compute(const std::string& name, std::vector<Expr> shape,
-                              std::vector<Var> axes, const Expr& value) {
+                              std::vector<Var> axes, const Expr& value, Annotations annotations) {
   if (axes.size() != shape.size())
     return wrong(fmt::format("{} has {} dimensions and a formula of {} indices", name, shape.size(),
                              axes.size()));
-  Stage stage{std::move(axes), value};
+  Stage stage{std::move(axes), value, nullptr, std::move(annotations)};
   const auto whole = reductions_.find(value.as_ref<VarNode>());
   if (value.is<VarNode>() && whole != reductions_.end()) {
     stage.reduction = &whole->second;
@@ -117,6 +117,63 @@ Graph::compute(const std::string& name, std::vector<Expr> shape,
   return compute(name, std::move(shape), std::move(axes), value);
 }
 
+Result<std::vector<Buffer>> Graph::extern_tensors(
+    const std::string& name, std::vector<Output> outputs, std::vector<Buffer> inputs,
+    const std::function<Result<Statements>(const std::vector<Buffer>&, const std::vector<Buffer>&)>&
+        body,
+    Annotations annotations) {
+  if (outputs.empty())
+    return wrong(fmt::format("{} computes nothing: it needs the shape of an output", name));
+  auto stage = std::make_shared<Extern>();
+  stage->inputs = std::move(inputs);
+  for (const Buffer& input : stage->inputs)
+    if (!is_tensor(input))
+      return wrong(fmt::format("{} is no tensor of te: {} cannot read it", input->name, name));
+  for (Output& output : outputs)
+    stage->outputs.push_back(
+        make_buffer(outputs.size() == 1 ? name : fmt::format("{}_{}", name, stage->outputs.size()),
+                    output.dtype, std::move(output.shape)));
+  TEMPER_TRY(statements, body(stage->inputs, stage->outputs));
+  bool returns = false;
+  walk(statements.body, [&](const NodeRef& node) {
+    returns |= node->kind() == Return::kKind;
+    return !returns;
+  });
+  if (returns)
+    return wrong(fmt::format("the statements of {} are a part of a kernel and cannot return", name));
+  Block block = make_node<SBlock>([&](SBlock& node) {
+    node.id = new_block_id();
+    node.name = name;
+    node.annotations = std::move(annotations);
+    node.alloc_buffers = std::move(statements.allocated);
+    node.body = std::move(statements.body);
+  });
+  Accesses accesses = detect_accesses(*block);
+  const auto among = [](const Buffer& buffer, const std::vector<Buffer>& buffers) {
+    return std::find(buffers.begin(), buffers.end(), buffer) != buffers.end();
+  };
+  for (const BufferRegion& read : accesses.reads)
+    if (!among(read.buffer, stage->inputs) && !among(read.buffer, stage->outputs))
+      return wrong(fmt::format("the statements of {} read {}, which is not among its inputs", name,
+                               read.buffer->name));
+  for (const BufferRegion& write : accesses.writes)
+    if (!among(write.buffer, stage->outputs))
+      return wrong(fmt::format("the statements of {} write {}, which is not among its outputs",
+                               name, write.buffer->name));
+  for (const Buffer& output : stage->outputs)
+    if (std::none_of(accesses.writes.begin(), accesses.writes.end(),
+                     [&](const BufferRegion& write) { return write.buffer == output; }))
+      return wrong(fmt::format("the statements of {} do not write its output {}", name,
+                               output->name));
+  stage->block = copy_node(*block, [&](SBlock& node) {
+    node.reads = std::move(accesses.reads);
+    node.writes = std::move(accesses.writes);
+  });
+  for (const Buffer& output : stage->outputs)
+    externs_.emplace(output, stage);
+  return stage->outputs;
+}
+
 Stmt Graph::nest(const Buffer& tensor, const Stage& stage) const {
   VarMap values;
   std::vector<IterVar> axes;
@@ -151,6 +208,7 @@ Stmt Graph::nest(const Buffer& tensor, const Stage& stage) const {
     node.id = new_block_id();
     node.name = tensor->name;
     node.iter_vars = axes;
+    node.annotations = stage.annotations;
     node.init = init;
     node.body = make_store(tensor, indices, value);
   });
@@ -179,8 +237,9 @@ Result<PrimFunc> Graph::function(std::span<const Argument> arguments,
     const Buffer& buffer = std::get<Buffer>(argument);
     if (std::find(given.begin(), given.end(), buffer) != given.end())
       return wrong(fmt::format("{} is a parameter twice", buffer->name));
-    if (!stages_.contains(buffer) && !placeholders_.contains(buffer))
-      return wrong(fmt::format("{} is no tensor of te.placeholder or te.compute", buffer->name));
+    if (!is_tensor(buffer))
+      return wrong(fmt::format("{} is no tensor of te.placeholder, te.compute or te.extern",
+                               buffer->name));
     given.push_back(buffer);
     params.push_back({buffer, nullptr});
   }
@@ -192,6 +251,15 @@ Result<PrimFunc> Graph::function(std::span<const Argument> arguments,
   std::function<void(const Buffer&)> visit = [&](const Buffer& buffer) {
     if (!seen.emplace(buffer, true).second)
       return;
+    if (const auto statements = externs_.find(buffer); statements != externs_.end()) {
+      for (const Buffer& input : statements->second->inputs)
+        visit(input);
+      for (const Buffer& output : statements->second->outputs) {
+        seen.emplace(output, true);
+        order.push_back(output);
+      }
+      return;
+    }
     const auto stage = stages_.find(buffer);
     if (stage == stages_.end()) {
       if (std::find(given.begin(), given.end(), buffer) == given.end())
@@ -213,7 +281,11 @@ Result<PrimFunc> Graph::function(std::span<const Argument> arguments,
   std::vector<Stmt> statements;
   std::vector<Buffer> inside;
   for (const Buffer& buffer : order) {
-    statements.push_back(nest(buffer, stages_.at(buffer)));
+    // Statements stand once, where their last output is.
+    if (const auto found = externs_.find(buffer); found == externs_.end())
+      statements.push_back(nest(buffer, stages_.at(buffer)));
+    else if (found->second->outputs.back() == buffer)
+      statements.push_back(make_realize({}, make_bool(true), found->second->block));
     if (std::find(given.begin(), given.end(), buffer) == given.end())
       inside.push_back(buffer);
   }

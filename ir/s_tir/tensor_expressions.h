@@ -14,7 +14,7 @@
 ///                   C[vi, vj] = 0
 ///               C[vi, vj] = C[vi, vj] + A[vi, vk] * B[vk, vj]
 ///
-/// A tensor is its buffer. Workload files have the same as te.placeholder, te.compute, te.sum and
+/// Statements may stand where there is no formula (extern_tensors). A tensor is its buffer. Workload files have the same as te.placeholder, te.compute, te.sum and
 /// so on (ir/script/te_language.cpp).
 #pragma once
 
@@ -23,6 +23,7 @@
 #include "ir/support/result.h"
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <unordered_map>
 #include <variant>
@@ -37,6 +38,17 @@ struct Reducer {
 Reducer sum();
 Reducer max();
 Reducer min();
+
+/// Statements that compute tensors which no formula says, and the buffers of their own.
+struct Statements {
+  Stmt body;
+  std::vector<Buffer> allocated;
+};
+/// A tensor that such statements write.
+struct Output {
+  std::vector<Expr> shape;
+  DataType dtype;
+};
 
 /// A tensor, or a scalar parameter.
 using Argument = std::variant<Buffer, Var>;
@@ -53,11 +65,22 @@ public:
   Result<Expr> reduce(const Reducer& reducer, const Expr& value, std::vector<Var> axes,
                       const Expr& condition = nullptr);
   /// The tensor whose element at `axes` (one variable per dimension, fresh) is `value`. An error
-  /// for a reduction inside a larger formula, or over axes that it does not use.
+  /// for a reduction inside a larger formula, or over axes that it does not use. `annotations` are
+  /// the block's.
   Result<Buffer> compute(const std::string& name, std::vector<Expr> shape, std::vector<Var> axes,
-                         const Expr& value);
+                         const Expr& value, Annotations annotations = {});
   Result<Buffer> compute(const std::string& name, std::vector<Expr> shape,
                          const std::function<Result<Expr>(const std::vector<Var>& axes)>& formula);
+
+  /// The tensors that the statements of `body` compute from `inputs`: one block without axes, which
+  /// may have blocks of its own inside. `body` is called once, with the inputs and with what is to
+  /// be written; one output has the name, several have it with a number. An error for statements
+  /// that read or write any other tensor, or leave an output unwritten.
+  Result<std::vector<Buffer>>
+  extern_tensors(const std::string& name, std::vector<Output> outputs, std::vector<Buffer> inputs,
+                 const std::function<Result<Statements>(const std::vector<Buffer>& inputs,
+                                                        const std::vector<Buffer>& outputs)>& body,
+                 Annotations annotations = {});
 
   /// The function of these parameters. Tensors that they are computed from and that are not among
   /// them are allocated inside; dimensions that are no parameters become symbols of the shapes. An
@@ -76,13 +99,24 @@ private:
     std::vector<Var> axes;
     Expr value; ///< what is reduced, where it is a reduction
     const Reduction* reduction = nullptr;
+    Annotations annotations;
+  };
+  struct Extern {
+    std::vector<Buffer> inputs;
+    std::vector<Buffer> outputs;
+    Block block;
   };
   Stmt nest(const Buffer& tensor, const Stage& stage) const;
+  bool is_tensor(const Buffer& buffer) const {
+    return placeholders_.contains(buffer) || stages_.contains(buffer) || externs_.contains(buffer);
+  }
 
   std::unordered_map<Var, Range, RefHash> domains_; ///< of reduction axes
   /// The variables that reduce() gives.
   std::unordered_map<Var, Reduction, RefHash> reductions_;
   std::unordered_map<Buffer, Stage, RefHash> stages_; ///< of computed tensors
+  /// Of each output of statements; those of the same statements have the same one.
+  std::unordered_map<Buffer, std::shared_ptr<const Extern>, RefHash> externs_;
   std::unordered_map<Buffer, bool, RefHash> placeholders_;
 };
 

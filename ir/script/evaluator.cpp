@@ -149,7 +149,12 @@ std::string describe(const Value& value) {
     std::string operator()(const LetType&) const { return "T.let"; }
     std::string operator()(const Symbol& symbol) const { return "the dimension " + symbol.name; }
     std::string operator()(const std::shared_ptr<const LoopSpec>&) const { return "a loop"; }
+    std::string operator()(const s_tir::IterVar& axis) const {
+      return "the axis " + axis.var->name;
+    }
     std::string operator()(const ContextSpec& context) const {
+      if (context.block)
+        return "the block " + context.name;
       return context.kind == ContextSpec::Kind::kBlock    ? "T.sblock"
              : context.kind == ContextSpec::Kind::kKernel ? "T.Kernel"
              : context.kind == ContextSpec::Kind::kRole   ? "T.ws"
@@ -1962,6 +1967,34 @@ PrimFunc Evaluator::build_prim_func(const Statement& def, const Decorator& decor
   PrimFunc function = builder.build();
   builder_ = nullptr;
   return function;
+}
+
+std::optional<s_tir::te::Statements> Evaluator::build_statements(const Closure& closure,
+                                                                 std::vector<Value> arguments,
+                                                                 Position position) {
+  if (builder_ != nullptr) {
+    report(position, "tensors are made outside of kernels");
+    return std::nullopt;
+  }
+  Statement function;
+  function.position = position;
+  FunctionBuilder builder(*this, function, Decorator{Decorator::Kind::kPrimFunc, true, false},
+                          *environment_);
+  Closure said = closure;
+  said.is_macro = closure.def != nullptr;
+  builder_ = &builder;
+  auto statements = builder.build_statements([&] {
+    const Value value = call_with(*this, said, std::move(arguments), position);
+    const auto* expr = value.as<Expr>();
+    if (expr != nullptr && expr->is<Call>())
+      builder.add(tir::make_evaluate(*expr), position);
+    else if (!value.is<None>() && !value.is_poison())
+      report(position, "what a tensor of te.extern is computed by are statements, as in a def or in "
+                       "a macro that a lambda calls, not " +
+                           describe(value));
+  });
+  builder_ = nullptr;
+  return statements;
 }
 
 } // namespace temper::script

@@ -19,6 +19,7 @@
 
 namespace temper::s_tir::te {
 class Graph;
+struct Statements;
 }
 
 namespace temper::script {
@@ -47,6 +48,10 @@ public:
   /// A prim_func's definition as a function of the IR; null when it has errors.
   PrimFunc build_prim_func(const Statement& def, const Decorator& decorator,
                            Environment& environment);
+  /// What calling the script's function makes where it stands for statements of a kernel (a def
+  /// like a macro's, a lambda by its one expression); nothing when something was reported.
+  std::optional<s_tir::te::Statements>
+  build_statements(const Closure& closure, std::vector<Value> arguments, Position position);
 
   Value evaluate(const Expression& expression);
   Value call(const Value& callee, CallArguments& arguments);

@@ -99,30 +99,9 @@ PrimFunc FunctionBuilder::build() {
   if (evaluator_.diagnostics().list().size() > errors || evaluator_.stopped())
     return nullptr;
 
-  Stmt body = tir::resolve_views(tir::make_seq(std::move(list)), views_);
-  body = tir::resolve_reducers(body, reducers_, [&](const Span& span, std::string why) {
-    evaluator_.report({span.line, std::max(1U, span.column), 1}, std::move(why));
-  });
-  if (evaluator_.diagnostics().list().size() > errors)
+  Stmt body = resolved(std::move(list), errors);
+  if (!body)
     return nullptr;
-  for (const Var& var : free_variables_) {
-    if (!is_free_variable(var))
-      continue;
-    bool used = false;
-    bool defined = false;
-    walk(body, [&](const NodeRef& node) {
-      used |= node.get() == var.get();
-      if (node->kind() == Let::kKind)
-        defined |= static_cast<const Let&>(*node).var == var;
-      return true;
-    });
-    if (used && !defined) {
-      evaluator_.report({var->span.line != 0 ? var->span.line : def_.position.line,
-                         std::max(1u, var->span.column), 1},
-                        var->name + " has no value: it is in no parameter's shape and in no T.Let");
-      return nullptr;
-    }
-  }
   if (s_tir_) {
     const auto* realize = body.as<s_tir::SBlockRealize>();
     const bool explicit_root = realize != nullptr && realize->block->name == "root" &&
@@ -150,6 +129,57 @@ PrimFunc FunctionBuilder::build() {
   });
   evaluator_.set_span(function, def_.position);
   return function;
+}
+
+Stmt FunctionBuilder::resolved(std::vector<Stmt> list, size_t errors) {
+  Stmt body = tir::resolve_views(tir::make_seq(std::move(list)), views_);
+  body = tir::resolve_reducers(body, reducers_, [&](const Span& span, std::string why) {
+    evaluator_.report({span.line, std::max(1U, span.column), 1}, std::move(why));
+  });
+  if (evaluator_.diagnostics().list().size() > errors)
+    return nullptr;
+  for (const Var& var : free_variables_) {
+    if (!is_free_variable(var))
+      continue;
+    bool used = false;
+    bool defined = false;
+    walk(body, [&](const NodeRef& node) {
+      used |= node.get() == var.get();
+      if (node->kind() == Let::kKind)
+        defined |= static_cast<const Let&>(*node).var == var;
+      return true;
+    });
+    if (used && !defined) {
+      evaluator_.report({var->span.line != 0 ? var->span.line : def_.position.line,
+                         std::max(1u, var->span.column), 1},
+                        var->name + " has no value: it is in no parameter's shape and in no T.Let");
+      return nullptr;
+    }
+  }
+  return body;
+}
+
+std::optional<s_tir::te::Statements> FunctionBuilder::build_statements(FunctionRef<void()> say) {
+  const size_t errors = evaluator_.diagnostics().list().size();
+  Evaluator::Scope scope(evaluator_, evaluator_.new_environment(&outer_));
+  BlockFrame root;
+  root.is_root = true;
+  root.name = "root";
+  root.depth = 1;
+  blocks_.push_back(&root);
+  lists_.emplace_back();
+  say();
+  std::vector<Stmt> list = std::move(lists_.back());
+  lists_.pop_back();
+  blocks_.pop_back();
+  for (const auto& [name, var] : symbols_)
+    evaluator_.report(def_.position, "the dimension " + name + " is in no tensor's shape");
+  if (evaluator_.diagnostics().list().size() > errors || evaluator_.stopped())
+    return std::nullopt;
+  Stmt body = resolved(std::move(list), errors);
+  if (!body)
+    return std::nullopt;
+  return s_tir::te::Statements{std::move(body), std::move(root.allocated)};
 }
 
 void FunctionBuilder::parameters(Environment& environment) {

@@ -3,6 +3,7 @@
 /// axes, regions, allocations.
 #pragma once
 
+#include "ir/s_tir/tensor_expressions.h"
 #include "ir/script/evaluator.h"
 #include "ir/tir/buffer_views.h"
 #include "ir/tir/reducers.h"
@@ -21,6 +22,9 @@ public:
                   Environment& outer);
   /// Null when something was reported.
   PrimFunc build();
+  /// What `say` adds, as statements of an s-tir function whose buffers come from elsewhere, with
+  /// the block allocations among them; nothing when something was reported.
+  std::optional<s_tir::te::Statements> build_statements(FunctionRef<void()> say);
 
   /// A block while it is read. The function's own level is the root block of an s-tir function.
   struct BlockFrame {
@@ -102,6 +106,8 @@ public:
   Value new_scalar(const std::string& name, DataType dtype, const Value* value, Position position);
 
 private:
+  /// The list of statements as the body of what is built; null when something was reported.
+  Stmt resolved(std::vector<Stmt> list, size_t errors);
   void parameters(Environment& environment);
   void statements(const Body& body);
   /// The statements of a nested list, in an environment of their own.

@@ -824,6 +824,12 @@ Value binary_node(Evaluator& evaluator, CallArguments& call) {
                               "conditions are joined here, not " + temper::to_string(type));
     return kind == "and" ? Value(make_binary<And>(a, b)) : Value(make_binary<Or>(a, b));
   }
+  static constexpr std::pair<std::string_view, Operator> kComparisons[] = {
+      {"eq", Operator::kEqual},   {"ne", Operator::kNotEqual}, {"lt", Operator::kLess},
+      {"le", Operator::kLessEqual}, {"gt", Operator::kGreater}, {"ge", Operator::kGreaterEqual}};
+  for (const auto& [name, op] : kComparisons)
+    if (kind == name)
+      return evaluator.ir_binary(op, Value(a), Value(b), call.position);
   if (!type.is_integral() && !type.is_floating())
     return evaluator.report(call.position, std::string(call.callee->name) + " needs numbers, not " +
                                                temper::to_string(type));
@@ -1377,7 +1383,15 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"if_then_else", {choose, "if", {}}},
         {"min", {binary_node, "min", {}}},
         {"max", {binary_node, "max", {}}},
-        // What TVM prints of numbers alone, which + - * of the script would make one.
+        {"Min", {binary_node, "min", {}}},
+        {"Max", {binary_node, "max", {}}},
+        // What TVM prints where + - * < of the script would make one number, or one operand, of it.
+        {"EQ", {binary_node, "eq", {}}},
+        {"NE", {binary_node, "ne", {}}},
+        {"LT", {binary_node, "lt", {}}},
+        {"LE", {binary_node, "le", {}}},
+        {"GT", {binary_node, "gt", {}}},
+        {"GE", {binary_node, "ge", {}}},
         {"Add", {binary_node, "add", {}}},
         {"Sub", {binary_node, "sub", {}}},
         {"Mul", {binary_node, "mul", {}}},

@@ -8,6 +8,7 @@
 #include "ir/walk.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -932,12 +933,66 @@ private:
     return piece.strength < least ? "(" + piece.text + ")" : piece.text;
   }
 
+  /// `a op b`, or T.Name(a, b) where TVM's reader would make one number, or one operand, of it.
   Piece infix(const Expr& a, const Expr& b, const char* op, int strength) {
-    // Two bare numbers would be folded by the reader: one of them says its type.
-    Piece left = is_bare(a) && is_bare(b) ? typed_int(*a.as<IntImm>()) : piece(a);
-    Piece right = piece(b);
+    if (const char* name = folded_by_tvm(a, b, op))
+      return function_call(name, {expr(a), expr(b)});
+    // Of two bare numbers our reader would make one: the first says its type.
+    const Piece left = is_bare(a) && is_bare(b) ? typed_int(*a.as<IntImm>()) : piece(a);
     const int left_least = strength == kCompare ? strength + 1 : strength;
-    return {wrapped(left, left_least) + " " + op + " " + wrapped(right, strength + 1), strength};
+    return {wrapped(left, left_least) + " " + op + " " + wrapped(piece(b), strength + 1), strength};
+  }
+
+  /// A number; nothing for any other expression.
+  static std::optional<double> number(const Expr& expr) {
+    if (const auto* integer = expr.as<IntImm>())
+      return static_cast<double>(integer->value);
+    if (const auto* real = expr.as<FloatImm>())
+      return real->value;
+    return std::nullopt;
+  }
+
+  /// TVM's name of the operation, where its operator would fold these operands; null elsewhere.
+  static const char* folded_by_tvm(const Expr& a, const Expr& b, std::string_view op) {
+    struct Operation {
+      std::string_view op;
+      const char* name;
+      // Numbers that make the result, or leave the other operand.
+      std::array<std::optional<double>, 2> left;
+      std::array<std::optional<double>, 2> right;
+    };
+    static const std::array<Operation, 12> kOperations{{
+        {"+", "T.Add", {0, 0}, {0, 0}},
+        {"-", "T.Sub", {}, {0, 0}},
+        {"*", "T.Mul", {0, 1}, {0, 1}},
+        {"/", "T.Div", {0, 0}, {1, 1}},
+        {"//", "T.FloorDiv", {0, 0}, {1, 1}},
+        {"%", "T.FloorMod", {0, 0}, {1, 1}},
+        {"==", "T.EQ", {}, {}},
+        {"!=", "T.NE", {}, {}},
+        {"<", "T.LT", {}, {}},
+        {"<=", "T.LE", {}, {}},
+        {">", "T.GT", {}, {}},
+        {">=", "T.GE", {}, {}},
+    }};
+    const auto x = number(a);
+    const auto y = number(b);
+    if (!x && !y)
+      return nullptr;
+    const auto among = [](const std::optional<double>& value, const auto& numbers) {
+      return value && std::find(numbers.begin(), numbers.end(), value) != numbers.end();
+    };
+    for (const Operation& operation : kOperations)
+      if (operation.op == op)
+        return (x && y) || among(x, operation.left) || among(y, operation.right) ? operation.name
+                                                                                 : nullptr;
+    return nullptr;
+  }
+
+  /// T.min of numbers alone, or of one thing twice, would be one of them.
+  Piece extremum(const Expr& a, const Expr& b, const char* name, const char* kept) {
+    const bool folds = (number(a) && number(b)) || a == b;
+    return function_call(folds ? kept : name, {expr(a), expr(b)});
   }
 
   static Piece typed_int(const IntImm& imm) {
@@ -992,10 +1047,10 @@ private:
         [&](const FloorDiv& x) -> Piece { return infix(x.a, x.b, "//", kProduct); },
         [&](const FloorMod& x) -> Piece { return infix(x.a, x.b, "%", kProduct); },
         [&](const Min& x) -> Piece {
-          return function_call("T.min", {expr(x.a), expr(x.b)});
+          return extremum(x.a, x.b, "T.min", "T.Min");
         },
         [&](const Max& x) -> Piece {
-          return function_call("T.max", {expr(x.a), expr(x.b)});
+          return extremum(x.a, x.b, "T.max", "T.Max");
         },
         [&](const EQ& x) -> Piece { return infix(x.a, x.b, "==", kCompare); },
         [&](const NE& x) -> Piece { return infix(x.a, x.b, "!=", kCompare); },

@@ -100,9 +100,11 @@ std::optional<Operand> to_operand(Evaluator& evaluator, const Value& value, Posi
   return std::nullopt;
 }
 
-Value call_primitive(Evaluator& evaluator, CallArguments& call) {
+/// The call as an instruction, its first `skip` positional arguments left out; reports and returns
+/// nothing when an argument is none of the primitive's.
+std::optional<s_tir::Instruction> read_call(Evaluator& evaluator, CallArguments& call,
+                                                  const s_tir::Primitive& primitive, size_t skip) {
   ScheduleValue& self = self_of(call);
-  const s_tir::Primitive& primitive = *s_tir::find_primitive(call.callee->data);
   std::vector<s_tir::PythonArgument> arguments;
   const auto add = [&](const std::string& keyword, const Value& value, Position position) {
     if (!keyword.empty() && value.is<None>())
@@ -112,20 +114,31 @@ Value call_primitive(Evaluator& evaluator, CallArguments& call) {
       arguments.push_back({keyword, std::move(*operand)});
     return operand.has_value();
   };
-  for (size_t i = 0; i < call.positional.size(); ++i)
+  for (size_t i = skip; i < call.positional.size(); ++i)
     if (!add("", call.positional[i], call.positions[i]))
-      return Poison{};
-  bool names_function = call.positional.size() > 1;
+      return std::nullopt;
+  bool names_function = call.positional.size() > skip + 1;
   for (size_t i = 0; i < call.keywords.size(); ++i) {
     if (!add(call.keywords[i].first, call.keywords[i].second, call.keyword_positions[i]))
-      return Poison{};
+      return std::nullopt;
     names_function |= !arguments.empty() && arguments.back().keyword == "func_name";
   }
   if (primitive.name == "GetSBlock" && !names_function)
     arguments.push_back({"func_name", self.schedule.module()->functions.front().name});
   auto instruction = s_tir::instruction_of_call(primitive, std::move(arguments));
+  if (!instruction) {
+    refuse(evaluator, self, call.position, std::move(instruction).error());
+    return std::nullopt;
+  }
+  return *std::move(instruction);
+}
+
+Value call_primitive(Evaluator& evaluator, CallArguments& call) {
+  ScheduleValue& self = self_of(call);
+  const s_tir::Primitive& primitive = *s_tir::find_primitive(call.callee->data);
+  auto instruction = read_call(evaluator, call, primitive, 0);
   if (!instruction)
-    return refuse(evaluator, self, call.position, std::move(instruction).error());
+    return Poison{};
   const auto outputs =
       self.schedule.call(primitive, std::move(instruction->inputs), std::move(instruction->attrs),
                          std::move(instruction->decision));
@@ -138,11 +151,46 @@ Value call_primitive(Evaluator& evaluator, CallArguments& call) {
   return make_sequence(std::vector<Value>(outputs->begin(), outputs->end()), false);
 }
 
+Value unknown_primitive(Evaluator& evaluator, const std::string& name, Position position) {
+  std::vector<std::string> known{"can", "copy", "get", "work_on"};
+  for (const s_tir::Primitive* primitive : s_tir::all_primitives())
+    known.push_back(primitive->python_name);
+  return evaluator.report(position,
+                          "there is no primitive '" + name + "'" + did_you_mean(name, known));
+}
+
+/// sch.can("compute_inline", block): whether the primitive would take it. Nothing is done.
+Value can(Evaluator& evaluator, CallArguments& call) {
+  const std::string* name = call.positional.empty() ? nullptr : call.positional[0].text();
+  if (name == nullptr)
+    return evaluator.report(call.position, "sch.can() takes a primitive's name and what one would "
+                                           "give to it, as sch.can(\"vectorize\", j)");
+  const s_tir::Primitive* primitive = s_tir::find_primitive(*name);
+  if (primitive == nullptr || primitive->python_name != *name)
+    return unknown_primitive(evaluator, *name, call.positions[0]);
+  auto instruction = read_call(evaluator, call, *primitive, 1);
+  if (!instruction)
+    return Poison{};
+  s_tir::Schedule probe = self_of(call).schedule;
+  probe.set_render_errors(false);
+  return probe
+      .call(*primitive, std::move(instruction->inputs), std::move(instruction->attrs),
+            std::move(instruction->decision))
+      .has_value();
+}
+
 Value copy_schedule(Evaluator& evaluator, CallArguments& call) {
   const ArgReader args(evaluator, call, std::initializer_list<const char*>(), 0);
   if (!args.ok())
     return Poison{};
   return std::make_shared<ScheduleValue>(self_of(call));
+}
+
+std::shared_ptr<const LoopSpec> loop_of(tir::ForKind kind, Range range) {
+  auto spec = std::make_shared<LoopSpec>();
+  spec->kind = kind;
+  spec->ranges.push_back(std::move(range));
+  return spec;
 }
 
 /// The loop or block itself, for its extent or name.
@@ -165,15 +213,13 @@ Value get(Evaluator& evaluator, CallArguments& call) {
       return refuse(evaluator, self, call.position, block.error());
     ContextSpec spec;
     spec.name = (*block)->name;
+    spec.block = *block;
     return spec;
   }
   const auto loop = self.schedule.get_loop(s_tir::LoopRv(*rv));
   if (!loop)
     return refuse(evaluator, self, call.position, loop.error());
-  auto spec = std::make_shared<LoopSpec>();
-  spec->kind = (*loop)->kind;
-  spec->ranges.push_back({(*loop)->min, (*loop)->extent});
-  return Value(std::shared_ptr<const LoopSpec>(std::move(spec)));
+  return Value(loop_of((*loop)->kind, {(*loop)->min, (*loop)->extent}));
 }
 
 Value work_on(Evaluator& evaluator, CallArguments& call) {
@@ -190,7 +236,77 @@ struct Method {
   const char* name;
   BuiltinFunction function;
 };
-constexpr Method kMethods[] = {{"copy", copy_schedule}, {"get", get}, {"work_on", work_on}};
+constexpr Method kMethods[] = {
+    {"can", can}, {"copy", copy_schedule}, {"get", get}, {"work_on", work_on}};
+
+/// An annotation as a value of the script.
+Value value_of(const Expr& annotation) {
+  if (const auto* text = annotation.as<StringImm>())
+    return make_text(text->value);
+  if (const auto number = as_int(annotation))
+    return static_cast<Int>(*number);
+  if (const auto* list = annotation.as<ListImm>()) {
+    std::vector<Value> items;
+    for (const Expr& item : list->values)
+      items.push_back(value_of(item));
+    return make_sequence(std::move(items), false);
+  }
+  return annotation;
+}
+
+/// What sch.get(block) knows of the block, by TVM's names.
+std::optional<Value> find_in_block(const s_tir::SBlock& block, const std::string& name) {
+  if (name == "name_hint")
+    return make_text(block.name);
+  if (name == "iter_vars")
+    return make_sequence(std::vector<Value>(block.iter_vars.begin(), block.iter_vars.end()), false);
+  if (name == "reads" || name == "writes") {
+    std::vector<Value> regions;
+    for (const BufferRegion& region : name == "reads" ? block.reads : block.writes) {
+      std::vector<IndexOrRange> indices;
+      for (const Range& range : region.region)
+        indices.push_back(is_int(range.extent, 1)
+                              ? IndexOrRange{range.min, nullptr}
+                              : IndexOrRange{range.min, range.min + range.extent});
+      regions.emplace_back(
+          Region{region.buffer,
+                 std::make_shared<const std::vector<IndexOrRange>>(std::move(indices))});
+    }
+    return make_sequence(std::move(regions), false);
+  }
+  if (name == "annotations") {
+    Dict dict{std::make_shared<std::vector<std::pair<Value, Value>>>()};
+    for (const Annotation& entry : block.annotations.entries)
+      dict.items->emplace_back(make_text(entry.key), value_of(entry.value));
+    return dict;
+  }
+  return std::nullopt;
+}
+
+/// TVM's number of a kind of axis.
+Int iter_type_of(s_tir::IterType type) {
+  switch (type) {
+  case s_tir::IterType::kSpatial:
+    return 0;
+  case s_tir::IterType::kReduce:
+    return 2;
+  case s_tir::IterType::kScan:
+    return 3;
+  case s_tir::IterType::kOpaque:
+    return 4;
+  }
+  TEMPER_UNREACHABLE("all kinds of axes are handled");
+}
+
+std::optional<Value> find_in_axis(const s_tir::IterVar& axis, const std::string& name) {
+  if (name == "var")
+    return Value(Expr(axis.var));
+  if (name == "iter_type")
+    return Value(iter_type_of(axis.type));
+  if (name == "dom")
+    return Value(loop_of(tir::ForKind::kSerial, axis.domain));
+  return std::nullopt;
+}
 
 std::optional<Value> find_in_loop(const LoopSpec& loop, const std::string& name) {
   if (loop.ranges.size() != 1 || (name != "extent" && name != "min"))
@@ -209,9 +325,7 @@ Value schedule_method(Evaluator& evaluator, const Value& self, const std::string
   if (spelled == "enter_postproc")
     return evaluator.report(position, "a hand-written space ends where post-processing begins, "
                                       "which is temper's: leave enter_postproc() out");
-  std::vector<std::string> known;
   for (const Method& method : kMethods) {
-    known.emplace_back(method.name);
     if (spelled == method.name) {
       builtin.name = method.name;
       builtin.function = method.function;
@@ -219,7 +333,6 @@ Value schedule_method(Evaluator& evaluator, const Value& self, const std::string
     }
   }
   for (const s_tir::Primitive* primitive : s_tir::all_primitives()) {
-    known.push_back(primitive->python_name);
     if (spelled == primitive->python_name) {
       builtin.name = primitive->python_name.c_str();
       builtin.data = primitive->python_name.c_str();
@@ -227,35 +340,35 @@ Value schedule_method(Evaluator& evaluator, const Value& self, const std::string
       return builtin;
     }
   }
-  return evaluator.report(position,
-                          "there is no primitive '" + name + "'" + did_you_mean(name, known));
+  return unknown_primitive(evaluator, name, position);
 }
 
-/// What the function returned, as traces; reports what is no schedule.
-std::vector<s_tir::Trace> traces_of(Evaluator& evaluator, const Value& result,
-                                    const ScheduleValue& start, Position position) {
+/// What the function returned, as schedules; reports what is none.
+std::vector<s_tir::Schedule> schedules_of(Evaluator& evaluator, const Value& result,
+                                          const ScheduleValue& start, Position position) {
   if (result.is<None>())
-    return {start.schedule.trace()};
-  std::vector<s_tir::Trace> traces;
+    return {start.schedule};
+  std::vector<s_tir::Schedule> schedules;
   const std::vector<Value> one{result};
   for (const Value& item : result.sequence() != nullptr ? *result.sequence() : one) {
     const auto* schedule = item.as<std::shared_ptr<ScheduleValue>>();
     if (schedule == nullptr) {
-      evaluator.report(position, "a hand-written space returns nothing, a schedule or a list of "
-                                 "schedules, not " +
+      evaluator.report(position, "a function that schedules returns nothing, a schedule or a list "
+                                 "of schedules, not " +
                                      describe(item));
       return {};
     }
-    traces.push_back((*schedule)->schedule.trace());
+    schedules.push_back((*schedule)->schedule);
   }
-  if (traces.empty())
+  if (schedules.empty())
     evaluator.report(position,
-                     "a hand-written space has at least one schedule, this list is empty");
-  return traces;
+                     "a function that schedules has at least one schedule, this list is empty");
+  return schedules;
 }
 
-bool samples(const s_tir::Trace& trace) {
-  for (size_t i = 0; i < trace.size(); ++i)
+/// Whether anything is sampled from the step `begin` on.
+bool samples(const s_tir::Trace& trace, size_t begin) {
+  for (size_t i = begin; i < trace.size(); ++i)
     if (trace[i].primitive->has_decision)
       return true;
   return false;
@@ -269,46 +382,68 @@ std::optional<Value> find_in_schedule(Evaluator& evaluator, const Value& self,
     return schedule_method(evaluator, self, name, position);
   if (const auto* loop = self.as<std::shared_ptr<const LoopSpec>>())
     return find_in_loop(**loop, name);
-  if (const auto* context = self.as<ContextSpec>();
-      context != nullptr && context->kind == ContextSpec::Kind::kBlock && name == "name_hint")
-    return make_text(context->name);
+  if (const auto* context = self.as<ContextSpec>(); context != nullptr && context->block)
+    return find_in_block(*context->block, name);
+  if (const auto* axis = self.as<s_tir::IterVar>())
+    return find_in_axis(*axis, name);
+  if (const auto* region = self.as<Region>(); region != nullptr && name == "buffer")
+    return Value(region->buffer);
   if (self.is<s_tir::Rv>())
     return evaluator.report(position, describe(self) + " has no '" + name +
                                           "'; sch.get() gives a loop with its extent, or a block "
-                                          "with its name_hint");
+                                          "with its name_hint, iter_vars, reads, writes and "
+                                          "annotations");
   return std::nullopt;
 }
 
-Result<std::vector<s_tir::Trace>> schedule_templates(std::string_view text, const std::string& file,
-                                                     const std::string& workload,
-                                                     const IRModule& module) {
+Result<std::vector<s_tir::Schedule>>
+schedules_by(const std::string& file, std::string_view text, const s_tir::Schedule& start,
+             FunctionRef<const Closure*(Session&)> function, FunctionRef<std::vector<Value>(Session&)> more) {
   for (uint64_t seed = 1;; ++seed) {
     Session session(file, text);
     if (!session.diagnostics.empty())
       return session.diagnostics.to_error();
-    const Closure* closure = session.function(workload + "_schedule");
+    const Closure* closure = function(session);
     if (closure == nullptr)
-      closure = session.function("schedule");
-    if (closure == nullptr)
-      return std::vector<s_tir::Trace>();
-    const auto start = std::make_shared<ScheduleValue>(
-        ScheduleValue{s_tir::Schedule(module, seed), std::make_shared<std::optional<Error>>()});
+      return std::vector<s_tir::Schedule>();
+    const auto value = std::make_shared<ScheduleValue>(
+        ScheduleValue{start, std::make_shared<std::optional<Error>>()});
+    if (seed > 1)
+      value->schedule.random() = Random(seed);
     const Position position = closure->def->position;
-    const Value result = call_with(session.evaluator, *closure, {Value(start)}, position);
-    std::vector<s_tir::Trace> traces;
+    std::vector<Value> arguments = more(session);
+    arguments.insert(arguments.begin(), Value(value));
+    const Value result = call_with(session.evaluator, *closure, std::move(arguments), position);
+    std::vector<s_tir::Schedule> schedules;
     if (session.diagnostics.empty() && !result.is_poison())
-      traces = traces_of(session.evaluator, result, *start, position);
+      schedules = schedules_of(session.evaluator, result, *value, position);
     if (session.diagnostics.empty())
-      return traces;
-    const std::optional<Error>& refusal = *start->refusal;
+      return schedules;
+    const std::optional<Error>& refusal = *value->refusal;
     if (refusal && refusal->code == ErrorCode::kIllegal && seed < kSeeds &&
-        samples(start->schedule.trace()))
+        samples(value->schedule.trace(), start.trace().size()))
       continue;
     Error error = session.diagnostics.to_error();
     if (refusal)
       error.notes.insert(error.notes.end(), refusal->notes.begin(), refusal->notes.end());
     return error;
   }
+}
+
+Result<std::vector<s_tir::Trace>> schedule_templates(std::string_view text, const std::string& file,
+                                                     const std::string& workload,
+                                                     const IRModule& module) {
+  TEMPER_TRY(schedules, schedules_by(
+                            file, text, s_tir::Schedule(module, 1),
+                            [&](Session& session) {
+                              const Closure* own = session.function(workload + "_schedule");
+                              return own != nullptr ? own : session.function("schedule");
+                            },
+                            [](Session&) { return std::vector<Value>(); }));
+  std::vector<s_tir::Trace> traces;
+  for (const s_tir::Schedule& schedule : schedules)
+    traces.push_back(schedule.trace());
+  return traces;
 }
 
 } // namespace temper::script

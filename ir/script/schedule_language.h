@@ -10,13 +10,16 @@
 ///       sch.vectorize(i1)
 ///
 /// The methods of `sch` are the schedule primitives (ir/s_tir/PRIMITIVES.md), as in TVM; sch.get(x)
-/// gives a loop with its `extent`, or a block with its `name_hint`. The function is run once for a
-/// program: what it samples is decided anew for each candidate, so nothing may depend on it. It may
-/// return several schedules, made with sch.copy().
+/// gives a loop with its `extent`, or a block with its `name_hint`, `iter_vars` (each with `dom`,
+/// and `iter_type`: 0 spatial, 2 reduce), `reads`, `writes` and `annotations`; sch.can("vectorize",
+/// j) says whether a primitive would take its arguments. The function is run once for a program:
+/// what it samples is decided anew for each candidate, so nothing may depend on it. It may return
+/// several schedules, made with sch.copy().
 #pragma once
 
 #include "ir/s_tir/schedule.h"
 #include "ir/script/value.h"
+#include "ir/support/function_ref.h"
 
 #include <string>
 #include <string_view>
@@ -30,6 +33,17 @@ struct ScheduleValue {
   /// The first error of a primitive, of this schedule or a copy.
   std::shared_ptr<std::optional<Error>> refusal;
 };
+
+struct Session;
+
+/// What a function of the file makes of `start`, which is its first argument; `more` are the others.
+/// One schedule when it returns nothing; none when `function` finds none. What is sampled by chance
+/// may lead to a primitive that refuses: then other samples are tried. An error has the place in
+/// the file; of a primitive, the program as it is there, too.
+Result<std::vector<s_tir::Schedule>>
+schedules_by(const std::string& file, std::string_view text, const s_tir::Schedule& start,
+             FunctionRef<const Closure*(Session&)> function,
+             FunctionRef<std::vector<Value>(Session&)> more);
 
 /// The schedules that the file `file` with this `text` makes of `module`, one function, for its
 /// workload of that name, with decisions that the primitives took; none when it has no such

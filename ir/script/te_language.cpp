@@ -1,6 +1,6 @@
 // te.placeholder, te.compute, te.sum and the like: tensor expressions, turned into a function by
 // te.create_prim_func. Formulas are lambdas (or functions) that are called once, with variables for
-// the indices.
+// the indices; te.extern calls its function once, for the statements of a kernel that stand in it.
 #include "ir/op.h"
 #include "ir/s_tir/tensor_expressions.h"
 #include "ir/script/evaluator.h"
@@ -25,14 +25,15 @@ std::vector<Value> items_of(const Value& value) {
   return value.sequence() != nullptr ? *value.sequence() : std::vector<Value>{value};
 }
 
-std::optional<std::vector<Expr>> read_shape(Evaluator& evaluator, ArgReader& args, size_t index) {
+std::optional<std::vector<Expr>> read_shape(Evaluator& evaluator, const Value& given,
+                                            Position position) {
   std::vector<Expr> shape;
-  for (const Value& item : items_of(args[index])) {
-    Expr extent = evaluator.to_index(item, args.where(index), false);
+  for (const Value& item : items_of(given)) {
+    Expr extent = evaluator.to_index(item, position, false);
     if (!extent)
       return std::nullopt;
     if (const auto known = as_int(extent); known && *known <= 0) {
-      evaluator.report(args.where(index), "an extent is positive, not " + std::to_string(*known));
+      evaluator.report(position, "an extent is positive, not " + std::to_string(*known));
       return std::nullopt;
     }
     shape.push_back(std::move(extent));
@@ -40,11 +41,25 @@ std::optional<std::vector<Expr>> read_shape(Evaluator& evaluator, ArgReader& arg
   return shape;
 }
 
+/// Reports what no tensor holds.
+bool holds_numbers(Evaluator& evaluator, DataType dtype, Position position) {
+  if (!dtype.is_handle() && dtype.lanes == 1)
+    return true;
+  evaluator.report(position, "a tensor holds numbers, not " + temper::to_string(dtype));
+  return false;
+}
+
+/// Of the block that a tensor becomes.
+bool read_attrs(Evaluator& evaluator, ArgReader& args, size_t index, Annotations& annotations) {
+  return !args.has(index) || args[index].is<None>() ||
+         evaluator.to_annotations(args[index], args.where(index), annotations);
+}
+
 Value placeholder(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"shape", "dtype", "name"}, 1);
   if (!args.ok())
     return Poison{};
-  const auto shape = read_shape(evaluator, args, 0);
+  const auto shape = read_shape(evaluator, args[0], args.where(0));
   DataType dtype = DataType::float32();
   if (args.has(1) && !args[1].is<None>()) {
     const auto given = evaluator.to_dtype(args[1], args.where(1));
@@ -54,9 +69,8 @@ Value placeholder(Evaluator& evaluator, CallArguments& call) {
   }
   if (!shape)
     return Poison{};
-  if (dtype.is_handle() || dtype.lanes != 1)
-    return evaluator.report(call.position,
-                            "a tensor holds numbers, not " + temper::to_string(dtype));
+  if (!holds_numbers(evaluator, dtype, call.position))
+    return Poison{};
   return evaluator.tensor_expressions().placeholder(name_or(evaluator, args, 2, "placeholder"),
                                                     *shape, dtype);
 }
@@ -105,7 +119,7 @@ Value compute(Evaluator& evaluator, CallArguments& call) {
                  2);
   if (!args.ok())
     return Poison{};
-  const auto shape = read_shape(evaluator, args, 0);
+  const auto shape = read_shape(evaluator, args[0], args.where(0));
   if (!shape)
     return Poison{};
   const auto* closure = args[1].as<const Closure*>();
@@ -134,7 +148,11 @@ Value compute(Evaluator& evaluator, CallArguments& call) {
   const Expr value = evaluator.to_expr(result, args.where(1));
   if (!value)
     return Poison{};
-  const auto tensor = evaluator.tensor_expressions().compute(name, *shape, axes, value);
+  Annotations annotations;
+  if (!read_attrs(evaluator, args, 4, annotations))
+    return Poison{};
+  const auto tensor =
+      evaluator.tensor_expressions().compute(name, *shape, axes, value, std::move(annotations));
   if (!tensor)
     return evaluator.report(call.position, tensor.error().message);
   return *tensor;
@@ -254,10 +272,105 @@ Value create_prim_func(Evaluator& evaluator, CallArguments& call) {
   return *std::move(function);
 }
 
+/// One output or several: extents, or lists of them.
+std::optional<std::vector<te::Output>> read_outputs(Evaluator& evaluator, ArgReader& args,
+                                                    const std::vector<Buffer>& inputs) {
+  const std::vector<Value> given = items_of(args[0]);
+  const bool several =
+      !given.empty() && std::all_of(given.begin(), given.end(), [](const Value& item) {
+        return item.sequence() != nullptr;
+      });
+  std::vector<te::Output> outputs;
+  for (const Value& shape : several ? given : std::vector<Value>{args[0]}) {
+    auto extents = read_shape(evaluator, shape, args.where(0));
+    if (!extents)
+      return std::nullopt;
+    outputs.push_back({std::move(*extents), {}});
+  }
+  std::vector<DataType> dtypes;
+  if (args.has(4) && !args[4].is<None>()) {
+    for (const Value& item : items_of(args[4])) {
+      const auto dtype = evaluator.to_dtype(item, args.where(4));
+      if (!dtype)
+        return std::nullopt;
+      if (!holds_numbers(evaluator, *dtype, args.where(4)))
+        return std::nullopt;
+      dtypes.push_back(*dtype);
+    }
+  } else {
+    for (const Buffer& input : inputs)
+      if (std::find(dtypes.begin(), dtypes.end(), input->dtype) == dtypes.end())
+        dtypes.push_back(input->dtype);
+    if (dtypes.size() != 1) {
+      evaluator.report(args.where(0), dtypes.empty()
+                                          ? "without an input nothing says the type of the "
+                                            "outputs; give dtype="
+                                          : "the inputs have several types; give dtype= of the "
+                                            "outputs");
+      return std::nullopt;
+    }
+  }
+  if (dtypes.size() != 1 && dtypes.size() != outputs.size()) {
+    evaluator.report(args.where(4), std::to_string(dtypes.size()) + " types are given for " +
+                                        std::to_string(outputs.size()) +
+                                        (outputs.size() == 1 ? " output" : " outputs"));
+    return std::nullopt;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    outputs[i].dtype = dtypes[dtypes.size() == 1 ? 0 : i];
+  return outputs;
+}
+
 Value extern_tensor(Evaluator& evaluator, CallArguments& call) {
-  return evaluator.report(call.position,
-                          "te.extern is not supported: a function of another library "
-                          "has no blocks; write the whole as a T.prim_func");
+  ArgReader args(evaluator, call,
+                 {"shape", "inputs", "fcompute", "name", "dtype", "in_buffers", "out_buffers",
+                  "tag", "attrs"},
+                 3);
+  if (!args.ok())
+    return Poison{};
+  for (const size_t buffers : {size_t{5}, size_t{6}})
+    if (args.has(buffers) && !args[buffers].is<None>())
+      return evaluator.report(args.where(buffers),
+                              "te.extern hands its statements the tensors themselves: leave "
+                              "in_buffers and out_buffers out");
+  std::vector<Buffer> inputs;
+  for (const Value& item : items_of(args[1])) {
+    const auto* buffer = item.as<Buffer>();
+    if (buffer == nullptr)
+      return evaluator.report(args.where(1),
+                              "an input of te.extern is a tensor, not " + describe(item));
+    inputs.push_back(*buffer);
+  }
+  const auto* closure = args[2].as<const Closure*>();
+  if (closure == nullptr || parameters_of(**closure).size() != 2)
+    return evaluator.report(args.where(2),
+                            "what te.extern computes is a function of two lists, def f(ins, outs), "
+                            "with statements of a kernel, not " +
+                                describe(args[2]));
+  auto outputs = read_outputs(evaluator, args, inputs);
+  Annotations annotations;
+  if (!outputs || !read_attrs(evaluator, args, 8, annotations))
+    return Poison{};
+  const auto list = [](const std::vector<Buffer>& buffers) {
+    return make_sequence(std::vector<Value>(buffers.begin(), buffers.end()), false);
+  };
+  const size_t errors = evaluator.diagnostics().list().size();
+  auto tensors = evaluator.tensor_expressions().extern_tensors(
+      name_or(evaluator, args, 3, "extern"), std::move(*outputs), std::move(inputs),
+      [&](const std::vector<Buffer>& ins,
+          const std::vector<Buffer>& outs) -> Result<te::Statements> {
+        auto said =
+            evaluator.build_statements(**closure, {list(ins), list(outs)}, args.where(2));
+        if (!said)
+          return Error(ErrorCode::kInvalidArgument, "what it computes was refused");
+        return std::move(*said);
+      },
+      std::move(annotations));
+  if (evaluator.diagnostics().list().size() > errors || evaluator.stopped())
+    return Poison{}; // with its place
+  if (!tensors)
+    return evaluator.report(call.position, tensors.error().message);
+  return tensors->size() == 1 ? Value(tensors->front()) : list(*tensors);
 }
 
 struct Entry {

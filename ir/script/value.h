@@ -129,6 +129,7 @@ struct ContextSpec {
   std::string name;
   Expr condition;                           ///< of kRole: the threads that take it
   std::shared_ptr<const KernelSpec> kernel; ///< of kKernel
+  s_tir::Block block;                       ///< what sch.get() gives for a block
 };
 /// T.prim_func, T.prim_func(s_tir=True), T.macro, I.ir_module.
 struct Decorator {
@@ -146,7 +147,8 @@ struct Value {
                             ScalarVar, Region, TypeName, Builtin, const Closure*, Namespace,
                             RangeValue, SliceValue, std::shared_ptr<const BufferType>, LetType,
                             Symbol, std::shared_ptr<const LoopSpec>, ContextSpec, Decorator,
-                            Tunable, PrimFunc, IRModule, std::shared_ptr<ScheduleValue>, s_tir::Rv>;
+                            Tunable, PrimFunc, IRModule, std::shared_ptr<ScheduleValue>, s_tir::Rv,
+                            s_tir::IterVar>;
   Data data;
   /// The value was made for the name it is assigned to (an axis, an allocation, T.meta_var): the
   /// name means the value itself, no mutable scalar is made for it.

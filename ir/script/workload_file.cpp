@@ -3,6 +3,7 @@
 #include "ir/extents.h"
 #include "ir/s_tir/packs.h"
 #include "ir/script/knobs.h"
+#include "ir/script/rule_file.h"
 #include "ir/script/session.h"
 #include "ir/support/number.h"
 #include "ir/support/random.h"
@@ -322,8 +323,11 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
   }
   for (const Statement* def : defs) {
     const std::string& name = def->name;
+    const bool schedules =
+        ends_with(name, "_schedule") ||
+        schedules_programs(name, def->parameters.empty() ? "" : def->parameters.front().name);
     if (ends_with(name, "_reference") || name == "schedule" || name[0] == '_' ||
-        (ends_with(name, "_schedule") && places.count(name) == 0))
+        (schedules && places.count(name) == 0))
       continue;
     if (described && places.count(name) == 0)
       continue; // a helper

@@ -4,6 +4,8 @@
 #include "ir/verify.h"
 #include "tests/s_tir/random_schedule_cases.h"
 
+#include <gmock/gmock.h>
+
 namespace temper::s_tir::testing {
 namespace {
 
@@ -70,6 +72,18 @@ IRModule bound(const IRModule& module, const Extents& extents) {
   return with_function(module, "main", *made);
 }
 
+/// Where both compute something else; empty when nowhere.
+std::string wrong_at_some_extents(const IRModule& module, const IRModule& scheduled) {
+  for (const Extents& extents :
+       {Extents{{"m", 1}, {"n", 3}}, Extents{{"m", 5}, {"n", 1}}, Extents{{"m", 8}, {"n", 9}}}) {
+    const IRModule plain = bound(module, extents);
+    const RunResult expected = run_on_integers(plain, first_output(plain), 1);
+    if (const std::string wrong = wrong_values(expected, bound(scheduled, extents)); !wrong.empty())
+      return fmt::format("m = {}, n = {}: {}", extents[0].second, extents[1].second, wrong);
+  }
+  return {};
+}
+
 /// Random steps on the symbolic program, then the values at several extents. What is wrong, with
 /// the trace; empty when nothing is.
 std::string check(const IRModule& module, uint64_t seed, int steps, Weight weight) {
@@ -84,14 +98,8 @@ std::string check(const IRModule& module, uint64_t seed, int steps, Weight weigh
       return fail("enumerated, then refused: " + stepped.error().message);
   if (const auto good = verify(schedule.module()); !good)
     return fail(good.error().to_string());
-  for (const Extents& extents :
-       {Extents{{"m", 1}, {"n", 3}}, Extents{{"m", 5}, {"n", 1}}, Extents{{"m", 8}, {"n", 9}}}) {
-    const IRModule plain = bound(module, extents);
-    const RunResult expected = run_on_integers(plain, first_output(plain), 1);
-    const IRModule scheduled = bound(schedule.module(), extents);
-    if (const std::string wrong = wrong_values(expected, scheduled); !wrong.empty())
-      return fail(fmt::format("m = {}, n = {}: {}", extents[0].second, extents[1].second, wrong));
-  }
+  if (const std::string wrong = wrong_at_some_extents(module, schedule.module()); !wrong.empty())
+    return fail(wrong);
   return {};
 }
 
@@ -121,6 +129,48 @@ std::string refusal(const std::string& name, const std::string& calls) {
   return "the test itself: no program " + name;
 }
 
+/// A product of m rows, padded to tiles of 4 in all of its axes, as tensor intrinsics want it.
+TEST(SymbolicExtents, APaddedProductIsCutIntoTiles) {
+  const std::string steps = R"(
+b = sch.get_sblock(name="C", func_name="main")
+sch.pad_einsum(b, [4, 4, 4])
+)";
+  const std::string tiles = R"(
+i, j, k = sch.get_loops(block=b)
+i0, i1 = sch.split(i, [None, 4])
+j0, j1 = sch.split(j, [None, 4])
+k0, k1 = sch.split(k, [None, 4])
+sch.reorder(i0, j0, k0, i1, j1, k1)
+e = sch.blockize(i1)
+)";
+  const std::string axes =
+      "sch.transform_block_layout(b, \"lambda i, j, k: (i // 4, j, k, i % 4)\")\n";
+  for (const Case& example : symbolic_programs()) {
+    if (example.name != "rows" && example.name != "terms" && example.name != "both")
+      continue;
+    for (const std::string& rest : {std::string(), tiles, axes}) {
+      SCOPED_TRACE(example.name + rest);
+      const auto trace = Trace::from_python(steps + rest);
+      ASSERT_TRUE(trace) << trace.error().to_string();
+      const auto schedule = replay(*trace, example.module);
+      ASSERT_TRUE(schedule) << schedule.error().to_string();
+      EXPECT_EQ(wrong_at_some_extents(example.module, schedule->module()), "");
+      // Tiles are whole, whatever the extents are: nothing is left out by a condition.
+      EXPECT_EQ(script::to_text(schedule->module()).find("T.where"), std::string::npos);
+    }
+  }
+}
+
+TEST(SymbolicExtents, AreRefusedWhereTilesWouldNotBeWhole) {
+  const std::string block = "b = sch.get_sblock(name=\"C\", func_name=\"main\")\n";
+  EXPECT_THAT(
+      refusal("rows", block + "sch.transform_block_layout(b, \"lambda i, j, k: (i // 4, i % 4, j, "
+                              "k)\")"),
+      ::testing::HasSubstr("pad it first"));
+  EXPECT_THAT(refusal("rows", block + "sch.transform_block_layout(b, \"lambda i, j, k: (i + j, k)\")"),
+              ::testing::HasSubstr("has a symbolic extent: it must be an output as it is"));
+}
+
 /// Each is accepted by TVM 0.27.
 TEST(SymbolicExtents, AreTakenByThePrimitivesThatTakeThemInTvm) {
   const std::string product = R"(
@@ -148,6 +198,15 @@ x, y = sch.get_loops(block=c)
            "p, q = sch.split(i, [None, 4])\ne = sch.decompose_reduction(b, k)",
            "e = sch.rfactor(k, 2)",
            "e = sch.add_unit_loop(i)",
+           "e = sch.blockize(i)",
+           "e = sch.blockize(j)",
+           "e = sch.blockize(k)",
+           "e = sch.reindex(b, (\"read\", 0))",
+           "e = sch.reindex(b, (\"write\", 0))",
+           "e = sch.reindex_cache_read(b, 0, \"global\", \"lambda i, j, k: (k, i)\")",
+           "e = sch.reindex_cache_write(b, 0, \"global\", \"lambda i, j, k: (j, i)\")",
+           "sch.transform_block_layout(b, \"lambda i, j, k: (k, i, j)\")",
+           "sch.pad_einsum(b, [4, 4, 4])",
        })
     EXPECT_EQ(refusal("rows", product + calls), "") << calls;
   for (const std::string calls : {
@@ -158,6 +217,9 @@ x, y = sch.get_loops(block=c)
            "sch.compute_at(b, x)",
            "p, q = sch.split(x, [None, 4])\nsch.compute_at(b, p)",
            "sch.reverse_compute_at(c, i)",
+           "p, q = sch.split(i, [None, 4])\nsch.reverse_compute_at(c, p)",
+           "p, q = sch.split(i, [None, 4])\nsch.reverse_compute_at(c, q)",
+           "e = sch.blockize([b, c])",
            "f = sch.fuse(x, y)\np, q = sch.split(f, [None, 64])\nsch.bind(p, \"blockIdx.x\")\n"
            "sch.bind(q, \"threadIdx.x\")",
            "sch.set_scope(b, 0, \"shared\")",

@@ -137,12 +137,27 @@ TEST(Printer, EqualNamesAreMadeUnique) {
   EXPECT_EQ(to_text(make_binary<Add>(make_binary<Add>(a, b), keyword)), "x + x_1 + for_");
 }
 
-TEST(Printer, NumbersThatWouldBeFoldedSayTheirType) {
+/// As TVM prints them: its operators would make one number, or one operand, of these.
+TEST(Printer, WhatTvmWouldFoldIsWrittenOut) {
+  const Expr zero = make_int(DataType::int32(), 0);
   const Expr one = make_int(DataType::int32(), 1);
   const Expr two = make_int(DataType::int32(), 2);
-  EXPECT_EQ(to_text(make_binary<Add>(one, two)), "T.int32(1) + 2");
-  EXPECT_EQ(to_text(make_binary<LT>(one, two)), "T.int32(1) < 2");
-  EXPECT_EQ(to_text(make_binary<Max>(one, two)), "T.max(1, 2)");
+  const Expr half = make_float(DataType::float32(), 0.5);
+  const Var i = make_var("i");
+  EXPECT_EQ(to_text(make_binary<Add>(one, two)), "T.Add(1, 2)");
+  EXPECT_EQ(to_text(make_binary<Mul>(zero, make_int(DataType::int32(), 5))), "T.Mul(0, 5)");
+  EXPECT_EQ(to_text(make_binary<Sub>(i, zero)), "T.Sub(i, 0)");
+  EXPECT_EQ(to_text(make_binary<FloorDiv>(i, one)), "T.FloorDiv(i, 1)");
+  EXPECT_EQ(to_text(make_binary<FloorMod>(zero, i)), "T.FloorMod(0, i)");
+  EXPECT_EQ(to_text(make_binary<LT>(one, two)), "T.LT(1, 2)");
+  EXPECT_EQ(to_text(make_binary<Max>(one, two)), "T.Max(1, 2)");
+  EXPECT_EQ(to_text(make_binary<Min>(i, i)), "T.Min(i, i)");
+  EXPECT_EQ(to_text(make_binary<Mul>(half, half)), "T.Mul(T.float32(0.5), T.float32(0.5))");
+  // And what it keeps.
+  EXPECT_EQ(to_text(make_binary<Sub>(zero, i)), "0 - i");
+  EXPECT_EQ(to_text(make_binary<FloorDiv>(one, i)), "1 // i");
+  EXPECT_EQ(to_text(make_binary<Mul>(make_binary<Mul>(zero, two), i)), "T.Mul(0, 2) * i");
+  EXPECT_EQ(to_text(make_binary<LE>(i, one)), "i <= 1");
 }
 
 TEST(Printer, NumbersThatTvmDoesNotFoldAreReadAsTheyAre) {

@@ -140,6 +140,119 @@ def f():
             "");
 }
 
+constexpr const char* kPrefixSums = R"(
+def prefix_sums(ins, outs):
+    for i in range(4):
+        outs[0][i, 0] = ins[0][i, 0]
+        for j in range(1, 8):
+            outs[0][i, j] = outs[0][i, j - 1] + ins[0][i, j]
+)";
+
+TEST(Te, StatementsStandInABlockOfTheirOwn) {
+  EXPECT_EQ(difference(kPrefixSums + std::string(R"(
+
+def f():
+    A = te.placeholder((4, 8), "int32", name="A")
+    twice = te.compute((4, 8), lambda i, j: A[i, j] * 2, name="twice")
+    S = te.extern((4, 8), [twice], prefix_sums, name="S", attrs={"origin": "scan"})
+    B = te.compute((4, 8), lambda i, j: S[i, j] + 1, name="B")
+    return te.create_prim_func([A, B])
+)"),
+                       R"(
+    def main(A: T.Buffer((4, 8), "int32"), B: T.Buffer((4, 8), "int32")):
+        T.func_attr({"tirx.noalias": True})
+        twice = T.sblock_alloc_buffer((4, 8), "int32")
+        S = T.sblock_alloc_buffer((4, 8), "int32")
+        for i, j in T.grid(4, 8):
+            with T.sblock("twice"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                twice[vi, vj] = A[vi, vj] * 2
+        with T.sblock("S"):
+            T.sblock_attr({"origin": "scan"})
+            for i in range(4):
+                S[i, 0] = twice[i, 0]
+                for j in range(1, 8):
+                    S[i, j] = S[i, j - 1] + twice[i, j]
+        for i, j in T.grid(4, 8):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = S[vi, vj] + 1
+)"),
+            "");
+}
+
+TEST(Te, StatementsHaveSeveralOutputsMacrosAndBlocks) {
+  EXPECT_EQ(difference(R"(
+@T.macro
+def split(x, low, high, n):
+    scratch = T.sblock_alloc_buffer((n,), "int32")
+    for i in range(n):
+        with T.sblock("scratch"):
+            vi = T.axis.spatial(n, i)
+            scratch[vi] = x[vi] * 3
+    for i in range(n):
+        low[i] = T.min(scratch[i], 0)
+        high[i] = T.cast(T.max(scratch[i], 0), "int64")
+
+def f(n=4):
+    A = te.placeholder((n,), "int32", name="A")
+    low, high = te.extern([(n,), (n,)], [A], lambda ins, outs: split(ins[0], outs[0], outs[1], n),
+                          name="parts", dtype=["int32", "int64"])
+    return te.create_prim_func([A, low, high])
+)",
+                       R"(
+    def main(A: T.Buffer((4,), "int32"), parts_0: T.Buffer((4,), "int32"), parts_1: T.Buffer((4,), "int64")):
+        T.func_attr({"tirx.noalias": True})
+        with T.sblock("parts"):
+            scratch = T.sblock_alloc_buffer((4,), "int32")
+            for i in range(4):
+                with T.sblock("scratch"):
+                    vi = T.axis.spatial(4, i)
+                    scratch[vi] = A[vi] * 3
+            for i in range(4):
+                parts_0[i] = T.min(scratch[i], 0)
+                parts_1[i] = T.cast(T.max(scratch[i], 0), "int64")
+)"),
+            "");
+}
+
+TEST(Te, StatementsThatDoNotFitAreRefused) {
+  const auto error = [](const std::string& body, const std::string& call) {
+    return error_of("def body(ins, outs):\n" + body + R"(
+def f():
+    A = te.placeholder((4,), name="A")
+    D = te.placeholder((4,), name="D")
+    B = te.extern()" + call +
+                    ")\n    return te.create_prim_func([A, B])\n");
+  };
+  const std::string copy = "    for i in range(4):\n        outs[0][i] = ins[0][i]\n";
+  EXPECT_EQ(error(copy, "(4,), [A], body"), "");
+  EXPECT_THAT(error("    for i in range(4):\n        outs[0][i] = ins[1][i]\n", "(4,), [A], body"),
+              HasSubstr("te.py:5:"));
+  EXPECT_THAT(error("    ins[0][0] = T.float32(1)\n    outs[0][0] = T.float32(1)\n",
+                    "(4,), [A], body, name=\"B\""),
+              HasSubstr("the statements of B write A, which is not among its outputs"));
+  EXPECT_THAT(error("    pass\n", "(4,), [A], body, name=\"B\""),
+              HasSubstr("the statements of B do not write its output B"));
+  EXPECT_THAT(error(copy + "    return 0\n", "(4,), [A], body"), HasSubstr("cannot return"));
+  EXPECT_THAT(error(copy, "(4,), [], body"), HasSubstr("give dtype="));
+  EXPECT_THAT(error(copy, "[(4,), (4,)], [A], body, dtype=[\"int32\", \"int8\", \"int8\"]"),
+              HasSubstr("3 types are given for 2 outputs"));
+  EXPECT_THAT(error(copy, "(4,), [A], lambda x: 0"), HasSubstr("a function of two lists"));
+  EXPECT_THAT(error(copy, "(4,), [A], lambda ins, outs: 7"), HasSubstr("are statements"));
+  EXPECT_THAT(error(copy, "(4,), [A], body, in_buffers=[A]"), HasSubstr("leave in_buffers"));
+  EXPECT_THAT(error_of(R"(
+def f():
+    A = te.placeholder((4,), name="A")
+    D = te.placeholder((4,), name="D")
+    def body(ins, outs):
+        outs[0][0] = ins[0][0] + D[1]
+    B = te.extern((4,), [A], body, name="B")
+    return te.create_prim_func([A, B])
+)"),
+              HasSubstr("the statements of B read D, which is not among its inputs"));
+}
+
 TEST(Te, ComputesWhatTheFormulasSay) {
   const auto made = program_of(R"(
 def f():
@@ -198,8 +311,11 @@ def f():
               HasSubstr("none of the parameters is computed"));
   EXPECT_THAT(error_of(head + "    return te.compte((4,), lambda i: A[i, 0])\n"),
               HasSubstr("te.compte is not known (did you mean 'compute'?)"));
-  EXPECT_THAT(error_of(head + "    return te.extern((4,), [A], lambda ins, outs: 0)\n"),
-              HasSubstr("te.extern is not supported"));
+  EXPECT_THAT(error_of(head + R"(
+    B = te.compute((4,), lambda i: A[i, 0], name="B", attrs={3: 4})
+    return te.create_prim_func([A, B])
+)"),
+              HasSubstr("the keys of annotations are strings"));
   EXPECT_THAT(error_of(head + R"(
     bad = te.comm_reducer(lambda x, y: x < y, lambda t: T.cast(0, t))
     B = te.compute((4,), lambda i: bad(A[i, k], axis=k), name="B")
@@ -236,6 +352,37 @@ def main(A: T.Buffer((4, 8), "float32"), B: T.Buffer((4,), "float32")):
   std::string where;
   EXPECT_TRUE(structural_equal(make_module(*function), *by_hand, &where)) << where;
   EXPECT_FALSE(graph.function(std::vector<te::Argument>{a, *b, a}));
+}
+
+TEST(Te, StatementsInCppMakeTheSameFunction) {
+  namespace te = s_tir::te;
+  te::Graph graph;
+  const auto number = [](int64_t value) { return make_int(DataType::int32(), value); };
+  const Buffer a = graph.placeholder("A", {number(4)}, DataType::float32());
+  const auto b = graph.extern_tensors(
+      "B", {{{number(4)}, DataType::float32()}}, {a},
+      [&](const std::vector<Buffer>& ins, const std::vector<Buffer>& outs) -> Result<te::Statements> {
+        const Var i = make_var("i");
+        return te::Statements{
+            tir::make_for(i, number(0), number(4), tir::ForKind::kSerial,
+                          tir::make_store(outs[0], {i}, make_load(ins[0], {number(3) - i}))),
+            {}};
+      });
+  ASSERT_TRUE(b) << b.error().to_string();
+  const std::vector<te::Argument> arguments{a, b->front()};
+  const auto function = graph.function(arguments);
+  ASSERT_TRUE(function) << function.error().to_string();
+  const auto by_hand = parse_module(R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32")):
+    T.func_attr({"tirx.noalias": True})
+    with T.sblock("B"):
+        for i in range(4):
+            B[i] = A[3 - i]
+)");
+  ASSERT_TRUE(by_hand) << by_hand.error().to_string();
+  std::string where;
+  EXPECT_TRUE(structural_equal(make_module(*function), *by_hand, &where)) << where;
 }
 
 } // namespace

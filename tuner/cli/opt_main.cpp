@@ -8,6 +8,7 @@
 #include "codegen/lower_gpu.h"
 #include "ir/json_graph.h"
 #include "ir/pass/pass.h"
+#include "ir/pass/pipeline_loops.h"
 #include "ir/pass/pipelines.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower.h"
@@ -34,6 +35,9 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
 
 using namespace temper;
 
@@ -65,6 +69,7 @@ std::string cpu_of(const std::string& target) {
 struct Program {
   ir::IRModule module;
   std::vector<s_tir::Trace> templates; ///< of its file, where its space is asked for
+  std::vector<script::RuleFile> rule_files;
 };
 
 /// A plain script of prim_funcs, or a workload of a workload file with its parameters bound.
@@ -76,11 +81,11 @@ Result<Program> load(const Options& options) {
     if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
       TEMPER_TRY(json, parse_json(text));
       TEMPER_TRY(module, ir::module_from_json(json));
-      return Program{module, {}};
+      return Program{module, {}, {}};
     }
     // A workload file does not parse as a module of prim_funcs alone; try that first.
     if (Result<ir::IRModule> module = script::parse_module(text, options.file))
-      return Program{*module, {}};
+      return Program{*module, {}, {}};
   }
   tuner::WorkbenchOptions settings;
   settings.target = cpu_of(options.target);
@@ -94,10 +99,14 @@ Result<Program> load(const Options& options) {
     arguments.parameters[word.substr(0, equals)] = word.substr(equals + 1);
   }
   TEMPER_TRY(task, bench.task(arguments));
-  Program program{task.module, {}};
+  Program program{task.module, {}, {}};
   if (options.sketches && options.rules.empty()) {
     TEMPER_TRY(templates, tuner::templates_of(task));
     program.templates = std::move(templates);
+  }
+  if (options.sketches || !options.rules.empty()) {
+    TEMPER_TRY(files, tuner::rule_files_of(task));
+    program.rule_files = std::move(files);
   }
   return program;
 }
@@ -148,6 +157,7 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
   passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
     return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
   }));
+  passes.push_back(ir::function_pass("pipeline_loops", ir::pipeline_loops));
   passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
     return tir::annotate_layouts(function);
   }));
@@ -174,25 +184,36 @@ Result<tuner::MachineHints> machine_hints(const Options& options) {
   return tuner::machine_hints_for(target, options.serial ? 1 : 2);
 }
 
-/// The rules that --rule names, in that order; none: all of them.
-Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::MachineHints& machine) {
-  tuner::RuleList chosen;
-  for (const std::string& name : options.rules) {
-    std::vector<std::string> names;
-    const size_t before = chosen.size();
-    for (std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine)) {
-      names.emplace_back(rule->name());
-      if (rule->name() == name && chosen.size() == before)
-        chosen.push_back(std::move(rule));
-    }
-    if (chosen.size() == before)
-      return no_such("rule", name, names, "--list-rules");
+/// Leaves of `sketch` the rules that --rule names, temper's in that order; none: all of them.
+Result<void> choose_rules(const Options& options, tuner::SketchOptions& sketch) {
+  if (options.rules.empty())
+    return {};
+  std::vector<std::string> names;
+  std::map<std::string, std::unique_ptr<tuner::Rule>> known;
+  for (std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(sketch.machine)) {
+    names.emplace_back(rule->name());
+    known[names.back()] = std::move(rule);
   }
-  return chosen;
+  for (const script::RuleFile& file : sketch.rule_files)
+    names.insert(names.end(), file.rules().begin(), file.rules().end());
+  for (const std::string& name : options.rules) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      return no_such("rule", name, names, "--list-rules");
+    if (const auto found = known.find(name); found != known.end() && found->second)
+      sketch.rules.push_back(std::move(found->second));
+  }
+  for (script::RuleFile& file : sketch.rule_files) {
+    std::vector<std::string> chosen = file.rules();
+    std::erase_if(chosen, [&](const std::string& rule) {
+      return std::find(options.rules.begin(), options.rules.end(), rule) == options.rules.end();
+    });
+    file = file.with_rules(std::move(chosen));
+  }
+  sketch.only_rule_files = true;
+  return {};
 }
 
-Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace> templates,
-                            const Options& options) {
+Result<void> print_sketches(const ir::IRModule& module, Program program, const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
   if (!parsed.is_cpu()) {
     TEMPER_TRY(limits, codegen::gpu_limits(parsed));
@@ -202,9 +223,13 @@ Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace
   TEMPER_TRY(hints, machine_hints(options));
   tuner::SketchOptions sketch;
   sketch.machine = hints;
-  TEMPER_TRY(rules, chosen_rules(options, hints));
-  sketch.rules = std::move(rules);
-  sketch.templates = std::move(templates);
+  sketch.templates = std::move(program.templates);
+  sketch.rule_files = std::move(program.rule_files);
+  if (sketch.rule_files.empty()) { // a script that is no workload file
+    TEMPER_TRY(files, script::load_rule_files());
+    sketch.rule_files = std::move(files);
+  }
+  TEMPER_TRY_VOID(choose_rules(options, sketch));
   TEMPER_TRY(lower, lower_options(options));
   TEMPER_TRY(space, tuner::is_knob_program(module)
                         ? tuner::make_knob_space(module, lower)
@@ -231,6 +256,10 @@ Result<void> run(const Options& options) {
     TEMPER_TRY(machine, machine_hints(options));
     for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine))
       fmt::print("{}\n", rule->name());
+    TEMPER_TRY(files, script::load_rule_files());
+    for (const script::RuleFile& file : files)
+      for (const std::string& rule : file.rules())
+        fmt::print("{} ({})\n", rule, file.file());
     return {};
   }
   if (options.list_passes) {
@@ -265,7 +294,7 @@ Result<void> run(const Options& options) {
     }
   }
   if (options.sketches || !options.rules.empty())
-    return print_sketches(module, std::move(program.templates), options);
+    return print_sketches(module, std::move(program), options);
   std::vector<ir::Pass> chosen;
   for (const std::string& name : options.passes) {
     std::vector<std::string> names;

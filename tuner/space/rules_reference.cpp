@@ -95,6 +95,43 @@ std::string rules_reference() {
       "(`tuner/mutate/mutator.h`) change one decision of a candidate: a tiling, a place, a "
       "choice.\n",
       options.jobs_per_core, options.max_vectorize_extent, fmt::join(options.unroll_steps, ", "));
+  text += R"(
+## Rules of your own
+
+Functions in a workload's file serve its programs, those in a file that `TEMPER_RULES` names (several
+with colons between them) all programs. What a function is, its name says (`ir/script/rule_file.h`):
+
+```python
+def stream_rule(sch, block, machine):            # NAME_rule: tried on every block, before the rules above
+    if len(sch.get(block).reads) != 1:
+        return                                   # nothing done: the rule does not apply
+    loops = sch.get_loops(block)
+    outer, inner = sch.split(loops[-1], [None, machine["vector_bits"] // 32])
+    sch.vectorize(inner)
+    sch.annotate(block, "temper.scheduled", 1)   # the rules above leave the block alone
+
+def prefetch_postproc(sch):                      # NAME_postproc: after temper's own, for each candidate
+    ...
+
+def halve_mutator(decision, weight=0.1):         # NAME_mutator: a tenth of all mutations
+    if decision["kind"] == "tile" and decision["value"][-1] % 2 == 0:
+        tile = decision["value"]
+        return [[tile[0] * 2] + tile[1:-1] + [tile[-1] // 2]]
+
+def rows(sch, block):                            # for blocks that name it:
+    ...                                          #   T.sblock_attr({"schedule_rule": "rows"})
+```
+
+`sch` is the schedule that `def schedule(sch)` has: its methods are the primitives
+(`ir/s_tir/PRIMITIVES.md`), what is sampled stays open for the search. A rule returns nothing, or a list of
+schedules made with `sch.copy()`, each of them a sketch. `sch.can("compute_inline", block)` asks whether a
+primitive would be taken; one that refuses is an error at its line. `machine` (a third parameter, where it
+is asked for) has `threads`, `vector_bits`, `vector_registers`, `l1_bytes`, `l2_bytes` and `features`.
+A block with the annotation `schedule_rule` (MetaSchedule's) gets the rule that it names and no other;
+"None" leaves it as it is. A mutator gets one decision (`kind` "tile", "category" or "location", its
+`value`, the tile's `extent` and `max_innermost_factor`, or the `candidates` whose index the value is) and
+returns a list of what it may become. Rules may be printed by `temper-opt WORKLOAD --rule stream_rule`.
+)";
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include "ir/extents.h"
 #include "ir/s_tir/packs.h"
 #include "ir/structural.h"
+#include "ir/support/function_ref.h"
 #include "tuner/mutate/mutator.h"
 #include "tuner/space/postprocess.h"
 
@@ -24,9 +25,11 @@ Result<std::vector<BlockRv>> blocks_of(Schedule& schedule) {
   return schedule.get_child_blocks(root);
 }
 
+using ApplyRule = FunctionRef<Result<std::vector<Schedule>>(const Schedule&, BlockRv)>;
+
 /// Applies one rule to every block of every schedule. Blocks that the rule makes are not visited by
 /// it again; later rules see them.
-std::vector<Schedule> apply_rule(const Rule& rule, std::vector<Schedule> schedules) {
+Result<std::vector<Schedule>> apply_rule(ApplyRule rule, std::vector<Schedule> schedules) {
   std::vector<Schedule> results;
   std::vector<Pending> stack;
   for (auto schedule = schedules.rbegin(); schedule != schedules.rend(); ++schedule) {
@@ -50,7 +53,7 @@ std::vector<Schedule> apply_rule(const Rule& rule, std::vector<Schedule> schedul
       stack.push_back(std::move(pending));
       continue;
     }
-    std::vector<Schedule> alternatives = rule.apply(pending.schedule, block);
+    TEMPER_TRY(alternatives, rule(pending.schedule, block));
     for (auto alternative = alternatives.rbegin(); alternative != alternatives.rend();
          ++alternative)
       stack.push_back({std::move(*alternative), pending.blocks});
@@ -58,12 +61,30 @@ std::vector<Schedule> apply_rule(const Rule& rule, std::vector<Schedule> schedul
   return results;
 }
 
+/// The rule that a block names for itself; empty: any.
+std::string own_rule(const Schedule& schedule, BlockRv block) {
+  const auto found = schedule.get_block(block);
+  return found ? (*found)->annotations.get_string(script::kScheduleRule).value_or("") : "";
+}
+
+script::MachineFacts facts_of(const MachineHints& machine) {
+  return {{"threads", machine.threads},
+          {"vector_bits", machine.vector_bits},
+          {"vector_registers", machine.vector_registers},
+          {"l1_bytes", machine.l1_bytes},
+          {"l2_bytes", machine.l2_bytes},
+          {"features", machine.features}};
+}
+
 class SketchSpace final : public Space {
 public:
   SketchSpace(ir::IRModule module, SketchOptions options)
       : module_(std::move(module)), options_(std::move(options)) {
-    if (options_.rules.empty())
+    if (options_.rules.empty() && !options_.only_rule_files)
       options_.rules = default_cpu_rules(options_.machine);
+    for (const script::RuleFile& file : options_.rule_files)
+      for (const script::RuleFile::Mutator& mutator : file.mutators())
+        mutators_.push_back({&file, mutator.function, mutator.weight});
   }
 
   Result<void> generate() {
@@ -75,8 +96,18 @@ public:
     std::vector<Schedule> schedules;
     if (sketches_.empty())
       schedules.push_back(start);
-    for (const auto& rule : options_.rules)
-      schedules = apply_rule(*rule, std::move(schedules));
+    TEMPER_TRY(by_users, apply_rules_of_users(std::move(schedules)));
+    schedules = std::move(by_users);
+    for (const auto& rule : options_.rules) {
+      const auto apply = [&](const Schedule& schedule,
+                             BlockRv block) -> Result<std::vector<Schedule>> {
+        if (!own_rule(schedule, block).empty())
+          return std::vector<Schedule>{schedule};
+        return rule->apply(schedule, block);
+      };
+      TEMPER_TRY(applied, apply_rule(apply, std::move(schedules)));
+      schedules = std::move(applied);
+    }
     for (Schedule& schedule : schedules) {
       TEMPER_TRY_VOID(request_loops(schedule));
       sketches_.push_back(schedule.trace().simplified());
@@ -97,6 +128,9 @@ public:
     uint64_t hash = ir::structural_hash(module_);
     for (const Trace& sketch : sketches_)
       hash = hash_combine(hash, sketch.without_decisions().hash());
+    for (const script::RuleFile& file : options_.rule_files)
+      if (const uint64_t part = file.hash(); part != 0)
+        hash = hash_combine(hash, part);
     return hash;
   }
 
@@ -125,6 +159,11 @@ public:
 
   Result<CandidateRef> mutate(const Candidate& from, Random& random) const override {
     const Trace design = from.trace.without_postproc();
+    if (!mutators_.empty()) {
+      TEMPER_TRY(custom, mutate_by_users(design, random));
+      if (custom)
+        return build(custom->trace, random(), true, "mutate " + custom->mutator, from.program_hash);
+    }
     TEMPER_TRY(mutation, mutate_trace(design, random));
     return build(mutation.trace, random(), true, "mutate " + mutation.mutator, from.program_hash);
   }
@@ -150,6 +189,62 @@ public:
   }
 
 private:
+  /// The rules that blocks name for themselves, then those for all other blocks.
+  Result<std::vector<Schedule>> apply_rules_of_users(std::vector<Schedule> schedules) const {
+    const script::MachineFacts machine = facts_of(options_.machine);
+    const auto named = [&](const Schedule& schedule,
+                           BlockRv block) -> Result<std::vector<Schedule>> {
+      const std::string name = own_rule(schedule, block);
+      if (name.empty() || name == script::kNoScheduleRule)
+        return std::vector<Schedule>{schedule};
+      for (const script::RuleFile& file : options_.rule_files)
+        if (file.has_rule(name))
+          return file.apply_rule(name, schedule, block, machine);
+      TEMPER_TRY(asking, schedule.get_block(block));
+      return Error(ErrorCode::kNotFound,
+                   "block '" + asking->name + "' names '" + name +
+                       "' as its schedule_rule, which is nowhere: write def " + name +
+                       "(sch, block) into the workload's file or one that TEMPER_RULES names, or "
+                       "say \"None\" for no rule");
+    };
+    TEMPER_TRY(result, apply_rule(named, std::move(schedules)));
+    for (const script::RuleFile& file : options_.rule_files)
+      for (const std::string& function : file.rules()) {
+        const auto apply = [&](const Schedule& schedule,
+                               BlockRv block) -> Result<std::vector<Schedule>> {
+          if (!own_rule(schedule, block).empty())
+            return std::vector<Schedule>{schedule};
+          return file.apply_rule(function, schedule, block, machine);
+        };
+        TEMPER_TRY(applied, apply_rule(apply, std::move(result)));
+        result = std::move(applied);
+      }
+    return std::move(result);
+  }
+
+  /// By one of the users' mutators, each as often as it says; nothing when it is the turn of
+  /// temper's own, or none of theirs has an alternative.
+  Result<std::optional<Mutation>> mutate_by_users(const Trace& design, Random& random) const {
+    double draw = random.uniform();
+    for (const UserMutator& mutator : mutators_) {
+      draw -= mutator.weight;
+      if (draw >= 0)
+        continue;
+      std::vector<Mutation> choices;
+      for (const DecisionPoint& point : decision_points(design)) {
+        TEMPER_TRY(values, mutator.file->alternatives(mutator.function, design, point));
+        for (Value& value : values)
+          choices.push_back(
+              {design.with_decision(point.instruction, std::move(value)), mutator.function});
+      }
+      if (choices.empty())
+        break;
+      return std::optional(
+          choices[static_cast<size_t>(random.below(static_cast<int64_t>(choices.size())))]);
+    }
+    return std::optional<Mutation>();
+  }
+
   /// Leaves on the root block what post-processing is to do, the unroll step as a decision.
   Result<void> request_loops(Schedule& schedule) const {
     TEMPER_TRY(root, schedule.get_sblock("root"));
@@ -175,6 +270,9 @@ private:
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
     TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    for (const script::RuleFile& file : options_.rule_files)
+      for (const std::string& function : file.postprocs())
+        TEMPER_TRY_VOID(file.postprocess(function, schedule));
     return candidate_of(schedule, std::move(origin), parent);
   }
 
@@ -185,6 +283,12 @@ private:
 
   ir::IRModule module_;
   SketchOptions options_;
+  struct UserMutator {
+    const script::RuleFile* file; ///< of options_
+    std::string function;
+    double weight;
+  };
+  std::vector<UserMutator> mutators_;
   std::vector<Trace> sketches_;
   CandidateRef untuned_;
 };

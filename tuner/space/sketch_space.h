@@ -3,6 +3,7 @@
 /// decisions, post-processed.
 #pragma once
 
+#include "ir/script/rule_file.h"
 #include "tuner/space/rule.h"
 #include "tuner/space/space.h"
 
@@ -10,7 +11,11 @@ namespace temper::tuner {
 
 struct SketchOptions {
   MachineHints machine;
-  RuleList rules; ///< empty: default_cpu_rules
+  RuleList rules;               ///< empty: default_cpu_rules
+  bool only_rule_files = false; ///< empty means none
+  /// Of users (ir/script/rule_file.h): tried on each block before `rules`; their post-processors
+  /// and mutators take part, too.
+  std::vector<script::RuleFile> rule_files;
   /// A hand-written space (ir/script/schedule_language.h), which takes the place of the rules; its
   /// decisions are made anew for each candidate.
   std::vector<s_tir::Trace> templates;

@@ -290,6 +290,38 @@ Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int6
   return extents;
 }
 
+Result<OpenIndex> open_index(const IndexMap& map, size_t input) {
+  const Var& index = map->inputs[input];
+  std::vector<size_t> users;
+  for (size_t o = 0; o < map->outputs.size(); ++o)
+    if (mentions(map->outputs[o], index))
+      users.push_back(o);
+  if (users.size() == 1 && map->outputs[users[0]] == index)
+    return OpenIndex{users[0], std::nullopt, 1};
+  const auto cut = [&](const auto* part) -> std::optional<int64_t> {
+    return part != nullptr && part->a == index ? as_int(part->b) : std::nullopt;
+  };
+  OpenIndex open;
+  std::optional<int64_t> tile;
+  std::optional<int64_t> modulus;
+  for (const size_t o : users) {
+    if (const auto by = cut(map->outputs[o].as<FloorDiv>())) {
+      tile = by;
+      open.output = o;
+    } else if (const auto by = cut(map->outputs[o].as<FloorMod>())) {
+      modulus = by;
+      open.rest = o;
+    }
+  }
+  if (users.size() != 2 || !tile || tile != modulus)
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("index {} of the map has a symbolic extent: it must be an output as "
+                             "it is, or be cut in {} // n and {} % n",
+                             index->name, index->name, index->name));
+  open.tile = *tile;
+  return open;
+}
+
 Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr> shape) {
   std::vector<int64_t> known; // what a symbolic extent stands for does not reach the other outputs
   std::vector<std::pair<size_t, Expr>> symbolic; // of which output
@@ -298,35 +330,11 @@ Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr>
       known.push_back(*extent);
       continue;
     }
-    const Expr index = map->inputs[d];
-    std::vector<size_t> users;
-    for (size_t o = 0; o < map->outputs.size(); ++o)
-      if (mentions(map->outputs[o], map->inputs[d]))
-        users.push_back(o);
-    const auto cut = [&](const auto* part) -> std::optional<int64_t> {
-      return part != nullptr && part->a == index ? as_int(part->b) : std::nullopt;
-    };
-    if (users.size() == 1 && map->outputs[users[0]] == index) {
-      known.push_back(1);
-      symbolic.emplace_back(users[0], as_type(index->dtype, shape[d]));
-      continue;
-    }
-    std::optional<int64_t> tile;
-    std::optional<int64_t> rest;
-    for (const size_t o : users) {
-      if (const auto by = cut(map->outputs[o].as<FloorDiv>())) {
-        tile = by;
-        symbolic.emplace_back(o, floordiv(as_type(index->dtype, shape[d]) + (*by - 1), *by));
-      } else if (const auto modulo = cut(map->outputs[o].as<FloorMod>())) {
-        rest = modulo;
-      }
-    }
-    if (users.size() != 2 || !tile || tile != rest)
-      return Error(ErrorCode::kIllegal,
-                   fmt::format("index {} of the map has a symbolic extent: it must be an output as "
-                               "it is, or be cut in {} // n and {} % n",
-                               map->inputs[d]->name, map->inputs[d]->name, map->inputs[d]->name));
-    known.push_back(*tile);
+    TEMPER_TRY(open, open_index(map, d));
+    const Expr extent = as_type(map->inputs[d]->dtype, shape[d]);
+    symbolic.emplace_back(
+        open.output, open.rest ? floordiv(extent + (open.tile - 1), open.tile) : extent);
+    known.push_back(open.tile);
   }
   TEMPER_TRY(extents, map_shape(map, known));
   std::vector<Expr> result;

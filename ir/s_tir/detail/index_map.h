@@ -7,6 +7,7 @@
 #include "ir/buffer.h"
 #include "ir/support/result.h"
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -34,6 +35,15 @@ Result<std::vector<int64_t>> map_shape(const IndexMap& map, std::span<const int6
 /// The same of a shape that may have symbolic extents: such an index must be an output as it is, or
 /// be cut in two outputs, i // 4 and i % 4.
 Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr> shape);
+
+/// What a map makes of an index whose extent is symbolic: an output as it is, or two, i // n and
+/// i % n. An error when it is neither.
+struct OpenIndex {
+  size_t output = 0;
+  std::optional<size_t> rest; ///< of i % n
+  int64_t tile = 1;           ///< n
+};
+Result<OpenIndex> open_index(const IndexMap& map, size_t input);
 
 /// The inputs at given outputs, which lie in map_shape() of `shape`.
 Result<std::vector<Expr>> unmap_indices(const IndexMap& map, std::span<const int64_t> shape,

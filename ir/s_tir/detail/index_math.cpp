@@ -500,6 +500,20 @@ Bound IndexMath::bound(const Linear& form) {
     }
     total = add_bounds(total, scale_bound(atom_bound(term.atom), term.factor));
   }
+  // Of symbolic extents rounded up to tiles: c * (x // c) is x - x % c, whatever x is.
+  for (size_t i = 0; i < count && !total.bounded(); ++i) {
+    const Linear::Term& term = form.terms[i];
+    const Division node = division<FloorDiv>(term.atom);
+    if (node.divisor == 0 || term.factor % node.divisor != 0)
+      continue;
+    const int64_t factor = term.factor / node.divisor;
+    const Linear operand = linear(*node.operand);
+    Linear other = form;
+    other.terms.erase(other.terms.begin() + static_cast<ptrdiff_t>(i));
+    other = sum(sum(other, operand, factor), floor_modulo(operand, node.divisor), -factor);
+    const Bound seen = bound(other);
+    return {std::max(total.lo, seen.lo), std::min(total.hi, seen.hi)};
+  }
   return total;
 }
 

@@ -115,20 +115,30 @@ Expr without_unit_loops(const Expr& condition, std::span<const For* const> loops
   return substitute(condition, values);
 }
 
-/// A condition of a predicate as bounds of a sum: first <= sum <= last.
+/// A condition of a predicate as bounds of a sum of loops: first <= sum <= last. The bounds may have
+/// symbolic extents in them.
 struct SumBound {
   Linear sum; ///< without constant; factors are positive
-  std::optional<int64_t> first;
-  std::optional<int64_t> last;
+  std::optional<Linear> first;
+  std::optional<Linear> last;
 };
 
-std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& realize) {
+std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& realize,
+                                          std::span<const For* const> loops) {
+  const auto is_open = [&](const Linear::Term& term) { // the same in all iterations
+    return std::none_of(loops.begin(), loops.end(),
+                        [&](const For* loop) { return mentions(term.atom, loop->loop_var.get()); });
+  };
   std::vector<SumBound> bounds;
   for (const Expr& condition : conditions_of(realize.predicate)) {
     const auto slack = math.slack(condition);
     if (!slack)
       continue;
-    const Linear& form = *slack;
+    Linear form;
+    Linear open;
+    open.constant = slack->constant;
+    for (const Linear::Term& term : slack->terms)
+      (is_open(term) ? open : form).terms.push_back(term);
     const bool below = std::all_of(form.terms.begin(), form.terms.end(),
                                    [](const Linear::Term& term) { return term.factor < 0; });
     const bool above = std::all_of(form.terms.begin(), form.terms.end(),
@@ -137,8 +147,7 @@ std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& 
       continue;
     SumBound bound;
     bound.sum = math.scaled(form, below ? -1 : 1);
-    bound.sum.constant = 0;
-    (below ? bound.last : bound.first) = below ? form.constant : -form.constant;
+    (below ? bound.last : bound.first) = below ? open : math.scaled(open, -1);
     // x // c <= last is x <= last * c + c - 1, and x // c >= first is x >= first * c.
     while (bound.sum.terms.size() == 1 && bound.sum.terms[0].factor == 1) {
       const auto* quotient = bound.sum.terms[0].atom.as<FloorDiv>();
@@ -147,9 +156,10 @@ std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& 
         break;
       Linear operand = math.linear(quotient->a);
       if (bound.first)
-        bound.first = *bound.first * *divisor - operand.constant;
+        bound.first = math.offset(math.scaled(*bound.first, *divisor), -operand.constant);
       if (bound.last)
-        bound.last = *bound.last * *divisor + *divisor - 1 - operand.constant;
+        bound.last = math.offset(math.scaled(*bound.last, *divisor),
+                                 *divisor - 1 - operand.constant);
       operand.constant = 0;
       bound.sum = std::move(operand);
     }
@@ -204,9 +214,9 @@ std::optional<LinearInterval> relax_within(IndexMath& math, Linear form,
     if (!range)
       return std::nullopt;
     if (bound.first)
-      range->lo = math.maximum(range->lo, {{}, *bound.first});
+      range->lo = math.maximum(range->lo, *bound.first);
     if (bound.last)
-      range->hi = math.minimum(range->hi, {{}, *bound.last});
+      range->hi = math.minimum(range->hi, *bound.last);
     total.lo = math.sum(total.lo, range->lo, factor);
     total.hi = math.sum(total.hi, range->hi, factor);
   }
@@ -255,7 +265,7 @@ std::optional<std::vector<LinearInterval>> relax_over_loops(IndexMath& math,
   }
   std::vector<SumBound> bounds;
   if (has_predicate(*place.realize))
-    bounds = bounds_of_predicate(math, *place.realize);
+    bounds = bounds_of_predicate(math, *place.realize, place.loops);
   math.define_axes(*place.realize);
   auto box = relax_dimensions(math, region, inner, bounds);
   math.truncate(mark);
@@ -303,7 +313,7 @@ bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& conditio
     return most && math.bound(most->hi).lo >= 0 &&
            predicate_follows_from_domains(realize, place.loops);
   }
-  const std::vector<SumBound> bounds = bounds_of_predicate(math, realize);
+  const std::vector<SumBound> bounds = bounds_of_predicate(math, realize, place.loops);
   if (bounds.empty())
     return false;
   const SumBound& bound = bounds[0];
@@ -323,8 +333,9 @@ bool cuts_cleanly(IndexMath& math, const ChildBlock& place, const Expr& conditio
       const auto* quotient = term.atom.as<FloorDiv>();
       const auto divisor = quotient != nullptr ? as_int(quotient->b) : std::nullopt;
       return divisor && *divisor > 0 &&
-             (!bound.last || floor_mod(*bound.last + 1, *divisor) == 0) &&
-             (!bound.first || floor_mod(*bound.first, *divisor) == 0) &&
+             (!bound.last ||
+              math.floor_modulo(math.offset(*bound.last, 1), *divisor).is_constant(0)) &&
+             (!bound.first || math.floor_modulo(*bound.first, *divisor).is_constant(0)) &&
              math.proves_equal(form, math.floor_divide(bound.sum, *divisor));
     });
   });
@@ -536,7 +547,11 @@ std::optional<AccessBox> access_box(IndexMath& math, const ChildBlock& place, si
   if (!limits || !box)
     return std::nullopt;
   for (size_t d = 0; d < box->size(); ++d) {
-    clip(math, (*limits)[d], dimension(math, region.buffer, d));
+    const LinearInterval whole = dimension(math, region.buffer, d);
+    clip(math, (*limits)[d], whole);
+    // A guarded read may name more than there is, and of symbolic extents nobody knows.
+    if (!math.proves_less_equal((*limits)[d].hi, whole.hi))
+      (*limits)[d].hi = math.minimum((*limits)[d].hi, whole.hi);
     clip(math, (*box)[d], (*limits)[d]);
   }
   return AccessBox{std::move(*box), std::move(*limits)};

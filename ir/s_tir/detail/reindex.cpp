@@ -2,6 +2,7 @@
 
 #include "ir/s_tir/detail/cache.h"
 #include "ir/s_tir/detail/index_map.h"
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/read_ahead.h"
 
 #include <fmt/format.h>
@@ -100,34 +101,43 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
   }
   std::vector<const IterVar*> used;
   std::vector<Var> inputs; // of the map, for the used axes
-  std::vector<int64_t> extents;
+  std::vector<Expr> extents;
   IndexMath math;
+  math.set_axes(*block);
   for (size_t i = 0; i < block->iter_vars.size(); ++i) {
     const IterVar& axis = block->iter_vars[i];
     if (!mentioned(access.indices, axis.var) && !(map && mentioned(map->outputs, map->inputs[i])))
       continue;
-    const auto extent = as_int(axis.domain.extent);
-    if (!is_int(axis.domain.min, 0) || !extent)
-      return refuse(fmt::format("axis {} of {} does not run from 0 to a constant", axis.var->name,
-                                describe(block)));
+    if (!is_int(axis.domain.min, 0))
+      return refuse(
+          fmt::format("axis {} of {} does not start at 0", axis.var->name, describe(block)));
     if (!read && axis.type != IterType::kSpatial)
       return refuse(fmt::format("axis {} of {}, over which it reduces, would tell elements of the "
                                 "copy apart",
                                 axis.var->name, describe(block)));
     used.push_back(&axis);
-    extents.push_back(*extent);
+    extents.push_back(axis.domain.extent);
     if (map)
       inputs.push_back(map->inputs[i]);
-    math.set_range(axis.var, {0, *extent - 1});
   }
+  std::vector<const VarNode*> used_vars;
+  for (const IterVar* axis : used)
+    used_vars.push_back(axis->var.get());
+  const auto stays_inside = [&](const Expr& index, const Expr& dimension) {
+    if (const auto extent = as_int(dimension)) {
+      const Bound bound = math.bound(index);
+      return bound.lo >= 0 && bound.hi < *extent;
+    }
+    const auto range = math.relax(math.linear(index), used_vars);
+    return range && math.bound(range->lo).lo >= 0 &&
+           math.proves_less_equal(math.offset(range->hi, 1), math.linear(dimension));
+  };
   for (size_t d = 0; d < access.indices.size(); ++d) {
     const bool foreign = uses_var(access.indices[d], [&](const VarNode& var) {
       return std::none_of(used.begin(), used.end(),
                           [&](const IterVar* axis) { return axis->var.get() == &var; });
     });
-    const Bound bound = math.bound(access.indices[d]);
-    const auto extent = as_int(buffer->shape[d]);
-    if (foreign || !extent || bound.lo < 0 || bound.hi >= *extent)
+    if (foreign || !stays_inside(access.indices[d], buffer->shape[d]))
       return refuse(
           foreign ? fmt::format("index {} of {} is not made of the axes of {} alone", d,
                                 buffer->name, describe(block))
@@ -137,10 +147,10 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
   }
 
   // The copy's buffer.
-  std::vector<int64_t> shape = extents;
+  std::vector<Expr> shape = extents;
   if (map) {
     map = copy_node(*map, [&](IndexMapNode& node) { node.inputs = inputs; });
-    Result<std::vector<int64_t>> mapped = map_shape(map, extents);
+    Result<std::vector<Expr>> mapped = map_extents(map, extents);
     if (!mapped)
       return refuse(mapped.error().message);
     shape = *mapped;
@@ -154,8 +164,8 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
                   node.shape.clear();
                   node.strides.clear();
                   node.elem_offset = nullptr;
-                  for (const int64_t extent : shape)
-                    node.shape.push_back(make_int(index_type, extent));
+                  for (const Expr& extent : shape)
+                    node.shape.push_back(as_type(index_type, extent));
                 });
   const auto copy_indices = [&](const std::vector<Expr>& axes) {
     std::vector<Expr> indices = axes;
@@ -197,8 +207,8 @@ Result<Applied> reindex_region(const Context& context, const Value& at,
     axes.emplace_back(
         copying.axis(fmt::format("v{}", i), used[i]->domain.extent, IterType::kSpatial));
     values[used[i]->var] = axes.back();
-    math.set_range(Var(static_cast<const VarNode*>(axes.back().get())), {0, extents[i] - 1});
   }
+  math.set_axes(*make_node<SBlock>([&](SBlock& node) { node.iter_vars = copying.axes; }));
   std::vector<Expr> outside;
   for (const Expr& index : access.indices)
     outside.push_back(substitute(index, values));

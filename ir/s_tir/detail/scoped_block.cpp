@@ -1,5 +1,7 @@
 #include "ir/s_tir/detail/scoped_block.h"
 
+#include "ir/s_tir/detail/index_type.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -77,6 +79,18 @@ bool writes(const SBlock& block, const Buffer& buffer) {
 std::vector<Stmt> statements_of(const Stmt& body) {
   const auto* seq = body.as<SeqStmt>();
   return seq != nullptr ? seq->statements : std::vector<Stmt>{body};
+}
+
+bool same_extent(const Expr& a, const Expr& b) {
+  const auto known = as_int(a);
+  return known ? known == as_int(b) : same_expr(a, as_type(a->dtype, b));
+}
+
+bool depends_on(const Expr& extent, std::span<const Ref<For>> loops) {
+  return uses_var(extent, [&](const VarNode& var) {
+    return std::any_of(loops.begin(), loops.end(),
+                       [&](const Ref<For>& loop) { return loop->loop_var.get() == &var; });
+  });
 }
 
 Var fresh_var(const Var& var, std::string_view suffix) {

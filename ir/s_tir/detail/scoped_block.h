@@ -49,6 +49,13 @@ std::vector<Stmt> statements_of(const Stmt& body);
 /// "A.dyn" cannot be a name: "A_dyn".
 std::string identifier(std::string text);
 
+/// Whether both are the same number, or the same expression of symbolic dimensions; types of index
+/// arithmetic may differ.
+bool same_extent(const Expr& a, const Expr& b);
+
+/// Whether a loop's extent is not the same in all iterations of these loops.
+bool depends_on(const Expr& extent, std::span<const Ref<For>> loops);
+
 /// A variable of the same type; `suffix` is added to its name.
 Var fresh_var(const Var& var, std::string_view suffix = {});
 

@@ -96,8 +96,9 @@ Result<TileBlock> make_tile_block(const Context& context, const Value& at,
   for (const Ref<For>& loop : loops_of(around)) {
     if (!mentions(held, loop->loop_var.get()))
       continue;
-    if (!is_int(loop->min, 0) || !constant_extent(*loop))
-      return refuse(fmt::format("loop {} does not run from 0 to a constant", loop->loop_var->name));
+    if (!is_int(loop->min, 0) || depends_on(loop->extent, loops_of(around)))
+      return refuse(fmt::format("loop {} does not run from 0 to what is known outside of all loops",
+                                loop->loop_var->name));
     const Var axis = make_var("v_" + loop->loop_var->name, loop->loop_var->dtype);
     axes.push_back({{loop->min, loop->extent}, axis, axis_type(*below, loop->loop_var)});
     bindings.emplace_back(loop->loop_var);

@@ -26,17 +26,17 @@ Result<WholeNest> require_whole_nest(const Context& context, const Value& at,
     return refuse(fmt::format("{} has a predicate", describe(block)));
   for (size_t i = 0; i < block->iter_vars.size(); ++i) {
     const IterVar& axis = block->iter_vars[i];
-    const auto extent = as_int(axis.domain.extent);
+    const Expr& extent = axis.domain.extent;
     const auto loop = std::find_if(nest.loops.begin(), nest.loops.end(), [&](const For* candidate) {
       return realize.iter_values[i].get() == candidate->loop_var.get();
     });
-    const bool whole = loop != nest.loops.end() && extent && is_int(axis.domain.min, 0) &&
-                       is_int((*loop)->min, 0) && is_int((*loop)->extent, *extent);
+    const bool whole = loop != nest.loops.end() && is_int(axis.domain.min, 0) &&
+                       is_int((*loop)->min, 0) && same_extent((*loop)->extent, extent);
     const bool constant =
-        extent == 1 && is_int(axis.domain.min, 0) && is_int(realize.iter_values[i], 0);
+        is_int(extent, 1) && is_int(axis.domain.min, 0) && is_int(realize.iter_values[i], 0);
     if (!whole && !constant)
-      return refuse(fmt::format("axis {} of {} is not bound to a loop over its whole range, from 0 "
-                                "to a constant: do this before its loops are split or fused",
+      return refuse(fmt::format("axis {} of {} is not bound to a loop over its whole range, from "
+                                "0 on: do this before its loops are split or fused",
                                 axis.var->name, describe(block)));
     if (whole && std::find(nest.loop_of_axis.begin(), nest.loop_of_axis.end(), *loop) !=
                      nest.loop_of_axis.end())
@@ -45,7 +45,7 @@ Result<WholeNest> require_whole_nest(const Context& context, const Value& at,
     if (whole && ((*loop)->kind != ForKind::kSerial || !(*loop)->annotations.empty()))
       return refuse(fmt::format("loop {} has annotations or is not serial, which would be lost",
                                 (*loop)->loop_var->name));
-    nest.extents.push_back(*extent);
+    nest.extents.push_back(extent);
     nest.loop_of_axis.push_back(whole ? *loop : nullptr);
   }
   for (const For* loop : nest.loops)

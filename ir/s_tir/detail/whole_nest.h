@@ -8,7 +8,7 @@ namespace temper::s_tir {
 struct WholeNest {
   size_t outermost = 0;          ///< where in the chain the outermost loop (or the realize) stands
   std::vector<const For*> loops; ///< in order
-  std::vector<int64_t> extents;  ///< of the axes
+  std::vector<Expr> extents;     ///< of the axes; symbolic ones where the loop has the same
   /// The loop of each axis; null for an axis of extent 1 that is bound to a constant.
   std::vector<const For*> loop_of_axis;
 };

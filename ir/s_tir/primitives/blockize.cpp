@@ -9,7 +9,7 @@
 // new block whose axes are the loops around them (detail/tile_block.h).
 
 #include "ir/s_tir/detail/blockize.h"
-
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/detail/nest.h"
 #include "ir/s_tir/detail/reduction_init.h"
@@ -28,6 +28,7 @@ struct Cut {
   Linear outer;
   Linear inner;
   int64_t extent = 1;
+  Expr whole; ///< the inner part's extent where that is symbolic
 };
 
 /// What keeps a binding from being cut; empty when nothing does.
@@ -45,6 +46,14 @@ std::string cut_binding(const Linear& binding, std::span<const For* const> inner
     }
     if (term.atom.get() != loop->loop_var.get())
       return fmt::format("takes loop {} apart", loop->loop_var->name);
+    if (!as_int(loop->extent)) { // of symbolic extent: all of the axis, or nothing is known
+      if (binding.terms.size() != 1 || binding.constant != 0 || term.factor != 1)
+        return fmt::format("has other parts beside loop {}, whose extent is symbolic",
+                           loop->loop_var->name);
+      cut.inner.terms.push_back(term);
+      cut.whole = loop->extent;
+      return {};
+    }
     const int64_t extent = *as_int(loop->extent);
     cut.inner.terms.push_back(term);
     if (extent > 1)
@@ -169,8 +178,11 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
     if (loop->kind == ForKind::kParallel || loop->kind == ForKind::kThreadBinding)
       return refuse(
           fmt::format("loop {} runs on threads, which a block cannot hold", loop->loop_var->name));
-    if (!is_int(loop->min, 0) || !as_int(loop->extent))
-      return refuse(fmt::format("loop {} does not run from 0 to a constant", loop->loop_var->name));
+    if (!is_int(loop->min, 0))
+      return refuse(fmt::format("loop {} does not start at 0", loop->loop_var->name));
+    if (depends_on(loop->extent, loops_of(place.chain)))
+      return refuse(fmt::format("the extent of loop {} depends on another loop",
+                                loop->loop_var->name));
     inner.push_back(loop);
     stmt = loop->body;
   }
@@ -202,28 +214,39 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
   for (size_t i = 0; i < block->iter_vars.size(); ++i) {
     const IterVar& axis = block->iter_vars[i];
     const DataType dtype = axis.var->dtype;
-    const auto extent = as_int(axis.domain.extent);
-    if (!is_int(axis.domain.min, 0) || !extent)
-      return refuse(fmt::format("axis {} of {} does not run from 0 to a constant", axis.var->name,
-                                describe(block)));
+    const Expr& extent = axis.domain.extent;
+    if (!is_int(axis.domain.min, 0))
+      return refuse(
+          fmt::format("axis {} of {} does not start at 0", axis.var->name, describe(block)));
     Cut cut;
     if (const std::string why = cut_binding(math.linear(realize->iter_values[i]), inner, cut);
         !why.empty())
       return refuse(
           fmt::format("the binding of axis {} of {} {}", axis.var->name, describe(block), why));
-    if (*extent % cut.extent != 0)
-      return refuse(fmt::format("axis {} of {} has {} values, which is no multiple of {}",
-                                axis.var->name, describe(block), *extent, cut.extent));
+    if (cut.whole && !same_extent(cut.whole, extent))
+      return refuse(fmt::format("the loop that axis {} of {} is bound to may not go over all of it",
+                                axis.var->name, describe(block)));
+    const Linear values = math.linear(extent);
+    if (!cut.whole && !math.floor_modulo(values, cut.extent).is_constant(0))
+      return refuse(
+          as_int(extent)
+              ? fmt::format("axis {} of {} has {} values, which is no multiple of {}",
+                            axis.var->name, describe(block), *as_int(extent), cut.extent)
+              : fmt::format("axis {} of {} is no multiple of {} for every value of its symbolic "
+                            "extent: pad it first",
+                            axis.var->name, describe(block), cut.extent));
+    const Linear tiles =
+        cut.whole ? math.linear(make_int(dtype, 1)) : math.floor_divide(values, cut.extent);
     Expr base = make_int(dtype, 0);
-    if (*extent > cut.extent || preserve_unit_iters) {
+    if (!tiles.is_constant(1) || preserve_unit_iters) {
       const Var var = fresh_var(axis.var, "_o");
-      axes.push_back({{axis.domain.min, make_int(dtype, *extent / cut.extent)}, var, axis.type});
+      axes.push_back({{axis.domain.min, math.expr(tiles, dtype)}, var, axis.type});
       Linear steps = cut.outer;
       steps.constant /= cut.extent;
       for (Linear::Term& term : steps.terms)
         term.factor /= cut.extent;
       outer_values.push_back(math.expr(steps, dtype));
-      base = Expr(var) * cut.extent;
+      base = cut.whole ? Expr(var) : Expr(var) * cut.extent; // the one tile's number is 0
     }
     inner_values.push_back(cut.inner.terms.empty() ? base : base + math.expr(cut.inner, dtype));
   }

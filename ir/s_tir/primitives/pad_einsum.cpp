@@ -2,6 +2,8 @@
 /// copied into larger buffers with zeros around, the sum runs over all of it, and what was asked
 /// for is copied out.
 #include "ir/op.h"
+#include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/read_ahead.h"
 #include "ir/s_tir/detail/reducer.h"
 #include "ir/s_tir/detail/whole_nest.h"
@@ -64,14 +66,22 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       return refuse(fmt::format("regions of {} were said by hand (annotate_buffer_access), and "
                                 "would not grow with its axes",
                                 describe(block)));
-  std::vector<int64_t> padded;
+  std::vector<Expr> padded;
+  std::vector<bool> grown;
+  IndexMath math;
   for (size_t i = 0; i < padding.size(); ++i) {
     const int64_t multiple = *padding[i].as_int();
     if (multiple <= 0 || multiple > (int64_t{1} << 30))
       return refuse(fmt::format("axis {} cannot be padded to a multiple of {}",
                                 block->iter_vars[i].var->name, multiple));
-    padded.push_back((nest.extents[i] + multiple - 1) / multiple * multiple);
-    if (padded.back() > nest.extents[i] && nest.loop_of_axis[i] == nullptr)
+    const Expr& extent = nest.extents[i];
+    grown.push_back(!math.floor_modulo(math.linear(extent), multiple).is_constant(0));
+    if (const auto known = as_int(extent))
+      padded.push_back(make_int(extent->dtype, (*known + multiple - 1) / multiple * multiple));
+    else
+      padded.push_back(grown.back() ? floordiv(extent + (multiple - 1), multiple) * multiple
+                                    : extent);
+    if (grown.back() && nest.loop_of_axis[i] == nullptr)
       return refuse(
           fmt::format("axis {} has no loop that could grow", block->iter_vars[i].var->name));
   }
@@ -92,12 +102,12 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
           fmt::format("{} does not access {} by its axes alone", describe(block), buffer->name));
     bool grows = false;
     for (size_t d = 0; d < axes->size(); ++d) {
-      if (!is_int(buffer->shape[d], nest.extents[(*axes)[d]]))
+      if (!same_extent(buffer->shape[d], nest.extents[(*axes)[d]]))
         return illegal(context, at,
                        fmt::format("axis {} of {} does not go over all of {}",
                                    block->iter_vars[(*axes)[d]].var->name, describe(block),
                                    buffer->name));
-      grows |= padded[(*axes)[d]] > nest.extents[(*axes)[d]];
+      grows |= grown[(*axes)[d]];
     }
     if (!grows)
       return std::optional<Padded>();
@@ -108,8 +118,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                                             node.strides.clear();
                                             node.elem_offset = nullptr;
                                             for (size_t d = 0; d < axes->size(); ++d)
-                                              node.shape[d] = make_int(buffer->shape[d]->dtype,
-                                                                       padded[(*axes)[d]]);
+                                              node.shape[d] = as_type(buffer->shape[d]->dtype,
+                                                                      padded[(*axes)[d]]);
                                           }),
                                 *axes});
   };
@@ -154,7 +164,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Block changed = cast_ref<SBlock>(replace_buffers(block, replaced));
   changed = copy_node(*changed, [&](SBlock& node) {
     for (size_t i = 0; i < padded.size(); ++i)
-      node.iter_vars[i].domain.extent = make_int(node.iter_vars[i].domain.extent->dtype, padded[i]);
+      node.iter_vars[i].domain.extent = padded[i];
   });
   Stmt sum = copy_node(scoped.realize(), [&](SBlockRealize& node) { node.block = changed; });
   for (size_t l = nest.loops.size(); l-- > 0;) {
@@ -162,8 +172,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     const auto axis = std::find(nest.loop_of_axis.begin(), nest.loop_of_axis.end(), nest.loops[l]);
     sum = copy_node(*nest.loops[l], [&](For& node) {
       if (axis != nest.loop_of_axis.end())
-        node.extent = make_int(node.extent->dtype,
-                               padded[static_cast<size_t>(axis - nest.loop_of_axis.begin())]);
+        node.extent = as_type(node.extent->dtype,
+                              padded[static_cast<size_t>(axis - nest.loop_of_axis.begin())]);
       node.body = body;
     });
   }

@@ -1,6 +1,7 @@
 /// Split: one loop becomes a nest of loops whose extents multiply to at least the old extent. The
 /// old variable becomes i_0 * (f1 * f2) + i_1 * f2 + i_2 in the bindings below. When the product is
 /// larger than the extent, the blocks below are guarded by a predicate.
+#include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/primitives/common.h"
 
 #include <fmt/format.h>
@@ -53,8 +54,11 @@ Result<Plan> plan_split(const Context& context, const Arguments& arguments) {
       factors[*missing] = make_int(dtype, std::max<int64_t>(inferred, 1));
       plan.exact = inferred * product == *extent;
     } else {
-      factors[*missing] = floordiv(loop.extent + (product - 1), product);
-      plan.exact = product == 1;
+      IndexMath math;
+      const Linear whole = math.linear(loop.extent);
+      plan.exact = math.floor_modulo(whole, product).is_constant(0);
+      factors[*missing] = plan.exact ? math.expr(math.floor_divide(whole, product), dtype)
+                                     : floordiv(loop.extent + (product - 1), product);
     }
   } else {
     if (!extent)

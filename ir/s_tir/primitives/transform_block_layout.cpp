@@ -2,6 +2,8 @@
 /// new ones that takes each point to a point of its own.
 #include "ir/arith/iter_map.h"
 #include "ir/s_tir/detail/index_map.h"
+#include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/whole_nest.h"
 
 #include <fmt/format.h>
@@ -18,18 +20,56 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   TEMPER_TRY_VOID(require_complete_or_reduction(context, scoped, scoped.child));
   const Block& block = scoped.block();
   TEMPER_TRY(nest_of, require_whole_nest(context, at, scoped));
-  const std::vector<int64_t>& extents = nest_of.extents;
-  std::vector<VarRange> axes;
-  for (const IterVar& axis : block->iter_vars)
-    axes.push_back({axis.var, axis.domain});
+  const std::vector<Expr>& extents = nest_of.extents;
+  const std::vector<IterVar>& old_axes = block->iter_vars;
+  const DataType dtype = old_axes.empty() ? DataType::int32() : old_axes[0].var->dtype;
+  TEMPER_TRY(map, parse_index_map(*arguments.attrs[0].as_string(), old_axes.size(), {}, dtype));
 
-  // The new axes: outputs of the map, each of loops of one kind.
-  const DataType dtype = axes.empty() ? DataType::int32() : axes[0].var->dtype;
-  TEMPER_TRY(map, parse_index_map(*arguments.attrs[0].as_string(), axes.size(), {}, dtype));
-  std::vector<Expr> old_values;
-  for (const VarRange& axis : axes)
-    old_values.emplace_back(axis.var);
-  const std::vector<Expr> outputs = map_indices(map, old_values);
+  // The new axes: outputs of the map, each of loops of one kind. Those of symbolic extents stand
+  // apart: nothing is known that the others could be mixed with.
+  std::vector<IterVar> new_axes(map->outputs.size());
+  std::vector<Expr> back(old_axes.size()); // the old axes by the new ones
+  const auto add_axis = [&](size_t output, Expr extent, IterType type) {
+    const DataType of = extent->dtype;
+    const Var var = make_var(fmt::format("v{}", output), of);
+    new_axes[output] = {{make_int(of, 0), std::move(extent)}, var, type};
+    return Expr(var);
+  };
+  IndexMath math;
+  std::vector<bool> taken(map->outputs.size());
+  std::vector<VarRange> axes;
+  std::vector<size_t> axis_of; // where in old_axes
+  for (size_t a = 0; a < old_axes.size(); ++a) {
+    if (as_int(extents[a])) {
+      axes.push_back({map->inputs[a], {make_int(dtype, 0), as_type(dtype, extents[a])}});
+      axis_of.push_back(a);
+      continue;
+    }
+    const Result<OpenIndex> open = open_index(map, a);
+    if (!open)
+      return refuse(open.error().message);
+    const Linear whole = math.linear(extents[a]);
+    if (!math.floor_modulo(whole, open->tile).is_constant(0))
+      return refuse(fmt::format("axis {} of {} is no multiple of {} for every value of its symbolic "
+                                "extent: pad it first",
+                                old_axes[a].var->name, describe(block), open->tile));
+    const IterType type = old_axes[a].type;
+    const DataType of = old_axes[a].var->dtype;
+    taken[open->output] = true;
+    back[a] =
+        add_axis(open->output, math.expr(math.floor_divide(whole, open->tile), of), type);
+    if (open->rest) {
+      taken[*open->rest] = true;
+      back[a] = back[a] * open->tile + add_axis(*open->rest, make_int(of, open->tile), type);
+    }
+  }
+  std::vector<Expr> outputs;
+  std::vector<size_t> output_of; // where in map->outputs
+  for (size_t o = 0; o < map->outputs.size(); ++o)
+    if (!taken[o]) {
+      outputs.push_back(map->outputs[o]);
+      output_of.push_back(o);
+    }
   Analyzer analyzer;
   Result<IterMap> pieces = detect_iter_map(outputs, axes, make_bool(true), analyzer);
   if (!pieces || !pieces->bijective)
@@ -37,43 +77,46 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
                               describe(block),
                               pieces ? "a part of an axis is missing from its outputs"
                                      : pieces.error().message));
-  std::vector<IterVar> new_axes;
   std::vector<Expr> new_values;
-  std::vector<Var> new_loops;
   int64_t points = 1;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const IterSum& sum = pieces->sums[i];
     if (as_int(sum.base).value_or(-1) != 0 ||
         (!sum.splits.empty() && sum.splits.front().scale != 1))
-      return refuse(fmt::format("output {} of the index map does not run from 0 in steps of 1", i));
+      return refuse(fmt::format("output {} of the index map does not run from 0 in steps of 1",
+                                output_of[i]));
     std::optional<IterType> type;
     for (size_t a = 0; a < axes.size(); ++a)
-      if (extents[a] > 1 && mentions(outputs[i], axes[a].var)) {
-        if (type && *type != block->iter_vars[a].type)
+      if (!is_int(axes[a].range.extent, 1) && mentions(outputs[i], axes[a].var)) {
+        const IterType of_axis = old_axes[axis_of[a]].type;
+        if (type && *type != of_axis)
           return refuse(fmt::format("output {} of the index map mixes spatial and reduction axes",
-                                    i));
-        type = block->iter_vars[a].type;
+                                    output_of[i]));
+        type = of_axis;
       }
-    const Expr extent = make_int(dtype, sum.extent());
     points *= sum.extent();
-    new_axes.push_back({{make_int(dtype, 0), extent}, make_var(fmt::format("v{}", i), dtype),
-                        type.value_or(IterType::kSpatial)});
-    new_values.emplace_back(new_axes.back().var);
-    new_loops.push_back(make_var(fmt::format("ax{}", i), dtype));
-    analyzer.bind(new_axes.back().var, new_axes.back().domain);
+    new_values.push_back(add_axis(output_of[i], make_int(dtype, sum.extent()),
+                                  type.value_or(IterType::kSpatial)));
   }
   int64_t old_points = 1;
-  for (const int64_t extent : extents)
-    old_points *= extent;
+  for (const VarRange& axis : axes)
+    old_points *= *as_int(axis.range.extent);
   if (points != old_points)
     return refuse(fmt::format("the index map goes over {} points where {} has {}: its divisors "
                               "must divide the axes",
                               points, describe(block), old_points));
 
-  const std::vector<Expr> back = inverse(*pieces, axes, new_values, analyzer);
+  std::vector<Var> new_loops;
+  for (size_t o = 0; o < new_axes.size(); ++o) {
+    analyzer.bind(new_axes[o].var, new_axes[o].domain);
+    new_loops.push_back(make_var(fmt::format("ax{}", o), new_axes[o].var->dtype));
+  }
+  const std::vector<Expr> known_back = inverse(*pieces, axes, new_values, analyzer);
+  for (size_t k = 0; k < known_back.size(); ++k)
+    back[axis_of[k]] = as_type(old_axes[axis_of[k]].var->dtype, known_back[k]);
   VarMap values;
-  for (size_t a = 0; a < axes.size(); ++a)
-    values[axes[a].var] = analyzer.simplify(back[a]);
+  for (size_t a = 0; a < old_axes.size(); ++a)
+    values[old_axes[a].var] = analyzer.simplify(back[a]);
   const auto mapped = [&](const Expr& expr) { return analyzer.simplify(substitute(expr, values)); };
   const auto mapped_stmt = [&](const Stmt& stmt) {
     // Indices only: what the block computes stays as it is written.
@@ -104,8 +147,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   });
   Stmt nest = make_realize({new_loops.begin(), new_loops.end()}, make_bool(true), changed);
   for (size_t i = new_loops.size(); i-- > 0;)
-    nest = make_for(new_loops[i], make_int(dtype, 0), new_axes[i].domain.extent, ForKind::kSerial,
-                    nest);
+    nest = make_for(new_loops[i], new_axes[i].domain.min, new_axes[i].domain.extent,
+                    ForKind::kSerial, nest);
   Applied applied;
   applied.module = replace_in_module(context.module, scoped.place.function,
                                      std::span(scoped.place.chain).first(nest_of.outermost + 1), nest);

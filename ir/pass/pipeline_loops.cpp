@@ -1,0 +1,428 @@
+// Software pipelines and double buffers.
+//
+// Statement i of the body, at stage s, runs iteration t - s when the loop is at t. So the loop is
+// taken apart: what runs while t is below the largest stage S (a prologue of single iterations), the
+// loop for t from S on, and what is left over behind it (an epilogue). A buffer that belongs to an
+// iteration is used from stage a to stage b; then b - a + 1 iterations of it are alive (b - a, where
+// all of its last uses stand before all of its first ones in the new order), and iteration k has
+// version k % that.
+//
+// Order matters between statements that touch the same elements, one of them writing. Within an
+// iteration the later statement must have a larger stage, or the same and a later place. Across
+// iterations, a statement that is ahead by d stages meets what the one behind has not yet done of
+// the d iterations before: of buffers that do not belong to an iteration, they must touch different
+// elements there, which linear forms of the indices show.
+#include "ir/pass/pipeline_loops.h"
+
+#include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
+#include "ir/pass/rewrite.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace temper::ir {
+
+using namespace tir; // NOLINT
+
+namespace {
+
+struct Access {
+  Buffer buffer;
+  std::vector<Expr> indices;
+  bool write = false;
+};
+
+/// One statement of the loop's body.
+struct Step {
+  Stmt stmt;
+  int64_t stage = 0;
+  int64_t order = 0;
+  std::vector<Access> accesses;
+};
+
+/// What a statement touches; its loops become known to `math`.
+void collect(const NodeRef& node, Analyzer& math, std::vector<Access>& accesses, bool foreign) {
+  if (const auto* loop = node.as<For>())
+    math.bind(loop->loop_var, Range{loop->min, loop->extent});
+  if (const auto* store = node.as<BufferStore>())
+    accesses.push_back({store->buffer, store->indices, true});
+  // What an instruction is given may be what it writes.
+  foreign |= node.as<Evaluate>() != nullptr;
+  if (const auto* load = node.as<BufferLoad>())
+    accesses.push_back({load->buffer, load->indices, foreign});
+  node->info().for_each_child(node.get(), [&](const NodeRef& child, Role role) {
+    if (role == Role::kChild)
+      collect(child, math, accesses, foreign);
+  });
+}
+
+class Pipeline {
+public:
+  Pipeline(const For& loop, std::vector<Stmt> allocations, std::vector<Step> steps)
+      : loop_(loop), allocations_(std::move(allocations)), steps_(std::move(steps)) {
+    math_.bind(loop.loop_var, Range{loop.min, loop.extent});
+    for (Step& step : steps_) {
+      collect(step.stmt, math_, step.accesses, false);
+      last_ = std::max(last_, step.stage);
+    }
+    in_order_.resize(steps_.size());
+    std::iota(in_order_.begin(), in_order_.end(), size_t{0});
+    std::sort(in_order_.begin(), in_order_.end(),
+              [&](size_t a, size_t b) { return steps_[a].order < steps_[b].order; });
+  }
+
+  Result<Stmt> run() {
+    TEMPER_TRY_VOID(check_order());
+    TEMPER_TRY_VOID(make_versions());
+    std::vector<Stmt> all = std::move(new_allocations_);
+    const auto extent = as_int(loop_.extent);
+    const DataType type = loop_.loop_var->dtype;
+    for (int64_t t = 0; t < last_; ++t)
+      for (const size_t i : in_order_) {
+        const int64_t iteration = t - steps_[i].stage;
+        if (iteration < 0 || (extent && iteration >= *extent))
+          continue;
+        Stmt at = step_at(i, loop_.min + iteration);
+        if (!extent)
+          at = make_if(make_binary<LT>(make_int(type, iteration), loop_.extent), at);
+        all.push_back(std::move(at));
+      }
+    if (!extent || *extent > last_) {
+      const Var var = make_var(loop_.loop_var->name, type);
+      std::vector<Stmt> body;
+      for (const size_t i : in_order_)
+        body.push_back(step_at(i, Expr(var) - steps_[i].stage));
+      Annotations annotations = loop_.annotations;
+      for (const char* key : {kPipelineStage, kPipelineOrder, kPipelineAsyncStages})
+        annotations = annotations.without(key);
+      const Expr left = extent ? make_int(type, *extent - last_)
+                               : make_binary<Max>(loop_.extent - last_, make_int(type, 0));
+      all.push_back(change_loop(loop_, [&](For& node) {
+        node.loop_var = var;
+        node.min = loop_.min + last_;
+        node.extent = left;
+        node.annotations = annotations;
+        node.body = make_seq(std::move(body));
+      }));
+    }
+    for (int64_t behind = 0; behind < last_; ++behind) {
+      if (extent && *extent + behind < last_)
+        continue; // done in the prologue
+      for (const size_t i : in_order_) {
+        if (steps_[i].stage <= behind)
+          continue;
+        Stmt at = step_at(i, loop_.min + loop_.extent + (behind - steps_[i].stage));
+        if (!extent && behind < last_)
+          at = make_if(make_binary<GE>(loop_.extent + behind, make_int(type, last_)), at);
+        all.push_back(std::move(at));
+      }
+    }
+    return make_seq(std::move(all));
+  }
+
+private:
+  Error refuse(const std::string& why) const {
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("the software pipeline of loop {} {}", loop_.loop_var->name, why));
+  }
+
+  bool belongs_to_iteration(const Buffer& buffer) const {
+    return std::any_of(allocations_.begin(), allocations_.end(), [&](const Stmt& stmt) {
+      return stmt.as<AllocBuffer>()->buffer == buffer;
+    });
+  }
+
+  /// At the iterations that `ahead` has done before `behind` comes to them, none of their accesses
+  /// meet.
+  bool never_meet(const Access& ahead, const Access& behind, int64_t distance) {
+    const Analyzer::Scope scope(math_);
+    const DataType type = loop_.loop_var->dtype;
+    const Var between = make_var("between", type);
+    math_.bind(between, IntInterval{1, distance});
+    const VarMap later{{loop_.loop_var, Expr(loop_.loop_var) + Expr(between)}};
+    for (size_t d = 0; d < ahead.indices.size(); ++d) {
+      const Expr& a = ahead.indices[d];
+      const Expr& b = behind.indices[d];
+      if (!is_index_type(a->dtype) || !is_index_type(b->dtype) || a->dtype != b->dtype)
+        continue;
+      const IntInterval difference = math_.bounds(substitute(a, later) - b);
+      if (difference.low > 0 || difference.high < 0)
+        return true;
+    }
+    return false;
+  }
+
+  Result<void> check_order() {
+    for (size_t i = 0; i < steps_.size(); ++i)
+      for (size_t j = i + 1; j < steps_.size(); ++j)
+        for (const Access& first : steps_[i].accesses)
+          for (const Access& second : steps_[j].accesses) {
+            if (first.buffer != second.buffer || (!first.write && !second.write))
+              continue;
+            const Step& a = steps_[i];
+            const Step& b = steps_[j];
+            if (a.stage > b.stage || (a.stage == b.stage && a.order > b.order))
+              return refuse(fmt::format(
+                  "would run statement {} before statement {}, which {} {} first", j, i,
+                  first.write ? "writes" : "reads", first.buffer->name));
+            if (a.stage == b.stage || belongs_to_iteration(first.buffer))
+              continue;
+            if (!never_meet(first, second, b.stage - a.stage))
+              return refuse(fmt::format("would let statement {}, {} iterations ahead, meet what "
+                                        "statement {} does with {}, which is not allocated in the "
+                                        "loop",
+                                        i, b.stage - a.stage, j, first.buffer->name));
+          }
+    return {};
+  }
+
+  Result<void> make_versions() {
+    for (const Stmt& stmt : allocations_) {
+      const auto& alloc = *stmt.as<AllocBuffer>();
+      const Buffer& buffer = alloc.buffer;
+      int64_t first = last_ + 1;
+      int64_t last = -1;
+      for (const Step& step : steps_)
+        if (touches(step, buffer)) {
+          first = std::min(first, step.stage);
+          last = std::max(last, step.stage);
+        }
+      if (last < 0)
+        continue; // nobody uses it
+      int64_t count = last - first + 1;
+      if (count > 1 && ends_before_it_starts(buffer, first, last))
+        --count;
+      if (count == 1) {
+        new_allocations_.push_back(stmt);
+        continue;
+      }
+      if (!buffer->strides.empty() || buffer->layout || buffer->elem_offset)
+        return refuse(fmt::format("needs versions of {}, which has strides or a layout of its own",
+                                  buffer->name));
+      const Buffer versions = copy_node(*buffer, [&](BufferNode& node) {
+        const DataType type = node.shape.empty() ? DataType::int32() : node.shape[0]->dtype;
+        node.shape.insert(node.shape.begin(), make_int(type, count));
+      });
+      versions_[buffer] = {versions, count};
+      new_allocations_.push_back(make_alloc(versions, behind_versions(alloc.annotations)));
+    }
+    return {};
+  }
+
+  static bool touches(const Step& step, const Buffer& buffer) {
+    return std::any_of(step.accesses.begin(), step.accesses.end(),
+                       [&](const Access& access) { return access.buffer == buffer; });
+  }
+
+  /// The uses of the last stage come before those of the first one.
+  bool ends_before_it_starts(const Buffer& buffer, int64_t first, int64_t last) const {
+    for (const Step& a : steps_)
+      for (const Step& b : steps_)
+        if (a.stage == first && b.stage == last && touches(a, buffer) && touches(b, buffer) &&
+            a.order < b.order)
+          return false;
+    return true;
+  }
+
+  /// Dimensions that storage_align names are one further to the right.
+  static Annotations behind_versions(Annotations annotations) {
+    const Expr asked = annotations.get(kDimAlign);
+    const auto* entries = asked ? asked.as<ListImm>() : nullptr;
+    if (entries == nullptr)
+      return annotations;
+    std::vector<Expr> moved;
+    for (const Expr& item : entries->values) {
+      std::vector<Expr> parts = item.as<ListImm>()->values;
+      if (const auto axis = as_int(parts[0]); axis && *axis >= 0)
+        parts[0] = make_int(parts[0]->dtype, *axis + 1);
+      moved.push_back(make_list(std::move(parts)));
+    }
+    return annotations.with(kDimAlign, make_list(std::move(moved)));
+  }
+
+  /// The statement at an iteration.
+  Stmt step_at(size_t i, const Expr& iteration) {
+    const Stmt stmt = substitute(steps_[i].stmt, {{loop_.loop_var, iteration}});
+    const auto versioned = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      const auto found = versions_.find(buffer);
+      std::vector<Expr> all = indices;
+      if (found != versions_.end())
+        all.insert(all.begin(), floormod(iteration, make_int(iteration->dtype, found->second.count)));
+      return all;
+    };
+    return with_fresh_definitions(
+        cast_ref<StmtNode>(rewrite_post(stmt, [&](const NodeRef& node) -> NodeRef {
+          const auto* load = node.as<BufferLoad>();
+          if (load != nullptr && versions_.contains(load->buffer))
+            return make_load(versions_[load->buffer].buffer,
+                             versioned(load->buffer, load->indices), load->predicate);
+          const auto* store = node.as<BufferStore>();
+          if (store != nullptr && versions_.contains(store->buffer))
+            return make_store(versions_[store->buffer].buffer,
+                              versioned(store->buffer, store->indices), store->value,
+                              store->predicate);
+          return node;
+        })));
+  }
+
+  struct Versions {
+    Buffer buffer;
+    int64_t count = 0;
+  };
+  const For& loop_;
+  std::vector<Stmt> allocations_;
+  std::vector<Step> steps_;
+  std::vector<size_t> in_order_;
+  int64_t last_ = 0; ///< stage
+  Analyzer math_;
+  std::unordered_map<Buffer, Versions, RefHash> versions_;
+  std::vector<Stmt> new_allocations_;
+};
+
+struct Parts {
+  std::vector<Stmt> allocations;
+  std::vector<Stmt> statements;
+};
+Parts parts_of(const Stmt& body) {
+  Parts parts;
+  const auto* seq = body.as<SeqStmt>();
+  for (const Stmt& stmt : seq != nullptr ? seq->statements : std::vector<Stmt>{body})
+    (stmt.is<AllocBuffer>() ? parts.allocations : parts.statements).push_back(stmt);
+  return parts;
+}
+
+class PipelineLoops {
+public:
+  Stmt rewrite(const Stmt& stmt) {
+    if (error)
+      return stmt;
+    const Stmt result = rebuild(
+        stmt, [&](const Stmt& child) { return rewrite(child); },
+        [](const Expr& expr) { return expr; });
+    const auto* loop = result.as<For>();
+    if (loop == nullptr)
+      return result;
+    if (loop->annotations.get(kPipelineStage)) {
+      auto made = pipelined(*loop);
+      if (made)
+        return *made;
+      error = std::move(made).error();
+      return result;
+    }
+    return double_buffered(result, *loop);
+  }
+
+  std::optional<Error> error;
+
+private:
+  static Error refuse(const For& loop, const std::string& why) {
+    return Error(ErrorCode::kIllegal, fmt::format("loop {} {}", loop.loop_var->name, why));
+  }
+
+  static Result<Stmt> pipelined(const For& loop) {
+    Parts parts = parts_of(loop.body);
+    const size_t count = parts.statements.size();
+    const auto stages = pipeline_list(loop.annotations, kPipelineStage);
+    const auto order = pipeline_list(loop.annotations, kPipelineOrder);
+    if (!stages || !order)
+      return refuse(loop, fmt::format("asks for a software pipeline, which takes two lists of "
+                                      "numbers: {} and {}",
+                                      kPipelineStage, kPipelineOrder));
+    if (stages->size() != count || order->size() != count)
+      return refuse(loop, fmt::format("has {} statements, and its software pipeline {} stages and "
+                                      "{} places in the order",
+                                      count, stages->size(), order->size()));
+    if (loop.kind != ForKind::kSerial)
+      return refuse(loop, "is not serial, and only such a loop can be a software pipeline");
+    std::vector<int64_t> sorted = *order;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+      return refuse(loop, "gives two statements of its software pipeline the same place in the "
+                          "order");
+    if (std::any_of(stages->begin(), stages->end(),
+                    [](int64_t stage) { return stage < 0 || stage > kMostStages; }))
+      return refuse(loop, fmt::format("has a stage of its software pipeline that is not between 0 "
+                                      "and {}",
+                                      kMostStages));
+    for (const Stmt& stmt : parts.statements)
+      if (stmt.is<Bind>() || stmt.is<Break>() || stmt.is<Continue>())
+        return refuse(loop, "has a definition or a jump among the statements of its software "
+                            "pipeline");
+    // Stages count from the first one that is used.
+    const int64_t least = count == 0 ? 0 : *std::min_element(stages->begin(), stages->end());
+    std::vector<Step> steps;
+    for (size_t i = 0; i < count; ++i)
+      steps.push_back({parts.statements[i], (*stages)[i] - least, (*order)[i], {}});
+    return Pipeline(loop, std::move(parts.allocations), std::move(steps)).run();
+  }
+
+  /// What fills a double buffer is a stage ahead of everything else.
+  static Stmt double_buffered(const Stmt& stmt, const For& loop) {
+    Parts parts = parts_of(loop.body);
+    if (loop.kind != ForKind::kSerial || parts.statements.size() < 2)
+      return stmt;
+    std::vector<Buffer> buffers;
+    for (const Stmt& alloc : parts.allocations)
+      if (alloc.as<AllocBuffer>()->annotations.get(kDoubleBuffer))
+        buffers.push_back(alloc.as<AllocBuffer>()->buffer);
+    if (buffers.empty())
+      return stmt;
+    std::vector<Step> steps;
+    int64_t filling = 0;
+    for (const Stmt& statement : parts.statements) {
+      bool fills = false;
+      walk(statement, [&](const NodeRef& node) {
+        const auto* store = node.as<BufferStore>();
+        fills |= store != nullptr &&
+                 std::find(buffers.begin(), buffers.end(), store->buffer) != buffers.end();
+        return true;
+      });
+      filling += fills ? 1 : 0;
+      steps.push_back({statement, fills ? 0 : 1, 0, {}});
+    }
+    if (filling == static_cast<int64_t>(steps.size()))
+      return stmt;
+    int64_t first = 0;
+    int64_t second = filling;
+    for (Step& step : steps)
+      step.order = step.stage == 0 ? first++ : second++;
+    const auto made = Pipeline(loop, std::move(parts.allocations), std::move(steps)).run();
+    return made ? *made : stmt;
+  }
+
+  /// Prologue and epilogue have the statements once for each.
+  static constexpr int64_t kMostStages = 64;
+};
+
+} // namespace
+
+std::optional<std::vector<int64_t>> pipeline_list(const Annotations& annotations, const char* key) {
+  const Expr value = annotations.get(key);
+  const auto* list = value ? value.as<ListImm>() : nullptr;
+  if (list == nullptr)
+    return std::nullopt;
+  std::vector<int64_t> numbers;
+  for (const Expr& item : list->values) {
+    const auto number = as_int(item);
+    if (!number)
+      return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+Result<PrimFunc> pipeline_loops(const PrimFunc& function) {
+  PipelineLoops passes;
+  const Stmt body = passes.rewrite(function->body);
+  if (passes.error)
+    return *std::move(passes.error);
+  return body == function->body
+             ? function
+             : copy_node(*function, [&](PrimFuncNode& node) { node.body = body; });
+}
+
+} // namespace temper::ir
