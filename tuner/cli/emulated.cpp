@@ -342,7 +342,7 @@ int tune_emulated(EmulatedWork work) {
                result.checked == 0 && result.not_checked > 0
                    ? "no program could be checked; the reasons are above"
                : result.right == 0
-                   ? "no choice of the knobs is right on this GPU; the reasons are above"
+                   ? "no program is right on this GPU; the reasons are above"
                    : "some programs compute something wrong; see above");
   return kFailedWork;
 }

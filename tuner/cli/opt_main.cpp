@@ -28,6 +28,7 @@
 #include "ir/tir/lower_simt.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/space/knob_space.h"
+#include "tuner/gpu_space.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/templates.h"
 #include "tuner/workbench.h"
@@ -145,14 +146,23 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
   for (ir::Pass& pass : codegen::tile_passes(lower))
     passes.push_back(std::move(pass));
   passes.push_back({"split_packs", s_tir::split_packs});
-  passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
-    return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
-  }));
+  const bool for_gpu = gpu.architecture != 0;
+  if (!for_gpu)
+    passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
+      return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
+    }));
   passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
     return tir::annotate_layouts(function);
   }));
-  for (ir::Pass& pass : codegen::gpu_passes(gpu))
-    passes.push_back(std::move(pass));
+  const auto add = [&](std::vector<ir::Pass> more) {
+    for (ir::Pass& pass : more)
+      if (std::none_of(passes.begin(), passes.end(),
+                       [&](const ir::Pass& other) { return other.name == pass.name; }))
+        passes.push_back(std::move(pass));
+  };
+  if (for_gpu)
+    add(codegen::gpu_passes(gpu, true));
+  add(codegen::gpu_passes(gpu));
   passes.push_back(ir::function_pass("thread_loops", tir::thread_loops));
   for (const ir::LoweringPass& pass : ir::cpu_passes())
     passes.push_back(ir::function_pass(pass.name, [&pass, lower](const ir::PrimFunc& function) {
@@ -175,12 +185,12 @@ Result<tuner::MachineHints> machine_hints(const Options& options) {
 }
 
 /// The rules that --rule names, in that order; none: all of them.
-Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::MachineHints& machine) {
+Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::SketchOptions& sketch) {
   tuner::RuleList chosen;
   for (const std::string& name : options.rules) {
     std::vector<std::string> names;
     const size_t before = chosen.size();
-    for (std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine)) {
+    for (std::unique_ptr<tuner::Rule>& rule : tuner::default_rules(sketch)) {
       names.emplace_back(rule->name());
       if (rule->name() == name && chosen.size() == before)
         chosen.push_back(std::move(rule));
@@ -194,7 +204,7 @@ Result<tuner::RuleList> chosen_rules(const Options& options, const tuner::Machin
 Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace> templates,
                             const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
-  if (!parsed.is_cpu()) {
+  if (!parsed.is_cpu() && !codegen::is_s_tir(module)) {
     TEMPER_TRY(limits, codegen::gpu_limits(parsed));
     TEMPER_TRY(space, tuner::make_gpu_knob_space(module, limits.architecture));
     return print_space(*space);
@@ -202,7 +212,11 @@ Result<void> print_sketches(const ir::IRModule& module, std::vector<s_tir::Trace
   TEMPER_TRY(hints, machine_hints(options));
   tuner::SketchOptions sketch;
   sketch.machine = hints;
-  TEMPER_TRY(rules, chosen_rules(options, hints));
+  if (!parsed.is_cpu()) {
+    TEMPER_TRY(limits, codegen::gpu_limits(parsed));
+    sketch.gpu = tuner::gpu_hints_of(limits);
+  }
+  TEMPER_TRY(rules, chosen_rules(options, sketch));
   sketch.rules = std::move(rules);
   sketch.templates = std::move(templates);
   TEMPER_TRY(lower, lower_options(options));
@@ -228,8 +242,12 @@ Result<void> run(const Options& options) {
     return {};
   }
   if (options.list_rules) {
+    tuner::SketchOptions sketch;
     TEMPER_TRY(machine, machine_hints(options));
-    for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine))
+    sketch.machine = machine;
+    if (!wanted.is_cpu())
+      sketch.gpu = tuner::gpu_hints_of(gpu);
+    for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_rules(sketch))
       fmt::print("{}\n", rule->name());
     return {};
   }
@@ -282,7 +300,7 @@ Result<void> run(const Options& options) {
     return Error(ErrorCode::kInvalidArgument,
                  "--print " + options.print + " needs a GPU: --target cuda:sm_90a");
   if (!wanted.is_cpu() && (options.lower || (cuda && options.passes.empty())))
-    chosen = codegen::gpu_passes(gpu);
+    chosen = codegen::gpu_passes(gpu, codegen::is_s_tir(module));
   else if (options.lower)
     chosen = passes;
   ir::PassOptions settings;

@@ -33,7 +33,8 @@ std::vector<Schedule> apply_rule(const Rule& rule, std::vector<Schedule> schedul
     Result<std::vector<BlockRv>> blocks = blocks_of(*schedule);
     if (!blocks)
       continue;
-    std::reverse(blocks->begin(), blocks->end());
+    if (dynamic_cast<const ConsumersFirstRule*>(&rule) == nullptr)
+      std::reverse(blocks->begin(), blocks->end());
     stack.push_back({std::move(*schedule), std::move(*blocks)});
   }
   while (!stack.empty()) {
@@ -63,7 +64,7 @@ public:
   SketchSpace(ir::IRModule module, SketchOptions options)
       : module_(std::move(module)), options_(std::move(options)) {
     if (options_.rules.empty())
-      options_.rules = default_cpu_rules(options_.machine);
+      options_.rules = default_rules(options_);
   }
 
   Result<void> generate() {
@@ -153,6 +154,8 @@ private:
   /// Leaves on the root block what post-processing is to do, the unroll step as a decision.
   Result<void> request_loops(Schedule& schedule) const {
     TEMPER_TRY(root, schedule.get_sblock("root"));
+    if (options_.gpu)
+      return request_unrolling(schedule, root, options_.gpu->unroll_steps);
     if (options_.machine.threads > 1)
       TEMPER_TRY_VOID(schedule.annotate(root, kParallelJobs,
                                         options_.jobs_per_core * options_.machine.threads));
@@ -161,9 +164,12 @@ private:
     for (const BlockRv& block : blocks)
       if (block_facts(schedule, block).block->annotations.get_int(kRegisterTile))
         return {};
-    const std::vector<double> even(options_.unroll_steps.size(),
-                                   1.0 / static_cast<double>(options_.unroll_steps.size()));
-    TEMPER_TRY(unroll, schedule.sample_categorical(options_.unroll_steps, even));
+    return request_unrolling(schedule, root, options_.unroll_steps);
+  }
+  static Result<void> request_unrolling(Schedule& schedule, BlockRv root,
+                                        const std::vector<int64_t>& steps) {
+    const std::vector<double> even(steps.size(), 1.0 / static_cast<double>(steps.size()));
+    TEMPER_TRY(unroll, schedule.sample_categorical(steps, even));
     return schedule.annotate(root, kUnrollExplicit, unroll);
   }
 
@@ -174,7 +180,10 @@ private:
     ReplayOptions replay_options;
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
-    TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    if (options_.gpu)
+      TEMPER_TRY_VOID(postprocess_for_gpu(schedule, *options_.gpu));
+    else
+      TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
     return candidate_of(schedule, std::move(origin), parent);
   }
 
@@ -197,6 +206,10 @@ bool has_constant_extents(const ir::PrimFunc& function) {
 }
 
 } // namespace
+
+RuleList default_rules(const SketchOptions& options) {
+  return options.gpu ? default_gpu_rules(*options.gpu) : default_cpu_rules(options.machine);
+}
 
 Result<CandidateRef> candidate_of(const Schedule& schedule, std::string origin, uint64_t parent) {
   auto candidate = std::make_shared<Candidate>();

@@ -3,14 +3,18 @@
 /// decisions, post-processed.
 #pragma once
 
-#include "tuner/space/rule.h"
+#include "tuner/space/gpu_rules.h"
 #include "tuner/space/space.h"
+
+#include <optional>
 
 namespace temper::tuner {
 
 struct SketchOptions {
   MachineHints machine;
-  RuleList rules; ///< empty: default_cpu_rules
+  /// The space is for this GPU, and post-processing too; nothing: for CPUs.
+  std::optional<GpuHints> gpu;
+  RuleList rules; ///< empty: default_rules
   /// A hand-written space (ir/script/schedule_language.h), which takes the place of the rules; its
   /// decisions are made anew for each candidate.
   std::vector<s_tir::Trace> templates;
@@ -19,6 +23,9 @@ struct SketchOptions {
   int64_t max_vectorize_extent = 64;
   std::vector<int64_t> unroll_steps{0, 16, 64, 512};
 };
+
+/// default_cpu_rules, or default_gpu_rules.
+RuleList default_rules(const SketchOptions& options);
 
 /// `module` holds one s-tir function. An error says why there is no space (no root block, symbolic
 /// shapes).
