@@ -148,8 +148,9 @@ Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target,
     if (const auto function = entry.function.as_ref<PrimFuncNode>())
       if (gpu_needs(function).kernels == 0)
         return Error(ErrorCode::kUnsupported,
-                     function->name + " has no kernel for a GPU: write it as a tile program, with "
-                                      "T.Kernel(...), or bind its loops to threads" +
+                     function->name +
+                         " has no kernel for a GPU: write it as a tile program, with "
+                         "T.Kernel(...), or bind its loops to threads" +
                          (function->s_tir ? ", as its search space does (temper tune)" : ""));
   return run_passes(module, gpu_passes(limits, is_s_tir(module)), pass_options);
 }

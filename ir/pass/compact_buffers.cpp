@@ -9,8 +9,9 @@
 // loops. For each dimension every access is split as outer + inner, `outer` a linear form over
 // outer variables, `inner` bounded by constants. Where all accesses have the same `outer`, the
 // dimension becomes hull(inner) long and `outer + low` is subtracted from each index; where they do
-// not, or a bound is not known, or nothing would be saved, it stays as it is. The threads of a kernel
-// are outer to memory of their own, and range over all of them for memory that the block shares.
+// not, or a bound is not known, or nothing would be saved, it stays as it is. The threads of a
+// kernel are outer to memory of their own, and range over all of them for memory that the block
+// shares.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -33,7 +34,7 @@ struct Extent {
 };
 
 struct Life {
-  size_t vars = 0; ///< variables in scope at the allocation: defined.at(var) < vars means outer
+  size_t vars = 0;     ///< variables in scope at the allocation: defined.at(var) < vars means outer
   bool shared = false; ///< by the threads of a kernel
   std::vector<Extent> dims;
 };

@@ -152,8 +152,8 @@ private:
 
     // Its part, by each thread.
     const DataType dtype = reducer->update->buffer->dtype;
-    const Buffer part = make_buffer(reducer->update->buffer->name + "_part", dtype, {int32(1)},
-                                    "local");
+    const Buffer part =
+        make_buffer(reducer->update->buffer->name + "_part", dtype, {int32(1)}, "local");
     const Expr now = make_load(part, {int32(0)});
     const auto set = [&](const Expr& next) { return make_store(part, {int32(0)}, next); };
     Stmt step = set(combine(reducer->kind, now, substitute(reducer->value, axes)));
@@ -237,8 +237,8 @@ private:
       whole &= as_int(loop->extent) == extents_[axis];
     }
     // Threads are neighbours along x, then y, then z.
-    int64_t size = 1;     // of a group
-    int64_t threads = 1;  // of the block
+    int64_t size = 1;    // of a group
+    int64_t threads = 1; // of the block
     Expr number = int32(0);
     Expr others = int32(0); // number of the group
     int64_t groups = 1;
@@ -268,7 +268,8 @@ private:
     const bool shuffles = part->dtype.bits == 32 && threads % kLanes == 0;
     const bool warps = size > kLanes && size % kLanes == 0;
     int64_t left = size; // parts that are still to be joined
-    if (shuffles && (warps || (size <= kLanes && std::has_single_bit(static_cast<uint64_t>(size))))) {
+    if (shuffles &&
+        (warps || (size <= kLanes && std::has_single_bit(static_cast<uint64_t>(size))))) {
       for (int64_t mask = 1; mask < std::min(size, kLanes); mask *= 2) {
         const Var other = make_var("other", part->dtype);
         list.push_back(make_bind(other, call_op("shfl_xor_sync", {now, int32(mask)})));
@@ -279,8 +280,8 @@ private:
     if (left == 1)
       return;
     const int64_t each = size / left; // threads that have the same
-    const Buffer parts = make_buffer(part->name + "s", part->dtype, {int32(groups), int32(left)},
-                                     "shared");
+    const Buffer parts =
+        make_buffer(part->name + "s", part->dtype, {int32(groups), int32(left)}, "shared");
     list.push_back(make_alloc(parts));
     Stmt store = make_store(parts, {others, floordiv(number, each)}, now);
     if (each > 1)
@@ -325,9 +326,9 @@ Result<PrimFunc> lower_thread_reductions(const PrimFunc& function) {
     return error;
   if (changed == body)
     return function;
-  return with_body(function,
-                   make_realize(root->iter_values, root->predicate,
-                                copy_node(*root->block, [&](SBlock& node) { node.body = changed; })));
+  return with_body(
+      function, make_realize(root->iter_values, root->predicate,
+                             copy_node(*root->block, [&](SBlock& node) { node.body = changed; })));
 }
 
 Result<PrimFunc> lower_blocks_for_gpu(const PrimFunc& function) {

@@ -15,7 +15,8 @@ namespace temper::s_tir {
 ///     for k_1 in T.thread_binding(32, "threadIdx.x"):      part[0] = 0
 ///       with T.sblock("B"):                         ->     for k_0 in range(4):
 ///         with T.init(): B[vi] = 0                           part[0] = part[0] + A[..]
-///         B[vi] = B[vi] + A[vi, vk]                        part[0] = part[0] + shfl_xor(part[0], 1)
+///         B[vi] = B[vi] + A[vi, vk]                        part[0] = part[0] + shfl_xor(part[0],
+///         1)
 ///                                                          ...
 ///                                                          B[i] = part[0]
 Result<PrimFunc> lower_thread_reductions(const PrimFunc& function);

@@ -103,10 +103,9 @@ private:
             fmt::format("{}{} {} bound to no thread: bind the loops around each block to blockIdx "
                         "and threadIdx",
                         loop != nullptr ? "loop " + loop->loop_var->name : "what",
-                        store == nullptr ? std::string()
-                        : loop != nullptr
-                            ? ", below which " + store->buffer->name + " is written,"
-                            : " writes " + store->buffer->name,
+                        store == nullptr  ? std::string()
+                        : loop != nullptr ? ", below which " + store->buffer->name + " is written,"
+                                          : " writes " + store->buffer->name,
                         "is")};
   }
 
@@ -299,7 +298,8 @@ private:
     Expr first = make_bool(true);
     for (size_t i = 0; i < kBlockAxes; ++i)
       if (axes_[kBlockAxes + i].extent > 1 && chain_[i] == nullptr)
-        first = logical_and(first, equal(axes_[kBlockAxes + i].var, make_int(DataType::int32(), 0)));
+        first =
+            logical_and(first, equal(axes_[kBlockAxes + i].var, make_int(DataType::int32(), 0)));
     return is_int(first, 1) ? store : make_if(first, std::move(store));
   }
 

@@ -1,5 +1,5 @@
-#include "ir/tir/kernel_math.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/kernel_math.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"

@@ -57,7 +57,8 @@ private:
       bool differ = inside || differs(store->value);
       for (const Expr& index : store->indices)
         differ |= differs(index);
-      if (differ && store->buffer->scope != "global" && tile_scope(store->buffer->scope) != "shared")
+      if (differ && store->buffer->scope != "global" &&
+          tile_scope(store->buffer->scope) != "shared")
         differing_.insert(store->buffer.get());
     } else if (const auto* evaluate = stmt.as<Evaluate>()) {
       if (inside || differs(evaluate->value))
@@ -124,12 +125,13 @@ private:
       flush();
       return make_seq(std::move(list));
     }
-    if (const auto* loop = stmt.as<For>(); loop != nullptr && !differs(loop->min) &&
-                                           !differs(loop->extent)) {
+    if (const auto* loop = stmt.as<For>();
+        loop != nullptr && !differs(loop->min) && !differs(loop->extent)) {
       const Stmt body = distribute(loop->body);
       return change_loop(*loop, [&](For& node) { node.body = body; });
     }
-    if (const auto* branch = stmt.as<IfThenElse>(); branch != nullptr && !differs(branch->condition))
+    if (const auto* branch = stmt.as<IfThenElse>();
+        branch != nullptr && !differs(branch->condition))
       return make_if(branch->condition, distribute(branch->then_case),
                      branch->else_case ? distribute(branch->else_case) : nullptr);
     return for_each(stmt);
@@ -160,20 +162,19 @@ private:
     };
     // Definitions below are copied at most once: each statement goes into one such loop.
     const Stmt renamed = substitute(stmt, {{loop_.loop_var, var}});
-    const Stmt body =
-        cast_ref<StmtNode>(rewrite_post(renamed, [&](const NodeRef& node) -> NodeRef {
-          if (const auto* load = node.as<BufferLoad>()) {
-            const auto found = expanded_.find(load->buffer);
-            if (found != expanded_.end())
-              return make_load(found->second, with_number(load->indices), load->predicate);
-          } else if (const auto* store = node.as<BufferStore>()) {
-            const auto found = expanded_.find(store->buffer);
-            if (found != expanded_.end())
-              return make_store(found->second, with_number(store->indices), store->value,
-                                store->predicate);
-          }
-          return node;
-        }));
+    const Stmt body = cast_ref<StmtNode>(rewrite_post(renamed, [&](const NodeRef& node) -> NodeRef {
+      if (const auto* load = node.as<BufferLoad>()) {
+        const auto found = expanded_.find(load->buffer);
+        if (found != expanded_.end())
+          return make_load(found->second, with_number(load->indices), load->predicate);
+      } else if (const auto* store = node.as<BufferStore>()) {
+        const auto found = expanded_.find(store->buffer);
+        if (found != expanded_.end())
+          return make_store(found->second, with_number(store->indices), store->value,
+                            store->predicate);
+      }
+      return node;
+    }));
     return make_for(var, loop_.min, loop_.extent, ForKind::kUnrolled, body);
   }
 
@@ -184,8 +185,7 @@ private:
 
 Stmt lower(const Stmt& stmt) {
   const Stmt inner = rebuild(
-      stmt, [](const Stmt& child) { return lower(child); },
-      [](const Expr& expr) { return expr; });
+      stmt, [](const Stmt& child) { return lower(child); }, [](const Expr& expr) { return expr; });
   const auto* loop = inner.as<For>();
   return loop != nullptr && is_virtual(*loop) ? Distribution(*loop).run() : inner;
 }

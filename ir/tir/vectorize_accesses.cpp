@@ -46,11 +46,11 @@ public:
       bind_loop(math_, *loop);
       if (loop->kind == ForKind::kVectorized)
         return vectors(*loop);
-      const int64_t outer = std::exchange(
-          unroll_, loop->annotations.get_int(kUnrollStep).value_or(unroll_));
+      const int64_t outer =
+          std::exchange(unroll_, loop->annotations.get_int(kUnrollStep).value_or(unroll_));
       Stmt body = rewrite(loop->body);
-      const bool unroll = loop->kind == ForKind::kSerial && unroll_ > 1 &&
-                          iterations(stmt) <= unroll_;
+      const bool unroll =
+          loop->kind == ForKind::kSerial && unroll_ > 1 && iterations(stmt) <= unroll_;
       unroll_ = outer;
       if (body == loop->body && !unroll && loop->annotations.empty())
         return stmt;
@@ -144,8 +144,7 @@ private:
       const bool last = d + 1 == indices.size();
       if (hides(form, var.get()) || coefficient(form, var.get()) != (last ? 1 : 0))
         return 1;
-      first.push_back(
-          math_.simplify(substitute(indices[d], {{var, make_int(var->dtype, 0)}})));
+      first.push_back(math_.simplify(substitute(indices[d], {{var, make_int(var->dtype, 0)}})));
     }
     const auto row = as_int(buffer->shape.back());
     int64_t common = std::gcd(lanes, divisor(math_.linear(first.back())));
@@ -166,9 +165,9 @@ private:
                      const std::vector<Expr>& source, int64_t lanes, int64_t width) {
     std::vector<Stmt> list;
     for (int64_t i = 0; i < lanes; i += width)
-      list.push_back(make_evaluate(call_op("copy_vector", {make_load(to, behind(at, i)),
-                                                           make_load(from, behind(source, i)),
-                                                           int32(width)})));
+      list.push_back(make_evaluate(
+          call_op("copy_vector", {make_load(to, behind(at, i)), make_load(from, behind(source, i)),
+                                  int32(width)})));
     return make_seq(std::move(list));
   }
 

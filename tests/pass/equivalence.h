@@ -58,11 +58,10 @@ inline std::vector<PrimFunc> packs_of(const IRModule& module) {
 
 /// What `execute` makes of the function's arguments: the same inputs for the same seed, whatever
 /// the shapes of the parameters. Operands that `packs` pack are filled plain, and packed by these.
-inline Result<Memory>
-run_by(const PrimFunc& function, uint64_t seed, ParallelOrder order,
-       const std::vector<PrimFunc>& packs,
-       const std::function<Result<void>(const std::vector<InterpretArgument>&,
-                                        const InterpretOptions&)>& execute) {
+inline Result<Memory> run_by(const PrimFunc& function, uint64_t seed, ParallelOrder order,
+                             const std::vector<PrimFunc>& packs,
+                             const std::function<Result<void>(const std::vector<InterpretArgument>&,
+                                                              const InterpretOptions&)>& execute) {
   s_tir::register_layer();
   Random random(seed);
   const std::vector<bool> written = written_parameters(function);
@@ -120,11 +119,11 @@ run_by(const PrimFunc& function, uint64_t seed, ParallelOrder order,
 inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
                           ParallelOrder order = ParallelOrder::kForward,
                           const std::vector<PrimFunc>& packs = {}) {
-  return run_by(function, seed, order, packs,
-                [&](const std::vector<InterpretArgument>& arguments,
-                    const InterpretOptions& options) {
-                  return interpret(function, arguments, options);
-                });
+  return run_by(
+      function, seed, order, packs,
+      [&](const std::vector<InterpretArgument>& arguments, const InterpretOptions& options) {
+        return interpret(function, arguments, options);
+      });
 }
 
 inline ::testing::AssertionResult same(const Memory& a, const Memory& b, double tolerance = 1e-5) {

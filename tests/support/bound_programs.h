@@ -35,14 +35,14 @@ inline ir::PrimFunc expect_bound_meaning(const ir::IRModule& module,
   if (again) {
     EXPECT_TRUE(ir::structural_equal(*again, flat, &difference)) << difference << "\n" << text;
   }
-  const auto emulated = ir::testing::run_by(
-      flat, 1, ir::ParallelOrder::kForward, {},
-      [&](const std::vector<ir::InterpretArgument>& arguments,
-          const ir::InterpretOptions&) -> Result<void> {
-        TEMPER_TRY(report, tir::emulate_thoroughly(flat, arguments));
-        (void)report;
-        return {};
-      });
+  const auto emulated =
+      ir::testing::run_by(flat, 1, ir::ParallelOrder::kForward, {},
+                          [&](const std::vector<ir::InterpretArgument>& arguments,
+                              const ir::InterpretOptions&) -> Result<void> {
+                            TEMPER_TRY(report, tir::emulate_thoroughly(flat, arguments));
+                            (void)report;
+                            return {};
+                          });
   EXPECT_TRUE(emulated.has_value()) << emulated.error().message << "\n" << text;
   if (!emulated)
     return nullptr;

@@ -10,12 +10,12 @@
 namespace temper::tuner {
 namespace {
 
+using temper::testing::expect_bound_meaning;
+using temper::testing::function_of;
 using ::testing::HasSubstr;
 using testing::must;
 using ::testing::Not;
 using testing::workload;
-using temper::testing::expect_bound_meaning;
-using temper::testing::function_of;
 using workload_cases::kWorkloadCases;
 using workload_cases::WorkloadCase;
 

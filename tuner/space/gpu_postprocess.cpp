@@ -37,9 +37,8 @@ Binding binding_of(const BlockFacts& facts) {
   }
   for (size_t l = 0; l < facts.loops.size(); ++l) {
     const For& loop = *facts.loops[l];
-    const bool independent =
-        facts.classes[l] == LoopClass::kSpatial ||
-        (facts.classes[l] == LoopClass::kNone && facts.extents[l] == 1);
+    const bool independent = facts.classes[l] == LoopClass::kSpatial ||
+                             (facts.classes[l] == LoopClass::kNone && facts.extents[l] == 1);
     if (!independent || loop.kind != ForKind::kSerial || !loop.annotations.empty() ||
         facts.extents[l] <= 0)
       break;

@@ -16,12 +16,12 @@ namespace temper::tuner {
 
 /// What rules need to know of the GPU, and MetaSchedule's choices.
 struct GpuHints {
-  int architecture = 80;        ///< 80 for sm_80, 90 for sm_90a
-  int64_t threads = 1024;       ///< that a block may have
-  int64_t warp = 32;            ///< threads
-  int64_t virtual_threads = 8;  ///< of a thread, at most
-  int64_t blocks = 256;         ///< of what is one thread for each element; more is a loop
-  int64_t max_innermost = 64;   ///< factor of a tile
+  int architecture = 80;       ///< 80 for sm_80, 90 for sm_90a
+  int64_t threads = 1024;      ///< that a block may have
+  int64_t warp = 32;           ///< threads
+  int64_t virtual_threads = 8; ///< of a thread, at most
+  int64_t blocks = 256;        ///< of what is one thread for each element; more is a loop
+  int64_t max_innermost = 64;  ///< factor of a tile
   std::vector<int64_t> vector_lengths{1, 2, 3, 4, 8, 16}; ///< of a cooperative fetch, elements
   std::vector<int64_t> reduction_threads{4, 8, 16, 32, 64, 128, 256, 512};
   std::vector<int64_t> thread_extents{32, 64, 128, 256, 512, 1024};

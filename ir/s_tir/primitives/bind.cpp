@@ -46,9 +46,9 @@ bool fills_shared_memory(const LoopPlace& place, const For& around) {
     return false;
   return std::all_of(below->begin(), below->end(), [&](const ChildBlock& child) {
     const SBlock& block = child.block();
-    const bool alike = std::none_of(
-        child.realize->iter_values.begin(), child.realize->iter_values.end(),
-        [&](const Expr& value) { return mentions(value, around.loop_var); });
+    const bool alike =
+        std::none_of(child.realize->iter_values.begin(), child.realize->iter_values.end(),
+                     [&](const Expr& value) { return mentions(value, around.loop_var); });
     return alike && !mentions(child.realize->predicate, around.loop_var) && !accumulates(block) &&
            std::all_of(block.writes.begin(), block.writes.end(), [](const BufferRegion& write) {
              return write.buffer->scope.starts_with("shared");
@@ -70,8 +70,8 @@ Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments
                    fmt::format("loop {}, {} {}, is bound to {} already: two nested loops cannot be "
                                "one thread",
                                other->loop_var->name,
-                               std::find(place.chain.begin(), place.chain.end(),
-                                         Stmt(other)) != place.chain.end()
+                               std::find(place.chain.begin(), place.chain.end(), Stmt(other)) !=
+                                       place.chain.end()
                                    ? "around"
                                    : "below",
                                describe(place.loop), thread));

@@ -12,7 +12,9 @@ using namespace s_tir;
 
 /// Copies into or out of a cache stay where a rule has put them.
 bool is_cached(const SBlock& block) {
-  const auto elsewhere = [](const BufferRegion& region) { return region.buffer->scope != "global"; };
+  const auto elsewhere = [](const BufferRegion& region) {
+    return region.buffer->scope != "global";
+  };
   return std::any_of(block.reads.begin(), block.reads.end(), elsewhere) ||
          std::any_of(block.writes.begin(), block.writes.end(), elsewhere);
 }
@@ -23,8 +25,8 @@ public:
 
   std::vector<Schedule> apply(const Schedule& schedule, BlockRv block) const override {
     const BlockFacts facts = block_facts(schedule, block);
-    if (facts.block == nullptr || facts.store == nullptr || facts.has_reduction ||
-        facts.has_init || !facts.block->annotations.empty() || is_cached(*facts.block))
+    if (facts.block == nullptr || facts.store == nullptr || facts.has_reduction || facts.has_init ||
+        !facts.block->annotations.empty() || is_cached(*facts.block))
       return {schedule};
     Schedule inlined = schedule;
     inlined.set_render_errors(false);

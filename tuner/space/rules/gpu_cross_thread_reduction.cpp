@@ -1,6 +1,7 @@
 /// A reduction that no tiling treats is shared out among the threads of a block (MetaSchedule's
 /// CrossThreadReduction); where its consumers allow it, it is computed in their loop over rows, so
-/// that a softmax or a norm is one kernel with its sums in shared memory. A sketch without it stays.
+/// that a softmax or a norm is one kernel with its sums in shared memory. A sketch without it
+/// stays.
 ///
 ///   for i (blockIdx.x, by auto_bind):
 ///     for k_0, k_1 (threadIdx.x): total_shared += X
