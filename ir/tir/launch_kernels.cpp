@@ -364,12 +364,50 @@ private:
 
 } // namespace
 
+namespace {
+
+bool mentions_buffer(const Stmt& stmt, const Buffer& buffer) {
+  bool found = false;
+  walk(stmt, [&](const NodeRef& node) {
+    const auto* load = node.as<BufferLoad>();
+    const auto* store = node.as<BufferStore>();
+    found |= (load != nullptr && load->buffer == buffer) ||
+             (store != nullptr && store->buffer == buffer);
+    return !found;
+  });
+  return found;
+}
+
+} // namespace
+
 Result<PrimFunc> launch_kernels(const PrimFunc& function) {
   std::vector<Stmt> list;
   if (const auto* seq = function->body.as<SeqStmt>())
     list = seq->statements;
   else
     list.push_back(function->body);
+  // A block's or a thread's memory is its kernel's.
+  for (Stmt& stmt : list) {
+    const auto* alloc = stmt.as<AllocBuffer>();
+    if (alloc == nullptr || alloc->buffer->scope == "global")
+      continue;
+    Stmt* user = nullptr;
+    for (Stmt& nest : list) {
+      if (nest.is<AllocBuffer>() || !mentions_buffer(nest, alloc->buffer))
+        continue;
+      if (user != nullptr)
+        return Error(ErrorCode::kUnsupported,
+                     fmt::format("{} is in \"{}\", and several kernels use it: compute the blocks "
+                                 "that use it in one nest of bound loops, or leave it in global "
+                                 "memory",
+                                 alloc->buffer->name, alloc->buffer->scope));
+      user = &nest;
+    }
+    if (user != nullptr)
+      *user = make_seq({stmt, *user});
+    stmt = make_seq({});
+  }
+  std::erase_if(list, [](const Stmt& stmt) { return is_nothing(stmt); });
   for (Stmt& stmt : list) {
     if (stmt.is<AllocBuffer>())
       continue;
