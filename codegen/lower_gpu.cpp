@@ -1,7 +1,10 @@
 #include "codegen/lower_gpu.h"
 
 #include "ir/narrow.h"
+#include "ir/pass/lowering.h"
 #include "ir/s_tir/layer.h"
+#include "ir/s_tir/lower_threads.h"
+#include "ir/tir/bound_threads.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_simt.h"
 #include "ir/tir/shared_memory.h"
@@ -77,11 +80,46 @@ Result<GpuLimits> gpu_limits(const Target& target) {
                "'" + target.to_string() + "' is no GPU that temper knows; it knows " + names);
 }
 
-std::vector<Pass> gpu_passes(const GpuLimits& limits) {
+namespace {
+
+/// What a schedule of s-tir leaves, to threads.
+std::vector<Pass> bound_passes() {
+  using F = const PrimFunc&;
+  const auto total = [](const char* name, PrimFunc (*run)(F)) {
+    return function_pass(name, [run](F f) -> Result<PrimFunc> { return run(f); });
+  };
+  return {
+      function_pass("lower_blocks", [](F f) { return s_tir::lower_blocks_for_gpu(f); }),
+      function_pass("launch_kernels", [](F f) { return tir::launch_kernels(f); }),
+      // While indices still have a dimension each, and virtual threads are a loop around theirs.
+      total("compact_buffers", compact_buffers),
+      total("lower_virtual_threads", tir::lower_virtual_threads),
+      total("pad_rows", tir::pad_rows),
+      total("simplify_loops", simplify_loops),
+      total("vectorize_accesses", tir::vectorize_accesses),
+  };
+}
+
+} // namespace
+
+bool is_s_tir(const IRModule& module) {
+  return std::any_of(module->functions.begin(), module->functions.end(),
+                     [](const ModuleEntry& entry) {
+                       const auto function = entry.function.as_ref<PrimFuncNode>();
+                       return function && function->s_tir;
+                     });
+}
+
+std::vector<Pass> gpu_passes(const GpuLimits& limits, bool s_tir) {
   using F = const PrimFunc&;
   const int architecture = limits.architecture;
-  return {
-      function_pass("lower_simt", [architecture](F f) { return tir::lower_simt(f, architecture); }),
+  std::vector<Pass> passes;
+  if (s_tir)
+    passes = bound_passes();
+  else
+    passes.push_back(function_pass(
+        "lower_simt", [architecture](F f) { return tir::lower_simt(f, architecture); }));
+  std::vector<Pass> rest = {
       function_pass("plan_shared_memory",
                     [](F f) -> Result<PrimFunc> { return tir::plan_shared_memory(f); }),
       // After planning: buffers that share a place need barriers between them.
@@ -94,6 +132,8 @@ std::vector<Pass> gpu_passes(const GpuLimits& limits) {
                       return lower_narrow_types(f);
                     }),
   };
+  std::move(rest.begin(), rest.end(), std::back_inserter(passes));
+  return passes;
 }
 
 Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target) {
@@ -106,11 +146,13 @@ Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target,
   TEMPER_TRY(limits, gpu_limits(target));
   for (const ModuleEntry& entry : module->functions)
     if (const auto function = entry.function.as_ref<PrimFuncNode>())
-      if (function->s_tir || gpu_needs(function).kernels == 0)
+      if (gpu_needs(function).kernels == 0)
         return Error(ErrorCode::kUnsupported,
-                     function->name + " has no kernel for a GPU: write it as a tile program, with "
-                                      "T.Kernel(...), or bind its loops to threads");
-  return run_passes(module, gpu_passes(limits), pass_options);
+                     function->name +
+                         " has no kernel for a GPU: write it as a tile program, with "
+                         "T.Kernel(...), or bind its loops to threads" +
+                         (function->s_tir ? ", as its search space does (temper tune)" : ""));
+  return run_passes(module, gpu_passes(limits, is_s_tir(module)), pass_options);
 }
 
 GpuNeeds gpu_needs(const PrimFunc& function) {

@@ -1,5 +1,6 @@
-/// From a tile program, or a program of threads, to flat tir with threads for a GPU: what CUDA C++
-/// is printed from, and what ir/tir/emulator runs without a GPU.
+/// From a tile program, a program of threads, or s-tir whose loops are bound to threads, to flat
+/// tir with threads for a GPU: what CUDA C++ is printed from, and what ir/tir/emulator runs without
+/// a GPU.
 ///
 ///   with T.Kernel(...):                       with T.Kernel(...):
 ///     T.copy(A[...], A_shared)                  T.ptx_cp_async(A_shared[...], A[...], 8)
@@ -28,8 +29,10 @@ struct GpuLimits {
 /// The error names the architectures that are known.
 Result<GpuLimits> gpu_limits(const ir::Target& target);
 
-/// The steps, for temper-opt and the runner of passes.
-std::vector<ir::Pass> gpu_passes(const GpuLimits& limits);
+/// The steps, for temper-opt and the runner of passes. `s_tir`: of functions with blocks.
+std::vector<ir::Pass> gpu_passes(const GpuLimits& limits, bool s_tir = false);
+/// A function of the module has blocks.
+bool is_s_tir(const ir::IRModule& module);
 Result<ir::IRModule> lower_for_gpu(const ir::IRModule& module, const ir::Target& target);
 Result<ir::IRModule> lower_for_gpu(const ir::IRModule& module, const ir::Target& target,
                                    const ir::PassOptions& pass_options);

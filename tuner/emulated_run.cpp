@@ -10,8 +10,10 @@
 #include "ir/support/json.h"
 #include "ir/support/random.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_space.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/knob_space.h"
+#include "tuner/templates.h"
 #include "tuner/tuning_run.h"
 #include "tuner/version.h"
 
@@ -51,9 +53,9 @@ std::string kind_of(const std::string& message) {
 /// then at random.
 class Proposals {
 public:
-  static Result<Proposals> of(const ir::IRModule& module, const ir::Target& gpu,
+  static Result<Proposals> of(const Task& task, const codegen::GpuLimits& limits,
                               const EmulatedRunOptions& options) {
-    TEMPER_TRY(limits, codegen::gpu_limits(gpu));
+    const ir::IRModule& module = task.module;
     Proposals result;
     result.random_ = Random(options.seed);
     result.tries_ = 50 * options.trials;
@@ -63,11 +65,12 @@ public:
       result.size_ = knobs.size();
       result.in_order_ = result.size_ <= 4 * options.trials ? result.size_ : 0;
     }
-    auto space = make_gpu_knob_space(module, limits.architecture);
+    TEMPER_TRY(templates, templates_of(task));
+    auto space = make_gpu_space(module, limits, std::move(templates));
     if (space) {
       result.space_ = std::move(*space);
     } else {
-      if (!result.knobs_.empty())
+      if (!result.knobs_.empty() || codegen::is_s_tir(module))
         return space.error();
       // Nothing is open: the program itself.
       auto only = std::make_shared<Candidate>();
@@ -131,6 +134,28 @@ private:
   std::set<uint64_t> seen_;
 };
 
+/// What was chosen: "block_M=64 gemm.variant=mma_sync", or a sketch's decisions in their order,
+/// "4x1x16x2x1 8x2x8x1x1 16x2x2 4 1 512".
+std::string choice_text(const s_tir::Trace& trace) {
+  std::string text = knob_text(trace);
+  if (!text.empty())
+    return text;
+  for (const s_tir::DecisionPoint& point : s_tir::decision_points(trace)) {
+    const s_tir::Value& decision = trace[point.instruction].decision;
+    const int64_t* chosen = decision.as_int();
+    text += text.empty() ? "" : " ";
+    if (const s_tir::Value::List* factors = decision.as_list())
+      for (size_t i = 0; i < factors->size(); ++i)
+        text += (i == 0 ? "" : "x") + std::to_string(*(*factors)[i].as_int());
+    else if (chosen != nullptr && point.kind == s_tir::DecisionPoint::Kind::kCategorical &&
+             *chosen >= 0 && *chosen < static_cast<int64_t>(point.candidates.size()))
+      text += std::to_string(point.candidates[static_cast<size_t>(*chosen)]);
+    else if (chosen != nullptr)
+      text += "@" + std::to_string(*chosen);
+  }
+  return text;
+}
+
 /// A candidate on its way.
 struct Item {
   CandidateRef candidate;
@@ -150,7 +175,7 @@ public:
   Result<EmulatedResult> run() {
     TEMPER_TRY(limits, codegen::gpu_limits(gpu_));
     limits_ = limits;
-    TEMPER_TRY(proposals, Proposals::of(task_.module, gpu_, options_));
+    TEMPER_TRY(proposals, Proposals::of(task_, limits, options_));
     result_.choices = proposals.size();
     result_.space = proposals.space_text();
     if (!options_.compile)
@@ -406,7 +431,7 @@ private:
     const bool look_for_races = result_.interpreted < options_.interpret;
     TEMPER_TRY(check, check_emulated(bench_, prepared_, task_, item.program, item.loops,
                                      look_for_races || !item.program.why_interpreted.empty()));
-    const std::string text = knob_text(item.candidate->trace);
+    const std::string text = choice_text(item.candidate->trace);
     if (!check.checked()) {
       ++result_.not_checked;
       const std::string verdict = emulated_verdict(check, true);

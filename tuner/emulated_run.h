@@ -45,7 +45,7 @@ struct EmulatedRefusals {
 /// A program that is right.
 struct EmulatedSound {
   database::Id record;
-  std::string choice; ///< "block_M=64 gemm.variant=mma_sync"
+  std::string choice; ///< "block_M=64 gemm.variant=mma_sync"; of a sketch its decisions
   codegen::GpuNeeds needs;
   std::shared_ptr<const codegen::Artifact> code; ///< null: it was not compiled for the GPU
   GpuBound bound;                                ///< where there is code

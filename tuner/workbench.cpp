@@ -24,6 +24,7 @@
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_pruning.h"
+#include "tuner/gpu_space.h"
 #include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/knob_space.h"
@@ -126,7 +127,8 @@ Result<MachineHints> machine_hints_for(const ir::Target& target, int threads) {
 Result<std::unique_ptr<Space>> space_of(const Task& task) {
   if (!task.target.is_cpu()) {
     TEMPER_TRY(limits, codegen::gpu_limits(task.target));
-    return make_gpu_knob_space(task.module, limits.architecture);
+    TEMPER_TRY(templates, templates_of(task));
+    return make_gpu_space(task.module, limits, std::move(templates));
   }
   if (is_knob_program(task.module)) {
     TEMPER_TRY(lower, lower_options_for(task.target, task.threads <= 1));

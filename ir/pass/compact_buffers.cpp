@@ -9,10 +9,15 @@
 // loops. For each dimension every access is split as outer + inner, `outer` a linear form over
 // outer variables, `inner` bounded by constants. Where all accesses have the same `outer`, the
 // dimension becomes hull(inner) long and `outer + low` is subtracted from each index; where they do
-// not, or a bound is not known, or nothing would be saved, it stays as it is.
+// not, or a bound is not known, or nothing would be saved, it stays as it is. The threads of a
+// kernel are outer to memory of their own, and range over all of them for memory that the block
+// shares.
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/kernel_math.h"
+
+#include <unordered_set>
 
 namespace temper::ir {
 
@@ -29,7 +34,8 @@ struct Extent {
 };
 
 struct Life {
-  size_t vars = 0; ///< variables in scope at the allocation: defined.at(var) < vars means outer
+  size_t vars = 0;     ///< variables in scope at the allocation: defined.at(var) < vars means outer
+  bool shared = false; ///< by the threads of a kernel
   std::vector<Extent> dims;
 };
 
@@ -44,7 +50,20 @@ public:
       const Analyzer::Scope scope(math_);
       bind_loop(math_, *loop);
       define(loop->loop_var);
+      if (loop->kind == ForKind::kThreadBinding && loop->thread.starts_with("vthread"))
+        threads_.insert(loop->loop_var.get());
       return collect(loop->body);
+    }
+    if (const auto* launch = stmt.as<KernelLaunch>()) {
+      const Analyzer::Scope scope(math_);
+      bind_kernel(math_, *launch);
+      for (const Var& var : launch->block_vars)
+        define(var);
+      for (const Var& var : launch->thread_vars) {
+        define(var);
+        threads_.insert(var.get());
+      }
+      return collect(launch->body);
     }
     if (const auto* branch = stmt.as<IfThenElse>()) {
       collect(branch->condition);
@@ -63,6 +82,7 @@ public:
     if (const auto* alloc = stmt.as<AllocBuffer>()) {
       Life& life = lives[alloc->buffer];
       life.vars = count_;
+      life.shared = tile_scope(alloc->buffer->scope) == "shared";
       life.dims.resize(alloc->buffer->shape.size());
       return;
     }
@@ -124,7 +144,7 @@ private:
       outer.dtype = inner.dtype = form.dtype;
       inner.constant = form.constant;
       for (const LinearTerm& term : form.terms)
-        (is_outer(term.expr, life.vars) ? outer : inner).terms.push_back(term);
+        (is_outer(term.expr, life) ? outer : inner).terms.push_back(term);
       IntInterval bounds = math_.bounds(inner);
       if (ramp != nullptr && bounds.is_bounded())
         bounds.high += stride * (ramp->lanes() - 1);
@@ -139,12 +159,13 @@ private:
   }
 
   /// Mentions only variables that were there when the buffer was allocated.
-  bool is_outer(const Expr& expr, size_t vars) const {
+  bool is_outer(const Expr& expr, const Life& life) const {
     bool result = true;
     walk(expr, [&](const NodeRef& node) {
       if (const auto* var = node.as<VarNode>()) {
         const auto found = defined_.find(var);
-        result &= found == defined_.end() || found->second < vars;
+        result &= found == defined_.end() || found->second < life.vars;
+        result &= !life.shared || !threads_.contains(var);
       } else if (node->kind() == BufferLoad::kKind) {
         result = false; // what it reads may change
       }
@@ -155,6 +176,7 @@ private:
 
   Analyzer math_;
   std::unordered_map<const VarNode*, size_t> defined_;
+  std::unordered_set<const VarNode*> threads_; ///< numbers of a kernel's threads
   size_t count_ = 0;
 };
 
@@ -195,6 +217,8 @@ public:
     const Analyzer::Scope scope(math_);
     if (const auto* loop = stmt.as<For>())
       bind_loop(math_, *loop);
+    if (const auto* launch = stmt.as<KernelLaunch>())
+      bind_kernel(math_, *launch);
     if (const auto* alloc = stmt.as<AllocBuffer>()) {
       const auto found = shifts_.find(alloc->buffer);
       return found == shifts_.end() ? stmt : make_alloc(found->second.buffer, alloc->annotations);

@@ -7,6 +7,7 @@
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 #include "ir/pass/simplify.h"
+#include "ir/tir/kernel_math.h"
 
 namespace temper::ir {
 
@@ -35,6 +36,9 @@ public:
       changed |= value != store->value || predicate != store->predicate;
       return changed ? make_store(store->buffer, std::move(indices), value, predicate) : stmt;
     }
+    const Analyzer::Scope scope(math_);
+    if (const auto* launch = stmt.as<KernelLaunch>())
+      bind_kernel(math_, *launch);
     return rebuild(
         stmt, [&](const Stmt& child) { return simplify(child); },
         [&](const Expr& expr) { return math_.simplify(expr); });

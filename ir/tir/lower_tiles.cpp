@@ -1,4 +1,5 @@
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/kernel_math.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
@@ -20,14 +21,7 @@ public:
   Analyzer math;
 
   void bind(const For& loop) { math.bind(loop.loop_var, Range{loop.min, loop.extent}); }
-  void bind(const KernelLaunch& launch) {
-    for (size_t d = 0; d < launch.block_vars.size(); ++d)
-      math.bind(launch.block_vars[d],
-                Range{make_int(launch.block_vars[d]->dtype, 0), launch.grid[d]});
-    for (size_t d = 0; d < launch.thread_vars.size(); ++d)
-      math.bind(launch.thread_vars[d],
-                Range{make_int(launch.thread_vars[d]->dtype, 0), launch.threads[d]});
-  }
+  void bind(const KernelLaunch& launch) { bind_kernel(math, launch); }
 };
 
 Expr same(const Expr& expr) { return expr; }

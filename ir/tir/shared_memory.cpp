@@ -389,8 +389,13 @@ private:
         statement(body, round);
         State joined = state;
         joined.add(round);
-        if (joined == state)
+        if (joined == state) {
+          // What a round does is done for certain where there is one.
+          if (const auto* loop = stmt.as<For>();
+              loop != nullptr && as_int(loop->extent).value_or(0) > 0)
+            state = std::move(round);
           break;
+        }
         state = std::move(joined);
       }
     } else if (const auto* seq = stmt.as<SeqStmt>()) {

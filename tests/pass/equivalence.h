@@ -56,11 +56,12 @@ inline std::vector<PrimFunc> packs_of(const IRModule& module) {
   return packs;
 }
 
-/// Runs with the same inputs for the same seed, whatever the shapes of the parameters. Operands
-/// that `packs` pack are filled plain, and packed by these.
-inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
-                          ParallelOrder order = ParallelOrder::kForward,
-                          const std::vector<PrimFunc>& packs = {}) {
+/// What `execute` makes of the function's arguments: the same inputs for the same seed, whatever
+/// the shapes of the parameters. Operands that `packs` pack are filled plain, and packed by these.
+inline Result<Memory> run_by(const PrimFunc& function, uint64_t seed, ParallelOrder order,
+                             const std::vector<PrimFunc>& packs,
+                             const std::function<Result<void>(const std::vector<InterpretArgument>&,
+                                                              const InterpretOptions&)>& execute) {
   s_tir::register_layer();
   Random random(seed);
   const std::vector<bool> written = written_parameters(function);
@@ -106,12 +107,23 @@ inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
       return Error{ErrorCode::kUnsupported, "a type that this test does not fill"};
     TEMPER_TRY_VOID(packed);
   }
-  TEMPER_TRY_VOID(interpret(function, arguments, options));
+  TEMPER_TRY_VOID(execute(arguments, options));
   Memory result;
   for (size_t i = 0; i < read.size(); ++i)
     if (written[i])
       result.push_back(read[i]());
   return result;
+}
+
+/// In the interpreter.
+inline Result<Memory> run(const PrimFunc& function, uint64_t seed = 1,
+                          ParallelOrder order = ParallelOrder::kForward,
+                          const std::vector<PrimFunc>& packs = {}) {
+  return run_by(
+      function, seed, order, packs,
+      [&](const std::vector<InterpretArgument>& arguments, const InterpretOptions& options) {
+        return interpret(function, arguments, options);
+      });
 }
 
 inline ::testing::AssertionResult same(const Memory& a, const Memory& b, double tolerance = 1e-5) {

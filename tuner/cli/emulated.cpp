@@ -341,9 +341,8 @@ int tune_emulated(EmulatedWork work) {
   std::fprintf(stderr, "temper: %s\n",
                result.checked == 0 && result.not_checked > 0
                    ? "no program could be checked; the reasons are above"
-               : result.right == 0
-                   ? "no choice of the knobs is right on this GPU; the reasons are above"
-                   : "some programs compute something wrong; see above");
+               : result.right == 0 ? "no program is right on this GPU; the reasons are above"
+                                   : "some programs compute something wrong; see above");
   return kFailedWork;
 }
 

@@ -28,6 +28,7 @@
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/lower_simt.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_space.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/templates.h"
@@ -154,15 +155,25 @@ Result<std::vector<ir::Pass>> passes_of(const codegen::LowerOptions& lower,
   for (ir::Pass& pass : codegen::tile_passes(lower))
     passes.push_back(std::move(pass));
   passes.push_back({"split_packs", s_tir::split_packs});
-  passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
-    return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
-  }));
-  passes.push_back(ir::function_pass("pipeline_loops", ir::pipeline_loops));
+  const bool for_gpu = gpu.architecture != 0;
+  if (!for_gpu) {
+    passes.push_back(ir::function_pass("lower_blocks", [](const ir::PrimFunc& function) {
+      return Result<ir::PrimFunc>(s_tir::lower_blocks(function));
+    }));
+    passes.push_back(ir::function_pass("pipeline_loops", ir::pipeline_loops));
+  }
   passes.push_back(ir::function_pass("annotate_layouts", [](const ir::PrimFunc& function) {
     return tir::annotate_layouts(function);
   }));
-  for (ir::Pass& pass : codegen::gpu_passes(gpu))
-    passes.push_back(std::move(pass));
+  const auto add = [&](std::vector<ir::Pass> more) {
+    for (ir::Pass& pass : more)
+      if (std::none_of(passes.begin(), passes.end(),
+                       [&](const ir::Pass& other) { return other.name == pass.name; }))
+        passes.push_back(std::move(pass));
+  };
+  if (for_gpu)
+    add(codegen::gpu_passes(gpu, true));
+  add(codegen::gpu_passes(gpu));
   passes.push_back(ir::function_pass("thread_loops", tir::thread_loops));
   for (const ir::LoweringPass& pass : ir::cpu_passes())
     passes.push_back(ir::function_pass(pass.name, [&pass, lower](const ir::PrimFunc& function) {
@@ -190,7 +201,7 @@ Result<void> choose_rules(const Options& options, tuner::SketchOptions& sketch) 
     return {};
   std::vector<std::string> names;
   std::map<std::string, std::unique_ptr<tuner::Rule>> known;
-  for (std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(sketch.machine)) {
+  for (std::unique_ptr<tuner::Rule>& rule : tuner::default_rules(sketch)) {
     names.emplace_back(rule->name());
     known[names.back()] = std::move(rule);
   }
@@ -215,7 +226,7 @@ Result<void> choose_rules(const Options& options, tuner::SketchOptions& sketch) 
 
 Result<void> print_sketches(const ir::IRModule& module, Program program, const Options& options) {
   TEMPER_TRY(parsed, ir::parse_target(options.target));
-  if (!parsed.is_cpu()) {
+  if (!parsed.is_cpu() && !codegen::is_s_tir(module)) {
     TEMPER_TRY(limits, codegen::gpu_limits(parsed));
     TEMPER_TRY(space, tuner::make_gpu_knob_space(module, limits.architecture));
     return print_space(*space);
@@ -223,6 +234,10 @@ Result<void> print_sketches(const ir::IRModule& module, Program program, const O
   TEMPER_TRY(hints, machine_hints(options));
   tuner::SketchOptions sketch;
   sketch.machine = hints;
+  if (!parsed.is_cpu()) {
+    TEMPER_TRY(limits, codegen::gpu_limits(parsed));
+    sketch.gpu = tuner::gpu_hints_of(limits);
+  }
   sketch.templates = std::move(program.templates);
   sketch.rule_files = std::move(program.rule_files);
   if (sketch.rule_files.empty()) { // a script that is no workload file
@@ -253,8 +268,12 @@ Result<void> run(const Options& options) {
     return {};
   }
   if (options.list_rules) {
+    tuner::SketchOptions sketch;
     TEMPER_TRY(machine, machine_hints(options));
-    for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_cpu_rules(machine))
+    sketch.machine = machine;
+    if (!wanted.is_cpu())
+      sketch.gpu = tuner::gpu_hints_of(gpu);
+    for (const std::unique_ptr<tuner::Rule>& rule : tuner::default_rules(sketch))
       fmt::print("{}\n", rule->name());
     TEMPER_TRY(files, script::load_rule_files());
     for (const script::RuleFile& file : files)
@@ -311,7 +330,7 @@ Result<void> run(const Options& options) {
     return Error(ErrorCode::kInvalidArgument,
                  "--print " + options.print + " needs a GPU: --target cuda:sm_90a");
   if (!wanted.is_cpu() && (options.lower || (cuda && options.passes.empty())))
-    chosen = codegen::gpu_passes(gpu);
+    chosen = codegen::gpu_passes(gpu, codegen::is_s_tir(module));
   else if (options.lower)
     chosen = passes;
   ir::PassOptions settings;

@@ -109,11 +109,16 @@ Result<void> vectorize_innermost(Schedule& schedule, BlockRv block, int64_t max_
   return schedule.vectorize(parts[1]);
 }
 
-/// The first reduce loop of a block that still has its init: where the initialisation goes.
-Result<void> decompose(Schedule& schedule, BlockRv block) {
+} // namespace
+
+Result<void> decompose_reduction(Schedule& schedule, BlockRv block) {
   const BlockFacts facts = block_facts(schedule, block);
-  if (!facts.has_init)
+  if (facts.block == nullptr || !facts.has_init)
     return {};
+  // What threads reduce together, they start themselves.
+  for (size_t l = 0; l < facts.loops.size(); ++l)
+    if (facts.classes[l] == LoopClass::kReduce && facts.loops[l]->kind == ForKind::kThreadBinding)
+      return {};
   TEMPER_TRY(loops, schedule.get_loops(block));
   for (size_t l = 0; l < loops.size(); ++l) {
     if (facts.classes[l] != LoopClass::kReduce)
@@ -123,8 +128,6 @@ Result<void> decompose(Schedule& schedule, BlockRv block) {
   }
   return {};
 }
-
-} // namespace
 
 Result<void> postprocess(Schedule& schedule, const MachineHints& machine) {
   TEMPER_TRY_VOID(schedule.enter_postproc());
@@ -152,7 +155,7 @@ Result<void> postprocess(Schedule& schedule, const MachineHints& machine) {
     }
   }
   for (const BlockRv& block : blocks)
-    TEMPER_TRY_VOID(decompose(schedule, block));
+    TEMPER_TRY_VOID(decompose_reduction(schedule, block));
   return {};
 }
 

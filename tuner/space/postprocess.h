@@ -11,4 +11,8 @@ namespace temper::tuner {
 /// which step refused; the candidate is then not legal.
 Result<void> postprocess(s_tir::Schedule& schedule, const MachineHints& machine);
 
+/// Where a block still has its init, that becomes a block of its own in front of the first loop of
+/// the reduction.
+Result<void> decompose_reduction(s_tir::Schedule& schedule, s_tir::BlockRv block);
+
 } // namespace temper::tuner

@@ -55,8 +55,38 @@ const std::map<std::string, Description>& descriptions() {
       {"random_compute_location",
        {"A block that no other rule has placed is moved into a loop of its consumers, or stays.",
         "the place", "RandomComputeLocation"}},
+      {"gpu_multi_level_tiling",
+       {"Every spatial axis is split into five loops, every reduction axis into three, ordered "
+        "SSSRRSRS and bound to blocks, virtual threads and threads; operands are fetched into "
+        "shared memory by all threads together, sums stay in registers.",
+        "the factors, how many elements a thread fetches at once",
+        "MultiLevelTiling(\"SSSRRSRS\")"}},
+      {"gpu_auto_inline",
+       {"Inlines a block that computes one value per element into its consumers, math functions "
+        "and branches included; the last one into the tile that is written back.",
+        "nothing", "AutoInline(into_producer, into_consumer)"}},
+      {"gpu_cross_thread_reduction",
+       {"A reduction that is not tiled is shared out among the threads of a block, in the row loop "
+        "of its consumers where they have one: a softmax or a norm is one kernel.",
+        "the number of threads; a sketch without it", "CrossThreadReduction"}},
+      {"gpu_auto_bind",
+       {"What is bound to nothing yet becomes a thread for each element, in a loop where that "
+        "would be too many blocks.",
+        "the threads of a block", "AutoBind(256)"}},
   };
   return all;
+}
+
+std::string rows_of(const RuleList& rules) {
+  std::string text;
+  for (const std::unique_ptr<Rule>& rule : rules) {
+    const auto found = descriptions().find(rule->name());
+    TEMPER_CHECK(found != descriptions().end(), "a rule is not described");
+    const Description& description = found->second;
+    text += fmt::format("| `{}` | {} | {} | {} |\n", rule->name(), description.what,
+                        description.decides, *description.like == 0 ? " " : description.like);
+  }
+  return text;
 }
 
 } // namespace
@@ -76,13 +106,7 @@ std::string rules_reference() {
       "\n"
       "| rule | what it does | what it leaves open | in TVM |\n"
       "| --- | --- | --- | --- |\n";
-  for (const std::unique_ptr<Rule>& rule : default_cpu_rules(MachineHints())) {
-    const auto found = descriptions().find(rule->name());
-    TEMPER_CHECK(found != descriptions().end(), "a rule of default_cpu_rules() is not described");
-    const Description& description = found->second;
-    text += fmt::format("| `{}` | {} | {} | {} |\n", rule->name(), description.what,
-                        description.decides, *description.like == 0 ? " " : description.like);
-  }
+  text += rows_of(default_cpu_rules(MachineHints()));
   const SketchOptions options;
   text += fmt::format(
       "\n"
@@ -95,6 +119,29 @@ std::string rules_reference() {
       "(`tuner/mutate/mutator.h`) change one decision of a candidate: a tiling, a place, a "
       "choice.\n",
       options.jobs_per_core, options.max_vectorize_extent, fmt::join(options.unroll_steps, ", "));
+  const GpuHints gpu;
+  text += "\n"
+          "## For GPUs\n"
+          "\n"
+          "`default_gpu_rules` (`tuner/space/gpu_rules.h`); `temper-opt WORKLOAD --target "
+          "cuda:sm_90a --sketches`\n"
+          "prints what they give.\n"
+          "\n"
+          "| rule | what it does | what it leaves open | in TVM |\n"
+          "| --- | --- | --- | --- |\n";
+  text += rows_of(default_gpu_rules(gpu));
+  text += fmt::format(
+      "\n"
+      "Post-processing (`gpu_postprocess.cpp`) is MetaSchedule's: RewriteCooperativeFetch shares "
+      "fetches out among\n"
+      "the threads, in vectors; RewriteUnboundBlock binds what is left; loops are marked for "
+      "unrolling, by one of\n"
+      "{} iterations, which is a decision too; RewriteReductionBlock takes the start\n"
+      "of each sum out of its loops; VerifyGPUCode refuses more than {} threads of a block, or {} "
+      "virtual ones of a\n"
+      "thread. Shared memory and registers are held against the GPU's when the program is lowered "
+      "(`gpu_pruning.h`).\n",
+      fmt::join(gpu.unroll_steps, ", "), gpu.threads, gpu.virtual_threads);
   text += R"(
 ## Rules of your own
 

@@ -5,7 +5,8 @@
 
 namespace temper::tuner {
 
-/// The whole file, as Markdown. Aborts when a rule of default_cpu_rules() is not described.
+/// The whole file, as Markdown. Aborts when a rule of default_cpu_rules() or default_gpu_rules() is
+/// not described.
 std::string rules_reference();
 
 } // namespace temper::tuner

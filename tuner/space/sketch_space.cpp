@@ -29,14 +29,16 @@ using ApplyRule = FunctionRef<Result<std::vector<Schedule>>(const Schedule&, Blo
 
 /// Applies one rule to every block of every schedule. Blocks that the rule makes are not visited by
 /// it again; later rules see them.
-Result<std::vector<Schedule>> apply_rule(ApplyRule rule, std::vector<Schedule> schedules) {
+Result<std::vector<Schedule>> apply_rule(ApplyRule rule, bool consumers_first,
+                                         std::vector<Schedule> schedules) {
   std::vector<Schedule> results;
   std::vector<Pending> stack;
   for (auto schedule = schedules.rbegin(); schedule != schedules.rend(); ++schedule) {
     Result<std::vector<BlockRv>> blocks = blocks_of(*schedule);
     if (!blocks)
       continue;
-    std::reverse(blocks->begin(), blocks->end());
+    if (!consumers_first)
+      std::reverse(blocks->begin(), blocks->end());
     stack.push_back({std::move(*schedule), std::move(*blocks)});
   }
   while (!stack.empty()) {
@@ -81,7 +83,7 @@ public:
   SketchSpace(ir::IRModule module, SketchOptions options)
       : module_(std::move(module)), options_(std::move(options)) {
     if (options_.rules.empty() && !options_.only_rule_files)
-      options_.rules = default_cpu_rules(options_.machine);
+      options_.rules = default_rules(options_);
     for (const script::RuleFile& file : options_.rule_files)
       for (const script::RuleFile::Mutator& mutator : file.mutators())
         mutators_.push_back({&file, mutator.function, mutator.weight});
@@ -99,13 +101,14 @@ public:
     TEMPER_TRY(by_users, apply_rules_of_users(std::move(schedules)));
     schedules = std::move(by_users);
     for (const auto& rule : options_.rules) {
+      const bool consumers_first = dynamic_cast<const ConsumersFirstRule*>(rule.get()) != nullptr;
       const auto apply = [&](const Schedule& schedule,
                              BlockRv block) -> Result<std::vector<Schedule>> {
         if (!own_rule(schedule, block).empty())
           return std::vector<Schedule>{schedule};
         return rule->apply(schedule, block);
       };
-      TEMPER_TRY(applied, apply_rule(apply, std::move(schedules)));
+      TEMPER_TRY(applied, apply_rule(apply, consumers_first, std::move(schedules)));
       schedules = std::move(applied);
     }
     for (Schedule& schedule : schedules) {
@@ -207,7 +210,7 @@ private:
                        "(sch, block) into the workload's file or one that TEMPER_RULES names, or "
                        "say \"None\" for no rule");
     };
-    TEMPER_TRY(result, apply_rule(named, std::move(schedules)));
+    TEMPER_TRY(result, apply_rule(named, false, std::move(schedules)));
     for (const script::RuleFile& file : options_.rule_files)
       for (const std::string& function : file.rules()) {
         const auto apply = [&](const Schedule& schedule,
@@ -216,7 +219,7 @@ private:
             return std::vector<Schedule>{schedule};
           return file.apply_rule(function, schedule, block, machine);
         };
-        TEMPER_TRY(applied, apply_rule(apply, std::move(result)));
+        TEMPER_TRY(applied, apply_rule(apply, false, std::move(result)));
         result = std::move(applied);
       }
     return std::move(result);
@@ -248,6 +251,8 @@ private:
   /// Leaves on the root block what post-processing is to do, the unroll step as a decision.
   Result<void> request_loops(Schedule& schedule) const {
     TEMPER_TRY(root, schedule.get_sblock("root"));
+    if (options_.gpu)
+      return request_unrolling(schedule, root, options_.gpu->unroll_steps);
     if (options_.machine.threads > 1)
       TEMPER_TRY_VOID(schedule.annotate(root, kParallelJobs,
                                         options_.jobs_per_core * options_.machine.threads));
@@ -256,9 +261,12 @@ private:
     for (const BlockRv& block : blocks)
       if (block_facts(schedule, block).block->annotations.get_int(kRegisterTile))
         return {};
-    const std::vector<double> even(options_.unroll_steps.size(),
-                                   1.0 / static_cast<double>(options_.unroll_steps.size()));
-    TEMPER_TRY(unroll, schedule.sample_categorical(options_.unroll_steps, even));
+    return request_unrolling(schedule, root, options_.unroll_steps);
+  }
+  static Result<void> request_unrolling(Schedule& schedule, BlockRv root,
+                                        const std::vector<int64_t>& steps) {
+    const std::vector<double> even(steps.size(), 1.0 / static_cast<double>(steps.size()));
+    TEMPER_TRY(unroll, schedule.sample_categorical(steps, even));
     return schedule.annotate(root, kUnrollExplicit, unroll);
   }
 
@@ -269,7 +277,10 @@ private:
     ReplayOptions replay_options;
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
-    TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    if (options_.gpu)
+      TEMPER_TRY_VOID(postprocess_for_gpu(schedule, *options_.gpu));
+    else
+      TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
     for (const script::RuleFile& file : options_.rule_files)
       for (const std::string& function : file.postprocs())
         TEMPER_TRY_VOID(file.postprocess(function, schedule));
@@ -301,6 +312,10 @@ bool has_constant_extents(const ir::PrimFunc& function) {
 }
 
 } // namespace
+
+RuleList default_rules(const SketchOptions& options) {
+  return options.gpu ? default_gpu_rules(*options.gpu) : default_cpu_rules(options.machine);
+}
 
 Result<CandidateRef> candidate_of(const Schedule& schedule, std::string origin, uint64_t parent) {
   auto candidate = std::make_shared<Candidate>();

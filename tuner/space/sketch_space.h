@@ -4,14 +4,18 @@
 #pragma once
 
 #include "ir/script/rule_file.h"
-#include "tuner/space/rule.h"
+#include "tuner/space/gpu_rules.h"
 #include "tuner/space/space.h"
+
+#include <optional>
 
 namespace temper::tuner {
 
 struct SketchOptions {
   MachineHints machine;
-  RuleList rules;               ///< empty: default_cpu_rules
+  /// The space is for this GPU, and post-processing too; nothing: for CPUs.
+  std::optional<GpuHints> gpu;
+  RuleList rules;               ///< empty: default_rules
   bool only_rule_files = false; ///< empty means none
   /// Of users (ir/script/rule_file.h): tried on each block before `rules`; their post-processors
   /// and mutators take part, too.
@@ -24,6 +28,9 @@ struct SketchOptions {
   int64_t max_vectorize_extent = 64;
   std::vector<int64_t> unroll_steps{0, 16, 64, 512};
 };
+
+/// default_cpu_rules, or default_gpu_rules.
+RuleList default_rules(const SketchOptions& options);
 
 /// `module` holds one s-tir function. An error says why there is no space (no root block, symbolic
 /// shapes).

@@ -111,6 +111,8 @@ private:
   void leave_out_finished_producers();
   Result<Slot> find_slot();
   Result<std::vector<Wanted>> wanted_by_consumers();
+  std::optional<std::vector<LinearInterval>> over_sharing_threads(std::vector<LinearInterval> box,
+                                                                  const std::string& scope);
   Result<std::vector<Wanted>> offered_by_producers();
   Result<void> check_domain_is_reached(const std::vector<Wanted>& offered);
   /// The block as it stands below the target.
@@ -233,6 +235,28 @@ Result<Slot> Mover::find_slot() {
   return slot;
 }
 
+/// What all threads that share memory of a scope want, where one of them wants `box`: threads of a
+/// block share "shared" memory.
+std::optional<std::vector<LinearInterval>>
+Mover::over_sharing_threads(std::vector<LinearInterval> box, const std::string& scope) {
+  if (!scope.starts_with("shared"))
+    return box;
+  std::vector<const VarNode*> threads;
+  for (const For* loop : outer_)
+    if (loop->kind == ForKind::kThreadBinding && !loop->thread.starts_with("blockIdx"))
+      threads.push_back(loop->loop_var.get());
+  if (threads.empty())
+    return box;
+  for (LinearInterval& range : box) {
+    const auto low = math_.relax(range.lo, threads);
+    const auto high = math_.relax(range.hi, threads);
+    if (!low || !high)
+      return std::nullopt;
+    range = {low->lo, high->hi};
+  }
+  return box;
+}
+
 Result<std::vector<Wanted>> Mover::wanted_by_consumers() {
   std::vector<Wanted> wanted(block().iter_vars.size());
   bool first = true;
@@ -246,6 +270,8 @@ Result<std::vector<Wanted>> Mover::wanted_by_consumers() {
           continue;
         consumed = true;
         auto part = relax_region(math_, scoped_.info(consumer), depth_ + 1, read);
+        if (part)
+          part = over_sharing_threads(*part, write.buffer->scope);
         if (!part) {
           bounded = false;
         } else if (box) {

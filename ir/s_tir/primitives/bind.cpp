@@ -2,6 +2,9 @@
 ///
 /// They must be independent; or, for threadIdx, the loop may drive a reduction whose operation is
 /// known (a sum, product, minimum or maximum), which lowering spreads over the threads of a block.
+///
+/// A loop below one that is bound to the same threads is those threads again: it must fill memory
+/// that the block shares, and fill it alike whichever thread it is (cooperative fetching).
 #include "ir/s_tir/primitives/dependence.h"
 
 #include <fmt/format.h>
@@ -35,6 +38,24 @@ const For* loop_of_thread(const LoopPlace& place, const std::string& thread) {
   return found;
 }
 
+/// The blocks below the loop do the same in each iteration of `around`, and write to memory that
+/// the threads share.
+bool fills_shared_memory(const LoopPlace& place, const For& around) {
+  const auto below = blocks_below(place.chain);
+  if (!below || below->empty())
+    return false;
+  return std::all_of(below->begin(), below->end(), [&](const ChildBlock& child) {
+    const SBlock& block = child.block();
+    const bool alike =
+        std::none_of(child.realize->iter_values.begin(), child.realize->iter_values.end(),
+                     [&](const Expr& value) { return mentions(value, around.loop_var); });
+    return alike && !mentions(child.realize->predicate, around.loop_var) && !accumulates(block) &&
+           std::all_of(block.writes.begin(), block.writes.end(), [](const BufferRegion& write) {
+             return write.buffer->scope.starts_with("shared");
+           });
+  });
+}
+
 Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments) {
   const Value& at = arguments.inputs[0];
   TEMPER_TRY(place, require_loop(context, at));
@@ -43,13 +64,14 @@ Result<LoopPlace> legal_place(const Context& context, const Arguments& arguments
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("there is no thread \"{}\"; threads are {}", thread,
                              fmt::join(kThreads, ", ")));
-  if (const For* other = loop_of_thread(place, thread))
+  if (const For* other = loop_of_thread(place, thread);
+      other != nullptr && !(thread.starts_with("threadIdx") && fills_shared_memory(place, *other)))
     return illegal(context, at,
                    fmt::format("loop {}, {} {}, is bound to {} already: two nested loops cannot be "
                                "one thread",
                                other->loop_var->name,
-                               std::find(place.chain.begin(), place.chain.end(),
-                                         Stmt(other)) != place.chain.end()
+                               std::find(place.chain.begin(), place.chain.end(), Stmt(other)) !=
+                                       place.chain.end()
                                    ? "around"
                                    : "below",
                                describe(place.loop), thread));
@@ -101,7 +123,8 @@ void register_bind() {
           "The iterations of a loop become threads of a GPU: blockIdx.x, .y, .z, threadIdx.x, .y, "
           ".z, or virtual ones (vthread.x, .y, .z). They must be independent; over threadIdx a "
           "sum, product, minimum or maximum may be reduced. No two nested loops can be the same "
-          "thread. A CPU refuses such loops.\n"
+          "thread, but where the inner one fills shared memory, alike for all iterations of the "
+          "outer one. A CPU refuses such loops.\n"
           "\n"
           "    for i in range(128):  →  for i in T.thread_binding(128, thread=\"blockIdx.x\"):",
       .check = check,

@@ -1,0 +1,172 @@
+// The design space for GPUs: what each rule makes of the blocks it is for, and that candidates of
+// every workload compute what the program computes, as threads.
+#include "tests/support/bound_programs.h"
+#include "tests/support/workload_cases.h"
+#include "tests/tuner/scene.h"
+#include "tuner/gpu_pruning.h"
+
+#include <gmock/gmock.h>
+
+namespace temper::tuner {
+namespace {
+
+using temper::testing::expect_bound_meaning;
+using temper::testing::function_of;
+using ::testing::HasSubstr;
+using testing::must;
+using ::testing::Not;
+using testing::workload;
+using workload_cases::kWorkloadCases;
+using workload_cases::WorkloadCase;
+
+using MakeRule = std::unique_ptr<Rule> (*)(const GpuHints&);
+
+/// What makes small programs interesting: few threads will do.
+GpuHints small_gpu() {
+  GpuHints gpu;
+  gpu.reduction_threads = {4, 8, 16, 32, 64};
+  gpu.thread_extents = {4, 16, 32, 64};
+  gpu.blocks = 4;
+  gpu.warp = 1;
+  return gpu;
+}
+
+std::unique_ptr<Space> gpu_space(const ir::IRModule& module, const GpuHints& gpu = small_gpu(),
+                                 RuleList rules = {}) {
+  SketchOptions options;
+  options.gpu = gpu;
+  options.rules = std::move(rules);
+  return must(make_sketch_space(module, std::move(options)));
+}
+
+/// The sketches that one rule alone makes.
+std::vector<std::string> sketches(MakeRule make, const ir::IRModule& module) {
+  RuleList rules;
+  rules.push_back(make({}));
+  return gpu_space(module, {}, std::move(rules))->sketch_texts();
+}
+
+ir::IRModule module_of(const std::string& name, const std::map<std::string, std::string>& shape) {
+  return workload(name, shape).module;
+}
+ir::IRModule matmul() { return module_of("matmul", {{"M", "64"}, {"N", "64"}, {"K", "32"}}); }
+ir::IRModule softmax() { return module_of("softmax", {{"M", "8"}, {"N", "64"}}); }
+
+int count_of(const std::string& text, const std::string& word) {
+  int count = 0;
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+    ++count;
+  return count;
+}
+
+TEST(GpuMultiLevelTiling, BindsFetchesTogetherAndSumsInRegisters) {
+  const auto texts = sketches(make_gpu_multi_level_tiling_rule, matmul());
+  ASSERT_EQ(texts.size(), 1U);
+  const std::string& text = texts[0];
+  EXPECT_EQ(count_of(text, "n=5"), 2) << "spatial axes in five";
+  EXPECT_EQ(count_of(text, "n=3"), 1) << "the reduction in three";
+  for (const char* thread : {"blockIdx.x", "vthread.x", "threadIdx.x"})
+    EXPECT_EQ(count_of(text, thread), 1) << thread;
+  EXPECT_EQ(count_of(text, "storage_scope=\"shared\""), 2);
+  EXPECT_EQ(count_of(text, "storage_scope=\"local\""), 1);
+  EXPECT_EQ(count_of(text, "meta_schedule.cooperative_fetch"), 2);
+  EXPECT_THAT(text, HasSubstr("candidates=[1, 2, 3, 4]")) << "of four bytes, sixteen at most";
+  EXPECT_THAT(text, HasSubstr("ann_val=\"SSSRRSRS\""));
+}
+
+TEST(GpuMultiLevelTiling, LeavesBlocksWithoutReuseAlone) {
+  EXPECT_THAT(sketches(make_gpu_multi_level_tiling_rule, softmax()).at(0), Not(HasSubstr("bind")));
+}
+
+TEST(GpuCrossThreadReduction, MakesASoftmaxOneKernel) {
+  const auto texts = sketches(make_gpu_cross_thread_reduction_rule, softmax());
+  int fused = 0;
+  for (const std::string& text : texts)
+    fused += count_of(text, "compute_at") == 2 && count_of(text, "set_scope") == 2;
+  EXPECT_EQ(fused, 1);
+  EXPECT_GT(texts.size(), 1U) << "sketches without it stay";
+}
+
+TEST(GpuAutoBind, GivesEachElementAThread) {
+  const auto texts =
+      sketches(make_gpu_auto_bind_rule, module_of("transpose", {{"M", "64"}, {"N", "64"}}));
+  ASSERT_EQ(texts.size(), 1U);
+  EXPECT_THAT(texts[0], HasSubstr("candidates=[32, 64, 128, 256, 512, 1024]"));
+  EXPECT_THAT(texts[0], HasSubstr("thread_axis=\"blockIdx.x\""));
+  EXPECT_THAT(texts[0], HasSubstr("thread_axis=\"threadIdx.x\""));
+}
+
+TEST(GpuAutoInline, RepeatsMathAndBranchesRatherThanStoringThem) {
+  RuleList rules;
+  rules.push_back(make_gpu_auto_inline_rule());
+  const auto texts =
+      gpu_space(module_of("elementwise", {{"M", "8"}, {"N", "8"}}), {}, std::move(rules))
+          ->sketch_texts();
+  ASSERT_EQ(texts.size(), 1U);
+  EXPECT_EQ(count_of(texts[0], "compute_inline"), 3);
+}
+
+TEST(GpuSpace, RefusesWhatABlockCannotHave) {
+  const auto space = gpu_space(module_of("matmul", {{"M", "512"}, {"N", "512"}, {"K", "64"}}), {});
+  Random random(1);
+  std::set<std::string> why;
+  for (int i = 0; i < 200; ++i)
+    if (const auto candidate = space->sample(random); !candidate)
+      why.insert(candidate.error().message.substr(0, 13));
+  EXPECT_TRUE(why.contains("the block has")) << "threads";
+}
+
+TEST(GpuSpace, TooMuchSharedMemoryIsOneSentence) {
+  const auto space =
+      gpu_space(module_of("matmul", {{"M", "1024"}, {"N", "1024"}, {"K", "1024"}}), {});
+  Random random(2);
+  for (int i = 0; i < 2000; ++i) {
+    const auto candidate = space->sample(random);
+    if (!candidate)
+      continue;
+    const auto flat =
+        codegen::lower_for_gpu((*candidate)->module, must(ir::parse_target("cuda:sm_80")));
+    ASSERT_TRUE(flat.has_value()) << flat.error().to_string();
+    const auto refused = refused_needs(
+        function_of(*flat), must(codegen::gpu_limits(must(ir::parse_target("cuda:sm_80")))));
+    if (refused && refused->reason == "shared memory") {
+      EXPECT_THAT(refused->message, HasSubstr("bytes of shared memory, there are 166912"));
+      return;
+    }
+  }
+  FAIL() << "no candidate takes too much";
+}
+
+class GpuWorkloads : public ::testing::TestWithParam<WorkloadCase> {};
+
+TEST_P(GpuWorkloads, CandidatesComputeWhatTheProgramComputesAsThreads) {
+  const ir::IRModule module = module_of(GetParam().name, GetParam().shape);
+  const auto expected = must(ir::testing::run(function_of(module)));
+  const auto space = gpu_space(module);
+  Random random(7);
+  int right = 0;
+  std::map<std::string, int> refused;
+  for (int i = 0; i < 60 && right < 2; ++i) {
+    const auto candidate = space->sample(random);
+    if (!candidate) {
+      ++refused[candidate.error().to_string()];
+      continue;
+    }
+    const auto verified = ir::verify((*candidate)->module);
+    ASSERT_TRUE(verified) << verified.error().to_string();
+    ASSERT_TRUE(expect_bound_meaning((*candidate)->module, expected))
+        << (*candidate)->trace.to_python();
+    ++right;
+  }
+  EXPECT_EQ(right, 2) << "hardly any candidate is legal: " << ::testing::PrintToString(refused);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuWorkloads, ::testing::ValuesIn(kWorkloadCases),
+                         [](const auto& info) {
+                           std::string name = info.param.name;
+                           std::replace(name.begin(), name.end(), ':', '_');
+                           return name + "_" + std::to_string(info.index);
+                         });
+
+} // namespace
+} // namespace temper::tuner
