@@ -108,8 +108,12 @@ Error nothing_found(Store& store, const Selection& selection, const RecordFilter
                                         selection.text + "` shows what there is"};
     const std::string near = nearest_name(selection.text, names);
     return {ErrorCode::kNotFound,
-            "there is no record of a workload '" + selection.text + "'" +
-                (near.empty() ? std::string("; tune it first") : "; did you mean '" + near + "'?")};
+            "'" + selection.text +
+                "' is neither the start of a record's id nor a workload that has "
+                "records here" +
+                (near.empty() ? "; `temper list records` shows what there is, `temper tune " +
+                                    selection.text + "` would make some of a workload"
+                              : "; did you mean '" + near + "'?")};
   }
   return {ErrorCode::kNotFound, "there is no record for " + what};
 }

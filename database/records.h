@@ -60,8 +60,8 @@ enum class TimingRegime : uint8_t { kHot, kCold };
 const char* to_string(TimingRegime regime);
 Result<TimingRegime> parse_timing_regime(std::string_view word);
 
-/// Why a measurement was made. A candidate's number is its latest confirmation, else its latest
-/// search measurement: the fastest of many noisy numbers is too good to be true.
+/// Why a measurement was made. Which of them is a candidate's number, candidate_number.h says: the
+/// fastest of many noisy ones is too good to be true.
 enum class Purpose : uint8_t { kSearch, kConfirm };
 const char* to_string(Purpose purpose);
 Result<Purpose> parse_purpose(std::string_view word);

@@ -67,9 +67,8 @@ std::string workload_text(const std::string& name, const ir::PrimFunc& function,
   std::string text = fmt::format("\"\"\"Read from MetaSchedule's database {}.\"\"\"\n"
                                  "from tvm.script import tirx as T\n\n\ndef {}():\n",
                                  fs::path(folder).filename().string(), name);
-  for (const std::string& line :
-       split_text(script::to_text(function, {.header = false, .marks = {}, .lines = nullptr}),
-                  '\n'))
+  for (const std::string& line : split_text(
+           script::to_text(function, {.header = false, .marks = {}, .lines = nullptr}), '\n'))
     text += line.empty() ? "\n" : "    " + line + "\n";
   while (text.ends_with("\n\n"))
     text.pop_back();
@@ -148,8 +147,8 @@ private:
     for (size_t i = 0; i < programs.size(); ++i) {
       Known known;
       if (programs[i].second) {
-        auto made = add_workload(programs[i].second, programs.size() > 1 ? fmt::format("_{}", i)
-                                                                         : std::string());
+        auto made = add_workload(programs[i].second,
+                                 programs.size() > 1 ? fmt::format("_{}", i) : std::string());
         if (made)
           known = std::move(*made);
         else if (made.error().code == ErrorCode::kEnvironment)
@@ -165,8 +164,7 @@ private:
   Result<Known> add_workload(const ir::IRModule& module, const std::string& suffix) {
     const auto function = module->functions.front().function.as_ref<ir::PrimFuncNode>();
     if (module->functions.size() != 1 || !function || function->name != "main")
-      return Error(ErrorCode::kUnsupported,
-                   "only workloads of one function, \"main\", are read");
+      return Error(ErrorCode::kUnsupported, "only workloads of one function, \"main\", are read");
     const std::string name = identifier_of(folder_) + suffix;
     const std::string file = (fs::path(out_) / (name + ".py")).lexically_normal().string();
     const std::string text = workload_text(name, function, folder_);
@@ -175,6 +173,8 @@ private:
                    fmt::format("'{}' is there and is something else: name another folder with "
                                "--out",
                                file));
+    std::error_code failed;
+    fs::create_directories(fs::path(out_), failed); // else writing says why
     if (auto written = write_file(file, text); !written)
       return Error(ErrorCode::kEnvironment, written.error().message);
     Known known;
@@ -240,9 +240,7 @@ private:
       problem(kMetaScheduleRecords, number, error);
       return {};
     };
-    const auto corrupt = [&](const char* what) {
-      return broken(Error(ErrorCode::kCorrupt, what));
-    };
+    const auto corrupt = [&](const char* what) { return broken(Error(ErrorCode::kCorrupt, what)); };
     const auto json = parse_json(line);
     if (!json)
       return broken(json.error());

@@ -57,8 +57,9 @@ struct MetaScheduleExport {
 };
 
 /// Writes the two files to `folder`, which must not hold them yet: of each workload one record per
-/// candidate and target, its best time (1e10 seconds, as MetaSchedule writes, for one that failed).
-/// Candidates whose timing was stopped are left out without a word, as nothing is known of them.
+/// candidate and target, its time (1e10 seconds, as MetaSchedule writes, for one that failed); of
+/// one machine, since MetaSchedule compares all of them. Candidates whose timing was stopped are
+/// left out without a word, as nothing is known of them.
 Result<MetaScheduleExport> export_metaschedule(database::Store& store,
                                                const std::vector<database::Id>& workloads,
                                                const std::string& folder);

@@ -1,11 +1,13 @@
 // MetaSchedule's database written: what metaschedule.cpp reads.
 #include "tuner/metaschedule.h"
 
+#include "database/candidate_number.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/s_tir/tvm_graph.h"
 #include "ir/script/parser.h"
 #include "ir/structural.h"
 #include "ir/support/base64.h"
+#include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -15,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 
 namespace temper::tuner {
 namespace {
@@ -32,12 +35,19 @@ std::string encoded(const Json& graph) {
   return encode_base64(bytes + text);
 }
 
-/// MetaSchedule's words for a target of ours; what it said itself for a record of its own.
-Json target_json(const database::Measurement& row, const database::Environment& environment) {
+/// What MetaSchedule said of the machine of a record of its own; nothing for ours.
+std::optional<Json> metaschedule_target(const database::Environment& environment) {
   if (const auto known = parse_json(environment.json);
       known && known->is_object() && known->contains("target") &&
       text_at(*known, "program") == "TVM MetaSchedule")
     return (*known)["target"];
+  return std::nullopt;
+}
+
+/// MetaSchedule's words for a target of ours; what it said itself for a record of its own.
+Json target_json(const database::Measurement& row, const database::Environment& environment) {
+  if (const auto known = metaschedule_target(environment))
+    return *known;
   const size_t colon = row.target.find(':');
   const std::string device = row.target.substr(0, colon);
   const std::string processor = colon == std::string::npos ? "" : row.target.substr(colon + 1);
@@ -86,26 +96,10 @@ public:
     if (!graph)
       return leave_out(graph.error().message);
 
-    TEMPER_TRY(ids, store_.list_record_ids({.workloads = {workload.id}}));
-    std::map<std::pair<database::Id, std::string>, database::Measurement> chosen; // by target
-    std::vector<std::pair<database::Id, std::string>> order;
-    for (const database::Id& id : ids) {
-      TEMPER_TRY(row, store_.measurement(id));
-      // Slower than the best is all that is known of one that was stopped.
-      if (row.outcome == database::Outcome::kCensored)
-        continue;
-      const std::pair key(row.candidate, row.target);
-      const auto [at, fresh] = chosen.emplace(key, row);
-      if (fresh)
-        order.push_back(key);
-      const bool timed = row.outcome == database::Outcome::kOk;
-      const bool before = at->second.outcome == database::Outcome::kOk;
-      if (!fresh && timed && (!before || row.median_ns < at->second.median_ns))
-        at->second = std::move(row);
-    }
+    TEMPER_TRY(machines, measurements_of(workload.id));
+    TEMPER_TRY_VOID(keep_one_machine(machines, workload.name));
     std::vector<std::string> lines;
-    for (const auto& key : order) {
-      const database::Measurement& row = chosen.at(key);
+    for (const database::Measurement& row : of_candidates(machines, workload.name)) {
       TEMPER_TRY(candidate, store_.candidate(row.candidate));
       const auto trace = s_tir::trace_from_json_text(candidate.program);
       const Result<std::string> written =
@@ -146,6 +140,103 @@ public:
   }
 
 private:
+  struct Machine {
+    bool is_ours = true;                     ///< temper timed there
+    std::vector<database::Measurement> rows; ///< oldest first
+  };
+  using Machines = std::map<std::string, Machine>; ///< by class
+
+  Result<Machines> measurements_of(const database::Id& workload) {
+    TEMPER_TRY(ids, store_.list_record_ids({.workloads = {workload}}));
+    Machines machines;
+    std::map<database::Id, database::Environment> environments;
+    for (const database::Id& id : ids) {
+      TEMPER_TRY(row, store_.measurement(id));
+      // Slower than the best is all that is known of one that was stopped.
+      if (row.outcome == database::Outcome::kCensored)
+        continue;
+      if (!environments.contains(row.environment)) {
+        TEMPER_TRY(environment, store_.environment(row.environment));
+        environments.emplace(row.environment, std::move(environment));
+      }
+      const database::Environment& environment = environments.at(row.environment);
+      const bool is_ours = !metaschedule_target(environment);
+      Machine& machine = machines[is_ours ? environment.class_name : "TVM MetaSchedule's database"];
+      machine.is_ours = is_ours;
+      machine.rows.push_back(std::move(row));
+    }
+    for (auto& [name, machine] : machines)
+      std::ranges::stable_sort(machine.rows, {}, &database::Measurement::measured_at);
+    return machines;
+  }
+
+  /// MetaSchedule compares all times of a file: they must be of one machine. The one on which
+  /// temper measured last; where it did nowhere, the one of the newest record.
+  Result<void> keep_one_machine(Machines& machines, const std::string& workload) {
+    if (machines.size() < 2)
+      return {};
+    const auto kept = std::ranges::max_element(machines, {}, [](const auto& entry) {
+      return std::pair(entry.second.is_ours, entry.second.rows.back().measured_at);
+    });
+    for (const auto& [name, machine] : machines)
+      if (name != kept->first)
+        TEMPER_TRY_VOID(left_out(fmt::format(
+            "{}: {} of {}, whose times are not those of {}", workload,
+            format_count(static_cast<int64_t>(machine.rows.size()), "record"), name, kept->first)));
+    Machines one;
+    one.insert(machines.extract(kept));
+    machines = std::move(one);
+    return {};
+  }
+
+  /// One measurement for each candidate and target: its number (database/candidate_number.h), or
+  /// that it failed. Of the candidates that were not confirmed none that would be taken for better
+  /// than the best of those that were: it lost to them, or its time is luck.
+  std::vector<database::Measurement> of_candidates(const Machines& machines,
+                                                   const std::string& workload) {
+    using Key = std::pair<database::Id, std::string>;
+    std::map<Key, std::vector<const database::Measurement*>> rows;
+    std::vector<Key> order;
+    for (const auto& [name, machine] : machines)
+      for (const database::Measurement& row : machine.rows) {
+        const Key key(row.candidate, row.target);
+        if (rows[key].empty())
+          order.push_back(key);
+        rows[key].push_back(&row);
+      }
+    std::map<std::string, double> best; // confirmed, by target
+    std::vector<const database::Measurement*> chosen;
+    for (const Key& key : order) {
+      std::vector<database::CandidateTime> times;
+      std::vector<const database::Measurement*> timed;
+      for (const database::Measurement* row : rows.at(key))
+        if (row->outcome == database::Outcome::kOk) {
+          times.push_back({row->median_ns, row->purpose == database::Purpose::kConfirm,
+                           static_cast<int64_t>(row->samples_ns.size())});
+          timed.push_back(row);
+        }
+      chosen.push_back(times.empty() ? rows.at(key).front() : timed[database::number_among(times)]);
+      if (const database::Measurement& row = *chosen.back();
+          row.outcome == database::Outcome::kOk && row.purpose == database::Purpose::kConfirm) {
+        const auto [at, is_first] = best.emplace(row.target, row.median_ns);
+        at->second = std::min(at->second, row.median_ns);
+      }
+    }
+    std::vector<database::Measurement> written;
+    for (const database::Measurement* row : chosen) {
+      const auto confirmed = best.find(row->target);
+      if (row->outcome == database::Outcome::kOk && confirmed != best.end() &&
+          row->purpose != database::Purpose::kConfirm && row->median_ns < confirmed->second)
+        (void)left_out(
+            fmt::format("{}: candidate {}, whose time was not confirmed and is below the "
+                        "confirmed best",
+                        workload, row->candidate));
+      else
+        written.push_back(*row);
+    }
+    return written;
+  }
+
   Result<void> left_out(std::string why) {
     ++result_.left_out;
     if (result_.problems.size() < kMostProblems)

@@ -3,6 +3,7 @@
 #include "codegen/artifact_json.h"
 #include "codegen/lower.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/structural.h"
 #include "ir/support/json.h"
 #include "ir/support/parallel.h"
 #include "tuner/compile_protocol.h"
@@ -122,6 +123,11 @@ private:
   Device& device_;
 };
 
+struct Estimated {
+  double seconds = std::numeric_limits<double>::infinity();
+  ir::IRModule lowered{}; ///< until the batch is chosen
+};
+
 struct Compiled {
   CandidateRef candidate;
   ArtifactRef artifact{};   ///< null when it failed
@@ -130,6 +136,8 @@ struct Compiled {
   std::string log{}; ///< what the compiler wrote
   double compile_ms = 0;
   double score = 0;
+  uint64_t lowered_hash = 0; ///< 0: not known
+  bool is_twin = false;      ///< lowered to what another one was: not compiled
 };
 
 } // namespace
@@ -271,14 +279,24 @@ private:
       return {};
     std::vector<CandidateRef> batch = propose(*strategy_, count);
     exhausted_ = batch.empty();
+    // In the last batch the untuned program comes along: one look at the device less.
+    if (!batch.empty() && !untuned_is_known_ && options_.stop.trials > 0 &&
+        trials_ + static_cast<int64_t>(batch.size()) + 1 >= options_.stop.trials) {
+      count_untuned();
+      batch.push_back(space_.untuned());
+    }
     return batch;
   }
 
   Result<void> measure_untuned() {
+    count_untuned();
+    return measure_batch({space_.untuned()});
+  }
+
+  void count_untuned() {
     ++funnel_.proposed.count;
     ++funnel_.legal.count;
     untuned_is_known_ = true;
-    return measure_batch({space_.untuned()});
   }
 
   double seconds() const { return run_.seconds + worked_ + (depth_ > 0 ? now_() - since_ : 0); }
@@ -287,27 +305,41 @@ private:
   std::vector<double> estimate(std::span<const CandidateRef> candidates,
                                codegen::LowerOptions options) {
     options.verify = false; // what is compiled is verified
-    std::vector<std::pair<const Candidate*, double*>> unknown;
+    std::vector<std::pair<const Candidate*, Estimated*>> unknown;
     for (const CandidateRef& candidate : candidates)
-      if (const auto [at, is_new] = estimates_.try_emplace(candidate->program_hash, kFailed);
-          is_new)
+      if (const auto [at, is_new] = estimates_.try_emplace(candidate->program_hash); is_new)
         unknown.emplace_back(candidate.get(), &at->second);
     constexpr size_t kGrain = 4;
     parallel_for(unknown.size(), kGrain,
                  [&](size_t i) { *unknown[i].second = estimate_one(*unknown[i].first, options); });
     std::vector<double> times;
     for (const CandidateRef& candidate : candidates)
-      times.push_back(estimates_.at(candidate->program_hash));
+      times.push_back(estimates_.at(candidate->program_hash).seconds);
     return times;
   }
 
-  double estimate_one(const Candidate& candidate, const codegen::LowerOptions& options) const {
-    const auto lowered = codegen::lower_for_cpu(candidate.module, options);
+  Estimated estimate_one(const Candidate& candidate, const codegen::LowerOptions& options) const {
+    auto lowered = codegen::lower_for_cpu(candidate.module, options);
     if (!lowered || (*lowered)->functions.empty())
-      return kFailed;
+      return {};
     const auto function = (*lowered)->functions.front().function.as_ref<ir::PrimFuncNode>();
-    return function ? estimate_time(function, options_.rates, task_.threads).total_ns * 1e-9
-                    : kFailed;
+    if (!function)
+      return {};
+    return {estimate_time(function, options_.rates, task_.threads).total_ns * 1e-9,
+            *std::move(lowered)};
+  }
+
+  /// What a candidate of the batch is lowered to, as a hash; 0 where nobody has lowered it here.
+  uint64_t lowered_hash(const Candidate& candidate) const {
+    const auto known = estimates_.find(candidate.program_hash);
+    return known != estimates_.end() && known->second.lowered
+               ? ir::structural_hash(known->second.lowered)
+               : 0;
+  }
+
+  void forget_lowered() {
+    for (auto& [hash, estimated] : estimates_)
+      estimated.lowered = {};
   }
 
   bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
@@ -494,7 +526,9 @@ private:
     for (size_t i = 0; i < candidates.size(); ++i) {
       batch.items[i].candidate = candidates[i];
       batch.items[i].score = predicted ? scores[i] : 0;
+      batch.items[i].lowered_hash = lowered_hash(*candidates[i]);
     }
+    forget_lowered();
 
     std::vector<double> measured_scores;
     {
@@ -550,6 +584,16 @@ private:
   /// What came of compiling: a failure is recorded, equal code is one trial, all else is to be
   /// timed.
   Result<void> sort_out(Compiled& item, Batch& batch) {
+    if (item.is_twin) {
+      const auto first = code_of_lowered_.find(item.lowered_hash);
+      ++funnel_.compiled.count;
+      funnel_.refuse(funnel_.ran, "same_code", {});
+      if (first == code_of_lowered_.end()) // did not compile, or was not worth a run
+        batch.samples.push_back({item.candidate->features, kFailed});
+      else
+        batch.twins.emplace_back(item.candidate, first->second);
+      return {};
+    }
     if (item.artifact == nullptr) {
       funnel_.refuse(funnel_.compiled, "compile_failed", item.error);
       engine::Measurement failed;
@@ -578,6 +622,8 @@ private:
         batch.samples.push_back({item.candidate->features, kFailed});
         return {};
       }
+    if (item.lowered_hash != 0)
+      code_of_lowered_.emplace(item.lowered_hash, item.artifact->code_hash);
     if (!code_seconds_.emplace(item.artifact->code_hash, kFailed).second) {
       funnel_.refuse(funnel_.ran, "same_code", {});
       batch.twins.emplace_back(item.candidate, item.artifact->code_hash);
@@ -605,8 +651,14 @@ private:
     bool timing = false;
     while (sorted < count || next < batch.timed.size() || !measuring.empty()) {
       const size_t most = !beside ? count : drains ? workers - 1 : workers;
-      for (; asked < count && compiling.size() < most; ++asked)
-        compiling[ask_to_compile(*batch.items[asked].candidate)] = asked;
+      for (; asked < count && compiling.size() < most; ++asked) {
+        Compiled& item = batch.items[asked];
+        item.is_twin = item.lowered_hash != 0 && !asked_.insert(item.lowered_hash).second;
+        if (item.is_twin)
+          item.is_compiled = true; // what becomes of the first one holds for it
+        else
+          compiling[ask_to_compile(*item.candidate)] = asked;
+      }
       for (; sorted < count && batch.items[sorted].is_compiled; ++sorted)
         TEMPER_TRY_VOID(sort_out(batch.items[sorted], batch));
       if (!timing) {
@@ -966,7 +1018,7 @@ private:
   }
 
   Result<void> confirm(std::vector<Trial> best, engine::WorkloadId workload) {
-    const double most_seconds = std::clamp(0.1 * seconds(), 0.2, 3.0); // a short run ends shortly
+    const double most_seconds = std::clamp(0.06 * seconds(), 0.2, 3.0); // a short run ends shortly
     // Of slow kernels fewer: one takes part in a sitting with so many calls at the least.
     constexpr double kCalls = 12;
     constexpr size_t kFewest = 3;
@@ -1052,7 +1104,9 @@ private:
   ModelQuality quality_;
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
-  std::unordered_map<uint64_t, double> code_seconds_; ///< by code_hash
+  std::unordered_map<uint64_t, double> code_seconds_;      ///< by code_hash
+  std::unordered_set<uint64_t> asked_;                     ///< to compile, by lowered_hash
+  std::unordered_map<uint64_t, uint64_t> code_of_lowered_; ///< code_hash by lowered_hash
   bool beside_ = false; ///< candidates are compiled while others are timed
   static constexpr double kRemembered = 8;
   double compile_ms_ = 30;       ///< of a candidate, over the last kRemembered or so
@@ -1060,7 +1114,7 @@ private:
   std::vector<double> excesses_; ///< of late samples above their kernel's median, in parts of it
   std::optional<engine::DeviceState> state_of_device_;
   double looked_at_device_ = 0;
-  std::unordered_map<uint64_t, double> estimates_;           ///< in seconds, by program_hash
+  std::unordered_map<uint64_t, Estimated> estimates_;        ///< by program_hash
   std::unordered_map<uint64_t, database::Id> candidate_ids_; ///< by program_hash
   std::unordered_map<uint64_t, ArtifactRef> artifacts_;      ///< by program_hash
   std::unordered_set<uint64_t> wrong_; ///< program_hash of finalists that failed on fresh inputs

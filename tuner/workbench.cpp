@@ -240,6 +240,10 @@ Result<database::Store*> Workbench::store() {
       store_ = std::move(shared);
       return store_.get();
     }
+    // Who only reads leaves no file behind: what is not there yet is empty.
+    if (std::error_code ignored;
+        options_.viewing && !std::filesystem::exists(options.path, ignored))
+      options.path = ":memory:";
     auto store = database::open_sqlite_store(options);
     if (!store && options_.viewing && store.error().code == ErrorCode::kEnvironment) {
       options.read_only = true;

@@ -7,7 +7,9 @@
 #include "ir/s_tir/packs.h"
 #include "ir/support/hash.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/ScalarEvolution.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LLVMContext.h"
@@ -35,6 +37,8 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <unordered_set>
+#include <vector>
 
 namespace temper::codegen {
 namespace {
@@ -116,19 +120,42 @@ Result<std::unique_ptr<Job>> start_job(const ir::PrimFunc& function, const ir::T
 }
 
 /// Loops that LLVM's unroller would leave alone in the end are marked so: it would look at all that
-/// is in them first, once for each loop around it.
-void mark_large_loops(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
+/// is in them first, once for each loop around it. And so are
+///  - loops around a loop that stays one: copies of that gain nothing, and packing a few panels
+///    became half of a kernel's code;
+///  - small loops beside a large innermost one, which is a register tile: they pack or tidy up, a
+///    vector an iteration, which the ports for stores bound and not the loop.
+void mark_loops(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
   constexpr size_t kLargestUnrolled = 600; // the most that LLVM 19 makes of a loop at O2
-  for (llvm::Loop* loop : analyses.getResult<llvm::LoopAnalysis>(function).getLoopsInPreorder()) {
+  constexpr size_t kTile = 64;             // above what it unrolls in part
+  auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
+  const auto loops = analyses.getResult<llvm::LoopAnalysis>(function).getLoopsInPreorder();
+  std::unordered_set<const llvm::Loop*> staying;
+  std::vector<llvm::Loop*> innermost;
+  bool has_tile = false;
+  for (llvm::Loop* loop : llvm::reverse(loops)) { // inner ones first
     size_t size = 0;
     for (const llvm::BasicBlock* block : loop->blocks())
       size += static_cast<size_t>(
           std::count_if(block->begin(), block->end(), [](const llvm::Instruction& instruction) {
             return !llvm::isa<llvm::GetElementPtrInst, llvm::PHINode>(instruction);
           }));
-    if (size > kLargestUnrolled)
+    const bool around = std::any_of(loop->begin(), loop->end(), [&](const llvm::Loop* inner) {
+      return staying.contains(inner);
+    });
+    const size_t trips = evolution.getSmallConstantTripCount(loop);
+    if (around || trips == 0 || trips * size > kLargestUnrolled)
+      staying.insert(loop);
+    const bool is_tile = loop->isInnermost() && staying.contains(loop) && size > kTile;
+    has_tile |= is_tile;
+    if (size > kLargestUnrolled || around || is_tile)
       loop->setLoopAlreadyUnrolled();
+    else if (loop->isInnermost() && staying.contains(loop))
+      innermost.push_back(loop);
   }
+  if (has_tile)
+    for (llvm::Loop* loop : innermost)
+      loop->setLoopAlreadyUnrolled();
 }
 
 /// A lean O2. What comes in is tiled and vectorised already: one round of clean-up, one of
@@ -190,7 +217,7 @@ void optimize(Job& job) {
       return function.getInstructionCount() != before;
     };
     run(clean);
-    mark_large_loops(function, functions);
+    mark_loops(function, functions);
     if (run(unroll))
       run(after_unroll);
     if (run(vectorize))

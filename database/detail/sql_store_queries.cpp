@@ -1,3 +1,4 @@
+#include "database/candidate_number.h"
 #include "database/detail/sql_rows.h"
 #include "database/detail/sql_store.h"
 #include "ir/support/json.h"
@@ -232,26 +233,23 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
   bool everything = false;
   TEMPER_TRY(series, series_of(filter, !filter.include_stale, everything));
   const Conditions common = conditions_of(filter);
-  // A candidate's number is its latest confirmation, else its latest measurement. Without a
-  // confirmation it has lost where its run has confirmed others since: they were faster by the same
-  // kind of number, which is lucky as often as not. The number is never below
-  // the fastest of its measurements, so walking those upwards may stop at the first that is not
-  // faster than the best number found. The `+ 0` keep the database from looking a candidate's few
-  // measurements up in an index of the whole series.
+  // A candidate's number is as candidate_number.h says. Without a confirmation it has lost where
+  // its run has confirmed others since: they were faster by the same kind of number, which is lucky
+  // as often as not. The number is never below the fastest of its measurements, so walking those
+  // upwards may stop at the first that is not faster than the best number found. The `+ 0` keep the
+  // database from looking a candidate's few measurements up in an index of the whole series.
   const auto walk_of = [](const Conditions& conditions) {
     return "SELECT m.candidate, m.median_ns FROM measurement m WHERE m.series = $1 "
            "AND m.outcome = 'ok' AND m.median_ns IS NOT NULL" +
            numbered(conditions.text, 2) + " ORDER BY m.median_ns, m.n";
   };
   const auto number_of = [](const Conditions& conditions) {
-    return "SELECT m.n, m.median_ns, m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement "
-           "c "
-           "WHERE c.run = m.run AND c.sequence > m.sequence AND c.series + 0 = m.series AND "
-           "c.purpose = "
-           "'confirm' AND c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND "
-           "m.series + 0 = $2 AND m.outcome || '' = 'ok' AND m.median_ns IS NOT NULL" +
-           numbered(conditions.text, 3) +
-           " ORDER BY m.purpose = 'confirm' DESC, m.measured_at DESC, m.n DESC LIMIT 1";
+    return "SELECT m.n, m.median_ns, m.purpose = 'confirm', COALESCE(length(m.samples), 0), "
+           "m.purpose <> 'confirm' AND EXISTS (SELECT 1 FROM measurement c WHERE c.run = m.run AND "
+           "c.sequence > m.sequence AND c.series + 0 = m.series AND c.purpose = 'confirm' AND "
+           "c.outcome = 'ok') FROM measurement m WHERE m.candidate = $1 AND m.series + 0 = $2 AND "
+           "m.outcome || '' = 'ok' AND m.median_ns IS NOT NULL" +
+           numbered(conditions.text, 3) + " ORDER BY m.measured_at, m.n";
   };
   std::vector<RecordRow> rows;
   for (const SeriesRow& one_series : series) {
@@ -279,16 +277,24 @@ Result<std::vector<RecordRow>> SqlStore::best(const RecordFilter& filter) {
       TEMPER_TRY_VOID(wrong.finish());
       Query number(db_, number_text, candidate, one_series.number);
       conditions.bind(number);
-      if (number.next()) {
+      std::vector<CandidateTime> times;
+      std::vector<std::pair<int64_t, bool>> found; // its row, and whether it has lost
+      while (number.next()) {
         const int64_t row = number.integer();
-        const double ns = number.real();
-        const bool lost = number.integer() != 0;
-        if (ns < best_ns && !lost) {
-          best_ns = ns;
-          best_row = row;
-        }
+        CandidateTime& time = times.emplace_back();
+        time.median_ns = number.real();
+        time.confirmed = number.integer() != 0;
+        time.samples = number.integer();
+        found.emplace_back(row, number.integer() != 0);
       }
       TEMPER_TRY_VOID(number.finish());
+      if (times.empty())
+        continue;
+      const size_t deciding = number_among(times);
+      if (const auto [row, lost] = found[deciding]; times[deciding].median_ns < best_ns && !lost) {
+        best_ns = times[deciding].median_ns;
+        best_row = row;
+      }
     }
     TEMPER_TRY_VOID(query.finish());
     if (best_row == 0)

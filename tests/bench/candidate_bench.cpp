@@ -1,7 +1,13 @@
 // What a search pays for each candidate that it looks at and does not measure: a decision mutated,
 // the trace replayed and post-processed, features taken, and the model asked, for a matmul of 512.
-// The goal is 0.5 ms a candidate on a core.
+// The goal is 0.5 ms a candidate on a core. And what it pays for those that it estimates, and for
+// those that it compiles.
+#include "codegen/llvm/compile.h"
+#include "codegen/lower.h"
+#include "ir/s_tir/trace_json.h"
+#include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
+#include "tuner/compile_protocol.h"
 #include "tuner/cost/cost_model.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/workbench.h"
@@ -61,6 +67,48 @@ void mutate_and_predict(benchmark::State& state) {
       static_cast<double>(made) / static_cast<double>(state.iterations() * kPopulation);
 }
 BENCHMARK(mutate_and_predict)->Unit(benchmark::kMillisecond);
+
+/// Lowered for the estimate, as all that a search looks at closely.
+void lower_candidate(benchmark::State& state) {
+  const std::unique_ptr<Space> space = matmul_space();
+  Random random(1);
+  const std::vector<CandidateRef> sampled = samples(*space, 64, random);
+  const ir::Target target = must(codegen::resolve_target(must(ir::parse_target("native"))));
+  codegen::LowerOptions options = must(lower_options_for(target, true));
+  options.verify = false;
+  size_t next = 0;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(
+        codegen::lower_for_cpu(sampled[next++ % sampled.size()]->module, options));
+}
+BENCHMARK(lower_candidate)->Unit(benchmark::kMillisecond);
+
+/// Compiled, as a compile process does; what each part takes on average.
+void compile_candidate(benchmark::State& state) {
+  const std::unique_ptr<Space> space = matmul_space();
+  Random random(1);
+  const std::vector<CandidateRef> sampled = samples(*space, 64, random);
+  CompileRequest request;
+  request.module_text = script::to_text(space->untuned()->module);
+  request.target = "native";
+  request.threads = 1;
+  size_t next = 0;
+  codegen::StaticFacts sum;
+  for (auto _ : state) {
+    request.trace_json = s_tir::trace_to_json_text(sampled[next++ % sampled.size()]->trace);
+    const auto artifact = must(compile_request(request));
+    sum.lower_ms += artifact.facts.lower_ms;
+    sum.optimize_ms += artifact.facts.optimize_ms;
+    sum.emit_ms += artifact.facts.emit_ms;
+    sum.link_ms += artifact.facts.link_ms;
+  }
+  for (const auto& [name, ms] : {std::pair("lower_ms", sum.lower_ms),
+                                 {"optimize_ms", sum.optimize_ms},
+                                 {"emit_ms", sum.emit_ms},
+                                 {"link_ms", sum.link_ms}})
+    state.counters[name] = benchmark::Counter(ms, benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(compile_candidate)->Unit(benchmark::kMillisecond)->Iterations(256);
 
 } // namespace
 } // namespace temper::tuner

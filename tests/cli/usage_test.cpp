@@ -76,6 +76,8 @@ TEST(Usage, ADatabaseIsAFileOrAnAddress) {
     EXPECT_EQ(ran.err.find("cret"), std::string::npos) << ran.err;
   }
   EXPECT_EQ(shell.run("ls | grep -v -e out.txt -e err.txt").out, "") << "no file of that name";
+  expect_refused(shell.run("temper best --db ./host=attic.db"), 2, "there is no database");
+  ASSERT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1 --db ./host=attic.db").code, 0);
   EXPECT_EQ(shell.run("temper best --db ./host=attic.db").code, 0) << "a file may be called so";
 }
 
@@ -267,7 +269,7 @@ void run_sql(const Shell& shell, const char* statements) {
 
 TEST(Usage, ADatabaseOfANewerVersionIsRefused) {
   const Shell shell;
-  ASSERT_EQ(shell.run("temper best").code, 0);
+  ASSERT_EQ(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1").code, 0);
   run_sql(shell, "PRAGMA user_version = 999");
   for (const char* command : {"best", "tune matmul M=8 N=8 K=8 --trials 1", "resume", "dump"})
     expect_refused(shell.run(std::string("temper ") + command), 1, "newer version of temper");
@@ -282,7 +284,28 @@ TEST(Usage, ASqliteFileOfAnotherProgramIsRefused) {
 TEST(Usage, AMissingOrUnwritableDatabaseFolderIsOneSentence) {
   const Shell shell;
   expect_refused(shell.run("temper best --db nowhere/t.db"), 2, "nowhere");
-  expect_refused(shell.run("temper best --db /proc/t.db"), 1, "/proc");
+  expect_refused(shell.run("temper tune matmul M=8 N=8 K=8 --trials 1 --db /proc/t.db"), 1,
+                 "/proc");
+}
+
+TEST(Usage, WhoOnlyReadsMakesNoDatabase) {
+  const Shell shell;
+  for (const std::string command :
+       {"best", "list runs", "show m123456", "explain m123456", "rerun m123456",
+        "dump -o all.jsonl", "export --out lib m123456", "remeasure --stale", "resume",
+        "tag m123456 night"})
+    expect_refused(shell.run("temper " + command + " --db typo.db"), 2,
+                   "there is no database 'typo.db'");
+  EXPECT_EQ(shell.run("temper best").code, 0) << "nothing is tuned yet";
+  EXPECT_EQ(shell.run("temper doctor --quick").code, 0);
+  EXPECT_FALSE(std::filesystem::exists(shell.folder() / "typo.db"));
+  EXPECT_FALSE(std::filesystem::exists(shell.folder() / "t.db"));
+}
+
+TEST(Usage, ALibraryToCompareWithTakesNoWordOfTheSelection) {
+  const Shell shell;
+  // What is missing is the record, not the selection.
+  expect_refused(shell.run("temper compare --library theirs=lib.so matmul"), 2, "matmul");
 }
 
 TEST(Usage, ListJsonIsOneObjectWithItsSchema) {

@@ -4,6 +4,7 @@
 
 #include "database/sqlite_store.h"
 #include "ir/support/text.h"
+#include "tests/support/shelf.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -129,6 +130,41 @@ TEST_F(MetaSchedule, IsNotWrittenOverAnother) {
   const auto nothing = export_metaschedule(**bench.store(), {}, path("none"));
   ASSERT_FALSE(nothing);
   EXPECT_THAT(nothing.error().message, HasSubstr("no records"));
+}
+
+TEST_F(MetaSchedule, IsWrittenWithNumbersOfOneMachine) {
+  testing::Shelf shelf;
+  const std::string program = R"(@T.prim_func(s_tir=True)
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((64,), "float32")):
+    for i in range(64):
+        with T.sblock("B"):
+            vi = T.axis.spatial(64, i)
+            B[vi] = A[vi] + T.float32(1)
+)";
+  const std::string confirmed = R"([[["GetSBlock",[],["B","main"],["b0"]]],[]])";
+  const std::string lucky = R"([[["GetSBlock",[],["B","main"],["b7"]]],[]])";
+  shelf.add(shelf.place("attic", "LLVM 19"),
+            {.ns = 50, .samples = 0, .program_text = program, .trace = confirmed});
+  const auto row = shelf.add(shelf.place("cellar", "LLVM 19"), {.ns = 100,
+                                                                .samples = 0,
+                                                                .program_text = program,
+                                                                .earlier = {{lucky, 90}},
+                                                                .confirmations_ns = {120, 110},
+                                                                .trace = confirmed});
+  const auto written = export_metaschedule(*shelf.store, {row.workload}, path("ours"));
+  ASSERT_TRUE(written) << written.error().to_string();
+  EXPECT_EQ(written->records, 1);
+  EXPECT_THAT(written->problems, ElementsAre(HasSubstr("cpu:attic/2"), HasSubstr("not confirmed")));
+  const auto text = read_file(path("ours/") + kMetaScheduleRecords);
+  ASSERT_TRUE(text);
+  EXPECT_THAT(*text, HasSubstr("[1.1"));
+}
+
+TEST_F(MetaSchedule, MakesTheFolderOfItsWorkloadFiles) {
+  Workbench bench({.database = path("temper.db")});
+  const auto read = import_metaschedule(bench, path("small"), path("new/folder"));
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_TRUE(fs::exists(path("new/folder/small_0.py")));
 }
 
 TEST_F(MetaSchedule, IsNeverTheBestOfThisMachine) {

@@ -49,6 +49,23 @@ IRModule image(int64_t rows, int64_t columns, int64_t n, int64_t k) {
                   make_load(c, {h, w, j}) + make_load(a, {h, w, r}) * make_load(b, {r, j}))});
 }
 
+/// C[x, j] = sum_rs A[x * stride + r * dilation, s] * B[r, s, j]: a window over several channels.
+IRModule window(int64_t columns, int64_t n, int64_t taps, int64_t stride, int64_t dilation) {
+  constexpr int64_t kChannels = 3;
+  const ir::Buffer a = tensor("A", {(columns - 1) * stride + (taps - 1) * dilation + 1, kChannels}),
+                   b = tensor("B", {taps, kChannels, n}), c = tensor("C", {columns, n});
+  Grid grid("C", "SSRR", {{"x", columns}, {"j", n}, {"r", taps}, {"s", kChannels}});
+  const ir::Expr x = grid.axis(0), j = grid.axis(1), r = grid.axis(2), s = grid.axis(3);
+  const ir::Expr at = x * stride + r * dilation;
+  return function(
+      {a, b, c}, {},
+      {grid.reads(a, {at, s})
+           .reads(b, {r, s, j})
+           .init(tir::make_store(c, {x, j}, real(0)))
+           .store(c, {x, j},
+                  make_load(c, {x, j}) + make_load(a, {at, s}) * make_load(b, {r, s, j}))});
+}
+
 std::unique_ptr<Space> space_of(const IRModule& module) {
   SketchOptions options;
   options.machine.vector_bits = 128; // 4 floats: the programs may be small
@@ -99,6 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"epilogue", [] { return matmul_bias_relu(12, 24, 8); }, 3},
                       Case{"short_rows", [] { return image(6, 3, 16, 8); }, 2},
                       Case{"short_rows_left_over", [] { return image(5, 4, 10, 3); }, 2},
+                      Case{"window", [] { return window(12, 16, 3, 1, 1); }, 2},
+                      Case{"window_left_over", [] { return window(11, 10, 5, 2, 1); }, 2},
                       Case{"transposed", [] { return matmul_transposed(12, 16, 8); }, 2},
                       Case{"transposed_left_over", [] { return matmul_transposed(9, 10, 7); }, 2}),
     [](const auto& info) { return info.param.name; });
@@ -212,6 +231,20 @@ TEST(RegisterTilingRule, AShortReductionIsUnrolledAltogether) {
   EXPECT_EQ(steps(6), "candidates=[1, 2, 6]");
   EXPECT_EQ(steps(8), "candidates=[1, 2, 4, 8]");
   EXPECT_EQ(steps(9), "candidates=[1]");
+}
+
+TEST(RegisterTilingRule, AWindowIsUnrolledWhereItsStepsReadTheSame) {
+  // The axis whose inner part is unrolled comes from the third or the fourth of the block's loops.
+  const auto unrolled = [](const IRModule& module) {
+    int windows = 0;
+    for (const std::string& text : space_of(module)->sketch_texts())
+      windows += text.find("factors=[None, 5]") != std::string::npos;
+    return windows;
+  };
+  EXPECT_GT(unrolled(window(12, 16, 5, 1, 1)), 0);
+  EXPECT_GT(unrolled(window(12, 16, 5, 2, 1)), 0);
+  EXPECT_GT(unrolled(window(12, 16, 5, 1, 2)), 0);
+  EXPECT_EQ(unrolled(window(12, 16, 5, 5, 1)), 0) << "windows that do not overlap share nothing";
 }
 
 /// The space of a product of narrow types on a machine with AVX-512 and these features.

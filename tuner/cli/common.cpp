@@ -1,13 +1,17 @@
 #include "tuner/cli/command.h"
 
+#include "database/location.h"
 #include "ir/support/number.h"
 #include "ir/support/passwords.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
+#include <string_view>
 
 namespace temper::cli {
 
@@ -39,11 +43,25 @@ std::string given_database() {
 }
 
 void add_common_options(CLI::App& command, CommonOptions& options, bool measuring) {
-  command
-      .add_option("--db", options.workbench.database,
-                  "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
-                  "temper/temper.db in the data home)")
-      ->each([](const std::string& word) { database_word = word; });
+  CLI::Option* database =
+      command
+          .add_option("--db", options.workbench.database,
+                      "database: a file, or postgresql://user@host/name (default: $TEMPER_DB, else "
+                      "temper/temper.db in the data home)")
+          ->each([](const std::string& word) { database_word = word; });
+  // These begin one; for all others a file that is not there is a slip of the pen.
+  constexpr std::string_view kBeginners[] = {"check",  "tune",    "batch", "bench",
+                                             "import", "session", "doctor"};
+  if (std::ranges::find(kBeginners, command.get_name()) == std::end(kBeginners))
+    database->check(CLI::Validator(
+        [](const std::string& word) {
+          std::error_code ignored;
+          return !database::check_location(word) || database::is_postgres_url(word) ||
+                         std::filesystem::exists(word, ignored)
+                     ? std::string() // what is wrong with an address, opening it says
+                     : "there is no database '" + word + "'";
+        },
+        ""));
   command.add_flag("--json", options.json, "print one JSON object instead of text");
   if (!measuring)
     return;

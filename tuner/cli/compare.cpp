@@ -494,11 +494,14 @@ void add_compare(Program& program) {
       "--peers", options->peers,
       "compare one selection with the library routines that its workload names and, where "
       "arithmetic bounds it, with the processor's peak");
-  command->add_option(
-      "--library", options->libraries,
-      "NAME=FILE[:FUNCTION[(SHAPE,...)]]: also with a function of a shared library "
-      "in tvm-ffi's ABI, as TVM and temper export make them (default: main); "
-      "shapes, as 1x56x56x64, where it counts dimensions otherwise than the kernel");
+  command
+      ->add_option("--library", options->libraries,
+                   "NAME=FILE[:FUNCTION[(SHAPE,...)]]: also with a function of a shared library "
+                   "in tvm-ffi's ABI, as TVM and temper export make them (default: main); "
+                   "shapes, as 1x56x56x64, where it counts dimensions otherwise than the kernel; "
+                   "once for each library")
+      ->expected(1)
+      ->take_all();
   command->add_flag("--stored", options->stored,
                     "run nothing: the times in the database, of any machines and toolchains, "
                     "paired by kernel, with intervals, a correction for many comparisons and a "

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 namespace temper::cli {
 namespace {
 
@@ -20,7 +22,8 @@ struct DoctorCommand {
 };
 
 /// What only this program knows: the code generator and the database.
-std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
+std::vector<engine::Finding> own_findings(const DoctorCommand& options,
+                                          const std::filesystem::path& database) {
   using State = engine::Finding::State;
   std::vector<engine::Finding> findings;
   const auto target = codegen::resolve_target({});
@@ -42,6 +45,15 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options) {
                       Json::object()});
   for (engine::Finding& finding : engine::examine_gpu())
     findings.push_back(std::move(finding));
+  if (std::error_code ignored;
+      !database.empty() && !std::filesystem::exists(database, ignored) &&
+      std::filesystem::is_directory(std::filesystem::absolute(database).parent_path(), ignored)) {
+    findings.push_back(
+        {"database", State::kOk,
+         fmt::format("{} is not there yet: the first run makes it", database.string()),
+         Json::object()});
+    return findings;
+  }
   tuner::Workbench bench(options.common.workbench);
   const auto store = bench.store();
   if (store) {
@@ -65,7 +77,7 @@ int run_doctor(DoctorCommand& options) {
   if (database::is_postgres_url(settings.database.string()))
     settings.database.clear(); // the disk of a server is not ours to see
   std::vector<engine::Finding> findings = engine::examine(settings);
-  for (engine::Finding& finding : own_findings(options))
+  for (engine::Finding& finding : own_findings(options, settings.database))
     findings.push_back(std::move(finding));
   Json list = Json::array();
   Table table({{"state"}, {"of"}, {"finding", false, true}});

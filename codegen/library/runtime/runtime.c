@@ -179,7 +179,9 @@ static int check_memory(const temper_function* function, void* const* pointers) 
     const temper_argument* argument = &function->arguments[i];
     if (!argument->is_buffer)
       continue;
-    if (pointers[i] == NULL && bytes_of(function, i, pointers) > 0) {
+    if (bytes_of(function, i, pointers) == 0) /* its address is nobody's business */
+      continue;
+    if (pointers[i] == NULL) {
       say(function, i, "is a null pointer");
       return TEMPER_NULL_POINTER;
     }
@@ -194,11 +196,14 @@ static int check_memory(const temper_function* function, void* const* pointers) 
       continue;
     const uintptr_t begin = (uintptr_t)pointers[i];
     const uintptr_t end = begin + bytes_of(function, i, pointers);
+    if (end == begin)
+      continue;
     for (int32_t j = 0; j < function->count; ++j) {
       if (j == i || !function->arguments[j].is_buffer)
         continue;
       const uintptr_t other = (uintptr_t)pointers[j];
-      if (begin < other + bytes_of(function, j, pointers) && other < end) {
+      const uint64_t bytes = bytes_of(function, j, pointers);
+      if (bytes > 0 && begin < other + bytes && other < end) {
         say(function, i, "is written and overlaps argument %d (%s)", (int)j,
             function->arguments[j].name);
         return TEMPER_OVERLAP;
@@ -356,7 +361,10 @@ static int take_tensor(const temper_function* function, int32_t i, const temper_
       say(function, i, "has shape %s, expected %s", has, expected);
       return raise_as("ValueError");
     }
-  if (tensor->strides != NULL) {
+  int empty = 0;
+  for (int32_t d = 0; d < want->ndim; ++d)
+    empty |= tensor->shape[d] == 0;
+  if (tensor->strides != NULL && !empty) { /* of no elements, strides may be anything */
     int64_t stride = 1;
     for (int32_t d = want->ndim - 1; d >= 0; --d) {
       /* Where there is one element there is no step. */

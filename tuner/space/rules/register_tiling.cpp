@@ -20,12 +20,15 @@
 /// take the place of the register tile: sums stay in tile registers over a long cut of the
 /// reduction. Operands of 16-bit floats can also be converted while they are packed: where the
 /// instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that
-/// is the better way. Where m is short (four columns of a small image), one more such axis gives
-/// the tile its rows: all of m times some of that. The reduction is blocked only where it is long:
-/// with panels of mr and nr in cache one pass over it costs nothing until they outgrow L2.
+/// is the better way. A convolution's window may be what is unrolled, instead of k: neighbouring
+/// rows read the same elements of A in other steps, and loads are what a tile has too many of.
+/// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
+/// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
+/// and nr in cache one pass over it costs nothing until they outgrow L2.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
+#include "ir/arith/linear.h"
 #include "ir/pass/lowering.h"
 #include "ir/s_tir/packs.h"
 #include "ir/walk.h"
@@ -33,6 +36,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace temper::tuner {
 namespace {
@@ -58,6 +62,11 @@ struct Product {
   bool contiguous = true; ///< B's last dimension is n's; else B is transposed and must be packed
   bool a_constant = false;
   bool b_constant = false;
+  /// A short reduce axis along which m's dimension of A is read, too: a convolution's window. Its
+  /// steps read mostly what the steps before have read of other rows.
+  std::optional<size_t> window;
+  /// Steps along the window after which a row reads what another one has read.
+  int64_t window_period = 1;
   /// The dimensions that k alone indexes; none where something else does too.
   std::optional<size_t> a_reduce;
   std::optional<size_t> b_reduce;
@@ -74,6 +83,33 @@ std::optional<size_t> only_dimension(const BufferRegion& region, const IterVar& 
     only = d;
   }
   return only;
+}
+
+/// From so many steps on a window is not short.
+constexpr int64_t kMaxWindow = 8;
+
+/// Finds `window` and its period.
+void find_window(const BlockFacts& facts, Product& product) {
+  const SBlock& block = *facts.block;
+  const Var& m = block.iter_vars[product.m].var;
+  for (const Range& range : block.reads[product.a_read].region) {
+    if (!mentions(range.min, m))
+      continue;
+    const LinearForm form = linear_form(range.min);
+    const int64_t stride = std::abs(form.coefficient_of(m));
+    for (size_t axis = 0; axis < block.iter_vars.size() && stride > 0; ++axis) {
+      const int64_t dilation = std::abs(form.coefficient_of(block.iter_vars[axis].var));
+      if (axis == product.k || dilation == 0 || facts.classes[axis] != LoopClass::kReduce ||
+          facts.extents[axis] < 2 || facts.extents[axis] > kMaxWindow)
+        continue;
+      const int64_t period = stride / std::gcd(stride, dilation);
+      if (period >= facts.extents[axis])
+        continue; // no step reads what another one has read
+      product.window = axis;
+      product.window_period = period;
+      return;
+    }
+  }
 }
 
 std::optional<Product> as_product(const BlockFacts& facts) {
@@ -132,6 +168,7 @@ std::optional<Product> as_product(const BlockFacts& facts) {
   product.contiguous = product.b_dimension + 1 == b.region.size();
   product.a_reduce = only_dimension(a, block.iter_vars[product.k]);
   product.b_reduce = only_dimension(b, block.iter_vars[product.k]);
+  find_window(facts, product);
   return product;
 }
 
@@ -178,6 +215,12 @@ private:
     // Only where one of them is constant, so that packing all of it costs nothing:
     kA,       ///< all of A
     kCutBoth, ///< all of A and B, and the reduction is cut
+  };
+  /// How a tile's rows and the steps of its reduction are taken.
+  enum class Shape : uint8_t {
+    kRows,    ///< of m, steps of k
+    kSquare,  ///< all of m and some of the axis before it
+    kSliding, ///< of m, a whole window: its steps share what they read of A
   };
   static bool packs_a(Packing packing) {
     return packing == Packing::kBoth || packing == Packing::kA || packing == Packing::kCutBoth;
@@ -294,12 +337,15 @@ private:
       if (divides(vectors) || (n_extent % lanes != 0 && (vectors - 1) * lanes < n_extent))
         widths.push_back(vectors); // a width that leaves a rest is no use beside one that does not
     for (const int64_t vectors : widths) {
-      for (const bool square : {false, true}) {
-        if (square && (!product.m2 || m_extent >= kLongRows))
+      for (const Shape shape : {Shape::kRows, Shape::kSquare, Shape::kSliding}) {
+        const bool square = shape == Shape::kSquare;
+        const bool sliding = shape == Shape::kSliding;
+        if ((square && (!product.m2 || m_extent >= kLongRows)) || (sliding && !product.window))
           continue;
-        std::vector<int64_t> rows = square
-                                        ? row_choices(vectors, m_extent, facts.extents[*product.m2])
-                                        : row_choices(vectors, 1, m_extent);
+        std::vector<int64_t> rows =
+            square    ? row_choices(vectors, m_extent, facts.extents[*product.m2])
+            : sliding ? sliding_rows(vectors, product.window_period, m_extent)
+                      : row_choices(vectors, 1, m_extent);
         if (square)
           std::erase(rows, 1); // that is all of m
         if (rows.empty())
@@ -308,7 +354,7 @@ private:
              {Packing::kNone, Packing::kB, Packing::kBlockOfB, Packing::kCutOfB, Packing::kBoth,
               Packing::kA, Packing::kCutBoth}) {
           if ((packs_a(packing) && (!product.a_dimension || square)) ||
-              (cuts(packing) && (square || !may_cut_reduction(facts, product))) ||
+              (cuts(packing) && (square || sliding || !may_cut_reduction(facts, product))) ||
               (!packs_b(packing) && !product.contiguous) ||
               (packing == Packing::kBlockOfB && product.b_constant) ||
               (packing == Packing::kA && !product.a_constant) ||
@@ -317,7 +363,7 @@ private:
             continue;
           Schedule tiled = schedule;
           tiled.set_render_errors(false);
-          if (tile(tiled, block, facts, product, square, rows, vectors, lanes, packing, nullptr,
+          if (tile(tiled, block, facts, product, shape, rows, vectors, lanes, packing, nullptr,
                    converted))
             results.push_back(std::move(tiled));
         }
@@ -455,8 +501,8 @@ private:
             continue;
           Schedule tiled = schedule;
           tiled.set_render_errors(false);
-          if (tile(tiled, block, facts, product, false, rows, vectors, instruction.lanes, packing,
-                   &instruction))
+          if (tile(tiled, block, facts, product, Shape::kRows, rows, vectors, instruction.lanes,
+                   packing, &instruction))
             results.push_back(std::move(tiled));
         }
       }
@@ -564,13 +610,29 @@ private:
     return rows;
   }
 
+  /// Rows where a whole window is unrolled: what its steps share stays in registers, too, that is
+  /// a value for each row and step of the period. Two too many are folded into their uses.
+  std::vector<int64_t> sliding_rows(int64_t vectors, int64_t period, int64_t extent) const {
+    constexpr int64_t kFolded = 2;
+    const int64_t most =
+        std::min((machine_.vector_registers + kFolded - vectors) / (vectors + period), extent);
+    std::vector<int64_t> rows;
+    for (int64_t row = most; row >= 2 && rows.size() < 3; --row)
+      if (row == most || extent % row == 0)
+        rows.push_back(row);
+    return rows;
+  }
+
   Result<void> tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
-                    const Product& product, bool square, const std::vector<int64_t>& rows,
+                    const Product& product, Shape shape, const std::vector<int64_t>& rows,
                     int64_t vectors, int64_t lanes, Packing packing,
                     const DotInstruction* instruction = nullptr,
                     const Converted& converted = {}) const {
     const int64_t group = instruction != nullptr ? instruction->group : 1;
-    const size_t m = square ? *product.m2 : product.m; // the axis that is cut into rows
+    const bool square = shape == Shape::kSquare;
+    const bool sliding = shape == Shape::kSliding;
+    const size_t m = square ? *product.m2 : product.m;      // the axis that is cut into rows
+    const size_t k = sliding ? *product.window : product.k; // the reduce axis that runs innermost
     TEMPER_TRY_VOID(schedule.annotate(block, kRegisterTile, 1));
     TEMPER_TRY(consumer, only_elementwise_consumer(schedule, block));
     TEMPER_TRY(loops, schedule.get_loops(block));
@@ -579,23 +641,27 @@ private:
     TEMPER_TRY(n_parts, schedule.split(loops[product.n], {std::nullopt, vectors, lanes}));
     TEMPER_TRY(m_outer, in_blocks(schedule, m_parts[0], kMaxBlock));
     TEMPER_TRY(n_outer, in_blocks(schedule, n_parts[0], kMaxBlock));
-    std::vector<int64_t> steps;
-    const int64_t k_extent = facts.extents[product.k] / group;
-    for (const int64_t step : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
-      if (k_extent % step == 0)
-        steps.push_back(step);
-    if (k_extent < kMaxStep && k_extent != steps.back())
-      steps.push_back(k_extent); // the three colours of an image
-    TEMPER_TRY(step, sample_evenly(schedule, steps));
+    const int64_t k_extent = facts.extents[k] / group;
+    Operand step = k_extent; // a whole window: its steps share what they read
+    if (!sliding) {
+      std::vector<int64_t> steps;
+      for (const int64_t one : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
+        if (k_extent % one == 0)
+          steps.push_back(one);
+      if (k_extent < kMaxStep && k_extent != steps.back())
+        steps.push_back(k_extent); // the three colours of an image
+      TEMPER_TRY(sampled, sample_evenly(schedule, steps));
+      step = sampled;
+    }
     std::vector<Operand> k_factors{std::nullopt, step};
     if (group > 1)
       k_factors.emplace_back(group);
-    TEMPER_TRY(k_parts, schedule.split(loops[product.k], std::move(k_factors)));
+    TEMPER_TRY(k_parts, schedule.split(loops[k], std::move(k_factors)));
 
     std::vector<LoopRv> order;
     std::vector<LoopRv> reduce;
     for (size_t axis = 0; axis < loops.size(); ++axis) {
-      if (axis == m || axis == product.m || axis == product.n || axis == product.k)
+      if (axis == m || axis == product.m || axis == product.n || axis == k)
         continue;
       (facts.classes[axis] == LoopClass::kReduce ? reduce : order).push_back(loops[axis]);
     }
@@ -627,7 +693,9 @@ private:
     if (facts.reduce_extent * vectors * lanes * facts.store->buffer->dtype.element_bytes() >
         machine_.l1_bytes) {
       TEMPER_TRY(ahead, sample_evenly(schedule, {kPrefetchAhead, 0}));
-      TEMPER_TRY_VOID(schedule.annotate(k_loop, ir::kPrefetch, ahead));
+      // The window's own loop runs once.
+      TEMPER_TRY_VOID(schedule.annotate(sliding && !reduce.empty() ? reduce.back() : k_loop,
+                                        ir::kPrefetch, ahead));
     }
 
     if (instruction != nullptr) {
