@@ -40,6 +40,8 @@ Json kernel_to_json(const CudaKernel& kernel) {
             {"grid", kernel.grid},
             {"block", kernel.block},
             {"shared_bytes", kernel.shared_bytes}};
+  if (!kernel.cluster.empty())
+    json["cluster"] = kernel.cluster;
   for (const TensorMap& map : kernel.tensor_maps)
     json["tensor_maps"].push_back(Json{{"argument", map.argument},
                                        {"dtype", map.dtype},
@@ -56,6 +58,7 @@ CudaKernel kernel_from_json(const Json& json) {
   kernel.grid = json.at("grid").get<std::vector<int64_t>>();
   kernel.block = json.at("block").get<std::vector<int64_t>>();
   kernel.shared_bytes = json.at("shared_bytes").get<int64_t>();
+  kernel.cluster = json.value("cluster", std::vector<int64_t>());
   for (const Json& item : json.value("tensor_maps", Json::array()))
     kernel.tensor_maps.push_back(
         {item.at("argument").get<int>(), item.at("dtype").get<std::string>(),

@@ -28,6 +28,8 @@ struct CudaKernel {
   std::vector<int64_t> block;         ///< threads
   int64_t shared_bytes = 0;           ///< dynamic shared memory
   std::vector<TensorMap> tensor_maps; ///< the parameters behind the workspaces
+  /// Blocks of a cluster in x, y, z; empty: each block is alone.
+  std::vector<int64_t> cluster = {};
   bool operator==(const CudaKernel&) const = default;
 };
 

@@ -15,6 +15,7 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   };
   statement("sync_threads", -1, 0);
   statement("sync_warp", 0, 0);
+  statement("cluster_sync", 0, 0);
   for (const char* name : {"shfl_sync", "shfl_xor_sync", "shfl_up_sync", "shfl_down_sync"})
     list.push_back({name, 2, OpResult::kFirstArgument, false, false, false, false});
   for (const char* name : {"atomic_add", "atomic_max", "atomic_min"})
@@ -24,15 +25,18 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("inline_ptx", -1, 0);
   statement("mbarrier_init", 2, 1);
   statement("mbarrier_arrive", 1, 1);
+  statement("mbarrier_arrive_cluster", 2, 1);
   statement("mbarrier_expect_tx", 2, 1);
   statement("mbarrier_arrive_expect_tx", 2, 1);
   statement("mbarrier_wait_parity", 2, 1);
   statement("fence_proxy_async", 0, 0);
+  statement("fence_mbarrier_init", 0, 0);
   statement("ptx_cp_async", -1, 2);
   statement("copy_vector", 3, 2);
   statement("ptx_commit_group", 0, 0);
   statement("ptx_wait_group", 1, 0);
   statement("tma_load", -1, 3);
+  statement("tma_load_multicast", -1, 3);
   statement("tma_store", -1, 2);
   statement("tma_store_arrive", 0, 0);
   statement("tma_store_wait", 1, 0);

@@ -20,6 +20,8 @@ uint64_t hash_of(const LaunchPlan& launch) {
   for (const CudaKernel& kernel : launch.kernels) {
     add_all(kernel.grid);
     add_all(kernel.block);
+    if (!kernel.cluster.empty()) // so that hashes of old stay
+      add_all(kernel.cluster);
     add(kernel.shared_bytes);
     for (const TensorMap& map : kernel.tensor_maps) {
       add(map.argument);

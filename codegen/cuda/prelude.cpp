@@ -115,6 +115,24 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
                ::"r"(shared_address(barrier)) : "memory");
 }
 )"},
+      {"mbarrier_arrive_cluster",
+       {"shared_address"},
+       R"(// At the barrier of another block of the cluster, by its rank.
+__device__ __forceinline__ void mbarrier_arrive_cluster(void* barrier, unsigned block) {
+  asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; "
+               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }"
+               ::"r"(shared_address(barrier)), "r"(block) : "memory");
+}
+)"},
+      {"fence_mbarrier_init", {}, R"(__device__ __forceinline__ void fence_mbarrier_init() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+)"},
+      {"cluster_sync", {}, R"(__device__ __forceinline__ void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
+)"},
       {"mbarrier_expect_tx",
        {"shared_address"},
        R"(__device__ __forceinline__ void mbarrier_expect_tx(void* barrier, unsigned bytes) {
@@ -358,12 +376,18 @@ std::optional<std::string> wgmma_function(std::string_view name) {
       registers_a ? constraints("r", "a", 4) : std::string("\"l\"(a)"));
 }
 
-/// tma_load_2d, tma_store_3d: a box of a tensor. Nothing for another name.
+/// tma_load_2d, tma_store_3d: a box of a tensor; tma_load_multicast_2d: into several blocks of the
+/// cluster. Nothing for another name.
 std::optional<std::string> tma_function(std::string_view name) {
-  const bool load = name.starts_with("tma_load_");
-  const std::string_view rest = name.substr(std::min(name.size(), load ? size_t{9} : size_t{10}));
-  if ((!load && !name.starts_with("tma_store_")) || rest.size() != 2 || rest[0] < '1' ||
-      rest[0] > '5' || rest[1] != 'd')
+  std::string_view rest;
+  bool load = false, multicast = false;
+  for (const std::string_view prefix : {"tma_load_", "tma_store_", "tma_load_multicast_"})
+    if (name.starts_with(prefix)) {
+      rest = name.substr(prefix.size());
+      load = prefix != "tma_store_";
+      multicast = prefix == "tma_load_multicast_";
+    }
+  if (rest.size() != 2 || rest[0] < '1' || rest[0] > '5' || rest[1] != 'd')
     return std::nullopt;
   const int rank = rest[0] - '0';
   std::string parameters, operands;
@@ -371,6 +395,19 @@ std::optional<std::string> tma_function(std::string_view name) {
     parameters += fmt::format(", int c{}", d);
     operands += fmt::format(", \"r\"(c{})", d);
   }
+  if (multicast)
+    return fmt::format(
+        "// To the same place in each block of the cluster whose rank's bit is set.\n"
+        "__device__ __forceinline__ void {}(void* to, const tensor_map* map,\n"
+        "    void* barrier, int blocks{}) {{\n"
+        "  asm volatile(\"cp.async.bulk.tensor.{}d.shared::cluster.global\"\n"
+        "               \".mbarrier::complete_tx::bytes.multicast::cluster\"\n"
+        "               \" [%0], [%1, {{{}}}], [%2], %3;\"\n"
+        "               ::\"r\"(shared_address(to)), \"l\"(map),\n"
+        "               \"r\"(shared_address(barrier)),\n"
+        "               \"h\"(static_cast<unsigned short>(blocks)){} : \"memory\");\n"
+        "}}\n",
+        name, parameters, rank, places(4, rank), operands);
   if (load)
     return fmt::format(
         "__device__ __forceinline__ void {}(void* to, const tensor_map* map,\n"

@@ -3,6 +3,7 @@
 #include "codegen/cuda/prelude.h"
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
+#include "ir/tir/cluster.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
@@ -207,6 +208,10 @@ private:
         extents[d] = extent_of(launch->grid[d]);
       for (size_t d = 0; d < launch->threads.size(); ++d)
         extents[3 + d] = extent_of(launch->threads[d]);
+      if (std::vector<int64_t> dims = cluster_dims(*launch); cluster_blocks(dims) > 1) {
+        dims.resize(3, 1);
+        kernel.cluster = std::move(dims);
+      }
     } else {
       walk(root, [&](const NodeRef& node) {
         const auto* loop = node.as<For>();
@@ -538,7 +543,7 @@ private:
       return mma(s, *call);
     if (op == "ptx_wgmma_ss" || op == "ptx_wgmma_rs")
       return wgmma(s, *call);
-    if (op == "tma_load" || op == "tma_store")
+    if (op.starts_with("tma_load") || op == "tma_store")
       return tma(s, *call);
     if (op == "ptx_stmatrix") {
       const std::string function = fmt::format("stmatrix_x{}", number(2));
@@ -552,7 +557,8 @@ private:
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
     }
-    if ((op == "fence_proxy_async" || op.starts_with("warpgroup_")) && in_cuda_prelude(op)) {
+    if ((op.starts_with("fence_") || op == "cluster_sync" || op.starts_with("warpgroup_")) &&
+        in_cuda_prelude(op)) {
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
     }
@@ -676,12 +682,14 @@ private:
          &s);
   }
 
-  /// tma_load(S[i, j], A[k, l], barrier, extents...), tma_store(A[k, l], S[i, j], extents...)
+  /// tma_load(S[i, j], A[k, l], barrier, extents...), tma_store(A[k, l], S[i, j], extents...),
+  /// tma_load_multicast(S[i, j], A[k, l], barrier, blocks, extents...)
   void tma(const Evaluate& s, const Call& call) {
-    const bool load = call.op == "tma_load";
+    const bool load = call.op != "tma_store";
+    const bool multicast = call.op == "tma_load_multicast";
     const auto* tile = call.args[load ? 0 : 1].as<BufferLoad>();
     const auto* tensor = call.args[load ? 1 : 0].as<BufferLoad>();
-    const size_t first_extent = load ? 3 : 2;
+    const size_t first_extent = multicast ? 4 : load ? 3 : 2;
     TensorMap map;
     map.argument = -1;
     for (size_t i = 0; i < function_->params.size(); ++i)
@@ -727,8 +735,9 @@ private:
       known = maps_.end() - 1;
     }
     const std::string place = address(call.args[load ? 0 : 1], s);
-    line(load ? fmt::format("{}({}, &{}, {}{});", copy, place, known->second,
-                            address(call.args[2], s), coordinates)
+    line(load ? fmt::format("{}({}, &{}, {}{}{});", copy, place, known->second,
+                            address(call.args[2], s),
+                            multicast ? ", " + expression(call.args[3]).text : "", coordinates)
               : fmt::format("{}(&{}, {}{});", copy, known->second, place, coordinates),
          &s);
   }

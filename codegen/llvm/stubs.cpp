@@ -45,7 +45,7 @@ public:
         context, {i32_, i32_, i32_, i32_, array(i64_, 5), array(i64_, 5), array(i32_, 6)},
         "temper_tensor_map");
     gpu_kernel_ = llvm::StructType::create(
-        context, {pointer_, array(i32_, 3), array(i32_, 3), i32_, i32_, pointer_},
+        context, {pointer_, array(i32_, 3), array(i32_, 3), array(i32_, 3), i32_, i32_, pointer_},
         "temper_gpu_kernel");
     gpu_ = llvm::StructType::create(
         context, {pointer_, pointer_, pointer_, pointer_, i32_, i32_, pointer_}, "temper_gpu");
@@ -151,7 +151,8 @@ private:
                    row(b_.getInt64Ty(), map.strides_bytes, 5), row(b_.getInt32Ty(), map.box, 6)}));
       kernels.push_back(llvm::ConstantStruct::get(
           gpu_kernel_, {text(kernel.name), row(b_.getInt32Ty(), kernel.grid, 3),
-                        row(b_.getInt32Ty(), kernel.block, 3), int32(kernel.shared_bytes),
+                        row(b_.getInt32Ty(), kernel.block, 3),
+                        row(b_.getInt32Ty(), kernel.cluster, 3), int32(kernel.shared_bytes),
                         int32(static_cast<int64_t>(maps.size())), list(map_, maps)}));
     }
     auto* loaded_type = llvm::ArrayType::get(pointer_, kernels.size());

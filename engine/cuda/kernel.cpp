@@ -18,14 +18,6 @@ void set_extents(unsigned (&to)[3], const std::vector<int64_t>& extents) {
     to[d] = d < extents.size() ? static_cast<unsigned>(extents[d]) : 1;
 }
 
-/// Blocks that form a cluster, where the plan names some.
-template <typename Kernel> std::vector<int64_t> cluster_of(const Kernel& kernel) {
-  if constexpr (requires { kernel.cluster; })
-    return kernel.cluster;
-  else
-    return {};
-}
-
 CudaFault of_another_gpu(const GpuContext& context, const codegen::Artifact& artifact,
                          CudaResult code) {
   const CudaDriver& driver = context.driver();
@@ -107,7 +99,7 @@ std::unique_ptr<GpuKernel> GpuKernel::load(const GpuContext& context,
       code = driver.function_set(function, static_cast<int>(FunctionAttribute::kDynamicSharedBytes),
                                  static_cast<int>(one.shared_bytes));
     int64_t blocks = 1;
-    for (const int64_t extent : cluster_of(one))
+    for (const int64_t extent : one.cluster)
       blocks *= extent;
     constexpr int64_t kPortableCluster = 8;
     if (code == 0 && blocks > kPortableCluster)
@@ -199,9 +191,9 @@ CudaResult GpuKernel::Call::launch() const {
     config.shared_bytes = static_cast<unsigned>(plan.shared_bytes);
     config.stream = kernel.context_.stream();
     LaunchAttribute cluster;
-    if (const std::vector<int64_t> extents = cluster_of(plan); !extents.empty()) {
+    if (!plan.cluster.empty()) {
       cluster.id = LaunchAttribute::kClusterDimension;
-      set_extents(cluster.value.cluster, extents);
+      set_extents(cluster.value.cluster, plan.cluster);
       config.attributes = &cluster;
       config.attribute_count = 1;
     }

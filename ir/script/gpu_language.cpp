@@ -235,7 +235,7 @@ Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
     return evaluator.report(call.position, std::string(call.callee->name) +
                                                " stands inside a function decorated with "
                                                "@T.prim_func");
-  const std::string_view op = call.callee->data;
+  std::string_view op = call.callee->data;
   const bool waits = op == "mbarrier_wait_parity";
   const bool counts = op == "mbarrier_expect_tx" || op == "mbarrier_arrive_expect_tx";
   ArgReader args(evaluator, call,
@@ -268,8 +268,11 @@ Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
       return Poison{};
     operands.push_back(std::move(number));
   } else if (args.has(1) && !args[1].is<None>()) {
-    return evaluator.report(args.where(1), "barriers of other blocks of the cluster are not there "
-                                           "yet; leave cta_id out");
+    Expr rank = evaluator.to_index(args[1], args.where(1), false);
+    if (!rank)
+      return Poison{};
+    op = "mbarrier_arrive_cluster";
+    operands.push_back(std::move(rank));
   }
   builder->add(tir::make_evaluate(call_op(op, std::move(operands))), call.position);
   return None{};

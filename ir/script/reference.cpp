@@ -123,7 +123,10 @@ std::vector<LanguageEntry> language_entries() {
       "with T.Kernel(grid..., threads=128, cluster_dims=None, prelude=None) as (bx, by)",
       "Runs its body for each block of a grid of one to three axes, in any order; several kernels "
       "of a "
-      "function run one after the other. On a CPU the blocks are shared out among threads.",
+      "function run one after the other. On a CPU the blocks are shared out among threads. Blocks "
+      "of "
+      "a cluster (cluster_dims=(2, 1): neighbours along the first axis) run at the same time on a "
+      "GPU; of a pipeline with \"tma\": 2 what they read alike is copied once, for all of them.",
       "@T.prim_func\ndef main(A: T.Tensor((48, 64), \"float32\"), B: T.Tensor((48, 64), "
       "\"float32\")):\n"
       "    with T.Kernel(T.ceildiv(64, 32), T.ceildiv(48, 16), threads=64) as (bx, by):\n"
@@ -339,8 +342,9 @@ std::vector<LanguageEntry> language_entries() {
       rows("        bar = T.alloc_barrier([32, 1])\n        T.barrier_arrive(bar[0])\n        "
            "T.barrier_wait(bar[0], 0)\n"),
       false);
-  add(gpu, "T.barrier_arrive, T.mbarrier_arrive", "T.barrier_arrive(bar[0])",
-      "The thread has come to the barrier.",
+  add(gpu, "T.barrier_arrive, T.mbarrier_arrive", "T.barrier_arrive(bar[0], cta_id=None)",
+      "The thread has come to the barrier; with cta_id to that of the block with this rank in the "
+      "cluster.",
       rows("        bar = T.alloc_barrier(32)\n        T.barrier_arrive(bar)\n        "
            "T.barrier_wait(bar, 0)\n"),
       false);
@@ -348,6 +352,18 @@ std::vector<LanguageEntry> language_entries() {
       "Waits until the phase of that parity is complete; the first one is 0.",
       rows("        bar = T.alloc_barrier(32)\n        T.mbarrier_arrive(bar)\n        "
            "T.mbarrier_wait_parity(bar, 0)\n"),
+      false);
+  add(gpu, "T.cluster_sync", "T.cluster_sync()",
+      "The barrier of all blocks of a cluster (cluster_dims= of T.Kernel, from sm_90 on): each "
+      "reaches what others did before. A kernel whose blocks reach each other's barriers ends with "
+      "it.",
+      "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+      "    with T.Kernel(2, threads=32, cluster_dims=2) as bx:\n"
+      "        tx = T.get_thread_binding(0)\n"
+      "        bar = T.alloc_barrier(32)\n        T.cluster_sync()\n"
+      "        T.barrier_arrive(bar, cta_id=1 - T.block_rank_in_cluster())\n"
+      "        T.barrier_wait(bar, 0)\n"
+      "        B[bx * 32 + tx] = A[bx * 32 + tx]\n        T.cluster_sync()\n",
       false);
   add(gpu, "T.mbarrier_expect_tx, T.mbarrier_arrive_expect_tx",
       "T.mbarrier_expect_tx(bar[0], bytes)",

@@ -49,6 +49,12 @@ struct TileContext {
 inline constexpr const char* kAsyncCopy = "async";
 /// Annotation of a T.copy: the mbarrier that a pipeline waits at for it.
 inline constexpr const char* kCopyBarrier = "mbarrier";
+/// Annotations of a T.copy into the same place of several blocks of a cluster (ir/tir/cluster.h):
+/// how many they are, which of them this one is, so that it brings that slice of the rows, and a
+/// bit for the rank of each.
+inline constexpr const char* kMulticastBlocks = "multicast";
+inline constexpr const char* kMulticastSlice = "multicast_slice";
+inline constexpr const char* kMulticastMask = "multicast_mask";
 /// Annotation of a pipelined loop, 0 to 2: its copies are the tensor memory accelerator's, the
 /// variant of this name; with 2 a warp of its own makes them (ir/tir/pipeline.h).
 inline constexpr const char* kTma = "tma";

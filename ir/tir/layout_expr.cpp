@@ -123,7 +123,8 @@ private:
 } // namespace
 
 bool takes_tiles(std::string_view op) {
-  return op == "tma_load" || op == "tma_store" || op == "ptx_wgmma_ss" || op == "ptx_wgmma_rs";
+  return op.starts_with("tma_load") || op == "tma_store" || op == "ptx_wgmma_ss" ||
+         op == "ptx_wgmma_rs";
 }
 
 Expr layout_value(const Layout& layout, std::span<const Expr> coordinate, const char* axis) {

@@ -3,6 +3,7 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/cluster.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
@@ -57,6 +58,8 @@ public:
         return Error(ErrorCode::kUnsupported, "the number of threads of a kernel must be constant");
       threads_ *= *extent;
     }
+    const std::vector<int64_t> cluster = cluster_dims(launch);
+    TEMPER_TRY_VOID(check_cluster(launch, cluster, architecture_));
     block_ = role_ = {0, threads_};
     const Ref<KernelLaunch> marked = copy_node<KernelLaunch>(launch, [&](KernelLaunch& copy) {
       launch_ = &launch;
@@ -81,7 +84,7 @@ public:
     all.push_back(body);
     return Stmt(copy_node<KernelLaunch>(*kernel, [&](KernelLaunch& copy) {
       copy.body = without_double_barriers(with_cleared(make_seq(std::move(all))));
-      copy.annotations = copy.annotations.without(kOpenThreads); // decided
+      copy.annotations = with_cluster(copy.annotations.without(kOpenThreads), cluster); // decided
     }));
   }
 
@@ -248,7 +251,7 @@ private:
       const bool by_engine =
           code != code_of_.end() && any(code->second, [](const NodeRef& part) {
             const auto* op = part.as<Call>();
-            return op != nullptr && (op->op == "tma_load" || op->op == "ptx_stmatrix");
+            return op != nullptr && (op->op.starts_with("tma_load") || op->op == "ptx_stmatrix");
           });
       if (!by_engine)
         for (const size_t i : written_operands(*call))
@@ -863,6 +866,19 @@ private:
 
 namespace {
 
+/// A warp of its own makes the copies of a loop in the kernel, or may.
+bool may_have_producer(const KernelLaunch& kernel) {
+  bool found = false;
+  walk(kernel.body, [&](const NodeRef& node) {
+    const auto* loop = node.as<For>();
+    found |= loop != nullptr && loop->kind == ForKind::kPipelined &&
+             loop->annotations.get_int(kStages).value_or(1) >= 2 &&
+             loop->annotations.get_int(kTma).value_or(kOwnWarp) == kOwnWarp;
+    return !found;
+  });
+  return found;
+}
+
 /// A pipeline has copies that may be under way while it computes.
 bool can_run_ahead(const For& loop) {
   bool any = false;
@@ -873,6 +889,17 @@ bool can_run_ahead(const For& loop) {
     return !any;
   });
   return any;
+}
+
+/// It says itself that a warp of its own makes copies.
+bool any_producer(const PrimFunc& function) {
+  bool found = false;
+  walk(function->body, [&](const NodeRef& node) {
+    const auto* loop = node.as<For>();
+    found |= loop != nullptr && loop->annotations.get_int(kTma).value_or(0) == kOwnWarp;
+    return !found;
+  });
+  return found;
 }
 
 Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
@@ -935,6 +962,15 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
     if (const auto* kernel = stmt.as<KernelLaunch>();
         kernel != nullptr && kernel->annotations.get(kOpenThreads))
       knob(kThreadCount, {32, 64, 128, 256, 512}, 128);
+    if (const auto* kernel = stmt.as<KernelLaunch>(); kernel != nullptr && architecture >= 90 &&
+                                                      !kernel->annotations.get(kCluster) &&
+                                                      may_have_producer(*kernel)) {
+      constexpr const char* kAxes[] = {kClusterX, kClusterY};
+      for (size_t axis = 0; axis < std::min(kernel->grid.size(), std::size(kAxes)); ++axis)
+        if (const auto blocks = as_int(kernel->grid[axis]);
+            blocks && *blocks % 2 == 0 && !kernel->annotations.get(kAxes[axis]))
+          knob(kAxes[axis], {1, 2}, 1);
+    }
     if (const auto* loop = stmt.as<For>();
         loop != nullptr && !name.empty() && architecture >= 80 && can_run_ahead(*loop)) {
       if (!loop->annotations.get(kStages))
@@ -952,6 +988,7 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
   TEMPER_TRY(rest, lowered(with_body(function, body), architecture, {.open = &calls}));
   (void)rest;
   std::vector<OpenCall> result;
+  bool producer = any_producer(function);
   for (OpenCall& open : all) {
     for (OpenCall& call : calls)
       if (call.label == open.label)
@@ -965,10 +1002,21 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
                 function, open.label, Annotations().with(kTma, make_int(DataType::int32(), value)));
             return value != 0 && (!changed || !lowered(changed, architecture, {}));
           });
-    for (OpenCall::Choice& choice : open.choices)
+    for (OpenCall::Choice& choice : open.choices) {
+      for (const TileKnob& knob : choice.knobs)
+        producer |= knob.name == kTma && knob.choices.back() == kOwnWarp;
       std::erase_if(choice.knobs, [](const TileKnob& knob) {
         return knob.name == kTma && knob.choices.size() < 2;
       });
+    }
+  }
+  for (OpenCall& open : all) {
+    // Without a warp that copies, blocks of a cluster have nothing to share.
+    for (OpenCall::Choice& choice : open.choices)
+      if (!producer)
+        std::erase_if(choice.knobs, [](const TileKnob& knob) {
+          return knob.name == kClusterX || knob.name == kClusterY;
+        });
     if (open.is_open())
       result.push_back(std::move(open));
   }

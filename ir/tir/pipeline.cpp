@@ -3,12 +3,14 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/cluster.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -152,8 +154,9 @@ private:
   static Buffer stage_barriers(const char* name, int64_t stages) {
     return make_buffer(name, DataType::uint(64), {make_int(DataType::int32(), stages)}, "shared");
   }
+  /// `cluster`: other blocks reach them, too.
   static Stmt prepared_barriers(const KernelLaunch& kernel, int64_t stages,
-                                const std::vector<StageBarriers>& all) {
+                                const std::vector<StageBarriers>& all, bool cluster = false) {
     Expr thread = make_int(DataType::int32(), 0);
     int64_t weight = 1;
     for (size_t d = 0; d < kernel.threads.size(); ++d) {
@@ -166,9 +169,12 @@ private:
         init.push_back(make_evaluate(
             call_op("mbarrier_init", {make_load(one.barriers, {make_int(DataType::int32(), s)}),
                                       make_int(DataType::int32(), one.arrivals)})));
+    const auto operation = [](const char* op) { return make_evaluate(call_op(op, {})); };
+    if (cluster)
+      init.push_back(operation("fence_mbarrier_init"));
     return make_seq({make_if(equal(thread, make_int(thread->dtype, 0)), make_seq(std::move(init))),
-                     make_evaluate(call_op("fence_proxy_async", {})),
-                     make_evaluate(call_op("sync_threads", {}))});
+                     operation("fence_proxy_async"),
+                     operation(cluster ? "cluster_sync" : "sync_threads")});
   }
 
   /// What of a loop's body runs ahead, and what does not.
@@ -220,12 +226,83 @@ private:
     return ahead;
   }
 
+  /// Blocks of a cluster that read alike what a copy brings: each asks for a slice of its rows, for
+  /// all of them.
+  struct Together {
+    std::vector<size_t> axes; ///< along which they lie; none: the copy is the block's own
+    int64_t blocks = 1;
+    Expr slice; ///< number of the block among them
+    Expr mask;  ///< their ranks in the cluster, a bit each
+  };
+  static Together together(const KernelLaunch& kernel, const std::vector<int64_t>& dims,
+                           const For& loop, const TileCall& copy) {
+    constexpr int64_t kRowsOfAtom = 8; // what a swizzle repeats after
+    Together result;
+    const std::vector<Range>& to = copy.regions[1].region;
+    const auto rows = to.size() >= 2 ? as_int(to[to.size() - 2].extent) : std::nullopt;
+    ClusterUse use(kernel, dims);
+    for (size_t axis = 0; rows && axis < dims.size(); ++axis) {
+      bool alike = dims[axis] > 1 && *rows % (kRowsOfAtom * result.blocks * dims[axis]) == 0 &&
+                   use.same_control(Stmt(&loop), axis);
+      for (const Range& range : copy.regions[0].region)
+        alike = alike && use.same(range.min, axis);
+      if (alike) {
+        result.axes.push_back(axis);
+        result.blocks *= dims[axis];
+      }
+    }
+    if (result.axes.empty())
+      return result;
+    const DataType i32 = DataType::int32();
+    result.slice = make_int(i32, 0);
+    Expr base = make_int(i32, 0);
+    int64_t members = 1, within = 1, stride = 1;
+    for (size_t axis = 0; axis < dims.size(); ++axis) {
+      const Expr place = place_in_cluster(kernel, dims, axis);
+      if (std::find(result.axes.begin(), result.axes.end(), axis) == result.axes.end()) {
+        base = base + place * stride;
+      } else {
+        int64_t along = 0;
+        for (int64_t i = 0; i < dims[axis]; ++i)
+          along |= members << (i * stride);
+        members = along;
+        result.slice = result.slice + place * within;
+        within *= dims[axis];
+      }
+      stride *= dims[axis];
+    }
+    result.mask = call_op("shift_left", {make_int(i32, members), base});
+    return result;
+  }
+
+  /// The blocks whose stages copies of this one write to, and that write to this one's: how far
+  /// they are along each axis of the cluster, the block itself first.
+  static std::set<std::vector<int64_t>> neighbours(const std::vector<int64_t>& dims,
+                                                   const std::vector<Together>& copies) {
+    std::set<std::vector<int64_t>> all{std::vector<int64_t>(dims.size(), 0)};
+    for (const Together& copy : copies) {
+      std::vector<std::vector<int64_t>> found{std::vector<int64_t>(dims.size(), 0)};
+      for (const size_t axis : copy.axes) {
+        std::vector<std::vector<int64_t>> more;
+        for (const auto& offsets : found)
+          for (int64_t i = 0; i < dims[axis]; ++i) {
+            more.push_back(offsets);
+            more.back()[axis] = i;
+          }
+        found = std::move(more);
+      }
+      all.insert(found.begin(), found.end());
+    }
+    return all;
+  }
+
   /// The loop's copies of one iteration, into `stage`; by the tensor memory accelerator at the
-  /// stage's barrier where there are barriers.
+  /// stage's barrier where there are barriers. `shared`: for each copy, who else gets it; or empty.
   Stmt copies_of(const For& loop, const Ahead& ahead, const Expr& iteration, const Expr& stage,
-                 const Buffer& full) {
+                 const Buffer& full, const std::vector<Together>& shared = {}) {
     std::vector<Stmt> list;
-    for (const Stmt& copy : ahead.copies) {
+    for (size_t number = 0; number < ahead.copies.size(); ++number) {
+      const Stmt& copy = ahead.copies[number];
       Stmt moved = substitute(copy, {{loop.loop_var, loop.min + iteration}});
       moved = cast_ref<StmtNode>(rewrite_post(moved, [&](const NodeRef& node) -> NodeRef {
         const auto* call = node.as<TileCall>();
@@ -242,6 +319,12 @@ private:
         moved = copy_node(*moved.as<TileCall>(), [&](TileCall& call) {
           call.options = call.options.with(kVariant, make_string(kTma))
                              .with(kCopyBarrier, make_load(full, {stage}));
+          if (number < shared.size() && shared[number].blocks > 1)
+            call.options =
+                call.options
+                    .with(kMulticastBlocks, make_int(DataType::int32(), shared[number].blocks))
+                    .with(kMulticastSlice, shared[number].slice)
+                    .with(kMulticastMask, shared[number].mask);
         });
       list.push_back(std::move(moved));
     }
@@ -307,7 +390,7 @@ private:
     if (!tma)
       round.push_back(commit());
     ++loops_;
-    const Stmt compute = substitute(rewrite(make_seq(std::vector<Stmt>(rest))),
+    const Stmt compute = substitute(finished(rewrite(make_seq(std::vector<Stmt>(rest)))),
                                     {{loop.loop_var, loop.min + Expr(k)}});
     --loops_;
     round.push_back(staged(compute, stage_of, floormod(Expr(k), number(stages))));
@@ -315,6 +398,17 @@ private:
     main->span = loop.span;
     result.push_back(std::move(main));
     return make_seq(std::move(result));
+  }
+
+  /// Its products are done when it ends: the next iteration's copies go where they read.
+  static Stmt finished(const Stmt& stmt) {
+    return cast_ref<StmtNode>(rewrite_post(stmt, [](const NodeRef& node) -> NodeRef {
+      const auto* call = node.as<TileCall>();
+      if (call == nullptr || call->op != "gemm" || integer_option(*call, "wg_wait") <= 0)
+        return node;
+      return copy_node(*call,
+                       [](TileCall& copy) { copy.options = copy.options.without("wg_wait"); });
+    }));
   }
 
   // A warp of its own for the copies.
@@ -372,6 +466,18 @@ private:
     const Expr index = thread->dtype == i32 ? Expr(thread) : make_cast(i32, thread);
     const Buffer full = stage_barriers("full", stages);
     const Buffer empty = stage_barriers("empty", stages);
+    const std::vector<int64_t> dims = cluster_dims(kernel, true);
+    constexpr int kFirstWithProducers = 90;
+    if (auto possible = check_cluster(kernel, dims, kFirstWithProducers); !possible) {
+      if (error_.message.empty())
+        error_ = possible.error();
+      return as_it_is;
+    }
+    std::vector<Together> shared;
+    for (const Stmt& copy : ahead.copies)
+      shared.push_back(together(kernel, dims, loop, *copy.as<TileCall>()));
+    const std::set<std::vector<int64_t>> readers = neighbours(dims, shared);
+    const bool multicast = readers.size() > 1;
     // Stage and parity of the iteration that is `round`-th since the kernel began.
     const auto counted = [&](const Buffer& count) -> Expr { return make_load(count, {number(0)}); };
     const auto stage_at = [&](const Expr& round) {
@@ -396,10 +502,16 @@ private:
 
     // The threads that compute.
     const Buffer rounds = make_buffer("rounds", i32, {number(1)}, "local");
+    // Whoever copies into this block's stage waits until this block has read it.
     const auto free_stage = [&](const Expr& round) {
-      return make_if(
-          equal(floormod(index, number(kWarp)), number(0)),
-          make_evaluate(call_op("mbarrier_arrive", {make_load(empty, {stage_at(round)})})));
+      const Expr stage = make_load(empty, {stage_at(round)});
+      std::vector<Stmt> arrivals;
+      for (const std::vector<int64_t>& offsets : readers)
+        arrivals.push_back(make_evaluate(
+            arrivals.empty() ? call_op("mbarrier_arrive", {stage})
+                             : call_op("mbarrier_arrive_cluster",
+                                       {stage, rank_in_cluster(kernel, dims, offsets)})));
+      return make_if(equal(floormod(index, number(kWarp)), number(0)), make_seq(arrivals));
     };
     const auto consumer = [&] {
       const Var k = make_var(loop.loop_var->name, loop.loop_var->dtype);
@@ -442,7 +554,7 @@ private:
           make_seq({make_bind(round, counted(copied)), make_bind(stage, stage_at(round)),
                     // Of a stage that was never filled the phase before the first one has passed.
                     waited(empty, stage, number(1) - parity_at(round)),
-                    copies_of(loop, ahead, Expr(k), stage, full),
+                    copies_of(loop, ahead, Expr(k), stage, full, shared),
                     make_store(copied, {number(0)}, Expr(round) + 1)}));
       main->span = loop.span;
       return main;
@@ -502,14 +614,20 @@ private:
     std::vector<Stmt> body = shared_allocations(kernel.body);
     body.push_back(make_alloc(full));
     body.push_back(make_alloc(empty));
-    body.push_back(prepared_barriers(
-        kernel, stages,
-        {{full, static_cast<int64_t>(ahead.copies.size())}, {empty, *threads / kWarp}}));
+    body.push_back(
+        prepared_barriers(kernel, stages,
+                          {{full, static_cast<int64_t>(ahead.copies.size())},
+                           {empty, *threads / kWarp * static_cast<int64_t>(readers.size())}},
+                          multicast));
     Stmt roles = make_if(less(index, number(*threads)), make_seq(std::move(computing)),
                          make_seq(std::move(copying)));
     roles->span = loop.span;
     body.push_back(std::move(roles));
+    // A block's memory is there until others have come to it for the last time.
+    if (multicast)
+      body.push_back(make_evaluate(call_op("cluster_sync", {})));
     return Stmt(copy_node<KernelLaunch>(kernel, [&](KernelLaunch& copy) {
+      copy.annotations = with_cluster(kernel.annotations, multicast ? dims : cluster_dims(kernel));
       copy.threads = {make_int(kernel.threads[0]->dtype, *threads + kWarpgroup)};
       copy.body = make_seq(std::move(body));
     }));

@@ -50,7 +50,21 @@
 ///         T.copy(A[k * 32], A_shared[round % 3]) at full[round % 3]
 ///
 /// Where a product says that w others may be under way behind it (wg_wait=w), an iteration's stage
-/// is free w iterations later.
+/// is free w iterations later. Without a warp for the copies each product is waited for: the copies
+/// that an iteration asks for go where the one before has read.
+///
+/// Of a kernel with clusters (ir/tir/cluster.h) blocks that copy the same tile bring a slice of its
+/// rows each, to all of them; a stage is free when all of them have read it, so consumers arrive at
+/// the barriers of all:
+///
+///         T.mbarrier_arrive(empty[round % 3])
+///         T.mbarrier_arrive_cluster(empty[round % 3], 1 - bx % 2)
+///   ...
+///         T.mbarrier_arrive_expect_tx(full[stage], bytes of the tile)
+///         T.tma_load_multicast(A_shared[stage, bx % 2 * 32, 0], A[row + bx % 2 * 32, k],
+///         full[stage],
+///                              3, 32, 64)
+///   T.cluster_sync()                                           # as the kernel begins and ends
 #pragma once
 
 #include "ir/support/result.h"

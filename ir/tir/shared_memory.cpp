@@ -243,12 +243,15 @@ private:
     const auto* evaluate = stmt.as<Evaluate>();
     return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
   }
-  /// Of the block, or of a role.
+  /// Of the block, a role, or the cluster.
   static bool is_barrier(const Stmt& stmt) {
     const Call* call = call_of(stmt);
-    return call != nullptr && call->op == "sync_threads";
+    return call != nullptr && (call->op == "sync_threads" || call->op == "cluster_sync");
   }
-  static bool is_candidate(const Stmt& stmt) { return is_barrier(stmt) && stmt->span.line == 0; }
+  /// What meets other blocks is there for their sake, too.
+  static bool is_candidate(const Stmt& stmt) {
+    return is_barrier(stmt) && stmt->span.line == 0 && call_of(stmt)->op == "sync_threads";
+  }
   static bool has_roles(const Stmt& branch) {
     bool found = false;
     walk(branch, [&](const NodeRef& node) {
@@ -336,7 +339,7 @@ private:
       }
       for (const Expr& index : load->indices)
         reads(state, index);
-      const bool copies = (node.op == "ptx_cp_async" || node.op == "tma_load") && i == 0;
+      const bool copies = (node.op == "ptx_cp_async" || node.op.starts_with("tma_load")) && i == 0;
       // Barriers in memory order themselves, once they are prepared.
       const bool barrier = node.op.starts_with("mbarrier_") && node.op != "mbarrier_init";
       access(state, load->buffer, i == 0 && !barrier && !node.op.starts_with("atomic_"), copies);

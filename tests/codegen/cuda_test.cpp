@@ -466,6 +466,56 @@ TEST(Cuda, a_warp_that_copies_gives_registers_to_those_that_compute) {
   }
 }
 
+/// 128 x 256 x 64 by a warp that copies, for clusters of two blocks that share B, or A.
+std::string cluster_gemm(const char* dims) {
+  const std::string text =
+      replaced(hopper_gemm("bfloat16", 512, 512, 512, false, "128x256x64", 256, true),
+               "{\"tma\": 1}", "{\"tma\": 2}");
+  return replaced(text, "threads=256)", std::string("threads=256, cluster_dims=") + dims + ")");
+}
+
+TEST(Cuda, clusters_share_copies_and_barriers) {
+  const auto source = source_of(cluster_gemm("(1, 2)"), "cuda:sm_90a");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  EXPECT_EQ(source->kernels.at(0).cluster, (std::vector<int64_t>{1, 2, 1}));
+  expect_found(source->text, {"tma_load_multicast_2d(", "mapa.shared::cluster.u32",
+                              "cluster_sync();", "fence_mbarrier_init();",
+                              "mbarrier_arrive_cluster(&empty[", "mbarrier_init(&empty[0], 16);"});
+  // A slice of B's 64 rows; A is each block's own.
+  const auto& maps = source->kernels.at(0).tensor_maps;
+  ASSERT_EQ(maps.size(), 2U);
+  EXPECT_EQ(maps[0].box, (std::vector<int64_t>{64, 128}));
+  EXPECT_EQ(maps[1].box, (std::vector<int64_t>{64, 32}));
+  // Alone it has none of that.
+  const auto alone =
+      source_of(replaced(cluster_gemm("(1, 2)"), ", cluster_dims=(1, 2)", ""), "cuda:sm_90a");
+  ASSERT_TRUE(alone.has_value()) << alone.error().message;
+  EXPECT_TRUE(alone->kernels.at(0).cluster.empty());
+  EXPECT_EQ(alone->text.find("cluster_"), std::string::npos) << alone->text;
+}
+
+TEST(Cuda, code_of_clusters_compiles_as_well_as_that_of_single_blocks) {
+  SKIP_WITHOUT_NVRTC();
+  std::vector<uint64_t> hashes;
+  for (const char* dims : {"(2, 1)", "(1, 2)", "(2, 2)"}) {
+    auto artifact = compiled(cluster_gemm(dims), "cuda:sm_90a");
+    ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
+    expect_found(artifact->object,
+                 {"cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+                  ".multicast::cluster",
+                  "barrier.cluster.arrive.release", "mapa.shared::cluster.u32"});
+    EXPECT_TRUE(artifact->facts.warnings.empty()) << artifact->facts.warnings[0];
+    EXPECT_EQ(artifact->facts.spilled_bytes, 0);
+    EXPECT_EQ(artifact->facts.registers, 168);
+    hashes.push_back(artifact->code_hash);
+    // The plan comes back as it was kept.
+    const auto again = artifact_from_json(artifact_to_json(*artifact));
+    ASSERT_TRUE(again.has_value()) << again.error().message;
+    EXPECT_EQ(again->launch, artifact->launch);
+  }
+  EXPECT_NE(hashes[0], hashes[1]);
+}
+
 TEST(Cuda, rows_are_loaded_and_stored_in_vectors) {
   SKIP_WITHOUT_NVRTC();
   auto artifact = compiled(kSoftmax, "cuda:sm_90a");

@@ -543,8 +543,11 @@ int cuTensorMapEncodeTiled(void* map, int type, uint32_t rank, void* address, co
 }
 int cuMemAllocAsync(uint64_t* memory, size_t bytes, void* stream) { (void)stream; *memory = bytes; return 0; }
 int cuMemFreeAsync(uint64_t memory, void* stream) { (void)stream; return memory == 0; }
-int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void** parameters, void** extra) {
-  printf("launch %u %u %u of %u %u %u, %u bytes, stream %p, A %p, C %p, map %x\n", gx, gy, gz, bx, by, bz, shared, stream, *(void**)parameters[0], *(void**)parameters[2], *(unsigned*)parameters[4]);
+struct config { unsigned grid[3], block[3], shared; void* stream; struct { int id, padding; union { char bytes[64]; unsigned cluster[3]; }; }* attributes; unsigned count; };
+int cuLaunchKernelEx(const struct config* c, void* kernel, void** parameters, void** extra) {
+  printf("launch %u %u %u of %u %u %u, %u bytes, stream %p, A %p, C %p, map %x\n", c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared, c->stream, *(void**)parameters[0], *(void**)parameters[2], *(unsigned*)parameters[4]);
+  for (unsigned i = 0; i < c->count; ++i)
+    printf("attribute %d: %u %u %u\n", c->attributes[i].id, c->attributes[i].cluster[0], c->attributes[i].cluster[1], c->attributes[i].cluster[2]);
   return kernel != &handle || extra != 0;
 }
 )";
@@ -565,6 +568,7 @@ TEST_F(Export, CodeForAGpuIsStartedThroughTheDriverOnTheCallersStream) {
                          {"B", DataType::floating(16), {128, 256}, true, false},
                          {"C", DataType::float32(), {512, 256}, true, true}};
   const int64_t shared = artifact->launch.kernels[0].shared_bytes;
+  artifact->launch.kernels[0].cluster = {2, 2, 1};
   ExportFunction function;
   function.name = "gemm";
   function.artifact = *artifact;
@@ -611,7 +615,7 @@ int main(void) {
         std::string("shape 256 128 stride 512 box 64 64 steps 1 swizzle 3\n"),
         "attribute 8 " + std::to_string(shared) + " on 3\n",
         "launch 2 4 1 of 256 1 1, " + std::to_string(shared) + " bytes, stream 0x70, A " + a +
-            ", C " + c + ", map 5a5a5a5a\n",
+            ", C " + c + ", map 5a5a5a5a\nattribute 4: 2 2 1\n",
         std::string("popped\ngemm 0 \n"), std::string("null -1\n")})
     EXPECT_NE(text.find(words), std::string::npos) << words << "in:\n" << text;
   EXPECT_EQ(text.find("load"), text.rfind("load")) << "once";

@@ -559,6 +559,18 @@ TEST(LowerGpu, a_warp_of_its_own_copies_ahead) {
   }
 }
 
+// The accumulators were read, and stages written, while a product was under way.
+TEST(LowerGpu, threads_that_copy_wait_for_their_products) {
+  for (const bool tma : {true, false}) {
+    const std::string text =
+        replaced(hopper_gemm("float16", 128, 64, 96, false, "64x64x32", 128, tma),
+                 ", annotations={\"variant\"", ", wg_wait=1, annotations={\"variant\"");
+    const Lowered lowered = expect_meaning(parsed(text), gpu("cuda:sm_90a"));
+    EXPECT_EQ(count(lowered.text, "T.warpgroup_wait(0)"), 1) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.warpgroup_wait(1)"), 0) << lowered.text;
+  }
+}
+
 TEST(LowerGpu, a_warp_of_its_own_goes_on_from_tile_to_tile) {
   std::string text = hopper_gemm("float16", 192, 128, 96, false, "64x64x32", 128, true);
   text = replaced(text, "{\"tma\": 1}", "{\"tma\": 2}");
@@ -576,6 +588,102 @@ TEST(LowerGpu, a_warp_of_its_own_goes_on_from_tile_to_tile) {
   const Lowered lowered =
       expect_meaning(parsed(text.substr(0, clear) + nested), gpu("cuda:sm_90a"), true);
   EXPECT_EQ(count(lowered.text, "T.tma_load("), 2) << lowered.text;
+}
+
+/// A product whose copies are a warp's of their own: 128 x 128 in tiles of 64 x 64.
+std::string gemm_of_cluster(const std::string& dims, const std::string& dtype = "float16",
+                            bool transposed = false, const std::string& more = "") {
+  std::string text = replaced(hopper_gemm(dtype, 128, 128, 96, transposed, "64x64x32", 128, true),
+                              "{\"tma\": 1}", "{\"tma\": 2}");
+  if (!more.empty())
+    text = replaced(text, ", annotations={\"variant\"", more + ", annotations={\"variant\"");
+  return replaced(text, "threads=128)", "threads=128, " + dims + ")");
+}
+
+TEST(LowerGpu, blocks_of_a_cluster_bring_each_other_what_they_read_alike) {
+  struct Case {
+    const char* dims;
+    int multicasts, own, remote; ///< copies, and arrivals at other blocks
+  };
+  // A along x, B along y; both where a cluster is two by two.
+  for (const Case& one :
+       {Case{"cluster_dims=(2, 1)", 1, 1, 1}, Case{"cluster_dims=(1, 2)", 1, 1, 1},
+        Case{"cluster_dims=(2, 2)", 2, 0, 2}}) {
+    const Lowered lowered =
+        expect_meaning(parsed(gemm_of_cluster(one.dims)), gpu("cuda:sm_90a"), true);
+    EXPECT_EQ(count(lowered.text, "T.tma_load_multicast("), one.multicasts) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.tma_load("), one.own) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.mbarrier_arrive_cluster("), one.remote) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.cluster_sync()"), 2) << "as it begins and as it ends";
+  }
+  // Products under way, other types, and B as [n, k].
+  expect_meaning(parsed(gemm_of_cluster("cluster_dims=(2, 2)", "float16", false, ", wg_wait=1")),
+                 gpu("cuda:sm_90a"), true);
+  expect_meaning(parsed(gemm_of_cluster("cluster_dims=(2, 2)", "int8", true)), gpu("cuda:sm_90a"),
+                 true);
+}
+
+TEST(LowerGpu, clusters_go_from_tile_to_tile_together) {
+  const auto persistent = [](int rows, int columns) {
+    std::string text = gemm_of_cluster("cluster_dims=2");
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+             {"T.ceildiv(128, 64), T.ceildiv(128, 64)", "2"}, {" as (bx, by):", " as b:"}})
+      text = replaced(text, from, to);
+    const size_t clear = text.find("        T.clear(C_local)");
+    std::string nested = fmt::format(
+        "        for by, bx in T.Persistent([{}, {}], 2, b, group_size=2):\n", rows, columns);
+    for (const std::string& line : split_text(text.substr(clear), '\n'))
+      if (!line.empty())
+        nested += "    " + line + "\n";
+    return text.substr(0, clear) + nested;
+  };
+  const Lowered even = expect_meaning(parsed(persistent(2, 2)), gpu("cuda:sm_90a"), true);
+  EXPECT_EQ(count(even.text, "T.tma_load_multicast("), 1) << even.text;
+  // Three tiles among two blocks: they do not go round equally often, and each copies for itself.
+  const Lowered odd = expect_meaning(
+      parsed(replaced(persistent(3, 1), "(128, 128), \"float32\")", "(128, 64), \"float32\")")),
+      gpu("cuda:sm_90a"), true);
+  EXPECT_EQ(count(odd.text, "T.tma_load_multicast("), 0) << odd.text;
+  EXPECT_EQ(count(odd.text, "T.cluster_sync()"), 0) << odd.text;
+}
+
+TEST(LowerGpu, clusters_that_cannot_be_are_refused) {
+  const auto refused = [](const std::string& text, const char* target, const char* words) {
+    auto module = lower_for_gpu(make_module(parsed(text)), gpu(target));
+    ASSERT_FALSE(module.has_value());
+    expect_found(module.error().message, {words});
+  };
+  refused(replaced(kGemm, "threads=128)", "threads=128, cluster_dims=(1, 2))"), "cuda:sm_80",
+          "clusters of blocks are there from sm_90 on, and this is for sm_80");
+  refused(gemm_of_cluster("annotations={\"cluster\": [2, 8]}"), "cuda:sm_90a",
+          "a cluster of 16 blocks: it may have 8");
+  refused(gemm_of_cluster("annotations={\"cluster\": [3, 1]}"), "cuda:sm_90a",
+          "a grid of 2 blocks does not divide into clusters of 3");
+}
+
+TEST(LowerGpu, what_blocks_share_in_a_cluster_is_left_to_a_search) {
+  const PrimFunc program = parsed(gemm_of_cluster("annotations={}"));
+  const auto open = tir::simt_open_calls(program, 90);
+  ASSERT_TRUE(open.has_value()) << open.error().message;
+  std::string knobs;
+  for (const tir::OpenCall& call : *open)
+    if (call.label == "kernel")
+      for (const tir::TileKnob& knob : call.choices.at(0).knobs)
+        knobs += fmt::format("{}={} ", knob.name, fmt::join(knob.choices, "|"));
+  EXPECT_EQ(knobs, "cluster_x=1|2 cluster_y=1|2 ");
+  const auto with = [](const PrimFunc& function) {
+    return tir::annotate_open(function, "kernel",
+                              Annotations().with("cluster_x", make_int(DataType::int32(), 2)));
+  };
+  const Lowered lowered = expect_meaning(with(program), gpu("cuda:sm_90a"), true);
+  EXPECT_EQ(count(lowered.text, "T.tma_load_multicast("), 1) << lowered.text;
+  EXPECT_EQ(count(lowered.text, "\"cluster\": [2, 1]"), 1) << lowered.text;
+  // Nothing comes of it where threads copy, and nothing is left of it.
+  const PrimFunc alone =
+      parsed(replaced(gemm_of_cluster("annotations={}"), "\"tma\": 2", "\"tma\": 0"));
+  const Lowered same = expect_meaning(with(alone), gpu("cuda:sm_90a"));
+  EXPECT_EQ(same.text.find("cluster"), std::string::npos) << same.text;
+  EXPECT_TRUE(structural_equal(same.function, expect_meaning(alone, gpu("cuda:sm_90a")).function));
 }
 
 TEST(LowerGpu, what_a_warp_of_its_own_cannot_do_is_named) {

@@ -239,6 +239,20 @@ TEST(GpuMeasurer, LimitsOfTheDeviceAreNamed) {
   EXPECT_EQ(gpu.measure(gpu.request(large)).outcome, Outcome::kOk);
 }
 
+TEST(GpuMeasurer, StartsBlocksInClusters) {
+  Gpu gpu;
+  auto code = gpu_code("add");
+  code->launch.kernels.front().cluster = {4, 1, 1};
+  EXPECT_EQ(gpu.measure(gpu.request(code)).outcome, Outcome::kOk);
+  // Eight blocks are no clusters of three.
+  code = gpu_code("add");
+  code->launch.kernels.front().cluster = {3, 1, 1};
+  const Measurement refused = gpu.measure(gpu.request(code));
+  EXPECT_EQ(refused.outcome, Outcome::kDeviceLimit) << refused.error;
+  EXPECT_THAT(refused.error, HasSubstr("this GPU does not run clusters of that size"));
+  gpu.expect_unharmed();
+}
+
 TEST(GpuMeasurer, DescribesArgumentsToTheCopyEngine) {
   Gpu gpu;
   auto by_map = gpu_code("add_by_map");

@@ -6,6 +6,8 @@
 #include "ir/structural.h"
 #include "tests/tir/emulated_programs.h"
 
+#include <set>
+
 namespace temper::tir {
 namespace {
 
@@ -31,6 +33,39 @@ TEST(Emulator, a_block_shares_memory_across_its_barrier) {
   EXPECT_EQ(report->blocks, 4);
   EXPECT_EQ(report->shared_bytes, 512);
   EXPECT_TRUE(report->conflicts().empty());
+}
+
+TEST(Emulator, blocks_drawn_by_chance_are_run_alone) {
+  const PrimFunc function = parsed(kReverse);
+  std::vector<float> a = numbers(512), b(512, -99.F);
+  EmulateOptions options;
+  options.sample = 2;
+  const InterpretArgument arguments[] = {input(a), output(b)};
+  auto report = emulate_thoroughly(function, arguments, options);
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  EXPECT_EQ(report->blocks, 2);
+  EXPECT_EQ(report->grid_blocks, 4);
+  std::vector<bool> written(512);
+  int64_t count = 0;
+  for (const auto& [begin, end] : report->written.at("B"))
+    for (int64_t i = begin; i < end; ++i, ++count)
+      written[static_cast<size_t>(i)] = true;
+  EXPECT_EQ(count, 256);
+  EXPECT_TRUE(report->written.at("A").empty());
+  for (size_t i = 0; i < 512; ++i)
+    ASSERT_EQ(b[i], written[i] ? a[i / 128 * 128 + 127 - i % 128] : -99.F) << i;
+  // By another seed others; and never more than there are.
+  std::set<int64_t> first;
+  for (options.sample_seed = 1; options.sample_seed < 20; ++options.sample_seed) {
+    auto other = emulate(function, arguments, options);
+    ASSERT_TRUE(other.has_value()) << other.error().message;
+    first.insert(other->written.at("B").front().first);
+  }
+  EXPECT_GT(first.size(), 1U);
+  options.sample = 100;
+  auto all = emulate(function, arguments, options);
+  ASSERT_TRUE(all.has_value()) << all.error().message;
+  EXPECT_EQ(all->blocks, 4);
 }
 
 TEST(Emulator, its_operations_print_and_parse) {

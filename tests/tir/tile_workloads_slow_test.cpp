@@ -57,6 +57,8 @@ const Case kCases[] = {
      {{"M", "20"}, {"N", "40"}, {"K", "70"}, {"multiprocessors", "3"}, {"dtype", "float16"}}},
     {"gemm_persistent",
      {{"M", "20"}, {"N", "40"}, {"K", "70"}, {"multiprocessors", "3"}, {"dtype", "int8"}}},
+    {"gemm_stream_k",
+     {{"M", "20"}, {"N", "300"}, {"K", "100"}, {"multiprocessors", "5"}, {"dtype", "float16"}}},
     {"flash_attention_varlen_tile",
      {{"batch", "3"}, {"longest", "40"}, {"heads", "2"}, {"dim", "16"}}},
     {"flash_attention_varlen_tile",

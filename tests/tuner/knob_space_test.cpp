@@ -329,7 +329,7 @@ TEST(KnobSpaces, ForAGpuOfferItsInstructionsCopiesSwizzlesStagesAndThreads) {
   Random random(3);
   std::set<std::string> decided;
   std::set<uint64_t> programs;
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const auto candidate = (*space)->sample(random);
     if (!candidate) {
       EXPECT_EQ(candidate.error().code, ErrorCode::kIllegal);

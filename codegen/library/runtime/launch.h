@@ -5,6 +5,24 @@
 
 #include <sched.h>
 
+/* CUlaunchAttribute and CUlaunchConfig. */
+typedef struct {
+  int32_t id;
+  int32_t padding;
+  union {
+    char bytes[64];
+    uint32_t cluster[3];
+  } value;
+} temper_launch_attribute;
+typedef struct {
+  uint32_t grid[3];
+  uint32_t block[3];
+  uint32_t shared_bytes;
+  void* stream;
+  temper_launch_attribute* attributes;
+  uint32_t attribute_count;
+} temper_launch;
+
 /* The part of the driver's interface that is used. */
 static struct {
   int (*init)(unsigned);
@@ -17,8 +35,7 @@ static struct {
   int (*load)(void**, const void*, void*, void*, unsigned, void*, void*, unsigned);
   int (*kernel)(void**, void*, const char*);
   int (*set_attribute)(int, int, void*, int);
-  int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*,
-                void**, void**);
+  int (*launch)(const temper_launch*, void*, void**, void**);
   int (*allocate)(uint64_t*, size_t, void*);
   int (*release)(uint64_t, void*);
   int (*encode)(void*, int, uint32_t, void*, const uint64_t*, const uint64_t*, const uint32_t*,
@@ -67,7 +84,7 @@ static int load_driver(const temper_function* function) {
                    {"cuLibraryLoadData", (void**)&driver.load},
                    {"cuLibraryGetKernel", (void**)&driver.kernel},
                    {"cuKernelSetAttribute", (void**)&driver.set_attribute},
-                   {"cuLaunchKernel", (void**)&driver.launch},
+                   {"cuLaunchKernelEx", (void**)&driver.launch},
                    {"cuMemAllocAsync", (void**)&driver.allocate},
                    {"cuMemFreeAsync", (void**)&driver.release},
                    {"cuTensorMapEncodeTiled", (void**)&driver.encode}};
@@ -153,9 +170,17 @@ static int start_kernels(const temper_function* function, void* const* arguments
         gpu_failed(function, "asks for more shared memory than this GPU has", code);
     }
     if (code == 0) {
-      code = driver.launch(gpu->loaded[i], kernel->grid[0], kernel->grid[1], kernel->grid[2],
-                           kernel->block[0], kernel->block[1], kernel->block[2],
-                           kernel->shared_bytes, stream, parameters, NULL);
+      enum { kClusterDimension = 4 };
+      temper_launch_attribute attribute = {.id = kClusterDimension};
+      temper_launch launch = {.shared_bytes = kernel->shared_bytes, .stream = stream};
+      memcpy(launch.grid, kernel->grid, sizeof launch.grid);
+      memcpy(launch.block, kernel->block, sizeof launch.block);
+      if (kernel->cluster[0] > 0) {
+        memcpy(attribute.value.cluster, kernel->cluster, sizeof attribute.value.cluster);
+        launch.attributes = &attribute;
+        launch.attribute_count = 1;
+      }
+      code = driver.launch(&launch, gpu->loaded[i], parameters, NULL);
       if (code != 0)
         gpu_failed(function, "could not be started", code);
     }

@@ -32,6 +32,7 @@ typedef struct {
   const char* name;
   uint32_t grid[3];
   uint32_t block[3];
+  uint32_t cluster[3]; /* blocks; 0: they are alone */
   uint32_t shared_bytes;
   uint32_t map_count;
   const temper_tensor_map* maps;

@@ -9,6 +9,12 @@
 // A tile whose rows are longer than its swizzle is several boxes side by side. What hangs over the
 // tensor's edge is filled with zeros.
 //
+// Of blocks of a cluster that want the same tile (ir/tir/pipeline.h) each asks for a slice of its
+// rows, which arrives in all of them, at the barrier of each; all of the tile is expected there:
+//
+//   T.tma_load_multicast(A_shared[stage, slice * 32, 0], A[row + slice * 32, column], full[stage],
+//                        3, 32, 64)                        # 3: ranks 0 and 1 of the cluster
+//
 // And back, where a call names it ("tma_store"): shared memory lies with a swizzle then. Before its
 // memory is written again one thread has waited.
 //
@@ -20,6 +26,7 @@
 #include "ir/narrow.h"
 #include "ir/op.h"
 #include "ir/tir/kernel_layouts.h"
+#include "ir/tir/tile_ops.h"
 
 #include <fmt/format.h>
 
@@ -29,8 +36,9 @@ namespace {
 // "Tensor maps" in the PTX ISA and cuTensorMapEncodeTiled in the driver's interface.
 constexpr int64_t kMostInBox = 256; ///< elements of a dimension
 constexpr int64_t kMostDimensions = 5;
-constexpr int64_t kUnit = 16;   ///< bytes: of rows and strides
-constexpr int64_t kPlace = 128; ///< bytes: of places in shared memory
+constexpr int64_t kUnit = 16;      ///< bytes: of rows and strides
+constexpr int64_t kPlace = 128;    ///< bytes: of places in shared memory
+constexpr int64_t kRowsOfAtom = 8; ///< rows after which a swizzle repeats
 
 Error no(std::string why) { return {ErrorCode::kUnsupported, "TMA: " + std::move(why)}; }
 
@@ -113,13 +121,25 @@ Result<Boxes> boxes_of(const TileCall& call, TileContext& context) {
   if (!call.options.get(kCopyBarrier))
     return no("no pipeline around it waits at a barrier: T.Pipelined(num_stages=2 or more) with "
               "tma=1 does");
-  return boxes_between(call.regions[0], call.regions[1], context);
+  TEMPER_TRY(boxes, boxes_between(call.regions[0], call.regions[1], context));
+  // Of several blocks each brings some of the rows.
+  const int64_t slices = call.options.get_int(kMulticastBlocks).value_or(1);
+  if (slices > 1 && (!boxes.is_matrix || boxes.rows % (kRowsOfAtom * slices) != 0))
+    return no(fmt::format("{} rows cannot be shared among {} blocks, each a multiple of {}",
+                          boxes.rows, slices, kRowsOfAtom));
+  boxes.rows /= slices;
+  return boxes;
 }
 
-Expr corner(const BufferRegion& region, int64_t column) {
+/// `row`: may be null.
+Expr corner(const BufferRegion& region, int64_t column, const Expr& row = nullptr) {
   std::vector<Expr> indices;
   for (const Range& range : region.region)
     indices.push_back(range.min);
+  if (row) {
+    Expr& first = indices[indices.size() - 2];
+    first = first + tile_cast(first->dtype, row);
+  }
   if (column > 0)
     indices.back() = indices.back() + make_int(indices.back()->dtype, column);
   return make_load(region.buffer, indices);
@@ -168,16 +188,24 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
   const BufferRegion& from = call.regions[0];
   const BufferRegion& to = call.regions[1];
   const Expr barrier = call.options.get(kCopyBarrier);
-  const int64_t bytes = boxes.rows * boxes.inner * boxes.count * to.buffer->dtype.element_bytes();
+  // Whatever its size, all of the tile arrives here, from whichever block.
+  const int64_t slices = call.options.get_int(kMulticastBlocks).value_or(1);
+  const int64_t bytes =
+      slices * boxes.rows * boxes.inner * boxes.count * to.buffer->dtype.element_bytes();
+  const Expr row =
+      slices > 1 ? call.options.get(kMulticastSlice) * int32(boxes.rows) : Expr(nullptr);
   std::vector<Stmt> list{
       make_evaluate(call_op("mbarrier_arrive_expect_tx", {barrier, int32(bytes)}))};
   for (int64_t box = 0; box < boxes.count; ++box) {
-    std::vector<Expr> operands{corner(to, box * boxes.inner), corner(from, box * boxes.inner),
-                               barrier};
+    std::vector<Expr> operands{corner(to, box * boxes.inner, row),
+                               corner(from, box * boxes.inner, row), barrier};
+    if (slices > 1)
+      operands.push_back(call.options.get(kMulticastMask));
     if (boxes.is_matrix)
       operands.push_back(int32(boxes.rows));
     operands.push_back(int32(boxes.inner));
-    list.push_back(make_evaluate(call_op("tma_load", std::move(operands))));
+    list.push_back(make_evaluate(
+        call_op(slices > 1 ? "tma_load_multicast" : "tma_load", std::move(operands))));
   }
   return by_one_thread(call, context, std::move(list));
 }

@@ -10,15 +10,16 @@
 ///
 /// A kernel may also be written as `with T.Kernel(4, threads=128) as bx:`.
 ///
-/// **The machine**: blocks run one after the other. A block's warps are fibers of up to 32 lanes,
+/// **The machine**: blocks run one after the other, those of a cluster (T.Kernel(cluster_dims=))
+/// side by side. A block's warps are fibers of up to 32 lanes,
 /// which run in lock step under a mask; a warp goes on until it waits. Shared memory is one arena
 /// of the block; "local" memory exists once per thread.
 ///
 /// **What is found**, each with its line: races on shared and global memory (by vector clocks over
 /// warps, barriers and asynchronous engines: whatever the timing of this run was), reads of
 /// elements never written or overwritten through another buffer, accesses outside of a buffer,
-/// barriers that only a part of a warp or of the block reaches, and deadlocks, with what each warp
-/// waits for. Bank conflicts are counted.
+/// barriers that only a part of a warp or of the block reaches, accesses to a block of the cluster
+/// that may have ended, and deadlocks, with what each warp waits for. Bank conflicts are counted.
 ///
 /// **Operations** (all take their operands by position; an address is written as an element, S[i,
 /// j]):
@@ -26,12 +27,18 @@
 ///   sync_warp()                      orders the lanes of a warp
 ///   shfl_sync(x, lane), shfl_xor_sync(x, mask), shfl_up_sync(x, n), shfl_down_sync(x, n)
 ///   atomic_add(B[i], x)
+///   cluster_sync()                   the barrier of all blocks of a cluster
 ///   mbarrier_init(bar[i], arrivals)  an element of a shared uint64 buffer becomes an mbarrier
+///   mbarrier_arrive_cluster(bar[i], rank)   an arrival at the same barrier of another block of the
+///                                           cluster
+///   fence_mbarrier_init()            other blocks may use barriers from here on, once they met
 ///   mbarrier_arrive(bar[i]), mbarrier_expect_tx(bar[i], bytes),
 ///   mbarrier_arrive_expect_tx(bar[i], bytes), mbarrier_wait_parity(bar[i], parity)
 ///   copy_vector(B[i], A[j], elements)   4, 8 or 16 bytes at a time, between any memories
 ///   ptx_cp_async(S[i], A[j], elements[, predicate]), ptx_commit_group(), ptx_wait_group(n)
 ///   tma_load(S[i], A[j, k], bar[i], extents...)   a box of A, zero outside of it, lands row-major
+///   tma_load_multicast(S[i], A[j, k], bar[i], mask, extents...)   the same into every block of the
+///                                           cluster whose rank's bit is set, at its own barrier
 ///   tma_store(A[j, k], S[i], extents...), tma_store_arrive(), tma_store_wait(n)
 ///   setmaxnreg(registers, more)      of a thread of a warpgroup from here on: a hint
 ///   fence_proxy_async()              before the asynchronous engines read what threads stored
@@ -46,11 +53,16 @@
 /// it; AsyncTiming says at which. Until then its destination holds poison.
 ///
 /// Limits: blocks that wait for other blocks (grid-wide barriers, spinning on a flag) do not get
-/// on; clusters are single blocks.
+/// on.
 #pragma once
 
 #include "ir/interpret.h"
 #include "ir/tir/bank_conflicts.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace temper::tir {
 
@@ -68,6 +80,10 @@ struct EmulateOptions {
   int64_t max_steps =
       int64_t{1} << 28;              ///< statements of warps before the program counts as endless
   int64_t shared_limit = 227 * 1024; ///< bytes of shared memory of a block
+  /// So many blocks of each kernel are run (whole clusters), drawn by `sample_seed`; 0: all. What
+  /// the others would have written is not there.
+  int64_t sample = 0;
+  uint64_t sample_seed = 1;
 };
 
 /// What one access of the program's text to shared memory cost.
@@ -88,7 +104,10 @@ struct SharedAccess {
 };
 
 struct EmulateReport {
-  int64_t blocks = 0;
+  int64_t blocks = 0;      ///< that were run
+  int64_t grid_blocks = 0; ///< that there are
+  /// Where blocks were drawn: by parameter the elements that they wrote, as [begin, end).
+  std::map<std::string, std::vector<std::pair<int64_t, int64_t>>> written;
   int64_t steps = 0;
   int64_t shared_bytes = 0; ///< of a block, the largest kernel's
   /// Every access to shared memory, in order of first use.

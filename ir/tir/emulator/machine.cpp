@@ -20,6 +20,8 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <numeric>
+#include <set>
 
 namespace temper::tir {
 namespace emulator {
@@ -65,6 +67,7 @@ struct Mask {
 
 struct Operation {
   std::function<void()> perform;
+  size_t block = 0; ///< of the cluster, whose shared memory it works on
   int barrier = -1; ///< mbarrier that gets the bytes
   int64_t bytes = 0;
   const Node* where = nullptr;
@@ -79,10 +82,12 @@ struct Queue {
   bool used = false;
 };
 
-enum class Wait : uint8_t { kNothing, kBarrier, kPhase, kDone };
+enum class Wait : uint8_t { kNothing, kBarrier, kCluster, kPhase, kDone };
 
 struct Warp {
-  int number = 0;
+  int number = 0;   ///< among the cluster's
+  int in_block = 0; ///< among its block's
+  size_t block = 0; ///< which one of the cluster
   size_t at = 0;
   uint32_t all = 0; ///< lanes that exist
   uint32_t active = 0;
@@ -127,6 +132,17 @@ struct MBarrier {
   Clock arriving_fenced;
   Clock passed; ///< what completed phases hand on
   Clock passed_fenced;
+};
+
+/// A block that runs, alone or side by side with the others of its cluster.
+struct Block {
+  int64_t number = 0; ///< in the grid
+  std::string unwritten;
+  const Node* unwritten_where = nullptr;
+  std::map<int64_t, Barrier> barriers;
+  std::map<std::pair<int, int64_t>, int> mbarrier_at; ///< (buffer, element)
+  std::vector<std::byte> arena;
+  Shadow arena_shadow;
 };
 
 std::string counted(int64_t n, const char* word) {
@@ -190,9 +206,9 @@ private:
 
   /// The first read of shared memory that was never written, when nothing better was found.
   bool fail_unwritten() {
-    if (unwritten_.empty())
+    if (block_ < 0 || here_->unwritten.empty())
       return false;
-    fail(unwritten_where_, unwritten_);
+    fail(here_->unwritten_where, here_->unwritten);
     return true;
   }
 
@@ -209,8 +225,15 @@ private:
       return fmt::format("({}, {}, {})", x, y, z);
     return extents[1] > 1 ? fmt::format("({}, {})", x, y) : fmt::format("{}", x);
   }
+  /// `warp`: its number in the cluster.
   std::string thread(int warp, int lane) const {
-    return "thread " + triple(int64_t{warp} * kLanes + lane, threads_);
+    const int block_warps = std::max(block_warps_, 1);
+    const std::string text =
+        "thread " + triple(int64_t{warp % block_warps} * kLanes + lane, threads_);
+    const auto block = static_cast<size_t>(warp / block_warps);
+    return block_ < 0 || block >= running_ || &blocks_[block] == here_
+               ? text
+               : text + " of block " + triple(blocks_[block].number, grid_);
   }
   void fail(const Node* where, const std::string& message) {
     frame_->fail(where, message + position());
@@ -389,7 +412,7 @@ private:
     const int64_t bytes = info.buffer->dtype.element_bytes();
     if (info.where == Where::kGlobal)
       return globals_[static_cast<size_t>(buffer)].data + element * bytes;
-    return arena_.data() + info.arena + element * bytes;
+    return here_->arena.data() + info.arena + element * bytes;
   }
 
   Slot get(int buffer, int64_t element) {
@@ -492,7 +515,7 @@ private:
     const int64_t bytes = info.buffer->dtype.element_bytes();
     const int64_t begin = (info.arena + element * bytes) / granule_;
     for (int64_t i = 0; i < std::max<int64_t>(bytes / granule_, 1); ++i)
-      if (!f(arena_shadow_, static_cast<size_t>(begin + i)))
+      if (!f(here_->arena_shadow, static_cast<size_t>(begin + i)))
         return false;
     return true;
   }
@@ -587,9 +610,9 @@ private:
       text = fmt::format("read of {} that was never written, by {}{}", name, who, hint);
       if (block_ >= 0 && program_.buffers[static_cast<size_t>(buffer)].where == Where::kShared) {
         // Perhaps it is written later, and a barrier is missing: the race says more.
-        if (unwritten_.empty()) {
-          unwritten_ = text;
-          unwritten_where_ = actor.where;
+        if (here_->unwritten.empty()) {
+          here_->unwritten = text;
+          here_->unwritten_where = actor.where;
         }
         return true;
       }
@@ -728,7 +751,7 @@ private:
       fail(inst.node, fmt::format("the program did not end within {} steps", options_.max_steps));
       return;
     }
-    warp_ = &warp;
+    enter(warp);
     ++warp.at;
     switch (inst.what) {
     case Do::kBind:
@@ -851,7 +874,7 @@ private:
     }
     case Do::kThread:
       each_lane(warp, warp.active, [&](int lane) {
-        const int64_t number = int64_t{warp.number} * kLanes + lane;
+        const int64_t number = int64_t{warp.in_block} * kLanes + lane;
         const int64_t* extents = inst.axis < 3 ? grid_ : threads_;
         const int64_t flat = inst.axis < 3 ? block_ : number;
         const int axis = inst.axis % 3;
@@ -1007,49 +1030,135 @@ private:
     }
     report_.shared_bytes = std::max(report_.shared_bytes, kernel.shared_bytes);
     granule_ = kernel.granule;
+    int64_t together = 1;
+    for (int d = 0; d < 3; ++d) {
+      together *= kernel.cluster[d];
+      if (grid_[d] % kernel.cluster[d] != 0) {
+        fail(kernel.node, fmt::format("a grid of {} blocks does not divide into clusters of {}",
+                                      grid_[d], kernel.cluster[d]));
+        return;
+      }
+    }
+    const int64_t clusters = blocks / together;
     std::vector<int64_t> order;
-    for (int64_t b = 0; b < blocks; ++b)
-      order.push_back(options_.order == ParallelOrder::kReverse ? blocks - 1 - b : b);
+    for (int64_t c = 0; c < clusters; ++c)
+      order.push_back(options_.order == ParallelOrder::kReverse ? clusters - 1 - c : c);
     if (options_.order == ParallelOrder::kRandom)
       for (size_t i = order.size(); i > 1; --i)
         std::swap(order[i - 1], order[static_cast<size_t>(random_.below(static_cast<int64_t>(i)))]);
-    for (const int64_t b : order) {
-      run_block(host, kernel, b, threads);
+    if (options_.sample > 0 && options_.sample < clusters * together) {
+      // The same ones whatever the order of this run is.
+      Random chosen(options_.sample_seed);
+      std::vector<int64_t> all(static_cast<size_t>(clusters));
+      std::iota(all.begin(), all.end(), 0);
+      const auto wanted = static_cast<size_t>((options_.sample + together - 1) / together);
+      for (size_t i = 0; i < wanted; ++i)
+        std::swap(all[i],
+                  all[i + static_cast<size_t>(chosen.below(static_cast<int64_t>(all.size() - i)))]);
+      const std::set<int64_t> sample(all.begin(), all.begin() + static_cast<int64_t>(wanted));
+      std::erase_if(order, [&](int64_t c) { return !sample.contains(c); });
+    }
+    report_.grid_blocks += blocks;
+    for (const int64_t c : order) {
+      run_cluster(host, kernel, blocks_of_cluster(kernel, c), threads);
       if (failed())
         return;
-      ++report_.blocks;
+      report_.blocks += together;
     }
     block_ = -1;
+    here_ = nullptr;
     warp_ = &host;
     // What a kernel wrote is there for the next one.
-    for (GlobalMemory& memory : globals_)
-      for (size_t i = 0; i < memory.shadow.size(); ++i) {
-        Cell& cell = memory.shadow[i];
-        const bool written = cell.written;
-        cell = Cell();
-        cell.written = written;
-      }
+    for (size_t i = 0; i < globals_.size(); ++i) {
+      if (options_.sample > 0 && program_.buffers[i].parameter)
+        note_written(i);
+      globals_[i].shadow.settle();
+    }
   }
 
-  void run_block(Warp& host, Kernel& kernel, int64_t block, int64_t threads) {
-    block_ = block;
-    unwritten_.clear();
+  /// Which elements of a parameter the kernel wrote.
+  void note_written(size_t buffer) {
+    auto& ranges = report_.written[program_.buffers[buffer].buffer->name];
+    globals_[buffer].shadow.each_touched([&](size_t i, const Cell& cell) {
+      const auto element = static_cast<int64_t>(i);
+      if (cell.writer == kNobody)
+        return;
+      if (ranges.empty() || ranges.back().second != element)
+        ranges.emplace_back(element, element);
+      ranges.back().second = element + 1;
+    });
+  }
+
+  /// Numbers in the grid of the blocks of a cluster, by rank.
+  std::vector<int64_t> blocks_of_cluster(const Kernel& kernel, int64_t cluster) const {
+    const int64_t x = grid_[0] / kernel.cluster[0];
+    const int64_t y = grid_[1] / kernel.cluster[1];
+    const int64_t corner[] = {cluster % x * kernel.cluster[0], cluster / x % y * kernel.cluster[1],
+                              cluster / x / y * kernel.cluster[2]};
+    std::vector<int64_t> blocks;
+    for (int64_t k = 0; k < kernel.cluster[2]; ++k)
+      for (int64_t j = 0; j < kernel.cluster[1]; ++j)
+        for (int64_t i = 0; i < kernel.cluster[0]; ++i)
+          blocks.push_back(corner[0] + i + grid_[0] * (corner[1] + j + grid_[1] * (corner[2] + k)));
+    return blocks;
+  }
+
+  /// The code at hand is the warp's, and shared memory that of its block.
+  void enter(Warp& warp) {
+    warp_ = &warp;
+    if (block_ < 0)
+      return;
+    here_ = &blocks_[warp.block];
+    block_ = here_->number;
+  }
+  /// Shared memory is that of another block of the cluster, for a while.
+  class Elsewhere {
+  public:
+    Elsewhere(Machine& machine, size_t block) : machine_(machine), here_(machine.here_) {
+      machine.here_ = &machine.blocks_[block];
+    }
+    Elsewhere(const Elsewhere&) = delete;
+    Elsewhere& operator=(const Elsewhere&) = delete;
+    ~Elsewhere() { machine_.here_ = here_; }
+
+  private:
+    Machine& machine_;
+    Block* here_;
+  };
+
+  void run_cluster(Warp& host, Kernel& kernel, const std::vector<int64_t>& numbers,
+                   int64_t threads) {
     warps_.clear();
-    barriers_.clear();
     mbarriers_.clear();
-    mbarrier_at_.clear();
     pending_.clear();
-    arena_.assign(static_cast<size_t>(kernel.shared_bytes), kPoison);
+    reached_.clear();
+    cluster_barrier_ = Barrier();
+    running_ = numbers.size();
+    if (blocks_.size() < running_)
+      blocks_.resize(running_);
     const auto cells = static_cast<size_t>((kernel.shared_bytes + granule_ - 1) / granule_);
-    if (arena_shadow_.size() != cells)
-      arena_shadow_.resize(cells);
-    arena_shadow_.reset();
-    warp_count_ = static_cast<int>((threads + kLanes - 1) / kLanes);
+    for (size_t i = 0; i < running_; ++i) {
+      Block& block = blocks_[i];
+      block.number = numbers[i];
+      block.unwritten.clear();
+      block.barriers.clear();
+      block.mbarrier_at.clear();
+      block.arena.assign(static_cast<size_t>(kernel.shared_bytes), kPoison);
+      if (block.arena_shadow.size() != cells)
+        block.arena_shadow.resize(cells);
+      block.arena_shadow.reset();
+    }
+    here_ = blocks_.data();
+    block_ = here_->number;
+    block_warps_ = static_cast<int>((threads + kLanes - 1) / kLanes);
+    warp_count_ = block_warps_ * static_cast<int>(running_);
     next_component_ = warp_count_;
     for (int w = 0; w < warp_count_; ++w) {
       Warp& warp = warps_.emplace_back();
       warp.number = w;
-      const int64_t lanes = std::min<int64_t>(kLanes, threads - int64_t{w} * kLanes);
+      warp.in_block = w % block_warps_;
+      warp.block = static_cast<size_t>(w / block_warps_);
+      const int64_t lanes = std::min<int64_t>(kLanes, threads - int64_t{warp.in_block} * kLanes);
       warp.all = warp.active = lanes == kLanes ? ~0u : (1u << lanes) - 1;
       warp.vars.assign(kLanes, host.vars[0]);
       warp.locals.assign(kLanes, std::vector<LocalMemory>(program_.buffers.size()));
@@ -1064,6 +1173,7 @@ private:
       for (Warp& warp : warps_) {
         all_done &= warp.wait == Wait::kDone;
         if (warp.wait == Wait::kPhase && phases_passed(warp)) {
+          enter(warp);
           acquire_phases(warp);
           warp.wait = Wait::kNothing;
         }
@@ -1071,7 +1181,12 @@ private:
           ready.push_back(warp.number);
       }
       if (all_done) {
-        fail_unwritten();
+        for (size_t i = 0; i < running_ && !failed(); ++i) {
+          here_ = &blocks_[i];
+          block_ = here_->number;
+          fail_unwritten();
+        }
+        check_reached();
         break;
       }
       if (options_.timing == AsyncTiming::kRandom && !pending_.empty() && random_.below(2) == 0) {
@@ -1100,9 +1215,33 @@ private:
     }
   }
 
+  /// A block may end once its warps have; what other blocks do to its memory must be known to one
+  /// of them by then.
+  void check_reached() {
+    for (const auto& [key, last] : reached_) {
+      const auto& [block, component] = key;
+      bool known = false;
+      for (const Warp& warp : warps_)
+        known |= warp.block == block && warp.knows.at(static_cast<size_t>(component)) >= last.step;
+      if (!known && !failed())
+        fail(last.where,
+             fmt::format("this reaches shared memory of block {} of the cluster, which may have "
+                         "ended; T.cluster_sync() at the end of the kernel keeps it",
+                         triple(blocks_[block].number, grid_)));
+    }
+  }
+  /// The warp at hand does something to memory of another block, as `component`.
+  void note_reached(size_t block, int16_t component, uint32_t step, const Node* where) {
+    if (block == warp_->block)
+      return;
+    Reached& last = reached_[{block, component}];
+    if (step >= last.step)
+      last = {step, where};
+  }
+
   /// A warp that ends must not leave operations behind that use the block's memory.
   void finish(Warp& warp) {
-    warp_ = &warp;
+    enter(warp);
     if (!warp.stores.filling.empty() || !warp.stores.groups.empty()) {
       const Node* where = !warp.stores.groups.empty()
                               ? warp.stores.groups.front().second.front().where
@@ -1121,10 +1260,22 @@ private:
         continue;
       if (first == nullptr)
         first = warp.wait_where;
+      if (warp.wait == Wait::kCluster) {
+        waits.push_back(fmt::format(
+            "warp {} waits at {} for its cluster, of which {} of {} threads "
+            "have come",
+            warp.number, line_of(warp.wait_where), cluster_barrier_.arrived, threads_of_cluster()));
+        if (waits.size() == 8) {
+          waits.emplace_back("and others");
+          break;
+        }
+        continue;
+      }
       if (warp.wait == Wait::kBarrier) {
-        const Barrier& barrier = barriers_[warp.wait_barrier];
+        enter(warp);
+        const Barrier& barrier = here_->barriers[warp.wait_barrier];
         for (const Warp& other : warps_)
-          if (other.wait == Wait::kDone && barrier.expected == 0 &&
+          if (other.block == warp.block && other.wait == Wait::kDone && barrier.expected == 0 &&
               (other.all & ~other.returned) != 0) {
             fail(
                 warp.wait_where,
@@ -1136,7 +1287,7 @@ private:
         waits.push_back(fmt::format("warp {} waits at {} for barrier {}, which {} of {} threads "
                                     "reached",
                                     warp.number, line_of(warp.wait_where), warp.wait_barrier,
-                                    barrier.arrived, expected_threads(barrier)));
+                                    barrier.arrived, expected_threads(barrier, warp.block)));
         continue;
       }
       for (const auto& [index, parity] : warp.wait_phases) {
@@ -1162,14 +1313,41 @@ private:
 
   // The block's barriers.
 
-  int64_t expected_threads(const Barrier& barrier) const {
+  int64_t expected_threads(const Barrier& barrier, size_t block) const {
     if (barrier.expected > 0)
       return barrier.expected;
     // Threads that returned early do not count; those that ran past the barrier do.
     int64_t threads = 0;
     for (const Warp& warp : warps_)
-      threads += std::popcount(warp.all & ~warp.returned);
+      if (warp.block == block)
+        threads += std::popcount(warp.all & ~warp.returned);
     return threads;
+  }
+  /// Those that have not ended.
+  int64_t threads_of_cluster() const {
+    int64_t threads = 0;
+    for (const Warp& warp : warps_)
+      if (warp.wait != Wait::kDone)
+        threads += std::popcount(warp.all & ~warp.returned);
+    return threads;
+  }
+
+  void arrive_at_cluster(Warp& warp, Instruction& inst) {
+    const uint32_t alive = warp.all & ~warp.returned;
+    if (warp.active != alive) {
+      fail(inst.node, fmt::format("divergent barrier: {} of the {} threads of warp {} reach it ({} "
+                                  "does not); move it out of the condition",
+                                  std::popcount(warp.active), std::popcount(alive), warp.number,
+                                  thread(warp.number, std::countr_zero(alive & ~warp.active))));
+      return;
+    }
+    Barrier& barrier = cluster_barrier_;
+    barrier.arrived += std::popcount(warp.active);
+    barrier.warps.push_back(warp.number);
+    barrier.knows.join(warp.knows);
+    barrier.fenced.join(warp.fenced);
+    warp.wait = Wait::kCluster;
+    warp.wait_where = inst.node;
   }
 
   void arrive_at_barrier(Warp& warp, Instruction& inst) {
@@ -1197,7 +1375,7 @@ private:
                                   id, count));
       return;
     }
-    Barrier& barrier = barriers_[id];
+    Barrier& barrier = here_->barriers[id];
     if (barrier.arrived > 0 && barrier.expected != count) {
       fail(inst.node, fmt::format("barrier {} is met for {} threads here and for {} at {}", id,
                                   count, barrier.expected, line_of(barrier.where)));
@@ -1224,9 +1402,9 @@ private:
 
   bool release_barriers() {
     bool any = false;
-    for (auto& [id, barrier] : barriers_) {
-      if (barrier.arrived == 0 || barrier.arrived < expected_threads(barrier))
-        continue;
+    const auto release = [&](Barrier& barrier, int64_t expected) {
+      if (barrier.arrived == 0 || barrier.arrived < expected)
+        return;
       for (const int number : barrier.warps) {
         Warp& warp = warps_[static_cast<size_t>(number)];
         warp.knows.join(barrier.knows);
@@ -1236,7 +1414,11 @@ private:
       }
       barrier = Barrier();
       any = true;
-    }
+    };
+    for (size_t i = 0; i < running_; ++i)
+      for (auto& [id, barrier] : blocks_[i].barriers)
+        release(barrier, expected_threads(barrier, i));
+    release(cluster_barrier_, threads_of_cluster());
     return any;
   }
 
@@ -1286,8 +1468,8 @@ private:
     const int64_t element = failed() ? -1 : locate(address.buffer, at, where);
     if (element < 0)
       return -1;
-    const auto found = mbarrier_at_.find({address.buffer, element});
-    if (found != mbarrier_at_.end())
+    const auto found = here_->mbarrier_at.find({address.buffer, element});
+    if (found != here_->mbarrier_at.end())
       return found->second;
     fail(where, info.buffer->name + "[" + std::to_string(element) +
                     "] is no mbarrier yet; T.mbarrier_init(" + info.buffer->name +
@@ -1314,8 +1496,8 @@ private:
     }
     if (!check_write(address.buffer, element, actor(where), false))
       return;
-    const auto [entry, added] =
-        mbarrier_at_.try_emplace({address.buffer, element}, static_cast<int>(mbarriers_.size()));
+    const auto [entry, added] = here_->mbarrier_at.try_emplace({address.buffer, element},
+                                                               static_cast<int>(mbarriers_.size()));
     if (added)
       mbarriers_.emplace_back();
     MBarrier& barrier = mbarriers_[static_cast<size_t>(entry->second)];
@@ -1329,11 +1511,12 @@ private:
   bool use_mbarrier(Address& address, int index, const Node* where) {
     if (index < 0)
       return false;
-    for (const auto& [at, found] : mbarrier_at_)
+    for (const auto& [at, found] : here_->mbarrier_at)
       if (found == index && at.first == address.buffer)
         return check_read(address.buffer, at.second, [&] {
           Actor user = actor(where);
           user.atomic = true;
+          user.block = here_->number;
           return user;
         }());
     return true;
@@ -1370,6 +1553,7 @@ private:
   // Asynchronous operations.
 
   void perform(Operation& operation) {
+    const Elsewhere there(*this, operation.block);
     operation.perform();
     if (operation.barrier >= 0) {
       MBarrier& barrier = mbarriers_[static_cast<size_t>(operation.barrier)];
@@ -1619,51 +1803,84 @@ private:
     return true;
   }
 
-  /// tma_load(S[i], A[j, k], bar[b], extents...)
+  /// The blocks whose bits are set; empty after an error.
+  std::vector<size_t> blocks_of_mask(int64_t mask, const Node* where) {
+    std::vector<size_t> blocks;
+    for (size_t i = 0; i < running_; ++i)
+      if ((mask >> i & 1) != 0)
+        blocks.push_back(i);
+    if (blocks.empty() || mask < 0 || mask >> running_ != 0) {
+      fail(where, fmt::format("the mask {:#x} names blocks that the cluster has not: it has {}",
+                              mask, running_));
+      blocks.clear();
+    }
+    return blocks;
+  }
+
+  /// tma_load(S[i], A[j, k], bar[b], extents...); tma_load_multicast(S[i], A[j, k], bar[b], mask,
+  /// extents...): the same into each block of the mask, at the barrier of each.
   void tma_load(Warp& warp, Instruction& inst) {
     each_lane(warp, warp.active, [&](int) {
+      std::vector<int64_t> extents = evaluate(inst.codes);
+      std::vector<size_t> targets{warp.block};
+      if (inst.operation == "tma_load_multicast" && !failed()) {
+        targets = blocks_of_mask(extents.front(), inst.node);
+        extents.erase(extents.begin());
+      }
       Box box;
-      const int index = mbarrier(inst.addresses[2], inst.node);
-      if (!use_mbarrier(inst.addresses[2], index, inst.node) ||
-          !make_box(inst.addresses[0], inst.addresses[1], evaluate(inst.codes), inst.node, box))
+      if (failed() || !make_box(inst.addresses[0], inst.addresses[1], extents, inst.node, box))
         return;
-      const int to = inst.addresses[0].buffer;
-      const int from = inst.addresses[1].buffer;
-      Actor who = actor(inst.node);
-      MBarrier& barrier = mbarriers_[static_cast<size_t>(index)];
-      who.component = barrier.component;
-      who.step = barrier.phase + 1;
-      who.asynchronous = true;
-      const int64_t bytes = static_cast<int64_t>(box.shared.size()) *
-                            program_.buffers[static_cast<size_t>(to)].buffer->dtype.element_bytes();
-      if (bytes % 16 != 0) {
-        fail(inst.node, fmt::format("T.tma_load moves multiples of 16 bytes, not {}", bytes));
-        return;
-      }
-      for (size_t i = 0; i < box.shared.size(); ++i) {
-        if ((box.global[i] >= 0 && !check_read(from, box.global[i], who)) ||
-            !check_write(to, box.shared[i], who, false))
-          return;
-        poison(to, box.shared[i]);
-      }
-      Operation operation;
-      operation.where = inst.node;
-      operation.barrier = index;
-      operation.bytes = bytes;
-      operation.perform = [this, to, from, box = std::move(box)] {
-        const auto size = static_cast<size_t>(
-            program_.buffers[static_cast<size_t>(to)].buffer->dtype.element_bytes());
-        for (size_t i = 0; i < box.shared.size(); ++i)
-          if (box.global[i] >= 0)
-            std::memcpy(address(to, box.shared[i]), address(from, box.global[i]), size);
-          else
-            std::memset(address(to, box.shared[i]), 0, size);
-      };
-      if (options_.timing == AsyncTiming::kEarly)
-        perform(operation);
-      else
-        pending_.push_back(std::move(operation));
+      for (const size_t target : targets)
+        if (!failed())
+          load_box(inst, box, target);
     });
+  }
+  void load_box(Instruction& inst, const Box& box, size_t target) {
+    const Elsewhere there(*this, target);
+    const int index = mbarrier(inst.addresses[2], inst.node);
+    if (!use_mbarrier(inst.addresses[2], index, inst.node))
+      return;
+    const int to = inst.addresses[0].buffer;
+    const int from = inst.addresses[1].buffer;
+    Actor who = actor(inst.node);
+    MBarrier& barrier = mbarriers_[static_cast<size_t>(index)];
+    who.component = barrier.component;
+    who.step = barrier.phase + 1;
+    who.asynchronous = true;
+    note_reached(target, who.component, who.step, inst.node);
+    const int64_t bytes = static_cast<int64_t>(box.shared.size()) *
+                          program_.buffers[static_cast<size_t>(to)].buffer->dtype.element_bytes();
+    if (bytes % 16 != 0) {
+      fail(inst.node,
+           fmt::format("T.{} moves multiples of 16 bytes, not {}", inst.operation, bytes));
+      return;
+    }
+    Actor writer = who;
+    writer.block = here_->number;
+    for (size_t i = 0; i < box.shared.size(); ++i) {
+      if ((box.global[i] >= 0 && !check_read(from, box.global[i], who)) ||
+          !check_write(to, box.shared[i], writer, false))
+        return;
+      poison(to, box.shared[i]);
+    }
+    Operation operation;
+    operation.where = inst.node;
+    operation.block = target;
+    operation.barrier = index;
+    operation.bytes = bytes;
+    operation.perform = [this, to, from, box] {
+      const auto size = static_cast<size_t>(
+          program_.buffers[static_cast<size_t>(to)].buffer->dtype.element_bytes());
+      for (size_t i = 0; i < box.shared.size(); ++i)
+        if (box.global[i] >= 0)
+          std::memcpy(address(to, box.shared[i]), address(from, box.global[i]), size);
+        else
+          std::memset(address(to, box.shared[i]), 0, size);
+    };
+    if (options_.timing == AsyncTiming::kEarly)
+      perform(operation);
+    else
+      pending_.push_back(std::move(operation));
   }
 
   /// tma_store(A[j, k], S[i], extents...)
@@ -1845,12 +2062,17 @@ private:
     const int64_t m = tables[0]->shape[0];
     const int64_t n = tables[0]->shape[1];
     const int64_t k = tables[1]->shape[1];
+    std::vector<double> a_values, b_values;
+    for (const Slot& value : values[1])
+      a_values.push_back(as_double(dtype(1), value, text->a));
+    for (const Slot& value : values[2])
+      b_values.push_back(as_double(dtype(2), value, text->b));
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
         for (int64_t p = 0; p < k; ++p)
-          sum += as_double(dtype(1), values[1][static_cast<size_t>(i * k + p)], text->a) *
-                 as_double(dtype(2), values[2][static_cast<size_t>(p * n + j)], text->b);
+          sum +=
+              a_values[static_cast<size_t>(i * k + p)] * b_values[static_cast<size_t>(p * n + j)];
         const auto at = static_cast<size_t>(i * n + j);
         const int lane = tables[0]->lane[at];
         store_local(inst.addresses[0].buffer, lane,
@@ -2062,7 +2284,7 @@ private:
     }
     const Actor who = queue_actor(warp.products, inst.node, true);
     lane_ = 0;
-    const int64_t row0 = 16 * (warp.number % 4);
+    const int64_t row0 = 16 * (warp.in_block % 4);
     std::vector<int64_t> at_a, at_b;
     const auto element = [&](Address& address, std::vector<int64_t> corner, int64_t row,
                              int64_t column) {
@@ -2137,12 +2359,18 @@ private:
         return from_bits(in, owner.locals[lane][static_cast<size_t>(buffer_a)]
                                  .bits[static_cast<size_t>(first_a[lane] + table_a->reg[i])]);
       };
+      // Each element is read once; there are n, or 16, products of it.
+      std::vector<double> a_values(static_cast<size_t>(16 * k)), b_values(at_b.size());
+      for (size_t i = 0; i < a_values.size(); ++i)
+        a_values[i] = as_double(in, value_a(i), kind_a);
+      for (size_t i = 0; i < b_values.size(); ++i)
+        b_values[i] = as_double(in, get(buffer_b, at_b[i]), kind_b);
       for (int64_t i = 0; i < 16; ++i)
         for (int64_t j = 0; j < n; ++j) {
           double sum = 0;
           for (int64_t p = 0; p < k; ++p)
-            sum += as_double(in, value_a(static_cast<size_t>(i * k + p)), kind_a) *
-                   as_double(in, get(buffer_b, at_b[static_cast<size_t>(p * n + j)]), kind_b);
+            sum +=
+                a_values[static_cast<size_t>(i * k + p)] * b_values[static_cast<size_t>(p * n + j)];
           const auto at = static_cast<size_t>(i * n + j);
           const auto lane = static_cast<size_t>(table->lane[at]);
           uint64_t& bits = owner.locals[lane][static_cast<size_t>(d)]
@@ -2189,6 +2417,8 @@ private:
     };
     if (op == "sync_threads") {
       arrive_at_barrier(warp, inst);
+    } else if (op == "cluster_sync") {
+      arrive_at_cluster(warp, inst);
     } else if (op == "sync_warp") {
       ++warp.sync;
     } else if (op == "atomic_add") {
@@ -2205,6 +2435,27 @@ private:
         if (use_mbarrier(inst.addresses[0], index, inst.node))
           arrive(warp, index, bytes, op != "mbarrier_expect_tx", inst.node);
       });
+    } else if (op == "mbarrier_arrive_cluster") {
+      each_lane(warp, warp.active, [&](int) {
+        const int64_t rank = inst.codes[0]->scalar(*frame_).i;
+        if (failed())
+          return;
+        if (rank < 0 || rank >= static_cast<int64_t>(running_)) {
+          fail(inst.node, fmt::format("there is no block of rank {} in the cluster: it has {}",
+                                      rank, running_));
+          return;
+        }
+        const auto target = static_cast<size_t>(rank);
+        const Elsewhere there(*this, target);
+        const int index = mbarrier(inst.addresses[0], inst.node);
+        if (!use_mbarrier(inst.addresses[0], index, inst.node))
+          return;
+        note_reached(target, static_cast<int16_t>(warp.number),
+                     warp.knows.at(static_cast<size_t>(warp.number)), inst.node);
+        arrive(warp, index, 0, true, inst.node);
+      });
+    } else if (op == "fence_mbarrier_init") {
+      // Barriers are known to others once these have met.
     } else if (op == "mbarrier_wait_parity") {
       each_lane(warp, warp.active, [&](int) {
         const int index = mbarrier(inst.addresses[0], inst.node);
@@ -2240,7 +2491,7 @@ private:
       commit(warp.copies);
     } else if (op == "ptx_wait_group") {
       wait_groups(warp, warp.copies, number());
-    } else if (op == "tma_load") {
+    } else if (op == "tma_load" || op == "tma_load_multicast") {
       tma_load(warp, inst);
     } else if (op == "tma_store") {
       tma_store(warp, inst);
@@ -2283,22 +2534,27 @@ private:
   std::unordered_map<std::string, FragmentTable> fragments_;
   bool host_writes_ = false;
 
-  // The kernel and block that run.
+  // The kernel and the blocks that run.
   int64_t grid_[3] = {1, 1, 1};
   int64_t threads_[3] = {1, 1, 1};
-  int64_t block_ = -1;
-  std::string unwritten_;
-  const Node* unwritten_where_ = nullptr;
+  int64_t block_ = -1; ///< its number in the grid
   int64_t granule_ = 1;
-  int warp_count_ = 1;
+  int block_warps_ = 1;
+  int warp_count_ = 1; ///< of the cluster
   int next_component_ = 1;
+  std::vector<Block> blocks_; ///< of the cluster, by rank; those behind `running_` wait for use
+  size_t running_ = 1;
+  Block* here_ = nullptr; ///< whose shared memory is at hand
+  Barrier cluster_barrier_;
+  struct Reached {
+    uint32_t step = 0;
+    const Node* where = nullptr;
+  };
+  /// (block, component): the last that a component of another block does to the block's memory.
+  std::map<std::pair<size_t, int16_t>, Reached> reached_;
   std::deque<Warp> warps_;
-  std::map<int64_t, Barrier> barriers_;
   std::vector<MBarrier> mbarriers_;
-  std::map<std::pair<int, int64_t>, int> mbarrier_at_; ///< (buffer, element)
-  std::vector<Operation> pending_;                     ///< that complete on an mbarrier
-  std::vector<std::byte> arena_;
-  Shadow arena_shadow_;
+  std::vector<Operation> pending_; ///< that complete on an mbarrier
 
   // The warp and lane that run.
   Warp* warp_ = nullptr;

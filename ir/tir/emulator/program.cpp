@@ -3,6 +3,7 @@
 #include "ir/tir/emulator/program.h"
 
 #include "ir/op.h"
+#include "ir/tir/cluster.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
 
@@ -432,6 +433,9 @@ private:
       kernel.extents[d] = compiler_.compile(s.grid[d]);
     for (size_t d = 0; d < s.threads.size(); ++d)
       kernel.extents[3 + d] = compiler_.compile(s.threads[d]);
+    const std::vector<int64_t> cluster = cluster_dims(s);
+    for (size_t d = 0; d < cluster.size(); ++d)
+      kernel.cluster[d] = std::max<int64_t>(cluster[d], 1);
     emit(Do::kLaunch, &s).target = static_cast<size_t>(kernel_);
     outer_ = code_;
     kernel_code_.clear();

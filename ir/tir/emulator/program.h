@@ -83,7 +83,8 @@ struct BufferInfo {
 
 struct Kernel {
   std::vector<Instruction> code;
-  CodePtr extents[6]; ///< grid, threads; null = 1
+  CodePtr extents[6];             ///< grid, threads; null = 1
+  int64_t cluster[3] = {1, 1, 1}; ///< blocks
   int64_t shared_bytes = 0;
   int64_t granule = 1; ///< bytes of a shadow cell of shared memory
   const Node* node = nullptr;

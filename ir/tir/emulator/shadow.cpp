@@ -25,7 +25,7 @@ Conflict Shadow::conflict(Conflict::Kind kind, const Cell& cell, const Actor& ac
 
 Conflict Shadow::read(size_t index, const Actor& actor, int buffer, int warps) {
   using Kind = Conflict::Kind;
-  Cell& cell = cells_[index];
+  Cell& cell = (*this)[index];
   if (cell.block != actor.block && cell.block >= 0) {
     // Another block's accesses are never ordered with this one's.
     if (cell.writer != kNobody && !(cell.atomic && actor.atomic))
@@ -83,7 +83,7 @@ Conflict Shadow::read(size_t index, const Actor& actor, int buffer, int warps) {
 
 Conflict Shadow::write(size_t index, const Actor& actor, int buffer, int warps, bool same_value) {
   using Kind = Conflict::Kind;
-  Cell& cell = cells_[index];
+  Cell& cell = (*this)[index];
   const bool other_block = cell.block != actor.block && cell.block >= 0;
   const bool both_atomic = cell.atomic && actor.atomic;
   if (other_block) {

@@ -100,20 +100,43 @@ struct Conflict {
   explicit operator bool() const { return kind != Kind::kNone; }
 };
 
+/// Cells are made where they are first asked for: of a large array a kernel's block touches little.
 class Shadow {
 public:
-  void resize(size_t cells) { cells_.resize(cells); }
-  bool empty() const { return cells_.empty(); }
-  size_t size() const { return cells_.size(); }
-  Cell& operator[](size_t i) { return cells_[i]; }
+  void resize(size_t cells) {
+    size_ = cells;
+    pages_.clear();
+    pages_.resize((cells + kPage - 1) / kPage);
+  }
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+  Cell& operator[](size_t i) {
+    std::vector<Cell>& page = pages_[i / kPage];
+    if (page.empty())
+      page.assign(kPage, fresh_);
+    return page[i % kPage];
+  }
   void reset() {
-    std::fill(cells_.begin(), cells_.end(), Cell());
+    for (std::vector<Cell>& page : pages_)
+      std::fill(page.begin(), page.end(), fresh_);
     more_.clear();
   }
-  /// Everything counts as written by nobody (input arguments).
-  void initialise() {
-    for (Cell& cell : cells_)
-      cell.written = true;
+  /// Everything counts as written by nobody (input arguments). Called before any access.
+  void initialise() { fresh_.written = true; }
+  /// Everything that was written is there for all from now on.
+  void settle() {
+    each_touched([](size_t, Cell& cell) {
+      const bool written = cell.written;
+      cell = Cell();
+      cell.written = written;
+    });
+    more_.clear();
+  }
+  /// f(number, cell) of those that may have been accessed, in order.
+  template <typename F> void each_touched(F&& f) {
+    for (size_t p = 0; p < pages_.size(); ++p)
+      for (size_t i = 0; i < pages_[p].size() && p * kPage + i < size_; ++i)
+        f(p * kPage + i, pages_[p][i]);
   }
 
   /// Checks the access and notes it. `warps` components are warps; the others asynchronous.
@@ -132,7 +155,10 @@ private:
   static Conflict conflict(Conflict::Kind kind, const Cell& cell, const Actor& actor, int warps,
                            bool with_write);
 
-  std::vector<Cell> cells_;
+  static constexpr size_t kPage = 1024;
+  size_t size_ = 0;
+  Cell fresh_;
+  std::vector<std::vector<Cell>> pages_;
   std::vector<std::vector<Reader>> more_;
 };
 

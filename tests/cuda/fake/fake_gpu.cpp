@@ -360,6 +360,20 @@ CudaResult cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** par
   if (threads == 0 || threads > 1024 || config->grid[0] == 0 ||
       config->shared_bytes > static_cast<unsigned>(function.shared_allowed))
     return cuda_error::kInvalidValue;
+  for (unsigned i = 0; i < config->attribute_count; ++i) {
+    const temper::engine::LaunchAttribute& attribute = config->attributes[i];
+    if (attribute.id != temper::engine::LaunchAttribute::kClusterDimension)
+      return cuda_error::kInvalidValue;
+    unsigned blocks = 1;
+    for (int d = 0; d < 3; ++d) {
+      const unsigned extent = attribute.value.cluster[d];
+      if (extent == 0 || config->grid[d] % extent != 0)
+        return cuda_error::kInvalidClusterSize;
+      blocks *= extent;
+    }
+    if (blocks > 8)
+      return cuda_error::kInvalidClusterSize;
+  }
   gpu.now += 2000;             // on its way
   if (!setting("any").empty()) // so that there is something to be found
     function.ns = 4000 + 8 * threads;
