@@ -5,9 +5,11 @@
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower_threads.h"
 #include "ir/tir/bound_threads.h"
+#include "ir/tir/gpu_architecture.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_simt.h"
 #include "ir/tir/shared_memory.h"
+#include "ir/tir/source_kernel.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -29,13 +31,16 @@ struct Known {
 };
 constexpr int64_t kRegistersOfThread = 255;
 /// "Maximum amount of shared memory per thread block", by compute capability.
-constexpr std::array<Known, 7> kArchitectures = {{{"sm_75", {75, int64_t{64} * 1024}},
-                                                  {"sm_80", {80, int64_t{163} * 1024}},
-                                                  {"sm_86", {86, int64_t{99} * 1024}},
-                                                  {"sm_89", {89, int64_t{99} * 1024}},
-                                                  {"sm_90", {90, int64_t{227} * 1024}},
-                                                  {"sm_90a", {90, int64_t{227} * 1024}},
-                                                  {"sm_100a", {100, int64_t{227} * 1024}}}};
+constexpr std::array<Known, 8> kArchitectures = {
+    {{"sm_75", {75, int64_t{64} * 1024}},
+     {"sm_80", {80, int64_t{163} * 1024}},
+     {"sm_86", {86, int64_t{99} * 1024}},
+     {"sm_89", {89, int64_t{99} * 1024}},
+     {"sm_90", {90, int64_t{227} * 1024}},
+     {"sm_90a", {90, int64_t{227} * 1024}},
+     {"sm_100a", {100, int64_t{227} * 1024}},
+     // Of a compute unit, whose threads have 512.
+     {"gfx942", {tir::kGfx942, int64_t{64} * 1024, 1024, int64_t{131072}}}}};
 
 /// The most bytes of local memory that are there at a time: an allocation lasts until its list
 /// ends.
@@ -74,7 +79,8 @@ Result<GpuLimits> gpu_limits(const Target& target) {
   for (const Known& known : kArchitectures) {
     if (target.kind == TargetKind::kCuda && target.arch == known.name)
       return known.limits;
-    names += std::string(names.empty() ? "" : ", ") + "cuda:" + known.name;
+    names += std::string(names.empty() ? "" : ", ") + (tir::is_amd(known.name) ? "hip:" : "cuda:") +
+             known.name;
   }
   return Error(ErrorCode::kInvalidArgument,
                "'" + target.to_string() + "' is no GPU that temper knows; it knows " + names);
@@ -179,6 +185,8 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
       end = std::max(end, begin + bytes);
       return true;
     });
+    if (const auto source = tir::source_kernel_in(NodeRef(&root)))
+      end += source->shared_bytes; // what its text says besides, the assembler reports
     needs.shared_bytes = std::max(needs.shared_bytes, end);
   };
   walk(function->body, [&](const NodeRef& node) {

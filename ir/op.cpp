@@ -23,6 +23,9 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   // Text for the compiler of CUDA C++, or one PTX instruction; then the values of $0, $1, ...
   statement("inline_cuda", -1, 0);
   statement("inline_ptx", -1, 0);
+  // A kernel that is CUDA C++ of its own, and what it writes (ir/tir/source_kernel.h).
+  statement("call_source_kernel", 2, 0);
+  statement("source_writes", 1, 1);
   statement("mbarrier_init", 2, 1);
   statement("mbarrier_arrive", 1, 1);
   statement("mbarrier_arrive_cluster", 2, 1);
@@ -43,6 +46,8 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("ptx_ldmatrix", 4, 2);
   statement("ptx_stmatrix", 3, 2);
   statement("ptx_mma", 4, 3);
+  // AMD's product by a wave of 64 threads (ir/tir/mfma.h): C, A, B, its name.
+  statement("amd_mfma", 4, 3);
   statement("ptx_wgmma_ss", -1, 3);
   statement("ptx_wgmma_rs", -1, 3);
   statement("setmaxnreg", 2, 0);

@@ -2,15 +2,18 @@
 
 #include "ir/support/number.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 
 namespace temper::ir {
+
+using tir::is_amd;
 
 std::string Target::to_string() const {
   std::string text;
   if (kind == TargetKind::kCpu)
     text = arch == "native" ? "native" : "cpu:" + arch;
-  else
-    text = "cuda:" + arch;
+  else // one model of threads (ir/tir/gpu_architecture.h)
+    text = (is_amd(arch) ? "hip:" : "cuda:") + arch;
   if (!features.empty())
     text += "," + features;
   if (threads != 0)
@@ -22,7 +25,7 @@ Result<Target> parse_target(std::string_view text) {
   const auto wrong = [&](const std::string& why) {
     return Error(ErrorCode::kInvalidArgument,
                  "target '" + std::string(text) + "' " + why +
-                     "; write native, cpu:NAME (as cpu:znver4) or cuda:sm_NN");
+                     "; write native, cpu:NAME (as cpu:znver4), cuda:sm_NN or hip:gfx942");
   };
   Target target;
   std::string_view rest = trim(text);
@@ -45,13 +48,16 @@ Result<Target> parse_target(std::string_view text) {
     return target;
   if (rest.starts_with("cpu:"))
     target.kind = TargetKind::kCpu;
-  else if (rest.starts_with("cuda:"))
+  else if (rest.starts_with("cuda:") || rest.starts_with("hip:"))
     target.kind = TargetKind::kCuda;
   else
     return wrong("is not known");
   target.arch = rest.substr(rest.find(':') + 1);
   if (target.arch.empty())
     return wrong("names no architecture");
+  if (target.kind == TargetKind::kCuda && rest.starts_with("hip:") != is_amd(target.arch))
+    return wrong(is_amd(target.arch) ? "names an architecture of AMD's as NVIDIA's"
+                                     : "names an architecture that is not AMD's");
   return target;
 }
 

@@ -1,7 +1,7 @@
 #include "tuner/compile_protocol.h"
 
 #include "codegen/artifact_json.h"
-#include "codegen/cuda/compile.h"
+#include "codegen/gpu/backends.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "codegen/lower_gpu.h"
@@ -14,6 +14,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "ir/tir/emulator/thread_loops.h"
+#include "ir/tir/source_kernel.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
@@ -210,7 +211,7 @@ Result<codegen::Artifact> compile_gpu_request(const CompileRequest& request,
                                              ir::with_environment(std::move(pass_options))));
   TEMPER_TRY_VOID(codegen::check_gpu_limits(function_of(lowered), limits));
   const double lower_ms = milliseconds_since(start);
-  TEMPER_TRY(artifact, codegen::compile_cuda(lowered, target, kDeadlineSeconds));
+  TEMPER_TRY(artifact, codegen::compile_gpu(lowered, target, kDeadlineSeconds));
   artifact.signature = std::move(signature);
   artifact.facts.lower_ms = lower_ms;
   return std::move(artifact);
@@ -242,6 +243,9 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   } else {
     TEMPER_TRY(made, requested_program(request, module, pass_options));
     program = made;
+    if (const auto source = tir::source_kernel_in(function_of(program)->body))
+      return Error(ErrorCode::kUnsupported,
+                   tir::only_on_gpu(*source) + ": name one, as --target cuda:sm_90a");
   }
   TEMPER_TRY(signature, signature_of(function_of(program)));
   script::render_programs(); // in dumps, and in errors of passes

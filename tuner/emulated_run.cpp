@@ -1,7 +1,7 @@
 #include "tuner/emulated_run.h"
 
 #include "codegen/artifact_json.h"
-#include "codegen/cuda/compile.h"
+#include "codegen/gpu/backends.h"
 #include "engine/compile_pool.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/knobs.h"
@@ -9,6 +9,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "ir/support/random.h"
+#include "ir/tir/source_kernel.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/gpu_space.h"
 #include "tuner/record_mapping.h"
@@ -180,16 +181,26 @@ public:
     result_.space = proposals.space_text();
     if (!options_.compile)
       result_.why_no_compiler = "not compiled for the GPU";
-    else if (auto version = codegen::cuda_compiler_version())
+    else if (auto version = codegen::gpu_compiler_version(gpu_))
       result_.compiler = *version;
     else
       result_.why_no_compiler = version.error().message;
+    if (const auto source = tir::source_kernel_in(
+            task_.module->functions.front().function.as_ref<ir::PrimFuncNode>()->body))
+      result_.only_on_gpu = tir::only_on_gpu(*source);
+    const bool checks = result_.only_on_gpu.empty();
+    if (!checks && result_.compiler.empty())
+      return Error(ErrorCode::kEnvironment,
+                   result_.only_on_gpu +
+                       ", and here it cannot be compiled either: " + result_.why_no_compiler);
     if (hooks_.started)
       hooks_.started(result_);
-    TEMPER_TRY(prepared, bench_.prepare(task_, options_.seed));
-    prepared_ = prepared;
+    if (checks) {
+      TEMPER_TRY(prepared, bench_.prepare(task_, options_.seed));
+      prepared_ = prepared;
+    }
     Result<void> worked = work(proposals);
-    if (auto measurer = bench_.measurer())
+    if (auto measurer = bench_.measurer(); checks && measurer)
       (*measurer)->remove_workload(prepared_);
     if (claim_.run.empty()) { // nothing was begun
       if (!worked)
@@ -203,9 +214,11 @@ public:
     if (!worked)
       return worked.error();
     TEMPER_TRY_VOID(released);
-    std::stable_sort(
-        result_.sound.begin(), result_.sound.end(),
-        [](const EmulatedSound& a, const EmulatedSound& b) { return a.bound.ns() < b.bound.ns(); });
+    for (auto* list : {&result_.sound, &result_.unproven})
+      std::stable_sort(list->begin(), list->end(),
+                       [](const EmulatedSound& a, const EmulatedSound& b) {
+                         return a.bound.ns() < b.bound.ns();
+                       });
     return std::move(result_);
   }
 
@@ -241,9 +254,10 @@ private:
       }
       if (tried() >= options_.trials) {
         result_.stopped_because = fmt::format(
-            "{} {} checked{}; --trials N checks more", result_.checked,
+            "{} {} checked{}; --trials N {} more", result_.checked,
             result_.checked == 1 ? "program was" : "programs were",
-            result_.not_checked > 0 ? fmt::format(", {} could not be", result_.not_checked) : "");
+            result_.not_checked > 0 ? fmt::format(", {} could not be", result_.not_checked) : "",
+            result_.only_on_gpu.empty() ? "checks" : "compiles");
         break;
       }
     }
@@ -435,14 +449,19 @@ private:
     if (!check.checked()) {
       ++result_.not_checked;
       const std::string verdict = emulated_verdict(check, true);
-      result_.refused.add("not checked", "", (text.empty() ? "" : text + ": ") + check.error);
+      if (item.program.only_on_gpu.empty())
+        result_.refused.add("not checked", "", (text.empty() ? "" : text + ": ") + check.error);
       funnel_.refuse(funnel_.ran, "not_checked", verdict);
       engine::Measurement unknown;
       unknown.outcome = check.outcome;
       unknown.stage = "check";
       unknown.error = verdict;
       TEMPER_TRY(id, record(item, unknown));
-      (void)id;
+      if (item.code && *item.code != nullptr) {
+        least_bound_ns_ =
+            least_bound_ns_ == 0 ? item.bound.ns() : std::min(least_bound_ns_, item.bound.ns());
+        result_.unproven.push_back({id, text, item.program.needs, *item.code, item.bound});
+      }
       return {};
     }
     ++result_.checked;

@@ -42,7 +42,7 @@ struct EmulatedRefusals {
   void add(const std::string& stage, const std::string& reason, const std::string& message);
 };
 
-/// A program that is right.
+/// A program that is right, or of which nothing here can say so.
 struct EmulatedSound {
   database::Id record;
   std::string choice; ///< "block_M=64 gemm.variant=mma_sync"; of a sketch its decisions
@@ -60,6 +60,9 @@ struct EmulatedResult {
   int64_t drawn = 0, lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0, interpreted = 0;
   int64_t not_checked = 0; ///< nothing here could run them; whether they are right is not known
   std::vector<EmulatedSound> sound; ///< the least bound first
+  /// What compiled and was not pruned, and only a GPU can check; the least bound first.
+  std::vector<EmulatedSound> unproven;
+  std::string only_on_gpu; ///< why the workload's programs are not checked here; empty: they are
   EmulatedRefusals refused;
   std::string stopped_because;
   bool interrupted = false;

@@ -7,6 +7,8 @@
 #include "ir/tir/emulator/emulate.h"
 #include "ir/tir/emulator/thread_loops.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/source_kernel.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -146,8 +148,16 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
   program.flat = std::move(flat);
   const ir::PrimFunc function = function_of(program.flat);
   program.needs = codegen::gpu_needs(function);
-  if (const auto loops = tir::thread_loops(function); !loops)
+  if (const auto source = tir::source_kernel_in(function->body))
+    program.only_on_gpu = program.why_interpreted = tir::only_on_gpu(*source);
+  else if (const auto loops = tir::thread_loops(function); !loops)
     program.why_interpreted = loops.error().message;
+  ir::walk(function->body, [&](const ir::NodeRef& node) {
+    const auto* call = node.as<ir::Call>();
+    if (call != nullptr && call->op == "amd_mfma")
+      program.not_by_warps = "waves of 64 threads are run as loops, and not one by one";
+    return program.not_by_warps.empty();
+  });
   return program;
 }
 
@@ -162,6 +172,11 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
                                      const Result<std::shared_ptr<const codegen::Artifact>>& loops,
                                      bool look_for_races) {
   EmulatedCheck check;
+  if (!program.only_on_gpu.empty()) {
+    check.error = program.only_on_gpu;
+    check.not_interpreted = program.only_on_gpu;
+    return check;
+  }
   if (!loops) {
     check.outcome = Outcome::kCompileFailed;
     check.error = loops.error().message;
@@ -178,6 +193,12 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
     check.worst = measured.worst;
     if (!check.right())
       return check;
+  }
+  if (!program.not_by_warps.empty()) {
+    check.not_interpreted = program.not_by_warps;
+    if (!check.compiled)
+      check.error = program.why_interpreted + "; " + check.not_interpreted;
+    return check;
   }
   if (!look_for_races && check.compiled) {
     check.not_interpreted = "not asked for";

@@ -22,6 +22,10 @@ struct EmulatedProgram {
   /// Why only the interpreter can run it; empty: compiled loops over its threads can, too.
   std::string why_interpreted;
   codegen::GpuNeeds needs;
+  /// Why nothing here can run it: it is CUDA C++ of its own; empty otherwise.
+  std::string only_on_gpu;
+  /// Why it is not run warp by warp, whatever the shape; empty otherwise.
+  std::string not_by_warps;
 };
 /// The task for the extents of its symbolic dimensions alone, whatever is chosen: a GPU's programs
 /// have constant shapes. Itself when it has none.

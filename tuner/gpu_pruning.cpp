@@ -1,5 +1,7 @@
 #include "tuner/gpu_pruning.h"
 
+#include "ir/tir/gpu_architecture.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,7 +28,7 @@ std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts) {
     return GpuRefusal{"spills", fmt::format("the registers do not suffice: {} bytes are spilled; "
                                             "make tiles smaller or take more threads",
                                             facts.spilled_bytes)};
-  if (facts.resident_blocks == 0)
+  if (facts.registers > 0 && facts.resident_blocks == 0)
     return GpuRefusal{"occupancy",
                       "not one block fits on a multiprocessor: too much of its " + facts.limited_by,
                       engine::Outcome::kDeviceLimit};
@@ -35,6 +37,8 @@ std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts) {
 
 GpuRates gpu_rates(int architecture) {
   // NVIDIA's data sheets, dense products; of the cards with one architecture the larger figure.
+  if (tir::is_amd(architecture)) // MI300X: compute units
+    return {304, 1307.4e12, 163.4e12, 5.3e12};
   if (architecture >= 100)
     return {148, 2250e12, 80e12, 8e12};
   if (architecture >= 90)
@@ -87,7 +91,8 @@ GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int arch
     const auto blocks = static_cast<double>(bound.blocks);
     bound.imbalance = std::ceil(blocks / rates.multiprocessors) * rates.multiprocessors / blocks;
   }
-  const bool tensor_cores = operations.contains("wgmma") || operations.contains("mma.sync");
+  const bool tensor_cores = operations.contains("wgmma") || operations.contains("mma.sync") ||
+                            operations.contains("mfma");
   double peak = rates.f32_flops;
   if (tensor_cores)
     peak = rates.tensor_flops * (bits <= 8 ? 2 : bits <= 16 ? 1 : 0.5);

@@ -161,7 +161,7 @@ std::string TomlReader::workload(const toml::table& entry) {
     return {};
   const size_t colon = name->rfind(':');
   const std::filesystem::path path = name->substr(0, colon);
-  if (path.extension() != ".py")
+  if (path.extension() != ".py" && path.extension() != ".cu")
     return *name;
   return beside(path) + (colon == std::string::npos ? "" : name->substr(colon));
 }

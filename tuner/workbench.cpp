@@ -1,6 +1,6 @@
 #include "tuner/workbench.h"
 
-#include "codegen/cuda/compile.h"
+#include "codegen/gpu/backends.h"
 #include "codegen/llvm/compile.h"
 #include "database/postgres_store.h"
 #include "database/sqlite_store.h"
@@ -19,6 +19,7 @@
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/emulation.h"
 #include "tuner/external_function.h"
@@ -420,10 +421,11 @@ Result<database::Toolchain> Workbench::toolchain() {
 
 Result<database::Toolchain> gpu_toolchain(const ir::Target& gpu) {
   database::Toolchain row;
-  const auto compiler = codegen::cuda_compiler_version();
+  const auto compiler = codegen::gpu_compiler_version(gpu);
   row.json =
-      Json{{"compiler",
-            compiler ? *compiler : "no NVRTC, codegen " + std::to_string(codegen::kCodegenVersion)},
+      Json{{"compiler", compiler ? *compiler
+                                 : std::string(tir::is_amd(gpu.arch) ? "no clang 19" : "no NVRTC") +
+                                       ", codegen " + std::to_string(codegen::kCodegenVersion)},
            {"target", gpu.to_string()}}
           .dump();
   row.id = database::id_of(row);
@@ -492,6 +494,12 @@ std::vector<std::string> Workbench::workload_folders() const {
 
 namespace {
 
+constexpr const char* kWorkloadEndings[] = {".py", ".cu"};
+bool is_workload_file(const fs::path& file) {
+  return std::any_of(std::begin(kWorkloadEndings), std::end(kWorkloadEndings),
+                     [&](const char* ending) { return file.extension() == ending; });
+}
+
 /// "scale.py:scale" -> file and function; "matmul" -> a file of the folders.
 struct Found {
   std::string file;
@@ -505,7 +513,7 @@ Result<Found> find_workload(const Workbench& bench, const std::string& name) {
     file = name.substr(0, colon);
     function = name.substr(colon + 1);
   }
-  if (file.ends_with(".py") || file.find('/') != std::string::npos) {
+  if (is_workload_file(file) || file.find('/') != std::string::npos) {
     if (!fs::exists(file))
       return Error(ErrorCode::kNotFound, "there is no file '" + file + "'");
     if (fs::is_directory(file))
@@ -515,12 +523,14 @@ Result<Found> find_workload(const Workbench& bench, const std::string& name) {
   }
   std::vector<std::string> known;
   for (const std::string& folder : bench.workload_folders()) {
-    const fs::path path = fs::path(folder) / (file + ".py");
     std::error_code failed;
-    if (fs::is_regular_file(path, failed))
-      return Found{path.string(), function.empty() ? file : function};
+    for (const char* ending : kWorkloadEndings) {
+      const fs::path path = fs::path(folder) / (file + ending);
+      if (fs::is_regular_file(path, failed))
+        return Found{path.string(), function.empty() ? file : function};
+    }
     for (const auto& entry : fs::directory_iterator(folder, failed))
-      if (entry.path().extension() == ".py")
+      if (is_workload_file(entry.path()))
         known.push_back(entry.path().stem().string());
   }
   const std::string nearest = nearest_name(file, known);
@@ -706,7 +716,7 @@ Result<std::vector<Workbench::KnownWorkload>> Workbench::known_workloads() {
     std::error_code failed;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder, failed))
-      if (entry.path().extension() == ".py")
+      if (is_workload_file(entry.path()))
         files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     for (const fs::path& path : files) {

@@ -25,7 +25,15 @@ Result<std::string> cuda_compiler_version();
 Result<Artifact> compile_cuda(const ir::IRModule& lowered, const ir::Target& target,
                               double deadline_seconds = 0);
 
+/// The artifact of code that some compiler made of a program: launch plan, facts, hash. Where no
+/// assembler was there (an empty cubin) its code is the PTX.
+Result<Artifact> artifact_of(CudaSource source, CudaCode code, const std::string& entry,
+                             const ir::Target& target);
+
 /// What the artifact was printed as; for people.
 Result<CudaSource> cuda_source(const ir::IRModule& lowered);
+
+/// Of how the kernels are started, but for their names: equal code with an equal one is one trial.
+uint64_t launch_hash(const LaunchPlan& launch);
 
 } // namespace temper::codegen

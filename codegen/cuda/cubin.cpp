@@ -171,4 +171,33 @@ std::vector<std::pair<std::string, int64_t>> ptx_operations(std::string_view ptx
   return counts;
 }
 
+std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,
+                                                       std::string_view entry) {
+  const auto is_name = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+  };
+  const std::string head = ".entry " + std::string(entry);
+  size_t at = ptx.find(head);
+  while (at != std::string_view::npos && at + head.size() < ptx.size() &&
+         is_name(ptx[at + head.size()])) // a longer name
+    at = ptx.find(head, at + 1);
+  if (at == std::string_view::npos)
+    return std::nullopt;
+  std::vector<std::string> types;
+  at += head.size();
+  if (at >= ptx.size() || ptx[at] != '(')
+    return types;
+  std::string_view list = ptx.substr(at + 1, ptx.find(')', at) - at - 1);
+  constexpr std::string_view kParameter = ".param ";
+  for (size_t p = list.find(kParameter); p != std::string_view::npos; p = list.find(kParameter)) {
+    list.remove_prefix(p + kParameter.size());
+    const size_t digits = list.find_first_of("0123456789");
+    // ".u64 .ptr .align 1 name", or ".align 8 .b8 name[128]".
+    const bool scalar = list.size() > 2 && list[0] == '.' && digits == 2;
+    types.push_back(
+        scalar ? std::string(list.substr(2, list.find_first_not_of("0123456789", 2) - 2)) : "?");
+  }
+  return types;
+}
+
 } // namespace temper::codegen

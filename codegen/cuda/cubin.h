@@ -4,6 +4,7 @@
 #include "ir/support/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,5 +31,10 @@ Result<CubinFacts> read_cubin(std::string_view cubin);
 /// "mma.sync", "ldmatrix", "cp.async", "cp.async.bulk.tensor", "mbarrier", "bar.sync", "shfl",
 /// "ld.global", "st.global", "ld.shared", "st.shared", "ld.local", "fma", "atomic".
 std::vector<std::pair<std::string, int64_t>> ptx_operations(std::string_view ptx);
+
+/// Bits of each parameter of an entry of the PTX, "64" of a pointer, as text ("?" of a structure);
+/// nothing where there is no such entry.
+std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,
+                                                       std::string_view entry);
 
 } // namespace temper::codegen

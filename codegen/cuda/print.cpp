@@ -1,12 +1,14 @@
 #include "codegen/cuda/print.h"
 
 #include "codegen/cuda/prelude.h"
+#include "codegen/shared_offsets.h"
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/cluster.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
+#include "ir/tir/source_kernel.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
 
@@ -42,6 +44,8 @@ bool is_small_float(DataType dtype) { return is_half(dtype) || is_bfloat(dtype);
 
 class Printer {
 public:
+  explicit Printer(const GpuDialect& dialect) : dialect_(dialect) {}
+
   Result<CudaSource> run(const PrimFunc& function) {
     function_ = function;
     for (const char* word :
@@ -75,8 +79,8 @@ public:
     if (source_.kernels.empty())
       return Error(ErrorCode::kUnsupported,
                    function->name + " has no kernel; lower it for a GPU first");
-    source_.text = cuda_prelude({wanted_.begin(), wanted_.end()});
-    if (const auto own = function->attrs.get_string("cuda.source")) // T.import_source
+    source_.text = dialect_.prelude({wanted_.begin(), wanted_.end()});
+    if (const auto own = function->attrs.get_string(kSourceText)) // T.import_source
       source_.text += *own + "\n";
     source_.text += text_;
     return std::move(source_);
@@ -90,6 +94,16 @@ private:
                 (where.span.line > 0 ? fmt::format("line {}: ", where.span.line) : "") + message);
   }
   void want(const std::string& name) { wanted_.insert(name); }
+  /// A function of CUDA C++ itself, which other dialects have to say.
+  const std::string& builtin(const std::string& name) {
+    if (dialect_.own_builtins)
+      want(name);
+    return name;
+  }
+  /// no_form("vectors have") + " yet".
+  std::string no_form(const std::string& what) const {
+    return what + " no " + dialect_.language + " form";
+  }
 
   const std::string& name(const Node* node, const std::string& hint) {
     const auto found = names_.find(node);
@@ -139,13 +153,13 @@ private:
                                             : "long long";
       return (dtype.is_uint() ? "unsigned " : dtype.bits == 8 ? "signed " : "") + std::string(base);
     }
-    fail(where, "there is no CUDA form of " + to_string(dtype) + " yet");
+    fail(where, no_form("there is") + " of " + to_string(dtype) + " yet");
     return "int";
   }
   /// What values are: small floats are computed with as float.
   std::string value_type(DataType dtype, const Node& where) {
     if (!dtype.is_scalar())
-      fail(where, "vectors have no CUDA form yet; access the elements one by one");
+      fail(where, no_form("vectors have") + " yet; access the elements one by one");
     return is_small_float(dtype) ? "float" : storage(dtype.element(), where);
   }
   std::string stored(DataType dtype, const std::string& value) {
@@ -193,7 +207,7 @@ private:
     if (stmt.as<KernelLaunch>() != nullptr ||
         (loop != nullptr && loop->kind == ForKind::kThreadBinding))
       return kernel(stmt);
-    fail(*stmt, "code outside of a kernel has no CUDA form: it would run on the host");
+    fail(*stmt, no_form("code outside of a kernel has") + ": it would run on the host");
   }
 
   void kernel(const Stmt& root) {
@@ -227,19 +241,13 @@ private:
     const int64_t threads = kernel.block[0] * kernel.block[1] * kernel.block[2];
     if (threads < 1)
       return fail(*root, "the number of threads must be constant");
-    shared_bytes_ = 0;
-    walk(root, [&](const NodeRef& node) {
-      const auto* alloc = node.as<AllocBuffer>();
-      if (alloc == nullptr || tile_scope(alloc->buffer->scope) != "shared")
-        return true;
-      const int64_t bytes =
-          alloc->buffer->element_count().value_or(0) * alloc->buffer->dtype.element_bytes();
-      const int64_t offset =
-          alloc->annotations.get_int("shared_offset").value_or((shared_bytes_ + 127) / 128 * 128);
-      offsets_[alloc->buffer.get()] = offset;
-      shared_bytes_ = std::max(shared_bytes_, offset + bytes);
-      return true;
-    });
+    if (const auto source = source_kernel_in(root)) { // its text is there
+      kernel.name = source->name;
+      kernel.shared_bytes = source->shared_bytes;
+      source_.kernels.push_back(std::move(kernel));
+      return;
+    }
+    shared_bytes_ = shared_offsets(root, offsets_);
     kernel.shared_bytes = shared_bytes_;
 
     // Roles that trade registers need to know how many there are: one block's.
@@ -281,9 +289,9 @@ private:
     const Analyzer::Scope scope(math_);
     if (const auto* launch = root.as<KernelLaunch>()) {
       for (size_t d = 0; d < launch->block_vars.size(); ++d)
-        axis(launch->block_vars[d], launch->grid[d], kAxes[d]);
+        axis(launch->block_vars[d], launch->grid[d], dialect_.axes[d]);
       for (size_t d = 0; d < launch->thread_vars.size(); ++d)
-        axis(launch->thread_vars[d], launch->threads[d], kAxes[3 + d]);
+        axis(launch->thread_vars[d], launch->threads[d], dialect_.axes[3 + d]);
       statement(launch->body);
     } else {
       statement(root);
@@ -374,7 +382,7 @@ private:
       return;
     if (is_tile_statement(stmt->kind()) || stmt->kind() >= kTileKinds)
       return fail(*stmt,
-                  std::string("a ") + stmt->info().name + " has no CUDA form; lower it first");
+                  no_form(std::string("a ") + stmt->info().name + " has") + "; lower it first");
     tir::visit(
         stmt,
         [&](const Bind& s) {
@@ -387,7 +395,7 @@ private:
         [&](const AllocBuffer& s) { alloc(s); },
         [&](const BufferStore& s) {
           if (s.predicate)
-            return fail(s, "vectors have no CUDA form yet");
+            return fail(s, no_form("vectors have") + " yet");
           // A cast to the type of the element is what storing does.
           Expr value = s.value;
           if (const auto* cast = value.as<Cast>(); cast != nullptr && is_small_float(cast->dtype) &&
@@ -426,14 +434,18 @@ private:
         [&](const Return& s) { line("return;", &s); },
         [&](const Assert& s) {
           line("if (!(" + expression(s.condition).text + "))", &s);
-          line("  __trap();");
+          line("  " + builtin("__trap") + "();");
         });
   }
 
   void loop(const For& s) {
     const Analyzer::Scope scope(math_);
     if (s.kind == ForKind::kThreadBinding) {
-      axis(s.loop_var, s.extent, s.thread, s.min);
+      const auto place = std::find(kAxes.begin(), kAxes.end(), s.thread);
+      axis(s.loop_var, s.extent,
+           place == kAxes.end() ? s.thread
+                                : dialect_.axes[static_cast<size_t>(place - kAxes.begin())],
+           s.min);
       statement(s.body);
       return;
     }
@@ -471,31 +483,33 @@ private:
     const std::string& op = call->op;
     const auto number = [&](size_t i) { return as_int(call->args[i]).value_or(-1); };
     if (op == "sync_threads" && call->args.empty())
-      return line("__syncthreads();", &s);
+      return line(builtin("__syncthreads") + "();", &s);
+    if (dialect_.own_builtins && is_of_ptx(*call))
+      return fail(s, no_form("T." + op + " is of CUDA; it has"));
     if (op == "sync_threads")
       return line(fmt::format("asm volatile(\"bar.sync %0, %1;\" ::\"r\"({}), \"r\"({}) : "
                               "\"memory\");",
                               expression(call->args[0]).text, expression(call->args[1]).text),
                   &s);
     if (op == "sync_warp")
-      return line("__syncwarp();", &s);
+      return line(builtin("__syncwarp") + "();", &s);
     if (op == "inline_cuda" || op == "inline_ptx")
       return inlined(s, *call);
     if (op == "atomic_max" || op == "atomic_min") {
       const DataType dtype = call->args[0]->dtype;
       if (!dtype.is_integral() || dtype.bits < 32)
-        return fail(s, "T." + op + " of " + to_string(dtype) + " has no CUDA form yet");
-      return line((op == "atomic_max" ? "atomicMax(" : "atomicMin(") + address(call->args[0], s) +
-                      ", " + expression(call->args[1]).text + ");",
+        return fail(s, no_form("T." + op + " of " + to_string(dtype) + " has") + " yet");
+      return line(builtin(op == "atomic_max" ? "atomicMax" : "atomicMin") + "(" +
+                      address(call->args[0], s) + ", " + expression(call->args[1]).text + ");",
                   &s);
     }
     if (op == "atomic_add") {
       const DataType dtype = call->args[0]->dtype;
       if (is_small_float(dtype) || dtype.bits < 32)
         return fail(s,
-                    "T.atomic_add of " + to_string(dtype) + " has no CUDA form yet; add float32");
-      return line("atomicAdd(" + address(call->args[0], s) + ", " + expression(call->args[1]).text +
-                      ");",
+                    no_form("T.atomic_add of " + to_string(dtype) + " has") + " yet; add float32");
+      return line(builtin("atomicAdd") + "(" + address(call->args[0], s) + ", " +
+                      expression(call->args[1]).text + ");",
                   &s);
     }
     if (op == "ptx_cp_async") {
@@ -524,7 +538,7 @@ private:
       want("cp_async_wait");
       return line(fmt::format("cp_async_wait<{}>();", number(0)), &s);
     }
-    if (op.starts_with("mbarrier_") && in_cuda_prelude(op)) {
+    if (op.starts_with("mbarrier_") && dialect_.in_prelude(op)) {
       want(op);
       return line(op + "(" + address(call->args[0], s) +
                       (call->args.size() > 1 ? ", " + expression(call->args[1]).text : "") + ");",
@@ -533,7 +547,7 @@ private:
     if (op == "ptx_ldmatrix") {
       const std::string function =
           fmt::format("ldmatrix_x{}{}", number(2), number(3) != 0 ? "_trans" : "");
-      if (!in_cuda_prelude(function))
+      if (!dialect_.in_prelude(function))
         return fail(s, "T.ptx_ldmatrix loads 1, 2 or 4 matrices");
       want(function);
       return line(
@@ -541,24 +555,26 @@ private:
     }
     if (op == "ptx_mma")
       return mma(s, *call);
+    if (op == "amd_mfma")
+      return mfma(s, *call);
     if (op == "ptx_wgmma_ss" || op == "ptx_wgmma_rs")
       return wgmma(s, *call);
     if (op.starts_with("tma_load") || op == "tma_store")
       return tma(s, *call);
     if (op == "ptx_stmatrix") {
       const std::string function = fmt::format("stmatrix_x{}", number(2));
-      if (!in_cuda_prelude(function))
+      if (!dialect_.in_prelude(function))
         return fail(s, "T.ptx_stmatrix stores 1, 2 or 4 matrices");
       want(function);
       return line(
           function + "(" + address(call->args[0], s) + ", " + address(call->args[1], s) + ");", &s);
     }
-    if (op.starts_with("tma_store_") && in_cuda_prelude(op)) {
+    if (op.starts_with("tma_store_") && dialect_.in_prelude(op)) {
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
     }
     if ((op.starts_with("fence_") || op == "cluster_sync" || op.starts_with("warpgroup_")) &&
-        in_cuda_prelude(op)) {
+        dialect_.in_prelude(op)) {
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
     }
@@ -568,8 +584,28 @@ private:
     }
     const OpInfo* info = find_op(op);
     if (info != nullptr && info->result == OpResult::kStatement)
-      return fail(s, "T." + op + " has no CUDA form yet");
+      return fail(s, no_form("T." + op + " has") + " yet");
     line("(void)(" + expression(s.value).text + ");", &s);
+  }
+
+  /// What only PTX has.
+  static bool is_of_ptx(const Call& call) {
+    for (const char* prefix : {"ptx_", "mbarrier_", "tma_", "warpgroup_", "fence_proxy",
+                               "setmaxnreg", "inline_", "sync_threads"}) // of a part of the block
+      if (call.op.starts_with(prefix))
+        return true;
+    return false;
+  }
+
+  void mfma(const Evaluate& s, const Call& call) {
+    const auto* name = call.args[3].as<StringImm>();
+    const std::string function = "mfma_" + (name != nullptr ? name->value : "");
+    if (!dialect_.in_prelude(function))
+      return fail(s, no_form("T.amd_mfma (" + (name != nullptr ? name->value : "") + ") has"));
+    want(function);
+    line(fmt::format("{}({}, {}, {});", function, address(call.args[0], s),
+                     address(call.args[1], s), address(call.args[2], s)),
+         &s);
   }
 
   /// $0, $1, ... are the values behind the text.
@@ -619,9 +655,9 @@ private:
     std::string function = fmt::format("{}_{}_{}_{}{}{}", prefix, text->shape,
                                        ptx_operand_type(MatrixOperand::kAsStored, sums), type_a,
                                        type_b == type_a ? "" : "_" + type_b, suffix);
-    if (!in_cuda_prelude(function)) {
-      fail(where, fmt::format("T.{} of {} by {} into {} ({}) has no CUDA form", call.op,
-                              to_string(a), to_string(b), to_string(sums), name->value));
+    if (!dialect_.in_prelude(function)) {
+      fail(where, no_form(fmt::format("T.{} of {} by {} into {} ({}) has", call.op, to_string(a),
+                                      to_string(b), to_string(sums), name->value)));
       return {};
     }
     want(function);
@@ -722,7 +758,7 @@ private:
       coordinates += ", " + expression(tensor->indices[d]).text;
     }
     const std::string copy = fmt::format("{}_{}d", call.op, rank);
-    if (!in_cuda_prelude(copy))
+    if (!dialect_.in_prelude(copy))
       return fail(s, fmt::format("T.{} has no form for {} dimensions", call.op, rank));
     want(copy);
     auto known = std::find_if(maps_.begin(), maps_.end(),
@@ -771,7 +807,7 @@ private:
     const DataType type = wide ? DataType::int64() : DataType::int32();
     for (size_t d = 0; d < indices.size(); ++d) {
       if (!indices[d]->dtype.is_scalar()) {
-        fail(where, "vectors have no CUDA form yet; access the elements one by one");
+        fail(where, no_form("vectors have") + " yet; access the elements one by one");
         return "";
       }
       const Expr term = as_type(type, indices[d]) * as_type(type, strides[d]);
@@ -823,21 +859,22 @@ private:
   Text least(const Expr& a, const Expr& b, bool largest) {
     const DataType dtype = a->dtype;
     if (dtype.is_floating())
-      return call(std::string(largest ? "fmax" : "fmin") + (dtype.bits == 64 ? "" : "f"),
+      return call(std::string(dialect_.math_prefix) + (largest ? "fmax" : "fmin") +
+                      (dtype.bits == 64 ? "" : "f"),
                   list({a, b}));
-    return call(largest ? "max" : "min", list({a, b}));
+    return call(builtin(largest ? "max" : "min"), list({a, b}));
   }
 
-  static std::string float_text(double value, DataType dtype) {
+  std::string float_text(double value, DataType dtype) {
     const bool is_double = dtype.bits == 64;
     if (std::isnan(value))
-      return is_double ? "__longlong_as_double(0x7ff8000000000000ll)"
-                       : "__int_as_float(0x7fc00000)";
+      return is_double ? builtin("__longlong_as_double") + "(0x7ff8000000000000ll)"
+                       : builtin("__int_as_float") + "(0x7fc00000)";
     if (std::isinf(value)) {
-      if (is_double)
-        return value > 0 ? "__longlong_as_double(0x7ff0000000000000ll)"
-                         : "(-__longlong_as_double(0x7ff0000000000000ll))";
-      return value > 0 ? "__int_as_float(0x7f800000)" : "(-__int_as_float(0x7f800000))";
+      const std::string limit = is_double
+                                    ? builtin("__longlong_as_double") + "(0x7ff0000000000000ll)"
+                                    : builtin("__int_as_float") + "(0x7f800000)";
+      return value > 0 ? limit : "(-" + limit + ")";
     }
     std::string text = is_double ? fmt::format("{:.17g}", value)
                                  : fmt::format("{:.9g}", static_cast<float>(value));
@@ -850,7 +887,7 @@ private:
     if (!error_.message.empty())
       return {"0", 0};
     if (!expr->dtype.is_scalar() && !expr->dtype.is_handle()) {
-      fail(*expr, "vectors have no CUDA form yet; access the elements one by one");
+      fail(*expr, no_form("vectors have") + " yet; access the elements one by one");
       return {"0", 0};
     }
     return ir::visit(
@@ -874,11 +911,11 @@ private:
           return {float_text(e.value, e.dtype), e.value < 0 ? 3 : 0};
         },
         [&](const StringImm& e) -> Text {
-          fail(e, "text has no CUDA form");
+          fail(e, no_form("text has"));
           return {"0", 0};
         },
         [&](const ListImm& e) -> Text {
-          fail(e, "a list has no CUDA form");
+          fail(e, no_form("a list has"));
           return {"0", 0};
         },
         [&](const Cast& e) -> Text { return cast(e); },
@@ -887,8 +924,11 @@ private:
         [&](const Mul& e) { return binary(e.a, e.b, "*", 5); },
         [&](const Div& e) { return binary(e.a, e.b, "/", 5); },
         [&](const Mod& e) -> Text {
-          if (e.dtype.is_floating())
+          if (e.dtype.is_floating()) {
+            if (dialect_.own_builtins)
+              fail(e, no_form("a remainder of floats has") + " without a library of the device");
             return call(e.dtype.bits == 64 ? "fmod" : "fmodf", list({e.a, e.b}));
+          }
           return binary(e.a, e.b, "%", 5);
         },
         [&](const FloorDiv& e) { return divided(e.a, e.b, false); },
@@ -912,7 +952,7 @@ private:
         [&](const Select& e) { return choice(e.condition, e.true_value, e.false_value); },
         [&](const BufferLoad& e) -> Text {
           if (e.predicate)
-            fail(e, "vectors have no CUDA form yet");
+            fail(e, no_form("vectors have") + " yet");
           const std::string text = element(e.buffer, e.indices, e);
           if (!is_small_float(e.buffer->dtype))
             return {text, 1};
@@ -920,15 +960,15 @@ private:
           return call("to_float", text);
         },
         [&](const Ramp& e) -> Text {
-          fail(e, "vectors have no CUDA form yet");
+          fail(e, no_form("vectors have") + " yet");
           return {"0", 0};
         },
         [&](const Broadcast& e) -> Text {
-          fail(e, "vectors have no CUDA form yet");
+          fail(e, no_form("vectors have") + " yet");
           return {"0", 0};
         },
         [&](const Shuffle& e) -> Text {
-          fail(e, "vectors have no CUDA form yet");
+          fail(e, no_form("vectors have") + " yet");
           return {"0", 0};
         },
         [&](const Let& e) -> Text {
@@ -963,6 +1003,26 @@ private:
     return call("static_cast<" + value_type(e.dtype, e) + ">", value.text);
   }
 
+  /// The name of a mathematical function.
+  std::string math(const std::string& op, bool wide, const Call& e) {
+    const std::string name = op + (wide ? "" : "f");
+    if (!dialect_.own_builtins)
+      return name;
+    if (dialect_.in_prelude(name)) {
+      want(name);
+      return name;
+    }
+    // What the compiler has instructions for; anything else would be a library's.
+    static const std::unordered_set<std::string> kInstructions = {
+        "expf", "exp2f",  "exp10f", "logf",   "log2f",  "log10f",     "sqrtf", "sinf",
+        "cosf", "floorf", "ceilf",  "truncf", "roundf", "nearbyintf", "fmaf",  "copysignf",
+        "sqrt", "floor",  "ceil",   "trunc",  "round",  "nearbyint",  "fma",   "copysign"};
+    if (!kInstructions.contains(name))
+      fail(e, no_form("T." + op + " of " + to_string(e.dtype) + " has") +
+                  " without a library of the device");
+    return dialect_.math_prefix + name;
+  }
+
   Text operation(const Call& e) {
     const std::string& op = e.op;
     if (op == "if_then_else")
@@ -993,18 +1053,18 @@ private:
       want("approximate_exp2");
       return call("approximate_exp2", list(e.args));
     }
-    if (kMath.contains(op))
-      return call(op + (wide ? "" : "f"), list(e.args));
-    if (op == "round")
-      return call(wide ? "round" : "roundf", list(e.args));
+    if (kMath.contains(op) || op == "round")
+      return call(math(op, wide, e), list(e.args));
     if (op == "sigmoid") {
       const std::string x = at_level(expression(e.args[0]), 3);
-      return {fmt::format("1.0{0} / (1.0{0} + exp{0}(-{1}))", wide ? "" : "f", x), 5};
+      return {
+          fmt::format("1.0{0} / (1.0{0} + {2}(-{1}))", wide ? "" : "f", x, math("exp", wide, e)),
+          5};
     }
     if (op == "abs")
-      return call(!dtype.is_floating() ? (wide ? "llabs" : "abs")
-                  : wide               ? "fabs"
-                                       : "fabsf",
+      return call(dialect_.math_prefix + std::string(!dtype.is_floating() ? (wide ? "llabs" : "abs")
+                                                     : wide               ? "fabs"
+                                                                          : "fabsf"),
                   list(e.args));
     if (op == "isnan" || op == "isinf" || op == "isfinite") {
       const std::string x = at_level(expression(e.args[0]), 3);
@@ -1013,37 +1073,39 @@ private:
       const bool is_double = e.args[0]->dtype.bits == 64;
       const std::string limit =
           float_text(INFINITY, is_double ? DataType::float64() : DataType::float32());
-      return {fmt::format("fabs{}({}) {} {}", is_double ? "" : "f", x, op == "isinf" ? "==" : "<",
-                          limit),
+      return {fmt::format("{}fabs{}({}) {} {}", dialect_.math_prefix, is_double ? "" : "f", x,
+                          op == "isinf" ? "==" : "<", limit),
               10};
     }
     if (op == "popcount" || op == "clz")
-      return call(std::string(op == "clz" ? "__clz" : "__popc") +
-                      (e.args[0]->dtype.bits == 64 ? "ll" : ""),
+      return call(builtin(std::string(op == "clz" ? "__clz" : "__popc") +
+                          (e.args[0]->dtype.bits == 64 ? "ll" : "")),
                   list(e.args));
     if (op.starts_with("shfl_"))
-      return call("__" + op, "0xffffffffu, " + list(e.args));
+      return call(builtin("__" + op), "0xffffffffu, " + list(e.args));
     if (op == "reinterpret") {
       const DataType from = e.args[0]->dtype;
       const std::string x = expression(e.args[0]).text;
       if (from == DataType::float32() && dtype == DataType::int32())
-        return call("__float_as_int", x);
+        return call(builtin("__float_as_int"), x);
       if (from == DataType::float32() && dtype == DataType::uint(32))
-        return call("__float_as_uint", x);
+        return call(builtin("__float_as_uint"), x);
       if (from == DataType::int32() && dtype == DataType::float32())
-        return call("__int_as_float", x);
+        return call(builtin("__int_as_float"), x);
       if (from == DataType::uint(32) && dtype == DataType::float32())
-        return call("__uint_as_float", x);
+        return call(builtin("__uint_as_float"), x);
       if (from.is_integral() && dtype.is_integral())
         return call("static_cast<" + value_type(dtype, e) + ">", x);
-      fail(e, "T.reinterpret from " + to_string(from) + " to " + to_string(dtype) +
-                  " has no CUDA form yet");
+      fail(e,
+           no_form("T.reinterpret from " + to_string(from) + " to " + to_string(dtype) + " has") +
+               " yet");
       return {"0", 0};
     }
-    fail(e, "T." + op + " has no CUDA form yet");
+    fail(e, no_form("T." + op + " has") + " yet");
     return {"0", 0};
   }
 
+  const GpuDialect& dialect_;
   PrimFunc function_;
   CudaSource source_;
   std::vector<Buffer> workspaces_;
@@ -1065,6 +1127,18 @@ private:
 
 } // namespace
 
-Result<CudaSource> print_cuda(const PrimFunc& function) { return Printer().run(function); }
+Result<CudaSource> print_gpu(const PrimFunc& function, const GpuDialect& dialect) {
+  return Printer(dialect).run(function);
+}
+
+Result<CudaSource> print_cuda(const PrimFunc& function) {
+  static const GpuDialect kCuda = {.language = "CUDA",
+                                   .axes = kAxes,
+                                   .math_prefix = "",
+                                   .prelude = cuda_prelude,
+                                   .in_prelude = in_cuda_prelude,
+                                   .own_builtins = false};
+  return print_gpu(function, kCuda);
+}
 
 } // namespace temper::codegen

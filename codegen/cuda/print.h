@@ -15,8 +15,10 @@
 #include "ir/function.h"
 #include "ir/support/result.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace temper::codegen {
@@ -32,5 +34,22 @@ struct CudaSource {
 /// kUnsupported, with the line, for what has no CUDA form yet (code between kernels, vectors,
 /// stores by TMA, 4-bit and 8-bit floating types).
 Result<CudaSource> print_cuda(const ir::PrimFunc& function);
+
+/// What differs between CUDA C++ and languages like it: names of what the hardware gives, and what
+/// the text needs in front. Everything else is printed alike.
+struct GpuDialect {
+  const char* language; ///< "CUDA", in messages
+  /// Numbers of the block and the thread: x, y, z each.
+  std::array<const char*, 6> axes;
+  /// In front of names of C's mathematical functions.
+  const char* math_prefix;
+  /// Text of these functions and of what they use.
+  std::string (*prelude)(const std::vector<std::string>& names);
+  bool (*in_prelude)(std::string_view name);
+  /// Of CUDA C++'s own functions those that the prelude has to say.
+  bool own_builtins;
+};
+/// As print_cuda, in another dialect.
+Result<CudaSource> print_gpu(const ir::PrimFunc& function, const GpuDialect& dialect);
 
 } // namespace temper::codegen

@@ -13,7 +13,8 @@ QCache<QString, CodeLoader::Code>& cache() {
 } // namespace
 
 bool hasLevel(const QString& target, CodeLevel level) {
-  const bool gpu = target.startsWith(QStringLiteral("cuda"));
+  const bool gpu =
+      target.startsWith(QStringLiteral("cuda")) || target.startsWith(QStringLiteral("hip"));
   switch (level) {
   case CodeLevel::kLlvm:
   case CodeLevel::kAssembly:

@@ -10,6 +10,7 @@
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/atomic.h"
+#include "ir/tir/source_kernel.h"
 #include "ir/tir/tile_ops.h"
 
 namespace temper::ir {
@@ -211,9 +212,13 @@ std::vector<bool> written_parameters(const PrimFunc& function) {
     else if (const auto* call = node.as<TileCall>())
       for (const size_t operand : written_operands(*call))
         writes(call->regions[operand].buffer);
-    else if (node.is<Evaluate>())
-      if (const Call* atomic = as_atomic(cast_ref<StmtNode>(node)))
-        writes(atomic->args[0].as<BufferLoad>()->buffer);
+    else if (const auto* evaluate = node.as<Evaluate>()) {
+      const auto* operation = evaluate->value.as<Call>();
+      if (as_atomic(cast_ref<StmtNode>(node)) != nullptr ||
+          (operation != nullptr && operation->op == tir::kSourceWrites))
+        if (const auto* place = operation->args[0].as<BufferLoad>())
+          writes(place->buffer);
+    }
     return !ExprNode::accepts(node->kind());
   });
   return result;

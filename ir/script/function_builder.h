@@ -78,6 +78,10 @@ public:
     pending_ = saved;
   }
   bool in_kernel() const { return kernel_threads_ != nullptr; }
+  /// An attribute of the function, as far as it was set.
+  std::optional<std::string> text_attr(const std::string& key) const {
+    return attrs_.get_string(key);
+  }
   /// The thread variables of the kernel around; null outside of kernels.
   const std::vector<Var>* kernel_threads() const {
     looked_at_threads_ = true;

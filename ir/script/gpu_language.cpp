@@ -3,7 +3,13 @@
 #include "ir/script/tile_language.h"
 
 #include "ir/op.h"
+#include "ir/script/cuda_file.h"
 #include "ir/script/function_builder.h"
+#include "ir/tir/source_kernel.h"
+#include "ir/tir/tile.h"
+
+#include <algorithm>
+#include <cctype>
 
 namespace temper::script {
 namespace {
@@ -307,6 +313,132 @@ Value inline_source(Evaluator& evaluator, CallArguments& call) {
               std::to_string(operands.size() - 1) +
               (operands.size() == 2 ? " value follows it" : " values follow it"));
   builder->add(tir::make_evaluate(call_op(call.callee->data, std::move(operands))), call.position);
+  return None{};
+}
+
+namespace {
+
+bool is_identifier(const std::string& text) {
+  return !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) == 0 &&
+         std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
+
+/// What a macro stands for; nothing, reported, for what has no text in C++.
+std::optional<std::string> macro_text(Evaluator& evaluator, const Value& value, Position where,
+                                      const std::string& name) {
+  if (const auto* flag = value.as<bool>())
+    return *flag ? "1" : "0";
+  if (const auto* number = value.as<Int>())
+    return decimal(*number);
+  if (value.is<double>())
+    return repr(value);
+  if (value.text() != nullptr && value.text()->find('\n') == std::string::npos)
+    return *value.text();
+  if (const auto* expr = value.as<Expr>())
+    if (const auto constant = as_int(*expr))
+      return std::to_string(*constant);
+  evaluator.report(where, "the macro " + name + " is " + describe(value) +
+                              "; it is a number, True or False, or a line of text");
+  return std::nullopt;
+}
+
+/// "#define BM 64" for each; nothing when one is wrong, which is reported.
+std::optional<std::string> macro_lines(Evaluator& evaluator, const Value& value, Position where) {
+  std::string lines;
+  if (value.is<None>())
+    return lines;
+  const auto* dict = value.as<Dict>();
+  if (dict == nullptr) {
+    evaluator.report(where,
+                     "define= is a dict of macros as dict(BM=BM, BN=BN), not " + describe(value));
+    return std::nullopt;
+  }
+  for (const auto& [key, item] : *dict->items) {
+    if (key.text() == nullptr || !is_identifier(*key.text())) {
+      evaluator.report(where, "a macro has a name as BM, not " + repr(key));
+      return std::nullopt;
+    }
+    const auto text = macro_text(evaluator, item, where, *key.text());
+    if (!text)
+      return std::nullopt;
+    lines += "#define " + *key.text() + " " + *text + "\n";
+  }
+  return lines;
+}
+
+} // namespace
+
+Value source_kernel(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = in_kernel(evaluator, call);
+  ArgReader args(evaluator, call, {"name", "writes", "shared", "define", "source"}, 2);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  const auto name = evaluator.to_string(args[0], args.where(0), "the name of a kernel");
+  if (!name)
+    return Poison{};
+  if (!is_identifier(*name))
+    return evaluator.report(args.where(0), "'" + *name + "' is no name of a kernel in CUDA C++");
+  if (builder->kernel_annotations()->get(tir::kOpenThreads))
+    return evaluator.report(call.position,
+                            "a kernel that is CUDA C++ says how many threads a block has: "
+                            "T.Kernel(8, 8, threads=(16, 16))");
+  const DataType i32 = DataType::int32();
+  std::vector<Stmt> statements;
+  const std::vector<Value> one{args[1]};
+  for (const Value& item : args[1].sequence() != nullptr ? *args[1].sequence() : one) {
+    const auto* buffer = item.as<Buffer>();
+    if (buffer == nullptr)
+      return evaluator.report(args.where(1), "writes= names the arguments that the kernel writes, "
+                                             "as writes=C or writes=[C, D], not " +
+                                                 describe(item));
+    const std::vector<Expr> first((*buffer)->rank(), make_int(i32, 0));
+    statements.push_back(
+        tir::make_evaluate(call_op(tir::kSourceWrites, {make_load(*buffer, first)})));
+  }
+  if (statements.empty())
+    return evaluator.report(args.where(1), "a kernel that writes nothing has no result: name what "
+                                           "it writes, as writes=C");
+  int64_t shared = 0;
+  if (args.has(2) && !args[2].is<None>()) {
+    const auto bytes = evaluator.to_int64(args[2], args.where(2), "the bytes of shared memory");
+    if (!bytes)
+      return Poison{};
+    if (*bytes < 0 || *bytes > INT32_MAX)
+      return evaluator.report(args.where(2), "a block has 0 or more bytes of dynamic shared "
+                                             "memory, not " +
+                                                 std::to_string(*bytes));
+    shared = *bytes;
+  }
+  std::string text;
+  if (args.has(3)) {
+    const auto lines = macro_lines(evaluator, args[3], args.where(3));
+    if (!lines)
+      return Poison{};
+    text = *lines;
+  }
+  if (args.has(4) && !args[4].is<None>()) {
+    const auto source = evaluator.to_string(args[4], args.where(4), "CUDA source");
+    if (!source)
+      return Poison{};
+    text += *source;
+  } else {
+    const Value* source = evaluator.globals().find_here(kCudaSource);
+    if (source == nullptr || source->text() == nullptr)
+      return evaluator.report(call.position,
+                              "there is no CUDA source: this call stands in the first comment of a "
+                              ".cu file, which begins with '/* temper', or has source=");
+    text += *source->text();
+  }
+  const std::optional<std::string> known = builder->text_attr(tir::kSourceText);
+  if (known && *known != text)
+    return evaluator.report(call.position, "the kernels of a function share one source and its "
+                                           "macros; give all of them the same define=");
+  builder->set_attrs(Annotations().with(tir::kSourceText, make_string(text)));
+  statements.push_back(tir::make_evaluate(
+      call_op(tir::kCallSourceKernel, {make_string(*name), make_int(i32, shared)})));
+  for (Stmt& statement : statements)
+    builder->add(std::move(statement), call.position);
   return None{};
 }
 

@@ -1354,6 +1354,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"barrier_wait", {barrier_operation, "mbarrier_wait_parity", {}}},
         {"inline_cuda", {inline_source, "inline_cuda", {}}},
         {"inline_ptx", {inline_source, "inline_ptx", {}}},
+        {"source_kernel", {source_kernel, nullptr, {}}},
         {"clamp", {clamp, nullptr, {}}},
         {"dynamic", {dynamic_dimension, nullptr, {}}},
         {"symbolic", {dynamic_dimension, nullptr, {}}},

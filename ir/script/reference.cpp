@@ -400,6 +400,21 @@ std::vector<LanguageEntry> language_entries() {
       rows("        T.inline_cuda(\"__nanosleep($0);\", 20)\n"), false);
   add(gpu, "T.inline_ptx", "T.inline_ptx(\"nanosleep.u32 $0;\", values...)", "One PTX instruction.",
       rows("        T.inline_ptx(\"nanosleep.u32 $0;\", 20)\n"), false);
+  add(gpu, "T.source_kernel",
+      "T.source_kernel(\"gemm\", writes=C, shared=0, define=dict(BM=BM), source=...)",
+      "The kernel is CUDA C++ of its own: an extern \"C\" __global__ function that takes what the "
+      "prim_func takes, in that order. `writes` names what it writes, `shared` its bytes of "
+      "dynamic "
+      "shared memory, `define` macros in front of its text, which in a .cu file is what follows "
+      "the "
+      "comment that this call stands in. It runs on NVIDIA's GPUs alone.",
+      "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+      "    with T.Kernel(2, threads=32):\n"
+      "        T.source_kernel(\"twice\", writes=B, define=dict(FACTOR=2), source=\"extern "
+      "\\\"C\\\" "
+      "__global__ void twice(const float* A, float* B) { int i = blockIdx.x * 32 + threadIdx.x; "
+      "B[i] = FACTOR * A[i]; }\")\n",
+      false);
   const char* expressions = "Expressions";
   add(expressions, "T.cast, T.Cast", "T.cast(value, dtype)",
       "To another type: float to integer towards zero; integers wrap; x.astype(dtype) is the same.",

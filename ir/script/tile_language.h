@@ -61,6 +61,8 @@ Value alloc_barrier(Evaluator& evaluator, CallArguments& call);
 Value barrier_operation(Evaluator& evaluator, CallArguments& call);
 /// T.inline_cuda("x = __ldg($0);", ...), T.inline_ptx("...", ...): text for the other compiler.
 Value inline_source(Evaluator& evaluator, CallArguments& call);
+/// T.source_kernel("gemm", writes=C, define=dict(BM=BM)): the kernel is CUDA C++ of one's own.
+Value source_kernel(Evaluator& evaluator, CallArguments& call);
 
 /// T.alloc_var("int32", init=0): a scalar that changes.
 Value alloc_var(Evaluator& evaluator, CallArguments& call);

@@ -2,6 +2,7 @@
 
 #include "ir/extents.h"
 #include "ir/s_tir/packs.h"
+#include "ir/script/cuda_file.h"
 #include "ir/script/knobs.h"
 #include "ir/script/rule_file.h"
 #include "ir/script/session.h"
@@ -682,7 +683,7 @@ struct KnobProgram::Generator {
       }
     }
     if (!run || ++run->calls > 500) {
-      run = std::make_unique<Run>(name + ".py", text);
+      run = std::make_unique<Run>(name + (is_of_cuda(text) ? ".cu" : ".py"), text);
       if (!run->session.diagnostics.empty())
         return run->session.diagnostics.to_error();
     }
@@ -990,8 +991,15 @@ Result<WorkloadFile> WorkloadFile::parse(std::string text, std::string file,
   auto state = std::make_shared<State>();
   state->file = std::move(file);
   state->text = std::move(text);
+  if (is_cuda_file(state->file)) {
+    TEMPER_TRY(script, workload_of_cuda(state->text, state->file));
+    state->text = std::move(script);
+  }
   Session session(state->file, state->text);
   std::vector<WorkloadInfo> workloads = list_workloads(session);
+  if (is_cuda_file(state->file))
+    for (WorkloadInfo& info : workloads)
+      info.layer = kCudaLayer;
   if (session.diagnostics.empty() && workloads.empty())
     session.diagnostics.report({1, 1, 1},
                                "the file holds no workload: a function that returns a prim_func, "

@@ -1,5 +1,6 @@
 #include "ir/script/workload_table.h"
 
+#include "ir/script/cuda_file.h"
 #include "ir/script/workload_file.h"
 #include "ir/support/text.h"
 
@@ -54,17 +55,20 @@ Result<std::string> workload_table(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder, failed))
-    if (entry.path().extension() == ".py")
+    if (entry.path().extension() == ".py" || is_cuda_file(entry.path().string()))
       files.push_back(entry.path());
   if (failed)
     return Error(ErrorCode::kNotFound, fmt::format("cannot read the folder '{}'", folder.string()));
   std::sort(files.begin(), files.end());
   std::string blocks;
   std::string tiles;
+  std::string sources;
   for (const fs::path& path : files) {
     TEMPER_TRY(file, WorkloadFile::read(path));
     for (const WorkloadInfo& info : file.workloads())
-      (info.layer == "s-tir" ? blocks : tiles) +=
+      (info.layer == "s-tir"      ? blocks
+       : info.layer == kCudaLayer ? sources
+                                  : tiles) +=
           fmt::format("| `{}` | {} | {} | {} | {} | {} |\n",
                       info.name == path.stem() ? info.name : path.stem().string() + ":" + info.name,
                       cell(info.description), cell(parameters_of(info)),
@@ -85,8 +89,11 @@ Result<std::string> workload_table(const fs::path& folder) {
                      "{}{}\n"
                      "## Tile programs, tuned by their knobs\n"
                      "\n"
+                     "{}{}\n"
+                     "## Kernels in CUDA C++, tuned by their macros\n"
+                     "\n"
                      "{}{}",
-                     head, blocks, head, tiles);
+                     head, blocks, head, tiles, head, sources);
 }
 
 } // namespace temper::script

@@ -3,6 +3,7 @@
 #include "ir/tir/kernel_layouts.h"
 
 #include "ir/tir/dispatch.h"
+#include "ir/tir/mfma.h"
 #include "ir/tir/ops/gemm.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
@@ -26,8 +27,9 @@ bool is_shared_scope(const std::string& scope) { return tile_scope(scope) == "sh
 
 class Poser {
 public:
-  Result<KernelLayouts> run(const KernelLaunch& kernel, bool wgmma) {
+  Result<KernelLayouts> run(const KernelLaunch& kernel, bool wgmma, bool mfma) {
     result_.problem.wgmma = wgmma;
+    result_.problem.mfma = mfma;
     int64_t threads = 1;
     for (const Expr& extent : kernel.threads) {
       const auto value = as_int(extent);
@@ -212,6 +214,7 @@ private:
                                          : GemmPolicy::kSquare;
       use.policy_open = !call.options.get("policy");
       use.warp_rows = call.options.get_int(kWarpRows).value_or(0);
+      use.mfma_rows = call.options.get_int(kMfmaRows).value_or(0);
       use.wgmma = call.options.get_string(kVariant).value_or("") == kWgmma;
       use.swizzle_a = static_cast<int>(call.options.get_int(kSwizzleA).value_or(-1));
       use.swizzle_b = static_cast<int>(call.options.get_int(kSwizzleB).value_or(-1));
@@ -319,18 +322,18 @@ private:
 
 } // namespace
 
-Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma) {
-  return Poser().run(kernel, wgmma);
+Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma, bool mfma) {
+  return Poser().run(kernel, wgmma, mfma);
 }
 
-Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma) {
+Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma, bool mfma) {
   std::unordered_map<const BufferNode*, Layout> found;
   Result<void> status;
   walk(function->body, [&](const NodeRef& node) {
     const auto* kernel = node.as<KernelLaunch>();
     if (kernel == nullptr || !status)
       return status.has_value();
-    auto posed = layout_problem_of(*kernel, wgmma);
+    auto posed = layout_problem_of(*kernel, wgmma, mfma);
     if (!posed) {
       status = posed.error();
       return false;

@@ -32,9 +32,11 @@ struct KernelLayouts {
 
 /// The fragments and shared buffers of a kernel and the operators that use them. Shapes and the
 /// number of threads must be constant.
-Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma = false);
+Result<KernelLayouts> layout_problem_of(const KernelLaunch& kernel, bool wgmma = false,
+                                        bool mfma = false);
 
 /// The function with a layout on every allocation of a fragment or of shared memory in its kernels.
-Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma = false);
+/// `mfma`: products are AMD's, by waves of 64 threads (ir/tir/mfma.h).
+Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma = false, bool mfma = false);
 
 } // namespace temper::tir

@@ -1,6 +1,7 @@
 #include "ir/tir/layout_inference.h"
 
 #include "ir/support/function_ref.h"
+#include "ir/tir/mfma.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -151,7 +152,11 @@ private:
       const bool warpgroups = (problem_.wgmma || use.wgmma) && warps % 4 == 0 && m % 64 == 0 &&
                               n % 8 == 0 && !b.is_fragment &&
                               (a.element_bits == 16 || a.element_bits == 8 || a.element_bits == 32);
-      if (warpgroups) {
+      if (problem_.mfma) {
+        accumulator = by_waves(use, m, n, k);
+        if (!accumulator)
+          return located(accumulator.error());
+      } else if (warpgroups) {
         LayoutUse warpgroup_use = use;
         if (a.is_fragment) // its rows are shared by nobody
           warpgroup_use.policy = GemmPolicy::kFullRow;
@@ -210,6 +215,34 @@ private:
       known(index) = {std::move(layout), std::string(what) + " of " + use.op + place(use.where)};
     }
     return {};
+  }
+
+  /// C of a product by MFMA; operands in registers get their layouts.
+  Result<Layout> by_waves(const LayoutUse& use, int64_t m, int64_t n, int64_t k) {
+    const LayoutBuffer& a = buffer(use.a);
+    const LayoutBuffer& b = buffer(use.b);
+    const int64_t threads = threads_of(use.threads);
+    if (threads % 64 != 0)
+      return bad(fmt::format("{} threads are no whole waves of 64", threads));
+    const int64_t waves = threads / 64;
+    TEMPER_TRY(shape, mfma_shape(use.mfma_rows > 0 ? use.mfma_rows : mfma_rows(m, n, waves),
+                                 a.element_bits));
+    TEMPER_TRY(grid, grid_of(use, m, n, waves, shape.m, shape.m));
+    if (a.is_fragment) {
+      if (use.transpose_a)
+        return bad("A in registers cannot be transposed; copy it through shared memory");
+      TEMPER_TRY(layout, mfma_operand_a(m, k, grid, shape));
+      TEMPER_TRY_VOID(set(use.a, layout, "A of " + use.op + place(use.where), use));
+    }
+    if (b.is_fragment) {
+      TEMPER_TRY(layout, mfma_operand_b(k, n, grid, shape));
+      if (use.transpose_b) {
+        TEMPER_TRY(turned, permute(layout, {1, 0}));
+        layout = std::move(turned);
+      }
+      TEMPER_TRY_VOID(set(use.b, layout, "B of " + use.op + place(use.where), use));
+    }
+    return mfma_accumulator(m, n, grid, shape);
   }
 
   /// `swizzle`: the most bytes that a row's XOR swizzle may span; -1: any.

@@ -53,6 +53,7 @@ struct LayoutUse {
   bool policy_open = false; ///< the program says none
   int64_t warp_rows = 0;    ///< how many warps share the rows; 0: as the policy has it
   bool wgmma = false;       ///< by warpgroups; `warp_rows` counts those then
+  int64_t mfma_rows = 0;    ///< of MFMA's instruction; 0: the most that fit (ir/tir/mfma.h)
   int swizzle_a = -1;       ///< bytes of the XOR swizzle of an operand in shared memory; -1: widest
   int swizzle_b = -1;
 
@@ -70,6 +71,8 @@ struct LayoutProblem {
   int64_t threads = 128; ///< of a block; a multiple of 32
   /// Products of wgmma (operands in shared memory, warpgroups) where shapes allow; else mma.sync.
   bool wgmma = false;
+  /// Products of MFMA: the block's threads are waves of 64.
+  bool mfma = false;
 };
 
 struct InferredLayout {

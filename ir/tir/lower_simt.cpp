@@ -4,6 +4,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/cluster.h"
+#include "ir/tir/gpu_architecture.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
@@ -117,7 +118,7 @@ private:
   /// The meaning of the operator, or the operator itself for code of threads that is kept for it.
   Result<Stmt> expanded(const TileCall& call, Analyzer& math) {
     TEMPER_TRY_VOID(check_tile_call(call));
-    if (architecture_ > 0) {
+    if (architecture_ != 0) {
       const LowerOptions options;
       GpuKernel gpu;
       gpu.architecture = architecture_;
@@ -910,7 +911,7 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes
     TEMPER_TRY(pipelined, expand_pipelines(expanded));
     expanded = pipelined;
   }
-  TEMPER_TRY(annotated, annotate_layouts(expanded));
+  TEMPER_TRY(annotated, annotate_layouts(expanded, false, is_amd(architecture)));
   Result<void> status;
   const Stmt body =
       cast_ref<StmtNode>(rewrite_pre(annotated->body, [&](const NodeRef& node) -> NodeRef {

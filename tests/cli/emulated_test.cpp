@@ -307,5 +307,94 @@ TEST(Emulated, WrongUsageIsOneSentence) {
   EXPECT_EQ(from.code, 2);
 }
 
+constexpr const char* kAddition = R"cu(/* temper
+def addition(N, block=T.tune([64, 2048, 128]), per=T.tune([1, 2])):
+    """B = A + 1: the kernel is CUDA C++"""
+    T.constraint(N % (block * per) == 0)
+
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(N // (block * per), threads=block):
+            T.source_kernel("addition", writes=B, define=dict(BLOCK=block, PER=per))
+
+    return main
+
+def addition_reference(N):
+    @T.prim_func
+    def main(A: T.Buffer((N,), "float32"), B: T.Buffer((N,), "float32")):
+        for i in range(N):
+            B[i] = A[i] + T.float32(1)
+    return main
+
+addition_workload = dict(shapes=[dict(N=4096)], flops="N", bytes="8*N")
+*/
+extern "C" __global__ void addition(const float* __restrict__ A, float* __restrict__ B) {
+  const int first = blockIdx.x * (BLOCK * PER) + threadIdx.x;
+#pragma unroll
+  for (int i = 0; i < PER; ++i)
+    B[first + i * BLOCK] = A[first + i * BLOCK] + 1.0f;
+}
+)cu";
+
+TEST(SourceKernels, AreCompiledAndPrunedAndNeverCalledChecked) {
+  const Shell shell;
+  shell.write("addition.cu", kAddition);
+  const Ran ran = shell.run("temper tune addition.cu --target cuda:sm_90a --trials 10 --json");
+  if (ran.code != 0 && ran.err.find("cannot be compiled either") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json json = ran.json();
+  EXPECT_EQ(json["choices"], 6);
+  EXPECT_EQ(json["compiled"], 4);
+  EXPECT_EQ(json["checked"], 0);
+  EXPECT_EQ(json["right"], 0);
+  EXPECT_TRUE(json["sound"].empty());
+  ASSERT_EQ(json["unproven"].size(), 4U) << ran.out;
+  EXPECT_GT(json["unproven"][0]["facts"]["registers"], 0);
+  ASSERT_EQ(json["refused"].size(), 1U) << ran.out;
+  EXPECT_EQ(json["refused"][0]["reason"], "threads");
+  // Not one record says that somebody looked at its result.
+  for (const Json& record : shell.run("temper list records --json").list("records"))
+    EXPECT_NE(record["outcome"], "checked");
+  const std::string show = "temper show " + json["unproven"][0]["record"].get<std::string>();
+  const std::string source = shell.run(show + " --cuda").out;
+  EXPECT_NE(source.find("#define BLOCK "), std::string::npos) << source;
+  EXPECT_NE(source.find("extern \"C\" __global__ void addition"), std::string::npos) << source;
+  const Ran text = shell.run("temper tune addition.cu --target cuda:sm_80 --trials 2");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* words : {"none is checked: addition is CUDA C++ of its own, which nothing but a "
+                            "GPU runs",
+                            "compiled, not checked  ", "not checked 2"})
+    EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
+}
+
+TEST(SourceKernels, CheckSaysThatItCannot) {
+  const Shell shell;
+  shell.write("addition.cu", kAddition);
+  const Ran ran = shell.run("temper check addition.cu --target cuda:sm_90a");
+  EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("not checked: addition is CUDA C++ of its own"), std::string::npos)
+      << ran.out << ran.err;
+  const Ran native = shell.run("temper check addition.cu");
+  EXPECT_NE(native.code, 0);
+  EXPECT_NE((native.out + native.err).find("name one, as --target cuda:sm_90a"), std::string::npos)
+      << native.out << native.err;
+  const Ran tuned = shell.run("temper tune addition.cu --trials 2");
+  EXPECT_NE(tuned.code, 0);
+  EXPECT_NE(tuned.err.find("name one, as --target cuda:sm_90a"), std::string::npos) << tuned.err;
+}
+
+TEST(SourceKernels, WhatTheCompilerRefusesIsNamedByTheFilesLine) {
+  const Shell shell;
+  std::string text = kAddition;
+  const std::string wrong = "A[first + i * BLOCK] + 1.0f";
+  shell.write("addition.cu", text.replace(text.find(wrong), wrong.size(), "nothing[first]"));
+  const Ran ran = shell.run("temper tune addition.cu --target cuda:sm_90a --trials 4");
+  if (ran.err.find("cannot be compiled either") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("addition.cu(26)"), std::string::npos) << ran.out;
+}
+
 } // namespace
 } // namespace temper::testing

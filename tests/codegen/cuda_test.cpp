@@ -131,6 +131,63 @@ def main(B: T.Buffer((64,), "int32")):
   }
 }
 
+/// A kernel of one's own: `parameters` of the kernel, `declared` in front of it.
+std::string source_kernel(const std::string& parameters,
+                          const std::string& declared = "extern \\\"C\\\" __global__ void") {
+  return R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "float32"), n: T.int32, B: T.Tensor((64,), "float32")):
+    with T.Kernel(2, threads=(16, 2)):
+        T.source_kernel("twice", writes=B, shared=128, define=dict(FACTOR=2), source=")" +
+         declared + " twice(" + parameters +
+         ") { B[threadIdx.x] = n * FACTOR * A[threadIdx.x]; }\")\n";
+}
+
+TEST(Cuda, a_kernel_of_ones_own_is_printed_as_it_stands) {
+  auto source = source_of(source_kernel("const float* A, int n, float* B"));
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  EXPECT_EQ(source->text,
+            "#define FACTOR 2\nextern \"C\" __global__ void twice(const float* A, int "
+            "n, float* B) { B[threadIdx.x] = n * FACTOR * A[threadIdx.x]; }\n");
+  ASSERT_EQ(source->kernels.size(), 1u);
+  EXPECT_EQ(source->kernels[0], (CudaKernel{"twice", {2, 1, 1}, {16, 2, 1}, 128, {}}));
+}
+
+TEST(Cuda, a_kernel_of_ones_own_must_take_what_it_is_passed) {
+  if (auto nvrtc = Nvrtc::load(); !nvrtc)
+    GTEST_SKIP() << nvrtc.error().message;
+  const auto compiled = [](const std::string& text) {
+    auto lowered = lower_for_gpu(make_module(parsed(text)), *ir::parse_target("cuda:sm_80"));
+    EXPECT_TRUE(lowered.has_value()) << lowered.error().message;
+    return compile_cuda(*lowered, *ir::parse_target("cuda:sm_80"));
+  };
+  auto good = compiled(source_kernel("const float* A, int n, float* B"));
+  ASSERT_TRUE(good.has_value()) << good.error().message;
+  EXPECT_GT(good->facts.registers, 0);
+  EXPECT_EQ(good->facts.shared_bytes, 128);
+  for (const auto& [text, words] :
+       {std::pair(source_kernel("const float* A, int n, float* B, int m"),
+                  "twice has 4 parameters, and the program passes 3"),
+        std::pair(source_kernel("const float* A, long long n, float* B"),
+                  "parameter 2 of twice has 64 bits, and n is int32"),
+        std::pair(source_kernel("const float* A, int n, float* B", "__global__ void"),
+                  "the source has no kernel 'twice': declare it as extern \"C\""),
+        std::pair(source_kernel("const float* A, int n, float* B, oops"), "kernel.cu(2)")}) {
+    auto bad = compiled(text);
+    ASSERT_FALSE(bad.has_value()) << words;
+    EXPECT_NE(bad.error().message.find(words), std::string::npos) << bad.error().message;
+  }
+}
+
+TEST(Cuda, parameters_of_an_entry_are_read_from_ptx) {
+  const std::string ptx =
+      ".visible .entry gemm_2(\n\t.param .u32 gemm_2_param_0\n)\n{\n}\n"
+      ".visible .entry gemm(\n\t.param .u64 .ptr .align 1 gemm_param_0,\n"
+      "\t.param .align 64 .b8 gemm_param_1[128],\n\t.param .f32 gemm_param_2\n)\n";
+  EXPECT_EQ(ptx_parameters(ptx, "gemm"), (std::vector<std::string>{"64", "?", "32"}));
+  EXPECT_EQ(ptx_parameters(ptx, "gem"), std::nullopt);
+}
+
 TEST(Cuda, roles_meet_at_barriers_in_shared_memory) {
   auto lowered = lower_for_gpu(make_module(parsed(R"(
 @T.prim_func

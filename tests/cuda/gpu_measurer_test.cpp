@@ -1,10 +1,14 @@
 // Measuring on a GPU, against one that is none (tests/cuda/fake): what candidates do wrong there,
 // what the machine lacks, and the ladder of timers.
 #include "codegen/artifact.h"
+#include "codegen/cuda/print.h"
+#include "codegen/lower_gpu.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/kernel.h"
 #include "engine/gpu_conditions.h"
 #include "engine/local_measurer.h"
+#include "ir/module.h"
+#include "ir/script/parser.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -133,6 +137,38 @@ TEST(GpuMeasurer, TakesTheKernelsOwnTimeFromTheTrace) {
   ASSERT_TRUE(conditions);
   EXPECT_EQ(conditions->timer, GpuTimer::kActivity);
   EXPECT_EQ(conditions->broken_traces, 0);
+}
+
+// What is started, and how, is what the program says of its kernel in CUDA C++.
+TEST(GpuMeasurer, RunsKernelsOfOnesOwnAsTheirProgramStartsThem) {
+  const auto program = script::parse_prim_func(R"(
+@T.prim_func
+def main(A: T.Tensor((1000,), "float32"), B: T.Tensor((1000,), "float32"), C: T.Tensor((1000,), "float32")):
+    with T.Kernel(5, 2, threads=(25, 4)):
+        T.source_kernel("addition", writes=C, shared=256, source="...")
+)",
+                                               "addition.py");
+  ASSERT_TRUE(program) << program.error().to_string();
+  const auto lowered =
+      codegen::lower_for_gpu(ir::make_module(*program), *ir::parse_target("cuda:sm_90a"));
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  const auto source =
+      codegen::print_cuda((*lowered)->functions.front().function.as_ref<ir::PrimFuncNode>());
+  ASSERT_TRUE(source) << source.error().message;
+  const auto code = gpu_code("add");
+  code->code = fmt::format("fake sm_90\nkernel addition add n={} ns=5000\n", kElements);
+  code->launch.kernels = source->kernels;
+  Gpu gpu;
+  const Measurement right = gpu.measure(gpu.request(code));
+  EXPECT_EQ(right.outcome, Outcome::kOk) << right.error;
+  const auto wrong = std::make_shared<Artifact>(*code);
+  wrong->code = fmt::format("fake sm_90\nkernel addition wrong n={} ns=5000\n", kElements);
+  expect_failure(gpu.measure(gpu.request(wrong)), Outcome::kWrongResult, "check", "");
+  const auto missing = std::make_shared<Artifact>(*code);
+  missing->code = "fake sm_90\nkernel subtraction add n=1000 ns=5000\n";
+  expect_failure(gpu.measure(gpu.request(missing)), Outcome::kCompileFailed, "load",
+                 "the code has no kernel addition");
+  gpu.expect_unharmed();
 }
 
 TEST(GpuMeasurer, KeepsClockPowerTemperatureAndWhatSlowsTheGpu) {

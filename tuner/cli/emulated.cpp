@@ -1,8 +1,10 @@
 #include "tuner/cli/emulated.h"
 
 #include "codegen/artifact_json.h"
+#include "codegen/gpu/backends.h"
 #include "engine/cuda/device.h"
 #include "ir/script/diagnostic.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/cli/output.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/emulated_run.h"
@@ -27,6 +29,7 @@ Result<ir::Target> gpu_of(CommonOptions& options) {
     return Error(ErrorCode::kInvalidArgument,
                  "--device emulated runs programs for a GPU: name one, as --target cuda:sm_90a");
   TEMPER_TRY_VOID(codegen::gpu_limits(target));
+  TEMPER_TRY_VOID(codegen::gpu_backend(target));
   options.workbench.target = "native";
   return target;
 }
@@ -94,6 +97,23 @@ Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arg
   return tuner::bound_task(std::move(task));
 }
 
+/// On the task's inputs; of what nothing here can run they are not made.
+Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
+                                            const tuner::EmulatedProgram& program,
+                                            const ir::Target& gpu) {
+  Result<std::shared_ptr<const codegen::Artifact>> loops =
+      std::shared_ptr<const codegen::Artifact>();
+  if (!program.only_on_gpu.empty())
+    return tuner::check_emulated(bench, {}, task, program, loops, false);
+  TEMPER_TRY(prepared, bench.prepare(task, 1));
+  if (program.why_interpreted.empty())
+    loops = shared(tuner::compile_request(tuner::thread_loops_request(task, "", gpu)));
+  auto check = tuner::check_emulated(bench, prepared, task, program, loops, true);
+  if (auto measurer = bench.measurer())
+    (*measurer)->remove_workload(prepared);
+  return check;
+}
+
 } // namespace
 
 Result<Place> place_of(CommonOptions& options, const std::string& device) {
@@ -121,6 +141,8 @@ Result<Place> place_of(CommonOptions& options, const std::string& device) {
                  "CPU");
   if (!for_gpu || !device.empty())
     return Place{};
+  if (tir::is_amd(target->arch))
+    return Place{.emulated = true, .why = "nothing here runs on AMD's GPUs, so "};
   const auto gpu = engine::gpu_info(0);
   if (!gpu)
     return Place{.emulated = true, .why = gpu.error().message + ", so "};
@@ -149,6 +171,7 @@ int check_emulated(EmulatedWork work) {
     return report(shapes.error());
   install_interrupt_handler();
   bool wrong = false;
+  bool unknown = false;
   Json results = Json::array();
   for (const tuner::WorkloadArguments& shape : *shapes) {
     auto task = emulated_task(bench, shape);
@@ -161,19 +184,11 @@ int check_emulated(EmulatedWork work) {
             program->flat->functions.front().function.as_ref<ir::PrimFuncNode>(), *limits);
         !fits)
       return report(in_source(fits.error(), *task));
-    auto prepared = bench.prepare(*task, 1);
-    if (!prepared)
-      return report(prepared.error());
-    Result<std::shared_ptr<const codegen::Artifact>> loops =
-        std::shared_ptr<const codegen::Artifact>();
-    if (program->why_interpreted.empty())
-      loops = shared(tuner::compile_request(tuner::thread_loops_request(*task, "", *gpu)));
-    auto check = tuner::check_emulated(bench, *prepared, *task, *program, loops, true);
-    if (auto measurer = bench.measurer())
-      (*measurer)->remove_workload(*prepared);
+    auto check = emulated_check(bench, *task, *program, *gpu);
     if (!check)
       return report(check.error());
-    wrong |= !check->right();
+    wrong |= check->checked() && !check->right();
+    unknown |= !check->checked();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
     std::string about_code = code ? tuner::gpu_code_text(code->facts) : code.error().message;
     if (const auto refused = code ? tuner::refused_code(code->facts) : std::nullopt)
@@ -208,7 +223,7 @@ int check_emulated(EmulatedWork work) {
                format_count(program->needs.threads, "thread"),
                bytes_text(program->needs.shared_bytes));
     fmt::print("  {}\n", about_code);
-    if (!check->compiled && !program->why_interpreted.empty())
+    if (!check->compiled && !program->why_interpreted.empty() && program->only_on_gpu.empty())
       fmt::print("  not compiled: {}\n", program->why_interpreted);
     if (!check->right())
       continue;
@@ -220,8 +235,8 @@ int check_emulated(EmulatedWork work) {
       fmt::print("  {}\n", conflict);
   }
   if (work.common.json)
-    print_json("check", Json{{"ok", !wrong}, {"results", std::move(results)}});
-  return wrong ? kAnswerIsNo : kDone;
+    print_json("check", Json{{"ok", !wrong && !unknown}, {"results", std::move(results)}});
+  return wrong ? kAnswerIsNo : unknown ? kFailedWork : kDone;
 }
 
 int tune_emulated(EmulatedWork work) {
@@ -243,9 +258,11 @@ int tune_emulated(EmulatedWork work) {
     if (work.common.json)
       return;
     fmt::print("{} for {}: {}no GPU is used and nothing is timed; programs are proposed, lowered, "
-               "held against the GPU's limits, compiled, pruned by their machine code, checked on "
-               "the CPU, and kept.\n{}\n",
-               task->title(), gpu->to_string(), work.why, so_far.space);
+               "held against the GPU's limits, compiled, pruned by their machine code, {}.\n{}\n",
+               task->title(), gpu->to_string(), work.why,
+               so_far.only_on_gpu.empty() ? "checked on the CPU, and kept"
+                                          : "and kept; none is checked: " + so_far.only_on_gpu,
+               so_far.space);
     if (!so_far.why_no_compiler.empty())
       fmt::print("{}\n", so_far.why_no_compiler);
   };
@@ -264,19 +281,22 @@ int tune_emulated(EmulatedWork work) {
   if (!store)
     return report(store.error());
   if (work.common.json) {
-    Json sound = Json::array();
-    for (const tuner::EmulatedSound& one : result.sound) {
-      Json item{{"record", one.record},
-                {"choice", one.choice},
-                {"blocks", one.needs.blocks},
-                {"threads", one.needs.threads},
-                {"shared_bytes", one.needs.shared_bytes}};
-      if (one.code != nullptr) {
-        item["facts"] = codegen::facts_to_json(one.code->facts);
-        item["bound_ns"] = one.bound.ns();
+    const auto listed = [](const std::vector<tuner::EmulatedSound>& programs) {
+      Json list = Json::array();
+      for (const tuner::EmulatedSound& one : programs) {
+        Json item{{"record", one.record},
+                  {"choice", one.choice},
+                  {"blocks", one.needs.blocks},
+                  {"threads", one.needs.threads},
+                  {"shared_bytes", one.needs.shared_bytes}};
+        if (one.code != nullptr) {
+          item["facts"] = codegen::facts_to_json(one.code->facts);
+          item["bound_ns"] = one.bound.ns();
+        }
+        list.push_back(std::move(item));
       }
-      sound.push_back(std::move(item));
-    }
+      return list;
+    };
     Json refused = Json::array();
     for (const auto& entry : result.refused.entries)
       refused.push_back({{"stage", entry.stage},
@@ -301,18 +321,26 @@ int tune_emulated(EmulatedWork work) {
                     {"right", result.right},
                     {"interpreted", result.interpreted},
                     {"unchecked", !task->reference},
-                    {"sound", std::move(sound)},
+                    {"sound", listed(result.sound)},
+                    {"unproven", listed(result.unproven)},
                     {"refused", std::move(refused)},
                     {"stopped_because", result.stopped_because}});
   } else {
-    for (const tuner::EmulatedSound& one : result.sound)
-      fmt::print("right  {}  {}: {} of {}, {} of shared memory{}\n", short_id(**store, one.record),
-                 one.choice.empty() ? "-" : one.choice, format_count(one.needs.blocks, "block"),
-                 format_count(one.needs.threads, "thread"), bytes_text(one.needs.shared_bytes),
-                 one.code == nullptr
-                     ? std::string()
-                     : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
-                                   format_time(one.bound.ns())));
+    const auto listed = [&](const char* verdict, const std::vector<tuner::EmulatedSound>& list) {
+      for (const tuner::EmulatedSound& one : list)
+        fmt::print(
+            "{}  {}  {}: {} of {}, {} of shared memory{}\n", verdict, short_id(**store, one.record),
+            one.choice.empty() ? "-" : one.choice, format_count(one.needs.blocks, "block"),
+            format_count(one.needs.threads, "thread"),
+            // Once compiled, with what the text itself declares.
+            bytes_text(one.code == nullptr ? one.needs.shared_bytes : one.code->facts.shared_bytes),
+            one.code == nullptr
+                ? std::string()
+                : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
+                              format_time(one.bound.ns())));
+    };
+    listed("right", result.sound);
+    listed("compiled, not checked", result.unproven);
     fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}{}{}\n",
                format_count(result.drawn, "choice"), result.lowered,
                result.compiler.empty() ? "" : fmt::format(" > compiled {}", result.compiled),
@@ -328,18 +356,24 @@ int tune_emulated(EmulatedWork work) {
     if (!result.refused.entries.empty())
       table.print();
     fmt::print("run {}, stopped: {}\n", short_id(**store, result.run), result.stopped_because);
-    if (!result.sound.empty())
-      fmt::print("see one with: temper show {} --cuda{}\n",
-                 short_id(**store, result.sound.front().record), given_database());
+    for (const auto* list : {&result.sound, &result.unproven})
+      if (!list->empty()) {
+        fmt::print("see one with: temper show {} --cuda{}\n",
+                   short_id(**store, list->front().record), given_database());
+        break;
+      }
   }
   if (result.interrupted)
     return kInterrupted;
   if (result.right > 0 && result.right == result.checked)
     return kDone;
+  if (!result.only_on_gpu.empty() && !result.unproven.empty())
+    return kDone; // what can be done here
   if (!work.common.json)
     std::fflush(stdout);
   std::fprintf(stderr, "temper: %s\n",
-               result.checked == 0 && result.not_checked > 0
+               !result.only_on_gpu.empty() ? "no choice of the knobs is left; the reasons are above"
+               : result.checked == 0 && result.not_checked > 0
                    ? "no program could be checked; the reasons are above"
                : result.right == 0 ? "no program is right on this GPU; the reasons are above"
                                    : "some programs compute something wrong; see above");

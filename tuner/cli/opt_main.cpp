@@ -2,7 +2,7 @@
 #include "tuner/cli/output.h"
 
 #include "codegen/cuda/nvrtc.h"
-#include "codegen/cuda/print.h"
+#include "codegen/gpu/backends.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "codegen/lower_gpu.h"
@@ -64,7 +64,7 @@ struct Options {
 
 /// The CPU that stands in where the target is a GPU: passes of both can be asked for.
 std::string cpu_of(const std::string& target) {
-  return target.starts_with("cuda:") ? "native" : target;
+  return target.starts_with("cuda:") || target.starts_with("hip:") ? "native" : target;
 }
 
 struct Program {
@@ -361,10 +361,15 @@ Result<void> run(const Options& options) {
                                                       /*optimized=*/options.print == "llvm"));
     fmt::print("{}", text);
   } else if (cuda) {
-    TEMPER_TRY(source,
-               codegen::print_cuda(result->functions.front().function.as_ref<ir::PrimFuncNode>()));
+    TEMPER_TRY(source, codegen::gpu_source(result, wanted));
+    TEMPER_TRY(backend, codegen::gpu_backend(wanted));
     if (options.print == "cuda") {
       fmt::print("{}", source.text);
+    } else if (backend != codegen::GpuBackend::kNvrtc) {
+      TEMPER_TRY(artifact, codegen::compile_gpu(result, wanted));
+      fmt::print("{}\n// {} registers, {} bytes spilled, {} bytes of stack\n", artifact.object,
+                 artifact.facts.registers, artifact.facts.spilled_bytes,
+                 artifact.facts.stack_bytes);
     } else {
       TEMPER_TRY(nvrtc, codegen::Nvrtc::load());
       TEMPER_TRY(code, nvrtc->compile(source.text, wanted.arch));
@@ -414,7 +419,8 @@ int main(int argc, char** argv) {
   app.add_flag("--list-passes", options.list_passes, "print the passes' names");
   app.add_flag("--list-primitives", options.list_primitives, "print the primitives' signatures");
   app.add_flag("--list-rules", options.list_rules, "print the rules' names");
-  app.add_option("--target", options.target, "native (default), cpu:NAME or cuda:sm_NN");
+  app.add_option("--target", options.target,
+                 "native (default), cpu:NAME, cuda:sm_NN or hip:gfx942");
   app.add_option("--print", options.print,
                  "script (default), json, trace (Python), trace-json, tvm (TVM's JSON), tvm-trace, "
                  "llvm-input (before LLVM's passes), llvm, asm, cuda, ptx or none");

@@ -3,7 +3,7 @@
 #include "tuner/cli/output.h"
 
 #include "codegen/artifact_json.h"
-#include "codegen/cuda/compile.h"
+#include "codegen/gpu/backends.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
 #include "database/record_log.h"
@@ -354,6 +354,7 @@ struct ShowOptions {
   bool log = false;
   bool cuda = false;
   bool ptx = false;
+  std::string backend; ///< of --ptx: "nvrtc", "nvptx"; empty: the record's
 };
 
 int show_workload(Workbench& bench, const ShowOptions& options) {
@@ -410,6 +411,37 @@ int show_workload(Workbench& bench, const ShowOptions& options) {
   return kDone;
 }
 
+/// "12 registers, 0 bytes spilled, ..."
+std::string facts_line(const codegen::StaticFacts& facts) {
+  std::vector<std::string> counts;
+  for (const auto& [operation, count] : facts.operations)
+    counts.push_back(fmt::format("{} {}", count, operation));
+  return (facts.registers == 0 ? std::string("not assembled")
+                               : fmt::format("{} registers, {} bytes spilled, {} bytes of shared "
+                                             "memory, {} instructions",
+                                             facts.registers, facts.spilled_bytes,
+                                             facts.shared_bytes, facts.instructions)) +
+         "; " + join(counts, ", ");
+}
+
+/// Facts of the code by each back end that the target's architecture has, as comments.
+std::string facts_beside(const ir::IRModule& lowered, const ir::Target& target,
+                         const codegen::Artifact& artifact) {
+  std::string text;
+  for (const char* name : {"nvrtc", "nvptx"}) {
+    const auto other = codegen::with_backend(target, name);
+    if (!other)
+      continue;
+    const bool same = *other == target;
+    const auto made =
+        same ? Result<codegen::Artifact>(artifact) : codegen::compile_gpu(lowered, *other);
+    text += fmt::format("// {}: {}\n", name, made ? facts_line(made->facts) : made.error().message);
+    if (made && !same && made->launch != artifact.launch)
+      text += "// the launch plans differ\n";
+  }
+  return text;
+}
+
 Result<std::string> lowered_text(const database::Measurement& record, const ir::IRModule& module,
                                  const ShowOptions& options) {
   const bool llvm = options.llvm;
@@ -419,14 +451,23 @@ Result<std::string> lowered_text(const database::Measurement& record, const ir::
     return Error(ErrorCode::kInvalidArgument,
                  parsed.is_cpu() ? "that record is of code for a CPU: it has --llvm and --asm"
                                  : "that record is of code for a GPU: it has --cuda and --ptx");
+  if (!options.backend.empty()) {
+    if (!options.ptx)
+      return Error(ErrorCode::kInvalidArgument,
+                   "--backend says which compiler makes the PTX: give --ptx, too");
+    TEMPER_TRY(other, codegen::with_backend(parsed, options.backend));
+    parsed = std::move(other);
+  }
   TEMPER_TRY(lowered, tuner::lowered_module(record, module));
   if (options.cuda) {
-    TEMPER_TRY(source, codegen::cuda_source(lowered));
+    TEMPER_TRY(source, codegen::gpu_source(lowered, parsed));
     return source.text;
   }
   if (options.ptx) {
-    TEMPER_TRY(artifact, codegen::compile_cuda(lowered, parsed));
-    return artifact.object;
+    TEMPER_TRY(artifact, codegen::compile_gpu(lowered, parsed));
+    if (options.backend.empty())
+      return artifact.object;
+    return artifact.object + facts_beside(lowered, parsed, artifact);
   }
   if (!parsed.is_cpu())
     return script::to_text(lowered);
@@ -581,7 +622,9 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("\n{}", trace->to_python());
   fmt::print("\nmore: temper show {}{} --script | --tir | {}\n", short_id(**store, row.id),
              given_database(),
-             row.target.starts_with("cuda:") ? "--cuda | --ptx | --log" : "--llvm | --asm | --log");
+             row.target.starts_with("cuda:") || row.target.starts_with("hip:")
+                 ? "--cuda | --ptx | --log"
+                 : "--llvm | --asm | --log");
   return kDone;
 }
 
@@ -709,7 +752,10 @@ void add_show(Program& program) {
   command->add_flag("--log", options->log,
                     "what was done with it, step by step, and what compiler and kernel wrote");
   command->add_flag("--cuda", options->cuda, "CUDA C++, of code for a GPU");
-  command->add_flag("--ptx", options->ptx, "its PTX");
+  command->add_flag("--ptx", options->ptx, "its PTX; assembly of AMD's");
+  command->add_option("--backend", options->backend,
+                      "with --ptx: by another compiler, nvrtc or nvptx (LLVM's), and the facts of "
+                      "both side by side");
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper show m3f9c2", "temper show matmul M=512 N=512 K=512 --asm",
                           "temper show workload matmul --text"});

@@ -7,6 +7,7 @@
 #include "ir/support/text.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/lower_simt.h"
+#include "ir/tir/source_kernel.h"
 #include "ir/walk.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/mutate/mutator.h"
@@ -342,7 +343,7 @@ private:
   using Given = std::map<std::string, s_tir::Value>;
 
   Result<ir::PrimFunc> lowered(ir::PrimFunc function) const {
-    if (architecture_ > 0)
+    if (architecture_ != 0)
       return tir::lower_simt(function, architecture_);
     TEMPER_TRY(loops, tir::lower_tiles(function, options_));
     function = loops;
@@ -594,7 +595,10 @@ static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
   if (!is_knob_program(module) || module->functions.size() != 1 || !function_of(module))
     return Error(ErrorCode::kUnsupported, "this is no tile program: it has no T.Kernel");
   const ir::PrimFunc function = function_of(module);
-  if (!function->shape_vars.empty() && architecture > 0)
+  if (const auto source = tir::source_kernel_in(function->body); source && architecture == 0)
+    return Error(ErrorCode::kUnsupported,
+                 tir::only_on_gpu(*source) + ": name one, as --target cuda:sm_90a");
+  if (!function->shape_vars.empty() && architecture != 0)
     return Error(ErrorCode::kUnsupported,
                  "the shapes of '" + function->name + "' are symbolic; for a GPU they are numbers");
   auto space = std::make_unique<KnobSpace>(module, std::move(options), architecture);

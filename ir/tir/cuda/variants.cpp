@@ -6,8 +6,8 @@
 namespace temper::tir::cuda {
 
 std::vector<TileVariant> variants() {
-  std::vector<TileVariant> list{gemm_mma(),  gemm_wgmma(),    copy_async(), copy_tma(),
-                                store_tma(), copy_stmatrix(), copy_vector()};
+  std::vector<TileVariant> list{gemm_mma(), gemm_wgmma(), gemm_mfma(),     copy_async(),
+                                copy_tma(), store_tma(),  copy_stmatrix(), copy_vector()};
   for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax", "reduce_abssum",
                          "reduce_bitand", "reduce_bitor", "reduce_bitxor"})
     list.push_back(reduce_shuffle(op));

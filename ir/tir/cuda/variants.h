@@ -8,6 +8,7 @@ namespace temper::tir::cuda {
 
 TileVariant gemm_mma();
 TileVariant gemm_wgmma();
+TileVariant gemm_mfma();
 TileVariant copy_async();
 TileVariant copy_tma();
 TileVariant store_tma();

@@ -10,6 +10,7 @@
 #include "ir/tir/fragments.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
+#include "ir/tir/mfma.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
 
@@ -71,6 +72,7 @@ bool is_collective(const Stmt& stmt) {
   const Call* call = statement_call(stmt);
   return call != nullptr &&
          (call->op == "ptx_ldmatrix" || call->op == "ptx_stmatrix" || call->op == "ptx_mma" ||
+          call->op == "amd_mfma" ||
           call->op == "ptx_wgmma_ss" || call->op == "ptx_wgmma_rs");
 }
 
@@ -717,6 +719,8 @@ private:
       shuffle(*bind, out);
     else if (const Call* call = statement_call(stmt); call->op == "ptx_mma")
       mma(stmt, *call, out);
+    else if (call->op == "amd_mfma")
+      mfma(stmt, *call, out);
     else if (call->op.starts_with("ptx_wgmma_"))
       wgmma(stmt, *call, out);
     else if (call->op == "ptx_stmatrix")
@@ -821,8 +825,8 @@ private:
     });
     out.push_back(over_warps(warp, body));
   }
-  Stmt over_warps(const Var& warp, Stmt body) {
-    return make_for(warp, integer(0), integer(threads_ / kLanes), ForKind::kSerial,
+  Stmt over_warps(const Var& warp, Stmt body, int64_t lanes = kLanes) {
+    return make_for(warp, integer(0), integer(threads_ / lanes), ForKind::kSerial,
                     std::move(body));
   }
 
@@ -843,6 +847,28 @@ private:
       }
       layouts[i] = *std::move(layout);
     }
+    multiply(call, layouts, {text->a, text->b}, kLanes, kLaneAxis, out);
+  }
+
+  /// amd_mfma(C[i], A[j], B[k], "f32_16x16x16_f16") of all waves, of 64 threads.
+  void mfma(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
+    constexpr int64_t kWave = 64;
+    const auto* name = call.args[3].as<StringImm>();
+    const auto shape = parse_mfma_text(name != nullptr ? name->value : "");
+    if (!shape)
+      return fail(*stmt, shape.error().message);
+    if (threads_ % kWave != 0)
+      return fail(*stmt, fmt::format("a block of {} threads is no number of whole waves of 64",
+                                     threads_));
+    multiply(call, {mfma_sums(*shape), mfma_a(*shape), mfma_b(*shape)},
+             {MatrixOperand::kAsStored, MatrixOperand::kAsStored}, kWave, kThreadAxis, out);
+  }
+
+  /// C += A B by each `lanes` threads, whose number is `axis` of the fragments C, A and B.
+  void multiply(const Call& call, const std::array<Layout, 3>& layouts,
+                const std::array<MatrixOperand, 2>& kinds, int64_t lanes, const char* axis,
+                std::vector<Stmt>& out) {
+    const char* names[] = {"C", "A", "B"};
     const int64_t m = layouts[0].shape[0];
     const int64_t n = layouts[0].shape[1];
     const int64_t k = layouts[1].shape[1];
@@ -858,9 +884,9 @@ private:
     }
     const Var warp = make_var("warp", kIndex);
     const auto element = [&](size_t i, const std::vector<Expr>& at) {
-      const Thread holder = thread_of(Expr(warp) * kLanes + lane_of(layouts[i], at));
+      const Thread holder = thread_of(Expr(warp) * lanes + layout_value(layouts[i], at, axis));
       const Expr place = register_at(call.args[i], holder, layout_value(layouts[i], at));
-      return i == 0 ? place : matrix_operand_value(i == 1 ? text->a : text->b, place);
+      return i == 0 ? place : matrix_operand_value(kinds[i - 1], place);
     };
     const auto number = [&](size_t i, const Expr& row, const Expr& column) {
       return std::vector<Expr>{row * layouts[i].shape[1] + column};
@@ -887,7 +913,7 @@ private:
       return make_store(load->buffer, load->indices,
                         tile_cast(out_type, make_load(tiles[0], number(0, at[0], at[1]))));
     }));
-    out.push_back(over_warps(warp, make_seq(std::move(steps))));
+    out.push_back(over_warps(warp, make_seq(std::move(steps)), lanes));
   }
 
   /// ptx_wgmma_ss(D[i], A[j, k], B[l, m], "m64n64k16", transpose_b, accumulate) of all warpgroups;

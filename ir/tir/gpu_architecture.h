@@ -1,0 +1,18 @@
+/// GPU architectures as numbers: 80 for sm_80, 90 for sm_90a. AMD's are negative, -942 for gfx942,
+/// so that whatever asks for a level of PTX (architecture >= 80) is told that there is none; 0 is no
+/// GPU. Targets of AMD's GPUs are written hip:gfx942 and are otherwise as CUDA's: kernels of blocks
+/// and threads.
+#pragma once
+
+#include <string_view>
+
+namespace temper::tir {
+
+inline constexpr int kGfx942 = -942;
+inline bool is_amd(int architecture) { return architecture < 0; }
+/// Of a target's architecture: "gfx942".
+inline bool is_amd(std::string_view arch) { return arch.starts_with("gfx"); }
+/// Threads that run in step.
+inline int wave_of(int architecture) { return is_amd(architecture) ? 64 : 32; }
+
+} // namespace temper::tir
