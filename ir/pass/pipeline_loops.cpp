@@ -1,11 +1,11 @@
 // Software pipelines and double buffers.
 //
 // Statement i of the body, at stage s, runs iteration t - s when the loop is at t. So the loop is
-// taken apart: what runs while t is below the largest stage S (a prologue of single iterations), the
-// loop for t from S on, and what is left over behind it (an epilogue). A buffer that belongs to an
-// iteration is used from stage a to stage b; then b - a + 1 iterations of it are alive (b - a, where
-// all of its last uses stand before all of its first ones in the new order), and iteration k has
-// version k % that.
+// taken apart: what runs while t is below the largest stage S (a prologue of single iterations),
+// the loop for t from S on, and what is left over behind it (an epilogue). A buffer that belongs to
+// an iteration is used from stage a to stage b; then b - a + 1 iterations of it are alive (b - a,
+// where all of its last uses stand before all of its first ones in the new order), and iteration k
+// has version k % that.
 //
 // Order matters between statements that touch the same elements, one of them writing. Within an
 // iteration the later statement must have a larger stage, or the same and a later place. Across
@@ -131,9 +131,8 @@ private:
   }
 
   bool belongs_to_iteration(const Buffer& buffer) const {
-    return std::any_of(allocations_.begin(), allocations_.end(), [&](const Stmt& stmt) {
-      return stmt.as<AllocBuffer>()->buffer == buffer;
-    });
+    return std::any_of(allocations_.begin(), allocations_.end(),
+                       [&](const Stmt& stmt) { return stmt.as<AllocBuffer>()->buffer == buffer; });
   }
 
   /// At the iterations that `ahead` has done before `behind` comes to them, none of their accesses
@@ -166,9 +165,9 @@ private:
             const Step& a = steps_[i];
             const Step& b = steps_[j];
             if (a.stage > b.stage || (a.stage == b.stage && a.order > b.order))
-              return refuse(fmt::format(
-                  "would run statement {} before statement {}, which {} {} first", j, i,
-                  first.write ? "writes" : "reads", first.buffer->name));
+              return refuse(
+                  fmt::format("would run statement {} before statement {}, which {} {} first", j, i,
+                              first.write ? "writes" : "reads", first.buffer->name));
             if (a.stage == b.stage || belongs_to_iteration(first.buffer))
               continue;
             if (!never_meet(first, second, b.stage - a.stage))
@@ -251,15 +250,16 @@ private:
       const auto found = versions_.find(buffer);
       std::vector<Expr> all = indices;
       if (found != versions_.end())
-        all.insert(all.begin(), floormod(iteration, make_int(iteration->dtype, found->second.count)));
+        all.insert(all.begin(),
+                   floormod(iteration, make_int(iteration->dtype, found->second.count)));
       return all;
     };
     return with_fresh_definitions(
         cast_ref<StmtNode>(rewrite_post(stmt, [&](const NodeRef& node) -> NodeRef {
           const auto* load = node.as<BufferLoad>();
           if (load != nullptr && versions_.contains(load->buffer))
-            return make_load(versions_[load->buffer].buffer,
-                             versioned(load->buffer, load->indices), load->predicate);
+            return make_load(versions_[load->buffer].buffer, versioned(load->buffer, load->indices),
+                             load->predicate);
           const auto* store = node.as<BufferStore>();
           if (store != nullptr && versions_.contains(store->buffer))
             return make_store(versions_[store->buffer].buffer,

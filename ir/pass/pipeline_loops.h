@@ -15,8 +15,9 @@
 /// lists in step with what it makes of blocks. `software_pipeline_async_stages` (what may overlap)
 /// says nothing to a processor, and ends here.
 ///
-/// `double_buffer_scope` on an allocation in a loop's body (s-tir has it on the block that fills the
-/// buffer): what fills it is a stage ahead of the rest, where that is legal; else nothing happens.
+/// `double_buffer_scope` on an allocation in a loop's body (s-tir has it on the block that fills
+/// the buffer): what fills it is a stage ahead of the rest, where that is legal; else nothing
+/// happens.
 #pragma once
 
 #include "ir/function.h"

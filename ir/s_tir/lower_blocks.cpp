@@ -15,14 +15,14 @@
 namespace temper::s_tir {
 namespace {
 
-/// What blocks ask of the buffers that they write: by storage_align [axis, factor, offset] each, for
-/// align_strides; a double buffer, for pipeline_loops.
+/// What blocks ask of the buffers that they write: by storage_align [axis, factor, offset] each,
+/// for align_strides; a double buffer, for pipeline_loops.
 std::unordered_map<Buffer, Annotations, RefHash> alignments_of(const Stmt& body) {
   std::unordered_map<Buffer, Annotations, RefHash> result;
   walk(body, [&](const NodeRef& node) {
     const auto* block = node.as<SBlock>();
-    if (const auto index = block != nullptr ? block->annotations.get_int(kDoubleBuffer)
-                                            : std::optional<int64_t>();
+    if (const auto index =
+            block != nullptr ? block->annotations.get_int(kDoubleBuffer) : std::optional<int64_t>();
         index && *index >= 0 && *index < static_cast<int64_t>(block->writes.size())) {
       Annotations& annotations = result[block->writes[static_cast<size_t>(*index)].buffer];
       annotations = annotations.with(kDoubleBuffer, make_int(DataType::int32(), 1));

@@ -228,7 +228,7 @@ private:
   std::vector<Ref<For>> chain_;                  ///< perfectly nested loops that lead here
   std::vector<std::pair<size_t, Stmt>> pending_; ///< chain position, what goes before that loop
   PipelineParts parts_;
-  std::vector<Buffer> accumulated_;              ///< what blocks add to that had an init
+  std::vector<Buffer> accumulated_; ///< what blocks add to that had an init
 };
 
 } // namespace

@@ -140,7 +140,8 @@ Result<std::vector<Buffer>> Graph::extern_tensors(
     return !returns;
   });
   if (returns)
-    return wrong(fmt::format("the statements of {} are a part of a kernel and cannot return", name));
+    return wrong(
+        fmt::format("the statements of {} are a part of a kernel and cannot return", name));
   Block block = make_node<SBlock>([&](SBlock& node) {
     node.id = new_block_id();
     node.name = name;
@@ -163,8 +164,8 @@ Result<std::vector<Buffer>> Graph::extern_tensors(
   for (const Buffer& output : stage->outputs)
     if (std::none_of(accesses.writes.begin(), accesses.writes.end(),
                      [&](const BufferRegion& write) { return write.buffer == output; }))
-      return wrong(fmt::format("the statements of {} do not write its output {}", name,
-                               output->name));
+      return wrong(
+          fmt::format("the statements of {} do not write its output {}", name, output->name));
   stage->block = copy_node(*block, [&](SBlock& node) {
     node.reads = std::move(accesses.reads);
     node.writes = std::move(accesses.writes);
@@ -238,8 +239,8 @@ Result<PrimFunc> Graph::function(std::span<const Argument> arguments,
     if (std::find(given.begin(), given.end(), buffer) != given.end())
       return wrong(fmt::format("{} is a parameter twice", buffer->name));
     if (!is_tensor(buffer))
-      return wrong(fmt::format("{} is no tensor of te.placeholder, te.compute or te.extern",
-                               buffer->name));
+      return wrong(
+          fmt::format("{} is no tensor of te.placeholder, te.compute or te.extern", buffer->name));
     given.push_back(buffer);
     params.push_back({buffer, nullptr});
   }

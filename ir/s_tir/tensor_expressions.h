@@ -14,8 +14,9 @@
 ///                   C[vi, vj] = 0
 ///               C[vi, vj] = C[vi, vj] + A[vi, vk] * B[vk, vj]
 ///
-/// Statements may stand where there is no formula (extern_tensors). A tensor is its buffer. Workload files have the same as te.placeholder, te.compute, te.sum and
-/// so on (ir/script/te_language.cpp).
+/// Statements may stand where there is no formula (extern_tensors). A tensor is its buffer.
+/// Workload files have the same as te.placeholder, te.compute, te.sum and so on
+/// (ir/script/te_language.cpp).
 #pragma once
 
 #include "ir/function.h"

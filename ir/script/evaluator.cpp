@@ -1989,9 +1989,10 @@ std::optional<s_tir::te::Statements> Evaluator::build_statements(const Closure& 
     if (expr != nullptr && expr->is<Call>())
       builder.add(tir::make_evaluate(*expr), position);
     else if (!value.is<None>() && !value.is_poison())
-      report(position, "what a tensor of te.extern is computed by are statements, as in a def or in "
-                       "a macro that a lambda calls, not " +
-                           describe(value));
+      report(position,
+             "what a tensor of te.extern is computed by are statements, as in a def or in "
+             "a macro that a lambda calls, not " +
+                 describe(value));
   });
   builder_ = nullptr;
   return statements;

@@ -20,7 +20,7 @@
 namespace temper::s_tir::te {
 class Graph;
 struct Statements;
-}
+} // namespace temper::s_tir::te
 
 namespace temper::script {
 

@@ -825,8 +825,8 @@ Value binary_node(Evaluator& evaluator, CallArguments& call) {
     return kind == "and" ? Value(make_binary<And>(a, b)) : Value(make_binary<Or>(a, b));
   }
   static constexpr std::pair<std::string_view, Operator> kComparisons[] = {
-      {"eq", Operator::kEqual},   {"ne", Operator::kNotEqual}, {"lt", Operator::kLess},
-      {"le", Operator::kLessEqual}, {"gt", Operator::kGreater}, {"ge", Operator::kGreaterEqual}};
+      {"eq", Operator::kEqual},     {"ne", Operator::kNotEqual}, {"lt", Operator::kLess},
+      {"le", Operator::kLessEqual}, {"gt", Operator::kGreater},  {"ge", Operator::kGreaterEqual}};
   for (const auto& [name, op] : kComparisons)
     if (kind == name)
       return evaluator.ir_binary(op, Value(a), Value(b), call.position);

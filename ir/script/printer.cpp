@@ -213,9 +213,9 @@ public:
         [&](const tir::Evaluate& node) {
           const auto* call = node.value.as<Call>();
           const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
-          const bool bare = call != nullptr && !is_operator(call->op) &&
-                            (!call->args.empty() ||
-                             (op != nullptr && op->result == OpResult::kStatement));
+          const bool bare =
+              call != nullptr && !is_operator(call->op) &&
+              (!call->args.empty() || (op != nullptr && op->result == OpResult::kStatement));
           line(bare ? expr(node.value) : "T.evaluate(" + expr(node.value) + ")");
         },
         [&](const tir::SeqStmt& seq) { sequence(seq); },
@@ -509,8 +509,8 @@ private:
     else
       text = "T.alloc_buffer(" + buffer_type(buffer, true);
     // In s-tir the annotations, even empty, say that this is the flat statement, not a block's.
-    const bool ambiguous = s_tir_ && buffer.scope != "local" &&
-                           buffer.scope != "shared" && buffer.scope != "local.fragment";
+    const bool ambiguous = s_tir_ && buffer.scope != "local" && buffer.scope != "shared" &&
+                           buffer.scope != "local.fragment";
     if (!node.annotations.empty() || ambiguous)
       text += ", annotations=" + dict(node.annotations);
     line(define_buffer(node.buffer) + " = " + text + ")");
@@ -562,8 +562,7 @@ private:
   /// Nested loops of this sort print as one line.
   static bool is_joinable(const tir::For& loop) {
     return (loop.kind == tir::ForKind::kSerial || loop.kind == tir::ForKind::kTileParallel) &&
-           is_int(loop.min, 0) && loop.min->dtype == loop.extent->dtype &&
-           loop.annotations.empty();
+           is_int(loop.min, 0) && loop.min->dtype == loop.extent->dtype && loop.annotations.empty();
   }
 
   void for_loop(const tir::For& first) {
@@ -651,9 +650,9 @@ private:
 
   void kernel(const tir::KernelLaunch& launch) {
     const size_t scope = names_.enter();
-    std::string text = "with T.Kernel(" + list(launch.grid) + ", threads=" +
-                       (launch.threads.size() == 1 ? expr(launch.threads[0])
-                                                   : tuple(launch.threads));
+    std::string text =
+        "with T.Kernel(" + list(launch.grid) + ", threads=" +
+        (launch.threads.size() == 1 ? expr(launch.threads[0]) : tuple(launch.threads));
     if (!launch.annotations.empty())
       text += ", annotations=" + dict(launch.annotations);
     std::vector<std::string> names;
@@ -1046,12 +1045,8 @@ private:
         },
         [&](const FloorDiv& x) -> Piece { return infix(x.a, x.b, "//", kProduct); },
         [&](const FloorMod& x) -> Piece { return infix(x.a, x.b, "%", kProduct); },
-        [&](const Min& x) -> Piece {
-          return extremum(x.a, x.b, "T.min", "T.Min");
-        },
-        [&](const Max& x) -> Piece {
-          return extremum(x.a, x.b, "T.max", "T.Max");
-        },
+        [&](const Min& x) -> Piece { return extremum(x.a, x.b, "T.min", "T.Min"); },
+        [&](const Max& x) -> Piece { return extremum(x.a, x.b, "T.max", "T.Max"); },
         [&](const EQ& x) -> Piece { return infix(x.a, x.b, "==", kCompare); },
         [&](const NE& x) -> Piece { return infix(x.a, x.b, "!=", kCompare); },
         [&](const LT& x) -> Piece { return infix(x.a, x.b, "<", kCompare); },

@@ -66,8 +66,8 @@ Value decision_value(const s_tir::Trace& trace, const s_tir::DecisionPoint& poin
       factors.push_back(item.as_int() != nullptr ? *item.as_int() : 1);
     add("value", numbers(factors));
   } else {
-    add("value", decision.as_int() != nullptr ? Value(static_cast<Int>(*decision.as_int()))
-                                              : Value(None{}));
+    add("value",
+        decision.as_int() != nullptr ? Value(static_cast<Int>(*decision.as_int())) : Value(None{}));
   }
   if (point.kind == Kind::kPerfectTile) {
     add("extent", static_cast<Int>(point.extent));
@@ -176,14 +176,14 @@ Result<std::vector<s_tir::Schedule>> RuleFile::apply_rule(const std::string& fun
   s_tir::Schedule start = schedule;
   start.set_render_errors(true);
   TEMPER_TRY(made, schedules_by(
-      file(), state_->text, start,
-      [&](Session& session) { return session.function(function); },
-      [&](Session& session) {
-        std::vector<Value> more{Value(s_tir::Rv(block))};
-        if (parameters_of(*session.function(function)).size() > 2)
-          more.push_back(machine_value(machine));
-        return more;
-      }));
+                       file(), state_->text, start,
+                       [&](Session& session) { return session.function(function); },
+                       [&](Session& session) {
+                         std::vector<Value> more{Value(s_tir::Rv(block))};
+                         if (parameters_of(*session.function(function)).size() > 2)
+                           more.push_back(machine_value(machine));
+                         return more;
+                       }));
   for (s_tir::Schedule& each : made)
     each.set_render_errors(false);
   return std::move(made);
@@ -215,8 +215,9 @@ Result<std::vector<s_tir::Value>> RuleFile::alternatives(const std::string& func
   if (session.diagnostics.empty() && !result.is<None>()) {
     const auto* items = result.sequence();
     if (items == nullptr)
-      session.diagnostics.report(position, function + " returns a list of what the decision may "
-                                                      "become, not " +
+      session.diagnostics.report(position, function +
+                                               " returns a list of what the decision may "
+                                               "become, not " +
                                                describe(result));
     for (const Value& item : items != nullptr ? *items : std::vector<Value>())
       if (auto decision = to_decision(session.evaluator, item, position))

@@ -103,7 +103,7 @@ std::optional<Operand> to_operand(Evaluator& evaluator, const Value& value, Posi
 /// The call as an instruction, its first `skip` positional arguments left out; reports and returns
 /// nothing when an argument is none of the primitive's.
 std::optional<s_tir::Instruction> read_call(Evaluator& evaluator, CallArguments& call,
-                                                  const s_tir::Primitive& primitive, size_t skip) {
+                                            const s_tir::Primitive& primitive, size_t skip) {
   ScheduleValue& self = self_of(call);
   std::vector<s_tir::PythonArgument> arguments;
   const auto add = [&](const std::string& keyword, const Value& value, Position position) {
@@ -268,9 +268,8 @@ std::optional<Value> find_in_block(const s_tir::SBlock& block, const std::string
         indices.push_back(is_int(range.extent, 1)
                               ? IndexOrRange{range.min, nullptr}
                               : IndexOrRange{range.min, range.min + range.extent});
-      regions.emplace_back(
-          Region{region.buffer,
-                 std::make_shared<const std::vector<IndexOrRange>>(std::move(indices))});
+      regions.emplace_back(Region{
+          region.buffer, std::make_shared<const std::vector<IndexOrRange>>(std::move(indices))});
     }
     return make_sequence(std::move(regions), false);
   }
@@ -396,9 +395,10 @@ std::optional<Value> find_in_schedule(Evaluator& evaluator, const Value& self,
   return std::nullopt;
 }
 
-Result<std::vector<s_tir::Schedule>>
-schedules_by(const std::string& file, std::string_view text, const s_tir::Schedule& start,
-             FunctionRef<const Closure*(Session&)> function, FunctionRef<std::vector<Value>(Session&)> more) {
+Result<std::vector<s_tir::Schedule>> schedules_by(const std::string& file, std::string_view text,
+                                                  const s_tir::Schedule& start,
+                                                  FunctionRef<const Closure*(Session&)> function,
+                                                  FunctionRef<std::vector<Value>(Session&)> more) {
   for (uint64_t seed = 1;; ++seed) {
     Session session(file, text);
     if (!session.diagnostics.empty())

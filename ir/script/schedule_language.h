@@ -36,14 +36,14 @@ struct ScheduleValue {
 
 struct Session;
 
-/// What a function of the file makes of `start`, which is its first argument; `more` are the others.
-/// One schedule when it returns nothing; none when `function` finds none. What is sampled by chance
-/// may lead to a primitive that refuses: then other samples are tried. An error has the place in
-/// the file; of a primitive, the program as it is there, too.
-Result<std::vector<s_tir::Schedule>>
-schedules_by(const std::string& file, std::string_view text, const s_tir::Schedule& start,
-             FunctionRef<const Closure*(Session&)> function,
-             FunctionRef<std::vector<Value>(Session&)> more);
+/// What a function of the file makes of `start`, which is its first argument; `more` are the
+/// others. One schedule when it returns nothing; none when `function` finds none. What is sampled
+/// by chance may lead to a primitive that refuses: then other samples are tried. An error has the
+/// place in the file; of a primitive, the program as it is there, too.
+Result<std::vector<s_tir::Schedule>> schedules_by(const std::string& file, std::string_view text,
+                                                  const s_tir::Schedule& start,
+                                                  FunctionRef<const Closure*(Session&)> function,
+                                                  FunctionRef<std::vector<Value>(Session&)> more);
 
 /// The schedules that the file `file` with this `text` makes of `module`, one function, for its
 /// workload of that name, with decisions that the primitives took; none when it has no such

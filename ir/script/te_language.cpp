@@ -277,9 +277,8 @@ std::optional<std::vector<te::Output>> read_outputs(Evaluator& evaluator, ArgRea
                                                     const std::vector<Buffer>& inputs) {
   const std::vector<Value> given = items_of(args[0]);
   const bool several =
-      !given.empty() && std::all_of(given.begin(), given.end(), [](const Value& item) {
-        return item.sequence() != nullptr;
-      });
+      !given.empty() && std::all_of(given.begin(), given.end(),
+                                    [](const Value& item) { return item.sequence() != nullptr; });
   std::vector<te::Output> outputs;
   for (const Value& shape : several ? given : std::vector<Value>{args[0]}) {
     auto extents = read_shape(evaluator, shape, args.where(0));
@@ -322,10 +321,10 @@ std::optional<std::vector<te::Output>> read_outputs(Evaluator& evaluator, ArgRea
 }
 
 Value extern_tensor(Evaluator& evaluator, CallArguments& call) {
-  ArgReader args(evaluator, call,
-                 {"shape", "inputs", "fcompute", "name", "dtype", "in_buffers", "out_buffers",
-                  "tag", "attrs"},
-                 3);
+  ArgReader args(
+      evaluator, call,
+      {"shape", "inputs", "fcompute", "name", "dtype", "in_buffers", "out_buffers", "tag", "attrs"},
+      3);
   if (!args.ok())
     return Poison{};
   for (const size_t buffers : {size_t{5}, size_t{6}})
@@ -359,8 +358,7 @@ Value extern_tensor(Evaluator& evaluator, CallArguments& call) {
       name_or(evaluator, args, 3, "extern"), std::move(*outputs), std::move(inputs),
       [&](const std::vector<Buffer>& ins,
           const std::vector<Buffer>& outs) -> Result<te::Statements> {
-        auto said =
-            evaluator.build_statements(**closure, {list(ins), list(outs)}, args.where(2));
+        auto said = evaluator.build_statements(**closure, {list(ins), list(outs)}, args.where(2));
         if (!said)
           return Error(ErrorCode::kInvalidArgument, "what it computes was refused");
         return std::move(*said);

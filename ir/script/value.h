@@ -143,12 +143,12 @@ struct Tunable {
 };
 
 struct Value {
-  using Data = std::variant<Poison, None, bool, Int, double, Text, Sequence, Dict, Expr, Buffer,
-                            ScalarVar, Region, TypeName, Builtin, const Closure*, Namespace,
-                            RangeValue, SliceValue, std::shared_ptr<const BufferType>, LetType,
-                            Symbol, std::shared_ptr<const LoopSpec>, ContextSpec, Decorator,
-                            Tunable, PrimFunc, IRModule, std::shared_ptr<ScheduleValue>, s_tir::Rv,
-                            s_tir::IterVar>;
+  using Data =
+      std::variant<Poison, None, bool, Int, double, Text, Sequence, Dict, Expr, Buffer, ScalarVar,
+                   Region, TypeName, Builtin, const Closure*, Namespace, RangeValue, SliceValue,
+                   std::shared_ptr<const BufferType>, LetType, Symbol,
+                   std::shared_ptr<const LoopSpec>, ContextSpec, Decorator, Tunable, PrimFunc,
+                   IRModule, std::shared_ptr<ScheduleValue>, s_tir::Rv, s_tir::IterVar>;
   Data data;
   /// The value was made for the name it is assigned to (an axis, an allocation, T.meta_var): the
   /// name means the value itself, no mutable scalar is made for it.

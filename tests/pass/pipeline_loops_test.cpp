@@ -83,9 +83,9 @@ TEST(PipelineLoops, NeedsOneVersionLessWhereUsesComeBeforeTheNextFilling) {
       R"("software_pipeline_stage": [0, 1, 1], "software_pipeline_order": [2, 0, 1])"))));
   EXPECT_THAT(text, HasSubstr("B = T.alloc_buffer((8, 4))"));
   EXPECT_THAT(text, HasSubstr("D = T.alloc_buffer((8, 4))"));
-  const std::string more = script::to_text(pipelined(parse(three_stages(
-      R"("software_pipeline_stage": [0, 2, 3], "software_pipeline_order": [0, 1, 2], )"
-      R"("software_pipeline_async_stages": [0])"))));
+  const std::string more = script::to_text(pipelined(parse(
+      three_stages(R"("software_pipeline_stage": [0, 2, 3], "software_pipeline_order": [0, 1, 2], )"
+                   R"("software_pipeline_async_stages": [0])"))));
   EXPECT_THAT(more, HasSubstr("B = T.alloc_buffer((4, 8, 4))"));
   EXPECT_THAT(more, HasSubstr("D = T.alloc_buffer((2, 8, 4))"));
   EXPECT_EQ(more.find("software_pipeline"), std::string::npos) << more;
@@ -139,7 +139,7 @@ def main(A: T.Buffer((6, 4), "float32"), C: T.Buffer((6, 4), "float32"), n: T.Bu
             for j in range(4):
                 B[j] = A[k, j]
             for j in range(4):
-                C[k, j] = C[k, j] + B[j]
+                C[k, j] = B[j] + T.float32(1)
         n[0] = m
 )");
   const std::string text = script::to_text(pipelined(function));
@@ -172,8 +172,13 @@ TEST(PipelineLoops, ADoubleBufferThatCannotRunAheadStaysAsItIs) {
   // What fills B reads what the iteration before has written.
   const PrimFunc function = parse(R"(
 @T.prim_func(s_tir=True)
-def main(A: T.Buffer((9, 4), "float32")):
+def main(C: T.Buffer((9, 4), "float32")):
+    A = T.sblock_alloc_buffer((9, 4))
     B = T.sblock_alloc_buffer((8, 4))
+    for k, j in T.grid(9, 4):
+        with T.sblock("A"):
+            vk, vj = T.axis.remap("SS", [k, j])
+            A[vk, vj] = T.float32(3)
     for k in range(8):
         for j in range(4):
             with T.sblock("B"):
@@ -184,6 +189,10 @@ def main(A: T.Buffer((9, 4), "float32")):
             with T.sblock("C"):
                 vk, vj = T.axis.remap("SS", [k, j])
                 A[vk + 1, vj] = B[vk, vj] + T.float32(1)
+    for k, j in T.grid(9, 4):
+        with T.sblock("D"):
+            vk, vj = T.axis.remap("SS", [k, j])
+            C[vk, vj] = A[vk, vj]
 )");
   EXPECT_THAT(script::to_text(pipelined(function)), HasSubstr("for k in range(8)"));
 }
@@ -197,24 +206,26 @@ TEST(PipelineLoops, SaysWhatIsWrong) {
   EXPECT_THAT(refusal(three_stages(
                   R"("software_pipeline_stage": [0, 1, 1], "software_pipeline_order": [0, 1, 1])")),
               HasSubstr("the same place in the order"));
-  EXPECT_THAT(refusal(three_stages(
-                  R"("software_pipeline_stage": [0, -1, 1], "software_pipeline_order": [0, 1, 2])")),
-              HasSubstr("not between 0 and 64"));
+  EXPECT_THAT(
+      refusal(three_stages(
+          R"("software_pipeline_stage": [0, -1, 1], "software_pipeline_order": [0, 1, 2])")),
+      HasSubstr("not between 0 and 64"));
   EXPECT_THAT(refusal(three_stages(
                   R"("software_pipeline_stage": [1, 0, 1], "software_pipeline_order": [0, 1, 2])")),
               HasSubstr("would run statement 1 before statement 0, which writes B first"));
   EXPECT_THAT(refusal(three_stages(
                   R"("software_pipeline_stage": [0, 0, 0], "software_pipeline_order": [1, 0, 2])")),
               HasSubstr("would run statement 1 before statement 0"));
-  EXPECT_THAT(refusal(R"(
+  EXPECT_THAT(
+      refusal(R"(
 @T.prim_func
 def main(A: T.Buffer((9,), "float32"), C: T.Buffer((9,), "float32")):
     for k in T.serial(8, annotations={"software_pipeline_stage": [0, 1], "software_pipeline_order": [0, 1]}):
         C[k] = A[k]
         A[k + 1] = C[k] * T.float32(2)
 )"),
-              HasSubstr("would let statement 0, 1 iterations ahead, meet what statement 1 does with "
-                        "A, which is not allocated in the loop"));
+      HasSubstr("would let statement 0, 1 iterations ahead, meet what statement 1 does with "
+                "A, which is not allocated in the loop"));
   EXPECT_THAT(refusal(R"(
 @T.prim_func
 def main(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
@@ -229,25 +240,25 @@ def main(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
 TEST(PipelineLoops, ParametersMayBeStagesApart) {
   expect_text(pipelined(parse(R"(
 @T.prim_func
-def main(A: T.Buffer((16,), "float32"), C: T.Buffer((16,), "float32")):
+def main(A: T.Buffer((16,), "float32"), C: T.Buffer((16,), "float32"), D: T.Buffer((16,), "float32")):
     for k in T.serial(4, annotations={"software_pipeline_stage": [0, 1], "software_pipeline_order": [1, 0]}):
         for i in range(4):
             C[k * 4 + i] = A[k * 4 + i]
         for i in range(4):
-            A[k * 4 + i] = C[k * 4 + i] * T.float32(2)
+            D[k * 4 + i] = C[k * 4 + i] * T.float32(2)
 )")),
               R"(
 @T.prim_func
-def main(A: T.Buffer((16,), "float32"), C: T.Buffer((16,), "float32")):
+def main(A: T.Buffer((16,), "float32"), C: T.Buffer((16,), "float32"), D: T.Buffer((16,), "float32")):
     for i in range(4):
-        C[0 * 4 + i] = A[0 * 4 + i]
+        C[T.Mul(0, 4) + i] = A[T.Mul(0, 4) + i]
     for k in range(1, 4):
         for i in range(4):
-            A[(k - 1) * 4 + i] = C[(k - 1) * 4 + i] * T.float32(2)
+            D[(k - 1) * 4 + i] = C[(k - 1) * 4 + i] * T.float32(2)
         for i in range(4):
             C[k * 4 + i] = A[k * 4 + i]
     for i in range(4):
-        A[3 * 4 + i] = C[3 * 4 + i] * T.float32(2)
+        D[T.Mul(3, 4) + i] = C[T.Mul(3, 4) + i] * T.float32(2)
 )");
 }
 

@@ -167,8 +167,9 @@ TEST(SymbolicExtents, AreRefusedWhereTilesWouldNotBeWhole) {
       refusal("rows", block + "sch.transform_block_layout(b, \"lambda i, j, k: (i // 4, i % 4, j, "
                               "k)\")"),
       ::testing::HasSubstr("pad it first"));
-  EXPECT_THAT(refusal("rows", block + "sch.transform_block_layout(b, \"lambda i, j, k: (i + j, k)\")"),
-              ::testing::HasSubstr("has a symbolic extent: it must be an output as it is"));
+  EXPECT_THAT(
+      refusal("rows", block + "sch.transform_block_layout(b, \"lambda i, j, k: (i + j, k)\")"),
+      ::testing::HasSubstr("has a symbolic extent: it must be an output as it is"));
 }
 
 /// Each is accepted by TVM 0.27.

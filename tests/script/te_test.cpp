@@ -222,8 +222,8 @@ TEST(Te, StatementsThatDoNotFitAreRefused) {
 def f():
     A = te.placeholder((4,), name="A")
     D = te.placeholder((4,), name="D")
-    B = te.extern()" + call +
-                    ")\n    return te.create_prim_func([A, B])\n");
+    B = te.extern()" +
+                    call + ")\n    return te.create_prim_func([A, B])\n");
   };
   const std::string copy = "    for i in range(4):\n        outs[0][i] = ins[0][i]\n";
   EXPECT_EQ(error(copy, "(4,), [A], body"), "");
@@ -361,7 +361,8 @@ TEST(Te, StatementsInCppMakeTheSameFunction) {
   const Buffer a = graph.placeholder("A", {number(4)}, DataType::float32());
   const auto b = graph.extern_tensors(
       "B", {{{number(4)}, DataType::float32()}}, {a},
-      [&](const std::vector<Buffer>& ins, const std::vector<Buffer>& outs) -> Result<te::Statements> {
+      [&](const std::vector<Buffer>& ins,
+          const std::vector<Buffer>& outs) -> Result<te::Statements> {
         const Var i = make_var("i");
         return te::Statements{
             tir::make_for(i, number(0), number(4), tir::ForKind::kSerial,

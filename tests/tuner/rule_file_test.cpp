@@ -108,8 +108,8 @@ def unroll_rule(sch, block):
   EXPECT_THAT(named[0], AllOf(HasSubstr("sch.parallel("), HasSubstr("sch.unroll(")));
   // And ours, which would inline B: they leave it alone.
   const auto none =
-      must(space_with(program(R"({"schedule_rule": "None"})", R"({"schedule_rule": "None"})"), rules,
-                      false))
+      must(space_with(program(R"({"schedule_rule": "None"})", R"({"schedule_rule": "None"})"),
+                      rules, false))
           ->sketch_texts();
   ASSERT_THAT(none, SizeIs(1));
   EXPECT_THAT(none[0], AllOf(Not(HasSubstr("sch.parallel(")), Not(HasSubstr("sch.unroll(")),
@@ -133,7 +133,8 @@ def mark_postproc(sch):
   // A stored program goes through it once.
   EXPECT_EQ(must(space->apply(candidate->trace, "database"))->program_hash,
             candidate->program_hash);
-  EXPECT_NE(space->hash(), must(space_with(program(), "def a_rule(sch, block):\n    pass\n"))->hash());
+  EXPECT_NE(space->hash(),
+            must(space_with(program(), "def a_rule(sch, block):\n    pass\n"))->hash());
 }
 
 TEST(RuleFile, MutatorsSayWhatADecisionMayBecome) {

@@ -332,8 +332,8 @@ Result<std::vector<Expr>> map_extents(const IndexMap& map, std::span<const Expr>
     }
     TEMPER_TRY(open, open_index(map, d));
     const Expr extent = as_type(map->inputs[d]->dtype, shape[d]);
-    symbolic.emplace_back(
-        open.output, open.rest ? floordiv(extent + (open.tile - 1), open.tile) : extent);
+    symbolic.emplace_back(open.output,
+                          open.rest ? floordiv(extent + (open.tile - 1), open.tile) : extent);
     known.push_back(open.tile);
   }
   TEMPER_TRY(extents, map_shape(map, known));

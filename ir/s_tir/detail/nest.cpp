@@ -115,8 +115,8 @@ Expr without_unit_loops(const Expr& condition, std::span<const For* const> loops
   return substitute(condition, values);
 }
 
-/// A condition of a predicate as bounds of a sum of loops: first <= sum <= last. The bounds may have
-/// symbolic extents in them.
+/// A condition of a predicate as bounds of a sum of loops: first <= sum <= last. The bounds may
+/// have symbolic extents in them.
 struct SumBound {
   Linear sum; ///< without constant; factors are positive
   std::optional<Linear> first;
@@ -158,8 +158,8 @@ std::vector<SumBound> bounds_of_predicate(IndexMath& math, const SBlockRealize& 
       if (bound.first)
         bound.first = math.offset(math.scaled(*bound.first, *divisor), -operand.constant);
       if (bound.last)
-        bound.last = math.offset(math.scaled(*bound.last, *divisor),
-                                 *divisor - 1 - operand.constant);
+        bound.last =
+            math.offset(math.scaled(*bound.last, *divisor), *divisor - 1 - operand.constant);
       operand.constant = 0;
       bound.sum = std::move(operand);
     }

@@ -35,9 +35,13 @@ Annotations PipelineParts::annotations_of(const For& loop) const {
   const auto found = seq != nullptr ? counts_.find(seq) : counts_.end();
   const auto stages = pipeline_list(loop.annotations, kPipelineStage);
   const auto order = pipeline_list(loop.annotations, kPipelineOrder);
-  if (found == counts_.end() || !stages || !order ||
-      stages->size() != found->second.size() || order->size() != found->second.size())
+  if (found == counts_.end() || !stages || !order || stages->size() != found->second.size() ||
+      order->size() != found->second.size())
     return loop.annotations;
+  std::vector<int64_t> sorted = *order;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    return loop.annotations; // which pipeline_loops() refuses
   const std::vector<size_t>& counts = found->second;
   std::vector<size_t> in_order(counts.size());
   std::iota(in_order.begin(), in_order.end(), size_t{0});

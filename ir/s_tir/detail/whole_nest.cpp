@@ -49,9 +49,8 @@ Result<WholeNest> require_whole_nest(const Context& context, const Value& at,
     nest.loop_of_axis.push_back(whole ? *loop : nullptr);
   }
   for (const For* loop : nest.loops)
-    if (!is_int(loop->extent, 1) &&
-        std::find(nest.loop_of_axis.begin(), nest.loop_of_axis.end(), loop) ==
-            nest.loop_of_axis.end())
+    if (!is_int(loop->extent, 1) && std::find(nest.loop_of_axis.begin(), nest.loop_of_axis.end(),
+                                              loop) == nest.loop_of_axis.end())
       return refuse(fmt::format("loop {} repeats {}", loop->loop_var->name, describe(block)));
   return nest;
 }

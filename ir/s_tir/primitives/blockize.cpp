@@ -9,8 +9,8 @@
 // new block whose axes are the loops around them (detail/tile_block.h).
 
 #include "ir/s_tir/detail/blockize.h"
-#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/nest.h"
 #include "ir/s_tir/detail/reduction_init.h"
 #include "ir/s_tir/detail/scoped_block.h"
@@ -181,8 +181,8 @@ Result<Blockized> blockize_loop(const Context& context, const Value& at, bool pr
     if (!is_int(loop->min, 0))
       return refuse(fmt::format("loop {} does not start at 0", loop->loop_var->name));
     if (depends_on(loop->extent, loops_of(place.chain)))
-      return refuse(fmt::format("the extent of loop {} depends on another loop",
-                                loop->loop_var->name));
+      return refuse(
+          fmt::format("the extent of loop {} depends on another loop", loop->loop_var->name));
     inner.push_back(loop);
     stmt = loop->body;
   }

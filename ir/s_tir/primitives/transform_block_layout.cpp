@@ -50,14 +50,14 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
       return refuse(open.error().message);
     const Linear whole = math.linear(extents[a]);
     if (!math.floor_modulo(whole, open->tile).is_constant(0))
-      return refuse(fmt::format("axis {} of {} is no multiple of {} for every value of its symbolic "
-                                "extent: pad it first",
-                                old_axes[a].var->name, describe(block), open->tile));
+      return refuse(
+          fmt::format("axis {} of {} is no multiple of {} for every value of its symbolic "
+                      "extent: pad it first",
+                      old_axes[a].var->name, describe(block), open->tile));
     const IterType type = old_axes[a].type;
     const DataType of = old_axes[a].var->dtype;
     taken[open->output] = true;
-    back[a] =
-        add_axis(open->output, math.expr(math.floor_divide(whole, open->tile), of), type);
+    back[a] = add_axis(open->output, math.expr(math.floor_divide(whole, open->tile), of), type);
     if (open->rest) {
       taken[*open->rest] = true;
       back[a] = back[a] * open->tile + add_axis(*open->rest, make_int(of, open->tile), type);
@@ -73,10 +73,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   Analyzer analyzer;
   Result<IterMap> pieces = detect_iter_map(outputs, axes, make_bool(true), analyzer);
   if (!pieces || !pieces->bijective)
-    return refuse(fmt::format("the index map must take each point of {} to a point of its own; {}",
-                              describe(block),
-                              pieces ? "a part of an axis is missing from its outputs"
-                                     : pieces.error().message));
+    return refuse(fmt::format(
+        "the index map must take each point of {} to a point of its own; {}", describe(block),
+        pieces ? "a part of an axis is missing from its outputs" : pieces.error().message));
   std::vector<Expr> new_values;
   int64_t points = 1;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -95,8 +94,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
         type = of_axis;
       }
     points *= sum.extent();
-    new_values.push_back(add_axis(output_of[i], make_int(dtype, sum.extent()),
-                                  type.value_or(IterType::kSpatial)));
+    new_values.push_back(
+        add_axis(output_of[i], make_int(dtype, sum.extent()), type.value_or(IterType::kSpatial)));
   }
   int64_t old_points = 1;
   for (const VarRange& axis : axes)
@@ -150,8 +149,9 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
     nest = make_for(new_loops[i], new_axes[i].domain.min, new_axes[i].domain.extent,
                     ForKind::kSerial, nest);
   Applied applied;
-  applied.module = replace_in_module(context.module, scoped.place.function,
-                                     std::span(scoped.place.chain).first(nest_of.outermost + 1), nest);
+  applied.module =
+      replace_in_module(context.module, scoped.place.function,
+                        std::span(scoped.place.chain).first(nest_of.outermost + 1), nest);
   for (const For* loop : nest_of.loops)
     applied.moved.push_back({LoopHandle{loop->loop_var}, Value()});
   return applied;
@@ -160,8 +160,8 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 /// All axes turned round; the first one cut in two; the first two made one.
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   std::vector<Arguments> uses;
-  const auto place = handle.as_block() != nullptr ? find_block(context.module, *handle.as_block())
-                                                  : std::nullopt;
+  const auto place =
+      handle.as_block() != nullptr ? find_block(context.module, *handle.as_block()) : std::nullopt;
   if (!place || place->block()->iter_vars.empty())
     return uses;
   std::string inputs;
@@ -194,7 +194,8 @@ void register_transform_block_layout() {
       .python_name = "transform_block_layout",
       .inputs = {{.name = "block", .kind = ValueKind::kBlock}},
       .attrs = {{.name = "index_map", .kind = ValueKind::kIndexMap}},
-      .summary = R"(A block, alone in loops that are its axes, gets other axes and other loops: `index_map`, a
+      .summary =
+          R"(A block, alone in loops that are its axes, gets other axes and other loops: `index_map`, a
 lambda, gives the new axes from the old ones. It must take each point to a point of its own, and must
 not mix spatial and reduction axes.
 
