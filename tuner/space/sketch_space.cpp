@@ -277,10 +277,8 @@ private:
     ReplayOptions replay_options;
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
-    if (options_.gpu)
-      TEMPER_TRY_VOID(postprocess_for_gpu(schedule, *options_.gpu));
-    else
-      TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    TEMPER_TRY_VOID(options_.gpu ? postprocess_for_gpu(schedule, *options_.gpu)
+                                 : postprocess(schedule, options_.machine));
     for (const script::RuleFile& file : options_.rule_files)
       for (const std::string& function : file.postprocs())
         TEMPER_TRY_VOID(file.postprocess(function, schedule));
