@@ -357,6 +357,10 @@ TEST(SourceKernels, AreCompiledAndPrunedAndNeverCalledChecked) {
   for (const Json& record : shell.run("temper list records --json").list("records"))
     EXPECT_NE(record["outcome"], "checked");
   const std::string show = "temper show " + json["unproven"][0]["record"].get<std::string>();
+  const Ran exported = shell.run("temper export --name k --out out " +
+                                 json["unproven"][0]["record"].get<std::string>());
+  EXPECT_NE(exported.code, 0);
+  EXPECT_NE(exported.err.find("is not known to be right"), std::string::npos) << exported.err;
   const std::string source = shell.run(show + " --cuda").out;
   EXPECT_NE(source.find("#define BLOCK "), std::string::npos) << source;
   EXPECT_NE(source.find("extern \"C\" __global__ void addition"), std::string::npos) << source;
@@ -413,6 +417,12 @@ TEST(Emulated, ProductsForAmdAreCheckedAsLoops) {
                               "--target hip:gfx942 --trials 2 --no-compile");
   EXPECT_EQ(tuned.code, 0) << tuned.out << tuned.err;
   EXPECT_NE(tuned.out.find("nothing here runs on AMD's GPUs"), std::string::npos) << tuned.out;
+  const Json records = shell.run("temper list records --json").list("records");
+  ASSERT_FALSE(records.empty());
+  const Ran exported =
+      shell.run("temper export --name k --out out " + records[0]["record"].get<std::string>());
+  EXPECT_NE(exported.code, 0);
+  EXPECT_NE(exported.err.find("is for hip:gfx942"), std::string::npos) << exported.err;
   const Ran source =
       shell.run("temper-opt gemm_fp16 M=64 N=64 K=64 --target hip:gfx942 --print cuda");
   EXPECT_NE(source.out.find("__builtin_amdgcn_mfma_"), std::string::npos) << source.err;
