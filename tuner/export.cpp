@@ -6,6 +6,7 @@
 #include "ir/narrow.h"
 #include "ir/support/json.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 
 #include <fmt/format.h>
 
@@ -189,6 +190,26 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
 
 } // namespace
 
+/// Nothing here runs a GPU's code before it is exported.
+static Result<void> check_gpu_code(const database::RecordRow& record, const ir::Target& target) {
+  using database::Outcome;
+  if (target.is_cpu())
+    return {};
+  if (tir::is_amd(target.arch))
+    return Error(ErrorCode::kUnsupported,
+                 "record " + record.id + " is for " + target.to_string() +
+                     ", and a library loads its kernels by NVIDIA's driver");
+  const bool right = record.outcome == Outcome::kOk || record.outcome == Outcome::kChecked ||
+                     record.outcome == Outcome::kCensored || record.outcome == Outcome::kDisturbed;
+  if (!right)
+    return Error(ErrorCode::kUnsupported,
+                 "record " + record.id + " is not known to be right (" +
+                     database::to_string(record.outcome) +
+                     "), and nothing here runs it; measure it on a GPU first, with: temper rerun " +
+                     record.id);
+  return {};
+}
+
 Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
                                      const std::vector<ExportItem>& items,
                                      const codegen::ExportOptions& options) {
@@ -200,6 +221,7 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
     TEMPER_TRY(workload, store->workload(item.record.workload));
     TEMPER_TRY(task, bench.task(workload));
     TEMPER_TRY(target, ir::parse_target(item.record.target));
+    TEMPER_TRY_VOID(check_gpu_code(item.record, target));
     task.target = target;
     task.threads = item.record.threads;
     TEMPER_TRY(candidate, store->candidate(item.record.candidate));

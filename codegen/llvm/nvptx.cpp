@@ -484,8 +484,8 @@ private:
         call.op == "atomic_add"   ? (is_float ? Operation::FAdd : Operation::Add)
         : call.op == "atomic_max" ? (is_unsigned ? Operation::UMax : Operation::Max)
                                   : (is_unsigned ? Operation::UMin : Operation::Min);
-    builder_.CreateAtomicRMW(operation, address(call.args[0], s), emit(call.args[1]), llvm::Align(),
-                             llvm::AtomicOrdering::Monotonic,
+    builder_.CreateAtomicRMW(operation, address(call.args[0], s), emit(call.args[1]),
+                             llvm::MaybeAlign(), llvm::AtomicOrdering::Monotonic,
                              context_.getOrInsertSyncScopeID("device"));
   }
 

@@ -98,7 +98,7 @@ TEST(Nvptx, programs_of_threads_become_ptx) {
   EXPECT_EQ(gemm->find(".local"), std::string::npos);
   const auto control = ptx_of(kControl);
   ASSERT_TRUE(control) << control.error().message;
-  expect_found(*control, {"max.s32", "shfl.sync.bfly.b32", "sqrt.rn.f32"});
+  expect_found(*control, {"global.max.s32", "shfl.sync.bfly.b32", "sqrt.rn.f32"});
 }
 
 TEST(Nvptx, what_it_has_no_form_for_is_refused_by_its_line) {
