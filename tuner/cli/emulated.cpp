@@ -161,14 +161,15 @@ int check_emulated(EmulatedWork work) {
             program->flat->functions.front().function.as_ref<ir::PrimFuncNode>(), *limits);
         !fits)
       return report(in_source(fits.error(), *task));
-    auto prepared = bench.prepare(*task, 1);
+    constexpr uint64_t kSeed = 1;
+    auto prepared = bench.prepare(*task, kSeed);
     if (!prepared)
       return report(prepared.error());
     Result<std::shared_ptr<const codegen::Artifact>> loops =
         std::shared_ptr<const codegen::Artifact>();
     if (program->why_interpreted.empty())
       loops = shared(tuner::compile_request(tuner::thread_loops_request(*task, "", *gpu)));
-    auto check = tuner::check_emulated(bench, *prepared, *task, *program, loops, true);
+    auto check = tuner::check_emulated(bench, *prepared, *task, *program, loops, true, kSeed);
     if (auto measurer = bench.measurer())
       (*measurer)->remove_workload(*prepared);
     if (!check)
@@ -187,6 +188,7 @@ int check_emulated(EmulatedWork work) {
                 {"checked", static_cast<bool>(task->reference)},
                 {"compiled", check->compiled},
                 {"races_looked_for", check->interpreted},
+                {"sampled_blocks", check->sampled_blocks},
                 {"blocks", program->needs.blocks},
                 {"threads", program->needs.threads},
                 {"shared_bytes", program->needs.shared_bytes},
@@ -270,6 +272,7 @@ int tune_emulated(EmulatedWork work) {
                 {"choice", one.choice},
                 {"blocks", one.needs.blocks},
                 {"threads", one.needs.threads},
+                {"sampled_blocks", one.sampled_blocks},
                 {"shared_bytes", one.needs.shared_bytes}};
       if (one.code != nullptr) {
         item["facts"] = codegen::facts_to_json(one.code->facts);
@@ -306,9 +309,13 @@ int tune_emulated(EmulatedWork work) {
                     {"stopped_because", result.stopped_because}});
   } else {
     for (const tuner::EmulatedSound& one : result.sound)
-      fmt::print("right  {}  {}: {} of {}, {} of shared memory{}\n", short_id(**store, one.record),
+      fmt::print("right  {}  {}: {} of {}, {}{}\n", short_id(**store, one.record),
                  one.choice.empty() ? "-" : one.choice, format_count(one.needs.blocks, "block"),
-                 format_count(one.needs.threads, "thread"), bytes_text(one.needs.shared_bytes),
+                 format_count(one.needs.threads, "thread"),
+                 bytes_text(one.needs.shared_bytes) + " of shared memory" +
+                     (one.sampled_blocks == 0
+                          ? std::string()
+                          : fmt::format(", {} of its blocks were checked", one.sampled_blocks)),
                  one.code == nullptr
                      ? std::string()
                      : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
