@@ -679,6 +679,36 @@ Result<DeviceState> LocalMeasurer::look_at_device(int threads) {
   });
 }
 
+Result<ReferenceValues>
+LocalMeasurer::reference_values(WorkloadId workload, size_t set, int argument,
+                                std::span<const std::pair<int64_t, int64_t>> elements) {
+  finish_trials();
+  TEMPER_TRY(frame, insist([&]() -> Result<Frame> {
+               TEMPER_TRY_VOID(wait_for_workload(workload));
+               return ask(static_cast<uint32_t>(Message::kReferenceValues),
+                          Json{{"id", workload},
+                               {"set", set},
+                               {"argument", argument},
+                               {"elements", std::vector<std::pair<int64_t, int64_t>>(
+                                                elements.begin(), elements.end())}}
+                              .dump(),
+                          {}, kLongestQueueMs);
+             }));
+  TEMPER_TRY(json, parse_json(frame.payload));
+  return guard_json("results of a reference", [&]() -> Result<ReferenceValues> {
+    ReferenceValues values;
+    const auto type = parse_data_type(json.at("type").get<std::string>());
+    if (!type || frame.descriptors.empty())
+      return Error(ErrorCode::kCorrupt, "the measuring program sent no results of the reference");
+    values.type = *type;
+    values.scale = json.at("scale").get<double>();
+    TEMPER_TRY(bytes, read_memory_file(frame.descriptors.front().get()));
+    const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+    values.bytes.assign(data, data + bytes.size());
+    return values;
+  });
+}
+
 Result<Json> LocalMeasurer::describe_gpu() {
   TEMPER_TRY(frame, insist([&] {
                return ask(static_cast<uint32_t>(Message::kDeviceState),

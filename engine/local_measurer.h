@@ -64,6 +64,9 @@ public:
   int event_fd() const override { return events_.get(); }
   Result<Comparison> compare(const CompareRequest& request) override;
   Result<DeviceState> device_state(int threads) override;
+  Result<ReferenceValues>
+  reference_values(WorkloadId workload, size_t set, int argument,
+                   std::span<const std::pair<int64_t, int64_t>> elements) override;
 
   /// What the GPU is, how its kernels are timed, and what cannot be read there: {"gpu": {...},
   /// "timer", "why_timer", "why_no_clocks", "why_no_counters"}; what is empty is no lack. The error

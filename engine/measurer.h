@@ -19,7 +19,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace temper::engine {
@@ -154,6 +156,13 @@ struct DeviceState {
 };
 inline constexpr double kAnchorDriftLimit = 0.02;
 
+/// Elements of an output as the reference computed them.
+struct ReferenceValues {
+  DataType type;    ///< the output's own, or a wider float
+  double scale = 0; ///< of all of the output: engine/compare.h
+  std::vector<std::byte> bytes;
+};
+
 class Measurer {
 public:
   virtual ~Measurer() = default;
@@ -180,6 +189,15 @@ public:
   /// while another has its turn. Blocks; waits for queued trials first (they come from poll
   /// later). For final rankings and for peers.
   virtual Result<Comparison> compare(const CompareRequest& request) = 0;
+
+  /// What the reference computed on input set `set` for elements of argument `argument`, given as
+  /// [begin, end), one range behind the other. Blocks.
+  virtual Result<ReferenceValues>
+  reference_values(WorkloadId workload, size_t set, int argument,
+                   std::span<const std::pair<int64_t, int64_t>> elements) {
+    (void)workload, (void)set, (void)argument, (void)elements;
+    return Error(ErrorCode::kUnsupported, "this device does not hand out what references compute");
+  }
 
   /// Times the anchors, and the side-by-side probe for `threads` > 1. Blocks; some 10 ms.
   virtual Result<DeviceState> device_state(int threads) = 0;

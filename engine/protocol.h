@@ -23,10 +23,13 @@ enum class Message : uint32_t {
   kCompared,        ///< {"rounds", "contenders": [measurement...]}
   kDeviceState,     ///< {"threads", "describe" of a GPU} -> same with state, or kError
   kNoise,           ///< {"pairs"} -> same with {"a": [ns], "b": [ns]}: the anchor against itself
+  /// {"id", "set", "argument", "elements": [[begin, end]...]} -> {"type", "scale"}, [bytes], or
+  /// kError
+  kReferenceValues,
 };
 
 /// Raised whenever what a frame holds changes: programs of two builds would wait for each other.
-constexpr int kProtocol = 3;
+constexpr int kProtocol = 4;
 /// An error for a kWorkloadReady of a runner that speaks another protocol, or none.
 Result<void> require_same_protocol(const Json& ready, const std::string& runner_path);
 

@@ -444,7 +444,8 @@ private:
   Result<void> check(Item& item) {
     const bool look_for_races = result_.interpreted < options_.interpret;
     TEMPER_TRY(check, check_emulated(bench_, prepared_, task_, item.program, item.loops,
-                                     look_for_races || !item.program.why_interpreted.empty()));
+                                     look_for_races || !item.program.why_interpreted.empty(),
+                                     options_.seed));
     const std::string text = choice_text(item.candidate->trace);
     if (!check.checked()) {
       ++result_.not_checked;
@@ -487,11 +488,15 @@ private:
     ++funnel_.correct.count;
     engine::Measurement checked;
     checked.outcome = Outcome::kChecked;
+    if (check.sampled_blocks > 0) {
+      checked.counters["emulated.checked_blocks"] = static_cast<double>(check.sampled_blocks);
+      checked.counters["emulated.blocks"] = static_cast<double>(item.program.needs.blocks);
+    }
     TEMPER_TRY(id, record(item, checked));
     const ArtifactRef code = item.code ? *item.code : nullptr;
     if (code != nullptr && (least_bound_ns_ == 0 || item.bound.ns() < least_bound_ns_))
       least_bound_ns_ = item.bound.ns();
-    result_.sound.push_back({id, text, item.program.needs, code, item.bound});
+    result_.sound.push_back({id, text, item.program.needs, check.sampled_blocks, code, item.bound});
     return {};
   }
 
@@ -563,8 +568,13 @@ void EmulatedRefusals::add(const std::string& stage, const std::string& reason,
 }
 
 std::string emulated_verdict(const EmulatedCheck& check, bool has_reference) {
-  if (check.right())
-    return has_reference ? "right" : "runs (unchecked: it has no reference)";
+  if (check.right()) {
+    const std::string text = has_reference ? "right" : "runs (unchecked: it has no reference)";
+    return check.sampled_blocks == 0
+               ? text
+               : fmt::format("{}, as far as {} of its blocks, drawn by chance, say", text,
+                             check.sampled_blocks);
+  }
   std::string text = check.checked() ? engine::to_string(check.outcome) : "not checked";
   if (check.worst)
     text += fmt::format(": {}[{}] is {:.9g}, expected {:.9g} within {:.3g}; {} wrong",

@@ -47,6 +47,8 @@ struct EmulatedSound {
   database::Id record;
   std::string choice; ///< "block_M=64 gemm.variant=mma_sync"; of a sketch its decisions
   codegen::GpuNeeds needs;
+  /// So many blocks of it, drawn by chance, are right; 0: all of it is.
+  int64_t sampled_blocks = 0;
   std::shared_ptr<const codegen::Artifact> code; ///< null: it was not compiled for the GPU
   GpuBound bound;                                ///< where there is code
 };

@@ -68,6 +68,98 @@ double work_of(const Task& task) {
   return work;
 }
 
+/// What blocks drawn by chance wrote, against the reference's results, which the measuring program
+/// has.
+Result<void> compare_sampled(Workbench& bench, engine::WorkloadId prepared, size_t set,
+                             const Task& task, const tir::EmulateReport& report,
+                             const std::vector<Argument>& arguments, EmulatedCheck& check) {
+  TEMPER_TRY(measurer, bench.measurer());
+  bool any = false;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const codegen::ArgumentSpec& spec = task.signature[i];
+    const auto written = report.written.find(spec.name);
+    if (!spec.is_output || written == report.written.end() || written->second.empty())
+      continue;
+    any = true;
+    const auto size = static_cast<size_t>(spec.dtype.element_bytes());
+    std::vector<std::byte> got;
+    std::vector<int64_t> elements;
+    for (const auto& [begin, end] : written->second) {
+      const std::byte* first = arguments[i].bytes.data() + static_cast<size_t>(begin) * size;
+      got.insert(got.end(), first, first + static_cast<size_t>(end - begin) * size);
+      for (int64_t element = begin; element < end; ++element)
+        elements.push_back(element);
+    }
+    TEMPER_TRY(values,
+               measurer->reference_values(prepared, set, static_cast<int>(i), written->second));
+    if (auto worst = engine::compare(
+            got, spec.dtype, {values.bytes, values.type, values.scale},
+            engine::tolerance_of(task.tolerance, spec.dtype, task.reduction_length))) {
+      worst->argument = spec.name;
+      worst->index = elements[static_cast<size_t>(worst->index)];
+      check.worst = worst;
+      check.outcome = Outcome::kWrongResult;
+    }
+  }
+  if (!any) {
+    check.outcome = Outcome::kWrongResult;
+    check.error = "the blocks that were run wrote nothing";
+  }
+  return {};
+}
+
+/// So many blocks of the program, drawn by `seed`, are run warp by warp; or why none are.
+Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const Task& task,
+                            const EmulatedProgram& program, uint64_t seed, EmulatedCheck& check) {
+  const auto no = [&](const std::string& why) {
+    check.not_interpreted =
+        "the shape is too large to run all of it warp by warp, " + why + "; check a smaller one";
+    check.outcome = Outcome::kRejected;
+    check.error = program.why_interpreted + "; " + check.not_interpreted;
+    return Result<void>();
+  };
+  const ir::PrimFunc function = function_of(program.flat);
+  bool adds = false;
+  ir::walk(function->body, [&](const ir::NodeRef& node) {
+    const auto* call = node.as<ir::Call>();
+    adds |= call != nullptr && call->op.starts_with("atomic_");
+    return !adds;
+  });
+  if (program.needs.kernels != 1)
+    return no("and its kernels read what all blocks of others wrote");
+  if (adds)
+    return no("and its blocks add to the same elements");
+  if (program.needs.blocks == 0)
+    return no("and its grid is not constant");
+  const double of_block = task.flops / static_cast<double>(program.needs.blocks);
+  const auto blocks =
+      std::min(kSampledBlocks, static_cast<int64_t>(kSampledWork / std::max(of_block, 1.0)));
+  if (blocks < 1)
+    return no(fmt::format("and a single block of it does {:.2g} operations", of_block));
+  const std::vector<engine::InputSet> sets = engine::default_input_sets(seed, task.inputs);
+  auto arguments = filled_arguments(task, sets.back()); // exact sums
+  if (!arguments)
+    return no("and " + arguments.error().message);
+  tir::EmulateOptions options;
+  options.sample = blocks;
+  options.sample_seed = seed;
+  options.max_steps = int64_t{1} << 40;
+  auto report = tir::emulate_thoroughly(function, views(*arguments), options);
+  check.interpreted = true;
+  check.sampled_blocks = report ? report->blocks : blocks;
+  if (!report) {
+    check.outcome = Outcome::kWrongResult;
+    check.error = report.error().message;
+    return {};
+  }
+  for (const tir::SharedAccess& access : report->conflicts())
+    check.conflicts.push_back(access.to_string());
+  check.outcome = Outcome::kOk;
+  if (!task.reference)
+    return {};
+  return compare_sampled(bench, prepared, sets.size() - 1, task, *report, *arguments, check);
+}
+
 /// Warp by warp: what is found, and the outputs against the reference's.
 Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
                                EmulatedCheck& check) {
@@ -170,7 +262,7 @@ std::string gpu_code_text(const codegen::StaticFacts& facts) {
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
                                      const Result<std::shared_ptr<const codegen::Artifact>>& loops,
-                                     bool look_for_races) {
+                                     bool look_for_races, uint64_t seed) {
   EmulatedCheck check;
   if (!program.only_on_gpu.empty()) {
     check.error = program.only_on_gpu;
@@ -206,10 +298,8 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
   }
   if (work_of(task) > kInterpretedWork) {
     check.not_interpreted = "the shape is too large to run it warp by warp; check a smaller one";
-    if (!check.compiled) {
-      check.outcome = Outcome::kRejected;
-      check.error = program.why_interpreted + "; " + check.not_interpreted;
-    }
+    if (!check.compiled)
+      TEMPER_TRY_VOID(sample_threads(bench, prepared, task, program, seed, check));
     return check;
   }
   TEMPER_TRY_VOID(interpret_threads(task, program, check));

@@ -42,8 +42,10 @@ struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kRejected;
   std::string error;
   std::optional<engine::WorstElement> worst;
-  bool compiled = false;              ///< else interpreted alone
-  bool interpreted = false;           ///< races and the like were looked for
+  bool compiled = false;    ///< else interpreted alone
+  bool interpreted = false; ///< races and the like were looked for
+  /// Of the program's blocks these were run warp by warp, drawn by chance; 0: all, or none.
+  int64_t sampled_blocks = 0;
   std::string not_interpreted;        ///< why not
   std::vector<std::string> conflicts; ///< of shared memory's banks, worst first
   bool right() const { return engine::is_correct(outcome); }
@@ -54,13 +56,19 @@ struct EmulatedCheck {
 /// Largest product of sizes of arguments and operations that is run warp by warp: some seconds.
 inline constexpr double kInterpretedWork = 2e6;
 
+/// Of programs that only run warp by warp, and are too large for that, so much work of single
+/// blocks is done: some tens of seconds.
+inline constexpr double kSampledWork = 4e9;
+/// So many blocks at the most.
+inline constexpr int64_t kSampledBlocks = 4;
+
 /// Checks `program`, which was made of the program of `task`, whose target is this machine's CPU.
-/// `prepared` as Workbench::prepare gives it. `loops`: what thread_loops_request became; null where
-/// the program has to be interpreted. An error is ours; what the program does wrong is in the
-/// result.
+/// `prepared` as Workbench::prepare gives it with `seed`. `loops`: what thread_loops_request
+/// became; null where the program has to be interpreted. An error is ours; what the program does
+/// wrong is in the result.
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
                                      const Result<std::shared_ptr<const codegen::Artifact>>& loops,
-                                     bool look_for_races);
+                                     bool look_for_races, uint64_t seed);
 
 } // namespace temper::tuner

@@ -8,6 +8,7 @@
 #include "ir/support/text.h"
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
+#include "tuner/gpu_counters.h"
 
 #include <fmt/format.h>
 
@@ -334,6 +335,9 @@ public:
                               "held against what the machine allows; temper show " +
                               row.id.substr(0, database::kShortIdLength) +
                               " has its registers, its occupancy and its PTX");
+      if (const auto gpu = codegen::gpu_limits(*target))
+        told_.counted =
+            counter_limits(counters_of(told_.context.record.counters_json), gpu->architecture);
       if (row.median_ns > 0)
         TEMPER_TRY_VOID(Neighbourhood(told_).read(store_));
       return std::move(told_);
@@ -468,7 +472,7 @@ std::vector<LoopBound> loop_bounds(const CodeLoop& loop, const MachineRates& rat
 }
 
 std::vector<std::string> Explanation::limits() const {
-  std::vector<std::string> sentences;
+  std::vector<std::string> sentences = counted;
   const double ns = context.row.median_ns;
   constexpr double kNear = 0.9;
   constexpr double kMachines = 0.5; // from here on it is the machine that limits, not the loop

@@ -89,6 +89,7 @@ struct Explanation {
   database::Id best;                 ///< of its kernel, as `temper best` says; empty: none
   double best_ns = 0;
   bool is_best = false;             ///< that is this candidate
+  std::vector<std::string> counted; ///< what hardware counters say limits it; of a GPU's records
   std::vector<std::string> unknown; ///< what could not be found out, and why
 
   /// Sentences on what limits it, the weightiest first.

@@ -113,6 +113,8 @@ private:
       case Message::kNoise:
         noise(*json);
         return {};
+      case Message::kReferenceValues:
+        return reference_values(*json);
       default:
         return Error(ErrorCode::kCorrupt, "a message that the runner does not know");
       }
@@ -341,6 +343,34 @@ private:
       return Json{{"a", noise.a_ns}, {"b", noise.b_ns}};
     });
     result ? send(Message::kNoise, *result) : send_error(result.error().message);
+  }
+
+  Result<void> reference_values(const Json& json) {
+    const auto workload = workloads_.find(json.at("id").get<WorkloadId>());
+    const auto set = json.at("set").get<size_t>();
+    const auto argument = json.at("argument").get<size_t>();
+    if (workload == workloads_.end() || set >= workload->second.sets.size() ||
+        argument >= workload->second.sets[set].references.size() ||
+        workload->second.sets[set].references[argument].bytes.empty())
+      return Error(ErrorCode::kInvalidArgument, "there is no such result of a reference");
+    const ReferenceOutput& output = workload->second.sets[set].references[argument];
+    const auto* all = reinterpret_cast<const char*>(output.bytes.bytes().data());
+    const auto size = static_cast<int64_t>(output.type.bytes());
+    std::string bytes;
+    for (const Json& range : json.at("elements")) {
+      const auto begin = range.at(0).get<int64_t>();
+      const auto end = range.at(1).get<int64_t>();
+      if (begin < 0 || end < begin ||
+          end * size > static_cast<int64_t>(output.bytes.bytes().size()))
+        return Error(ErrorCode::kInvalidArgument, "an output has no such elements");
+      bytes.append(all + begin * size, static_cast<size_t>((end - begin) * size));
+    }
+    TEMPER_TRY(file, make_memory_file("temper-reference-values", bytes));
+    const int files[] = {file.get()};
+    if (!send_frame(kHelperSocket, static_cast<uint32_t>(Message::kReferenceValues),
+                    Json{{"type", to_string(output.type)}, {"scale", output.scale}}.dump(), files))
+      closed_ = true;
+    return {};
   }
 
   /// Processes that a kernel left behind become ours (PR_SET_CHILD_SUBREAPER); between trials the

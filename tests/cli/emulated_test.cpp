@@ -155,8 +155,8 @@ TEST(Emulated, NothingRightIsAFailureWithTheReasons) {
   EXPECT_NE(ran.err.find("no program is right"), std::string::npos) << ran.err;
 }
 
-// Only the interpreter knows barriers in shared memory, and it is for small shapes.
-std::string with_barrier(const std::string& condition) {
+/// Only the interpreter knows barriers in shared memory. `more`: behind the arrival.
+std::string with_barrier(const std::string& condition, const std::string& more = "") {
   std::string text = scale("T.float32(2)");
   const std::string loop = "            for i, j in";
   text.insert(text.find(loop), "            bar = T.alloc_shared((1,), \"uint64\")\n"
@@ -164,15 +164,46 @@ std::string with_barrier(const std::string& condition) {
                                "                T.mbarrier_init(bar[0], 128)\n"
                                "            T.sync_threads()\n"
                                "            if " +
-                                   condition + ":\n                T.mbarrier_arrive(bar[0])\n");
+                                   condition + ":\n                T.mbarrier_arrive(bar[0])\n" +
+                                   more);
   return text;
+}
+
+// A large shape of what only runs warp by warp was not checked at all.
+TEST(Emulated, OfALargeShapeBlocksDrawnByChanceAreChecked) {
+  const Shell shell;
+  const std::string words = "scale.py N=262144 block=128 --target cuda:sm_90a --device emulated";
+  shell.write("scale.py", with_barrier("True"));
+  const Ran ran = shell.run("temper check " + words + " --json");
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json one = ran.list("results")[0];
+  EXPECT_EQ(one["compiled"], false);
+  EXPECT_EQ(one["races_looked_for"], true);
+  EXPECT_EQ(one["sampled_blocks"], 4);
+  EXPECT_NE(shell.run("temper check " + words)
+                .out.find("right, as far as 4 of its blocks, drawn by chance, say"),
+            std::string::npos);
+  const Json tuned = shell.run("temper tune " + words + " --no-compile --json").json();
+  EXPECT_EQ(tuned["right"], 1) << tuned.dump();
+  EXPECT_EQ(tuned["sound"][0]["sampled_blocks"], 4) << tuned.dump();
+  // What they compute is compared.
+  std::string wrong = with_barrier("True");
+  const std::string factor = "T.float32(2)\n    return main\n\ndef scale_reference";
+  const size_t at = wrong.find(factor);
+  ASSERT_NE(at, std::string::npos) << wrong;
+  shell.write("scale.py", wrong.replace(at + 10, 1, "3"));
+  const Ran other = shell.run("temper check " + words);
+  EXPECT_EQ(other.code, 3) << other.out << other.err;
+  EXPECT_NE(other.out.find("wrong_result: B["), std::string::npos) << other.out;
 }
 
 TEST(Emulated, WhatCannotBeCheckedIsNotWrong) {
   const Shell shell;
+  // Blocks that add to the same elements are right together or not at all.
+  const std::string adds = "                T.atomic_add(B[0], T.float32(0))\n";
   const std::string command = "temper tune scale.py N=262144 --target cuda:sm_90a --device "
                               "emulated --trials 5 --no-compile";
-  shell.write("scale.py", with_barrier("True"));
+  shell.write("scale.py", with_barrier("True", adds));
   const Ran none = shell.run(command);
   EXPECT_EQ(none.code, 1) << none.out << none.err;
   EXPECT_NE(none.out.find("not checked"), std::string::npos) << none.out;
@@ -185,7 +216,7 @@ TEST(Emulated, WhatCannotBeCheckedIsNotWrong) {
   EXPECT_NE(shown.find("not checked: line"), std::string::npos) << shown;
   EXPECT_NE(shown.find("T.mbarrier_arrive has no compiled form"), std::string::npos) << shown;
   // Beside a program that is right it is no failure.
-  std::string text = with_barrier("block == 128");
+  std::string text = with_barrier("block == 128", adds);
   const std::string choices = "[64, 128, 4096]";
   shell.write("scale.py", text.replace(text.find(choices), choices.size(), "[128, 256]"));
   const Ran some = shell.run(command + " --json");

@@ -65,6 +65,11 @@ TEST(OnAGpu, TuneFindsTheFastestAndKeepsHowItWasTimed) {
   EXPECT_EQ(counted.code, 0) << counted.err;
   EXPECT_NE(counted.out.find("gpu__time_duration.sum"), std::string::npos) << counted.out;
   EXPECT_NE(counted.out.find(" 4256\n"), std::string::npos) << counted.out;
+  // What they say of it: the counters of this GPU are next to nothing.
+  EXPECT_NE(counted.out.find("latency limits it"), std::string::npos) << counted.out;
+  const Json limits =
+      shell.run(with_gpu(kGood, "temper rerun " + best + " --counters lite,stall --json")).json();
+  EXPECT_FALSE(limits["limits"].empty()) << limits.dump();
   const Ran unknown = shell.run(with_gpu(kGood, "temper rerun " + best + " --counters light"));
   EXPECT_NE(unknown.code, 0);
   EXPECT_NE(unknown.err.find("there is no set of metrics 'light'; there are lite"),

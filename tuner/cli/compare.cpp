@@ -10,6 +10,7 @@
 #include "ir/support/number.h"
 #include "ir/support/text.h"
 #include "tuner/external_function.h"
+#include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
 
 #include <fmt/format.h>
@@ -450,6 +451,9 @@ int run_rerun(RerunOptions& options) {
   const auto counters = engine::plain_counters(*measured);
   const auto conditions = engine::conditions_of(*measured);
   const bool right = engine::is_correct(measured->outcome);
+  const auto gpu = codegen::gpu_limits(task->target);
+  const std::vector<std::string> limits =
+      gpu ? tuner::counter_limits(counters, gpu->architecture) : std::vector<std::string>();
   if (options.common.json) {
     print_json("rerun", Json{{"record", row.id},
                              {"outcome", engine::to_string(measured->outcome)},
@@ -458,6 +462,7 @@ int run_rerun(RerunOptions& options) {
                              {"error", measured->error},
                              {"gpu", conditions ? engine::to_json(*conditions) : Json()},
                              {"counters", counters},
+                             {"limits", limits},
                              {"log", measured->log}});
   } else {
     fmt::print("{} {}: {}", short_id(**store, row.id), task->title(),
@@ -473,6 +478,8 @@ int run_rerun(RerunOptions& options) {
       fmt::print("  {}\n", engine::describe(*conditions));
     for (const auto& [name, value] : counters)
       fmt::print("  {:<96} {:.6g}\n", name, value);
+    for (const std::string& sentence : limits)
+      fmt::print("  - {}\n", sentence);
     if (!options.counters.empty() && counters.empty() && !measured->log.empty())
       fmt::print("  {}\n", measured->log);
     if (!options.keep.empty())

@@ -101,14 +101,15 @@ Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arg
 Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
                                             const tuner::EmulatedProgram& program,
                                             const ir::Target& gpu) {
+  constexpr uint64_t kSeed = 1;
   Result<std::shared_ptr<const codegen::Artifact>> loops =
       std::shared_ptr<const codegen::Artifact>();
   if (!program.only_on_gpu.empty())
-    return tuner::check_emulated(bench, {}, task, program, loops, false);
-  TEMPER_TRY(prepared, bench.prepare(task, 1));
+    return tuner::check_emulated(bench, {}, task, program, loops, false, kSeed);
+  TEMPER_TRY(prepared, bench.prepare(task, kSeed));
   if (program.why_interpreted.empty())
     loops = shared(tuner::compile_request(tuner::thread_loops_request(task, "", gpu)));
-  auto check = tuner::check_emulated(bench, prepared, task, program, loops, true);
+  auto check = tuner::check_emulated(bench, prepared, task, program, loops, true, kSeed);
   if (auto measurer = bench.measurer())
     (*measurer)->remove_workload(prepared);
   return check;
@@ -202,6 +203,7 @@ int check_emulated(EmulatedWork work) {
                 {"checked", static_cast<bool>(task->reference)},
                 {"compiled", check->compiled},
                 {"races_looked_for", check->interpreted},
+                {"sampled_blocks", check->sampled_blocks},
                 {"blocks", program->needs.blocks},
                 {"threads", program->needs.threads},
                 {"shared_bytes", program->needs.shared_bytes},
@@ -288,6 +290,7 @@ int tune_emulated(EmulatedWork work) {
                   {"choice", one.choice},
                   {"blocks", one.needs.blocks},
                   {"threads", one.needs.threads},
+                  {"sampled_blocks", one.sampled_blocks},
                   {"shared_bytes", one.needs.shared_bytes}};
         if (one.code != nullptr) {
           item["facts"] = codegen::facts_to_json(one.code->facts);
@@ -329,11 +332,14 @@ int tune_emulated(EmulatedWork work) {
     const auto listed = [&](const char* verdict, const std::vector<tuner::EmulatedSound>& list) {
       for (const tuner::EmulatedSound& one : list)
         fmt::print(
-            "{}  {}  {}: {} of {}, {} of shared memory{}\n", verdict, short_id(**store, one.record),
+            "{}  {}  {}: {} of {}, {} of shared memory{}{}\n", verdict, short_id(**store, one.record),
             one.choice.empty() ? "-" : one.choice, format_count(one.needs.blocks, "block"),
             format_count(one.needs.threads, "thread"),
             // Once compiled, with what the text itself declares.
             bytes_text(one.code == nullptr ? one.needs.shared_bytes : one.code->facts.shared_bytes),
+            one.sampled_blocks == 0
+                ? std::string()
+                : fmt::format(", {} of its blocks were checked", one.sampled_blocks),
             one.code == nullptr
                 ? std::string()
                 : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
