@@ -2,6 +2,7 @@
 
 #include "ir/json_graph.h"
 #include "ir/s_tir/tvm_graph.h"
+#include "ir/script/rule_file.h"
 #include "ir/script/schedule_language.h"
 #include "ir/script/workload_file.h"
 #include "ir/support/json.h"
@@ -84,10 +85,46 @@ void replay_on(const Program& program, const Trace& trace) {
     expect_same_values(program, *schedule);
 }
 
+/// What the text adds to design spaces, on a small program.
+void fuzz_rules(const std::string& text) {
+  const auto file = script::RuleFile::parse(text, "fuzz.py");
+  if (!file) {
+    expect(!file.error().message.empty(), "a file of rules refused without a word");
+    return;
+  }
+  std::string_view first;
+  Schedule schedule(program(first).program.module, 1);
+  schedule.set_render_errors(false);
+  const auto root = schedule.get_sblock("root");
+  const auto blocks =
+      root ? schedule.get_child_blocks(*root) : Result<std::vector<BlockRv>>(Error());
+  if (!blocks)
+    return;
+  const script::MachineFacts machine{{"threads", 2},
+                                     {"features", std::vector<std::string>{"avx2"}}};
+  const auto expect_good = [](const Schedule& made) {
+    const auto good = verify(made.module());
+    expect(good.has_value(), made.trace().to_python());
+  };
+  for (const std::string& rule : file->rules())
+    if (const auto made = file->apply_rule(rule, schedule, blocks->front(), machine))
+      for (const Schedule& each : *made)
+        expect_good(each);
+  for (const std::string& postproc : file->postprocs()) {
+    Schedule made = schedule;
+    if (file->postprocess(postproc, made))
+      expect_good(made);
+  }
+  for (const script::RuleFile::Mutator& mutator : file->mutators())
+    for (const DecisionPoint& point : decision_points(schedule.trace()))
+      (void)file->alternatives(mutator.function, schedule.trace(), point);
+}
+
 } // namespace
 
 void fuzz_script(std::string_view input) {
   const std::string text(input);
+  fuzz_rules(text);
   std::vector<script::Diagnostic> diagnostics;
   const auto module = script::parse_module(text, "fuzz.py", &diagnostics);
   if (module)

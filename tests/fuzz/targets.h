@@ -7,8 +7,8 @@
 
 namespace temper::fuzz {
 
-/// A script, as a module of functions and as a workload file with a hand-written space: it is read
-/// or refused with a place, and what is printed parses back to the same.
+/// A script, as a module of functions, as a workload file with a hand-written space and as a file
+/// of rules: it is read or refused with a place, and what is printed parses back to the same.
 void fuzz_script(std::string_view input);
 /// JSON as a module of ours and of TVM's, as a trace and as TVM's index map.
 void fuzz_json(std::string_view input);

@@ -151,6 +151,7 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
   ASSERT_EQ(answers.size(), cases.size());
   int equal = 0;
   int refused = 0;
+  int broken = 0;    ///< of these: by a fault of its own
   int unguarded = 0; ///< conditions that TVM lost
   for (size_t i = 0; i < cases.size(); ++i) {
     const Json& answer = answers[i];
@@ -161,9 +162,13 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
       // misunderstand: a handle or an argument that means something else here is a fault.
       ++refused;
       const std::string error = answer.value("applied_error", "");
-      EXPECT_TRUE(error.find("ScheduleError") != std::string::npos ||
-                  error.find("InternalError") != std::string::npos ||
-                  error.find("Check failed") != std::string::npos)
+      const auto says = [&](const char* words) { return error.find(words) != std::string::npos; };
+      // Its own checks that fail (of blockize of several blocks above all) are no answer at all;
+      // nor is an index beyond its own arrays, as of reorder_block_iter_var behind such a blockize.
+      const bool fails =
+          says("InternalError") || (says("IndexError: Index ") && says("out of bounds"));
+      broken += fails ? 1 : 0;
+      EXPECT_TRUE(fails || says("ScheduleError") || says("Check failed"))
           << name << ": " << error << "\n"
           << trace;
       if (std::getenv("TEMPER_INTEROP_REFUSALS") != nullptr)
@@ -202,10 +207,11 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
   const int applied = static_cast<int>(cases.size()) - refused;
   std::fprintf(stderr,
                "of %zu traces TVM applied %d, %d to structurally equal programs; of %d it lost a "
-               "condition\n",
-               cases.size(), applied, equal, unguarded);
+               "condition, and on %d it failed\n",
+               cases.size(), applied, equal, unguarded, broken);
   EXPECT_LE(10 * unguarded, applied);
-  EXPECT_GE(10 * applied, 8 * static_cast<int>(cases.size()));
+  EXPECT_LE(4 * broken, static_cast<int>(cases.size()));
+  EXPECT_GE(10 * applied, 8 * (static_cast<int>(cases.size()) - broken));
   EXPECT_GE(2 * equal, applied); // loops in parts, and blockize's inner axes, have another form
 }
 
