@@ -129,8 +129,7 @@ QWidget* EditPage::makeLeft() {
   steps_->setAccessibleName(tr("Next steps"));
   steps_->setFrameShape(QFrame::NoFrame);
   steps_->setRootIsDecorated(false);
-  steps_->setUniformRowHeights(false);
-  steps_->setWordWrap(true); // all of a step is to be read in the smallest window
+  new WrapDelegate(steps_); // all of a step is to be read in the smallest window
   steps_->setHeaderLabels({tr("next step (Enter takes it)"), tr("estimate")});
   steps_->headerItem()->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
   steps_->header()->setStretchLastSection(false);
