@@ -456,10 +456,14 @@ void EditPage::showSteps() {
   for (const EditSession::Step& step : session_.steps()) {
     auto* item = new QTreeWidgetItem(steps_);
     item->setData(0, Qt::UserRole, number++);
-    item->setText(0, step.text());
+    // Long names may be broken, too: "pragma_auto_unroll_max_step" is wider than the column.
+    const auto breakable = [](QString text) {
+      return text.replace(QStringLiteral("_"), QStringLiteral("_\u200b"));
+    };
+    item->setText(0, breakable(step.text()));
     item->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
     if (step.lines.isEmpty()) {
-      item->setText(0, step.text() + QStringLiteral(": ") + step.reason);
+      item->setText(0, breakable(step.text() + QStringLiteral(": ") + step.reason));
       item->setToolTip(0, step.reason);
       item->setFlags(Qt::NoItemFlags);
       continue;

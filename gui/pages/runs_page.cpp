@@ -29,8 +29,8 @@ RunsPage::RunsPage(Workspace& workspace, QWidget* parent)
   setObjectName(QStringLiteral("runs"));
   setUpTable(table_, QStringLiteral("runTable"), tr("Runs"), &workspace_.runs());
   // Of a run at work: "123 / 1000" trials, "24.3 s + ~17.4 s".
-  setColumnWidths(table_, {13, 36, 12, 11, 11, 17, 19});
-  constexpr int kLeastWorkload = 36; // "matmul M=512 N=512 K=512 dtype=float32"
+  setColumnWidths(table_, {12, 32, 11, 10, 11, 14, 19});
+  constexpr int kLeastWorkload = 32; // "matmul M=512 N=512 K=512 dtype=float32" nearly
   new WholeColumns(table_, RunModel::kWorkload, kLeastWorkload);
 
   QFont bold = font();

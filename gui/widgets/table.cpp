@@ -60,11 +60,13 @@ QSize WrapDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelInd
       ++levels;
     width -= levels * tree_->indentation();
   }
-  // As the style draws it: with a margin at both sides of the words.
-  width -= 2 * (tree_->style()->pixelMetric(QStyle::PM_FocusFrameHMargin, nullptr, tree_) + 1);
   QFont font = option.font;
   if (const QVariant own = index.data(Qt::FontRole); own.isValid())
     font = own.value<QFont>().resolve(font);
+  // As the style draws it: with a margin at both sides of the words, in lines that it breaks by
+  // parts of pixels.
+  width -= 2 * (tree_->style()->pixelMetric(QStyle::PM_FocusFrameHMargin, nullptr, tree_) + 1) +
+           QFontMetrics(font).averageCharWidth();
   const QRect words = QFontMetrics(font).boundingRect(QRect(0, 0, std::max(width, 1), 1 << 20),
                                                       Qt::TextWordWrap, index.data().toString());
   const int air = size.height() - QFontMetrics(font).height();

@@ -65,17 +65,17 @@ private slots:
 
     // A run that another host does is followed like one of this host, and stopped by asking; one of
     // which nothing was heard for long is not at work any more.
-    const auto elsewhere = [&](uint64_t seed, int64_t silentNs) {
+    const auto elsewhere = [&](const char* id, int64_t silentNs) {
       database::Run run = must(store->run(must(store->list_runs({})).front().id));
-      run.id.clear();
-      run.seed = seed;
+      run.id = id;
       run.state = database::RunState::kRunning;
       run.owner.domain = "another-host";
       run.owner.pid = 1;
       run.heartbeat_at = QDateTime::currentMSecsSinceEpoch() * 1'000'000 - silentNs;
       return toQString(must(store->import_run(run)));
     };
-    const QString live = elsewhere(9001, 0), gone = elsewhere(9002, 3'600'000'000'000);
+    const QString live = elsewhere("r00000000000000a1", 0),
+                  gone = elsewhere("r00000000000000a2", 3'600'000'000'000);
     const auto row = [&](const QString& id) { return workspace.runs().find(id); };
     QVERIFY(waitFor([&] { return row(live) != nullptr && row(gone) != nullptr; }));
     QVERIFY(row(live)->isLive());
