@@ -165,6 +165,9 @@ public:
     window_->showPerspective(MainWindow::Perspective::kCompare);
     settle();
     shoot("compare-trace");
+    window_->comparePage()->showNumbers();
+    settle();
+    shoot("compare-numbers");
     if (!options_.sameEverywhere) {
       window_->comparePage()->showLevel(CodeLevel::kAssembly);
       settle();

@@ -142,8 +142,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   whyView_->setObjectName(QStringLiteral("compare.why"));
   whyView_->setAccessibleName(tr("Why one is faster"));
   whyView_->setFrameShape(QFrame::NoFrame);
-  whyView_->setUniformRowHeights(false);
-  whyView_->setWordWrap(true);
+  new WrapDelegate(whyView_);
   whyView_->setSelectionMode(QAbstractItemView::SingleSelection);
   whyView_->setHeaderLabels({tr("what differs"), tr("A"), tr("B"), tr("for B's score")});
   for (int column = 1; column < 4; ++column)
@@ -161,6 +160,11 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   for (const int side : {0, 1}) {
     samples_[side] = new SamplePlot(numbers_);
     samples_[side]->setAccessibleName(side == 0 ? tr("Samples of A") : tr("Samples of B"));
+    auto* name = new QLabel(side == 0 ? tr("A") : tr("B"), numbers_);
+    QFont bold = font();
+    bold.setBold(true);
+    name->setFont(bold);
+    samples->addWidget(name, side, 0, Qt::AlignTop);
     samples->addWidget(samples_[side], side, 1);
   }
   auto* numbers = new QVBoxLayout(numbers_);
@@ -171,8 +175,7 @@ ComparePage::ComparePage(Workspace& workspace, QWidget* parent)
   numbersView_->setAccessibleName(tr("Numbers of both"));
   numbersView_->setFrameShape(QFrame::NoFrame);
   numbersView_->setRootIsDecorated(false);
-  numbersView_->setWordWrap(true);
-  numbersView_->setUniformRowHeights(false);
+  new WrapDelegate(numbersView_);
   numbersView_->setSelectionMode(QAbstractItemView::SingleSelection);
   numbersView_->setHeaderLabels({tr("what"), tr("A"), tr("B"), tr("B over A")});
   numbersView_->headerItem()->setTextAlignment(3, Qt::AlignRight | Qt::AlignVCenter);

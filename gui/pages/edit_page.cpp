@@ -129,8 +129,7 @@ QWidget* EditPage::makeLeft() {
   steps_->setAccessibleName(tr("Next steps"));
   steps_->setFrameShape(QFrame::NoFrame);
   steps_->setRootIsDecorated(false);
-  steps_->setUniformRowHeights(false);
-  steps_->setWordWrap(true); // all of a step is to be read in the smallest window
+  new WrapDelegate(steps_); // all of a step is to be read in the smallest window
   steps_->setHeaderLabels({tr("next step (Enter takes it)"), tr("estimate")});
   steps_->headerItem()->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
   steps_->header()->setStretchLastSection(false);
@@ -457,10 +456,14 @@ void EditPage::showSteps() {
   for (const EditSession::Step& step : session_.steps()) {
     auto* item = new QTreeWidgetItem(steps_);
     item->setData(0, Qt::UserRole, number++);
-    item->setText(0, step.text());
+    // Long names may be broken, too: "pragma_auto_unroll_max_step" is wider than the column.
+    const auto breakable = [](QString text) {
+      return text.replace(QStringLiteral("_"), QStringLiteral("_\u200b"));
+    };
+    item->setText(0, breakable(step.text()));
     item->setTextAlignment(1, Qt::AlignRight | Qt::AlignVCenter);
     if (step.lines.isEmpty()) {
-      item->setText(0, step.text() + QStringLiteral(": ") + step.reason);
+      item->setText(0, breakable(step.text() + QStringLiteral(": ") + step.reason));
       item->setToolTip(0, step.reason);
       item->setFlags(Qt::NoItemFlags);
       continue;

@@ -30,6 +30,17 @@ QLabel* textLabel(const QString& text, bool faint = false, bool bold = false) {
   return label;
 }
 
+/// Takes all out of a layout that holds widgets and room.
+void clear(QLayout* layout) {
+  while (QLayoutItem* item = layout->takeAt(0)) {
+    if (QWidget* widget = item->widget()) {
+      widget->hide();
+      widget->deleteLater();
+    }
+    delete item;
+  }
+}
+
 } // namespace
 
 LimitsPane::LimitsPane(Workspace& workspace, QWidget* parent)
@@ -59,22 +70,24 @@ void LimitsPane::ask() {
 }
 
 void LimitsPane::showAnswer() {
-  // What is shown has pieces of a kind and no state: all of it is made anew.
-  while (QLayoutItem* item = rows_->takeAt(0)) {
-    if (QWidget* widget = item->widget()) {
-      widget->hide();
-      widget->deleteLater();
-    }
-    delete item;
+  const LimitsAnswer* answer = question_.answer();
+  const bool waiting = question_.isBusy() && !question_.isLearning();
+  if (!waiting && answer && shown_ == question_.record()) {
+    showModel(); // all else stays where it is: somebody may be about to press a button
+    return;
   }
-  if (question_.isBusy() && !question_.isLearning()) {
+  // What is shown has pieces of a kind and no state: all of it is made anew.
+  clear(rows_);
+  model_ = nullptr;
+  shown_.clear();
+  if (waiting) {
     rows_->addWidget(textLabel(tr("compiling it, and asking the model for its neighbours…"), true));
     rows_->addStretch();
     return;
   }
-  const LimitsAnswer* answer = question_.answer();
   if (!answer)
     return;
+  shown_ = question_.record();
   if (!answer->error.isEmpty())
     rows_->addWidget(textLabel(answer->error));
   const auto bars = [&](const QString& title, const QString& note,
@@ -153,12 +166,24 @@ void LimitsPane::showAnswer() {
     rows_->addWidget(button, 0, Qt::AlignLeft);
     rows_->addSpacing(6);
   }
+  auto* box = new QWidget;
+  model_ = new QVBoxLayout(box);
+  model_->setContentsMargins(0, 0, 0, 0);
+  model_->setSpacing(rows_->spacing());
+  rows_->addWidget(box);
+  rows_->addStretch();
+  showModel();
+}
+
+void LimitsPane::showModel() {
+  const LimitsAnswer* answer = question_.answer();
+  clear(model_);
   if (question_.isLearning())
-    rows_->addWidget(textLabel(tr("a model learns from the kernel's records…"), true));
+    model_->addWidget(textLabel(tr("a model learns from the kernel's records…"), true));
   if (const WhySection& model = answer->model; !model.title.isEmpty()) {
-    rows_->addSpacing(10);
-    rows_->addWidget(textLabel(model.title, false, true));
-    rows_->addWidget(textLabel(model.note, true));
+    model_->addSpacing(10);
+    model_->addWidget(textLabel(model.title, false, true));
+    model_->addWidget(textLabel(model.note, true));
     auto* box = new QWidget;
     auto* grid = new QGridLayout(box);
     grid->setContentsMargins(0, 0, 0, 0);
@@ -179,12 +204,11 @@ void LimitsPane::showAnswer() {
     }
     grid->setColumnStretch(0, 3);
     grid->setColumnStretch(1, 2);
-    rows_->addWidget(box);
-    rows_->addSpacing(10);
+    model_->addWidget(box);
+    model_->addSpacing(10);
   }
   for (const QString& sentence : answer->unknown)
-    rows_->addWidget(textLabel(tr("Not known: %1").arg(sentence), true));
-  rows_->addStretch();
+    model_->addWidget(textLabel(tr("Not known: %1").arg(sentence), true));
 }
 
 } // namespace temper::gui

@@ -29,10 +29,14 @@ protected:
 private:
   void ask();
   void showAnswer();
+  /// What a model makes of it, which comes later than the rest, and what is not known.
+  void showModel();
 
   Workspace& workspace_;
   LimitsQuestion question_;
   QVBoxLayout* rows_;
+  QVBoxLayout* model_ = nullptr; ///< in the rows, while they are of a record
+  QString shown_;                ///< the record that the rows are of
 };
 
 } // namespace temper::gui

@@ -5,6 +5,7 @@
 #include <QHeaderView>
 #include <QPainter>
 #include <QTableView>
+#include <QTreeView>
 
 #include <algorithm>
 #include <cmath>
@@ -37,6 +38,40 @@ void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int s
     table->horizontalHeader()->resizeSection(column++, width * digit);
   if (stretched >= 0)
     table->horizontalHeader()->setSectionResizeMode(stretched, QHeaderView::Stretch);
+}
+
+WrapDelegate::WrapDelegate(QTreeView* tree) : QStyledItemDelegate(tree), tree_(tree) {
+  tree->setWordWrap(true);
+  tree->setUniformRowHeights(false);
+  tree->setItemDelegate(this);
+  connect(tree->header(), &QHeaderView::sectionResized, this,
+          [this] { emit sizeHintChanged(QModelIndex()); });
+}
+
+QSize WrapDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const {
+  QSize size = QStyledItemDelegate::sizeHint(option, index);
+  const bool spanned = tree_->isFirstColumnSpanned(index.row(), index.parent());
+  if (spanned && index.column() > 0)
+    return size;
+  int width = spanned ? tree_->viewport()->width() : tree_->columnWidth(index.column());
+  if (index.column() == 0) {
+    int levels = tree_->rootIsDecorated() ? 1 : 0;
+    for (QModelIndex above = index.parent(); above.isValid(); above = above.parent())
+      ++levels;
+    width -= levels * tree_->indentation();
+  }
+  QFont font = option.font;
+  if (const QVariant own = index.data(Qt::FontRole); own.isValid())
+    font = own.value<QFont>().resolve(font);
+  // As the style draws it: with a margin at both sides of the words, in lines that it breaks by
+  // parts of pixels.
+  width -= 2 * (tree_->style()->pixelMetric(QStyle::PM_FocusFrameHMargin, nullptr, tree_) + 1) +
+           QFontMetrics(font).averageCharWidth();
+  const QRect words = QFontMetrics(font).boundingRect(QRect(0, 0, std::max(width, 1), 1 << 20),
+                                                      Qt::TextWordWrap, index.data().toString());
+  const int air = size.height() - QFontMetrics(font).height();
+  size.setHeight(std::max(size.height(), words.height() + std::clamp(air, 0, 8)));
+  return size;
 }
 
 void BarDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,

@@ -8,6 +8,7 @@
 
 class QAbstractItemModel;
 class QTableView;
+class QTreeView;
 
 namespace temper::gui {
 
@@ -28,6 +29,20 @@ public:
 
 private:
   int role_;
+};
+
+/// Rows of a tree as high as their words need, broken where the columns end: a tree by itself takes
+/// one line for each and cuts it. For some hundred rows.
+class WrapDelegate : public QStyledItemDelegate {
+  Q_OBJECT
+public:
+  /// Becomes the delegate of all columns of the tree, which lays its rows out anew with their
+  /// widths.
+  explicit WrapDelegate(QTreeView* tree);
+  QSize sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const override;
+
+private:
+  QTreeView* tree_;
 };
 
 /// A shade behind the text by a number from -1 to 1, Theme::tint; none where there is no number or

@@ -11,6 +11,7 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QDateTime>
 #include <QLabel>
 #include <QProcess>
 #include <QStandardPaths>
@@ -61,6 +62,28 @@ private slots:
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 43; }));
     workspace.setQuery("workload = shift and outcome = ok");
     QVERIFY(waitFor([&] { return workspace.records().rowCount() == 17; }));
+
+    // A run that another host does is followed like one of this host, and stopped by asking; one of
+    // which nothing was heard for long is not at work any more.
+    const auto elsewhere = [&](const char* id, int64_t silentNs) {
+      database::Run run = must(store->run(must(store->list_runs({})).front().id));
+      run.id = id;
+      run.state = database::RunState::kRunning;
+      run.owner.domain = "another-host";
+      run.owner.pid = 1;
+      run.heartbeat_at = QDateTime::currentMSecsSinceEpoch() * 1'000'000 - silentNs;
+      return toQString(must(store->import_run(run)));
+    };
+    const QString live = elsewhere("r00000000000000a1", 0),
+                  gone = elsewhere("r00000000000000a2", 3'600'000'000'000);
+    const auto row = [&](const QString& id) { return workspace.runs().find(id); };
+    QVERIFY(waitFor([&] { return row(live) != nullptr && row(gone) != nullptr; }));
+    QVERIFY(row(live)->isLive());
+    QVERIFY(!row(gone)->isLive() && row(gone)->canResume());
+    workspace.stopRun(live);
+    QVERIFY(waitFor([&] {
+      return must(store->run(live.toStdString())).requested == database::RequestedState::kStop;
+    }));
 
     // Nothing that shows or is copied tells the password.
     for (const char* command :

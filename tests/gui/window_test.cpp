@@ -623,10 +623,12 @@ private slots:
     QVERIFY(actions().trigger("code.overview"));
     window_->goTo(link);
     QCOMPARE(page->levelName(), "log");
-    // By itself each counter has a line, and shares of a peak a bar.
-    workspace().selectRecord(a);
+    // By itself each counter has a line.
     QVERIFY(actions().trigger("view.explore"));
-    QVERIFY(waitFor([&] { return workspace().detail() != nullptr; }));
+    QVERIFY(waitFor([&] { return workspace().records().rowOf(a) >= 0; }));
+    workspace().selectRecord(a);
+    QVERIFY(waitFor(
+        [&] { return workspace().detail() && toQString(workspace().detail()->row.id) == a; }));
     QStringList words;
     for (const QLabel* label : window_->explorePage()->candidate()->findChildren<QLabel*>())
       words << label->text();
@@ -984,6 +986,21 @@ private slots:
     QVERIFY(waitFor([&] { return page->steps()->topLevelItemCount() > 3; }));
     const auto items = page->steps()->findItems("vectorize(", Qt::MatchStartsWith);
     QCOMPARE(items.size(), 1);
+    // A step that is longer than its column goes on below: none is cut, however narrow it is.
+    QTreeWidget* steps = page->steps();
+    const QFontMetrics metrics(steps->font());
+    const auto cutOrWrapped = [&](bool wrapped) {
+      int count = 0;
+      for (int i = 0; i < steps->topLevelItemCount(); ++i) {
+        const QTreeWidgetItem* item = steps->topLevelItem(i);
+        const bool isLong = metrics.horizontalAdvance(item->text(0)) > steps->columnWidth(0);
+        const int lines = steps->visualItemRect(item).height() / metrics.height();
+        count += isLong && (lines > 1) == wrapped ? 1 : 0;
+      }
+      return count;
+    };
+    window_->resize(1280, 720);
+    QVERIFY(waitFor([&] { return cutOrWrapped(true) > 0 && cutOrWrapped(false) == 0; }));
     page->steps()->setCurrentItem(items.front());
     QVERIFY(actions().trigger("edit.apply"));
     QVERIFY(waitFor([&] { return page->programView()->text().contains("vectorized"); }));
