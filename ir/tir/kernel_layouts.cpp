@@ -338,6 +338,8 @@ Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma, bool mfm
       status = posed.error();
       return false;
     }
+    if (posed->buffers.empty())
+      return false; // any number of threads will do
     auto layouts = choose_layouts(posed->problem);
     if (!layouts) {
       status = layouts.error();
