@@ -2,7 +2,10 @@
 the sum of each row are kept while the keys go by, and what was summed so far is scaled.
 
 Scores stand as queries by keys, or as keys by queries. Then K and V are read as they lie in memory,
-the queries of a block are transposed once, and maxima and sums of all queries go side by side."""
+the queries of a block are transposed once, and maxima and sums of all queries go side by side.
+
+Products of float32 may be taken by parts of bfloat16 (allow_bf16x3), where a machine has fast ones:
+three parts have all digits, and nothing here is infinite."""
 from tvm.script import tirx as T
 
 
@@ -14,12 +17,12 @@ def flash_attention(
     causal=False,
     groups=1,
     dtype="float32",
-    block_M=T.tune([16, 32, 64, 128, 256]),
+    block_M=T.tune([16, 32, 64, 128, 256, 512]),
     block_N=T.tune([32, 64, 128, 256]),
     rows=T.tune(["queries", "keys"]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
-    T.constraint(block_M * block_N <= 32768)
+    T.constraint(block_M * block_N <= 65536)
     scale = 1.44269504 / dim**0.5  # exp2 instead of exp
     shape = (batch, heads, seq, dim)
     shape_kv = (batch, heads // groups, seq, dim)
@@ -54,7 +57,7 @@ def flash_attention(
             for k in T.Pipelined(last):
                 T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
                 T.clear(scores)
-                T.gemm(Q_shared, K_shared, scores, transpose_B=True)
+                T.gemm(Q_shared, K_shared, scores, transpose_B=True, allow_bf16x3=True)
                 if causal or seq % block_N != 0:
                     for i, j in T.Parallel(block_M, block_N):
                         position = k * block_N + j
@@ -72,7 +75,7 @@ def flash_attention(
                 for i, j in T.Parallel(block_M, dim):
                     out[i, j] = out[i, j] * rescale[i]
                 T.copy(V[bz, by // groups, k * block_N, 0], V_shared)
-                T.gemm(scores, V_shared, out)
+                T.gemm(scores, V_shared, out, allow_bf16x3=True)
             for i, j in T.Parallel(block_M, dim):
                 out[i, j] = out[i, j] / total[i]
             T.copy(out, O[bz, by, bx * block_M, 0])
@@ -109,7 +112,7 @@ def flash_attention(
             for k in T.Pipelined(last):
                 T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
                 T.clear(scores)
-                T.gemm(K_shared, Q_shared, scores)
+                T.gemm(K_shared, Q_shared, scores, allow_bf16x3=True)
                 if causal or seq % block_N != 0:
                     for j, i in T.Parallel(block_N, block_M):
                         position = k * block_N + j
@@ -127,7 +130,7 @@ def flash_attention(
                 for d, i in T.Parallel(dim, block_M):
                     out[d, i] = out[d, i] * rescale[i]
                 T.copy(V[bz, by // groups, k * block_N, 0], V_shared)
-                T.gemm(V_shared, scores, out, transpose_A=True)
+                T.gemm(V_shared, scores, out, transpose_A=True, allow_bf16x3=True)
             for d, i in T.Parallel(dim, block_M):
                 out[d, i] = out[d, i] / total[i]
             for i, d in T.Parallel(block_M, dim):

@@ -6,6 +6,7 @@
 #include "ir/script/evaluator.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/verify.h"
@@ -73,6 +74,18 @@ TEST(LanguageReference, HasExamplesThatRun) {
           EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
         }
   }
+}
+
+TEST(LanguageReference, BeginsWithAWorkloadThatIsOne) {
+  const auto file = WorkloadFile::parse(workload_example(), "scaled.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("scaled", {{"M", "40"}, {"N", "64"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const auto result = run(function_of(workload->module), function_of(workload->module));
+  const auto expected = run(function_of(workload->reference), function_of(workload->module));
+  ASSERT_TRUE(result) << result.error().to_string();
+  ASSERT_TRUE(expected) << expected.error().to_string();
+  EXPECT_EQ((*result)[1], (*expected)[1]);
 }
 
 TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {

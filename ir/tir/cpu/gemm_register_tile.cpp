@@ -30,19 +30,13 @@ constexpr int64_t kAsTile = 0;
 constexpr int64_t kAsPanels = 1;
 constexpr int64_t kInPlace = 2;
 
-struct Tile {
-  int64_t m, n, k;
+struct Tile : ops::GemmExtents {
   int lanes;
 };
 
 Result<Tile> tile_of(const TileCall& call, const TileContext& context) {
-  TEMPER_TRY(shape, ops::gemm_shape(call));
-  const auto m = as_int(shape.m);
-  const auto n = as_int(shape.n);
-  const auto k = as_int(shape.k);
-  if (!m || !n || !k)
-    return Error(ErrorCode::kUnsupported, "the tile's shape is not constant");
-  return Tile{*m, *n, *k, context.options.lanes(call.regions[2].buffer->dtype)};
+  TEMPER_TRY(extents, ops::gemm_extents(call));
+  return Tile{extents, context.options.lanes(call.regions[2].buffer->dtype)};
 }
 
 Result<void> fits(const TileCall& call, TileContext& context) {
@@ -51,11 +45,7 @@ Result<void> fits(const TileCall& call, TileContext& context) {
     return Error(ErrorCode::kUnsupported, "N = " + std::to_string(tile.n) +
                                               " is no multiple of a vector of " +
                                               std::to_string(tile.lanes));
-  for (const BufferRegion& region : call.regions)
-    if (region.buffer->scope == "global" && !is_inside(region, context.math))
-      return Error(ErrorCode::kUnsupported, tile_text(region) + " may hang over the edge of " +
-                                                region.buffer->name + "; copy it into a tile");
-  return {};
+  return check_inside(call, context);
 }
 
 std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
@@ -275,10 +265,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
 
 } // namespace
 
-bool reads_through(const TileCall& call, size_t operand, TileContext& context) {
-  const auto variant = choose_tile_variant(call, context);
-  if (!variant || (*variant)->lower != lower || operand > 1)
-    return false;
+bool register_tile_lays_out(const TileCall& call, size_t operand, TileContext& context) {
   const auto tile = tile_of(call, context);
   if (!tile)
     return false;
@@ -290,7 +277,7 @@ TileVariant gemm_register_tile() {
   return {.op = "gemm",
           .target = TargetKind::kCpu,
           .scope = "block",
-          .name = "register_tile",
+          .name = kRegisterTile,
           .doc = "tiles of C in vector registers, over the whole of K",
           .fits = fits,
           .knobs = knobs,

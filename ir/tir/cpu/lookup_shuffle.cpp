@@ -43,10 +43,7 @@ Result<void> fits(const TileCall& call, TileContext& context) {
     if (is_int(call.regions[operand].region.back().extent, 1))
       return Error(ErrorCode::kUnsupported, call.regions[operand].buffer->name +
                                                 " is not read along its last dimension");
-  for (const BufferRegion& region : call.regions)
-    if (region.buffer->scope == "global" && !is_inside(region, context.math))
-      return Error(ErrorCode::kUnsupported, tile_text(region) + " may hang over the edge of " +
-                                                region.buffer->name + "; copy it into a tile");
+  TEMPER_TRY_VOID(check_inside(call, context));
   if (lanes_of(call, context) == 0)
     return Error(ErrorCode::kUnsupported, "the tile's rows are no multiple of 16");
   return {};

@@ -6,9 +6,14 @@
 
 namespace temper::tir::cpu {
 
+inline constexpr const char* kRegisterTile = "register_tile";
 TileVariant gemm_register_tile();
-/// True when the product is carried out in register tiles and takes this operand (0 or 1) from
-/// where its tile comes from: to lay it out anew, or as it is.
+/// Whether it lays this operand (0 or 1) of the product out anew, or takes it as it is in memory.
+bool register_tile_lays_out(const TileCall& call, size_t operand, TileContext& context);
+inline constexpr const char* kAmxProduct = "amx_bf16x3";
+TileVariant gemm_amx();
+/// True when the product's variant takes this operand (0 or 1) from where its tile comes from: to
+/// lay it out anew, or as it is.
 bool reads_through(const TileCall& call, size_t operand, TileContext& context);
 TileVariant reduce_lanes_variant(const std::string& op);
 TileVariant reduce_rows_variant(const std::string& op);
@@ -20,6 +25,8 @@ std::vector<TileVariant> variants();
 
 /// True when the region certainly lies in its buffer.
 bool is_inside(const BufferRegion& region, Analyzer& math);
+/// All operands in global memory do; the error says which one does not.
+Result<void> check_inside(const TileCall& call, TileContext& context);
 
 /// Integer loop bounds and indices are int32, as in the language.
 inline Expr int32(int64_t value) { return make_int(DataType::int32(), value); }

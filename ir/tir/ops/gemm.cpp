@@ -37,6 +37,16 @@ Result<GemmShape> gemm_shape(const TileCall& call) {
   return shape;
 }
 
+Result<GemmExtents> gemm_extents(const TileCall& call) {
+  TEMPER_TRY(shape, gemm_shape(call));
+  const auto m = as_int(shape.m);
+  const auto n = as_int(shape.n);
+  const auto k = as_int(shape.k);
+  if (!m || !n || !k)
+    return Error(ErrorCode::kUnsupported, "the tile's shape is not constant");
+  return GemmExtents{*m, *n, *k};
+}
+
 Result<TensorTypes> tensor_types(const TileCall& call) {
   const DataType a = call.regions[0].buffer->dtype;
   const DataType b = call.regions[1].buffer->dtype;
@@ -101,10 +111,15 @@ Stmt meaning(const TileCall& call) {
 const TileOp& gemm() {
   static const TileOp op{
       .name = "gemm",
-      .doc = "C += A B for matrices in tiles; products are formed and summed in C's type, in any "
-             "order. With allow_tf32, float32 operands may be taken for tf32: 10 bits of mantissa. "
-             "wg_wait: how many products of warpgroups may be under way behind it; -1: all, until "
-             "T.warpgroup_wait(n).",
+      .doc =
+          "C[M, N] += A[M, K] B[K, N] for matrices in tiles, or with transpose_A and transpose_B "
+          "A[K, M] and B[N, K]; products are formed and summed in C's type, in any order. "
+          "clear_accum=True starts from zero. policy says how warps divide C, and k_pack is "
+          "read: neither changes the result. With allow_tf32, float32 operands may be taken for "
+          "tf32: 10 bits of mantissa. With allow_bf16x3 they may be taken as sums of three "
+          "bfloat16: all 24 bits of mantissa, but an infinity gives NaN, and operands below "
+          "2^-110 lose digits. wg_wait: how many products of warpgroups may be under way behind "
+          "it; -1: all, until T.warpgroup_wait(n).",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
     with T.Kernel(1, threads=128) as bx:
@@ -129,6 +144,7 @@ def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: 
                      {"clear_accum", TileParameterType::kFlag, make_bool(false)},
                      {"k_pack", TileParameterType::kInteger, make_int(DataType::int32(), 1)},
                      {"allow_tf32", TileParameterType::kFlag, make_bool(false)},
+                     {"allow_bf16x3", TileParameterType::kFlag, make_bool(false)},
                      {"wg_wait", TileParameterType::kInteger, make_int(DataType::int32(), 0)}},
       .check = check,
       .meaning = meaning};

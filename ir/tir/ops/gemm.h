@@ -16,6 +16,14 @@ struct GemmShape {
 /// An error says in one sentence which operands do not fit.
 Result<GemmShape> gemm_shape(const TileCall& call);
 
+/// The shape where it is constant.
+struct GemmExtents {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+};
+Result<GemmExtents> gemm_extents(const TileCall& call);
+
 /// What tensor cores multiply the call's operands as.
 enum class TensorTypes : uint8_t {
   kNone,

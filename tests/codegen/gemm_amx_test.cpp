@@ -1,0 +1,143 @@
+// Products of float32 by parts of bfloat16: every digit counts, with operands transposed or not, in
+// the interpreter as in machine code where this machine has AMX.
+#include "ir/interpret.h"
+#include "ir/script/parser.h"
+#include "ir/support/random.h"
+#include "ir/tir/dispatch.h"
+#include "tests/codegen/build.h"
+#include "tests/codegen/lowered.h"
+
+#include <cmath>
+
+namespace temper::codegen {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::lowered_for;
+
+constexpr int64_t kM = 48;
+constexpr int64_t kN = 64;
+constexpr int64_t kK = 96;
+
+struct Form {
+  bool transpose_a;
+  bool transpose_b;
+  bool allowed = true;
+};
+
+ir::IRModule product(const Form& form) {
+  const auto word = [](bool value) { return value ? "True" : "False"; };
+  const auto matrix = [](int64_t rows, int64_t columns, bool transposed) {
+    return "(" + std::to_string(transposed ? columns : rows) + ", " +
+           std::to_string(transposed ? rows : columns) + ")";
+  };
+  const auto module =
+      script::parse_module("from tvm.script import tirx as T\n"
+                           "@T.prim_func\n"
+                           "def main(A: T.Tensor(" +
+                           matrix(kM, kK, form.transpose_a) +
+                           ", \"float32\"), "
+                           "B: T.Tensor(" +
+                           matrix(kK, kN, form.transpose_b) +
+                           ", \"float32\"), "
+                           "C: T.Tensor((48, 64), \"float32\")):\n"
+                           "    with T.Kernel(1) as bx:\n"
+                           "        sums = T.alloc_fragment((48, 64), \"float32\")\n"
+                           "        T.fill(sums, 1)\n"
+                           "        T.gemm(A, B, sums, transpose_A=" +
+                           word(form.transpose_a) + ", transpose_B=" + word(form.transpose_b) +
+                           ", allow_bf16x3=" + word(form.allowed) +
+                           ")\n"
+                           "        T.copy(sums, C)\n");
+  EXPECT_TRUE(module) << module.error().to_string();
+  return *module;
+}
+
+/// Of all magnitudes, with digits in every place.
+std::vector<float> operand(int64_t count, uint64_t seed) {
+  Random random(seed);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values)
+    value = std::ldexp(static_cast<float>(random.between(-(1 << 24) + 1, (1 << 24) - 1)),
+                       static_cast<int>(random.between(-40, -10)));
+  return values;
+}
+
+/// How far C is from the product: at most a few units of the last place of the terms' sum of
+/// absolute values, as in any order of float32 sums.
+void expect_product(const Form& form, const std::vector<float>& a, const std::vector<float>& b,
+                    const std::vector<float>& c) {
+  for (int64_t i = 0; i < kM; ++i)
+    for (int64_t j = 0; j < kN; ++j) {
+      double sum = 1;
+      double size = 1;
+      for (int64_t k = 0; k < kK; ++k) {
+        const double term =
+            double{a[static_cast<size_t>(form.transpose_a ? k * kM + i : i * kK + k)]} *
+            double{b[static_cast<size_t>(form.transpose_b ? j * kK + k : k * kN + j)]};
+        sum += term;
+        size += std::abs(term);
+      }
+      ASSERT_NEAR(c[static_cast<size_t>(i * kN + j)], sum, 0x1p-20 * size) << i << ", " << j;
+    }
+}
+
+class GemmByParts : public ::testing::TestWithParam<Form> {};
+
+TEST_P(GemmByParts, HasAllDigitsInTheInterpreter) {
+  const auto lowered = lowered_for(product(GetParam()), *ir::parse_target("cpu:sapphirerapids"));
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  std::vector<float> a = operand(kM * kK, 1);
+  std::vector<float> b = operand(kK * kN, 2);
+  std::vector<float> c(kM * kN);
+  const auto done = ir::interpret(*lowered, {ir::input(a), ir::input(b), ir::output(c)});
+  ASSERT_TRUE(done) << done.error().to_string();
+  expect_product(GetParam(), a, b, c);
+}
+
+TEST_P(GemmByParts, IsSixProductsOfTileRegisters) {
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  const auto lowered = lowered_for(product(GetParam()), target);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto assembly = emit_assembly_text(*lowered, target);
+  ASSERT_TRUE(assembly) << assembly.error().to_string();
+  EXPECT_THAT(*assembly, HasSubstr("tdpbf16ps"));
+}
+
+TEST_P(GemmByParts, HasAllDigitsInMachineCode) {
+  const ir::Target native = *resolve_target(*ir::parse_target("native"));
+  const auto features = *required_features(native);
+  if (std::find(features.begin(), features.end(), "amx-bf16") == features.end())
+    GTEST_SKIP() << "this machine has no AMX";
+  const auto lowered = lowered_for(product(GetParam()), native);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const testing::Loaded kernel(testing::must_compile(*lowered, native));
+  const std::vector<float> a = operand(kM * kK, 3);
+  const std::vector<float> b = operand(kK * kN, 4);
+  std::vector<float> c(kM * kN);
+  ASSERT_EQ(kernel(a.data(), b.data(), c.data()), 0);
+  expect_product(GetParam(), a, b, c);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, GemmByParts,
+                         ::testing::Values(Form{false, false}, Form{true, false}, Form{false, true},
+                                           Form{true, true}),
+                         [](const auto& info) {
+                           return std::string(info.param.transpose_a ? "A_transposed" : "A") +
+                                  (info.param.transpose_b ? "_B_transposed" : "_B");
+                         });
+
+TEST(GemmByPartsDispatch, NeedsLeaveAndAMX) {
+  const auto table = [](const Form& form, std::vector<std::string> features) {
+    LowerOptions options;
+    options.features = std::move(features);
+    return tir::dispatch_table(product(form)->find_prim_func("main"), options);
+  };
+  const std::vector<std::string> amx{"amx-tile", "amx-bf16"};
+  EXPECT_THAT(table({false, false}, amx), HasSubstr("amx_bf16x3 (taken)"));
+  EXPECT_THAT(table({false, false, false}, amx), HasSubstr("allow_bf16x3=True"));
+  EXPECT_THAT(table({false, false}, {}), HasSubstr("the target has no AMX"));
+}
+
+} // namespace
+} // namespace temper::codegen
