@@ -6,8 +6,10 @@
 #include "ir/detail/interpreter.h"
 #include "ir/tir/atomic.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/printing.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 #include <type_traits>
 
@@ -140,6 +142,33 @@ public:
 
 private:
   CodePtr value_;
+  const Node* node_;
+};
+
+class PrintAction final : public Action {
+public:
+  PrintAction(const Call& call, std::vector<CodePtr> values, const Node* node)
+      : call_(&call), values_(std::move(values)), node_(node) {}
+  Flow run(Frame& frame) override {
+    if (!frame.step(node_))
+      return Flow::kError;
+    const std::string line =
+        tir::print_line(*call_, [&](size_t i) -> std::variant<int64_t, double> {
+          const Slot value = values_[i]->scalar(frame);
+          if (call_->args[i + 1]->dtype.is_floating())
+            return value.d;
+          return value.i;
+        });
+    if (frame.failed())
+      return Flow::kError;
+    std::fputs(line.c_str(), stdout);
+    std::fflush(stdout);
+    return Flow::kNext;
+  }
+
+private:
+  const Call* call_;
+  std::vector<CodePtr> values_;
   const Node* node_;
 };
 
@@ -317,6 +346,12 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
           store->span = stmt->span;
           ActionPtr action = compile(store);
           return std::make_unique<OwningAction>(std::move(store), std::move(action));
+        }
+        if (const Call* print = tir::as_print(stmt)) {
+          std::vector<CodePtr> values;
+          for (size_t i = 1; i < print->args.size(); ++i)
+            values.push_back(compile(print->args[i]));
+          return std::make_unique<PrintAction>(*print, std::move(values), &s);
         }
         return std::make_unique<EvaluateAction>(compile(s.value), &s);
       },

@@ -21,6 +21,10 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   for (const char* name : {"atomic_add", "atomic_max", "atomic_min"})
     statement(name, 2, 1);
   // Text for the compiler of CUDA C++, or one PTX instruction; then the values of $0, $1, ...
+  // A line of text, then the values of each {} (ir/tir/printing.h).
+  statement("print", -1, 0);
+  // Only until the kernel around it is read (ir/tir/grid_sync.h).
+  statement("sync_grid", 0, 0);
   statement("inline_cuda", -1, 0);
   statement("inline_ptx", -1, 0);
   // A kernel that is CUDA C++ of its own, and what it writes (ir/tir/source_kernel.h).

@@ -35,16 +35,7 @@ def conv2d_tile(
             out = T.alloc_fragment((block_M, block_N), dtype)
             T.clear(out)
             for k in T.Pipelined(T.ceildiv(depth, block_K)):
-                for i, j in T.Parallel(block_M, block_K):
-                    m = by * block_M + i
-                    d = k * block_K + j
-                    y = m // OW % OH * stride + d // (S * CI) - pad
-                    x = m % OW * stride + d // CI % S - pad
-                    window[i, j] = T.if_then_else(
-                        m < N * OH * OW and d < depth and y >= 0 and y < H and x >= 0 and x < W,
-                        X[m // (OH * OW), y, x, d % CI],
-                        T.cast(0, dtype),
-                    )
+                T.im2col(X, window, by, k, (R, S), stride, 1, pad)
                 for i, j in T.Parallel(block_K, block_N):
                     d = k * block_K + i
                     c = bx * block_N + j

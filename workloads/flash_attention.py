@@ -17,12 +17,12 @@ def flash_attention(
     causal=False,
     groups=1,
     dtype="float32",
-    block_M=T.tune([16, 32, 64, 128, 256]),
+    block_M=T.tune([16, 32, 64, 128, 256, 512]),
     block_N=T.tune([32, 64, 128, 256]),
     rows=T.tune(["queries", "keys"]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
-    T.constraint(block_M * block_N <= 32768)
+    T.constraint(block_M * block_N <= 65536)
     scale = 1.44269504 / dim**0.5  # exp2 instead of exp
     shape = (batch, heads, seq, dim)
     shape_kv = (batch, heads // groups, seq, dim)

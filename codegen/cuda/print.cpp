@@ -8,6 +8,7 @@
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
+#include "ir/tir/printing.h"
 #include "ir/tir/source_kernel.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
@@ -495,6 +496,21 @@ private:
       return line(builtin("__syncwarp") + "();", &s);
     if (op == "inline_cuda" || op == "inline_ptx")
       return inlined(s, *call);
+    if (op == tir::kPrint) {
+      std::string values;
+      for (size_t i = 1; i < call->args.size(); ++i)
+        values += fmt::format(", ({})({})",
+                              call->args[i]->dtype.is_floating() ? "double"
+                              : call->args[i]->dtype.is_uint()   ? "unsigned long long"
+                                                                 : "long long",
+                              expression(call->args[i]).text);
+      std::string format;
+      for (const char c : tir::print_format(*call))
+        format += c == '\n'               ? "\\n"
+                  : c == '"' || c == '\\' ? std::string("\\") + c
+                                          : std::string(1, c);
+      return line("printf(\"" + format + "\"" + values + ");", &s);
+    }
     if (op == "atomic_max" || op == "atomic_min") {
       const DataType dtype = call->args[0]->dtype;
       if (!dtype.is_integral() || dtype.bits < 32)

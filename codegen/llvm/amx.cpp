@@ -31,32 +31,29 @@ llvm::Intrinsic::ID instruction_for(DataType a, DataType b) {
 
 class Maker {
 public:
-  Maker(llvm::Module& module, llvm::Intrinsic::ID multiply, int rows)
+  Maker(llvm::Module& module, llvm::Intrinsic::ID multiply, int rows, int products)
       : module_(module), builder_(module.getContext()), multiply_(multiply),
-        rows_(rows / kTileRows) {}
+        rows_(rows / kTileRows), products_(static_cast<unsigned>(products)) {}
 
   llvm::Function* make(const std::string& name) {
     llvm::Type* pointer = builder_.getPtrTy();
     llvm::Type* word = builder_.getInt64Ty();
-    auto* type = llvm::FunctionType::get(
-        builder_.getVoidTy(),
-        {pointer, word, pointer, word, pointer, word, word, builder_.getInt1Ty()}, false);
+    std::vector<llvm::Type*> parameters{pointer, word, builder_.getInt1Ty()};
+    for (unsigned product = 0; product < products_; ++product)
+      parameters.insert(parameters.end(), {pointer, word, pointer, word, word});
+    auto* type = llvm::FunctionType::get(builder_.getVoidTy(), parameters, false);
     function_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module_);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     function_->addFnAttr(llvm::Attribute::NoInline);
     Value* c = function_->getArg(0);
     Value* c_stride = function_->getArg(1);
-    Value* a_stride = function_->getArg(3);
-    Value* b_stride = function_->getArg(5);
 
     llvm::BasicBlock* entry = block("");
     llvm::BasicBlock* clear = block("clear");
     llvm::BasicBlock* fetch = block("fetch");
     llvm::BasicBlock* before = block("before");
-    llvm::BasicBlock* loop = block("loop");
-    llvm::BasicBlock* after = block("after");
     builder_.SetInsertPoint(entry);
-    builder_.CreateCondBr(function_->getArg(7), clear, fetch);
+    builder_.CreateCondBr(function_->getArg(2), clear, fetch);
     builder_.SetInsertPoint(clear);
     each_sum([&](int tile, int, int) { call(llvm::Intrinsic::x86_tilezero, {number(tile)}); });
     builder_.CreateBr(before);
@@ -65,30 +62,8 @@ public:
         [&](int tile, int row, int column) { load(tile, at(c, c_stride, row, column), c_stride); });
     builder_.CreateBr(before);
     builder_.SetInsertPoint(before);
-    builder_.CreateBr(loop);
-
-    builder_.SetInsertPoint(loop);
-    llvm::PHINode* step = builder_.CreatePHI(word, 2);
-    llvm::PHINode* a = builder_.CreatePHI(pointer, 2);
-    llvm::PHINode* b = builder_.CreatePHI(pointer, 2);
-    step->addIncoming(builder_.getInt64(0), before);
-    a->addIncoming(function_->getArg(2), before);
-    b->addIncoming(function_->getArg(4), before);
-    for (int column = 0; column < kColumns; ++column)
-      load(kFirstB + column, at(b, b_stride, 0, column), b_stride);
-    for (int row = 0; row < rows_; ++row)
-      load(kFirstA + row, at(a, a_stride, row, 0), a_stride);
-    each_sum([&](int tile, int row, int column) {
-      call(multiply_, {number(tile), number(kFirstA + row), number(kFirstB + column)});
-    });
-    Value* next = builder_.CreateAdd(step, builder_.getInt64(1));
-    step->addIncoming(next, loop);
-    a->addIncoming(builder_.CreateGEP(builder_.getInt8Ty(), a, builder_.getInt64(kTileBytes)),
-                   loop);
-    b->addIncoming(at(b, b_stride, 1, 0), loop);
-    builder_.CreateCondBr(builder_.CreateICmpULT(next, function_->getArg(6)), loop, after);
-
-    builder_.SetInsertPoint(after);
+    for (unsigned product = 0; product < products_; ++product)
+      multiply(3 + 5 * product);
     each_sum([&](int tile, int row, int column) {
       call(llvm::Intrinsic::x86_tilestored64,
            {number(tile), at(c, c_stride, row, column), c_stride});
@@ -101,6 +76,37 @@ private:
   static constexpr int kColumns = 2; ///< tiles of sums side by side
   static constexpr int kFirstA = 4;
   static constexpr int kFirstB = 6;
+
+  /// The loop over the steps of the product whose arguments begin at number `first`.
+  void multiply(unsigned first) {
+    Value* a_stride = function_->getArg(first + 1);
+    Value* b_stride = function_->getArg(first + 3);
+    llvm::BasicBlock* before = builder_.GetInsertBlock();
+    llvm::BasicBlock* loop = block("loop");
+    llvm::BasicBlock* after = block("after");
+    builder_.CreateBr(loop);
+    builder_.SetInsertPoint(loop);
+    llvm::PHINode* step = builder_.CreatePHI(builder_.getInt64Ty(), 2);
+    llvm::PHINode* a = builder_.CreatePHI(builder_.getPtrTy(), 2);
+    llvm::PHINode* b = builder_.CreatePHI(builder_.getPtrTy(), 2);
+    step->addIncoming(builder_.getInt64(0), before);
+    a->addIncoming(function_->getArg(first), before);
+    b->addIncoming(function_->getArg(first + 2), before);
+    for (int column = 0; column < kColumns; ++column)
+      load(kFirstB + column, at(b, b_stride, 0, column), b_stride);
+    for (int row = 0; row < rows_; ++row)
+      load(kFirstA + row, at(a, a_stride, row, 0), a_stride);
+    each_sum([&](int tile, int row, int column) {
+      call(multiply_, {number(tile), number(kFirstA + row), number(kFirstB + column)});
+    });
+    Value* next = builder_.CreateAdd(step, builder_.getInt64(1));
+    step->addIncoming(next, loop);
+    a->addIncoming(builder_.CreateGEP(builder_.getInt8Ty(), a, builder_.getInt64(kTileBytes)),
+                   loop);
+    b->addIncoming(at(b, b_stride, 1, 0), loop);
+    builder_.CreateCondBr(builder_.CreateICmpULT(next, function_->getArg(first + 4)), loop, after);
+    builder_.SetInsertPoint(after);
+  }
 
   llvm::BasicBlock* block(const char* name) {
     return llvm::BasicBlock::Create(module_.getContext(), name, function_);
@@ -129,6 +135,7 @@ private:
   llvm::IRBuilder<> builder_;
   llvm::Intrinsic::ID multiply_;
   int rows_; ///< tiles of sums one above the other
+  unsigned products_;
   llvm::Function* function_ = nullptr;
 };
 
@@ -220,14 +227,17 @@ void amx_configure(llvm::Module& module) {
   }
 }
 
-llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows) {
+llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows,
+                                 int products) {
   const llvm::Intrinsic::ID multiply = instruction_for(a, b);
   if (multiply == llvm::Intrinsic::not_intrinsic || (rows != kTileRows && rows != 2 * kTileRows))
     return nullptr;
-  const std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" + std::to_string(rows);
+  const std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" +
+                           std::to_string(rows) +
+                           (products > 1 ? "x" + std::to_string(products) : "");
   if (llvm::Function* made = module.getFunction(name))
     return made;
-  return Maker(module, multiply, rows).make(name);
+  return Maker(module, multiply, rows, products).make(name);
 }
 
 } // namespace temper::codegen

@@ -4,7 +4,9 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/math.h"
 #include "ir/op.h"
+#include "ir/structural.h"
 #include "ir/tir/atomic.h"
+#include "ir/tir/printing.h"
 #include "ir/walk.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -1561,6 +1563,8 @@ private:
     const std::string& name = call.op;
     if (tir::is_atomic(call))
       return emit_atomic(call);
+    if (name == tir::kPrint)
+      return emit_print(call);
     if (op->result == OpResult::kStatement)
       return unsupported("T." + name +
                              " is an instruction of a GPU, which a CPU does not have: "
@@ -1583,8 +1587,10 @@ private:
     }
     if (name == "prefetch")
       return emit_prefetch(call);
-    if (name == "amx_multiply_add")
-      return emit_amx(call);
+    if (name == "amx_multiply_add") {
+      const Call* const alone = &call;
+      return emit_amx({&alone, 1});
+    }
     if (name == "call_llvm_pure_intrin")
       return emit_llvm_intrinsic(call);
     if (name == "table_lookup")
@@ -1763,6 +1769,30 @@ private:
     return llvm::Constant::getNullValue(register_type(call.dtype));
   }
 
+  /// One call for a line, without a buffer of its own: lines of several threads stay whole, and a
+  /// kernel that is stopped has written what it came by.
+  Value* emit_print(const Call& call) {
+    constexpr uint32_t kStandardOutput = 1;
+    std::vector<Value*> args{builder_.getInt32(kStandardOutput),
+                             builder_.CreateGlobalStringPtr(tir::print_format(call), "line")};
+    for (size_t i = 1; i < call.args.size(); ++i) {
+      const DataType type = call.args[i]->dtype;
+      Value* value = emit(call.args[i]);
+      if (!type.is_scalar())
+        return unsupported("T.print of " + to_string(type) + " cannot be compiled for a CPU",
+                           call.dtype);
+      args.push_back(type.is_floating()
+                         ? builder_.CreateFPExt(value, builder_.getDoubleTy())
+                         : builder_.CreateIntCast(value, builder_.getInt64Ty(), type.is_int()));
+    }
+    builder_.CreateCall(
+        module_.getOrInsertFunction(
+            "dprintf", llvm::FunctionType::get(builder_.getInt32Ty(),
+                                               {builder_.getInt32Ty(), builder_.getPtrTy()}, true)),
+        args);
+    return llvm::Constant::getNullValue(register_type(call.dtype));
+  }
+
   /// In one step, whatever other threads do to the element. Nothing else is ordered by it: threads
   /// see each other's work when their loop ends.
   Value* emit_atomic(const Call& call) {
@@ -1812,39 +1842,72 @@ private:
     return none;
   }
 
-  Value* emit_amx(const Call& call) {
-    const auto rows = as_int(call.args[9]);
-    const auto columns = as_int(call.args[10]);
-    const auto depth = as_int(call.args[11]);
+  /// The product of tiles that the statement is; null for all else.
+  static const Call* as_amx(const Stmt& stmt) {
+    const auto* evaluate = stmt.as<Evaluate>();
+    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    return call != nullptr && call->op == "amx_multiply_add" ? call : nullptr;
+  }
+
+  /// Another product into the same sums, which may stay in registers in between.
+  static bool goes_on(const Call& first, const Call& next) {
+    const auto buffer = [](const Call& call, size_t operand) -> const Node* {
+      const auto* load = call.args[3 * operand].as<BufferLoad>();
+      return load != nullptr ? load->buffer.get() : nullptr;
+    };
+    for (const size_t same : {0, 1, 2, 9, 10})
+      if (!structural_equal(first.args[same], next.args[same]))
+        return false;
+    return is_int(next.args[12], 0) && buffer(next, 1) == buffer(first, 1) &&
+           buffer(next, 2) == buffer(first, 2) && buffer(next, 1) != buffer(first, 0) &&
+           buffer(next, 2) != buffer(first, 0);
+  }
+
+  /// Products one after the other into the same sums.
+  Value* emit_amx(std::span<const Call* const> calls) {
+    const Call& first = *calls.front();
+    const auto rows = as_int(first.args[9]);
+    const auto columns = as_int(first.args[10]);
+    std::vector<DataType> types; // of C, A and B
     std::vector<Value*> args;
-    std::vector<DataType> types;
-    for (size_t operand = 0; operand < 3; ++operand) {
-      std::vector<Value*> places; // of the first two rows
+    bool known = rows && columns;
+    // The first element, and how many bytes the second row lies behind it.
+    const auto operand = [&](const Call& call, size_t number) {
+      std::vector<Value*> places;
       for (size_t row = 0; row < 2; ++row) {
-        const auto* load = call.args[3 * operand + row].as<BufferLoad>();
+        const auto* load = call.args[3 * number + row].as<BufferLoad>();
         Access access;
         if (load == nullptr || !make_access(load->buffer, load->indices, false, access))
-          break;
+          return false;
         forget_all_of(access.memory.pointer); // read, and of C written
         places.push_back(address(access, memory_scalar(load->buffer->dtype)));
-        types.push_back(load->buffer->dtype);
+        if (types.size() == number)
+          types.push_back(load->buffer->dtype);
       }
-      if (places.size() < 2)
-        return unsupported("T.amx_multiply_add takes elements of buffers", call.dtype);
       args.push_back(places[0]);
       args.push_back(builder_.CreatePtrDiff(builder_.getInt8Ty(), places[1], places[0]));
+      return true;
+    };
+    if (!operand(first, 0))
+      return unsupported("T.amx_multiply_add takes elements of buffers", first.dtype);
+    args.push_back(builder_.CreateIsNotNull(emit(first.args[12])));
+    for (const Call* call : calls) {
+      if (!operand(*call, 1) || !operand(*call, 2))
+        return unsupported("T.amx_multiply_add takes elements of buffers", first.dtype);
+      const auto bytes = as_int(call->args[11]).value_or(0) * types[1].bytes();
+      known = known && bytes > 0 && bytes % 64 == 0;
+      args.push_back(builder_.getInt64(static_cast<uint64_t>(bytes / 64)));
     }
     llvm::Function* function = nullptr;
-    if (rows && columns && depth && *columns == 32 && types[0].bits == 32)
-      function = amx_multiply_add(module_, types[2], types[4], static_cast<int>(*rows));
-    if (function == nullptr || *depth * types[2].bytes() % 64 != 0)
+    if (known && *columns == 32 && types[0].bits == 32)
+      function = amx_multiply_add(module_, types[1], types[2], static_cast<int>(*rows),
+                                  static_cast<int>(calls.size()));
+    if (function == nullptr)
       return unsupported("T.amx_multiply_add takes 16 or 32 rows and 32 columns of sums of "
                          "bfloat16 or bytes, 64 bytes at a time",
-                         call.dtype);
-    args.push_back(builder_.getInt64(static_cast<uint64_t>(*depth * types[2].bytes() / 64)));
-    args.push_back(builder_.CreateIsNotNull(emit(call.args[12])));
+                         first.dtype);
     builder_.CreateCall(function, args);
-    return llvm::Constant::getNullValue(register_type(call.dtype));
+    return llvm::Constant::getNullValue(register_type(first.dtype));
   }
 
   // ---------------------------------------------------------------- statements
@@ -1894,7 +1957,16 @@ private:
 
   void emit_sequence(const SeqStmt& node) {
     std::vector<llvm::AllocaInst*> live;
-    for (const Stmt& stmt : node.statements) {
+    for (size_t i = 0; i < node.statements.size(); ++i) {
+      const Stmt& stmt = node.statements[i];
+      if (const Call* product = as_amx(stmt)) {
+        std::vector<const Call*> products{product};
+        while (i + 1 < node.statements.size() && as_amx(node.statements[i + 1]) != nullptr &&
+               goes_on(*product, *as_amx(node.statements[i + 1])))
+          products.push_back(as_amx(node.statements[++i]));
+        emit_amx(products);
+        continue;
+      }
       if (const auto* alloc = stmt.as<AllocBuffer>()) {
         if (auto* memory =
                 llvm::dyn_cast_or_null<llvm::AllocaInst>(buffers_[alloc->buffer.get()].pointer)) {

@@ -4,6 +4,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/printing.h"
 
 #include <bit>
 #include <unordered_set>
@@ -59,7 +60,7 @@ Result<void> check_lowerable(const PrimFunc& function) {
       const auto* call = evaluate->value.as<Call>();
       const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
       if (op != nullptr && op->result == OpResult::kStatement && !op->name.starts_with("atomic_") &&
-          !op->name.starts_with("sync_"))
+          !op->name.starts_with("sync_") && op->name != tir::kPrint)
         problem = (node->span.line == 0 ? "" : "line " + std::to_string(node->span.line) + ": ") +
                   "T." + op->name +
                   " is an instruction of a GPU: take a cuda target, or --device emulated";

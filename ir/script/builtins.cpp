@@ -511,6 +511,15 @@ std::optional<Value> find_import(const std::string& module, const std::string& n
     return Value(None{});
   if (module == "tilelang.language" && name.empty())
     return Value(Namespace{Namespace::Name::kT});
+  if (module == "tilelang" || module == "tilelang.autotuner") {
+    if (name.empty())
+      return Value(Namespace{Namespace::Name::kTileLang});
+    if (name == "language")
+      return Value(Namespace{Namespace::Name::kT});
+    if (name == "jit" || name == "autotune")
+      return Value(Decorator{Decorator::Kind::kNothing, std::nullopt, false});
+    return std::nullopt;
+  }
   if (!is_script)
     return std::nullopt;
   if (name.empty())

@@ -386,10 +386,17 @@ Evaluator::Flow Evaluator::for_loop(const Statement& statement) {
 }
 
 std::optional<Decorator> Evaluator::decorator_of(const Statement& statement, bool& plain) {
-  plain = statement.decorators.empty();
+  plain = true;
   std::optional<Decorator> result;
   for (const ExpressionPtr& decorator : statement.decorators) {
-    const Value value = evaluate(*decorator);
+    const bool called = decorator->type == E::kCall;
+    Value value = evaluate(called ? *decorator->items[0] : *decorator);
+    const auto* named = value.as<Decorator>();
+    if (named != nullptr && named->kind == Decorator::Kind::kNothing)
+      continue; // nor do its arguments say anything
+    plain = false;
+    if (called && !value.is_poison())
+      value = evaluate(*decorator);
     if (value.is_poison())
       continue;
     if (const auto* known = value.as<Decorator>())
@@ -907,6 +914,16 @@ Value Evaluator::attribute(const Expression& expression) {
       if (auto value = find_in_math(what))
         return *value;
       return report(expression.position, "math." + what + " is not known here");
+    case Namespace::Name::kTileLang:
+      if (what == "jit" || what == "autotune")
+        return Decorator{Decorator::Kind::kNothing, std::nullopt, false};
+      if (what == "language")
+        return Namespace{Namespace::Name::kT};
+      if (what == "cdiv")
+        return *find_in_t("ceildiv");
+      return report(expression.position, "tilelang." + what +
+                                             " is not known; temper check, tune and export do what "
+                                             "its tools do");
     case Namespace::Name::kGemmWarpPolicy:
       if (what == "Square" || what == "FullRow" || what == "FullCol")
         return make_text(what);

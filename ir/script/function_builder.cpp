@@ -1,4 +1,5 @@
 #include "ir/script/function_builder.h"
+#include "ir/tir/grid_sync.h"
 
 #include "ir/script/regions.h"
 #include "ir/walk.h"
@@ -1126,6 +1127,8 @@ void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec)
   Annotations annotations = spec.annotations;
   kernel_annotations_ = &annotations;
   const int depth = std::exchange(loop_depth_, 0);
+  kernel_depth_ = lists_.size() + 1;
+  grid_syncs_.clear();
   Stmt body = nested_in(statement.body, environment);
   loop_depth_ = depth;
   kernel_threads_ = nullptr;
@@ -1134,9 +1137,24 @@ void FunctionBuilder::kernel(const Statement& statement, const KernelSpec& spec)
   if (looked_at_threads_)
     annotations = annotations.without(tir::kOpenThreads);
   loops_.resize(loops_.size() - blocks.size() - threads.size());
-  add(tir::make_kernel(spec.grid, spec.threads, std::move(blocks), std::move(threads),
-                       std::move(body), std::move(annotations)),
-      statement.position);
+  const Stmt kernel = tir::make_kernel(spec.grid, spec.threads, std::move(blocks),
+                                       std::move(threads), std::move(body), std::move(annotations));
+  if (grid_syncs_.empty()) {
+    add(kernel, statement.position);
+    return;
+  }
+  const auto parts =
+      tir::split_at_grid_sync(*kernel.as<tir::KernelLaunch>(), [&](const Buffer& buffer) {
+        const bool viewed = std::any_of(views_.begin(), views_.end(),
+                                        [&](const auto& view) { return view.second == buffer; });
+        return viewed || is_reducer(buffer);
+      });
+  if (!parts) {
+    evaluator_.report(grid_syncs_.front(), parts.error().message);
+    return;
+  }
+  for (const Stmt& part : *parts)
+    add(part, statement.position);
 }
 
 void FunctionBuilder::sblock(const Statement& statement, const std::string& name) {

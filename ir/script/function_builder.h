@@ -82,6 +82,10 @@ public:
   std::optional<std::string> text_attr(const std::string& key) const {
     return attrs_.get_string(key);
   }
+  /// In no loop or condition of the kernel.
+  bool directly_in_kernel() const { return in_kernel() && lists_.size() == kernel_depth_; }
+  /// T.sync_grid() stands here.
+  void note_grid_sync(Position position) { grid_syncs_.push_back(position); }
   /// The thread variables of the kernel around; null outside of kernels.
   const std::vector<Var>* kernel_threads() const {
     looked_at_threads_ = true;
@@ -164,6 +168,8 @@ private:
   mutable bool looked_at_threads_ = false; ///< what stands in the kernel depends on them
   const std::vector<Var>* kernel_blocks_ = nullptr;
   Annotations* kernel_annotations_ = nullptr;
+  size_t kernel_depth_ = 0;          ///< of statement lists: the kernel's own
+  std::vector<Position> grid_syncs_; ///< of the kernel at hand
 };
 
 } // namespace temper::script

@@ -1330,6 +1330,10 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"any_of", {any_or_all, "any", {}}},
         {"all_of", {any_or_all, "all", {}}},
         {"dp4a", {dot_of_four, nullptr, {}}},
+        {"print", {print_values, nullptr, {}}},
+        {"sync_grid", {sync_grid, nullptr, {}}},
+        {"im2col", {im2col, nullptr, {}}},
+        {"c2d_im2col", {im2col, nullptr, {}}},
         {"alloc_reducer", {alloc_reducer, nullptr, {}}},
         {"finalize_reducer", {finalize_reducer, nullptr, {}}},
         {"warp_reduce_sum", {warp_reduce, "sum", {}}},
@@ -1457,12 +1461,8 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"alloc_tmem", "is not there; take T.alloc_fragment"},
         {"alloc_wgmma_desc", "is not there; T.gemm takes the buffers themselves"},
         {"alloc_cluster_barrier", "is not there; T.alloc_barrier is for the threads of a block"},
-        {"im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
-        {"c2d_im2col", "is not there; gather with T.Parallel, as workloads/conv2d_tile.py does"},
         {"annotate_ws_schedule",
          "is not there; write the roles with if T.get_warp_group_idx() == 0"},
-        {"sync_grid", "is not there; end the kernel and begin another one in the same function"},
-        {"print", "is not there; temper-opt shows each step, and check the worst element"},
     };
     for (const auto& [name, data] : kOther)
       map.emplace(name, Entry{refused, data, {}});

@@ -197,12 +197,16 @@ std::vector<LanguageEntry> language_entries() {
       false);
   const char* loops = "Loops and control flow";
   add(loops, "T.Parallel", "for i, j in T.Parallel(extents..., coalesced_width=None)",
-      "Independent iterations, shared out among the threads of the block; vector code on a CPU.",
+      "Independent iterations, shared out among the threads of the block; vector code on a CPU. A "
+      "name that the body assigns, x = ..., belongs to the iteration.",
       on_rows(
           "        for i in T.Parallel(32):\n            B[bx * 32 + i] = A[bx * 32 + i] * 2.0\n"));
   add(loops, "T.Pipelined",
       "for k in T.Pipelined(start, stop=None, num_stages=0, order=None, stage=None)",
-      "A loop whose copies may run ahead of its arithmetic by so many iterations.",
+      "A loop whose copies from global into shared memory may run ahead of its arithmetic by so "
+      "many iterations; 0 and 1: they do not. Left out, a search chooses. order=, stage=, sync= "
+      "and "
+      "group= of TileLang are read; which copies run ahead follows from the loop.",
       on_rows("        tile = T.alloc_shared((8,), \"float32\")\n"
               "        for k in T.Pipelined(4, num_stages=2):\n"
               "            T.copy(A[bx * 32 + k * 8], tile)\n"
@@ -248,11 +252,26 @@ std::vector<LanguageEntry> language_entries() {
   const char* operators = "Tile operators";
   for (const TileOp* op : tir::all_tile_ops())
     list.push_back({operators, "T." + op->name, signature_of(*op), op->doc, op->example, true});
+  add(operators, "T.im2col, T.c2d_im2col",
+      "T.im2col(img, col, nhw_step, c_step, kernel, stride, dilation, pad)",
+      "A tile of the matrix whose rows are the windows of an image [N, H, W, C], in order of its "
+      "outputs [N, OH, OW], and whose columns are a window's elements [R, S, C]: tile number "
+      "nhw_step of its rows, c_step of its columns; zero where a window hangs over the image. "
+      "kernel, stride, dilation and pad are a number, or (height, width). It is a T.Parallel that "
+      "gathers; with T.gemm behind it, it is a convolution (workloads/conv2d_tile.py).",
+      "@T.prim_func\ndef main(A: T.Tensor((1, 5, 6, 2), \"float32\"), B: T.Tensor((32, 18), "
+      "\"float32\")):\n"
+      "    with T.Kernel(2, threads=32) as bx:\n"
+      "        col = T.alloc_shared((16, 18), \"float32\")\n"
+      "        T.im2col(A, col, bx, 0, 3, 1, 1, 1)\n        T.copy(col, B[bx * 16, 0])\n");
   const char* hints = "Layouts and hints";
   add(hints, "T.annotate_layout", "T.annotate_layout({buffer: layout})",
-      "The layout of a shared buffer or a fragment: T.Layout(shape, digits), a lambda from the "
-      "coordinate to "
-      "the place, T.Fragment, or T.make_swizzled_layout(buffer). A CPU does not look at them.",
+      "The layout of a shared buffer or a fragment: a lambda from the coordinate to the place, "
+      "T.make_swizzled_layout(buffer), T.Layout(shape, lambda i, j: [i // 8, j, i % 8]) with the "
+      "index in memory of that shape, T.Fragment(shape, lambda i, j: (thread, register)), or "
+      "digits "
+      "(ir/tir/layout.h): T.Layout((64, 64), [(64, 64), (64, 1)], swizzle=(3, 3, 3)) is row-major, "
+      "64 of stride 64 by 64 of stride 1, XORed as 128 bytes wide. A CPU does not look at them.",
       on_rows(
           "        tile = T.alloc_shared((4, 8), \"float32\")\n"
           "        T.annotate_layout({tile: lambda i, j: j * 4 + i})\n"
@@ -260,7 +279,8 @@ std::vector<LanguageEntry> language_entries() {
           "        for i, j in T.Parallel(4, 8):\n            B[bx * 32 + i * 8 + j] = tile[i, "
           "j]\n"));
   add(hints, "T.use_swizzle", "T.use_swizzle(panel_size, order=\"row\", enable=True)",
-      "The order in which blocks run: panels of so many rows, for the cache.",
+      "The order in which blocks run: panels of so many rows (order=\"column\": of columns), for "
+      "the cache.",
       on_rows("        T.use_swizzle(panel_size=4)\n        T.copy(A[bx * 32:bx * 32 + 32], B[bx * "
               "32])\n"));
   add(hints,
@@ -310,6 +330,31 @@ std::vector<LanguageEntry> language_entries() {
               "\"float32\")\n"
               "        tile[tx] = A[bx * 32 + tx]\n        T.sync_threads()\n"
               "        B[bx * 32 + tx] = tile[tx ^ 1]\n"));
+  add(threads, "T.sync_grid", "T.sync_grid()",
+      "All blocks wait for each other: what is written to tensors before is seen by all behind it. "
+      "The kernel ends there and another one begins, so a grid may have any number of blocks; "
+      "shared memory, fragments and local memory are carried over. It stands directly in a kernel, "
+      "in no loop or condition.",
+      "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
+      "    sums = T.alloc_buffer((2,), \"float32\")\n"
+      "    with T.Kernel(2, threads=32) as bx:\n"
+      "        tile = T.alloc_fragment((32,), \"float32\")\n"
+      "        part = T.alloc_fragment((1,), \"float32\")\n"
+      "        T.copy(A[bx * 32], tile)\n        T.reduce_sum(tile, part, dim=0)\n"
+      "        T.copy(part, sums[bx:bx + 1])\n        T.sync_grid()\n"
+      "        for i in T.Parallel(32):\n"
+      "            B[bx * 32 + i] = tile[i] - (sums[0] + sums[1])\n");
+  add(threads, "T.print", "T.print(x, msg=\"\")",
+      "Writes a line: a value, each element of a buffer or region with its place, or text with a "
+      "value for each {}, T.print(\"i = {}\", i). Code of the block writes it once a block, "
+      "T.Parallel once an iteration, code of single threads once a thread. What a kernel wrote in "
+      "a "
+      "trial, temper show ID --log shows; temper check prints it.",
+      on_rows("        tile = T.alloc_fragment((32,), \"float32\")\n"
+              "        T.copy(A[bx * 32], tile)\n        if bx == 1:\n"
+              "            T.print(\"block {}\", bx)\n            T.print(tile[0:2], "
+              "msg=\"first\")\n"
+              "        T.copy(tile, B[bx * 32])\n"));
   add(threads, "T.device_assert", "T.device_assert(condition, msg=\"...\")",
       "What must hold here; assert condition, \"...\" is the same.",
       on_rows("        for i in T.serial(32):\n            T.device_assert(i < 32, \"in bounds\")\n"
@@ -476,6 +521,43 @@ std::vector<LanguageEntry> language_entries() {
   return list;
 }
 
+std::string workload_example() {
+  return R"python(from tvm.script import tirx as T
+
+
+def scaled(M, N, factor=2, block=T.tune([16, 32, 64]), dtype="float32"):
+    T.constraint(N % block == 0)
+
+    @T.prim_func
+    def main(A: T.Tensor((M, N), dtype), B: T.Tensor((M, N), dtype)):
+        with T.Kernel(T.ceildiv(N, block), T.ceildiv(M, 16)) as (bx, by):
+            tile = T.alloc_fragment((16, block), dtype)
+            T.copy(A[by * 16, bx * block], tile)
+            for i, j in T.Parallel(16, block):
+                tile[i, j] = tile[i, j] * factor
+            T.copy(tile, B[by * 16, bx * block])
+
+    return main
+
+
+def scaled_reference(M, N, factor=2, dtype="float32"):  # plain loops; no knobs
+    @T.prim_func
+    def main(A: T.Tensor((M, N), dtype), B: T.Tensor((M, N), dtype)):
+        for i, j in T.grid(M, N):
+            B[i, j] = A[i, j] * factor
+
+    return main
+
+
+scaled_workload = dict(
+    shapes=[dict(M=40, N=64), dict(M=4096, N=4096)],  # check takes all, tune the first
+    flops="M*N",
+    bytes="2*M*N*sizeof(dtype)",
+    tolerance=1e-6,
+)
+)python";
+}
+
 std::string language_reference() {
   std::string text =
       "# The tile language\n\n"
@@ -500,12 +582,26 @@ std::string language_reference() {
       "temper-opt FILE.py --target cuda:sm_90a --print cuda                 # the code for "
       "it\n```\n\n"
       "A knob is a parameter of the workload's function, block=T.tune([32, 64]). What the program "
-      "leaves open "
-      "besides, a search decides: the variant of each operator and its knobs, and for a GPU the "
-      "threads of a "
-      "kernel without threads= and the stages of a T.Pipelined without num_stages=; `temper-opt "
-      "FILE.py "
-      "--sketches`, with --target too, prints the space.\n";
+      "leaves open besides, a search decides: the variant of each operator and its knobs, and for "
+      "a "
+      "GPU the threads of a kernel without threads= and the stages of a T.Pipelined without "
+      "num_stages=; `temper-opt FILE.py --sketches`, with --target too, prints the space.\n\n"
+      "A workload file, whole:\n\n```python\n" +
+      workload_example() +
+      "```\n\n"
+      "What stands around a program is Python that runs before: numbers, strings, tuples, lists, "
+      "dicts, list comprehensions, lambda, f-strings, names of types (T.float16, \"float16\"), "
+      "arithmetic, comparisons, if, for, while, def with defaults, keyword arguments and closures, "
+      "return, assert, `math`, and abs, all, any, bool, dict, enumerate, float, int, len, list, "
+      "max, "
+      "min, range, reversed, round, str, sum, tuple, zip. `import tilelang` is read, and its "
+      "decorators `@tilelang.jit` and `@tilelang.autotune` on a function that returns a program "
+      "say "
+      "nothing here.\n\n"
+      "Statements of a block take effect one after the other; barriers between operators that "
+      "share "
+      "memory are put where they are needed. Only code that looks at the thread's number needs "
+      "T.sync_threads.\n";
   std::string section;
   for (const LanguageEntry& entry : language_entries()) {
     if (entry.section != section) {
@@ -656,7 +752,7 @@ std::string compatibility_reference() {
                      "TileLang 0.1.15 runs "
                      "with its import lines changed at most (`import tilelang.language as T` "
                      "stands as it is), as long as "
-                     "the Python around it stays in the subset of `ir/script/README.md`. Every "
+                     "the Python around it stays in the subset that `LANGUAGE.md` states. Every "
                      "name that is there has an "
                      "example in `LANGUAGE.md`, which a test runs.\n\n| name | there | arguments "
                      "|\n| --- | --- | --- |\n";
@@ -687,11 +783,11 @@ std::string compatibility_reference() {
                        : std::string("is not known")) +
             " |\n";
   }
-  text +=
-      "\n" + std::to_string(there) + " of " + std::to_string(all) +
-      " names are there. Not there are TileLang's decorators that compile and tune "
-      "(`tilelang.jit`, "
-      "`autotune`): knobs are parameters with `T.tune([...])`, and `temper tune` searches them.\n";
+  text += "\n" + std::to_string(there) + " of " + std::to_string(all) +
+          " names are there. Those that are not are of one generation of machines, or sparse. The "
+          "decorators that compile and tune (`tilelang.jit`, `autotune`) are read and say nothing: "
+          "knobs "
+          "are parameters with `T.tune([...])`, and `temper tune` searches them.\n";
   return text;
 }
 

@@ -22,6 +22,8 @@ struct LanguageEntry {
 std::vector<LanguageEntry> language_entries();
 
 std::string language_reference();
+/// The workload file that the reference begins with.
+std::string workload_example();
 std::string compatibility_reference();
 
 } // namespace temper::script

@@ -4,7 +4,9 @@
 #include "ir/script/function_builder.h"
 #include "ir/script/layouts.h"
 #include "ir/script/regions.h"
+#include "ir/tir/grid_sync.h"
 #include "ir/tir/layout.h"
+#include "ir/tir/printing.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
@@ -628,6 +630,102 @@ Value any_or_all(Evaluator& evaluator, CallArguments& call) {
                                           any ? max(known, holds) : min(known, holds))),
                call.position);
   return Value(make_binary<NE>(make_load(scalar->buffer, {zero}), zero));
+}
+
+namespace {
+
+/// In a type that lines of text have: narrow ones wider.
+Expr printed(const Expr& value) {
+  const DataType dtype = value->dtype;
+  if (dtype.is_floating())
+    return dtype.bits < 32 ? make_cast(DataType::float32(), value) : value;
+  return dtype.is_bool() || dtype.bits < 8 ? make_cast(DataType::int32(), value) : value;
+}
+
+} // namespace
+
+Value print_values(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  if (builder == nullptr)
+    return Poison{};
+  if (!builder->in_kernel())
+    return evaluator.report(call.position,
+                            "T.print stands inside of a kernel: with T.Kernel(...):");
+  const auto line = [](std::vector<Expr> operands) {
+    return tir::make_evaluate(call_op(tir::kPrint, std::move(operands)));
+  };
+  if (!call.positional.empty() && call.positional[0].text() != nullptr) {
+    if (!call.keywords.empty())
+      return evaluator.report(call.keyword_positions[0],
+                              "T.print takes its text first, then the value of each {} in it");
+    const std::string& text = *call.positional[0].text();
+    size_t places = 0;
+    for (size_t at = text.find("{}"); at != std::string::npos; at = text.find("{}", at + 2))
+      ++places;
+    if (places + 1 != call.positional.size())
+      return evaluator.report(call.positions[0],
+                              "the text has " + std::to_string(places) + " times {}, but " +
+                                  std::to_string(call.positional.size() - 1) + " values follow it");
+    std::vector<Expr> operands{make_string(text)};
+    for (size_t i = 1; i < call.positional.size(); ++i) {
+      const Expr value = evaluator.to_expr(call.positional[i], call.positions[i]);
+      if (!value)
+        return Poison{};
+      operands.push_back(printed(value));
+    }
+    builder->add(line(std::move(operands)), call.position);
+    return None{};
+  }
+  ArgReader args(evaluator, call, {"obj", "msg", "warp_group_id", "warp_id"}, 1);
+  if (!args.ok())
+    return Poison{};
+  for (const size_t warp : {size_t{2}, size_t{3}})
+    if (args.has(warp))
+      return evaluator.report(args.where(warp), "T.print writes what the code around it sees; put "
+                                                "if T.get_warp_idx() == n: around it");
+  std::string text;
+  if (args.has(1)) {
+    const auto message = evaluator.to_string(args[1], args.where(1), "msg");
+    if (!message)
+      return Poison{};
+    text = *message + ": ";
+  }
+  if (!args[0].is<Buffer>() && !args[0].is<Region>()) {
+    const Expr value = evaluator.to_expr(args[0], args.where(0));
+    if (!value)
+      return Poison{};
+    builder->add(line({make_string(text + "{}"), printed(value)}), call.position);
+    return None{};
+  }
+  const auto region = builder->to_region(args[0], args.where(0));
+  if (!region)
+    return Poison{};
+  const tir::TileLoops loops(tir::tile_shape(*region));
+  std::vector<Expr> operands{nullptr};
+  std::string places;
+  for (const Expr& index : tir::tile_indices(*region, loops.indices)) {
+    places += places.empty() ? "{}" : ", {}";
+    operands.push_back(index);
+  }
+  operands[0] = make_string(text + region->buffer->name + "[" + places + "] = {}");
+  operands.push_back(printed(tir::tile_load(*region, loops.indices)));
+  builder->add(loops.wrap(line(std::move(operands)), tir::ForKind::kTileParallel), call.position);
+  return None{};
+}
+
+Value sync_grid(Evaluator& evaluator, CallArguments& call) {
+  FunctionBuilder* builder = builder_of(evaluator, call);
+  ArgReader args(evaluator, call, {}, 0);
+  if (builder == nullptr || !args.ok())
+    return Poison{};
+  if (!builder->directly_in_kernel())
+    return evaluator.report(call.position,
+                            "T.sync_grid() stands directly in a kernel, not in a loop, a condition "
+                            "or outside: there the kernel ends for all blocks and goes on; write "
+                            "the loop around the kernels instead");
+  builder->note_grid_sync(call.position);
+  builder->add(tir::make_evaluate(call_op(tir::kSyncGrid, {})), call.position);
+  return None{};
 }
 
 Value dot_of_four(Evaluator& evaluator, CallArguments& call) {

@@ -43,6 +43,13 @@ Value alloc_reducer(Evaluator& evaluator, CallArguments& call);
 Value finalize_reducer(Evaluator& evaluator, CallArguments& call);
 /// T.warp_reduce_sum(value), ...: of the threads of a warp, in each of them.
 Value warp_reduce(Evaluator& evaluator, CallArguments& call);
+/// T.print(x, msg="..."), T.print(buffer), T.print("i = {}", i): lines of text (ir/tir/printing.h).
+Value print_values(Evaluator& evaluator, CallArguments& call);
+/// T.sync_grid(): all blocks wait for each other (ir/tir/grid_sync.h).
+Value sync_grid(Evaluator& evaluator, CallArguments& call);
+/// T.im2col(img, col, nhw_step, c_step, kernel, stride, dilation, pad): windows of an image
+/// (im2col.cpp).
+Value im2col(Evaluator& evaluator, CallArguments& call);
 /// T.dp4a(A, B, C): C[0] += A[0] B[0] + ... + A[3] B[3].
 Value dot_of_four(Evaluator& evaluator, CallArguments& call);
 

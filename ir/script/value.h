@@ -76,7 +76,17 @@ struct Closure {
   bool is_macro = false; ///< @T.macro: its statements stand where it is called
 };
 struct Namespace {
-  enum class Name : uint8_t { kT, kAxis, kI, kMath, kTemper, kTyping, kGemmWarpPolicy, kTe } name;
+  enum class Name : uint8_t {
+    kT,
+    kAxis,
+    kI,
+    kMath,
+    kTemper,
+    kTyping,
+    kGemmWarpPolicy,
+    kTe,
+    kTileLang
+  } name;
 };
 /// range(begin, end, step); any of them may be IR expressions.
 struct RangeValue {
@@ -131,9 +141,10 @@ struct ContextSpec {
   std::shared_ptr<const KernelSpec> kernel; ///< of kKernel
   s_tir::Block block;                       ///< what sch.get() gives for a block
 };
-/// T.prim_func, T.prim_func(s_tir=True), T.macro, I.ir_module.
+/// T.prim_func, T.prim_func(s_tir=True), T.macro, I.ir_module; kNothing: tilelang.jit and
+/// tilelang.autotune, which leave a function what it is.
 struct Decorator {
-  enum class Kind : uint8_t { kPrimFunc, kModule, kMacro } kind = Kind::kPrimFunc;
+  enum class Kind : uint8_t { kPrimFunc, kModule, kMacro, kNothing } kind = Kind::kPrimFunc;
   std::optional<bool> s_tir;
   bool is_private = false;
 };

@@ -340,12 +340,10 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
         def->body[0]->value->type == E::kString)
       info.description =
           std::string(trim(split_text(std::string(trim(def->body[0]->value->text)), '\n')[0]));
-    if (def->decorators.empty()) {
-      const Closure* closure = session.function(name);
-      if (closure == nullptr)
-        continue;
+    // A function that returns the program, or the program itself.
+    if (const Closure* closure = session.function(name); closure != nullptr) {
       info.parameters = parameters_of(session, *closure);
-    } else {
+    } else if (!def->decorators.empty()) {
       const Value* value = session.global(name);
       const auto* function = value != nullptr ? value->as<PrimFunc>() : nullptr;
       if (function != nullptr)

@@ -5,6 +5,7 @@
 #include "ir/support/text.h"
 #include "ir/tir/cpu/variants.h"
 #include "ir/tir/cuda/variants.h"
+#include "ir/tir/hoist_layouts.h"
 
 #include <algorithm>
 
@@ -146,6 +147,7 @@ std::span<const TileStep> tile_steps() {
       {"bind_scalars", [](F f, O) -> Result<PrimFunc> { return bind_scalars(f); }},
       {"forward_copies", [](F f, O o) -> Result<PrimFunc> { return forward_copies(f, o); }},
       {"dispatch_tiles", dispatch_tiles},
+      {"hoist_layouts", [](F f, O) -> Result<PrimFunc> { return hoist_layouts(f); }},
       // After dispatch: variants make accesses of their own.
       {"lower_atomics",
        [](F f, O o) -> Result<PrimFunc> { return lower_atomics(f, o.serial || o.plain); }},

@@ -9,6 +9,7 @@
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/pipeline.h"
+#include "ir/tir/printing.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -443,7 +444,11 @@ private:
       const bool shared_write = writes(stmt, is_shared) || writes(stmt, [](const Buffer& buffer) {
                                   return buffer->scope == "global";
                                 });
-      if (!by_threads && !is_barrier(stmt) && (touches(stmt, is_fragment) || shared_write))
+      const bool prints = any(stmt, [](const NodeRef& node) {
+        return node.is<Evaluate>() && as_print(cast_ref<StmtNode>(node)) != nullptr;
+      });
+      if (!by_threads && !is_barrier(stmt) &&
+          (touches(stmt, is_fragment) || shared_write || prints))
         return step({{}, {}, stmt, stmt->span});
       if (touches(stmt, is_fragment))
         fail(stmt->span, "code of single threads uses a fragment, which the block shares out; "
@@ -792,6 +797,9 @@ private:
             changed->span = store->span;
             return direct(store->buffer) || is_int(first, 1) ? changed : make_if(first, changed);
           }
+          if (node.is<Evaluate>() && !is_int(first, 1) &&
+              as_print(cast_ref<StmtNode>(node)) != nullptr)
+            return make_if(first, cast_ref<StmtNode>(node));
           return node;
         }));
     Stmt main = each_element(loops, step.vars, number, false, body);

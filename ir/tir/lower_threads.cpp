@@ -17,6 +17,7 @@
 #include "ir/pass/rewrite.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/roles.h"
+#include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -60,15 +61,19 @@ public:
     });
     if (!ir::uses_var(launch_.body, [&](const VarNode& var) { return threads_.contains(&var); }))
       return launch_.body;
-    while (spread(launch_.body)) {
-    }
-    count_runs(launch_.body);
+    // An operator on nothing but a thread's own memory is that thread's.
+    Stmt all = launch_.body;
+    do {
+      while (spread(all)) {
+      }
+    } while (expand_own(all));
+    count_runs(all);
     for (const auto& [node, runs] : runs_)
       if (node->kind() == VarNode::kKind && runs > 1)
         fail("the name " + static_cast<const VarNode*>(node)->name +
              " depends on the thread and is used on both sides of what the whole block does; keep "
              "its value in T.alloc_local((1,), ...)");
-    Stmt body = rewrite(launch_.body);
+    Stmt body = rewrite(all);
     if (!problem_.empty())
       return Error(ErrorCode::kUnsupported, problem_);
     return body;
@@ -81,6 +86,35 @@ private:
       found |= threads_.contains(child.get()) || private_.contains(child.get());
       return !found;
     });
+    return found;
+  }
+
+  /// Operators whose operands are all private to the thread become what they compute, as loops of
+  /// the thread; true when there was one.
+  bool expand_own(Stmt& body) const {
+    bool found = false;
+    body = cast_ref<StmtNode>(rewrite_post(body, [&](const NodeRef& node) -> NodeRef {
+      const auto* call = node.as<TileCall>();
+      const auto own = [&](const BufferRegion& region) {
+        return locals_.contains(region.buffer.get());
+      };
+      if (call == nullptr || !std::all_of(call->regions.begin(), call->regions.end(), own) ||
+          std::none_of(call->regions.begin(), call->regions.end(), [&](const BufferRegion& region) {
+            return private_.contains(region.buffer.get());
+          }))
+        return node;
+      found = true;
+      return rewrite_post(
+          find_tile_op(call->op)->meaning(*call), [&](const NodeRef& part) -> NodeRef {
+            if (StmtNode::accepts(part->kind()))
+              part->span = node->span;
+            const auto* loop = part.as<For>();
+            return loop == nullptr || loop->kind != ForKind::kTileParallel
+                       ? part
+                       : NodeRef(
+                             change_loop(*loop, [](For& copy) { copy.kind = ForKind::kSerial; }));
+          });
+    }));
     return found;
   }
 

@@ -31,18 +31,24 @@ ir::IRModule product(const Form& form) {
     return "(" + std::to_string(transposed ? columns : rows) + ", " +
            std::to_string(transposed ? rows : columns) + ")";
   };
-  const auto module = script::parse_module(
-      "from tvm.script import tirx as T\n"
-      "@T.prim_func\n"
-      "def main(A: T.Tensor(" + matrix(kM, kK, form.transpose_a) + ", \"float32\"), "
-      "B: T.Tensor(" + matrix(kK, kN, form.transpose_b) + ", \"float32\"), "
-      "C: T.Tensor((48, 64), \"float32\")):\n"
-      "    with T.Kernel(1) as bx:\n"
-      "        sums = T.alloc_fragment((48, 64), \"float32\")\n"
-      "        T.fill(sums, 1)\n"
-      "        T.gemm(A, B, sums, transpose_A=" + word(form.transpose_a) + ", transpose_B=" +
-      word(form.transpose_b) + ", allow_bf16x3=" + word(form.allowed) + ")\n"
-      "        T.copy(sums, C)\n");
+  const auto module =
+      script::parse_module("from tvm.script import tirx as T\n"
+                           "@T.prim_func\n"
+                           "def main(A: T.Tensor(" +
+                           matrix(kM, kK, form.transpose_a) +
+                           ", \"float32\"), "
+                           "B: T.Tensor(" +
+                           matrix(kK, kN, form.transpose_b) +
+                           ", \"float32\"), "
+                           "C: T.Tensor((48, 64), \"float32\")):\n"
+                           "    with T.Kernel(1) as bx:\n"
+                           "        sums = T.alloc_fragment((48, 64), \"float32\")\n"
+                           "        T.fill(sums, 1)\n"
+                           "        T.gemm(A, B, sums, transpose_A=" +
+                           word(form.transpose_a) + ", transpose_B=" + word(form.transpose_b) +
+                           ", allow_bf16x3=" + word(form.allowed) +
+                           ")\n"
+                           "        T.copy(sums, C)\n");
   EXPECT_TRUE(module) << module.error().to_string();
   return *module;
 }
@@ -72,7 +78,7 @@ void expect_product(const Form& form, const std::vector<float>& a, const std::ve
         sum += term;
         size += std::abs(term);
       }
-      ASSERT_NEAR(c[static_cast<size_t>(i * kN + j)], sum, 0x1p-21 * size) << i << ", " << j;
+      ASSERT_NEAR(c[static_cast<size_t>(i * kN + j)], sum, 0x1p-20 * size) << i << ", " << j;
     }
 }
 
@@ -114,8 +120,8 @@ TEST_P(GemmByParts, HasAllDigitsInMachineCode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, GemmByParts,
-                         ::testing::Values(Form{false, false}, Form{true, false},
-                                           Form{false, true}, Form{true, true}),
+                         ::testing::Values(Form{false, false}, Form{true, false}, Form{false, true},
+                                           Form{true, true}),
                          [](const auto& info) {
                            return std::string(info.param.transpose_a ? "A_transposed" : "A") +
                                   (info.param.transpose_b ? "_B_transposed" : "_B");

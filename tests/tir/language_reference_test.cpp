@@ -1,11 +1,12 @@
 // The language reference is what the registries say, and every example in it is a program that is
 // read, printed, read back, verified, and, unless it is for GPUs only, runs as it is lowered.
-#include "ir/script/reference.h"
 #include "codegen/lower.h"
 #include "ir/interpret.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/script/reference.h"
+#include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/verify.h"
@@ -36,8 +37,8 @@ Result<std::vector<std::vector<float>>> run(const PrimFunc& function, const Prim
   arrays.reserve(plan->params.size());
   const std::vector<bool> written = written_parameters(plan);
   for (size_t p = 0; p < plan->params.size(); ++p) {
-    auto& array = arrays.emplace_back(
-        static_cast<size_t>(*plan->params[p].buffer->element_count()));
+    auto& array =
+        arrays.emplace_back(static_cast<size_t>(*plan->params[p].buffer->element_count()));
     for (size_t i = 0; i < array.size(); ++i)
       array[i] = static_cast<float>((i * 7 + p) % 9) - 4;
     arguments.emplace_back(written[p] ? output(array) : input(array));
@@ -73,6 +74,42 @@ TEST(LanguageReference, HasExamplesThatRun) {
           EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
         }
   }
+}
+
+TEST(LanguageReference, BeginsWithAWorkloadThatIsOne) {
+  const auto file = WorkloadFile::parse(workload_example(), "scaled.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("scaled", {{"M", "40"}, {"N", "64"}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const auto result = run(function_of(workload->module), function_of(workload->module));
+  const auto expected = run(function_of(workload->reference), function_of(workload->module));
+  ASSERT_TRUE(result) << result.error().to_string();
+  ASSERT_TRUE(expected) << expected.error().to_string();
+  EXPECT_EQ((*result)[1], (*expected)[1]);
+}
+
+TEST(LanguageReference, OfTileLangsFilesTheDecoratorsSayNothing) {
+  const auto file = WorkloadFile::parse(R"(import tilelang
+import tilelang.language as T
+
+@tilelang.autotune(configs=whatever_there_is(), warmup=3)
+@tilelang.jit(out_idx=[-1], pass_configs={tilelang.PassConfigKey.TL_ENABLE_FAST_MATH: True})
+def scale(n, block=32, dtype="float32"):
+    @T.prim_func
+    def main(A: T.Tensor((n,), dtype), B: T.Tensor((n,), dtype)):
+        with T.Kernel(tilelang.cdiv(n, block), threads=32) as bx:
+            T.copy(A[bx * block:bx * block + block], B[bx * block])
+    return main
+)",
+                                        "scale.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("scale", {{"n", "64"}}, true);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_EQ(workload->parameters.size(), 3U);
+  const auto tool = WorkloadFile::parse("import tilelang\nx = tilelang.compile(1)\n", "bad.py");
+  ASSERT_FALSE(tool);
+  EXPECT_NE(tool.error().to_string().find("tilelang.compile is not known"), std::string::npos)
+      << tool.error().to_string();
 }
 
 TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {

@@ -332,9 +332,9 @@ int tune_emulated(EmulatedWork work) {
     const auto listed = [&](const char* verdict, const std::vector<tuner::EmulatedSound>& list) {
       for (const tuner::EmulatedSound& one : list)
         fmt::print(
-            "{}  {}  {}: {} of {}, {} of shared memory{}{}\n", verdict, short_id(**store, one.record),
-            one.choice.empty() ? "-" : one.choice, format_count(one.needs.blocks, "block"),
-            format_count(one.needs.threads, "thread"),
+            "{}  {}  {}: {} of {}, {} of shared memory{}{}\n", verdict,
+            short_id(**store, one.record), one.choice.empty() ? "-" : one.choice,
+            format_count(one.needs.blocks, "block"), format_count(one.needs.threads, "thread"),
             // Once compiled, with what the text itself declares.
             bytes_text(one.code == nullptr ? one.needs.shared_bytes : one.code->facts.shared_bytes),
             one.sampled_blocks == 0

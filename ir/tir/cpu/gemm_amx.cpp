@@ -9,8 +9,8 @@
 // first: then each of the three sums is one product, of matrices that begin further right in A.
 //
 //   A_parts[m, :] = a2 | a1 | a0                  B_parts[p, :, :] = b0
-//                                                                    b1      of 32 columns, pairs of
-//                                                                    b2      rows side by side
+//                                                                    b1      of 32 columns, pairs
+//                                                                    of b2      rows side by side
 //   for p in range(N // 32):
 //     for i in range(M // 32):
 //       T.amx_multiply_add(C.., A_parts[i * 32.., 0:3 K], B_parts[p, ..])
@@ -43,9 +43,8 @@ bool has(const LowerOptions& options, std::string_view feature) {
 Result<void> fits(const TileCall& call, TileContext& context) {
   for (const BufferRegion& region : call.regions)
     if (region.buffer->dtype != DataType::float32())
-      return Error(ErrorCode::kUnsupported,
-                   region.buffer->name + " holds " + to_string(region.buffer->dtype) +
-                       ", not float32");
+      return Error(ErrorCode::kUnsupported, region.buffer->name + " holds " +
+                                                to_string(region.buffer->dtype) + ", not float32");
   if (!flag_option(call, "allow_bf16x3"))
     return Error(ErrorCode::kUnsupported,
                  "the call does not say allow_bf16x3=True: float32 as the sum of three bfloat16");
@@ -134,23 +133,22 @@ Buffer split_a(const BufferRegion& a, const ops::GemmExtents& extents, std::vect
         make_cast(DataType::uint(16, kLanes), lower_half(split_up[static_cast<size_t>(p)]));
     const Expr place =
         make_ramp(column + (kParts - 1 - p) * extents.k, make_int(column->dtype, 1), kLanes);
-    body.push_back(make_store(parts, {Expr(i), place},
-                              make_call(DataType::bfloat16().with_lanes(kLanes), "reinterpret",
-                                        {half})));
+    body.push_back(
+        make_store(parts, {Expr(i), place},
+                   make_call(DataType::bfloat16().with_lanes(kLanes), "reinterpret", {half})));
   }
   before.push_back(make_alloc(parts));
-  before.push_back(loop_over(i, extents.m, ForKind::kSerial,
-                             loop_over(k, extents.k / kLanes, ForKind::kSerial,
-                                       make_seq(std::move(body)))));
+  before.push_back(
+      loop_over(i, extents.m, ForKind::kSerial,
+                loop_over(k, extents.k / kLanes, ForKind::kSerial, make_seq(std::move(body)))));
   return parts;
 }
 
 Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents, std::vector<Stmt>& before) {
   const int64_t pairs = extents.k / 2;
-  const Buffer parts =
-      make_buffer(b.buffer->name + "_parts", DataType::bfloat16(),
-                  {int32(extents.n / kColumns), int32(kParts * pairs), int32(2 * kColumns)},
-                  "shared");
+  const Buffer parts = make_buffer(
+      b.buffer->name + "_parts", DataType::bfloat16(),
+      {int32(extents.n / kColumns), int32(kParts * pairs), int32(2 * kColumns)}, "shared");
   const Var panel = make_var("p");
   const Var pair = make_var("k");
   const Var half = make_var("h");
@@ -162,10 +160,10 @@ Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents, std::vect
     const auto part = static_cast<size_t>(p);
     const Expr place =
         make_ramp(Expr(half) * (2 * kLanes), make_int(DataType::int32(), 1), 2 * kLanes);
-    body.push_back(make_store(
-        parts, {Expr(panel), Expr(pair) + p * pairs, place},
-        make_call(DataType::bfloat16().with_lanes(2 * kLanes), "reinterpret",
-                  {call_op("bitwise_or", {lower_half(even[part]), odd[part]})})));
+    body.push_back(
+        make_store(parts, {Expr(panel), Expr(pair) + p * pairs, place},
+                   make_call(DataType::bfloat16().with_lanes(2 * kLanes), "reinterpret",
+                             {call_op("bitwise_or", {lower_half(even[part]), odd[part]})})));
   }
   before.push_back(make_alloc(parts));
   before.push_back(loop_over(

@@ -13,10 +13,12 @@
 #include "ir/tir/emulator/shadow.h"
 #include "ir/tir/fragments.h"
 #include "ir/tir/matrix_text.h"
+#include "ir/tir/printing.h"
 
 #include <fmt/format.h>
 
 #include <bit>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -2405,6 +2407,18 @@ private:
     return &fragments_.emplace(name, std::move(table)).first->second;
   }
 
+  void print(const Instruction& inst) {
+    const Call& call = *as_print(Stmt(static_cast<const StmtNode*>(inst.node)));
+    const std::string line = print_line(call, [&](size_t i) -> std::variant<int64_t, double> {
+      const Slot value = inst.codes[i]->scalar(*frame_);
+      if (call.args[i + 1]->dtype.is_floating())
+        return value.d;
+      return value.i;
+    });
+    if (!failed())
+      std::fputs(line.c_str(), stdout);
+  }
+
   void intrinsic(Warp& warp, Instruction& inst) {
     if (warp.active == 0)
       return;
@@ -2419,6 +2433,8 @@ private:
       arrive_at_barrier(warp, inst);
     } else if (op == "cluster_sync") {
       arrive_at_cluster(warp, inst);
+    } else if (op == kPrint) {
+      each_lane(warp, warp.active, [&](int) { print(inst); });
     } else if (op == "sync_warp") {
       ++warp.sync;
     } else if (op == "atomic_add") {

@@ -13,6 +13,7 @@
 #include "ir/tir/mfma.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
+#include "ir/tir/printing.h"
 
 #include <fmt/format.h>
 
@@ -192,7 +193,7 @@ private:
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
                          call->op == "ptx_cp_async" || call->op == "copy_vector" ||
                          call->op == "tma_load" || call->op == "tma_store" ||
-                         call->op.starts_with("atomic_");
+                         call->op.starts_with("atomic_") || call->op == kPrint;
       if (op != nullptr && op->result == OpResult::kStatement && !known)
         fail(*stmt, "T." + call->op +
                         (call->op == "sync_threads" ? " of a part of the block" : "") +

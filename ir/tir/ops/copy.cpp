@@ -31,7 +31,9 @@ const TileOp& copy() {
       .name = "copy",
       .doc =
           "Copies a region into another of the same shape (dimensions of extent 1 do not count), "
-          "casting where the types differ.",
+          "casting where the types differ. Of A[i, j] the extents are the other operand's. What "
+          "hangs over the edge of a tensor is read as 0 and not written, here as in every access "
+          "of a kernel to a tensor.",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((100, 64), "float32"), B: T.Tensor((100, 64), "float32")):
     with T.Kernel(T.ceildiv(100, 32), threads=128) as bx:

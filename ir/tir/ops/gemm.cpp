@@ -111,14 +111,15 @@ Stmt meaning(const TileCall& call) {
 const TileOp& gemm() {
   static const TileOp op{
       .name = "gemm",
-      .doc = "C[M, N] += A[M, K] B[K, N] for matrices in tiles, or with transpose_A and transpose_B "
-             "A[K, M] and B[N, K]; products are formed and summed in C's type, in any order. "
-             "clear_accum=True starts from zero. policy says how warps divide C, and k_pack is "
-             "read: neither changes the result. With allow_tf32, float32 operands may be taken for "
-             "tf32: 10 bits of mantissa. With allow_bf16x3 they may be taken as sums of three "
-             "bfloat16: all 24 bits of mantissa, but an infinity gives NaN, and operands below "
-             "2^-110 lose digits. wg_wait: how many products of warpgroups may be under way behind "
-             "it; -1: all, until T.warpgroup_wait(n).",
+      .doc =
+          "C[M, N] += A[M, K] B[K, N] for matrices in tiles, or with transpose_A and transpose_B "
+          "A[K, M] and B[N, K]; products are formed and summed in C's type, in any order. "
+          "clear_accum=True starts from zero. policy says how warps divide C, and k_pack is "
+          "read: neither changes the result. With allow_tf32, float32 operands may be taken for "
+          "tf32: 10 bits of mantissa. With allow_bf16x3 they may be taken as sums of three "
+          "bfloat16: all 24 bits of mantissa, but an infinity gives NaN, and operands below "
+          "2^-110 lose digits. wg_wait: how many products of warpgroups may be under way behind "
+          "it; -1: all, until T.warpgroup_wait(n).",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
     with T.Kernel(1, threads=128) as bx:

@@ -1,0 +1,27 @@
+/// T.print("tile[{}, {}] = {}", i, j, tile[i, j]): a statement that writes a line of text, each {}
+/// being the next value, to the standard output of who runs the kernel.
+///
+/// Code of the block writes it once a block, T.Parallel once an iteration, code of single threads
+/// once a thread; lines of different blocks and threads come in any order.
+#pragma once
+
+#include "ir/tir/stmt.h"
+
+#include <functional>
+#include <string>
+#include <variant>
+
+namespace temper::tir {
+
+inline constexpr const char* kPrint = "print";
+
+/// The call that the statement is; null for all else.
+const Call* as_print(const Stmt& stmt);
+/// The line as a format for printf, with its end: integers as long long (%lld, %llu), floats as
+/// double. `%` and what is no {} stand for themselves.
+std::string print_format(const Call& call);
+/// The line, given the value of each argument (0: the first one behind the text).
+std::string print_line(const Call& call,
+                       const std::function<std::variant<int64_t, double>(size_t)>& value);
+
+} // namespace temper::tir
