@@ -248,8 +248,29 @@ ir::PrimFunc main_function(const ir::IRModule& module) {
 
 namespace {
 
-/// A bound holds for every kernel: of the inputs' types the one that is multiplied fastest counts.
-std::optional<engine::FmaKind> fastest_kind(const Task& task, const engine::MachineSpeed& speed) {
+/// Whether the rules may compute it by instructions for whole matrices: these take 16 rows and 32
+/// columns of the output and 64 bytes of the reduction at a time (register_tiling.cpp).
+bool divides_into_matrices(const Task& task) {
+  int64_t narrowest = 8;
+  for (const codegen::ArgumentSpec& argument : task.signature)
+    if (argument.is_buffer && !argument.is_output)
+      narrowest = std::min<int64_t>(narrowest, argument.dtype.element_bytes());
+  return task.reduction_length > 1 && task.reduction_length * narrowest % 64 == 0 &&
+         std::any_of(task.signature.begin(), task.signature.end(),
+                     [](const codegen::ArgumentSpec& argument) {
+                       const std::vector<int64_t>& shape = argument.shape;
+                       return argument.is_output && shape.size() >= 2 && shape.back() % 32 == 0 &&
+                              shape[shape.size() - 2] % 16 == 0;
+                     });
+}
+
+/// A bound holds for every kernel that the rules make: of the inputs' types the one that is
+/// multiplied fastest counts.
+std::optional<engine::FmaKind> fastest_kind(const Task& task,
+                                            const engine::MachineSpeed& of_machine) {
+  engine::MachineSpeed speed = of_machine;
+  if (!divides_into_matrices(task))
+    speed.bf16_matrix_flops = speed.int8_matrix_ops = 0;
   DataType sum;
   for (const codegen::ArgumentSpec& argument : task.signature)
     if (argument.is_output)

@@ -1018,7 +1018,7 @@ private:
   }
 
   Result<void> confirm(std::vector<Trial> best, engine::WorkloadId workload) {
-    const double most_seconds = std::clamp(0.06 * seconds(), 0.2, 3.0); // a short run ends shortly
+    const double most_seconds = std::clamp(0.1 * seconds(), 0.2, 3.0); // a short run ends shortly
     // Of slow kernels fewer: one takes part in a sitting with so many calls at the least.
     constexpr double kCalls = 12;
     constexpr size_t kFewest = 3;

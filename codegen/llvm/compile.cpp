@@ -12,6 +12,7 @@
 #include "llvm/Analysis/ScalarEvolution.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
@@ -158,6 +159,20 @@ void mark_loops(llvm::Function& function, llvm::FunctionAnalysisManager& analyse
       loop->setLoopAlreadyUnrolled();
 }
 
+/// Whether there is an array on the stack that could become registers: else what unrolling leaves
+/// is tidied up without looking at memory, which takes longer than all the rest.
+bool has_small_arrays(const llvm::Function& function) {
+  constexpr uint64_t kLargest = 4096; // two files of vector registers
+  const llvm::DataLayout& layout = function.getParent()->getDataLayout();
+  return llvm::any_of(llvm::instructions(function), [&](const llvm::Instruction& instruction) {
+    const auto* array = llvm::dyn_cast<llvm::AllocaInst>(&instruction);
+    if (array == nullptr)
+      return false;
+    const auto size = array->getAllocationSize(layout);
+    return !size || size->getFixedValue() <= kLargest;
+  });
+}
+
 /// A lean O2. What comes in is tiled and vectorised already: one round of clean-up, one of
 /// unrolling, one of vectorising and unrolling what was left scalar, and what tidies up after these
 /// only where they did something.
@@ -203,10 +218,10 @@ void optimize(Job& job) {
   FunctionPassManager vectorize;
   vectorize.addPass(LoopVectorizePass(LoopVectorizeOptions()));
   vectorize.addPass(LoopUnrollPass(LoopUnrollOptions(/*OptLevel=*/2)));
-  FunctionPassManager after_vectorize;
-  after_vectorize.addPass(EarlyCSEPass(/*UseMemorySSA=*/false));
-  after_vectorize.addPass(InstCombinePass());
-  after_vectorize.addPass(SimplifyCFGPass());
+  FunctionPassManager tidy;
+  tidy.addPass(EarlyCSEPass(/*UseMemorySSA=*/false));
+  tidy.addPass(InstCombinePass());
+  tidy.addPass(SimplifyCFGPass());
 
   for (Function& function : *job.module) {
     if (function.isDeclaration())
@@ -219,9 +234,9 @@ void optimize(Job& job) {
     run(clean);
     mark_loops(function, functions);
     if (run(unroll))
-      run(after_unroll);
+      run(has_small_arrays(function) ? after_unroll : tidy);
     if (run(vectorize))
-      run(after_vectorize);
+      run(tidy);
   }
 }
 

@@ -13,12 +13,14 @@
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Scalar.h"
 #include "llvm/Transforms/Utils.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace temper::codegen {
@@ -119,18 +121,34 @@ private:
 
 char FactsPass::ID = 0;
 
-/// Loop strength reduction once more, before instruction selection's own, where functions are
-/// small. LLVM has a switch that turns its own off (disable-lsr), for which the pass would be added
-/// only where it is wanted; but lld resets all switches of the process at its first link, so that
-/// the first kernel of a process came out another than the same kernel compiled later. What was
-/// measured is the latter.
-void add_loop_strength_reduction(llvm::TargetMachine& machine, const llvm::Module& module,
-                                 llvm::legacy::PassManager& passes) {
-  // Register tiles of 8 x 2 vectors and three steps have about 650 instructions; without the pass
-  // their loads are clustered by the scheduler and spilled, which makes them half as fast again.
+/// Whether LLVM's own loop strength reduction is left out, for which it has no other way than a
+/// switch of the whole process (which a link by lld resets: it is set for each kernel anew). `body`
+/// asks for passes meanwhile.
+template <typename Body> auto without_own_reduction(bool without, const Body& body) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  auto& switches = llvm::cl::getRegisteredOptions();
+  const auto found = switches.find("disable-lsr");
+  auto* own = found == switches.end() ? nullptr : static_cast<llvm::cl::opt<bool>*>(found->second);
+  const bool before = own != nullptr && own->getValue();
+  if (own != nullptr && without)
+    own->setValue(true);
+  auto result = body();
+  if (own != nullptr)
+    own->setValue(before);
+  return result;
+}
+
+/// Register tiles of 8 x 2 vectors and three steps have about 650 instructions; where their
+/// addresses are not reduced before codegen's first passes, their loads are clustered by the
+/// scheduler and spilled, which makes them half as slow again. In larger functions that pass takes
+/// too long, and LLVM's own, later one does less.
+bool reduces_loops_first(const llvm::Module& module) {
   constexpr unsigned kLarge = 900;
-  if (module.getInstructionCount() > kLarge)
-    return;
+  return module.getInstructionCount() <= kLarge;
+}
+
+void add_loop_strength_reduction(llvm::TargetMachine& machine, llvm::legacy::PassManager& passes) {
   passes.add(llvm::createTargetTransformInfoWrapperPass(machine.getTargetIRAnalysis()));
   passes.add(llvm::createCanonicalizeFreezeInLoopsPass());
   passes.add(llvm::createLoopStrengthReducePass());
@@ -148,8 +166,10 @@ bool emit_machine_code(llvm::TargetMachine& machine, llvm::Module& module,
   config->setDisableVerify(true);
   passes.add(config);
   passes.add(modules);
-  add_loop_strength_reduction(machine, module, passes);
-  if (config->addISelPasses())
+  const bool reduced = reduces_loops_first(module);
+  if (reduced)
+    add_loop_strength_reduction(machine, passes);
+  if (without_own_reduction(reduced, [&] { return config->addISelPasses(); }))
     return false;
   config->addMachinePasses();
   config->setInitialized();

@@ -3,6 +3,7 @@
 
 #include "ir/support/quantities.h"
 #include "tests/support/shelf.h"
+#include "tuner/record_context.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -302,6 +303,32 @@ TEST_F(Explained, WhatIsNoProgramOfOursSaysSoInOneSentence) {
     EXPECT_TRUE(told.limits().empty());
     EXPECT_EQ(told.rank, 0);
   }
+}
+
+TEST(Bounds, CountMatrixInstructionsOnlyWhereTheShapeDividesIntoThem) {
+  const auto peak = [](int64_t m, int64_t n, int64_t k) {
+    Task task;
+    task.reduction_length = k;
+    task.signature.resize(3);
+    const auto argument = [&](size_t i, DataType dtype, std::vector<int64_t> shape) {
+      task.signature[i].is_buffer = true;
+      task.signature[i].dtype = dtype;
+      task.signature[i].shape = std::move(shape);
+    };
+    argument(0, DataType::bfloat16(), {m, k});
+    argument(1, DataType::bfloat16(), {k, n});
+    argument(2, DataType::float32(), {m, n});
+    task.signature[2].is_output = true;
+    engine::MachineSpeed speed;
+    speed.f32_flops = 100;
+    speed.bf16_flops = 120;
+    speed.bf16_matrix_flops = 3000;
+    return machine_peak(task, speed);
+  };
+  EXPECT_EQ(peak(16, 64, 64), 3000);
+  EXPECT_EQ(peak(15, 64, 64), 120);
+  EXPECT_EQ(peak(16, 48, 64), 120);
+  EXPECT_EQ(peak(16, 64, 40), 120);
 }
 
 } // namespace
