@@ -180,10 +180,8 @@ private:
     ReplayOptions replay_options;
     replay_options.adapt = adapt;
     TEMPER_TRY_VOID(schedule.apply(design, replay_options));
-    if (options_.gpu)
-      TEMPER_TRY_VOID(postprocess_for_gpu(schedule, *options_.gpu));
-    else
-      TEMPER_TRY_VOID(postprocess(schedule, options_.machine));
+    TEMPER_TRY_VOID(options_.gpu ? postprocess_for_gpu(schedule, *options_.gpu)
+                                 : postprocess(schedule, options_.machine));
     return candidate_of(schedule, std::move(origin), parent);
   }
 
