@@ -461,7 +461,11 @@ private:
       if (item.code && *item.code != nullptr) {
         least_bound_ns_ =
             least_bound_ns_ == 0 ? item.bound.ns() : std::min(least_bound_ns_, item.bound.ns());
-        result_.unproven.push_back({id, text, item.program.needs, *item.code, item.bound});
+        result_.unproven.push_back({.record = id,
+                                    .choice = text,
+                                    .needs = item.program.needs,
+                                    .code = *item.code,
+                                    .bound = item.bound});
       }
       return {};
     }
