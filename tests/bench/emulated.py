@@ -29,9 +29,9 @@ SHAPES = {
         "M=64 N=136 K=40 multiprocessors=4 dtype=float32",
     ],
     "gemm_stream_k": [
-        "M=96 N=80 K=200 multiprocessors=3",
-        "M=128 N=72 K=136 multiprocessors=5 dtype=float16",
-        "M=70 N=200 K=72 multiprocessors=4",
+        "M=64 N=80 K=72 multiprocessors=3",
+        "M=40 N=72 K=64 multiprocessors=5 dtype=float16",
+        "M=70 N=40 K=72 multiprocessors=2",
     ],
     "gemm_roles": ["M=70 N=50 K=72", "M=64 N=72 K=40", "M=33 N=64 K=136"],
     "matmul_tile": ["M=70 N=50 K=40", "M=96 N=80 K=72", "M=33 N=64 K=136", "M=70 N=50 K=136 dtype=float16"],
