@@ -67,7 +67,8 @@ public:
       result.in_order_ = result.size_ <= 4 * options.trials ? result.size_ : 0;
     }
     TEMPER_TRY(templates, templates_of(task));
-    auto space = make_gpu_space(module, limits, std::move(templates));
+    TEMPER_TRY(rule_files, rule_files_of(task));
+    auto space = make_gpu_space(module, limits, std::move(templates), std::move(rule_files));
     if (space) {
       result.space_ = std::move(*space);
     } else {

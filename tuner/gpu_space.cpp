@@ -25,11 +25,13 @@ GpuHints gpu_hints_of(const codegen::GpuLimits& limits) {
 
 Result<std::unique_ptr<Space>> make_gpu_space(const ir::IRModule& module,
                                               const codegen::GpuLimits& limits,
-                                              std::vector<s_tir::Trace> templates) {
+                                              std::vector<s_tir::Trace> templates,
+                                              std::vector<script::RuleFile> rule_files) {
   if (!codegen::is_s_tir(module))
     return make_gpu_knob_space(module, limits.architecture);
   SketchOptions options;
   options.gpu = gpu_hints_of(limits);
+  options.rule_files = std::move(rule_files);
   // One that binds nothing is for CPUs.
   for (s_tir::Trace& trace : templates)
     if (binds_threads(trace))

@@ -129,7 +129,8 @@ Result<std::unique_ptr<Space>> space_of(const Task& task) {
   if (!task.target.is_cpu()) {
     TEMPER_TRY(limits, codegen::gpu_limits(task.target));
     TEMPER_TRY(templates, templates_of(task));
-    return make_gpu_space(task.module, limits, std::move(templates));
+    TEMPER_TRY(rule_files, rule_files_of(task));
+    return make_gpu_space(task.module, limits, std::move(templates), std::move(rule_files));
   }
   if (is_knob_program(task.module)) {
     TEMPER_TRY(lower, lower_options_for(task.target, task.threads <= 1));

@@ -4,8 +4,8 @@ the sum of each row are kept while the keys go by, and what was summed so far is
 Scores stand as queries by keys, or as keys by queries. Then K and V are read as they lie in memory,
 the queries of a block are transposed once, and maxima and sums of all queries go side by side.
 
-Products of float32 may be taken by parts of bfloat16 (allow_bf16x3), where a machine has fast ones:
-three parts have all digits, and nothing here is infinite."""
+With allow_bf16x3=True products of float32 may be taken by parts of bfloat16, where a machine has fast
+ones: all digits, but not of infinities, nor where terms are smaller than 2^-104."""
 from tvm.script import tirx as T
 
 
@@ -17,6 +17,7 @@ def flash_attention(
     causal=False,
     groups=1,
     dtype="float32",
+    allow_bf16x3=False,
     block_M=T.tune([16, 32, 64, 128, 256, 512]),
     block_N=T.tune([32, 64, 128, 256]),
     rows=T.tune(["queries", "keys"]),
@@ -57,7 +58,7 @@ def flash_attention(
             for k in T.Pipelined(last):
                 T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
                 T.clear(scores)
-                T.gemm(Q_shared, K_shared, scores, transpose_B=True, allow_bf16x3=True)
+                T.gemm(Q_shared, K_shared, scores, transpose_B=True, allow_bf16x3=allow_bf16x3)
                 if causal or seq % block_N != 0:
                     for i, j in T.Parallel(block_M, block_N):
                         position = k * block_N + j
@@ -75,7 +76,7 @@ def flash_attention(
                 for i, j in T.Parallel(block_M, dim):
                     out[i, j] = out[i, j] * rescale[i]
                 T.copy(V[bz, by // groups, k * block_N, 0], V_shared)
-                T.gemm(scores, V_shared, out, allow_bf16x3=True)
+                T.gemm(scores, V_shared, out, allow_bf16x3=allow_bf16x3)
             for i, j in T.Parallel(block_M, dim):
                 out[i, j] = out[i, j] / total[i]
             T.copy(out, O[bz, by, bx * block_M, 0])
@@ -112,7 +113,7 @@ def flash_attention(
             for k in T.Pipelined(last):
                 T.copy(K[bz, by // groups, k * block_N, 0], K_shared)
                 T.clear(scores)
-                T.gemm(K_shared, Q_shared, scores, allow_bf16x3=True)
+                T.gemm(K_shared, Q_shared, scores, allow_bf16x3=allow_bf16x3)
                 if causal or seq % block_N != 0:
                     for j, i in T.Parallel(block_N, block_M):
                         position = k * block_N + j
@@ -130,7 +131,7 @@ def flash_attention(
                 for d, i in T.Parallel(dim, block_M):
                     out[d, i] = out[d, i] * rescale[i]
                 T.copy(V[bz, by // groups, k * block_N, 0], V_shared)
-                T.gemm(V_shared, scores, out, transpose_A=True, allow_bf16x3=True)
+                T.gemm(V_shared, scores, out, transpose_A=True, allow_bf16x3=allow_bf16x3)
             for d, i in T.Parallel(dim, block_M):
                 out[d, i] = out[d, i] / total[i]
             for i, d in T.Parallel(block_M, dim):
@@ -139,7 +140,9 @@ def flash_attention(
     return main if rows == "queries" else main_by_keys
 
 
-def flash_attention_reference(seq, heads, dim, batch=1, causal=False, groups=1, dtype="float32"):
+def flash_attention_reference(
+    seq, heads, dim, batch=1, causal=False, groups=1, dtype="float32", allow_bf16x3=False
+):
     scale = 1 / dim**0.5
 
     @T.prim_func

@@ -20,15 +20,15 @@
 namespace temper::codegen {
 
 struct NvptxText {
-  std::string ir;  ///< LLVM IR, optimised
+  std::string ir; ///< LLVM IR, optimised
   std::string ptx;
 };
 /// `architecture`: "sm_90a". kUnsupported, with the line, for what has no form here; kEnvironment
 /// where this LLVM has no such back end or does not know the architecture.
 Result<NvptxText> emit_nvptx(const ir::PrimFunc& function, const std::string& architecture);
 
-/// As compile_cuda. Without an assembler the artifact's code is the PTX, which the driver assembles,
-/// and facts of machine code are not known.
+/// As compile_cuda. Without an assembler the artifact's code is the PTX, which the driver
+/// assembles, and facts of machine code are not known.
 Result<Artifact> compile_nvptx(const ir::IRModule& lowered, const ir::Target& target,
                                double deadline_seconds = 0);
 

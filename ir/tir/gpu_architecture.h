@@ -1,7 +1,7 @@
 /// GPU architectures as numbers: 80 for sm_80, 90 for sm_90a. AMD's are negative, -942 for gfx942,
-/// so that whatever asks for a level of PTX (architecture >= 80) is told that there is none; 0 is no
-/// GPU. Targets of AMD's GPUs are written hip:gfx942 and are otherwise as CUDA's: kernels of blocks
-/// and threads.
+/// so that whatever asks for a level of PTX (architecture >= 80) is told that there is none; 0 is
+/// no GPU. Targets of AMD's GPUs are written hip:gfx942 and are otherwise as CUDA's: kernels of
+/// blocks and threads.
 #pragma once
 
 #include <string_view>

@@ -7,7 +7,6 @@
 
 namespace temper::tir {
 
-
 PrimFunc hoist_layouts(const PrimFunc& function);
 
 } // namespace temper::tir

@@ -59,6 +59,51 @@ TEST(Emulated, CheckRunsAProgramForAGpuOnTheCpu) {
   EXPECT_NE(text.out.find("no races"), std::string::npos) << text.out;
 }
 
+// Its result is right, and there is no kernel: sm_75 has no bfloat16.
+TEST(Emulated, WhatDoesNotCompileForTheGpuIsNotDone) {
+  const Shell shell;
+  const std::string check = "temper check gemm_persistent M=64 N=64 K=64 --target cuda:sm_75";
+  const Ran ran = shell.run(check);
+  if (ran.out.find("NVRTC is not") != std::string::npos ||
+      ran.out.find("install CUDA's NVRTC") != std::string::npos)
+    GTEST_SKIP() << ran.out;
+  EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("right, but it does not compile for the GPU"), std::string::npos)
+      << ran.out;
+  const Json json = shell.run(check + " --json").json();
+  EXPECT_EQ(json["ok"], false);
+  EXPECT_NE(json["results"][0]["error"].get<std::string>().find("does not compile"),
+            std::string::npos);
+}
+
+// The space that is searched is the one that temper-opt prints.
+TEST(Emulated, RulesOfUsersServeGpusToo) {
+  const Shell shell;
+  shell.write("scale.py", R"(
+def scale(M, N):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, N), "float32"), B: T.Buffer((M, N), "float32")):
+        for i, j in T.grid(M, N):
+            with T.sblock("B"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                T.sblock_attr({"schedule_rule": "rows"})
+                B[vi, vj] = A[vi, vj] * T.float32(2)
+    return main
+
+def rows(sch, block):
+    i, j = sch.get_loops(block)
+    sch.bind(i, "blockIdx.x")
+    sch.bind(j, "threadIdx.x")
+    sch.annotate(block, "mine", 1)
+
+scale_workload = dict(shapes=[dict(M=64, N=32)], flops="M*N", bytes="8*M*N")
+)");
+  const Ran ran = shell.run("temper tune scale.py --target cuda:sm_80 --trials 1 --json");
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  const std::string record = ran.json()["sound"][0]["record"].get<std::string>();
+  EXPECT_NE(shell.run("temper show " + record).out.find("\"mine\""), std::string::npos);
+}
+
 TEST(Emulated, AWrongProgramIsNamed) {
   const Shell shell;
   shell.write("scale.py", scale("T.float32(3)"));

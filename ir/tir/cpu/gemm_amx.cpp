@@ -17,7 +17,8 @@
 //       T.amx_multiply_add(C.., A_parts[i * 32.., K:3 K], B_parts[p, ..])
 //       T.amx_multiply_add(C.., A_parts[i * 32.., 2 K:3 K], B_parts[p, ..])
 //
-// An infinity has no rest, so its product is NaN; of operands below 2^-110 digits are lost.
+// An infinity has no rest, so its product is NaN; of operands below 2^-110 and of terms below
+// 2^-104 digits are lost: what is smaller than 2^-126 counts as zero.
 #include "ir/arith/region.h"
 #include "ir/op.h"
 #include "ir/tir/cpu/variants.h"

@@ -1,5 +1,5 @@
-// T.lookup by byte shuffles: a table of 16 bytes lies in a register, and one instruction looks up as
-// many elements as a vector has bytes.
+// T.lookup by byte shuffles: a table of 16 bytes lies in a register, and one instruction looks up
+// as many elements as a vector has bytes.
 //
 //   for i in range(N // lanes):
 //     picked = T.table_lookup("int8x64", table[0:16], index[i * 64 : +64] >> shift)
@@ -34,15 +34,15 @@ Result<void> fits(const TileCall& call, TileContext& context) {
     return Error(ErrorCode::kUnsupported,
                  "the sums are " + to_string(out) + ", not integers of up to 32 bits");
   for (const BufferRegion& region : call.regions)
-    if (region.region.empty() || (!is_int(region.region.back().extent, 1) &&
-                                  !region.buffer->strides.empty()))
+    if (region.region.empty() ||
+        (!is_int(region.region.back().extent, 1) && !region.buffer->strides.empty()))
       return Error(ErrorCode::kUnsupported, region.buffer->name + " has strides");
   if (is_int(table.region.back().extent, 1))
     return Error(ErrorCode::kUnsupported, "the table does not lie along its last dimension");
   for (const size_t operand : {size_t{1}, size_t{2}})
     if (is_int(call.regions[operand].region.back().extent, 1))
-      return Error(ErrorCode::kUnsupported, call.regions[operand].buffer->name +
-                                                " is not read along its last dimension");
+      return Error(ErrorCode::kUnsupported,
+                   call.regions[operand].buffer->name + " is not read along its last dimension");
   TEMPER_TRY_VOID(check_inside(call, context));
   if (lanes_of(call, context) == 0)
     return Error(ErrorCode::kUnsupported, "the tile's rows are no multiple of 16");
@@ -62,8 +62,8 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     std::vector<Expr> indices = loops.indices;
     indices.back() = indices.back() * lanes + first;
     std::vector<Expr> place = tile_indices(region, indices);
-    place.back() = make_ramp(place.back(), make_int(place.back()->dtype, 1),
-                             static_cast<int>(count));
+    place.back() =
+        make_ramp(place.back(), make_int(place.back()->dtype, 1), static_cast<int>(count));
     return place;
   };
   const std::vector<Expr> start{int32(0)};

@@ -11,9 +11,9 @@
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
 #include "ir/tir/mfma.h"
+#include "ir/tir/printing.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
-#include "ir/tir/printing.h"
 
 #include <fmt/format.h>
 
@@ -73,8 +73,7 @@ bool is_collective(const Stmt& stmt) {
   const Call* call = statement_call(stmt);
   return call != nullptr &&
          (call->op == "ptx_ldmatrix" || call->op == "ptx_stmatrix" || call->op == "ptx_mma" ||
-          call->op == "amd_mfma" ||
-          call->op == "ptx_wgmma_ss" || call->op == "ptx_wgmma_rs");
+          call->op == "amd_mfma" || call->op == "ptx_wgmma_ss" || call->op == "ptx_wgmma_rs");
 }
 
 class KernelLoops {
@@ -827,8 +826,7 @@ private:
     out.push_back(over_warps(warp, body));
   }
   Stmt over_warps(const Var& warp, Stmt body, int64_t lanes = kLanes) {
-    return make_for(warp, integer(0), integer(threads_ / lanes), ForKind::kSerial,
-                    std::move(body));
+    return make_for(warp, integer(0), integer(threads_ / lanes), ForKind::kSerial, std::move(body));
   }
 
   void mma(const Stmt& stmt, const Call& call, std::vector<Stmt>& out) {
@@ -859,8 +857,8 @@ private:
     if (!shape)
       return fail(*stmt, shape.error().message);
     if (threads_ % kWave != 0)
-      return fail(*stmt, fmt::format("a block of {} threads is no number of whole waves of 64",
-                                     threads_));
+      return fail(*stmt,
+                  fmt::format("a block of {} threads is no number of whole waves of 64", threads_));
     multiply(call, {mfma_sums(*shape), mfma_a(*shape), mfma_b(*shape)},
              {MatrixOperand::kAsStored, MatrixOperand::kAsStored}, kWave, kThreadAxis, out);
   }

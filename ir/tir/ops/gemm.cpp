@@ -118,7 +118,8 @@ const TileOp& gemm() {
           "read: neither changes the result. With allow_tf32, float32 operands may be taken for "
           "tf32: 10 bits of mantissa. With allow_bf16x3 they may be taken as sums of three "
           "bfloat16: all 24 bits of mantissa, but an infinity gives NaN, and operands below "
-          "2^-110 lose digits. wg_wait: how many products of warpgroups may be under way behind "
+          "2^-110 and terms below 2^-104 lose digits. wg_wait: how many products of warpgroups may "
+          "be under way behind "
           "it; -1: all, until T.warpgroup_wait(n).",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
