@@ -2,6 +2,7 @@
 
 #include "codegen/cuda/prelude.h"
 #include "codegen/shared_offsets.h"
+#include "codegen/written_buffers.h"
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/cluster.h"
@@ -64,16 +65,7 @@ public:
     for (const Param& param : function->params)
       name(param.buffer ? static_cast<const Node*>(param.buffer.get()) : param.var.get(),
            param.name());
-    walk(function->body, [&](const NodeRef& node) {
-      if (const auto* store = node.as<BufferStore>())
-        written_.insert(store->buffer.get());
-      const auto* call = node.as<Call>();
-      const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
-      if (op != nullptr && op->addresses > 0)
-        if (const auto* load = call->args[0].as<BufferLoad>())
-          written_.insert(load->buffer.get());
-      return true;
-    });
+    written_ = written_buffers(function);
     host(function->body);
     if (!error_.message.empty())
       return error_;

@@ -4,6 +4,7 @@
 #include "codegen/cuda/compile.h"
 #include "codegen/cuda/cubin.h"
 #include "codegen/shared_offsets.h"
+#include "codegen/written_buffers.h"
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/support/hash.h"
@@ -67,16 +68,7 @@ public:
 
   Result<void> run(const PrimFunc& function) {
     function_ = function;
-    walk(function->body, [&](const NodeRef& node) {
-      if (const auto* store = node.as<BufferStore>())
-        written_.insert(store->buffer.get());
-      const auto* call = node.as<Call>();
-      const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
-      if (op != nullptr && op->addresses > 0)
-        if (const auto* load = call->args[0].as<BufferLoad>())
-          written_.insert(load->buffer.get());
-      return true;
-    });
+    written_ = written_buffers(function);
     host(function->body);
     if (!error_.message.empty())
       return error_;

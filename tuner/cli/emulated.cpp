@@ -192,8 +192,8 @@ int check_emulated(EmulatedWork work) {
     unknown |= !check->checked();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
     // Right, and yet no kernel: where there is a compiler for the GPU, it must take the program.
-    const bool no_code = !code && codegen::gpu_compiler_version(*gpu);
-    wrong |= no_code && check->checked();
+    const bool no_kernel = check->right() && !code && codegen::gpu_compiler_version(*gpu);
+    wrong |= no_kernel;
     std::string about_code = code ? tuner::gpu_code_text(code->facts) : code.error().message;
     if (const auto refused = code ? tuner::refused_code(code->facts) : std::nullopt)
       about_code += "; " + refused->message;
@@ -217,7 +217,7 @@ int check_emulated(EmulatedWork work) {
         item["not_compiled_for_gpu"] = code.error().message;
       if (!check->right())
         item["error"] = tuner::emulated_verdict(*check, true);
-      else if (no_code)
+      else if (no_kernel)
         item["error"] = "it does not compile for the GPU: " + code.error().message;
       if (!check->interpreted)
         item["races_not_looked_for"] = check->not_interpreted;
@@ -226,7 +226,7 @@ int check_emulated(EmulatedWork work) {
     }
     fmt::print("{} on {}, emulated: {}{}\n", task->title(), gpu->to_string(),
                tuner::emulated_verdict(*check, static_cast<bool>(task->reference)),
-               no_code && check->checked() ? ", but it does not compile for the GPU" : "");
+               no_kernel ? ", but it does not compile for the GPU" : "");
     fmt::print("  {} of {}, {} of shared memory\n", format_count(program->needs.blocks, "block"),
                format_count(program->needs.threads, "thread"),
                bytes_text(program->needs.shared_bytes));

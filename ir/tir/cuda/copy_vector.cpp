@@ -26,10 +26,6 @@ struct Vectors {
   Layout elements;       ///< of the fragment: (thread, register) -> row-major number
 };
 
-bool is_fragment(const BufferRegion& region) {
-  return tile_scope(region.buffer->scope) == "fragment";
-}
-
 /// The widest vectors into which the rows of a region of global or shared memory divide.
 Result<int64_t> width_in(const BufferRegion& region, int64_t row, TileContext& context) {
   const Buffer& buffer = region.buffer;

@@ -32,10 +32,6 @@ struct Product {
   std::string text; ///< of the instruction
 };
 
-bool is_fragment(const BufferRegion& region) {
-  return tile_scope(region.buffer->scope) == "fragment";
-}
-
 Result<void> operand_fits(const BufferRegion& region, const char* what,
                           const Result<Layout>& needed, TileContext& context) {
   if (!is_fragment(region)) {
@@ -239,14 +235,7 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
       rows.choices.push_back(grid.rows);
     result.push_back(std::move(rows));
   }
-  for (const auto& [name, region] :
-       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
-    if (is_fragment(*region))
-      continue;
-    TileKnob swizzle = swizzle_knob(name, *region);
-    swizzle.choices.push_back(0);
-    result.push_back(std::move(swizzle));
-  }
+  add_operand_swizzles(call, result);
   return result;
 }
 

@@ -39,10 +39,6 @@ struct Product {
   int64_t chunk() const { return 128 / bits; } ///< elements of 16 bytes
 };
 
-bool is_fragment(const BufferRegion& region) {
-  return tile_scope(region.buffer->scope) == "fragment";
-}
-
 /// Whether ldmatrix loads the operand, which is no fragment: `rows_of_k` where its rows are along
 /// k.
 Result<void> matrices_fit(const BufferRegion& region, const char* what, const Product& product,
@@ -302,14 +298,7 @@ std::vector<TileKnob> knobs(const TileCall& call, TileContext& context) {
   for (const WarpGrid& grid : warp_grids(product->m, product->n, context.gpu->threads / 32))
     rows.choices.push_back(grid.rows);
   result.push_back(std::move(rows));
-  for (const auto& [name, region] :
-       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
-    if (is_fragment(*region))
-      continue;
-    TileKnob swizzle = swizzle_knob(name, *region);
-    swizzle.choices.push_back(0);
-    result.push_back(std::move(swizzle));
-  }
+  add_operand_swizzles(call, result);
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "ir/tir/cuda/variants.h"
 
+#include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_inference.h"
 #include "ir/walk.h"
 
@@ -46,6 +47,21 @@ TileKnob swizzle_knob(const char* name, const BufferRegion& region) {
   for (int64_t bytes = knob.default_value; bytes >= 32; bytes /= 2)
     knob.choices.push_back(bytes);
   return knob;
+}
+
+bool is_fragment(const BufferRegion& region) {
+  return tile_scope(region.buffer->scope) == "fragment";
+}
+
+void add_operand_swizzles(const TileCall& call, std::vector<TileKnob>& knobs) {
+  for (const auto& [name, region] :
+       {std::pair(kSwizzleA, &call.regions[0]), std::pair(kSwizzleB, &call.regions[1])}) {
+    if (is_fragment(*region))
+      continue;
+    TileKnob swizzle = swizzle_knob(name, *region);
+    swizzle.choices.push_back(0);
+    knobs.push_back(std::move(swizzle));
+  }
 }
 
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body) {

@@ -26,6 +26,11 @@ std::optional<std::vector<int64_t>> constant_shape(const Buffer& buffer);
 
 /// The knob of an operand's XOR swizzle in shared memory, the widest first.
 TileKnob swizzle_knob(const char* name, const BufferRegion& region);
+/// Those of a product's operands in shared memory, where 0, none at all, is a choice, too.
+void add_operand_swizzles(const TileCall& call, std::vector<TileKnob>& knobs);
+
+/// It lies in the registers of threads.
+bool is_fragment(const BufferRegion& region);
 
 /// The predicate of a variant whose analysis of a call says whether it fits, and if not, why.
 template <auto analysis> Result<void> succeeds(const TileCall& call, TileContext& context) {
