@@ -128,7 +128,10 @@ private:
     return std::move(TEMPER_CONCAT(temper_try_, __LINE__)).error();                                \
   auto&& name = *std::move(TEMPER_CONCAT(temper_try_, __LINE__))
 
-/// The same for Result<void>, or where the value is not needed.
+/// The same for Result<void>, or where the value is not needed: one statement, so that it may stand
+/// between an `if` and its `else`.
 #define TEMPER_TRY_VOID(expr)                                                                      \
-  if (auto temper_try_result = (expr); !temper_try_result)                                         \
-  return std::move(temper_try_result).error()
+  do {                                                                                             \
+    if (auto temper_try_result = (expr); !temper_try_result)                                       \
+      return std::move(temper_try_result).error();                                                 \
+  } while (false)

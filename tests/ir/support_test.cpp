@@ -32,6 +32,20 @@ TEST(Result, TryPassesTheErrorOn) {
   EXPECT_EQ(failed.error().message, "odd");
 }
 
+Result<const char*> checked_or_not(bool check, int value) {
+  if (check)
+    TEMPER_TRY_VOID(half(value));
+  else
+    return "not checked";
+  return "checked";
+}
+
+TEST(Result, TryLeavesTheElseToTheIfAroundIt) {
+  EXPECT_STREQ(*checked_or_not(false, 3), "not checked");
+  EXPECT_STREQ(*checked_or_not(true, 4), "checked");
+  EXPECT_FALSE(checked_or_not(true, 3).has_value());
+}
+
 TEST(Random, StateContinuesTheStream) {
   Random first(7);
   first();
