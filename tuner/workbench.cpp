@@ -165,7 +165,7 @@ Result<std::vector<script::RuleFile>> rule_files_of(const Task& task) {
   }
   TEMPER_TRY(more, script::load_rule_files());
   files.insert(files.end(), more.begin(), more.end());
-  return std::move(files);
+  return files;
 }
 
 Result<std::vector<s_tir::Trace>> templates_of(const Task& task) {

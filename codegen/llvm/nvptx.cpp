@@ -445,7 +445,7 @@ private:
                                                : I::nvvm_cp_async_ca_shared_global_8)
                        : bytes == 4 ? (guarded ? I::nvvm_cp_async_ca_shared_global_4_s
                                                : I::nvvm_cp_async_ca_shared_global_4)
-                                    : I::not_intrinsic;
+                                    : I::ID{I::not_intrinsic};
       if (id == I::not_intrinsic)
         return fail(s, fmt::format("T.ptx_cp_async copies 4, 8 or 16 bytes, not {}", bytes));
       std::vector<Value*> operands{address(call->args[0], s), address(call->args[1], s)};

@@ -2,6 +2,9 @@
 /// and statements in place of formulas; tuned, shown, exported and called.
 #include "tests/cli/shell.h"
 
+#include <fstream>
+#include <iterator>
+
 namespace temper::testing {
 namespace {
 
@@ -165,6 +168,27 @@ sums_workload = dict(shapes=[dict(scale=2)])
   const std::string record = tuned_record(shell, "temper tune sums.py scale=2", "");
   ASSERT_FALSE(record.empty());
   EXPECT_EQ(shell.run("temper rerun " + record).code, 0);
+}
+
+/// The programs that workloads/README.md shows, as somebody would copy them.
+TEST(OwnSpace, ProgramsOfTheReadmeAreTuned) {
+  std::ifstream file(TEMPER_SOURCE_DIR "/workloads/README.md");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  const std::string begin = "```python\n";
+  const char* arguments[] = {"scale=2", "M=32 N=64 K=64"};
+  size_t found = 0;
+  for (size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+    ASSERT_LT(found, std::size(arguments));
+    at += begin.size();
+    const std::string name = "readme" + std::to_string(found) + ".py";
+    SCOPED_TRACE(name);
+    const Shell shell;
+    shell.write(name, text.substr(at, text.find("```", at) - at));
+    const Ran tuned = shell.run("temper tune " + name + " " + arguments[found++] + " --trials 2");
+    EXPECT_EQ(tuned.code, 0) << tuned.out << tuned.err;
+    EXPECT_NE(tuned.out.find("best "), std::string::npos) << tuned.out;
+  }
+  EXPECT_EQ(found, std::size(arguments));
 }
 
 } // namespace

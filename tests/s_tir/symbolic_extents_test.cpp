@@ -146,7 +146,8 @@ e = sch.blockize(i1)
   const std::string axes =
       "sch.transform_block_layout(b, \"lambda i, j, k: (i // 4, j, k, i % 4)\")\n";
   for (const Case& example : symbolic_programs()) {
-    if (example.name != "rows" && example.name != "terms" && example.name != "both")
+    const std::string_view name = example.name;
+    if (name != "rows" && name != "terms" && name != "both")
       continue;
     for (const std::string& rest : {std::string(), tiles, axes}) {
       SCOPED_TRACE(example.name + rest);
