@@ -236,7 +236,7 @@ Result<std::vector<RuleFile>> load_rule_files() {
       continue;
     auto text = read_file(file);
     if (!text)
-      return std::move(text).error().with_note("TEMPER_RULES names it");
+      return std::move(text).error().with_note("TEMPER_RULES names it: " + std::string(files));
     TEMPER_TRY(rules, RuleFile::parse(*std::move(text), file));
     if (rules.empty() && !rules.has_named_rules())
       return Error(ErrorCode::kInvalidArgument,

@@ -44,6 +44,11 @@ enum class Operator : uint8_t {
   kNot,
   kInvert,
 };
+
+inline bool is_comparison(Operator op) {
+  return op >= Operator::kEqual && op <= Operator::kGreaterEqual;
+}
+
 /// As written: "+", "//", "not in".
 const char* spelling(Operator op);
 

@@ -199,6 +199,13 @@ inline Value make_sequence(std::vector<Value> items, bool is_tuple) {
   return Sequence{std::make_shared<std::vector<Value>>(std::move(items)), is_tuple};
 }
 
+/// The most items or characters a value may have.
+inline constexpr size_t kMaxSequence = 1'000'000;
+
+/// Of a number, True or False; nothing of anything else. as_integer: of no float.
+std::optional<double> as_double(const Value& value);
+std::optional<Int> as_integer(const Value& value);
+
 /// "an integer", "the buffer A", "a float32 expression": for messages.
 std::string describe(const Value& value);
 /// As Python's repr() shows it.
