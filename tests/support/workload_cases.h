@@ -5,6 +5,7 @@
 #include "ir/script/workload_file.h"
 
 #include <map>
+#include <ostream>
 #include <string>
 
 namespace temper::workload_cases {
@@ -12,6 +13,13 @@ namespace temper::workload_cases {
 struct WorkloadCase {
   const char* name; ///< "file" or "file:function"
   std::map<std::string, std::string> shape;
+
+  /// How tests of it are listed.
+  friend void PrintTo(const WorkloadCase& one, std::ostream* out) {
+    *out << one.name;
+    for (const auto& [parameter, value] : one.shape)
+      *out << ' ' << parameter << '=' << value;
+  }
 };
 
 inline const WorkloadCase kWorkloadCases[] = {
