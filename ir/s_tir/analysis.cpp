@@ -223,7 +223,7 @@ private:
               {make_int(access.buffer->shape[i]->dtype, 0), access.buffer->shape[i]});
           continue;
         }
-        const Linear extent = math_.offset(math_.difference(dim.range.hi, dim.range.lo), 1);
+        const Linear extent = math_.count(dim.range);
         region.region.push_back(
             {math_.expr(dim.range.lo, dim.dtype), math_.expr(extent, dim.dtype)});
       }

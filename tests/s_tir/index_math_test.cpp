@@ -35,6 +35,27 @@ TEST(IndexMath, KnowsTheAlgebraOfSplitsAndFuses) {
   EXPECT_TRUE(math.proves_equal(range->lo, range->hi));
 }
 
+TEST(IndexMath, CountsWhatLiesBetweenQuotients) {
+  const Var x = make_var("x");
+  IndexMath math;
+  math.set_range(x, {0, 40});
+  for (const int64_t offset : {0, 3})
+    for (const int64_t length : {1, 5, 8, 19}) {
+      const Expr first = x * 5 + make_int(DataType::int32(), offset);
+      const LinearInterval range{
+          math.linear(floordiv(first, 8)),
+          math.linear(floordiv(first + make_int(DataType::int32(), length - 1), 8))};
+      const Linear count = math.count(range);
+      const Expr text = math.expr(count, DataType::int32());
+      for (int64_t value = 0; value <= 40; ++value) {
+        const int64_t low = value * 5 + offset;
+        EXPECT_EQ(*evaluate(text, {{x.get(), value}}), (low + length - 1) / 8 - low / 8 + 1)
+            << text_of(text);
+      }
+      EXPECT_LE(math.bound(count).hi, (length + 6) / 8 + 1) << text_of(text);
+    }
+}
+
 TEST(IndexMath, ACastToATypeThatIsTooNarrowWraps) {
   IndexMath math;
   const Var i = make_var("i");

@@ -338,6 +338,30 @@ Linear IndexMath::floor_divide(const Linear& a, int64_t divisor) {
   return quotient;
 }
 
+Linear IndexMath::count(const LinearInterval& range) {
+  Linear form = offset(difference(range.hi, range.lo), 1);
+  // (x + c) // d - x // d is (x % d + c) // d, of which more is known.
+  for (const Linear::Term& up : form.terms) {
+    const Division high = up.factor == 1 ? division<FloorDiv>(up.atom) : Division{};
+    if (high.divisor == 0)
+      continue;
+    for (const Linear::Term& down : form.terms) {
+      const Division low = down.factor == -1 ? division<FloorDiv>(down.atom) : Division{};
+      if (low.divisor != high.divisor)
+        continue;
+      const Linear x = linear(*low.operand);
+      const Linear c = difference(linear(*high.operand), x);
+      if (!c.is_constant())
+        continue;
+      const Linear merged =
+          floor_divide(offset(floor_modulo(x, low.divisor), c.constant), low.divisor);
+      const Linear pair = difference({{up}, 0}, {{{down.atom, 1}}, 0});
+      return sum(difference(form, pair), merged);
+    }
+  }
+  return form;
+}
+
 Linear IndexMath::floor_modulo(const Linear& a, int64_t divisor) {
   if (divisor == 1)
     return {};

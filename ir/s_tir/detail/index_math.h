@@ -80,6 +80,8 @@ public:
     a.constant += constant;
     return a;
   }
+  /// How many integers there are from `range.lo` to `range.hi`.
+  Linear count(const LinearInterval& range);
   Linear scaled(Linear a, int64_t factor);
   Linear floor_divide(const Linear& a, int64_t divisor);
   Linear floor_modulo(const Linear& a, int64_t divisor);

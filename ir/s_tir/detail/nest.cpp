@@ -35,7 +35,7 @@ Nest build_nest(IndexMath& math, const Block& block, std::span<const Wanted> wan
         lo.constant = std::min(std::max(lo.constant, first.constant), last.constant);
         hi.constant = std::max(std::min(hi.constant, last.constant), lo.constant);
       }
-      extent = math.offset(math.difference(hi, lo), 1);
+      extent = math.count({lo, hi});
       if (!extent.is_constant()) {
         const Bound range = math.bound(extent);
         if (range.hi < Bound::kPlusInfinity)
@@ -635,8 +635,7 @@ CopyBlock make_copy(IndexMath& math, const std::string& name, const Buffer& from
       // the loops take a part.
       const bool fixed = box[i].lo.is_constant() && box[i].hi.is_constant();
       const LinearInterval& all = fixed ? box[i] : access.limits[i];
-      axis.domain = {math.expr(all.lo, dtype),
-                     math.expr(math.offset(math.difference(all.hi, all.lo), 1), dtype)};
+      axis.domain = {math.expr(all.lo, dtype), math.expr(math.count(all), dtype)};
       if (!fixed)
         wanted[i] = box[i];
       point.push_back(var);

@@ -35,7 +35,7 @@ std::optional<Roll> find_roll(IndexMath& math, const ChildBlock& producer, size_
                               size_t dimension) {
   const SBlock& block = producer.block();
   const auto* index = write.region[dimension].min.as<VarNode>();
-  const Linear extent = math.offset(math.difference(box[dimension].hi, box[dimension].lo), 1);
+  const Linear extent = math.count(box[dimension]);
   if (index == nullptr || !extent.is_constant())
     return std::nullopt;
   Roll roll{.dimension = dimension};
