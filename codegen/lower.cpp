@@ -1,4 +1,4 @@
-#include "codegen/lower.h"
+#include "codegen/lower_for_estimate.h"
 
 #include "ir/pass/pipeline_loops.h"
 #include "ir/pass/pipelines.h"
@@ -16,7 +16,7 @@ using namespace ir; // NOLINT
 
 namespace {
 
-std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options) {
+std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options, bool folded) {
   std::vector<Pass> passes{function_pass(
       "size_parameters", [](const PrimFunc& f) -> Result<PrimFunc> { return size_parameters(f); })};
   bool tiles = false;
@@ -38,9 +38,9 @@ std::vector<Pass> passes_for(const IRModule& module, const LowerOptions& options
   for (const LoweringPass& pass : cpu_passes())
     if (pass.needed || !options.plain)
       passes.push_back(
-          function_pass(pass.name, [&pass, &options](const PrimFunc& f) -> Result<PrimFunc> {
-            return pass.run(f, options);
-          }));
+          function_pass(pass.name,
+                        [run = folded && pass.folded != nullptr ? pass.folded : pass.run, &options](
+                            const PrimFunc& f) -> Result<PrimFunc> { return run(f, options); }));
   return passes;
 }
 
@@ -69,12 +69,18 @@ Result<IRModule> lower_for_cpu(const IRModule& module, const LowerOptions& optio
                                const PassOptions& pass_options) {
   s_tir::register_layer();
   TEMPER_TRY_VOID(for_each_function(module, check_lowerable));
-  TEMPER_TRY(lowered, run_passes(module, passes_for(module, options), pass_options));
+  TEMPER_TRY(lowered, run_passes(module, passes_for(module, options, false), pass_options));
   if (options.verify) {
     TEMPER_TRY_VOID(for_each_function(
         lowered, [&](const PrimFunc& function) { return verify_lowered(function, options); }));
   }
   return lowered;
+}
+
+Result<IRModule> lower_for_estimate(const IRModule& module, const LowerOptions& options) {
+  s_tir::register_layer();
+  TEMPER_TRY_VOID(for_each_function(module, check_lowerable));
+  return run_passes(module, passes_for(module, options, true), with_environment({}));
 }
 
 } // namespace temper::codegen

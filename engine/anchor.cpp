@@ -40,7 +40,9 @@ constexpr int64_t kAnchorSteps = 60'000;
 
 double time_anchor_compute() {
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 60; ++i)
+  const double begin = now_ns();
+  constexpr double kWindowNs = 8e6; // the clock jumps from one millisecond to the next
+  for (int i = 0; i < 60 && (i < 20 || now_ns() - begin < kWindowNs); ++i)
     best = std::min(best, timed_arithmetic(kAnchorSteps));
   return best;
 }
@@ -50,7 +52,9 @@ double time_anchor_memory() {
   const auto buffer = std::make_unique<uint64_t[]>(kWords);
   std::fill_n(buffer.get(), kWords, 1);
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 25; ++i) {
+  const double first = now_ns();
+  constexpr double kWindowNs = 5e6;
+  for (int i = 0; i < 25 && (i < 8 || now_ns() - first < kWindowNs); ++i) {
     const double begin = now_ns();
     uint64_t sum = 0;
     for (size_t word = 0; word < kWords; ++word)

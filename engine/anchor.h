@@ -9,7 +9,7 @@ namespace temper::engine {
 /// Fastest of many repeats of about 0.1 ms of arithmetic in registers: follows the clock frequency,
 /// which in a virtual machine jumps from one millisecond to the next; the fastest of 8 ms does not.
 double time_anchor_compute();
-/// Fastest of many passes over an 8 MiB buffer.
+/// Fastest of the passes over an 8 MiB buffer that fit into 5 ms.
 double time_anchor_memory();
 /// See Measurement::side_by_side; takes about 3 ms. Starts threads and ends them.
 double probe_side_by_side(int threads);

@@ -1,7 +1,7 @@
 #include "tuner/tuning_run.h"
 
 #include "codegen/artifact_json.h"
-#include "codegen/lower.h"
+#include "codegen/lower_for_estimate.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/structural.h"
 #include "ir/support/json.h"
@@ -303,8 +303,7 @@ private:
 
   /// Each program once, on all processors: nothing is measured meanwhile.
   std::vector<double> estimate(std::span<const CandidateRef> candidates,
-                               codegen::LowerOptions options) {
-    options.verify = false; // what is compiled is verified
+                               const codegen::LowerOptions& options) {
     std::vector<std::pair<const Candidate*, Estimated*>> unknown;
     for (const CandidateRef& candidate : candidates)
       if (const auto [at, is_new] = estimates_.try_emplace(candidate->program_hash); is_new)
@@ -319,7 +318,7 @@ private:
   }
 
   Estimated estimate_one(const Candidate& candidate, const codegen::LowerOptions& options) const {
-    auto lowered = codegen::lower_for_cpu(candidate.module, options);
+    auto lowered = codegen::lower_for_estimate(candidate.module, options);
     if (!lowered || (*lowered)->functions.empty())
       return {};
     const auto function = (*lowered)->functions.front().function.as_ref<ir::PrimFuncNode>();
@@ -795,10 +794,10 @@ private:
       // Others are held against its time, so that it is not given up as hopeless: a first call of a
       // short program takes many times as long as the rest.
       request.best_ns = 0;
-      request.rule.max_seconds = 0.02; // a long one is called once
+      request.rule.max_seconds = 0.01; // a long one is called once
       request.timeout_ms = 10'000;
     } else if (best_ns_ > 0)
-      request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 300, 10'000);
+      request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 100, 10'000);
     else if (task_.flops > 0)
       request.timeout_ms =
           std::clamp(static_cast<int>(kCalls * task_.flops / kSlowFlopPerNs * 1e-6), 1000, 10'000);

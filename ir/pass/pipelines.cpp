@@ -1,6 +1,7 @@
 #include "ir/pass/pipelines.h"
 
 #include "ir/narrow.h"
+#include "ir/pass/fold.h"
 
 namespace temper::ir {
 
@@ -31,11 +32,13 @@ std::span<const LoweringPass> cpu_passes() {
       {"vectorize_loops", [](F f, O o) { return vectorize_loops(f, o); }},
       // Before unrolling: the tile's loops are still loops, and their reduction loop has a place
       // for loads before and stores after it.
-      {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false},
-      {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }},
+      {"promote_registers", [](F f, O o) { return promote_registers(f, o); }, false,
+       promote_registers_folded},
+      {"unroll_loops", [](F f, O o) { return unroll_loops(f, o); }, true, unroll_loops_folded},
       // After unrolling: the body's statements are counted, and one hint is enough for a cache
       // line.
-      {"insert_prefetches", [](F f, O) { return insert_prefetches(f); }, false},
+      {"insert_prefetches", [](F f, O) { return insert_prefetches(f); }, false,
+       [](F f, O) { return f; }},
       {"remove_dead", [](F f, O) { return remove_dead(f); }, false},
   };
   return kPasses;

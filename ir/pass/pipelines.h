@@ -12,6 +12,8 @@ struct LoweringPass {
   PrimFunc (*run)(const PrimFunc& function, const LowerOptions& options);
   /// False for what a plain lowering (references) leaves out.
   bool needed = true;
+  /// What takes its place where loops are not expanded (ir/pass/fold.h); null: itself.
+  PrimFunc (*folded)(const PrimFunc& function, const LowerOptions& options) = nullptr;
 };
 
 /// tir to the form of codegen/lower.h; blocks are lowered before (s_tir/lower.h).

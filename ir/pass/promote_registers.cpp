@@ -28,12 +28,14 @@
 //
 // Distinct buffers never overlap (the IR's meaning), so nothing else in L touches the tile.
 #include "ir/op.h"
+#include "ir/pass/fold.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
 #include "ir/pass/unroll.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -65,7 +67,7 @@ struct BufferUse {
 struct Slot {
   int lanes = 1;
   int active = 1;
-  int at = 0; ///< in the local buffer
+  int64_t at = 0; ///< in the local buffer
   bool loaded_first = false;
   bool touched = false;
   bool stored = false;
@@ -214,8 +216,8 @@ private:
 
 class Promotion {
 public:
-  explicit Promotion(const LowerOptions& options)
-      : options_(options), budget_(options.tile_registers()) {}
+  Promotion(const LowerOptions& options, bool folds)
+      : options_(options), folds_(folds), budget_(options.tile_registers()) {}
 
   Stmt rewrite(const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
@@ -326,7 +328,7 @@ private:
   /// the statements before it, that only set a tile's locations.
   Stmt promote(const For& loop, std::vector<Stmt>& earlier) {
     const IntInterval trips = math_.bounds(loop.extent);
-    if (trips.low < 1 || trips.high == 1)
+    if (trips.low < 1 || trips.high == 1 || folded_.contains(loop.loop_var.get()))
       return nullptr;
     const Analyzer::Scope scope(math_);
     bind_loop(math_, loop);
@@ -351,16 +353,20 @@ private:
         tiles.push_back(std::move(*tile));
       }
     }
+    // What was folded for a tile further out is expanded as far as anyone is to know.
+    for (const auto& [var, inner] : scanner.loops)
+      if (folded_.contains(var))
+        unrolled.insert(inner);
     if (tiles.empty() || registers > budget_ ||
         count_statements(loop.body, unrolled) > options_.max_unrolled_statements)
       return nullptr;
 
-    Stmt body = expand_loops(loop.body, unrolled, math_);
-    failed_ = false;
+    const bool folds = folds_ && expands_by_constants(loop.body, unrolled);
     tiles_.swap(tiles);
-    body = into_registers(body);
+    Stmt body = folds ? fold(loop.body, unrolled)
+                      : into_registers(expand_loops(loop.body, unrolled, math_));
     tiles_.swap(tiles);
-    if (failed_)
+    if (!body)
       return nullptr;
 
     std::vector<Stmt> values;
@@ -494,10 +500,138 @@ private:
     return vector_index(make_int(DataType::int64(), slot.at), slot.lanes);
   }
 
-  /// Accesses of the tiles' buffers replaced, in the order in which they happen.
+  /// Accesses of the tiles' buffers in the expanded `stmt` replaced; null when one is no slot's.
   Stmt into_registers(const Stmt& stmt) {
+    failed_ = false;
+    const Stmt replaced = replace_accesses(stmt);
+    return failed_ ? nullptr : replaced;
+  }
+
+  /// The same with `loops` kept: slots are at their offsets, so that indices stay linear.
+  Stmt fold(const Stmt& stmt, const LoopSet& loops) {
+    failed_ = false;
+    for (Tile& tile : tiles_)
+      for (auto& [offset, slot] : tile.slots)
+        slot.at = offset;
+    const Stmt folded = fold_accesses(stmt, loops);
+    if (failed_)
+      return nullptr;
+    for (const For* loop : loops)
+      folded_.insert(loop->loop_var.get());
+    Copies copies;
+    touch_slots(folded, copies);
+    return folded;
+  }
+
+  Stmt fold_accesses(const Stmt& stmt, const LoopSet& loops) {
     if (const auto* store = stmt.as<BufferStore>()) {
-      const Expr value = into_registers(store->value);
+      const Expr value = fold_accesses(store->value);
+      if (const Tile* tile = find(store->buffer))
+        return make_store(tile->local, {offset_in(*tile, store->indices[0])}, value);
+      return value == store->value
+                 ? stmt
+                 : make_store(store->buffer, store->indices, value, store->predicate);
+    }
+    const Analyzer::Scope scope(math_);
+    const auto* loop = stmt.as<For>();
+    if (loop != nullptr)
+      bind_loop(math_, *loop);
+    const Stmt folded = rebuild(
+        stmt, [&](const Stmt& child) { return fold_accesses(child, loops); },
+        [&](const Expr& expr) { return fold_accesses(expr); });
+    if (loop == nullptr || !loops.contains(loop) || folded->kind() != For::kKind)
+      return folded;
+    return change_loop(*folded.as<For>(), [](For& node) {
+      node.kind = ForKind::kUnrolled;
+      node.annotations = node.annotations.with(kFolded, make_int(DataType::int32(), 1));
+    });
+  }
+
+  Expr fold_accesses(const Expr& expr) {
+    if (const auto* load = expr.as<BufferLoad>())
+      if (const Tile* tile = find(load->buffer))
+        return make_load(tile->local, {offset_in(*tile, load->indices[0])});
+    return map_parts(
+        expr, [](const Stmt& stmt) { return stmt; },
+        [&](const Expr& child) { return fold_accesses(child); });
+  }
+
+  Expr offset_in(const Tile& tile, const Expr& index) {
+    const auto* ramp = index.as<Ramp>();
+    LinearForm at = math_.linear(ramp != nullptr ? ramp->base : index);
+    at.add(tile.start, -1);
+    failed_ |= at.overflow;
+    for (const LinearTerm& term : at.terms)
+      failed_ |= term.expr->kind() != VarNode::kKind;
+    // Equal offsets are to be equal expressions.
+    std::sort(at.terms.begin(), at.terms.end(), [](const LinearTerm& a, const LinearTerm& b) {
+      return std::less<const Node*>()(a.expr.get(), b.expr.get());
+    });
+    return vector_index(to_expr(at), index->dtype.lanes);
+  }
+
+  /// What stands for the variables of folded loops in the copy at hand; and the forms of indices.
+  struct Copies {
+    std::unordered_map<const VarNode*, int64_t> values;
+    std::unordered_map<const Node*, LinearForm> forms;
+  };
+
+  /// Which slots a folded body loads and stores, and what it does first.
+  void touch_slots(const Stmt& stmt, Copies& copies) {
+    if (const auto* loop = stmt.as<For>();
+        loop != nullptr && folded_.contains(loop->loop_var.get())) {
+      const int64_t min = as_int(loop->min).value();
+      for (int64_t i = 0; i < as_int(loop->extent).value(); ++i) {
+        copies.values[loop->loop_var.get()] = min + i;
+        touch_slots(loop->body, copies);
+      }
+      return;
+    }
+    stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+      if (StmtNode::accepts(child->kind()))
+        touch_slots(cast_ref<StmtNode>(child), copies);
+      else if (ExprNode::accepts(child->kind()))
+        walk(child, [&](const NodeRef& node) {
+          if (const auto* load = node.as<BufferLoad>())
+            if (Tile* tile = find_local(load->buffer)) {
+              Slot& slot = slot_at(*tile, load->indices[0], copies);
+              slot.loaded_first |= !slot.touched;
+              slot.touched = true;
+            }
+          return true;
+        });
+    });
+    if (const auto* store = stmt.as<BufferStore>())
+      if (Tile* tile = find_local(store->buffer)) {
+        Slot& slot = slot_at(*tile, store->indices[0], copies);
+        slot.touched = true;
+        slot.stored = true;
+      }
+  }
+
+  static Slot& slot_at(Tile& tile, const Expr& index, Copies& copies) {
+    const auto [place, is_new] = copies.forms.try_emplace(index.get());
+    if (is_new) {
+      const auto* ramp = index.as<Ramp>();
+      place->second = linear_form(ramp != nullptr ? ramp->base : index);
+    }
+    int64_t offset = place->second.constant;
+    for (const LinearTerm& term : place->second.terms)
+      offset += term.coefficient * copies.values.at(static_cast<const VarNode*>(term.expr.get()));
+    return tile.slots.at(offset);
+  }
+
+  Tile* find_local(const Buffer& buffer) {
+    for (Tile& tile : tiles_)
+      if (tile.local == buffer)
+        return &tile;
+    return nullptr;
+  }
+
+  /// In the order in which they happen.
+  Stmt replace_accesses(const Stmt& stmt) {
+    if (const auto* store = stmt.as<BufferStore>()) {
+      const Expr value = replace_accesses(store->value);
       Tile* tile = find(store->buffer);
       if (tile == nullptr)
         return value == store->value
@@ -514,11 +648,11 @@ private:
     if (const auto* loop = stmt.as<For>())
       bind_loop(math_, *loop);
     return rebuild(
-        stmt, [&](const Stmt& child) { return into_registers(child); },
-        [&](const Expr& expr) { return into_registers(expr); });
+        stmt, [&](const Stmt& child) { return replace_accesses(child); },
+        [&](const Expr& expr) { return replace_accesses(expr); });
   }
 
-  Expr into_registers(const Expr& expr) {
+  Expr replace_accesses(const Expr& expr) {
     if (const auto* load = expr.as<BufferLoad>()) {
       if (Tile* tile = find(load->buffer)) {
         Slot* slot = slot_of(*tile, load->indices[0]);
@@ -531,7 +665,7 @@ private:
     }
     return map_parts(
         expr, [](const Stmt& stmt) { return stmt; },
-        [&](const Expr& child) { return into_registers(child); });
+        [&](const Expr& child) { return replace_accesses(child); });
   }
 
   Tile* find(const Buffer& buffer) {
@@ -561,16 +695,22 @@ private:
   }
 
   const LowerOptions& options_;
+  bool folds_;
   int64_t budget_;
   Analyzer math_;
-  std::vector<Tile> tiles_; ///< while into_registers() runs
+  std::unordered_set<const VarNode*> folded_; ///< of loops that stay where others expand them
+  std::vector<Tile> tiles_;                   ///< while accesses are replaced
   bool failed_ = false;
 };
 
 } // namespace
 
 PrimFunc promote_registers(const PrimFunc& function, const LowerOptions& options) {
-  return with_body(function, Promotion(options).rewrite(function->body));
+  return with_body(function, Promotion(options, false).rewrite(function->body));
+}
+
+PrimFunc promote_registers_folded(const PrimFunc& function, const LowerOptions& options) {
+  return with_body(function, Promotion(options, true).rewrite(function->body));
 }
 
 } // namespace temper::ir

@@ -16,6 +16,10 @@ using LoopSet = std::unordered_set<const tir::For*>;
 /// `analyzer` knows the loops around `stmt`.
 Stmt expand_loops(const Stmt& stmt, const LoopSet& loops, Analyzer& analyzer);
 
+/// Whether the variables of `loops` are used in `stmt` as terms of indices only, so that expanding
+/// them changes constants and nothing else.
+bool expands_by_constants(const Stmt& stmt, const LoopSet& loops);
+
 /// The statements that do something (stores, calls) in one run of `stmt`, loops counted once unless
 /// in `loops`.
 int64_t count_statements(const Stmt& stmt, const LoopSet& loops);

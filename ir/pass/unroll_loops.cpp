@@ -11,6 +11,7 @@
 // max_unrolled_statements keeps its loops.
 #include "ir/pass/unroll.h"
 
+#include "ir/pass/fold.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -247,7 +248,8 @@ public:
       const int64_t all = trips * size.statements;
       const bool marked = loop->kind == ForKind::kUnrolled;
       const bool automatic = loop->kind == ForKind::kSerial && !size.stays && all <= max_step;
-      if ((marked || automatic) && all <= options_.max_unrolled_statements) {
+      const bool folded = loop->annotations.get_int(kFolded).has_value();
+      if (folded || ((marked || automatic) && all <= options_.max_unrolled_statements)) {
         loops.insert(loop);
         size.statements = all;
       } else {
@@ -274,18 +276,99 @@ private:
   const LowerOptions& options_;
 };
 
-/// Unroll marks and pragmas that have been dealt with are taken off.
-Stmt clean(const Stmt& stmt) {
+/// Finds a use of a loop's variable that is no term of an index.
+class ConstantCopies {
+public:
+  explicit ConstantCopies(const LoopSet& loops) : loops_(loops) {}
+
+  bool holds(const Stmt& stmt) {
+    if (const auto* loop = stmt.as<For>(); loop != nullptr && loops_.contains(loop))
+      unrolled_.insert(loop->loop_var.get());
+    if (const auto* store = stmt.as<BufferStore>())
+      return at(store->indices) && holds(store->value) &&
+             (!store->predicate || holds(store->predicate));
+    return children(*stmt);
+  }
+
+private:
+  bool holds(const Expr& expr) {
+    if (const auto* var = expr.as<VarNode>())
+      return !unrolled_.contains(var);
+    if (const auto* load = expr.as<BufferLoad>())
+      return at(load->indices) && (!load->predicate || holds(load->predicate));
+    return expr->kind() != Let::kKind && children(*expr); // each copy binds a variable of its own
+  }
+
+  bool at(const std::vector<Expr>& indices) {
+    if (indices.size() != 1)
+      return false;
+    const auto* ramp = indices[0].as<Ramp>();
+    const Expr& start =
+        ramp != nullptr && ramp->stride->kind() == IntImm::kKind ? ramp->base : indices[0];
+    if (!is_index_type(start->dtype))
+      return holds(start);
+    const LinearForm form = linear_form(start);
+    return !form.overflow &&
+           std::all_of(form.terms.begin(), form.terms.end(), [&](const LinearTerm& term) {
+             return term.expr->kind() == VarNode::kKind || holds(term.expr);
+           });
+  }
+
+  template <typename T> bool children(const T& node) {
+    bool all = true;
+    node.info().for_each_child(&node, [&](const NodeRef& child, Role role) {
+      if (role == Role::kDefine || !all)
+        return;
+      if (StmtNode::accepts(child->kind()))
+        all = holds(cast_ref<StmtNode>(child));
+      else if (ExprNode::accepts(child->kind()))
+        all = holds(cast_ref<ExprNode>(child));
+    });
+    return all;
+  }
+
+  const LoopSet& loops_;
+  std::unordered_set<const VarNode*> unrolled_;
+};
+
+/// By their variables: expanding what is beside a loop may rebuild it.
+using LoopVars = std::unordered_set<const VarNode*>;
+
+/// Of `loops`, those that stay: each with all of `loops` in it.
+void find_folded(const Stmt& stmt, const LoopSet& loops, LoopVars& folded) {
+  if (const auto* loop = stmt.as<For>(); loop != nullptr && loops.contains(loop)) {
+    if (!expands_by_constants(stmt, loops))
+      return;
+    walk(stmt, [&](const NodeRef& node) {
+      if (const auto* inner = node.as<For>(); inner != nullptr && loops.contains(inner))
+        folded.insert(inner->loop_var.get());
+      return StmtNode::accepts(node->kind());
+    });
+    return;
+  }
+  stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+    if (StmtNode::accepts(child->kind()))
+      find_folded(cast_ref<StmtNode>(child), loops, folded);
+  });
+}
+
+/// Unroll marks and pragmas that have been dealt with are taken off, and loops of `folded` marked.
+Stmt clean(const Stmt& stmt, const LoopVars& folded) {
   const Stmt inner = rebuild(
-      stmt, [](const Stmt& child) { return clean(child); }, [](const Expr& expr) { return expr; });
+      stmt, [&](const Stmt& child) { return clean(child, folded); },
+      [](const Expr& expr) { return expr; });
   const auto* loop = inner.as<For>();
-  if (loop == nullptr || (loop->kind != ForKind::kUnrolled && loop->annotations.empty()))
+  const bool stays = loop != nullptr && folded.contains(loop->loop_var.get());
+  if (loop == nullptr || (loop->kind != ForKind::kUnrolled && loop->annotations.empty() && !stays))
     return inner;
-  return change_loop(*loop, [](For& node) {
-    if (node.kind == ForKind::kUnrolled)
+  return change_loop(*loop, [&](For& node) {
+    if (stays)
+      node.kind = ForKind::kUnrolled;
+    else if (node.kind == ForKind::kUnrolled)
       node.kind = ForKind::kSerial;
-    node.annotations =
-        node.annotations.without("pragma_auto_unroll_max_step").without("pragma_unroll_explicit");
+    node.annotations = node.annotations.without("pragma_auto_unroll_max_step")
+                           .without("pragma_unroll_explicit")
+                           .without(kFolded);
   });
 }
 
@@ -293,6 +376,10 @@ Stmt clean(const Stmt& stmt) {
 
 Stmt expand_loops(const Stmt& stmt, const LoopSet& loops, Analyzer& analyzer) {
   return loops.empty() ? stmt : Expander(loops, analyzer).expand(stmt);
+}
+
+bool expands_by_constants(const Stmt& stmt, const LoopSet& loops) {
+  return ConstantCopies(loops).holds(stmt);
 }
 
 int64_t count_statements(const Stmt& stmt, const LoopSet& loops) {
@@ -314,7 +401,18 @@ PrimFunc unroll_loops(const PrimFunc& function, const LowerOptions& options) {
   if (!options.plain)
     planner.plan(function->body, 0);
   Analyzer analyzer;
-  return with_body(function, clean(expand_loops(function->body, planner.loops, analyzer)));
+  return with_body(function, clean(expand_loops(function->body, planner.loops, analyzer), {}));
+}
+
+PrimFunc unroll_loops_folded(const PrimFunc& function, const LowerOptions& options) {
+  UnrollPlanner planner(options);
+  planner.plan(function->body, 0);
+  LoopVars folded;
+  find_folded(function->body, planner.loops, folded);
+  LoopSet expanded = planner.loops;
+  std::erase_if(expanded, [&](const For* loop) { return folded.contains(loop->loop_var.get()); });
+  Analyzer analyzer;
+  return with_body(function, clean(expand_loops(function->body, expanded, analyzer), folded));
 }
 
 } // namespace temper::ir

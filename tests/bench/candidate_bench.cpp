@@ -3,11 +3,12 @@
 // The goal is 0.5 ms a candidate on a core. And what it pays for those that it estimates, and for
 // those that it compiles.
 #include "codegen/llvm/compile.h"
-#include "codegen/lower.h"
+#include "codegen/lower_for_estimate.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/printer.h"
 #include "ir/script/workload_file.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/cost/analytical.h"
 #include "tuner/cost/cost_model.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/workbench.h"
@@ -68,7 +69,24 @@ void mutate_and_predict(benchmark::State& state) {
 }
 BENCHMARK(mutate_and_predict)->Unit(benchmark::kMillisecond);
 
-/// Lowered for the estimate, as all that a search looks at closely.
+/// Lowered, its loops left as they are, and estimated, as all that a search looks at closely.
+void estimate_candidate(benchmark::State& state) {
+  const std::unique_ptr<Space> space = matmul_space();
+  Random random(1);
+  const std::vector<CandidateRef> sampled = samples(*space, 64, random);
+  const ir::Target target = must(codegen::resolve_target(must(ir::parse_target("native"))));
+  const codegen::LowerOptions options = must(lower_options_for(target, true));
+  size_t next = 0;
+  for (auto _ : state) {
+    const ir::IRModule lowered =
+        must(codegen::lower_for_estimate(sampled[next++ % sampled.size()]->module, options));
+    benchmark::DoNotOptimize(estimate_time(
+        lowered->functions.front().function.as_ref<ir::PrimFuncNode>(), MachineRates(), 1));
+  }
+}
+BENCHMARK(estimate_candidate)->Unit(benchmark::kMillisecond);
+
+/// Lowered as what is compiled.
 void lower_candidate(benchmark::State& state) {
   const std::unique_ptr<Space> space = matmul_space();
   Random random(1);

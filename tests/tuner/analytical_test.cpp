@@ -1,13 +1,20 @@
 // The analytical estimate, and the strategy that starts from it.
 
-#include "codegen/lower.h"
+#include "codegen/lower_for_estimate.h"
+#include "ir/script/printer.h"
+#include "ir/walk.h"
 #include "tests/s_tir/programs.h"
+#include "tests/support/workload_cases.h"
+#include "tuner/compile_protocol.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/search/strategy.h"
 #include "tuner/space/sketch_space.h"
+#include "tuner/workbench.h"
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace temper::tuner {
@@ -119,6 +126,138 @@ TEST(Analytical, ParallelLoopsAreSharedOut) {
   EXPECT_NEAR(estimate(schedule.module(), {}, 4).port_ns, one / 4, one / 100);
   // 64 iterations on 48 threads take as long as 2 each.
   EXPECT_NEAR(estimate(schedule.module(), {}, 48).port_ns, one / 32, one / 100);
+}
+
+// --- Without expanding loops
+// ----------------------------------------------------------------------
+
+using workload_cases::kWorkloadCases;
+using workload_cases::WorkloadCase;
+
+/// Shapes whose tiles fill registers.
+const WorkloadCase kLargeCases[] = {
+    {"matmul", {{"M", "512"}, {"N", "512"}, {"K", "512"}}},
+    {"matmul", {{"M", "100"}, {"N", "70"}, {"K", "33"}}},
+    {"matmul", {{"M", "256"}, {"N", "256"}, {"K", "256"}, {"dtype", "bfloat16"}}},
+    {"matmul", {{"M", "1"}, {"N", "512"}, {"K", "512"}, {"dtype", "int8"}}},
+    {"matmul", {{"M", "128"}, {"N", "128"}, {"K", "128"}, {"constant", "B"}}},
+    {"conv2d",
+     {{"N", "1"},
+      {"H", "28"},
+      {"W", "28"},
+      {"CI", "32"},
+      {"CO", "64"},
+      {"R", "3"},
+      {"S", "3"},
+      {"pad", "1"}}},
+    {"conv2d",
+     {{"N", "1"},
+      {"H", "56"},
+      {"W", "56"},
+      {"CI", "3"},
+      {"CO", "64"},
+      {"R", "7"},
+      {"S", "7"},
+      {"stride", "2"},
+      {"pad", "3"}}},
+    {"softmax", {{"M", "64"}, {"N", "256"}}},
+    {"layer_norm", {{"M", "64"}, {"N", "256"}}},
+};
+
+/// Of each workload; TEMPER_RANDOM_SCHEDULES tries another number.
+int schedules() {
+  const char* value = std::getenv("TEMPER_RANDOM_SCHEDULES");
+  return value != nullptr ? std::atoi(value) : 12;
+}
+
+/// Random candidates of a workload's space, lowered for a processor with all that we know.
+class WithoutExpanding : public ::testing::TestWithParam<WorkloadCase> {
+protected:
+  void SetUp() override {
+    const auto workload = workload_cases::workload_of(GetParam());
+    ASSERT_TRUE(workload) << workload.error().to_string();
+    const auto target = ir::parse_target("cpu:sapphirerapids");
+    ASSERT_TRUE(target);
+    SketchOptions sketch;
+    const auto machine = machine_hints_for(*target, 1);
+    ASSERT_TRUE(machine) << machine.error().to_string();
+    sketch.machine = *machine;
+    auto space = make_sketch_space(workload->module, std::move(sketch));
+    ASSERT_TRUE(space) << space.error().to_string();
+    space_ = std::move(space).value();
+    const auto options = lower_options_for(*target, true);
+    ASSERT_TRUE(options);
+    options_ = *options;
+  }
+
+  static ir::PrimFunc function_of(const Result<IRModule>& module) {
+    EXPECT_TRUE(module) << module.error().to_string();
+    return (*module)->functions.front().function.as_ref<ir::PrimFuncNode>();
+  }
+
+  std::unique_ptr<Space> space_;
+  codegen::LowerOptions options_;
+};
+
+TEST_P(WithoutExpanding, TheEstimateIsTheSame) {
+  Random random(11);
+  int estimated = 0;
+  for (int i = 0; i < schedules(); ++i) {
+    const auto candidate = space_->sample(random);
+    if (!candidate)
+      continue;
+    ++estimated;
+    const auto whole = codegen::lower_for_cpu((*candidate)->module, options_);
+    const auto folded = codegen::lower_for_estimate((*candidate)->module, options_);
+    const KernelEstimate expected = estimate_time(function_of(whole), {}, 2);
+    const KernelEstimate found = estimate_time(function_of(folded), {}, 2);
+    const auto context = [&] {
+      return (*candidate)->trace.to_python() + script::to_text(*whole) + script::to_text(*folded);
+    };
+    ASSERT_NEAR(found.port_ns, expected.port_ns, 1e-9 * expected.port_ns) << context();
+    ASSERT_NEAR(found.total_ns, expected.total_ns, 1e-9 * expected.total_ns) << context();
+    ASSERT_EQ(found.traffic_ns.size(), expected.traffic_ns.size());
+    for (size_t level = 0; level < found.traffic_ns.size(); ++level)
+      ASSERT_NEAR(found.traffic_ns[level], expected.traffic_ns[level],
+                  1e-9 * expected.traffic_ns[level])
+          << context();
+  }
+  EXPECT_GT(estimated, 0);
+}
+
+std::string name_of(const ::testing::TestParamInfo<WorkloadCase>& info) {
+  std::string name = info.param.name;
+  std::replace(name.begin(), name.end(), ':', '_');
+  return name + "_" + std::to_string(info.index);
+}
+INSTANTIATE_TEST_SUITE_P(OfWorkloads, WithoutExpanding, ::testing::ValuesIn(kWorkloadCases),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(OfLargeWorkloads, WithoutExpanding, ::testing::ValuesIn(kLargeCases),
+                         name_of);
+
+TEST(Analytical, ARegisterTileKeepsItsLoopsForTheEstimate) {
+  // 8 x 2 vectors, four steps of k: 64 statements, or one in loops.
+  s_tir::Schedule schedule(matmul(64, 64, 64), 0);
+  const auto block = *schedule.get_sblock("C");
+  const auto loops = *schedule.get_loops(block);
+  const auto rows = *schedule.split(loops[0], {std::nullopt, int64_t{8}});
+  const auto columns = *schedule.split(loops[1], {std::nullopt, int64_t{2}, int64_t{16}});
+  const auto steps = *schedule.split(loops[2], {std::nullopt, int64_t{4}});
+  ASSERT_TRUE(
+      schedule.reorder({rows[0], columns[0], steps[0], steps[1], rows[1], columns[1], columns[2]}));
+  ASSERT_TRUE(schedule.vectorize(columns[2]));
+  ASSERT_TRUE(schedule.unroll(steps[1]));
+  const auto sums = [](const Result<IRModule>& module) {
+    int count = 0;
+    ir::walk((*module)->functions.front().function.as_ref<ir::PrimFuncNode>()->body,
+             [&](const ir::NodeRef& node) {
+               count += node->kind() == ir::Add::kKind && node.as<ir::Add>()->dtype.lanes == 16;
+               return true;
+             });
+    return count;
+  };
+  EXPECT_EQ(sums(codegen::lower_for_cpu(schedule.module(), {})), 64);
+  EXPECT_EQ(sums(codegen::lower_for_estimate(schedule.module(), {})), 1);
 }
 
 // --- Strategy ----------------------------------------------------------------------------------

@@ -2,12 +2,18 @@
 
 #include "ir/arith/linear.h"
 #include "ir/op.h"
+#include "ir/pass/index_math.h"
+#include "ir/pass/lowering.h"
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
+#include <functional>
 #include <map>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace temper::tuner {
 namespace {
@@ -22,12 +28,18 @@ constexpr double kCallCycles = 12; // exp, tanh, ...: a polynomial in registers
 constexpr double kLoopOverhead = 2;
 constexpr double kOverlap = 0.2; // of what is not the largest
 
-/// Accesses of one buffer that differ by constants only: streams that run side by side.
-struct Stream {
+/// Where an access is: the buffer, and the bytes per iteration of each loop that moves it, in
+/// order.
+struct Place {
   const BufferNode* buffer = nullptr;
-  std::vector<std::pair<const VarNode*, int64_t>> steps; ///< bytes per iteration of a loop
-  std::vector<int64_t> starts;                           ///< bytes, sorted when used
-  int64_t span = 0;                                      ///< bytes of one access
+  std::vector<std::pair<const VarNode*, int64_t>> steps;
+  auto operator<=>(const Place&) const = default;
+};
+
+/// Accesses of one buffer that differ by constants only: streams that run side by side.
+struct Stream : Place {
+  std::vector<int64_t> starts; ///< bytes, sorted when used
+  int64_t span = 0;            ///< bytes of one access
 };
 
 struct Ops {
@@ -43,14 +55,34 @@ struct Nest {
   const VarNode* var = nullptr; ///< null: the function's body, or a branch
   double extent = 1;
   bool parallel = false;
-  Ops ops;                            ///< of the statements directly inside
-  std::vector<Nest> nests;            ///< loops directly inside
-  std::vector<Stream> streams;        ///< of the statements directly inside
-  std::map<std::string, double> sums; ///< dependent sums per iteration, by what they add to
+  Ops ops;                     ///< of the statements directly inside
+  std::vector<Nest> nests;     ///< loops directly inside
+  std::vector<Stream> streams; ///< of the statements directly inside
+  /// Dependent sums per iteration, by what they add to.
+  std::map<std::pair<Place, int64_t>, double> sums;
   std::map<const BufferNode*, std::vector<int64_t>> registers; ///< slots of local buffers
   double chain = 0; ///< cycles per iteration of the longest chain
 };
 
+/// One access of a statement, whatever copy of it: unrolled variables move it by constants.
+struct Access {
+  const BufferNode* buffer = nullptr;
+  LinearForm start;                                       ///< elements, without unrolled variables
+  std::vector<std::pair<const VarNode*, int64_t>> moving; ///< unrolled ones, elements
+  std::vector<std::pair<const VarNode*, int64_t>> steps;  ///< bytes; sorted
+  int64_t span = 0;                                       ///< bytes
+  bool is_store = false;
+  bool is_contiguous = false; ///< a vector of neighbours
+};
+
+/// What one statement asks for.
+struct Statement {
+  Ops ops; ///< but for loads and stores of `accesses`
+  std::vector<Access> accesses;
+  const Access* sum = nullptr; ///< C[i] = C[i] + ...: the next sum waits for this one
+};
+
+/// Loops that are marked as unrolled are read as if they were expanded (ir/pass/fold.h).
 class Reader {
 public:
   explicit Reader(const MachineRates& rates) : rates_(rates) {}
@@ -60,21 +92,36 @@ public:
       for (const Stmt& child : seq->statements)
         read(child, nest);
     } else if (const auto* loop = stmt.as<For>()) {
+      if (is_unrolled(*loop)) {
+        each_copy(*loop, [&] { read(loop->body, nest); });
+        return;
+      }
       Nest inner;
       inner.var = loop->loop_var.get();
       inner.extent = static_cast<double>(as_int(loop->extent).value_or(16));
       inner.parallel = loop->kind == ForKind::kParallel;
       read(loop->body, inner);
+      if (loop->annotations.get_int(kPrefetch).value_or(0) > 0 && inner.nests.empty())
+        inner.ops.loads += count_hints(*loop);
       nest.nests.push_back(std::move(inner));
     } else if (const auto* branch = stmt.as<IfThenElse>()) {
-      expression(branch->condition, nest);
+      apply(of_expression(stmt.get(), branch->condition), nest);
       read(branch->then_case, nest); // as if it were always taken
-    } else if (const auto* store = stmt.as<BufferStore>()) {
-      read_store(*store, nest);
+    } else if (stmt->kind() == BufferStore::kKind) {
+      apply(of_store(stmt), nest);
     } else if (const auto* bind = stmt.as<Bind>()) {
-      expression(bind->value, nest);
+      apply(of_expression(stmt.get(), bind->value), nest);
+      if (copies_ > 0) {
+        kept_.emplace_back(make_var(bind->var->name, bind->var->dtype));
+        renamed_[bind->var.get()] = kept_.back().get();
+      }
+    } else if (const auto* alloc = stmt.as<AllocBuffer>()) {
+      if (copies_ > 0) {
+        kept_.emplace_back(copy_node(*alloc->buffer, [](BufferNode&) {}));
+        renamed_[alloc->buffer.get()] = kept_.back().get();
+      }
     } else if (const auto* evaluate = stmt.as<Evaluate>()) {
-      expression(evaluate->value, nest);
+      apply(of_expression(stmt.get(), evaluate->value), nest);
     } else if (const auto* loop = stmt.as<While>()) {
       Nest inner;
       inner.extent = 16;
@@ -85,11 +132,48 @@ public:
 
 private:
   static bool is_register(const BufferNode& buffer) { return buffer.scope == "local"; }
+  static bool is_unrolled(const For& loop) {
+    return loop.kind == ForKind::kUnrolled && as_int(loop.min) && as_int(loop.extent);
+  }
 
-  void read_store(const BufferStore& store, Nest& nest) {
-    expression(store.value, nest);
-    access(store.buffer.get(), store.indices, store.value->dtype.lanes, nest, true);
-    // C[i] = C[i] + ...: the next sum waits for this one.
+  template <typename F> void each_copy(const For& loop, F&& read_copy) {
+    const int64_t min = *as_int(loop.min);
+    const int64_t extent = *as_int(loop.extent);
+    values_.emplace_back(loop.loop_var.get(), min);
+    const size_t at = values_.size() - 1;
+    for (int64_t i = 0; i < extent; ++i) {
+      values_[at].second = min + i;
+      copies_ += i == 0 ? 0 : 1;
+      read_copy();
+      copies_ -= i == 0 ? 0 : 1;
+    }
+    values_.pop_back();
+  }
+
+  /// In the copy at hand.
+  template <typename T> const T* renamed(const T* node) const {
+    const auto found = renamed_.find(node);
+    return found == renamed_.end() ? node : static_cast<const T*>(found->second);
+  }
+
+  const Statement& of_expression(const Node* key, const Expr& expr) {
+    const auto [place, is_new] = statements_.try_emplace(key);
+    if (is_new)
+      expression(expr, place->second);
+    return place->second;
+  }
+
+  const Statement& of_store(const Stmt& stmt) {
+    const auto [place, is_new] = statements_.try_emplace(stmt.get());
+    Statement& result = place->second;
+    if (!is_new)
+      return result;
+    const BufferStore& store = *stmt.as<BufferStore>();
+    expression(store.value, result);
+    if (store.indices.empty())
+      return result;
+    result.accesses.push_back(
+        access(store.buffer.get(), store.indices[0], store.value->dtype.lanes, true));
     bool sums = false;
     walk(store.value, [&](const NodeRef& node) {
       const auto* load = node.as<BufferLoad>();
@@ -99,52 +183,45 @@ private:
                          [](const Expr& a, const Expr& b) { return same_expr(a, b); });
       return !sums;
     });
-    if (!sums || store.indices.empty())
-      return;
-    const Stream place = stream_of(store.buffer.get(), store.indices[0], 1);
-    std::string key = std::to_string(reinterpret_cast<uintptr_t>(place.buffer));
-    for (const auto& [var, step] : place.steps) {
-      if (var == nest.var)
-        return; // another element in each iteration
-      key += '/' + std::to_string(reinterpret_cast<uintptr_t>(var)) + '*' + std::to_string(step);
-    }
-    key += '+' + std::to_string(place.starts[0]);
-    double& chain = nest.sums[key];
-    chain += is_register(*store.buffer) ? rates_.add_latency : rates_.memory_latency;
-    nest.chain = std::max(nest.chain, chain);
+    if (sums)
+      result.sum = &result.accesses.back();
+    return result;
   }
 
-  void expression(const Expr& expr, Nest& nest) {
+  void expression(const Expr& expr, Statement& statement) const {
     if (!expr)
       return;
+    Ops& ops = statement.ops;
     walk(expr, [&](const NodeRef& node) {
       if (const auto* load = node.as<BufferLoad>()) {
-        access(load->buffer.get(), load->indices, load->dtype.lanes, nest, false);
+        if (!load->indices.empty())
+          statement.accesses.push_back(
+              access(load->buffer.get(), load->indices[0], load->dtype.lanes, false));
         return false; // index arithmetic runs beside
       }
       if (node.is<Mul>() || node.is<Broadcast>() || node.is<Ramp>())
         return true; // a multiplication fuses with the sum it goes into
       if (const auto* call = node.as<Call>()) {
         if (call->op == "prefetch") {
-          nest.ops.loads += 1; // at a load's port; what it moves its load moves
+          ops.loads += 1; // at a load's port; what it moves its load moves
           return false;
         }
         if (call->op == "amx_multiply_add") {
-          nest.ops.multiply_adds += amx_in_multiply_adds(*call);
+          ops.multiply_adds += amx_in_multiply_adds(*call);
           return false;
         }
         const OpInfo* op = find_op(call->op);
         if (call->op == "call_llvm_pure_intrin")
-          nest.ops.multiply_adds += in_multiply_adds(*call);
+          ops.multiply_adds += in_multiply_adds(*call);
         else if (op == nullptr || op->math)
-          nest.ops.calls += 1;
+          ops.calls += 1;
         else if (call->op != "reinterpret" && call->op != "likely")
-          nest.ops.others += 1;
+          ops.others += 1;
       }
       if (node.is<Add>() || node.is<Sub>() || node.is<Div>() || node.is<Max>() || node.is<Min>())
-        nest.ops.multiply_adds += 1;
+        ops.multiply_adds += 1;
       else if (node.is<Select>() || node.is<Cast>() || node.is<Shuffle>())
-        nest.ops.others += 1;
+        ops.others += 1;
       return true;
     });
   }
@@ -174,61 +251,155 @@ private:
     return rates_.multiply_adds_per_cycle * tiles * (kTile * steps + kSumsCycles);
   }
 
-  void access(const BufferNode* buffer, const std::vector<Expr>& indices, int lanes, Nest& nest,
-              bool store) {
-    if (indices.empty())
-      return;
-    Stream stream = stream_of(buffer, indices[0], lanes);
-    if (is_register(*buffer)) {
-      std::vector<int64_t>& slots = nest.registers[buffer];
-      if (std::find(slots.begin(), slots.end(), stream.starts[0]) == slots.end())
-        slots.push_back(stream.starts[0]);
-      return;
-    }
-    for (Stream& known : nest.streams)
-      if (known.buffer == stream.buffer && known.steps == stream.steps) {
-        // The same element twice in a body is one load: compilers see to that.
-        const bool fresh = std::find(known.starts.begin(), known.starts.end(), stream.starts[0]) ==
-                           known.starts.end();
-        if (fresh)
-          known.starts.push_back(stream.starts[0]);
-        known.span = std::max(known.span, stream.span);
-        (store ? nest.ops.stores : nest.ops.loads) += store || fresh ? 1 : 0;
-        return;
-      }
-    (store ? nest.ops.stores : nest.ops.loads) += 1;
-    nest.streams.push_back(std::move(stream));
-  }
-
-  static Stream stream_of(const BufferNode* buffer, const Expr& index, int lanes) {
+  Access access(const BufferNode* buffer, const Expr& index, int lanes, bool is_store) const {
     const int64_t bytes = buffer->dtype.element_bytes();
-    Stream stream;
-    stream.buffer = buffer;
-    stream.span = bytes;
+    Access result;
+    result.buffer = buffer;
+    result.is_store = is_store;
+    result.span = bytes;
     Expr start = index;
     if (const auto* ramp = index.as<Ramp>()) {
       start = ramp->base;
-      stream.span = bytes * ((lanes - 1) * std::abs(as_int(ramp->stride).value_or(16)) + 1);
+      result.span = bytes * ((lanes - 1) * std::abs(as_int(ramp->stride).value_or(16)) + 1);
+      result.is_contiguous = is_int(ramp->stride, 1);
     } else if (lanes > 1) {
-      stream.span = bytes * lanes; // a gather
+      result.span = bytes * lanes; // a gather
     }
-    int64_t constant = 0;
-    if (is_index_type(start->dtype)) {
-      const LinearForm form = linear_form(start);
-      constant = form.constant;
-      for (const LinearTerm& term : form.terms)
-        walk(term.expr, [&](const NodeRef& node) {
-          if (const auto* var = node.as<VarNode>())
-            stream.steps.emplace_back(var, term.coefficient * bytes);
-          return true;
+    if (!is_index_type(start->dtype))
+      return result;
+    LinearForm form = linear_form(start);
+    result.start.dtype = form.dtype;
+    result.start.constant = form.constant;
+    result.start.overflow = form.overflow;
+    for (const LinearTerm& term : form.terms) {
+      const auto* whole = term.expr.as<VarNode>();
+      if (whole != nullptr && std::any_of(values_.begin(), values_.end(), [&](const auto& value) {
+            return value.first == whole;
+          })) {
+        result.moving.emplace_back(whole, term.coefficient);
+        continue;
+      }
+      result.start.terms.push_back(term);
+      walk(term.expr, [&](const NodeRef& node) {
+        if (const auto* var = node.as<VarNode>())
+          result.steps.emplace_back(var, term.coefficient * bytes);
+        return true;
+      });
+    }
+    std::sort(result.steps.begin(), result.steps.end());
+    return result;
+  }
+
+  /// Elements, in the copy at hand.
+  int64_t constant_of(const Access& access) const {
+    int64_t constant = access.start.constant;
+    for (const auto& [var, coefficient] : access.moving)
+      for (const auto& [unrolled, value] : values_)
+        constant += unrolled == var ? coefficient * value : 0;
+    return constant;
+  }
+
+  Place place_of(const Access& access) const {
+    Place place{renamed(access.buffer), access.steps};
+    if (!renamed_.empty()) {
+      for (auto& [var, step] : place.steps)
+        var = renamed(var);
+      std::sort(place.steps.begin(), place.steps.end());
+    }
+    return place;
+  }
+
+  void apply(const Statement& statement, Nest& nest) {
+    nest.ops.multiply_adds += statement.ops.multiply_adds;
+    nest.ops.loads += statement.ops.loads;
+    nest.ops.others += statement.ops.others;
+    nest.ops.calls += statement.ops.calls;
+    for (const Access& access : statement.accesses)
+      apply(access, nest);
+    if (statement.sum == nullptr)
+      return;
+    const Access& sum = *statement.sum;
+    if (std::any_of(sum.steps.begin(), sum.steps.end(),
+                    [&](const auto& step) { return step.first == nest.var; }))
+      return; // another element in each iteration
+    double& chain =
+        nest.sums[{place_of(sum), constant_of(sum) * sum.buffer->dtype.element_bytes()}];
+    chain += is_register(*sum.buffer) ? rates_.add_latency : rates_.memory_latency;
+    nest.chain = std::max(nest.chain, chain);
+  }
+
+  void apply(const Access& access, Nest& nest) {
+    const int64_t start = constant_of(access) * access.buffer->dtype.element_bytes();
+    if (is_register(*access.buffer)) {
+      std::vector<int64_t>& slots = nest.registers[renamed(access.buffer)];
+      if (std::find(slots.begin(), slots.end(), start) == slots.end())
+        slots.push_back(start);
+      return;
+    }
+    Place place = place_of(access);
+    for (Stream& known : nest.streams)
+      if (static_cast<const Place&>(known) == place) {
+        // The same element twice in a body is one load: compilers see to that.
+        const bool fresh =
+            std::find(known.starts.begin(), known.starts.end(), start) == known.starts.end();
+        if (fresh)
+          known.starts.push_back(start);
+        known.span = std::max(known.span, access.span);
+        (access.is_store ? nest.ops.stores : nest.ops.loads) += access.is_store || fresh ? 1 : 0;
+        return;
+      }
+    (access.is_store ? nest.ops.stores : nest.ops.loads) += 1;
+    nest.streams.push_back({std::move(place), {start}, access.span});
+  }
+
+  /// The lines that the loop's body asks for ahead, as insert_prefetches would have it.
+  double count_hints(const For& loop) {
+    std::unordered_set<const Node*> written;
+    walk(loop.body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        written.insert(store->buffer.get());
+      return StmtNode::accepts(node->kind());
+    });
+    std::vector<std::pair<const Access*, int64_t>> asked; // and the line's number
+    const auto ask = [&](const Access& access) {
+      const VarNode* var = loop.loop_var.get();
+      if (access.is_store || !access.is_contiguous || access.start.overflow ||
+          is_register(*access.buffer) || written.contains(access.buffer) ||
+          ir::hides(access.start, var) || ir::coefficient(access.start, var) == 0)
+        return;
+      const auto at =
+          static_cast<double>(constant_of(access) * access.buffer->dtype.element_bytes());
+      const auto line = static_cast<int64_t>(std::floor(at / kLine));
+      for (const auto& [other, at_line] : asked)
+        if (at_line == line && other->buffer == access.buffer &&
+            ir::same_terms(other->start, access.start))
+          return;
+      asked.emplace_back(&access, line);
+    };
+    std::function<void(const Stmt&)> visit = [&](const Stmt& stmt) {
+      if (const auto* inner = stmt.as<For>()) {
+        each_copy(*inner, [&] { visit(inner->body); });
+      } else if (stmt->kind() == BufferStore::kKind) {
+        for (const Access& access : of_store(stmt).accesses)
+          ask(access);
+      } else {
+        stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+          if (StmtNode::accepts(child->kind()))
+            visit(cast_ref<StmtNode>(child));
         });
-    }
-    std::sort(stream.steps.begin(), stream.steps.end());
-    stream.starts = {constant * bytes};
-    return stream;
+      }
+    };
+    visit(loop.body);
+    return static_cast<double>(asked.size());
   }
 
   const MachineRates& rates_;
+  std::unordered_map<const Node*, Statement> statements_;
+  /// Variables of unrolled loops around, with what they are in the copy at hand.
+  std::vector<std::pair<const VarNode*, int64_t>> values_;
+  int copies_ = 0; ///< in a second or later copy: what is defined there is not what the first has
+  std::unordered_map<const Node*, const Node*> renamed_;
+  std::vector<NodeRef> kept_; ///< names that are nobody else's
 };
 
 class Estimator {
@@ -366,7 +537,8 @@ private:
 
 KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads) {
   Nest top;
-  Reader(rates).read(lowered->body, top);
+  Reader reader(rates); // whose names the nests mention
+  reader.read(lowered->body, top);
   return Estimator(rates, threads).run(top);
 }
 

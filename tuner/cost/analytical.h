@@ -42,7 +42,7 @@ struct KernelEstimate {
   double total_ns = 0;            ///< the largest, and a share of the others, which overlap with it
 };
 
-/// `lowered` is what codegen::lower_for_cpu makes.
+/// `lowered` is what codegen::lower_for_cpu makes, or lower_for_estimate, of which it says the same.
 KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads);
 
 } // namespace temper::tuner
