@@ -96,40 +96,37 @@ void MainWindow::makeCommandLines() {
   about("record.tags", {"tag", "TAG"});
   about("record.note", {"note", "TEXT"});
 
-  // Two of them.
-  const auto compare = [this](const char* id, std::function<QStringList()> sides) {
-    actions_->setCommandLine(QString::fromLatin1(id), [this, sides] {
-      const QStringList both = sides();
-      return both.size() != 2 || both.contains(QString())
-                 ? QString()
-                 : shellCommand(QStringLiteral("temper"),
-                                QStringList{"compare"} + both +
-                                    QStringList{"--db", workspace_->database()});
+  // Two of them; without one of the two there is nothing to compare.
+  using Sides = std::pair<QString, QString>;
+  const auto compare = [&temper](const char* id, std::function<Sides()> sides) {
+    temper(id, [sides] {
+      QStringList words;
+      if (const auto [a, b] = sides(); !a.isEmpty() && !b.isEmpty())
+        words << QStringLiteral("compare") << a << b;
+      return words;
     });
   };
-  const auto sides = [this] { return QStringList{workspace_->side(0), workspace_->side(1)}; };
+  const auto sides = [this] { return Sides(workspace_->side(0), workspace_->side(1)); };
   for (const char* id : {"compare.measure", "compare.copyCommand", "compare.why"})
     compare(id, sides);
   compare("record.compare", [this, record] {
-    return workspace_->side(0) == record() ? QStringList()
-                                           : QStringList{workspace_->side(0), record()};
+    const QString at = workspace_->side(0);
+    return at == record() ? Sides() : Sides(at, record());
   });
   compare("record.compareBest", [this] {
     const RecordDetail* detail = workspace_->detail();
-    return detail && detail->best
-               ? QStringList{toQString(detail->best->id), workspace_->selectedRecord()}
-               : QStringList();
+    return detail && detail->best ? Sides(toQString(detail->best->id), workspace_->selectedRecord())
+                                  : Sides();
   });
   compare("record.compareBaseline", [this, record] {
     const Baseline* baseline = workspace_->baselineFor(record());
-    return baseline ? QStringList{idText(database::Kind::kMeasurement, baseline->record), record()}
-                    : QStringList();
+    return baseline ? Sides(idText(database::Kind::kMeasurement, baseline->record), record())
+                    : Sides();
   });
   compare("edit.compare", [this] {
     const EditHistory& history = workspace_->edit().history();
-    return history.current()
-               ? QStringList{history.nodes().front().record, history.current()->record}
-               : QStringList();
+    return history.current() ? Sides(history.nodes().front().record, history.current()->record)
+                             : Sides();
   });
 
   // Runs.

@@ -105,22 +105,39 @@ public:
       shoot("explore-limits");
     }
     window_->explorePage()->candidate()->showOverview();
-    if (const QString gpu = checkedForGpu(); !gpu.isEmpty()) {
-      workspace.selectRecord(gpu);
+    // For a GPU of NVIDIA's, one of AMD's, and CUDA C++ of a user's own.
+    const auto shootGpu = [&](const QString& record, const QByteArray& name) {
+      if (record.isEmpty())
+        return;
+      workspace.selectRecord(record);
       settle();
-      shoot("gpu");
-      for (const auto& [level, name] :
-           {std::pair{CodeLevel::kCuda, "gpu-cuda"}, std::pair{CodeLevel::kPtx, "gpu-ptx"}}) {
-        if (options_.sameEverywhere && level == CodeLevel::kPtx) // it is NVRTC's
+      shoot(name.constData());
+      for (const CodeLevel level : {CodeLevel::kCuda, CodeLevel::kPtx}) {
+        if (options_.sameEverywhere && level == CodeLevel::kPtx) // it is the compiler's
           continue;
         window_->explorePage()->candidate()->showLevel(level);
         settle();
-        shoot(name);
+        shoot((name + '-' + levelName(level).toLatin1()).constData());
       }
       window_->explorePage()->candidate()->showOverview();
-      workspace.selectRecord(best);
-      settle();
-    }
+    };
+    const auto isSource = [](const Series& series) {
+      return series.workload.endsWith(QStringLiteral(".cu"));
+    };
+    shootGpu(recordWhere([&](const Series& series, database::Outcome outcome) {
+               return outcome == database::Outcome::kChecked && !isSource(series) &&
+                      series.target.startsWith(QStringLiteral("cuda"));
+             }),
+             "gpu");
+    shootGpu(recordWhere([](const Series& series, database::Outcome outcome) {
+               return outcome == database::Outcome::kChecked &&
+                      series.target.startsWith(QStringLiteral("hip"));
+             }),
+             "amd");
+    shootGpu(recordWhere([&](const Series& series, database::Outcome) { return isSource(series); }),
+             "source");
+    workspace.selectRecord(best);
+    settle();
     window_->explorePage()->filterField(RecordColumn::kOutcome)->setText("!ok");
     window_->explorePage()->filterField(RecordColumn::kTime)->setText("<20ms");
     window_->explorePage()->applyFilter();
@@ -225,13 +242,11 @@ private:
     return busiest ? busiest->bestRecord : QString();
   }
 
-  /// A record of a program for a GPU that was right; empty without one.
-  QString checkedForGpu() {
+  /// The first record for which that holds; empty without one.
+  template <typename Wanted> QString recordWhere(const Wanted& wanted) {
     const RecordTable& table = window_->workspace().records().table();
     for (uint32_t i = 0; i < table.size(); ++i)
-      if (const PackedRecord& record = table.at(i);
-          record.outcome == database::Outcome::kChecked &&
-          table.seriesOf(record).target.startsWith(QStringLiteral("cuda")))
+      if (const PackedRecord& record = table.at(i); wanted(table.seriesOf(record), record.outcome))
         return idText(database::Kind::kMeasurement, record.id);
     return {};
   }

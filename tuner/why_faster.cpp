@@ -27,6 +27,8 @@ public:
     if (!why_.refused.empty())
       return why_;
     why_.ratio = rows_[1].median_ns / rows_[0].median_ns;
+    why_.ratio_low = rows_[1].low_ns / rows_[0].high_ns;
+    why_.ratio_high = rows_[1].high_ns / rows_[0].low_ns;
     TEMPER_TRY(store, bench_.store());
     store_ = store;
     for (size_t side : {0u, 1u}) {

@@ -38,6 +38,9 @@ struct WhyFaster {
   /// Why the two cannot be compared; then all else is empty.
   std::string refused;
   double ratio = kNoNumber; ///< B's time over A's
+  /// The same of the ends of both intervals, as far apart as they may be.
+  double ratio_low = kNoNumber;
+  double ratio_high = kNoNumber;
   bool other_steps = false; ///< they are of different sketches: decisions do not correspond
   std::vector<ChangedDecision> decisions; ///< those that matter most first
   int learnt_from = 0;        ///< candidates that the model has seen, these two included

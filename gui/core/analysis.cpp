@@ -73,10 +73,12 @@ QString shortTime(double ns) {
 }
 
 /// Few values stand at equal distances, many along a logarithmic or straight axis.
-PlotAxis decisionAxis(const QString& name, const std::vector<float>& values,
+PlotAxis decisionAxis(const DecisionTable::Column& column, const std::vector<float>& values,
                       std::vector<float>& places) {
   PlotAxis axis;
-  axis.name = name;
+  axis.name = column.name;
+  axis.decision = column.decision;
+  axis.words = column.words;
   std::map<float, float> distinct;
   for (const float value : values) {
     if (std::isnan(value))
@@ -94,7 +96,7 @@ PlotAxis decisionAxis(const QString& name, const std::vector<float>& values,
     size_t number = 0;
     for (const auto& [value, place] : distinct)
       if (number++ % step == 0 || place == 1.f)
-        axis.ticks.emplace_back(place, numberLabel(value));
+        axis.ticks.emplace_back(place, axis.textOf(value));
     if (axis.ticks.size() > 2 && step > 1 &&
         axis.ticks.back().first - axis.ticks[axis.ticks.size() - 2].first < 0.04f)
       axis.ticks.erase(axis.ticks.end() - 2);
@@ -252,8 +254,8 @@ std::shared_ptr<PlotData> plotOf(const RecordTable& table, const std::vector<uin
     const int64_t row = known ? decisions->rowOf(record.id) : -1;
     const bool timed = record.medianNs > 0;
     data->failed += timed ? 0 : 1;
-    if (row < 0)
-      ++data->undecided;
+    data->isUndecided.push_back(row < 0 ? 1 : 0);
+    data->undecided += row < 0 ? 1 : 0;
     data->records.push_back(record.id);
     data->timeNs.push_back(timed ? record.medianNs : database::kUnknown);
     data->predicted.push_back(row < 0 ? database::kUnknown
@@ -286,7 +288,7 @@ std::shared_ptr<PlotData> plotOf(const RecordTable& table, const std::vector<uin
   for (const size_t c : kept) {
     const std::vector<float>& column = values[c];
     data->places.emplace_back();
-    data->axes.push_back(decisionAxis(decisions->columns[c].name, column, data->places.back()));
+    data->axes.push_back(decisionAxis(decisions->columns[c], column, data->places.back()));
     data->values.push_back(std::move(values[c]));
   }
   if (std::any_of(data->predicted.begin(), data->predicted.end(),
@@ -355,6 +357,21 @@ std::shared_ptr<RooflineData> rooflineOf(const RecordTable& table, const RecordF
 
 } // namespace
 
+QString PlotAxis::textOf(double value) const {
+  if (std::isnan(value))
+    return QStringLiteral("absent");
+  const auto number = static_cast<qsizetype>(value);
+  return value >= 0 && number < words.size() ? words[number] : numberLabel(value);
+}
+
+std::optional<float> PlotData::placeOf(size_t axis, double value) const {
+  const std::vector<float>& column = values[axis];
+  for (size_t row = 0; row < column.size(); ++row)
+    if (column[row] == static_cast<float>(value) || (std::isnan(column[row]) && std::isnan(value)))
+      return places[axis][row];
+  return std::nullopt;
+}
+
 int PlotData::rowOf(uint64_t record) const {
   const auto at = std::find(records.begin(), records.end(), record);
   return at == records.end() ? -1 : static_cast<int>(at - records.begin());
@@ -370,7 +387,7 @@ QString PlotData::valueText(size_t axis, size_t row) const {
   case PlotAxis::Kind::kDecision:
     break;
   }
-  return std::isnan(values[axis][row]) ? QStringLiteral("absent") : numberLabel(values[axis][row]);
+  return axes[axis].textOf(values[axis][row]);
 }
 
 struct Analysis::Work {
@@ -444,7 +461,15 @@ struct Analysis::Work {
                   allAxes || view == View::kImportance || view == View::kErrors ? 1000 : kMostAxes);
     if (view == View::kImportance) {
       // Predictions are no decisions, and the time is what is explained.
-      importance = std::make_shared<ImportanceResult>(importanceOf(data->values, data->timeNs));
+      std::vector<size_t> decisionOf;
+      for (size_t axis = 0; axis < data->values.size(); ++axis)
+        decisionOf.push_back(data->axes[axis].decision);
+      // The untuned program decides nothing, and is often slower than all that do.
+      std::vector<double> ns = data->timeNs;
+      for (size_t row = 0; row < ns.size(); ++row)
+        if (data->isUndecided[row] != 0)
+          ns[row] = database::kUnknown;
+      importance = std::make_shared<ImportanceResult>(importanceOf(data->values, decisionOf, ns));
     }
     if (view == View::kErrors)
       errors =

@@ -30,6 +30,12 @@ struct PlotAxis {
   /// Place from 0 (bottom) to 1 (top) and what stands there.
   std::vector<std::pair<float, QString>> ticks;
   bool hasAbsent = false; ///< some have no value: they stand below 0
+  /// Of a decision: axes of the same number are factors of one decision.
+  size_t decision = 0;
+  QStringList words; ///< DecisionTable::Column::words
+
+  /// A decision's value in words: "16", "mfma", "absent" where it is NaN.
+  QString textOf(double value) const;
 };
 
 /// Where what has no value stands on an axis.
@@ -49,12 +55,16 @@ struct PlotData {
   std::vector<std::vector<float>> values; ///< of decisions, per axis and row; NaN: absent
   size_t hiddenAxes = 0; ///< decisions that say less of the time than those that have an axis
   int64_t failed = 0;
-  int64_t undecided = 0; ///< without decisions: written by hand, the untuned program
+  int64_t undecided = 0;            ///< without decisions: the untuned program, those of others
+  std::vector<uint8_t> isUndecided; ///< which these are
   /// Rank correlation of predictions and speed; NaN without predictions.
   double rankCorrelation = database::kUnknown;
 
   int rowOf(uint64_t record) const; ///< -1 when it is not there
   QString valueText(size_t axis, size_t row) const;
+  /// Where a decision's value stands on its axis, NaN being what is absent; nothing where no row
+  /// has it.
+  std::optional<float> placeOf(size_t axis, double value) const;
 };
 
 /// Records of all kernels on one machine.

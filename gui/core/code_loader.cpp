@@ -27,7 +27,13 @@ bool hasLevel(const QString& target, CodeLevel level) {
   }
 }
 
-QString levelTitle(CodeLevel level) {
+QString levelTitle(CodeLevel level, const QString& target) {
+  if (target.startsWith(QStringLiteral("hip"))) {
+    if (level == CodeLevel::kCuda)
+      return QStringLiteral("HIP C++");
+    if (level == CodeLevel::kPtx)
+      return QStringLiteral("GCN assembly");
+  }
   static const char* const titles[kCodeLevels] = {"Trace",    "Script",   "tir", "LLVM IR",
                                                   "Assembly", "CUDA C++", "PTX"};
   return QString::fromLatin1(titles[static_cast<size_t>(level)]);

@@ -15,7 +15,9 @@ inline constexpr int kCodeLevels = 7;
 /// False for levels that code for the target does not come by: LLVM IR and assembly are of
 /// processors, CUDA C++ and PTX of GPUs. An empty target is a processor.
 bool hasLevel(const QString& target, CodeLevel level);
-QString levelTitle(CodeLevel level);
+/// As its tab is called: what is CUDA C++ and PTX of NVIDIA's GPUs is HIP C++ and assembly of
+/// AMD's.
+QString levelTitle(CodeLevel level, const QString& target = {});
 QString levelOption(CodeLevel level); ///< of `temper show`
 QString levelName(CodeLevel level);   ///< "trace", "llvm": in ids of commands and in links
 

@@ -17,7 +17,8 @@ struct Known {
   const char* unit;
 };
 
-/// Those that the engine counts (engine/counters.h, engine/cupti/metrics.cpp).
+/// Those that the engine counts (engine/counters.h, engine/cupti/metrics.cpp), and what was run of
+/// a program for a GPU that is not there.
 constexpr std::array kKnown{
     Known{"cycles", "cycles", ""},
     Known{"instructions", "instructions", ""},
@@ -25,6 +26,8 @@ constexpr std::array kKnown{
     Known{"cache_misses", "misses of the last cache", ""},
     Known{"task_clock_ns", "time on a core", "ns"},
     Known{"page_faults", "page faults", ""},
+    Known{"emulated.blocks", "blocks of the grid", ""},
+    Known{"emulated.checked_blocks", "blocks that were checked", ""},
     Known{"context_switches", "switches to other threads", ""},
     Known{"gpu__time_duration.sum", "time on the GPU", "ns"},
     Known{"sm__cycles_elapsed.max", "cycles", ""},

@@ -26,25 +26,45 @@ DecisionReader::Skeleton& DecisionReader::skeletonOf(std::string_view instructio
     return skeleton;
   const auto trace = readTrace(program);
   // What post-processing did differs within a sketch, as do the choices that a shape leaves.
+  // Knobs that others close are absent, which says all.
   std::string steps;
   if (trace)
     for (const Json& step : trace->instructions)
-      steps += step[0].get<std::string>() + step[1].dump();
+      if (step[0] != "SampleKnob")
+        steps += step[0].get<std::string>() + step[1].dump();
   skeleton.sketch =
       sketches_.try_emplace(steps, static_cast<int>(sketches_.size()) + 1).first->second;
   if (!trace)
     return skeleton;
   skeleton.slots_ = decisionSlots(*trace);
-  for (const DecisionSlot& slot : skeleton.slots_) {
+  for (DecisionSlot& slot : skeleton.slots_) {
     // The same name of another kind of step is another decision.
     const std::string key = slot.name.toStdString() + '\n' +
                             trace->instructions[slot.instruction][0].get<std::string>();
     const auto [column, added] = columnOf_.try_emplace(key, names_.size());
-    if (added)
+    const size_t number = column->second;
+    if (added) {
       names_.push_back(slot.name);
-    skeleton.columns.push_back(column->second);
+      words_.emplace_back();
+      together_.push_back(number);
+    }
+    // Words are numbered by the column: another sketch may offer others.
+    for (const QString& word : slot.words) {
+      if (!words_[number].contains(word))
+        words_[number] << word;
+      slot.values.push_back(static_cast<double>(words_[number].indexOf(word)));
+    }
+    if (slot.factor > 0)
+      together_[firstOf(number)] = firstOf(skeleton.columns.back());
+    skeleton.columns.push_back(number);
   }
   return skeleton;
+}
+
+size_t DecisionReader::firstOf(size_t column) const {
+  while (together_[column] != column)
+    column = together_[column];
+  return column;
 }
 
 void DecisionReader::add(uint64_t record, const std::string& program, double predicted) {
@@ -94,9 +114,9 @@ std::shared_ptr<const DecisionTable> DecisionReader::finish(const QString& workl
             [](const Row& a, const Row& b) { return a.record < b.record; });
   const size_t count = rows_.size();
   std::vector<DecisionTable::Column> columns(names_.size() + 1);
-  columns[0] = {QStringLiteral("sketch"), std::vector<float>(count)};
+  columns[0] = {QStringLiteral("sketch"), std::vector<float>(count), 0, {}};
   for (size_t i = 0; i < names_.size(); ++i)
-    columns[i + 1] = {names_[i], std::vector<float>(count, kAbsent)};
+    columns[i + 1] = {names_[i], std::vector<float>(count, kAbsent), firstOf(i) + 1, words_[i]};
   for (size_t i = 0; i < count; ++i) {
     const Row& row = rows_[i];
     table->records.push_back(row.record);

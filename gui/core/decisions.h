@@ -19,6 +19,10 @@ struct DecisionTable {
   struct Column {
     QString name;
     std::vector<float> values; ///< per row; NaN: absent
+    /// Columns of the same number are one decision: the factors of a tile.
+    size_t decision = 0;
+    /// Of choices that no numbers name: value i is words[i]. Empty: the values are what is meant.
+    QStringList words;
   };
   QString workload; ///< id
   /// The first is "sketch" where there are several; constant columns are left out.
@@ -34,7 +38,7 @@ struct DecisionTable {
 /// thousand programs take about a second.
 class DecisionReader {
 public:
-  /// Programs that are no trace (knobs, the untuned program) have no decisions.
+  /// Programs that are no trace (the untuned program) have no decisions.
   void add(uint64_t record, const std::string& program, double predicted);
   size_t size() const { return rows_.size(); }
   std::shared_ptr<const DecisionTable> finish(const QString& workload);
@@ -52,11 +56,14 @@ private:
     std::vector<std::pair<uint32_t, float>> values; ///< column, number
   };
   Skeleton& skeletonOf(std::string_view instructions, const std::string& program);
+  size_t firstOf(size_t column) const; ///< the one that stands for its decision
 
   std::unordered_map<std::string, Skeleton> skeletons_;
   std::unordered_map<std::string, int> sketches_; ///< by steps without numbers of post-processing
   std::unordered_map<std::string, size_t> columnOf_;
   std::vector<QString> names_;
+  std::vector<QStringList> words_; ///< of each column
+  std::vector<size_t> together_;   ///< another column of the same decision, or the column itself
   std::vector<Row> rows_;
 };
 

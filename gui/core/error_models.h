@@ -2,15 +2,13 @@
 /// alike, and these records, the greatest error first.
 #pragma once
 
-#include "gui/core/analysis.h"
-
-#include <QAbstractTableModel>
+#include "gui/core/analysis_table.h"
 
 #include <optional>
 
 namespace temper::gui {
 
-class SharedErrorModel : public QAbstractTableModel {
+class SharedErrorModel : public TableOf<ModelErrors> {
   Q_OBJECT
 public:
   enum Column { kDecision, kValue, kRecords, kError, kOthers, kShare, kColumns };
@@ -25,21 +23,14 @@ public:
   std::optional<std::pair<QString, float>> placeOf(int row) const;
   QString csv() const;
 
-  int rowCount(const QModelIndex& parent = {}) const override;
-  int columnCount(const QModelIndex& parent = {}) const override;
-  QVariant data(const QModelIndex& index, int role) const override;
-  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
-
 private:
+  size_t count() const override { return result_ ? result_->shared.size() : 0; }
+  QVariant cell(size_t row, int column, int role) const override;
   QString valueText(const SharedError& shared) const;
-
-  Analysis& analysis_;
-  std::shared_ptr<const ModelErrors> errors_;
-  std::shared_ptr<const PlotData> of_;
 };
 
 /// What is brushed away is left out, as in every view.
-class ErrorRecordModel : public QAbstractTableModel {
+class ErrorRecordModel : public TableOf<ModelErrors> {
   Q_OBJECT
 public:
   enum Column { kRecord, kScore, kSpeed, kTime, kError, kColumns };
@@ -53,18 +44,12 @@ public:
   int rowOf(const QString& id) const; ///< -1 when it is not among them
   QString csv() const;
 
-  int rowCount(const QModelIndex& parent = {}) const override;
-  int columnCount(const QModelIndex& parent = {}) const override;
-  QVariant data(const QModelIndex& index, int role) const override;
-  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
-
 private:
-  void take();
+  size_t count() const override { return shown_.size(); }
+  QVariant cell(size_t row, int column, int role) const override;
+  void arrange() override;
 
-  Analysis& analysis_;
-  std::shared_ptr<const ModelErrors> errors_;
-  std::shared_ptr<const PlotData> of_;
-  std::vector<size_t> shown_; ///< numbers in errors_->records
+  std::vector<size_t> shown_; ///< numbers in result_->records
 };
 
 } // namespace temper::gui

@@ -6,17 +6,30 @@
 
 namespace temper::gui {
 
+namespace {
+
+constexpr TableColumn kHeads[] = {
+    {"decision", "Loops as the trace names them; below a tile its factors", true},
+    {"importance",
+     "Part of the variance of log time that is foretold when this decision becomes known, on "
+     "average "
+     "over all orders in which decisions become known (its Shapley value); all together make what "
+     "the sentence above says"},
+    {"shuffled",
+     "How much worse the time is foretold when this decision is shuffled, as a share of "
+     "all (permutation importance)"},
+    {"by itself", "Share of the variance of log time that the decision's value alone explains"},
+    {"best value", "The value whose records have the least median time"},
+    {"its median", "Median time of the records with the best value"},
+    {"others'", "Median time of all others"}};
+static_assert(std::size(kHeads) == ImportanceModel::kColumns);
+
+QString percent(double share) { return QStringLiteral("%1 %").arg(100 * share, 0, 'f', 0); }
+
+} // namespace
+
 ImportanceModel::ImportanceModel(Analysis& analysis, QObject* parent)
-    : QAbstractTableModel(parent), analysis_(analysis) {
-  connect(&analysis_, &Analysis::dataChanged, this, [this] {
-    if (analysis_.importance() == result_)
-      return;
-    beginResetModel();
-    result_ = analysis_.importance();
-    of_ = analysis_.data();
-    endResetModel();
-  });
-}
+    : TableOf(analysis, &Analysis::importance, kHeads, parent) {}
 
 QString ImportanceModel::sentence() const {
   if (!result_ || !of_)
@@ -25,107 +38,120 @@ QString ImportanceModel::sentence() const {
     return tr("Too little to learn from: %1 with a time, of which the decisions are known.")
         .arg(countText(result_->candidates, "record"));
   QString text = tr("From %1: the decisions foretell %2 % of the variance of log time in records "
-                    "that were not learnt from.")
+                    "that were not learnt from. Each one's importance is its part of that.")
                      .arg(countText(result_->candidates, "record"))
                      .arg(100 * result_->explained, 0, 'f', 0);
   if (of_->failed > 0)
     text += tr(" %1 without a time left out.").arg(countText(of_->failed, "record"));
+  if (of_->undecided > 0)
+    text += tr(" %1 that decided nothing, as the untuned program, left out.")
+                .arg(countText(of_->undecided, "record"));
   if (analysis_.isBusy())
     text += tr(" Working…");
   return text;
 }
 
 QString ImportanceModel::nameOf(const Importance& importance) const {
-  return importance.column < of_->axes.size() ? of_->axes[importance.column].name : QString();
-}
-
-std::optional<std::pair<QString, float>> ImportanceModel::bestOf(int row) const {
-  if (!result_ || row < 0 || row >= rowCount())
-    return std::nullopt;
-  const Importance& importance = result_->decisions[static_cast<size_t>(row)];
-  const std::vector<float>& values = of_->values[importance.column];
-  for (size_t i = 0; i < values.size(); ++i)
-    if (values[i] == static_cast<float>(importance.best) ||
-        (std::isnan(values[i]) && std::isnan(importance.best)))
-      return std::pair(nameOf(importance), of_->places[importance.column][i]);
-  return std::nullopt;
-}
-
-QString ImportanceModel::csv() const {
-  QString text = QStringLiteral("decision,share,alone,best_value,best_median_ns,other_median_ns\n");
-  if (result_)
-    for (const Importance& importance : result_->decisions)
-      text += QStringLiteral("\"%1\",%2,%3,%4,%5,%6\n")
-                  .arg(nameOf(importance))
-                  .arg(importance.share, 0, 'g', 4)
-                  .arg(importance.alone, 0, 'g', 4)
-                  .arg(importance.best, 0, 'g', 6)
-                  .arg(importance.bestNs, 0, 'g', 8)
-                  .arg(importance.otherNs, 0, 'g', 8);
+  QString text;
+  for (const size_t column : importance.columns) {
+    if (column >= of_->axes.size())
+      return {};
+    const QString& name = of_->axes[column].name;
+    // What the loops are made from is said once: "l1 → l4, l5".
+    const auto arrow = name.indexOf(QStringLiteral(" → "));
+    if (text.isEmpty())
+      text = name;
+    else if (arrow > 0 && text.startsWith(name.left(arrow + 3)))
+      text += QStringLiteral(", ") + name.mid(arrow + 3);
+    else
+      text += QStringLiteral(", ") + name;
+  }
   return text;
 }
 
-int ImportanceModel::rowCount(const QModelIndex& parent) const {
-  return parent.isValid() || !result_ ? 0 : static_cast<int>(result_->decisions.size());
+QString ImportanceModel::bestText(const Importance& importance) const {
+  QStringList parts;
+  for (size_t i = 0; i < importance.best.size(); ++i)
+    parts << of_->axes[importance.columns[i]].textOf(importance.best[i]);
+  if (parts.count(QStringLiteral("absent")) == parts.size() && !parts.isEmpty())
+    return parts.front();
+  return parts.join(QStringLiteral(", "));
 }
 
-int ImportanceModel::columnCount(const QModelIndex& parent) const {
-  return parent.isValid() ? 0 : kColumns;
+std::vector<std::pair<QString, float>> ImportanceModel::bestOf(int row) const {
+  std::vector<std::pair<QString, float>> places;
+  if (row < 0 || row >= rowCount())
+    return places;
+  const Importance& importance = result_->decisions[static_cast<size_t>(row)];
+  for (size_t i = 0; i < importance.best.size(); ++i)
+    if (const auto place = of_->placeOf(importance.columns[i], importance.best[i]))
+      places.emplace_back(of_->axes[importance.columns[i]].name, *place);
+  return places;
 }
 
-QVariant ImportanceModel::data(const QModelIndex& index, int role) const {
-  if (!index.isValid() || index.row() >= rowCount())
+QString ImportanceModel::csv() const {
+  QString text = QStringLiteral(
+      "decision,factor_of,shapley,shuffled,alone,best_value,best_median_ns,other_median_ns\n");
+  QString whole;
+  const auto number = [](double value, int digits) {
+    return std::isnan(value) ? QString() : QString::number(value, 'g', digits);
+  };
+  for (size_t row = 0; row < count(); ++row) {
+    const Importance& importance = result_->decisions[row];
+    if (!importance.isFactor)
+      whole = nameOf(importance);
+    const double unknown = std::nan("");
+    text += QStringLiteral("\"%1\",\"%2\",%3,%4,%5,\"%6\",%7,%8\n")
+                .arg(nameOf(importance), importance.isFactor ? whole : QString(),
+                     number(importance.isFactor ? unknown : importance.shapley, 4),
+                     number(importance.isFactor ? unknown : importance.shuffled, 4),
+                     number(importance.alone, 4), bestText(importance),
+                     number(importance.bestNs, 8), number(importance.otherNs, 8));
+  }
+  return text;
+}
+
+QVariant ImportanceModel::cell(size_t row, int column, int role) const {
+  const Importance& importance = result_->decisions[row];
+  const bool isPart = column == kShapley || column == kShuffled;
+  if (isPart && importance.isFactor) // they are known and shuffled together
+    return role == Qt::ToolTipRole ? tr("with its decision, above") : QVariant();
+  const double share = column == kShapley    ? std::max(0.0, importance.shapley)
+                       : column == kShuffled ? importance.shuffled
+                                             : importance.alone;
+  switch (role) {
+  case kBarRole:
+    return isPart || column == kAlone ? QVariant(share) : QVariant();
+  case Qt::ToolTipRole:
+    if (column != kBest)
+      return importance.best.empty()
+                 ? nameOf(importance)
+                 : nameOf(importance) + tr("\nEnter keeps only the records with the best value.");
+    return importance.best.empty()
+               ? tr("No values have enough records: look at the factors one by one")
+               : tr("%1 have it\nEnter keeps only these.")
+                     .arg(countText(importance.bestCount, "record"));
+  case Qt::DisplayRole:
+    break;
+  default:
     return {};
-  const Importance& importance = result_->decisions[static_cast<size_t>(index.row())];
-  if (role == Qt::TextAlignmentRole)
-    return QVariant((index.column() == kDecision ? Qt::AlignLeft : Qt::AlignRight) |
-                    Qt::AlignVCenter);
-  if (role == kBarRole)
-    return index.column() == kShare   ? QVariant(importance.share)
-           : index.column() == kAlone ? QVariant(importance.alone)
-                                      : QVariant();
-  if (role == Qt::ToolTipRole)
-    return index.column() == kBest ? tr("%1 have it").arg(countText(importance.bestCount, "record"))
-                                   : nameOf(importance);
-  if (role != Qt::DisplayRole)
-    return {};
-  switch (index.column()) {
+  }
+  switch (column) {
   case kDecision:
-    return nameOf(importance);
-  case kShare:
-    return QStringLiteral("%1 %").arg(100 * importance.share, 0, 'f', 0);
+    return importance.isFactor ? QStringLiteral("      ") + nameOf(importance) : nameOf(importance);
+  case kShapley:
+  case kShuffled:
   case kAlone:
-    return QStringLiteral("%1 %").arg(100 * importance.alone, 0, 'f', 0);
+    return percent(share);
   case kBest:
-    return std::isnan(importance.best) ? tr("absent") : QString::number(importance.best, 'g', 6);
+    return importance.best.empty() ? QStringLiteral("–") : bestText(importance);
   case kBestTime:
-    return timeText(importance.bestNs);
+    return importance.bestNs > 0 ? timeText(importance.bestNs) : QString();
   case kOthersTime:
     return importance.otherNs > 0 ? timeText(importance.otherNs) : QString();
   default:
     return {};
   }
-}
-
-QVariant ImportanceModel::headerData(int section, Qt::Orientation orientation, int role) const {
-  static const char* const titles[kColumns] = {"decision",   "importance", "by itself",
-                                               "best value", "its median", "others'"};
-  static const char* const hints[kColumns] = {
-      "Loops as the trace names them",
-      "How much worse the time is foretold when this decision is shuffled, as a share of all",
-      "Share of the variance of log time that the decision's value alone explains",
-      "The value whose records have the least median time",
-      "Median time of the records with the best value",
-      "Median time of all others"};
-  if (orientation != Qt::Horizontal || section < 0 || section >= kColumns)
-    return {};
-  if (role == Qt::DisplayRole)
-    return QString::fromLatin1(titles[section]);
-  if (role == Qt::ToolTipRole)
-    return QString::fromLatin1(hints[section]);
-  if (role == Qt::TextAlignmentRole)
-    return QVariant((section == kDecision ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
-  return {};
 }
 
 } // namespace temper::gui

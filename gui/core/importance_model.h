@@ -1,38 +1,32 @@
-/// The importance of decisions as a table model, most important first.
+/// The importance of decisions as a table model, most important first, the factors of a tile below
+/// their decision.
 #pragma once
 
-#include "gui/core/analysis.h"
-
-#include <QAbstractTableModel>
+#include "gui/core/analysis_table.h"
 
 namespace temper::gui {
 
-class ImportanceModel : public QAbstractTableModel {
+class ImportanceModel : public TableOf<ImportanceResult> {
   Q_OBJECT
 public:
-  enum Column { kDecision, kShare, kAlone, kBest, kBestTime, kOthersTime, kColumns };
-  /// The bar of a cell, 0 to 1; of kShare and kAlone.
+  enum Column { kDecision, kShapley, kShuffled, kAlone, kBest, kBestTime, kOthersTime, kColumns };
+  /// The bar of a cell, 0 to 1; of kShapley, kShuffled and kAlone.
   static constexpr int kBarRole = Qt::UserRole;
 
   explicit ImportanceModel(Analysis& analysis, QObject* parent = nullptr);
 
   /// "117 candidates; the decisions explain 81 % of ...".
   QString sentence() const;
-  /// Name of the decision and the place of its best value on its axis.
-  std::optional<std::pair<QString, float>> bestOf(int row) const;
+  /// The axes of a row with the places of their best values; empty where nothing is best.
+  std::vector<std::pair<QString, float>> bestOf(int row) const;
   QString csv() const;
 
-  int rowCount(const QModelIndex& parent = {}) const override;
-  int columnCount(const QModelIndex& parent = {}) const override;
-  QVariant data(const QModelIndex& index, int role) const override;
-  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
-
 private:
+  size_t count() const override { return result_ ? result_->decisions.size() : 0; }
+  QVariant cell(size_t row, int column, int role) const override;
+  /// "l1 → l4, l5", or the one axis.
   QString nameOf(const Importance& importance) const;
-
-  Analysis& analysis_;
-  std::shared_ptr<const ImportanceResult> result_;
-  std::shared_ptr<const PlotData> of_;
+  QString bestText(const Importance& importance) const;
 };
 
 } // namespace temper::gui

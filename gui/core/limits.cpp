@@ -3,6 +3,8 @@
 #include "gui/core/format.h"
 #include "gui/core/json_entry.h"
 
+#include <QRegularExpression>
+
 namespace temper::gui {
 
 namespace {
@@ -12,19 +14,25 @@ double numberIn(const Json& json, const char* name) {
   return json.is_object() && entry != json.end() && entry->is_number() ? entry->get<double>() : 0;
 }
 
+/// As the window writes it: "142.04 µs", never broken before the unit.
+QString withUnits(QString text) {
+  static const QRegularExpression time(QStringLiteral("(\\d) (ns|us|ms|s)\\b"));
+  return text.replace(time, QStringLiteral("\\1\u00a0\\2"))
+      .replace(QStringLiteral("\u00a0us"), QStringLiteral("\u00a0µs"));
+}
+
 QStringList textsIn(const Json& json, const char* name) {
   QStringList texts;
   for (const Json& text : json.value(name, Json::array()))
     if (text.is_string())
-      texts << toQString(text.get<std::string>());
+      texts << withUnits(toQString(text.get<std::string>()));
   return texts;
 }
 
 std::vector<LimitBar> barsIn(const Json& json, const char* name) {
   std::vector<LimitBar> bars;
   for (const Json& bar : json.value(name, Json::array()))
-    bars.push_back({textIn(bar, "what"), numberIn(bar, "share"),
-                    textIn(bar, "evidence").replace(QStringLiteral(" us"), QStringLiteral(" µs")),
+    bars.push_back({textIn(bar, "what"), numberIn(bar, "share"), withUnits(textIn(bar, "evidence")),
                     bar.is_object() && bar.value("estimated", false)});
   return bars;
 }
@@ -40,7 +48,8 @@ LimitsAnswer limitsAnswer(const QString& record, const Json& answer) {
   for (const Json& entry : answer.value("findings", Json::array())) {
     LimitFinding finding;
     finding.what = textIn(entry, "what");
-    const QString is = textIn(entry, "evidence"), should = textIn(entry, "threshold");
+    const QString is = withUnits(textIn(entry, "evidence")),
+                  should = withUnits(textIn(entry, "threshold"));
     finding.record = textIn(entry, "record");
     finding.evidence = should.isEmpty() ? is
                        : finding.record.isEmpty()

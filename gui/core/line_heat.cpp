@@ -43,7 +43,7 @@ bool runs(const QString& line, CodeLevel level) {
   case CodeLevel::kLlvm: // what is indented is in a function
     return line.startsWith(u' ') && !begins({";"});
   case CodeLevel::kCuda:
-    return line.startsWith(u' ') && !begins({"//", "}", "#"});
+    return line.startsWith(u' ') && !begins({"{", "}", "#"});
   case CodeLevel::kAssembly:
   case CodeLevel::kPtx:
     return (line.startsWith(u'\t') || line.startsWith(u' ')) && !begins({"#", ".", "//"});
@@ -60,7 +60,7 @@ bool isCompiled(CodeLevel level) {
 } // namespace
 
 std::vector<LineHeat> heatOf(const QString& text, CodeLevel level, const QString& tir) {
-  const QStringList lines = text.split(u'\n');
+  const QStringList lines = (level == CodeLevel::kCuda ? withoutComments(text) : text).split(u'\n');
   std::vector<LineHeat> heat(static_cast<size_t>(lines.size()));
   const std::vector<LoopRegion> regions = loopsOf(text, level);
   std::vector<double> rounds = roundsOf(regions);

@@ -4,6 +4,7 @@
 #include <QRegularExpression>
 
 #include <algorithm>
+#include <cmath>
 
 namespace temper::gui {
 
@@ -39,6 +40,21 @@ int lastIndented(const QStringList& lines, int at) {
     if (!lines[i].trimmed().isEmpty())
       last = i;
   return last;
+}
+
+/// The last line of the statement that begins in line `at` of C++ without comments, `for (...)` or
+/// the like; of a block in braces the last line in it.
+int lastOfStatement(const QStringList& lines, int at) {
+  int parentheses = 0, braces = 0;
+  for (int i = at; i < lines.size(); ++i)
+    for (const QChar letter : lines[i]) {
+      parentheses += letter == u'(' ? 1 : letter == u')' ? -1 : 0;
+      braces += letter == u'{' ? 1 : letter == u'}' ? -1 : 0;
+      const bool ends = parentheses == 0 && braces == 0 && (letter == u';' || letter == u'}');
+      if (ends || braces < 0)
+        return i > at && lines[i].trimmed().startsWith(u'}') ? i - 1 : i;
+    }
+  return static_cast<int>(lines.size()) - 1;
 }
 
 /// The numbers that a call begins with: "T.grid(4, T.int64(64))" has 4 and 64.
@@ -81,25 +97,50 @@ std::vector<LoopRegion> loopsOfScript(const QStringList& lines) {
   return regions;
 }
 
-/// `for (int k = 0; k < 32; ++k) {` and what is indented below it.
+/// `for (int k = 0; k < 32; ++k) {`, `while (...) {` and what they repeat. How often a loop
+/// runs is known where it counts from a number to a number, both as they stand or by `#define`.
 std::vector<LoopRegion> loopsOfCuda(const QStringList& lines) {
   static const QRegularExpression loop(
-      QStringLiteral("^\\s*for \\((?:\\w+ )+(\\w+) = ([^;]+); \\1 < ([^;]+);"));
+      QStringLiteral("^\\s*for *\\((?:(?:[\\w:]+ )+(\\w+) = ([^;]+)|[^;]*); *(?:\\1 < "
+                     "([^;]+)|[^;]*); *([^)]*)\\)"));
+  static const QRegularExpression other(QStringLiteral("^\\s*(?:while *\\(|do\\b)"));
+  static const QRegularExpression define(QStringLiteral("^\\s*#define (\\w+) (-?\\d+)\\s*$"));
+  static const QRegularExpression by(QStringLiteral("^\\w+ \\+= (\\w+)$"));
+  QHash<QString, qlonglong> defined;
+  const auto numberOf = [&](const QString& text) -> std::optional<qlonglong> {
+    bool ok = false;
+    const qlonglong number = text.toLongLong(&ok);
+    if (ok)
+      return number;
+    const auto known = defined.find(text);
+    return known == defined.end() ? std::nullopt : std::optional(known.value());
+  };
   std::vector<LoopRegion> regions;
   for (int i = 0; i < lines.size(); ++i) {
+    if (const auto match = define.match(lines[i]); match.hasMatch())
+      defined[match.captured(1)] = match.captured(2).toLongLong();
     const auto match = loop.match(lines[i]);
-    if (!match.hasMatch())
+    if (!match.hasMatch()) {
+      if (other.match(lines[i]).hasMatch())
+        regions.push_back({{}, i, lastOfStatement(lines, i), 0, 0, true});
       continue;
-    bool fromOk = false, toOk = false;
-    const qlonglong from = match.captured(2).toLongLong(&fromOk);
-    const qlonglong to = match.captured(3).toLongLong(&toOk);
-    const bool unrolled = i > 0 && lines[i - 1].contains(QStringLiteral("#pragma unroll"));
-    regions.push_back({{match.captured(1)},
-                       i,
-                       lastIndented(lines, i),
-                       0,
-                       fromOk && toOk ? static_cast<double>(to - from) : 0,
-                       !unrolled});
+    }
+    const QString name = match.captured(1), step = match.captured(4);
+    const auto from = numberOf(match.captured(2)), to = numberOf(match.captured(3));
+    const auto each = step == QStringLiteral("++") + name || step == name + QStringLiteral("++")
+                          ? std::optional<qlonglong>(1)
+                          : numberOf(by.match(step).captured(1));
+    const double rounds =
+        from && to && each && *each > 0 && *to > *from
+            ? std::ceil(static_cast<double>(*to - *from) / static_cast<double>(*each))
+            : 0;
+    int before = i - 1; // what the compiler is told stands above
+    while (before >= 0 && lines[before].trimmed().isEmpty())
+      --before;
+    const bool unrolled = before >= 0 && lines[before].contains(QStringLiteral("#pragma unroll")) &&
+                          !lines[before].contains(QStringLiteral("#pragma unroll 1"));
+    regions.push_back({name.isEmpty() ? QStringList() : QStringList{name}, i,
+                       lastOfStatement(lines, i), 0, rounds, !unrolled});
   }
   nest(regions);
   return regions;
@@ -169,11 +210,26 @@ bool isMachineCode(CodeLevel level) {
 
 } // namespace
 
+QString withoutComments(const QString& text) {
+  static const QRegularExpression comment(QStringLiteral("//[^\\n]*|/\\*.*?(?:\\*/|\\z)"),
+                                          QRegularExpression::DotMatchesEverythingOption);
+  QString left = text;
+  for (auto match = comment.globalMatch(text); match.hasNext();) {
+    const auto found = match.next();
+    for (qsizetype i = found.capturedStart(); i < found.capturedEnd(); ++i)
+      if (left[i] != u'\n')
+        left[i] = u' ';
+  }
+  return left;
+}
+
 std::vector<LoopRegion> loopsOf(const QString& text, CodeLevel level) {
   static const QRegularExpression label(QStringLiteral("^([.\\w$]+):"));
   static const QRegularExpression jump(QStringLiteral("^\\s+j\\w+\\s+([.\\w$]+)"));
-  static const QRegularExpression branch(QStringLiteral("\\bbra(?:\\.uni)?\\s+([.\\w$]+)"));
-  const QStringList lines = text.split(u'\n');
+  // PTX's, and s_cbranch_scc1 of AMD's.
+  static const QRegularExpression branch(
+      QStringLiteral("\\b(?:bra(?:\\.uni)?|s_c?branch\\w*)\\s+([.\\w$]+)"));
+  const QStringList lines = (level == CodeLevel::kCuda ? withoutComments(text) : text).split(u'\n');
   switch (level) {
   case CodeLevel::kScript:
   case CodeLevel::kTir:

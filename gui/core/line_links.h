@@ -1,7 +1,7 @@
 /// Which lines of two levels of one program belong together: both are of the same loop. Loops of
-/// the script, of tir, of LLVM IR and of CUDA C++ are known by their variables; those of assembly
-/// and of PTX by their order and depth, as loops that the compiler unrolled or turned into vectors
-/// are none there.
+/// the script, of tir, of LLVM IR and of CUDA C++ (also where a user wrote it) are known by their
+/// variables; those of assembly and of PTX by their order and depth, as loops that the compiler
+/// unrolled or turned into vectors are none there.
 ///
 ///   linkedLines(script, CodeLevel::kScript, 17, assembly, CodeLevel::kAssembly)   // lines 40..71
 #pragma once
@@ -24,6 +24,9 @@ struct LoopRegion {
   double rounds = 0;  ///< how often it goes round, where the text says so; 0: not known
   bool inCode = true; ///< a loop in machine code, too: not of vectors, not unrolled
 };
+
+/// C++ with blanks where comments were; lines and columns stay.
+QString withoutComments(const QString& text);
 
 /// In the order of their first lines; outer ones before those that they hold.
 std::vector<LoopRegion> loopsOf(const QString& text, CodeLevel level);

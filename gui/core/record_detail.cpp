@@ -29,7 +29,7 @@ QString driverOf(const database::Environment& environment) {
 }
 
 /// What the machine code for a GPU needs and does.
-std::vector<std::pair<const char*, QString>> gpuFacts(const Json& code) {
+std::vector<std::pair<QString, QString>> gpuFacts(const Json& code, const QString& target) {
   const auto count = [&](const char* name, const char* noun) {
     return countText(code.value(name, int64_t{0}), noun);
   };
@@ -49,12 +49,15 @@ std::vector<std::pair<const char*, QString>> gpuFacts(const Json& code) {
   for (const Json& warning : code.value("warnings", Json::array()))
     if (warning.is_string())
       warnings << toQString(warning.get<std::string>());
-  return {{"machine code", machineCode.join(QStringLiteral(", "))},
-          {"occupancy", count("resident_blocks", "block") +
-                            QStringLiteral(" on a multiprocessor, by its ") +
-                            textIn(code, "limited_by")},
-          {"PTX", operations.join(QStringLiteral(", "))},
-          {"warning", warnings.join(QStringLiteral("; "))}};
+  const bool amd = target.startsWith(QStringLiteral("hip"));
+  return {{QStringLiteral("machine code"), machineCode.join(QStringLiteral(", "))},
+          {QStringLiteral("occupancy"),
+           QStringLiteral("%1 on a %2, by its %3")
+               .arg(count("resident_blocks", "block"),
+                    amd ? QStringLiteral("compute unit") : QStringLiteral("multiprocessor"),
+                    textIn(code, "limited_by"))},
+          {levelTitle(CodeLevel::kPtx, target), operations.join(QStringLiteral(", "))},
+          {QStringLiteral("warning"), warnings.join(QStringLiteral("; "))}};
 }
 
 } // namespace
@@ -199,8 +202,9 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
                   : QString());
   const auto code = parse_json(measurement.facts_json);
   if (code && code->is_object() && code->contains("registers")) {
-    for (const auto& [name, words] : gpuFacts(*code))
-      add(name, words);
+    for (const auto& [name, words] : gpuFacts(*code, toQString(row.target)))
+      if (!words.isEmpty())
+        facts << Fact{name, words, {}};
   } else if (code && code->is_object()) {
     QStringList parts{countText(code->value("code_bytes", int64_t{0}), "byte"),
                       countText(code->value("instructions", int64_t{0}), "instruction")};

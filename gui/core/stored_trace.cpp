@@ -13,6 +13,20 @@ bool isInstruction(const Json& json) {
          json[2].is_array() && json[3].is_array();
 }
 
+/// What a decision chooses from by its number: of a category or a knob; null where it is no such
+/// choice.
+const Json* choicesOf(const Json& instruction) {
+  const size_t at = instruction[0] == "SampleKnob" ? 1 : 0; // after its name
+  return (at == 1 || instruction[0] == "SampleCategorical") && instruction[2].size() > at &&
+                 instruction[2][at].is_array()
+             ? &instruction[2][at]
+             : nullptr;
+}
+
+QString choiceText(const Json& choice) {
+  return toQString(choice.is_string() ? choice.get<std::string>() : choice.dump());
+}
+
 } // namespace
 
 std::optional<StoredTrace> readTrace(const std::string& program) {
@@ -36,6 +50,9 @@ std::optional<StoredTrace> readTrace(const std::string& program) {
 }
 
 QString decisionName(const StoredTrace& trace, size_t index) {
+  if (const Json& own = trace.instructions[index];
+      own[0] == "SampleKnob" && !own[2].empty() && own[2][0].is_string())
+    return toQString(own[2][0].get<std::string>());
   const Json& outputs = trace.instructions[index][3];
   for (size_t i = index + 1; i < trace.instructions.size(); ++i) {
     const Json& step = trace.instructions[i];
@@ -56,10 +73,9 @@ QString decisionName(const StoredTrace& trace, size_t index) {
 }
 
 QString decisionText(const Json& instruction, const Json& decision) {
-  if (instruction[0] == "SampleCategorical" && decision.is_number_unsigned() &&
-      !instruction[2].empty() && instruction[2][0].is_array() &&
-      decision.get<size_t>() < instruction[2][0].size())
-    return toQString(instruction[2][0][decision.get<size_t>()].dump());
+  if (const Json* choices = choicesOf(instruction);
+      choices && decision.is_number_unsigned() && decision.get<size_t>() < choices->size())
+    return choiceText((*choices)[decision.get<size_t>()]);
   return toQString(decision.dump()).replace(u',', QStringLiteral(", "));
 }
 
@@ -115,11 +131,16 @@ std::vector<DecisionSlot> decisionSlots(const StoredTrace& trace) {
       continue;
     }
     slot.name = nameOf(index, 0);
-    if (instruction[0] == "SampleCategorical" && !instruction[2].empty() &&
-        instruction[2][0].is_array())
-      for (const Json& value : instruction[2][0])
-        slot.values.push_back(value.is_number() ? value.get<double>()
-                                                : static_cast<double>(slot.values.size()));
+    if (const Json* choices = choicesOf(instruction)) {
+      const bool numbers = std::all_of(choices->begin(), choices->end(),
+                                       [](const Json& choice) { return choice.is_number(); });
+      for (const Json& choice : *choices) {
+        if (numbers)
+          slot.values.push_back(choice.get<double>());
+        else
+          slot.words << choiceText(choice);
+      }
+    }
     slots_.push_back(std::move(slot));
   }
   // Names tell axes apart: what has the name of another gets a number.

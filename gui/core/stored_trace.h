@@ -4,7 +4,7 @@
 
 #include "ir/support/json.h"
 
-#include <QString>
+#include <QStringList>
 
 #include <cstdint>
 #include <map>
@@ -23,8 +23,8 @@ struct StoredTrace {
 /// Nothing where the text is no trace.
 std::optional<StoredTrace> readTrace(const std::string& program);
 
-/// "split(l6)", of the first step that takes what instruction `index` decides; else of the decision
-/// itself.
+/// "split(l6)", of the first step that takes what instruction `index` decides, of a knob its name;
+/// else of the decision itself.
 QString decisionName(const StoredTrace& trace, size_t index);
 /// The decision as a person means it: the chosen value, not its number.
 QString decisionText(const Json& instruction, const Json& decision);
@@ -39,6 +39,7 @@ struct DecisionSlot {
   size_t instruction = 0;     ///< of the trace
   int factor = -1;            ///< which number of a list; -1: the decision is one number
   std::vector<double> values; ///< of a category, by its number; empty: the number itself
+  QStringList words;          ///< of a category that no numbers name: what its choices are called
 };
 /// All of a trace, in its order.
 std::vector<DecisionSlot> decisionSlots(const StoredTrace& trace);

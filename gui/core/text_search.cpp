@@ -8,19 +8,21 @@ int occurrences(const QString& text, const QString& words) {
 
 TextSearch::TextSearch(QObject* parent) : QObject(parent), loader_(this) {}
 
-void TextSearch::start(const QString& database, const QString& record,
-                       const std::vector<CodeLevel>& levels, const QString& log,
-                       const QString& words) {
+void TextSearch::start(const QString& database, const QString& record, const QString& target,
+                       const QString& log, const QString& words) {
   loader_.cancel();
   database_ = database;
   record_ = record;
   words_ = words;
-  levels_ = levels;
+  levels_.clear();
   found_.clear();
   busy_ = false;
   if (!words.isEmpty()) {
-    for (const CodeLevel level : levels)
-      found_.push_back({levelName(level), levelTitle(level), 0, false});
+    for (int i = 0; i < kCodeLevels; ++i)
+      if (const auto level = static_cast<CodeLevel>(i); hasLevel(target, level)) {
+        levels_.push_back(level);
+        found_.push_back({levelName(level), levelTitle(level, target), 0, false});
+      }
     found_.push_back({QStringLiteral("log"), tr("Log"), occurrences(log, words), true});
     busy_ = true;
     look(0);

@@ -1,7 +1,7 @@
 /// Words looked for in every text of a candidate, those that it is lowered to as well: how often
 /// each has them. Texts come through a CodeLoader, one after the other.
 ///
-///   search.start(database, record, {CodeLevel::kTrace, ...}, log, "vfmadd");
+///   search.start(database, record, "cpu:znver4", log, "vfmadd");
 ///   connect(&search, &TextSearch::changed, ...);   search.found()[4].count
 #pragma once
 
@@ -29,7 +29,8 @@ public:
   };
 
   /// Another search ends the one before. Without words nothing is looked for.
-  void start(const QString& database, const QString& record, const std::vector<CodeLevel>& levels,
+  /// The texts are those that code for the target has.
+  void start(const QString& database, const QString& record, const QString& target,
              const QString& log, const QString& words);
   const QString& words() const { return words_; }
   /// In the order of the levels, the log last.

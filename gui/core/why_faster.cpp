@@ -109,6 +109,25 @@ WhySection factSection(const QString& title, const Json& facts) {
   return section;
 }
 
+/// What the model's scores make of the two times.
+enum class Agreement : uint8_t {
+  kSame,    ///< it has them the same way round
+  kWrong,   ///< the other way round
+  kUntold,  ///< the times lie within their intervals: neither order would contradict them
+  kNeither, ///< it sees no difference
+};
+
+Agreement agreementOf(const Json& answer, double a, double b) {
+  constexpr double kNoDifference = 0.0005; // what shows as 0.000
+  const Json& interval = listIn(answer, "ratio_interval");
+  if (interval.size() == 2 && interval[0].is_number() && interval[1].is_number() &&
+      interval[0].get<double>() <= 1 && interval[1].get<double>() >= 1)
+    return Agreement::kUntold;
+  if (std::abs(b - a) < kNoDifference)
+    return Agreement::kNeither;
+  return (b > a) == (numberIn(answer, "ratio") > 1) ? Agreement::kWrong : Agreement::kSame;
+}
+
 } // namespace
 
 std::vector<WhySection> whySections(const Json& answer) {
@@ -122,7 +141,9 @@ std::vector<WhySection> whySections(const Json& answer) {
     const double change = numberIn(decision, "score_change");
     effects.push_back(change);
     decided.rows.push_back(
-        {QStringLiteral("%1 for %2").arg(textIn(decision, "name"), textIn(decision, "step")),
+        {textIn(decision, "step") == QStringLiteral("knob")
+             ? textIn(decision, "name")
+             : QStringLiteral("%1 for %2").arg(textIn(decision, "name"), textIn(decision, "step")),
          textIn(decision, "a"), textIn(decision, "b"), effectText(change), 0,
          QStringLiteral("What A's predicted score becomes by this change alone; the others may "
                         "strengthen it or undo it."),
@@ -147,8 +168,20 @@ std::vector<WhySection> whySections(const Json& answer) {
             .arg(numberIn(model, "rank_correlation"), 0, 'f', 2)
             .arg(a, 0, 'f', 3)
             .arg(b, 0, 'f', 3);
-    if (const double ratio = numberIn(answer, "ratio"); (b > a) == (ratio > 1))
+    switch (agreementOf(answer, a, b)) {
+    case Agreement::kSame:
+      break;
+    case Agreement::kWrong:
       seen.note += QStringLiteral(" That is the wrong way round: do not believe it here.");
+      break;
+    case Agreement::kUntold:
+      seen.note += QStringLiteral(" Their times differ by less than their intervals, so that they "
+                                  "neither confirm nor contradict that order.");
+      break;
+    case Agreement::kNeither:
+      seen.note += QStringLiteral(" It sees no difference between them.");
+      break;
+    }
     sections.push_back(std::move(seen));
   }
 
@@ -214,10 +247,9 @@ WhySection opinionSection(const Json& answer) {
 }
 
 QString whySentence(const Json& answer) {
-  const double ratio = numberIn(answer, "ratio");
   const Json model = answer.value("model", Json::object());
   const double a = numberIn(model, "score_a"), b = numberIn(model, "score_b");
-  if (std::isnan(a) || std::isnan(b) || (b > a) == (ratio > 1))
+  if (std::isnan(a) || std::isnan(b) || agreementOf(answer, a, b) != Agreement::kSame)
     return {};
   // Those that pull in the direction of what was measured, largest first.
   QStringList causes;

@@ -36,7 +36,7 @@ std::vector<WhySection> whySections(const Json& answer);
 /// a title where the answer has none.
 WhySection opinionSection(const Json& answer);
 /// The weightiest in one sentence: "Most of it, as the model sees it: data touched, strides.";
-/// empty where there is nothing to say.
+/// empty where there is nothing to say: the times do not differ, or the model has them otherwise.
 QString whySentence(const Json& answer);
 
 /// Asks, one question at a time: a newer one takes the place of the one before.

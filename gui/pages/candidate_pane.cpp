@@ -103,6 +103,7 @@ CandidatePane::CandidatePane(Workspace& workspace, QWidget* parent)
   layout->addLayout(head);
   layout->addWidget(tabs_, 1);
   layout->addWidget(find_);
+  layout->addStretch(); // without a record the words stay above
 
   connect(tags_, &QLineEdit::editingFinished, this, [this] {
     QStringList tags;
@@ -152,8 +153,11 @@ void CandidatePane::showDetail() {
     log_->setMessage({});
     return;
   }
-  for (int level = 0; level < kCodeLevels; ++level)
-    tabs_->setTabVisible(level + 1, hasLevel(static_cast<CodeLevel>(level)));
+  for (int i = 0; i < kCodeLevels; ++i) {
+    const auto level = static_cast<CodeLevel>(i);
+    tabs_->setTabVisible(i + 1, hasLevel(level));
+    tabs_->setTabText(i + 1, levelTitle(level, toQString(detail->row.target)));
+  }
   log_->setPlain(toQString(database::record_log(detail->measurement)));
   if (!find_->words().isEmpty())
     searchDelay_.start();
@@ -353,11 +357,8 @@ void CandidatePane::startSearch() {
 void CandidatePane::countFound() {
   const RecordDetail* detail = workspace_.detail();
   searchDelay_.stop();
-  std::vector<CodeLevel> levels;
-  for (int level = 0; level < kCodeLevels; ++level)
-    if (hasLevel(static_cast<CodeLevel>(level)))
-      levels.push_back(static_cast<CodeLevel>(level));
-  search_.start(workspace_.database(), workspace_.selectedRecord(), levels, log_->text(),
+  search_.start(workspace_.database(), workspace_.selectedRecord(),
+                detail ? toQString(detail->row.target) : QString(), log_->text(),
                 detail ? find_->words() : QString());
 }
 

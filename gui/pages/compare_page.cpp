@@ -238,11 +238,18 @@ void ComparePage::showSides() {
   const RecordDetail* a = workspace_.sideDetail(0);
   const RecordDetail* b = workspace_.sideDetail(1);
   for (int level = 0; level < kCodeLevels; ++level) {
-    bool any = !a && !b && gui::hasLevel({}, static_cast<CodeLevel>(level));
+    const auto of = static_cast<CodeLevel>(level);
+    QStringList titles; // of a GPU of NVIDIA's beside one of AMD's both
     for (const RecordDetail* side : {a, b})
-      any = any ||
-            (side && gui::hasLevel(toQString(side->row.target), static_cast<CodeLevel>(level)));
-    levels_->setTabVisible(level, any);
+      if (const QString target = side ? toQString(side->row.target) : QString();
+          side && gui::hasLevel(target, of))
+        titles << levelTitle(of, target);
+    if (!a && !b && gui::hasLevel({}, of))
+      titles << levelTitle(of);
+    titles.removeDuplicates();
+    levels_->setTabVisible(level, !titles.isEmpty());
+    if (!titles.isEmpty())
+      levels_->setTabText(level, titles.join(QStringLiteral(", ")));
   }
   if (a && b)
     sentence_->setText(compareStored(*a, *b).sentence);

@@ -214,7 +214,7 @@ QWidget* EditPage::makeRight() {
   history_ = new QTableView(right);
   setUpTable(history_, QStringLiteral("edit.history"), tr("Schedules that were tried"),
              &session_.history());
-  setColumnWidths(history_, {5, 16, 11, 12, 8}, EditHistory::kStep);
+  setColumnWidths(history_, {5, 16, 10, 11, 7}, EditHistory::kStep);
   history_->setEditTriggers(QAbstractItemView::EditKeyPressed);
   decisions_ = new QTreeWidget(right);
   decisions_->setObjectName(QStringLiteral("edit.decisions"));
@@ -223,6 +223,7 @@ QWidget* EditPage::makeRight() {
   decisions_->setFrameShape(QFrame::NoFrame);
   decisions_->setRootIsDecorated(false);
   decisions_->setUniformRowHeights(true);
+  decisions_->setItemDelegate(new TipDelegate(decisions_));
   decisions_->setHeaderLabels({tr("decision"), tr("for"), tr("value")});
   decisions_->header()->setStretchLastSection(true);
   decisions_->header()->setSectionResizeMode(0, QHeaderView::ResizeToContents);

@@ -34,7 +34,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
-  setColumnWidths(table_, {13, 32, 12, 12, 12, 10, 15, 10, 21, 13, 19, 19});
+  setColumnWidths(table_, {13, 32, 14, 12, 12, 10, 15, 10, 21, 13, 19, 19});
   table_->setItemDelegate(new HeatDelegate(RecordModel::kHeatRole, table_));
   // Where it is seen without scrolling: what is stale, from elsewhere or pinned.
   header->moveSection(static_cast<int>(RecordColumn::kMarks),

@@ -19,6 +19,13 @@
 
 namespace temper::gui {
 
+namespace {
+QString oneKind() {
+  return PlotsPane::tr("Only what was measured on one machine, with one compiler and as many "
+                       "threads stands in one plot");
+}
+} // namespace
+
 PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), analysis_(workspace.analysis()),
       bar_(new QWidget(parent)), tabs_(new QTabBar(bar_)), kernels_(new QComboBox(bar_)),
@@ -39,8 +46,7 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
     tabs_->addTab(name);
   kernels_->setObjectName(QStringLiteral("plots.kernel"));
   kernels_->setAccessibleName(tr("Kernel that the plot is of"));
-  kernels_->setToolTip(tr("Only what was measured on one machine, with one compiler and as many "
-                          "threads stands in one plot"));
+  kernels_->setToolTip(oneKind());
   kernels_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   kernels_->setMinimumContentsLength(30);
   clear_->setObjectName(QStringLiteral("plots.clearBrushes"));
@@ -57,10 +63,11 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
 
   setUpTable(importance_, QStringLiteral("plot.importance"), tr("Importance of decisions"),
              importances_);
-  setColumnWidths(importance_, {22, 24, 20, 13, 13, 13}, ImportanceModel::kDecision);
+  setColumnWidths(importance_, {22, 16, 14, 14, 15, 13, 13}, ImportanceModel::kDecision);
   auto* bars = new BarDelegate(ImportanceModel::kBarRole, this);
-  importance_->setItemDelegateForColumn(ImportanceModel::kShare, bars);
-  importance_->setItemDelegateForColumn(ImportanceModel::kAlone, bars);
+  for (const int column :
+       {ImportanceModel::kShapley, ImportanceModel::kShuffled, ImportanceModel::kAlone})
+    importance_->setItemDelegateForColumn(column, bars);
   sentence_->setWordWrap(true);
   sentence_->setProperty("faint", true);
   sentence_->setContentsMargins(12, 6, 12, 6);
@@ -84,10 +91,9 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   });
   connect(importance_, &QTableView::activated, this, [this](const QModelIndex& index) {
     constexpr float kHalf = 0.004f;
-    if (const auto best = importances_->bestOf(index.row()))
-      analysis_.brush(best->first, best->second - kHalf, best->second + kHalf);
+    for (const auto& [axis, place] : importances_->bestOf(index.row()))
+      analysis_.brush(axis, place - kHalf, place + kHalf);
   });
-  importance_->setToolTip(tr("Enter keeps only the records with the best value"));
   connect(&analysis_, &Analysis::choicesChanged, this, &PlotsPane::showChoices);
   connect(&analysis_, &Analysis::brushChanged, this, &PlotsPane::showBrushes);
   connect(&analysis_, &Analysis::dataChanged, this, &PlotsPane::showBrushes);
@@ -189,6 +195,7 @@ void PlotsPane::showChoices() {
   const int room = letters * kernels_->fontMetrics().horizontalAdvance(u'X');
   kernels_->addItem(kernels_->fontMetrics().elidedText(first, Qt::ElideRight, room));
   kernels_->setItemData(0, first, Qt::ToolTipRole);
+  kernels_->setToolTip(first + u'\n' + oneKind());
   for (const Analysis::Choice& choice : choices) {
     kernels_->addItem(QStringLiteral("%1  (%2)").arg(choice.text, numberText(choice.records)),
                       static_cast<int>(choice.series));

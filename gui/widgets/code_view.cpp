@@ -27,7 +27,7 @@ constexpr int kHeatLetters = 6; ///< "≤1.2M"
 /// Words, numbers, strings, comments and labels of all kinds of text; enough to read by.
 class CodeLexer : public QsciLexerCustom {
 public:
-  enum Style { kPlain, kKeyword, kNumber, kString, kComment, kLabel };
+  enum Style { kPlain, kKeyword, kNumber, kString, kComment, kLabel, kLongComment };
 
   explicit CodeLexer(QObject* parent) : QsciLexerCustom(parent) {}
 
@@ -39,8 +39,9 @@ public:
   bool isPlain() const { return plain_; }
   const char* language() const override { return "temper"; }
   QString description(int style) const override {
-    static const char* const names[] = {"plain", "keyword", "number", "string", "comment", "label"};
-    return style >= kPlain && style <= kLabel ? QString::fromLatin1(names[style]) : QString();
+    static const char* const names[] = {"plain",   "keyword", "number",      "string",
+                                        "comment", "label",   "long comment"};
+    return style >= kPlain && style <= kLongComment ? QString::fromLatin1(names[style]) : QString();
   }
 
   void styleText(int start, int end) override {
@@ -58,7 +59,12 @@ public:
       setStyling(static_cast<int>(text.size()), kPlain);
       return;
     }
-    for (int i = 0; i < text.size();) {
+    // One of several lines goes on where the line before ended in it.
+    int i = 0;
+    if (start > 0 && view->SendScintilla(QsciScintilla::SCI_GETSTYLEAT, start - 1) == kLongComment)
+      i = endOfLongComment(text, 0);
+    setStyling(i, kLongComment);
+    while (i < text.size()) {
       const auto [length, style] = token(text, i);
       setStyling(length, style);
       i += length;
@@ -68,6 +74,30 @@ public:
 private:
   bool isPython() const { return level_ <= CodeLevel::kTir; }
 
+  /// Behind the "*/" of the comment that `from` is in.
+  static int endOfLongComment(const QByteArray& text, int from) {
+    const auto end = text.indexOf("*/", from);
+    return static_cast<int>(end < 0 ? text.size() : end + 2);
+  }
+
+  /// AMD's assembly has comments behind a semicolon; one that ends a statement of PTX follows it
+  /// without a blank.
+  bool startsComment(const QByteArray& text, int i) const {
+    const char next = i + 1 < text.size() ? text[i + 1] : '\0';
+    switch (level_) {
+    case CodeLevel::kLlvm:
+      return text[i] == ';';
+    case CodeLevel::kCuda:
+      return text[i] == '/' && next == '/';
+    case CodeLevel::kPtx:
+      return (text[i] == '/' && next == '/') ||
+             (text[i] == ';' &&
+              (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\t' || text[i - 1] == '\n'));
+    default:
+      return text[i] == '#';
+    }
+  }
+
   std::pair<int, int> token(const QByteArray& text, int i) const {
     const auto isWord = [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -75,9 +105,14 @@ private:
     };
     const char c = text[i];
     int end = i + 1;
-    const bool gpu = level_ == CodeLevel::kCuda || level_ == CodeLevel::kPtx;
-    const char comment = level_ == CodeLevel::kLlvm ? ';' : '#';
-    if (gpu ? c == '/' && i + 1 < text.size() && text[i + 1] == '/' : c == comment) {
+    if (level_ == CodeLevel::kCuda && c == '/' && end < text.size() && text[end] == '*')
+      return {endOfLongComment(text, i + 2) - i, kLongComment};
+    if (level_ == CodeLevel::kCuda && c == '#') { // "#define"
+      while (end < text.size() && isWord(text[end]))
+        ++end;
+      return {end - i, kKeyword};
+    }
+    if (startsComment(text, i)) {
       while (end < text.size() && text[end] != '\n')
         ++end;
       return {end - i, kComment};
@@ -99,7 +134,8 @@ private:
       while (end < text.size() && (isWord(text[end]) || (dots && text[end] == '.')))
         ++end;
       const QByteArray word = text.mid(i, end - i);
-      if (dots && end < text.size() && text[end] == ':')
+      const bool twice = end + 1 < text.size() && text[end + 1] == ':'; // ".shared::cta"
+      if (dots && end < text.size() && text[end] == ':' && !twice)
         return {end - i, kLabel};
       return {end - i, isKeyword(text, i, word) ? kKeyword : kPlain};
     }
@@ -122,21 +158,48 @@ private:
       return words.contains(word);
     }
     if (level_ == CodeLevel::kCuda) {
-      static const QList<QByteArray> words{"for",           "if",
-                                           "else",          "while",
-                                           "return",        "const",
-                                           "void",          "float",
-                                           "double",        "int",
-                                           "unsigned",      "char",
-                                           "bool",          "long",
-                                           "short",         "struct",
-                                           "static",        "inline",
-                                           "extern",        "template",
-                                           "typename",      "__global__",
-                                           "__device__",    "__shared__",
-                                           "__restrict__",  "__launch_bounds__",
-                                           "__syncthreads", "asm",
-                                           "volatile",      "half"};
+      static const QList<QByteArray> words{"for",
+                                           "if",
+                                           "else",
+                                           "while",
+                                           "return",
+                                           "const",
+                                           "void",
+                                           "float",
+                                           "double",
+                                           "int",
+                                           "unsigned",
+                                           "char",
+                                           "bool",
+                                           "long",
+                                           "short",
+                                           "struct",
+                                           "static",
+                                           "inline",
+                                           "extern",
+                                           "template",
+                                           "typename",
+                                           "__global__",
+                                           "__device__",
+                                           "__shared__",
+                                           "__restrict__",
+                                           "__launch_bounds__",
+                                           "__syncthreads",
+                                           "asm",
+                                           "volatile",
+                                           "half",
+                                           "do",
+                                           "break",
+                                           "continue",
+                                           "switch",
+                                           "case",
+                                           "auto",
+                                           "constexpr",
+                                           "using",
+                                           "true",
+                                           "false",
+                                           "__constant__",
+                                           "__forceinline__"};
       return words.contains(word);
     }
     // The mnemonic: the first word of a line.
@@ -226,8 +289,8 @@ void CodeView::restyle() {
   lexer_->setDefaultColor(t.text);
   lexer_->setFont(font);
   lexer_->setPaper(t.base);
-  const QColor colors[] = {t.text, t.keyword, t.number, t.string, t.comment, t.label};
-  for (int style = CodeLexer::kPlain; style <= CodeLexer::kLabel; ++style)
+  const QColor colors[] = {t.text, t.keyword, t.number, t.string, t.comment, t.label, t.comment};
+  for (int style = CodeLexer::kPlain; style <= CodeLexer::kLongComment; ++style)
     lexer_->setColor(colors[style], style);
   editor_->setPaper(t.base);
   editor_->setColor(t.text);
@@ -282,6 +345,12 @@ void CodeView::setCode(const QString& text, CodeLevel level) { showLines(text, l
 void CodeView::setPlain(const QString& text) { showLines(text, std::nullopt); }
 
 bool CodeView::isColoured() const { return !lexer_->isPlain(); }
+
+QString CodeView::kindAt(int line, int column) const {
+  editor_->SendScintilla(QsciScintilla::SCI_COLOURISE, 0UL, -1L);
+  return lexer_->description(static_cast<int>(editor_->SendScintilla(
+      QsciScintilla::SCI_GETSTYLEAT, editor_->positionFromLineIndex(line, column))));
+}
 
 int CodeView::lineCount() const { return editor_->lines(); }
 

@@ -38,6 +38,8 @@ public:
   bool isMessage() const { return isMessage_; }
   /// Whether words, numbers and the like have colours of their own.
   bool isColoured() const;
+  /// What the letter there, counted from 0, is coloured as: "keyword", "comment", "plain"...
+  QString kindAt(int line, int column) const;
 
   /// Scrolls both together.
   static void join(CodeView* a, CodeView* b);

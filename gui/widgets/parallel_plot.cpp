@@ -396,7 +396,9 @@ QString ParallelPlot::csv() const {
                            : data->axes[axis].kind == PlotAxis::Kind::kPredicted
                                ? data->predicted[row]
                                : data->values[axis][row];
-      cells << (std::isnan(value) ? QString() : QString::number(value, 'g', 10));
+      cells << (std::isnan(value)                  ? QString()
+                : data->axes[axis].words.isEmpty() ? QString::number(value, 'g', 10)
+                                                   : data->axes[axis].textOf(value));
     }
     text += cells.join(u',') + u'\n';
   }

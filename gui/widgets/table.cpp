@@ -3,8 +3,10 @@
 #include "gui/widgets/theme.h"
 
 #include <QHeaderView>
+#include <QHelpEvent>
 #include <QPainter>
 #include <QTableView>
+#include <QToolTip>
 #include <QTreeView>
 
 #include <algorithm>
@@ -29,6 +31,7 @@ void setUpTable(QTableView* table, const QString& name, const QString& words,
   table->verticalHeader()->setDefaultSectionSize(table->fontMetrics().height() + 9);
   table->horizontalHeader()->setHighlightSections(false);
   table->horizontalHeader()->setSectionsClickable(false);
+  table->setItemDelegate(new TipDelegate(table));
 }
 
 void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int stretched) {
@@ -38,6 +41,29 @@ void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int s
     table->horizontalHeader()->resizeSection(column++, width * digit);
   if (stretched >= 0)
     table->horizontalHeader()->setSectionResizeMode(stretched, QHeaderView::Stretch);
+}
+
+QString TipDelegate::tipOf(const QStyleOptionViewItem& option, const QModelIndex& index,
+                           int width) const {
+  const QString own = index.data(Qt::ToolTipRole).toString();
+  const QString text = index.data(Qt::DisplayRole).toString();
+  const bool cut = sizeHint(option, index).width() > width;
+  if (!cut || text.isEmpty() || own.contains(text.trimmed()))
+    return own;
+  return own.isEmpty() ? text.trimmed() : text.trimmed() + u'\n' + own;
+}
+
+bool TipDelegate::helpEvent(QHelpEvent* event, QAbstractItemView* view,
+                            const QStyleOptionViewItem& option, const QModelIndex& index) {
+  const QRect cell = view->visualRect(index);
+  const QString tip = event->type() == QEvent::ToolTip && index.isValid()
+                          ? tipOf(option, index, cell.width())
+                          : QString();
+  if (tip.isEmpty()) // the view may have one of its own
+    return QStyledItemDelegate::helpEvent(event, view, option, index);
+  // Over the cell alone: of the next one it says something else.
+  QToolTip::showText(event->globalPos(), tip, view->viewport(), cell);
+  return true;
 }
 
 WrapDelegate::WrapDelegate(QTreeView* tree) : QStyledItemDelegate(tree), tree_(tree) {

@@ -19,11 +19,23 @@ void setUpTable(QTableView* table, const QString& name, const QString& words,
 /// Widths of the columns in digits; the column `stretched` takes what is left, -1: none does.
 void setColumnWidths(QTableView* table, std::initializer_list<int> digits, int stretched = -1);
 
-/// A bar behind the number of a cell, as long as the model's `role` says (0 to 1).
-class BarDelegate : public QStyledItemDelegate {
+/// What a cell has no room for is in its tool tip, above what the model says there. Tables have it
+/// by setUpTable.
+class TipDelegate : public QStyledItemDelegate {
   Q_OBJECT
 public:
-  BarDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  using QStyledItemDelegate::QStyledItemDelegate;
+  bool helpEvent(QHelpEvent* event, QAbstractItemView* view, const QStyleOptionViewItem& option,
+                 const QModelIndex& index) override;
+  /// As helpEvent shows it, of a cell so wide; empty: nothing.
+  QString tipOf(const QStyleOptionViewItem& option, const QModelIndex& index, int width) const;
+};
+
+/// A bar behind the number of a cell, as long as the model's `role` says (0 to 1).
+class BarDelegate : public TipDelegate {
+  Q_OBJECT
+public:
+  BarDelegate(int role, QObject* parent) : TipDelegate(parent), role_(role) {}
   void paint(QPainter* painter, const QStyleOptionViewItem& option,
              const QModelIndex& index) const override;
 
@@ -47,10 +59,10 @@ private:
 
 /// A shade behind the text by a number from -1 to 1, Theme::tint; none where there is no number or
 /// the row is selected.
-class HeatDelegate : public QStyledItemDelegate {
+class HeatDelegate : public TipDelegate {
   Q_OBJECT
 public:
-  HeatDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  HeatDelegate(int role, QObject* parent) : TipDelegate(parent), role_(role) {}
   void paint(QPainter* painter, const QStyleOptionViewItem& option,
              const QModelIndex& index) const override;
 
@@ -60,10 +72,10 @@ private:
 
 /// A bar behind the text from the middle of the cell: to the right for what is better, to the left
 /// for what is worse, by a number from -1 to 1.
-class SignedBarDelegate : public QStyledItemDelegate {
+class SignedBarDelegate : public TipDelegate {
   Q_OBJECT
 public:
-  SignedBarDelegate(int role, QObject* parent) : QStyledItemDelegate(parent), role_(role) {}
+  SignedBarDelegate(int role, QObject* parent) : TipDelegate(parent), role_(role) {}
   void paint(QPainter* painter, const QStyleOptionViewItem& option,
              const QModelIndex& index) const override;
 

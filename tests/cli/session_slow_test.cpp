@@ -97,6 +97,8 @@ TEST(SessionSlow, WhyOneIsFasterIsDecisionsAModelAndTheirCode) {
     }
   ASSERT_TRUE(why.contains("decisions")) << "no two of one sketch";
   EXPECT_LT(why["ratio"].get<double>(), 1) << why;
+  EXPECT_LE(why["ratio_interval"][0], why["ratio"]) << why;
+  EXPECT_GE(why["ratio_interval"][1], why["ratio"]) << why;
   for (const Json& decision : why["decisions"])
     EXPECT_NE(decision["a"], decision["b"]) << decision;
   // A with B's value is a schedule that replays.

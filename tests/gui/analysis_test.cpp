@@ -92,6 +92,55 @@ private slots:
       QVERIFY2(halvesOf(broken).first.empty(), broken);
   }
 
+  void theFactorsOfATileAreOneDecision() {
+    DecisionReader reader;
+    reader.add(7, program(8, 16, 2), 0.5);
+    reader.add(3, program(4, 32, 0), 0.5);
+    reader.add(5, otherProgram(1), 0.25);
+    const auto table = reader.finish(QStringLiteral("w1"));
+    const auto decisionOf = [&](const char* name) {
+      for (const DecisionTable::Column& column : table->columns)
+        if (column.name == QString::fromUtf8(name))
+          return column.decision;
+      qFatal("no column %s", name);
+    };
+    QCOMPARE(decisionOf("l1 → l4"), decisionOf("l1 → l5"));
+    QVERIFY(decisionOf("annotate unroll") != decisionOf("l1 → l4"));
+    QVERIFY(decisionOf("sketch") != decisionOf("l1 → l4"));
+    QVERIFY(decisionOf("sketch") != decisionOf("annotate unroll"));
+  }
+
+  void knobsAreDecisionsByTheirNamesAndWords() {
+    const auto knobs = [](int rows, int variant) {
+      return R"([[["SampleKnob",[],["block_M",[32,64,128]],[]],)"
+             R"(["SampleKnob",[],["gemm.variant",["mma","wgmma"]],[]]],[[0,)" +
+             std::to_string(rows) + "],[1," + std::to_string(variant) + "]]]";
+    };
+    // Another program of the kernel offers words in another order.
+    const std::string other = R"([[["SampleKnob",[],["block_M",[32,64,128]],[]],)"
+                              R"(["SampleKnob",[],["gemm.variant",["simt","wgmma"]],[]],)"
+                              R"(["SampleKnob",[],["stages",[2,3]],[]]],[[0,1],[1,1],[2,1]]])";
+    DecisionReader reader;
+    reader.add(1, knobs(0, 0), 0.5);
+    reader.add(2, knobs(2, 1), 0.5);
+    reader.add(3, other, 0.5);
+    const auto table = reader.finish(QStringLiteral("w1"));
+    QCOMPARE(column(*table, "block_M"), (std::vector<float>{32, 128, 64}));
+    const std::vector<float>& variant = column(*table, "gemm.variant");
+    QStringList words;
+    for (const DecisionTable::Column& of : table->columns)
+      if (of.name == "gemm.variant")
+        words = of.words;
+    QCOMPARE(words[static_cast<int>(variant[0])], "mma");
+    QCOMPARE(words[static_cast<int>(variant[1])], "wgmma");
+    QCOMPARE(variant[2], variant[1]);
+    QVERIFY(std::isnan(column(*table, "stages")[0]) && column(*table, "stages")[2] == 3);
+    PlotAxis axis;
+    axis.words = words;
+    QCOMPARE(axis.textOf(variant[1]), "wgmma");
+    QCOMPARE(axis.textOf(std::nan("")), "absent");
+  }
+
   void whatTheTimeHangsOnIsImportant() {
     Random random(5);
     std::vector<std::vector<float>> columns(3);
@@ -108,18 +157,131 @@ private slots:
                    (1 + 0.02 * random.uniform()));
     }
     ns[3] = database::kUnknown;
-    const ImportanceResult result = importanceOf(columns, ns);
+    const std::vector<size_t> each{0, 1, 2};
+    const ImportanceResult result = importanceOf(columns, each, ns);
     QCOMPARE(result.candidates, int64_t{399});
     QVERIFY2(result.explained > 0.9, qPrintable(QString::number(result.explained)));
-    QCOMPARE(result.decisions[0].column, size_t{0});
-    QCOMPARE(result.decisions[1].column, size_t{1});
-    QVERIFY(result.decisions[2].share < 0.02);
+    QCOMPARE(result.decisions[0].columns, (std::vector<size_t>{0}));
+    QCOMPARE(result.decisions[1].columns, (std::vector<size_t>{1}));
+    QVERIFY(result.decisions[1].shapley > 0.1);
+    QVERIFY(std::abs(result.decisions[2].shapley) < 0.02);
+    QVERIFY(result.decisions[2].shuffled < 0.02);
     QVERIFY(result.decisions[2].alone < 0.1);
-    QCOMPARE(result.decisions[0].best, 16.0);
+    QCOMPARE(result.decisions[0].best, (std::vector<double>{16.0}));
     QVERIFY(result.decisions[0].bestNs < result.decisions[0].otherNs);
-    const ImportanceResult again = importanceOf(columns, ns);
-    QCOMPARE(again.decisions[0].share, result.decisions[0].share);
-    QVERIFY(importanceOf(columns, std::vector<double>(3, 1.0)).decisions.empty());
+    const ImportanceResult again = importanceOf(columns, each, ns);
+    QCOMPARE(again.decisions[0].shapley, result.decisions[0].shapley);
+    QVERIFY(importanceOf(columns, each, std::vector<double>(3, 1.0)).decisions.empty());
+  }
+
+  void importancesAreShapleyValuesOfTheVarianceThatIsExplained() {
+    // Independent decisions that add up: each explains its own variance, 9 : 4 : 1.
+    Random random(3);
+    std::vector<std::vector<float>> columns(4);
+    std::vector<double> ns;
+    for (int i = 0; i < 2000; ++i) {
+      double log = 8;
+      for (size_t c = 0; c < 4; ++c) {
+        columns[c].push_back(static_cast<float>(random.below(2)));
+        log += (c < 3 ? 0.3 - 0.1 * static_cast<double>(c) : 0) * columns[c].back();
+      }
+      ns.push_back(std::exp(log));
+    }
+    ImportanceResult result = importanceOf(columns, std::vector<size_t>{0, 1, 2, 3}, ns);
+    const auto close = [](double value, double expected) {
+      return std::abs(value - expected) < 0.04;
+    };
+    double sum = 0;
+    for (const Importance& importance : result.decisions)
+      sum += importance.shapley;
+    QVERIFY2(close(sum, result.explained), qPrintable(QString::number(sum)));
+    const double parts[] = {9. / 14, 4. / 14, 1. / 14, 0};
+    for (size_t c = 0; c < 4; ++c) {
+      QCOMPARE(result.decisions[c].columns, (std::vector<size_t>{c}));
+      QVERIFY2(close(result.decisions[c].shapley, parts[c]),
+               qPrintable(QString::number(result.decisions[c].shapley)));
+    }
+    // Two that matter only together: alone they say nothing, and each has half.
+    for (size_t i = 0; i < ns.size(); ++i)
+      ns[i] = columns[0][i] != columns[1][i] ? 2000 : 1000;
+    result = importanceOf(columns, std::vector<size_t>{0, 1, 2, 3}, ns);
+    for (size_t c = 0; c < 2; ++c) {
+      QVERIFY(result.decisions[c].columns[0] < 2);
+      QVERIFY(result.decisions[c].alone < 0.02);
+      QVERIFY2(close(result.decisions[c].shapley, result.explained / 2),
+               qPrintable(QString::number(result.decisions[c].shapley)));
+    }
+    // As factors of one decision they have all of it, and stand below it.
+    result = importanceOf(columns, std::vector<size_t>{5, 5, 7, 8}, ns);
+    QCOMPARE(result.decisions.size(), size_t{5});
+    QCOMPARE(result.decisions[0].columns, (std::vector<size_t>{0, 1}));
+    QVERIFY2(result.decisions[0].shapley > 0.95 && result.decisions[0].alone > 0.95,
+             qPrintable(QString::number(result.decisions[0].shapley)));
+    QCOMPARE(result.decisions[0].best.size(), size_t{2});
+    QVERIFY(result.decisions[0].best[0] == result.decisions[0].best[1]);
+    QCOMPARE(result.decisions[0].bestNs, 1000.0);
+    QCOMPARE(result.decisions[0].otherNs, 2000.0);
+    for (size_t i = 1; i <= 2; ++i)
+      QVERIFY(result.decisions[i].isFactor && result.decisions[i].columns[0] == i - 1);
+    QVERIFY(!result.decisions[3].isFactor);
+  }
+
+  void aTileStandsAboveItsFactorsInTheTable() {
+    Fixture fixture(2);
+    const auto store = fixture.store();
+    database::Run run = must(store->run(must(store->list_runs({})).front().id));
+    run.workload = must(store->list_workloads("scale")).front().workload.id;
+    run.seed = 77;
+    run.started_at += 1'000'000'000;
+    run.id.clear();
+    const database::RunClaim claim = must(store->claim_run(must(store->create_run(run))));
+    for (int i = 0; i < 60; ++i) {
+      const int inner = 1 << (i % 6);
+      database::Trial trial;
+      trial.candidate.workload = run.workload;
+      trial.candidate.kind = "trace";
+      trial.candidate.program = program(128 / inner, inner, i / 6 % 3);
+      trial.measurement.sequence = i;
+      trial.measurement.outcome = database::Outcome::kOk;
+      trial.measurement.median_ns = trial.measurement.low_ns = trial.measurement.high_ns =
+          10'000.0 / inner + i % 7;
+      trial.measurement.environment = run.environment;
+      trial.measurement.toolchain = run.toolchain;
+      must(store->record(claim, trial, {}));
+    }
+    must(store->release_run(claim, database::RunState::kFinished, "enough trials"));
+    // What decides nothing explains nothing, however slow it is.
+    database::Measurement untuned;
+    untuned.environment = run.environment;
+    untuned.toolchain = run.toolchain;
+    fixture.recordOf("[[],[]]", "cpu:x86-64,-sse3", untuned);
+    Workspace workspace(fixture.path());
+    QVERIFY(waitFor([&] { return workspace.records().rowCount() == 65; }));
+    ImportanceModel model(workspace.analysis());
+    const QAbstractItemModelTester tester(&model,
+                                          QAbstractItemModelTester::FailureReportingMode::QtTest);
+    workspace.analysis().want(Analysis::View::kImportance);
+    QVERIFY(waitFor([&] { return model.rowCount() >= 4; }));
+    int tile = 0;
+    while (tile < model.rowCount() &&
+           model.index(tile, ImportanceModel::kDecision).data().toString() != "l1 → l4, l5")
+      ++tile;
+    QVERIFY2(tile < model.rowCount(), qPrintable(model.csv()));
+    QCOMPARE(model.index(tile, ImportanceModel::kBest).data().toString(), "4, 32");
+    QVERIFY2(model.sentence().contains("1 record that decided nothing"),
+             qPrintable(model.sentence()));
+    QVERIFY(
+        model.index(tile, ImportanceModel::kShapley).data(ImportanceModel::kBarRole).toDouble() >
+        0.5);
+    QCOMPARE(model.index(tile + 1, ImportanceModel::kDecision).data().toString().trimmed(),
+             "l1 → l4");
+    QVERIFY(!model.index(tile + 1, ImportanceModel::kShapley).data().isValid());
+    QCOMPARE(model.index(tile + 1, ImportanceModel::kBest).data().toString(), "4");
+    // Enter on the tile restricts both of its axes.
+    const auto best = model.bestOf(tile);
+    QCOMPARE(best.size(), size_t{2});
+    QCOMPARE(best[0].first, "l1 → l4");
+    QVERIFY(model.csv().contains("\"l1 → l5\",\"l1 → l4, l5\","));
   }
 
   void aLineIsDrawnFromAxisToAxisAndABrushedOneIsGrey() {
@@ -334,7 +496,7 @@ private slots:
             0.1);
     QVERIFY2(model.sentence().contains("34 records") && model.sentence().contains("6 records"),
              qPrintable(model.sentence()));
-    QVERIFY(model.bestOf(0).has_value());
+    QCOMPARE(model.bestOf(0).size(), size_t{1});
     QVERIFY(model.csv().contains("\"SampleCategorical\","));
   }
 

@@ -399,6 +399,26 @@ private slots:
                          "  }\n"                                                  // 10
                          "}\n";                                                   // 11
     QCOMPARE(runs(cuda, CodeLevel::kCuda), "|1|1||32|128||32|||||");
+    // What users write: macros, other steps, braces on lines of their own, loops that count
+    // nothing.
+    const QString own = "#define PER 8\n"                                  // 0
+                        "/* temper\n"                                      // 1
+                        "    for (int no = 0; no < 3; ++no) {\n"           // 2
+                        "*/\n"                                             // 3
+                        "__global__ void f(float* z) {\n"                  // 4
+                        "  for (int i = 0; i < PER; i += 2)\n"             // 5
+                        "  {\n"                                            // 6
+                        "    z[i] = 0;\n"                                  // 7
+                        "    for (int j = 0; j <= i; ++j) z[j] += 1;\n"    // 8
+                        "    for (int k = 0; k < 5; k++) z[k] += 1;\n"     // 9
+                        "    while (z[i] < 3) {\n"                         // 10
+                        "      z[i] += 1;  // for (int no = 0; no < 9;)\n" // 11
+                        "    }\n"                                          // 12
+                        "    z[i] = 4;\n"                                  // 13
+                        "  }\n"                                            // 14
+                        "}\n";                                             // 15
+    QCOMPARE(runs(own, CodeLevel::kCuda), "|||||1||4|4|4|4|||4|||");
+    QCOMPARE(loopsOf(own, CodeLevel::kCuda).size(), size_t{4});
     // Machine code knows it only by the program that it was made of.
     const QString assembly = "main:\n"             // 0
                              "\txorl %eax, %eax\n" // 1
@@ -418,6 +438,9 @@ private slots:
     QCOMPARE(runs(assembly, CodeLevel::kAssembly), "|1||<||<|<|<|1|");
     const QString ptx = "$L__BB0_1:\n\tadd.f32 \t%f1, %f2, %f3;\n\t@%p1 bra \t$L__BB0_1;\n\tret;\n";
     QCOMPARE(runs(ptx, CodeLevel::kPtx, "for k in range(7):\n    A[k] = 1\n"), "|<7|<7|1|");
+    const QString gcn = "main:\n.LBB0_1:\n\tv_add_f32_e32 v0, v1, v2\n"
+                        "\ts_cbranch_scc1 .LBB0_1\n\ts_endpgm\n";
+    QCOMPARE(runs(gcn, CodeLevel::kPtx, "for k in range(7):\n    A[k] = 1\n"), "||<7|<7|1|");
     QCOMPARE(runs("for i, j in T.grid(T.int64(3), T.int64(5)):\n    for k in range(T.int64(7)):\n"
                   "        A[k] = 1\n",
                   CodeLevel::kTir),
@@ -559,7 +582,8 @@ private slots:
     Json answer = read(R"json({"ratio": 0.8, "other_steps": false,
       "decisions": [{"name":"v1, v2","step":"split(l3)","a":"[8, 2]","b":"[4, 4]","score_change":0.2,
                      "trace":"sch.x()"},
-                    {"name":"v9","step":"annotate(b0)","a":"16","b":"64","score_change":null}],
+                    {"name":"v9","step":"annotate(b0)","a":"16","b":"64","score_change":null},
+                    {"name":"rows","step":"knob","a":"4","b":"8","score_change":0}],
       "model": {"learnt_from": 40, "score_a": 0.5, "score_b": 0.75, "rank_correlation": 0.9,
         "terms": [{"what":"data touched","change":0.3,"features":[
                     {"name":"B1.lines","change":0.3,"a":10,"b":8}]},
@@ -574,6 +598,8 @@ private slots:
     QVERIFY(sections[0].rows[1].trace.isEmpty());
     QCOMPARE(sections[2].rows[0].a + u'|' + sections[2].rows[0].b, "41 %|80 %");
     QCOMPARE(sections[0].rows[0].effect, "▲ +0.200");
+    QCOMPARE(sections[0].rows[1].what, "v9 for annotate(b0)");
+    QCOMPARE(sections[0].rows[2].what, "rows");
     QCOMPARE(sections[0].rows[0].share, 1.0);
     QCOMPARE(sections[0].rows[1].effect, "");
     QCOMPARE(sections[1].rows[1].effect, "▼ −0.050");
@@ -585,7 +611,21 @@ private slots:
                  whySentence(answer).contains("data touched"),
              qPrintable(whySentence(answer)));
     answer["ratio"] = 1.2; // A is faster, whatever the model thinks
+    answer["ratio_interval"] = {1.1, 1.3};
     QVERIFY(whySections(answer)[1].note.contains("wrong way"));
+    QCOMPARE(whySentence(answer), "");
+    // Unless the two cannot be told apart: then no order is wrong.
+    answer["ratio_interval"] = {0.95, 1.5};
+    QVERIFY2(!whySections(answer)[1].note.contains("wrong way") &&
+                 whySections(answer)[1].note.contains("neither confirm nor contradict"),
+             qPrintable(whySections(answer)[1].note));
+    QCOMPARE(whySentence(answer), "");
+    answer["ratio_interval"] = {0.7, 0.9};
+    answer["ratio"] = 0.8;
+    answer["model"]["score_b"] = 0.5; // as A's
+    QVERIFY2(whySections(answer)[1].note.contains("no difference") &&
+                 !whySections(answer)[1].note.contains("wrong way"),
+             qPrintable(whySections(answer)[1].note));
     QCOMPARE(whySentence(answer), "");
     // Counters by their words and units, the engine's own name in the tip.
     answer["counters"] = read(R"([{"what":"dram__bytes_read.sum","a":4096,"b":1024,"unit":""},
@@ -1281,6 +1321,25 @@ private slots:
              qPrintable(detail.verdict()));
   }
 
+  void textsForAmdsGpusAreCalledWhatTheyAre() {
+    const QString amd = QStringLiteral("hip:gfx942"), nvidia = QStringLiteral("cuda:sm_90a");
+    QCOMPARE(levelTitle(CodeLevel::kCuda, nvidia), "CUDA C++");
+    QCOMPARE(levelTitle(CodeLevel::kCuda, amd), "HIP C++");
+    QCOMPARE(levelTitle(CodeLevel::kPtx, amd), "GCN assembly");
+    QCOMPARE(levelTitle(CodeLevel::kTir, amd), levelTitle(CodeLevel::kTir));
+    QVERIFY(hasLevel(amd, CodeLevel::kCuda) && !hasLevel(amd, CodeLevel::kAssembly));
+    RecordDetail detail;
+    detail.row.target = amd.toStdString();
+    detail.measurement.facts_json = R"({"registers":64,"instructions":210,"resident_blocks":2,
+      "shared_bytes":0,"limited_by":"registers","operations":{"mfma":8}})";
+    QStringList words;
+    for (const RecordDetail::Fact& fact : detail.facts())
+      words << fact.name + u'=' + fact.value;
+    QVERIFY2(words.contains("occupancy=2 blocks on a compute unit, by its registers") &&
+                 words.contains("GCN assembly=8 mfma"),
+             qPrintable(words.join(u'\n')));
+  }
+
   void aRecordSaysWhichTemperMadeItAndWhatAGpuNeeds() {
     const Fixture fixture(5);
     const auto store = fixture.store();
@@ -1654,6 +1713,17 @@ private slots:
     QVERIFY(question.answer() && !question.answer()->error.isEmpty());
     question.ask(record);
     QVERIFY(!question.isBusy() && question.answer()->error.isEmpty());
+  }
+
+  void timesInSentencesStayWithTheirUnits() {
+    const LimitsAnswer limits = limitsAnswer(
+        QStringLiteral("m1"),
+        parse_json(R"({"sentences":["the estimate says 148.95 us, twice 7 ms; it must be us"],
+          "machine":[{"what":"L2","share":0.5,"evidence":"19.31 us"}]})")
+            .value());
+    QCOMPARE(limits.sentences.front(),
+             "the estimate says 148.95\u00a0µs, twice 7\u00a0ms; it must be us");
+    QCOMPARE(limits.machine.front().evidence, "19.31\u00a0µs");
   }
 
   void figuresOfTheMachineAreKeptForTheNextWindow() {

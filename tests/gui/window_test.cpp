@@ -23,6 +23,7 @@
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/run_plot.h"
 #include "gui/widgets/scatter_plot.h"
+#include "gui/widgets/table.h"
 #include "gui/widgets/theme.h"
 #include "gui/widgets/whole_columns.h"
 
@@ -44,6 +45,7 @@
 #include <QSet>
 #include <QSignalSpy>
 #include <QSpinBox>
+#include <QStandardItemModel>
 #include <QStandardPaths>
 #include <QTabBar>
 #include <QTableView>
@@ -1355,6 +1357,37 @@ private slots:
                                            QString::fromLatin1(perspective))));
         }
       }
+    }
+  }
+
+  void whatACellHasNoRoomForIsInItsTip() {
+    open(2);
+    QStandardItemModel model(1, 2);
+    const QString text = QStringLiteral("split(l6, [None, 8]) and what is written behind it");
+    model.setItem(0, 0, new QStandardItem(text));
+    model.setItem(0, 1, new QStandardItem(QStringLiteral("8")));
+    model.item(0, 1)->setToolTip(QStringLiteral("the number"));
+    QTableView table;
+    setUpTable(&table, QStringLiteral("t"), QStringLiteral("T"), &model);
+    const auto* delegate = qobject_cast<TipDelegate*>(table.itemDelegate());
+    QVERIFY(delegate);
+    QStyleOptionViewItem option;
+    option.initFrom(&table);
+    option.widget = &table;
+    QCOMPARE(delegate->tipOf(option, model.index(0, 0), 2000), QString());
+    QCOMPARE(delegate->tipOf(option, model.index(0, 0), 60), text);
+    QCOMPARE(delegate->tipOf(option, model.index(0, 1), 60), "the number");
+    model.item(0, 0)->setToolTip(QStringLiteral("what was done"));
+    QCOMPARE(delegate->tipOf(option, model.index(0, 0), 60), text + "\nwhat was done");
+    model.item(0, 0)->setToolTip(QStringLiteral("step: ") + text); // says it already
+    QCOMPARE(delegate->tipOf(option, model.index(0, 0), 60), "step: " + text);
+    // Those of every list of the window are of this kind.
+    for (const char* id : kPerspectives) {
+      QVERIFY(actions().trigger(id));
+      for (const QAbstractItemView* view : window_->findChildren<QAbstractItemView*>())
+        if (qobject_cast<const QTableView*>(view))
+          QVERIFY2(qobject_cast<TipDelegate*>(view->itemDelegate()),
+                   qPrintable(view->objectName()));
     }
   }
 

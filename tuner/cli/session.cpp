@@ -414,6 +414,7 @@ private:
       return result;
     };
     return Json{{"ratio", number(why.ratio)},
+                {"ratio_interval", {number(why.ratio_low), number(why.ratio_high)}},
                 {"other_steps", why.other_steps},
                 {"decisions", std::move(decisions)},
                 {"model",
