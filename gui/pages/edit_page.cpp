@@ -52,7 +52,7 @@ EditPage::EditPage(EditSession& session, QWidget* parent)
   QWidget* head = makeHead();
   for (QWidget* part : {makeLeft(), makeCentre(), makeRight()})
     splitter->addWidget(part);
-  splitter->setSizes({350, 640, 450});
+  splitter->setSizes({330, 630, 480});
   auto* allLayout = new QVBoxLayout(all_);
   allLayout->setContentsMargins(0, 0, 0, 0);
   allLayout->setSpacing(0);

@@ -3,6 +3,7 @@
 #include "gui/core/format.h"
 #include "gui/pages/errors_pane.h"
 #include "gui/widgets/calibration_plot.h"
+#include "gui/widgets/elided_combo.h"
 #include "gui/widgets/parallel_plot.h"
 #include "gui/widgets/scatter_plot.h"
 #include "gui/widgets/table.h"
@@ -28,7 +29,7 @@ QString oneKind() {
 
 PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
     : QWidget(parent), workspace_(workspace), analysis_(workspace.analysis()),
-      bar_(new QWidget(parent)), tabs_(new QTabBar(bar_)), kernels_(new QComboBox(bar_)),
+      bar_(new QWidget(parent)), tabs_(new QTabBar(bar_)), kernels_(new ElidedCombo(bar_)),
       brushes_(new QWidget(parent)), brushed_(new QLabel(brushes_)),
       clear_(new QPushButton(tr("Clear brushes"), brushes_)), stack_(new QStackedWidget(this)),
       parallel_(new ParallelPlot(analysis_, this)), importance_(new QTableView(this)),
@@ -48,14 +49,17 @@ PlotsPane::PlotsPane(Workspace& workspace, QWidget* parent)
   kernels_->setAccessibleName(tr("Kernel that the plot is of"));
   kernels_->setToolTip(oneKind());
   kernels_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  kernels_->setMinimumContentsLength(30);
+  kernels_->setMinimumContentsLength(16); // the smallest window has no more
+  kernels_->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+  constexpr int kWidest = 48; // letters
+  kernels_->setMaximumWidth(kWidest * fontMetrics().horizontalAdvance(u'x'));
   clear_->setObjectName(QStringLiteral("plots.clearBrushes"));
   brushed_->setProperty("faint", true);
   auto* row = new QHBoxLayout(bar_);
   row->setContentsMargins(0, 0, 8, 0);
   row->addWidget(tabs_);
   row->addStretch();
-  row->addWidget(kernels_);
+  row->addWidget(kernels_, 1);
   auto* foot = new QHBoxLayout(brushes_);
   foot->setContentsMargins(0, 0, 0, 0);
   foot->addWidget(brushed_);
@@ -190,11 +194,7 @@ void PlotsPane::showChoices() {
   const QString first = analysis_.chosen() < 0 && !followed.isEmpty()
                             ? tr("selected: %1").arg(followed)
                             : tr("of the selected record");
-  // A closed box cuts what is too long; this says that there is more.
-  const int letters = kernels_->minimumContentsLength() - 4; // and the arrow
-  const int room = letters * kernels_->fontMetrics().horizontalAdvance(u'X');
-  kernels_->addItem(kernels_->fontMetrics().elidedText(first, Qt::ElideRight, room));
-  kernels_->setItemData(0, first, Qt::ToolTipRole);
+  kernels_->addItem(first);
   kernels_->setToolTip(first + u'\n' + oneKind());
   for (const Analysis::Choice& choice : choices) {
     kernels_->addItem(QStringLiteral("%1  (%2)").arg(choice.text, numberText(choice.records)),

@@ -5,6 +5,7 @@
 
 #include <QDir>
 #include <QElapsedTimer>
+#include <QProcess>
 #include <QString>
 #include <QTemporaryDir>
 #include <QTest>
@@ -47,6 +48,15 @@ inline bool waitFor(const std::function<bool()>& condition, int ms = 60'000) {
   while (!condition() && time.elapsed() < ms)
     QTest::qWait(10);
   return condition();
+}
+
+/// Into a database, made where there is none, with `temper import`.
+inline void importRecords(const QString& file, const QString& database) {
+  QProcess import;
+  import.start(qEnvironmentVariable("TEMPER_PROGRAM"),
+               {QStringLiteral("import"), file, QStringLiteral("--db"), database});
+  QVERIFY(import.waitForFinished(60'000));
+  QVERIFY2(import.exitCode() == 0, import.readAllStandardError().constData());
 }
 
 class Fixture {

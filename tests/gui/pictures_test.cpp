@@ -12,7 +12,6 @@
 #include <QFontDatabase>
 #include <QHash>
 #include <QImage>
-#include <QProcess>
 #include <QStandardPaths>
 #include <QTest>
 
@@ -127,12 +126,8 @@ private slots:
     QTemporaryDir home;
     qputenv("HOME", home.path().toLocal8Bit());
     const QString database = home.filePath(QStringLiteral("kernels.db"));
-    QProcess import;
-    import.start(qEnvironmentVariable("TEMPER_PROGRAM"),
-                 {QStringLiteral("import"), source + QStringLiteral("/pictures/records.jsonl"),
-                  QStringLiteral("--db"), database});
-    QVERIFY(import.waitForFinished(60'000));
-    QVERIFY2(import.exitCode() == 0, import.readAllStandardError().constData());
+    for (const char* records : {"/pictures/records.jsonl", "/gpu_records.jsonl"})
+      importRecords(source + QString::fromLatin1(records), database);
 
     // A baseline and a pin, so that they are seen everywhere.
     {

@@ -114,6 +114,34 @@ class WindowTest : public QObject {
     return controls;
   }
 
+  /// The record of this target among those of gpu_records.jsonl, selected, at a level.
+  const CodeView* openForGpu(const QString& target, CodeLevel level) {
+    window_.reset();
+    fixture_ = std::make_unique<Fixture>(1);
+    importRecords(QStringLiteral(TEMPER_GUI_TESTS "/gpu_records.jsonl"), fixture_->path());
+    window_ = std::make_unique<MainWindow>(fixture_->path());
+    window_->show();
+    waitFor([&] { return workspace().records().rowCount() == 4; });
+    const RecordTable& table = workspace().records().table();
+    for (uint32_t i = 0; i < table.size(); ++i)
+      if (table.seriesOf(table.at(i)).target == target)
+        workspace().selectRecord(idText(database::Kind::kMeasurement, table.at(i).id));
+    waitFor([&] { return workspace().detail() != nullptr; });
+    CandidatePane* pane = window_->explorePage()->candidate();
+    actions().trigger("code." + levelName(level));
+    waitFor([&] { return !pane->isLoadingCode(); });
+    return pane->codeView(level);
+  }
+
+  QStringList titlesOfTabs() {
+    const auto* tabs = window_->findChild<QTabWidget*>(QStringLiteral("candidate.tabs"));
+    QStringList titles;
+    for (int i = 0; i < tabs->count(); ++i)
+      if (tabs->isTabVisible(i))
+        titles << tabs->tabText(i);
+    return titles;
+  }
+
 private slots:
   void initTestCase() {
     QStandardPaths::setTestModeEnabled(true);
@@ -718,6 +746,74 @@ private slots:
       QVERIFY(window_->comparePage()->hasLevel(level));
     workspace().setSide(0, workspace().side(1));
     QVERIFY(waitFor([&] { return !window_->comparePage()->hasLevel(CodeLevel::kCuda); }));
+  }
+
+  void aUsersOwnKernelInCudaShowsAsItIsCompiled() {
+    const CodeView* view = openForGpu(QStringLiteral("cuda:sm_90a"), CodeLevel::kCuda);
+    QVERIFY2(view->text().startsWith("#define BLOCK 128\n") &&
+                 view->text().contains("__global__ void saxpy"),
+             qPrintable(view->text()));
+    QCOMPARE(view->kindAt(0, 1), "keyword");
+    QCOMPARE(view->kindAt(0, 15), "number");
+    // Its loop runs as often as its macro says.
+    const QStringList lines = view->text().split(u'\n');
+    const auto body = static_cast<size_t>(lines.indexOf(QRegularExpression(".*const int at.*")));
+    QVERIFY(waitFor([&] { return view->heat().size() > body; }));
+    QCOMPARE(view->heat()[body].runs, 2.0);
+    QVERIFY2(titlesOfTabs().contains("CUDA C++") && titlesOfTabs().contains("PTX"),
+             qPrintable(titlesOfTabs().join(u' ')));
+    // What it decided are its macros.
+    const QStringList knobs{QStringLiteral("block"), QStringLiteral("per")};
+    QVERIFY(actions().trigger("code.trace"));
+    QVERIFY(waitFor([&] { return !window_->explorePage()->candidate()->isLoadingCode(); }));
+    for (const QString& knob : knobs)
+      QVERIFY(window_->explorePage()
+                  ->candidate()
+                  ->codeView(CodeLevel::kTrace)
+                  ->text()
+                  .contains(u'"' + knob + u'"'));
+  }
+
+  void aCandidateForAmdsGpuHasTheTextsOfOne() {
+    const CodeView* view = openForGpu(QStringLiteral("hip:gfx942"), CodeLevel::kCuda);
+    QVERIFY2(view->text().contains("__global__") && !view->isMessage(), qPrintable(view->text()));
+    QVERIFY2(titlesOfTabs().contains("HIP C++") && titlesOfTabs().contains("GCN assembly") &&
+                 !titlesOfTabs().contains("CUDA C++") && !titlesOfTabs().contains("PTX"),
+             qPrintable(titlesOfTabs().join(u' ')));
+    // Beside one of NVIDIA's both are named.
+    workspace().setSide(0, workspace().selectedRecord());
+    const RecordTable& table = workspace().records().table();
+    for (uint32_t i = 0; i < table.size(); ++i)
+      if (table.seriesOf(table.at(i)).target.startsWith("cuda"))
+        workspace().setSide(1, idText(database::Kind::kMeasurement, table.at(i).id));
+    QVERIFY(actions().trigger("view.compare"));
+    QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
+    const auto* levels = window_->comparePage()->findChild<QTabBar*>();
+    QCOMPARE(levels->tabText(static_cast<int>(CodeLevel::kCuda)), "HIP C++, CUDA C++");
+    // A tile program's loops are known in both texts.
+    const CodeView* tir = openForGpu(QStringLiteral("hip:gfx942"), CodeLevel::kTir);
+    QVERIFY(tir->text().contains("T.Kernel"));
+  }
+
+  void commentsOverSeveralLinesAreOne() {
+    CodeView view;
+    view.setCode(QStringLiteral("int a; /* temper\nfor i in range(3):\n*/ int b; // c\nint d;\n"),
+                 CodeLevel::kCuda);
+    QCOMPARE(view.kindAt(0, 0), "keyword");
+    QCOMPARE(view.kindAt(0, 8), "long comment");
+    QCOMPARE(view.kindAt(1, 0), "long comment");
+    QCOMPARE(view.kindAt(2, 3), "keyword");
+    QCOMPARE(view.kindAt(2, 10), "comment");
+    QCOMPARE(view.kindAt(3, 0), "keyword");
+    // AMD's assembly has comments behind a semicolon, PTX ends statements with it.
+    view.setCode(QStringLiteral("main: ; @main\n\ts_endpgm\n"), CodeLevel::kPtx);
+    QCOMPARE(view.kindAt(0, 0), "label");
+    QCOMPARE(view.kindAt(0, 8), "comment");
+    QCOMPARE(view.kindAt(1, 1), "keyword");
+    view.setCode(QStringLiteral("\tret;\n\tmbarrier.init.shared::cta.b64 [%r8], %r11;\n"),
+                 CodeLevel::kPtx);
+    QCOMPARE(view.kindAt(0, 4), "plain");
+    QCOMPARE(view.kindAt(1, 1), "keyword");
   }
 
   void heatColumnsAreSwitched() {

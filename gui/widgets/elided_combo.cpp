@@ -1,0 +1,20 @@
+#include "gui/widgets/elided_combo.h"
+
+#include <QStyleOptionComboBox>
+#include <QStylePainter>
+
+namespace temper::gui {
+
+void ElidedCombo::paintEvent(QPaintEvent*) {
+  QStylePainter painter(this);
+  QStyleOptionComboBox option;
+  initStyleOption(&option);
+  const QRect room =
+      style()->subControlRect(QStyle::CC_ComboBox, &option, QStyle::SC_ComboBoxEditField, this);
+  option.currentText =
+      fontMetrics().elidedText(option.currentText, Qt::ElideRight, room.width() - 4);
+  painter.drawComplexControl(QStyle::CC_ComboBox, option);
+  painter.drawControl(QStyle::CE_ComboBoxLabel, option);
+}
+
+} // namespace temper::gui
