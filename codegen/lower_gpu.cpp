@@ -233,6 +233,11 @@ Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits)
   if (exceeded == "threads")
     return Error(ErrorCode::kUnsupported, fmt::format("the block has {} threads, there may be {}",
                                                       needs.threads, limits.threads));
+  if (exceeded == "shared memory" && needs.largest_shared.empty())
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("the kernel asks for {} bytes of shared memory (shared=), there are "
+                             "{}; make its tiles smaller or take fewer stages",
+                             needs.shared_bytes, limits.shared_bytes));
   if (exceeded == "shared memory")
     return Error(
         ErrorCode::kUnsupported,

@@ -25,7 +25,8 @@ private:
 
 /// What a program wrote, both streams. `arguments[0]` is looked for in PATH. kEnvironment: there is
 /// no such program. kFailed: it did not end well (the first line that names an error), or took
-/// longer than `deadline_seconds` (0: no deadline).
+/// longer than `deadline_seconds` of processor time (0: no deadline), or very much longer by the
+/// clock.
 Result<std::string> run_program(const std::vector<std::string>& arguments,
                                 double deadline_seconds = 0);
 

@@ -87,6 +87,12 @@ Error nothing_found(Store& store, const Selection& selection, const RecordFilter
                 checked->front().target +
                 ", as `temper list records 'query:outcome = checked'` shows, but were checked "
                 "without a GPU"};
+  wide.outcomes = {Outcome::kNotChecked};
+  if (const auto open = store.list_records(wide); open && !open->empty())
+    return {ErrorCode::kNotFound,
+            "no candidate of " + what + " was timed: some are made for " + open->front().target +
+                ", as `temper list records 'query:outcome = not_checked'` shows, but nothing there "
+                "could run them"};
   wide.outcomes.clear();
   const auto any = store.list_records(wide);
   if (any && !any->empty())

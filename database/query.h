@@ -124,6 +124,7 @@ struct MeasuredProgram {
   TimingRegime regime = TimingRegime::kHot;
   std::string inputs;
   Purpose purpose = Purpose::kSearch;
+  std::string counters_json; ///< as Measurement has it
 };
 
 /// A parsed SELECTION.

@@ -40,8 +40,9 @@ enum class Outcome : uint8_t {
   kWrongResult, ///< never becomes best
   kDeviceLimit, ///< more threads, shared memory, registers than the device has
   kChecked,     ///< correct where it was emulated; not timed, for want of the device
+  kNotChecked,  ///< nothing there could run it, so whether it is right is not known
 };
-inline constexpr int kOutcomeCount = 11;
+inline constexpr int kOutcomeCount = 12;
 const char* to_string(Outcome outcome);
 Result<Outcome> parse_outcome(std::string_view word);
 

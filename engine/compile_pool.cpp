@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <deque>
+#include <fstream>
 #include <unordered_set>
 
 #include <fcntl.h>
@@ -29,6 +32,8 @@ enum FrameKind : uint32_t { kRequest = 1, kCompiled = 2, kRefused = 3 };
 // A second request waits in the worker's socket, so that it need not idle until the caller polls.
 constexpr size_t kInFlight = 2;
 constexpr size_t kTailBytes = 2000;
+/// Between two looks at what a worker has computed.
+constexpr int kLookEveryMs = 1000;
 
 /// Opens a response; then come the tail of stderr and the handler's bytes.
 struct ResponseHead {
@@ -43,6 +48,22 @@ struct Request {
   int attempts = 0;
 };
 
+/// Of what this process and those it has started have computed so far; nothing of those that ended.
+double processor_ms(pid_t pid) {
+  const auto of = [](pid_t one) {
+    clockid_t clock;
+    timespec now{};
+    if (::clock_getcpuclockid(one, &clock) != 0 || ::clock_gettime(clock, &now) != 0)
+      return 0.0;
+    return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+  };
+  double total = of(pid);
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", pid)); // clang, ptxas
+  for (pid_t child; children >> child;)
+    total += of(child);
+  return total;
+}
+
 struct Worker {
   Subprocess process;
   FileDescriptor socket;
@@ -50,6 +71,10 @@ struct Worker {
   std::unique_ptr<FrameReader> reader;
   std::deque<Request> in_flight; ///< the front one is being worked on
   Clock::time_point front_since;
+  double front_began_ms = 0; ///< processor_ms() then
+  double computed_ms = 0;    ///< processor_ms() when it was last looked at
+  Clock::time_point looked_at;
+  double idle_ms = 0; ///< for so long it has computed nothing
 };
 
 class Pool : public CompilePool {
@@ -176,7 +201,7 @@ private:
           const bool sent = send_frame(worker.socket.get(), kRequest, request.payload).has_value();
           worker.in_flight.push_back(std::move(request));
           if (worker.in_flight.size() == 1)
-            worker.front_since = Clock::now();
+            begin_front(worker);
           if (!sent)
             break; // it died; `drain` sees the closed socket and replaces it
         }
@@ -237,19 +262,44 @@ private:
         done.error = std::move(text);
       }
       finish(request, std::move(done));
-      worker.front_since = Clock::now();
+      begin_front(worker);
     }
+  }
+
+  static void begin_front(Worker& worker) {
+    worker.front_since = worker.looked_at = Clock::now();
+    worker.front_began_ms = worker.computed_ms = processor_ms(worker.process.pid());
+    worker.idle_ms = 0;
   }
 
   void check_deadline(Worker& worker) {
     if (worker.in_flight.empty())
       return;
+    const Clock::time_point now = Clock::now();
     const int deadline_ms = worker.in_flight.front().deadline_ms;
-    if (Clock::now() - worker.front_since < Milliseconds(deadline_ms))
+    // More often there is nothing to see; and what is not looked at for long, because nobody polls
+    // or all of us were suspended, has not idled that long.
+    const double since_ms =
+        std::chrono::duration<double, std::milli>(now - worker.looked_at).count();
+    if (since_ms < std::min<double>(kLookEveryMs, deadline_ms))
       return;
-    lose_worker(worker,
-                fmt::format("compiling took longer than its deadline of {:.3g} s and was stopped",
-                            deadline_ms / 1000.0));
+    const double computed_ms = processor_ms(worker.process.pid());
+    const bool worked = std::abs(computed_ms - worker.computed_ms) >= 1;
+    worker.idle_ms = worked ? 0 : worker.idle_ms + std::min<double>(since_ms, 2 * kLookEveryMs);
+    worker.computed_ms = computed_ms;
+    worker.looked_at = now;
+    const std::string late =
+        fmt::format("compiling took longer than its deadline of {:.3g} s", deadline_ms / 1000.0);
+    if (computed_ms - worker.front_began_ms >= deadline_ms)
+      lose_worker(worker, late + " and was stopped");
+    else if (worker.idle_ms >= deadline_ms)
+      lose_worker(worker, late + " without computing anything, and was stopped");
+    else if (now - worker.front_since >= Milliseconds(int64_t{kCompileWallFactor} * deadline_ms))
+      lose_worker(worker,
+                  fmt::format("{} by the clock, {} times, of which the processor gave it {:.3g} s, "
+                              "and was stopped",
+                              late, kCompileWallFactor,
+                              (computed_ms - worker.front_began_ms) / 1000));
   }
 
   /// Fails the request the worker was on, gives back those behind it, and starts a new worker.
@@ -301,8 +351,9 @@ private:
     Clock::time_point next = Clock::time_point::max();
     for (const Worker& worker : workers_)
       if (!worker.in_flight.empty())
-        next =
-            std::min(next, worker.front_since + Milliseconds(worker.in_flight.front().deadline_ms));
+        next = std::min(
+            next, worker.looked_at +
+                      Milliseconds(std::min(kLookEveryMs, worker.in_flight.front().deadline_ms)));
     itimerspec when{};
     if (next != Clock::time_point::max()) {
       const auto ns = std::max<int64_t>(

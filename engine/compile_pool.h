@@ -1,7 +1,8 @@
 /// Compile processes that are started once and kept. The pool knows nothing of compilers: a
 /// request is bytes, a response is bytes. What it adds is that no request can hurt another: a
-/// deadline and a memory limit each; a worker that dies, hangs or aborts is replaced, and only the
-/// request it was working on fails, with a sentence and the end of what it wrote to stderr.
+/// deadline of processor time and a memory limit each; a worker that dies, hangs or aborts is
+/// replaced, and only the request it was working on fails, with a sentence and the end of what it
+/// wrote to stderr.
 ///
 /// Worker side (a program's own hidden subcommand, say):
 ///   int main() { return engine::compile_worker_main(
@@ -32,13 +33,18 @@ namespace temper::engine {
 
 /// A request whose worker is killed from outside is tried so often.
 inline constexpr int kCompileAttempts = 5;
+/// How much longer than its deadline a request may take where it has to wait for the processor.
+inline constexpr int kCompileWallFactor = 20;
 
 struct CompilePoolOptions {
   std::string program;                ///< path of the worker program
   std::vector<std::string> arguments; ///< after argv[0]
   std::map<std::string, std::string> environment;
   int workers = 1;
-  int deadline_ms = 30'000;                      ///< per request, from when a worker starts on it
+  /// Per request, of the processor time of the worker and of what it starts: a machine that is busy
+  /// with other things fails no request. One that does not compute at all for so long is stopped,
+  /// too, and so is one that takes kCompileWallFactor times as long by the clock.
+  int deadline_ms = 30'000;
   int64_t memory_limit_bytes = int64_t{4} << 30; ///< address space of a worker; 0: none
   int nice = 5; ///< added to the workers' niceness, so that they yield to what is measured
 };

@@ -28,6 +28,8 @@ const char* to_string(Outcome outcome) {
     return "device_limit";
   case Outcome::kChecked:
     return "checked";
+  case Outcome::kNotChecked:
+    return "not_checked";
   }
   TEMPER_UNREACHABLE("an outcome outside its enum");
 }

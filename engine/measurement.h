@@ -29,12 +29,13 @@ enum class Outcome : uint8_t {
   kWrongResult,   ///< ran, but an output differs from the reference
   kDeviceLimit,   ///< needs more of the device than it has (threads, shared memory, registers)
   kChecked,       ///< correct where it was emulated; its device is not there, so nothing was timed
+  kNotChecked,    ///< nothing here can run it, so whether it is right is not known
 };
 
-inline constexpr int kOutcomeCount = 11;
+inline constexpr int kOutcomeCount = 12;
 
 /// "ok", "censored", "disturbed", "rejected", "compile_failed", "crashed", "timed_out",
-/// "out_of_memory", "wrong_result", "device_limit", "checked".
+/// "out_of_memory", "wrong_result", "device_limit", "checked", "not_checked".
 const char* to_string(Outcome outcome);
 std::optional<Outcome> parse_outcome(std::string_view word);
 /// The kernel gave right results: ok, censored, disturbed or checked.

@@ -197,7 +197,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 
 Result<codegen::Artifact> compile_gpu_request(const CompileRequest& request,
                                               const ir::Target& target) {
-  // Before the pool's own deadline, which costs the process.
+  // Of processor time, before the pool's own deadline, which costs the process.
   constexpr double kDeadlineSeconds = 25;
   TEMPER_TRY(limits, codegen::gpu_limits(target));
   TEMPER_TRY(module, parsed_module(request.module_text));

@@ -457,7 +457,7 @@ private:
       engine::Measurement unknown;
       unknown.outcome = check.outcome;
       unknown.stage = "check";
-      unknown.error = verdict;
+      unknown.error = check.error;
       TEMPER_TRY(id, record(item, unknown));
       if (item.code && *item.code != nullptr) {
         least_bound_ns_ =

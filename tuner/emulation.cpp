@@ -114,7 +114,7 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   const auto no = [&](const std::string& why) {
     check.not_interpreted =
         "the shape is too large to run all of it warp by warp, " + why + "; check a smaller one";
-    check.outcome = Outcome::kRejected;
+    check.outcome = Outcome::kNotChecked;
     check.error = program.why_interpreted + "; " + check.not_interpreted;
     return Result<void>();
   };

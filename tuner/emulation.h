@@ -39,7 +39,7 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
 std::string gpu_code_text(const codegen::StaticFacts& facts);
 
 struct EmulatedCheck {
-  engine::Outcome outcome = engine::Outcome::kRejected;
+  engine::Outcome outcome = engine::Outcome::kNotChecked;
   std::string error;
   std::optional<engine::WorstElement> worst;
   bool compiled = false;    ///< else interpreted alone

@@ -326,7 +326,9 @@ public:
     told_.candidate = std::move(candidate);
     // Who only measures again says so in the record.
     const std::string& origin = told_.context.record.origin;
-    told_.origin = origin == "bench" || origin == "remeasure" ? told_.candidate.origin : origin;
+    told_.origin = origin == "bench" || origin == "remeasure" || origin == "rerun"
+                       ? told_.candidate.origin
+                       : origin;
     told_.facts = parse_json(told_.context.record.facts_json).value_or(Json());
     if (const auto trace = s_tir::trace_from_json_text(told_.candidate.program))
       told_.trace = trace->to_python();
@@ -335,9 +337,10 @@ public:
                               "held against what the machine allows; temper show " +
                               row.id.substr(0, database::kShortIdLength) +
                               " has its registers, its occupancy and its PTX");
-      if (const auto gpu = codegen::gpu_limits(*target))
-        told_.counted =
-            counter_limits(counters_of(told_.context.record.counters_json), gpu->architecture);
+      if (const auto gpu = codegen::gpu_limits(*target)) {
+        TEMPER_TRY(counted, record_counters(store_, row, told_.context.record));
+        told_.counted = counter_limits(counted.counters, gpu->architecture);
+      }
       if (row.median_ns > 0)
         TEMPER_TRY_VOID(Neighbourhood(told_).read(store_));
       return std::move(told_);

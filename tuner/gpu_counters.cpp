@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace temper::tuner {
@@ -132,6 +133,48 @@ std::vector<std::string> counter_limits(const std::map<std::string, double>& cou
     result.push_back(fmt::format("{} of what is asked of the second-level cache is there",
                                  percent(*use.l2_hits)));
   return result;
+}
+
+std::optional<Counted> counted_of(const std::map<std::string, double>& counters, int architecture) {
+  const GpuUse use = gpu_use(counters, architecture);
+  const auto share = [](const std::optional<double>& value) {
+    return static_cast<float>(value.value_or(std::numeric_limits<double>::quiet_NaN()));
+  };
+  const Counted counted = {
+      share(use.tensor),
+      share(use.memory),
+      share(use.issue),
+      share(use.occupancy),
+      share(use.conflicts),
+      share(use.l2_hits),
+      share(use.waits_for.empty() ? std::optional<double>() : std::optional(use.wait_cycles))};
+  if (std::none_of(counted.begin(), counted.end(),
+                   [](float value) { return std::isfinite(value); }))
+    return std::nullopt;
+  return counted;
+}
+
+Result<RecordCounters> record_counters(database::Store& store, const database::RecordRow& row,
+                                       const database::Measurement& own) {
+  RecordCounters found{row.id, counters_of(own.counters_json)};
+  if (!found.counters.empty())
+    return found;
+  database::RecordFilter same;
+  same.candidate = row.candidate;
+  same.target = row.target;
+  same.environment_class = row.environment_class;
+  same.regime = row.regime;
+  same.order = database::Order::kNewest;
+  TEMPER_TRY(others, store.list_records(same));
+  for (const database::RecordRow& other : others) {
+    if (other.toolchain != row.toolchain || other.id == row.id)
+      continue;
+    TEMPER_TRY(measurement, store.measurement(other.id));
+    found = {other.id, counters_of(measurement.counters_json)};
+    if (!found.counters.empty())
+      return found;
+  }
+  return RecordCounters{};
 }
 
 std::map<std::string, double> counters_of(const std::string& counters_json) {

@@ -5,6 +5,8 @@
 ///   memory moves 1.2 TB/s, 25 % of the 4.8 TB/s of such a card
 #pragma once
 
+#include "database/store.h"
+#include "tuner/cost/counted.h"
 #include "tuner/gpu_pruning.h"
 
 #include <map>
@@ -34,6 +36,18 @@ GpuUse gpu_use(const std::map<std::string, double>& counters, int architecture);
 /// Sentences on what limits the kernel, the weightiest first; empty where nothing was counted.
 std::vector<std::string> counter_limits(const std::map<std::string, double>& counters,
                                         int architecture);
+
+/// The same for the cost model; nothing where nothing was counted.
+std::optional<Counted> counted_of(const std::map<std::string, double>& counters, int architecture);
+
+/// The counters of a record: its own, or those of the newest other measurement of its candidate on
+/// the same machine with the same toolchain; `record` says whose. Empty: nobody counted.
+struct RecordCounters {
+  database::Id record;
+  std::map<std::string, double> counters;
+};
+Result<RecordCounters> record_counters(database::Store& store, const database::RecordRow& row,
+                                       const database::Measurement& own);
 
 /// counters_json of a record: {"dram__bytes_read.sum": 1e6, ...}; empty where there are none.
 std::map<std::string, double> counters_of(const std::string& counters_json);

@@ -1,5 +1,6 @@
 #include "tuner/gpu_pruning.h"
 
+#include "codegen/cuda/cubin.h"
 #include "ir/tir/gpu_architecture.h"
 
 #include <fmt/format.h>
@@ -28,6 +29,9 @@ std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts) {
     return GpuRefusal{"spills", fmt::format("the registers do not suffice: {} bytes are spilled; "
                                             "make tiles smaller or take more threads",
                                             facts.spilled_bytes)};
+  if (facts.limited_by.starts_with(codegen::kLaunchBounds))
+    return GpuRefusal{"threads", "the kernel is declared with " + facts.limited_by,
+                      engine::Outcome::kDeviceLimit};
   if (facts.registers > 0 && facts.resident_blocks == 0)
     return GpuRefusal{"occupancy",
                       "not one block fits on a multiprocessor: too much of its " + facts.limited_by,

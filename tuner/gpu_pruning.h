@@ -24,7 +24,8 @@ struct GpuRefusal {
 /// Before compiling: what a block may use.
 std::optional<GpuRefusal> refused_needs(const ir::PrimFunc& flat, const codegen::GpuLimits& limits);
 
-/// Once compiled: registers that are spilled, not one block on a multiprocessor, wgmma that the
+/// Once compiled: registers that are spilled, more threads than a kernel's __launch_bounds__ allow,
+/// not one block on a multiprocessor, wgmma that the
 /// assembler runs one after the other.
 std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts);
 

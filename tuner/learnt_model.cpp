@@ -1,9 +1,11 @@
 #include "tuner/learnt_model.h"
 
+#include "codegen/lower_gpu.h"
 #include "ir/s_tir/packs.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/parallel.h"
+#include "tuner/gpu_counters.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/space.h"
 
@@ -68,14 +70,8 @@ Result<FeatureMatrix> features_of(const Task& task, const Space* space,
   return extract_features(function);
 }
 
-/// Sums over the statements.
-std::vector<double> sums_of(const FeatureMatrix& features) {
-  std::vector<double> sums(kFeatureCount, 0.0);
-  for (int row = 0; row < features.rows; ++row)
-    for (size_t i = 0; i < sums.size(); ++i)
-      sums[i] += static_cast<double>(features.row(row)[i]);
-  return sums;
-}
+/// Of a model's features that come behind those of programs.
+constexpr const char* kNeighbours = "counters of its neighbours";
 
 } // namespace
 
@@ -96,8 +92,14 @@ Result<LearntModel> LearntModel::learn(database::Store& store, const Task& task,
       store.measured_programs(first.workload, [&](const database::MeasuredProgram& program) {
         if (program.environment_class == first.environment_class &&
             program.threads == first.threads && program.regime == first.regime &&
-            program.median_ns > 0)
-          measured[program.candidate] = program;
+            program.median_ns > 0) {
+          // Of several the latest, with the latest counters.
+          database::MeasuredProgram& known = measured[program.candidate];
+          std::string counters = std::move(known.counters_json);
+          known = program;
+          if (counters_of(known.counters_json).empty())
+            known.counters_json = std::move(counters);
+        }
         return true;
       }));
   s_tir::Trace trace; // of any of the rows
@@ -123,10 +125,13 @@ Result<LearntModel> LearntModel::learn(database::Store& store, const Task& task,
       programs.push_back(own);
 
   std::vector<CostSample> samples(programs.size());
+  const auto gpu = codegen::gpu_limits(task.target);
   // A space belongs to one thread.
   parallel_for(programs.size(), space ? programs.size() + 1 : 1, [&](size_t at) {
     if (auto features = features_of(task, space.get(), programs[at]->program))
-      samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9};
+      samples[at] = {std::move(*features), programs[at]->median_ns * 1e-9,
+                     gpu ? counted_of(counters_of(programs[at]->counters_json), gpu->architecture)
+                         : std::nullopt};
   });
   std::vector<FeatureMatrix> own;
   for (const database::RecordRow& row : rows) {
@@ -161,18 +166,18 @@ Result<LearntModel> LearntModel::learn(database::Store& store, const Task& task,
   const auto see = [&](std::span<const FeatureMatrix* const> candidates) {
     Seen mean;
     mean.features.assign(kFeatureCount, 0.0);
-    mean.contributions.assign(kFeatureCount, 0.0);
+    mean.contributions.assign(kFeatureCount + kNeighbourFeatures, 0.0);
     const double part = 1 / static_cast<double>(candidates.size());
     for (const double score : learnt.model_->predict(candidates))
       mean.score += part * score;
     const auto contributions = learnt.model_->contributions(candidates);
     for (size_t at = 0; at < candidates.size(); ++at) {
-      const std::vector<double> sums = sums_of(*candidates[at]);
-      for (size_t i = 0; i < sums.size(); ++i) {
+      const std::vector<double> sums = feature_sums(*candidates[at]);
+      for (size_t i = 0; i < sums.size(); ++i)
         mean.features[i] += part * sums[i];
-        if (at < contributions.size())
+      if (at < contributions.size())
+        for (size_t i = 0; i < contributions[at].size(); ++i)
           mean.contributions[i] += part * contributions[at][i];
-      }
     }
     return mean;
   };
@@ -206,6 +211,11 @@ std::vector<ModelTerm> LearntModel::terms(const Seen& a, const Seen& b) const {
     term.change += change;
     term.features.push_back({names_[i], change, a.features[i], b.features[i]});
   }
+  ModelTerm neighbours{kNeighbours, 0, {}};
+  for (size_t i = kFeatureCount; i < b.contributions.size(); ++i)
+    neighbours.change += b.contributions[i] - a.contributions[i];
+  if (std::abs(neighbours.change) >= 1e-6)
+    groups[kNeighbours] = std::move(neighbours);
   std::vector<ModelTerm> terms;
   for (auto& [what, term] : groups) {
     std::ranges::sort(term.features, std::greater<>(),

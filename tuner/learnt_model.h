@@ -45,8 +45,10 @@ public:
   /// One candidate, or the mean of many.
   struct Seen {
     double score = 0;
-    std::vector<double> features;      ///< kFeatureCount, summed over the statements
-    std::vector<double> contributions; ///< likewise; their sum differs from the score by a constant
+    std::vector<double> features; ///< kFeatureCount, summed over the statements
+    /// Likewise, and of what counters say of neighbours (tuner/cost/counted.h) at the end, 0 where
+    /// there are none; their sum differs from the score by a constant.
+    std::vector<double> contributions;
   };
   const Seen& asked(size_t row) const { return asked_[row]; }
   const Seen& average() const { return average_; } ///< of all that it learnt from

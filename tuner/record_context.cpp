@@ -77,7 +77,7 @@ std::string temper_of(const database::Run& run) {
 Result<database::Run> search_of(database::Store& store, const database::RecordRow& row,
                                 const database::Run& run) {
   const auto only_measures = [](const database::Run& one) {
-    return one.strategy == "bench" || one.strategy == "remeasure";
+    return one.strategy == "bench" || one.strategy == "remeasure" || one.strategy == "rerun";
   };
   if (!only_measures(run))
     return run;

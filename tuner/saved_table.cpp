@@ -37,6 +37,7 @@ const char* invalidity(Outcome outcome) {
   case Outcome::kOutOfMemory:
   case Outcome::kDisturbed:
   case Outcome::kChecked:
+  case Outcome::kNotChecked:
     return "runtime";
   }
   return "runtime";

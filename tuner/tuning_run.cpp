@@ -7,6 +7,7 @@
 #include "ir/support/json.h"
 #include "ir/support/parallel.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_counters.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/record_mapping.h"
 #include "tuner/transfer.h"
@@ -362,6 +363,12 @@ private:
     return {random_.state(), trials_, seconds(), funnel_to_json(funnel_), {}};
   }
 
+  /// What hardware counters say of it, where somebody had them read (temper rerun --counters).
+  std::optional<Counted> counted_in(const database::MeasuredProgram& row) const {
+    const auto gpu = codegen::gpu_limits(task_.target);
+    return gpu ? counted_of(counters_of(row.counters_json), gpu->architecture) : std::nullopt;
+  }
+
   /// What this run, and unless `fresh` others, already measured of this workload here.
   Result<void> recall() {
     std::vector<CostSample> samples;
@@ -387,7 +394,7 @@ private:
           if ((*candidate)->program_hash == space_.untuned()->program_hash && timed)
             untuned_ns_ = row.median_ns;
           candidate_ids_[(*candidate)->program_hash] = row.candidate;
-          samples.push_back({(*candidate)->features, time});
+          samples.push_back({(*candidate)->features, time, counted_in(row)});
           if (timed)
             note_best(**candidate, row.median_ns, {row.median_ns, row.median_ns}, row.record);
           return true;

@@ -585,9 +585,10 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   task.threads = std::max(1, target.threads);
   task.regime = bench.options().regime;
   TEMPER_TRY_VOID(check_memory(task));
-  if (!target.is_cpu())
-    return bound_task(std::move(task));
-  return task;
+  if (target.is_cpu())
+    return task;
+  TEMPER_TRY_VOID(codegen::check_source_text(task.module, target));
+  return bound_task(std::move(task));
 }
 
 } // namespace

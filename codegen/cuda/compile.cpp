@@ -5,6 +5,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/text.h"
 #include "ir/tir/source_kernel.h"
+#include "ir/tir/source_parameters.h"
 
 #include <fmt/format.h>
 
@@ -74,7 +75,7 @@ Result<void> check_parameters(const ir::PrimFunc& function, const std::string& p
                                type, param.name(),
                                param.buffer ? "a pointer" : to_string(param.var->dtype), takes));
   }
-  return {};
+  return tir::check_source_parameters(function);
 }
 
 } // namespace
@@ -141,6 +142,13 @@ Result<Artifact> artifact_of(CudaSource source, CudaCode code, const std::string
     facts.shared_bytes = std::max(facts.shared_bytes, shared);
     const Occupancy occupancy =
         occupancy_of(limits.architecture, product(kernel.block), said->registers, shared);
+    if (const auto most = ptx_max_threads(code.ptx, kernel.name);
+        most && product(kernel.block) > *most) { // the driver would not start it
+      facts.resident_blocks = 0;
+      facts.limited_by = fmt::format("{}, which allow {} threads in a block; it has {}",
+                                     kLaunchBounds, *most, product(kernel.block));
+      break;
+    }
     if (std::exchange(first, false) || occupancy.blocks < facts.resident_blocks) {
       facts.resident_blocks = occupancy.blocks;
       facts.limited_by = occupancy.limit;

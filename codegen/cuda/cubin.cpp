@@ -171,8 +171,10 @@ std::vector<std::pair<std::string, int64_t>> ptx_operations(std::string_view ptx
   return counts;
 }
 
-std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,
-                                                       std::string_view entry) {
+namespace {
+
+/// What follows an entry's name; nothing where there is no such entry.
+std::optional<std::string_view> after_entry(std::string_view ptx, std::string_view entry) {
   const auto is_name = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
   };
@@ -183,11 +185,45 @@ std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,
     at = ptx.find(head, at + 1);
   if (at == std::string_view::npos)
     return std::nullopt;
+  return ptx.substr(at + head.size());
+}
+
+} // namespace
+
+std::optional<int64_t> ptx_max_threads(std::string_view ptx, std::string_view entry) {
+  const auto rest = after_entry(ptx, entry);
+  if (!rest)
+    return std::nullopt;
+  // Directives stand between parameters and body: ".maxntid 256", ".maxntid 16, 16, 1".
+  const std::string_view head = rest->substr(0, rest->find('{'));
+  constexpr std::string_view kDirective = ".maxntid";
+  size_t at = head.find(kDirective);
+  if (at == std::string_view::npos)
+    return std::nullopt;
+  at += kDirective.size();
+  int64_t threads = 1;
+  bool any = false;
+  for (; at < head.size() && head[at] != '\n' && head[at] != '.'; ++at)
+    if (std::isdigit(static_cast<unsigned char>(head[at])) != 0) {
+      int64_t extent = 0;
+      for (; at < head.size() && std::isdigit(static_cast<unsigned char>(head[at])) != 0; ++at)
+        extent = 10 * extent + (head[at] - '0');
+      threads *= extent;
+      any = true;
+      --at;
+    }
+  return any ? std::optional(threads) : std::nullopt;
+}
+
+std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,
+                                                       std::string_view entry) {
+  const auto rest = after_entry(ptx, entry);
+  if (!rest)
+    return std::nullopt;
   std::vector<std::string> types;
-  at += head.size();
-  if (at >= ptx.size() || ptx[at] != '(')
+  if (!rest->starts_with('('))
     return types;
-  std::string_view list = ptx.substr(at + 1, ptx.find(')', at) - at - 1);
+  std::string_view list = rest->substr(1, rest->find(')') - 1);
   constexpr std::string_view kParameter = ".param ";
   for (size_t p = list.find(kParameter); p != std::string_view::npos; p = list.find(kParameter)) {
     list.remove_prefix(p + kParameter.size());

@@ -32,6 +32,13 @@ Result<CubinFacts> read_cubin(std::string_view cubin);
 /// "ld.global", "st.global", "ld.shared", "st.shared", "ld.local", "fma", "atomic".
 std::vector<std::pair<std::string, int64_t>> ptx_operations(std::string_view ptx);
 
+/// How StaticFacts::limited_by begins of a kernel whose own bounds forbid its blocks.
+inline constexpr const char* kLaunchBounds = "__launch_bounds__";
+
+/// The most threads that a block of an entry of the PTX may have, as __launch_bounds__ says;
+/// nothing where it does not.
+std::optional<int64_t> ptx_max_threads(std::string_view ptx, std::string_view entry);
+
 /// Bits of each parameter of an entry of the PTX, "64" of a pointer, as text ("?" of a structure);
 /// nothing where there is no such entry.
 std::optional<std::vector<std::string>> ptx_parameters(std::string_view ptx,

@@ -1,7 +1,9 @@
 #include "codegen/cuda/library.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <link.h>
 #include <vector>
 
 namespace temper::codegen {
@@ -37,6 +39,43 @@ Result<CudaLibrary> load_cuda_library(std::initializer_list<const char*> names) 
         why = ::dlerror();
     }
   return Error(ErrorCode::kEnvironment, why);
+}
+
+std::vector<std::string> cuda_include_folders(const CudaLibrary& library) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> places;
+  if (const char* given = std::getenv("TEMPER_CUDA_INCLUDE"); given != nullptr && *given != '\0')
+    places.emplace_back(given);
+  std::error_code ignored;
+  // Where the loader found it, when it was asked for by its name alone.
+  if (const link_map* map = nullptr;
+      ::dlinfo(library.handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 && map != nullptr) {
+    const fs::path folder = fs::weakly_canonical(map->l_name, ignored).parent_path();
+    places.push_back(folder.parent_path() / "include");
+    for (const char* wheel : {"cuda_runtime", "cuda_cccl"}) // beside cuda_nvrtc, of CUDA 12
+      places.push_back(folder.parent_path().parent_path() / wheel / "include");
+  }
+  places.emplace_back("/usr/local/cuda/include");
+  places.emplace_back("/usr/include"); // Debian's packages
+  std::vector<std::string> folders;
+  const auto add = [&](const fs::path& folder) {
+    const std::string text = fs::weakly_canonical(folder, ignored).string();
+    if (std::find(folders.begin(), folders.end(), text) == folders.end())
+      folders.push_back(text);
+  };
+  for (const fs::path& place : places) {
+    // One toolkit's headers; of another one's only what these lack (CUDA 12's wheels are several).
+    const bool has = fs::exists(place / "cuda_fp16.h", ignored);
+    if (has && folders.empty())
+      add(place);
+    if (fs::exists(place / "nv/target", ignored))
+      add(place);
+    if (fs::exists(place / "cccl/nv/target", ignored))
+      add(place / "cccl");
+    if (!folders.empty() && place == "/usr/local/cuda/include")
+      break;
+  }
+  return folders;
 }
 
 } // namespace temper::codegen

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace temper::codegen {
 
@@ -28,5 +29,10 @@ struct CudaLibrary {
 /// The first of `names` ("libnvrtc.so.13", newest first) that loads. kEnvironment: why the first
 /// one did not, as the loader says it.
 Result<CudaLibrary> load_cuda_library(std::initializer_list<const char*> names);
+
+/// Folders with CUDA's headers (cuda_fp16.h, mma.h and what they include), for kernels of users:
+/// what temper prints includes nothing. That which TEMPER_CUDA_INCLUDE names, then the one that
+/// belongs to `library`, then CUDA's usual ones. Empty: there are none.
+std::vector<std::string> cuda_include_folders(const CudaLibrary& library);
 
 } // namespace temper::codegen

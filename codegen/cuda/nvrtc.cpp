@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 
 namespace temper::codegen {
 
@@ -35,10 +33,11 @@ namespace {
 
 constexpr int kCancelled = 16; ///< NVRTC_ERROR_CANCELLED
 
+/// Of processor time: on a busy machine nothing fails that would not on a quiet one.
 struct Deadline {
-  std::chrono::steady_clock::time_point end;
+  double end_seconds; ///< by process_seconds(): NVRTC may ask from a thread of its own
   static int passed(void* payload, void*) {
-    return std::chrono::steady_clock::now() > static_cast<Deadline*>(payload)->end ? 1 : 0;
+    return process_seconds() > static_cast<Deadline*>(payload)->end_seconds ? 1 : 0;
   }
 };
 
@@ -90,6 +89,7 @@ Result<std::unique_ptr<Nvrtc>> Nvrtc::open() {
   f.version(&major, &minor);
   nvrtc->version_ = fmt::format("{}.{}", major, minor);
   nvrtc->path_ = library->path;
+  nvrtc->include_folders_ = cuda_include_folders(*library);
   return nvrtc;
 }
 
@@ -111,16 +111,20 @@ Result<CudaCode> Nvrtc::compile(const std::string& source, const std::string& ar
     Functions::Program& program;
     ~Destroy() { f.destroy(&program); }
   } destroy{f, program};
-  Deadline deadline{std::chrono::steady_clock::now() +
-                    std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                        std::chrono::duration<double>(deadline_seconds))};
+  Deadline deadline{process_seconds() + deadline_seconds};
   if (deadline_seconds > 0 && f.set_flow_callback != nullptr)
     f.set_flow_callback(program, Deadline::passed, &deadline);
   const std::string arch = "--gpu-architecture=" + architecture;
   // One option each: a list after --ptxas-options is refused.
-  const std::array<const char*, 5> options = {arch.c_str(), "--std=c++17", "--ptxas-options=-v",
-                                              "--ptxas-options=-warn-spills",
-                                              "--extra-device-vectorization"};
+  std::vector<const char*> options = {arch.c_str(), "--std=c++17", "--ptxas-options=-v",
+                                      "--ptxas-options=-warn-spills",
+                                      "--extra-device-vectorization"};
+  std::vector<std::string> includes;
+  if (source.find("#include") != std::string::npos) // kernels of users
+    for (const std::string& folder : include_folders_)
+      includes.push_back("--include-path=" + folder);
+  for (const std::string& option : includes)
+    options.push_back(option.c_str());
   const double begin = thread_seconds();
   const int code = f.compile(program, static_cast<int>(options.size()), options.data());
   CudaCode result;
@@ -149,6 +153,14 @@ Result<CudaCode> Nvrtc::compile(const std::string& source, const std::string& ar
       if (first.empty() &&
           (line.find("error") != std::string::npos || line.find("fatal") != std::string::npos))
         first = trim(line);
+    if (first.find("open source file") != std::string::npos)
+      first += include_folders_.empty()
+                   ? "; CUDA's headers are not here: install them (of CUDA's toolkit, or the "
+                     "Python package nvidia-cuda-runtime), and name their folder in "
+                     "TEMPER_CUDA_INCLUDE"
+                   : "; it is not in " + join(include_folders_, ", ") +
+                         ", where CUDA's headers are (TEMPER_CUDA_INCLUDE names another folder); "
+                         "what is the kernel's own stands in its file";
     return Error(ErrorCode::kFailed,
                  "NVRTC for " + architecture + ": " +
                      (first.empty() ? std::string(f.error_string(code)) : first));

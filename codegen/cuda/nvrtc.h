@@ -48,9 +48,11 @@ public:
   /// "13.0".
   const std::string& version() const { return version_; }
   const std::string& path() const { return path_; }
+  /// Of CUDA's headers, which sources may include; empty: they are not here.
+  const std::vector<std::string>& include_folders() const { return include_folders_; }
   /// `architecture`: "sm_90a". kFailed: the first error of the compiler with its line of the
-  /// source; kFailed too when `deadline_seconds` (0: none) are over, where the library can be
-  /// stopped.
+  /// source; kFailed too when `deadline_seconds` of the process' processor time (0: no limit) are
+  /// over, where the library can be stopped.
   Result<CudaCode> compile(const std::string& source, const std::string& architecture,
                            double deadline_seconds = 0) const;
 
@@ -63,6 +65,7 @@ private:
 
   std::string version_;
   std::string path_;
+  std::vector<std::string> include_folders_; ///< of CUDA's headers
   std::unique_ptr<Functions> functions_;
 };
 

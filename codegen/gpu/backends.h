@@ -21,10 +21,16 @@ namespace temper::codegen {
 
 enum class GpuBackend : uint8_t { kNvrtc, kNvptx, kClang };
 
-/// Of a target that is a GPU's. The error names the back ends that its architecture has.
+/// Of a target that is a GPU's. The error names the back ends that its architecture has: LLVM's
+/// knows those up to sm_90a.
 Result<GpuBackend> gpu_backend(const ir::Target& target);
 /// The target with another back end: "nvrtc", "nvptx". The error as above.
 Result<ir::Target> with_backend(const ir::Target& target, const std::string& name);
+
+/// Programs whose kernels are CUDA C++ of their own: whether the target's back end compiles that
+/// (kUnsupported where not), and whether they take what they are passed
+/// (ir/tir/source_parameters.h). Fine of all others.
+Result<void> check_source_text(const ir::IRModule& module, const ir::Target& target);
 
 /// The program that is compiled, in CUDA C++ or HIP C++; for people. Of nvptx what NVRTC would get.
 Result<CudaSource> gpu_source(const ir::IRModule& lowered, const ir::Target& target);

@@ -890,7 +890,10 @@ private:
   Error error_;
 };
 
-Result<std::unique_ptr<llvm::TargetMachine>> machine_for(const std::string& architecture) {
+constexpr const char* kTriple = "nvptx64-nvidia-cuda";
+
+/// The back end, where it knows the architecture.
+Result<const llvm::Target*> back_end_for(const std::string& architecture) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeNVPTXTargetInfo();
@@ -898,7 +901,6 @@ Result<std::unique_ptr<llvm::TargetMachine>> machine_for(const std::string& arch
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
   });
-  constexpr const char* kTriple = "nvptx64-nvidia-cuda";
   std::string error;
   const llvm::Target* target = llvm::TargetRegistry::lookupTarget(kTriple, error);
   if (target == nullptr)
@@ -906,14 +908,25 @@ Result<std::unique_ptr<llvm::TargetMachine>> machine_for(const std::string& arch
   const std::unique_ptr<llvm::MCSubtargetInfo> known(
       target->createMCSubtargetInfo(kTriple, "", ""));
   if (!known->isCPUStringValid(architecture))
-    return Error(ErrorCode::kEnvironment,
-                 fmt::format("LLVM {} does not know {}; take NVRTC, as cuda:{}",
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("LLVM {} does not know {}, so its back end goes no further than "
+                             "cuda:sm_90a,nvptx; take NVRTC, as cuda:{}",
                              LLVM_VERSION_STRING, architecture, architecture));
+  return target;
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> machine_for(const std::string& architecture) {
+  TEMPER_TRY(target, back_end_for(architecture));
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
       kTriple, architecture, "", {}, llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Aggressive));
 }
 
 } // namespace
+
+Result<void> nvptx_knows(const std::string& architecture) {
+  TEMPER_TRY_VOID(back_end_for(architecture));
+  return {};
+}
 
 Result<NvptxText> emit_nvptx(const PrimFunc& function, const std::string& architecture) {
   TEMPER_TRY(machine, machine_for(architecture));

@@ -23,8 +23,12 @@ struct NvptxText {
   std::string ir; ///< LLVM IR, optimised
   std::string ptx;
 };
-/// `architecture`: "sm_90a". kUnsupported, with the line, for what has no form here; kEnvironment
-/// where this LLVM has no such back end or does not know the architecture.
+/// kUnsupported: this LLVM does not know the architecture ("sm_100a"). kEnvironment: it has no such
+/// back end.
+Result<void> nvptx_knows(const std::string& architecture);
+
+/// `architecture`: "sm_90a". kUnsupported, with the line, for what has no form here; else as
+/// nvptx_knows().
 Result<NvptxText> emit_nvptx(const ir::PrimFunc& function, const std::string& architecture);
 
 /// As compile_cuda. Without an assembler the artifact's code is the PTX, which the driver

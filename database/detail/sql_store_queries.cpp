@@ -554,7 +554,7 @@ Result<void> SqlStore::measured_programs(const Id& workload,
                                          const Visitor<MeasuredProgram>& visit) {
   Query query(db_,
               sql({"SELECT m.id, m.outcome, m.median_ns, m.predicted_score, s.target, s.threads, "
-                   "s.environment_class, s.toolchain, s.regime, s.inputs, m.purpose, ",
+                   "s.environment_class, s.toolchain, s.regime, s.inputs, m.purpose, m.counters, ",
                    kCandidateColumns, kMeasurementTables, "WHERE s.workload = $1 ORDER BY m.n"}),
               workload);
   while (query.next()) {
@@ -570,6 +570,7 @@ Result<void> SqlStore::measured_programs(const Id& workload,
     row.regime = word_or(parse_timing_regime(query.text()), TimingRegime::kHot);
     row.inputs = query.text();
     row.purpose = word_or(parse_purpose(query.text()), Purpose::kSearch);
+    row.counters_json = query.text();
     TEMPER_TRY(candidate, read_candidate(query));
     row.candidate = std::move(candidate.id);
     row.program = std::move(candidate.program);

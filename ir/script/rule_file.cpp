@@ -49,10 +49,21 @@ Value numbers(const std::vector<int64_t>& values) {
   return make_sequence(std::move(items), false);
 }
 
+/// What was decided: factors, an index, or None.
+Value decided(const s_tir::Trace& trace, const s_tir::DecisionPoint& point) {
+  const s_tir::Value& decision = trace[point.instruction].decision;
+  if (const auto* list = decision.as_list()) {
+    std::vector<int64_t> factors;
+    for (const s_tir::Value& item : *list)
+      factors.push_back(item.as_int() != nullptr ? *item.as_int() : 1);
+    return numbers(factors);
+  }
+  return decision.as_int() != nullptr ? Value(static_cast<Int>(*decision.as_int())) : Value(None{});
+}
+
 /// The decision as mutators see it.
 Value decision_value(const s_tir::Trace& trace, const s_tir::DecisionPoint& point) {
   using Kind = s_tir::DecisionPoint::Kind;
-  const s_tir::Value& decision = trace[point.instruction].decision;
   Dict dict{std::make_shared<std::vector<std::pair<Value, Value>>>()};
   const auto add = [&](const char* name, Value value) {
     dict.items->emplace_back(make_text(name), std::move(value));
@@ -60,15 +71,7 @@ Value decision_value(const s_tir::Trace& trace, const s_tir::DecisionPoint& poin
   add("kind", make_text(point.kind == Kind::kPerfectTile   ? "tile"
                         : point.kind == Kind::kCategorical ? "category"
                                                            : "location"));
-  if (const auto* list = decision.as_list()) {
-    std::vector<int64_t> factors;
-    for (const s_tir::Value& item : *list)
-      factors.push_back(item.as_int() != nullptr ? *item.as_int() : 1);
-    add("value", numbers(factors));
-  } else {
-    add("value",
-        decision.as_int() != nullptr ? Value(static_cast<Int>(*decision.as_int())) : Value(None{}));
-  }
+  add("value", decided(trace, point));
   if (point.kind == Kind::kPerfectTile) {
     add("extent", static_cast<Int>(point.extent));
     add("max_innermost_factor", static_cast<Int>(point.max_innermost_factor));
@@ -95,6 +98,35 @@ std::optional<s_tir::Value> to_decision(Evaluator& evaluator, const Value& value
     list.emplace_back(*number);
   }
   return s_tir::Value(std::move(list));
+}
+
+/// Why the decision cannot become that; empty: it can. Places depend on the program: any index.
+std::string why_not(const s_tir::Value& value, const s_tir::DecisionPoint& point) {
+  using Kind = s_tir::DecisionPoint::Kind;
+  const int64_t* number = value.as_int();
+  if (point.kind == Kind::kComputeLocation)
+    return number != nullptr ? "" : "a location is a number";
+  if (point.kind == Kind::kCategorical) {
+    const auto count = static_cast<int64_t>(point.candidates.size());
+    return number != nullptr && *number >= 0 && *number < count
+               ? ""
+               : fmt::format("a category is an index of its {} candidates, from 0 to {}", count,
+                             count - 1);
+  }
+  const s_tir::Value::List* factors = value.as_list();
+  if (factors == nullptr || static_cast<int64_t>(factors->size()) != point.parts)
+    return fmt::format("a tile is a list of {} factors", point.parts);
+  int64_t product = 1;
+  for (const s_tir::Value& factor : *factors)
+    if (factor.as_int() == nullptr || *factor.as_int() < 1 ||
+        __builtin_mul_overflow(product, *factor.as_int(), &product))
+      return "the factors of a tile are positive";
+  if (product != point.extent)
+    return fmt::format("the factors' product is {}, and the extent is {}", product, point.extent);
+  if (const int64_t last = *factors->back().as_int();
+      point.parts > 1 && last > point.max_innermost_factor)
+    return fmt::format("the innermost factor may be {} at most", point.max_innermost_factor);
+  return "";
 }
 
 } // namespace
@@ -220,8 +252,14 @@ Result<std::vector<s_tir::Value>> RuleFile::alternatives(const std::string& func
                                                "become, not " +
                                                describe(result));
     for (const Value& item : items != nullptr ? *items : std::vector<Value>())
-      if (auto decision = to_decision(session.evaluator, item, position))
+      if (auto decision = to_decision(session.evaluator, item, position)) {
+        // One that is no such decision would be replaced by the nearest that is, unseen.
+        if (const std::string why = why_not(*decision, point); !why.empty())
+          session.diagnostics.report(position,
+                                     fmt::format("{} lets {} become {}, and {}", function,
+                                                 repr(decided(trace, point)), repr(item), why));
         all.push_back(std::move(*decision));
+      }
   }
   if (!session.diagnostics.empty())
     return session.diagnostics.to_error();

@@ -510,19 +510,23 @@ std::string essential_text(const std::string& text) {
 /// again, with other choices of their knobs, have the files' lines in what is said about them.
 class KnownTexts {
 public:
-  void note(const std::string& essential, const std::string& text) {
+  struct Text {
+    std::string text;
+    std::string file; ///< empty: the text was read back from where programs are kept
+  };
+  void note(const std::string& essential, const std::string& text, const std::string& file) {
     const std::lock_guard lock(mutex_);
-    texts_.insert_or_assign(essential, text);
+    texts_.insert_or_assign(essential, Text{text, file});
   }
-  std::string text_of(const std::string& essential) {
+  Text text_of(const std::string& essential) {
     const std::lock_guard lock(mutex_);
     const auto found = texts_.find(essential);
-    return found == texts_.end() ? essential : found->second;
+    return found == texts_.end() ? Text{essential, ""} : found->second;
   }
 
 private:
   std::mutex mutex_;
-  std::map<std::string, std::string> texts_;
+  std::map<std::string, Text> texts_;
 };
 KnownTexts& known_texts() {
   static KnownTexts texts;
@@ -659,6 +663,7 @@ Result<std::vector<Baseline>> read_baselines(const std::string& name, const Dict
 struct KnobProgram::Generator {
   std::string name;
   std::string text;
+  std::string file; ///< for what is said about it; empty: not known
   Binding binding;
   Extents extents;    ///< of its symbolic dimensions
   bool bound = false; ///< programs are for these extents alone
@@ -681,7 +686,8 @@ struct KnobProgram::Generator {
       }
     }
     if (!run || ++run->calls > 500) {
-      run = std::make_unique<Run>(name + (is_of_cuda(text) ? ".cu" : ".py"), text);
+      run = std::make_unique<Run>(!file.empty() ? file : name + (is_of_cuda(text) ? ".cu" : ".py"),
+                                  text);
       if (!run->session.diagnostics.empty())
         return run->session.diagnostics.to_error();
     }
@@ -732,7 +738,9 @@ Result<KnobProgram> KnobProgram::of(const IRModule& module) {
   if (!knobs || !knobs.is<ListImm>() || !binding || !binding.is<ListImm>() || !name || !source)
     return broken("an attribute is missing");
   program.generator_->name = *name;
-  program.generator_->text = known_texts().text_of(*source);
+  KnownTexts::Text known = known_texts().text_of(*source);
+  program.generator_->text = std::move(known.text);
+  program.generator_->file = std::move(known.file);
   const auto read = [](const Expr& item, std::string& key, std::vector<ParameterValue>& values) {
     const auto* list = item.as<ListImm>();
     if (list == nullptr || list->values.size() < 2 || !list->values[0].is<StringImm>())
@@ -940,11 +948,11 @@ namespace {
 
 /// The program with the first choice of each knob that no constraint refuses; its attributes hold
 /// the knobs.
-Result<IRModule> first_program(const std::string& text, const std::string& name,
-                               const Binding& binding, const std::vector<Knob>& knobs,
-                               const Extents& extents) {
+Result<IRModule> first_program(const std::string& text, const std::string& file,
+                               const std::string& name, const Binding& binding,
+                               const std::vector<Knob>& knobs, const Extents& extents) {
   const std::string essential = essential_text(text);
-  known_texts().note(essential, text);
+  known_texts().note(essential, text, file);
   std::vector<Expr> choices;
   for (const Knob& knob : knobs)
     choices.push_back(to_list(knob.name, knob.choices));
@@ -1140,8 +1148,8 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   if (!session.diagnostics.empty())
     return session.diagnostics.to_error();
   TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
-                                   : first_program(state_->text, info->name, workload.parameters,
-                                                   knobs, extents));
+                                   : first_program(state_->text, state_->file, info->name,
+                                                   workload.parameters, knobs, extents));
   const PrimFunc program =
       with_extents(module->functions[0].function.as_ref<PrimFuncNode>(), extents);
   workload.module =

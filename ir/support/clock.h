@@ -1,5 +1,5 @@
-/// The wall clock, for what is kept: records, pages, files; and what a thread has worked. Header
-/// only.
+/// The wall clock, for what is kept: records, pages, files; and what a thread, or this process, has
+/// worked. Header only.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,13 @@ inline int64_t unix_time_ns(
 inline double thread_seconds() {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// Of all threads of this process.
+inline double process_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 

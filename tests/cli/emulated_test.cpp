@@ -429,9 +429,16 @@ TEST(SourceKernels, AreCompiledAndPrunedAndNeverCalledChecked) {
   EXPECT_GT(json["unproven"][0]["facts"]["registers"], 0);
   ASSERT_EQ(json["refused"].size(), 1U) << ran.out;
   EXPECT_EQ(json["refused"][0]["reason"], "threads");
-  // Not one record says that somebody looked at its result.
+  // Not one record says that somebody looked at its result, or that it was found wanting.
+  std::map<std::string, int> outcomes;
   for (const Json& record : shell.run("temper list records --json").list("records"))
-    EXPECT_NE(record["outcome"], "checked");
+    ++outcomes[record["outcome"].get<std::string>()];
+  EXPECT_EQ(outcomes, (std::map<std::string, int>{{"not_checked", 4}, {"device_limit", 2}}));
+  EXPECT_NE(shell.run("temper list records 'query:outcome = not_checked'").out.find("not_checked"),
+            std::string::npos);
+  const Ran best = shell.run("temper best addition.cu");
+  EXPECT_NE((best.out + best.err).find("query:outcome = not_checked"), std::string::npos)
+      << best.out << best.err;
   const std::string show = "temper show " + json["unproven"][0]["record"].get<std::string>();
   const Ran exported = shell.run("temper export --name k --out out " +
                                  json["unproven"][0]["record"].get<std::string>());
@@ -474,6 +481,104 @@ TEST(SourceKernels, WhatTheCompilerRefusesIsNamedByTheFilesLine) {
     GTEST_SKIP() << ran.err;
   EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
   EXPECT_NE(ran.out.find("addition.cu(26)"), std::string::npos) << ran.out;
+}
+
+/// addition.cu with one thing changed.
+std::string addition_with(const std::string& what, const std::string& with) {
+  std::string text = kAddition;
+  const size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return text.replace(at, what.size(), with);
+}
+
+TEST(SourceKernels, MoreThreadsThanTheKernelsBoundsAllowAreRefusedBeforeALaunch) {
+  const Shell shell;
+  shell.write("addition.cu",
+              addition_with("__global__ void", "__global__ void __launch_bounds__(64)"));
+  const Ran ran = shell.run("temper tune addition.cu --target cuda:sm_90a --trials 10 --json");
+  if (ran.code != 0 && ran.err.find("cannot be compiled either") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json json = ran.json();
+  ASSERT_EQ(json["unproven"].size(), 2U) << ran.out;
+  EXPECT_EQ(json["unproven"][0]["threads"], 64);
+  Json refused;
+  for (const Json& entry : json["refused"])
+    if (entry["stage"] == "pruning")
+      refused = entry;
+  EXPECT_EQ(refused["reason"], "threads") << ran.out;
+  EXPECT_EQ(refused["count"], 2);
+  EXPECT_EQ(refused["first"],
+            "the kernel is declared with __launch_bounds__, which allow 64 threads "
+            "in a block; it has 128");
+}
+
+TEST(SourceKernels, WhatTheKernelDoesNotTakeIsOneErrorAtOnce) {
+  const Shell shell;
+  std::string text =
+      addition_with("A: T.Tensor((N,), \"float32\"), B", "A: T.Tensor((N,), \"float16\"), B");
+  text.replace(text.find("A: T.Buffer((N,), \"float32\")"), 29, "A: T.Buffer((N,), \"float16\")");
+  text.replace(text.find("A[i] + "), 7, "T.cast(A[i], \"float32\") + ");
+  shell.write("half.cu", text);
+  for (const char* command : {"tune", "check"}) {
+    const Ran ran = shell.run(std::string("temper ") + command + " half.cu --target cuda:sm_90a");
+    EXPECT_EQ(ran.code, 2) << ran.out << ran.err;
+    EXPECT_NE(ran.err.find("half.cu(22): parameter 1 of addition is float*, and the program passes "
+                           "A, an array of float16; declare it as __half*"),
+              std::string::npos)
+        << ran.err;
+  }
+}
+
+TEST(SourceKernels, OtherCompilersThanNvrtcAreRefusedAtOnce) {
+  const Shell shell;
+  shell.write("addition.cu", kAddition);
+  for (const char* target : {"hip:gfx942", "cuda:sm_90a,nvptx"})
+    for (const char* command : {"tune", "check"}) {
+      const Ran ran =
+          shell.run(std::string("temper ") + command + " addition.cu --target " + target);
+      EXPECT_EQ(ran.code, 2) << ran.out << ran.err;
+      EXPECT_NE(ran.err.find("take --target cuda:sm_90a"), std::string::npos) << ran.err;
+    }
+}
+
+TEST(SourceKernels, SharedMemoryThatIsTooMuchIsTheKernels) {
+  const Shell shell;
+  shell.write("addition.cu", addition_with("writes=B, ", "writes=B, shared=300000, "));
+  const Ran ran = shell.run("temper check addition.cu --target cuda:sm_90a");
+  EXPECT_EQ(ran.code, 2) << ran.out << ran.err;
+  EXPECT_NE(ran.err.find("the kernel asks for 300000 bytes of shared memory (shared=), there are "
+                         "232448"),
+            std::string::npos)
+      << ran.err;
+}
+
+TEST(SourceKernels, MistakesInTheCommentAreNamedByTheFilesLine) {
+  const Shell shell;
+  shell.write("kernels.cu", addition_with("define=dict(BLOCK=block, PER=per)",
+                                          "define=dict(BLOCK=blocks, PER=per)"));
+  const Ran ran = shell.run("temper tune kernels.cu --target cuda:sm_90a --trials 2");
+  EXPECT_EQ(ran.code, 2) << ran.out << ran.err;
+  EXPECT_NE(ran.err.find("kernels.cu:9:"), std::string::npos) << ran.err;
+}
+
+TEST(SourceKernels, MayIncludeTheHeadersOfCuda) {
+  const Shell shell;
+  shell.write("addition.cu", addition_with("extern \"C\" __global__",
+                                           "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n"
+                                           "#include <mma.h>\nextern \"C\" __global__"));
+  const Ran ran = shell.run("temper tune addition.cu --target cuda:sm_90a --trials 1 --json");
+  if (ran.code != 0 && ran.err.find("cannot be compiled either") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  if (ran.out.find("CUDA's headers are not here") != std::string::npos)
+    GTEST_SKIP() << ran.out;
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  shell.write("addition.cu", addition_with("extern \"C\" __global__",
+                                           "#include \"mine.h\"\nextern \"C\" __global__"));
+  const Ran own = shell.run("temper tune addition.cu --target cuda:sm_90a --trials 1");
+  EXPECT_EQ(own.code, 1) << own.out << own.err;
+  EXPECT_NE(own.out.find("what is the kernel's own stands in its file"), std::string::npos)
+      << own.out;
 }
 
 TEST(Emulated, ProductsForAmdAreCheckedAsLoops) {
@@ -523,6 +628,9 @@ TEST(Emulated, TheBackEndIsPartOfTheTarget) {
   EXPECT_EQ(unknown.code, 2) << unknown.err;
   EXPECT_NE(unknown.err.find("names a back end 'gcc' that there is not"), std::string::npos)
       << unknown.err;
+  const Ran newer = shell.run("temper tune scale.py N=300 --target cuda:sm_100a,nvptx --trials 1");
+  EXPECT_EQ(newer.code, 2) << newer.err;
+  EXPECT_NE(newer.err.find("does not know sm_100a"), std::string::npos) << newer.err;
 }
 
 } // namespace

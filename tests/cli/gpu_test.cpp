@@ -70,6 +70,24 @@ TEST(OnAGpu, TuneFindsTheFastestAndKeepsHowItWasTimed) {
   const Json limits =
       shell.run(with_gpu(kGood, "temper rerun " + best + " --counters lite,stall --json")).json();
   EXPECT_FALSE(limits["limits"].empty()) << limits.dump();
+  // They are a record of the same candidate, which the first one's views know, too.
+  ASSERT_TRUE(limits["kept"].is_string()) << limits.dump();
+  const Json kept =
+      shell.run("temper show " + limits["kept"].get<std::string>() + " --json").json();
+  EXPECT_EQ(kept["counters"]["gpu__time_duration.sum"], 4256) << kept.dump();
+  EXPECT_EQ(kept["median_ns"], 4256);
+  EXPECT_EQ(kept["origin"], "rerun");
+  EXPECT_EQ(kept["candidate"], shown["candidate"]);
+  const Json whose = shell.run("temper show " + best + " --json").json();
+  EXPECT_EQ(whose["counted_in"], kept["record"]) << whose.dump();
+  EXPECT_EQ(whose["counters"], kept["counters"]);
+  EXPECT_NE(shell.run("temper show " + best).out.find("another measurement of the same candidate"),
+            std::string::npos);
+  EXPECT_FALSE(shell.run("temper explain " + best + " --json").json()["counted"].empty());
+  // And a later run learns from them.
+  const Ran learnt = shell.run(
+      with_gpu(kGood, "temper tune double.py --device cuda:0 --trials 4 --seed 2 --jobs 1 --json"));
+  EXPECT_EQ(learnt.code, 0) << learnt.out << learnt.err;
   const Ran unknown = shell.run(with_gpu(kGood, "temper rerun " + best + " --counters light"));
   EXPECT_NE(unknown.code, 0);
   EXPECT_NE(unknown.err.find("there is no set of metrics 'light'; there are lite"),

@@ -606,6 +606,16 @@ TEST(Cuda, tiles_are_stored_by_the_copy_engine) {
   EXPECT_EQ(maps[2].swizzle_bytes, 128);
 }
 
+TEST(Cuda, bounds_of_an_entry_are_read_from_ptx) {
+  const std::string ptx = ".visible .entry k(\n\t.param .u32 k_param_0\n)\n.maxntid 256\n"
+                          ".minnctapersm 1\n{\n}\n.visible .entry l()\n.maxntid 16, 8, 1\n{\n}\n"
+                          ".visible .entry m()\n{\n.maxntid 2\n}\n";
+  EXPECT_EQ(ptx_max_threads(ptx, "k"), 256);
+  EXPECT_EQ(ptx_max_threads(ptx, "l"), 128);
+  EXPECT_EQ(ptx_max_threads(ptx, "m"), std::nullopt);
+  EXPECT_EQ(ptx_max_threads(ptx, "n"), std::nullopt);
+}
+
 TEST(Cuda, instructions_of_ptx_are_counted_by_kind) {
   const auto counts = ptx_operations("{\n\tcp.async.cg.shared.global [%r1], [%rd1], 16, %r2;\n"
                                      "@%p1 bra L;\n@%p2 ld.global.f32 %f1, [%rd2];\n"

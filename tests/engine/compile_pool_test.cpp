@@ -105,8 +105,16 @@ TEST(CompilePool, ACompilerThatNeverEndsIsStoppedAtItsDeadline) {
   const Ticket after = pool->submit("after");
   auto done = all(*pool);
   EXPECT_EQ(done[bad].outcome, Outcome::kCompileFailed);
-  EXPECT_THAT(done[bad].error, HasSubstr("deadline of 0.05 s"));
+  EXPECT_THAT(done[bad].error, HasSubstr("deadline of 0.05 s without computing anything"));
   EXPECT_EQ(done[after].outcome, Outcome::kOk) << "and did not pay for the wait";
+}
+
+TEST(CompilePool, TheDeadlineIsOfProcessorTime) {
+  auto pool = pool_of(options());
+  EXPECT_THAT(one(*pool, "compute for ever", 100).error,
+              HasSubstr("deadline of 0.1 s and was stopped"));
+  // A second and a half by the clock, little of it at work.
+  EXPECT_EQ(one(*pool, "wait for the processor", 1000).outcome, Outcome::kOk);
 }
 
 TEST(CompilePool, MemoryIsLimited) {

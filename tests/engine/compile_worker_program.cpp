@@ -1,5 +1,6 @@
 // A compile worker for compile_pool_test: does what the request says.
 #include "engine/compile_pool.h"
+#include "ir/support/clock.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +12,13 @@ using temper::Error;
 using temper::ErrorCode;
 using temper::Result;
 
+/// Of processor time.
+static void compute_ms(double ms) {
+  const double end = temper::thread_seconds() + ms / 1e3;
+  while (temper::thread_seconds() < end)
+    ;
+}
+
 static Result<std::string> handle(std::string_view request) {
   if (request == "abort") {
     std::fprintf(stderr, "noise before\nLLVM ERROR: cannot select: the worker aborts\n");
@@ -19,6 +27,14 @@ static Result<std::string> handle(std::string_view request) {
   if (request == "hang")
     while (true)
       std::this_thread::sleep_for(std::chrono::hours(1));
+  if (request == "compute for ever")
+    while (true)
+      compute_ms(1);
+  if (request == "wait for the processor") // most of the time
+    for (int i = 0; i < 30; ++i) {
+      compute_ms(2);
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
   if (request == "nap")
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   if (request == "exit")

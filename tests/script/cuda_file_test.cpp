@@ -8,6 +8,7 @@
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
 #include "ir/tir/source_kernel.h"
+#include "ir/tir/source_parameters.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -143,6 +144,64 @@ TEST(CudaFile, MistakesInTheCallAreNamedWithTheFilesLine) {
                                   "f.py");
   ASSERT_FALSE(alone);
   EXPECT_THAT(alone.error().to_string(), HasSubstr("there is no CUDA source"));
+}
+
+TEST(SourceParameters, AreReadFromTheText) {
+  const auto read = [](const std::string& text) {
+    std::string words;
+    const auto found = tir::source_parameters(text, "k");
+    if (!found)
+      return std::string("none");
+    for (const tir::SourceParameter& one : found->parameters)
+      words += (words.empty() ? "" : ", ") + one.type + (one.pointer ? "*" : "");
+    return found->where + ": " + words;
+  };
+  EXPECT_EQ(read("extern \"C\" __global__ void k(const float* __restrict__ A, int n,\n"
+                 "    unsigned char *B, const __half C[], std::uint8_t* D, float4* E) {}"),
+            "line 1: float*, int, unsigned char*, __half*, uint8_t*, float4*");
+  EXPECT_EQ(read("#define TYPE double\n#line 40 \"a.cu\"\n// k(int)\n/* k(\n) */\n"
+                 "__global__ void __launch_bounds__(64, 1) k(TYPE* A /* in */) {}"),
+            "a.cu(43): double*");
+  EXPECT_EQ(read("__global__ void k(int* A);\n__global__ void k(int* A) {}"), "line 2: int*");
+  EXPECT_EQ(read("#if X\n__global__ void k(int* A) {}\n#else\n__global__ void k(float* A) "
+                 "{}\n#endif"),
+            "none")
+      << "which one, the preprocessor says";
+  EXPECT_EQ(read("void k(int* A) {}"), "none");
+  EXPECT_EQ(read("__global__ void k() {}"), "line 1: ");
+}
+
+TEST(SourceParameters, AreHeldAgainstWhatIsPassed) {
+  const auto error_for = [](const std::string& dtype, const std::string& declared) {
+    const auto module = parse_module(
+        "@T.prim_func\ndef f(A: T.Tensor((4,), \"" + dtype +
+            "\"), n: T.int32):\n    with T.Kernel(1, threads=32):\n        T.source_kernel(\"k\", "
+            "writes=A, source=\"extern \\\"C\\\" __global__ void k(" +
+            declared + ", int n) {}\")\n",
+        "f.py");
+    EXPECT_TRUE(module) << module.error().to_string();
+    const auto fine = tir::check_source_parameters(function_of(*module));
+    return fine ? std::string() : fine.error().message;
+  };
+  for (const auto& [dtype, declared] :
+       {std::pair("float32", "float* A"), std::pair("float32", "const uint4* A"),
+        std::pair("float16", "const __half* A"), std::pair("float16", "unsigned* A"),
+        std::pair("float16", "unsigned short* A"), std::pair("bfloat16", "__nv_bfloat16* A"),
+        std::pair("int8", "const int* A"), std::pair("int8", "int8_t* A"),
+        std::pair("uint8", "unsigned char* A"), std::pair("int32", "unsigned* A"),
+        std::pair("float32", "char* A"), std::pair("float64", "my_type* A")})
+    EXPECT_EQ(error_for(dtype, declared), "") << dtype << " " << declared;
+  for (const auto& [dtype, declared] :
+       {std::pair("float16", "const float* A"), std::pair("float32", "double* A"),
+        std::pair("bfloat16", "__half* A"), std::pair("int32", "float* A"),
+        std::pair("float32", "int* A"), std::pair("int32", "short* A"),
+        std::pair("float32", "float A")})
+    EXPECT_THAT(error_for(dtype, declared), HasSubstr("parameter 1 of k is "))
+        << dtype << " " << declared;
+  EXPECT_EQ(error_for("float16", "const float* A"),
+            "line 1: parameter 1 of k is float*, and the program passes A, an array of float16; "
+            "declare it as __half* (of cuda_fp16.h), or as unsigned short* for its bits, or change "
+            "the program");
 }
 
 } // namespace

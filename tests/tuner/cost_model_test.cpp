@@ -91,6 +91,85 @@ TEST(XgboostModel, ContributionsSumUpToWhatScoresDifferBy) {
   EXPECT_EQ(largest, decisive); // one of the two that the time hangs on
 }
 
+/// One statement whose first feature is `at`.
+FeatureMatrix at_place(float at) {
+  FeatureMatrix features;
+  features.rows = 1;
+  features.values.resize(kFeatureCount);
+  features.values[0] = at;
+  return features;
+}
+
+Counted busy(float share) {
+  Counted counted;
+  counted.fill(std::numeric_limits<float>::quiet_NaN());
+  counted[0] = share;
+  return counted;
+}
+
+TEST(CountedNeighbours, ACandidateHasThoseOfTheNearestOthers) {
+  CountedNeighbours neighbours;
+  for (const float at : {0.0F, 1.0F, 2.0F})
+    neighbours.add(at_place(at), busy(at / 10));
+  EXPECT_FALSE(neighbours.is_known()) << "three say nothing";
+  EXPECT_TRUE(std::isnan(neighbours.of(at_place(1))[0]));
+  for (const float at : {3.0F, 100.0F, 101.0F, 102.0F, 103.0F})
+    neighbours.add(at_place(at), busy(at / 10));
+  neighbours.add(at_place(3), busy(0.3F)); // again: still one
+  ASSERT_TRUE(neighbours.is_known());
+  const auto between = neighbours.of(at_place(1.5F));
+  // 1 and 2 are half a step away, 0 and 3 one and a half.
+  EXPECT_NEAR(between[0], (2 * 0.1 + 2 * 0.2 + 0.0 / 1.5 + 0.3 / 1.5) / (4 + 2 / 1.5), 1e-6);
+  EXPECT_TRUE(std::isnan(between[1])) << "nobody counted it";
+  EXPECT_GT(between[kCountedCount], 0);
+  EXPECT_LT(between[kCountedCount], neighbours.of(at_place(50))[kCountedCount]);
+  // Its own are not among them: they would not be there when it matters.
+  const auto own = neighbours.of(at_place(0));
+  EXPECT_GT(own[0], 0.1F);
+}
+
+/// Candidates whose time hangs on how busy something is, which their features tell in a way that is
+/// hard to learn from few: by a wave.
+std::vector<CostSample> waves(int count, uint64_t seed, bool counted) {
+  Random random(seed);
+  std::vector<CostSample> samples;
+  for (int i = 0; i < count; ++i) {
+    const double at = random.uniform() * 20;
+    const auto share = static_cast<float>(0.5 + 0.4 * std::sin(at));
+    CostSample sample{at_place(static_cast<float>(at)), 1e-3 / static_cast<double>(share), {}};
+    if (counted)
+      sample.counted = busy(share);
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+TEST(XgboostModel, CountersOfOthersAreFeatures) {
+  auto with = make_xgboost_model();
+  auto without = make_xgboost_model();
+  // Many were counted in other runs, few were timed in this one.
+  (*without)->update(waves(12, 2, false));
+  std::vector<CostSample> known = waves(60, 1, true);
+  for (CostSample& sample : known)
+    sample.seconds = std::numeric_limits<double>::infinity();
+  (*with)->update(known);
+  EXPECT_FALSE((*with)->is_trained());
+  (*with)->update(waves(12, 2, false));
+  const std::vector<CostSample> unseen = waves(80, 3, false);
+  EXPECT_GT(quality_on(**with, unseen).rank_correlation,
+            quality_on(**without, unseen).rank_correlation + 0.1);
+  // What they add to a score is said, behind the features of programs.
+  const FeatureMatrix* both[2] = {&unseen[0].features, &unseen[1].features};
+  const auto parts = (*with)->contributions(both);
+  ASSERT_EQ(parts.size(), 2U);
+  ASSERT_EQ(parts[0].size(), kFeatureCount + kNeighbourFeatures);
+  double difference = 0;
+  for (size_t i = 0; i < parts[0].size(); ++i)
+    difference += parts[1][i] - parts[0][i];
+  const std::vector<double> scores = (*with)->predict(both);
+  EXPECT_NEAR(difference, scores[1] - scores[0], 1e-4);
+}
+
 TEST(XgboostModel, FailuresAloneTeachNothingButDoNotHurt) {
   auto model = make_xgboost_model();
   std::vector<CostSample> failed = many(8, 5);

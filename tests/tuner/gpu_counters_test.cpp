@@ -81,5 +81,18 @@ TEST(GpuCounters, WhatWasNotCountedIsNotZero) {
   EXPECT_EQ(counters_of(R"({"a": 1.5, "b": "text"})"), (std::map<std::string, double>{{"a", 1.5}}));
 }
 
+TEST(GpuCounters, AreFeaturesWhereTheyWereCounted) {
+  const auto counted = counted_of(lite(91, 1.2, 40, 18), 90);
+  ASSERT_TRUE(counted);
+  EXPECT_FLOAT_EQ((*counted)[0], 0.91F);
+  EXPECT_FLOAT_EQ((*counted)[1], 0.25F);
+  EXPECT_FLOAT_EQ((*counted)[2], 0.4F);
+  EXPECT_FLOAT_EQ((*counted)[3], 0.18F);
+  EXPECT_TRUE(std::isnan((*counted)[4]));
+  EXPECT_TRUE(std::isnan((*counted)[6]));
+  EXPECT_FALSE(counted_of({}, 90));
+  EXPECT_FALSE(counted_of({{"emulated.blocks", 4.0}}, 90)) << "of no use to a model";
+}
+
 } // namespace
 } // namespace temper::tuner

@@ -40,6 +40,11 @@ TEST(GpuPruning, MachineCodeIsRefusedByReason) {
   facts.limited_by = "registers";
   EXPECT_EQ(refused_code(facts)->reason, "occupancy");
   EXPECT_EQ(refused_code(facts)->outcome, engine::Outcome::kDeviceLimit);
+  facts.limited_by = "__launch_bounds__, which allow 128 threads in a block; it has 256";
+  EXPECT_EQ(refused_code(facts)->reason, "threads");
+  EXPECT_NE(refused_code(facts)->message.find("128 threads in a block; it has 256"),
+            std::string::npos);
+  EXPECT_EQ(refused_code(facts)->outcome, engine::Outcome::kDeviceLimit);
   facts = code(1, {}).facts;
   facts.warnings = {"ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions "
                     "are serialized due to insufficient register resources for the wgmma pipeline"};

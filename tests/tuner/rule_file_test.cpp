@@ -193,5 +193,25 @@ def odd_mutator(decision, weight=1):
   EXPECT_THAT(mutated.error().message, HasSubstr("returns a list of what the decision may become"));
 }
 
+TEST(RuleFile, WhatAMutatorSaysWronglyIsNamed) {
+  const auto error_for = [](const std::string& made) {
+    const auto space = must(space_with(program(), std::string(kTiles) + R"(
+def odd_mutator(decision, weight=1):
+    if decision["kind"] == "tile" and decision["extent"] == 24:
+        return [)" + made + "]\n"));
+    Random random(5);
+    const auto mutated = space->mutate(*must(space->sample(random)), random);
+    return mutated ? std::string() : mutated.error().message;
+  };
+  EXPECT_EQ(error_for("[12, 2]"), "");
+  EXPECT_THAT(error_for("[5, 5]"), AllOf(HasSubstr("odd_mutator lets ["),
+                                         HasSubstr("become [5, 5], and the factors' product is 25, "
+                                                   "and the extent is 24")));
+  EXPECT_THAT(error_for("[2, 12]"), HasSubstr("the innermost factor may be 8 at most"));
+  EXPECT_THAT(error_for("[24]"), HasSubstr("a tile is a list of 2 factors"));
+  EXPECT_THAT(error_for("3"), HasSubstr("a tile is a list of 2 factors"));
+  EXPECT_THAT(error_for("[0, 24]"), HasSubstr("positive"));
+}
+
 } // namespace
 } // namespace temper::tuner

@@ -12,6 +12,7 @@
 #include "tuner/external_function.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
+#include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
 
@@ -396,6 +397,25 @@ Result<engine::Measurement> measure_with_counters(Workbench& bench, const Task& 
   return measured;
 }
 
+/// The measurement with its counters, as a record in a run of its own: what the cost model learns
+/// from, and `show` shows.
+Result<database::Id> keep_counted(Workbench& bench, const Task& task, const RecordRow& row,
+                                  const database::Candidate& candidate,
+                                  const engine::Measurement& measured,
+                                  const codegen::Artifact& artifact, const std::string& command) {
+  TEMPER_TRY(store, bench.store());
+  TEMPER_TRY(run, bench.new_run(task));
+  run.strategy = "rerun";
+  run.parent_record = row.id;
+  run.command_line = command;
+  TEMPER_TRY(
+      recorded,
+      database::record_alone(
+          *store, run, {candidate, tuner::measurement_row(measured, task, &artifact)}, "1 trial",
+          [](const database::Id&, const database::Recorded&) -> Result<void> { return {}; }));
+  return recorded.measurement;
+}
+
 Result<void> keep_files(const std::string& folder, const Task& task,
                         const database::Candidate& candidate, const ArtifactRef& artifact,
                         const std::string& command) {
@@ -452,6 +472,15 @@ int run_rerun(RerunOptions& options) {
   const auto conditions = engine::conditions_of(*measured);
   const bool right = engine::is_correct(measured->outcome);
   const auto gpu = codegen::gpu_limits(task->target);
+  database::Id kept;
+  if (right && !counters.empty()) {
+    auto recorded = keep_counted(bench, *task, row, *candidate, *measured, **artifact,
+                                 "temper rerun " + join(options.words, " ") + " --counters " +
+                                     options.counters);
+    if (!recorded)
+      return report(recorded.error());
+    kept = *recorded;
+  }
   const std::vector<std::string> limits =
       gpu ? tuner::counter_limits(counters, gpu->architecture) : std::vector<std::string>();
   if (options.common.json) {
@@ -462,6 +491,7 @@ int run_rerun(RerunOptions& options) {
                              {"error", measured->error},
                              {"gpu", conditions ? engine::to_json(*conditions) : Json()},
                              {"counters", counters},
+                             {"kept", kept.empty() ? Json(nullptr) : Json(kept)},
                              {"limits", limits},
                              {"log", measured->log}});
   } else {
@@ -480,6 +510,8 @@ int run_rerun(RerunOptions& options) {
       fmt::print("  {:<96} {:.6g}\n", name, value);
     for (const std::string& sentence : limits)
       fmt::print("  - {}\n", sentence);
+    if (!kept.empty())
+      fmt::print("kept as {}\n", short_id(**store, kept));
     if (!options.counters.empty() && counters.empty() && !measured->log.empty())
       fmt::print("  {}\n", measured->log);
     if (!options.keep.empty())

@@ -92,8 +92,10 @@ void add_device_option(CLI::App& command, std::string& device) {
 namespace {
 
 /// A GPU's programs are for one extent of each symbolic dimension.
-Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arguments) {
+Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arguments,
+                           const ir::Target& gpu) {
   TEMPER_TRY(task, bench.task(arguments));
+  TEMPER_TRY_VOID(codegen::check_source_text(task.module, gpu));
   return tuner::bound_task(std::move(task));
 }
 
@@ -175,7 +177,7 @@ int check_emulated(EmulatedWork work) {
   bool unknown = false;
   Json results = Json::array();
   for (const tuner::WorkloadArguments& shape : *shapes) {
-    auto task = emulated_task(bench, shape);
+    auto task = emulated_task(bench, shape, *gpu);
     if (!task)
       return report(task.error());
     auto program = tuner::emulated_program(task->module, *gpu);
@@ -256,7 +258,7 @@ int tune_emulated(EmulatedWork work) {
     return report(arguments.error());
   arguments->unchecked = work.unchecked;
   Workbench bench(work.common.workbench);
-  auto task = emulated_task(bench, *arguments);
+  auto task = emulated_task(bench, *arguments, *gpu);
   if (!task)
     return report(task.error());
   install_interrupt_handler();

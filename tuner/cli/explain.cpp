@@ -163,6 +163,8 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
                            format_time(row.high_ns), format_rate(row.flops, ns, row.binding_json)));
   else if (row.outcome == database::Outcome::kChecked)
     print_fact("outcome", "checked: right where it was emulated, and not timed");
+  else if (row.outcome == database::Outcome::kNotChecked)
+    print_fact("outcome", "not checked, and not timed: " + context.record.error);
   else
     print_fact("outcome", std::string(database::to_string(row.outcome)) + " in " +
                               context.record.stage + ": " + context.record.error);

@@ -13,6 +13,7 @@
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
 #include "tuner/record_context.h"
 
@@ -544,6 +545,9 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   auto words = words_about(**store, row);
   if (!words)
     return report(words.error());
+  const auto counted = tuner::record_counters(**store, row, *record);
+  if (!counted)
+    return report(counted.error());
   if (options.common.json) {
     Json json = record_json(row);
     json["tags"] = words->tags;
@@ -565,7 +569,8 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     json["compile_ms"] = number(record->compile_ms);
     json["measure_ms"] = number(record->measure_ms);
     json["facts"] = parse_json(record->facts_json).value_or(Json());
-    json["counters"] = parse_json(record->counters_json).value_or(Json());
+    json["counters"] = counted->counters.empty() ? Json(nullptr) : Json(counted->counters);
+    json["counted_in"] = counted->counters.empty() ? Json(nullptr) : Json(counted->record);
     json["worst"] = parse_json(record->worst_json).value_or(Json());
     json["trace"] = parse_json(candidate->program).value_or(Json());
     print_json("show", json);
@@ -606,10 +611,11 @@ int show_record(Workbench& bench, const ShowOptions& options) {
                format_count(facts.value("spills", 0), "spill"));
   if (const std::string state = database::machine_state(*record); !state.empty())
     fmt::print("  then        {}\n", state);
-  if (const auto counters = parse_json(record->counters_json); counters && counters->is_object())
-    for (const auto& [name, value] : counters->items())
-      if (value.is_number())
-        fmt::print("  counter     {} {:.6g}\n", name, value.get<double>());
+  for (const auto& [name, value] : counted->counters)
+    fmt::print("  counter     {} {:.6g}\n", name, value);
+  if (!counted->counters.empty() && counted->record != row.id)
+    fmt::print("  counted     in {}, another measurement of the same candidate\n",
+               short_id(**store, counted->record));
   if (row.unchecked)
     fmt::print("  unchecked   its workload has no reference\n");
   if (!words->tags.empty())

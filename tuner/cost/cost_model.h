@@ -2,11 +2,13 @@
 /// faster. Learns from measured medians after every batch; never sees a candidate's name.
 #pragma once
 
+#include "tuner/cost/counted.h"
 #include "tuner/cost/features.h"
 
 #include "ir/support/result.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@ namespace temper::tuner {
 struct CostSample {
   FeatureMatrix features;
   double seconds = 0;
+  std::optional<Counted> counted{}; ///< what hardware counters say of it
 };
 
 /// How well a model ranked candidates it had not seen.
@@ -35,8 +38,9 @@ public:
   /// One score per candidate.
   virtual std::vector<double> predict(std::span<const FeatureMatrix* const> candidates) = 0;
   /// What each feature adds to each candidate's score (Shapley values, summed over the statements):
-  /// kFeatureCount numbers, whose sum differs from the score by the same for all candidates of as
-  /// many statements. Empty where the model cannot say.
+  /// kFeatureCount numbers, and kNeighbourFeatures more where counters are among what it learnt
+  /// from (tuner/cost/counted.h); their sum differs from the score by the same for all candidates
+  /// of as many statements. Empty where the model cannot say.
   virtual std::vector<std::vector<double>>
   contributions(std::span<const FeatureMatrix* const> candidates) {
     (void)candidates;

@@ -45,6 +45,8 @@ public:
     for (const CostSample& sample : samples) {
       rows_.push_back(sample.features.rows);
       values_.insert(values_.end(), sample.features.values.begin(), sample.features.values.end());
+      if (sample.counted)
+        neighbours_.add(sample.features, *sample.counted);
       const bool valid = std::isfinite(sample.seconds) && sample.seconds > 0;
       seconds_.push_back(valid ? sample.seconds : std::numeric_limits<double>::infinity());
     }
@@ -59,16 +61,11 @@ public:
     std::vector<double> scores(candidates.size());
     if (booster_ == nullptr)
       return scores;
-    std::vector<float> values;
     size_t rows = 0;
-    for (const FeatureMatrix* candidate : candidates)
-      rows += static_cast<size_t>(candidate->rows);
-    values.reserve(rows * kFeatureCount);
-    for (const FeatureMatrix* candidate : candidates)
-      values.insert(values.end(), candidate->values.begin(), candidate->values.end());
+    const std::vector<float> values = table_of(candidates, rows);
     if (rows == 0)
       return scores;
-    const std::string array = array_interface(values.data(), rows, kFeatureCount);
+    const std::string array = array_interface(values.data(), rows, width_);
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* result = nullptr;
@@ -87,33 +84,29 @@ public:
 
   std::vector<std::vector<double>>
   contributions(std::span<const FeatureMatrix* const> candidates) override {
-    std::vector<float> values;
     size_t rows = 0;
-    for (const FeatureMatrix* candidate : candidates) {
-      rows += static_cast<size_t>(candidate->rows);
-      values.insert(values.end(), candidate->values.begin(), candidate->values.end());
-    }
+    const std::vector<float> values = table_of(candidates, rows);
     // Predicting in place gives no contributions.
     MatrixHandle matrix;
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* result = nullptr;
     if (booster_ == nullptr || rows == 0 ||
-        XGDMatrixCreateFromDense(array_interface(values.data(), rows, kFeatureCount).c_str(),
+        XGDMatrixCreateFromDense(array_interface(values.data(), rows, width_).c_str(),
                                  R"({"missing":NaN,"nthread":1})", &matrix.handle) != 0 ||
         XGBoosterPredictFromDMatrix(booster_, matrix.handle,
                                     R"({"type":2,"training":false,"iteration_begin":0,)"
                                     R"("iteration_end":0,"strict_shape":false})",
                                     &shape, &dimensions, &result) != 0 ||
-        dimensions != 2 || shape[0] != rows || shape[1] != kFeatureCount + 1)
+        dimensions != 2 || shape[0] != rows || shape[1] != width_ + 1)
       return {};
     std::vector<std::vector<double>> sums;
     size_t row = 0;
     for (const FeatureMatrix* candidate : candidates) {
-      std::vector<double>& sum = sums.emplace_back(kFeatureCount, 0.0);
+      std::vector<double>& sum = sums.emplace_back(width_, 0.0);
       for (int r = 0; r < candidate->rows; ++r, ++row)
-        for (size_t i = 0; i < kFeatureCount; ++i)
-          sum[i] += static_cast<double>(result[row * (kFeatureCount + 1) + i]);
+        for (size_t i = 0; i < width_; ++i)
+          sum[i] += static_cast<double>(result[row * (width_ + 1) + i]);
     }
     return sums;
   }
@@ -129,13 +122,57 @@ public:
   }
 
 private:
+  /// One row per statement, width_ wide, with what the nearest counted ones say at its end.
+  std::vector<float> table_of(std::span<const FeatureMatrix* const> candidates,
+                              size_t& rows) const {
+    rows = 0;
+    for (const FeatureMatrix* candidate : candidates)
+      rows += static_cast<size_t>(candidate->rows);
+    std::vector<float> values;
+    values.reserve(rows * width_);
+    for (const FeatureMatrix* candidate : candidates) {
+      if (width_ == kFeatureCount) {
+        values.insert(values.end(), candidate->values.begin(), candidate->values.end());
+        continue;
+      }
+      const auto counted = neighbours_.of(*candidate);
+      for (int row = 0; row < candidate->rows; ++row) {
+        const auto own = candidate->row(row);
+        values.insert(values.end(), own.begin(), own.end());
+        values.insert(values.end(), counted.begin(), counted.end());
+      }
+    }
+    return values;
+  }
+
+  /// The samples as a table. What the neighbours of each say changes with every one that is
+  /// counted.
+  std::vector<float> training_table() const {
+    std::vector<FeatureMatrix> samples;
+    std::vector<const FeatureMatrix*> each;
+    samples.reserve(rows_.size());
+    auto begin = values_.begin();
+    for (const int count : rows_) {
+      const auto end = begin + static_cast<std::ptrdiff_t>(count) * kFeatureCount;
+      samples.push_back({count, std::vector<float>(begin, end)});
+      each.push_back(&samples.back());
+      begin = end;
+    }
+    size_t rows = 0;
+    return table_of(each, rows);
+  }
+
   Result<void> train() {
     const double best = *std::min_element(seconds_.begin(), seconds_.end());
     if (!std::isfinite(best))
       return {}; // nothing has worked yet
     const size_t rows = values_.size() / kFeatureCount;
+    width_ = kFeatureCount + (neighbours_.is_known() ? kNeighbourFeatures : 0);
+    const std::vector<float> wide =
+        neighbours_.is_known() ? training_table() : std::vector<float>();
+    const std::vector<float>& table = wide.empty() ? values_ : wide;
     MatrixHandle matrix;
-    if (XGDMatrixCreateFromDense(array_interface(values_.data(), rows, kFeatureCount).c_str(),
+    if (XGDMatrixCreateFromDense(array_interface(table.data(), rows, width_).c_str(),
                                  R"({"missing":NaN,"nthread":1})", &matrix.handle) != 0)
       return xgboost_error("make a matrix");
     std::vector<float> labels;
@@ -204,6 +241,8 @@ private:
   std::vector<int> rows_; ///< statements per candidate
   std::vector<float> values_;
   std::vector<double> seconds_;
+  CountedNeighbours neighbours_;
+  size_t width_ = kFeatureCount; ///< of the rows that the booster was trained with
   BoosterHandle booster_ = nullptr;
 };
 

@@ -143,7 +143,11 @@ private:
     if (proposed)
       ++state.funnel->legal.count;
     else
-      state.funnel->refuse(state.funnel->legal, "illegal", proposed.error().message);
+      // What a user's rule says wrongly is not lost among what happens to be illegal.
+      state.funnel->refuse(state.funnel->legal,
+                           proposed.error().code == ErrorCode::kInvalidArgument ? "rules"
+                                                                                : "illegal",
+                           proposed.error().message);
     return static_cast<bool>(proposed);
   }
 
