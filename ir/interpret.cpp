@@ -161,8 +161,7 @@ public:
         });
     if (frame.failed())
       return Flow::kError;
-    std::fputs(line.c_str(), stdout);
-    std::fflush(stdout);
+    tir::write_line(frame.options.print, line);
     return Flow::kNext;
   }
 

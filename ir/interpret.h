@@ -15,7 +15,9 @@
 #include "ir/module.h"
 #include "ir/support/result.h"
 
+#include <functional>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -48,6 +50,8 @@ struct InterpretOptions {
   uint64_t seed = 1; ///< for kRandom
   /// Loop iterations and statements before the program counts as endless.
   int64_t max_steps = int64_t{4} << 30;
+  /// Takes each line of T.print, with its end; null: they go to standard output.
+  std::function<void(const std::string& line)> print;
 };
 
 /// One argument per parameter, in order.

@@ -9,12 +9,14 @@
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/intrinsic_file.h"
+#include "ir/script/knobs.h"
 #include "ir/script/parser.h"
 #include "ir/script/schedule_errors.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
 #include "ir/tir/emulator/thread_loops.h"
 #include "ir/tir/source_kernel.h"
+#include "ir/walk.h"
 #include "tuner/space/knob_space.h"
 #include "tuner/space/rule.h"
 #include "tuner/task.h"
@@ -25,8 +27,68 @@
 
 namespace temper::tuner {
 
+namespace {
+
+/// Calls `on_statement` for the statements of the module's functions, in the order of the text.
+template <typename F> void each_statement(const ir::IRModule& module, F&& on_statement) {
+  for (const ir::ModuleEntry& entry : module->functions)
+    if (const auto function = entry.function.as_ref<ir::PrimFuncNode>())
+      ir::walk(function->body, [&](const ir::NodeRef& node) {
+        if (ir::ExprNode::accepts(node->kind()))
+          return false;
+        if (ir::StmtNode::accepts(node->kind()))
+          on_statement(node);
+        return true;
+      });
+}
+
+bool asserts(const ir::IRModule& module) {
+  bool found = false;
+  each_statement(module, [&](const ir::NodeRef& node) { found |= node.is<tir::Assert>(); });
+  return found;
+}
+
+/// Of the statements as the user's file has them. Programs of knobs cost a run of their generator,
+/// which is only worth it where a run can end at one of them.
+std::vector<uint32_t> places_of(const Task& task, const std::string& trace_json) {
+  ir::IRModule program = task.module;
+  if (!program)
+    return {};
+  if (script::has_knobs(program) && !trace_json.empty()) {
+    if (!asserts(program))
+      return {};
+    const auto trace = s_tir::trace_from_json_text(trace_json);
+    auto made = trace ? program_of(*trace, program) : Result<ir::IRModule>(trace.error());
+    if (!made)
+      return {}; // the request itself will say why
+    program = *made;
+  }
+  std::vector<uint32_t> places;
+  each_statement(program, [&](const ir::NodeRef& node) {
+    places.push_back(node->span.line);
+    places.push_back(node->span.column);
+  });
+  return places;
+}
+
+/// Gives the statements the places of the user's file.
+void set_places(const ir::IRModule& module, const std::vector<uint32_t>& places) {
+  size_t count = 0;
+  each_statement(module, [&](const ir::NodeRef&) { ++count; });
+  if (2 * count != places.size())
+    return;
+  size_t at = 0;
+  each_statement(module, [&](const ir::NodeRef& node) {
+    node->span.line = places[at++];
+    node->span.column = places[at++];
+  });
+}
+
+} // namespace
+
 CompileRequest candidate_request(const Task& task, const std::string& trace_json) {
   CompileRequest request;
+  request.places = places_of(task, trace_json);
   request.module_text = task.module_text;
   request.trace_json = trace_json;
   request.target = task.target.to_string();
@@ -74,7 +136,8 @@ std::string encode(const CompileRequest& request) {
               {"trace", request.trace_json},
               {"target", request.target},
               {"threads", request.threads},
-              {"gpu", request.gpu}}
+              {"gpu", request.gpu},
+              {"places", request.places}}
       .dump();
 }
 
@@ -90,6 +153,7 @@ Result<CompileRequest> decode_compile_request(std::string_view bytes) {
     request.target = json.at("target").get<std::string>();
     request.threads = json.at("threads").get<int>();
     request.gpu = json.at("gpu").get<std::string>();
+    request.places = json.at("places").get<std::vector<uint32_t>>();
     return request;
   } catch (const Json::exception& error) {
     return Error(ErrorCode::kCorrupt, std::string("a compile request is broken: ") + error.what());
@@ -178,12 +242,18 @@ namespace {
 /// The module with the request's trace applied; as it is where there is none.
 Result<ir::IRModule> requested_program(const CompileRequest& request, const ir::IRModule& module,
                                        ir::PassOptions& pass_options) {
+  const bool of_knobs = script::has_knobs(module) && !request.trace_json.empty();
+  if (!of_knobs)
+    set_places(module, request.places);
   if (request.trace_json.empty())
     return module;
   TEMPER_TRY(trace, s_tir::trace_from_json_text(request.trace_json));
   if (!trace.empty())
     pass_options.name = "candidate";
-  return program_of(trace, module);
+  TEMPER_TRY(program, program_of(trace, module));
+  if (of_knobs)
+    set_places(program, request.places);
+  return std::move(program);
 }
 
 ir::PrimFunc function_of(const ir::IRModule& module) {

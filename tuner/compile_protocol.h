@@ -9,6 +9,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace temper::tuner {
 
@@ -29,6 +30,10 @@ struct CompileRequest {
   std::string target;      ///< canonical text of a resolved target
   int threads = 1;
   std::string gpu; ///< (kThreadLoops) canonical text of a target
+  /// Line and column, in turns, of each statement of the program in the user's file, so that errors
+  /// and assertions name those; empty: not known. Where the trace sets knobs, of the program that
+  /// comes of them.
+  std::vector<uint32_t> places;
 };
 
 /// The task with the trace applied, for its target and threads.

@@ -484,6 +484,7 @@ private:
       wrong.stage = "check";
       wrong.error = check.error;
       wrong.worst = check.worst;
+      wrong.log = check.printed;
       TEMPER_TRY(id, record(item, wrong));
       (void)id;
       return {};
@@ -493,6 +494,7 @@ private:
     ++funnel_.correct.count;
     engine::Measurement checked;
     checked.outcome = Outcome::kChecked;
+    checked.log = check.printed;
     if (check.sampled_blocks > 0) {
       checked.counters["emulated.checked_blocks"] = static_cast<double>(check.sampled_blocks);
       checked.counters["emulated.blocks"] = static_cast<double>(item.program.needs.blocks);

@@ -61,6 +61,13 @@ std::vector<ir::InterpretArgument> views(std::vector<Argument>& arguments) {
   return list;
 }
 
+/// Puts lines of T.print behind `text`, which says who wrote them.
+std::function<void(const std::string&)> noted_in(std::string& text) {
+  return [&text](const std::string& line) {
+    text += text.empty() ? "the kernel wrote:\n" + line : line;
+  };
+}
+
 double work_of(const Task& task) {
   double work = task.flops;
   for (const codegen::ArgumentSpec& argument : task.signature)
@@ -144,6 +151,7 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   options.sample = blocks;
   options.sample_seed = seed;
   options.max_steps = int64_t{1} << 40;
+  options.print = noted_in(check.printed);
   auto report = tir::emulate_thoroughly(function, views(*arguments), options);
   check.interpreted = true;
   check.sampled_blocks = report ? report->blocks : blocks;
@@ -171,7 +179,10 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
       check.error = program.why_interpreted + "; " + check.not_interpreted;
     return {};
   }
-  auto report = tir::emulate_thoroughly(function_of(program.flat), views(*arguments));
+  tir::EmulateOptions options;
+  std::string again; // compiled loops have printed the same
+  options.print = noted_in(check.compiled ? again : check.printed);
+  auto report = tir::emulate_thoroughly(function_of(program.flat), views(*arguments), options);
   if (!report) {
     check.interpreted = true;
     check.outcome = Outcome::kWrongResult;
@@ -190,7 +201,9 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
   TEMPER_TRY(expected, filled_arguments(task, set));
   const ir::PrimFunc reference = function_of(task.reference);
   TEMPER_TRY(meaning, tir::tile_meaning(reference));
-  TEMPER_TRY_VOID(ir::interpret(meaning, views(expected)));
+  ir::InterpretOptions silent;
+  silent.print = [](const std::string&) {};
+  TEMPER_TRY_VOID(ir::interpret(meaning, views(expected), silent));
   check.outcome = Outcome::kOk;
   for (size_t i = 0; i < arguments->size(); ++i) {
     const codegen::ArgumentSpec& spec = task.signature[i];
@@ -253,6 +266,23 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
   return program;
 }
 
+MeaningCheck check_meaning(const Task& task) {
+  MeaningCheck check;
+  const ir::PrimFunc function = function_of(task.module);
+  if (!tir::is_tile_program(function) || work_of(task) > kInterpretedWork)
+    return check;
+  auto arguments = filled_arguments(task, engine::default_input_sets(1, task.inputs).back());
+  if (!arguments)
+    return check;
+  ir::InterpretOptions silent; // machine code has printed the same
+  silent.print = [](const std::string&) {};
+  const auto done = ir::interpret(function, views(*arguments), silent);
+  check.looked = done || done.error().code == ErrorCode::kFailed;
+  if (check.looked && !done)
+    check.found = done.error().message;
+  return check;
+}
+
 std::string gpu_code_text(const codegen::StaticFacts& facts) {
   return fmt::format("{} registers, {} {} on a multiprocessor (by its {})", facts.registers,
                      facts.resident_blocks, facts.resident_blocks == 1 ? "block" : "blocks",
@@ -283,6 +313,7 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
     check.outcome = measured.outcome;
     check.error = measured.error;
     check.worst = measured.worst;
+    check.printed = measured.log;
     if (!check.right())
       return check;
   }

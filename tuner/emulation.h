@@ -48,6 +48,7 @@ struct EmulatedCheck {
   int64_t sampled_blocks = 0;
   std::string not_interpreted;        ///< why not
   std::vector<std::string> conflicts; ///< of shared memory's banks, worst first
+  std::string printed;                ///< "the kernel wrote:" and what; empty for most
   bool right() const { return engine::is_correct(outcome); }
   /// Something ran, so `outcome` says what the program does; else `error` says why nothing could.
   bool checked() const { return compiled || interpreted; }
@@ -61,6 +62,16 @@ inline constexpr double kInterpretedWork = 2e6;
 inline constexpr double kSampledWork = 4e9;
 /// So many blocks at the most.
 inline constexpr int64_t kSampledBlocks = 4;
+
+/// A program for a CPU, run by the interpreter on the task's inputs where the shape is small
+/// enough: what generated code does not notice. Accesses outside of buffers, elements that were
+/// never written, assertions that do not hold; with the line. Empty: nothing of the kind, or it was
+/// not looked for, which `looked` says.
+struct MeaningCheck {
+  bool looked = false;
+  std::string found;
+};
+MeaningCheck check_meaning(const Task& task);
 
 /// Checks `program`, which was made of the program of `task`, whose target is this machine's CPU.
 /// `prepared` as Workbench::prepare gives it with `seed`. `loops`: what thread_loops_request

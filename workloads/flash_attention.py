@@ -4,6 +4,10 @@ the sum of each row are kept while the keys go by, and what was summed so far is
 Scores stand as queries by keys, or as keys by queries. Then K and V are read as they lie in memory,
 the queries of a block are transposed once, and maxima and sums of all queries go side by side.
 
+Maxima start at the least number that there is, not at -infinity, so that a difference of two is never
+NaN; what is masked is -infinity. Queries are scaled ahead: where scores are so large that their last
+digit is worth more than 1, `score * scale - largest * scale` in one rounding is not 0 for the largest.
+
 With allow_bf16x3=True products of float32 may be taken by parts of bfloat16, where a machine has fast
 ones: all digits, but not of infinities, nor where terms are smaller than 2^-104."""
 from tvm.script import tirx as T
@@ -47,9 +51,11 @@ def flash_attention(
             part = T.alloc_fragment((block_M,), dtype)
             total = T.alloc_fragment((block_M,), dtype)
             T.copy(Q[bz, by, bx * block_M, 0], Q_shared)
+            for i, d in T.Parallel(block_M, dim):
+                Q_shared[i, d] = Q_shared[i, d] * scale
             T.fill(out, 0)
             T.fill(total, 0)
-            T.fill(largest, -1e30)
+            T.fill(largest, T.min_value(dtype))
             last: T.let = (
                 T.min(T.ceildiv(seq, block_N), T.ceildiv((bx + 1) * block_M, block_N))
                 if causal
@@ -63,14 +69,16 @@ def flash_attention(
                     for i, j in T.Parallel(block_M, block_N):
                         position = k * block_N + j
                         end = T.min(seq, bx * block_M + i + 1) if causal else seq
-                        scores[i, j] = T.if_then_else(position < end, scores[i, j], -1e30)
+                        scores[i, j] = T.if_then_else(
+                            position < end, scores[i, j], -T.infinity(dtype)
+                        )
                 T.copy(largest, before)
                 T.reduce_max(scores, largest, dim=1, clear=False)
                 for i, j in T.Parallel(block_M, block_N):
-                    scores[i, j] = T.exp2(scores[i, j] * scale - largest[i] * scale)
+                    scores[i, j] = T.exp2(scores[i, j] - largest[i])
                 T.reduce_sum(scores, part, dim=1)
                 for i in T.Parallel(block_M):
-                    rescale[i] = T.exp2((before[i] - largest[i]) * scale)
+                    rescale[i] = T.exp2(before[i] - largest[i])
                 for i in T.Parallel(block_M):
                     total[i] = total[i] * rescale[i] + part[i]
                 for i, j in T.Parallel(block_M, dim):
@@ -104,7 +112,7 @@ def flash_attention(
                 Q_shared[d, i] = Q_shared[d, i] * scale
             T.fill(out, 0)
             T.fill(total, 0)
-            T.fill(largest, -1e30)
+            T.fill(largest, T.min_value(dtype))
             last: T.let = (
                 T.min(T.ceildiv(seq, block_N), T.ceildiv((bx + 1) * block_M, block_N))
                 if causal
@@ -118,7 +126,9 @@ def flash_attention(
                     for j, i in T.Parallel(block_N, block_M):
                         position = k * block_N + j
                         end = T.min(seq, bx * block_M + i + 1) if causal else seq
-                        scores[j, i] = T.if_then_else(position < end, scores[j, i], -1e30)
+                        scores[j, i] = T.if_then_else(
+                            position < end, scores[j, i], -T.infinity(dtype)
+                        )
                 T.copy(largest, before)
                 T.reduce_max(scores, largest, dim=0, clear=False)
                 for i in T.Parallel(block_M):

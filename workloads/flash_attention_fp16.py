@@ -1,6 +1,9 @@
 """FlashAttention, forward, of 16-bit floats on tensor cores: scores and sums in float32 stay in
 registers, where the probabilities are the second product's operand. On Hopper both products may be
-those of warpgroups, and a warp of its own may copy keys and values ahead."""
+those of warpgroups, and a warp of its own may copy keys and values ahead.
+
+The largest score is subtracted before the scale is multiplied by: in one rounding the other way round
+scores beyond 1e8 would be taken for larger than the largest."""
 from tvm.script import tirx as T
 
 
@@ -46,7 +49,7 @@ def flash_attention_fp16(
             T.copy(Q[bz, by, bx * block_M, 0], Q_shared)
             T.fill(out, 0)
             T.fill(total, 0)
-            T.fill(largest, -1e30)
+            T.fill(largest, T.min_value("float32"))
             last: T.let = (
                 T.min(T.ceildiv(seq, block_N), T.ceildiv((bx + 1) * block_M, block_N))
                 if causal
@@ -60,18 +63,22 @@ def flash_attention_fp16(
                     if (k + 1) * block_N > T.min(seq, bx * block_M):
                         for i, j in T.Parallel(block_M, block_N):
                             scores[i, j] = T.if_then_else(
-                                k * block_N + j < T.min(seq, bx * block_M + i + 1), scores[i, j], -1e30
+                                k * block_N + j < T.min(seq, bx * block_M + i + 1),
+                                scores[i, j],
+                                -T.infinity("float32"),
                             )
                 elif seq % block_N != 0:
                     if (k + 1) * block_N > seq:
                         for i, j in T.Parallel(block_M, block_N):
-                            scores[i, j] = T.if_then_else(k * block_N + j < seq, scores[i, j], -1e30)
+                            scores[i, j] = T.if_then_else(
+                                k * block_N + j < seq, scores[i, j], -T.infinity("float32")
+                            )
                 T.copy(largest, before)
                 T.reduce_max(scores, largest, dim=1, clear=False)
                 for i in T.Parallel(block_M):
                     rescale[i] = T.exp2((before[i] - largest[i]) * scale)
                 for i, j in T.Parallel(block_M, block_N):
-                    scores[i, j] = T.exp2(scores[i, j] * scale - largest[i] * scale)
+                    scores[i, j] = T.exp2((scores[i, j] - largest[i]) * scale)
                 T.reduce_sum(scores, part, dim=1)
                 for i in T.Parallel(block_M):
                     total[i] = total[i] * rescale[i] + part[i]

@@ -50,7 +50,7 @@ def flash_attention_varlen_tile(
                 T.copy(Q[start + bx * block_M : start + bx * block_M + block_M, by, 0:dim], Q_shared)
                 T.clear(out)
                 T.clear(total)
-                T.fill(largest, -1e30)
+                T.fill(largest, T.min_value(dtype))
                 last: T.let = (
                     T.min(T.ceildiv(length, block_N), T.ceildiv((bx + 1) * block_M, block_N))
                     if causal
@@ -65,7 +65,9 @@ def flash_attention_varlen_tile(
                     T.gemm(Q_shared, K_shared, scores, transpose_B=True)
                     for i, j in T.Parallel(block_M, block_N):
                         end = T.min(length, bx * block_M + i + 1) if causal else length
-                        scores[i, j] = T.if_then_else(k * block_N + j < end, scores[i, j], -1e30)
+                        scores[i, j] = T.if_then_else(
+                            k * block_N + j < end, scores[i, j], -T.infinity(dtype)
+                        )
                     T.copy(largest, before)
                     T.reduce_max(scores, largest, dim=1, clear=False)
                     for i in T.Parallel(block_M):

@@ -44,7 +44,7 @@ def flash_decoding_tile(
             T.copy(Q[bz, by * groups, 0], Q_shared)
             T.clear(out)
             T.clear(total)
-            T.fill(largest, -1e30)
+            T.fill(largest, T.min_value(dtype))
             for k in T.Pipelined(steps):
                 first = (bx * steps + k) * block_N
                 T.copy(K[bz, by, first, 0], K_shared)
@@ -70,7 +70,7 @@ def flash_decoding_tile(
                 sums[bz, by * groups + i, bx] = total[i]
         with T.Kernel(heads, batch) as (bx, by):
             result = T.alloc_fragment((dim,), dtype)
-            top = T.alloc_var(dtype, -1e30)
+            top = T.alloc_var(dtype, T.min_value(dtype))
             weight = T.alloc_var(dtype, 0.0)
             whole = T.alloc_var(dtype, 0.0)
             T.clear(result)

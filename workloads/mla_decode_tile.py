@@ -43,7 +43,7 @@ def mla_decode_tile(
             T.copy(Q_pe[by, bx * block_H, 0], Q_pe_shared)
             T.clear(out)
             T.clear(total)
-            T.fill(largest, -1e30)
+            T.fill(largest, T.min_value(dtype))
             for k in T.Pipelined(seq // block_N):
                 T.copy(KV[by, k * block_N, 0], KV_shared)
                 T.copy(K_pe[by, k * block_N, 0], K_pe_shared)

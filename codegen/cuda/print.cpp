@@ -488,6 +488,8 @@ private:
       return line(builtin("__syncwarp") + "();", &s);
     if (op == "inline_cuda" || op == "inline_ptx")
       return inlined(s, *call);
+    if (op == tir::kPrint && dialect_.own_builtins)
+      return fail(s, no_form("T.print has") + ": take it out; --device emulated prints");
     if (op == tir::kPrint) {
       std::string values;
       for (size_t i = 1; i < call->args.size(); ++i)

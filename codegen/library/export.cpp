@@ -1,5 +1,6 @@
 #include "codegen/library/export.h"
 
+#include "codegen/assertions.h"
 #include "codegen/library/runtime/abi.h"
 #include "codegen/library/runtime_object.h"
 #include "codegen/llvm/compile.h"
@@ -538,7 +539,9 @@ Result<ExportResult> export_library(std::string_view library_name,
       TEMPER_TRY(mask, feature_mask(function.artifact.target));
       stub.features = mask;
       TEMPER_TRY(object, rename_symbols(function.artifact.object,
-                                        {{function.artifact.entry, stub.kernel}}));
+                                        {{function.artifact.entry, stub.kernel},
+                                         {assertions_symbol(function.artifact.entry),
+                                          assertions_symbol(stub.kernel)}}));
       members.emplace_back(function.name + ".o", std::move(object));
     }
     for (const char* prefix : {"", "__tvm_ffi_", "__tvm_ffi__metadata_", "__tvm_ffi__doc_"})

@@ -1,5 +1,6 @@
 #include "codegen/llvm/emit.h"
 
+#include "codegen/assertions.h"
 #include "codegen/llvm/amx.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/math.h"
@@ -140,6 +141,7 @@ public:
     Emitted emitted;
     emitted.signature = *std::move(signature);
     emit_kernel(function, emitted.signature);
+    emit_assertions();
     emitted.parallel = parallel_loops_ > 0;
     if (error_)
       return std::move(*error_);
@@ -1947,6 +1949,25 @@ private:
           return_if(builder_.CreateNot(emit(node.condition)),
                     builder_.getInt32(static_cast<uint32_t>(kKernelAssert + number)));
         });
+  }
+
+  /// For whoever runs the kernel (codegen/assertions.h).
+  void emit_assertions() {
+    if (asserts_.empty())
+      return;
+    std::vector<const Assert*> in_order(asserts_.size());
+    for (const auto& [node, number] : asserts_)
+      in_order[static_cast<size_t>(number)] = node;
+    std::string text;
+    for (size_t i = 0; i < in_order.size(); ++i) {
+      std::string message = in_order[i]->message;
+      std::replace(message.begin(), message.end(), '\n', ' ');
+      text += std::to_string(kKernelAssert + static_cast<int>(i)) + "\t" +
+              std::to_string(in_order[i]->span.line) + "\t" + message + "\n";
+    }
+    llvm::Constant* bytes = llvm::ConstantDataArray::getString(context_, text);
+    new llvm::GlobalVariable(module_, bytes->getType(), true, llvm::GlobalValue::ExternalLinkage,
+                             bytes, assertions_symbol(options_.entry));
   }
 
   int assert_number(const Assert& node) {

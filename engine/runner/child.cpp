@@ -1,5 +1,6 @@
 #include "engine/runner/child.h"
 
+#include "codegen/assertions.h"
 #include "engine/anchor.h"
 #include "engine/counters.h"
 #include "engine/runner/sandbox.h"
@@ -18,6 +19,7 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <sstream>
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -27,6 +29,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +41,8 @@ using Entry = int32_t (*)(void* const*);
 
 constexpr size_t kHugeArgument = size_t{2} << 20;
 constexpr size_t kLogBytes = 4000;
+/// Of what the first call wrote; a tile of some hundred elements, a line each.
+constexpr size_t kFirstCallBytes = 16000;
 
 // A first call pays for page faults and cold caches, which is seldom as much as the call itself;
 // when even half of it is hopeless, a warm-up and a timed call would only say so again.
@@ -169,7 +174,7 @@ private:
                                         : fmt::format("/proc/self/fd/{}", plan_.code_file);
     if (!is_library && plan_.threads > 1) // for code that counts on its loader having OpenMP
       ::dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL);
-    void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* const library = library_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library)
       fail(ChildError::kLoad, ::dlerror());
     void* symbol = ::dlsym(library, plan_.artifact->entry.c_str());
@@ -239,6 +244,8 @@ private:
         const double begin = now_ns();
         call();
         const double taken = now_ns() - begin;
+        if (set == 0)
+          control_->written_by_first_call = written_bytes();
         control_->fastest_check_ns = set == 0 ? taken : std::min(control_->fastest_check_ns, taken);
       }
       fill_allocations(0);
@@ -269,9 +276,33 @@ private:
     control_->inside_kernel.store(0, std::memory_order_relaxed);
     if (returned != 0) [[unlikely]] {
       control_->returned = returned;
-      fail(ChildError::kReturned, "");
+      fail(ChildError::kReturned, failed_assertion(returned).c_str());
     }
     return true;
+  }
+
+  /// To stdout and stderr, so far.
+  static int64_t written_bytes() {
+    struct stat status {};
+    return ::fstat(STDOUT_FILENO, &status) == 0 ? static_cast<int64_t>(status.st_size) : 0;
+  }
+
+  /// What the assertion says for which the kernel returned that; empty where it is none.
+  std::string failed_assertion(int32_t returned) const {
+    const std::string symbol = codegen::assertions_symbol(plan_.artifact->entry);
+    const auto* text = static_cast<const char*>(::dlsym(library_, symbol.c_str()));
+    std::istringstream lines(text != nullptr ? text : "");
+    for (std::string line; std::getline(lines, line);) {
+      const size_t first = line.find('\t');
+      const size_t second = line.find('\t', first + 1);
+      if (first == std::string::npos || second == std::string::npos ||
+          line.substr(0, first) != std::to_string(returned))
+        continue;
+      const std::string at = line.substr(first + 1, second - first - 1);
+      return "assertion failed" + (at == "0" ? "" : " at line " + at) + ": " +
+             line.substr(second + 1);
+    }
+    return {};
   }
 
   /// The arguments for timing: those of the first set, large ones moved to private memory.
@@ -489,6 +520,7 @@ private:
   int event_;
   int log_;
   pid_t runner_;
+  void* library_ = nullptr;
   Entry entry_ = nullptr;
   std::vector<Entry> pack_entries_;                ///< as the artifact's packs
   std::vector<std::vector<GuardedBuffer>> packed_; ///< by input set, then as the artifact's packs
@@ -614,5 +646,18 @@ ExitStatus Child::end() {
 }
 
 std::string Child::log_tail() const { return read_tail(log_.get(), kLogBytes); }
+
+std::string Child::log_head(size_t bytes) const {
+  struct stat status {};
+  if (::fstat(log_.get(), &status) != 0)
+    return {};
+  bytes = std::min(bytes, static_cast<size_t>(status.st_size)); // a child may claim anything
+  std::string text(std::min(bytes, kFirstCallBytes), '\0');
+  const ssize_t count = ::pread(log_.get(), text.data(), text.size(), 0);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  if (text.size() < bytes)
+    text += fmt::format("... and {} bytes more\n", bytes - text.size());
+  return printable(text);
+}
 
 } // namespace temper::engine

@@ -74,6 +74,8 @@ public:
   ExitStatus end();
   /// The last of what it wrote to stdout and stderr.
   std::string log_tail() const;
+  /// The first `bytes` of it, as far as they are kept.
+  std::string log_head(size_t bytes) const;
 
 private:
   struct Unmap {

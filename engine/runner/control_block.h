@@ -63,6 +63,7 @@ struct ControlBlock {
   double fastest_check_ns = 0; ///< of the checked calls: page faults and cold caches included
   /// So slow already in the checked calls that no other was made.
   bool convicted_by_check = false;
+  int64_t written_by_first_call = 0; ///< bytes to stdout and stderr
   Decision decision = Decision::kContinue;
   double spent_ns = 0;    ///< in calls, timed or not, as the child saw it
   double flushing_ns = 0; ///< flushing caches

@@ -146,6 +146,11 @@ std::string describe_crash(const ChildPlan& plan, const ControlBlock& control) {
   return "crashed: " + describe_signal(signal);
 }
 
+/// What the child had to say, which may be anything.
+std::string text_of(const ControlBlock& control) {
+  return printable({control.text, ::strnlen(control.text, sizeof control.text)});
+}
+
 /// Why a child died on its own.
 Failure diagnose(const ChildPlan& plan, Child& child) {
   const ExitStatus status = child.end();
@@ -174,6 +179,8 @@ Failure diagnose(const ChildPlan& plan, Child& child) {
     return {Outcome::kCompileFailed,
             fmt::format("the machine code could not be loaded: {}", control.text)};
   case ChildError::kReturned:
+    if (const std::string assertion = text_of(control); !assertion.empty())
+      return {Outcome::kCrashed, with_log(assertion)};
     return {Outcome::kCrashed,
             with_log(fmt::format("the kernel returned {} instead of 0", control.returned))};
   case ChildError::kEvents:
@@ -334,10 +341,16 @@ public:
     return Step::kFailed;
   }
 
-  /// What the process wrote, as far as it came to one.
+  /// What the process wrote, as far as it came to one. A kernel that prints does so in each of its
+  /// calls: of one that is well, the first.
   std::string log() const {
-    const std::string tail = child_ ? child_->log_tail() : std::string();
-    return trim(tail).empty() ? std::string() : "the kernel wrote:\n" + std::string(trim(tail));
+    if (!child_)
+      return {};
+    std::string all = child_->log_tail();
+    if (const int64_t first = child_->control().written_by_first_call;
+        measurement.stage.empty() && first > 0)
+      all = child_->log_head(static_cast<size_t>(first));
+    return trim(all).empty() ? std::string() : "the kernel wrote:\n" + std::string(trim(all));
   }
 
   Child& child() { return *child_; }

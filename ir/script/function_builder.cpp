@@ -2,6 +2,7 @@
 #include "ir/tir/grid_sync.h"
 
 #include "ir/script/regions.h"
+#include "ir/tir/pipeline_order.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -932,6 +933,10 @@ void FunctionBuilder::for_loop(const Statement& statement) {
     body = tir::make_for(vars[i], spec->ranges[i].min, spec->ranges[i].extent, spec->kind, body,
                          spec->annotations, spec->thread);
     evaluator_.set_span(body, i == 0 ? statement.position : names[i].second);
+    if (const auto* loop = body.as<tir::For>();
+        loop != nullptr && tir::is_ordered(*loop) && evaluator_.diagnostics().empty())
+      if (const auto possible = tir::check_pipeline_order(*loop); !possible)
+        evaluator_.report(statement.value->position, possible.error().message);
   }
   if (spec)
     add(std::move(body), statement.position);
@@ -1041,6 +1046,8 @@ void FunctionBuilder::with(const Statement& statement) {
       evaluator_.report(statement.value->position,
                         "'with' opens a block, with T.sblock(\"name\"):, or its initialisation, "
                         "with T.init():");
+    else if (!s_tir_ && !in_kernel())
+      return; // a kernel that is not one: its body has no axes and no threads
     nested(statement.body);
     return;
   }

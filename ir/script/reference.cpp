@@ -204,13 +204,22 @@ std::vector<LanguageEntry> language_entries() {
   add(loops, "T.Pipelined",
       "for k in T.Pipelined(start, stop=None, num_stages=0, order=None, stage=None)",
       "A loop whose copies from global into shared memory may run ahead of its arithmetic by so "
-      "many iterations; 0 and 1: they do not. Left out, a search chooses. order=, stage=, sync= "
-      "and "
-      "group= of TileLang are read; which copies run ahead follows from the loop.",
+      "many iterations; 0 and 1: they do not. Left out, a search chooses. With order= or stage= "
+      "the program arranges its statements itself, for GPUs: statement i of iteration k runs in "
+      "round k + stage[i], at place order[i] of the round; allocations and names do not count, "
+      "group=[[0], [1, 2]] takes several statements for one, and -1 in both is a copy that runs "
+      "num_stages - 1 rounds ahead. Shared buffers get the versions that this takes; where it "
+      "would change what is computed it is an error. A CPU runs iterations one after the other. "
+      "sync= of TileLang is read and has no meaning here: barriers are placed where they are "
+      "needed.",
       on_rows("        tile = T.alloc_shared((8,), \"float32\")\n"
               "        for k in T.Pipelined(4, num_stages=2):\n"
               "            T.copy(A[bx * 32 + k * 8], tile)\n"
-              "            T.copy(tile, B[bx * 32 + k * 8])\n"));
+              "            T.copy(tile, B[bx * 32 + k * 8])\n"
+              "        ahead = T.alloc_shared((8,), \"float32\")\n"
+              "        for k in T.Pipelined(4, order=[0, 1], stage=[0, 2]):\n"
+              "            T.copy(A[bx * 32 + k * 8], ahead)\n"
+              "            T.copy(ahead, B[bx * 32 + k * 8])\n"));
   add(loops, "T.Persistent", "for i, j in T.Persistent(domain, wave_size, index, group_size=8)",
       "The tiles of `domain` that block `index` of `wave_size` works on, one after the other.",
       "@T.prim_func\ndef main(A: T.Tensor((40, 64), \"float32\"), B: T.Tensor((40, 64), "

@@ -88,6 +88,22 @@ bool same_constant(const Expr& a, const Expr& b) {
   return as_int(a) == as_int(b);
 }
 
+/// What is wrong with clusters of so many blocks along each axis; empty: nothing.
+std::string cluster_problem(const std::vector<Expr>& grid, const std::vector<Expr>& dims) {
+  if (dims.size() > grid.size())
+    return "a cluster has as many axes as the grid, at most";
+  for (size_t d = 0; d < dims.size(); ++d) {
+    const auto size = as_int(dims[d]);
+    const auto extent = as_int(grid[d]);
+    if (!size)
+      return "the size of a cluster is known before the kernel runs";
+    if (extent && *extent % *size != 0)
+      return "a grid of " + std::to_string(*extent) + " blocks does not divide into clusters of " +
+             std::to_string(*size);
+  }
+  return {};
+}
+
 } // namespace
 
 Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
@@ -117,24 +133,14 @@ Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
       if (!evaluator.to_annotations(value, where, spec->annotations))
         return Poison{};
     } else if (name == "cluster_dims") {
+      // Without its clusters the kernel is read on: what stands in it is not to blame.
       std::vector<Expr> dims;
-      if (value.is<None>())
+      if (value.is<None>() || !read_axes(evaluator, value, where, dims))
         continue;
-      if (!read_axes(evaluator, value, where, dims))
-        return Poison{};
-      if (dims.size() > spec->grid.size())
-        return evaluator.report(where, "a cluster has as many axes as the grid, at most");
-      for (size_t d = 0; d < dims.size(); ++d) {
-        const auto size = as_int(dims[d]);
-        const auto extent = as_int(spec->grid[d]);
-        if (!size)
-          return evaluator.report(where, "the size of a cluster is known before the kernel runs");
-        if (extent && *extent % *size != 0)
-          return evaluator.report(where, "a grid of " + std::to_string(*extent) +
-                                             " blocks does not divide into clusters of " +
-                                             std::to_string(*size));
-      }
-      spec->annotations = spec->annotations.with("cluster", make_list(std::move(dims)));
+      if (const std::string problem = cluster_problem(spec->grid, dims); !problem.empty())
+        evaluator.report(where, problem);
+      else
+        spec->annotations = spec->annotations.with("cluster", make_list(std::move(dims)));
     } else if (name == "prelude") {
       if (value.is<None>())
         continue;

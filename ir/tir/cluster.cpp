@@ -1,5 +1,6 @@
 #include "ir/tir/cluster.h"
 
+#include "ir/tir/gpu_architecture.h"
 #include "ir/tir/tile_ops.h"
 
 #include <fmt/format.h>
@@ -47,8 +48,8 @@ Result<void> check_cluster(const KernelLaunch& kernel, const std::vector<int64_t
                      why);
   };
   if (architecture < 90)
-    return no(fmt::format("clusters of blocks are there from sm_90 on, and this is for sm_{}",
-                          architecture));
+    return no("clusters of blocks are there from sm_90 on, and this is for " +
+              architecture_name(architecture));
   if (blocks > kMostBlocksOfCluster)
     return no(fmt::format("a cluster of {} blocks: it may have {}", blocks, kMostBlocksOfCluster));
   for (size_t d = 0; d < dims.size(); ++d) {

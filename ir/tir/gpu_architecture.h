@@ -4,6 +4,8 @@
 /// blocks and threads.
 #pragma once
 
+#include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace temper::tir {
@@ -12,6 +14,10 @@ inline constexpr int kGfx942 = -942;
 inline bool is_amd(int architecture) { return architecture < 0; }
 /// Of a target's architecture: "gfx942".
 inline bool is_amd(std::string_view arch) { return arch.starts_with("gfx"); }
+/// "gfx942", "sm_90".
+inline std::string architecture_name(int architecture) {
+  return (is_amd(architecture) ? "gfx" : "sm_") + std::to_string(std::abs(architecture));
+}
 /// Threads that run in step.
 inline int wave_of(int architecture) { return is_amd(architecture) ? 64 : 32; }
 

@@ -9,6 +9,7 @@
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/pipeline.h"
+#include "ir/tir/pipeline_order.h"
 #include "ir/tir/printing.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
@@ -880,7 +881,7 @@ bool may_have_producer(const KernelLaunch& kernel) {
   bool found = false;
   walk(kernel.body, [&](const NodeRef& node) {
     const auto* loop = node.as<For>();
-    found |= loop != nullptr && loop->kind == ForKind::kPipelined &&
+    found |= loop != nullptr && loop->kind == ForKind::kPipelined && !is_ordered(*loop) &&
              loop->annotations.get_int(kStages).value_or(1) >= 2 &&
              loop->annotations.get_int(kTma).value_or(kOwnWarp) == kOwnWarp;
     return !found;
@@ -888,8 +889,10 @@ bool may_have_producer(const KernelLaunch& kernel) {
   return found;
 }
 
-/// A pipeline has copies that may be under way while it computes.
+/// A pipeline has copies that may be under way while it computes, and leaves open how far ahead.
 bool can_run_ahead(const For& loop) {
+  if (is_ordered(loop))
+    return false;
   bool any = false;
   walk(loop.body, [&](const NodeRef& node) {
     const auto* call = node.as<TileCall>();
@@ -914,7 +917,7 @@ bool any_producer(const PrimFunc& function) {
 Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
   const bool asynchronous = architecture >= 80;
   // Names: what copies ahead is known by them, and by no memory.
-  PrimFunc expanded = bind_scalars(function);
+  TEMPER_TRY(expanded, expand_ordered_pipelines(bind_scalars(function), asynchronous));
   if (asynchronous) {
     TEMPER_TRY(pipelined, expand_pipelines(expanded));
     expanded = pipelined;

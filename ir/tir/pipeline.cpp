@@ -6,6 +6,7 @@
 #include "ir/tir/cluster.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
+#include "ir/tir/pipeline_stages.h"
 
 #include <fmt/format.h>
 
@@ -16,69 +17,6 @@
 
 namespace temper::tir {
 namespace {
-
-bool is_shared(const Buffer& buffer) { return tile_scope(buffer->scope) == "shared"; }
-
-/// How often each buffer is mentioned below a node: in operators' regions, loads and stores.
-std::unordered_map<const BufferNode*, int> uses_below(const NodeRef& root) {
-  std::unordered_map<const BufferNode*, int> uses;
-  walk(root, [&](const NodeRef& node) {
-    if (const auto* call = node.as<TileCall>())
-      for (const BufferRegion& region : call->regions)
-        ++uses[region.buffer.get()];
-    if (const auto* load = node.as<BufferLoad>())
-      ++uses[load->buffer.get()];
-    if (const auto* store = node.as<BufferStore>())
-      ++uses[store->buffer.get()];
-    return true;
-  });
-  return uses;
-}
-
-bool is_whole(const BufferRegion& region) {
-  for (size_t d = 0; d < region.region.size(); ++d)
-    if (!is_int(region.region[d].min, 0) ||
-        !same_extent(region.region[d].extent, region.buffer->shape[d]))
-      return false;
-  return true;
-}
-
-/// `node` with the buffers replaced and `stage` as the first index.
-template <typename T>
-Ref<T> staged(const Ref<T>& root, const BufferMap& stages, const Expr& stage) {
-  return cast_ref<T>(rewrite_post(root, [&](const NodeRef& node) -> NodeRef {
-    const auto with_stage = [&](std::vector<Expr> indices) {
-      indices.insert(indices.begin(), stage);
-      return indices;
-    };
-    if (const auto* load = node.as<BufferLoad>())
-      if (const auto found = stages.find(load->buffer); found != stages.end())
-        return copy_node(*load, [&](BufferLoad& copy) {
-          copy.buffer = found->second;
-          copy.indices = with_stage(load->indices);
-        });
-    if (const auto* store = node.as<BufferStore>())
-      if (const auto found = stages.find(store->buffer); found != stages.end())
-        return copy_node(*store, [&](BufferStore& copy) {
-          copy.buffer = found->second;
-          copy.indices = with_stage(store->indices);
-        });
-    if (const auto* call = node.as<TileCall>()) {
-      bool any = false;
-      for (const BufferRegion& region : call->regions)
-        any |= stages.contains(region.buffer);
-      if (any)
-        return copy_node(*call, [&](TileCall& copy) {
-          for (BufferRegion& region : copy.regions)
-            if (const auto found = stages.find(region.buffer); found != stages.end()) {
-              region.buffer = found->second;
-              region.region.insert(region.region.begin(), Range{stage, make_int(stage->dtype, 1)});
-            }
-        });
-    }
-    return node;
-  }));
-}
 
 class Expanding {
 public:
@@ -109,31 +47,7 @@ public:
   }
 
   const Error& error() const { return error_; }
-
-  /// Allocations with their stages.
-  Stmt allocated(const Stmt& body) const {
-    if (stages_.empty())
-      return body;
-    return cast_ref<StmtNode>(rewrite_post(body, [&](const NodeRef& node) -> NodeRef {
-      const auto* alloc = node.as<AllocBuffer>();
-      const auto found = alloc != nullptr ? stages_.find(alloc->buffer) : stages_.end();
-      if (found == stages_.end())
-        return node;
-      return copy_node(*alloc, [&](AllocBuffer& copy) {
-        copy.buffer = found->second;
-        // A layout of the program's own is that of a stage; stages lie one behind the other.
-        const Expr annotation = copy.annotations.get(kLayoutAnnotation);
-        auto layout = annotation ? layout_of(annotation) : Result<Layout>(Layout{});
-        if (!annotation || !layout)
-          return;
-        const int64_t stages = as_int(copy.buffer->shape.front()).value_or(1);
-        layout->digits.insert(layout->digits.begin(),
-                              {stages, layout->span(kMemoryAxis), kMemoryAxis});
-        layout->shape.insert(layout->shape.begin(), stages);
-        copy.annotations = copy.annotations.with(kLayoutAnnotation, to_expr(*layout));
-      });
-    }));
-  }
+  const BufferMap& stages() const { return stages_; }
 
 private:
   static constexpr const char* kNothingAhead =
@@ -210,10 +124,7 @@ private:
           depends_on_loop_alone(*call, *body);
       if (takes_part) {
         const Buffer& buffer = call->regions[1].buffer;
-        stage_of.emplace(buffer, copy_node(*buffer, [&](BufferNode& copy) {
-                           copy.shape.insert(copy.shape.begin(),
-                                             make_int(copy.shape.front()->dtype, stages));
-                         }));
+        stage_of.emplace(buffer, with_versions(buffer, stages));
         copies.push_back(copy_node(*call, [&](TileCall& copy) {
           copy.options = copy.options.with(kAsyncCopy, make_bool(true));
         }));
@@ -398,17 +309,6 @@ private:
     main->span = loop.span;
     result.push_back(std::move(main));
     return make_seq(std::move(result));
-  }
-
-  /// Its products are done when it ends: the next iteration's copies go where they read.
-  static Stmt finished(const Stmt& stmt) {
-    return cast_ref<StmtNode>(rewrite_post(stmt, [](const NodeRef& node) -> NodeRef {
-      const auto* call = node.as<TileCall>();
-      if (call == nullptr || call->op != "gemm" || integer_option(*call, "wg_wait") <= 0)
-        return node;
-      return copy_node(*call,
-                       [](TileCall& copy) { copy.options = copy.options.without("wg_wait"); });
-    }));
   }
 
   // A warp of its own for the copies.
@@ -732,7 +632,7 @@ Result<PrimFunc> expand_pipelines(const PrimFunc& function) {
   const Stmt body = expanding.rewrite(function->body);
   if (!expanding.error().message.empty())
     return expanding.error();
-  return with_body(function, expanding.allocated(body));
+  return with_body(function, with_stages(body, expanding.stages()));
 }
 
 } // namespace temper::tir

@@ -58,4 +58,11 @@ std::string print_line(const Call& call,
   return line + "\n";
 }
 
+void write_line(const std::function<void(const std::string&)>& print, const std::string& line) {
+  if (print)
+    return print(line);
+  std::fputs(line.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 } // namespace temper::tir

@@ -23,5 +23,7 @@ std::string print_format(const Call& call);
 /// The line, given the value of each argument (0: the first one behind the text).
 std::string print_line(const Call& call,
                        const std::function<std::variant<int64_t, double>(size_t)>& value);
+/// To `print`, or where that is null to standard output, at once.
+void write_line(const std::function<void(const std::string&)>& print, const std::string& line);
 
 } // namespace temper::tir

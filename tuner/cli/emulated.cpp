@@ -4,6 +4,7 @@
 #include "codegen/gpu/backends.h"
 #include "engine/cuda/device.h"
 #include "ir/script/diagnostic.h"
+#include "ir/support/text.h"
 #include "ir/tir/gpu_architecture.h"
 #include "tuner/cli/output.h"
 #include "tuner/compile_protocol.h"
@@ -32,14 +33,6 @@ Result<ir::Target> gpu_of(CommonOptions& options) {
   TEMPER_TRY_VOID(codegen::gpu_backend(target));
   options.workbench.target = "native";
   return target;
-}
-
-/// An error of lowering, with the file and a caret below the line that it names.
-Error in_source(const Error& error, const Task& task) {
-  std::ifstream file(task.source_path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return file ? script::located(error, task.source_path, text.str()) : error;
 }
 
 Result<std::shared_ptr<const codegen::Artifact>> shared(Result<codegen::Artifact> artifact) {
@@ -118,6 +111,13 @@ Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
 }
 
 } // namespace
+
+Error in_source(const Error& error, const Task& task) {
+  std::ifstream file(task.source_path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return file ? script::located(error, task.source_path, text.str()) : error;
+}
 
 Result<Place> place_of(CommonOptions& options, const std::string& device) {
   const auto target = ir::parse_target(options.workbench.target);
@@ -217,6 +217,8 @@ int check_emulated(EmulatedWork work) {
         item["facts"] = codegen::facts_to_json(code->facts);
       else
         item["not_compiled_for_gpu"] = code.error().message;
+      if (!check->printed.empty())
+        item["printed"] = check->printed;
       if (!check->right())
         item["error"] = tuner::emulated_verdict(*check, true);
       else if (no_kernel)
@@ -229,12 +231,14 @@ int check_emulated(EmulatedWork work) {
     fmt::print("{} on {}, emulated: {}{}\n", task->title(), gpu->to_string(),
                tuner::emulated_verdict(*check, static_cast<bool>(task->reference)),
                no_kernel ? ", but it does not compile for the GPU" : "");
+    if (!check->printed.empty())
+      fmt::print("{}\n", trim(check->printed));
     fmt::print("  {} of {}, {} of shared memory\n", format_count(program->needs.blocks, "block"),
                format_count(program->needs.threads, "thread"),
                bytes_text(program->needs.shared_bytes));
     fmt::print("  {}\n", about_code);
     if (!check->compiled && !program->why_interpreted.empty() && program->only_on_gpu.empty())
-      fmt::print("  not compiled: {}\n", program->why_interpreted);
+      fmt::print("  run warp by warp alone: {}\n", program->why_interpreted);
     if (!check->right())
       continue;
     if (check->interpreted)

@@ -34,6 +34,9 @@ struct Place {
 /// filled in. A target that is none is for others to refuse.
 Result<Place> place_of(CommonOptions& options, const std::string& device);
 
+/// An error of lowering or running, with the file and a caret below the line that it names.
+Error in_source(const Error& error, const tuner::Task& task);
+
 int check_emulated(EmulatedWork work);
 int tune_emulated(EmulatedWork work);
 

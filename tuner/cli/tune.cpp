@@ -6,6 +6,7 @@
 #include "engine/machine.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/text.h"
+#include "tuner/emulation.h"
 #include "tuner/packed_ahead.h"
 #include "tuner/record_mapping.h"
 #include "tuner/search/stop_condition.h"
@@ -86,21 +87,33 @@ int run_check(CheckOptions& options) {
     remark_on_threads(*task);
     const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
     if (!measured)
-      return report(measured.error());
-    const bool right = engine::is_correct(measured->outcome);
+      return report(in_source(measured.error(), *task));
+    // What machine code does not notice: an access beyond a buffer may read what suits.
+    const tuner::MeaningCheck meaning = tuner::check_meaning(*task);
+    const bool right = engine::is_correct(measured->outcome) && meaning.found.empty();
     wrong |= !right;
+    const engine::Outcome outcome = engine::is_correct(measured->outcome) && !right
+                                        ? engine::Outcome::kWrongResult
+                                        : measured->outcome;
     if (options.common.json) {
       Json item{{"workload", task->workload},
                 {"binding", binding_object(task->binding_json)},
-                {"outcome", engine::to_string(measured->outcome)},
+                {"outcome", engine::to_string(outcome)},
                 {"checked", static_cast<bool>(task->reference)},
+                {"accesses_checked", meaning.looked},
                 {"median_ns", number(measured->median_ns)}};
       if (measured->worst)
         item["worst"] = worst_sentence(*measured->worst);
-      if (!measured->error.empty())
+      if (!meaning.found.empty())
+        item["error"] = meaning.found;
+      else if (!measured->error.empty())
         item["error"] = measured->error;
+      if (!measured->log.empty())
+        item["printed"] = measured->log;
       results.push_back(std::move(item));
-    } else if (right) {
+      continue;
+    }
+    if (right) {
       const char* verdict = task->reference ? "right" : "runs (unchecked: it has no reference)";
       if (measured->outcome == engine::Outcome::kDisturbed)
         fmt::print("{}: {}, but its time is not to be believed: {}\n", task->title(), verdict,
@@ -112,10 +125,16 @@ int run_check(CheckOptions& options) {
                 ? " (" + format_rate(task->flops, measured->median_ns, task->binding_json) + ")"
                 : std::string());
     } else {
-      fmt::print("{}: {}{}\n", task->title(), engine::to_string(measured->outcome),
-                 measured->worst ? ": " + worst_sentence(*measured->worst)
-                                 : ": " + measured->error);
+      const std::string sentence = measured->worst          ? worst_sentence(*measured->worst)
+                                   : !meaning.found.empty() ? meaning.found
+                                                            : measured->error;
+      fmt::print("{}: {}: {}\n", task->title(), engine::to_string(outcome),
+                 in_source(Error(ErrorCode::kFailed, sentence), *task).message);
+      if (measured->worst && !meaning.found.empty())
+        fmt::print("  {}\n", in_source(Error(ErrorCode::kFailed, meaning.found), *task).message);
     }
+    if (!measured->log.empty())
+      fmt::print("{}\n", measured->log);
   }
   if (options.common.json)
     print_json("check", Json{{"ok", !wrong}, {"results", std::move(results)}});

@@ -84,6 +84,8 @@ struct EmulateOptions {
   /// the others would have written is not there.
   int64_t sample = 0;
   uint64_t sample_seed = 1;
+  /// Takes each line of T.print, with its end; null: they go to standard output.
+  std::function<void(const std::string& line)> print;
 };
 
 /// What one access of the program's text to shared memory cost.
@@ -129,7 +131,8 @@ inline Result<EmulateReport> emulate(const PrimFunc& function,
 
 /// Runs it with asynchronous operations early, late and at random moments, warps forward, backward
 /// and at random. The outputs of all runs must be the same, bit by bit; except with atomics on
-/// floats, where only the checks count. Arguments end up as the last run leaves them.
+/// floats, where only the checks count. Arguments end up as the last run leaves them; lines of
+/// T.print are those of the first.
 Result<EmulateReport> emulate_thoroughly(const PrimFunc& function,
                                          std::span<const InterpretArgument> arguments,
                                          const EmulateOptions& options = {});

@@ -2416,7 +2416,7 @@ private:
       return value.i;
     });
     if (!failed())
-      std::fputs(line.c_str(), stdout);
+      write_line(options_.print, line);
   }
 
   void intrinsic(Warp& warp, Instruction& inst) {
@@ -2656,6 +2656,8 @@ Result<EmulateReport> emulate_thoroughly(const PrimFunc& function,
     EmulateOptions run = options;
     run.timing = runs[r].first;
     run.order = runs[r].second;
+    if (r > 0)
+      run.print = [](const std::string&) {};
     emulator::Machine machine(run);
     TEMPER_TRY(result, machine.run(function, arguments));
     for (size_t i = 0; i < saved.size(); ++i) {

@@ -1,0 +1,151 @@
+// What a kernel says while it is checked: lines of T.print, assertions that do not hold, accesses
+// beyond a buffer; on a CPU, and as a GPU's program without one.
+#include "tests/cli/shell.h"
+
+namespace temper::testing {
+namespace {
+
+/// Line 5 is the first that is put in; a tile of 4 elements, two blocks.
+std::string kernel(const std::string& statement) {
+  return R"py(def words(N):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(2, threads=32) as bx:
+            tile = T.alloc_shared((4,), "float32")
+            T.copy(A[bx * 4], tile)
+            )py" +
+         statement + R"py(
+            T.copy(tile, B[bx * 4])
+    return main
+
+def words_reference(N):
+    @T.prim_func
+    def main(A: T.Buffer((N,), "float32"), B: T.Buffer((N,), "float32")):
+        for i in range(N):
+            B[i] = A[i]
+    return main
+
+words_workload = dict(shapes=[dict(N=8)], inputs={"A": "constant(2.5)"})
+)py";
+}
+
+constexpr const char* kPlaces[] = {"", " --target cuda:sm_90a --device emulated"};
+
+size_t times(const std::string& part, const std::string& text) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+TEST(KernelWords, CheckPrintsWhatOneCallPrinted) {
+  const Shell shell;
+  shell.write("words.py", kernel("T.print(\"block {} has {}\", bx, tile[1])"));
+  for (const char* place : kPlaces) {
+    SCOPED_TRACE(place);
+    const Ran ran = shell.run("temper check words.py" + std::string(place));
+    EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+    EXPECT_EQ(times("the kernel wrote:", ran.out), 1U) << ran.out;
+    for (const char* line : {"block 0 has 2.5\n", "block 1 has 2.5\n"})
+      EXPECT_EQ(times(line, ran.out), 1U) << ran.out;
+    const Ran as_json = shell.run("temper check words.py --json" + std::string(place));
+    const Json results = as_json.list("results");
+    ASSERT_EQ(results.size(), 1U);
+    const std::string printed = results[0]["printed"];
+    EXPECT_EQ(times("block 0 has 2.5", printed), 1U) << printed;
+  }
+}
+
+// A whole warp meets at its barrier; only the interpreter of warps runs it.
+TEST(KernelWords, WhatRunsWarpByWarpPrintsIntoTheAnswer) {
+  const Shell shell;
+  shell.write("words.py", kernel("T.cluster_sync()\n            T.print(\"block {}\", bx)"));
+  const std::string check = "temper check words.py --target cuda:sm_90a";
+  const Ran text = shell.run(check);
+  EXPECT_EQ(text.code, 0) << text.out << text.err;
+  EXPECT_EQ(times("block 1\n", text.out), 1U) << text.out;
+  EXPECT_NE(text.out.find("run warp by warp alone: line 7: T.cluster_sync"), std::string::npos)
+      << text.out;
+  EXPECT_EQ(text.out.find("not compiled"), std::string::npos) << text.out;
+  EXPECT_EQ(shell.run(check + " --json").list("results").size(), 1U);
+}
+
+TEST(KernelWords, AnAccessBeyondABufferIsNamedWithItsLine) {
+  const Shell shell;
+  for (const char* statement :
+       {"T.print(tile[bx + 3])", "T.print(tile[9])",
+        "for i in T.Parallel(4):\n                tile[i] = tile[i + bx]"}) {
+    SCOPED_TRACE(statement);
+    shell.write("words.py", kernel(statement));
+    for (const char* place : kPlaces) {
+      const Ran ran = shell.run("temper check words.py" + std::string(place));
+      EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+      EXPECT_NE(ran.out.find("in dimension 0 of tile is outside its shape [4]"), std::string::npos)
+          << ran.out;
+      EXPECT_NE(ran.out.find(times("for", statement) > 0 ? "8" : "7"), std::string::npos)
+          << ran.out;
+    }
+    // On a CPU with the file, the line and a caret.
+    const Ran here = shell.run("temper check words.py");
+    EXPECT_NE(here.out.find(times("for", statement) > 0 ? "words.py:8:" : "words.py:7:"),
+              std::string::npos)
+        << here.out;
+    const Ran as_json = shell.run("temper check words.py --json");
+    const Json results = as_json.list("results");
+    EXPECT_EQ(results[0]["outcome"], "wrong_result");
+    EXPECT_EQ(results[0]["accesses_checked"], true);
+  }
+}
+
+TEST(KernelWords, AnAssertionThatFailsSaysItsWordsAndItsLine) {
+  const Shell shell;
+  std::string text = kernel("# a line between\n\n            for i in T.serial(4):\n"
+                            "                T.device_assert(i + bx < 4, \"i is small\")");
+  // Something to tune, which does not matter.
+  text.replace(text.find("(N):"), 4, "(N, part=T.tune([1, 2])):");
+  shell.write("words.py", text);
+  for (const char* place : kPlaces) {
+    SCOPED_TRACE(place);
+    const Ran check = shell.run("temper check words.py" + std::string(place));
+    EXPECT_EQ(check.code, 3) << check.out << check.err;
+    EXPECT_NE(check.out.find("i is small"), std::string::npos) << check.out;
+    EXPECT_NE(check.out.find("10"), std::string::npos) << check.out;
+    const Ran tune = shell.run("temper tune words.py --trials 1" + std::string(place));
+    EXPECT_NE(tune.code, 0);
+    EXPECT_NE(tune.out.find("assertion failed at line 10: i is small"), std::string::npos)
+        << tune.out << tune.err;
+  }
+}
+
+// Its program is made anew for every choice, and its text is not the file's.
+TEST(KernelWords, AnAssertionOfAProgramWithKnobsNamesTheFilesLine) {
+  const Shell shell;
+  std::string text = kernel("T.device_assert(bx < big, \"block\")");
+  text.replace(text.find("(N):"), 4,
+               "(N, big=T.tune([2, 1])):  # one of them fails\n    # another line");
+  shell.write("words.py", text);
+  const Ran tune = shell.run("temper tune words.py --trials 4");
+  EXPECT_NE(tune.out.find("assertion failed at line 8: block"), std::string::npos)
+      << tune.out << tune.err;
+}
+
+TEST(KernelWords, AmdHasNoPrintAndSaysSoAtItsLine) {
+  const Shell shell;
+  shell.write("words.py", kernel("T.print(bx)"));
+  const Ran ran = shell.run("temper check words.py --target hip:gfx942");
+  EXPECT_NE(ran.out.find("T.print has no HIP form"), std::string::npos) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("line 7"), std::string::npos) << ran.out;
+}
+
+TEST(KernelWords, ClustersOnAmdAreRefusedByItsName) {
+  const Shell shell;
+  std::string text = kernel("T.cluster_sync()");
+  text.replace(text.find("threads=32"), 10, "threads=32, cluster_dims=2");
+  shell.write("words.py", text);
+  const Ran ran = shell.run("temper check words.py --target hip:gfx942");
+  EXPECT_NE(ran.code, 0);
+  EXPECT_NE(ran.err.find("from sm_90 on, and this is for gfx942"), std::string::npos) << ran.err;
+}
+
+} // namespace
+} // namespace temper::testing
