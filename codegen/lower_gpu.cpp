@@ -2,6 +2,7 @@
 
 #include "ir/narrow.h"
 #include "ir/pass/lowering.h"
+#include "ir/pass/pipeline_loops.h"
 #include "ir/s_tir/layer.h"
 #include "ir/s_tir/lower_threads.h"
 #include "ir/tir/bound_threads.h"
@@ -12,6 +13,7 @@
 #include "ir/tir/source_kernel.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
+#include "ir/tir/warp_fragments.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -89,20 +91,25 @@ Result<GpuLimits> gpu_limits(const Target& target) {
 namespace {
 
 /// What a schedule of s-tir leaves, to threads.
-std::vector<Pass> bound_passes() {
+std::vector<Pass> bound_passes(int architecture) {
   using F = const PrimFunc&;
   const auto total = [](const char* name, PrimFunc (*run)(F)) {
     return function_pass(name, [run](F f) -> Result<PrimFunc> { return run(f); });
   };
   return {
-      function_pass("lower_blocks", [](F f) { return s_tir::lower_blocks_for_gpu(f); }),
+      function_pass("lower_blocks",
+                    [architecture](F f) { return s_tir::lower_blocks_for_gpu(f, architecture); }),
       function_pass("launch_kernels", [](F f) { return tir::launch_kernels(f); }),
       // While indices still have a dimension each, and virtual threads are a loop around theirs.
       total("compact_buffers", compact_buffers),
+      function_pass("pipeline_loops", [](F f) { return pipeline_kernel_loops(f); }),
       total("lower_virtual_threads", tir::lower_virtual_threads),
       total("pad_rows", tir::pad_rows),
       total("simplify_loops", simplify_loops),
+      function_pass("lower_warp_fragments", [](F f) { return tir::lower_warp_fragments(f); }),
       total("vectorize_accesses", tir::vectorize_accesses),
+      total("copy_asynchronously", tir::copy_asynchronously),
+      function_pass("tile_nests", [architecture](F f) { return tir::tile_nests(f, architecture); }),
   };
 }
 
@@ -121,7 +128,7 @@ std::vector<Pass> gpu_passes(const GpuLimits& limits, bool s_tir) {
   const int architecture = limits.architecture;
   std::vector<Pass> passes;
   if (s_tir)
-    passes = bound_passes();
+    passes = bound_passes(architecture);
   else
     passes.push_back(function_pass(
         "lower_simt", [architecture](F f) { return tir::lower_simt(f, architecture); }));

@@ -50,6 +50,11 @@ void add_gpu_ops(std::vector<OpInfo>& list) {
   statement("ptx_ldmatrix", 4, 2);
   statement("ptx_stmatrix", 3, 2);
   statement("ptx_mma", 4, 3);
+  // Tiles that a warp holds (ir/tir/warp_fragments.h), until they are registers.
+  statement("warp_load_matrix", 5, 4);
+  statement("warp_fill", 4, 2);
+  statement("warp_store_matrix", 5, 4);
+  statement("warp_mma", 7, 6);
   // AMD's product by a wave of 64 threads (ir/tir/mfma.h): C, A, B, its name.
   statement("amd_mfma", 4, 3);
   statement("ptx_wgmma_ss", -1, 3);

@@ -20,6 +20,7 @@ GpuHints gpu_hints_of(const codegen::GpuLimits& limits) {
   GpuHints hints;
   hints.architecture = limits.architecture;
   hints.threads = limits.threads;
+  hints.shared_bytes = limits.shared_bytes;
   return hints;
 }
 

@@ -22,7 +22,7 @@ std::string text_of(const IRModule& module, const PassOptions& options) {
 class Dumper {
 public:
   Dumper(const IRModule& module, const PassOptions& options) : options_(options) {
-    name_ = !options.name.empty()        ? options.name
+    name_ = !options.name.empty()       ? options.name
             : module->functions.empty() ? "module"
                                         : module->functions[0].name;
   }
@@ -47,10 +47,11 @@ private:
       if (std::filesystem::create_directory(folder_, failed))
         return {};
     }
-    return Error(ErrorCode::kEnvironment,
-                 fmt::format("cannot write what the passes do into '{}': {}; set TEMPER_DUMP_DIR to "
-                             "a folder that can be written",
-                             options_.dump_dir.string(), failed.message()));
+    return Error(
+        ErrorCode::kEnvironment,
+        fmt::format("cannot write what the passes do into '{}': {}; set TEMPER_DUMP_DIR to "
+                    "a folder that can be written",
+                    options_.dump_dir.string(), failed.message()));
   }
 
   const PassOptions& options_;
@@ -60,6 +61,9 @@ private:
 };
 
 Error with_before(Error error, const IRModule& before, const PassOptions& options) {
+  // What names a line of the script is found there.
+  if (error.message.starts_with("line "))
+    return error;
   if (options.render || module_renderer)
     error.notes.push_back("before this pass:\n" + text_of(before, options));
   return error;

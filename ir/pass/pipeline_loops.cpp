@@ -14,9 +14,11 @@
 // elements there, which linear forms of the indices show.
 #include "ir/pass/pipeline_loops.h"
 
+#include "ir/op.h"
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/warp_fragments.h"
 
 #include <fmt/format.h>
 
@@ -41,17 +43,39 @@ struct Step {
   Stmt stmt;
   int64_t stage = 0;
   int64_t order = 0;
+  bool asynchronous = false; ///< its copies may be
   std::vector<Access> accesses;
 };
 
-/// What a statement touches; its loops become known to `math`.
+std::string place_of(const For& loop) {
+  return loop.span.line == 0
+             ? std::string()
+             : fmt::format("line {}, column {}: ", loop.span.line, loop.span.column);
+}
+
+bool is_barrier(const Stmt& stmt) {
+  const auto* evaluate = stmt.as<Evaluate>();
+  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  return call != nullptr && call->op == "sync_threads";
+}
+Stmt operation(const char* op, std::vector<Expr> args = {}) {
+  return make_evaluate(call_op(op, std::move(args)));
+}
+
+/// What a statement touches; its loops become known to `math`. `foreign`: in a call that may write
+/// what it is given.
 void collect(const NodeRef& node, Analyzer& math, std::vector<Access>& accesses, bool foreign) {
   if (const auto* loop = node.as<For>())
     math.bind(loop->loop_var, Range{loop->min, loop->extent});
   if (const auto* store = node.as<BufferStore>())
     accesses.push_back({store->buffer, store->indices, true});
-  // What an instruction is given may be what it writes.
+  // What an instruction is given may be what it writes, where that is not known.
   foreign |= node.as<Evaluate>() != nullptr;
+  if (const auto* call = node.as<Call>(); call != nullptr && is_warp_operation(*call)) {
+    for (size_t i = 0; i < call->args.size(); ++i)
+      collect(call->args[i], math, accesses, writes_argument(*call, i));
+    return;
+  }
   if (const auto* load = node.as<BufferLoad>())
     accesses.push_back({load->buffer, load->indices, foreign});
   node->info().for_each_child(node.get(), [&](const NodeRef& child, Role role) {
@@ -77,16 +101,24 @@ public:
 
   Result<Stmt> run() {
     TEMPER_TRY_VOID(check_order());
+    find_async_copies();
     TEMPER_TRY_VOID(make_versions());
     std::vector<Stmt> all = std::move(new_allocations_);
     const auto extent = as_int(loop_.extent);
     const DataType type = loop_.loop_var->dtype;
     for (int64_t t = 0; t < last_; ++t)
-      for (const size_t i : in_order_) {
+      for (size_t place = 0; place < in_order_.size(); ++place) {
+        const size_t i = in_order_[place];
         const int64_t iteration = t - steps_[i].stage;
         if (iteration < 0 || (extent && iteration >= *extent))
           continue;
-        Stmt at = step_at(i, loop_.min + iteration);
+        // Groups that were asked for behind the one that is waited for.
+        const auto behind = [&](int64_t stage, bool asked) {
+          return extent ? std::min(t - stage + (asked ? 1 : 0), *extent) - (iteration + 1) : 0;
+        };
+        std::vector<Stmt> list;
+        emit(list, place, loop_.min + iteration, behind);
+        Stmt at = make_seq(std::move(list));
         if (!extent)
           at = make_if(make_binary<LT>(make_int(type, iteration), loop_.extent), at);
         all.push_back(std::move(at));
@@ -94,8 +126,11 @@ public:
     if (!extent || *extent > last_) {
       const Var var = make_var(loop_.loop_var->name, type);
       std::vector<Stmt> body;
-      for (const size_t i : in_order_)
-        body.push_back(step_at(i, Expr(var) - steps_[i].stage));
+      for (size_t place = 0; place < in_order_.size(); ++place) {
+        const int64_t own = steps_[in_order_[place]].stage;
+        emit(body, place, Expr(var) - own,
+             [&](int64_t stage, bool asked) { return own - stage + (asked ? 1 : 0) - 1; });
+      }
       Annotations annotations = loop_.annotations;
       for (const char* key : {kPipelineStage, kPipelineOrder, kPipelineAsyncStages})
         annotations = annotations.without(key);
@@ -112,10 +147,17 @@ public:
     for (int64_t behind = 0; behind < last_; ++behind) {
       if (extent && *extent + behind < last_)
         continue; // done in the prologue
-      for (const size_t i : in_order_) {
-        if (steps_[i].stage <= behind)
+      for (size_t place = 0; place < in_order_.size(); ++place) {
+        const int64_t own = steps_[in_order_[place]].stage;
+        if (own <= behind)
           continue;
-        Stmt at = step_at(i, loop_.min + loop_.extent + (behind - steps_[i].stage));
+        const auto groups = [&](int64_t stage, bool asked) {
+          return extent ? std::min<int64_t>(behind - stage + (asked ? 1 : 0), 0) + own - behind - 1
+                        : 0;
+        };
+        std::vector<Stmt> list;
+        emit(list, place, loop_.min + loop_.extent + (behind - own), groups);
+        Stmt at = make_seq(std::move(list));
         if (!extent && behind < last_)
           at = make_if(make_binary<GE>(loop_.extent + behind, make_int(type, last_)), at);
         all.push_back(std::move(at));
@@ -126,8 +168,82 @@ public:
 
 private:
   Error refuse(const std::string& why) const {
-    return Error(ErrorCode::kIllegal,
-                 fmt::format("the software pipeline of loop {} {}", loop_.loop_var->name, why));
+    return Error(ErrorCode::kIllegal, fmt::format("{}the software pipeline of loop {} {}",
+                                                  place_of(loop_), loop_.loop_var->name, why));
+  }
+
+  /// Memory of the iteration that asynchronous steps fill from global memory and do nothing else
+  /// with.
+  void find_async_copies() {
+    for (const Stmt& stmt : allocations_) {
+      const Buffer& buffer = stmt.as<AllocBuffer>()->buffer;
+      bool filled = buffer->scope.starts_with("shared");
+      bool any = false;
+      for (const Step& step : steps_) {
+        bool reads = false;
+        for (const Access& access : step.accesses)
+          if (access.buffer == buffer) {
+            any |= access.write;
+            filled &= !access.write || step.asynchronous;
+            reads |= !access.write;
+          }
+        filled &= !reads || !step.asynchronous;
+        if (step.asynchronous)
+          walk(step.stmt, [&](const NodeRef& node) {
+            const auto* store = node.as<BufferStore>();
+            if (store == nullptr || store->buffer != buffer)
+              return true;
+            const auto* load = store->value.as<BufferLoad>();
+            filled &= load != nullptr && load->buffer->scope == "global";
+            return true;
+          });
+      }
+      if (filled && any)
+        async_.push_back(buffer);
+    }
+    if (async_.empty())
+      return;
+    // Where in the order a stage's copies are all asked for, and from where on they are needed.
+    for (size_t place = 0; place < in_order_.size(); ++place) {
+      const Step& step = steps_[in_order_[place]];
+      for (const Access& access : step.accesses) {
+        if (std::find(async_.begin(), async_.end(), access.buffer) == async_.end())
+          continue;
+        if (access.write) {
+          asked_[step.stage] = place;
+          continue;
+        }
+        // Ahead of the barrier at which the others' copies are there, too.
+        size_t first = place;
+        while (first > 0 && is_barrier(steps_[in_order_[first - 1]].stmt) &&
+               steps_[in_order_[first - 1]].stage == step.stage)
+          --first;
+        for (const Step& source : steps_)
+          for (const Access& fill : source.accesses)
+            if (fill.write && fill.buffer == access.buffer)
+              needed_[first].push_back(source.stage);
+      }
+    }
+  }
+
+  /// The statement at a place of the order, for an iteration, with what its asynchronous copies
+  /// need. `behind`: how many groups of a stage may be under way when those of this iteration are
+  /// waited for, this round's asked for or not.
+  template <typename F>
+  void emit(std::vector<Stmt>& list, size_t place, const Expr& iteration, const F& behind) {
+    if (const auto found = needed_.find(place); found != needed_.end()) {
+      int64_t groups = -1;
+      for (const int64_t stage : found->second) {
+        const int64_t left = std::max<int64_t>(behind(stage, asked_.at(stage) < place), 0);
+        groups = groups < 0 ? left : std::min(groups, left);
+      }
+      list.push_back(operation("ptx_wait_group", {make_int(DataType::int32(), groups)}));
+    }
+    const size_t i = in_order_[place];
+    list.push_back(step_at(i, iteration));
+    if (const auto found = asked_.find(steps_[i].stage);
+        found != asked_.end() && found->second == place)
+      list.push_back(operation("ptx_commit_group"));
   }
 
   bool belongs_to_iteration(const Buffer& buffer) const {
@@ -195,8 +311,12 @@ private:
       int64_t count = last - first + 1;
       if (count > 1 && ends_before_it_starts(buffer, first, last))
         --count;
+      const bool async = std::find(async_.begin(), async_.end(), buffer) != async_.end();
+      const auto marked = [&](const Annotations& annotations) {
+        return async ? annotations.with(kAsyncCopies, make_int(DataType::int32(), 1)) : annotations;
+      };
       if (count == 1) {
-        new_allocations_.push_back(stmt);
+        new_allocations_.push_back(async ? make_alloc(buffer, marked(alloc.annotations)) : stmt);
         continue;
       }
       if (!buffer->strides.empty() || buffer->layout || buffer->elem_offset)
@@ -207,7 +327,7 @@ private:
         node.shape.insert(node.shape.begin(), make_int(type, count));
       });
       versions_[buffer] = {versions, count};
-      new_allocations_.push_back(make_alloc(versions, behind_versions(alloc.annotations)));
+      new_allocations_.push_back(make_alloc(versions, marked(behind_versions(alloc.annotations))));
     }
     return {};
   }
@@ -278,6 +398,9 @@ private:
   std::vector<Step> steps_;
   std::vector<size_t> in_order_;
   int64_t last_ = 0; ///< stage
+  std::vector<Buffer> async_;
+  std::map<int64_t, size_t> asked_;               ///< by stage, places in the order
+  std::map<size_t, std::vector<int64_t>> needed_; ///< by place, stages
   Analyzer math_;
   std::unordered_map<Buffer, Versions, RefHash> versions_;
   std::vector<Stmt> new_allocations_;
@@ -297,6 +420,8 @@ Parts parts_of(const Stmt& body) {
 
 class PipelineLoops {
 public:
+  explicit PipelineLoops(bool asynchronous) : asynchronous_(asynchronous) {}
+
   Stmt rewrite(const Stmt& stmt) {
     if (error)
       return stmt;
@@ -320,10 +445,11 @@ public:
 
 private:
   static Error refuse(const For& loop, const std::string& why) {
-    return Error(ErrorCode::kIllegal, fmt::format("loop {} {}", loop.loop_var->name, why));
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("{}loop {} {}", place_of(loop), loop.loop_var->name, why));
   }
 
-  static Result<Stmt> pipelined(const For& loop) {
+  Result<Stmt> pipelined(const For& loop) const {
     Parts parts = parts_of(loop.body);
     const size_t count = parts.statements.size();
     const auto stages = pipeline_list(loop.annotations, kPipelineStage);
@@ -352,11 +478,30 @@ private:
       if (stmt.is<Bind>() || stmt.is<Break>() || stmt.is<Continue>())
         return refuse(loop, "has a definition or a jump among the statements of its software "
                             "pipeline");
+    std::vector<int64_t> asynchronous;
+    if (loop.annotations.get(kPipelineAsyncStages)) {
+      const auto asked = pipeline_list(loop.annotations, kPipelineAsyncStages);
+      if (!asked)
+        return refuse(loop, fmt::format("has something else than a list of stages as {}",
+                                        kPipelineAsyncStages));
+      for (const int64_t stage : *asked)
+        if (std::find(stages->begin(), stages->end(), stage) == stages->end())
+          return refuse(loop, fmt::format("says that stage {} of its software pipeline is "
+                                          "asynchronous, which no statement has",
+                                          stage));
+      if (asynchronous_)
+        asynchronous = *asked;
+    }
     // Stages count from the first one that is used.
     const int64_t least = count == 0 ? 0 : *std::min_element(stages->begin(), stages->end());
     std::vector<Step> steps;
     for (size_t i = 0; i < count; ++i)
-      steps.push_back({parts.statements[i], (*stages)[i] - least, (*order)[i], {}});
+      steps.push_back(
+          {parts.statements[i],
+           (*stages)[i] - least,
+           (*order)[i],
+           std::find(asynchronous.begin(), asynchronous.end(), (*stages)[i]) != asynchronous.end(),
+           {}});
     return Pipeline(loop, std::move(parts.allocations), std::move(steps)).run();
   }
 
@@ -382,7 +527,7 @@ private:
         return true;
       });
       filling += fills ? 1 : 0;
-      steps.push_back({statement, fills ? 0 : 1, 0, {}});
+      steps.push_back({statement, fills ? 0 : 1, 0, false, {}});
     }
     if (filling == static_cast<int64_t>(steps.size()))
       return stmt;
@@ -396,6 +541,7 @@ private:
 
   /// Prologue and epilogue have the statements once for each.
   static constexpr int64_t kMostStages = 64;
+  bool asynchronous_;
 };
 
 } // namespace
@@ -415,14 +561,61 @@ std::optional<std::vector<int64_t>> pipeline_list(const Annotations& annotations
   return numbers;
 }
 
-Result<PrimFunc> pipeline_loops(const PrimFunc& function) {
-  PipelineLoops passes;
+Annotations repeat_pipeline(const Annotations& annotations, const std::vector<size_t>& counts) {
+  const auto stages = pipeline_list(annotations, kPipelineStage);
+  const auto order = pipeline_list(annotations, kPipelineOrder);
+  if (!stages || !order || stages->size() != counts.size() || order->size() != counts.size())
+    return annotations;
+  std::vector<int64_t> sorted = *order;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    return annotations;
+  std::vector<size_t> in_order(counts.size());
+  std::iota(in_order.begin(), in_order.end(), size_t{0});
+  std::stable_sort(in_order.begin(), in_order.end(),
+                   [&](size_t a, size_t b) { return (*order)[a] < (*order)[b]; });
+  std::vector<int64_t> first(counts.size()); // place of the first of each
+  int64_t place = 0;
+  for (const size_t child : in_order) {
+    first[child] = place;
+    place += static_cast<int64_t>(counts[child]);
+  }
+  std::vector<Expr> new_stages, new_order;
+  for (size_t child = 0; child < counts.size(); ++child)
+    for (size_t part = 0; part < counts[child]; ++part) {
+      new_stages.push_back(make_int(DataType::int32(), (*stages)[child]));
+      new_order.push_back(make_int(DataType::int32(), first[child] + static_cast<int64_t>(part)));
+    }
+  return annotations.with(kPipelineStage, make_list(std::move(new_stages)))
+      .with(kPipelineOrder, make_list(std::move(new_order)));
+}
+
+size_t pipeline_statements(const Stmt& made) {
+  const auto* several = made.as<SeqStmt>();
+  if (several == nullptr)
+    return made.is<AllocBuffer>() ? 0 : 1;
+  return static_cast<size_t>(
+      std::count_if(several->statements.begin(), several->statements.end(),
+                    [](const Stmt& stmt) { return !stmt.is<AllocBuffer>(); }));
+}
+
+namespace {
+
+Result<PrimFunc> pipelined(const PrimFunc& function, bool asynchronous) {
+  PipelineLoops passes(asynchronous);
   const Stmt body = passes.rewrite(function->body);
   if (passes.error)
     return *std::move(passes.error);
   return body == function->body
              ? function
              : copy_node(*function, [&](PrimFuncNode& node) { node.body = body; });
+}
+
+} // namespace
+
+Result<PrimFunc> pipeline_loops(const PrimFunc& function) { return pipelined(function, false); }
+Result<PrimFunc> pipeline_kernel_loops(const PrimFunc& function) {
+  return pipelined(function, true);
 }
 
 } // namespace temper::ir

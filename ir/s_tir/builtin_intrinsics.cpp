@@ -31,29 +31,25 @@ std::vector<Param> params(const std::vector<Buffer>& buffers) {
   return list;
 }
 
+} // namespace
+
 std::vector<Buffer> copies(const std::vector<Buffer>& buffers) {
   std::vector<Buffer> list;
   for (const Buffer& buffer : buffers)
-    list.push_back(make_buffer(buffer->name, buffer->dtype, buffer->shape));
+    list.push_back(make_buffer(buffer->name, buffer->dtype, buffer->shape, buffer->scope));
   return list;
 }
 
-struct Axis {
-  const char* name;
-  int64_t extent;
-  IterType type;
-};
-
 /// An s-tir function of one block under its loops; `store` gets the block's axes.
 PrimFunc describe_by(const std::string& name, const std::vector<Buffer>& buffers,
-                     const std::vector<Axis>& loops, std::vector<BufferRegion> reads,
+                     const std::vector<IntrinsicAxis>& loops, std::vector<BufferRegion> reads,
                      std::vector<BufferRegion> writes,
                      FunctionRef<Stmt(const std::vector<Expr>&)> store) {
   std::vector<IterVar> axes;
   std::vector<Var> vars;
   std::vector<Expr> values;
   std::vector<Expr> bindings;
-  for (const Axis& loop : loops) {
+  for (const IntrinsicAxis& loop : loops) {
     vars.push_back(make_var(loop.name));
     axes.push_back({whole(loop.extent), make_var(std::string("v") + loop.name), loop.type});
     values.push_back(axes.back().var);
@@ -104,6 +100,8 @@ PrimFunc implement_by(const std::string& name, const std::vector<Buffer>& buffer
     node.body = std::move(body);
   });
 }
+
+namespace {
 
 struct Dot {
   const char* name;
@@ -305,6 +303,8 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
     list.push_back(make_interleave(4, lanes, kS8));
     list.push_back(make_interleave(4, lanes, kU8));
   }
+  for (TensorIntrinsic& entry : warp_tensor_intrinsics())
+    list.push_back(std::move(entry));
   return list;
 }
 

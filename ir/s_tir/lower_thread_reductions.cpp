@@ -13,6 +13,7 @@
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/detail/reducer.h"
 #include "ir/s_tir/lower.h"
+#include "ir/s_tir/tensor_intrinsic.h"
 
 #include <fmt/format.h>
 
@@ -331,9 +332,13 @@ Result<PrimFunc> lower_thread_reductions(const PrimFunc& function) {
                              copy_node(*root->block, [&](SBlock& node) { node.body = changed; })));
 }
 
-Result<PrimFunc> lower_blocks_for_gpu(const PrimFunc& function) {
+Result<PrimFunc> lower_blocks_for_gpu(const PrimFunc& function, int architecture) {
   TEMPER_TRY(joined, lower_thread_reductions(function));
-  return lower_blocks(joined);
+  std::vector<std::string> features;
+  for (int known = 50; known <= architecture; ++known)
+    features.push_back(fmt::format("sm_{}", known));
+  TEMPER_TRY_VOID(check_tensor_intrinsics(joined, features));
+  return lower_blocks(joined, true);
 }
 
 } // namespace temper::s_tir

@@ -22,7 +22,8 @@ namespace temper::s_tir {
 Result<PrimFunc> lower_thread_reductions(const PrimFunc& function);
 
 /// All of it: what s_tir/lower.h does for CPUs, with reductions over threads and the tensor
-/// intrinsics of GPUs.
-Result<PrimFunc> lower_blocks_for_gpu(const PrimFunc& function);
+/// intrinsics of GPUs of the architecture (80 for sm_80), whose entries need "sm_80" or less.
+/// kUnsupported also says which tensorized block needs something else.
+Result<PrimFunc> lower_blocks_for_gpu(const PrimFunc& function, int architecture);
 
 } // namespace temper::s_tir

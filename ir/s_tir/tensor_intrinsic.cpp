@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -75,6 +76,19 @@ Result<Flat> flatten(Stmt stmt) {
     return refuse("its body is not one store");
   flat.store = cast_ref<BufferStore>(substitute(Stmt(flat.store), values));
   return flat;
+}
+
+/// An integer that every type has, or one converted.
+std::optional<int64_t> small_constant(const Expr& expr) {
+  if (const auto* cast = expr.as<Cast>())
+    return small_constant(cast->value);
+  const auto* real = expr.as<FloatImm>();
+  const double value =
+      real != nullptr ? real->value : static_cast<double>(as_int(expr).value_or(INT64_MAX));
+  constexpr double kMost = 127;
+  if (std::abs(value) > kMost || value != std::floor(value))
+    return std::nullopt;
+  return static_cast<int64_t>(value);
 }
 
 class Matcher {
@@ -161,6 +175,11 @@ private:
       return note(fmt::format("{} is {}, not {}", found->name, to_string(found->dtype),
                               to_string(wanted->dtype)));
     }
+    // What a warp holds is one operand of its instruction; shared memory is one.
+    const bool shared = wanted->scope.starts_with("shared") && found->scope.starts_with("shared");
+    if (wanted->scope != "global" && wanted->scope != found->scope && !shared)
+      return note(
+          fmt::format("{} is in \"{}\", not in \"{}\"", found->name, found->scope, wanted->scope));
     if (!found->strides.empty() || found->layout || wanted_at.size() > found_at.size()) {
       return note(fmt::format("{} is not laid out as {} is", found->name, name_of(param)));
     }
@@ -202,6 +221,10 @@ private:
   }
 
   bool same(const Expr& wanted, const Expr& found) {
+    // A constant may be written as one of another type.
+    if (const auto constant = small_constant(wanted);
+        constant && wanted->dtype == found->dtype && small_constant(found) == constant)
+      return true;
     if (wanted->kind() != found->kind())
       return false;
     if (const auto* load = wanted.as<BufferLoad>()) {

@@ -1,6 +1,7 @@
 #include "ir/s_tir/detail/builtin_intrinsics.h"
 #include "ir/s_tir/primitives_reference.h"
 
+#include "ir/tir/warp_fragments.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -37,6 +38,17 @@ std::string tensor_intrinsics_reference() {
       "j in N and k\n"
       "in K, where G elements of B have four bytes: 16 x 16 sums in each of AMX's registers.\n"
       "\n"
+      "`wmma_..` and `mma_..` are tiles of a warp of a GPU, which threadIdx.x numbers (32 threads, "
+      "or "
+      "nothing bound\n"
+      "to it): loads into its registers, sums started at 0, products `C[i, j] = C[i, j] + A[i, k] "
+      "* "
+      "B[k, j]` (`_trans`:\n"
+      "`B[j, k]`), stores. Operands are caches in the scopes that the table says "
+      "(`cache_read(C, 0, \"wmma.matrix_a\")`);\n"
+      "all that touches one is tensorized. They become ldmatrix and mma.sync; of tf32 ten bits of "
+      "the mantissa count.\n"
+      "\n"
       "| name | needs | parameters | instruction |\n"
       "| --- | --- | --- | --- |\n";
   std::vector<TensorIntrinsic> entries = builtin_tensor_intrinsics();
@@ -48,8 +60,9 @@ std::string tensor_intrinsics_reference() {
       std::vector<int64_t> shape;
       for (const Expr& extent : param.buffer->shape)
         shape.push_back(*as_int(extent));
-      params.push_back(fmt::format("{}: {}[{}]", param.name(), to_string(param.buffer->dtype),
-                                   fmt::join(shape, ", ")));
+      params.push_back(fmt::format(
+          "{}: {}[{}]{}", param.name(), to_string(param.buffer->dtype), fmt::join(shape, ", "),
+          param.buffer->scope == "global" ? std::string() : " in " + param.buffer->scope));
     }
     std::string instruction = "shuffles";
     walk(entry.implementation->body, [&](const NodeRef& node) {
@@ -58,6 +71,9 @@ std::string tensor_intrinsics_reference() {
         instruction = "`" + call->args[0].as<StringImm>()->value + "`";
       else if (call != nullptr && call->op == "amx_multiply_add")
         instruction = "`T.amx_multiply_add`";
+      else if (call != nullptr && tir::is_warp_operation(*call))
+        instruction =
+            fmt::format("`T.{}` of {}", call->op, call->args.back().as<StringImm>()->value);
       return true;
     });
     text += fmt::format("| `{}` | {} | {} | {} |\n", entry.name,

@@ -1,5 +1,7 @@
 #include "ir/script/schedule_language.h"
 
+#include "ir/pass/pipeline_loops.h"
+#include "ir/s_tir/lower.h"
 #include "ir/s_tir/python_call.h"
 #include "ir/script/printer.h"
 #include "ir/script/session.h"
@@ -16,6 +18,9 @@ using s_tir::Operand;
 
 /// Random samples may lead to a schedule that a later primitive refuses: another seed may not.
 constexpr uint64_t kSeeds = 32;
+
+/// Of annotations: "software_pipeline_stage", ..
+constexpr std::string_view kPipelinePrefix = "software_pipeline_";
 
 Value refuse(Evaluator& evaluator, ScheduleValue& schedule, Position position, Error error) {
   const std::string message = error.message;
@@ -139,11 +144,16 @@ Value call_primitive(Evaluator& evaluator, CallArguments& call) {
   auto instruction = read_call(evaluator, call, primitive, 0);
   if (!instruction)
     return Poison{};
+  const std::string* key =
+      primitive.name == "Annotate" ? instruction->attrs[0].as_string() : nullptr;
+  const bool pipeline = key != nullptr && key->starts_with(kPipelinePrefix);
   const auto outputs =
       self.schedule.call(primitive, std::move(instruction->inputs), std::move(instruction->attrs),
                          std::move(instruction->decision));
   if (!outputs)
     return refuse(evaluator, self, call.position, outputs.error());
+  if (pipeline)
+    *self.pipeline = call.position;
   if (primitive.outputs.empty())
     return None{};
   if (!primitive.variadic_output && outputs->size() == 1)
@@ -365,6 +375,26 @@ std::vector<s_tir::Schedule> schedules_of(Evaluator& evaluator, const Value& res
   return schedules;
 }
 
+/// Why the software pipelines that the schedule asks for cannot be: how many statements a loop has,
+/// and in which order they may run, only shows when all is done.
+std::optional<Error> refused_pipeline(const s_tir::Schedule& schedule) {
+  for (const ModuleEntry& entry : schedule.module()->functions) {
+    const auto function = entry.function.as_ref<PrimFuncNode>();
+    if (!function || !function->s_tir)
+      continue;
+    auto made = pipeline_loops(s_tir::lower_blocks(function));
+    if (made)
+      continue;
+    Error error = std::move(made).error();
+    // The place is that of the call which asked for it.
+    if (const size_t end = error.message.find(": ");
+        error.message.starts_with("line ") && end != std::string::npos)
+      error.message.erase(0, end + 2);
+    return error;
+  }
+  return std::nullopt;
+}
+
 /// Whether anything is sampled from the step `begin` on.
 bool samples(const s_tir::Trace& trace, size_t begin) {
   for (size_t i = begin; i < trace.size(); ++i)
@@ -417,6 +447,10 @@ Result<std::vector<s_tir::Schedule>> schedules_by(const std::string& file, std::
     std::vector<s_tir::Schedule> schedules;
     if (session.diagnostics.empty() && !result.is_poison())
       schedules = schedules_of(session.evaluator, result, *value, position);
+    if (value->pipeline->line > 0)
+      for (const s_tir::Schedule& schedule : schedules)
+        if (auto refused = refused_pipeline(schedule))
+          refuse(session.evaluator, *value, *value->pipeline, *std::move(refused));
     if (session.diagnostics.empty())
       return schedules;
     const std::optional<Error>& refusal = *value->refusal;

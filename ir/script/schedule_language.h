@@ -32,6 +32,8 @@ struct ScheduleValue {
   s_tir::Schedule schedule;
   /// The first error of a primitive, of this schedule or a copy.
   std::shared_ptr<std::optional<Error>> refusal;
+  /// Where a software pipeline was last asked for; line 0: nowhere.
+  std::shared_ptr<Position> pipeline = std::make_shared<Position>();
 };
 
 struct Session;

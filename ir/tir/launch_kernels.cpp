@@ -9,8 +9,10 @@
 #include "ir/tir/bound_threads.h"
 
 #include "ir/op.h"
+#include "ir/pass/pipeline_loops.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/tile.h"
+#include "ir/tir/warp_fragments.h"
 
 #include <fmt/format.h>
 
@@ -38,7 +40,7 @@ std::optional<size_t> axis_of(const For& loop) {
 
 bool is_local(const Buffer& buffer) {
   return buffer->scope.starts_with("local") || buffer->scope.starts_with("wmma") ||
-         buffer->scope.starts_with("m16n8");
+         buffer->scope.starts_with("m16n8") || buffer->scope == "warp";
 }
 
 Stmt barrier() { return make_evaluate(call_op("sync_threads", {})); }
@@ -49,7 +51,10 @@ public:
     find_axes(nest);
     if (error_.message.empty() && !bound_)
       return not_bound(nest);
-    find_accesses(nest);
+    if (is_tile_program_)
+      take_tile_threads();
+    else
+      find_accesses(nest);
     if (!error_.message.empty())
       return error_;
     Stmt body = lower(nest, true);
@@ -68,8 +73,8 @@ public:
         (blocks ? block_vars : thread_vars).push_back(axes_[i].var);
       }
     }
-    Annotations annotations;
-    if (unroll_ > 0)
+    Annotations annotations = tile_;
+    if (unroll_ > 0 && !is_tile_program_)
       annotations = annotations.with(kUnrollStep, make_int(DataType::int32(), unroll_));
     return make_kernel(std::move(grid), std::move(threads), std::move(block_vars),
                        std::move(thread_vars), std::move(body), std::move(annotations));
@@ -112,13 +117,21 @@ private:
   void find_axes(const Stmt& nest) {
     for (size_t i = 0; i < axes_.size(); ++i)
       axes_[i].var = make_var(kNames[i], DataType::int32());
+    bool by_warps = false;
     walk(nest, [&](const NodeRef& node) {
       const auto* loop = node.as<For>();
       const auto axis = loop != nullptr ? axis_of(*loop) : std::nullopt;
+      if (const auto* call = node.as<Call>())
+        by_warps |= is_warp_operation(*call);
       if (!axis)
         return !ExprNode::accepts(node->kind());
       bound_ = true;
       unroll_ = std::max(unroll_, loop->annotations.get_int(kUnrollStep).value_or(0));
+      if (tile_threads(loop->annotations) > 0) {
+        is_tile_program_ = true;
+        for (const char* key : {kTileWarpRows, kTileWarpColumns})
+          tile_ = tile_.with(key, loop->annotations.get(key));
+      }
       const auto extent = as_int(loop->extent);
       Axis& known = axes_[*axis];
       if (!extent)
@@ -132,6 +145,28 @@ private:
         known.extent = std::max(known.extent, *extent);
       return true;
     });
+    // Instructions of warps are carried out by all of its threads.
+    constexpr int64_t kWarp = 32;
+    Axis& lanes = axes_[kBlockAxes];
+    if (by_warps && lanes.extent > 0 && lanes.extent != kWarp)
+      fail(fmt::format(
+          "a nest with instructions of warps has their 32 threads along threadIdx.x, and "
+          "{} iterations are bound to it: bind warps to threadIdx.y, and 32 threads, or "
+          "nothing, to threadIdx.x",
+          lanes.extent));
+    if (by_warps)
+      lanes.extent = kWarp;
+  }
+
+  /// The threads of a tile program are shared out when its operators are lowered.
+  void take_tile_threads() {
+    for (size_t i = kBlockAxes; i < axes_.size(); ++i)
+      if (axes_[i].extent > 0)
+        fail(
+            fmt::format("a nest with {} has its threads from there, and binds loops to {} as well: "
+                        "leave those to the tile operators",
+                        kTileWarpRows, kAxes[i]));
+    axes_[kBlockAxes].extent = tile_threads(tile_);
   }
 
   // Which memory threads share.
@@ -293,7 +328,7 @@ private:
 
   /// What is stored outside of the threads' loops is stored by one of them.
   Stmt by_first(const Buffer& buffer, Stmt store) const {
-    if (is_local(buffer))
+    if (is_local(buffer) || is_tile_program_)
       return store;
     Expr first = make_bool(true);
     for (size_t i = 0; i < kBlockAxes; ++i)
@@ -311,12 +346,29 @@ private:
       if (steps && (differs(min) || differs(extent)))
         fail("threads would have to meet inside loop " + loop.loop_var->name +
              ", whose bounds differ between them");
-      Stmt body = lower(loop.body, steps);
+      Annotations annotations = loop.annotations;
+      Stmt body;
+      if (const auto* seq = loop.body.as<SeqStmt>();
+          seq != nullptr && annotations.get(kPipelineStage)) {
+        // Barriers belong to the statement that they stand around.
+        std::vector<Stmt> list;
+        std::vector<size_t> counts;
+        for (const Stmt& child : seq->statements) {
+          list.push_back(lower(child, steps));
+          if (!child.is<AllocBuffer>())
+            counts.push_back(pipeline_statements(list.back()));
+        }
+        annotations = repeat_pipeline(annotations, counts);
+        body = make_seq(std::move(list));
+      } else {
+        body = lower(loop.body, steps);
+      }
       if (is_nothing(body))
         return body;
       return change_loop(loop, [&](For& node) {
         node.min = min;
         node.extent = extent;
+        node.annotations = std::move(annotations);
         node.body = std::move(body);
       });
     }
@@ -353,6 +405,8 @@ private:
 
   std::array<Axis, 6> axes_;
   bool bound_ = false;
+  bool is_tile_program_ = false;
+  Annotations tile_;   ///< of a tile program: its warps
   int64_t unroll_ = 0; ///< asked for at a loop that is bound
   std::map<const BufferNode*, Uses> uses_;
   std::unordered_set<const BufferNode*> shared_; ///< what threads must meet for

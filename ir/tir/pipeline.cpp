@@ -56,8 +56,11 @@ private:
 
   void fail(const For& loop, const std::string& why) {
     if (error_.message.empty())
-      error_ = Error(ErrorCode::kUnsupported, fmt::format("line {}, column {}: TMA: {}",
-                                                          loop.span.line, loop.span.column, why));
+      error_ = Error(ErrorCode::kUnsupported,
+                     (loop.span.line == 0
+                          ? std::string() // of a schedule
+                          : fmt::format("line {}, column {}: ", loop.span.line, loop.span.column)) +
+                         "TMA: " + why);
   }
 
   /// One thread prepares the barriers; a stage of each waits for so many arrivals.

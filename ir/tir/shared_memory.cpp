@@ -315,7 +315,9 @@ private:
     }
     if (node.op == "ptx_wait_group") {
       state.since.add(state.asked);
-      state.asked = {};
+      // Groups that may still be under way are there once somebody waits for them, too.
+      if (is_int(node.args[0], 0))
+        state.asked = {};
       return;
     }
     if (node.op == "mbarrier_wait_parity" && branches_ == 0) {

@@ -34,6 +34,8 @@ public:
   Stmt rewrite(const Stmt& stmt) {
     const Analyzer::Scope scope(math_);
     if (const auto* launch = stmt.as<KernelLaunch>()) {
+      if (tile_threads(launch->annotations) > 0)
+        return stmt; // operators move vectors themselves
       bind_kernel(math_, *launch);
       unroll_ = launch->annotations.get_int(kUnrollStep).value_or(0);
       const Stmt body = rewrite(launch->body);

@@ -169,6 +169,29 @@ TEST(Emulated, EveryOutcomeIsARecordWithItsReason) {
   EXPECT_NE(text.find("registers of a thread"), std::string::npos) << text;
 }
 
+TEST(Emulated, SchedulesOfBlocksHaveASpaceForGpusToo) {
+  const Shell shell;
+  const std::string tune = "temper tune softmax M=8 N=64 --target cuda:sm_80 --device emulated "
+                           "--trials 2 --seed 1 --interpret 1 --no-compile";
+  const Ran text = shell.run(tune);
+  EXPECT_EQ(text.code, 0) << text.out << text.err;
+  EXPECT_NE(text.out.find("sketches, up to"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("checked 2 > right 2, 1 of them warp by warp"), std::string::npos)
+      << text.out;
+  const Json records = shell.run("temper list records --json").list("records");
+  ASSERT_GE(records.size(), 2U);
+  const std::string show = "temper show " + records[0]["record"].get<std::string>();
+  EXPECT_EQ(records[0]["outcome"], "checked");
+  EXPECT_NE(shell.run(show + " --cuda").out.find("__global__ void"), std::string::npos);
+  // As it is written it has no threads, and says what to do.
+  const Ran check =
+      shell.run("temper check softmax M=8 N=64 --target cuda:sm_80 --device emulated");
+  EXPECT_EQ(check.code, 2) << check.out;
+  EXPECT_NE(check.err.find("bind its loops to threads, as its search space does"),
+            std::string::npos)
+      << check.err;
+}
+
 // The compiled part of the check ran the workload as a CPU lowers it: a program that is wrong on a
 // GPU alone was right.
 TEST(Emulated, WhatIsCheckedIsTheProgramOfTheGpu) {

@@ -99,5 +99,89 @@ TEST(BoundPrograms, AProductScheduledByHandIsAKernel) {
       << "a row of 32 lies 36 apart";
 }
 
+/// Tiles of both operands in shared memory, for each step of the outer reduction l11; with what
+/// `annotations` ask of that loop.
+std::string fetched(const std::string& annotations) {
+  std::string trace = kByHand;
+  const size_t a = trace.find("b21 = "), b = trace.find("b22 = ");
+  trace.replace(a, b - a,
+                R"(b21 = sch.cache_read(block=b0, read_buffer_index=0, storage_scope="shared")
+sch.compute_at(block=b21, loop=l11, preserve_unit_loops=True)
+l40, l41, l42, l43, l44, l45, l46, l47 = sch.get_loops(block=b21)
+l48 = sch.fuse(l46, l47, preserve_unit_iters=True)
+l49, l50, l51 = sch.split(loop=l48, factors=[None, 8, 8], preserve_unit_iters=True)
+sch.bind(loop=l50, thread_axis="threadIdx.y")
+sch.bind(loop=l51, thread_axis="threadIdx.x")
+)");
+  return trace + annotations;
+}
+
+/// The flat function; null when it is wrong.
+ir::PrimFunc pipelined(const std::string& annotations) {
+  s_tir::register_layer();
+  const auto module = script::parse_module(kProduct, "product.py");
+  const auto trace = s_tir::Trace::from_python(fetched(annotations));
+  EXPECT_TRUE(trace) << trace.error().to_string();
+  const auto schedule = trace ? s_tir::replay(*trace, *module) : Result<s_tir::Schedule>(Error());
+  EXPECT_TRUE(schedule) << schedule.error().to_string();
+  const auto expected = ir::testing::run(function_of(*module));
+  EXPECT_TRUE(expected) << expected.error().to_string();
+  return schedule && expected ? expect_bound_meaning(schedule->module(), *expected) : nullptr;
+}
+
+int count_of(const std::string& text, const std::string& word) {
+  int count = 0;
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+    ++count;
+  return count;
+}
+
+TEST(BoundPrograms, ASoftwarePipelineFetchesAheadIntoVersionsOfItsMemory) {
+  const ir::PrimFunc flat = pipelined(R"(
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_stage", ann_val=[0, 0, 1])
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_order", ann_val=[0, 1, 2])
+)");
+  ASSERT_TRUE(flat);
+  const std::string text = script::to_text(flat);
+  EXPECT_EQ(count_of(text, "A_shared = T.alloc_shared((2, "), 1) << text;
+  EXPECT_EQ(count_of(text, "B_shared = T.alloc_shared((2, "), 1) << text;
+  EXPECT_EQ(count_of(text, "T.ptx_cp_async("), 0) << text;
+}
+
+TEST(BoundPrograms, AnAsynchronousStageGoesPastTheRegisters) {
+  const ir::PrimFunc flat = pipelined(R"(
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_stage", ann_val=[0, 0, 2])
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_order", ann_val=[0, 1, 2])
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_async_stages", ann_val=[0])
+)");
+  ASSERT_TRUE(flat);
+  const std::string text = script::to_text(flat);
+  EXPECT_EQ(count_of(text, "A_shared = T.alloc_shared((3, "), 1) << text;
+  // Two rounds ahead, two fetches each: in front of the loop and in it.
+  EXPECT_EQ(count_of(text, "T.ptx_commit_group("), 3) << text;
+  EXPECT_EQ(count_of(text, "T.ptx_cp_async("), 6) << text;
+  EXPECT_EQ(count_of(text, "T.ptx_wait_group(2)"), 1) << text;
+  EXPECT_EQ(count_of(text, "T.ptx_wait_group(1)"), 1) << text;
+  EXPECT_EQ(count_of(text, "T.ptx_wait_group(0)"), 1) << text;
+}
+
+TEST(BoundPrograms, WhatComesFirstInARoundMayBeAskedForLast) {
+  const ir::PrimFunc flat = pipelined(R"(
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_stage", ann_val=[0, 0, 1])
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_order", ann_val=[1, 2, 0])
+sch.annotate(block_or_loop=l11, ann_key="software_pipeline_async_stages", ann_val=[0])
+)");
+  ASSERT_TRUE(flat);
+  EXPECT_GT(count_of(script::to_text(flat), "T.ptx_cp_async("), 0);
+}
+
+TEST(BoundPrograms, ADoubleBufferIsFilledARoundAhead) {
+  const ir::PrimFunc flat = pipelined(R"(
+sch.annotate(block_or_loop=b22, ann_key="double_buffer_scope", ann_val=0)
+)");
+  ASSERT_TRUE(flat);
+  EXPECT_EQ(count_of(script::to_text(flat), "B_shared = T.alloc_shared((2, "), 1);
+}
+
 } // namespace
 } // namespace temper::codegen::testing

@@ -11,6 +11,7 @@
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
+#include "ir/support/half.h"
 #include "ir/support/random.h"
 #include "ir/verify.h"
 
@@ -69,6 +70,10 @@ inline Result<Memory> run_by(const PrimFunc& function, uint64_t seed, ParallelOr
   std::vector<std::vector<float>> f32;
   std::vector<std::vector<double>> f64;
   std::vector<std::vector<int32_t>> i32;
+  std::vector<std::vector<int8_t>> i8;
+  std::vector<std::vector<uint16_t>> halves;
+  halves.reserve(function->params.size());
+  i8.reserve(2 * function->params.size());
   f32.reserve(2 * function->params.size());
   f64.reserve(2 * function->params.size());
   i32.reserve(2 * function->params.size());
@@ -97,7 +102,26 @@ inline Result<Memory> run_by(const PrimFunc& function, uint64_t seed, ParallelOr
       }
       read.push_back([&array] { return std::vector<double>(array.begin(), array.end()); });
     };
-    if (buffer->dtype == DataType::float32())
+    const auto add_halves = [&](uint16_t (*narrow)(float), float (*wide)(uint16_t)) {
+      std::vector<float> values(count);
+      fill(values, random);
+      std::vector<uint16_t>& array = halves.emplace_back(count);
+      std::transform(values.begin(), values.end(), array.begin(), narrow);
+      arguments.emplace_back(
+          ArrayView{buffer->dtype, array.data(), static_cast<int64_t>(count), {}, !written[i]});
+      read.push_back([&array, wide] {
+        std::vector<double> result(array.size());
+        std::transform(array.begin(), array.end(), result.begin(), wide);
+        return result;
+      });
+    };
+    if (buffer->dtype == DataType::floating(16) && packs.empty())
+      add_halves(float_to_float16, float16_to_float);
+    else if (buffer->dtype == DataType::bfloat16() && packs.empty())
+      add_halves(float_to_bfloat16, bfloat16_to_float);
+    else if (buffer->dtype == DataType::integer(8))
+      add(i8, int8_t{0});
+    else if (buffer->dtype == DataType::float32())
       add(f32, 0.0F);
     else if (buffer->dtype == DataType::float64())
       add(f64, 0.0);

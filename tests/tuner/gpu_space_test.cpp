@@ -1,8 +1,7 @@
 // The design space for GPUs: what each rule makes of the blocks it is for, and that candidates of
 // every workload compute what the program computes, as threads.
-#include "tests/support/bound_programs.h"
 #include "tests/support/workload_cases.h"
-#include "tests/tuner/scene.h"
+#include "tests/tuner/gpu_scene.h"
 #include "tuner/gpu_pruning.h"
 
 #include <gmock/gmock.h>
@@ -12,14 +11,16 @@ namespace {
 
 using temper::testing::expect_bound_meaning;
 using temper::testing::function_of;
+using testing::count_of;
+using testing::gpu_space;
 using ::testing::HasSubstr;
+using testing::module_of;
 using testing::must;
 using ::testing::Not;
+using testing::sketches;
 using testing::workload;
 using workload_cases::kWorkloadCases;
 using workload_cases::WorkloadCase;
-
-using MakeRule = std::unique_ptr<Rule> (*)(const GpuHints&);
 
 /// What makes small programs interesting: few threads will do.
 GpuHints small_gpu() {
@@ -31,33 +32,12 @@ GpuHints small_gpu() {
   return gpu;
 }
 
-std::unique_ptr<Space> gpu_space(const ir::IRModule& module, const GpuHints& gpu = small_gpu(),
-                                 RuleList rules = {}) {
-  SketchOptions options;
-  options.gpu = gpu;
-  options.rules = std::move(rules);
-  return must(make_sketch_space(module, std::move(options)));
+std::unique_ptr<Space> gpu_space(const ir::IRModule& module) {
+  return testing::gpu_space(module, small_gpu());
 }
 
-/// The sketches that one rule alone makes.
-std::vector<std::string> sketches(MakeRule make, const ir::IRModule& module) {
-  RuleList rules;
-  rules.push_back(make({}));
-  return gpu_space(module, {}, std::move(rules))->sketch_texts();
-}
-
-ir::IRModule module_of(const std::string& name, const std::map<std::string, std::string>& shape) {
-  return workload(name, shape).module;
-}
 ir::IRModule matmul() { return module_of("matmul", {{"M", "64"}, {"N", "64"}, {"K", "32"}}); }
 ir::IRModule softmax() { return module_of("softmax", {{"M", "8"}, {"N", "64"}}); }
-
-int count_of(const std::string& text, const std::string& word) {
-  int count = 0;
-  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
-    ++count;
-  return count;
-}
 
 TEST(GpuMultiLevelTiling, BindsFetchesTogetherAndSumsInRegisters) {
   const auto texts = sketches(make_gpu_multi_level_tiling_rule, matmul());

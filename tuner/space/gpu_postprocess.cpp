@@ -2,6 +2,7 @@
 // RewriteUnboundBlock, RewriteParallelVectorizeUnroll (only its unrolling means something here),
 // RewriteReductionBlock, VerifyGPUCode (threads here; memory when the program is lowered,
 // codegen/lower_gpu.h).
+#include "ir/tir/bound_threads.h"
 #include "ir/walk.h"
 #include "tuner/space/gpu_rules.h"
 #include "tuner/space/postprocess.h"
@@ -84,6 +85,36 @@ Result<void> fetch_by_threads(Schedule& schedule, BlockRv block) {
   return {};
 }
 
+/// What the tile of a product takes of a block for tensor cores, as far as its loops say.
+Result<void> verify_tile(const BlockFacts& facts, const GpuHints& gpu) {
+  int64_t threads = 0, stages = 1;
+  for (const Ref<For>& loop : facts.loops) {
+    threads = std::max(threads, tir::tile_threads(loop->annotations));
+    stages = std::max(stages, loop->annotations.get_int(tir::kTileStages).value_or(1));
+  }
+  const auto* sum = facts.store != nullptr ? facts.store->value.as<Add>() : nullptr;
+  if (threads == 0 || sum == nullptr || !sum->a.is<BufferLoad>() || facts.loops.size() < 3 ||
+      facts.block->reads.empty())
+    return {};
+  const auto tile = facts.extents.end() - 3; // rows, columns and depth
+  const int64_t sums =
+      tile[0] * tile[1] * facts.store->buffer->dtype.element_bytes() / (4 * threads);
+  const int64_t shared = (tile[0] + tile[1]) * tile[2] *
+                         facts.block->reads.back().buffer->dtype.element_bytes() * stages;
+  if (threads > gpu.threads)
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("the block has {} threads, there may be {}", threads, gpu.threads));
+  if (sums > gpu.registers)
+    return Error(
+        ErrorCode::kIllegal,
+        fmt::format("a thread sums in {} registers, and has {} at most", sums, gpu.registers));
+  if (shared > gpu.shared_bytes)
+    return Error(ErrorCode::kIllegal,
+                 fmt::format("the operands take {} bytes of shared memory, there are {}", shared,
+                             gpu.shared_bytes));
+  return {};
+}
+
 /// Threads and virtual threads of each nest.
 Result<void> verify_threads(const Schedule& schedule, const std::vector<BlockRv>& blocks,
                             const GpuHints& gpu) {
@@ -91,6 +122,7 @@ Result<void> verify_threads(const Schedule& schedule, const std::vector<BlockRv>
     const BlockFacts facts = block_facts(schedule, block);
     if (facts.block == nullptr)
       continue;
+    TEMPER_TRY_VOID(verify_tile(facts, gpu));
     int64_t threads = 1, virtual_threads = 1;
     std::unordered_set<std::string> seen;
     for (size_t l = 0; l < facts.loops.size(); ++l) {
@@ -180,6 +212,10 @@ Result<void> postprocess_for_gpu(Schedule& schedule, const GpuHints& gpu) {
       const BlockFacts facts = block_facts(schedule, block);
       if (*step == 0 || facts.loops.empty() || !nests.insert(facts.loops[0]->loop_var.get()).second)
         continue;
+      if (std::any_of(facts.loops.begin(), facts.loops.end(), [](const Ref<For>& loop) {
+            return tir::tile_threads(loop->annotations) > 0;
+          }))
+        continue; // operators unroll as they need
       TEMPER_TRY(loops, schedule.get_loops(block));
       TEMPER_TRY_VOID(schedule.annotate(loops[0], "pragma_auto_unroll_max_step", *step));
       TEMPER_TRY_VOID(schedule.annotate(loops[0], "pragma_unroll_explicit", 1));
@@ -192,6 +228,7 @@ Result<void> postprocess_for_gpu(Schedule& schedule, const GpuHints& gpu) {
 
 RuleList default_gpu_rules(const GpuHints& gpu) {
   RuleList rules;
+  rules.push_back(make_gpu_tensor_cores_rule(gpu));
   rules.push_back(make_gpu_multi_level_tiling_rule(gpu));
   rules.push_back(make_gpu_auto_inline_rule());
   rules.push_back(make_gpu_cross_thread_reduction_rule(gpu));

@@ -4,6 +4,7 @@
 ///
 ///   multi-level tiling:  blocks | virtual threads | threads | reduction, tile in shared memory |
 ///                        reduction | tile of a thread in registers
+///   tensor cores:        blocks | blocks | reduction, in stages | tile of the block's warps
 ///   everything else:     reductions by the threads of a block, or a thread for each element
 #pragma once
 
@@ -26,11 +27,18 @@ struct GpuHints {
   std::vector<int64_t> reduction_threads{4, 8, 16, 32, 64, 128, 256, 512};
   std::vector<int64_t> thread_extents{32, 64, 128, 256, 512, 1024};
   std::vector<int64_t> unroll_steps{0, 16, 32, 64, 128, 256, 512, 1024};
+  int64_t shared_bytes = int64_t{163} * 1024; ///< that a block may have
+  int64_t registers = 255;                    ///< that a thread may have
+  // MultiLevelTilingTensorCore's.
+  int64_t tensor_max_innermost = 4; ///< factor of a tile, in instructions
+  bool use_software_pipeline = true;
+  std::vector<int64_t> pipeline_stages{1, 2, 3, 4, 5}; ///< 1: none
 };
 
 /// A rule that visits consumers before their producers.
 class ConsumersFirstRule : public Rule {};
 
+std::unique_ptr<Rule> make_gpu_tensor_cores_rule(const GpuHints& gpu);
 std::unique_ptr<Rule> make_gpu_multi_level_tiling_rule(const GpuHints& gpu);
 std::unique_ptr<Rule> make_gpu_auto_inline_rule();
 std::unique_ptr<Rule> make_gpu_cross_thread_reduction_rule(const GpuHints& gpu);

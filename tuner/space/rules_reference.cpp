@@ -55,6 +55,15 @@ const std::map<std::string, Description>& descriptions() {
       {"random_compute_location",
        {"A block that no other rule has placed is moved into a loop of its consumers, or stays.",
         "the place", "RandomComputeLocation"}},
+      {"gpu_tensor_cores",
+       {"Products of 16-bit floats or bytes (matrix products, batches of them, convolutions as the "
+        "product that they are once their axes are fused) whose shape divides into instructions: "
+        "tiles as SSSRRSRS, what is below the outer reduction left to the tile operators, which "
+        "run "
+        "on tensor cores (mma.sync; wgmma on sm_90a) with operands in a pipeline of asynchronous "
+        "copies.",
+        "the factors, stages; on sm_90a wgmma and who copies",
+        "MultiLevelTilingTensorCore(\"SSSRRSRS\", use_software_pipeline)"}},
       {"gpu_multi_level_tiling",
        {"Every spatial axis is split into five loops, every reduction axis into three, ordered "
         "SSSRRSRS and bound to blocks, virtual threads and threads; operands are fetched into "
