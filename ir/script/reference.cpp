@@ -443,7 +443,7 @@ std::vector<LanguageEntry> language_entries() {
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    with T.Kernel(2, threads=32, cluster_dims=2) as bx:\n"
       "        tx = T.get_thread_binding(0)\n"
-      "        bar = T.alloc_barrier(32)\n        T.cluster_sync()\n"
+      "        bar = T.alloc_cluster_barrier(32)\n        T.cluster_sync()\n"
       "        T.barrier_arrive(bar, cta_id=1 - T.block_rank_in_cluster())\n"
       "        T.barrier_wait(bar, 0)\n"
       "        B[bx * 32 + tx] = A[bx * 32 + tx]\n        T.cluster_sync()\n",
