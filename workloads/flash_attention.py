@@ -97,6 +97,7 @@ def flash_attention(
         O: T.Tensor(shape, dtype),
     ):
         with T.Kernel(T.ceildiv(seq, block_M), heads, batch) as (bx, by, bz):
+            Q_rows = T.alloc_fragment((block_M, dim), dtype)
             Q_shared = T.alloc_shared((dim, block_M), dtype)
             K_shared = T.alloc_shared((block_N, dim), dtype)
             V_shared = T.alloc_shared((block_N, dim), dtype)
@@ -106,10 +107,11 @@ def flash_attention(
             before = T.alloc_fragment((block_M,), dtype)
             rescale = T.alloc_fragment((block_M,), dtype)
             total = T.alloc_fragment((block_M,), dtype)
+            T.copy(Q[bz, by, bx * block_M, 0], Q_rows)
+            for i, d in T.Parallel(block_M, dim):
+                Q_rows[i, d] = Q_rows[i, d] * scale
             for d, i in T.Parallel(dim, block_M):
-                Q_shared[d, i] = Q[bz, by, bx * block_M + i, d]
-            for d, i in T.Parallel(dim, block_M):
-                Q_shared[d, i] = Q_shared[d, i] * scale
+                Q_shared[d, i] = Q_rows[i, d]
             T.fill(out, 0)
             T.fill(total, 0)
             T.fill(largest, T.min_value(dtype))
@@ -135,9 +137,10 @@ def flash_attention(
                     rescale[i] = T.exp2(before[i] - largest[i])
                 for i in T.Parallel(block_M):
                     total[i] = total[i] * rescale[i]
-                for j, i in T.Parallel(block_N, block_M):
-                    scores[j, i] = T.exp2(scores[j, i] - largest[i])
-                T.reduce_sum(scores, total, dim=0, clear=False)
+                for j in T.serial(block_N):
+                    for i in T.Parallel(block_M):
+                        scores[j, i] = T.exp2(scores[j, i] - largest[i])
+                        total[i] = total[i] + scores[j, i]
                 for d, i in T.Parallel(dim, block_M):
                     out[d, i] = out[d, i] * rescale[i]
                 T.copy(V[bz, by // groups, k * block_N, 0], V_shared)

@@ -1324,6 +1324,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"thread_id_in_wg", {thread_place, "thread_in_group", {}}},
         {"ws", {warp_role, nullptr, {}}},
         {"async_copy", {tile_call, "copy", {}}},
+        {"wgmma_gemm", {tile_call, "gemm", {}}},
         {"annotate_safe_value", {safe_value, nullptr, {}}},
         {"device_assert", {device_assert, nullptr, {}}},
         {"annotate_restrict_buffers", {restrict_buffers, nullptr, {}}},
@@ -1350,6 +1351,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"cta_id_in_cluster", {block_place, "in_cluster", {}}},
         {"block_rank_in_cluster", {block_place, "cluster_rank", {}}},
         {"alloc_barrier", {alloc_barrier, nullptr, {}}},
+        {"alloc_cluster_barrier", {alloc_barrier, nullptr, {}}},
         {"mbarrier_arrive", {barrier_operation, "mbarrier_arrive", {}}},
         {"barrier_arrive", {barrier_operation, "mbarrier_arrive", {}}},
         {"mbarrier_expect_tx", {barrier_operation, "mbarrier_expect_tx", {}}},
@@ -1449,20 +1451,27 @@ const std::map<std::string, Entry, std::less<>>& table() {
       map.emplace(name, Entry{refused, kForeign, {}});
     // What TileLang has and this language has not, with what does the same.
     static constexpr std::pair<const char*, const char*> kOther[] = {
-        {"tma_copy",
-         "is not there; T.copy moves a region, and a variant of it may use that engine"},
-        {"copy_cluster", "is not there; T.copy moves a region of this block"},
-        {"tma_gather4", "is not there; write T.Parallel with the rows' indices"},
-        {"tma_scatter4", "is not there; write T.Parallel with the rows' indices"},
-        {"wgmma_gemm", "is not there; T.gemm is dispatched to the instructions of the target"},
-        {"tcgen05_gemm", "is not there; T.gemm is dispatched to the instructions of the target"},
-        {"tcgen05_gemm_blockscaled", "is not there; scale the operands, then T.gemm"},
-        {"gemm_sp", "is not there; expand the operand, then T.gemm"},
-        {"alloc_tmem", "is not there; take T.alloc_fragment"},
-        {"alloc_wgmma_desc", "is not there; T.gemm takes the buffers themselves"},
-        {"alloc_cluster_barrier", "is not there; T.alloc_barrier is for the threads of a block"},
-        {"annotate_ws_schedule",
-         "is not there; write the roles with if T.get_warp_group_idx() == 0"},
+        {"tma_copy", "is not there: it leaves open who waits at which barrier; T.copy moves the "
+                     "region, a T.Pipelined carries it out ahead, and a variant of it takes that "
+                     "engine"},
+        {"copy_cluster", "is not there: copies reach the shared memory of their own block only; a "
+                         "T.Pipelined with \"tma\": 2 brings blocks of a cluster what they share"},
+        {"tma_gather4", "is not there: rows by index are of Blackwell's copy engine alone; write "
+                        "T.Parallel with the rows' indices"},
+        {"tma_scatter4", "is not there: rows by index are of Blackwell's copy engine alone; write "
+                         "T.Parallel with the rows' indices"},
+        {"tcgen05_gemm", "is not there: products into tensor memory are of Blackwell alone; T.gemm "
+                         "is dispatched to the instructions of the target"},
+        {"tcgen05_gemm_blockscaled", "is not there: products with block scales are of Blackwell "
+                                     "alone; scale the operands, then T.gemm"},
+        {"gemm_sp", "is not there: the order of its metadata is that of one generation's "
+                    "instruction, and nothing here packs it; expand the operand, then T.gemm"},
+        {"alloc_tmem", "is not there: tensor memory is of Blackwell alone; take T.alloc_fragment"},
+        {"alloc_wgmma_desc", "is not there: descriptors are made where the instruction is; T.gemm "
+                             "takes the buffers themselves"},
+        {"annotate_ws_schedule", "is not there: which warps do what is the program's or the "
+                                 "search's; write the roles with T.ws or if "
+                                 "T.get_warp_group_idx() == 0, or leave T.Pipelined to the search"},
     };
     for (const auto& [name, data] : kOther)
       map.emplace(name, Entry{refused, data, {}});

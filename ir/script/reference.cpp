@@ -242,6 +242,23 @@ std::vector<LanguageEntry> language_entries() {
       "Iterations written out one after the other.",
       on_rows("        for i in T.unroll(4):\n            for j in T.Parallel(8):\n"
               "                B[bx * 32 + i * 8 + j] = A[bx * 32 + i * 8 + j]\n"));
+  add(loops, "Tails", "T.Kernel(T.ceildiv(n, 64)), for k in T.serial(T.ceildiv(n, 64))",
+      "Edges need no masks: inside of a kernel an element outside of a tensor reads as 0 and is "
+      "not "
+      "written, in T.copy as in A[i, j]; where that is proven not to happen no check is left. To "
+      "sums and products 0 does no harm; a maximum, a minimum or an exponential is harmed, and its "
+      "tail is set. Shared memory, fragments and local memory have no such edge: an index beyond "
+      "them is a mistake, which temper check names with its line where the shape is small.",
+      "n = 100\n\n@T.prim_func\ndef main(A: T.Tensor((8, n), \"float32\"), B: T.Tensor((8,), "
+      "\"float32\")):\n    with T.Kernel(1, threads=32) as bx:\n"
+      "        tile = T.alloc_fragment((8, 64), \"float32\")\n"
+      "        top = T.alloc_fragment((8,), \"float32\")\n"
+      "        T.fill(top, T.min_value(\"float32\"))\n"
+      "        for k in T.serial(T.ceildiv(n, 64)):\n            T.copy(A[0, k * 64], tile)\n"
+      "            for i, j in T.Parallel(8, 64):\n"
+      "                tile[i, j] = T.if_then_else(k * 64 + j < n, tile[i, j], "
+      "-T.infinity(\"float32\"))\n"
+      "            T.reduce_max(tile, top, dim=1, clear=False)\n        T.copy(top, B)\n");
   add(loops, "if, while, break, continue", "if condition:",
       "As in Python. A condition known before the kernel "
       "runs leaves one side only; T.if_then_else(condition, a, b) chooses a value and evaluates "
@@ -261,6 +278,15 @@ std::vector<LanguageEntry> language_entries() {
   const char* operators = "Tile operators";
   for (const TileOp* op : tir::all_tile_ops())
     list.push_back({operators, "T." + op->name, signature_of(*op), op->doc, op->example, true});
+  add(operators, "T.wgmma_gemm", "T.wgmma_gemm(A, B, C, transpose_A=False, transpose_B=False, ...)",
+      "T.gemm, with all its arguments: done before what follows it. Which instructions it takes "
+      "the "
+      "target and its variants say.",
+      "@T.prim_func\ndef main(A: T.Tensor((64, 32), \"float32\"), B: T.Tensor((64, 64), "
+      "\"float32\")):\n    with T.Kernel(1, threads=128) as bx:\n"
+      "        a = T.alloc_shared((64, 32), \"float16\")\n"
+      "        c = T.alloc_fragment((64, 64), \"float32\")\n        T.copy(A, a)\n"
+      "        T.wgmma_gemm(a, a, c, transpose_B=True, clear_accum=True)\n        T.copy(c, B)\n");
   add(operators, "T.im2col, T.c2d_im2col",
       "T.im2col(img, col, nhw_step, c_step, kernel, stride, dilation, pad)",
       "A tile of the matrix whose rows are the windows of an image [N, H, W, C], in order of its "
@@ -356,16 +382,18 @@ std::vector<LanguageEntry> language_entries() {
   add(threads, "T.print", "T.print(x, msg=\"\")",
       "Writes a line: a value, each element of a buffer or region with its place, or text with a "
       "value for each {}, T.print(\"i = {}\", i). Code of the block writes it once a block, "
-      "T.Parallel once an iteration, code of single threads once a thread. What a kernel wrote in "
-      "a "
-      "trial, temper show ID --log shows; temper check prints it.",
+      "T.Parallel once an iteration, code of single threads once a thread. temper check prints "
+      "what "
+      "one call wrote (--json has it as \"printed\"), and temper show ID --log what a trial did. "
+      "AMD's GPUs have none.",
       on_rows("        tile = T.alloc_fragment((32,), \"float32\")\n"
               "        T.copy(A[bx * 32], tile)\n        if bx == 1:\n"
               "            T.print(\"block {}\", bx)\n            T.print(tile[0:2], "
               "msg=\"first\")\n"
               "        T.copy(tile, B[bx * 32])\n"));
   add(threads, "T.device_assert", "T.device_assert(condition, msg=\"...\")",
-      "What must hold here; assert condition, \"...\" is the same.",
+      "What must hold here; assert condition, \"...\" is the same. temper check and tune say the "
+      "message and the line of one that does not; a kernel on a GPU stops.",
       on_rows("        for i in T.serial(32):\n            T.device_assert(i < 32, \"in bounds\")\n"
               "            B[bx * 32 + i] = A[bx * 32 + i]\n"));
   add(threads, "T.any_of, T.all_of",
@@ -391,8 +419,9 @@ std::vector<LanguageEntry> language_entries() {
     return on_rows("        tx = T.get_thread_binding(0)\n" + body +
                    "        B[bx * 32 + tx] = A[bx * 32 + tx]\n");
   };
-  add(gpu, "T.alloc_barrier", "bar = T.alloc_barrier([128, 1])",
-      "Barriers in shared memory, each for so many arrivals, prepared by the first thread.",
+  add(gpu, "T.alloc_barrier, T.alloc_cluster_barrier", "bar = T.alloc_barrier([128, 1])",
+      "Barriers in shared memory, each for so many arrivals, prepared by the first thread; blocks "
+      "of a cluster arrive at each other's (T.barrier_arrive(cta_id=)).",
       rows("        bar = T.alloc_barrier([32, 1])\n        T.barrier_arrive(bar[0])\n        "
            "T.barrier_wait(bar[0], 0)\n"),
       false);
@@ -414,7 +443,7 @@ std::vector<LanguageEntry> language_entries() {
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    with T.Kernel(2, threads=32, cluster_dims=2) as bx:\n"
       "        tx = T.get_thread_binding(0)\n"
-      "        bar = T.alloc_barrier(32)\n        T.cluster_sync()\n"
+      "        bar = T.alloc_cluster_barrier(32)\n        T.cluster_sync()\n"
       "        T.barrier_arrive(bar, cta_id=1 - T.block_rank_in_cluster())\n"
       "        T.barrier_wait(bar, 0)\n"
       "        B[bx * 32 + tx] = A[bx * 32 + tx]\n        T.cluster_sync()\n",
@@ -610,7 +639,35 @@ std::string language_reference() {
       "Statements of a block take effect one after the other; barriers between operators that "
       "share "
       "memory are put where they are needed. Only code that looks at the thread's number needs "
-      "T.sync_threads.\n";
+      "T.sync_threads.\n\n"
+      "Who comes from Triton finds:\n\n"
+      "| Triton | here |\n| --- | --- |\n"
+      "| `tl.program_id(0)`, `tl.num_programs(0)` | `with T.Kernel(n, ...) as bx`, "
+      "`T.get_block_extent(0)` |\n"
+      "| `num_warps=4` | `threads=128`; left out, it is searched |\n"
+      "| `tl.constexpr`, `@triton.autotune` | parameters of the workload's function; those that "
+      "are "
+      "`T.tune([...])` are searched |\n"
+      "| pointers and strides, `tl.make_block_ptr` | tensors with shapes: `A[i, j]`, "
+      "`A[i:i + 64, 0:32]` |\n"
+      "| `tl.load(p, mask, other=0)`, `tl.store(p, x, mask)` | `T.copy(A[i, j], tile)`, "
+      "`T.copy(tile, A[i, j])`, without a mask |\n"
+      "| a tensor of a program | `T.alloc_fragment(shape, dtype)`, or `T.alloc_shared` where the "
+      "program says which memory |\n"
+      "| `x + y`, `tl.exp(x)`, `tl.where(c, x, y)` of tensors, `tl.arange`, broadcasts | elements "
+      "in "
+      "`for i, j in T.Parallel(M, N):`, with `T.exp`, `T.if_then_else` and the indices themselves "
+      "|\n"
+      "| `tl.dot(a, b, acc)` | `T.gemm(a, b, acc)`, which adds to `acc` and sums in its type |\n"
+      "| `tl.sum(x, 1)`, `tl.max(x, 1)`, `tl.cumsum(x, 0)` | `T.reduce_sum(x, y, dim=1)`, "
+      "`T.reduce_max`, `T.cumsum` |\n"
+      "| `tl.range(n, num_stages=3)` | `T.Pipelined(n, num_stages=3)` |\n"
+      "| `tl.trans(a)`, `tl.reshape(x, s)`, `x.to(tl.float16)` | `T.gemm(..., transpose_A=True)`, "
+      "`T.reshape(x, s)`, `T.copy` between buffers of two types or `T.cast` |\n"
+      "| `tl.atomic_add`, `tl.debug_barrier`, `tl.device_print`, `tl.device_assert` | "
+      "`T.atomic_add`, `T.sync_threads`, `T.print`, `T.device_assert` |\n"
+      "| `kernel[grid](x, y)` | `temper export --name NAME --out DIR FILE.py`: a library with a "
+      "function for C and for tensors in Python |\n";
   std::string section;
   for (const LanguageEntry& entry : language_entries()) {
     if (entry.section != section) {
@@ -793,7 +850,7 @@ std::string compatibility_reference() {
             " |\n";
   }
   text += "\n" + std::to_string(there) + " of " + std::to_string(all) +
-          " names are there. Those that are not are of one generation of machines, or sparse. The "
+          " names are there; of the others the table says why not. The "
           "decorators that compile and tune (`tilelang.jit`, `autotune`) are read and say nothing: "
           "knobs "
           "are parameters with `T.tune([...])`, and `temper tune` searches them.\n";

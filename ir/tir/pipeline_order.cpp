@@ -295,9 +295,12 @@ Result<int64_t> versions_of(const Arrangement& plan, const Buffer& buffer,
   return versions;
 }
 
-/// `elsewhere`: how often buffers are used in the whole function; null: not known.
+/// `everywhere`: how often buffers are used in the whole function; null: not known.
 Result<Arrangement> arranged(const For& loop,
                              const std::unordered_map<const BufferNode*, int>* everywhere) {
+  if (loop.annotations.get_int(kTma).value_or(0) != 0)
+    return refused(
+        "order= and stage= place the copies, and so does \"tma\": leave one of them out");
   Arrangement plan;
   split(loop, plan);
   for (const Step& step : plan.steps)

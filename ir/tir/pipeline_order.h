@@ -36,8 +36,8 @@ inline constexpr const char* kPipelineGroup = "group";
 /// T.Pipelined with order= or stage=.
 bool is_ordered(const For& loop);
 
-/// Why the loop cannot run in its order and stages, in one sentence; buffers that the loop alone
-/// uses are taken to be those that `elsewhere` does not contain.
+/// Why the loop cannot run in its order and stages, in one sentence. What is used outside of the
+/// loop, too, is not known here: expand_ordered_pipelines looks again.
 Result<void> check_pipeline_order(const For& loop);
 
 /// Every such loop as rounds: a serial loop, what comes before and what is left over. With

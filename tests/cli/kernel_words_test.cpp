@@ -97,6 +97,17 @@ TEST(KernelWords, AnAccessBeyondABufferIsNamedWithItsLine) {
   }
 }
 
+// Few elements, and more steps than are taken one by one.
+TEST(KernelWords, WhatIsTooLongToRunElementByElementIsNotBlamed) {
+  const Shell shell;
+  shell.write("words.py", kernel("for r in T.serial(40000000):\n"
+                                 "                tile[0] = tile[0] * 0.5 + A[bx * 4] * 0.5"));
+  const Ran ran = shell.run("temper check words.py --json");
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json results = ran.list("results");
+  EXPECT_EQ(results[0]["accesses_checked"], false);
+}
+
 TEST(KernelWords, AnAssertionThatFailsSaysItsWordsAndItsLine) {
   const Shell shell;
   std::string text = kernel("# a line between\n\n            for i in T.serial(4):\n"

@@ -137,6 +137,7 @@ TEST(PipelineOrder, WhatWouldComputeSomethingElseIsRefused) {
   expect_found(refused("stage=[1, 0, 0]"), {"would run before", "both use a"});
   expect_found(refused("order=[0, 1]"), {"order= has 2 entries, and the loop has 3 statements"});
   expect_found(refused("order=[0, 0, 1]"), {"order= has 0 twice"});
+  expect_found(refused("order=[0, 1, 2], annotations={\"tma\": 1}"), {"so does \"tma\""});
   expect_found(refused("order=[-1, 0, 1], stage=[0, 0, 0]"), {"-1 in order= alone"});
   expect_found(refused("order=[0, 1], stage=[0, 1], group=[[0], [2, 1]]"),
                {"group= names the statements one after the other"});
