@@ -790,9 +790,39 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
     const auto* levels = window_->comparePage()->findChild<QTabBar*>();
     QCOMPARE(levels->tabText(static_cast<int>(CodeLevel::kCuda)), "HIP C++, CUDA C++");
-    // A tile program's loops are known in both texts.
-    const CodeView* tir = openForGpu(QStringLiteral("hip:gfx942"), CodeLevel::kTir);
-    QVERIFY(tir->text().contains("T.Kernel"));
+    // The editor has its knobs and texts, and says why it times nothing here.
+    QVERIFY(actions().trigger("view.explore"));
+    QVERIFY(actions().trigger("edit.record"));
+    EditSession& edit = workspace().edit();
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.isWorking() && edit.hasKnobs(); }));
+    QCOMPARE(edit.target(), "hip:gfx942");
+    QCOMPARE(edit.knobs()[0].name, "bm");
+    QVERIFY(!actions().trigger("code.llvm"));
+    QVERIFY(actions().trigger("code.cuda"));
+    const auto* page = window_->findChild<EditPage*>();
+    QVERIFY(waitFor([&] { return page->programView()->text().contains("__global__"); }));
+    const auto* tabs = page->findChild<QTabBar*>();
+    QCOMPARE(tabs->tabText(tabs->currentIndex()), "HIP C++");
+    QVERIFY(!tabs->isTabVisible(static_cast<int>(CodeLevel::kLlvm) - 1));
+    // Another choice of a knob makes other code.
+    QVERIFY(waitFor([&] { return edit.knobs().front().choices.size() > 1 && !edit.isWorking(); }));
+    const QString before = page->programView()->text();
+    const auto& choices = edit.knobs()[0].choices;
+    for (size_t i = 0; i < choices.size(); ++i)
+      if (!choices[i].current && !choices[i].trace.isEmpty()) {
+        edit.takeKnob(0, static_cast<int>(i));
+        break;
+      }
+    QVERIFY(waitFor([&] {
+      return edit.history().rowCount() == 2 && !edit.isWorking() &&
+             page->programView()->text().contains("__global__") &&
+             page->programView()->text() != before;
+    }));
+    QSignalSpy said(&edit, &EditSession::said);
+    edit.measure();
+    QVERIFY(waitFor([&] { return !edit.isMeasuring() && !said.isEmpty(); }));
+    QVERIFY2(said.last()[0].toString().contains("does not run here"),
+             qPrintable(said.last()[0].toString()));
   }
 
   void commentsOverSeveralLinesAreOne() {
@@ -1126,6 +1156,11 @@ private slots:
     form->findChild<QLineEdit*>("runForm.parameters")->setText("M=64 N=64 K=64");
     form->findChild<QSpinBox*>("runForm.trials")->setValue(8);
     form->findChild<QComboBox*>("runForm.strategy")->setCurrentText("random");
+    QVERIFY(!form->commandLine().contains("--target"));
+    form->findChild<QComboBox*>("runForm.target")->setCurrentText("cuda:sm_90a");
+    QVERIFY2(form->commandLine().contains("--target cuda:sm_90a"),
+             qPrintable(form->commandLine()));
+    form->findChild<QComboBox*>("runForm.target")->setCurrentText("native");
     QCOMPARE(form->commandLine(), "temper tune matmul M=64 N=64 K=64 --trials 8 --strategy random");
     QVERIFY(form->startButton()->isEnabled());
     form->findChild<QLineEdit*>("runForm.parameters")->setText("64");
