@@ -42,6 +42,7 @@
 #include <QPushButton>
 #include <QRegularExpression>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QSet>
 #include <QSignalSpy>
 #include <QSpinBox>
@@ -192,6 +193,27 @@ private slots:
     QVERIFY(field->text().isEmpty());
     QCOMPARE(workspace().records().idAt(window_->explorePage()->table()->currentIndex().row()), id);
     QVERIFY(!actions().trigger("record.clearFilter"));
+  }
+
+  void theSelectedRecordShowsWhenAPlotTakesItsRoom() {
+    open();
+    QTableView* table = window_->explorePage()->table();
+    const int last = table->rowAt(table->viewport()->height() - 1) - 1;
+    QVERIFY(last > 3);
+    select(last);
+    QCOMPARE(table->verticalScrollBar()->value(), 0);
+    QVERIFY(actions().trigger("plot.predicted"));
+    const auto shows = [table] {
+      const QRect row = table->visualRect(table->currentIndex());
+      return row.top() >= 0 && row.bottom() <= table->viewport()->height();
+    };
+    QVERIFY(waitFor([&] { return table->verticalScrollBar()->value() > 0 && shows(); }));
+    // One that somebody scrolled away from stays away.
+    table->verticalScrollBar()->setValue(60);
+    QVERIFY(!shows());
+    window_->resize(window_->width(), window_->height() - 40);
+    QTest::qWait(50);
+    QCOMPARE(table->verticalScrollBar()->value(), 60);
   }
 
   void sortingByAHeaderShowsTheFastestFirst() {
@@ -1158,8 +1180,7 @@ private slots:
     form->findChild<QComboBox*>("runForm.strategy")->setCurrentText("random");
     QVERIFY(!form->commandLine().contains("--target"));
     form->findChild<QComboBox*>("runForm.target")->setCurrentText("cuda:sm_90a");
-    QVERIFY2(form->commandLine().contains("--target cuda:sm_90a"),
-             qPrintable(form->commandLine()));
+    QVERIFY2(form->commandLine().contains("--target cuda:sm_90a"), qPrintable(form->commandLine()));
     form->findChild<QComboBox*>("runForm.target")->setCurrentText("native");
     QCOMPARE(form->commandLine(), "temper tune matmul M=64 N=64 K=64 --trials 8 --strategy random");
     QVERIFY(form->startButton()->isEnabled());
