@@ -269,7 +269,8 @@ void MainWindow::makeRecordActions() {
         },
         [this, hasCode, level] {
           if (perspective_ == Perspective::kEdit)
-            return workspace_ && workspace_->edit().isOpen() && level <= CodeLevel::kAssembly;
+            return workspace_ && workspace_->edit().isOpen() &&
+                   hasLevel(workspace_->edit().target(), level);
           return perspective_ == Perspective::kCompare
                      ? compare_ && compare_->hasLevel(level)
                      : hasCode() && explore_->candidate()->hasLevel(level);

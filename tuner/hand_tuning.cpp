@@ -1,7 +1,9 @@
 #include "tuner/hand_tuning.h"
 
+#include "codegen/gpu/backends.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/lower.h"
+#include "codegen/lower_gpu.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
@@ -22,7 +24,8 @@
 namespace temper::tuner {
 
 std::optional<ProgramLevel> parse_level(std::string_view word) {
-  static constexpr std::array<std::string_view, 4> kWords{"script", "tir", "llvm", "asm"};
+  static constexpr std::array<std::string_view, 6> kWords{"script", "tir",  "llvm",
+                                                          "asm",    "cuda", "ptx"};
   for (size_t i = 0; i < kWords.size(); ++i)
     if (kWords[i] == word)
       return static_cast<ProgramLevel>(i);
@@ -68,8 +71,17 @@ Result<const Task*> HandTuning::task(const HandSubject& subject) {
     return &known->second;
   TEMPER_TRY(store, bench_.store());
   TEMPER_TRY(workload, store->workload(subject.workload));
+  TEMPER_TRY(target, ir::parse_target(subject.target));
   bench_.retarget(subject.target, subject.threads);
+  // A GPU that is not here: what is to be computed is the same for a processor.
+  const bool is_away = !target.is_cpu() && !bench_.target();
+  if (is_away) {
+    TEMPER_TRY_VOID(codegen::gpu_limits(target));
+    bench_.retarget("native", subject.threads);
+  }
   TEMPER_TRY(task, bench_.task(workload));
+  if (is_away)
+    task.target = std::move(target);
   task.regime = subject.regime;
   return &tasks_.insert_or_assign(subject, std::move(task)).first->second;
 }
@@ -121,6 +133,8 @@ Result<CandidateRef> HandTuning::tile_candidate(const HandSubject& subject,
 }
 
 Result<ir::PrimFunc> HandTuning::lowered(const Task& task, const ir::IRModule& program) {
+  if (!task.target.is_cpu())
+    return Error(ErrorCode::kUnsupported, "the model of the machine knows processors only");
   TEMPER_TRY(options, lower_options_for(task.target, task.threads <= 1));
   TEMPER_TRY(module, codegen::lower_for_cpu(program, options));
   return module->functions.front().function.as_ref<ir::PrimFuncNode>();
@@ -136,6 +150,22 @@ Result<std::string> HandTuning::text(const HandSubject& subject, const ir::IRMod
   if (level == ProgramLevel::kScript)
     return script::to_text(program);
   TEMPER_TRY(task, this->task(subject));
+  const bool of_gpu = level == ProgramLevel::kCuda || level == ProgramLevel::kPtx;
+  if (level != ProgramLevel::kTir && of_gpu == task->target.is_cpu())
+    return Error(ErrorCode::kInvalidArgument,
+                 of_gpu ? "code for a CPU has the levels script, tir, llvm and asm"
+                        : "code for a GPU has the levels script, tir, cuda and ptx");
+  if (!task->target.is_cpu()) {
+    TEMPER_TRY(module, codegen::lower_for_gpu(program, task->target));
+    if (level == ProgramLevel::kTir)
+      return script::to_text(module);
+    if (level == ProgramLevel::kCuda) {
+      TEMPER_TRY(source, codegen::gpu_source(module, task->target));
+      return std::move(source.text);
+    }
+    TEMPER_TRY(artifact, codegen::compile_gpu(module, task->target));
+    return std::move(artifact.object);
+  }
   TEMPER_TRY(function, lowered(*task, program));
   if (level == ProgramLevel::kLlvm)
     return codegen::emit_llvm_ir_text(function, task->target);
@@ -387,7 +417,12 @@ Result<HandTrial> HandTuning::measure(const HandSubject& subject, const s_tir::T
   const Clock::time_point start = Clock::now();
   TEMPER_TRY(store, bench_.store());
   TEMPER_TRY(task, this->task(subject));
-  TEMPER_TRY_VOID(bench_.check_host(*task));
+  if (auto here = bench_.check_host(*task); !here)
+    return task->target.is_cpu()
+               ? std::move(here).error()
+               : Error(ErrorCode::kUnsupported,
+                       fmt::format("{}; temper tune --target {} checks candidates without it",
+                                   here.error().message, subject.target));
   bench_.retarget(subject.target, subject.threads);
   const std::string program = s_tir::trace_to_json_text(trace);
 

@@ -21,10 +21,13 @@
 
 namespace temper::tuner {
 
-enum class ProgramLevel : uint8_t { kScript, kTir, kLlvm, kAssembly };
-std::optional<ProgramLevel> parse_level(std::string_view word); ///< "script", "tir", "llvm", "asm"
+/// LLVM IR and assembly are of processors; CUDA C++ (HIP C++ for AMD's) and PTX (assembly) of GPUs.
+enum class ProgramLevel : uint8_t { kScript, kTir, kLlvm, kAssembly, kCuda, kPtx };
+/// "script", "tir", "llvm", "asm", "cuda", "ptx"
+std::optional<ProgramLevel> parse_level(std::string_view word);
 
-/// What is tuned: a stored workload for a target.
+/// What is tuned: a stored workload for a target. One for a GPU that is not here is looked at and
+/// changed as any other; to measure it says what is missing.
 struct HandSubject {
   database::Id workload;
   std::string target = "native";
@@ -67,7 +70,8 @@ public:
   /// The scheduled program at a level.
   Result<std::string> text(const HandSubject& subject, const s_tir::Schedule& schedule,
                            ProgramLevel level);
-  /// Nanoseconds, by the analytical model: good for ranking steps, not for believing.
+  /// Nanoseconds, by the analytical model: good for ranking steps, not for believing. Of code for
+  /// a GPU nothing is known: kUnsupported, and 0 among many.
   Result<double> estimate_ns(const HandSubject& subject, const s_tir::Schedule& schedule);
   /// Of many at once, on all processors; 0 where a schedule cannot be lowered, as one in between
   /// may be. What was estimated before is remembered.

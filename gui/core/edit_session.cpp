@@ -214,6 +214,8 @@ void EditSession::begin(Json request, const EditProposal& step) {
                  subject_ = answer["subject"];
                  title_ = textOf(answer, "title");
                  startRecord_ = textOf(answer, "record");
+                 if (!hasLevel(target(), level_)) // the one before was for another kind of device
+                   level_ = CodeLevel::kScript;
                  forgetSweep();
                  locked_.clear();
                  place_ = -1;
@@ -511,8 +513,12 @@ void EditSession::showCurrent() {
   });
 }
 
+QString EditSession::target() const {
+  return subject_.is_object() ? textOf(subject_, "target") : QString();
+}
+
 void EditSession::setLevel(CodeLevel level) {
-  if (level == level_ || level == CodeLevel::kTrace)
+  if (level == level_ || level == CodeLevel::kTrace || !hasLevel(target(), level))
     return;
   level_ = level;
   text_.clear();
@@ -803,6 +809,8 @@ RunPlan EditSession::searchPlan() const {
   RunPlan plan;
   plan.workload = title_.section(u' ', 0, 0);
   plan.parameters = title_.section(u' ', 1);
+  if (hasLevel(target(), CodeLevel::kCuda))
+    plan.target = target();
   plan.threads = subject_.value("threads", 1);
   plan.cold = subject_.value("cache", std::string()) == "cold";
   if (const EditNode* node = history_.current(); node && !node->record.isEmpty() &&

@@ -149,6 +149,8 @@ public:
   const std::vector<Step>& steps() const { return steps_; }
   int place() const { return place_; }
   CodeLevel level() const { return level_; }
+  /// What the code is for: "native", "cuda:sm_90a"; empty before something is open.
+  QString target() const;
   bool isWorking() const { return looking_.isBusy(); }
   bool isMeasuring() const { return measuring_.isBusy(); }
 

@@ -41,6 +41,8 @@ QString ImportanceModel::sentence() const {
                     "that were not learnt from. Each one's importance is its part of that.")
                      .arg(countText(result_->candidates, "record"))
                      .arg(100 * result_->explained, 0, 'f', 0);
+  if (constexpr double kLittle = 0.1; result_->explained < kLittle)
+    text += tr(" That is so little that they say nothing: measure more records.");
   if (of_->failed > 0)
     text += tr(" %1 without a time left out.").arg(countText(of_->failed, "record"));
   if (of_->undecided > 0)

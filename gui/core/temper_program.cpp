@@ -44,6 +44,8 @@ QString RunPlan::problem() const {
     if (!form.match(word).hasMatch())
       return QStringLiteral("'%1' is not a parameter; write NAME=VALUE, as M=512.").arg(word);
   }
+  if (target.trimmed().contains(u' '))
+    return QStringLiteral("The target is one word, as native, cpu:znver4 or cuda:sm_90a.");
   if (trials <= 0 && seconds <= 0)
     return {}; // until it converges
   if (!seed.trimmed().isEmpty()) {
@@ -58,6 +60,8 @@ QString RunPlan::problem() const {
 QStringList RunPlan::arguments() const {
   QStringList words{QStringLiteral("tune"), workload.trimmed()};
   words << parameters.split(u' ', Qt::SkipEmptyParts);
+  if (const QString named = target.trimmed(); !named.isEmpty() && named != QStringLiteral("native"))
+    words << QStringLiteral("--target") << named;
   if (trials > 0)
     words << QStringLiteral("--trials") << QString::number(trials);
   if (seconds > 0)

@@ -27,8 +27,9 @@ void end(QProcess* process, QObject* owner);
 struct RunPlan {
   QString workload = QStringLiteral("matmul");
   QString parameters; ///< "M=512 N=512 K=512"; empty: the workload's first shape
-  int trials = 200;   ///< 0: no limit
-  double seconds = 0; ///< 0: no limit
+  QString target = QStringLiteral("native"); ///< what the code is for
+  int trials = 200;                          ///< 0: no limit
+  double seconds = 0;                        ///< 0: no limit
   int threads = 1;
   QString strategy = QStringLiteral("auto");
   QString seed; ///< empty: by chance

@@ -169,8 +169,9 @@ QWidget* EditPage::makeCentre() {
   levels_->setDrawBase(false);
   levels_->setExpanding(false);
   levels_->setAccessibleName(tr("Level of the program"));
-  for (int level = 1; level <= static_cast<int>(CodeLevel::kAssembly); ++level)
+  for (int level = 1; level < kCodeLevels; ++level)
     levels_->addTab(levelTitle(static_cast<CodeLevel>(level)));
+  showLevels();
   program_ = new CodeView(top);
   auto* topLayout = new QVBoxLayout(top);
   topLayout->setContentsMargins(0, 0, 0, 0);
@@ -285,8 +286,19 @@ QWidget* EditPage::makeRight() {
 void EditPage::showLevel(CodeLevel level) {
   if (level == CodeLevel::kTrace)
     trace_->setFocus();
-  else if (level <= CodeLevel::kAssembly)
+  else if (hasLevel(session_.target(), level))
     levels_->setCurrentIndex(static_cast<int>(level) - 1);
+}
+
+void EditPage::showLevels() {
+  const QSignalBlocker nobodyChooses(levels_);
+  const QString target = session_.target();
+  for (int tab = 0; tab < levels_->count(); ++tab) {
+    const auto level = static_cast<CodeLevel>(tab + 1);
+    levels_->setTabVisible(tab, hasLevel(target, level));
+    levels_->setTabText(tab, levelTitle(level, target));
+  }
+  levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
 }
 
 void EditPage::setHeat(bool on) {
@@ -295,8 +307,8 @@ void EditPage::setHeat(bool on) {
 }
 
 void EditPage::showHeat() {
-  const bool ofLoops =
-      session_.level() == CodeLevel::kScript || session_.level() == CodeLevel::kTir;
+  const bool ofLoops = session_.level() == CodeLevel::kScript ||
+                       session_.level() == CodeLevel::kTir || session_.level() == CodeLevel::kCuda;
   program_->setHeat(heat_ && ofLoops && !program_->isMessage()
                         ? heatOf(program_->text(), session_.level())
                         : std::vector<LineHeat>());
@@ -319,7 +331,7 @@ void EditPage::countFound() {
   const QString words = find_->words();
   find_->setFound(words.isEmpty() ? QString()
                                   : tr("%1 %2 · trace %3")
-                                        .arg(levelTitle(session_.level()))
+                                        .arg(levelTitle(session_.level(), session_.target()))
                                         .arg(occurrences(program_->text(), words))
                                         .arg(occurrences(trace_->text(), words)));
 }
@@ -416,7 +428,7 @@ void EditPage::showProgram() {
     program_->setCode(session_.text(), session_.level());
   showHeat();
   countFound();
-  levels_->setCurrentIndex(static_cast<int>(session_.level()) - 1);
+  showLevels();
 
   left_->setCurrentIndex(session_.hasKnobs() ? 1 : 0);
   showing_ = true;

@@ -31,6 +31,7 @@ public:
   CodeView* traceView() const { return trace_; }
   QListWidget* places() const { return places_; }
   QTreeWidget* steps() const { return steps_; }
+  /// One that code for the session's target has.
   void showLevel(CodeLevel level);
   void focusPlaces();
   /// Whether the program has a column that says how often its lines run.
@@ -55,6 +56,7 @@ private:
   QWidget* makeCentre();
   QWidget* makeRight();
   void showHead();
+  void showLevels(); ///< their tabs
   void showProgram();
   void showSteps();
   void showDecisions();

@@ -14,9 +14,11 @@
 #include <QLineEdit>
 #include <QMenu>
 #include <QPushButton>
+#include <QResizeEvent>
 #include <QScrollBar>
 #include <QSplitter>
 #include <QTableView>
+#include <QTimer>
 #include <QToolButton>
 
 namespace temper::gui {
@@ -31,6 +33,7 @@ ExplorePage::ExplorePage(Workspace& workspace, QWidget* parent)
   setUpTable(table_, QStringLiteral("records"), tr("Records"), &model);
   table_->setSortingEnabled(false);
   QHeaderView* header = table_->horizontalHeader();
+  table_->viewport()->installEventFilter(this);
   header->setSectionsClickable(true);
   header->setSortIndicatorShown(true);
   header->setSortIndicator(static_cast<int>(RecordColumn::kMeasured), Qt::DescendingOrder);
@@ -202,6 +205,15 @@ bool ExplorePage::eventFilter(QObject* object, QEvent* event) {
         else if (x + header->sectionSize(i) > table_->viewport()->width())
           bar->setValue(bar->value() + x + header->sectionSize(i) - table_->viewport()->width());
       }
+  }
+  if (object == table_->viewport() && event->type() == QEvent::Resize) {
+    // A plot takes room: the selected record that showed goes on showing.
+    const QModelIndex selected = table_->currentIndex();
+    const int before = static_cast<QResizeEvent*>(event)->oldSize().height();
+    const int y = selected.isValid() ? table_->visualRect(selected).top() : -1;
+    if (y >= 0 && y < before &&
+        y + table_->rowHeight(selected.row()) > table_->viewport()->height())
+      QTimer::singleShot(0, table_, [this] { table_->scrollTo(table_->currentIndex()); });
   }
   return QWidget::eventFilter(object, event);
 }

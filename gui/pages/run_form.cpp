@@ -19,9 +19,10 @@ namespace temper::gui {
 
 RunForm::RunForm(QString database, QWidget* parent)
     : QWidget(parent), database_(std::move(database)), workloads_(this), shape_(this),
-      workload_(new QComboBox(this)), parameters_(new QLineEdit(this)), trials_(new QSpinBox(this)),
-      seconds_(new QDoubleSpinBox(this)), threads_(new QSpinBox(this)),
-      strategy_(new QComboBox(this)), seed_(new QLineEdit(this)), cache_(new QComboBox(this)),
+      workload_(new QComboBox(this)), parameters_(new QLineEdit(this)),
+      target_(new QComboBox(this)), trials_(new QSpinBox(this)), seconds_(new QDoubleSpinBox(this)),
+      threads_(new QSpinBox(this)), strategy_(new QComboBox(this)), seed_(new QLineEdit(this)),
+      cache_(new QComboBox(this)),
       fresh_(new QCheckBox(tr("Do not start from what is known"), this)),
       command_(new QLabel(this)), problem_(new QLabel(this)),
       start_(new QPushButton(tr("Start run"), this)) {
@@ -31,6 +32,10 @@ RunForm::RunForm(QString database, QWidget* parent)
   workload_->addItem(QStringLiteral("matmul"));
   workload_->lineEdit()->setPlaceholderText(tr("matmul, or a file: scale.py"));
   parameters_->setPlaceholderText(tr("NAME=VALUE …; empty: the first shape of its file"));
+  target_->setEditable(true);
+  target_->setInsertPolicy(QComboBox::NoInsert);
+  for (const char* known : {"native", "cuda:sm_90a", "hip:gfx942"})
+    target_->addItem(QString::fromLatin1(known));
   trials_->setRange(0, 1'000'000'000);
   trials_->setSingleStep(100);
   trials_->setSpecialValueText(tr("no limit"));
@@ -71,11 +76,15 @@ RunForm::RunForm(QString database, QWidget* parent)
   add(2, 1, tr("Seed"), QStringLiteral("seed"), seed_, tr("Of every random choice"));
   add(2, 2, tr("Caches"), QStringLiteral("cache"), cache_,
       tr("Timing with hot or cold caches, which are never compared"));
+  add(3, 0, tr("Target"), QStringLiteral("target"), target_,
+      tr("What the code is for: native is this processor; others are cpu:znver4, cuda:sm_90a, "
+         "hip:gfx942. For a GPU that is not here candidates are compiled and checked, and none is "
+         "timed"));
   grid->setColumnStretch(1, 3);
   grid->setColumnStretch(3, 3);
   grid->setColumnStretch(5, 2);
   fresh_->setObjectName(QStringLiteral("runForm.fresh"));
-  grid->addWidget(fresh_, 3, 1, 1, 5);
+  grid->addWidget(fresh_, 3, 3, 1, 3);
 
   command_->setFont(fixedFont());
   command_->setTextInteractionFlags(Qt::TextSelectableByMouse);
@@ -97,6 +106,7 @@ RunForm::RunForm(QString database, QWidget* parent)
   connect(workload_, &QComboBox::editTextChanged, this, &RunForm::update);
   connect(workload_, &QComboBox::activated, this, &RunForm::loadShape);
   connect(parameters_, &QLineEdit::textChanged, this, &RunForm::update);
+  connect(target_, &QComboBox::editTextChanged, this, &RunForm::update);
   connect(trials_, &QSpinBox::valueChanged, this, &RunForm::update);
   connect(seconds_, &QDoubleSpinBox::valueChanged, this, &RunForm::update);
   connect(threads_, &QSpinBox::valueChanged, this, &RunForm::update);
@@ -141,6 +151,7 @@ RunPlan RunForm::plan() const {
   RunPlan plan;
   plan.workload = workload_->currentText();
   plan.parameters = parameters_->text();
+  plan.target = target_->currentText();
   plan.trials = trials_->value();
   plan.seconds = seconds_->value();
   plan.threads = threads_->value();
@@ -154,6 +165,7 @@ RunPlan RunForm::plan() const {
 void RunForm::setPlan(const RunPlan& plan) {
   workload_->setCurrentText(plan.workload);
   parameters_->setText(plan.parameters);
+  target_->setCurrentText(plan.target);
   trials_->setValue(plan.trials);
   seconds_->setValue(plan.seconds);
   threads_->setValue(plan.threads);

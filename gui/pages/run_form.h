@@ -39,6 +39,7 @@ private:
   TemperCommand shape_;
   QComboBox* workload_;
   QLineEdit* parameters_;
+  QComboBox* target_;
   QSpinBox* trials_;
   QDoubleSpinBox* seconds_;
   QSpinBox* threads_;

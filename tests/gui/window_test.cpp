@@ -42,6 +42,7 @@
 #include <QPushButton>
 #include <QRegularExpression>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QSet>
 #include <QSignalSpy>
 #include <QSpinBox>
@@ -192,6 +193,27 @@ private slots:
     QVERIFY(field->text().isEmpty());
     QCOMPARE(workspace().records().idAt(window_->explorePage()->table()->currentIndex().row()), id);
     QVERIFY(!actions().trigger("record.clearFilter"));
+  }
+
+  void theSelectedRecordShowsWhenAPlotTakesItsRoom() {
+    open();
+    QTableView* table = window_->explorePage()->table();
+    const int last = table->rowAt(table->viewport()->height() - 1) - 1;
+    QVERIFY(last > 3);
+    select(last);
+    QCOMPARE(table->verticalScrollBar()->value(), 0);
+    QVERIFY(actions().trigger("plot.predicted"));
+    const auto shows = [table] {
+      const QRect row = table->visualRect(table->currentIndex());
+      return row.top() >= 0 && row.bottom() <= table->viewport()->height();
+    };
+    QVERIFY(waitFor([&] { return table->verticalScrollBar()->value() > 0 && shows(); }));
+    // One that somebody scrolled away from stays away.
+    table->verticalScrollBar()->setValue(60);
+    QVERIFY(!shows());
+    window_->resize(window_->width(), window_->height() - 40);
+    QTest::qWait(50);
+    QCOMPARE(table->verticalScrollBar()->value(), 60);
   }
 
   void sortingByAHeaderShowsTheFastestFirst() {
@@ -790,9 +812,39 @@ private slots:
     QVERIFY(waitFor([&] { return workspace().sideDetail(0) && workspace().sideDetail(1); }));
     const auto* levels = window_->comparePage()->findChild<QTabBar*>();
     QCOMPARE(levels->tabText(static_cast<int>(CodeLevel::kCuda)), "HIP C++, CUDA C++");
-    // A tile program's loops are known in both texts.
-    const CodeView* tir = openForGpu(QStringLiteral("hip:gfx942"), CodeLevel::kTir);
-    QVERIFY(tir->text().contains("T.Kernel"));
+    // The editor has its knobs and texts, and says why it times nothing here.
+    QVERIFY(actions().trigger("view.explore"));
+    QVERIFY(actions().trigger("edit.record"));
+    EditSession& edit = workspace().edit();
+    QVERIFY(waitFor([&] { return edit.isOpen() && !edit.isWorking() && edit.hasKnobs(); }));
+    QCOMPARE(edit.target(), "hip:gfx942");
+    QCOMPARE(edit.knobs()[0].name, "bm");
+    QVERIFY(!actions().trigger("code.llvm"));
+    QVERIFY(actions().trigger("code.cuda"));
+    const auto* page = window_->findChild<EditPage*>();
+    QVERIFY(waitFor([&] { return page->programView()->text().contains("__global__"); }));
+    const auto* tabs = page->findChild<QTabBar*>();
+    QCOMPARE(tabs->tabText(tabs->currentIndex()), "HIP C++");
+    QVERIFY(!tabs->isTabVisible(static_cast<int>(CodeLevel::kLlvm) - 1));
+    // Another choice of a knob makes other code.
+    QVERIFY(waitFor([&] { return edit.knobs().front().choices.size() > 1 && !edit.isWorking(); }));
+    const QString before = page->programView()->text();
+    const auto& choices = edit.knobs()[0].choices;
+    for (size_t i = 0; i < choices.size(); ++i)
+      if (!choices[i].current && !choices[i].trace.isEmpty()) {
+        edit.takeKnob(0, static_cast<int>(i));
+        break;
+      }
+    QVERIFY(waitFor([&] {
+      return edit.history().rowCount() == 2 && !edit.isWorking() &&
+             page->programView()->text().contains("__global__") &&
+             page->programView()->text() != before;
+    }));
+    QSignalSpy said(&edit, &EditSession::said);
+    edit.measure();
+    QVERIFY(waitFor([&] { return !edit.isMeasuring() && !said.isEmpty(); }));
+    QVERIFY2(said.last()[0].toString().contains("does not run here"),
+             qPrintable(said.last()[0].toString()));
   }
 
   void commentsOverSeveralLinesAreOne() {
@@ -1126,6 +1178,10 @@ private slots:
     form->findChild<QLineEdit*>("runForm.parameters")->setText("M=64 N=64 K=64");
     form->findChild<QSpinBox*>("runForm.trials")->setValue(8);
     form->findChild<QComboBox*>("runForm.strategy")->setCurrentText("random");
+    QVERIFY(!form->commandLine().contains("--target"));
+    form->findChild<QComboBox*>("runForm.target")->setCurrentText("cuda:sm_90a");
+    QVERIFY2(form->commandLine().contains("--target cuda:sm_90a"), qPrintable(form->commandLine()));
+    form->findChild<QComboBox*>("runForm.target")->setCurrentText("native");
     QCOMPARE(form->commandLine(), "temper tune matmul M=64 N=64 K=64 --trials 8 --strategy random");
     QVERIFY(form->startButton()->isEnabled());
     form->findChild<QLineEdit*>("runForm.parameters")->setText("64");

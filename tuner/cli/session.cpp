@@ -198,7 +198,7 @@ private:
       TEMPER_TRY(word, text_of(request, "level"));
       const auto level = tuner::parse_level(word);
       if (!level)
-        return wrong("\"level\" is script, tir, llvm or asm, not '" + word + "'");
+        return wrong("\"level\" is script, tir, llvm, asm, cuda or ptx, not '" + word + "'");
       TEMPER_TRY(text, hand_.text(subject, schedule, *level));
       answer["text"] = std::move(text);
     }
@@ -230,7 +230,7 @@ private:
       TEMPER_TRY(word, text_of(request, "level"));
       const auto level = tuner::parse_level(word);
       if (!level)
-        return wrong("\"level\" is script, tir, llvm or asm, not '" + word + "'");
+        return wrong("\"level\" is script, tir, llvm, asm, cuda or ptx, not '" + word + "'");
       TEMPER_TRY(text, hand_.text(subject, candidate->module, *level));
       answer["text"] = std::move(text);
     }
