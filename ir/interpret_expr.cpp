@@ -500,7 +500,8 @@ Math1 find_math(std::string_view name) {
   return found == table.end() ? nullptr : found->second;
 }
 
-/// Horizontal reductions; sums of floats round after each step, from the first lane on.
+/// Horizontal reductions: halves are combined lane by lane until one is left, as in compiled code;
+/// what is odd comes last. Sums of floats round after each step, and beside NaN the order is seen.
 template <typename F> class ReduceLanes final : public Code {
 public:
   ReduceLanes(F function, CodePtr value)
@@ -508,10 +509,18 @@ public:
   Slot scalar(Frame& frame) override {
     Scratch lanes(frame, value_->count());
     value_->eval(frame, lanes.get());
-    Slot result = lanes[0];
-    for (int l = 1; l < value_->count(); ++l)
-      result = f_(result, lanes[l]);
-    return result;
+    std::optional<Slot> odd;
+    int count = value_->count();
+    while (count > 1) {
+      if (count % 2 != 0) {
+        --count;
+        odd = odd ? f_(*odd, lanes[count]) : lanes[count];
+      }
+      count /= 2;
+      for (int l = 0; l < count; ++l)
+        lanes[l] = f_(lanes[l], lanes[l + count]);
+    }
+    return odd ? f_(lanes[0], *odd) : lanes[0];
   }
   void lanes(Frame&, Slot*) override {}
 

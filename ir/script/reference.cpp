@@ -511,7 +511,8 @@ std::vector<LanguageEntry> language_entries() {
       on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.if_then_else(i > "
               "0, A[bx * 32 + i], 0.0)\n"));
   add(expressions, "T.min, T.max, T.clamp", "T.clamp(value, low, high)",
-      "The smaller, the larger, the value between bounds. Where one is NaN, either may come out.",
+      "The smaller, the larger, the value between bounds. Where one is NaN, either may come out: "
+      "on a CPU and in the interpreter the second, b of T.max(a, b).",
       on_rows("        for i in T.Parallel(32):\n            B[bx * 32 + i] = T.clamp(T.max(A[bx * "
               "32 + i], -1.0), -1.0, 1.0)\n"));
   add(expressions, "T.ceildiv, T.floordiv, T.floormod", "T.ceildiv(a, b)",

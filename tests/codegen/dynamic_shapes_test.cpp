@@ -142,11 +142,20 @@ TEST_P(DynamicShapes, OneKernelComputesEveryExtent) {
 INSTANTIATE_TEST_SUITE_P(
     Programs, DynamicShapes,
     ::testing::Values(
-        Case{"scale", kScale, {{1, 1}, {8, 32}, {7, 31}, {9, 33}, {40, 100}, {3, 200}}},
+        Case{"scale",
+             kScale,
+             {{1, 1}, {8, 32}, {7, 31}, {9, 33}, {40, 100}, {3, 200}, {0, 5}, {5, 0}}},
         Case{"product",
              kProduct,
-             {{1, 1, 1}, {16, 32, 24}, {17, 33, 25}, {5, 70, 3}, {50, 20, 100}}},
-        Case{"row_sums", kRowSums, {{1}, {15}, {16}, {17}, {100}}}),
+             {{1, 1, 1},
+              {16, 32, 24},
+              {17, 33, 25},
+              {5, 70, 3},
+              {50, 20, 100},
+              {0, 8, 8},
+              {8, 0, 8},
+              {8, 8, 0}}},
+        Case{"row_sums", kRowSums, {{1}, {15}, {16}, {17}, {100}, {0}}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(DynamicShapes, AreTakenFromTensorsByTheExportedFunction) {

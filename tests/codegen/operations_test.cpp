@@ -5,6 +5,7 @@
 #include "tests/codegen/build.h"
 
 #include <cstring>
+#include <limits>
 
 namespace temper::codegen::testing {
 namespace {
@@ -243,6 +244,55 @@ TEST(Operations, ReinterpretAndReductionsOfVectors) {
   EXPECT_EQ(bits, expected_bits);
 }
 
+TEST(Operations, ExtremaBesideNaNAreWhatTheInterpreterFinds) {
+  // The second operand wherever one is NaN; across lanes in the order in which halves are combined.
+  constexpr int kLanes = 16;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const DataType f32 = DataType::float32();
+  const Buffer a = flat("A", f32, kLanes), b = flat("B", f32, kLanes);
+  const Buffer c = flat("C", f32, 4 * kLanes), d = flat("D", f32, 6);
+  const Expr x = make_load(a, {ramp(imm(0), kLanes)});
+  const Expr y = make_load(b, {ramp(imm(0), kLanes)});
+  std::vector<Stmt> body{make_store(c, {ramp(imm(0), kLanes)}, make_binary<Max>(x, y)),
+                         make_store(c, {ramp(imm(kLanes), kLanes)}, make_binary<Min>(x, y))};
+  for (int64_t i = 0; i < kLanes; ++i) { // one by one
+    const Expr p = make_load(a, {imm(i)});
+    const Expr q = make_load(b, {imm(i)});
+    body.push_back(make_store(c, {imm(2 * kLanes + i)}, make_binary<Max>(p, q)));
+    body.push_back(make_store(c, {imm(3 * kLanes + i)}, make_binary<Min>(p, q)));
+  }
+  int64_t next = 0;
+  for (const int lanes : {kLanes, 8, 2})
+    for (const char* op : {"vector_reduce_max", "vector_reduce_min"})
+      body.push_back(
+          make_store(d, {imm(next++)}, make_call(f32, op, {make_load(a, {ramp(imm(0), lanes)})})));
+  const PrimFunc function =
+      function_of({{a, nullptr}, {b, nullptr}, {c, nullptr}, {d, nullptr}}, make_seq(body));
+  const Loaded kernel(must_compile(function));
+  const auto bits = [](const std::vector<float>& values) {
+    std::vector<uint32_t> result(values.size());
+    std::memcpy(result.data(), values.data(), values.size() * sizeof(float));
+    return result;
+  };
+  for (int where = 0; where < kLanes; ++where) {
+    std::vector<float> first(kLanes), second(kLanes);
+    for (int i = 0; i < kLanes; ++i) {
+      first[static_cast<size_t>(i)] = static_cast<float>(i * 7 % kLanes);
+      second[static_cast<size_t>(i)] = static_cast<float>(i * 5 % kLanes);
+    }
+    first[static_cast<size_t>(where)] = nan;
+    second[static_cast<size_t>(where * 3 % kLanes)] = nan;
+    std::vector<float> found(4 * kLanes), expected(4 * kLanes), lanes(6), expected_lanes(6);
+    ASSERT_TRUE(interpret(function,
+                          {input(first), input(second), output(expected), output(expected_lanes)}));
+    ASSERT_EQ(kernel(first.data(), second.data(), found.data(), lanes.data()), 0);
+    EXPECT_EQ(bits(found), bits(expected)) << "NaN in lane " << where;
+    EXPECT_EQ(bits(lanes), bits(expected_lanes)) << "NaN in lane " << where;
+    EXPECT_EQ(bits({expected[static_cast<size_t>(where)]}),
+              bits({second[static_cast<size_t>(where)]}));
+  }
+}
+
 TEST(Operations, ALetOfAVectorKeepsAllLanes) {
   const DataType i32 = DataType::int32();
   const Buffer a = flat("A", i32, 8), b = flat("B", i32, 8);
@@ -300,14 +350,15 @@ TEST(Operations, LoadsAndStoresThatOverlapInABlockKeepTheirOrder) {
     }
     const PrimFunc function = function_of(
         {{data, nullptr}, {out, nullptr}},
-        make_seq({make_alloc(local),
-                  serial(j, kCount,
-                         make_seq({make_store(local, {j}, make_const_int(i32, 7)),
-                                   make_store(out, {j}, make_const_int(i32, 9))})),
-                  serial(i, 3, make_seq(block)),
-                  serial(k, kCount,
-                         make_store(out, {k}, make_binary<Sub>(make_load(out, {k}),
-                                                               make_load(local, {k}))))}));
+        make_seq(
+            {make_alloc(local),
+             serial(j, kCount,
+                    make_seq({make_store(local, {j}, make_const_int(i32, 7)),
+                              make_store(out, {j}, make_const_int(i32, 9))})),
+             serial(i, 3, make_seq(block)),
+             serial(k, kCount,
+                    make_store(out, {k},
+                               make_binary<Sub>(make_load(out, {k}), make_load(local, {k}))))}));
     Array a = random_integers(i32, random), expected(i32, kCount), got(i32, kCount);
     const auto done = interpret(function, {a.view(true), expected.view(false)});
     ASSERT_TRUE(done) << done.error().to_string();

@@ -221,6 +221,16 @@ TEST_F(Candidates, AnEndlessLoopAmongTheTimedCallsIsStopped) {
   EXPECT_FAILURE(measure(request), Outcome::kTimedOut, "time", HasSubstr("was stopped"));
 }
 
+TEST_F(Candidates, WhatTakesLongerThanItsTimeIsNotWarmedUpAfterItsChecks) {
+  MeasureRequest request = quick(workload_, artifact("loops_at_the_fourth_call"));
+  request.rule.max_seconds = 0; // two checks, and the one sample that there must be
+  request.rule.sample_ns = 1;   // of one call
+  request.timeout_ms = 500;
+  const Measurement m = measure(request);
+  EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+  EXPECT_EQ(m.samples_ns.size(), 1U);
+}
+
 TEST_F(Candidates, TheDeadlineStartsWithExecution) {
   MeasureRequest hang = quick(workload_, artifact("loops_for_ever"));
   hang.timeout_ms = 300;

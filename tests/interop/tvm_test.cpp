@@ -66,8 +66,8 @@ std::string difference_of(const Json& answer, const IRModule& module) {
 /// loops around a block are others there.
 int in_tvm(const Primitive& primitive) {
   for (const char* other :
-       {"pack_ahead", "offset_operand", "convert_operand", "tensorize", "transform_layout",
-        "loop_partition",
+       {"pack_ahead", "offset_operand", "convert_operand", "skip_padding", "tensorize",
+        "transform_layout", "loop_partition",
         // One range for each axis, not for each dimension.
         "annotate_buffer_access",
         // Of loops that do not divide TVM copies what lies beyond, and cache_index has no block for

@@ -5,6 +5,7 @@
 #include "tests/s_tir/programs.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tensorized_product.h"
+#include "tests/support/workload_cases.h"
 #include "tuner/space/sketch_space.h"
 
 #include <array>
@@ -245,6 +246,51 @@ TEST(RegisterTilingRule, AWindowIsUnrolledWhereItsStepsReadTheSame) {
   EXPECT_GT(unrolled(window(12, 16, 5, 2, 1)), 0);
   EXPECT_GT(unrolled(window(12, 16, 5, 1, 2)), 0);
   EXPECT_EQ(unrolled(window(12, 16, 5, 5, 1)), 0) << "windows that do not overlap share nothing";
+}
+
+TEST(RegisterTiling, OuterAxesOfALongWindowRunAroundTheTilesAndSkipPadding) {
+  const auto workload = workload_cases::workload_of({"conv3d",
+                                                     {{"N", "1"},
+                                                      {"D", "4"},
+                                                      {"H", "4"},
+                                                      {"W", "5"},
+                                                      {"CI", "8"},
+                                                      {"CO", "8"},
+                                                      {"K", "3"},
+                                                      {"stride", "2"},
+                                                      {"pad", "1"}}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const auto expected = run_on_integers(workload->module, 2, 3);
+  ASSERT_EQ(expected.error, "");
+  const auto skipping = [](const std::unique_ptr<Space>& space) {
+    int sketches = 0;
+    for (const std::string& text : space->sketch_texts())
+      sketches += text.find("skip_padding") != std::string::npos;
+    return sketches;
+  };
+  const auto space_of_cache = [&](int64_t l1_bytes) {
+    SketchOptions options;
+    options.machine.vector_bits = 128;
+    options.machine.vector_registers = 16;
+    options.machine.l1_bytes = l1_bytes;
+    auto space = make_sketch_space(workload->module, std::move(options));
+    EXPECT_TRUE(space);
+    return std::move(space).value();
+  };
+  EXPECT_EQ(skipping(space_of_cache(32768)), 0) << "panels stay in L1";
+  const auto space = space_of_cache(2048); // of 216 x 4 floats no more than 72
+  EXPECT_GT(skipping(space), 0);
+  Random random(1);
+  int skipped = 0;
+  for (int i = 0; i < 400 && skipped < 8; ++i) {
+    const auto candidate = space->sample(random);
+    if (!candidate || (*candidate)->trace.to_python().find("skip_padding") == std::string::npos)
+      continue;
+    ++skipped;
+    EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "")
+        << (*candidate)->trace.to_python();
+  }
+  EXPECT_EQ(skipped, 8);
 }
 
 /// The space of a product of narrow types on a machine with AVX-512 and these features.

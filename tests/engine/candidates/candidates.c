@@ -109,6 +109,12 @@ int32_t loops_later(void* const* arguments) {
     sink = 1;
   return 0;
 }
+int32_t loops_at_the_fourth_call(void* const* arguments) {
+  add(arguments);
+  while (++calls > 3)
+    sink = 1;
+  return 0;
+}
 int32_t writes_past_the_end(void* const* arguments) {
   float* c = arguments[2];
   add(arguments);

@@ -24,7 +24,9 @@
 /// rows read the same elements of A in other steps, and loads are what a tile has too many of.
 /// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
 /// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
-/// and nr in cache one pass over it costs nothing until they outgrow L2.
+/// and nr in cache one pass over it costs nothing until they outgrow L2. Of a window's axes (the
+/// depth and height of a convolution's) some may run around the tiles instead, so that what is left
+/// of a panel of B stays in L1 and steps in which all of A is padding are left out.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
@@ -37,6 +39,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace temper::tuner {
 namespace {
@@ -361,15 +364,38 @@ private:
               (packing == Packing::kCutBoth && !product.b_constant) ||
               (packing != Packing::kNone && only_unpacked))
             continue;
-          Schedule tiled = schedule;
-          tiled.set_render_errors(false);
-          if (tile(tiled, block, facts, product, shape, rows, vectors, lanes, packing, nullptr,
-                   converted))
-            results.push_back(std::move(tiled));
+          const size_t most_outside =
+              packing == Packing::kB ? axes_outside(facts, product, shape, vectors * lanes) : 0;
+          for (const size_t outside : std::set<size_t>{0, most_outside}) {
+            Schedule tiled = schedule;
+            tiled.set_render_errors(false);
+            if (tile(tiled, block, facts, product, shape, rows, vectors, lanes, packing, nullptr,
+                     converted, outside))
+              results.push_back(std::move(tiled));
+          }
         }
       }
     }
     return results;
+  }
+
+  /// How many of the first reduce axes are to run around the tiles, so that what the others need of
+  /// a panel of B stays in L1 from tile to tile; 0 where it does anyhow, or would not even then, or
+  /// so little of the reduction would be left that loading and storing the sums takes longer.
+  size_t axes_outside(const BlockFacts& facts, const Product& product, Shape shape,
+                      int64_t width) const {
+    constexpr int64_t kShortest = 64; // steps left: a sum is loaded and stored in the time of four
+    const size_t k = shape == Shape::kSliding ? *product.window : product.k;
+    const int64_t row_bytes = width * facts.store->buffer->dtype.element_bytes();
+    const auto fits = [&](int64_t steps) { return steps * row_bytes <= machine_.l1_bytes / 8 * 7; };
+    int64_t left = facts.reduce_extent;
+    size_t axes = 0;
+    for (size_t axis = 0; axis < facts.classes.size() && !fits(left); ++axis)
+      if (facts.classes[axis] == LoopClass::kReduce && axis != k) {
+        left /= facts.extents[axis];
+        ++axes;
+      }
+    return fits(left) && left >= kShortest ? axes : 0;
   }
 
   /// 16-bit floats made float32 ahead, or while they are packed.
@@ -626,8 +652,8 @@ private:
   Result<void> tile(Schedule& schedule, BlockRv block, const BlockFacts& facts,
                     const Product& product, Shape shape, const std::vector<int64_t>& rows,
                     int64_t vectors, int64_t lanes, Packing packing,
-                    const DotInstruction* instruction = nullptr,
-                    const Converted& converted = {}) const {
+                    const DotInstruction* instruction = nullptr, const Converted& converted = {},
+                    size_t outside = 0) const {
     const int64_t group = instruction != nullptr ? instruction->group : 1;
     const bool square = shape == Shape::kSquare;
     const bool sliding = shape == Shape::kSliding;
@@ -676,8 +702,10 @@ private:
       k_loop = k_outer[1];
       order.push_back(k_outer[0]);
     }
+    const auto inside = reduce.begin() + static_cast<std::ptrdiff_t>(outside);
+    order.insert(order.end(), reduce.begin(), inside);
     order.insert(order.end(), {m_outer[0], n_outer[1], m_outer[1]});
-    order.insert(order.end(), reduce.begin(), reduce.end());
+    order.insert(order.end(), inside, reduce.end());
     order.insert(order.end(), {k_loop, k_parts[1], m_parts[1]});
     if (square)
       order.push_back(loops[product.m]);
@@ -690,8 +718,9 @@ private:
       TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
     // What stays in L1 is only asked for in vain. What comes from L2 the processor may find in time
     // by itself: then the hints cost the ports 3 to 6 %.
-    if (facts.reduce_extent * vectors * lanes * facts.store->buffer->dtype.element_bytes() >
-        machine_.l1_bytes) {
+    if (outside == 0 &&
+        facts.reduce_extent * vectors * lanes * facts.store->buffer->dtype.element_bytes() >
+            machine_.l1_bytes) {
       TEMPER_TRY(ahead, sample_evenly(schedule, {kPrefetchAhead, 0}));
       // The window's own loop runs once.
       TEMPER_TRY_VOID(schedule.annotate(sliding && !reduce.empty() ? reduce.back() : k_loop,
@@ -719,8 +748,16 @@ private:
       TEMPER_TRY_VOID(place_conversion(schedule, converted.a, packs_a(packing)));
       TEMPER_TRY_VOID(place_conversion(schedule, converted.b, packs_b(packing)));
     }
-    if (consumer)
-      TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, m_outer[1]));
+    if (consumer) // not before all of a sum is there
+      TEMPER_TRY_VOID(move_under_tile(schedule, *consumer, outside > 0 ? n_outer[0] : m_outer[1]));
+    if (outside > 0) {
+      TEMPER_TRY_VOID(init_in_vectors(schedule, block, reduce[0]));
+      bool skips = false;
+      for (auto loop = reduce.begin(); loop != inside; ++loop)
+        skips |= schedule.call("SkipPadding", {block, *loop}).has_value();
+      if (!skips)
+        return Error(ErrorCode::kIllegal, "nothing is padding for the whole of a step");
+    }
     if (instruction != nullptr) {
       TEMPER_TRY_VOID(init_in_vectors(schedule, block, reduce.empty() ? k_loop : reduce[0]));
       TEMPER_TRY_VOID(tensorize(schedule, n_parts[2], instruction->name));
