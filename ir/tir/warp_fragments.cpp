@@ -143,10 +143,14 @@ private:
       const Call* call = operation(node);
       if (call == nullptr)
         return true;
+      if (!names_tiles(*call)) {
+        fail(fmt::format("T.{} names tiles by their first and last elements, of two dimensions at "
+                         "least",
+                         call->op));
+        return false;
+      }
       for (const Named& named : fragments_of(*call)) {
         const auto* load = call->args[named.argument].as<BufferLoad>();
-        if (load == nullptr)
-          continue;
         const auto [known, added] = roles_.emplace(load->buffer.get(), named.role);
         if (!added && known->second != named.role)
           fail(fmt::format(
@@ -196,13 +200,6 @@ private:
   std::optional<Tile> tile_of(const Call& call, size_t argument) {
     const auto* first = call.args[argument].as<BufferLoad>();
     const auto* last = call.args[argument + 1].as<BufferLoad>();
-    if (first == nullptr || last == nullptr || first->buffer != last->buffer ||
-        first->indices.size() < 2) {
-      fail(fmt::format("T.{} names tiles by their first and last elements, of two dimensions at "
-                       "least",
-                       call.op));
-      return std::nullopt;
-    }
     Tile tile{first->buffer, first->indices, 0, 0};
     const size_t rank = first->indices.size();
     for (const size_t d : {rank - 2, rank - 1}) {
@@ -445,8 +442,62 @@ private:
 
 bool is_warp_operation(const Call& call) { return call.op.starts_with("warp_"); }
 
+bool names_tiles(const Call& call) {
+  const OpInfo* op = find_op(call.op);
+  for (int i = 0; op != nullptr && i < op->addresses; ++i) {
+    const auto* load = call.args[static_cast<size_t>(i)].as<BufferLoad>();
+    const auto* first = call.args[static_cast<size_t>(i - i % 2)].as<BufferLoad>();
+    if (load == nullptr || first == nullptr || load->indices.size() < 2 ||
+        load->buffer != first->buffer)
+      return false;
+  }
+  return true;
+}
+
 bool writes_argument(const Call& call, size_t index) {
   return is_warp_operation(call) ? index < 2 : index == 0;
+}
+
+Stmt warp_as_loops(const Call& call) {
+  const auto place = [&](size_t argument) { return call.args[argument].as<BufferLoad>(); };
+  // The size of a tile along one of its two dimensions.
+  const auto extent = [&](size_t argument, size_t dimension) {
+    const size_t d = place(argument)->indices.size() - 2 + dimension;
+    return simplify(place(argument + 1)->indices[d] - place(argument)->indices[d] + 1);
+  };
+  const auto at = [&](size_t argument, const Expr& row, const Expr& column) {
+    std::vector<Expr> indices = place(argument)->indices;
+    const size_t rank = indices.size();
+    indices[rank - 2] = indices[rank - 2] + row;
+    indices[rank - 1] = indices[rank - 1] + column;
+    return make_load(place(argument)->buffer, std::move(indices));
+  };
+  const auto stored = [](const Expr& element, Expr value) {
+    const auto* load = element.as<BufferLoad>();
+    return make_store(load->buffer, load->indices, std::move(value));
+  };
+  const Var i = make_var("i"), j = make_var("j"), k = make_var("k");
+  Stmt body;
+  if (call.op == "warp_fill") {
+    body = stored(at(0, i, j), call.args[2]);
+  } else if (call.op == "warp_mma") {
+    const auto* text = call.args.back().as<StringImm>();
+    const std::string name = text != nullptr ? text->value : std::string();
+    const bool turned_a = name.find(".At.") != std::string::npos;
+    const bool turned_b = name.ends_with(".Bt");
+    const DataType sum = place(0)->buffer->dtype;
+    const auto term = [&](const Expr& element) {
+      return element->dtype == sum ? element : make_cast(sum, element);
+    };
+    const Expr product =
+        term(turned_a ? at(2, k, i) : at(2, i, k)) * term(turned_b ? at(4, j, k) : at(4, k, j));
+    body = make_for(k, int32(0), extent(2, turned_a ? 0 : 1), ForKind::kSerial,
+                    stored(at(0, i, j), at(0, i, j) + product));
+  } else {
+    body = stored(at(0, i, j), at(2, i, j));
+  }
+  body = make_for(j, int32(0), extent(0, 1), ForKind::kSerial, body);
+  return make_for(i, int32(0), extent(0, 0), ForKind::kSerial, body);
 }
 
 Result<PrimFunc> lower_warp_fragments(const PrimFunc& function) {

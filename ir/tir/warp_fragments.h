@@ -27,6 +27,12 @@ bool is_warp_operation(const Call& call);
 /// Which arguments name elements that it writes.
 bool writes_argument(const Call& call, size_t index);
 
+/// Its operands are tiles: two elements each of one buffer, of two dimensions at least.
+bool names_tiles(const Call& call);
+
+/// What it computes, as loops over the tiles' elements: fragments are memory like any other.
+Stmt warp_as_loops(const Call& call);
+
 /// Every operation as the instructions of a lane, fragments as its registers. kUnsupported names
 /// the buffer whose tiles are held in two ways, or that something else than such an operation
 /// touches.
