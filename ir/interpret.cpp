@@ -7,6 +7,7 @@
 #include "ir/tir/atomic.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/warp_fragments.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -335,8 +336,10 @@ ActionPtr Compiler::compile(const Stmt& stmt) {
       },
       [&](const Evaluate& s) -> ActionPtr {
         if (const auto* call = s.value.as<Call>();
-            call != nullptr && call->op == "amx_multiply_add") {
-          Stmt loops = amx_as_loops(*call);
+            call != nullptr && (call->op == "amx_multiply_add" ||
+                                (tir::is_warp_operation(*call) && tir::names_tiles(*call)))) {
+          Stmt loops =
+              tir::is_warp_operation(*call) ? tir::warp_as_loops(*call) : amx_as_loops(*call);
           ActionPtr action = compile(loops);
           return std::make_unique<OwningAction>(std::move(loops), std::move(action));
         }

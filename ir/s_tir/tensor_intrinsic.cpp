@@ -10,6 +10,7 @@
 #include "ir/s_tir/primitives/common.h"
 #include "ir/structural.h"
 #include "ir/support/hash.h"
+#include "ir/tir/warp_fragments.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -320,6 +321,11 @@ Result<void> check_entry(const TensorIntrinsic& entry) {
     if (node->kind() == For::kKind || node->kind() == While::kKind ||
         node->kind() == SBlockRealize::kKind || node->kind() == AllocBuffer::kKind)
       why = "the implementation is statements without loops, blocks and buffers of its own";
+    if (const auto* call = node.as<Call>();
+        call != nullptr && tir::is_warp_operation(*call) && !tir::names_tiles(*call))
+      why = fmt::format("T.{} names tiles by their first and last elements, of two dimensions at "
+                        "least",
+                        call->op);
     const auto check_access = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
       if (std::none_of(implemented.begin(), implemented.end(),
                        [&](const Param& param) { return param.buffer == buffer; }))

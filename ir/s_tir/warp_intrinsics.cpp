@@ -5,6 +5,7 @@
 #include "ir/s_tir/detail/builtin_intrinsics.h"
 
 #include "ir/op.h"
+#include "ir/tir/warp_fragments.h"
 
 #include <fmt/format.h>
 
@@ -22,9 +23,20 @@ struct Shape {
   int64_t rows;
   int64_t columns;
 };
+constexpr int64_t kLanes = 32;
 
+/// In "warp": by lanes.
 Buffer tile(const char* name, DataType dtype, Shape shape, const std::string& scope) {
+  if (scope == "warp")
+    shape = {kLanes, shape.rows * shape.columns / kLanes};
   return make_buffer(name, dtype, {imm(shape.rows), imm(shape.columns)}, scope);
+}
+/// The element of a tile of so many rows.
+std::vector<Expr> element(const Buffer& buffer, int64_t rows, const Expr& row, const Expr& column) {
+  if (buffer->scope != "warp")
+    return {row, column};
+  const auto at = tir::lane_element(row, column, *as_int(buffer->shape[1]), rows == kLanes);
+  return {at[0], at[1]};
 }
 BufferRegion whole(const Buffer& buffer) {
   return {buffer, {{imm(0), buffer->shape[0]}, {imm(0), buffer->shape[1]}}};
@@ -66,7 +78,9 @@ TensorIntrinsic make_move(const std::string& name, Shape shape, DataType dtype,
                   {{"i", shape.rows, IterType::kSpatial}, {"j", shape.columns, IterType::kSpatial}},
                   {whole(described[0])}, {whole(described[1])},
                   [&](const std::vector<Expr>& v) {
-                    return make_store(described[1], v, make_load(described[0], v));
+                    return make_store(
+                        described[1], element(described[1], shape.rows, v[0], v[1]),
+                        make_load(described[0], element(described[0], shape.rows, v[0], v[1])));
                   }),
       implement_by(name, own, operation(op, std::move(args))));
 }
@@ -85,7 +99,8 @@ TensorIntrinsic make_fill(const std::string& name, Shape shape, DataType dtype,
                   {{"i", shape.rows, IterType::kSpatial}, {"j", shape.columns, IterType::kSpatial}},
                   {}, {whole(described[0])},
                   [&](const std::vector<Expr>& v) {
-                    return make_store(described[0], v, make_const(dtype, 0));
+                    return make_store(described[0], element(described[0], shape.rows, v[0], v[1]),
+                                      make_const(dtype, 0));
                   }),
       implement_by(name, own, operation("warp_fill", std::move(args))));
 }
@@ -108,8 +123,10 @@ TensorIntrinsic make_product(const std::string& name, int64_t m, int64_t n, int6
     add_tile(args, own[i]);
   args.push_back(make_string(
       fmt::format("{}.A{}.B{}", instruction, turned_a ? "t" : "", turned_b ? "t" : "")));
-  const auto term = [&](const Buffer& buffer, const Expr& row, const Expr& column, bool turned) {
-    Expr value = turned ? make_load(buffer, {column, row}) : make_load(buffer, {row, column});
+  const auto term = [&](const Buffer& buffer, int64_t rows, Expr row, Expr column, bool turned) {
+    if (turned)
+      std::swap(row, column);
+    Expr value = make_load(buffer, element(buffer, rows, row, column));
     return operand == sum ? value : make_cast(sum, std::move(value));
   };
   return entry_of(
@@ -119,10 +136,12 @@ TensorIntrinsic make_product(const std::string& name, int64_t m, int64_t n, int6
           {{"i", m, IterType::kSpatial}, {"j", n, IterType::kSpatial}, {"k", k, IterType::kReduce}},
           {whole(described[2]), whole(described[0]), whole(described[1])}, {whole(described[2])},
           [&](const std::vector<Expr>& v) {
-            const Expr product = make_binary<Mul>(term(described[0], v[0], v[2], turned_a),
-                                                  term(described[1], v[2], v[1], turned_b));
-            return make_store(described[2], {v[0], v[1]},
-                              make_binary<Add>(make_load(described[2], {v[0], v[1]}), product));
+            const Expr product =
+                make_binary<Mul>(term(described[0], turned_a ? k : m, v[0], v[2], turned_a),
+                                 term(described[1], turned_b ? n : k, v[2], v[1], turned_b));
+            const std::vector<Expr> sums = element(described[2], m, v[0], v[1]);
+            return make_store(described[2], sums,
+                              make_binary<Add>(make_load(described[2], sums), product));
           }),
       implement_by(name, own, operation("warp_mma", std::move(args))));
 }
@@ -239,10 +258,60 @@ void add_mma(std::vector<TensorIntrinsic>& list, const Instruction& mma) {
   }
 }
 
+/// TVM's of ldmatrix, whose fragments are in "warp", by lanes.
+void add_lanes(std::vector<TensorIntrinsic>& list) {
+  const std::string warp = "warp";
+  const auto shape = [](char operand, bool turned, int64_t k) {
+    return (operand == 'a') == turned ? Shape{k, 16} : Shape{16, k};
+  };
+  struct Kind {
+    const char* name;
+    DataType dtype;
+    int64_t k;
+    const char* instruction;
+    std::vector<Type> sums;
+  };
+  const Kind kinds[] = {
+      {"f16", kF16.dtype, 16, "m16n8k16", {kF32, kF16}},
+      {"i8", kS8.dtype, 32, "m16n8k32.i8", {{"i32", DataType::int32()}}},
+  };
+  for (const Kind& kind : kinds) {
+    const bool bytes = kind.dtype.bits == 8; // of which A is not turned
+    for (const char operand : {'a', 'b'})
+      for (const bool turned : {false, true})
+        for (const bool dynamic : {false, true}) {
+          if (bytes && (dynamic || (operand == 'a' && turned)))
+            continue;
+          list.push_back(make_move(fmt::format("mma_ldmatrix_{}_{}{}{}", kind.name, operand,
+                                               turned ? "_trans" : "", dynamic ? "_dyn" : ""),
+                                   shape(operand, turned, kind.k), kind.dtype,
+                                   dynamic ? "shared.dyn" : "shared", warp, "warp_load_matrix",
+                                   fmt::format("{}.{}{}", kind.instruction,
+                                               operand == 'a' ? 'A' : 'B', turned ? "t" : "")));
+        }
+    for (const Type& sum : kind.sums) {
+      const std::string role = fmt::format("{}.C", kind.instruction);
+      list.push_back(
+          make_fill(fmt::format("mma_fill_16x16_{}", sum.name), {16, 16}, sum.dtype, warp, role));
+      list.push_back(make_move(fmt::format("mma_store_16x16_{}_global_", sum.name), {16, 16},
+                               sum.dtype, warp, "global", "warp_store_matrix", role));
+      for (const bool turned_a : {false, true})
+        for (const bool turned_b : {false, true})
+          if (!bytes || !turned_a)
+            list.push_back(
+                make_product(fmt::format("mma_{0}{0}{1}{2}{3}", kind.name, sum.name,
+                                         turned_a ? "_trans_a" : "", turned_b ? "_trans_b" : ""),
+                             16, 16, kind.k, kind.dtype, sum.dtype, {warp, warp, warp}, turned_a,
+                             turned_b, kind.instruction));
+    }
+  }
+}
+
 } // namespace
 
 std::vector<TensorIntrinsic> warp_tensor_intrinsics() {
   std::vector<TensorIntrinsic> list;
+  add_lanes(list);
   add_wmma(list);
   add_mma(list, {"m16n8k8", "m16n8k8", 8, {32, 8}, {8, 32}, {{kF16, kF32}, {kF16, kF16}}});
   add_mma(list, {"m16n8k8", "m16n8k8.tf32", 8, {16, 8}, {8, 8}, {{kTf32, kF32}}});

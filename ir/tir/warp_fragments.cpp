@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 
@@ -67,7 +68,19 @@ struct Tile {
   std::vector<Expr> first; ///< all indices
   int64_t rows = 0;
   int64_t columns = 0;
+  int64_t of_lane = 0; ///< elements, where its dimensions are lanes and what each has; else 0
 };
+
+/// TVM's form of a fragment: (.., 32 lanes, elements of each).
+bool is_by_lanes(const Buffer& buffer) { return buffer->scope == "warp"; }
+
+/// Rows and columns of the tile of which each lane has so many elements: sums are 16 x 16, operands
+/// 16 along C and as long as that gives along the reduction.
+std::array<int64_t, 2> tile_of_lanes(const Role& role, int64_t of_lane) {
+  const int64_t depth = role.operand == 'C' ? 16 : kLanes * of_lane / 16;
+  return (role.operand == 'B') != role.turned ? std::array<int64_t, 2>{depth, 16}
+                                              : std::array<int64_t, 2>{16, depth};
+}
 
 class Fragments {
 public:
@@ -143,10 +156,14 @@ private:
       const Call* call = operation(node);
       if (call == nullptr)
         return true;
+      if (!names_tiles(*call)) {
+        fail(fmt::format("T.{} names tiles by their first and last elements, of two dimensions at "
+                         "least",
+                         call->op));
+        return false;
+      }
       for (const Named& named : fragments_of(*call)) {
         const auto* load = call->args[named.argument].as<BufferLoad>();
-        if (load == nullptr)
-          continue;
         const auto [known, added] = roles_.emplace(load->buffer.get(), named.role);
         if (!added && known->second != named.role)
           fail(fmt::format(
@@ -196,13 +213,6 @@ private:
   std::optional<Tile> tile_of(const Call& call, size_t argument) {
     const auto* first = call.args[argument].as<BufferLoad>();
     const auto* last = call.args[argument + 1].as<BufferLoad>();
-    if (first == nullptr || last == nullptr || first->buffer != last->buffer ||
-        first->indices.size() < 2) {
-      fail(fmt::format("T.{} names tiles by their first and last elements, of two dimensions at "
-                       "least",
-                       call.op));
-      return std::nullopt;
-    }
     Tile tile{first->buffer, first->indices, 0, 0};
     const size_t rank = first->indices.size();
     for (const size_t d : {rank - 2, rank - 1}) {
@@ -213,6 +223,19 @@ private:
         return std::nullopt;
       }
       (d + 1 == rank ? tile.columns : tile.rows) = *extent + 1;
+    }
+    if (const auto role = roles_.find(tile.buffer.get());
+        role != roles_.end() && is_by_lanes(tile.buffer)) {
+      if (tile.rows != kLanes) {
+        fail(
+            fmt::format("{} is in \"warp\": its last two dimensions are 32 lanes and what each has",
+                        tile.buffer->name));
+        return std::nullopt;
+      }
+      tile.of_lane = tile.columns;
+      const auto shape = tile_of_lanes(role->second, tile.of_lane);
+      tile.rows = shape[0];
+      tile.columns = shape[1];
     }
     return tile;
   }
@@ -233,8 +256,15 @@ private:
                            role_text(roles_.at(buffer.get()))));
         node.shape[d] = make_int(node.shape[d]->dtype, extent.value_or(by) / by);
       };
-      divided(rank - 2, unit->rows);
-      divided(rank - 1, unit->columns);
+      if (is_by_lanes(buffer)) { // units of a tile lie side by side
+        const int64_t units = roles_.at(buffer.get()).operand == 'A' ? 1 : 2;
+        divided(rank - 2, kLanes);
+        divided(rank - 1, units * unit->registers);
+        node.shape.push_back(make_int(node.shape[0]->dtype, units));
+      } else {
+        divided(rank - 2, unit->rows);
+        divided(rank - 1, unit->columns);
+      }
       node.shape.push_back(make_int(node.shape[0]->dtype, unit->registers));
       node.scope = "local";
       node.strides.clear();
@@ -246,9 +276,15 @@ private:
   Expr register_of(const Tile& tile, const Unit& unit, const Expr& row, const Expr& column) {
     std::vector<Expr> indices = tile.first;
     const size_t rank = indices.size();
-    indices[rank - 2] = floordiv(indices[rank - 2], unit.rows) + row;
-    indices[rank - 1] = floordiv(indices[rank - 1], unit.columns) + column;
-    for (size_t d = rank - 2; d < rank; ++d)
+    if (tile.of_lane > 0) {
+      indices[rank - 2] = floordiv(indices[rank - 2], kLanes);
+      indices[rank - 1] = floordiv(indices[rank - 1], tile.of_lane);
+      indices.push_back(row * (tile.columns / unit.columns) + column);
+    } else {
+      indices[rank - 2] = floordiv(indices[rank - 2], unit.rows) + row;
+      indices[rank - 1] = floordiv(indices[rank - 1], unit.columns) + column;
+    }
+    for (size_t d = rank - 2; d < indices.size(); ++d)
       indices[d] = math_.simplify(indices[d]);
     indices.push_back(make_int(indices[0]->dtype, 0));
     return make_load(registers_of(tile.buffer), std::move(indices));
@@ -445,8 +481,90 @@ private:
 
 bool is_warp_operation(const Call& call) { return call.op.starts_with("warp_"); }
 
+bool names_tiles(const Call& call) {
+  const OpInfo* op = find_op(call.op);
+  for (int i = 0; op != nullptr && i < op->addresses; ++i) {
+    const auto* load = call.args[static_cast<size_t>(i)].as<BufferLoad>();
+    const auto* first = call.args[static_cast<size_t>(i - i % 2)].as<BufferLoad>();
+    if (load == nullptr || first == nullptr || load->indices.size() < 2 ||
+        load->buffer != first->buffer)
+      return false;
+  }
+  return true;
+}
+
 bool writes_argument(const Call& call, size_t index) {
   return is_warp_operation(call) ? index < 2 : index == 0;
+}
+
+std::array<Expr, 2> lane_element(const Expr& row, const Expr& column, int64_t of_lane, bool down) {
+  if (of_lane == 16 && down)
+    return {floordiv(floormod(row, 16), 4) + floormod(column, 8) * 4,
+            floordiv(column, 8) * 8 + floordiv(row, 16) * 4 + floormod(row, 4)};
+  if (of_lane == 16)
+    return {floormod(row, 8) * 4 + floordiv(floormod(column, 16), 4),
+            floordiv(column, 16) * 8 + floordiv(row, 8) * 4 + floormod(column, 4)};
+  return {floormod(row, 8) * 4 + floordiv(floormod(column, 8), 2),
+          floordiv(column, 8) * 4 + floordiv(row, 8) * 2 + floormod(column, 2)};
+}
+
+Stmt warp_as_loops(const Call& call) {
+  const auto place = [&](size_t argument) { return call.args[argument].as<BufferLoad>(); };
+  // The size of a tile along one of its two dimensions.
+  const auto extent = [&](size_t argument, size_t dimension) {
+    const size_t d = place(argument)->indices.size() - 2 + dimension;
+    return simplify(place(argument + 1)->indices[d] - place(argument)->indices[d] + 1);
+  };
+  const auto* text = call.args.back().as<StringImm>();
+  const std::string name = text != nullptr ? text->value : std::string();
+  const bool turned_a = name.find(".At.") != std::string::npos;
+  const bool turned_b = name.ends_with(".Bt");
+  // What a tile is, of which lanes have parts.
+  const auto role = [&](size_t argument) {
+    if (call.op != "warp_mma")
+      return role_of(name).value_or(Role());
+    return argument == 0 ? Role{"", 'C', false}
+                         : Role{"", argument == 2 ? 'A' : 'B', argument == 2 ? turned_a : turned_b};
+  };
+  const auto size = [&](size_t argument, size_t dimension) -> Expr {
+    if (!is_by_lanes(place(argument)->buffer))
+      return extent(argument, dimension);
+    return int32(tile_of_lanes(role(argument), as_int(extent(argument, 1)).value_or(0))[dimension]);
+  };
+  const auto rows_of = [&](size_t argument) { return as_int(size(argument, 0)).value_or(0); };
+  const auto at = [&](size_t argument, const Expr& row, const Expr& column) {
+    std::vector<Expr> indices = place(argument)->indices;
+    const size_t rank = indices.size();
+    std::array<Expr, 2> element{row, column};
+    if (is_by_lanes(place(argument)->buffer))
+      element = lane_element(row, column, as_int(extent(argument, 1)).value_or(0),
+                             rows_of(argument) == kLanes);
+    indices[rank - 2] = indices[rank - 2] + element[0];
+    indices[rank - 1] = indices[rank - 1] + element[1];
+    return make_load(place(argument)->buffer, std::move(indices));
+  };
+  const auto stored = [](const Expr& element, Expr value) {
+    const auto* load = element.as<BufferLoad>();
+    return make_store(load->buffer, load->indices, std::move(value));
+  };
+  const Var i = make_var("i"), j = make_var("j"), k = make_var("k");
+  Stmt body;
+  if (call.op == "warp_fill") {
+    body = stored(at(0, i, j), call.args[2]);
+  } else if (call.op == "warp_mma") {
+    const DataType sum = place(0)->buffer->dtype;
+    const auto term = [&](const Expr& element) {
+      return element->dtype == sum ? element : make_cast(sum, element);
+    };
+    const Expr product =
+        term(turned_a ? at(2, k, i) : at(2, i, k)) * term(turned_b ? at(4, j, k) : at(4, k, j));
+    body = make_for(k, int32(0), size(2, turned_a ? 0 : 1), ForKind::kSerial,
+                    stored(at(0, i, j), at(0, i, j) + product));
+  } else {
+    body = stored(at(0, i, j), at(2, i, j));
+  }
+  body = make_for(j, int32(0), size(0, 1), ForKind::kSerial, body);
+  return make_for(i, int32(0), size(0, 0), ForKind::kSerial, body);
 }
 
 Result<PrimFunc> lower_warp_fragments(const PrimFunc& function) {

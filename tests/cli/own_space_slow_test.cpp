@@ -35,6 +35,65 @@ def schedule(sch):
     sch.annotate(i0, "written_by_hand", 1)
 )";
 
+/// A product by the tiles of warps, whose operands are fetched a round ahead.
+constexpr const char* kWarps = R"(def gemm(M, N, K):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((M, K), "float16"), B: T.Buffer((K, N), "float16"), C: T.Buffer((M, N), "float32")):
+        for i, j, k in T.grid(M, N, K):
+            with T.sblock("C"):
+                vi, vj, vk = T.axis.remap("SSR", [i, j, k])
+                with T.init():
+                    C[vi, vj] = T.float32(0)
+                C[vi, vj] = C[vi, vj] + T.Cast("float32", A[vi, vk]) * T.Cast("float32", B[vk, vj])
+    return main
+
+
+def tile(sch, block, rows, columns):
+    loops = sch.get_loops(block)
+    x0, x1 = sch.split(loops[-2], [None, rows])
+    y0, y1 = sch.split(loops[-1], [None, columns])
+    sch.reorder(x0, y0, x1, y1)
+    return x1
+
+
+def schedule(sch):
+    block = sch.get_sblock("C")
+    i, j, k = sch.get_loops(block)
+    it = sch.sample_categorical([2, 4], [0.5, 0.5])
+    i0, i1, i2 = sch.split(i, [None, it, 16])
+    j0, j1, j2, j3 = sch.split(j, [None, 2, 2, 16])
+    k0, k1, k2 = sch.split(k, [None, 2, 16])
+    sch.reorder(i0, j0, j1, k0, k1, i1, j2, i2, j3, k2)
+    sch.bind(i0, "blockIdx.y")
+    sch.bind(j0, "blockIdx.x")
+    sch.bind(j1, "threadIdx.y")
+    out = sch.cache_write(block, 0, "wmma.accumulator")
+    sch.reverse_compute_at(out, j1)
+    for operand in range(2):
+        fetch = sch.cache_read(block, operand, "shared")
+        load = sch.cache_read(block, operand, "wmma.matrix_" + "ab"[operand])
+        sch.compute_at(load, k0)
+        sch.compute_at(fetch, k0)
+        loops = sch.get_loops(fetch)
+        f = sch.fuse(loops[-2], loops[-1])
+        f0, f1, f2, f3 = sch.split(f, [None, 2, 32, 8])
+        sch.bind(f1, "threadIdx.y")
+        sch.bind(f2, "threadIdx.x")
+        sch.vectorize(f3)
+        sch.storage_align(fetch, 0, -2, 32, 8)
+        sch.tensorize(tile(sch, load, 16, 16), "wmma_load_16x16x16_f16_" + "ab"[operand] + "_shared")
+    init = sch.decompose_reduction(block, k0)
+    sch.tensorize(sch.get_loops(init)[-2], "wmma_fill_16x16x16_f32")
+    sch.tensorize(i2, "wmma_sync_16x16x16_f16f16f32")
+    sch.tensorize(tile(sch, out, 16, 16), "wmma_store_16x16x16_f32_global")
+    sch.annotate(k0, "software_pipeline_stage", STAGES)
+    sch.annotate(k0, "software_pipeline_order", [0, 2, 1, 3, 4])
+    sch.annotate(k0, "software_pipeline_async_stages", [0])
+
+
+gemm_workload = dict(shapes=[dict(M=64, N=64, K=64)], flops="2*M*N*K")
+)";
+
 /// Two rows of ones times two columns of ones, summed over K = 12, through the exported function.
 constexpr const char* kCall = R"(#include "kernels.h"
 #include <stdio.h>
@@ -73,6 +132,35 @@ void expect_called(const Shell& shell, const std::string& record) {
   const Ran called =
       shell.run("cc call.c -Iout -Lout -lkernels -Wl,-rpath,$PWD/out -o call && ./call");
   EXPECT_EQ(called.code, 0) << called.out << called.err;
+}
+
+TEST(OwnSpace, AScheduleWrittenByHandTakesTheTilesOfWarps) {
+  const Shell shell;
+  const auto with_stages = [](const std::string& stages) {
+    std::string text = kWarps;
+    return text.replace(text.find("STAGES"), 6, stages);
+  };
+  const std::string tune =
+      "temper tune warps.py M=64 N=64 K=64 --target cuda:sm_80 --device emulated"
+      " --trials 2 --interpret 1 --seed 1";
+  // Both fetches a round ahead of what loads and multiplies.
+  shell.write("warps.py", with_stages("[0, 1, 0, 1, 1]"));
+  const Ran tuned = shell.run(tune);
+  EXPECT_EQ(tuned.code, 0) << tuned.out << tuned.err;
+  EXPECT_NE(tuned.out.find("checked 2 > right 2"), std::string::npos) << tuned.out;
+  const Json records = shell.run("temper list records --json").list("records");
+  ASSERT_FALSE(records.empty());
+  const std::string text =
+      shell.run("temper show " + records[0]["record"].get<std::string>() + " --cuda").out;
+  for (const char* word : {"ldmatrix_x4(", "mma_m16n8k16_f32_f16(", "cp_async<16>("})
+    EXPECT_NE(text.find(word), std::string::npos) << word << " in\n" << text;
+  // What multiplies cannot be ahead of what loads.
+  shell.write("warps.py", with_stages("[0, 1, 0, 1, 0]"));
+  const Ran refused = shell.run(tune);
+  EXPECT_EQ(refused.code, 2) << refused.out << refused.err;
+  EXPECT_NE(refused.err.find("would run statement 4 before statement 1"), std::string::npos)
+      << refused.err;
+  EXPECT_NE(refused.err.find("warps.py:"), std::string::npos) << refused.err;
 }
 
 TEST(OwnSpace, AScheduleWrittenByHandIsTunedShownAndExported) {

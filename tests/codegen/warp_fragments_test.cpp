@@ -39,7 +39,17 @@ struct Family {
   const char *a, *b, *sync, *fill, *store; ///< names
   bool turned = false;                     ///< B is [n, k]
   const char* extra = nullptr;             ///< what its text has
+  /// Maps to TVM's layout by lanes, of A, B and C; null: rows and columns.
+  std::array<const char*, 3> lanes = {};
 };
+
+/// shared_16x16_to_ldmatrix_32x8_layout, and the two of 8 bits.
+constexpr const char* kLanes16 = "lambda i, j: (i // 16, j // 16, i % 8 * 4 + j % 8 // 2, j % 16 "
+                                 "// 8 * 4 + i % 16 // 8 * 2 + j % 2)";
+constexpr const char* kLanes16x32 = "lambda i, j: (i // 16, j // 32, i % 8 * 4 + j % 16 // 4, j % "
+                                    "32 // 16 * 8 + i % 16 // 8 * 4 + j % 4)";
+constexpr const char* kLanes32x16 = "lambda i, j: (i // 32, j // 16, i % 16 // 4 + j % 8 * 4, j % "
+                                    "16 // 8 * 8 + i % 32 // 16 * 4 + i % 4)";
 
 const std::vector<Family>& families() {
   static const std::vector<Family> all = {
@@ -195,6 +205,57 @@ const std::vector<Family>& families() {
        "mma_store_m16n8k32_s32_global",
        false,
        "m16n8k32.i8"},
+      {"lanes_f16",
+       "float16",
+       "float32",
+       16,
+       16,
+       16,
+       {16, 16},
+       {16, 16},
+       "warp",
+       "mma_ldmatrix_f16_a",
+       "mma_ldmatrix_f16_b",
+       "mma_f16f16f32",
+       "mma_fill_16x16_f32",
+       "mma_store_16x16_f32_global_",
+       false,
+       "T.ptx_ldmatrix(",
+       {kLanes16, kLanes16, kLanes16}},
+      {"lanes_f16_trans",
+       "float16",
+       "float16",
+       16,
+       16,
+       16,
+       {16, 16},
+       {16, 16},
+       "warp",
+       "mma_ldmatrix_f16_a",
+       "mma_ldmatrix_f16_b_trans",
+       "mma_f16f16f16_trans_b",
+       "mma_fill_16x16_f16",
+       "mma_store_16x16_f16_global_",
+       true,
+       "T.ptx_ldmatrix(",
+       {kLanes16, kLanes16, kLanes16}},
+      {"lanes_i8",
+       "int8",
+       "int32",
+       16,
+       16,
+       32,
+       {16, 32},
+       {32, 16},
+       "warp",
+       "mma_ldmatrix_i8_a",
+       "mma_ldmatrix_i8_b",
+       "mma_i8i8i32",
+       "mma_fill_16x16_i32",
+       "mma_store_16x16_i32_global_",
+       false,
+       "m16n8k32.i8",
+       {kLanes16x32, kLanes32x16, kLanes16}},
   };
   return all;
 }
@@ -221,6 +282,8 @@ def main(A: T.Buffer((64, 64), "{0}"), B: T.Buffer((64, 64), "{0}"), C: T.Buffer
 
 std::string scope_of(const Family& family, char operand) {
   const std::string shape = family.scopes;
+  if (shape == "warp")
+    return shape;
   if (shape != "wmma")
     return fmt::format("{}.matrix{}", shape, static_cast<char>(operand - 'a' + 'A'));
   return operand == 'c' ? "wmma.accumulator" : fmt::format("wmma.matrix_{}", operand);
@@ -270,6 +333,10 @@ Tiled tiled(const Family& family) {
     EXPECT_TRUE(sch.call("Bind", {parts[1]}, {"threadIdx.y"}));
     EXPECT_TRUE(sch.call("Bind", {parts[2]}, {"threadIdx.x"}));
   }
+  for (size_t operand = 0; operand < 3; ++operand)
+    if (family.lanes[operand] != nullptr)
+      done(sch.transform_layout(operand == 2 ? t.block : t.load[operand], 0, "write",
+                                family.lanes[operand]));
   t.init = must(sch.decompose_reduction(t.block, k[0]));
   return t;
 }

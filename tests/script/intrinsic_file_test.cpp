@@ -95,6 +95,27 @@ TEST_F(IntrinsicFile, AddsItsEntriesToTheTable) {
   EXPECT_EQ(s_tir::added_tensor_intrinsics_hash(), after);
 }
 
+TEST_F(IntrinsicFile, MayUseTheOperationsOfAWarp) {
+  const std::string text = R"(
+@T.prim_func(s_tir=True)
+def zero_16x8_desc(D: T.Buffer((16, 8), "float32", scope="m16n8k16.matrixC")):
+    for i, j in T.grid(16, 8):
+        with T.sblock("D"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            D[vi, vj] = T.float32(0)
+
+@T.prim_func
+def zero_16x8_impl(D: T.Buffer((16, 8), "float32", scope="m16n8k16.matrixC")):
+    T.func_attr({"temper.features": "sm_80"})
+    T.warp_fill(D[0, 0], D[15, 7], T.float32(0), "m16n8k16.C")
+)";
+  const auto loaded = load_tensor_intrinsics(text, "mine.py");
+  ASSERT_TRUE(loaded) << loaded.error().to_string();
+  EXPECT_NE(s_tir::find_tensor_intrinsic("zero_16x8"), nullptr);
+  EXPECT_THAT(refusal(replaced(replaced(text, "zero_16x8", "zero_other"), "D[15, 7]", "1")),
+              HasSubstr("names tiles by their first and last elements"));
+}
+
 TEST_F(IntrinsicFile, IsNamedByTheEnvironmentWithColonsBetween) {
   const std::string first = write("first.py", entry("named_first"));
   const std::string second = write("second.py", entry("named_second"));

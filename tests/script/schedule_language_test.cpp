@@ -60,6 +60,33 @@ sch.parallel(loop=l6)
 )");
 }
 
+TEST(HandWrittenSpace, ASoftwarePipelineThatCannotBeIsRefusedWhereItIsAskedFor) {
+  const auto with = [](const std::string& stages) {
+    return error_of(R"(
+def schedule(sch):
+    block = sch.get_sblock("C")
+    i, j, k = sch.get_loops(block)
+    k0, k1 = sch.split(k, [None, 8])
+    sch.reorder(i, k0, j, k1)
+    sch.compute_at(sch.cache_read(block, 0, "global"), k0)
+    sch.decompose_reduction(block, k0)
+    sch.annotate(k0, "software_pipeline_stage", )" +
+                    stages + R"()
+    sch.annotate(k0, "software_pipeline_order", [0, 1])
+    sch.unroll(k1)
+)");
+  };
+  EXPECT_EQ(with("[0, 1]"), "");
+  const std::string count = with("[0, 1, 2]");
+  EXPECT_THAT(count,
+              HasSubstr("mine.py:12:5: loop k_0 has 2 statements, and its software pipeline 3 "
+                        "stages and 2 places in the order"));
+  EXPECT_THAT(count,
+              HasSubstr("\n        sch.annotate(k0, \"software_pipeline_order\", [0, 1])\n"));
+  EXPECT_THAT(with("[1, 0]"), HasSubstr("would run statement 1 before statement 0, which writes "
+                                        "A_global first"));
+}
+
 TEST(HandWrittenSpace, MayLookAtTheProgramAndReturnSeveralSchedules) {
   const std::string text = R"(
 def schedule(sch):

@@ -77,7 +77,8 @@ TEST(GpuTensorCoresSlow, LargerOnesCompileWithoutProductsOneAfterTheOther) {
       const auto limits = must(codegen::gpu_limits(target));
       Random random(5);
       int compiled = 0;
-      for (int i = 0; i < 100 && compiled < 2; ++i) {
+      const int wanted = architecture == 90 ? 2 : 1; // what is asked of wgmma
+      for (int i = 0; i < 100 && compiled < wanted; ++i) {
         const auto candidate = space->sample(random);
         const auto lowered = candidate ? codegen::lower_for_gpu((*candidate)->module, target)
                                        : Result<ir::IRModule>(candidate.error());
@@ -88,7 +89,7 @@ TEST(GpuTensorCoresSlow, LargerOnesCompileWithoutProductsOneAfterTheOther) {
         EXPECT_FALSE(refused && refused->reason == "serialised") << refused->message;
         ++compiled;
       }
-      EXPECT_EQ(compiled, 2) << one.workload << " on sm_" << architecture;
+      EXPECT_EQ(compiled, wanted) << one.workload << " on sm_" << architecture;
     }
 }
 

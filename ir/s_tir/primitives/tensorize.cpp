@@ -7,8 +7,12 @@
 #include "ir/s_tir/detail/scoped_block.h"
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/support/text.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
 
 namespace temper::s_tir {
 namespace {
@@ -50,9 +54,28 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   return applied;
 }
 
+/// "shared" of "shared.dyn": they are one memory.
+std::string memory_of(const Buffer& buffer) {
+  return buffer->scope.starts_with("shared") ? "shared" : buffer->scope;
+}
+
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
   std::vector<Arguments> uses;
+  // Most entries are for memory that a program has only where it means them.
+  std::set<std::string> memories{"global"};
+  for (const ModuleEntry& function : context.module->functions)
+    walk(function.function, [&](const NodeRef& node) {
+      if (const auto* block = node.as<SBlock>())
+        for (const Buffer& buffer : block->alloc_buffers)
+          memories.insert(memory_of(buffer));
+      return !ExprNode::accepts(node->kind());
+    });
   for (const TensorIntrinsic* entry : all_tensor_intrinsics()) {
+    const std::vector<Param>& params = entry->description->params;
+    if (std::any_of(params.begin(), params.end(), [&](const Param& param) {
+          return !memories.contains(memory_of(param.buffer));
+        }))
+      continue;
     Arguments use{.inputs = {handle}, .attrs = {entry->name, 1}};
     if (apply({context.module, nullptr, false}, use))
       uses.push_back(std::move(use));
