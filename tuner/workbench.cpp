@@ -426,7 +426,7 @@ Result<database::Toolchain> gpu_toolchain(const ir::Target& gpu) {
   row.json =
       Json{{"compiler", compiler ? *compiler
                                  : std::string(tir::is_amd(gpu.arch) ? "no clang 19" : "no NVRTC") +
-                                       ", codegen " + std::to_string(codegen::kCodegenVersion)},
+                                       ", " + codegen::gpu_codegen_version()},
            {"target", gpu.to_string()}}
           .dump();
   row.id = database::id_of(row);

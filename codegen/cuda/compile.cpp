@@ -82,7 +82,7 @@ Result<void> check_parameters(const ir::PrimFunc& function, const std::string& p
 
 Result<std::string> cuda_compiler_version() {
   TEMPER_TRY(nvrtc, Nvrtc::load());
-  return "NVRTC " + nvrtc->version() + " codegen " + std::to_string(kCodegenVersion);
+  return "NVRTC " + nvrtc->version() + " " + gpu_codegen_version();
 }
 
 Result<CudaSource> cuda_source(const ir::IRModule& lowered) {

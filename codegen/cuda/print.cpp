@@ -1,5 +1,6 @@
 #include "codegen/cuda/print.h"
 
+#include "codegen/artifact.h"
 #include "codegen/cuda/prelude.h"
 #include "codegen/shared_offsets.h"
 #include "codegen/written_buffers.h"
@@ -18,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <set>
 #include <unordered_map>
@@ -820,7 +822,7 @@ private:
         fail(where, no_form("vectors have") + " yet; access the elements one by one");
         return "";
       }
-      const Expr term = as_type(type, indices[d]) * as_type(type, strides[d]);
+      const Expr term = as_type(type, math_.simplify(indices[d])) * as_type(type, strides[d]);
       place = place ? place + term : term;
     }
     if (!place)
@@ -854,6 +856,13 @@ private:
   }
 
   Text divided(const Expr& a, const Expr& b, bool remainder) {
+    // As bits where they are a power of two: that rounds down whatever the sign, and compilers need
+    // not find out that an index is never negative, which costs them a fifth of their time.
+    if (const auto by = as_int(b); by && *by > 1 && std::has_single_bit(static_cast<uint64_t>(*by)))
+      return remainder ? Text{at_level(expression(a), 3) + " & " + std::to_string(*by - 1), 11}
+                       : Text{at_level(expression(a), 3) + " >> " +
+                                  std::to_string(std::countr_zero(static_cast<uint64_t>(*by))),
+                              7};
     const auto zero = [](const Expr& e) { return make_int(e->dtype, 0); };
     const bool plain = a->dtype.is_uint() || (math_.can_prove(make_binary<LE>(zero(a), a)) &&
                                               math_.can_prove(make_binary<LT>(zero(b), b)));
@@ -1136,6 +1145,10 @@ private:
 };
 
 } // namespace
+
+std::string gpu_codegen_version() {
+  return fmt::format("codegen {}.{}", kCodegenVersion, kGpuCodegenVersion);
+}
 
 Result<CudaSource> print_gpu(const PrimFunc& function, const GpuDialect& dialect) {
   return Printer(dialect).run(function);

@@ -23,6 +23,11 @@
 
 namespace temper::codegen {
 
+/// As kCodegenVersion, of code for GPUs alone: raised when that changes and code for CPUs does not.
+inline constexpr int kGpuCodegenVersion = 1;
+/// "codegen 9.1", for toolchains.
+std::string gpu_codegen_version();
+
 struct CudaSource {
   std::string text;
   /// In the order in which they are started. Every kernel takes the function's parameters, in

@@ -86,7 +86,7 @@ Result<Artifact> compile_gpu(const ir::IRModule& lowered, const ir::Target& targ
 
 Result<std::string> gpu_compiler_version(const ir::Target& target) {
   TEMPER_TRY(backend, gpu_backend(target));
-  const std::string codegen = " codegen " + std::to_string(kCodegenVersion);
+  const std::string codegen = " " + gpu_codegen_version();
   if (backend == GpuBackend::kNvptx)
     return nvptx_version() + codegen;
   if (backend == GpuBackend::kNvrtc)

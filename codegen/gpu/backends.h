@@ -37,7 +37,7 @@ Result<CudaSource> gpu_source(const ir::IRModule& lowered, const ir::Target& tar
 /// As compile_cuda() of codegen/cuda/compile.h, by the target's back end.
 Result<Artifact> compile_gpu(const ir::IRModule& lowered, const ir::Target& target,
                              double deadline_seconds = 0);
-/// "NVRTC 13.0 codegen 6", for a toolchain's identity. kEnvironment: it is not there.
+/// "NVRTC 13.0 codegen 9.1", for a toolchain's identity. kEnvironment: it is not there.
 Result<std::string> gpu_compiler_version(const ir::Target& target);
 
 } // namespace temper::codegen

@@ -111,6 +111,20 @@ def main(A: T.Buffer((64,), "int32"), B: T.Buffer((64,), "float32"), n: T.int32)
                 "__shfl_xor_sync(0xffffffffu, 2.0f, 16)", "int n) {"});
 }
 
+TEST(Cuda, indices_are_cheap_to_compile) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(A: T.Tensor((64, 64), "int32"), n: T.int32, B: T.Tensor((64,), "int32")):
+    with T.Kernel(1, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        B[tx] = A[(tx * 4 + 1) // 4, tx * 4 % 4 + 3] + (n - tx) // 8 - (n - tx) % 16 * 2
+)");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  // Terms that cancel are gone; by a power of two it is bits, whatever the sign.
+  expect_found(source->text, {"A[tx * 64 + 3]", "((n - tx) >> 3)", "((n - tx) & 15) * 2"});
+  EXPECT_EQ(source->text.find("floor_"), std::string::npos) << source->text;
+}
+
 TEST(Cuda, inline_code_and_atomics_stand_as_they_are) {
   auto source = source_of(R"(
 @T.prim_func
@@ -125,7 +139,7 @@ def main(B: T.Buffer((64,), "int32")):
   ASSERT_TRUE(source.has_value()) << source.error().message;
   expect_found(source->text, {"__device__ int twice(int x)", "__nanosleep(twice((tx + 1)));",
                               "asm volatile(\"nanosleep.u32 %0;\" ::\"r\"(20) : \"memory\");",
-                              "atomicMax(&B[tx / 2], tx);"});
+                              "atomicMax(&B[tx >> 1], tx);"});
   if (auto nvrtc = Nvrtc::load()) {
     EXPECT_TRUE((*nvrtc)->compile(source->text, "sm_80").has_value());
   }
