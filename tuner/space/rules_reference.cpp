@@ -186,7 +186,8 @@ is asked for) has `threads`, `vector_bits`, `vector_registers`, `l1_bytes`, `l2_
 A block with the annotation `schedule_rule` (MetaSchedule's) gets the rule that it names and no other;
 "None" leaves it as it is. A mutator gets one decision (`kind` "tile", "category" or "location", its
 `value`, the tile's `extent` and `max_innermost_factor`, or the `candidates` whose index the value is) and
-returns a list of what it may become; what is no such decision is an error that names it. Rules may be printed by `temper-opt WORKLOAD --rule stream_rule`.
+returns a list of what it may become; what is no such decision is an error that names it. Rules may be
+printed by `temper-opt WORKLOAD --rule stream_rule`.
 )";
   return text;
 }
