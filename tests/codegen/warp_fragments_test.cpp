@@ -363,8 +363,9 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
   const std::string text = script::to_text(flat);
   EXPECT_THAT(text, HasSubstr("T.ptx_mma("));
   EXPECT_THAT(text, Not(HasSubstr("T.warp_")));
-  if (family.extra != nullptr)
+  if (family.extra != nullptr) {
     EXPECT_THAT(text, HasSubstr(family.extra));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WarpFamilies, ::testing::ValuesIn(families()),
