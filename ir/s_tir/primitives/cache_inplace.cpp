@@ -2,6 +2,7 @@
 /// loops and copied back behind them.
 #include "ir/s_tir/detail/allocated.h"
 #include "ir/s_tir/detail/cache.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -12,6 +13,21 @@ namespace {
 
 bool touches(const SBlock& block, const Buffer& buffer) {
   return reads(block, buffer) || writes(block, buffer);
+}
+
+/// What the buffer holds before the block is nothing to it: the first block in it that touches the
+/// buffer only writes it.
+bool begins_by_writing(const SBlock& block, const Buffer& buffer) {
+  if (block.init && writes(block, buffer))
+    return true;
+  const SBlock* first = nullptr;
+  walk(block.body, [&](const NodeRef& node) {
+    const auto* child = node.as<SBlock>();
+    if (child != nullptr && first == nullptr && touches(*child, buffer))
+      first = child;
+    return child == nullptr && first == nullptr;
+  });
+  return first != nullptr ? begins_by_writing(*first, buffer) : !reads(block, buffer);
 }
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
@@ -25,6 +41,10 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Buffer& buffer = region.buffer;
   if (!writes(*block, buffer))
     return refuse(fmt::format("{} reads {} but does not write it: cache_read is for that",
+                              describe(block), buffer->name));
+  if (begins_by_writing(*block, buffer))
+    return refuse(fmt::format("{} writes {} before it reads it: nothing is there to fill a cache "
+                              "with; cache_write is for that",
                               describe(block), buffer->name));
   if (!scoped.scope.is_output(buffer))
     return refuse(
