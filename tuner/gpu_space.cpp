@@ -34,9 +34,12 @@ Result<std::unique_ptr<Space>> make_gpu_space(const ir::IRModule& module,
   options.gpu = gpu_hints_of(limits);
   options.rule_files = std::move(rule_files);
   // One that binds nothing is for CPUs.
+  const bool has_templates = !templates.empty();
   for (s_tir::Trace& trace : templates)
     if (binds_threads(trace))
       options.templates.push_back(std::move(trace));
+  if (has_templates && options.templates.empty())
+    options.note = "by rules, since the file's schedule binds no loop to threads: ";
   return make_sketch_space(module, std::move(options));
 }
 

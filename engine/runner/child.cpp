@@ -558,6 +558,7 @@ Result<Child> Child::start(const ChildPlan& plan) {
     program.main();
   }
   child.process_ = pid;
+  child.threads_ = std::max(plan.threads, 1);
   child.ended_ = false;
   child.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   return child;
@@ -603,7 +604,7 @@ Child::Wait Child::await(int timeout_ms, const Interruption& interruption) {
       return Wait::kCancelled;
     if (now_ns() < deadline)
       continue;
-    const bool got_little = cpu_ns() - cpu_before < timeout_ms * 1e6 / 2;
+    const bool got_little = cpu_ns() - cpu_before < timeout_ms * 1e6 * threads_;
     if (now_ns() - begin >= kPatienceNs || !got_little)
       return Wait::kTimedOut;
     deadline = begin + kPatienceNs;

@@ -90,6 +90,7 @@ private:
   int process_ = -1;
   uint32_t sequence_ = 0;
   bool suspended_ = false;
+  int threads_ = 1;
   bool ended_ = true;
   ExitStatus status_;
 };

@@ -14,6 +14,7 @@
 //   (x % u) // k - (x % l) // k           ->  (x % u) // l * (l/k)
 #include "ir/arith/rules.h"
 #include "ir/arith/simplify.h"
+#include "ir/walk.h"
 
 #include <numeric>
 
@@ -379,6 +380,23 @@ Analyzer::Partition Analyzer::partition(const LinearForm& form, int64_t divisor)
   return result;
 }
 
+namespace {
+
+/// Whether `form` has a term that comes from memory: it may be any number of its type, so that what
+/// is added to it for a rule's sake may leave the type. Loops and dimensions end far from there.
+bool comes_from_memory(const LinearForm& form) {
+  return std::any_of(form.terms.begin(), form.terms.end(), [](const LinearTerm& term) {
+    bool found = false;
+    walk(term.expr, [&](const NodeRef& node) {
+      found |= node.is<BufferLoad>();
+      return !found;
+    });
+    return found;
+  });
+}
+
+} // namespace
+
 void Analyzer::divide(LinearForm& out, LinearForm form, int64_t divisor, int64_t factor) {
   if (form.overflow) {
     out.overflow = true;
@@ -398,6 +416,11 @@ void Analyzer::divide(LinearForm& out, LinearForm form, int64_t divisor, int64_t
       rest.terms.push_back(std::move(term));
   }
   const int64_t quotient = floor_div(form.constant, divisor);
+  if (quotient < 0 && comes_from_memory(rest)) {
+    rest.constant = form.constant;
+    add_out(make_binary<FloorDiv>(to_expr(rest), make_int(form.dtype, divisor)), 1);
+    return;
+  }
   out.add_constant(quotient, factor);
   rest.constant = form.constant - quotient * divisor;
   if (rest.is_constant())
@@ -447,6 +470,14 @@ void Analyzer::modulo(LinearForm& out, LinearForm form, int64_t divisor, int64_t
   rest.constant = floor_mod(form.constant, divisor);
   if (rest.is_constant()) {
     out.add_constant(rest.constant, factor);
+    return;
+  }
+  if (rest.constant > form.constant && comes_from_memory(rest)) {
+    rest.constant = form.constant;
+    LinearForm whole;
+    whole.dtype = form.dtype;
+    whole.terms.push_back({make_binary<FloorMod>(to_expr(rest), make_int(form.dtype, divisor)), 1});
+    add_out(whole, factor);
     return;
   }
   const auto within_block = [&](LinearForm& candidate) {

@@ -18,6 +18,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/tile.h"
 #include "ir/tir/warp_fragments.h"
 
 #include <fmt/format.h>
@@ -36,6 +37,13 @@ struct Access {
   Buffer buffer;
   std::vector<Expr> indices;
   bool write = false;
+};
+
+/// A number of a GPU's threads, or of its blocks.
+struct ThreadVar {
+  Var var;
+  Range range;
+  bool of_block = false;
 };
 
 /// One statement of the loop's body.
@@ -86,8 +94,11 @@ void collect(const NodeRef& node, Analyzer& math, std::vector<Access>& accesses,
 
 class Pipeline {
 public:
-  Pipeline(const For& loop, std::vector<Stmt> allocations, std::vector<Step> steps)
-      : loop_(loop), allocations_(std::move(allocations)), steps_(std::move(steps)) {
+  /// `threads`: of the kernel around it, if it is in one.
+  Pipeline(const For& loop, std::vector<Stmt> allocations, std::vector<Step> steps,
+           const std::vector<ThreadVar>& threads)
+      : loop_(loop), allocations_(std::move(allocations)), steps_(std::move(steps)),
+        threads_(threads) {
     math_.bind(loop.loop_var, Range{loop.min, loop.extent});
     for (Step& step : steps_) {
       collect(step.stmt, math_, step.accesses, false);
@@ -258,7 +269,19 @@ private:
     const DataType type = loop_.loop_var->dtype;
     const Var between = make_var("between", type);
     math_.bind(between, IntInterval{1, distance});
-    const VarMap later{{loop_.loop_var, Expr(loop_.loop_var) + Expr(between)}};
+    VarMap later{{loop_.loop_var, Expr(loop_.loop_var) + Expr(between)}};
+    // What one thread does ahead may meet what another one still has to do.
+    const std::string& memory = ahead.buffer->scope;
+    const bool is_shared = memory.starts_with("shared");
+    if (is_shared || memory == "global")
+      for (const ThreadVar& thread : threads_) {
+        if (is_shared && thread.of_block)
+          continue;
+        const Var other = make_var(thread.var->name, thread.var->dtype);
+        math_.bind(thread.var, thread.range);
+        math_.bind(other, thread.range);
+        later[thread.var] = other;
+      }
     for (size_t d = 0; d < ahead.indices.size(); ++d) {
       const Expr& a = ahead.indices[d];
       const Expr& b = behind.indices[d];
@@ -396,6 +419,7 @@ private:
   const For& loop_;
   std::vector<Stmt> allocations_;
   std::vector<Step> steps_;
+  const std::vector<ThreadVar>& threads_;
   std::vector<size_t> in_order_;
   int64_t last_ = 0; ///< stage
   std::vector<Buffer> async_;
@@ -425,9 +449,14 @@ public:
   Stmt rewrite(const Stmt& stmt) {
     if (error)
       return stmt;
+    const auto* kernel = stmt.as<KernelLaunch>();
+    if (kernel != nullptr)
+      enter(*kernel);
     const Stmt result = rebuild(
         stmt, [&](const Stmt& child) { return rewrite(child); },
         [](const Expr& expr) { return expr; });
+    if (kernel != nullptr)
+      threads_.clear();
     const auto* loop = result.as<For>();
     if (loop == nullptr)
       return result;
@@ -444,6 +473,16 @@ public:
   std::optional<Error> error;
 
 private:
+  void enter(const KernelLaunch& kernel) {
+    const auto add = [&](const std::vector<Var>& vars, const std::vector<Expr>& extents,
+                         bool of_block) {
+      for (size_t i = 0; i < std::min(vars.size(), extents.size()); ++i)
+        threads_.push_back({vars[i], Range{make_int(vars[i]->dtype, 0), extents[i]}, of_block});
+    };
+    add(kernel.block_vars, kernel.grid, true);
+    add(kernel.thread_vars, kernel.threads, false);
+  }
+
   static Error refuse(const For& loop, const std::string& why) {
     return Error(ErrorCode::kIllegal,
                  fmt::format("{}loop {} {}", place_of(loop), loop.loop_var->name, why));
@@ -502,11 +541,11 @@ private:
            (*order)[i],
            std::find(asynchronous.begin(), asynchronous.end(), (*stages)[i]) != asynchronous.end(),
            {}});
-    return Pipeline(loop, std::move(parts.allocations), std::move(steps)).run();
+    return Pipeline(loop, std::move(parts.allocations), std::move(steps), threads_).run();
   }
 
   /// What fills a double buffer is a stage ahead of everything else.
-  static Stmt double_buffered(const Stmt& stmt, const For& loop) {
+  Stmt double_buffered(const Stmt& stmt, const For& loop) const {
     Parts parts = parts_of(loop.body);
     if (loop.kind != ForKind::kSerial || parts.statements.size() < 2)
       return stmt;
@@ -535,13 +574,15 @@ private:
     int64_t second = filling;
     for (Step& step : steps)
       step.order = step.stage == 0 ? first++ : second++;
-    const auto made = Pipeline(loop, std::move(parts.allocations), std::move(steps)).run();
+    const auto made =
+        Pipeline(loop, std::move(parts.allocations), std::move(steps), threads_).run();
     return made ? *made : stmt;
   }
 
   /// Prologue and epilogue have the statements once for each.
   static constexpr int64_t kMostStages = 64;
   bool asynchronous_;
+  std::vector<ThreadVar> threads_; ///< of the kernel around the statement at hand
 };
 
 } // namespace

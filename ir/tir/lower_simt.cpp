@@ -707,6 +707,8 @@ private:
         fail(step.where, "the fragment " + use.buffer->name + " is not allocated in this kernel");
         return step.body;
       }
+    if (std::find(step.extents.begin(), step.extents.end(), 0) != step.extents.end())
+      return make_seq({}); // it never runs
     const Layout loops = loops_layout(step, uses);
     if (!error_.message.empty())
       return step.body;

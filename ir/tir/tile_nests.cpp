@@ -285,6 +285,8 @@ private:
     const auto to = operand(loops, store.buffer, store.indices);
     if (!from || !to || from->loops != to->loops || to->loops.size() != loops.size())
       return nullptr;
+    if (from->region.buffer == to->region.buffer)
+      return nullptr; // its elements may depend on each other
     return make_tile_call("copy", {from->region, to->region}, {}, {});
   }
 

@@ -50,6 +50,15 @@ TEST_F(Simplify, SplitIndicesComeApart) {
   expect(floormod(x, 64), x);
 }
 
+TEST_F(Simplify, WhatMemoryHoldsMayBeTheLargestNumber) {
+  const Buffer memory = make_buffer("A", DataType::int32(), {imm(64)});
+  const Expr any = make_load(memory, {x});
+  expect(floordiv(any - 5, 4), floordiv(any - 5, 4)); // any + 3 may leave the type
+  expect(floormod(any - 5, 3), floormod(any - 5, 3));
+  expect(floordiv(any + 9, 4), floordiv(any + 1, 4) + 2);
+  expect(floordiv(n - 5, 4), floordiv(n + 3, 4) - 2);
+}
+
 TEST_F(Simplify, SplitPiecesFuseAgain) {
   expect(floordiv(n, 16) * 16 + floormod(n, 16), n);
   expect(floormod(n, 16) + floordiv(n, 16) * 16, n);

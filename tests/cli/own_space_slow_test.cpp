@@ -258,6 +258,23 @@ sums_workload = dict(shapes=[dict(scale=2)])
   EXPECT_EQ(shell.run("temper rerun " + record).code, 0);
 }
 
+TEST(OwnSpace, RecordsOfAnEarlierScheduleAreNotOfThisOne) {
+  const Shell shell;
+  const std::string plain = kProduct + std::string(kSchedule);
+  std::string other = plain;
+  const std::string words = "    sch.vectorize(j1)\n";
+  other.erase(other.find(words), words.size());
+  const std::string command = "temper tune product.py M=16 N=24 K=12 --trials 3 --json";
+  shell.write("product.py", plain);
+  ASSERT_EQ(shell.run(command).code, 0);
+  shell.write("product.py", other);
+  const Ran now = shell.run(command);
+  ASSERT_EQ(now.code, 0) << now.out << now.err;
+  const std::string best = now.json()["best"]["record"].get<std::string>();
+  const std::string trace = shell.run("temper show " + best).out;
+  EXPECT_EQ(trace.find("vectorize(loop"), std::string::npos) << trace;
+}
+
 /// The programs that workloads/README.md shows, as somebody would copy them.
 TEST(OwnSpace, ProgramsOfTheReadmeAreTuned) {
   std::ifstream file(TEMPER_SOURCE_DIR "/workloads/README.md");

@@ -141,7 +141,8 @@ public:
     size_t decisions = 0;
     for (const Trace& sketch : sketches_)
       decisions = std::max(decisions, decision_points(sketch).size());
-    return (options_.templates.empty() ? "" : "hand-written: ") + std::to_string(sketches_.size()) +
+    return (options_.templates.empty() ? options_.note : "hand-written: ") +
+           std::to_string(sketches_.size()) +
            (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") + std::to_string(decisions) +
            " decisions";
   }
@@ -188,10 +189,22 @@ public:
       candidate->origin = std::move(origin);
       return CandidateRef(std::move(candidate));
     }
+    // What was measured under an earlier schedule of the file is not in the space of this one.
+    const bool is_record = origin == "database" || origin == "transfer";
+    if (is_record && !options_.templates.empty() && !is_instance(trace))
+      return Error(ErrorCode::kNotFound, "the record is of another schedule than the file has now");
     return build(trace.without_postproc(), 0, true, std::move(origin), 0);
   }
 
 private:
+  /// Of one of the sketches, whatever was decided.
+  bool is_instance(const Trace& trace) const {
+    const uint64_t steps = trace.without_postproc().simplified().without_decisions().hash();
+    return std::any_of(sketches_.begin(), sketches_.end(), [&](const Trace& sketch) {
+      return sketch.without_decisions().hash() == steps;
+    });
+  }
+
   /// The rules that blocks name for themselves, then those for all other blocks.
   Result<std::vector<Schedule>> apply_rules_of_users(std::vector<Schedule> schedules) const {
     const script::MachineFacts machine = facts_of(options_.machine);

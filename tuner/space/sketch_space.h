@@ -23,6 +23,7 @@ struct SketchOptions {
   /// A hand-written space (ir/script/schedule_language.h), which takes the place of the rules; its
   /// decisions are made anew for each candidate.
   std::vector<s_tir::Trace> templates;
+  std::string note; ///< stands in front of the description of a space by rules
   /// MetaSchedule's values for CPUs.
   int64_t jobs_per_core = 16;
   int64_t max_vectorize_extent = 64;
