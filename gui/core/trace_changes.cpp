@@ -4,17 +4,23 @@
 #include "gui/core/format.h"
 #include "gui/core/stored_trace.h"
 
+#include <QRegularExpression>
+
 #include <algorithm>
 
 namespace temper::gui {
 
 namespace {
 
-/// Steps without the numbering of their names.
+/// Steps without the numbering of their names; what an annotation says is among the inputs.
 QStringList stepsOf(const StoredTrace& trace) {
+  static const QRegularExpression numbered(QStringLiteral("\"([a-z])[0-9]+\""));
   QStringList steps;
-  for (const Json& step : trace.instructions)
-    steps << toQString(step[0].get<std::string>() + step[2].dump());
+  for (const Json& step : trace.instructions) {
+    QString inputs = toQString(step[1].dump());
+    inputs.replace(numbered, QStringLiteral("\"\\1\""));
+    steps << toQString(step[0].get<std::string>()) + inputs + toQString(step[2].dump());
+  }
   return steps;
 }
 

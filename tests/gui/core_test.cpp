@@ -1430,6 +1430,11 @@ private slots:
         program("[8,2]", "1"), program("[8,2]", "1", R"(,["Parallel",["l4"],[],[]])"));
     QCOMPARE(other.size(), 1);
     QVERIFY2(other[0].contains("0 of A's are not in B, 1 of B's"), qPrintable(other[0]));
+    const QStringList annotated =
+        changedDecisions(program("[8,2]", "1", R"(,["Annotate",["b0",[0,1]],["k"],[]])"),
+                         program("[8,2]", "1", R"(,["Annotate",["b0",[1,0]],["k"],[]])"));
+    QCOMPARE(annotated.size(), 1);
+    QVERIFY2(annotated[0].contains("1 of A's are not in B, 1 of B's"), qPrintable(annotated[0]));
     QCOMPARE(changedDecisions("no json", program("[8,2]", "1")), QStringList());
     QCOMPARE(changedDecisions("[[[1]],[]]", program("[8,2]", "1")), QStringList());
   }
