@@ -649,7 +649,7 @@ TEST_F(Candidates, InARaceWhoCannotWinLeavesAndKeepsItsSamples) {
   request.half_width = 1e-6; // never: until the time is up
   request.sittings = 3;
   request.race = true;
-  request.max_seconds = 0.6;
+  request.max_seconds = 2;
   request.contenders = {{"fast", artifact("fast"), {}, 0, true},
                         {"slow", artifact("slow"), {}, 0, true}, // ten times as long, asleep
                         {"wrong", artifact("one_wrong_element"), {}, 0, true},
