@@ -79,8 +79,11 @@ Result<Transferred> transfer(database::Store& store, const Task& task, const Spa
     used += programs.empty() ? 0 : 1; // tuned for other targets only
     for (const Program& program : programs) {
       const auto trace = s_tir::trace_from_json_text(program.trace_json);
-      const auto candidate =
-          trace ? space.apply(*trace, "transfer") : Result<CandidateRef>(trace.error());
+      if (!trace || !space.admits(*trace)) {
+        ++result.dropped;
+        continue;
+      }
+      const auto candidate = space.apply(*trace, "transfer");
       if (!candidate)
         ++result.dropped;
       else if (known.insert((*candidate)->program_hash).second)

@@ -382,7 +382,7 @@ private:
           if (!same_key || (options_.fresh && !is_own(row.record)))
             return true;
           const auto trace = s_tir::trace_from_json_text(row.program);
-          if (!trace)
+          if (!trace || !space_.admits(*trace))
             return true;
           const auto candidate = space_.apply(*trace, "database");
           if (!candidate)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/function.h"
+#include "ir/support/result.h"
 #include "ir/tir/stmt.h"
 #include "ir/walk.h"
 
@@ -23,6 +24,25 @@ Ref<T> map_parts(const Ref<T>& node, S&& on_stmt, E&& on_expr) {
         }
         return child;
       }));
+}
+
+/// `body` with what `make` makes in place of each outermost statement for which `which` holds; its
+/// first error, if it has one.
+inline Result<Stmt> replace_where(const Stmt& body, FunctionRef<bool(const Stmt&)> which,
+                                  FunctionRef<Result<Stmt>(const Stmt&)> make) {
+  Result<void> status;
+  Stmt result = cast_ref<StmtNode>(rewrite_pre(body, [&](const NodeRef& node) -> NodeRef {
+    if (!StmtNode::accepts(node->kind()) || !which(cast_ref<StmtNode>(node)))
+      return nullptr;
+    auto made = make(cast_ref<StmtNode>(node));
+    if (made)
+      return *made;
+    if (status)
+      status = std::move(made).error();
+    return node;
+  }));
+  TEMPER_TRY_VOID(status);
+  return result;
 }
 
 /// An empty sequence: nothing to do.

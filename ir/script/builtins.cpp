@@ -8,23 +8,6 @@
 namespace temper::script {
 namespace {
 
-std::optional<double> number(const Value& value) {
-  if (const auto* b = value.as<bool>())
-    return *b ? 1 : 0;
-  if (const auto* i = value.as<Int>())
-    return static_cast<double>(*i);
-  if (const auto* d = value.as<double>())
-    return *d;
-  return std::nullopt;
-}
-std::optional<Int> integer(const Value& value) {
-  if (const auto* b = value.as<bool>())
-    return *b ? 1 : 0;
-  if (const auto* i = value.as<Int>())
-    return *i;
-  return std::nullopt;
-}
-
 Value len(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"object"}, 1);
   if (!args.ok())
@@ -101,9 +84,9 @@ Value abs_of(Evaluator& evaluator, CallArguments& call) {
       return evaluator.report(args.where(0), "abs needs a number, not " + describe(args[0]));
     return call_op("abs", {expr});
   }
-  if (const auto value = integer(args[0]))
+  if (const auto value = as_integer(args[0]))
     return *value < 0 ? -*value : *value;
-  if (const auto value = number(args[0]))
+  if (const auto value = as_double(args[0]))
     return std::abs(*value);
   return evaluator.report(args.where(0), "abs needs a number, not " + describe(args[0]));
 }
@@ -112,9 +95,9 @@ Value int_of(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"x"}, 1);
   if (!args.ok())
     return Poison{};
-  if (const auto value = integer(args[0]))
+  if (const auto value = as_integer(args[0]))
     return *value;
-  if (const auto value = number(args[0]); value && std::abs(*value) < 1e30)
+  if (const auto value = as_double(args[0]); value && std::abs(*value) < 1e30)
     return static_cast<Int>(*value);
   if (const auto* text = args[0].text()) {
     char* end = nullptr;
@@ -129,7 +112,7 @@ Value float_of(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"x"}, 1);
   if (!args.ok())
     return Poison{};
-  if (const auto value = number(args[0]))
+  if (const auto value = as_double(args[0]))
     return *value;
   if (const auto* text = args[0].text()) {
     char* end = nullptr;
@@ -207,7 +190,7 @@ Value enumerate(Evaluator& evaluator, CallArguments& call) {
   const auto items = evaluator.iterate(args[0], args.where(0));
   if (!items)
     return Poison{};
-  Int at = args.has(1) ? integer(args[1]).value_or(0) : 0;
+  Int at = args.has(1) ? as_integer(args[1]).value_or(0) : 0;
   std::vector<Value> result;
   for (const Value& item : *items)
     result.push_back(make_sequence({Value(at++), item}, true));
@@ -287,7 +270,7 @@ Value round_of(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"x"}, 1);
   if (!args.ok())
     return Poison{};
-  const auto value = number(args[0]);
+  const auto value = as_double(args[0]);
   if (!value || std::abs(*value) > 1e30)
     return evaluator.report(args.where(0), "round() needs a number known here; in a kernel write "
                                            "T.round(x)");
@@ -321,7 +304,7 @@ template <MathFunction kFunction> Value math_call(Evaluator& evaluator, CallArgu
   ArgReader args(evaluator, call, {"x"}, 1);
   if (!args.ok())
     return Poison{};
-  const auto value = number(args[0]);
+  const auto value = as_double(args[0]);
   if (!value)
     return evaluator.report(args.where(0), "math works on numbers known here, not " +
                                                describe(args[0]) + "; in a kernel use T");

@@ -78,6 +78,9 @@ public:
   std::optional<int64_t> to_int64(const Value& value, Position position, const char* what);
   std::optional<std::string> to_string(const Value& value, Position position, const char* what);
   Expr to_annotation(const Value& value, Position position);
+  /// The items, each made by `make`; null when one could not be.
+  Expr to_list(const std::vector<Value>& items, Position position,
+               FunctionRef<Expr(const Value&)> make);
   bool to_annotations(const Value& value, Position position, Annotations& result);
   /// A constant of a scalar or vector type; reports integers that do not fit.
   Expr literal(const Value& number, DataType dtype, Position position);

@@ -69,20 +69,8 @@ Expr Evaluator::to_expr(const Value& value, Position position, std::optional<Dat
   }
   if (const auto* text = value.text())
     return make_string(*text);
-  if (const auto* items = value.sequence()) {
-    std::vector<Expr> values;
-    ++depth_;
-    for (const Value& item : *items) {
-      Expr expr = step(position) ? to_expr(item, position) : nullptr;
-      if (!expr) {
-        --depth_;
-        return nullptr;
-      }
-      values.push_back(std::move(expr));
-    }
-    --depth_;
-    return make_list(std::move(values));
-  }
+  if (const auto* items = value.sequence())
+    return to_list(*items, position, [&](const Value& item) { return to_expr(item, position); });
   if (const auto* buffer = value.as<Buffer>())
     report(position, "the buffer " + (*buffer)->name + " needs an index here, as " +
                          (*buffer)->name + ((*buffer)->rank() == 0 ? "[()]" : "[i]"));
@@ -94,6 +82,22 @@ Expr Evaluator::to_expr(const Value& value, Position position, std::optional<Dat
   else
     report(position, "expected an expression, found " + describe(value));
   return nullptr;
+}
+
+Expr Evaluator::to_list(const std::vector<Value>& items, Position position,
+                        FunctionRef<Expr(const Value&)> make) {
+  std::vector<Expr> values;
+  ++depth_;
+  for (const Value& item : items) {
+    Expr expr = step(position) ? make(item) : nullptr;
+    if (!expr) {
+      --depth_;
+      return nullptr;
+    }
+    values.push_back(std::move(expr));
+  }
+  --depth_;
+  return make_list(std::move(values));
 }
 
 Expr Evaluator::to_index(const Value& value, Position position, bool allow_vector) {
@@ -191,20 +195,9 @@ Expr Evaluator::to_annotation(const Value& value, Position position) {
   }
   if (const auto* number = value.as<double>())
     return make_float(DataType::float64(), *number);
-  if (const auto* items = value.sequence()) {
-    std::vector<Expr> values;
-    ++depth_;
-    for (const Value& item : *items) {
-      Expr expr = step(position) ? to_annotation(item, position) : nullptr;
-      if (!expr) {
-        --depth_;
-        return nullptr;
-      }
-      values.push_back(std::move(expr));
-    }
-    --depth_;
-    return make_list(std::move(values));
-  }
+  if (const auto* items = value.sequence())
+    return to_list(*items, position,
+                   [&](const Value& item) { return to_annotation(item, position); });
   if (const auto* type = value.as<TypeName>())
     return make_string(temper::to_string(type->dtype));
   return to_expr(value, position);

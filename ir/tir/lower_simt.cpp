@@ -925,21 +925,12 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes
     expanded = pipelined;
   }
   TEMPER_TRY(annotated, annotate_layouts(expanded, false, is_amd(architecture)));
-  Result<void> status;
-  const Stmt body =
-      cast_ref<StmtNode>(rewrite_pre(annotated->body, [&](const NodeRef& node) -> NodeRef {
-        const auto* kernel = node.as<KernelLaunch>();
-        if (kernel == nullptr)
-          return nullptr;
-        auto lowered = Lowering(architecture, notes).kernel(annotated, *kernel);
-        if (!lowered) {
-          if (status)
-            status = lowered.error();
-          return node;
-        }
-        return *lowered;
-      }));
-  TEMPER_TRY_VOID(status);
+  TEMPER_TRY(body,
+             replace_where(
+                 annotated->body, [](const Stmt& stmt) { return stmt.is<KernelLaunch>(); },
+                 [&](const Stmt& stmt) {
+                   return Lowering(architecture, notes).kernel(annotated, *stmt.as<KernelLaunch>());
+                 }));
   return guard_accesses(with_body(annotated, body));
 }
 

@@ -306,27 +306,17 @@ private:
 } // namespace
 
 Result<PrimFunc> tile_nests(const PrimFunc& function, int architecture) {
-  Result<void> status;
-  const Stmt body =
-      cast_ref<StmtNode>(rewrite_pre(function->body, [&](const NodeRef& node) -> NodeRef {
-        const auto* launch = node.as<KernelLaunch>();
-        if (launch == nullptr)
-          return nullptr;
-        if (tile_threads(launch->annotations) == 0)
-          return node; // its threads are there already, and so are its barriers
-        auto lowered = TileNests().run(*launch);
-        if (lowered) {
-          auto threads = lower_simt(with_body(function, *lowered), architecture);
-          lowered = threads ? Result<Stmt>((*threads)->body) : Result<Stmt>(threads.error());
-        }
-        if (!lowered) {
-          if (status)
-            status = lowered.error();
-          return node;
-        }
-        return *lowered;
-      }));
-  TEMPER_TRY_VOID(status);
+  // The threads of other kernels are there already, and so are their barriers.
+  const auto has_tile = [](const Stmt& stmt) {
+    const auto* launch = stmt.as<KernelLaunch>();
+    return launch != nullptr && tile_threads(launch->annotations) != 0;
+  };
+  const auto to_threads = [&](const Stmt& stmt) -> Result<Stmt> {
+    TEMPER_TRY(tiles, TileNests().run(*stmt.as<KernelLaunch>()));
+    TEMPER_TRY(threads, lower_simt(with_body(function, tiles), architecture));
+    return threads->body;
+  };
+  TEMPER_TRY(body, replace_where(function->body, has_tile, to_threads));
   return with_body(function, body);
 }
 

@@ -568,21 +568,9 @@ Stmt warp_as_loops(const Call& call) {
 }
 
 Result<PrimFunc> lower_warp_fragments(const PrimFunc& function) {
-  Result<void> status;
-  const Stmt body =
-      cast_ref<StmtNode>(rewrite_pre(function->body, [&](const NodeRef& node) -> NodeRef {
-        const auto* launch = node.as<KernelLaunch>();
-        if (launch == nullptr)
-          return nullptr;
-        auto lowered = Fragments().run(*launch);
-        if (!lowered) {
-          if (status)
-            status = lowered.error();
-          return node;
-        }
-        return *lowered;
-      }));
-  TEMPER_TRY_VOID(status);
+  TEMPER_TRY(body, replace_where(
+                       function->body, [](const Stmt& stmt) { return stmt.is<KernelLaunch>(); },
+                       [](const Stmt& stmt) { return Fragments().run(*stmt.as<KernelLaunch>()); }));
   return with_body(function, body);
 }
 

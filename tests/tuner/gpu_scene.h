@@ -42,6 +42,12 @@ inline int count_of(const std::string& text, const std::string& word) {
   return count;
 }
 
+inline GpuHints gpu_of(int architecture) {
+  GpuHints gpu;
+  gpu.architecture = architecture;
+  return gpu;
+}
+
 /// Products for tensor cores, small enough to be run warp by warp.
 struct TensorCase {
   const char* workload;

@@ -10,17 +10,13 @@ namespace {
 using temper::testing::expect_bound_meaning;
 using temper::testing::function_of;
 using testing::count_of;
+using testing::gpu_of;
 using testing::gpu_space;
 using testing::module_of;
 using testing::must;
 using testing::tensor_cases;
 using testing::TensorCase;
 
-GpuHints gpu_of(int architecture) {
-  GpuHints gpu;
-  gpu.architecture = architecture;
-  return gpu;
-}
 const char* target_of(int architecture) {
   return architecture == 90 ? "cuda:sm_90a" : "cuda:sm_80";
 }

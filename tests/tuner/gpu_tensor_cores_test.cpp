@@ -9,6 +9,7 @@ namespace {
 
 using temper::testing::function_of;
 using testing::count_of;
+using testing::gpu_of;
 using testing::gpu_space;
 using ::testing::HasSubstr;
 using testing::module_of;
@@ -17,12 +18,6 @@ using ::testing::Not;
 using testing::sketches;
 using testing::tensor_cases;
 using testing::TensorCase;
-
-GpuHints gpu_of(int architecture) {
-  GpuHints gpu;
-  gpu.architecture = architecture;
-  return gpu;
-}
 
 ir::IRModule half_matmul(const char* rows = "64") {
   return module_of("matmul", {{"M", rows}, {"N", "64"}, {"K", "64"}, {"dtype", "float16"}});

@@ -189,22 +189,19 @@ public:
       candidate->origin = std::move(origin);
       return CandidateRef(std::move(candidate));
     }
-    // What was measured under an earlier schedule of the file is not in the space of this one.
-    const bool is_record = origin == "database" || origin == "transfer";
-    if (is_record && !options_.templates.empty() && !is_instance(trace))
-      return Error(ErrorCode::kNotFound, "the record is of another schedule than the file has now");
     return build(trace.without_postproc(), 0, true, std::move(origin), 0);
   }
 
-private:
-  /// Of one of the sketches, whatever was decided.
-  bool is_instance(const Trace& trace) const {
+  bool admits(const Trace& trace) const override {
+    if (trace.empty() || options_.templates.empty())
+      return true;
     const uint64_t steps = trace.without_postproc().simplified().without_decisions().hash();
     return std::any_of(sketches_.begin(), sketches_.end(), [&](const Trace& sketch) {
       return sketch.without_decisions().hash() == steps;
     });
   }
 
+private:
   /// The rules that blocks name for themselves, then those for all other blocks.
   Result<std::vector<Schedule>> apply_rules_of_users(std::vector<Schedule> schedules) const {
     const script::MachineFacts machine = facts_of(options_.machine);

@@ -41,6 +41,9 @@ public:
   /// A stored program (a trace) on this workload; decisions that do not fit its shape are adapted
   /// to the nearest legal ones.
   virtual Result<CandidateRef> apply(const s_tir::Trace& trace, std::string origin) const = 0;
+  /// Whether a search here may start from what was measured of this program. One of an earlier
+  /// hand-written schedule is not in the space of the schedule that the file has now.
+  virtual bool admits(const s_tir::Trace&) const { return true; }
 };
 
 } // namespace temper::tuner

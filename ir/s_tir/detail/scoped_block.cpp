@@ -114,4 +114,20 @@ std::vector<Expr> conditions_of(const Expr& predicate) {
   return conditions;
 }
 
+std::vector<Arguments> enumerate_loops_around(const Context& context, const Value& block,
+                                              Result<Applied> (*apply)(const Context&,
+                                                                       const Arguments&)) {
+  std::vector<Arguments> uses;
+  const auto scoped =
+      block.as_block() != nullptr ? require_in_scope(context, block) : Result<ScopedBlock>(Error());
+  if (!scoped)
+    return uses;
+  for (const For* loop : scoped->info().loops) {
+    Arguments use{.inputs = {block, LoopHandle{loop->loop_var}}};
+    if (apply({context.module, nullptr, false}, use))
+      uses.push_back(std::move(use));
+  }
+  return uses;
+}
+
 } // namespace temper::s_tir

@@ -34,6 +34,11 @@ Result<void> require_stage_pipeline(const Context& context, const ScopedBlock& s
 Result<void> require_complete_or_reduction(const Context& context, const ScopedBlock& scoped,
                                            int child);
 
+/// Uses of a primitive that takes a block and a loop around it, as far as it takes them.
+std::vector<Arguments> enumerate_loops_around(const Context& context, const Value& block,
+                                              Result<Applied> (*apply)(const Context&,
+                                                                       const Arguments&));
+
 /// The module with the scope block replaced by `changed`.
 IRModule replace_scope(const Context& context, const ScopedBlock& scoped, Block changed);
 IRModule replace_scope(const Context& context, const PrimFunc& function,

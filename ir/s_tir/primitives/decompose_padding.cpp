@@ -25,15 +25,15 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const bool padding = choice != nullptr && choice->op == "if_then_else" &&
                        choice->args.size() == 3 && as_number(choice->args[2]).has_value();
   if (!padding)
-    return refuse(fmt::format("{} does not store T.if_then_else(inside, value, constant)",
-                              describe(block)));
+    return refuse(
+        fmt::format("{} does not store T.if_then_else(inside, value, constant)", describe(block)));
   const std::vector<const For*>& loops = scoped.info().loops;
   const auto target = std::find_if(loops.begin(), loops.end(),
                                    [&](const For* loop) { return loop->loop_var == handle->var; });
   if (target == loops.end())
-    return illegal(context, at,
-                   fmt::format("loop {} is not a loop around {}", handle->var->name,
-                               describe(block)));
+    return illegal(
+        context, at,
+        fmt::format("loop {} is not a loop around {}", handle->var->name, describe(block)));
   // What is around the block below the loop is repeated for the filling: nothing else may be there.
   const std::span<const Stmt> chain = scoped.place.chain;
   const auto from =
@@ -111,17 +111,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  std::vector<Arguments> uses;
-  const auto scoped = handle.as_block() != nullptr ? require_in_scope(context, handle)
-                                                   : Result<ScopedBlock>(Error());
-  if (!scoped)
-    return uses;
-  for (const For* loop : scoped->info().loops) {
-    Arguments use{.inputs = {handle, LoopHandle{loop->loop_var}}};
-    if (apply({context.module, nullptr, false}, use))
-      uses.push_back(std::move(use));
-  }
-  return uses;
+  return enumerate_loops_around(context, handle, apply);
 }
 
 } // namespace
@@ -133,7 +123,8 @@ void register_decompose_padding() {
       .inputs = {{.name = "block", .kind = ValueKind::kBlock},
                  {.name = "loop", .kind = ValueKind::kLoop}},
       .outputs = {ValueKind::kBlock},
-      .summary = R"(A block that stores a value where it lies inside and a constant elsewhere becomes two: one
+      .summary =
+          R"(A block that stores a value where it lies inside and a constant elsewhere becomes two: one
 that fills with the constant, in front of `loop`, and one that stores what lies inside. The block
 must be the only one below `loop`. Returns the filling block. (`Primitive::check` is TVM's
 can_decompose_padding.)

@@ -137,17 +137,7 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 }
 
 std::vector<Arguments> enumerate(const Context& context, const Value& handle) {
-  std::vector<Arguments> uses;
-  const auto scoped = handle.as_block() != nullptr ? require_in_scope(context, handle)
-                                                   : Result<ScopedBlock>(Error());
-  if (!scoped)
-    return uses;
-  for (const For* loop : scoped->info().loops) {
-    Arguments use{.inputs = {handle, LoopHandle{loop->loop_var}}};
-    if (apply({context.module, nullptr, false}, use))
-      uses.push_back(std::move(use));
-  }
-  return uses;
+  return enumerate_loops_around(context, handle, apply);
 }
 
 } // namespace

@@ -317,6 +317,9 @@ private:
   /// Those that have not ended.
   int64_t threads_of_cluster() const;
 
+  /// Whether all threads of the warp that run are at the barrier; an error where they are not.
+  bool arrives_whole(const Warp& warp, const Node* where);
+
   void arrive_at_cluster(Warp& warp, Instruction& inst);
 
   void arrive_at_barrier(Warp& warp, Instruction& inst);

@@ -81,15 +81,20 @@ int64_t Machine::threads_of_cluster() const {
   return threads;
 }
 
-void Machine::arrive_at_cluster(Warp& warp, Instruction& inst) {
+bool Machine::arrives_whole(const Warp& warp, const Node* where) {
   const uint32_t alive = warp.all & ~warp.returned;
-  if (warp.active != alive) {
-    fail(inst.node, fmt::format("divergent barrier: {} of the {} threads of warp {} reach it ({} "
-                                "does not); move it out of the condition",
-                                std::popcount(warp.active), std::popcount(alive), warp.number,
-                                thread(warp.number, std::countr_zero(alive & ~warp.active))));
+  if (warp.active == alive)
+    return true;
+  fail(where, fmt::format("divergent barrier: {} of the {} threads of warp {} reach it ({} "
+                          "does not); move it out of the condition",
+                          std::popcount(warp.active), std::popcount(alive), warp.number,
+                          thread(warp.number, std::countr_zero(alive & ~warp.active))));
+  return false;
+}
+
+void Machine::arrive_at_cluster(Warp& warp, Instruction& inst) {
+  if (!arrives_whole(warp, inst.node))
     return;
-  }
   Barrier& barrier = cluster_barrier_;
   barrier.arrived += std::popcount(warp.active);
   barrier.warps.push_back(warp.number);
@@ -110,14 +115,8 @@ void Machine::arrive_at_barrier(Warp& warp, Instruction& inst) {
   });
   if (failed())
     return;
-  const uint32_t alive = warp.all & ~warp.returned;
-  if (warp.active != alive) {
-    fail(inst.node, fmt::format("divergent barrier: {} of the {} threads of warp {} reach it ({} "
-                                "does not); move it out of the condition",
-                                std::popcount(warp.active), std::popcount(alive), warp.number,
-                                thread(warp.number, std::countr_zero(alive & ~warp.active))));
+  if (!arrives_whole(warp, inst.node))
     return;
-  }
   if (id < 0 || id > 15 || count < 0 || count % kLanes != 0) {
     fail(inst.node, fmt::format("barrier {} of {} threads: there are barriers 0 to 15, for whole "
                                 "warps",

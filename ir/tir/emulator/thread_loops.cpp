@@ -1012,23 +1012,12 @@ private:
 
 Result<PrimFunc> thread_loops(const PrimFunc& function) {
   TEMPER_TRY(placed, apply_layouts(function));
-  Result<void> status;
-  const Stmt body =
-      cast_ref<StmtNode>(rewrite_pre(placed->body, [&](const NodeRef& node) -> NodeRef {
-        const auto* loop = node.as<For>();
-        const bool kernel = node.as<KernelLaunch>() != nullptr ||
-                            (loop != nullptr && loop->kind == ForKind::kThreadBinding);
-        if (!kernel)
-          return nullptr;
-        auto lowered = KernelLoops().run(cast_ref<StmtNode>(node));
-        if (!lowered) {
-          if (status)
-            status = lowered.error();
-          return node;
-        }
-        return *lowered;
-      }));
-  TEMPER_TRY_VOID(status);
+  const auto is_kernel = [](const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    return stmt.is<KernelLaunch>() || (loop != nullptr && loop->kind == ForKind::kThreadBinding);
+  };
+  TEMPER_TRY(body, replace_where(placed->body, is_kernel,
+                                 [](const Stmt& stmt) { return KernelLoops().run(stmt); }));
   // A block's memory is memory.
   BufferMap memory;
   walk(body, [&](const NodeRef& node) {
