@@ -13,9 +13,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 namespace temper::cli {
 namespace {
@@ -113,10 +111,7 @@ Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
 } // namespace
 
 Error in_source(const Error& error, const Task& task) {
-  std::ifstream file(task.source_path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return file ? script::located(error, task.source_path, text.str()) : error;
+  return script::located(error, task.source_path);
 }
 
 Result<Place> place_of(CommonOptions& options, const std::string& device) {

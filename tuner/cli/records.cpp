@@ -9,6 +9,7 @@
 #include "database/record_log.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/diagnostic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
@@ -183,6 +184,20 @@ int list_workloads(Workbench& bench, const ListOptions& options) {
   auto known = bench.known_workloads();
   if (!known)
     return report(known.error());
+  if (!options.words.empty()) {
+    std::vector<std::string> names;
+    for (const auto& workload : *known)
+      names.push_back(workload.name);
+    for (const std::string& word : options.words)
+      if (std::find(names.begin(), names.end(), word) == names.end())
+        return report(Error(ErrorCode::kNotFound, "there is no workload '" + word + "'" +
+                                                      script::did_you_mean(word, names) +
+                                                      "; temper list shows all"));
+    std::erase_if(*known, [&](const auto& workload) {
+      return std::find(options.words.begin(), options.words.end(), workload.name) ==
+             options.words.end();
+    });
+  }
   if (options.common.json) {
     Json list = Json::array();
     for (const auto& workload : *known)
