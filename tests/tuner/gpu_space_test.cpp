@@ -110,12 +110,13 @@ TEST(GpuSpace, StatementsWithoutAnAxisForThreadsNameAWayOut) {
   const std::string plain = "        outs[0][i, 0] = ins[0][i, 0]\n"
                             "        for j in range(1, 6):\n"
                             "            outs[0][i, j] = outs[0][i, j - 1] + ins[0][i, j]\n";
-  const std::string in_block =
-      "        with T.sblock(\"rows\"):\n"
-      "            vi = T.axis.spatial(8, i)\n"
-      "            outs[0][vi, 0] = ins[0][vi, 0]\n"
-      "            for j in range(1, 6):\n"
-      "                outs[0][vi, j] = outs[0][vi, j - 1] + ins[0][vi, j]\n";
+  const std::string in_block = "        with T.sblock(\"rows\"):\n"
+                               "            vi = T.axis.spatial(8, i)\n"
+                               "            total = T.sblock_alloc_buffer((1,), scope=\"local\")\n"
+                               "            total[0] = T.float32(0)\n"
+                               "            for j in range(6):\n"
+                               "                total[0] = total[0] + ins[0][vi, j]\n"
+                               "                outs[0][vi, j] = total[0]\n";
   const auto sampled = [&](const std::string& statements) {
     const auto file = must(script::WorkloadFile::parse(before + statements + after, "sums.py"));
     const auto space = gpu_space(must(file.instantiate("program", {})).module, {});

@@ -64,12 +64,13 @@ Error no_axis_for_threads(const SBlock& block) {
   std::string where;
   if (place != nullptr)
     where = fmt::format("{}:{}: ", script::source_files()[place->span.file], place->span.line);
-  return {ErrorCode::kUnsupported,
-          fmt::format("{}no axis of block \"{}\" can be shared out among a GPU's threads: give its "
-                      "statements blocks of their own with an axis of independent iterations "
-                      "(for i in range(n): with T.sblock(\"rows\"): vi = T.axis.spatial(n, i)), or "
-                      "tune it for a CPU, without --target",
-                      where, block.name)};
+  return {
+      ErrorCode::kUnsupported,
+      fmt::format("{}no axis of block \"{}\" can be shared out among a GPU's threads: give its "
+                  "statements blocks of their own, with an axis of independent iterations, that "
+                  "do not read what they write (a running sum in a buffer of scope \"local\"; "
+                  "workloads/README.md has one), or tune it for a CPU, without --target",
+                  where, block.name)};
 }
 
 Result<void> bind(Schedule& schedule, LoopRv loop, const char* thread) {
