@@ -632,7 +632,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("  counted     in {}, another measurement of the same candidate\n",
                short_id(**store, counted->record));
   if (row.unchecked)
-    fmt::print("  unchecked   its workload has no reference\n");
+    fmt::print("  unchecked   {}\n",
+               record->origin == "metaschedule"
+                   ? "MetaSchedule does not look at results; temper rerun does"
+                   : "its workload has no reference");
   if (!words->tags.empty())
     fmt::print("  tags        {}\n", join(words->tags, ", "));
   for (const database::Note& note : words->notes)
