@@ -7,6 +7,7 @@
 #include "ir/script/printer.h"
 #include "ir/tir/emulator/emulate.h"
 #include "ir/tir/emulator/thread_loops.h"
+#include "ir/tir/gpu_architecture.h"
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/source_kernel.h"
 #include "ir/verify.h"
@@ -298,10 +299,10 @@ MeaningCheck check_meaning(const Task& task) {
   return check;
 }
 
-std::string gpu_code_text(const codegen::StaticFacts& facts) {
-  return fmt::format("{} registers, {} {} on a multiprocessor (by its {})", facts.registers,
+std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& gpu) {
+  return fmt::format("{} registers, {} {} on a {} (by its {})", facts.registers,
                      facts.resident_blocks, facts.resident_blocks == 1 ? "block" : "blocks",
-                     facts.limited_by);
+                     tir::processor_name(gpu.arch), facts.limited_by);
 }
 
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,

@@ -36,7 +36,7 @@ Result<Task> bound_task(Task task);
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu);
 
 /// "95 registers, 4 blocks on a multiprocessor (by its registers)" of GPU code.
-std::string gpu_code_text(const codegen::StaticFacts& facts);
+std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& gpu);
 
 struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kNotChecked;

@@ -267,11 +267,16 @@ Result<ir::Target> Workbench::target() {
   TEMPER_TRY(parsed, ir::parse_target(options_.target));
   if (!parsed.is_cpu()) {
     TEMPER_TRY_VOID(codegen::gpu_limits(parsed));
-    if (const auto gpu = this->gpu(); !gpu)
+    const auto not_here = [&](const std::string& why) {
       return Error(ErrorCode::kUnsupported,
-                   "target '" + options_.target + "' is for a GPU: " + gpu.error().message +
+                   "target '" + options_.target + "' is for a GPU: " + why +
                        "; check and tune take --device emulated with it, other commands native "
                        "or cpu:NAME");
+    };
+    if (tir::is_amd(parsed.arch))
+      return not_here(tir::kNothingRunsAmd);
+    if (const auto gpu = this->gpu(); !gpu)
+      return not_here(gpu.error().message);
     return parsed;
   }
   TEMPER_TRY(resolved, codegen::resolve_target(parsed));

@@ -13,6 +13,7 @@
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
@@ -497,7 +498,9 @@ Result<std::string> lowered_text(const database::Measurement& record, const ir::
   return script::to_text(lowered);
 }
 
-void print_gpu_facts(const codegen::StaticFacts& facts) {
+void print_gpu_facts(const codegen::StaticFacts& facts, const std::string& target) {
+  const auto parsed = ir::parse_target(target);
+  const std::string arch = parsed ? parsed->arch : std::string();
   fmt::print("  code        {}, {} of a thread, {} of shared memory, {}{}\n",
              format_count(facts.instructions, "instruction"),
              format_count(facts.registers, "register"), format_count(facts.shared_bytes, "byte"),
@@ -506,12 +509,12 @@ void print_gpu_facts(const codegen::StaticFacts& facts) {
              facts.stack_bytes > 0
                  ? fmt::format(", {} of stack", format_count(facts.stack_bytes, "byte"))
                  : "");
-  fmt::print("  occupancy   {} on a multiprocessor, by its {}\n",
-             format_count(facts.resident_blocks, "block"), facts.limited_by);
+  fmt::print("  occupancy   {} on a {}, by its {}\n", format_count(facts.resident_blocks, "block"),
+             tir::processor_name(arch), facts.limited_by);
   std::vector<std::string> counts;
   for (const auto& [operation, count] : facts.operations)
     counts.push_back(fmt::format("{} {}", count, operation));
-  fmt::print("  PTX         {}\n", join(counts, ", "));
+  fmt::print("  {:<11} {}\n", tir::is_amd(arch) ? "assembly" : "PTX", join(counts, ", "));
   for (const std::string& warning : facts.warnings)
     fmt::print("  warning     {}\n", warning);
 }
@@ -615,7 +618,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   const Json facts = parse_json(record->facts_json).value_or(Json());
   const bool gpu_code = facts.is_object() && facts.contains("registers");
   if (gpu_code)
-    print_gpu_facts(codegen::facts_from_json(facts));
+    print_gpu_facts(codegen::facts_from_json(facts), row.target);
   else if (facts.is_object())
     fmt::print("  code        {}, {}, {}{} in inner loops\n",
                format_count(facts.value("code_bytes", 0), "byte"),
