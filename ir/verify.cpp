@@ -690,7 +690,8 @@ bool Verifier::inside(const BufferRegion& region, const NodeRef& where) {
 }
 
 bool Verifier::inside(const Buffer& buffer, std::span<const Range> touched, const NodeRef& where) {
-  if (!with_accesses_)
+  const bool is_guarded = kernel_depth > 0 && buffer->scope == "global";
+  if (!with_accesses_ || is_guarded)
     return true;
   for (size_t d = 0; d < touched.size(); ++d) {
     const Expr& extent = buffer->shape[d];

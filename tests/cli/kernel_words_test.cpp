@@ -129,7 +129,9 @@ TEST(KernelWords, BlocksAndTensorExpressionsThatReadBeyondABufferAreRefused) {
                 B[vi] = A[vi + 1]
     return main
 )py";
-  const std::string expressions = R"py(def shift(N):
+  const std::string expressions = R"py(from tvm import te
+
+def shift(N):
     A = te.placeholder((N,), "float32", name="A")
     B = te.compute((N,), lambda i: A[i] + A[i + 1], name="B")
     return te.create_prim_func([A, B])
@@ -145,7 +147,8 @@ TEST(KernelWords, BlocksAndTensorExpressionsThatReadBeyondABufferAreRefused) {
           << ran.err;
     }
   }
-  EXPECT_NE(shell.run("temper check shift.py").err.find("shift.py:3:"), std::string::npos);
+  EXPECT_NE(shell.run("temper check shift.py").err.find("shift.py:5:"), std::string::npos)
+      << shell.run("temper check shift.py").err;
   // A condition keeps it inside.
   std::string inside = blocks;
   inside.replace(inside.find("A[vi + 1]"), 9,
@@ -160,14 +163,25 @@ TEST(KernelWords, InputsMayBeInfiniteAndWrongOnesAreNamedWithTheirFile) {
   const Shell shell;
   const std::string program = kernel("");
   const std::string usual = "constant(2.5)";
-  for (const char* input : {"constant(nan)", "constant(-inf)"}) {
-    std::string text = program;
-    text.replace(text.find(usual), usual.size(), input);
-    shell.write("words.py", text);
+  // Of nothing but infinities nothing can be checked; 1 / inf is a number.
+  std::string text = program;
+  text.replace(text.find("B[i] = A[i]"), 11, "B[i] = T.float32(1) / A[i]");
+  text.replace(text.find("T.copy(tile, B[bx * 4])"), 23,
+               "for i in T.Parallel(4):\n                B[bx * 4 + i] = T.float32(1) / tile[i]");
+  for (const char* input : {"constant(inf)", "constant(-inf)"}) {
+    std::string infinite = text;
+    infinite.replace(infinite.find(usual), usual.size(), input);
+    shell.write("words.py", infinite);
     const Ran ran = shell.run("temper check words.py");
     EXPECT_EQ(ran.code, 0) << input << ran.out << ran.err;
   }
-  std::string text = program;
+  text = program;
+  text.replace(text.find(usual), usual.size(), "constant(nan)");
+  shell.write("words.py", text);
+  const Ran nothing = shell.run("temper check words.py");
+  EXPECT_NE(nothing.err.find("every element of B is NaN or infinite"), std::string::npos)
+      << nothing.err;
+  text = program;
   text.replace(text.find(usual), usual.size(), "inf");
   shell.write("words.py", text);
   const Ran ran = shell.run("temper check words.py");
