@@ -523,6 +523,45 @@ TEST(Opt, AppliesPrimitivesOfTheCommandLine) {
   EXPECT_NE(on.out.find(R"(["Reorder",["l3","l1"],[],[]])"), std::string::npos) << on.out;
 }
 
+TEST(Opt, TakesALineOfMetaSchedulesRecords) {
+  const Shell shell;
+  const std::string stored = TEMPER_SOURCE_DIR "/tests/tuner/data/metaschedule";
+  const Ran read = shell.run("temper import " + stored + " --out .");
+  ASSERT_EQ(read.code, 0) << read.out << read.err;
+  const auto records = read_file(stored + "/database_tuning_record.json");
+  ASSERT_TRUE(records);
+  shell.write("record.json", records->substr(0, records->find('\n')));
+  const std::string opt = "temper-opt metaschedule_0.py:metaschedule_0 --trace ";
+  const Ran shown = shell.run(opt + "record.json --print trace");
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("ann_val=\"SSRSRS\""), std::string::npos) << shown.out;
+  shell.write("wrong.json", "[0, []]");
+  EXPECT_NE(shell.run(opt + "wrong.json").err.find("a trace is [instructions, decisions]"),
+            std::string::npos);
+}
+
+TEST(Import, RecordsOfMetaScheduleSayWhereTheirTimesAreFrom) {
+  const Shell shell;
+  const Ran read =
+      shell.run("temper import " TEMPER_SOURCE_DIR "/tests/tuner/data/metaschedule --out .");
+  ASSERT_EQ(read.code, 0) << read.out << read.err;
+  const std::string words = "measured here: ";
+  const size_t at = read.out.find(words);
+  ASSERT_NE(at, std::string::npos) << read.out;
+  const std::string command =
+      read.out.substr(at + words.size(), read.out.find('\n', at) - at - words.size());
+  const std::string id = command.substr(command.rfind(' ') + 1);
+  const Ran shown = shell.run("temper show " + id);
+  EXPECT_NE(shown.out.find("MetaSchedule does not look at results"), std::string::npos)
+      << shown.out;
+  EXPECT_NE(shown.out.find("GFLOP/s"), std::string::npos) << shown.out;
+  const Ran again = shell.run(command);
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_NE(again.out.find("stored on another machine, metaschedule cpu:skylake-avx512/2"),
+            std::string::npos)
+      << again.out;
+}
+
 TEST(Opt, ShowsTheProgramWhereAPrimitiveIsRefused) {
   const Shell shell;
   const Ran ran = shell.run(
