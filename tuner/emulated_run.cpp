@@ -158,6 +158,8 @@ std::string choice_text(const s_tir::Trace& trace) {
   return text;
 }
 
+constexpr const char* kOnlyCompiled = "they are only compiled (--no-check)";
+
 /// A candidate on its way.
 struct Item {
   CandidateRef candidate;
@@ -189,6 +191,8 @@ public:
     if (const auto source = tir::source_kernel_in(
             task_.module->functions.front().function.as_ref<ir::PrimFuncNode>()->body))
       result_.only_on_gpu = tir::only_on_gpu(*source);
+    else if (!options_.check)
+      result_.only_on_gpu = kOnlyCompiled;
     const bool checks = result_.only_on_gpu.empty();
     if (!checks && result_.compiler.empty())
       return Error(ErrorCode::kEnvironment,
@@ -348,6 +352,8 @@ private:
       return refuse(item, "lowering", {"", program.error().message, Outcome::kRejected},
                     funnel_.legal);
     item.program = std::move(*program);
+    if (!options_.check && item.program.only_on_gpu.empty())
+      item.program.only_on_gpu = item.program.why_interpreted = kOnlyCompiled;
     if (auto refused = refused_needs(function_of(item), limits_))
       return refuse(item, "limits", *refused, funnel_.legal);
     ++result_.lowered;

@@ -604,6 +604,28 @@ TEST(SourceKernels, MayIncludeTheHeadersOfCuda) {
       << own.out;
 }
 
+TEST(Emulated, CandidatesMayBeCompiledAndNotChecked) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const std::string tune = "temper tune scale.py N=300 --target cuda:sm_80 --trials 1 --no-check";
+  const Ran ran = shell.run(tune + " --json");
+  if (ran.err.find("NVRTC") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json result = ran.json();
+  EXPECT_EQ(result["compiled"], 1);
+  EXPECT_EQ(result["checked"], 0);
+  EXPECT_EQ(result["not_checked"], 1);
+  EXPECT_EQ(result["unproven"].size(), 1U);
+  for (const Json& record : shell.run("temper list records --json").list("records"))
+    EXPECT_EQ(record["outcome"], "not_checked");
+  EXPECT_NE(shell.run(tune).out.find("none is checked: they are only compiled"), std::string::npos);
+  EXPECT_EQ(shell.run(tune + " --interpret 1").code, 2);
+  EXPECT_NE(
+      shell.run("temper tune matmul M=64 N=64 K=64 --no-check").err.find("--no-check are for"),
+      std::string::npos);
+}
+
 TEST(Emulated, ProductsForAmdAreCheckedAsLoops) {
   const Shell shell;
   const Ran ran =

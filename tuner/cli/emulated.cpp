@@ -294,6 +294,7 @@ int tune_emulated(EmulatedWork work) {
   options.seconds = work.seconds;
   options.interpret = work.interpret;
   options.compile = work.compile;
+  options.check = work.check;
   options.seed = work.seed;
   options.command_line = work.command_line;
   const auto ran = tuner::run_emulated(bench, *task, *gpu, options, hooks);
