@@ -548,8 +548,11 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call, std::span<const 
       std::vector<std::string> known;
       for (const char* name : names)
         known.emplace_back(name);
-      evaluator.report(call.keyword_positions[i],
-                       callee + " has no argument '" + key + "'" + did_you_mean(key, known));
+      const std::string near = did_you_mean(key, known);
+      evaluator.report(
+          call.keyword_positions[i],
+          callee + " has no argument '" + key + "'" +
+              (near.empty() && !known.empty() ? "; it has " + join(known, ", ") : near));
       ok_ = false;
       continue;
     }
