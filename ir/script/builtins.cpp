@@ -1,6 +1,7 @@
 // Python's own functions, the methods of strings, lists and dicts, math, and what imports bind.
 
 #include "ir/script/evaluator.h"
+#include "ir/support/text.h"
 
 #include <algorithm>
 #include <cmath>
