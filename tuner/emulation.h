@@ -63,10 +63,10 @@ inline constexpr double kSampledWork = 4e9;
 /// So many blocks at the most.
 inline constexpr int64_t kSampledBlocks = 4;
 
-/// A program for a CPU, run by the interpreter on the task's inputs where the shape is small
-/// enough: what generated code does not notice. Accesses outside of buffers, elements that were
-/// never written, assertions that do not hold; with the line. Empty: nothing of the kind, or it was
-/// not looked for, which `looked` says.
+/// What generated code for a CPU does not notice: accesses outside of buffers, elements that were
+/// never written, assertions that do not hold; with the line. Accesses are proven to lie inside
+/// (ir::verify_accesses), or looked at by the interpreter on the task's inputs where the shape is
+/// small enough, as the rest always is. `looked`: at every access.
 struct MeaningCheck {
   bool looked = false;
   std::string found;

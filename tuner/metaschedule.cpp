@@ -9,6 +9,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/statistics.h"
 #include "ir/support/text.h"
+#include "ir/walk.h"
 #include "tuner/record_mapping.h"
 
 #include <fmt/format.h>
@@ -61,6 +62,46 @@ Result<ir::IRModule> decode_workload(const Json& line) {
   return s_tir::module_from_tvm(graph);
 }
 
+/// Arithmetic in a value, without that of indices and conditions.
+double operations(const ir::Expr& value) {
+  double count = 0;
+  ir::walk(value, [&](const ir::NodeRef& node) {
+    if (const auto* select = node.as<ir::Select>()) {
+      count += operations(select->true_value) + operations(select->false_value);
+      return false;
+    }
+    if (const auto* call = node.as<ir::Call>(); call != nullptr && call->op == "if_then_else") {
+      count += operations(call->args[1]) + operations(call->args[2]);
+      return false;
+    }
+    for (const ir::Kind kind : {ir::Add::kKind, ir::Sub::kKind, ir::Mul::kKind, ir::Div::kKind,
+                                ir::Min::kKind, ir::Max::kKind})
+      count += node->kind() == kind ? 1 : 0;
+    return node->kind() != ir::BufferLoad::kKind;
+  });
+  return count;
+}
+
+/// What MetaSchedule counts of a program: the arithmetic in what is stored, as often as it is made;
+/// starts of sums and calls of functions are none. 0 per iteration of a loop of symbolic extent.
+double operations(const ir::Stmt& stmt) {
+  return s_tir::visit(
+      stmt,
+      [](const tir::SeqStmt& sequence) {
+        double count = 0;
+        for (const ir::Stmt& child : sequence.statements)
+          count += operations(child);
+        return count;
+      },
+      [](const tir::For& loop) {
+        return static_cast<double>(ir::as_int(loop.extent).value_or(0)) * operations(loop.body);
+      },
+      [](const s_tir::SBlockRealize& realize) { return operations(realize.block->body); },
+      [](const tir::BufferStore& store) { return operations(store.value); },
+      [](const tir::IfThenElse& branch) { return operations(branch.then_case); },
+      [](const ir::StmtNode&) { return 0.0; });
+}
+
 /// A workload file whose one function gives the program.
 std::string workload_text(const std::string& name, const ir::PrimFunc& function,
                           const std::string& folder) {
@@ -72,7 +113,10 @@ std::string workload_text(const std::string& name, const ir::PrimFunc& function,
     text += line.empty() ? "\n" : "    " + line + "\n";
   while (text.ends_with("\n\n"))
     text.pop_back();
-  return text + "\n    return main\n";
+  text += "\n    return main\n";
+  if (const double count = operations(function->body); count > 0)
+    text += fmt::format("\n\n{}_workload = dict(flops=\"{:.0f}\")\n", name, count);
+  return text;
 }
 
 struct Target {

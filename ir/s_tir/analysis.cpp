@@ -202,8 +202,20 @@ private:
           mine.whole = true;
           continue;
         }
-        mine.range.lo = math_.minimum(mine.range.lo, dims[i].range.lo);
-        mine.range.hi = math_.maximum(mine.range.hi, dims[i].range.hi);
+        Linear lo = math_.minimum(mine.range.lo, dims[i].range.lo);
+        Linear hi = math_.maximum(mine.range.hi, dims[i].range.hi);
+        // Of two reads of which neither is known to be the first one, as of X[vs * 8 + vd] and
+        // X[vd + 8], the whole dimension, as script infers it. TVM writes the difference of a
+        // maximum and a minimum in ways of its own.
+        const auto is_either = [&](const Linear& bound, const Linear& a, const Linear& b) {
+          return math_.proves_equal(bound, a) || math_.proves_equal(bound, b);
+        };
+        if (&accesses == &reads_ && !(is_either(lo, mine.range.lo, dims[i].range.lo) &&
+                                      is_either(hi, mine.range.hi, dims[i].range.hi))) {
+          mine.whole = true;
+          continue;
+        }
+        mine.range = {std::move(lo), std::move(hi)};
       }
       return;
     }

@@ -48,6 +48,32 @@ Error with_name(const Primitive& primitive, Error error) {
   return error;
 }
 
+/// What sample_perfect_tile gives for the outermost factor of a symbolic extent is None, as in TVM.
+Error open_factor(Rv rv) {
+  return Error(ErrorCode::kIllegal,
+               fmt::format("{} is None, the outermost factor of a symbolic extent, which split "
+                           "infers; there is no number to take",
+                           rv.name()));
+}
+
+/// A sampled factor that is None goes where None may stand, and nowhere else.
+Result<void> require_value(const Operand& operand, const Value& value) {
+  if (const Rv* rv = operand.as_rv(); rv != nullptr && value.is_none())
+    return open_factor(*rv);
+  if (const auto* list = operand.as_list())
+    for (size_t i = 0; i < list->size(); ++i)
+      TEMPER_TRY_VOID(require_value((*list)[i], (*value.as_list())[i]));
+  return {};
+}
+
+Result<void> require_values(const Primitive& primitive, const std::vector<Operand>& operands,
+                            const std::vector<Value>& values) {
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (primitive.inputs[std::min(i, primitive.inputs.size() - 1)].kind != ValueKind::kIntOrNone)
+      TEMPER_TRY_VOID(require_value(operands[i], values[i]));
+  return {};
+}
+
 } // namespace
 
 Schedule::Schedule(IRModule module, uint64_t seed)
@@ -60,19 +86,22 @@ Result<Value> Schedule::get(Rv rv) const {
                              rv.name(), table_.size()));
   const Entry& entry = table_[rv.index];
   if (entry.value.is_none()) {
-    const Primitive* by =
-        entry.gone_by >= 0 ? trace_[static_cast<size_t>(entry.gone_by)].primitive : nullptr;
+    if (entry.gone_by < 0)
+      return open_factor(rv);
     return Error(ErrorCode::kIllegal,
-                 fmt::format("{} is gone: {} replaced or removed it{}", rv.name(),
-                             by != nullptr ? by->python_name : "an earlier primitive",
-                             by != nullptr ? fmt::format(" (instruction {})", entry.gone_by) : ""));
+                 fmt::format("{} is gone: {} replaced or removed it (instruction {})", rv.name(),
+                             trace_[static_cast<size_t>(entry.gone_by)].primitive->python_name,
+                             entry.gone_by));
   }
   return entry.value;
 }
 
 Result<Value> Schedule::resolve(const Operand& operand) const {
-  if (const Rv* rv = operand.as_rv())
+  if (const Rv* rv = operand.as_rv()) {
+    if (rv->index < table_.size() && table_[rv->index].gone_by < 0)
+      return table_[rv->index].value; // None: require_values() looks who takes it
     return get(*rv);
+  }
   if (const auto* list = operand.as_list()) {
     Value::List values;
     values.reserve(list->size());
@@ -130,6 +159,8 @@ Result<std::vector<Rv>> Schedule::call(const Primitive& primitive, std::vector<O
       return with_name(primitive, std::move(value).error());
     arguments.inputs.push_back(*std::move(value));
   }
+  if (auto numbers = require_values(primitive, inputs, arguments.inputs); !numbers)
+    return with_name(primitive, std::move(numbers).error());
   arguments.attrs = std::move(attrs);
   arguments.decision = std::move(decision);
   std::vector<Rv> outputs;
@@ -315,12 +346,15 @@ Result<void> Schedule::apply_each(const Trace& trace, const ReplayOptions& optio
     }
     Arguments arguments;
     arguments.inputs.reserve(instruction.inputs.size());
-    for (const Operand& operand : same_numbers ? instruction.inputs : inputs) {
+    const std::vector<Operand>& operands = same_numbers ? instruction.inputs : inputs;
+    for (const Operand& operand : operands) {
       auto value = resolve(operand);
       if (!value)
         return failed(std::move(value).error());
       arguments.inputs.push_back(*std::move(value));
     }
+    if (auto numbers = require_values(primitive, operands, arguments.inputs); !numbers)
+      return failed(std::move(numbers).error());
     arguments.attrs = instruction.attrs;
     arguments.decision = instruction.decision;
     if (primitive.has_decision) {

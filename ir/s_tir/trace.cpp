@@ -1,5 +1,6 @@
 #include "ir/s_tir/trace.h"
 
+#include "ir/s_tir/primitives/tile_decision.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -185,9 +186,12 @@ std::vector<DecisionPoint> decision_points(const Trace& trace) {
     DecisionPoint point;
     point.instruction = i;
     if (instruction.primitive == kPerfectTile || instruction.primitive == kPartitionedTile) {
+      const Value::List& factors = *instruction.decision.as_list();
+      if (!factors.empty() && factors.front() == Value(kOpenFactor))
+        continue; // a symbolic extent has this tiling alone
       point.kind = DecisionPoint::Kind::kPerfectTile;
       point.extent = 1;
-      for (const Value& factor : *instruction.decision.as_list())
+      for (const Value& factor : factors)
         if (__builtin_mul_overflow(point.extent, *factor.as_int(), &point.extent))
           point.extent = 0; // no loop has such a tiling
       point.parts = *instruction.attrs[0].as_int();

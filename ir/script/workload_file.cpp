@@ -296,6 +296,15 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
   }
 }
 
+/// The names that a target of an assignment gives a value: a, or those of (a, b).
+void collect_names(const Expression& target, std::vector<const Expression*>& names) {
+  if (target.type == E::kName)
+    names.push_back(&target);
+  else if (target.type == E::kTuple || target.type == E::kList)
+    for (const ExpressionPtr& item : target.items)
+      collect_names(*item, names);
+}
+
 std::vector<WorkloadInfo> list_workloads(Session& session) {
   std::vector<WorkloadInfo> result;
   std::vector<const Statement*> defs;
@@ -304,21 +313,27 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
   for (const StatementPtr& statement : session.body) {
     if (statement->type == S::kDef)
       defs.push_back(statement.get());
-    if (statement->type == S::kAssign && statement->targets[0]->type == E::kName &&
-        ends_with(statement->targets[0]->text, "_workload")) {
+    if (statement->type != S::kAssign && statement->type != S::kAnnotated)
+      continue;
+    std::vector<const Expression*> names;
+    for (const ExpressionPtr& target : statement->targets)
+      collect_names(*target, names);
+    for (const Expression* target : names) {
+      const std::string& full = target->text;
+      if (!ends_with(full, "_workload"))
+        continue;
       described = true;
-      const std::string& full = statement->targets[0]->text;
       const std::string name = full.substr(0, full.size() - 9);
-      places[name] = statement->position;
+      places[name] = target->position;
       const bool known = std::any_of(session.body.begin(), session.body.end(), [&](const auto& s) {
         return s->type == S::kDef && s->name == name;
       });
       if (!known)
-        session.diagnostics.report(statement->position,
+        session.diagnostics.report(target->position,
                                    full + " describes a workload, but there is no function '" +
                                        name + "'; define it");
       else if (session.description(name) == nullptr && session.diagnostics.empty())
-        session.diagnostics.report(statement->position,
+        session.diagnostics.report(target->position,
                                    full + " is a dict: dict(shapes=[...], flops=\"...\")");
     }
   }
@@ -1228,10 +1243,12 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
       if (std::find(names.begin(), names.end(), *key.text()) == names.end())
         return invalid(info->name + "_workload: inputs names '" + *key.text() + "', but " +
                        info->name + " takes " + join(names, ", "));
-      // "int(0, M)": the arguments are formulas over the parameters.
+      // "int(0, M)": the arguments are formulas over the parameters; "constant(nan)" is a number.
       std::string text = *value.text();
       const size_t open = text.find('(');
-      if (open != std::string::npos && text.back() == ')') {
+      if (open != std::string::npos && text.back() == ')' &&
+          !parse_number<double>(
+              trim(std::string_view(text).substr(open + 1, text.size() - open - 2)))) {
         TEMPER_TRY(list, formula(info->name + "_workload: the distribution of " + *key.text(),
                                  "[" + text.substr(open + 1, text.size() - open - 2) + "]",
                                  workload.parameters));

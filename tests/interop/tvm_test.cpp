@@ -215,6 +215,42 @@ TEST(Tvm, AppliesOurTracesToTheSameEffect) {
   EXPECT_GE(2 * equal, applied); // loops in parts, and blockize's inner axes, have another form
 }
 
+/// A tiling sampled of a symbolic extent is the same one there: its outermost factor None.
+TEST(Tvm, LeavesFactorsOfSymbolicExtentsOpenAsWeDo) {
+  if (!there_is_tvm())
+    GTEST_SKIP() << "no Python with tvm: name one in TEMPER_TEST_TVM";
+  const auto module = script::parse_module(R"(
+m = TypeVar("m")
+
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((m, 8), "float32"), B: T.Buffer((m, 8), "float32")):
+    for i, j in T.grid(m, 8):
+        with T.sblock("B"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            B[vi, vj] = A[vi, vj] * T.float32(2)
+)");
+  ASSERT_TRUE(module) << module.error().to_string();
+  Schedule schedule(*module);
+  const auto block = schedule.get_sblock("B");
+  ASSERT_TRUE(block);
+  const auto loops = schedule.get_loops(*block);
+  ASSERT_TRUE(loops);
+  const auto factors = schedule.sample_perfect_tile(loops->at(0), 3);
+  ASSERT_TRUE(factors) << factors.error().to_string();
+  ASSERT_TRUE(schedule.split(loops->at(0), {factors->begin(), factors->end()}));
+  const Json answers = ask_tvm(Json::array({{{"name", "symbolic"},
+                                             {"script", script::to_text(schedule.module())},
+                                             {"original", script::to_text(*module)},
+                                             {"trace", schedule.trace().to_python()}}}));
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(difference_of(answers[0], schedule.module()), "");
+  ASSERT_TRUE(answers[0].contains("applied")) << answers[0].dump(1);
+  const auto applied = script::parse_module(answers[0]["applied"].get<std::string>(), "tvm");
+  ASSERT_TRUE(applied) << applied.error().to_string();
+  std::string where;
+  EXPECT_TRUE(structural_equal(*applied, schedule.module(), &where)) << where;
+}
+
 /// What we read of MetaSchedule's and write again is for MetaSchedule the same.
 TEST(Tvm, ReadsTheDatabaseThatWeWrite) {
   if (!there_is_tvm())

@@ -209,6 +209,14 @@ x, y = sch.get_loops(block=c)
            "e = sch.reindex_cache_write(b, 0, \"global\", \"lambda i, j, k: (j, i)\")",
            "sch.transform_block_layout(b, \"lambda i, j, k: (k, i, j)\")",
            "sch.pad_einsum(b, [4, 4, 4])",
+           "f, g, h = sch.sample_perfect_tile(i, n=3, max_innermost_factor=16)\n"
+           "p, q, r = sch.split(i, [f, g, h])",
+           "f, g = sch.sample_perfect_tile(i, n=2, max_innermost_factor=16, decision=[-1, 1])\n"
+           "p, q = sch.split(j, [f, g])",
+           "_, g = sch.sample_perfect_tile(i, n=2, max_innermost_factor=16)\n"
+           "p, q = sch.split(i, [None, g])",
+           "f, = sch.sample_perfect_tile(i, n=1, max_innermost_factor=16)\np, = sch.split(i, [f])",
+           "l = sch.sample_compute_location(b)",
        })
     EXPECT_EQ(refusal("rows", product + calls), "") << calls;
   for (const std::string calls : {
@@ -229,6 +237,92 @@ x, y = sch.get_loops(block=c)
            "e = sch.merge(i, x)",
        })
     EXPECT_EQ(refusal("chain", chain + calls), "") << calls;
+}
+
+const char* const kTiledRows = R"(
+b = sch.get_sblock(name="C", func_name="main")
+i, j, k = sch.get_loops(block=b)
+f, g = sch.sample_perfect_tile(loop=i, n=2, max_innermost_factor=16DECISION)
+p, q = sch.split(loop=i, factors=[f, g])
+)";
+
+Trace tiled_rows(const std::string& decision) {
+  std::string text = kTiledRows;
+  const std::string word = "DECISION";
+  const auto trace = Trace::from_python(
+      text.replace(text.find(word), word.size(), decision.empty() ? "" : ", decision=" + decision));
+  EXPECT_TRUE(trace) << trace.error().to_string();
+  return *trace;
+}
+
+/// As TVM: what is not known is not cut, and split infers it. There is nothing to decide.
+TEST(SymbolicExtents, HaveOneTilingWhoseOutermostFactorIsOpen) {
+  const IRModule rows = symbolic_programs()[0].module;
+  auto schedule = replay(tiled_rows(""), rows);
+  ASSERT_TRUE(schedule) << schedule.error().to_string();
+  EXPECT_THAT(script::to_text(schedule->module()),
+              ::testing::HasSubstr("for i_0, i_1, j, k in T.grid(m, "));
+  EXPECT_EQ(wrong_at_some_extents(rows, schedule->module()), "");
+  const Trace& trace = schedule->trace();
+  EXPECT_EQ(trace[2].decision, Value(Value::List{-1, 1}));
+  EXPECT_TRUE(decision_points(trace).empty());
+  EXPECT_EQ(schedule->get(trace[2].outputs[1]).value_or(Value()), Value(1));
+  EXPECT_THAT(schedule->get(trace[2].outputs[0]).error().message,
+              ::testing::HasSubstr("v4 is None, the outermost factor of a symbolic extent"));
+  for (const auto& read :
+       {Trace::from_python(trace.to_python()), trace_from_json_text(trace_to_json_text(trace))}) {
+    ASSERT_TRUE(read) << read.error().to_string();
+    EXPECT_EQ(*read, trace);
+    const auto again = replay(*read, rows);
+    ASSERT_TRUE(again) << again.error().to_string();
+    EXPECT_TRUE(structural_equal(again->module(), schedule->module()));
+  }
+}
+
+/// MetaSchedule names what is None "_".
+TEST(SymbolicExtents, AreReadFromTracesOfTvm) {
+  const IRModule rows = symbolic_programs()[0].module;
+  const auto trace = trace_from_json_text(
+      R"([[["GetSBlock",[],["C","main"],["b0"]],["GetLoops",["b0"],[],["l1","l2","l3"]],)"
+      R"(["SamplePerfectTile",["l1"],[2,16],["_","v5"]],)"
+      R"(["Split",["l1","None","v5"],[1,0],["l6","l7"]]],[[2,[-1,1]]]])");
+  ASSERT_TRUE(trace) << trace.error().to_string();
+  const auto schedule = replay(*trace, rows);
+  ASSERT_TRUE(schedule) << schedule.error().to_string();
+  const auto ours = replay(tiled_rows(""), rows);
+  EXPECT_TRUE(structural_equal(schedule->module(), ours->module()));
+}
+
+TEST(SymbolicExtents, AdaptTilingsOfKnownOnesAndBack) {
+  const IRModule rows = symbolic_programs()[0].module;
+  const IRModule known = bound(rows, {{"m", 8}, {"n", 1}});
+  const auto open = replay(tiled_rows("[2, 4]"), rows, 0, {.adapt = true});
+  ASSERT_TRUE(open) << open.error().to_string();
+  EXPECT_EQ(open->trace()[2].decision, Value(Value::List{-1, 1}));
+  const auto closed = replay(open->trace(), known, 0, {.adapt = true});
+  ASSERT_TRUE(closed) << closed.error().to_string();
+  EXPECT_EQ(closed->trace()[2].decision, Value(Value::List{8, 1}));
+  EXPECT_THAT(replay(open->trace(), known).error().message,
+              ::testing::HasSubstr("factors must be positive"));
+  EXPECT_THAT(replay(tiled_rows("[2, 4]"), rows).error().message,
+              ::testing::HasSubstr("the extent is symbolic, and the only decision is [-1, 1]"));
+}
+
+/// TVM's split does not take what its sample_partitioned_tile gives; a None is no number.
+TEST(SymbolicExtents, HaveNoFactorsToCountWith) {
+  const std::string loops = "b = sch.get_sblock(name=\"C\", func_name=\"main\")\n"
+                            "i, j, k = sch.get_loops(block=b)\n";
+  EXPECT_THAT(refusal("rows", loops + "f, g, h = sch.sample_partitioned_tile(i, n=3, "
+                                      "partition_pos=1, innerpart_factor=4)"),
+              ::testing::HasSubstr("loop i has a symbolic extent, whose factors are not known; "
+                                   "split it by factors of its own, [None, 8]"));
+  const std::string sampled = loops + "f, g = sch.sample_perfect_tile(i, n=2)\n";
+  for (const std::string call : {"sch.annotate(i, \"x\", f)", "sch.annotate(i, \"x\", [g, f])",
+                                 "sch.transform_layout(b, (\"write\", 0), \"lambda i, j, f: (i, j "
+                                 "// f, j % f)\", parameters=[f])"})
+    EXPECT_THAT(refusal("rows", sampled + call),
+                ::testing::HasSubstr("v4 is None, the outermost factor of a symbolic extent"))
+        << call;
 }
 
 } // namespace

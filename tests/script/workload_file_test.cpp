@@ -82,6 +82,32 @@ TEST(WorkloadFile, ListsWorkloadsWithTheirParametersAndFormulas) {
   EXPECT_EQ(info.shapes[1].size(), 3u);
 }
 
+TEST(WorkloadFile, TwoWorkloadsShareADescription) {
+  const std::string second = "\ndef other(M, N):\n    return scale(M, N)\n";
+  const std::string at = "scale_workload = dict(";
+  std::string text = kScale + second;
+  for (const char* both :
+       {"scale_workload = other_workload = dict(", "other_workload = scale_workload = dict("}) {
+    const WorkloadFile file = file_of(replaced(replaced(text, at, both),
+                                               "shapes=[dict(M=4, N=8), dict(M=16, N=16, pad=1)]",
+                                               "shapes=[dict(M=4, N=8)]"));
+    ASSERT_EQ(file.workloads().size(), 2u) << both;
+    for (const WorkloadInfo& info : file.workloads()) {
+      EXPECT_EQ(info.shapes.size(), 1u) << info.name;
+      EXPECT_EQ(info.flops, "M*(N + pad)") << info.name;
+    }
+  }
+  const std::string pair =
+      "scale_workload, other_workload = dict(flops=\"M\"), dict(flops=\"N\")\n";
+  const WorkloadFile file = file_of(text.substr(0, text.find(at)) + second + pair);
+  ASSERT_EQ(file.workloads().size(), 2u);
+  EXPECT_EQ(file.workloads()[0].flops, "M");
+  EXPECT_EQ(file.workloads()[1].flops, "N");
+  EXPECT_THAT(
+      error_of(replaced(kScale, at, "scale_workload = scales_workload = dict("), "scale", {}),
+      HasSubstr("there is no function 'scales'"));
+}
+
 TEST(WorkloadFile, ABaselineMayHaveACondition) {
   const std::string text = replaced(
       kScale, "baseline={\"openblas\": \"scal(M*N, 1)\"}",

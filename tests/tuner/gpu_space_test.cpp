@@ -11,6 +11,7 @@ namespace {
 
 using temper::testing::expect_bound_meaning;
 using temper::testing::function_of;
+using ::testing::AllOf;
 using testing::count_of;
 using testing::gpu_space;
 using ::testing::HasSubstr;
@@ -94,6 +95,44 @@ TEST(GpuSpace, RefusesWhatABlockCannotHave) {
     if (const auto candidate = space->sample(random); !candidate)
       why.insert(candidate.error().message.substr(0, 13));
   EXPECT_TRUE(why.contains("the block has")) << "threads";
+}
+
+TEST(GpuSpace, StatementsWithoutAnAxisForThreadsNameAWayOut) {
+  const std::string before = "from tvm import te\n\ndef sums(ins, outs):\n"
+                             "    for i in range(8):\n";
+  const std::string after =
+      "\ndef program(scale=2):\n"
+      "    A = te.placeholder((8, 6), name=\"A\")\n"
+      "    B = te.compute((8, 6), lambda i, j: A[i, j] * T.float32(scale), name=\"B\")\n"
+      "    C = te.extern((8, 6), [B], sums, name=\"C\")\n"
+      "    return te.create_prim_func([A, C])\n\n"
+      "program_workload = dict(shapes=[dict(scale=2)])\n";
+  const std::string plain = "        outs[0][i, 0] = ins[0][i, 0]\n"
+                            "        for j in range(1, 6):\n"
+                            "            outs[0][i, j] = outs[0][i, j - 1] + ins[0][i, j]\n";
+  const std::string in_block = "        with T.sblock(\"rows\"):\n"
+                               "            vi = T.axis.spatial(8, i)\n"
+                               "            total = T.sblock_alloc_buffer((1,), scope=\"local\")\n"
+                               "            total[0] = T.float32(0)\n"
+                               "            for j in range(6):\n"
+                               "                total[0] = total[0] + ins[0][vi, j]\n"
+                               "                outs[0][vi, j] = total[0]\n";
+  const auto sampled = [&](const std::string& statements) {
+    const auto file = must(script::WorkloadFile::parse(before + statements + after, "sums.py"));
+    const auto space = gpu_space(must(file.instantiate("program", {})).module, {});
+    Random random(1);
+    return space->sample(random);
+  };
+  const auto refused = sampled(plain);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message,
+              AllOf(HasSubstr("sums.py:4: no axis of block \"C\" can be shared out among a GPU's "
+                              "threads: give its statements blocks of their own"),
+                    HasSubstr("or tune it for a CPU, without --target")));
+  const auto made = sampled(in_block);
+  ASSERT_TRUE(made) << made.error().to_string();
+  const auto flat = codegen::lower_for_gpu((*made)->module, must(ir::parse_target("cuda:sm_80")));
+  EXPECT_TRUE(flat) << flat.error().to_string();
 }
 
 TEST(GpuSpace, TooMuchSharedMemoryIsOneSentence) {

@@ -75,6 +75,7 @@ TEST_F(MetaSchedule, BecomesWorkloadFilesAndRecords) {
   const auto task = bench.task(*workload);
   ASSERT_TRUE(task) << task.error().to_string();
   EXPECT_TRUE(task->reference);
+  EXPECT_EQ(task->flops, 32 * 48 * 16 * 2 + 32 * 48); // as MetaSchedule counts them
   const auto candidate = (*bench.store())->candidate(row->candidate);
   ASSERT_TRUE(candidate);
   EXPECT_TRUE(bench.compile(*task, candidate->program));

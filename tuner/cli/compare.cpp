@@ -502,10 +502,16 @@ int run_rerun(RerunOptions& options) {
   } else {
     fmt::print("{} {}: {}", short_id(**store, row.id), task->title(),
                engine::to_string(measured->outcome));
+    const auto here = bench.environment();
     if (right)
-      fmt::print(", {} now, {} stored ({})", format_time(measured->median_ns),
+      fmt::print(", {}{} now, {} stored{}", format_time(measured->median_ns),
+                 row.flops > 0 ? fmt::format(" ({})", format_rate(row.flops, measured->median_ns,
+                                                                  row.binding_json))
+                               : "",
                  format_time(row.median_ns),
-                 format_rate(row.flops, measured->median_ns, row.binding_json));
+                 here && here->class_name != row.environment_class
+                     ? " on another machine, " + row.environment_class
+                     : "");
     else
       fmt::print(": {}", measured->error);
     fmt::print("\n");

@@ -13,9 +13,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 namespace temper::cli {
 namespace {
@@ -113,10 +111,7 @@ Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
 } // namespace
 
 Error in_source(const Error& error, const Task& task) {
-  std::ifstream file(task.source_path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return file ? script::located(error, task.source_path, text.str()) : error;
+  return script::located(error, task.source_path);
 }
 
 Result<Place> place_of(CommonOptions& options, const std::string& device) {
@@ -197,6 +192,9 @@ int check_emulated(EmulatedWork work) {
       return report(check.error());
     wrong |= check->checked() && !check->right();
     unknown |= !check->checked();
+    // Compiled loops do not say where in the program it goes wrong; its meaning may.
+    const tuner::MeaningCheck meaning =
+        check->checked() && !check->right() ? tuner::check_meaning(*task) : tuner::MeaningCheck();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
     // Right, and yet no kernel: where there is a compiler for the GPU, it must take the program.
     const bool no_kernel = check->right() && !code && codegen::gpu_compiler_version(*gpu);
@@ -228,7 +226,8 @@ int check_emulated(EmulatedWork work) {
       if (!check->printed.empty())
         item["printed"] = check->printed;
       if (!check->right())
-        item["error"] = tuner::emulated_verdict(*check, true);
+        item["error"] = tuner::emulated_verdict(*check, true) +
+                        (meaning.found.empty() ? "" : "; " + meaning.found);
       else if (no_kernel)
         item["error"] = "it does not compile for the GPU: " + code.error().message;
       if (!check->interpreted)
@@ -239,6 +238,8 @@ int check_emulated(EmulatedWork work) {
     fmt::print("{} on {}, emulated: {}{}\n", task->title(), gpu->to_string(),
                tuner::emulated_verdict(*check, static_cast<bool>(task->reference)),
                no_kernel ? ", but it does not compile for the GPU" : "");
+    if (!meaning.found.empty())
+      fmt::print("  {}\n", in_source(Error(ErrorCode::kFailed, meaning.found), *task).message);
     if (!check->printed.empty())
       fmt::print("{}\n", trim(check->printed));
     fmt::print("  {} of {}, {} of shared memory\n", format_count(program->needs.blocks, "block"),

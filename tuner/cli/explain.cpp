@@ -159,8 +159,11 @@ void print_text(database::Store& store, const Explanation& told, int64_t most_ne
   fmt::print("{}  {}\n", short_id(store, row.id), context.title);
   if (ns > 0)
     print_fact("time",
-               fmt::format("{}  [{}, {}] 95 %, {}", format_time(ns), format_time(row.low_ns),
-                           format_time(row.high_ns), format_rate(row.flops, ns, row.binding_json)));
+               format_time(ns) +
+                   (row.high_ns > 0 ? fmt::format("  [{}, {}] 95 %", format_time(row.low_ns),
+                                                  format_time(row.high_ns))
+                                    : "") +
+                   (row.flops > 0 ? ", " + format_rate(row.flops, ns, row.binding_json) : ""));
   else if (row.outcome == database::Outcome::kChecked)
     print_fact("outcome", "checked: right where it was emulated, and not timed");
   else if (row.outcome == database::Outcome::kNotChecked)

@@ -76,9 +76,8 @@ int dump_metaschedule(database::Store& store, const std::vector<database::Id>& w
   const auto written = tuner::export_metaschedule(store, workloads, options.metaschedule);
   if (!written)
     return report(written.error());
-  std::fprintf(stderr, "wrote %lld records of %lld workloads to %s\n",
-               static_cast<long long>(written->records), static_cast<long long>(written->workloads),
-               options.metaschedule.c_str());
+  fmt::print(stderr, "wrote {} of {} to {}\n", format_count(written->records, "record"),
+             format_count(written->workloads, "workload"), options.metaschedule);
   for (const std::string& problem : written->problems)
     std::fprintf(stderr, "temper: left out: %s\n", problem.c_str());
   if (written->left_out > static_cast<int64_t>(written->problems.size()))

@@ -119,7 +119,11 @@ Result<s_tir::Trace> load_trace(const Options& options) {
     TEMPER_TRY(read, read_file(options.trace));
     text = std::move(read);
     if (trim(text).starts_with("[")) {
-      TEMPER_TRY(trace, s_tir::trace_from_json_text(text));
+      TEMPER_TRY(json, parse_json(text));
+      // A record of MetaSchedule's has its times and target beside the trace: [0, [trace, ...]].
+      const bool is_record = json.is_array() && json.size() == 2 && json[0].is_number_integer() &&
+                             json[1].is_array() && !json[1].empty();
+      TEMPER_TRY(trace, s_tir::trace_from_json(is_record ? json[1][0] : json));
       text = trace.to_python();
     }
   }
@@ -404,7 +408,8 @@ int main(int argc, char** argv) {
   Options options;
   app.add_option("file", options.file, "script, FILE.py:FUNCTION, workload or module JSON");
   app.add_option("parameters", options.parameters, "NAME=VALUE of a workload");
-  app.add_option("--trace", options.trace, "replay this trace (JSON or Python) first");
+  app.add_option("--trace", options.trace,
+                 "replay this trace (JSON, Python, or a record's line of MetaSchedule) first");
   app.add_option("--apply", options.calls,
                  "then apply these primitives: lines of a trace, with ';' between them");
   app.add_option("--rule", options.rules,

@@ -9,6 +9,7 @@
 #include "database/record_log.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/diagnostic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
@@ -184,6 +185,20 @@ int list_workloads(Workbench& bench, const ListOptions& options) {
   auto known = bench.known_workloads();
   if (!known)
     return report(known.error());
+  if (!options.words.empty()) {
+    std::vector<std::string> names;
+    for (const auto& workload : *known)
+      names.push_back(workload.name);
+    for (const std::string& word : options.words)
+      if (std::find(names.begin(), names.end(), word) == names.end())
+        return report(Error(ErrorCode::kNotFound, "there is no workload '" + word + "'" +
+                                                      script::did_you_mean(word, names) +
+                                                      "; temper list shows all"));
+    std::erase_if(*known, [&](const auto& workload) {
+      return std::find(options.words.begin(), options.words.end(), workload.name) ==
+             options.words.end();
+    });
+  }
   if (options.common.json) {
     Json list = Json::array();
     for (const auto& workload : *known)
@@ -620,7 +635,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("  counted     in {}, another measurement of the same candidate\n",
                short_id(**store, counted->record));
   if (row.unchecked)
-    fmt::print("  unchecked   its workload has no reference\n");
+    fmt::print("  unchecked   {}\n",
+               record->origin == "metaschedule"
+                   ? "MetaSchedule does not look at results; temper rerun does"
+                   : "its workload has no reference");
   if (!words->tags.empty())
     fmt::print("  tags        {}\n", join(words->tags, ", "));
   for (const database::Note& note : words->notes)

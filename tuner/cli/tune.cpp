@@ -124,6 +124,10 @@ int run_check(CheckOptions& options) {
             task->flops > 0
                 ? " (" + format_rate(task->flops, measured->median_ns, task->binding_json) + ")"
                 : std::string());
+      if (!meaning.looked)
+        fmt::print("  whether it stays inside of its buffers was not looked at: it could not be "
+                   "proven, and this is too large to run element by element; check a smaller "
+                   "shape\n");
     } else {
       const std::string sentence = measured->worst          ? worst_sentence(*measured->worst)
                                    : !meaning.found.empty() ? meaning.found
@@ -236,8 +240,9 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
         fmt::print("  {}", format_rate(task.flops, result.best_ns, task.binding_json));
       const double bound = bench.bound_ns(task);
       if (bound > 0 && !tuner::StopCondition::refuted(bound, result.best_ns))
-        fmt::print("  {:.0f} % of what this machine can do",
-                   std::min(100 * bound / result.best_ns, 100.0));
+        fmt::print("  {:.0f} % of what {}", std::min(100 * bound / result.best_ns, 100.0),
+                   task.flops > 0 ? "this machine can do"
+                                  : "memory allows (flops= in the workload says the rest)");
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");

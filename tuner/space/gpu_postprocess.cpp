@@ -2,6 +2,7 @@
 // RewriteUnboundBlock, RewriteParallelVectorizeUnroll (only its unrolling means something here),
 // RewriteReductionBlock, VerifyGPUCode (threads here; memory when the program is lowered,
 // codegen/lower_gpu.h).
+#include "ir/script/diagnostic.h"
 #include "ir/tir/bound_threads.h"
 #include "ir/walk.h"
 #include "tuner/space/gpu_rules.h"
@@ -49,6 +50,27 @@ Binding binding_of(const BlockFacts& facts) {
       break; // others stand in it, too
   }
   return binding;
+}
+
+/// For a block that is no function of axes, as the statements of a te.extern are without blocks of
+/// their own.
+Error no_axis_for_threads(const SBlock& block) {
+  const Node* place = nullptr;
+  ir::walk(block.body, [&](const NodeRef& node) {
+    if (place == nullptr && node->span.line != 0)
+      place = node.get();
+    return place == nullptr;
+  });
+  std::string where;
+  if (place != nullptr)
+    where = fmt::format("{}:{}: ", script::source_files()[place->span.file], place->span.line);
+  return {
+      ErrorCode::kUnsupported,
+      fmt::format("{}no axis of block \"{}\" can be shared out among a GPU's threads: give its "
+                  "statements blocks of their own, with an axis of independent iterations, that "
+                  "do not read what they write (a running sum in a buffer of scope \"local\"; "
+                  "workloads/README.md has one), or tune it for a CPU, without --target",
+                  where, block.name)};
 }
 
 Result<void> bind(Schedule& schedule, LoopRv loop, const char* thread) {
@@ -174,7 +196,9 @@ Result<void> bind_block(Schedule& schedule, BlockRv block, const GpuHints& gpu,
   if (binding.outer == 0) {
     // Nothing to share out: one thread does it.
     TEMPER_TRY(unit, schedule.call("AddUnitLoop", {loops.empty() ? Operand(block) : loops[0]}));
-    return bind(schedule, LoopRv(unit[0]), "blockIdx.x");
+    if (!bind(schedule, LoopRv(unit[0]), "blockIdx.x"))
+      return no_axis_for_threads(*facts.block);
+    return {};
   }
   loops.resize(binding.outer);
   LoopRv fused = loops[0];

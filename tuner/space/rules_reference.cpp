@@ -152,6 +152,25 @@ std::string rules_reference() {
       "(`gpu_pruning.h`).\n",
       fmt::join(gpu.unroll_steps, ", "), gpu.threads, gpu.virtual_threads);
   text += R"(
+## By MetaSchedule's names
+
+| in MetaSchedule | here |
+| --- | --- |
+| ApplyCustomRule | a block's `schedule_rule`, below |
+| InlineConstantScalars, AutoInline | `auto_inline`, `gpu_auto_inline` |
+| MultiLevelTilingWithIntrin | `register_tiling`, of which the instruction is a decision |
+| MultiLevelTilingTensorCore | `gpu_tensor_cores` |
+| ParallelizeVectorizeUnroll, RewriteParallelVectorizeUnroll | what is mechanical, above |
+| RewriteReductionBlock | the same |
+| RewriteTensorize | `tensorize` in the rules themselves: what does not fit is no candidate |
+| RewriteLayout | operands that a workload calls `constant` are packed ahead by `register_tiling` |
+| DisallowDynamicLoop | rules want constant extents; `def schedule(sch)` takes symbolic ones |
+| RewriteCooperativeFetch, RewriteUnboundBlock, VerifyGPUCode | post-processing for GPUs, above |
+| MutateTileSize | `tile_size`: nine in ten mutations, where there are tiles |
+| MutateUnroll, MutateParallel, MutateThreadBinding | `category`: another choice of a categorical decision |
+| MutateComputeLocation | `compute_location`: the place is drawn anew |
+| custom rules, post-processors, mutators | functions in a file, below |
+
 ## Rules of your own
 
 Functions in a workload's file serve its programs, those in a file that `TEMPER_RULES` names (several

@@ -18,7 +18,14 @@ struct Wanted {
 
 Result<Wanted> wanted(const Context& context, const Arguments& arguments) {
   TEMPER_TRY(extent, tiled_extent(context, arguments.inputs[0]));
-  const Wanted wanted{extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int(),
+  if (!extent) {
+    TEMPER_TRY(place, require_loop(context, arguments.inputs[0]));
+    return illegal(context, arguments.inputs[0],
+                   fmt::format("{} has a symbolic extent, whose factors are not known; split it by "
+                               "factors of its own, [None, 8]",
+                               describe(place.loop)));
+  }
+  const Wanted wanted{*extent, *arguments.attrs[0].as_int(), *arguments.attrs[1].as_int(),
                       *arguments.attrs[2].as_int()};
   if (wanted.partition > wanted.parts)
     return Error(

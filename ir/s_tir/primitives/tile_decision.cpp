@@ -3,18 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace temper::s_tir {
 
-Result<int64_t> tiled_extent(const Context& context, const Value& handle) {
+Result<std::optional<int64_t>> tiled_extent(const Context& context, const Value& handle) {
   TEMPER_TRY(place, require_loop(context, handle));
   const auto extent = constant_extent(*place.loop);
-  if (!extent || *extent < 1 || *extent > kMostTiledIterations)
-    return illegal(
-        context, handle,
-        fmt::format("{} has no constant positive extent up to {}, and only such loops have "
-                    "perfect tilings",
-                    describe(place.loop), kMostTiledIterations));
-  return *extent;
+  if (extent && (*extent < 1 || *extent > kMostTiledIterations))
+    return illegal(context, handle,
+                   fmt::format("{} has {} iterations, and only loops of 1 to {} have perfect "
+                               "tilings",
+                               describe(place.loop), *extent, kMostTiledIterations));
+  return extent;
 }
 
 Result<std::vector<int64_t>> read_tiling(const Value& decision, int64_t parts, int64_t extent) {
@@ -51,7 +52,10 @@ std::optional<std::vector<int64_t>> foreign_tiling(const Value& decision, int64_
 
 Applied applied_tiling(const Context& context, const std::vector<int64_t>& factors) {
   Value::List values(factors.begin(), factors.end());
-  return Applied{.module = context.module, .outputs = values, .decision = std::move(values)};
+  Value::List outputs = values;
+  std::replace(outputs.begin(), outputs.end(), Value(kOpenFactor), Value());
+  return Applied{
+      .module = context.module, .outputs = std::move(outputs), .decision = std::move(values)};
 }
 
 } // namespace temper::s_tir

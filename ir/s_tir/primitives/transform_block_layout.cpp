@@ -5,6 +5,7 @@
 #include "ir/s_tir/detail/index_math.h"
 #include "ir/s_tir/detail/index_type.h"
 #include "ir/s_tir/detail/whole_nest.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -12,6 +13,30 @@
 
 namespace temper::s_tir {
 namespace {
+
+/// Axes of one iteration that go on as an output of the map, in which no longer one takes part: of
+/// several in one output the first. Others are 0 from then on, and so are those in two outputs.
+std::vector<std::pair<size_t, size_t>> unit_axes_kept(const IndexMap& map,
+                                                      const std::vector<Expr>& extents) {
+  std::vector<std::pair<size_t, size_t>> kept; // axis, output
+  std::vector<size_t> uses(extents.size());
+  for (size_t o = 0; o < map->outputs.size(); ++o) {
+    std::vector<size_t> axes;
+    walk(map->outputs[o], [&](const NodeRef& node) {
+      for (size_t a = 0; a < extents.size(); ++a)
+        if (node.get() == map->inputs[a].get())
+          axes.push_back(a);
+      return true;
+    });
+    for (const size_t axis : axes)
+      ++uses[axis];
+    if (!axes.empty() && std::all_of(axes.begin(), axes.end(),
+                                     [&](size_t axis) { return is_int(extents[axis], 1); }))
+      kept.emplace_back(axes.front(), o);
+  }
+  std::erase_if(kept, [&](const auto& entry) { return uses[entry.first] > 1; });
+  return kept;
+}
 
 Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const Value& at = arguments.inputs[0];
@@ -107,12 +132,15 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
 
   std::vector<Var> new_loops;
   for (size_t o = 0; o < new_axes.size(); ++o) {
-    analyzer.bind(new_axes[o].var, new_axes[o].domain);
+    if (!is_int(new_axes[o].domain.extent, 1)) // which stay what they are, as in TVM
+      analyzer.bind(new_axes[o].var, new_axes[o].domain);
     new_loops.push_back(make_var(fmt::format("ax{}", o), new_axes[o].var->dtype));
   }
   const std::vector<Expr> known_back = inverse(*pieces, axes, new_values, analyzer);
   for (size_t k = 0; k < known_back.size(); ++k)
     back[axis_of[k]] = as_type(old_axes[axis_of[k]].var->dtype, known_back[k]);
+  for (const auto& [axis, output] : unit_axes_kept(map, extents))
+    back[axis] = as_type(old_axes[axis].var->dtype, new_axes[output].var);
   VarMap values;
   for (size_t a = 0; a < old_axes.size(); ++a)
     values[old_axes[a].var] = analyzer.simplify(back[a]);
