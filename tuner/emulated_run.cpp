@@ -8,6 +8,7 @@
 #include "ir/structural.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/random.h"
 #include "ir/tir/source_kernel.h"
 #include "tuner/compile_protocol.h"
@@ -258,11 +259,15 @@ private:
         TEMPER_TRY_VOID(check(item));
       }
       if (tried() >= options_.trials) {
-        result_.stopped_because = fmt::format(
-            "{} {} checked{}; --trials N {} more", result_.checked,
-            result_.checked == 1 ? "program was" : "programs were",
-            result_.not_checked > 0 ? fmt::format(", {} could not be", result_.not_checked) : "",
-            result_.only_on_gpu.empty() ? "checks" : "compiles");
+        const bool checks = result_.only_on_gpu.empty();
+        result_.stopped_because =
+            fmt::format("{} {}{}; --trials N {} more",
+                        format_count(tried() - (checks ? result_.not_checked : 0), "program"),
+                        checks ? "checked" : "compiled",
+                        checks && result_.not_checked > 0
+                            ? fmt::format(", {} could not be", result_.not_checked)
+                            : "",
+                        checks ? "checks" : "compiles");
         break;
       }
     }

@@ -474,7 +474,8 @@ TEST(SourceKernels, AreCompiledAndPrunedAndNeverCalledChecked) {
   EXPECT_EQ(text.code, 0) << text.err;
   for (const char* words : {"none is checked: addition is CUDA C++ of its own, which nothing but a "
                             "GPU runs",
-                            "compiled, not checked  ", "not checked 2"})
+                            "compiled, not checked  ", "> compiled 2, not checked 2\n",
+                            "2 programs compiled; --trials N compiles more"})
     EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
 }
 
@@ -485,6 +486,23 @@ TEST(SourceKernels, CheckSaysThatItCannot) {
   EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
   EXPECT_NE(ran.out.find("not checked: addition is CUDA C++ of its own"), std::string::npos)
       << ran.out << ran.err;
+  const Json result =
+      shell.run("temper check addition.cu --target cuda:sm_90a --json").list("results")[0];
+  EXPECT_EQ(result["outcome"], "not_checked");
+  EXPECT_EQ(result["checked"], false);
+  // What its text does not have is found before anything is compiled, or a candidate drawn.
+  std::string other = kAddition;
+  other.replace(other.find("__global__ void addition("), 25, "__global__ void subtract(");
+  shell.write("other.cu", other);
+  for (const char* command : {"check", "tune"}) {
+    const Ran named =
+        shell.run(std::string("temper ") + command + " other.cu --target cuda:sm_90a");
+    EXPECT_EQ(named.code, 2) << named.out;
+    EXPECT_NE(named.err.find("the source has no kernel 'addition', but subtract"),
+              std::string::npos)
+        << named.err;
+    EXPECT_EQ(named.out, "");
+  }
   const Ran native = shell.run("temper check addition.cu");
   EXPECT_NE(native.code, 0);
   EXPECT_NE((native.out + native.err).find("name one, as --target cuda:sm_90a"), std::string::npos)
