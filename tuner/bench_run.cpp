@@ -79,7 +79,9 @@ public:
 
 private:
   static bool ran(const engine::ComparedContender& side) {
-    return engine::is_correct(side.measurement.outcome) && side.measurement.median_ns > 0;
+    return engine::is_correct(side.measurement.outcome) &&
+           side.measurement.outcome != engine::Outcome::kDisturbed && // no time to be believed
+           side.measurement.median_ns > 0;
   }
 
   Result<void> collect() {

@@ -195,6 +195,8 @@ public:
     else if (!options_.check)
       result_.only_on_gpu = kOnlyCompiled;
     const bool checks = result_.only_on_gpu.empty();
+    if (checks)
+      TEMPER_TRY_VOID(refuse_faulty(task_));
     if (!checks && result_.compiler.empty())
       return Error(ErrorCode::kEnvironment,
                    result_.only_on_gpu +
@@ -506,6 +508,14 @@ private:
     engine::Measurement checked;
     checked.outcome = Outcome::kChecked;
     checked.log = check.printed;
+    if (!check.interpreted)
+      checked.error = "run as loops; races between threads were not looked for: " +
+                      (look_for_races ? check.not_interpreted : "--interpret N does");
+    else if (check.raced_blocks > 0)
+      checked.error = fmt::format("run as loops; races were looked for in {} of its {} blocks",
+                                  check.raced_blocks, item.program.needs.blocks);
+    if (look_for_races && !check.interpreted && result_.not_interpreted.empty())
+      result_.not_interpreted = check.not_interpreted;
     if (check.sampled_blocks > 0) {
       checked.counters["emulated.checked_blocks"] = static_cast<double>(check.sampled_blocks);
       checked.counters["emulated.blocks"] = static_cast<double>(item.program.needs.blocks);

@@ -61,7 +61,8 @@ struct EmulatedResult {
   int64_t choices = 1; ///< combinations of the program's knobs
   std::string space;
   int64_t drawn = 0, lowered = 0, alike = 0, compiled = 0, checked = 0, right = 0, interpreted = 0;
-  int64_t not_checked = 0; ///< nothing here could run them; whether they are right is not known
+  std::string not_interpreted; ///< why one was not run warp by warp that should have been
+  int64_t not_checked = 0;     ///< nothing here could run them; whether they are right is not known
   std::vector<EmulatedSound> sound; ///< the least bound first
   /// What compiled and was not pruned, and only a GPU can check; the least bound first.
   std::vector<EmulatedSound> unproven;

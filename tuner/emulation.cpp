@@ -3,6 +3,7 @@
 #include "engine/arguments.h"
 #include "engine/compare.h"
 #include "ir/s_tir/layer.h"
+#include "ir/script/diagnostic.h"
 #include "ir/script/knobs.h"
 #include "ir/script/printer.h"
 #include "ir/tir/emulator/emulate.h"
@@ -127,6 +128,8 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   const auto no = [&](const std::string& why) {
     check.not_interpreted =
         "the shape is too large to run all of it warp by warp, " + why + "; check a smaller one";
+    if (check.compiled)
+      return Result<void>();
     check.outcome = Outcome::kNotChecked;
     check.error = program.why_interpreted + "; " + check.not_interpreted;
     return Result<void>();
@@ -145,8 +148,9 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   if (program.needs.blocks == 0)
     return no("and its grid is not constant");
   const double of_block = task.flops / static_cast<double>(program.needs.blocks);
+  const double most = check.compiled ? kSampledForRaces : kSampledWork;
   const auto blocks =
-      std::min(kSampledBlocks, static_cast<int64_t>(kSampledWork / std::max(of_block, 1.0)));
+      std::min(kSampledBlocks, static_cast<int64_t>(most / std::max(of_block, 1.0)));
   if (blocks < 1)
     return no(fmt::format("and a single block of it does {:.2g} operations", of_block));
   const std::vector<engine::InputSet> sets = engine::default_input_sets(seed, task.inputs);
@@ -157,17 +161,21 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   options.sample = blocks;
   options.sample_seed = seed;
   options.max_steps = int64_t{1} << 40;
-  options.print = noted_in(check.printed);
+  std::string again; // compiled loops have printed the same
+  options.print = noted_in(check.compiled ? again : check.printed);
   auto report = tir::emulate_thoroughly(function, views(*arguments), options);
   check.interpreted = true;
-  check.sampled_blocks = report ? report->blocks : blocks;
+  (check.compiled ? check.raced_blocks : check.sampled_blocks) = report ? report->blocks : blocks;
   if (!report) {
     check.outcome = Outcome::kWrongResult;
+    check.worst.reset();
     check.error = report.error().message;
     return {};
   }
   for (const tir::SharedAccess& access : report->conflicts())
     check.conflicts.push_back(access.to_string());
+  if (check.compiled)
+    return {}; // the values were compared already
   check.outcome = Outcome::kOk;
   if (!task.reference)
     return {};
@@ -300,6 +308,16 @@ MeaningCheck check_meaning(const Task& task) {
   return check;
 }
 
+Result<void> refuse_faulty(const Task& task) {
+  s_tir::register_layer();
+  if (const auto proven = ir::verify_accesses(function_of(task.module)); proven && *proven)
+    return {};
+  const MeaningCheck meaning = check_meaning(task);
+  if (meaning.found.empty())
+    return {};
+  return script::located(Error(ErrorCode::kFailed, meaning.found), task.source_path);
+}
+
 std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& gpu) {
   return fmt::format("{} registers, {} {} on a {} (by its {})", facts.registers,
                      facts.resident_blocks, facts.resident_blocks == 1 ? "block" : "blocks",
@@ -347,8 +365,7 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
   }
   if (work_of(task) > kInterpretedWork) {
     check.not_interpreted = "the shape is too large to run it warp by warp; check a smaller one";
-    if (!check.compiled)
-      TEMPER_TRY_VOID(sample_threads(bench, prepared, task, program, seed, check));
+    TEMPER_TRY_VOID(sample_threads(bench, prepared, task, program, seed, check));
     return check;
   }
   TEMPER_TRY_VOID(interpret_threads(task, program, check));

@@ -46,6 +46,9 @@ struct EmulatedCheck {
   bool interpreted = false; ///< races and the like were looked for
   /// Of the program's blocks these were run warp by warp, drawn by chance; 0: all, or none.
   int64_t sampled_blocks = 0;
+  /// All of it ran as loops; in so many blocks, drawn by chance, races were looked for. 0: in all,
+  /// or in none.
+  int64_t raced_blocks = 0;
   std::string not_interpreted;        ///< why not
   std::vector<std::string> conflicts; ///< of shared memory's banks, worst first
   std::string printed;                ///< "the kernel wrote:" and what; empty for most
@@ -60,6 +63,8 @@ inline constexpr double kInterpretedWork = 2e6;
 /// Of programs that only run warp by warp, and are too large for that, so much work of single
 /// blocks is done: some tens of seconds.
 inline constexpr double kSampledWork = 4e9;
+/// The same where compiled loops have computed what is right: a few seconds.
+inline constexpr double kSampledForRaces = 1e7;
 /// So many blocks at the most.
 inline constexpr int64_t kSampledBlocks = 4;
 
@@ -72,6 +77,10 @@ struct MeaningCheck {
   std::string found;
 };
 MeaningCheck check_meaning(const Task& task);
+
+/// Before anything is measured or exported: an error where check_meaning() finds something, which
+/// is only asked where accesses are not proven to lie inside.
+Result<void> refuse_faulty(const Task& task);
 
 /// Checks `program`, which was made of the program of `task`, whose target is this machine's CPU.
 /// `prepared` as Workbench::prepare gives it with `seed`. `loops`: what thread_loops_request

@@ -7,6 +7,7 @@
 #include "ir/support/json.h"
 #include "ir/support/text.h"
 #include "ir/tir/gpu_architecture.h"
+#include "tuner/emulation.h"
 
 #include <fmt/format.h>
 
@@ -190,6 +191,10 @@ Result<void> verify(Workbench& bench, const std::filesystem::path& library,
 
 } // namespace
 
+/// What code for a GPU takes for granted of its arrays: vectors, asynchronous copies and tensor
+/// maps of 16 bytes. Whatever allocates on a GPU gives 256.
+static constexpr int kGpuAlignment = 16;
+
 /// Nothing here runs a GPU's code before it is exported.
 static Result<void> check_gpu_code(const database::RecordRow& record, const ir::Target& target) {
   using database::Outcome;
@@ -232,6 +237,10 @@ Result<ExportOutcome> export_records(Workbench& bench, const std::string& name,
     for (int suffix = 2; !names.insert(function.name).second; ++suffix)
       function.name = function_name(task, item) + "_" + std::to_string(suffix);
     function.artifact = *artifact;
+    if (!target.is_cpu())
+      function.alignment = kGpuAlignment;
+    else
+      TEMPER_TRY_VOID(refuse_faulty(task));
     auto signature = callers_signature(task);
     if (!signature)
       return std::move(signature).error().with_note("in " + task.title());

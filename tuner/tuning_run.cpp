@@ -7,6 +7,7 @@
 #include "ir/support/json.h"
 #include "ir/support/parallel.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/emulation.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/record_mapping.h"
@@ -20,6 +21,7 @@
 #include <limits>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <poll.h>
@@ -166,6 +168,8 @@ public:
     if (strategy_)
       return {};
     const Working working(*this);
+    if (task_.target.is_cpu())
+      TEMPER_TRY_VOID(refuse_faulty(task_));
     TEMPER_TRY(strategy, make_strategy(run_.strategy));
     TEMPER_TRY(model, make_xgboost_model());
     model_ = std::move(model);
@@ -217,6 +221,7 @@ public:
     TEMPER_TRY_VOID(put_aside());
     result.run = run_.id;
     result.best_record = best_record_;
+    result.best_is_untuned = !best_record_.empty() && best_hash_ == space_.untuned()->program_hash;
     result.best_ns = best_ns_;
     result.best_interval = best_interval_;
     result.untuned_ns = untuned_ns_;
@@ -548,7 +553,9 @@ private:
     for (const auto& [candidate, code_hash] : batch.twins) {
       const double seconds = code_seconds_.at(code_hash);
       batch.samples.push_back({candidate->features, seconds});
-      if (candidate->program_hash == space_.untuned()->program_hash && std::isfinite(seconds))
+      // What was given up after a call or two has no time to be held against others.
+      if (candidate->program_hash == space_.untuned()->program_hash && std::isfinite(seconds) &&
+          !given_up_.contains(code_hash))
         untuned_ns_ = seconds * 1e9;
     }
     if (predicted && measured_scores.size() > 1) {
@@ -827,6 +834,11 @@ private:
           measurement.outcome == Outcome::kOk ||
           (measurement.outcome == Outcome::kCensored && measurement.median_ns > 0);
       batch.latest[index] = has_time ? measurement.median_ns * 1e-9 : kFailed;
+      const uint64_t code_hash = batch.timed[index].artifact->code_hash;
+      if (measurement.outcome == Outcome::kCensored)
+        given_up_.insert(code_hash);
+      else
+        given_up_.erase(code_hash);
       if (measurement.outcome == Outcome::kOk)
         note_noise(measurement);
       if (!again)
@@ -1108,6 +1120,7 @@ private:
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
   std::unordered_map<uint64_t, double> code_seconds_;      ///< by code_hash
+  std::unordered_set<uint64_t> given_up_;                  ///< of these, what was censored
   std::unordered_map<uint64_t, uint64_t> code_of_lowered_; ///< code_hash by lowered_hash
   bool beside_ = false; ///< candidates are compiled while others are timed
   static constexpr double kRemembered = 8;

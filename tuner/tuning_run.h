@@ -79,6 +79,7 @@ struct TuneResult {
   database::Id run;
   database::Id best_record; ///< empty: no valid candidate
   double best_ns = 0;
+  bool best_is_untuned = false; ///< nothing right was faster than the program as it is written
   Interval best_interval;
   double untuned_ns = 0; ///< 0: not measured in this run
   int64_t trials = 0;

@@ -45,9 +45,17 @@ std::string Diagnostic::to_string() const {
                      std::to_string(position.column) + ": " + message;
   if (source_line.empty())
     return text;
+  // Of a line that fills screens, what is around the place.
+  constexpr size_t kMostShown = 240;
+  size_t column = position.column > 0 ? position.column - 1 : 0;
+  std::string source_line = this->source_line;
+  if (source_line.size() > kMostShown) {
+    const size_t begin = column > kMostShown / 2 ? column - kMostShown / 2 : 0;
+    source_line = source_line.substr(begin, kMostShown) + "...";
+    column -= begin;
+  }
   text += "\n    " + source_line + "\n    ";
   // Tabs are kept in the padding, so that the caret stands below its character.
-  const size_t column = position.column > 0 ? position.column - 1 : 0;
   for (size_t i = 0; i < column; ++i)
     text += i < source_line.size() && source_line[i] == '\t' ? '\t' : ' ';
   size_t length = std::max<size_t>(1, position.length);

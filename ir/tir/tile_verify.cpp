@@ -44,9 +44,12 @@ bool tile_call(Verifier& verifier, const Stmt& stmt, const TileCall& call) {
   Verifier::Scope scope(verifier, "T." + call.op);
   if (verifier.kernel_depth == 0)
     return verifier.fail(stmt, "T." + call.op + " stands outside of a kernel");
-  for (const BufferRegion& region : call.regions)
-    if (!region.buffer || !verifier.region(region))
-      return region.buffer ? false : verifier.fail(stmt, "an operand has no buffer");
+  for (const BufferRegion& region : call.regions) {
+    if (!region.buffer)
+      return verifier.fail(stmt, "an operand has no buffer");
+    if (!verifier.region(region) || !verifier.inside(region, stmt))
+      return false;
+  }
   for (const Expr& value : call.values)
     if (!verifier.expr(value))
       return false;

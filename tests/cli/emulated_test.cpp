@@ -265,6 +265,61 @@ TEST(Emulated, OfALargeShapeBlocksDrawnByChanceAreChecked) {
   EXPECT_NE(other.out.find("wrong_result: B["), std::string::npos) << other.out;
 }
 
+// Compiled loops are right of any shape: races are looked for in some of the blocks, which is said,
+// and where they were not, too.
+TEST(Emulated, OfALargeShapeRacesAreLookedForInSomeBlocks) {
+  const Shell shell;
+  const auto program = [](const std::string& condition) {
+    return R"py(from tvm.script import tirx as T
+
+def turn(N):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), C: T.Tensor((N,), "float32")):
+        with T.Kernel(N // 128, threads=128) as bx:
+            s = T.alloc_shared((128,), "float32")
+            tx = T.get_thread_binding()
+            s[127 - tx] = A[bx * 128 + tx]
+            if )py" +
+           condition + R"py(:
+                T.sync_threads()
+            C[bx * 128 + tx] = s[tx]
+    return main
+
+def turn_reference(N):
+    @T.prim_func
+    def main(A: T.Buffer((N,), "float32"), C: T.Buffer((N,), "float32")):
+        for i in range(N):
+            C[i] = A[i // 128 * 128 + 127 - i % 128]
+    return main
+
+turn_workload = dict(shapes=[dict(N=1048576)], flops="N", bytes="8*N")
+)py";
+  };
+  const std::string with = " turn.py --target cuda:sm_90a --device emulated";
+  shell.write("turn.py", program("bx < 100"));
+  const Ran wrong = shell.run("temper check" + with);
+  EXPECT_EQ(wrong.code, 3) << wrong.out << wrong.err;
+  EXPECT_NE(wrong.out.find("race"), std::string::npos) << wrong.out;
+  const Ran looked = shell.run("temper tune" + with + " --trials 1 --interpret 1");
+  EXPECT_NE(looked.code, 0) << looked.out << looked.err;
+
+  shell.write("turn.py", program("bx >= 0"));
+  const Ran right = shell.run("temper check" + with);
+  EXPECT_EQ(right.code, 0) << right.out << right.err;
+  EXPECT_NE(right.out.find("no divergent barriers in 4 blocks, drawn by chance"), std::string::npos)
+      << right.out;
+  const Ran tuned = shell.run("temper tune" + with + " --trials 1");
+  EXPECT_EQ(tuned.code, 0) << tuned.out << tuned.err;
+  EXPECT_NE(tuned.out.find("races between threads were not looked for in 1 of them"),
+            std::string::npos)
+      << tuned.out;
+  const size_t record = tuned.out.find("temper show ");
+  ASSERT_NE(record, std::string::npos);
+  const std::string id = tuned.out.substr(record + 12, 6);
+  EXPECT_NE(shell.run("temper show " + id + " --log").out.find("races between threads were not"),
+            std::string::npos);
+}
+
 TEST(Emulated, WhatCannotBeCheckedIsNotWrong) {
   const Shell shell;
   // Blocks that add to the same elements are right together or not at all.

@@ -147,6 +147,58 @@ TEST(KernelWords, AnAccessThatCertainlyLeavesItsBufferIsRefusedBeforeAnythingRun
   }
 }
 
+TEST(KernelWords, RegionsOfOperatorsStayInsideOfTheirBuffers) {
+  const Shell shell;
+  for (const char* statement : {"T.copy(tile[2:6], tile[0:4])", "T.fill(tile[1:5], 1.0)",
+                                "T.copy(tile[bx * 2:bx * 2 + 3], tile[0:3])"}) {
+    SCOPED_TRACE(statement);
+    shell.write("words.py", kernel(statement));
+    for (const std::string command : {"check", "tune --trials 2"})
+      for (const char* place : kPlaces) {
+        const Ran ran = shell.run("temper " + command + " words.py" + place);
+        EXPECT_NE(ran.code, 0) << ran.out << ran.err;
+        EXPECT_NE(ran.err.find("words.py:7:"), std::string::npos) << ran.err;
+        EXPECT_NE(ran.err.find("index 0 of 'tile' is "), std::string::npos) << ran.err;
+      }
+  }
+}
+
+// A choice of a knob that leads beyond a buffer is no candidate.
+TEST(KernelWords, ChoicesThatLeaveABufferAreNotTimed) {
+  const Shell shell;
+  std::string text = kernel("T.fill(tile[0:w], 2.5)");
+  text.replace(text.find("def words(N):"), 13, "def words(N, w=T.tune([4, 8])):");
+  shell.write("words.py", text);
+  for (const char* place : kPlaces) {
+    const Ran ran = shell.run("temper tune words.py --trials 8 --json" + std::string(place));
+    EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+    EXPECT_EQ(ran.out.find("\"w\": 8"), std::string::npos) << ran.out;
+    EXPECT_EQ(ran.out.find("w=8"), std::string::npos) << ran.out;
+  }
+}
+
+// What only the interpreter sees: an index that nothing is proven of.
+TEST(KernelWords, WhatCheckFindsWrongIsNotTuned) {
+  const Shell shell;
+  shell.write("swap.py", R"py(def swap(N):
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((N,), "float32"), B: T.Buffer((N,), "float32")):
+        for i in range(N):
+            with T.sblock("B"):
+                vi = T.axis.spatial(N, i)
+                B[vi] = A[T.bitwise_xor(vi, 1)]
+    return main
+
+swap_workload = dict(shapes=[dict(N=17)])
+)py");
+  for (const char* command : {"check", "tune --trials 2"}) {
+    const Ran ran = shell.run("temper " + std::string(command) + " swap.py");
+    EXPECT_NE(ran.code, 0) << ran.out << ran.err;
+    EXPECT_NE((ran.out + ran.err).find("swap.py:7:"), std::string::npos) << ran.out << ran.err;
+  }
+  EXPECT_EQ(shell.run("temper check swap.py N=16").code, 0);
+}
+
 // Blocks and tensor expressions too, by one element, at any size; also in the reference.
 TEST(KernelWords, BlocksAndTensorExpressionsThatReadBeyondABufferAreRefused) {
   const Shell shell;

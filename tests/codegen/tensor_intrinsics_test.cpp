@@ -221,7 +221,7 @@ def main(A: T.Buffer((40, 64), "bfloat16"), B: T.Buffer((32, 64), "bfloat16"), C
             C[vi + {2}, vj] = C[vi + {2}, vj] + T.float32(A[vi + {2}, vk * 2 + vg]) * T.float32(B[vk, vj * 2 + vg])
 )",
                         name, rows, first);
-  Schedule sch(*ir::script::parse_module(text, "program"), 0);
+  Schedule sch(*script::parse_module(text, "program"), 0);
   for (const auto& [name, rows] : {std::pair{"upper", 32}, std::pair{"lower", 8}}) {
     const auto block = *sch.get_sblock(name);
     EXPECT_TRUE(sch.decompose_reduction(block, (*sch.get_loops(block))[0]));

@@ -2,6 +2,7 @@
 
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/support/text.h"
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
@@ -49,6 +50,19 @@ TEST(Diagnostics, TheSameWordsAtSeveralPlacesAreSaidOnce) {
       << error.message;
   ASSERT_EQ(error.notes.size(), 1U);
   EXPECT_NE(error.notes[0].find("something else"), std::string::npos) << error.notes[0];
+}
+
+TEST(Diagnostics, OfALineThatFillsScreensThePartAroundThePlaceIsShown) {
+  Diagnostic diagnostic;
+  diagnostic.file = "x.json";
+  diagnostic.source_line = std::string(5000, 'a') + "HERE" + std::string(5000, 'b');
+  diagnostic.position = {1, 5001, 4};
+  diagnostic.message = "wrong";
+  const std::string text = diagnostic.to_string();
+  EXPECT_LT(text.size(), 600U);
+  const std::vector<std::string> lines = split_text(text, '\n');
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[1].find("HERE"), lines[2].find('^')) << text;
 }
 
 TEST(Diagnostics, NoMoreThanTwentyAreKept) {

@@ -215,6 +215,7 @@ int check_emulated(EmulatedWork work) {
                 {"compiled", check->compiled},
                 {"races_looked_for", check->interpreted},
                 {"sampled_blocks", check->sampled_blocks},
+                {"raced_blocks", check->raced_blocks},
                 {"blocks", program->needs.blocks},
                 {"threads", program->needs.threads},
                 {"shared_bytes", program->needs.shared_bytes},
@@ -251,7 +252,11 @@ int check_emulated(EmulatedWork work) {
     if (!check->right())
       continue;
     if (check->interpreted)
-      fmt::print("  no races, no reads of what was not written, no divergent barriers\n");
+      fmt::print("  no races, no reads of what was not written, no divergent barriers{}\n",
+                 check->raced_blocks > 0
+                     ? fmt::format(" in {}, drawn by chance; check a smaller shape for the others",
+                                   format_count(check->raced_blocks, "block"))
+                     : "");
     else
       fmt::print("  races were not looked for: {}\n", check->not_interpreted);
     for (const std::string& conflict : check->conflicts)
@@ -379,6 +384,10 @@ int tune_emulated(EmulatedWork work) {
                                       : "",
                result.not_checked > 0 ? fmt::format(", not checked {}", result.not_checked) : "",
                result.alike > 0 ? fmt::format(" ({} like another one)", result.alike) : "");
+    if (result.interpreted < result.right)
+      fmt::print("races between threads were not looked for in {} of them: {}\n",
+                 result.right - result.interpreted,
+                 result.not_interpreted.empty() ? "--interpret N does" : result.not_interpreted);
     Table table({{"refused", true}, {"by"}, {"first reason", false, true}});
     for (const auto& entry : result.refused.entries)
       table.add({std::to_string(entry.count), entry.reason.empty() ? entry.stage : entry.reason,

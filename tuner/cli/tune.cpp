@@ -86,10 +86,13 @@ int run_check(CheckOptions& options) {
       return report(task.error());
     remark_on_threads(*task);
     const auto measured = check_task(bench, *task, options.common.workbench.limit_seconds);
-    if (!measured)
-      return report(in_source(measured.error(), *task));
-    // What machine code does not notice: an access beyond a buffer may read what suits.
+    // What machine code does not notice: an access beyond a buffer may read what suits. Where it
+    // ends the process instead, this knows the line.
     const tuner::MeaningCheck meaning = tuner::check_meaning(*task);
+    if (!measured)
+      return report(in_source(meaning.found.empty() ? measured.error()
+                                                    : Error(ErrorCode::kFailed, meaning.found),
+                              *task));
     const bool right = engine::is_correct(measured->outcome) && meaning.found.empty();
     wrong |= !right;
     const engine::Outcome outcome = engine::is_correct(measured->outcome) && !right
@@ -246,6 +249,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
       if (result.untuned_ns > 0)
         fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
+      if (result.best_is_untuned && result.trials > 1)
+        fmt::print("that is the program as it is written: no schedule that is right was faster\n");
       for (const tuner::PackedAhead& operand : *packed)
         fmt::print("{}\n", operand.text());
       if (packed->empty() && !task.constants().empty())

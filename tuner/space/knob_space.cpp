@@ -8,6 +8,7 @@
 #include "ir/tir/dispatch.h"
 #include "ir/tir/lower_simt.h"
 #include "ir/tir/source_kernel.h"
+#include "ir/verify.h"
 #include "ir/walk.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/mutate/mutator.h"
@@ -534,6 +535,9 @@ private:
         decisions.push_back(std::move(decision));
       }
     }
+    // Knobs may be what leads beyond a buffer.
+    if (const auto inside = ir::verify_accesses(function); !inside)
+      return Error(ErrorCode::kIllegal, inside.error().message);
     auto candidate = std::make_shared<Candidate>();
     candidate->trace = to_trace(decisions);
     candidate->module = ir::with_function(ir::make_module(module->functions),
