@@ -7,6 +7,9 @@ bfloat16, float16, float32, int8, uint8 = "bfloat16", "float16", "float32", "int
 BYTES = {bfloat16: 2, float16: 2, float32: 4, int8: 1, uint8: 1}
 
 
+errors = []  # what the next comparisons find, until there are none
+
+
 class Tensor:
     def __init__(self, *shape, dtype=float32):
         self.shape, self.dtype = shape, dtype
@@ -22,18 +25,19 @@ class Tensor:
         return Tensor(*self.shape, dtype=dtype)
 
     def item(self):
-        return 1e-6  # a relative error that passes
+        return errors.pop(0) if errors else 1e-6  # a relative error that passes
 
     def float(self):
         return self.to(float32)
 
     def reshape(self, *shape):
+        shape = self.shape if -1 in shape else shape
         return Tensor(*shape, dtype=self.dtype)
 
     def _same(self, *_, **__):
         return self
 
-    double = norm = fill_ = zero_ = mean = copy_ = t = repeat_interleave = _same
+    fill_ = zero_ = mean = copy_ = t = repeat_interleave = abs = amax = clamp = sum = _same
     __sub__ = __add__ = __mul__ = __matmul__ = __truediv__ = __and__ = __rshift__ = _same
 
 
@@ -67,6 +71,11 @@ class nn:
         def scaled_dot_product_attention(query, key, value, is_causal=False):
             return query
 
+        @staticmethod
+        def rms_norm(x, shape, weight, eps):
+            assert tuple(x.shape[-1:]) == shape and eps == 1e-5
+            return x
+
 
 class backends:
     class cuda:
@@ -90,6 +99,7 @@ class version:
 
 class cuda:
     clock = 0.0
+    flushes_behind = 0  # so many samples the host is late for
 
     class Event:
         def __init__(self, enable_timing=False):
@@ -98,6 +108,10 @@ class cuda:
         def record(self):
             cuda.clock += 0.25
             self.at = cuda.clock
+
+        def query(self):
+            cuda.flushes_behind -= 1
+            return cuda.flushes_behind >= 0
 
         def synchronize(self):
             pass
@@ -128,7 +142,7 @@ def _modules():
     import types
 
     attention = types.ModuleType("torch.nn.attention")
-    attention.SDPBackend = types.SimpleNamespace(FLASH_ATTENTION="flash")
+    attention.SDPBackend = types.SimpleNamespace(FLASH_ATTENTION="flash", CUDNN_ATTENTION="cudnn")
     attention.sdpa_kernel = contextlib.nullcontext
     package = types.ModuleType("torch.nn")
     package.functional, package.attention = nn.functional, attention
