@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 namespace temper::database {
@@ -30,6 +32,10 @@ bool reached(const Measurement& record, const char* stage) {
                                             "check",   "time", "recheck"};
   if (record.stage.empty()) // all the way, unless it failed somewhere that nobody noted
     return record.outcome < Outcome::kRejected || record.outcome == Outcome::kChecked;
+  // "compiling", and words of why a candidate for a GPU was not run (spills, serialised, ...).
+  if (std::none_of(std::begin(kStages), std::end(kStages),
+                   [&](const char* known) { return record.stage == known; }))
+    return stage == std::string_view("compile") && record.outcome != Outcome::kCompileFailed;
   for (const char* known : kStages) {
     if (record.stage == known)
       return false;

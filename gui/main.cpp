@@ -7,6 +7,7 @@
 
 #include <QApplication>
 #include <QCommandLineParser>
+#include <QFileInfo>
 #include <QSettings>
 
 #include <cstdio>
@@ -106,6 +107,14 @@ int main(int argc, char** argv) {
   if (place)
     place->database.clear();
 
+  const bool is_file = !QString(path).contains(QStringLiteral("://"));
+  if ((parser.isSet(shots) || parser.isSet(save)) && is_file && !QFileInfo::exists(path)) {
+    std::fprintf(stderr,
+                 "temper-gui: there is no database %s to take pictures of; --db "
+                 "names another\n",
+                 qPrintable(path));
+    return 2;
+  }
   if (parser.isSet(shots))
     return gui::takeShots(path, parser.value(shots));
   if (parser.isSet(save)) {

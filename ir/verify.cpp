@@ -151,9 +151,14 @@ bool Verifier::fail(const NodeRef& node, std::string sentence) {
     return false;
   failed_ = true;
   error_ = Error{ErrorCode::kInvalidArgument, path() + ": " + std::move(sentence)};
-  if (node && node->span.line != 0)
-    error_.notes.push_back("at line " + std::to_string(node->span.line) + ", column " +
-                           std::to_string(node->span.column));
+  if (node && node->span.line != 0) {
+    const std::string place =
+        "line " + std::to_string(node->span.line) + ", column " + std::to_string(node->span.column);
+    if (with_accesses_) // of a program as it is written
+      error_.message = place + ": " + error_.message;
+    else
+      error_.notes.push_back("at " + place);
+  }
   if (options_.render)
     error_.notes.push_back(options_.render(function_, node));
   return false;
@@ -357,7 +362,8 @@ bool Verifier::call(const Call& node, const Expr& value) {
         return false;
       continue;
     }
-    // An address, not an access: it may lie outside.
+    // An address, not an access: it may lie outside. What is done there is not known here.
+    proven_ = false;
     if (!use(address->buffer, node.args[i]))
       return false;
     for (const Expr& index : address->indices)
@@ -424,7 +430,9 @@ bool Verifier::load(const BufferLoad& node, const Expr& value) {
   if (node.dtype != element.with_lanes(element.lanes * lanes))
     return fail(value, "a load from '" + node.buffer->name + "' of " + to_string(element) +
                            " has type " + type_text(value));
-  return access(node.buffer, region_of_indices(node.indices, analyzer_), false, value);
+  const std::vector<Range> touched = region_of_indices(node.indices, analyzer_);
+  // What a predicate leaves out lane by lane is not followed.
+  return inside(node.buffer, touched, value) && access(node.buffer, touched, false, value);
 }
 
 bool Verifier::expr(const Expr& value) {
@@ -608,32 +616,49 @@ bool Verifier::access(const Buffer& buffer, const std::vector<Range>& touched, b
   return true;
 }
 
+bool Verifier::iteration(int sample, Random& random, Values& values) const {
+  for (const VarRange& var : inner_) {
+    const auto min = value_of(var.range.min, values);
+    const auto extent = value_of(var.range.extent, values);
+    if (!min || !extent)
+      continue; // Unknown: whatever depends on it is not evaluated.
+    if (*extent <= 0)
+      return false;
+    const bool at_an_end = sample < 2 || sample % 2 == 0;
+    values[var.var.get()] = sample == 0                        ? *min
+                            : sample == 1                      ? *min + *extent - 1
+                            : at_an_end && random.below(2) > 0 ? *min + *extent - 1
+                            : at_an_end                        ? *min
+                                                               : *min + random.below(*extent);
+  }
+  for (const Expr& guard : guards_) {
+    const auto holds = guard ? value_of(guard, values) : std::nullopt;
+    if (!holds || *holds == 0)
+      return false;
+  }
+  return true;
+}
+
+std::string Verifier::iteration_text(const Values& values, size_t first_of_block) const {
+  std::string text;
+  for (size_t i = 0; i < inner_.size(); ++i) {
+    const auto found = values.find(inner_[i].var.get());
+    // Loops outside the block say nothing to its reader.
+    if (found == values.end() || (i < first_of_block && text.size() > 60))
+      continue;
+    text +=
+        (text.empty() ? "" : ", ") + inner_[i].var->name + " = " + std::to_string(found->second);
+  }
+  return text.empty() ? "it starts" : text;
+}
+
 bool Verifier::counterexample(const AccessScope& scope,
                               const std::vector<const BufferRegion*>& declared,
                               const std::vector<Range>& touched, std::string& text) const {
-  // Corners of all ranges first, then random points.
   Random random(1);
   for (int sample = 0; sample < 32; ++sample) {
     Values values;
-    bool runs = true;
-    for (const VarRange& var : inner_) {
-      const auto min = value_of(var.range.min, values);
-      const auto extent = value_of(var.range.extent, values);
-      if (!min || !extent)
-        continue; // Unknown: whatever depends on it is not evaluated.
-      if (*extent <= 0) {
-        runs = false;
-        break;
-      }
-      values[var.var.get()] = sample == 0   ? *min
-                              : sample == 1 ? *min + *extent - 1
-                                            : *min + random.below(*extent);
-    }
-    for (size_t i = 0; i < guards_.size() && runs; ++i) {
-      const auto holds = guards_[i] ? value_of(guards_[i], values) : std::nullopt;
-      runs = holds && *holds != 0;
-    }
-    if (!runs)
+    if (!iteration(sample, random, values))
       continue;
     bool known = true;
     bool inside = false;
@@ -652,19 +677,50 @@ bool Verifier::counterexample(const AccessScope& scope,
     }
     if (!known || inside)
       continue;
-    for (size_t i = 0; i < inner_.size(); ++i) {
-      const auto found = values.find(inner_[i].var.get());
-      // Loops outside the block say nothing to its reader.
-      if (found == values.end() || (i < scope.first_inner && text.size() > 60))
-        continue;
-      text +=
-          (text.empty() ? "" : ", ") + inner_[i].var->name + " = " + std::to_string(found->second);
-    }
-    if (text.empty())
-      text = "it starts";
+    text = iteration_text(values, scope.first_inner);
     return true;
   }
   return false;
+}
+
+// --- Accesses ------------------------------------------------------------------------------------
+
+bool Verifier::inside(const BufferRegion& region, const NodeRef& where) {
+  return inside(region.buffer, region.region, where);
+}
+
+bool Verifier::inside(const Buffer& buffer, std::span<const Range> touched, const NodeRef& where) {
+  const bool is_guarded = kernel_depth > 0 && buffer->scope == "global";
+  if (!with_accesses_ || is_guarded)
+    return true;
+  for (size_t d = 0; d < touched.size(); ++d) {
+    const Expr& extent = buffer->shape[d];
+    const Expr end = touched[d].min + touched[d].extent;
+    if (analyzer_.bounds(touched[d].min).low >= 0 && analyzer_.can_prove_less_equal(end, extent))
+      continue;
+    proven_ = false;
+    Random random(1);
+    for (int sample = 0; sample < 96 && !may_stop_; ++sample) {
+      Values values;
+      if (!iteration(sample, random, values))
+        continue;
+      const auto first = value_of(touched[d].min, values);
+      const auto count = value_of(touched[d].extent, values);
+      const auto size = value_of(extent, values);
+      if (!first || !count || *count <= 0 || !size)
+        break; // Of no other iteration it is known.
+      const int64_t last = *first + *count - 1;
+      if (*first >= 0 && last < *size)
+        continue;
+      return fail(where,
+                  "index " + std::to_string(d) + " of '" + buffer->name + "' is " +
+                      std::to_string(*first < 0 ? *first : last) + ", outside its extent " +
+                      std::to_string(*size) + ", where " +
+                      iteration_text(values, scopes.empty() ? 0 : scopes.back().first_inner) +
+                      "; put a condition around the access, or make the buffer larger");
+    }
+  }
+  return true;
 }
 
 // --- Statements ----------------------------------------------------------------------------------
@@ -728,7 +784,8 @@ bool Verifier::stmt(const Stmt& node) {
         if (s.value->dtype != needed)
           return fail(node, "a value of type " + type_text(s.value) + " is stored where " +
                                 to_string(needed) + " must be");
-        return access(s.buffer, region_of_indices(s.indices, analyzer_), true, node);
+        const std::vector<Range> touched = region_of_indices(s.indices, analyzer_);
+        return inside(s.buffer, touched, node) && access(s.buffer, touched, true, node);
       },
       [&](const Evaluate& s) { return expr(s.value); },
       [&](const SeqStmt& s) {
@@ -840,7 +897,22 @@ Result<void> Verifier::run() {
   return {};
 }
 
+Result<bool> Verifier::run_with_accesses() {
+  with_accesses_ = true;
+  walk(function_->body, [&](const NodeRef& node) {
+    may_stop_ |= node.is<tir::Break>() || node.is<tir::Continue>() || node.is<tir::Return>() ||
+                 node.is<tir::Assert>();
+    return !may_stop_ && !ExprNode::accepts(node->kind());
+  });
+  TEMPER_TRY_VOID(run());
+  return proven_;
+}
+
 } // namespace verifier
+
+Result<bool> verify_accesses(const PrimFunc& function, const VerifyOptions& options) {
+  return verifier::Verifier(function, options).run_with_accesses();
+}
 
 Result<void> verify(const PrimFunc& function, const VerifyOptions& options) {
   return verifier::Verifier(function, options).run();

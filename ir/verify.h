@@ -28,4 +28,13 @@ struct VerifyOptions {
 Result<void> verify(const IRModule& module, const VerifyOptions& options = {});
 Result<void> verify(const PrimFunc& function, const VerifyOptions& options = {});
 
+/// verify(), and where accesses lie in the iterations that certainly run: one outside of its buffer
+/// is an error (kInvalidArgument, "line 3, column 5: " where that is known, with values of the
+/// loops). true: it is proven that there is none;
+/// false: nothing was found, but some depend on what memory holds, or could not be followed.
+/// Indices of elements and regions of matched buffers count. What tile operators touch beyond a
+/// buffer, and what any statement of a kernel does beyond one in global memory, is left out by
+/// their meaning.
+Result<bool> verify_accesses(const PrimFunc& function, const VerifyOptions& options = {});
+
 } // namespace temper::ir

@@ -385,7 +385,7 @@ private:
         ++funnel_.compiled.count;
         const codegen::Artifact& code = **item.code;
         item.bound = gpu_bound(task_, code, limits_.architecture);
-        auto refused = refused_code(code.facts);
+        auto refused = refused_code(code.facts, gpu_.arch);
         if (!refused)
           refused = refused_bound(item.bound, 0, least_bound_ns_);
         if (refused) {

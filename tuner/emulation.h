@@ -36,7 +36,7 @@ Result<Task> bound_task(Task task);
 Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::Target& gpu);
 
 /// "95 registers, 4 blocks on a multiprocessor (by its registers)" of GPU code.
-std::string gpu_code_text(const codegen::StaticFacts& facts);
+std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& gpu);
 
 struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kNotChecked;
@@ -63,10 +63,10 @@ inline constexpr double kSampledWork = 4e9;
 /// So many blocks at the most.
 inline constexpr int64_t kSampledBlocks = 4;
 
-/// A program for a CPU, run by the interpreter on the task's inputs where the shape is small
-/// enough: what generated code does not notice. Accesses outside of buffers, elements that were
-/// never written, assertions that do not hold; with the line. Empty: nothing of the kind, or it was
-/// not looked for, which `looked` says.
+/// What generated code for a CPU does not notice: accesses outside of buffers, elements that were
+/// never written, assertions that do not hold; with the line. Accesses are proven to lie inside
+/// (ir::verify_accesses), or looked at by the interpreter on the task's inputs where the shape is
+/// small enough, as the rest always is. `looked`: at every access.
 struct MeaningCheck {
   bool looked = false;
   std::string found;

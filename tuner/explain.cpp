@@ -6,6 +6,7 @@
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_counters.h"
@@ -336,7 +337,8 @@ public:
       told_.unknown.push_back("it is code for a GPU: only a processor's loops are counted and "
                               "held against what the machine allows; temper show " +
                               row.id.substr(0, database::kShortIdLength) +
-                              " has its registers, its occupancy and its PTX");
+                              " has its registers, its occupancy and its " +
+                              (tir::is_amd(target->arch) ? "assembly" : "PTX"));
       if (const auto gpu = codegen::gpu_limits(*target)) {
         TEMPER_TRY(counted, record_counters(store_, row, told_.context.record));
         told_.counted = counter_limits(counted.counters, gpu->architecture);

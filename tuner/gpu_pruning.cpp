@@ -19,7 +19,8 @@ std::optional<GpuRefusal> refused_needs(const ir::PrimFunc& flat,
                     engine::Outcome::kDeviceLimit};
 }
 
-std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts) {
+std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts,
+                                       std::string_view architecture) {
   for (const std::string& warning : facts.warnings)
     // "Potential Performance Loss: wgmma.mma_async instructions are serialized due to ..."
     if (warning.find("wgmma") != std::string::npos &&
@@ -34,7 +35,8 @@ std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts) {
                       engine::Outcome::kDeviceLimit};
   if (facts.registers > 0 && facts.resident_blocks == 0)
     return GpuRefusal{"occupancy",
-                      "not one block fits on a multiprocessor: too much of its " + facts.limited_by,
+                      fmt::format("not one block fits on a {}: too much of its {}",
+                                  tir::processor_name(architecture), facts.limited_by),
                       engine::Outcome::kDeviceLimit};
   return std::nullopt;
 }
@@ -76,6 +78,7 @@ GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int arch
   const GpuRates rates = gpu_rates(architecture);
   const auto& operations = artifact.facts.operations;
   GpuBound bound;
+  bound.processor = tir::processor_name(tir::architecture_name(architecture));
   double bytes = 0;
   int bits = 64;
   for (const codegen::ArgumentSpec& argument : task.signature) {
@@ -115,9 +118,10 @@ std::optional<GpuRefusal> refused_bound(const GpuBound& bound, double best_ns,
   if (least_bound_ns > 0 && bound.ns() > kHopelessBound * least_bound_ns) {
     if (bound.arithmetic_ns >= bound.memory_ns && bound.imbalance > kHopelessBound)
       return GpuRefusal{"waves",
-                        fmt::format("its blocks ({}) leave multiprocessors idle: it takes {:.3g} "
-                                    "us at the least, another one {:.3g} us",
-                                    bound.blocks, bound.ns() * 1e-3, least_bound_ns * 1e-3)};
+                        fmt::format("its blocks ({}) leave {}s idle: it takes {:.3g} us at the "
+                                    "least, another one {:.3g} us",
+                                    bound.blocks, bound.processor, bound.ns() * 1e-3,
+                                    least_bound_ns * 1e-3)};
     return GpuRefusal{"roofline",
                       fmt::format("it takes {:.3g} us at the least, another one {:.3g} us",
                                   bound.ns() * 1e-3, least_bound_ns * 1e-3)};

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace temper::tuner {
 
@@ -27,7 +28,9 @@ std::optional<GpuRefusal> refused_needs(const ir::PrimFunc& flat, const codegen:
 /// Once compiled: registers that are spilled, more threads than a kernel's __launch_bounds__ allow,
 /// not one block on a multiprocessor, wgmma that the
 /// assembler runs one after the other.
-std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts);
+/// `architecture` as a target has it, for its words.
+std::optional<GpuRefusal> refused_code(const codegen::StaticFacts& facts,
+                                       std::string_view architecture = "sm_90a");
 
 /// What no card of an architecture exceeds: of the fastest one that there is.
 struct GpuRates {
@@ -52,6 +55,7 @@ struct GpuBound {
   /// How many blocks the busiest multiprocessor has, over what each would have if they were shared
   /// out evenly: 16 blocks on 132 multiprocessors are 8.25, 133 are nearly 2.
   double imbalance = 1;
+  const char* processor = "multiprocessor"; ///< what runs blocks, in words
   double ns() const { return arithmetic_ns > memory_ns ? arithmetic_ns : memory_ns; }
 };
 GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int architecture);

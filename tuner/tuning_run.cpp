@@ -579,7 +579,7 @@ private:
 
   /// GPU code that is not worth a run, by what it says itself and against the best.
   std::optional<GpuRefusal> refused_by_code(const codegen::Artifact& code) const {
-    if (auto refused = refused_code(code.facts))
+    if (auto refused = refused_code(code.facts, task_.target.arch))
       return refused;
     const auto limits = codegen::gpu_limits(task_.target);
     if (!limits)

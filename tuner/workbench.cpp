@@ -4,12 +4,15 @@
 #include "codegen/llvm/compile.h"
 #include "database/postgres_store.h"
 #include "database/sqlite_store.h"
+#include "engine/arguments.h"
 #include "engine/compare.h"
 #include "engine/fingerprint.h"
 #include "engine/local_measurer.h"
 #include "engine/machine_speed.h"
 #include "ir/extents.h"
+#include "ir/s_tir/layer.h"
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/script/diagnostic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/schedule_language.h"
@@ -20,6 +23,7 @@
 #include "ir/support/quantities.h"
 #include "ir/support/text.h"
 #include "ir/tir/gpu_architecture.h"
+#include "ir/verify.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/emulation.h"
 #include "tuner/external_function.h"
@@ -263,11 +267,16 @@ Result<ir::Target> Workbench::target() {
   TEMPER_TRY(parsed, ir::parse_target(options_.target));
   if (!parsed.is_cpu()) {
     TEMPER_TRY_VOID(codegen::gpu_limits(parsed));
-    if (const auto gpu = this->gpu(); !gpu)
+    const auto not_here = [&](const std::string& why) {
       return Error(ErrorCode::kUnsupported,
-                   "target '" + options_.target + "' is for a GPU: " + gpu.error().message +
+                   "target '" + options_.target + "' is for a GPU: " + why +
                        "; check and tune take --device emulated with it, other commands native "
                        "or cpu:NAME");
+    };
+    if (tir::is_amd(parsed.arch))
+      return not_here(tir::kNothingRunsAmd);
+    if (const auto gpu = this->gpu(); !gpu)
+      return not_here(gpu.error().message);
     return parsed;
   }
   TEMPER_TRY(resolved, codegen::resolve_target(parsed));
@@ -541,6 +550,19 @@ Result<Found> find_workload(const Workbench& bench, const std::string& name) {
                                     : "; did you mean '" + nearest + "'?"));
 }
 
+/// A kernel that reads beyond its buffers may compute what is right as long as what lies there
+/// suits; nothing measured of it would be worth anything.
+Result<void> check_accesses(const ir::IRModule& module, const std::string& path) {
+  const auto function =
+      module ? module->functions.front().function.as_ref<ir::PrimFuncNode>() : ir::PrimFunc();
+  if (!function)
+    return {};
+  s_tir::register_layer();
+  if (const Result<bool> inside = ir::verify_accesses(function); !inside)
+    return script::located(inside.error(), path);
+  return {};
+}
+
 Result<Task> make_task(Workbench& bench, const std::string& name, const std::string& file,
                        const std::string& layer, script::Workload workload) {
   Task task;
@@ -553,6 +575,8 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   for (const auto& [parameter, value] : workload.parameters)
     names.push_back(parameter);
   task.parameters_json = names.dump();
+  for (const ir::IRModule& module : {workload.module, workload.reference})
+    TEMPER_TRY_VOID(check_accesses(module, task.source_path));
   task.module = workload.module;
   task.module_text = script::to_text(task.module);
   task.reference = workload.reference;
@@ -561,6 +585,11 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   task.flops = workload.flops;
   task.bytes = workload.bytes;
   task.inputs = workload.inputs;
+  for (const auto& [argument, text] : task.inputs)
+    if (const auto distribution = engine::parse_distribution(text); !distribution)
+      return Error(distribution.error().code,
+                   fmt::format("{}: {}: the inputs of '{}': {}", file, name, argument,
+                               distribution.error().message));
   task.tolerance = workload.tolerance.value_or(0);
   task.baselines = workload.baselines;
   const auto function = task.module->functions.front().function.as_ref<ir::PrimFuncNode>();

@@ -59,7 +59,7 @@ def dequantize_gemm_tile(
             W_local = T.alloc_fragment([4], "uint8", "local")
             W_dequantize_local = T.alloc_fragment([8], dtype, "local")
             W_dequantize_shared = T.alloc_shared((block_N, block_K), dtype)
-            C_local = T.alloc_fragment((block_M, block_N), dtype)
+            C_local = T.alloc_fragment((block_M, block_N), "float32")
             T.annotate_layout({A_shared: T.make_swizzled_layout(A_shared)})
             T.use_swizzle(panel_size=10)
             t = T.thread_binding(0, threads, thread="threadIdx.x")

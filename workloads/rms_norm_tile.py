@@ -4,21 +4,23 @@ from tvm.script import tirx as T
 
 def rms_norm_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16])):
     """Y = X / sqrt(mean(X^2) + 1e-5) * W over the last axis; X, Y: [M, N], W: [N]."""
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func
     def main(X: T.Tensor((M, N), dtype), W: T.Tensor((N,), dtype), Y: T.Tensor((M, N), dtype)):
         with T.Kernel(T.ceildiv(M, block_M)) as bx:
-            rows = T.alloc_shared((block_M, N), dtype)
-            squares = T.alloc_fragment((block_M, N), dtype)
-            total = T.alloc_fragment((block_M,), dtype)
+            rows = T.alloc_fragment((block_M, N), sums)
+            squares = T.alloc_fragment((block_M, N), sums)
+            total = T.alloc_fragment((block_M,), sums)
             T.copy(X[bx * block_M, 0], rows)
             for i, j in T.Parallel(block_M, N):
                 squares[i, j] = rows[i, j] * rows[i, j]
             T.reduce_sum(squares, total, dim=1)
             for i in T.Parallel(block_M):
-                total[i] = T.cast(1, dtype) / T.sqrt(total[i] / T.cast(N, dtype) + 1e-5)
+                total[i] = T.cast(1, sums) / T.sqrt(total[i] / T.cast(N, sums) + 1e-5)
             for i, j in T.Parallel(block_M, N):
-                Y[bx * block_M + i, j] = rows[i, j] * total[i] * W[j]
+                Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i] * T.cast(W[j], sums), dtype)
 
     return main
 

@@ -1,25 +1,28 @@
-"""Softmax over rows as a tile program: a block of rows stays in the cache from load to store."""
+"""Softmax over rows as a tile program: a block of rows stays in registers or in the cache from load to
+store."""
 from tvm.script import tirx as T
 
 
 def softmax_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16, 32])):
     """Y[i, j] = exp(X[i, j] - max_j X[i, :]) / sum; X, Y: [M, N], over the last axis."""
+    # Sums of many terms need more digits than 16 bits have.
+    sums = "float32" if dtype in ("float16", "bfloat16") else dtype
 
     @T.prim_func
     def main(X: T.Tensor((M, N), dtype), Y: T.Tensor((M, N), dtype)):
         with T.Kernel(T.ceildiv(M, block_M)) as bx:
-            rows = T.alloc_shared((block_M, N), dtype)
-            largest = T.alloc_fragment((block_M,), dtype)
-            total = T.alloc_fragment((block_M,), dtype)
+            rows = T.alloc_fragment((block_M, N), sums)
+            largest = T.alloc_fragment((block_M,), sums)
+            total = T.alloc_fragment((block_M,), sums)
             T.copy(X[bx * block_M, 0], rows)
             T.reduce_max(rows, largest, dim=1)
             for i, j in T.Parallel(block_M, N):
                 rows[i, j] = T.exp(rows[i, j] - largest[i])
             T.reduce_sum(rows, total, dim=1)
             for i in T.Parallel(block_M):
-                total[i] = T.cast(1, dtype) / total[i]
+                total[i] = T.cast(1, sums) / total[i]
             for i, j in T.Parallel(block_M, N):
-                Y[bx * block_M + i, j] = rows[i, j] * total[i]
+                Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i], dtype)
 
     return main
 

@@ -308,15 +308,22 @@ const char* sum_type(const ProductTypes& types) {
 }
 const char* sum_kind(const ProductTypes& types) { return types.out == "f32" ? "+f" : "+r"; }
 
-/// mma_m16n8k16_f32_bf16, mma_m16n8k32_f32_e4m3_e5m2: C += A B by a warp. Nothing for another name.
+/// mma_m16n8k16_f32_bf16, mma_m16n8k8_f16_f16, mma_m16n8k32_f32_e4m3_e5m2: C += A B by a warp.
+/// Nothing for another name.
 std::optional<std::string> mma_function(std::string_view name) {
   const std::vector<std::string> parts = split_text(name, '_');
   if (parts.size() < 4 || parts[0] != "mma")
     return std::nullopt;
   const auto types = product_types(std::span(parts).subspan(2));
-  if (!types || parts[1] != fmt::format("m16n8k{}", types->k))
+  if (!types)
+    return std::nullopt;
+  // Of two and of one byte there is an instruction half as long, too.
+  const bool half_as_long =
+      (types->half || types->bytes) && parts[1] == fmt::format("m16n8k{}", types->k / 2);
+  if (!half_as_long && parts[1] != fmt::format("m16n8k{}", types->k))
     return std::nullopt;
   const int sums = types->out == "f16" ? 2 : 4;
+  const int a_count = half_as_long ? 2 : 4, b_count = a_count / 2;
   return fmt::format(
       "__device__ __forceinline__ void {0}(void* sums, const void* a_registers,\n"
       "    const void* b_registers) {{\n"
@@ -329,8 +336,9 @@ std::optional<std::string> mma_function(std::string_view name) {
       "               : {10}, {11});\n"
       "}}\n",
       name, sum_type(*types), parts[1], types->out, types->a, types->b, places(0, sums),
-      places(sums, 4), places(sums + 4, 2), constraints(sum_kind(*types), "c", sums),
-      constraints("r", "a", 4), constraints("r", "b", 2));
+      places(sums, a_count), places(sums + a_count, b_count),
+      constraints(sum_kind(*types), "c", sums), constraints("r", "a", a_count),
+      constraints("r", "b", b_count));
 }
 
 /// wgmma_m64n128k16_f32_bf16: D (+)= A B by a warpgroup, B as [n, k]; with _n as [k, n];

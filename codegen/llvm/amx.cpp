@@ -31,15 +31,16 @@ llvm::Intrinsic::ID instruction_for(DataType a, DataType b) {
 
 class Maker {
 public:
-  Maker(llvm::Module& module, llvm::Intrinsic::ID multiply, int rows, int products)
+  Maker(llvm::Module& module, llvm::Intrinsic::ID multiply, int rows,
+        std::span<const AmxShared> products)
       : module_(module), builder_(module.getContext()), multiply_(multiply),
-        rows_(rows / kTileRows), products_(static_cast<unsigned>(products)) {}
+        rows_(rows / kTileRows), products_(products) {}
 
   llvm::Function* make(const std::string& name) {
     llvm::Type* pointer = builder_.getPtrTy();
     llvm::Type* word = builder_.getInt64Ty();
     std::vector<llvm::Type*> parameters{pointer, word, builder_.getInt1Ty()};
-    for (unsigned product = 0; product < products_; ++product)
+    for (size_t product = 0; product < products_.size(); ++product)
       parameters.insert(parameters.end(), {pointer, word, pointer, word, word});
     auto* type = llvm::FunctionType::get(builder_.getVoidTy(), parameters, false);
     function_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module_);
@@ -62,8 +63,11 @@ public:
         [&](int tile, int row, int column) { load(tile, at(c, c_stride, row, column), c_stride); });
     builder_.CreateBr(before);
     builder_.SetInsertPoint(before);
-    for (unsigned product = 0; product < products_; ++product)
-      multiply(3 + 5 * product);
+    for (size_t first = 0, end = 0; first < products_.size(); first = end) {
+      for (end = first + 1; end < products_.size() && products_[end] != AmxShared::kNothing;)
+        ++end;
+      multiply(first, end);
+    }
     each_sum([&](int tile, int row, int column) {
       call(llvm::Intrinsic::x86_tilestored64,
            {number(tile), at(c, c_stride, row, column), c_stride});
@@ -77,34 +81,54 @@ private:
   static constexpr int kFirstA = 4;
   static constexpr int kFirstB = 6;
 
-  /// The loop over the steps of the product whose arguments begin at number `first`.
-  void multiply(unsigned first) {
-    Value* a_stride = function_->getArg(first + 1);
-    Value* b_stride = function_->getArg(first + 3);
+  /// The argument of a product: 0 and 1 are A and its stride, 2 and 3 B's, 4 the steps.
+  Value* argument(size_t product, unsigned number) {
+    return function_->getArg(static_cast<unsigned>(3 + 5 * product) + number);
+  }
+
+  /// The loop over the steps that the products from `first` to before `end` take together.
+  void multiply(size_t first, size_t end) {
     llvm::BasicBlock* before = builder_.GetInsertBlock();
     llvm::BasicBlock* loop = block("loop");
     llvm::BasicBlock* after = block("after");
     builder_.CreateBr(loop);
     builder_.SetInsertPoint(loop);
     llvm::PHINode* step = builder_.CreatePHI(builder_.getInt64Ty(), 2);
-    llvm::PHINode* a = builder_.CreatePHI(builder_.getPtrTy(), 2);
-    llvm::PHINode* b = builder_.CreatePHI(builder_.getPtrTy(), 2);
     step->addIncoming(builder_.getInt64(0), before);
-    a->addIncoming(function_->getArg(first), before);
-    b->addIncoming(function_->getArg(first + 2), before);
-    for (int column = 0; column < kColumns; ++column)
-      load(kFirstB + column, at(b, b_stride, 0, column), b_stride);
-    for (int row = 0; row < rows_; ++row)
-      load(kFirstA + row, at(a, a_stride, row, 0), a_stride);
-    each_sum([&](int tile, int row, int column) {
-      call(multiply_, {number(tile), number(kFirstA + row), number(kFirstB + column)});
-    });
+    // Where the operands of this step lie; null: the registers hold it.
+    std::vector<std::array<llvm::PHINode*, 2>> places;
+    for (size_t product = first; product < end; ++product) {
+      places.emplace_back();
+      for (const unsigned operand : {0U, 1U})
+        if (product == first ||
+            products_[product] != (operand == 0 ? AmxShared::kA : AmxShared::kB)) {
+          places.back()[operand] = builder_.CreatePHI(builder_.getPtrTy(), 2);
+          places.back()[operand]->addIncoming(argument(product, 2 * operand), before);
+        }
+    }
+    for (size_t product = first; product < end; ++product) {
+      const auto& [a, b] = places[product - first];
+      Value* a_stride = argument(product, 1);
+      Value* b_stride = argument(product, 3);
+      for (int column = 0; b != nullptr && column < kColumns; ++column)
+        load(kFirstB + column, at(b, b_stride, 0, column), b_stride);
+      for (int row = 0; a != nullptr && row < rows_; ++row)
+        load(kFirstA + row, at(a, a_stride, row, 0), a_stride);
+      each_sum([&](int tile, int row, int column) {
+        call(multiply_, {number(tile), number(kFirstA + row), number(kFirstB + column)});
+      });
+    }
+    for (size_t product = first; product < end; ++product) {
+      const auto& [a, b] = places[product - first];
+      if (a != nullptr)
+        a->addIncoming(builder_.CreateGEP(builder_.getInt8Ty(), a, builder_.getInt64(kTileBytes)),
+                       loop);
+      if (b != nullptr)
+        b->addIncoming(at(b, argument(product, 3), 1, 0), loop);
+    }
     Value* next = builder_.CreateAdd(step, builder_.getInt64(1));
     step->addIncoming(next, loop);
-    a->addIncoming(builder_.CreateGEP(builder_.getInt8Ty(), a, builder_.getInt64(kTileBytes)),
-                   loop);
-    b->addIncoming(at(b, b_stride, 1, 0), loop);
-    builder_.CreateCondBr(builder_.CreateICmpULT(next, function_->getArg(first + 4)), loop, after);
+    builder_.CreateCondBr(builder_.CreateICmpULT(next, argument(first, 4)), loop, after);
     builder_.SetInsertPoint(after);
   }
 
@@ -135,7 +159,7 @@ private:
   llvm::IRBuilder<> builder_;
   llvm::Intrinsic::ID multiply_;
   int rows_; ///< tiles of sums one above the other
-  unsigned products_;
+  std::span<const AmxShared> products_;
   llvm::Function* function_ = nullptr;
 };
 
@@ -228,13 +252,15 @@ void amx_configure(llvm::Module& module) {
 }
 
 llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows,
-                                 int products) {
+                                 std::span<const AmxShared> products) {
   const llvm::Intrinsic::ID multiply = instruction_for(a, b);
   if (multiply == llvm::Intrinsic::not_intrinsic || (rows != kTileRows && rows != 2 * kTileRows))
     return nullptr;
-  const std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" +
-                           std::to_string(rows) +
-                           (products > 1 ? "x" + std::to_string(products) : "");
+  std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" + std::to_string(rows);
+  for (size_t product = 1; product < products.size(); ++product)
+    name += products[product] == AmxShared::kNothing ? "_then"
+            : products[product] == AmxShared::kA     ? "_sameA"
+                                                     : "_sameB";
   if (llvm::Function* made = module.getFunction(name))
     return made;
   return Maker(module, multiply, rows, products).make(name);

@@ -3,6 +3,8 @@
 
 #include "ir/dtype.h"
 
+#include <span>
+
 namespace llvm {
 class Function;
 class Module;
@@ -10,16 +12,20 @@ class Module;
 
 namespace temper::codegen {
 
+/// What a product has in common with the one before it. If it is an operand, both take their steps,
+/// of which they have as many, together, and the operand is loaded once.
+enum class AmxShared { kNothing, kA, kB };
+
 /// C[rows, 32] += A[rows, 64 * steps bytes] * B[16 * steps, 128 bytes], each row `stride` bytes
-/// behind the other, for `products` pairs of A and B, between which C stays in registers; `rows` is
-/// 16 or 32. Made once a module:
+/// behind the other, for as many pairs of A and B as `products` has entries, between which C stays
+/// in registers; `rows` is 16 or 32. Made once a module:
 ///
 ///   void (ptr c, i64 c_stride, i1 start, (ptr a, i64 a_stride, ptr b, i64 b_stride, i64 steps)...)
 ///
 /// `start`: the sums start from zero, and what is in C does not count.
 /// Null when no instruction multiplies these types.
 llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows,
-                                 int products);
+                                 std::span<const AmxShared> products);
 
 /// To be called once the module is complete: each function that calls such products (of a parallel
 /// loop, the body that each thread calls) configures the tile registers on entry, which costs as

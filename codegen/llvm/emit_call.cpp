@@ -296,6 +296,22 @@ bool Emitter::goes_on(const Call& first, const Call& next) {
          buffer(next, 2) != buffer(first, 0);
 }
 
+namespace {
+
+/// What a product of tiles has in common with the one before it, into the same sums.
+AmxShared shared_operand(const Call& before, const Call& call) {
+  const auto same = [&](std::initializer_list<size_t> args) {
+    return std::all_of(args.begin(), args.end(), [&](size_t arg) {
+      return structural_equal(before.args[arg], call.args[arg]);
+    });
+  };
+  if (!same({11}))
+    return AmxShared::kNothing;
+  return same({3, 4, 5}) ? AmxShared::kA : same({6, 7, 8}) ? AmxShared::kB : AmxShared::kNothing;
+}
+
+} // namespace
+
 Value* Emitter::emit_amx(std::span<const Call* const> calls) {
   const Call& first = *calls.front();
   const auto rows = as_int(first.args[9]);
@@ -323,7 +339,10 @@ Value* Emitter::emit_amx(std::span<const Call* const> calls) {
   if (!operand(first, 0))
     return unsupported("T.amx_multiply_add takes elements of buffers", first.dtype);
   args.push_back(builder_.CreateIsNotNull(emit(first.args[12])));
+  std::vector<AmxShared> products;
   for (const Call* call : calls) {
+    products.push_back(call == &first ? AmxShared::kNothing
+                                      : shared_operand(*calls[products.size() - 1], *call));
     if (!operand(*call, 1) || !operand(*call, 2))
       return unsupported("T.amx_multiply_add takes elements of buffers", first.dtype);
     const auto bytes = as_int(call->args[11]).value_or(0) * types[1].bytes();
@@ -332,8 +351,7 @@ Value* Emitter::emit_amx(std::span<const Call* const> calls) {
   }
   llvm::Function* function = nullptr;
   if (known && *columns == 32 && types[0].bits == 32)
-    function = amx_multiply_add(module_, types[1], types[2], static_cast<int>(*rows),
-                                static_cast<int>(calls.size()));
+    function = amx_multiply_add(module_, types[1], types[2], static_cast<int>(*rows), products);
   if (function == nullptr)
     return unsupported("T.amx_multiply_add takes 16 or 32 rows and 32 columns of sums of "
                        "bfloat16 or bytes, 64 bytes at a time",

@@ -1,5 +1,6 @@
 #include "codegen/llvm/stubs.h"
 
+#include "codegen/assertions.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/facts.h"
 #include "codegen/llvm/machine.h"
@@ -34,10 +35,10 @@ public:
                                          {pointer_, pointer_, pointer_, i32_, i32_, b_.getInt8Ty(),
                                           b_.getInt8Ty(), b_.getInt8Ty(), b_.getInt8Ty()},
                                          "temper_argument");
-    function_ = llvm::StructType::create(
-        context,
-        {pointer_, pointer_, pointer_, pointer_, pointer_, pointer_, i64_, i32_, i32_, pointer_},
-        "temper_function");
+    function_ = llvm::StructType::create(context,
+                                         {pointer_, pointer_, pointer_, pointer_, pointer_,
+                                          pointer_, i64_, i32_, i32_, pointer_, pointer_},
+                                         "temper_function");
     const auto array = [](llvm::Type* of, unsigned count) {
       return llvm::ArrayType::get(of, count);
     };
@@ -109,12 +110,19 @@ private:
     }
     llvm::Constant* kernel = llvm::ConstantPointerNull::get(b_.getPtrTy());
     llvm::Constant* gpu = kernel;
+    llvm::Constant* assertions = kernel;
     if (stub.cubin.empty()) {
       auto* function = llvm::cast<llvm::Function>(
           module_.getOrInsertFunction(stub.kernel, llvm::FunctionType::get(i32_, {pointer_}, false))
               .getCallee());
       function->setVisibility(llvm::GlobalValue::HiddenVisibility);
       kernel = function;
+      // Weak: there is none where the kernel asserts nothing.
+      auto* words = new llvm::GlobalVariable(module_, b_.getInt8Ty(), true,
+                                             llvm::GlobalValue::ExternalWeakLinkage, nullptr,
+                                             assertions_symbol(stub.kernel));
+      words->setVisibility(llvm::GlobalValue::HiddenVisibility);
+      assertions = words;
     } else {
       gpu = make_gpu(stub);
     }
@@ -123,7 +131,7 @@ private:
         function_, {text(stub.signature), text(stub.metadata), text(stub.doc), text(stub.target),
                     kernel, constant(array), b_.getInt64(stub.features),
                     b_.getInt32(static_cast<uint32_t>(rows.size())),
-                    b_.getInt32(static_cast<uint32_t>(stub.extents)), gpu}));
+                    b_.getInt32(static_cast<uint32_t>(stub.extents)), gpu, assertions}));
   }
 
   llvm::Constant* int32(int64_t value) { return b_.getInt32(static_cast<uint32_t>(value)); }

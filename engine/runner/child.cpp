@@ -244,7 +244,7 @@ private:
         const double begin = now_ns();
         call();
         const double taken = now_ns() - begin;
-        if (set == 0)
+        if (set == 0 && control_->written_by_first_call == 0)
           control_->written_by_first_call = written_bytes();
         control_->fastest_check_ns = set == 0 ? taken : std::min(control_->fastest_check_ns, taken);
       }

@@ -342,13 +342,13 @@ public:
   }
 
   /// What the process wrote, as far as it came to one. A kernel that prints does so in each of its
-  /// calls: of one that is well, the first.
+  /// calls: of one that is well, if it could be timed or not, the first.
   std::string log() const {
     if (!child_)
       return {};
     std::string all = child_->log_tail();
-    if (const int64_t first = child_->control().written_by_first_call;
-        measurement.stage.empty() && first > 0)
+    const bool well = measurement.stage.empty() || measurement.outcome == Outcome::kDisturbed;
+    if (const int64_t first = child_->control().written_by_first_call; well && first > 0)
       all = child_->log_head(static_cast<size_t>(first));
     return trim(all).empty() ? std::string() : "the kernel wrote:\n" + std::string(trim(all));
   }

@@ -12,6 +12,15 @@ inline double now_ns() {
   return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
+/// What lies between a begin and an end of the clock beyond its own reading. Never 0: the clock
+/// shows whole nanoseconds, and what took less than one still took time, by which others are
+/// divided.
+inline double elapsed_ns(double begin, double end, double overhead_ns) {
+  constexpr double kStep = 1;
+  const double taken = end - begin - overhead_ns;
+  return taken > kStep ? taken : kStep;
+}
+
 /// What two readings in a row differ by: the shortest of many. Subtracted from timed calls.
 inline double clock_overhead_ns() {
   double shortest = 1e9;

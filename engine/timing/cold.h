@@ -23,8 +23,7 @@ double time_cold(const Call& call, std::span<const std::span<const std::byte>> a
     flush_from_caches(bytes);
   const double begin = now_ns();
   call();
-  const double taken = now_ns() - begin - overhead_ns;
-  return taken > 0 ? taken : 0;
+  return elapsed_ns(begin, now_ns(), overhead_ns);
 }
 
 } // namespace temper::engine

@@ -4,7 +4,6 @@
 
 #include "engine/timing/clock.h"
 
-#include <algorithm>
 #include <cstdint>
 
 namespace temper::engine {
@@ -16,8 +15,7 @@ template <typename Call> double time_hot(const Call& call, int64_t calls, double
   for (int64_t i = 0; i < calls; ++i)
     if (!call())
       break;
-  const double taken = now_ns() - begin - overhead_ns;
-  return std::max(taken, 0.0) / static_cast<double>(calls);
+  return elapsed_ns(begin, now_ns(), overhead_ns) / static_cast<double>(calls);
 }
 
 } // namespace temper::engine

@@ -563,8 +563,8 @@ QString RooflinePlot::emptyText() const {
     return tr("Gathering what was measured…");
   const auto data = analysis_.roofline();
   return data && data->without > 0
-             ? tr("These workloads say neither how many operations they do nor what they move: "
-                  "flops and bytes in the workload's file put them here.")
+             ? tr("Of these workloads it is not known how many operations they do, or what they "
+                  "move: flops and bytes in the workload's file put them here.")
              : tr("No record passes the filter.");
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/arith/region.h"
+#include "ir/support/random.h"
 #include "ir/tir/stmt.h"
 #include "ir/verify.h"
 
@@ -36,6 +37,9 @@ public:
       : function_(std::move(function)), options_(options) {}
 
   Result<void> run();
+  /// The same, and whether every access is proven to lie inside of its buffer; what certainly lies
+  /// outside in one iteration is an error.
+  Result<bool> run_with_accesses();
 
   bool stmt(const Stmt& stmt);
   bool expr(const Expr& expr);
@@ -60,6 +64,9 @@ public:
   /// An access of the region, in the current scope; checked against what the block declares.
   bool access(const Buffer& buffer, const std::vector<Range>& touched, bool is_write,
               const NodeRef& where);
+
+  /// With accesses: the region, which is touched here, lies inside of its buffer.
+  bool inside(const BufferRegion& region, const NodeRef& where);
 
   /// RAII: definitions, guards, path and inner variables made inside end with it.
   class Scope {
@@ -115,6 +122,12 @@ private:
                int* lanes);
   bool counterexample(const AccessScope& scope, const std::vector<const BufferRegion*>& declared,
                       const std::vector<Range>& touched, std::string& values) const;
+  using Values = std::unordered_map<const VarNode*, int64_t>;
+  /// The `sample`-th iteration that is tried: corners of all ranges first, then random points.
+  /// False where it does not run, or nobody knows.
+  bool iteration(int sample, Random& random, Values& values) const;
+  std::string iteration_text(const Values& values, size_t first_of_block) const;
+  bool inside(const Buffer& buffer, std::span<const Range> touched, const NodeRef& where);
   std::string path() const;
 
   PrimFunc function_;
@@ -127,6 +140,9 @@ private:
   std::vector<Expr> guards_; ///< null: something unknown
   std::vector<const BufferNode*> locals_;
   std::vector<std::string> path_;
+  bool with_accesses_ = false;
+  bool proven_ = true;    ///< every access so far lies inside of its buffer
+  bool may_stop_ = false; ///< break, return or an assertion: iterations may not be reached
   bool failed_ = false;
   Error error_;
   friend class Scope;

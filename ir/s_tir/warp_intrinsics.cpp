@@ -229,7 +229,7 @@ void add_mma(std::vector<TensorIntrinsic>& list, const Instruction& mma) {
     const Type& out = types.sum;
     // The sums of tf32 are held in a layout of their own name.
     const std::string kind = in.dtype.bits == 32 ? "tf32_" : "";
-    if (first(in.name))
+    if (first(fmt::format("operand {}", in.name)))
       for (const Memory& memory : kShared) {
         list.push_back(make_move(
             fmt::format("mma_load_{}_{}_A_{}", mma.shape, in.name, memory.name), mma.load_a,
@@ -241,7 +241,7 @@ void add_mma(std::vector<TensorIntrinsic>& list, const Instruction& mma) {
                                    in.dtype, memory.scope, scopes.b, "warp_load_matrix",
                                    fmt::format("{}.B{}", mma.text, turned ? "t" : "")));
       }
-    if (first(kind + out.name)) {
+    if (first(fmt::format("sums {}{}", kind, out.name))) {
       const std::string role = fmt::format("{}.C", mma.text);
       list.push_back(make_fill(fmt::format("mma_init_{}_{}{}", mma.shape, kind, out.name), {16, 8},
                                out.dtype, scopes.c, role));

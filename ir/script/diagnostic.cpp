@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 
 namespace temper::script {
 namespace {
@@ -102,6 +104,13 @@ Error located(const Error& error, const std::string& file, std::string_view text
   Error result = error;
   result.message = diagnostic.to_string();
   return result;
+}
+
+Error located(const Error& error, const std::string& file) {
+  std::ifstream stream(file);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return stream ? located(error, file, text.str()) : error;
 }
 
 Error to_error(const std::vector<Diagnostic>& diagnostics) {

@@ -62,6 +62,8 @@ Error to_error(const std::vector<Diagnostic>& diagnostics);
 /// parser's errors are: with the file, and that line of its `text` with a caret. Another error
 /// stays as it is.
 Error located(const Error& error, const std::string& file, std::string_view text);
+/// The same; the text is what `file` holds. An error of a file that is not there stays as it is.
+Error located(const Error& error, const std::string& file);
 
 /// The index of a file's name for Span::file; the same name keeps its index.
 uint32_t source_file_index(const std::string& name);

@@ -1243,10 +1243,12 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
       if (std::find(names.begin(), names.end(), *key.text()) == names.end())
         return invalid(info->name + "_workload: inputs names '" + *key.text() + "', but " +
                        info->name + " takes " + join(names, ", "));
-      // "int(0, M)": the arguments are formulas over the parameters.
+      // "int(0, M)": the arguments are formulas over the parameters; "constant(nan)" is a number.
       std::string text = *value.text();
       const size_t open = text.find('(');
-      if (open != std::string::npos && text.back() == ')') {
+      if (open != std::string::npos && text.back() == ')' &&
+          !parse_number<double>(
+              trim(std::string_view(text).substr(open + 1, text.size() - open - 2)))) {
         TEMPER_TRY(list, formula(info->name + "_workload: the distribution of " + *key.text(),
                                  "[" + text.substr(open + 1, text.size() - open - 2) + "]",
                                  workload.parameters));

@@ -14,6 +14,12 @@ inline constexpr int kGfx942 = -942;
 inline bool is_amd(int architecture) { return architecture < 0; }
 /// Of a target's architecture: "gfx942".
 inline bool is_amd(std::string_view arch) { return arch.starts_with("gfx"); }
+/// Why code for AMD's is neither timed nor checked on a card.
+inline constexpr const char* kNothingRunsAmd = "nothing here runs on AMD's GPUs";
+/// What runs blocks: of "gfx942" a compute unit.
+inline const char* processor_name(std::string_view arch) {
+  return is_amd(arch) ? "compute unit" : "multiprocessor";
+}
 /// "gfx942", "sm_90".
 inline std::string architecture_name(int architecture) {
   return (is_amd(architecture) ? "gfx" : "sm_") + std::to_string(std::abs(architecture));

@@ -136,8 +136,12 @@ private:
     entry.is_fragment = fragment;
     for (const Expr& extent : buffer->shape) {
       const auto value = as_int(extent);
-      if (!value || *value < 1)
+      if (!value)
         return fail(alloc.span, "the shape of " + buffer->name + " must be constant for a layout");
+      if (*value < 1)
+        return fail(alloc.span, buffer->name + " has no elements: dimension " +
+                                    std::to_string(entry.shape.size()) + " of it is " +
+                                    std::to_string(*value) + ", and must be at least 1");
       entry.shape.push_back(*value);
     }
     if (const Expr annotated = alloc.annotations.get(kLayoutAnnotation)) {

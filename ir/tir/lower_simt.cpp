@@ -11,6 +11,7 @@
 #include "ir/tir/pipeline.h"
 #include "ir/tir/pipeline_order.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/role_options.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -39,9 +40,6 @@ struct Notes {
 };
 /// Annotation of an operator: its label, which copies of it share.
 constexpr const char* kLabel = "temper.label";
-/// Annotations of an operator in a role: its threads.
-constexpr const char* kFirstThread = "temper.first_thread";
-constexpr const char* kRoleThreads = "temper.role_threads";
 
 class Lowering {
 public:

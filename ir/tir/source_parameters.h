@@ -16,7 +16,8 @@
 namespace temper::tir {
 
 /// A parameter as it is declared, without qualifiers and its name: {"float", true} of
-/// "const float* __restrict__ A". A type that a macro of the text stands for is that type.
+/// "const float* __restrict__ A". A type that a macro, typedef or using of the text stands for is
+/// that type.
 struct SourceParameter {
   std::string type;
   bool pointer = false;
@@ -25,12 +26,15 @@ struct SourceParameters {
   std::vector<SourceParameter> parameters;
   std::string where; ///< "saxpy.cu(22)" by the text's line directives; else "line 3"
 };
-/// Of the kernel `name`; nothing where the text has it never or several times.
+/// Of the kernel `name`; nothing where the text has it never or several times, or where macros
+/// or conditions are among the parameters.
 std::optional<SourceParameters> source_parameters(std::string_view text, const std::string& name);
 
-/// kInvalidArgument: the first parameter whose type is not that of what is passed. Types of C++ that
-/// say nothing of elements (float4, structures, the user's own) are not judged, and unsigned
-/// integers are taken for bits.
+/// kInvalidArgument: a kernel that the text does not have, another number of parameters than the
+/// program passes, or the first one whose type is not that of what is passed. float4 is floats; a
+/// name by typedef or using is what it stands for. Types that say nothing of elements (structures,
+/// templates) are not judged, unsigned integers and vectors of integers are taken for bits, and
+/// where the preprocessor decides, only the compiled kernel is.
 Result<void> check_source_parameters(const ir::PrimFunc& function);
 
 } // namespace temper::tir

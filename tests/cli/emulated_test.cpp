@@ -623,10 +623,25 @@ TEST(Emulated, ProductsForAmdAreCheckedAsLoops) {
   EXPECT_NE(tuned.out.find("nothing here runs on AMD's GPUs"), std::string::npos) << tuned.out;
   const Json records = shell.run("temper list records --json").list("records");
   ASSERT_FALSE(records.empty());
-  const Ran exported =
-      shell.run("temper export --name k --out out " + records[0]["record"].get<std::string>());
+  const std::string record = records[0]["record"].get<std::string>();
+  const Ran exported = shell.run("temper export --name k --out out " + record);
   EXPECT_NE(exported.code, 0);
   EXPECT_NE(exported.err.find("is for hip:gfx942"), std::string::npos) << exported.err;
+  // No word of NVIDIA's: neither its driver, nor PTX, nor multiprocessors.
+  for (const char* command :
+       {"temper rerun ", "temper remeasure ", "temper show ", "temper explain ",
+        "temper check gemm_fp16 M=64 N=64 K=64 --target hip:gfx942 # "}) {
+    const Ran said = shell.run(command + record);
+    const std::string text = said.out + said.err;
+    for (const char* word : {"NVIDIA", "libcuda", "PTX", "multiprocessor"})
+      EXPECT_EQ(text.find(word), std::string::npos) << command << text;
+  }
+  const Ran rerun = shell.run("temper rerun " + record);
+  EXPECT_NE(rerun.err.find("nothing here runs on AMD's GPUs"), std::string::npos) << rerun.err;
+  const Ran on_nvidia =
+      shell.run("temper check gemm_fp16 M=64 N=64 K=64 --target hip:gfx942 --device cuda:0");
+  EXPECT_EQ(on_nvidia.code, 2);
+  EXPECT_NE(on_nvidia.err.find("hip:gfx942 is AMD's"), std::string::npos) << on_nvidia.err;
   const Ran source =
       shell.run("temper-opt gemm_fp16 M=64 N=64 K=64 --target hip:gfx942 --print cuda");
   EXPECT_NE(source.out.find("__builtin_amdgcn_mfma_"), std::string::npos) << source.err;

@@ -2,8 +2,10 @@
 // knows (tests/cuda/fake), the slower the more threads a block has.
 #include "tests/cli/shell.h"
 
+#include "codegen/cuda/library.h"
 #include "codegen/cuda/nvrtc.h"
 
+#include <algorithm>
 #include <set>
 
 namespace temper::testing {
@@ -155,12 +157,29 @@ TEST(OnAGpu, DevicesThatAreNotThereAreRefusedInOneSentence) {
   refused("temper check double.py --device cuda:x", "there is no device 'cuda:x'");
   refused("temper check double.py --device cuda:0 --target cuda:sm_80",
           "code for 'cuda:sm_80' does not run here: Fake H100 is of architecture sm_90");
+  refused("temper tune double.py --target cuda:sm_70", "is no GPU that temper knows; it knows");
   // What another GPU is needed for is emulated, and why.
   const Ran other = shell.run(
       with_gpu(kGood, "temper tune double.py --target cuda:sm_80 --trials 1 --seed 1 --jobs 1"));
   EXPECT_NE(other.out.find("Fake H100 is of architecture sm_90, so no GPU is used"),
             std::string::npos)
       << other.out << other.err;
+}
+
+TEST(OnAGpu, WithoutADriverItSaysSoAndDoesWhatIsLeft) {
+  if (const auto driver = codegen::load_cuda_library({"libcuda.so.1"}); driver)
+    GTEST_SKIP() << "there is a driver: " << driver->path;
+  const Shell shell;
+  shell.write("double.py", kDouble);
+  const Ran asked = shell.run("temper check double.py --device cuda:0");
+  EXPECT_EQ(asked.code, 1);
+  EXPECT_EQ(std::count(asked.err.begin(), asked.err.end(), '\n'), 1) << asked.err;
+  EXPECT_NE(asked.err.find("--device emulated runs programs for a GPU on the CPU"),
+            std::string::npos)
+      << asked.err;
+  const Ran left = shell.run("temper tune double.py --target cuda:sm_90a --trials 1 --no-compile");
+  EXPECT_EQ(left.code, 0) << left.err;
+  EXPECT_NE(left.out.find("so no GPU is used and nothing is timed"), std::string::npos) << left.out;
 }
 
 TEST(OnAGpu, DoctorNamesGpuTimerClocksAndPermission) {

@@ -444,6 +444,22 @@ TEST(Usage, OnlyARunAtWorkIsStopped) {
   expect_refused(shell.run("temper stop r000000000000abcd"), 2, "r000000000000abcd");
 }
 
+TEST(Usage, ListTakesTheNamesOfWorkloads) {
+  const Shell shell;
+  const Ran one = shell.run("temper list workloads matmul --json");
+  ASSERT_EQ(one.list("workloads").size(), 1U) << one.out << one.err;
+  EXPECT_EQ(one.list("workloads")[0]["name"], "matmul");
+  expect_refused(shell.run("temper list workloads nosuch"), 2, "no workload 'nosuch'");
+}
+
+TEST(Usage, PicturesOfADatabaseThatIsNotThereAreRefused) {
+  const Shell shell;
+  if (!std::filesystem::exists(TEMPER_BUILD_DIR "/bin/temper-gui"))
+    GTEST_SKIP() << "built without the workbench";
+  const Ran ran = shell.run("env QT_QPA_PLATFORM=offscreen temper-gui --db missing.db --shots out");
+  expect_refused(ran, 2, "missing.db");
+}
+
 TEST(Usage, ResumeTakesNoTarget) {
   const Shell shell;
   expect_refused(shell.run("temper resume --target cpu:x86-64-v3"), 2, "--target");

@@ -518,6 +518,22 @@ TEST(Cuda, tensor_cores_take_every_type_they_have) {
     }
 }
 
+// 64 accumulators of 64 terms: left to themselves, NVVM and ptxas make 4096 copies of a term and
+// take minutes over twice as many.
+TEST(Cuda, a_loop_inside_of_unrolled_ones_is_copied_a_few_times) {
+  std::string text = product_of_rows("float32", "float32", "float32", "", "threads", false);
+  const auto few = source_of(text);
+  ASSERT_TRUE(few.has_value()) << few.error().message;
+  EXPECT_EQ(few->text.find("#pragma unroll 4"), std::string::npos) << "2048 copies may be";
+  text = replaced(text, "threads=256", "threads=128");
+  const auto source = source_of(text);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  EXPECT_NE(source->text.find("#pragma unroll 4\n"), std::string::npos) << source->text;
+  SKIP_WITHOUT_NVRTC();
+  const auto code = nvrtc->compile(source->text, "sm_80", 30);
+  EXPECT_TRUE(code.has_value()) << code.error().message;
+}
+
 TEST(Cuda, a_warp_that_copies_gives_registers_to_those_that_compute) {
   SKIP_WITHOUT_NVRTC();
   for (const char* more : {"", ", wg_wait=1"}) {

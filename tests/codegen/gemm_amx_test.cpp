@@ -4,6 +4,7 @@
 #include "ir/script/parser.h"
 #include "ir/support/random.h"
 #include "ir/tir/dispatch.h"
+#include "ir/walk.h"
 #include "tests/codegen/build.h"
 #include "tests/codegen/lowered.h"
 
@@ -126,6 +127,96 @@ INSTANTIATE_TEST_SUITE_P(Forms, GemmByParts,
                            return std::string(info.param.transpose_a ? "A_transposed" : "A") +
                                   (info.param.transpose_b ? "_B_transposed" : "_B");
                          });
+
+// Blocks beside each other multiply the same rows of A by columns of B that are their own.
+struct Blocks {
+  bool transpose_a = false;
+  bool scaled = false; ///< each block lays out other values of A
+  int share = 1;
+};
+
+ir::IRModule blocks_of_product(const Blocks& form) {
+  const std::string tile = form.transpose_a ? "(32, 16)" : "(16, 32)";
+  const std::string at = form.transpose_a ? "k * 32, by * 16" : "by * 16, k * 32";
+  const auto module = script::parse_module(
+      "from tvm.script import tirx as T\n"
+      "@T.prim_func\n"
+      "def main(A: T.Tensor(" +
+      std::string(form.transpose_a ? "(96, 48)" : "(48, 96)") +
+      ", \"float32\"), B: T.Tensor((96, 64), \"float32\"), C: T.Tensor((48, 64), \"float32\")):\n"
+      "    with T.Kernel(2, 3) as (bx, by):\n"
+      "        A_tile = T.alloc_shared(" +
+      tile +
+      ", \"float32\")\n"
+      "        B_tile = T.alloc_shared((32, 32), \"float32\")\n"
+      "        sums = T.alloc_fragment((16, 32), \"float32\")\n"
+      "        T.fill(sums, 1)\n"
+      "        for k in T.Pipelined(3):\n"
+      "            T.copy(A[" +
+      at + "], A_tile)\n" +
+      (form.scaled ? "            for i, j in T.Parallel(16, 32):\n"
+                     "                A_tile[i, j] = A_tile[i, j] * T.cast(bx + 1, \"float32\")\n"
+                   : "") +
+      "            T.copy(B[k * 32, bx * 32], B_tile)\n"
+      "            T.gemm(A_tile, B_tile, sums, allow_bf16x3=True, transpose_A=" +
+      (form.transpose_a ? "True" : "False") +
+      ", annotations={\"share\": " + std::to_string(form.share) +
+      "})\n"
+      "        T.copy(sums, C[by * 16, bx * 32])\n");
+  EXPECT_TRUE(module) << module.error().to_string();
+  return *module;
+}
+
+/// How many loops lie around the first store to a buffer whose name begins so.
+int loops_around_filling(const ir::PrimFunc& function, const std::string& name) {
+  int found = -1;
+  const auto look = [&](auto&& self, const ir::Stmt& stmt, int depth) -> void {
+    ir::walk(stmt, [&](const ir::NodeRef& node) {
+      if (const auto* loop = node.as<tir::For>()) {
+        self(self, loop->body, depth + 1);
+        return false;
+      }
+      if (const auto* store = node.as<tir::BufferStore>();
+          store != nullptr && found < 0 && store->buffer->name.starts_with(name))
+        found = depth;
+      return true;
+    });
+  };
+  look(look, function->body, 0);
+  return found;
+}
+
+TEST(GemmByPartsOfBlocks, MakesPartsThatBlocksShareOnceForAll) {
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  for (const bool transpose : {false, true}) {
+    SCOPED_TRACE(transpose);
+    const auto each = lowered_for(blocks_of_product({transpose, false, 0}), target);
+    const auto once = lowered_for(blocks_of_product({transpose, false, 1}), target);
+    ASSERT_TRUE(each) << each.error().to_string();
+    ASSERT_TRUE(once) << once.error().to_string();
+    const std::string parts = transpose ? "A_transposed_parts" : "A_parts";
+    // Of A without the loop over blocks beside each other; of B, which differs, as before.
+    EXPECT_EQ(loops_around_filling(*once, parts), loops_around_filling(*each, parts) - 1);
+    EXPECT_EQ(loops_around_filling(*once, "B_parts"), loops_around_filling(*each, "B_parts"));
+    std::vector<float> a = operand(kM * kK, 5);
+    std::vector<float> b = operand(kK * kN, 6);
+    std::vector<float> c(kM * kN);
+    const auto done = ir::interpret(*once, {ir::input(a), ir::input(b), ir::output(c)});
+    ASSERT_TRUE(done) << done.error().to_string();
+    expect_product({transpose, false}, a, b, c);
+  }
+}
+
+TEST(GemmByPartsOfBlocks, LeavesPartsThatABlockMakesOfItsOwnValues) {
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  const auto each = lowered_for(blocks_of_product({false, true, 0}), target);
+  const auto once = lowered_for(blocks_of_product({false, true, 1}), target);
+  ASSERT_TRUE(each) << each.error().to_string();
+  ASSERT_TRUE(once) << once.error().to_string();
+  EXPECT_EQ(loops_around_filling(*once, "A_tile_parts"),
+            loops_around_filling(*each, "A_tile_parts"));
+  EXPECT_GE(loops_around_filling(*once, "A_tile_parts"), 4);
+}
 
 TEST(GemmByPartsDispatch, NeedsLeaveAndAMX) {
   const auto table = [](const Form& form, std::vector<std::string> features) {

@@ -775,6 +775,30 @@ def main(A: T.Tensor((64, 32), "float16"), B: T.Tensor((32, 48), "float16"), C: 
   }
 }
 
+// Without that each thread would add up whole rows, from shared memory.
+TEST(LowerGpu, warps_that_share_a_row_leave_their_sums_to_each_other) {
+  for (const char* op : {"sum", "max", "min", "abssum"})
+    for (const auto& [rows, warps] : {std::pair(1, 4), std::pair(2, 4), std::pair(16, 4)}) {
+      SCOPED_TRACE(fmt::format("{} {}", op, rows));
+      const Lowered lowered = expect_meaning(parsed(fmt::format(R"(
+@T.prim_func
+def main(A: T.Tensor(({0}, 1024), "float16"), C: T.Tensor((2, {0}), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        tile = T.alloc_fragment(({0}, 1024), "float32")
+        rows = T.alloc_fragment(({0},), "float32")
+        T.copy(A, tile)
+        for again in T.serial(2):
+            T.reduce_{1}(tile, rows, dim=1)
+            T.reduce_{1}(tile, rows, dim=1, clear=False)
+            T.copy(rows, C[again, 0:{0}])
+)",
+                                                                rows, op)));
+      EXPECT_GT(count(lowered.text, "T.shfl_xor_sync("), 0) << lowered.text;
+      EXPECT_GT(count(lowered.text, "among_warps"), warps) << lowered.text;
+      EXPECT_EQ(count(lowered.text, "_staged"), 0) << lowered.text;
+    }
+}
+
 TEST(LowerGpu, results_leave_through_shared_memory_and_the_copy_engine) {
   for (const char* dtype : {"float16", "bfloat16"})
     for (const int tma : {0, 2})

@@ -1,7 +1,13 @@
 // Blocks tensorized by the entries for warps: what mma.sync computes is what the program computes,
-// and what cannot be held by a warp is refused.
+// each has a form in CUDA C++ that compiles, and what cannot be held by a warp is refused.
+#include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/prelude.h"
+#include "codegen/cuda/print.h"
+#include "ir/s_tir/detail/builtin_intrinsics.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/tir/matrix_text.h"
+#include "ir/walk.h"
 #include "tests/support/bound_programs.h"
 
 #include <fmt/format.h>
@@ -10,7 +16,9 @@
 namespace temper::codegen {
 namespace {
 
+using ir::Call;
 using ir::IRModule;
+using ir::StringImm;
 using s_tir::BlockRv;
 using s_tir::ExprRv;
 using s_tir::LoopRv;
@@ -143,6 +151,20 @@ const std::vector<Family>& families() {
        "mma_sync_m16n8k8_f16f16f32",
        "mma_init_m16n8k8_f32",
        "mma_store_m16n8k8_f32_global"},
+      {"mma_m16n8k8_sums",
+       "float16",
+       "float16",
+       16,
+       8,
+       8,
+       {32, 8},
+       {8, 32},
+       "m16n8k8",
+       "mma_load_m16n8k8_f16_A_shared",
+       "mma_load_m16n8k8_f16_B_shared",
+       "mma_sync_m16n8k8_f16f16f16",
+       "mma_init_m16n8k8_f16",
+       "mma_store_m16n8k8_f16_global"},
       {"mma_tf32",
        "float32",
        "float32",
@@ -173,6 +195,20 @@ const std::vector<Family>& families() {
        "mma_sync_m16n8k16_f16f16f32",
        "mma_init_m16n8k16_f32",
        "mma_store_m16n8k16_f32_global"},
+      {"mma_m16n8k16_sums",
+       "float16",
+       "float16",
+       16,
+       8,
+       16,
+       {16, 16},
+       {16, 8},
+       "m16n8k16",
+       "mma_load_m16n8k16_f16_A_shared",
+       "mma_load_m16n8k16_f16_B_shared",
+       "mma_sync_m16n8k16_f16f16f16",
+       "mma_init_m16n8k16_f16",
+       "mma_store_m16n8k16_f16_global"},
       {"mma_m16n8k16_trans",
        "bfloat16",
        "float32",
@@ -366,6 +402,37 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
   if (family.extra != nullptr) {
     EXPECT_THAT(text, HasSubstr(family.extra));
   }
+  const auto source = print_cuda(flat);
+  ASSERT_TRUE(source) << source.error().message;
+  EXPECT_THAT(source->text, HasSubstr("mma.sync.aligned.m16n8k"));
+  if (const auto nvrtc = Nvrtc::load()) {
+    const auto code = (*nvrtc)->compile(source->text, "sm_80");
+    EXPECT_TRUE(code) << code.error().message << "\n" << source->text;
+  }
+}
+
+TEST(WarpFragments, EveryProductOfTheTableHasAFormInCuda) {
+  int products = 0;
+  for (const s_tir::TensorIntrinsic& entry : s_tir::warp_tensor_intrinsics())
+    ir::walk(entry.implementation->body, [&](const ir::NodeRef& node) {
+      const auto* call = node.as<Call>();
+      if (call == nullptr || call->op != "warp_mma")
+        return true;
+      const auto* text = call->args.back().as<StringImm>();
+      const std::string instruction = text->value.substr(0, text->value.find(".A"));
+      const auto matrix = tir::parse_matrix_text(instruction);
+      EXPECT_TRUE(matrix) << entry.name;
+      const auto type = [&](size_t argument, tir::MatrixOperand operand) {
+        return tir::ptx_operand_type(operand, call->args[argument]->dtype);
+      };
+      EXPECT_TRUE(
+          in_cuda_prelude(fmt::format("mma_{}_{}_{}", matrix->shape,
+                                      type(0, tir::MatrixOperand::kAsStored), type(2, matrix->a))))
+          << entry.name;
+      ++products;
+      return true;
+    });
+  EXPECT_GT(products, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WarpFamilies, ::testing::ValuesIn(families()),

@@ -368,6 +368,19 @@ TEST(GpuMeasurer, AnotherProfilerLeavesUsTheEvents) {
   EXPECT_EQ(conditions_of(m)->timer, GpuTimer::kEvents);
 }
 
+TEST(GpuMeasurer, WithoutCuptiEventsTakeOverAndCountersSayWhatToInstall) {
+  NEEDS_CUPTI();
+  Gpu gpu("", addition(), 0, "/no_cupti");
+  MeasureRequest counted = gpu.request(gpu_code("add"));
+  counted.counters = true;
+  const Measurement m = gpu.measure(counted);
+  ASSERT_EQ(m.outcome, Outcome::kOk) << m.error;
+  EXPECT_EQ(conditions_of(m)->timer, GpuTimer::kEvents);
+  EXPECT_TRUE(plain_counters(m).empty());
+  EXPECT_THAT(m.log,
+              AllOf(HasSubstr("libcupti.so.13 is not found"), HasSubstr("TEMPER_CUDA_LIBRARIES")));
+}
+
 TEST(GpuMeasurer, CountsOneCallAsOftenAsThereArePasses) {
   NEEDS_CUPTI();
   for (const Regime regime : {Regime::kHot, Regime::kCold}) {

@@ -7,6 +7,7 @@
 namespace temper::database {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -71,6 +72,16 @@ TEST(RecordLog, OfAFailureEndsWhereItStoppedWithWhatWasWritten) {
   row.log = "the kernel wrote:\nassertion failed";
   EXPECT_EQ(record_log(row), "outcome    crashed: crashed: aborted (SIGABRT) (at: check)\n\n"
                              "the kernel wrote:\nassertion failed\n");
+  // Of a run without its GPU: nothing that did not compile was checked.
+  row.outcome = Outcome::kCompileFailed;
+  row.stage = "compiling";
+  row.compile_ms = 41.2;
+  EXPECT_THAT(record_log(row), Not(HasSubstr("checked")));
+  row.outcome = Outcome::kRejected;
+  row.stage = "spills";
+  EXPECT_THAT(record_log(row),
+              AllOf(HasSubstr("compiled   in 41.2 ms"), Not(HasSubstr("checked"))));
+  row.outcome = Outcome::kCrashed;
   row.stage = "recheck";
   EXPECT_THAT(record_log(row), HasSubstr("checked    right"));
   row.unchecked = true;

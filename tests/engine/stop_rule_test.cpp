@@ -1,5 +1,7 @@
 #include "engine/timing/stop_rule.h"
 
+#include "engine/timing/cold.h"
+#include "engine/timing/hot.h"
 #include "ir/support/random.h"
 
 #include <gtest/gtest.h>
@@ -17,6 +19,13 @@ std::vector<double> noisy(int count, double center, double spread, uint64_t seed
   for (int i = 0; i < count; ++i)
     samples.push_back(center * (1 + spread * (random.uniform() - 0.5)));
   return samples;
+}
+
+// Others are divided by it.
+TEST(Timing, WhatTheClockDoesNotSeeStillTookTime) {
+  const auto nothing = [] { return true; };
+  EXPECT_EQ(time_hot(nothing, 4, 1e12), 0.25);
+  EXPECT_EQ(time_cold(nothing, {}, 1e12), 1.0);
 }
 
 TEST(StopRule, BatchesShortKernelsToTheSampleLength) {

@@ -82,32 +82,76 @@ class Run(unittest.TestCase):
         self.assertIn("GPU", table)
         self.assertEqual(state["torch"]["version"], "0 (none)")
 
-    def test_products_are_tuned_exported_and_timed_in_turns(self):
-        (gemm,), table = self.part("gemm")
-        self.assertEqual(list(gemm), ["bfloat16 256x128x128", "float16 256x128x128", "bfloat16 16x128x128"])
-        for name, one in gemm.items():
+    def cases(self, part, *names):
+        """Each case of a part that tunes: timed, exported, and in the table."""
+        (made,), table = self.part(part)
+        self.assertEqual(list(made), list(names))
+        for name, one in made.items():
             self.assertNotIn("error", one, f"{name}: {one}")
             self.assertGreater(one["trials"], 0)
             self.assertEqual(len(one["interval"]), 2)
-            self.assertGreater(one["ours_tflops"], 0)
+            self.assertGreater(one["theirs_over_ours"], 0)
             self.assertIn(name, table)
         # The library itself was called, with its arguments, and has no driver.
         self.assertTrue(WithoutADriver.said)
         for sentence in WithoutADriver.said:
             self.assertIn("needs a GPU", sentence)
+        return made, table
+
+    def test_products_are_tuned_exported_and_timed_in_turns(self):
+        made, table = self.cases("gemm", "bfloat16 256x128x128", "bfloat16 128x128x128")
+        for one in made.values():
+            self.assertGreater(one["ours_tflops"], 0)
+            self.assertEqual(set(one["all_ms"]), {"ours", "cuBLAS", "cuBLASLt"})
+            self.assertGreaterEqual(one["seconds_to_3_percent"], 0)
+        self.assertIn("bf16 GEMM against cuBLAS (>= 1.0x): bfloat16 256x128x128", table)
+        self.assertIn("tuning until within 3 % of the run's own best (<= 600 s): ", table)
+        self.assertIn("softmax, RMS norm 8192 x 8192 bf16, of the copy bandwidth (>= 0.90): not measured", table)
+
+    def test_shapes_of_language_models_have_a_mean(self):
+        _, table = self.cases("llm", "bfloat16 64x128x128")
+        self.assertRegex(table, r"geometric mean against cuBLASLt \(>= 1.05x\): [0-9.]+x of 1: ")
 
     def test_rows_are_held_against_the_bandwidth(self):
-        (memory,), table = self.part("memory")
-        self.assertEqual(list(memory), ["softmax_tile", "rms_norm_tile"])
-        for name, one in memory.items():
-            self.assertNotIn("error", one, f"{name}: {one}")
-            self.assertGreater(one["theirs_bytes_per_s"], 0)
-            self.assertIn(name, table)
+        made, table = self.cases("memory", "softmax", "rms_norm")
+        for one in made.values():
+            self.assertGreater(one["of_copy"], 0)
+            self.assertEqual(len(one["tuned"]), 2)  # as a schedule and as a tile program
+        self.assertRegex(table, r"of the copy bandwidth \(>= 0.90\): softmax [0-9.e+-]+, rms_norm [0-9.e+-]+: ")
 
-    def test_attention_is_tuned(self):
-        (attention,), _ = self.part("attention")
-        self.assertNotIn("error", attention)
-        self.assertTrue(attention["first_shape"]["best"]["record"])
+    def test_vectors_are_held_against_the_bandwidth(self):
+        made, _ = self.cases("decode", "gemv", "flash decoding")
+        for one in made.values():
+            self.assertGreater(one["of_copy"], 0)
+
+    def test_attention_is_tuned_causal_and_not(self):
+        made, _ = self.cases("attention", "64 full", "64 causal")
+        for one in made.values():
+            self.assertEqual(one["peer"], "SDPA flash")
+            self.assertGreater(one["ours_tflops"], 0)
+
+    def test_weights_of_four_bits_are_beside_those_of_sixteen(self):
+        self.cases("w4a16", "M=1")
+
+    def test_bars_are_met_by_all_cases_or_not_at_all(self):
+        made = {"gemm": {"a": {"theirs_over_ours": 1.2}, "b": {"theirs_over_ours": 0.9}},
+                "llm": {"a": {"theirs_over_ours": 2.0}, "b": {"theirs_over_ours": 0.5}},
+                "memory": {"softmax": {"of_copy": 0.95}, "rms_norm": {"error": "x"}},
+                "w4a16": {"M=1": {"theirs_over_ours": 3.5}},
+                "probe": {"timers": [{"activity": {"median_ns": 5000}, "events_in_a_row": {"median_ns": 5200},
+                                      "activity_against_itself": {"called_different": False}}]}}
+        met = {what: met for what, _, _, met in gpu_run.bars(made)}
+        self.assertIs(met["bf16 GEMM against cuBLAS"], False)
+        self.assertIs(met["bf16 GEMM, LLM shapes, geometric mean against cuBLASLt"], False)
+        self.assertIsNone(met["softmax, RMS norm 8192 x 8192 bf16, of the copy bandwidth"])
+        self.assertIsNone(met["FlashAttention forward bf16, head 128"])
+        self.assertIs(met["w4a16, N = K = 8192, against cuBLAS bf16"], True)
+        self.assertIs(met["A/A called different"], True)
+
+    def test_all_parts_fit_the_minutes_that_there_are(self):
+        self.assertEqual(set(gpu_run.MINUTES), set(gpu_run.PARTS))
+        self.assertLessEqual(sum(gpu_run.MINUTES.values()), 28)
+        self.assertTrue(set(gpu_run.TUNED) <= set(gpu_run.PARTS))
 
     def test_workloads_are_checked(self):
         (workloads,), table = self.part("workloads")

@@ -176,6 +176,37 @@ TEST_F(Verify, IndicesThatAreAlwaysOutsideAreFound) {
   expect_good(loop_over(i, 9, copy(i)));
 }
 
+TEST_F(Verify, AccessesAreProvenOrCaughtOutsideOrLeftOpen) {
+  const auto accesses = [&](const Stmt& body) { return verify_accesses(function(body)); };
+  const auto caught = [&](const Stmt& body, const std::string& part) {
+    const auto result = accesses(body);
+    ASSERT_FALSE(result) << "no error; expected: " << part;
+    EXPECT_NE(result.error().message.find(part), std::string::npos) << result.error().to_string();
+  };
+  const auto is = [&](bool proven, const Stmt& body) {
+    const auto result = accesses(body);
+    ASSERT_TRUE(result) << result.error().to_string();
+    EXPECT_EQ(*result, proven);
+  };
+  is(true, loop_over(i, 8, copy(i)));
+  caught(loop_over(i, 9, copy(i)), "index 0 of 'A' is 8, outside its extent 8, where i = 8");
+  caught(loop_over(i, 8, store(i, make_load(a, {i - 1}))), "is -1, outside its extent 8");
+  // A condition of it.
+  const Expr guarded = if_then_else(less(i, imm(7)), make_load(a, {i + 1}), real(0));
+  is(true, loop_over(i, 8, store(i, guarded)));
+  caught(loop_over(i, 8, store(i, if_then_else(less(imm(3), i), make_load(a, {i + 1}), real(0)))),
+         "where i = 7");
+  // What memory or a caller says is open, and so is what may not be reached.
+  is(false, copy(n));
+  is(false, make_if(less(n, imm(0)), copy(imm(8))));
+  is(false,
+     loop_over(i, 9, make_seq({make_if(make_binary<EQ>(i, imm(7)), make_break()), copy(i)})));
+  // The region of a block may say more than is touched.
+  is(true, block({{a, {{imm(0), imm(9)}}}}, {{b, {element(vi)}}}, copy(vi)));
+  caught(block({{a, {{imm(0), imm(9)}}}}, {{b, {element(vi)}}}, store(vi, make_load(a, {vi + 1}))),
+         "index 0 of 'A' is 8");
+}
+
 TEST_F(Verify, BlocksDoNotSeeLoopsOutside) {
   expect_error(block({{a, {element(i)}}}, {{b, {element(vi)}}}, copy(vi)),
                "variable 'i' is a loop outside the block");

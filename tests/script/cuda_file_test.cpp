@@ -169,6 +169,12 @@ TEST(SourceParameters, AreReadFromTheText) {
       << "which one, the preprocessor says";
   EXPECT_EQ(read("void k(int* A) {}"), "none");
   EXPECT_EQ(read("__global__ void k() {}"), "line 1: ");
+  EXPECT_EQ(read("__global__ void k(void) {}"), "line 1: ");
+  EXPECT_EQ(read("typedef unsigned int u32;\nusing real = float;\n"
+                 "__global__ void k(u32* A, const real* B, real c) {}"),
+            "line 3: unsigned int*, float*, float");
+  EXPECT_EQ(read("#define BOTH int* A, int* B\n__global__ void k(BOTH) {}"), "none");
+  EXPECT_EQ(read("__global__ void k(int* A\n#ifdef B\n, int* C\n#endif\n) {}"), "none");
 }
 
 TEST(SourceParameters, AreHeldAgainstWhatIsPassed) {
@@ -189,19 +195,51 @@ TEST(SourceParameters, AreHeldAgainstWhatIsPassed) {
         std::pair("float16", "unsigned short* A"), std::pair("bfloat16", "__nv_bfloat16* A"),
         std::pair("int8", "const int* A"), std::pair("int8", "int8_t* A"),
         std::pair("uint8", "unsigned char* A"), std::pair("int32", "unsigned* A"),
-        std::pair("float32", "char* A"), std::pair("float64", "my_type* A")})
+        std::pair("float32", "char* A"), std::pair("float64", "my_type* A"),
+        std::pair("float32", "const float4* A"), std::pair("float16", "const int4* A"),
+        std::pair("float16", "__half2* A"), std::pair("bfloat16", "__nv_bfloat162* A")})
     EXPECT_EQ(error_for(dtype, declared), "") << dtype << " " << declared;
   for (const auto& [dtype, declared] :
        {std::pair("float16", "const float* A"), std::pair("float32", "double* A"),
         std::pair("bfloat16", "__half* A"), std::pair("int32", "float* A"),
         std::pair("float32", "int* A"), std::pair("int32", "short* A"),
-        std::pair("float32", "float A")})
+        std::pair("float32", "float A"), std::pair("int8", "const float4* A"),
+        std::pair("float16", "float2* A"), std::pair("bfloat16", "half2* A")})
     EXPECT_THAT(error_for(dtype, declared), HasSubstr("parameter 1 of k is "))
         << dtype << " " << declared;
   EXPECT_EQ(error_for("float16", "const float* A"),
             "line 1: parameter 1 of k is float*, and the program passes A, an array of float16; "
             "declare it as __half* (of cuda_fp16.h), or as unsigned short* for its bits, or change "
             "the program");
+  EXPECT_EQ(error_for("float16", "const float4* A"),
+            "line 1: parameter 1 of k is float4*, and the program passes A, an array of float16; "
+            "declare it as __half* (of cuda_fp16.h), or as unsigned short* for its bits, or as "
+            "uint4* for 16 bytes of it, or change the program");
+  EXPECT_EQ(error_for("float32", "float* A, float* B"),
+            "line 1: k has 3 parameters, and the program passes 2 (A, n): a kernel takes the "
+            "function's parameters in their order");
+}
+
+TEST(SourceParameters, AKernelThatTheTextDoesNotHaveIsNamedBesideThoseItHas) {
+  const auto error_for = [](const std::string& source) {
+    const auto module = parse_module(
+        "@T.prim_func\ndef f(A: T.Tensor((4,), \"float32\")):\n    with T.Kernel(1, threads=32):\n"
+        "        T.source_kernel(\"k\", writes=A, source=\"\"\"" +
+            source + "\"\"\")\n",
+        "f.py");
+    EXPECT_TRUE(module) << module.error().to_string();
+    const auto fine = tir::check_source_parameters(function_of(*module));
+    return fine ? std::string() : fine.error().message;
+  };
+  EXPECT_EQ(error_for("extern \"C\" __global__ void __launch_bounds__(32) kernel(float* A) {}"),
+            "the source has no kernel 'k', but kernel: T.source_kernel names the one to start, "
+            "which is declared as extern \"C\" __global__ void k(...)");
+  // The preprocessor may make it.
+  EXPECT_EQ(error_for("#define NAME k\nextern \"C\" __global__ void NAME(float* A) {}"), "");
+  EXPECT_EQ(error_for("#define MAKE(x) __global__ void x##_(float* A) {}\nMAKE(a)\n"
+                      "__global__ void other(float* A) {}"),
+            "");
+  EXPECT_EQ(error_for("// from elsewhere"), "");
 }
 
 } // namespace

@@ -102,6 +102,11 @@ TEST(KernelLayouts, conflicts_and_misuse_are_told_with_the_line) {
   EXPECT_NE(fixed.find("T.gemm needs scores"), std::string::npos) << fixed;
   const std::string threads = why(kAttention, "threads=128", "threads=100");
   EXPECT_NE(threads.find("100 threads"), std::string::npos) << threads;
+  const std::string empty = why(kAttention, "        T.clear(scores)",
+                                "        nothing = T.alloc_shared((4, 0), \"float32\")\n"
+                                "        T.clear(scores)");
+  EXPECT_NE(empty.find("nothing has no elements: dimension 1 of it is 0"), std::string::npos)
+      << empty;
 }
 
 TEST(KernelLayouts, kernels_without_operators_run_in_the_emulator) {

@@ -9,6 +9,7 @@
 #include "engine/peers.h"
 #include "ir/support/number.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/external_function.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
@@ -113,10 +114,14 @@ Result<void> follow_gpu(Workbench& bench, const RecordRow& row) {
   const auto target = ir::parse_target(row.target);
   if (!target || target->is_cpu())
     return {};
+  const auto not_here = [&](ErrorCode code, const std::string& why) {
+    return Error(code, "record " + row.id.substr(0, database::kShortIdLength) + " is of code for " +
+                           row.target + ", which is not timed here: " + why);
+  };
+  if (tir::is_amd(target->arch))
+    return not_here(ErrorCode::kEnvironment, tir::kNothingRunsAmd);
   if (const auto gpu = engine::gpu_info(bench.options().gpu.value_or(0)); !gpu)
-    return Error(gpu.error().code, "record " + row.id.substr(0, database::kShortIdLength) +
-                                       " is of code for " + row.target +
-                                       ", which is not timed here: " + gpu.error().message);
+    return not_here(gpu.error().code, gpu.error().message);
   bench.retarget(row.target, row.threads);
   return {};
 }

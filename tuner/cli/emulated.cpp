@@ -13,9 +13,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 namespace temper::cli {
 namespace {
@@ -113,10 +111,7 @@ Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
 } // namespace
 
 Error in_source(const Error& error, const Task& task) {
-  std::ifstream file(task.source_path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return file ? script::located(error, task.source_path, text.str()) : error;
+  return script::located(error, task.source_path);
 }
 
 Result<Place> place_of(CommonOptions& options, const std::string& device) {
@@ -125,6 +120,11 @@ Result<Place> place_of(CommonOptions& options, const std::string& device) {
   if (device == "emulated")
     return Place{.emulated = true};
   if (const auto number = number_of_gpu(device)) {
+    if (for_gpu && tir::is_amd(target->arch))
+      return Error(ErrorCode::kInvalidArgument,
+                   "--device " + device + " is an NVIDIA GPU, and " + target->to_string() +
+                       " is AMD's: " + tir::kNothingRunsAmd +
+                       "; --device emulated runs such programs on the CPU");
     auto gpu = engine::gpu_info(*number);
     if (!gpu)
       return Error(gpu.error().code,
@@ -145,7 +145,7 @@ Result<Place> place_of(CommonOptions& options, const std::string& device) {
   if (!for_gpu || !device.empty())
     return Place{};
   if (tir::is_amd(target->arch))
-    return Place{.emulated = true, .why = "nothing here runs on AMD's GPUs, so "};
+    return Place{.emulated = true, .why = std::string(tir::kNothingRunsAmd) + ", so "};
   const auto gpu = engine::gpu_info(0);
   if (!gpu)
     return Place{.emulated = true, .why = gpu.error().message + ", so "};
@@ -192,12 +192,18 @@ int check_emulated(EmulatedWork work) {
       return report(check.error());
     wrong |= check->checked() && !check->right();
     unknown |= !check->checked();
+    // Compiled loops do not say where in the program it goes wrong; its meaning may.
+    const tuner::MeaningCheck meaning =
+        check->checked() && !check->right() ? tuner::check_meaning(*task) : tuner::MeaningCheck();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
     // Right, and yet no kernel: where there is a compiler for the GPU, it must take the program.
     const bool no_kernel = check->right() && !code && codegen::gpu_compiler_version(*gpu);
-    wrong |= no_kernel;
-    std::string about_code = code ? tuner::gpu_code_text(code->facts) : code.error().message;
-    if (const auto refused = code ? tuner::refused_code(code->facts) : std::nullopt)
+    // What a back end has no form of says nothing against the program.
+    const bool no_form = no_kernel && code.error().code == ErrorCode::kUnsupported;
+    wrong |= no_kernel && !no_form;
+    unknown |= no_form;
+    std::string about_code = code ? tuner::gpu_code_text(code->facts, *gpu) : code.error().message;
+    if (const auto refused = code ? tuner::refused_code(code->facts, gpu->arch) : std::nullopt)
       about_code += "; " + refused->message;
     if (work.common.json) {
       Json item{{"workload", task->workload},
@@ -205,7 +211,7 @@ int check_emulated(EmulatedWork work) {
                 {"target", gpu->to_string()},
                 {"device", "emulated"},
                 {"outcome", engine::to_string(check->outcome)},
-                {"checked", static_cast<bool>(task->reference)},
+                {"checked", check->checked() && static_cast<bool>(task->reference)},
                 {"compiled", check->compiled},
                 {"races_looked_for", check->interpreted},
                 {"sampled_blocks", check->sampled_blocks},
@@ -220,7 +226,8 @@ int check_emulated(EmulatedWork work) {
       if (!check->printed.empty())
         item["printed"] = check->printed;
       if (!check->right())
-        item["error"] = tuner::emulated_verdict(*check, true);
+        item["error"] = tuner::emulated_verdict(*check, true) +
+                        (meaning.found.empty() ? "" : "; " + meaning.found);
       else if (no_kernel)
         item["error"] = "it does not compile for the GPU: " + code.error().message;
       if (!check->interpreted)
@@ -231,6 +238,8 @@ int check_emulated(EmulatedWork work) {
     fmt::print("{} on {}, emulated: {}{}\n", task->title(), gpu->to_string(),
                tuner::emulated_verdict(*check, static_cast<bool>(task->reference)),
                no_kernel ? ", but it does not compile for the GPU" : "");
+    if (!meaning.found.empty())
+      fmt::print("  {}\n", in_source(Error(ErrorCode::kFailed, meaning.found), *task).message);
     if (!check->printed.empty())
       fmt::print("{}\n", trim(check->printed));
     fmt::print("  {} of {}, {} of shared memory\n", format_count(program->needs.blocks, "block"),
@@ -354,7 +363,7 @@ int tune_emulated(EmulatedWork work) {
                 : fmt::format(", {} of its blocks were checked", one.sampled_blocks),
             one.code == nullptr
                 ? std::string()
-                : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts),
+                : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts, *gpu),
                               format_time(one.bound.ns())));
     };
     listed("right", result.sound);

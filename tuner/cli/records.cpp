@@ -9,9 +9,11 @@
 #include "database/record_log.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/script/diagnostic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/support/text.h"
+#include "ir/tir/gpu_architecture.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
@@ -183,6 +185,20 @@ int list_workloads(Workbench& bench, const ListOptions& options) {
   auto known = bench.known_workloads();
   if (!known)
     return report(known.error());
+  if (!options.words.empty()) {
+    std::vector<std::string> names;
+    for (const auto& workload : *known)
+      names.push_back(workload.name);
+    for (const std::string& word : options.words)
+      if (std::find(names.begin(), names.end(), word) == names.end())
+        return report(Error(ErrorCode::kNotFound, "there is no workload '" + word + "'" +
+                                                      script::did_you_mean(word, names) +
+                                                      "; temper list shows all"));
+    std::erase_if(*known, [&](const auto& workload) {
+      return std::find(options.words.begin(), options.words.end(), workload.name) ==
+             options.words.end();
+    });
+  }
   if (options.common.json) {
     Json list = Json::array();
     for (const auto& workload : *known)
@@ -482,7 +498,9 @@ Result<std::string> lowered_text(const database::Measurement& record, const ir::
   return script::to_text(lowered);
 }
 
-void print_gpu_facts(const codegen::StaticFacts& facts) {
+void print_gpu_facts(const codegen::StaticFacts& facts, const std::string& target) {
+  const auto parsed = ir::parse_target(target);
+  const std::string arch = parsed ? parsed->arch : std::string();
   fmt::print("  code        {}, {} of a thread, {} of shared memory, {}{}\n",
              format_count(facts.instructions, "instruction"),
              format_count(facts.registers, "register"), format_count(facts.shared_bytes, "byte"),
@@ -491,12 +509,12 @@ void print_gpu_facts(const codegen::StaticFacts& facts) {
              facts.stack_bytes > 0
                  ? fmt::format(", {} of stack", format_count(facts.stack_bytes, "byte"))
                  : "");
-  fmt::print("  occupancy   {} on a multiprocessor, by its {}\n",
-             format_count(facts.resident_blocks, "block"), facts.limited_by);
+  fmt::print("  occupancy   {} on a {}, by its {}\n", format_count(facts.resident_blocks, "block"),
+             tir::processor_name(arch), facts.limited_by);
   std::vector<std::string> counts;
   for (const auto& [operation, count] : facts.operations)
     counts.push_back(fmt::format("{} {}", count, operation));
-  fmt::print("  PTX         {}\n", join(counts, ", "));
+  fmt::print("  {:<11} {}\n", tir::is_amd(arch) ? "assembly" : "PTX", join(counts, ", "));
   for (const std::string& warning : facts.warnings)
     fmt::print("  warning     {}\n", warning);
 }
@@ -600,7 +618,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   const Json facts = parse_json(record->facts_json).value_or(Json());
   const bool gpu_code = facts.is_object() && facts.contains("registers");
   if (gpu_code)
-    print_gpu_facts(codegen::facts_from_json(facts));
+    print_gpu_facts(codegen::facts_from_json(facts), row.target);
   else if (facts.is_object())
     fmt::print("  code        {}, {}, {}{} in inner loops\n",
                format_count(facts.value("code_bytes", 0), "byte"),

@@ -124,6 +124,10 @@ int run_check(CheckOptions& options) {
             task->flops > 0
                 ? " (" + format_rate(task->flops, measured->median_ns, task->binding_json) + ")"
                 : std::string());
+      if (!meaning.looked)
+        fmt::print("  whether it stays inside of its buffers was not looked at: it could not be "
+                   "proven, and this is too large to run element by element; check a smaller "
+                   "shape\n");
     } else {
       const std::string sentence = measured->worst          ? worst_sentence(*measured->worst)
                                    : !meaning.found.empty() ? meaning.found

@@ -144,7 +144,7 @@ public:
     return (options_.templates.empty() ? options_.note : "hand-written: ") +
            std::to_string(sketches_.size()) +
            (sketches_.size() == 1 ? " sketch, " : " sketches, up to ") + std::to_string(decisions) +
-           " decisions";
+           (decisions == 1 ? " decision" : " decisions");
   }
 
   std::vector<std::string> sketch_texts() const override {

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(temper_ffi_tensor) == 48, "DLTensor");
@@ -220,6 +221,27 @@ int temper_rt_call_gpu(const temper_function* function, void* const* arguments, 
   return code != 0 ? code : call_gpu_on(function, arguments, stream, -1);
 }
 
+/* What the assertion says whose code the kernel returned: a line CODE <tab> LINE <tab> MESSAGE. */
+static void say_assertion(const temper_function* function, int code) {
+  const char* row = function->assertions;
+  while (row != NULL && *row != 0) {
+    char* end;
+    const long number = strtol(row, &end, 10);
+    const long line = strtol(end, &end, 10);
+    const char* message = end + 1;
+    const size_t length = strcspn(message, "\n");
+    if (number == code) {
+      if (line > 0)
+        say(function, -1, "assertion failed at line %ld: %.*s", line, (int)length, message);
+      else
+        say(function, -1, "assertion failed: %.*s", (int)length, message);
+      return;
+    }
+    row = message + length + (message[length] != 0);
+  }
+  say(function, -1, "the kernel returned %d", code);
+}
+
 int temper_rt_call(const temper_function* function, void* const* arguments) {
   int code = check_cpu(function);
   if (code == 0)
@@ -232,7 +254,7 @@ int temper_rt_call(const temper_function* function, void* const* arguments) {
   if (code == 1)
     say(function, -1, "could not allocate its temporary memory");
   else if (code >= 16)
-    say(function, -1, "assertion %d of the kernel failed", code - 16);
+    say_assertion(function, code);
   else if (code != 0)
     say(function, -1, "the kernel returned %d", code);
   return code;

@@ -60,6 +60,7 @@ typedef struct {
   int32_t count;
   int32_t extents; /* so many arguments at the end are taken from the shapes of tensors */
   const temper_gpu* gpu;
+  const char* assertions; /* as codegen/assertions.h has them; null where nothing is asserted */
 } temper_function;
 
 /* Codes of the typed entries, beside those of the kernel itself (> 0). */

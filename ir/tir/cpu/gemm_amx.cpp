@@ -5,23 +5,27 @@
 //   a b = (a2 b0 + a1 b1 + a0 b2) + (a1 b0 + a0 b1) + a0 b0    and less than 2^-22 of it left out
 //
 // Six products of bfloat16 take less than a third of the time that one of float32 in vectors takes.
-// The parts of A lie side by side, last ones first, those of B one below the other, first ones
-// first: then each of the three sums is one product, of matrices that begin further right in A.
+// The parts of A lie side by side, those of B one below the other. Small products come first;
+// those that have an operand in common with the one before find it in its registers.
 //
-//   A_parts[m, :] = a2 | a1 | a0                  B_parts[p, :, :] = b0
+//   A_parts[m, :] = a0 | a1 | a2                  B_parts[p, :, :] = b0
 //                                                                    b1      of 32 columns, pairs
 //                                                                    of b2      rows side by side
 //   for p in range(N // 32):
 //     for i in range(M // 32):
-//       T.amx_multiply_add(C.., A_parts[i * 32.., 0:3 K], B_parts[p, ..])
-//       T.amx_multiply_add(C.., A_parts[i * 32.., K:3 K], B_parts[p, ..])
-//       T.amx_multiply_add(C.., A_parts[i * 32.., 2 K:3 K], B_parts[p, ..])
+//       T.amx_multiply_add(C.., a2[i * 32..], b0[p])
+//       T.amx_multiply_add(C.., a1[i * 32..], b0[p])
+//       T.amx_multiply_add(C.., a0[i * 32..], b2[p])
+//       T.amx_multiply_add(C.., a0[i * 32..], b1[p])
+//       T.amx_multiply_add(C.., a1[i * 32..], b1[p])
+//       T.amx_multiply_add(C.., a0[i * 32..], b0[p])
 //
 // An infinity has no rest, so its product is NaN; of operands below 2^-110 and of terms below
 // 2^-104 digits are lost: what is smaller than 2^-126 counts as zero.
 #include "ir/arith/region.h"
 #include "ir/op.h"
 #include "ir/tir/cpu/variants.h"
+#include "ir/tir/hoist_layouts.h"
 #include "ir/tir/ops/gemm.h"
 
 #include <algorithm>
@@ -31,6 +35,12 @@ namespace temper::tir::cpu {
 namespace {
 
 constexpr int64_t kParts = 3;
+/// The parts of A and B that are multiplied, in order.
+struct PartProduct {
+  int64_t a;
+  int64_t b;
+};
+constexpr std::array<PartProduct, 6> kProducts{{{2, 0}, {1, 0}, {0, 2}, {0, 1}, {1, 1}, {0, 0}}};
 constexpr int64_t kColumns = 32; ///< of C that one product sums
 constexpr int64_t kDepth = 32;   ///< terms of a sum that one step of the instruction takes
 constexpr int kLanes = 16;
@@ -63,9 +73,13 @@ Result<void> fits(const TileCall& call, TileContext& context) {
   return check_inside(call, context);
 }
 
-std::vector<TileKnob> knobs(const TileCall&, TileContext&) {
+std::vector<TileKnob> knobs(const TileCall& call, TileContext&) {
   // What stays in the first cache meanwhile: columns of B, or rows of A.
-  return {{"order", {0, 1}, 0}};
+  std::vector<TileKnob> list{{"order", {0, 1}, 0}};
+  // Parts of matrices in global memory may be made once for all blocks that need the same.
+  if (call.regions[0].buffer->scope == "global" || call.regions[1].buffer->scope == "global")
+    list.push_back({"share", {1, 0}, 1});
+  return list;
 }
 
 Expr words(const Expr& value) {
@@ -121,7 +135,8 @@ BufferRegion transposed(const BufferRegion& matrix, int64_t rows, int64_t column
   return whole_region(copy);
 }
 
-Buffer split_a(const BufferRegion& a, const ops::GemmExtents& extents, std::vector<Stmt>& before) {
+Buffer split_a(const BufferRegion& a, const ops::GemmExtents& extents,
+               const Annotations& annotations, std::vector<Stmt>& before) {
   const Buffer parts = make_buffer(a.buffer->name + "_parts", DataType::bfloat16(),
                                    {int32(extents.m), int32(kParts * extents.k)}, "shared");
   const Var i = make_var("i");
@@ -132,20 +147,20 @@ Buffer split_a(const BufferRegion& a, const ops::GemmExtents& extents, std::vect
   for (int64_t p = 0; p < kParts; ++p) {
     const Expr half =
         make_cast(DataType::uint(16, kLanes), lower_half(split_up[static_cast<size_t>(p)]));
-    const Expr place =
-        make_ramp(column + (kParts - 1 - p) * extents.k, make_int(column->dtype, 1), kLanes);
+    const Expr place = make_ramp(column + p * extents.k, make_int(column->dtype, 1), kLanes);
     body.push_back(
         make_store(parts, {Expr(i), place},
                    make_call(DataType::bfloat16().with_lanes(kLanes), "reinterpret", {half})));
   }
-  before.push_back(make_alloc(parts));
+  before.push_back(make_alloc(parts, annotations));
   before.push_back(
       loop_over(i, extents.m, ForKind::kSerial,
                 loop_over(k, extents.k / kLanes, ForKind::kSerial, make_seq(std::move(body)))));
   return parts;
 }
 
-Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents, std::vector<Stmt>& before) {
+Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents,
+               const Annotations& annotations, std::vector<Stmt>& before) {
   const int64_t pairs = extents.k / 2;
   const Buffer parts = make_buffer(
       b.buffer->name + "_parts", DataType::bfloat16(),
@@ -166,7 +181,7 @@ Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents, std::vect
                    make_call(DataType::bfloat16().with_lanes(2 * kLanes), "reinterpret",
                              {call_op("bitwise_or", {lower_half(even[part]), odd[part]})})));
   }
-  before.push_back(make_alloc(parts));
+  before.push_back(make_alloc(parts, annotations));
   before.push_back(loop_over(
       panel, extents.n / kColumns, ForKind::kSerial,
       loop_over(pair, pairs, ForKind::kSerial,
@@ -177,24 +192,30 @@ Buffer split_b(const BufferRegion& b, const ops::GemmExtents& extents, std::vect
 Result<Stmt> lower(const TileCall& call, TileContext& context) {
   TEMPER_TRY(extents, ops::gemm_extents(call));
   TEMPER_TRY(shape, ops::gemm_shape(call));
-  TEMPER_TRY(order, tile_knob(call, knobs(call, context)[0]));
+  const std::vector<TileKnob> open = knobs(call, context);
+  TEMPER_TRY(order, tile_knob(call, open[0]));
+  Annotations annotations;
+  if (open.size() > 1) {
+    TEMPER_TRY(share, tile_knob(call, open[1]));
+    if (share != 0)
+      annotations = annotations.with(kShareLayout, make_bool(true));
+  }
   std::vector<Stmt> list;
   BufferRegion a = call.regions[0];
   BufferRegion b = call.regions[1];
   if (shape.transpose_a)
     a = transposed(a, extents.m, extents.k, list);
-  const Buffer a_parts = split_a(a, extents, list);
+  const Buffer a_parts = split_a(a, extents, annotations, list);
   if (shape.transpose_b)
     b = transposed(b, extents.k, extents.n, list);
-  const Buffer b_parts = split_b(b, extents, list);
+  const Buffer b_parts = split_b(b, extents, annotations, list);
 
   const BufferRegion& c = call.regions[2];
   const int64_t rows = extents.m % 32 == 0 ? 32 : 16;
   const Var i = make_var("i");
   const Var p = make_var("p");
   std::vector<Stmt> products;
-  for (int64_t first = 0; first < kParts; ++first) {
-    const int64_t depth = (kParts - first) * extents.k;
+  for (const PartProduct& product : kProducts) {
     std::vector<Expr> args;
     // The first elements of the first two rows, and the last element.
     const auto corners = [&](int64_t height, int64_t width, auto&& element) {
@@ -206,15 +227,16 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
       const std::vector<Expr> at{Expr(i) * rows + row, Expr(p) * kColumns + column};
       return tile_load(c, at);
     });
-    corners(rows, depth, [&](int64_t row, int64_t column) {
-      return make_load(a_parts, {Expr(i) * rows + row, int32(first * extents.k + column)});
+    corners(rows, extents.k, [&](int64_t row, int64_t column) {
+      return make_load(a_parts, {Expr(i) * rows + row, int32(product.a * extents.k + column)});
     });
-    corners(depth / 2, 2 * kColumns, [&](int64_t row, int64_t column) {
-      return make_load(b_parts, {Expr(p), int32(row), int32(column)});
+    const int64_t pairs = extents.k / 2;
+    corners(pairs, 2 * kColumns, [&](int64_t row, int64_t column) {
+      return make_load(b_parts, {Expr(p), int32(product.b * pairs + row), int32(column)});
     });
-    for (const int64_t extent : {rows, kColumns, depth})
+    for (const int64_t extent : {rows, kColumns, extents.k})
       args.push_back(int32(extent));
-    args.push_back(int32(first == 0 && flag_option(call, "clear_accum") ? 1 : 0));
+    args.push_back(int32(products.empty() && flag_option(call, "clear_accum") ? 1 : 0));
     products.push_back(
         make_evaluate(make_call(DataType::int32(), "amx_multiply_add", std::move(args))));
   }

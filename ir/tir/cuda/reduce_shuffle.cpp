@@ -6,13 +6,20 @@
 //     value = value + shfl_xor(value, 1); value = value + shfl_xor(value, 2)
 //     total[row] = value
 //
-// Which registers and lanes these are, the layouts say. Rows that several warps share are folded by
-// way of shared memory (the operator's meaning).
+// Which registers and lanes these are, the layouts say. Where several warps share a row, each
+// leaves what it has in shared memory, and all of them add the same numbers in the same order:
+//
+//     among_warps[row, tx] = value
+//   sync_threads()
+//   for row in the rows of a thread:
+//     total[row] = among_warps[row, tx of the first warp] + among_warps[row, ... of the next]
 #include "ir/tir/cuda/variants.h"
 
+#include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/ops/reduce.h"
+#include "ir/tir/role_options.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -26,11 +33,16 @@ namespace {
 
 Error no(std::string why) { return {ErrorCode::kUnsupported, std::move(why)}; }
 
+/// Elements of 4 bytes that warps leave for each other.
+constexpr int64_t kMostAmongWarps = 4096;
+
 struct Folding {
-  int64_t rows = 0;  ///< registers of the result
-  int64_t parts = 0; ///< registers that go into each
-  Layout sources;    ///< (row, part) -> register
-  int lanes = 0;     ///< bits in which the numbers of the lanes that share a row differ
+  int64_t rows = 0;    ///< registers of the result
+  int64_t parts = 0;   ///< registers that go into each
+  Layout sources;      ///< (row, part) -> register
+  int64_t sharers = 0; ///< bits in which the numbers of the threads that share a row differ
+  int64_t lanes() const { return sharers % 32; }
+  int64_t warps() const { return sharers - lanes(); }
 };
 
 bool is_whole(const BufferRegion& region) {
@@ -104,16 +116,18 @@ Result<Folding> folding_of(const TileCall& call, TileContext& context) {
     int64_t bits = 0;
     for (const int64_t thread : group)
       bits |= thread ^ *group.begin();
-    if (bits >= 32)
-      return no("several warps share a row");
     if (int64_t{1} << std::popcount(static_cast<uint64_t>(bits)) !=
             static_cast<int64_t>(group.size()) ||
-        (!first && bits != folding.lanes))
-      return no("lanes share rows otherwise than in pairs of pairs");
-    folding.lanes = static_cast<int>(bits);
+        (!first && bits != folding.sharers))
+      return no("threads share rows otherwise than in pairs of pairs");
+    folding.sharers = bits;
     first = false;
   }
   folding.rows = target->span(kMemoryAxis);
+  if (folding.warps() != 0 && call.options.get_int(kRoleThreads))
+    return no("several warps share a row, and a role has no shared memory of its own for them");
+  if (folding.warps() != 0 && folding.rows * gpu.threads > kMostAmongWarps)
+    return no("several warps share a row, and there are too many rows for their sums");
   std::vector<std::vector<int64_t>> parts(static_cast<size_t>(folding.rows));
   for (size_t reg = 0; reg < row_of.size(); ++reg)
     if (row_of[reg] >= 0)
@@ -151,16 +165,46 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
     body.push_back(make_for(part, int32(0), int32(folding.parts - 1), ForKind::kUnrolled,
                             set(ops::reduce_join(call, now, element(Expr(part) + 1)))));
   for (int mask = 1; mask < 32; mask *= 2) {
-    if ((folding.lanes & mask) == 0)
+    if ((folding.lanes() & mask) == 0)
       continue;
     const Var other = make_var("other", dtype);
     body.push_back(make_bind(other, call_op("shfl_xor_sync", {now, int32(mask)})));
     body.push_back(set(ops::reduce_join(call, now, Expr(other))));
   }
-  const std::vector<Expr> at{Expr(row)};
-  body.push_back(make_store(
-      to, at, flag_option(call, "clear") ? now : ops::reduce_join(call, make_load(to, at), now)));
-  Stmt result = unrolled(row, folding.rows, make_seq(std::move(body)));
+  const auto finish = [&](const Var& number, const Expr& all) {
+    const std::vector<Expr> at{Expr(number)};
+    return make_store(
+        to, at, flag_option(call, "clear") ? all : ops::reduce_join(call, make_load(to, at), all));
+  };
+  Stmt result;
+  if (folding.warps() == 0) {
+    body.push_back(finish(row, now));
+    result = unrolled(row, folding.rows, make_seq(std::move(body)));
+  } else {
+    const Expr thread = context.gpu->thread;
+    const Buffer shared = make_buffer("among_warps", dtype,
+                                      {int32(folding.rows), int32(context.gpu->threads)}, "shared");
+    body.push_back(make_store(shared, {Expr(row), thread}, now));
+    std::vector<int64_t> offsets{0}; // of the threads whose values are this one's, by rank
+    Expr first = thread;
+    for (int64_t bit = 32; bit <= folding.warps(); bit *= 2) {
+      if ((folding.warps() & bit) == 0)
+        continue;
+      first = first - floormod(floordiv(thread, bit), 2) * int32(bit);
+      for (size_t i = 0, count = offsets.size(); i < count; ++i)
+        offsets.push_back(offsets[i] + bit);
+    }
+    Stmt leave = unrolled(row, folding.rows, make_seq(std::move(body)));
+    const Var again = make_var("row");
+    Expr all;
+    for (const int64_t offset : offsets) {
+      const Expr part = make_load(shared, {Expr(again), context.math.simplify(first + offset)});
+      all = all ? ops::reduce_join(call, all, part) : part;
+    }
+    result =
+        make_seq({make_alloc(shared), std::move(leave), make_evaluate(call_op("sync_threads", {})),
+                  unrolled(again, folding.rows, finish(again, all))});
+  }
   walk(result, [&](const NodeRef& node) {
     if (node->span.line == 0)
       node->span = call.span;

@@ -74,6 +74,7 @@ struct Function {
 };
 struct Module {
   std::vector<std::unique_ptr<Function>> functions;
+  bool any = false; ///< has every function that it is asked for
 };
 struct Event {
   uint64_t at = 0;
@@ -222,7 +223,9 @@ CudaResult cuModuleLoadData(void** module, const void* image) {
                   4) == 0) { // real code, which is taken for what is asked
     if (setting("any").empty())
       return cuda_error::kInvalidImage;
-    *module = new Module();
+    auto* any = new Module();
+    any->any = true;
+    *module = any;
     return 0;
   }
   std::istringstream lines(static_cast<const char*>(image));
@@ -253,20 +256,22 @@ CudaResult cuModuleUnload(void* module) {
   return 0;
 }
 CudaResult cuModuleGetFunction(void** function, void* module, const char* name) {
-  if (static_cast<Module*>(module)->functions.empty()) {
+  auto& functions = static_cast<Module*>(module)->functions;
+  const auto is_it = [&](const std::unique_ptr<Function>& one) { return one->name == name; };
+  if (static_cast<Module*>(module)->any &&
+      std::none_of(functions.begin(), functions.end(), is_it)) {
     auto any = std::make_unique<Function>();
     any->name = name;
     any->behaviour = setting("any");
     any->n = static_cast<size_t>(number("n", 0));
     any->ns = 0;
-    static_cast<Module*>(module)->functions.push_back(std::move(any));
+    functions.push_back(std::move(any));
   }
-  for (const auto& one : static_cast<Module*>(module)->functions)
-    if (one->name == name) {
-      *function = one.get();
-      return 0;
-    }
-  return cuda_error::kNotFound;
+  const auto found = std::find_if(functions.begin(), functions.end(), is_it);
+  if (found == functions.end())
+    return cuda_error::kNotFound;
+  *function = found->get();
+  return 0;
 }
 CudaResult cuFuncGetAttribute(int* value, int, void*) {
   *value = 0;

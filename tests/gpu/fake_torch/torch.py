@@ -3,8 +3,8 @@ works is asked here, on a machine without either."""
 import ctypes
 
 __version__ = "0 (none)"
-bfloat16, float16, float32, int8 = "bfloat16", "float16", "float32", "int8"
-BYTES = {bfloat16: 2, float16: 2, float32: 4, int8: 1}
+bfloat16, float16, float32, int8, uint8 = "bfloat16", "float16", "float32", "int8", "uint8"
+BYTES = {bfloat16: 2, float16: 2, float32: 4, int8: 1, uint8: 1}
 
 
 class Tensor:
@@ -24,11 +24,17 @@ class Tensor:
     def item(self):
         return 1e-6  # a relative error that passes
 
+    def float(self):
+        return self.to(float32)
+
+    def reshape(self, *shape):
+        return Tensor(*shape, dtype=self.dtype)
+
     def _same(self, *_, **__):
         return self
 
-    double = norm = fill_ = zero_ = mean = _same
-    __sub__ = __add__ = __mul__ = __matmul__ = __truediv__ = _same
+    double = norm = fill_ = zero_ = mean = copy_ = t = repeat_interleave = _same
+    __sub__ = __add__ = __mul__ = __matmul__ = __truediv__ = __and__ = __rshift__ = _same
 
 
 def empty(*shape, dtype=float32, device="cpu"):
@@ -43,6 +49,30 @@ def randn(*shape, device="cpu"):
 
 def empty_like(tensor):
     return Tensor(*tensor.shape, dtype=tensor.dtype)
+
+
+def randint(low, high, shape, device="cpu"):
+    assert device == "cuda" and low < high
+    return Tensor(*shape)
+
+
+def stack(tensors, dim):
+    assert dim == -1
+    return tensors[0]
+
+
+class nn:
+    class functional:
+        @staticmethod
+        def scaled_dot_product_attention(query, key, value, is_causal=False):
+            return query
+
+
+class backends:
+    class cuda:
+        @staticmethod
+        def preferred_blas_library(name):
+            assert name in ("cublas", "cublaslt"), name
 
 
 def softmax(x, dim):
@@ -89,3 +119,20 @@ class cuda:
     @staticmethod
     def current_stream():
         return cuda.Stream()
+
+
+def _modules():
+    """torch.nn.attention, to import from."""
+    import contextlib
+    import sys
+    import types
+
+    attention = types.ModuleType("torch.nn.attention")
+    attention.SDPBackend = types.SimpleNamespace(FLASH_ATTENTION="flash")
+    attention.sdpa_kernel = contextlib.nullcontext
+    package = types.ModuleType("torch.nn")
+    package.functional, package.attention = nn.functional, attention
+    sys.modules.update({"torch.nn": package, "torch.nn.attention": attention})
+
+
+_modules()
