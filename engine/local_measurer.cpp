@@ -600,6 +600,7 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
   for (size_t i = 0; i < racing.size(); ++i)
     seated.push_back(i);
   while (true) {
+    const double spent_before = seconds();
     TEMPER_TRY(next, one_sitting(sitting));
     sitting.first_round += next.rounds;
     for (size_t seat = 0; seat < seated.size(); ++seat)
@@ -642,6 +643,10 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
     }
     // Loading a library counts against no limit, but it may not go on for ever either.
     const double spent = seconds();
+    if (request.race && sittings < fewest) {
+      const double starting = std::max(0.0, spent - spent_before - sitting.max_seconds);
+      sitting.max_seconds = race_share(request.max_seconds, fewest, sittings, spent, starting);
+    }
     if (precise || spent + spent / static_cast<double>(sittings) >
                        (sittings < fewest ? 4 : 1) * request.max_seconds)
       return all;

@@ -8,6 +8,7 @@
 #include "ir/structural.h"
 #include "ir/support/hash.h"
 #include "ir/support/json.h"
+#include "ir/support/quantities.h"
 #include "ir/support/random.h"
 #include "ir/tir/source_kernel.h"
 #include "tuner/compile_protocol.h"
@@ -158,6 +159,8 @@ std::string choice_text(const s_tir::Trace& trace) {
   return text;
 }
 
+constexpr const char* kOnlyCompiled = "they are only compiled (--no-check)";
+
 /// A candidate on its way.
 struct Item {
   CandidateRef candidate;
@@ -189,6 +192,8 @@ public:
     if (const auto source = tir::source_kernel_in(
             task_.module->functions.front().function.as_ref<ir::PrimFuncNode>()->body))
       result_.only_on_gpu = tir::only_on_gpu(*source);
+    else if (!options_.check)
+      result_.only_on_gpu = kOnlyCompiled;
     const bool checks = result_.only_on_gpu.empty();
     if (!checks && result_.compiler.empty())
       return Error(ErrorCode::kEnvironment,
@@ -254,11 +259,15 @@ private:
         TEMPER_TRY_VOID(check(item));
       }
       if (tried() >= options_.trials) {
-        result_.stopped_because = fmt::format(
-            "{} {} checked{}; --trials N {} more", result_.checked,
-            result_.checked == 1 ? "program was" : "programs were",
-            result_.not_checked > 0 ? fmt::format(", {} could not be", result_.not_checked) : "",
-            result_.only_on_gpu.empty() ? "checks" : "compiles");
+        const bool checks = result_.only_on_gpu.empty();
+        result_.stopped_because =
+            fmt::format("{} {}{}; --trials N {} more",
+                        format_count(tried() - (checks ? result_.not_checked : 0), "program"),
+                        checks ? "checked" : "compiled",
+                        checks && result_.not_checked > 0
+                            ? fmt::format(", {} could not be", result_.not_checked)
+                            : "",
+                        checks ? "checks" : "compiles");
         break;
       }
     }
@@ -348,6 +357,8 @@ private:
       return refuse(item, "lowering", {"", program.error().message, Outcome::kRejected},
                     funnel_.legal);
     item.program = std::move(*program);
+    if (!options_.check && item.program.only_on_gpu.empty())
+      item.program.only_on_gpu = item.program.why_interpreted = kOnlyCompiled;
     if (auto refused = refused_needs(function_of(item), limits_))
       return refuse(item, "limits", *refused, funnel_.legal);
     ++result_.lowered;

@@ -22,6 +22,7 @@ struct EmulatedRunOptions {
   double seconds = 0;    ///< 0: no limit
   int64_t interpret = 0; ///< so many of the right ones are run warp by warp, too
   bool compile = true;   ///< for the GPU
+  bool check = true;     ///< on the CPU; else they are only compiled and pruned, and `not_checked`
   uint64_t seed = 1;
   std::string command_line;
 };

@@ -126,7 +126,7 @@ private:
 
 struct Estimated {
   double seconds = std::numeric_limits<double>::infinity();
-  ir::IRModule lowered{}; ///< until the batch is chosen
+  uint64_t lowered_hash = 0; ///< 0: cannot be lowered
 };
 
 struct Compiled {
@@ -170,10 +170,12 @@ public:
     TEMPER_TRY(model, make_xgboost_model());
     model_ = std::move(model);
     state_.model = model_.get();
-    if (const auto lowering = lower_options_for(task_.target, task_.threads <= 1))
+    if (const auto lowering = lower_options_for(task_.target, task_.threads <= 1)) {
       state_.estimate = [this, options = *lowering](std::span<const CandidateRef> candidates) {
         return estimate(candidates, options);
       };
+      state_.code = [this](const Candidate& candidate) { return lowered_hash(candidate); };
+    }
     TEMPER_TRY_VOID(prepare_search());
     TEMPER_TRY_VOID(decide_company(false));
     // The untuned program comes last: the first trials are for what may be fast.
@@ -326,20 +328,13 @@ private:
     if (!function)
       return {};
     return {estimate_time(function, options_.rates, task_.threads).total_ns * 1e-9,
-            *std::move(lowered)};
+            ir::structural_hash(*lowered)};
   }
 
-  /// What a candidate of the batch is lowered to, as a hash; 0 where nobody has lowered it here.
+  /// What a candidate is lowered to, as a hash; 0 where nobody has lowered it here.
   uint64_t lowered_hash(const Candidate& candidate) const {
     const auto known = estimates_.find(candidate.program_hash);
-    return known != estimates_.end() && known->second.lowered
-               ? ir::structural_hash(known->second.lowered)
-               : 0;
-  }
-
-  void forget_lowered() {
-    for (auto& [hash, estimated] : estimates_)
-      estimated.lowered = {};
+    return known != estimates_.end() ? known->second.lowered_hash : 0;
   }
 
   bool interrupted() { return stop_requested_ || (hooks_.interrupted && hooks_.interrupted()); }
@@ -534,7 +529,6 @@ private:
       batch.items[i].score = predicted ? scores[i] : 0;
       batch.items[i].lowered_hash = lowered_hash(*candidates[i]);
     }
-    forget_lowered();
 
     std::vector<double> measured_scores;
     {
@@ -659,7 +653,7 @@ private:
       const size_t most = !beside ? count : drains ? workers - 1 : workers;
       for (; asked < count && compiling.size() < most; ++asked) {
         Compiled& item = batch.items[asked];
-        item.is_twin = item.lowered_hash != 0 && !asked_.insert(item.lowered_hash).second;
+        item.is_twin = item.lowered_hash != 0 && !state_.codes.insert(item.lowered_hash).second;
         if (item.is_twin)
           item.is_compiled = true; // what becomes of the first one holds for it
         else
@@ -803,11 +797,14 @@ private:
       request.best_ns = 0;
       request.rule.max_seconds = 0.01; // a long one is called once
       request.timeout_ms = 10'000;
-    } else if (best_ns_ > 0)
+    } else if (best_ns_ > 0) {
       request.timeout_ms = std::clamp(static_cast<int>(4 * kCalls * best_ns_ * 1e-6), 100, 10'000);
-    else if (task_.flops > 0)
-      request.timeout_ms =
-          std::clamp(static_cast<int>(kCalls * task_.flops / kSlowFlopPerNs * 1e-6), 1000, 10'000);
+    } else {
+      request.rule.max_seconds = 0.03; // the next ones are likely to beat it
+      if (task_.flops > 0)
+        request.timeout_ms = std::clamp(
+            static_cast<int>(kCalls * task_.flops / kSlowFlopPerNs * 1e-6), 1000, 10'000);
+    }
     return request;
   }
 
@@ -1111,7 +1108,6 @@ private:
   engine::WorkloadId workload_ = 0;
   ArtifactRef reference_;
   std::unordered_map<uint64_t, double> code_seconds_;      ///< by code_hash
-  std::unordered_set<uint64_t> asked_;                     ///< to compile, by lowered_hash
   std::unordered_map<uint64_t, uint64_t> code_of_lowered_; ///< code_hash by lowered_hash
   bool beside_ = false; ///< candidates are compiled while others are timed
   static constexpr double kRemembered = 8;

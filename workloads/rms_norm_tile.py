@@ -2,7 +2,9 @@
 from tvm.script import tirx as T
 
 
-def rms_norm_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16])):
+def rms_norm_tile(
+    M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16]), by_copy=T.tune([False, True])
+):
     """Y = X / sqrt(mean(X^2) + 1e-5) * W over the last axis; X, Y: [M, N], W: [N]."""
     # Sums of many terms need more digits than 16 bits have.
     sums = "float32" if dtype in ("float16", "bfloat16") else dtype
@@ -19,8 +21,13 @@ def rms_norm_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16])):
             T.reduce_sum(squares, total, dim=1)
             for i in T.Parallel(block_M):
                 total[i] = T.cast(1, sums) / T.sqrt(total[i] / T.cast(N, sums) + 1e-5)
-            for i, j in T.Parallel(block_M, N):
-                Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i] * T.cast(W[j], sums), dtype)
+            if by_copy:  # several elements at a time on GPUs; one more reading of the rows on CPUs
+                for i, j in T.Parallel(block_M, N):
+                    rows[i, j] = rows[i, j] * total[i] * T.cast(W[j], sums)
+                T.copy(rows, Y[bx * block_M, 0])
+            else:
+                for i, j in T.Parallel(block_M, N):
+                    Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i] * T.cast(W[j], sums), dtype)
 
     return main
 

@@ -3,7 +3,13 @@ store."""
 from tvm.script import tirx as T
 
 
-def softmax_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16, 32])):
+def softmax_tile(
+    M,
+    N,
+    dtype="float32",
+    block_M=T.tune([1, 2, 4, 8, 16, 32]),
+    by_copy=T.tune([False, True]),
+):
     """Y[i, j] = exp(X[i, j] - max_j X[i, :]) / sum; X, Y: [M, N], over the last axis."""
     # Sums of many terms need more digits than 16 bits have.
     sums = "float32" if dtype in ("float16", "bfloat16") else dtype
@@ -21,8 +27,13 @@ def softmax_tile(M, N, dtype="float32", block_M=T.tune([1, 2, 4, 8, 16, 32])):
             T.reduce_sum(rows, total, dim=1)
             for i in T.Parallel(block_M):
                 total[i] = T.cast(1, sums) / total[i]
-            for i, j in T.Parallel(block_M, N):
-                Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i], dtype)
+            if by_copy:  # several elements at a time on GPUs; one more reading of the rows on CPUs
+                for i, j in T.Parallel(block_M, N):
+                    rows[i, j] = rows[i, j] * total[i]
+                T.copy(rows, Y[bx * block_M, 0])
+            else:
+                for i, j in T.Parallel(block_M, N):
+                    Y[bx * block_M + i, j] = T.cast(rows[i, j] * total[i], dtype)
 
     return main
 

@@ -5,6 +5,8 @@
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -17,6 +19,11 @@ using llvm::Value;
 
 constexpr int kTileRows = 16;
 constexpr int kTileBytes = 64; ///< of a row
+// Which registers hold what: two tiles of sums side by side and one of A for each 16 rows, two of
+// B.
+constexpr int kColumns = 2;
+constexpr int kFirstA = 4;
+constexpr int kFirstB = 6;
 
 llvm::Intrinsic::ID instruction_for(DataType a, DataType b) {
   const auto is_byte = [](DataType type) { return type.is_integral() && type.bits == 8; };
@@ -34,7 +41,7 @@ public:
   Maker(llvm::Module& module, llvm::Intrinsic::ID multiply, int rows,
         std::span<const AmxShared> products)
       : module_(module), builder_(module.getContext()), multiply_(multiply),
-        rows_(rows / kTileRows), products_(products) {}
+        rows_((rows + kTileRows - 1) / kTileRows), products_(products) {}
 
   llvm::Function* make(const std::string& name) {
     llvm::Type* pointer = builder_.getPtrTy();
@@ -77,10 +84,6 @@ public:
   }
 
 private:
-  static constexpr int kColumns = 2; ///< tiles of sums side by side
-  static constexpr int kFirstA = 4;
-  static constexpr int kFirstB = 6;
-
   /// The argument of a product: 0 and 1 are A and its stride, 2 and 3 B's, 4 the steps.
   Value* argument(size_t product, unsigned number) {
     return function_->getArg(static_cast<unsigned>(3 + 5 * product) + number);
@@ -163,15 +166,45 @@ private:
   llvm::Function* function_ = nullptr;
 };
 
-/// Asks for leave to use the tile registers and configures all eight, of 16 rows of 64 bytes.
-llvm::Function* make_begin(llvm::Module& module) {
+/// Rows of the tiles of sums, and of A, of the first 16 rows and of those below.
+using TileHeights = std::array<int, 2>;
+
+TileHeights heights_of(int rows) { return {std::min(rows, kTileRows), rows - kTileRows}; }
+
+llvm::GlobalVariable* internal_global(llvm::Module& module, llvm::Constant* value, bool constant,
+                                      const std::string& name) {
+  return new llvm::GlobalVariable(module, value->getType(), constant,
+                                  llvm::GlobalValue::InternalLinkage, value, name);
+}
+
+/// Configures all eight registers, of 64 bytes a row: as high as said, 16 where that is not above
+/// 0.
+void configure(llvm::IRBuilder<>& builder, llvm::Module& module, TileHeights heights) {
+  for (int& height : heights)
+    height = height > 0 ? height : kTileRows;
+  std::array<uint8_t, 64> bytes{};
+  bytes[0] = 1; // palette
+  for (size_t tile = 0; tile < 8; ++tile) {
+    const bool of_b = tile >= kFirstB;
+    const size_t row = tile >= kFirstA ? tile - kFirstA : tile / kColumns;
+    bytes[16 + 2 * tile] = kTileBytes;
+    bytes[48 + tile] = static_cast<uint8_t>(of_b ? kTileRows : heights[row]);
+  }
+  const std::string name = fmt::format("amx_configuration_{}_{}", heights[0], heights[1]);
+  llvm::GlobalVariable* configuration = module.getNamedGlobal(name);
+  if (configuration == nullptr) {
+    configuration = internal_global(
+        module, llvm::ConstantDataArray::get(module.getContext(), bytes), true, name);
+    configuration->setAlignment(llvm::Align(64));
+  }
+  builder.CreateCall(llvm::Intrinsic::getDeclaration(&module, llvm::Intrinsic::x86_ldtilecfg),
+                     {configuration});
+}
+
+/// Asks for leave to use the tile registers and configures them.
+llvm::Function* make_begin(llvm::Module& module, const TileHeights& heights) {
   llvm::LLVMContext& context = module.getContext();
   llvm::IRBuilder<> builder(context);
-  const auto global = [&](llvm::Type* type, bool constant, llvm::Constant* value,
-                          const char* name) {
-    return new llvm::GlobalVariable(module, type, constant, llvm::GlobalValue::InternalLinkage,
-                                    value, name);
-  };
   auto* begin = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), false),
                                        llvm::Function::InternalLinkage, "amx_begin", module);
   begin->addFnAttr(llvm::Attribute::NoUnwind);
@@ -183,7 +216,7 @@ llvm::Function* make_begin(llvm::Module& module) {
   // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), once a process. Where it is refused the
   // first instruction ends the process, as any that a processor lacks.
   builder.SetInsertPoint(entry);
-  auto* asked = global(builder.getInt8Ty(), false, builder.getInt8(0), "amx_asked");
+  auto* asked = internal_global(module, builder.getInt8(0), false, "amx_asked");
   builder.CreateCondBr(
       builder.CreateICmpEQ(builder.CreateLoad(builder.getInt8Ty(), asked), builder.getInt8(0)), ask,
       ready);
@@ -203,22 +236,21 @@ llvm::Function* make_begin(llvm::Module& module) {
   builder.CreateBr(ready);
 
   builder.SetInsertPoint(ready);
-  std::array<uint8_t, 64> bytes{};
-  bytes[0] = 1; // palette
-  for (size_t tile = 0; tile < 8; ++tile) {
-    bytes[16 + 2 * tile] = kTileBytes;
-    bytes[48 + tile] = kTileRows;
-  }
-  auto* data = llvm::ConstantDataArray::get(context, bytes);
-  auto* configuration = global(data->getType(), true, data, "amx_configuration");
-  configuration->setAlignment(llvm::Align(64));
-  builder.CreateCall(llvm::Intrinsic::getDeclaration(&module, llvm::Intrinsic::x86_ldtilecfg),
-                     {configuration});
+  configure(builder, module, heights);
   builder.CreateRetVoid();
   return begin;
 }
 
 constexpr const char* kPrefix = "amx_multiply_add_";
+
+/// On a function that multiplies: how many rows its sums have.
+constexpr const char* kRowsAttribute = "amx-rows";
+
+int rows_of(const llvm::Function& product) {
+  int rows = 0;
+  product.getFnAttribute(kRowsAttribute).getValueAsString().getAsInteger(10, rows);
+  return rows;
+}
 
 bool calls_product(const llvm::Instruction& instruction) {
   const auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
@@ -239,7 +271,27 @@ void amx_configure(llvm::Module& module) {
   }
   if (users.empty())
     return;
-  llvm::Function* begin = make_begin(module);
+  // Products of different heights share a configuration where they agree on the registers that they
+  // use, as 16 and 20 rows do; else each asks for its own whenever it begins.
+  TileHeights shared{0, 0};
+  bool agree = true;
+  std::vector<llvm::Function*> products;
+  for (llvm::Function& function : module)
+    if (const int rows = rows_of(function); rows > 0) {
+      products.push_back(&function);
+      const TileHeights own = heights_of(rows);
+      for (size_t i = 0; i < own.size(); ++i) {
+        agree = agree && (own[i] <= 0 || shared[i] <= 0 || own[i] == shared[i]);
+        shared[i] = std::max(shared[i], own[i]);
+      }
+    }
+  if (!agree)
+    for (llvm::Function* product : products) {
+      llvm::BasicBlock& entry = product->getEntryBlock();
+      llvm::IRBuilder<> builder(&entry, entry.begin());
+      configure(builder, module, heights_of(rows_of(*product)));
+    }
+  llvm::Function* begin = make_begin(module, shared);
   llvm::Function* release =
       llvm::Intrinsic::getDeclaration(&module, llvm::Intrinsic::x86_tilerelease);
   for (llvm::Function* user : users) {
@@ -254,7 +306,7 @@ void amx_configure(llvm::Module& module) {
 llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, int rows,
                                  std::span<const AmxShared> products) {
   const llvm::Intrinsic::ID multiply = instruction_for(a, b);
-  if (multiply == llvm::Intrinsic::not_intrinsic || (rows != kTileRows && rows != 2 * kTileRows))
+  if (multiply == llvm::Intrinsic::not_intrinsic || rows < 1 || rows > 2 * kTileRows)
     return nullptr;
   std::string name = kPrefix + to_string(a) + "_" + to_string(b) + "_" + std::to_string(rows);
   for (size_t product = 1; product < products.size(); ++product)
@@ -263,7 +315,9 @@ llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, i
                                                      : "_sameB";
   if (llvm::Function* made = module.getFunction(name))
     return made;
-  return Maker(module, multiply, rows, products).make(name);
+  llvm::Function* made = Maker(module, multiply, rows, products).make(name);
+  made->addFnAttr(kRowsAttribute, std::to_string(rows));
+  return made;
 }
 
 } // namespace temper::codegen

@@ -18,7 +18,7 @@ enum class AmxShared { kNothing, kA, kB };
 
 /// C[rows, 32] += A[rows, 64 * steps bytes] * B[16 * steps, 128 bytes], each row `stride` bytes
 /// behind the other, for as many pairs of A and B as `products` has entries, between which C stays
-/// in registers; `rows` is 16 or 32. Made once a module:
+/// in registers; `rows` is 1 to 32. Made once a module:
 ///
 ///   void (ptr c, i64 c_stride, i1 start, (ptr a, i64 a_stride, ptr b, i64 b_stride, i64 steps)...)
 ///
@@ -29,8 +29,9 @@ llvm::Function* amx_multiply_add(llvm::Module& module, DataType a, DataType b, i
 
 /// To be called once the module is complete: each function that calls such products (of a parallel
 /// loop, the body that each thread calls) configures the tile registers on entry, which costs as
-/// much as a dozen products of tiles, and releases them before it returns. The first one of a
-/// process asks the kernel (Linux) for leave to use them.
+/// much as a dozen products of tiles, and releases them before it returns; where its products have
+/// numbers of rows that need different ones (those of 8 rows and of 32), each of them does. The
+/// first one of a process asks the kernel (Linux) for leave to use them.
 void amx_configure(llvm::Module& module);
 
 } // namespace temper::codegen

@@ -353,7 +353,7 @@ Value* Emitter::emit_amx(std::span<const Call* const> calls) {
   if (known && *columns == 32 && types[0].bits == 32)
     function = amx_multiply_add(module_, types[1], types[2], static_cast<int>(*rows), products);
   if (function == nullptr)
-    return unsupported("T.amx_multiply_add takes 16 or 32 rows and 32 columns of sums of "
+    return unsupported("T.amx_multiply_add takes 1 to 32 rows and 32 columns of sums of "
                        "bfloat16 or bytes, 64 bytes at a time",
                        first.dtype);
   builder_.CreateCall(function, args);

@@ -493,12 +493,12 @@ private:
   void calibrate() {
     prepare_timing();
     begin_times();
-    sample(1);
-    double fastest = sample(1);
-    for (int i = 0; i < 4 && control_->spent_ns < 20e6; ++i)
-      fastest = std::min(fastest, sample(1));
     StopRule rule;
     rule.sample_ns = control_->sample_ns;
+    sample(1);
+    double fastest = sample(1);
+    for (int i = 0; i < 4 && control_->spent_ns < 20e6 && calls_per_sample(rule, fastest) > 1; ++i)
+      fastest = std::min(fastest, sample(1));
     control_->calls_per_sample = plan_.regime == Regime::kHot ? calls_per_sample(rule, fastest) : 1;
     show_results();
   }

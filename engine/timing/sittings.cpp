@@ -46,6 +46,13 @@ size_t contender_at(size_t count, size_t round, size_t turn) {
   return (zigzag + round) % count;
 }
 
+double race_share(double most, size_t fewest, size_t done, double spent, double starting) {
+  constexpr double kLeastShare = 1.0 / 3;
+  const double share = most / static_cast<double>(fewest);
+  const double left = (most - spent) / static_cast<double>(fewest - done);
+  return std::clamp(left - starting, kLeastShare * share, share);
+}
+
 std::vector<bool> cannot_win(std::span<const std::vector<double>> medians) {
   size_t sittings = 0;
   for (const std::vector<double>& own : medians)

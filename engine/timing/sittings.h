@@ -46,6 +46,12 @@ PooledRatio pool_sittings(std::span<const double> medians);
 /// as few sittings alone do are not told apart.
 std::vector<bool> cannot_win(std::span<const std::vector<double>> medians);
 
+/// Seconds of rounds for the next sitting of a race, after `done` of its `fewest` sittings (1 or
+/// more of each, `done` below `fewest`) took `spent` seconds of `most`; `starting`: what the latest
+/// took besides its rounds, to start the contenders. All of it is to fit into `most`, but a third
+/// of an equal share is left for rounds, and more than that share is of no use.
+double race_share(double most, size_t fewest, size_t done, double spent, double starting);
+
 /// Standard deviation of the median ratio of one short sitting (a dozen rounds) of equal kernels,
 /// where samples of 2 ms spread by 5 %.
 inline constexpr double kSittingSpread = 0.015;

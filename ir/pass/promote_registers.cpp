@@ -534,11 +534,15 @@ private:
     }
     const Analyzer::Scope scope(math_);
     const auto* loop = stmt.as<For>();
-    if (loop != nullptr)
+    if (loop != nullptr) {
       bind_loop(math_, *loop);
+      nest_.push_back(loop->loop_var.get());
+    }
     const Stmt folded = rebuild(
         stmt, [&](const Stmt& child) { return fold_accesses(child, loops); },
         [&](const Expr& expr) { return fold_accesses(expr); });
+    if (loop != nullptr)
+      nest_.pop_back();
     if (loop == nullptr || !loops.contains(loop) || folded->kind() != For::kKind)
       return folded;
     return change_loop(*folded.as<For>(), [](For& node) {
@@ -563,10 +567,13 @@ private:
     failed_ |= at.overflow;
     for (const LinearTerm& term : at.terms)
       failed_ |= term.expr->kind() != VarNode::kKind;
-    // Equal offsets are to be equal expressions.
-    std::sort(at.terms.begin(), at.terms.end(), [](const LinearTerm& a, const LinearTerm& b) {
-      return std::less<const Node*>()(a.expr.get(), b.expr.get());
-    });
+    // Equal offsets are to be equal expressions, in every run: outer loops first.
+    const auto depth = [&](const LinearTerm& term) {
+      const auto place = std::find(nest_.begin(), nest_.end(), term.expr.get());
+      return place - nest_.begin();
+    };
+    std::stable_sort(at.terms.begin(), at.terms.end(),
+                     [&](const LinearTerm& a, const LinearTerm& b) { return depth(a) < depth(b); });
     return vector_index(to_expr(at), index->dtype.lanes);
   }
 
@@ -699,6 +706,7 @@ private:
   int64_t budget_;
   Analyzer math_;
   std::unordered_set<const VarNode*> folded_; ///< of loops that stay where others expand them
+  std::vector<const Node*> nest_;             ///< variables of loops around what is being folded
   std::vector<Tile> tiles_;                   ///< while accesses are replaced
   bool failed_ = false;
 };

@@ -210,10 +210,23 @@ struct TileProduct {
   DataType sum;
 };
 
+constexpr TileProduct kTileProducts[] = {
+    {"bf16", "amx-bf16", DataType::bfloat16(), DataType::bfloat16(), DataType::float32()},
+    {"s8s8", "amx-int8", DataType::integer(8), DataType::integer(8), DataType::int32()},
+    {"s8u8", "amx-int8", DataType::integer(8), DataType::uint(8), DataType::int32()},
+    {"u8s8", "amx-int8", DataType::uint(8), DataType::integer(8), DataType::int32()},
+    {"u8u8", "amx-int8", DataType::uint(8), DataType::uint(8), DataType::int32()},
+};
+constexpr int64_t kColumns = 32;
+constexpr int64_t kDepths[] = {64, 128, 192, 256, 512, 1024};
+
+std::string tile_product_name(const TileProduct& kind, int64_t rows, int64_t depth) {
+  return fmt::format("amx_{}x{}x{}_{}", rows, kColumns, depth, kind.types);
+}
+
 TensorIntrinsic make_tile_product(const TileProduct& kind, int64_t rows, int64_t depth) {
-  constexpr int64_t kColumns = 32;
   const int64_t group = 4 / kind.a.bytes();
-  const std::string name = fmt::format("amx_{}x{}x{}_{}", rows, kColumns, depth, kind.types);
+  const std::string name = tile_product_name(kind, rows, depth);
   const std::vector<Buffer> described = {
       make_buffer("A", kind.a, {imm(rows), imm(depth)}),
       make_buffer("B", kind.b, {imm(depth / group), imm(kColumns * group)}),
@@ -289,14 +302,9 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
   };
   for (const Dot& dot : dots)
     list.push_back(make_dot(dot));
-  const TileProduct tile_products[] = {
-      {"bf16", "amx-bf16", kBf16, kBf16, kF32}, {"s8s8", "amx-int8", kS8, kS8, kS32},
-      {"s8u8", "amx-int8", kS8, kU8, kS32},     {"u8s8", "amx-int8", kU8, kS8, kS32},
-      {"u8u8", "amx-int8", kU8, kU8, kS32},
-  };
-  for (const TileProduct& kind : tile_products)
+  for (const TileProduct& kind : kTileProducts)
     for (const int64_t rows : {16, 32})
-      for (const int64_t depth : {64, 128, 192, 256, 512, 1024})
+      for (const int64_t depth : kDepths)
         list.push_back(make_tile_product(kind, rows, depth));
   for (const int64_t lanes : {4, 8, 16}) {
     list.push_back(make_interleave(2, lanes, kBf16));
@@ -306,6 +314,17 @@ std::vector<TensorIntrinsic> builtin_tensor_intrinsics() {
   for (TensorIntrinsic& entry : warp_tensor_intrinsics())
     list.push_back(std::move(entry));
   return list;
+}
+
+std::optional<TensorIntrinsic> tile_product_named(std::string_view name) {
+  constexpr int64_t kMostRows = 32;
+  if (name.starts_with("amx_"))
+    for (const TileProduct& kind : kTileProducts)
+      for (const int64_t depth : kDepths)
+        for (int64_t rows = 2; rows < kMostRows; ++rows)
+          if (name == tile_product_name(kind, rows, depth))
+            return make_tile_product(kind, rows, depth);
+  return std::nullopt;
 }
 
 } // namespace temper::s_tir

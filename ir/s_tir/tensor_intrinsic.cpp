@@ -30,6 +30,8 @@ struct Table {
   std::mutex mutex;
   std::map<std::string, std::unique_ptr<const TensorIntrinsic>, std::less<>> entries;
   std::set<std::string> builtin; ///< names
+  /// Built-in ones that are made when they are first asked for.
+  std::map<std::string, std::unique_ptr<const TensorIntrinsic>, std::less<>> unlisted;
 };
 
 /// A nest flattened to its store.
@@ -395,8 +397,15 @@ Result<void> register_tensor_intrinsic(TensorIntrinsic entry) {
 const TensorIntrinsic* find_tensor_intrinsic(std::string_view name) {
   Table& all = table();
   const std::lock_guard lock(all.mutex);
-  const auto found = all.entries.find(name);
-  return found == all.entries.end() ? nullptr : found->second.get();
+  for (auto* entries : {&all.entries, &all.unlisted})
+    if (const auto found = entries->find(name); found != entries->end())
+      return found->second.get();
+  std::optional<TensorIntrinsic> made = tile_product_named(name);
+  if (!made)
+    return nullptr;
+  std::unique_ptr<const TensorIntrinsic>& entry = all.unlisted[std::string(name)];
+  entry = std::make_unique<const TensorIntrinsic>(std::move(*made));
+  return entry.get();
 }
 
 std::vector<const TensorIntrinsic*> all_tensor_intrinsics() {

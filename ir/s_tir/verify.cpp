@@ -96,8 +96,8 @@ bool verify_realize(Verifier& verifier, const Stmt& stmt) {
       if (!match.buffer || !match.source.buffer)
         return verifier.fail(stmt, "a matched buffer is missing");
       if (!verifier.region(match.source) || !verifier.inside(match.source, stmt) ||
-          !define_symbols(verifier, match.buffer, stmt) ||
-          !verifier.buffer_parts(match.buffer) || !verifier.define(match.buffer))
+          !define_symbols(verifier, match.buffer, stmt) || !verifier.buffer_parts(match.buffer) ||
+          !verifier.define(match.buffer))
         return false;
       if (match.buffer->dtype != match.source.buffer->dtype ||
           match.buffer->shape.size() > match.source.region.size())

@@ -1,6 +1,7 @@
 // Python's own functions, the methods of strings, lists and dicts, math, and what imports bind.
 
 #include "ir/script/evaluator.h"
+#include "ir/support/text.h"
 
 #include <algorithm>
 #include <cmath>
@@ -548,8 +549,11 @@ ArgReader::ArgReader(Evaluator& evaluator, CallArguments& call, std::span<const 
       std::vector<std::string> known;
       for (const char* name : names)
         known.emplace_back(name);
-      evaluator.report(call.keyword_positions[i],
-                       callee + " has no argument '" + key + "'" + did_you_mean(key, known));
+      const std::string near = did_you_mean(key, known);
+      evaluator.report(
+          call.keyword_positions[i],
+          callee + " has no argument '" + key + "'" +
+              (near.empty() && !known.empty() ? "; it has " + join(known, ", ") : near));
       ok_ = false;
       continue;
     }

@@ -902,9 +902,13 @@ void FunctionBuilder::for_loop(const Statement& statement) {
     return;
   }
   if (spec && !spec->ranges.empty() && spec->ranges.size() != names.size()) {
-    evaluator_.report(target.position, "the loop has " + std::to_string(spec->ranges.size()) +
-                                           " dimensions, but there are " +
-                                           std::to_string(names.size()) + " names");
+    const size_t dimensions = spec->ranges.size();
+    evaluator_.report(
+        target.position,
+        "the loop has " + std::to_string(dimensions) +
+            (dimensions == 1 ? " dimension" : " dimensions") + ", but there are " +
+            std::to_string(names.size()) + " names" +
+            (dimensions == 1 ? "; T.Parallel and T.grid have as many as extents" : ""));
     spec = nullptr;
   }
   if (spec && spec->ranges.empty())

@@ -1473,7 +1473,24 @@ const std::map<std::string, Entry, std::less<>>& table() {
                                  "search's; write the roles with T.ws or if "
                                  "T.get_warp_group_idx() == 0, or leave T.Pipelined to the search"},
     };
+    // What NumPy, PyTorch and Triton call what is there by another name.
+    static constexpr std::pair<const char*, const char*> kElsewhere[] = {
+        {"zero", "is not there: T.clear(tile) sets a tile to zero"},
+        {"zeros", "is not there: T.alloc_fragment makes a tile, T.clear sets it to zero"},
+        {"full", "is not there: T.alloc_fragment makes a tile, T.fill gives it a value"},
+        {"dot", "is not there: T.gemm(A, B, C) adds the product of two tiles to a third"},
+        {"matmul", "is not there: T.gemm(A, B, C) adds the product of two tiles to a third"},
+        {"maximum", "is not there: T.max(a, b) is the larger of two values"},
+        {"minimum", "is not there: T.min(a, b) is the smaller of two values"},
+        {"relu", "is not there: write T.max(x, 0)"},
+        {"silu", "is not there: write x * T.sigmoid(x)"},
+        {"load", "is not there: T.copy moves tiles, A[i, j] is an element"},
+        {"store", "is not there: T.copy moves tiles, A[i, j] = x stores an element"},
+        {"program_id", "is not there: `with T.Kernel(n) as bx` names the block"},
+    };
     for (const auto& [name, data] : kOther)
+      map.emplace(name, Entry{refused, data, {}});
+    for (const auto& [name, data] : kElsewhere)
       map.emplace(name, Entry{refused, data, {}});
     for (auto& [name, entry] : map)
       entry.name = "T." + name;

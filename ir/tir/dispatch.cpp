@@ -153,7 +153,8 @@ std::span<const TileStep> tile_steps() {
        [](F f, O o) -> Result<PrimFunc> { return lower_atomics(f, o.serial || o.plain); }},
       {"guard_accesses", [](F f, O) -> Result<PrimFunc> { return guard_accesses(f); }},
       {"lower_kernels", [](F f, O) -> Result<PrimFunc> { return lower_kernels(f); }},
-      {"share_layouts", [](F f, O) -> Result<PrimFunc> { return share_layouts(f); }},
+      {"share_layouts",
+       [](F f, O o) -> Result<PrimFunc> { return share_layouts(f, o.serial || o.plain); }},
       {"fuse_rows", [](F f, O) -> Result<PrimFunc> { return fuse_rows(f); }},
   };
   return kSteps;

@@ -179,15 +179,17 @@ private:
   std::vector<Stmt> before_;
 };
 
-/// Loops that run one after the other, known to run at least once.
-bool runs_in_turn(const For& loop) {
-  return loop.kind == ForKind::kSerial && as_int(loop.min) && as_int(loop.extent).value_or(0) > 0;
+/// A loop whose rounds run one after the other, at least one.
+bool runs_in_turn(const For& loop, bool alone) {
+  return (loop.kind == ForKind::kSerial || (alone && loop.kind == ForKind::kParallel)) &&
+         as_int(loop.min) && as_int(loop.extent).value_or(0) > 0;
 }
 
 /// Moves one buffer at a time from inside of a loop to before it.
 class Sharing {
 public:
-  explicit Sharing(const For& loop) : loop_(loop), made_(made_in(loop.body)), all_(loop.body) {
+  Sharing(const For& loop, bool alone)
+      : loop_(loop), alone_(alone), made_(made_in(loop.body)), all_(loop.body) {
     made_.insert(loop.loop_var.get());
     walk(loop.body, [&](const NodeRef& node) {
       leaves_ |= node.is<Break>() || node.is<Continue>() || node.is<Return>();
@@ -209,7 +211,7 @@ private:
   /// Finds a buffer that can be moved below `stmt`, through loops only.
   bool search(const Stmt& stmt) {
     if (const auto* loop = stmt.as<For>()) {
-      if (!runs_in_turn(*loop))
+      if (!runs_in_turn(*loop, alone_))
         return false;
       around_.push_back(loop);
       const bool found = search(loop->body);
@@ -377,6 +379,7 @@ private:
   }
 
   const For& loop_;
+  bool alone_;
   std::unordered_set<const VarNode*> made_; ///< in the loop, its own variable among them
   Effects all_;
   bool leaves_ = false;
@@ -385,15 +388,16 @@ private:
   Stmt rest_; ///< of the loop's body
 };
 
-Stmt share(const Stmt& stmt) {
-  if (const auto* loop = stmt.as<For>(); loop != nullptr && runs_in_turn(*loop))
-    if (const Stmt moved = Sharing(*loop).run())
-      return share(moved);
+Stmt share(const Stmt& stmt, bool alone) {
+  if (const auto* loop = stmt.as<For>(); loop != nullptr && runs_in_turn(*loop, alone))
+    if (const Stmt moved = Sharing(*loop, alone).run())
+      return share(moved, alone);
   if (const auto* alloc = stmt.as<AllocBuffer>();
       alloc != nullptr && alloc->annotations.get(kShareLayout))
     return make_alloc(alloc->buffer, alloc->annotations.without(kShareLayout));
   return rebuild(
-      stmt, [](const Stmt& child) { return share(child); }, [](const Expr& expr) { return expr; });
+      stmt, [&](const Stmt& child) { return share(child, alone); },
+      [](const Expr& expr) { return expr; });
 }
 
 Stmt rewrite(const Stmt& stmt) {
@@ -414,8 +418,8 @@ PrimFunc hoist_layouts(const PrimFunc& function) {
   return with_body(function, rewrite(function->body));
 }
 
-PrimFunc share_layouts(const PrimFunc& function) {
-  return with_body(function, share(function->body));
+PrimFunc share_layouts(const PrimFunc& function, bool alone) {
+  return with_body(function, share(function->body, alone));
 }
 
 } // namespace temper::tir

@@ -15,7 +15,8 @@ PrimFunc hoist_layouts(const PrimFunc& function);
 inline constexpr const char* kShareLayout = "temper.share_layout";
 
 /// After lower_kernels: buffers that allow it and depend on a loop inside of the blocks, but not on
-/// which of the blocks that run in turn it is. The annotation is gone afterwards.
-PrimFunc share_layouts(const PrimFunc& function);
+/// which of the blocks that run in turn it is: all of them where the kernel has one thread anyway
+/// (`alone`). The annotation is gone afterwards.
+PrimFunc share_layouts(const PrimFunc& function, bool alone);
 
 } // namespace temper::tir

@@ -4,9 +4,11 @@
 ///   bind_scalars      scalars that are assigned once become names
 ///   forward_copies    tiles that an operator lays out anew are read where they come from
 ///   dispatch_tiles    each tile operator becomes what its variant for the target says
+///   hoist_layouts     buffers that a loop fills with the same in each round are filled before it
 ///   lower_atomics     atomic operations become ordinary ones where no two blocks meet in them
 ///   guard_accesses    global memory is touched inside of its buffers only
 ///   lower_kernels     blocks, T.Parallel and T.Pipelined become loops of a CPU
+///   share_layouts     what all blocks that run in turn lay out alike is laid out before them
 ///   fuse_rows         loops over the same rows, one of which reads what the other writes, become
 ///                     one
 ///

@@ -474,7 +474,8 @@ TEST(SourceKernels, AreCompiledAndPrunedAndNeverCalledChecked) {
   EXPECT_EQ(text.code, 0) << text.err;
   for (const char* words : {"none is checked: addition is CUDA C++ of its own, which nothing but a "
                             "GPU runs",
-                            "compiled, not checked  ", "not checked 2"})
+                            "compiled, not checked  ", "> compiled 2, not checked 2\n",
+                            "2 programs compiled; --trials N compiles more"})
     EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
 }
 
@@ -485,6 +486,23 @@ TEST(SourceKernels, CheckSaysThatItCannot) {
   EXPECT_EQ(ran.code, 1) << ran.out << ran.err;
   EXPECT_NE(ran.out.find("not checked: addition is CUDA C++ of its own"), std::string::npos)
       << ran.out << ran.err;
+  const Json result =
+      shell.run("temper check addition.cu --target cuda:sm_90a --json").list("results")[0];
+  EXPECT_EQ(result["outcome"], "not_checked");
+  EXPECT_EQ(result["checked"], false);
+  // What its text does not have is found before anything is compiled, or a candidate drawn.
+  std::string other = kAddition;
+  other.replace(other.find("__global__ void addition("), 25, "__global__ void subtract(");
+  shell.write("other.cu", other);
+  for (const char* command : {"check", "tune"}) {
+    const Ran named =
+        shell.run(std::string("temper ") + command + " other.cu --target cuda:sm_90a");
+    EXPECT_EQ(named.code, 2) << named.out;
+    EXPECT_NE(named.err.find("the source has no kernel 'addition', but subtract"),
+              std::string::npos)
+        << named.err;
+    EXPECT_EQ(named.out, "");
+  }
   const Ran native = shell.run("temper check addition.cu");
   EXPECT_NE(native.code, 0);
   EXPECT_NE((native.out + native.err).find("name one, as --target cuda:sm_90a"), std::string::npos)
@@ -602,6 +620,28 @@ TEST(SourceKernels, MayIncludeTheHeadersOfCuda) {
   EXPECT_EQ(own.code, 1) << own.out << own.err;
   EXPECT_NE(own.out.find("what is the kernel's own stands in its file"), std::string::npos)
       << own.out;
+}
+
+TEST(Emulated, CandidatesMayBeCompiledAndNotChecked) {
+  const Shell shell;
+  shell.write("scale.py", scale("T.float32(2)"));
+  const std::string tune = "temper tune scale.py N=300 --target cuda:sm_80 --trials 1 --no-check";
+  const Ran ran = shell.run(tune + " --json");
+  if (ran.err.find("NVRTC") != std::string::npos)
+    GTEST_SKIP() << ran.err;
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  const Json result = ran.json();
+  EXPECT_EQ(result["compiled"], 1);
+  EXPECT_EQ(result["checked"], 0);
+  EXPECT_EQ(result["not_checked"], 1);
+  EXPECT_EQ(result["unproven"].size(), 1U);
+  for (const Json& record : shell.run("temper list records --json").list("records"))
+    EXPECT_EQ(record["outcome"], "not_checked");
+  EXPECT_NE(shell.run(tune).out.find("none is checked: they are only compiled"), std::string::npos);
+  EXPECT_EQ(shell.run(tune + " --interpret 1").code, 2);
+  EXPECT_NE(
+      shell.run("temper tune matmul M=64 N=64 K=64 --no-check").err.find("--no-check are for"),
+      std::string::npos);
 }
 
 TEST(Emulated, ProductsForAmdAreCheckedAsLoops) {

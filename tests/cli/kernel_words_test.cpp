@@ -56,6 +56,36 @@ TEST(KernelWords, CheckPrintsWhatOneCallPrinted) {
   }
 }
 
+// What adds to its output is called once more after it was timed, from the start.
+TEST(KernelWords, CheckPrintsOnceWhatIsCalledAnewAfterItsTiming) {
+  const Shell shell;
+  shell.write("words.py", R"py(def words(N):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(2, threads=32) as bx:
+            T.print("block {}", bx)
+            for i in T.Parallel(4):
+                B[bx * 4 + i] = B[bx * 4 + i] + A[bx * 4 + i]
+    return main
+
+def words_reference(N):
+    @T.prim_func
+    def main(A: T.Buffer((N,), "float32"), B: T.Buffer((N,), "float32")):
+        for i in range(N):
+            B[i] = B[i] + A[i]
+    return main
+
+words_workload = dict(shapes=[dict(N=8)], inputs={"B": "constant(1)"})
+)py");
+  for (const char* place : kPlaces) {
+    SCOPED_TRACE(place);
+    const Ran ran = shell.run("temper check words.py" + std::string(place));
+    EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+    EXPECT_EQ(times("block 0\n", ran.out), 1U) << ran.out;
+    EXPECT_EQ(times("block 1\n", ran.out), 1U) << ran.out;
+  }
+}
+
 // A whole warp meets at its barrier; only the interpreter of warps runs it.
 TEST(KernelWords, WhatRunsWarpByWarpPrintsIntoTheAnswer) {
   const Shell shell;

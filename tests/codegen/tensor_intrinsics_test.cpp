@@ -3,12 +3,16 @@
 // CPU, so that it is looked at on any machine.
 
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/script/parser.h"
 #include "tests/codegen/build.h"
 #include "tests/codegen/lowered.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tensorized_product.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <tuple>
 
 namespace temper::codegen {
 namespace {
@@ -132,16 +136,16 @@ struct MatrixKind {
   const char* mnemonic;
 };
 
-/// A product of 64 x 64 x 512, in tiles of 32 x 32 x 256 by the instruction.
-ir::IRModule matrix_product(const MatrixKind& kind) {
-  Schedule sch(s_tir::typed_product(64, 64, 512, kind.a, kind.b, kind.c), 0);
+/// A product of 2 * rows x 64 x 512, in tiles of rows x 32 x 256 by the instruction.
+ir::IRModule matrix_product(const MatrixKind& kind, int64_t rows = 32) {
+  Schedule sch(s_tir::typed_product(2 * rows, 64, 512, kind.a, kind.b, kind.c), 0);
   const auto get = [](auto result) {
     EXPECT_TRUE(result) << (result ? "" : result.error().to_string());
     return std::move(result).value();
   };
   const auto block = get(sch.get_sblock("C"));
   const auto loops = get(sch.get_loops(block));
-  const auto i = get(sch.split(loops[0], {std::nullopt, 32}));
+  const auto i = get(sch.split(loops[0], {std::nullopt, rows}));
   const auto j = get(sch.split(loops[1], {std::nullopt, 32}));
   const auto k = get(sch.split(loops[2], {std::nullopt, 256 / kind.group, kind.group}));
   EXPECT_TRUE(sch.reorder({i[0], j[0], k[0], i[1], j[1], k[1], k[2]}));
@@ -151,7 +155,9 @@ ir::IRModule matrix_product(const MatrixKind& kind) {
                                    {32, kind.group}));
   get(sch.decompose_reduction(block, k[0]));
   const auto tile = get(sch.blockize(i[1]));
-  const auto done = sch.tensorize(tile, kind.intrinsic);
+  std::string intrinsic = kind.intrinsic;
+  intrinsic.replace(intrinsic.find("32"), 2, std::to_string(rows));
+  const auto done = sch.tensorize(tile, intrinsic);
   EXPECT_TRUE(done) << (done ? "" : done.error().to_string());
   return sch.module();
 }
@@ -188,6 +194,63 @@ TEST_P(MatrixIntrinsics, ComputeWhatTheyDescribe) {
   if (!s_tir::find_tensor_intrinsic(kind.intrinsic)->fits(features))
     GTEST_SKIP() << "this machine has no AMX";
   expect_as_interpreted(matrix_product(kind), native);
+}
+
+TEST_P(MatrixIntrinsics, ComputeWhatTheyDescribeOfAnyNumberOfRows) {
+  const MatrixKind& kind = GetParam();
+  const ir::Target native = *resolve_target(*ir::parse_target("native"));
+  const auto features = *required_features(native);
+  if (!s_tir::find_tensor_intrinsic(kind.intrinsic)->fits(features))
+    GTEST_SKIP() << "this machine has no AMX";
+  for (const int64_t rows : {2, 7, 16, 17, 31})
+    expect_as_interpreted(matrix_product(kind, rows), native);
+}
+
+/// 32 rows and 8 below them, which need registers of other heights.
+ir::IRModule two_heights() {
+  std::string text = R"(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((40, 64), "bfloat16"), B: T.Buffer((32, 64), "bfloat16"), C: T.Buffer((40, 32), "float32")):
+)";
+  for (const auto& [name, rows, first] : {std::tuple{"upper", 32, 0}, std::tuple{"lower", 8, 32}})
+    text += fmt::format(R"(    for i, j, k, g in T.grid({1}, 32, 32, 2):
+        with T.sblock("{0}"):
+            vi, vj, vk, vg = T.axis.remap("SSRR", [i, j, k, g])
+            with T.init():
+                C[vi + {2}, vj] = T.float32(0)
+            C[vi + {2}, vj] = C[vi + {2}, vj] + T.float32(A[vi + {2}, vk * 2 + vg]) * T.float32(B[vk, vj * 2 + vg])
+)",
+                        name, rows, first);
+  Schedule sch(*ir::script::parse_module(text, "program"), 0);
+  for (const auto& [name, rows] : {std::pair{"upper", 32}, std::pair{"lower", 8}}) {
+    const auto block = *sch.get_sblock(name);
+    EXPECT_TRUE(sch.decompose_reduction(block, (*sch.get_loops(block))[0]));
+    const auto tile = sch.blockize((*sch.get_loops(block))[0]);
+    EXPECT_TRUE(tile) << (tile ? "" : tile.error().to_string());
+    const auto done = sch.tensorize(*tile, fmt::format("amx_{}x32x64_bf16", rows));
+    EXPECT_TRUE(done) << (done ? "" : done.error().to_string());
+  }
+  return sch.module();
+}
+
+TEST(MatrixIntrinsicsOfTwoHeights, ConfigureTheRegistersEachTime) {
+  const ir::Target target = *ir::parse_target("cpu:sapphirerapids");
+  const auto lowered = lowered_for(two_heights(), target);
+  ASSERT_TRUE(lowered) << lowered.error().to_string();
+  const auto assembly = emit_assembly_text(*lowered, target);
+  ASSERT_TRUE(assembly) << assembly.error().to_string();
+  size_t count = 0;
+  for (size_t at = assembly->find("ldtilecfg"); at != std::string::npos;
+       at = assembly->find("ldtilecfg", at + 1))
+    ++count;
+  EXPECT_EQ(count, 3U) << "on entry, and in either product";
+}
+
+TEST(MatrixIntrinsicsOfTwoHeights, ComputeWhatTheyDescribe) {
+  const ir::Target native = *resolve_target(*ir::parse_target("native"));
+  if (!s_tir::find_tensor_intrinsic("amx_8x32x64_bf16")->fits(*required_features(native)))
+    GTEST_SKIP() << "this machine has no AMX";
+  expect_as_interpreted(two_heights(), native);
 }
 
 TEST_P(MatrixIntrinsics, AreRefusedByATargetWithoutThem) {

@@ -208,6 +208,15 @@ TEST(SittingsAlone, TheIntervalIsStudents) {
   EXPECT_NEAR(1.01 / pooled.interval.low, pooled.interval.high / 1.01, 2e-4);
 }
 
+TEST(SittingsAlone, ARaceIsOverInItsTimeStartingIncluded) {
+  // 0.6 s for three sittings, of which starting the contenders takes a tenth.
+  EXPECT_NEAR(race_share(0.6, 3, 1, 0.22, 0.02), 0.17, 1e-12);
+  EXPECT_NEAR(race_share(0.6, 3, 2, 0.45, 0.02), 0.13, 1e-12);
+  // Started in no time, or long over: an equal share at most, a third of it at least.
+  EXPECT_NEAR(race_share(0.6, 3, 1, 0.1, 0), 0.2, 1e-12);
+  EXPECT_NEAR(race_share(0.6, 3, 2, 5, 1), 0.2 / 3, 1e-12);
+}
+
 TEST(SittingsAlone, QuantilesAreThoseOfTheTables) {
   EXPECT_NEAR(student_quantile(0.975, 1), 12.706, 0.01);
   EXPECT_NEAR(student_quantile(0.975, 2), 4.303, 0.01);

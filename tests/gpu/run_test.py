@@ -133,11 +133,23 @@ class Run(unittest.TestCase):
     def test_weights_of_four_bits_are_beside_those_of_sixteen(self):
         self.cases("w4a16", "M=1")
 
+    def test_without_pytorch_it_is_timed_and_compared_with_nothing(self):
+        there, gpu_run.pytorch = gpu_run.pytorch, lambda: None
+        try:
+            made, table = self.part("attention", "decode")
+        finally:
+            gpu_run.pytorch = there
+        for name, one in {**made[0], **made[1]}.items():
+            self.assertIn("not_compared", one, f"{name}: {one}")
+            self.assertGreater(one["ours_ms"], 0)
+        self.assertRegex(table, r"head 128 \(>= 600 TFLOP/s\): 64 full [0-9.e+-]+, ")
+        self.assertIn("flash back end (>= 1.2x): not measured", table)
+
     def test_bars_are_met_by_all_cases_or_not_at_all(self):
         made = {"gemm": {"a": {"theirs_over_ours": 1.2}, "b": {"theirs_over_ours": 0.9}},
                 "llm": {"a": {"theirs_over_ours": 2.0}, "b": {"theirs_over_ours": 0.5}},
                 "memory": {"softmax": {"of_copy": 0.95}, "rms_norm": {"error": "x"}},
-                "w4a16": {"M=1": {"theirs_over_ours": 3.5}},
+                "w4a16": {"M=1": {"theirs_over_ours": 3.5, "against_itself": [1.01, 0.99, 1.02]}},
                 "probe": {"timers": [{"activity": {"median_ns": 5000}, "events_in_a_row": {"median_ns": 5200},
                                       "activity_against_itself": {"called_different": False}}]}}
         met = {what: met for what, _, _, met in gpu_run.bars(made)}
@@ -147,6 +159,9 @@ class Run(unittest.TestCase):
         self.assertIsNone(met["FlashAttention forward bf16, head 128"])
         self.assertIs(met["w4a16, N = K = 8192, against cuBLAS bf16"], True)
         self.assertIs(met["A/A called different"], True)
+        made["w4a16"]["M=1"]["against_itself"] = [1.02, 1.01, 1.03]
+        (row,) = [row for row in gpu_run.bars(made) if row[0] == "A/A called different"]
+        self.assertEqual(row[2:], ("1 of 2", False))
 
     def test_all_parts_fit_the_minutes_that_there_are(self):
         self.assertEqual(set(gpu_run.MINUTES), set(gpu_run.PARTS))
@@ -186,4 +201,4 @@ class Run(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=["run_test.py"], verbosity=2)
+    unittest.main(argv=["run_test.py", *sys.argv[3:]], verbosity=2)

@@ -2,6 +2,7 @@
 
 #include "codegen/lower_for_estimate.h"
 #include "ir/script/printer.h"
+#include "ir/structural.h"
 #include "ir/walk.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/workload_cases.h"
@@ -260,6 +261,31 @@ TEST(Analytical, ARegisterTileKeepsItsLoopsForTheEstimate) {
   EXPECT_EQ(sums(codegen::lower_for_estimate(schedule.module(), {})), 1);
 }
 
+TEST(Analytical, EqualKernelsAreLoweredEquallyWhoeverMadeTheirLoopsFirst) {
+  // Rows cut before columns, or after them: the loops' variables lie elsewhere in memory.
+  std::vector<IRModule> kept;
+  const auto hash_of = [&](bool rows_first) {
+    s_tir::Schedule schedule(matmul(64, 64, 64), 0);
+    const auto block = *schedule.get_sblock("C");
+    const auto loops = *schedule.get_loops(block);
+    std::vector<s_tir::LoopRv> rows;
+    if (rows_first)
+      rows = *schedule.split(loops[0], {std::nullopt, int64_t{8}});
+    const auto columns = *schedule.split(loops[1], {std::nullopt, int64_t{2}, int64_t{16}});
+    if (!rows_first)
+      rows = *schedule.split(loops[0], {std::nullopt, int64_t{8}});
+    EXPECT_TRUE(schedule.reorder({rows[0], columns[0], loops[2], rows[1], columns[1], columns[2]}));
+    EXPECT_TRUE(schedule.vectorize(columns[2]));
+    kept.push_back(*codegen::lower_for_estimate(schedule.module(), {}));
+    return ir::structural_hash(kept.back());
+  };
+  const uint64_t first = hash_of(true);
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(hash_of(false), first);
+    EXPECT_EQ(hash_of(true), first);
+  }
+}
+
 // --- Strategy ----------------------------------------------------------------------------------
 
 class UntrainedModel final : public CostModel {
@@ -328,6 +354,25 @@ TEST(AutoStrategy, NeverProposesWhatWasProposed) {
   for (int round = 0; round < 3; ++round)
     for (const CandidateRef& candidate : strategy->propose(8, search.state, random))
       EXPECT_TRUE(search.state.seen.insert(candidate->program_hash).second);
+}
+
+TEST(AutoStrategy, ProposesEachCodeOnce) {
+  Searching search;
+  search.state.estimate = of_each([](const Candidate&) { return 1.0; });
+  constexpr uint64_t kCodes = 5;
+  search.state.code = [](const Candidate& candidate) {
+    return candidate.program_hash % kCodes + 1;
+  };
+  search.state.codes = {1};
+  Random random(3);
+  const auto strategy = make_auto_strategy();
+  const auto batch = strategy->propose(8, search.state, random);
+  EXPECT_EQ(batch.size(), kCodes - 1);
+  for (const CandidateRef& candidate : batch) {
+    search.state.seen.insert(candidate->program_hash);
+    EXPECT_TRUE(search.state.codes.insert(search.state.code(*candidate)).second);
+  }
+  EXPECT_TRUE(strategy->propose(8, search.state, random).empty());
 }
 
 TEST(AutoStrategy, WhatCannotBeEstimatedComesLast) {

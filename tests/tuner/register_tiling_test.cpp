@@ -408,6 +408,28 @@ TEST_P(MatrixInstructions, TakeTheMostRowsThatDivide) {
   EXPECT_THAT(texts, Not(Contains(HasSubstr("amx_16"))));
 }
 
+TEST_P(MatrixInstructions, TakeOtherNumbersOfRowsInTheFewestTiles) {
+  using ::testing::Contains;
+  const MatrixCase& c = GetParam();
+  // 17 and 24 are two tiles of at most 16 rows, 40 twice two, 100 four times two; 6 is a part of
+  // one.
+  for (const auto& [m, rows] :
+       {std::pair<int64_t, int64_t>{6, 6}, {17, 17}, {24, 24}, {40, 20}, {100, 25}}) {
+    const IRModule program = s_tir::typed_product(m, 64, 128, c.a, c.b, c.c);
+    const auto expected = run_on_integers(program, 2, 3);
+    ASSERT_EQ(expected.error, "");
+    const auto tiled = space(m, 64, 128);
+    Random random(1);
+    for (int i = 0; i < 2; ++i) {
+      const auto candidate = tiled->sample(random);
+      ASSERT_TRUE(candidate) << candidate.error().to_string();
+      const std::string trace = (*candidate)->trace.to_python();
+      EXPECT_THAT(trace, HasSubstr("amx_" + std::to_string(rows) + "x32x128"));
+      EXPECT_EQ(difference(expected, run_on_integers((*candidate)->module, 2, 3), 0), "") << trace;
+    }
+  }
+}
+
 TEST_P(MatrixInstructions, TakeShortReductionsInTheLongestCuts) {
   using ::testing::Contains;
   const MatrixCase& c = GetParam();
@@ -458,7 +480,8 @@ TEST_P(MatrixInstructions, FindAConstantOperandPackedAhead) {
 }
 
 TEST_P(MatrixInstructions, LeaveOtherShapesToVectors) {
-  for (const auto& [m, n, k] : {std::array<int64_t, 3>{8, 64, 256}, {32, 48, 256}, {32, 64, 96}})
+  for (const auto& [m, n, k] :
+       {std::array<int64_t, 3>{37, 64, 256}, {3, 64, 256}, {32, 48, 256}, {32, 64, 96}})
     for (const std::string& text : space(m, n, k)->sketch_texts())
       EXPECT_THAT(text, Not(HasSubstr("amx_")));
 }

@@ -294,6 +294,7 @@ int tune_emulated(EmulatedWork work) {
   options.seconds = work.seconds;
   options.interpret = work.interpret;
   options.compile = work.compile;
+  options.check = work.check;
   options.seed = work.seed;
   options.command_line = work.command_line;
   const auto ran = tuner::run_emulated(bench, *task, *gpu, options, hooks);
@@ -368,10 +369,12 @@ int tune_emulated(EmulatedWork work) {
     };
     listed("right", result.sound);
     listed("compiled, not checked", result.unproven);
-    fmt::print("{} > lowered within the limits {}{} > checked {} > right {}{}{}{}\n",
+    fmt::print("{} > lowered within the limits {}{}{}{}{}{}\n",
                format_count(result.drawn, "choice"), result.lowered,
                result.compiler.empty() ? "" : fmt::format(" > compiled {}", result.compiled),
-               result.checked, result.right,
+               result.only_on_gpu.empty()
+                   ? fmt::format(" > checked {} > right {}", result.checked, result.right)
+                   : "",
                result.interpreted > 0 ? fmt::format(", {} of them warp by warp", result.interpreted)
                                       : "",
                result.not_checked > 0 ? fmt::format(", not checked {}", result.not_checked) : "",

@@ -19,6 +19,7 @@ struct EmulatedWork {
   /// like.
   int64_t interpret = 0;
   bool compile = true; ///< tune: for the GPU, where its compiler is there: registers and spills
+  bool check = true;   ///< tune: on the CPU
   uint64_t seed = 0;
   std::string why;          ///< tune: why no GPU is used, "...: "; empty where that was asked for
   std::string command_line; ///< tune: for the run that it makes

@@ -155,6 +155,7 @@ struct TuneCommandOptions {
   double seconds = 0;
   int64_t interpret = 0;   ///< with a device
   bool no_compile = false; ///< the same
+  bool no_check = false;   ///< the same
   uint64_t seed = 0;
   bool has_seed = false;
   std::string strategy = "auto";
@@ -343,10 +344,13 @@ int run_tune(TuneCommandOptions& options) {
   if (!place)
     return report(place.error());
   const bool emulated = place->emulated;
-  if (!emulated && (options.interpret > 0 || options.no_compile))
+  if (!emulated && (options.interpret > 0 || options.no_compile || options.no_check))
     return report(Error(ErrorCode::kInvalidArgument,
-                        "--interpret and --no-compile are for emulated GPUs (--device emulated): "
-                        "leave them out"));
+                        "--interpret, --no-compile and --no-check are for emulated GPUs (--device "
+                        "emulated): leave them out"));
+  if (options.interpret > 0 && options.no_check)
+    return report(Error(ErrorCode::kInvalidArgument,
+                        "--interpret checks programs and --no-check does not: give one of them"));
   if (emulated) {
     if (!options.from.empty() || !options.locks.empty() || options.fresh)
       return report(Error(ErrorCode::kInvalidArgument,
@@ -359,6 +363,7 @@ int run_tune(TuneCommandOptions& options) {
                           .seconds = options.seconds,
                           .interpret = options.interpret,
                           .compile = !options.no_compile,
+                          .check = !options.no_check,
                           .seed = options.has_seed ? options.seed : 1,
                           .why = place->why,
                           .command_line = options.command_line});
@@ -619,6 +624,8 @@ void add_tune(Program& program) {
       ->check(count());
   command->add_flag("--no-compile", options->no_compile,
                     "for a GPU: no machine code, so spills go unseen");
+  command->add_flag("--no-check", options->no_check,
+                    "for a GPU that is not there: compiled and pruned, and not run on the CPU");
   command->add_flag("--unchecked", options->unchecked,
                     "allow a workload without a reference; every view says so");
   add_device_option(*command, options->device);

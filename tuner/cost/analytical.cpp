@@ -246,7 +246,7 @@ private:
     };
     const auto* a = call.args[3].as<BufferLoad>();
     const double bytes = a != nullptr ? a->buffer->dtype.bytes() : 1;
-    const double tiles = extent(9) / kTile * extent(10) / kTile;
+    const double tiles = std::ceil(extent(9) / kTile) * extent(10) / kTile; // full or not
     const double steps = extent(11) * bytes / 64;
     return rates_.multiply_adds_per_cycle * tiles * (kTile * steps + kSumsCycles);
   }

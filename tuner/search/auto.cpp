@@ -28,12 +28,12 @@ public:
     if (!state.model->is_trained() || static_cast<size_t>(valid) < count)
       return seeds(count, state, random);
 
+    Distinct distinct(state);
     std::vector<CandidateRef> batch;
-    std::unordered_set<uint64_t> chosen;
     for (const CandidateRef& neighbour : ranked(neighbours(state), state)) {
       if (batch.size() >= count / 4)
         break;
-      if (chosen.insert(neighbour->program_hash).second)
+      if (distinct.add(*neighbour))
         batch.push_back(neighbour);
     }
     std::vector<CandidateRef> evolved = evolution_->propose(kPool * count, state, random);
@@ -43,17 +43,20 @@ public:
       by_chance.push_back(evolved.back());
       evolved.pop_back();
     }
+    (void)state.estimate(by_chance); // for their code
     std::map<uint64_t, size_t> of_sketch;
     const size_t most = std::max<size_t>(2, count / 2); // of one sketch: the model may be wrong
     for (const CandidateRef& candidate : ranked(std::move(evolved), state)) {
       if (batch.size() + by_chance.size() >= count)
         break;
-      if (of_sketch[sketch_of(*candidate)]++ < most &&
-          chosen.insert(candidate->program_hash).second)
+      size_t& so_far = of_sketch[sketch_of(*candidate)];
+      if (so_far < most && distinct.add(*candidate)) {
+        ++so_far;
         batch.push_back(candidate);
+      }
     }
     for (const CandidateRef& candidate : by_chance)
-      if (chosen.insert(candidate->program_hash).second)
+      if (distinct.add(*candidate))
         batch.push_back(candidate);
     return batch.empty() ? seeds(count, state, random) : batch;
   }
@@ -65,30 +68,65 @@ private:
   static constexpr size_t kSeedsOfSketch = 2;
   static constexpr double kTrust = 64; ///< trials after which model and estimate count the same
 
+  /// Who is in a batch: each program once, and each code, the compiled ones of the run counted.
+  class Distinct {
+  public:
+    explicit Distinct(SearchState& state) : state_(state) {}
+    /// False: there is one like it. What has the code of another one is not proposed again.
+    bool add(const Candidate& candidate) {
+      if (!programs_.insert(candidate.program_hash).second)
+        return false;
+      const uint64_t code = state_.code ? state_.code(candidate) : 0;
+      if (code == 0 || (!state_.codes.contains(code) && codes_.insert(code).second))
+        return true;
+      state_.seen.insert(candidate.program_hash);
+      return false;
+    }
+
+  private:
+    SearchState& state_;
+    std::unordered_set<uint64_t> programs_;
+    std::unordered_set<uint64_t> codes_;
+  };
+
   static uint64_t sketch_of(const Candidate& candidate) {
     return candidate.trace.without_postproc().without_decisions().hash();
   }
 
   std::vector<CandidateRef> seeds(size_t count, SearchState& state, Random& random) const {
-    std::vector<CandidateRef> samples = random_->propose(kSamples * count, state, random);
+    // What has the code of others is not drawn again; where it is all that is found, so often,
+    // there is nothing else.
+    constexpr int kDraws = 4;
+    std::vector<CandidateRef> batch;
+    for (int draw = 0; draw < kDraws && batch.empty(); ++draw) {
+      std::vector<CandidateRef> samples = random_->propose(kSamples * count, state, random);
+      const bool exhausted = samples.empty();
+      batch = seeds_among(std::move(samples), count, state);
+      if (exhausted)
+        break;
+    }
+    return batch;
+  }
+
+  std::vector<CandidateRef> seeds_among(std::vector<CandidateRef> samples, size_t count,
+                                        SearchState& state) const {
+    (void)state.estimate(state.transferred); // for their code
     const std::vector<double> times = state.estimate(samples);
     std::vector<std::pair<double, CandidateRef>> estimated;
     for (size_t i = 0; i < samples.size(); ++i)
       estimated.emplace_back(times[i], std::move(samples[i]));
     std::stable_sort(estimated.begin(), estimated.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
+    Distinct distinct(state);
     std::vector<CandidateRef> batch;
     for (const CandidateRef& candidate : state.transferred)
-      if (batch.size() < (count + 1) / 2 && !state.seen.contains(candidate->program_hash)) {
+      if (batch.size() < (count + 1) / 2 && !state.seen.contains(candidate->program_hash) &&
+          distinct.add(*candidate)) {
         batch.push_back(candidate);
         ++state.funnel->proposed.count;
         ++state.funnel->legal.count;
       }
-    std::erase_if(estimated, [&](const auto& entry) {
-      return std::any_of(batch.begin(), batch.end(), [&](const CandidateRef& other) {
-        return other->program_hash == entry.second->program_hash;
-      });
-    });
+    std::erase_if(estimated, [&](const auto& entry) { return !distinct.add(*entry.second); });
     std::map<uint64_t, size_t> of_sketch;
     // Two of each sketch first; when there are too few sketches, the next by estimate.
     for (const bool limited : {true, false})

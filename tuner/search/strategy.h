@@ -46,6 +46,11 @@ struct SearchState {
   /// Estimated times in seconds without measuring (cost/analytical.h), infinite for what cannot be
   /// lowered; may be empty.
   std::function<std::vector<double>(std::span<const CandidateRef>)> estimate;
+  /// What a candidate that was estimated is lowered to, as a hash: those with the same one compile
+  /// to the same code. 0: not known. Empty where there is no estimate.
+  std::function<uint64_t(const Candidate&)> code;
+  /// `code` of all that was ever given to the compiler (the caller adds them).
+  std::unordered_set<uint64_t> codes;
   /// Starting points from elsewhere (tuner/transfer.h), the most promising first.
   std::vector<CandidateRef> transferred;
   double best_seconds() const;

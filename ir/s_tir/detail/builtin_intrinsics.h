@@ -5,7 +5,9 @@
 #include "ir/s_tir/tensor_intrinsic.h"
 #include "ir/support/function_ref.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace temper::s_tir {
@@ -14,6 +16,9 @@ namespace temper::s_tir {
 std::vector<TensorIntrinsic> builtin_tensor_intrinsics();
 /// Those of a warp of a GPU: tiles by ldmatrix and mma.sync (ir/tir/warp_fragments.h).
 std::vector<TensorIntrinsic> warp_tensor_intrinsics();
+/// Those of AMX with other numbers of rows, 2 to 31, which are too many to list; none where `name`
+/// is not one's.
+std::optional<TensorIntrinsic> tile_product_named(std::string_view name);
 
 struct IntrinsicAxis {
   const char* name;

@@ -2,6 +2,8 @@
 
 #include "ir/s_tir/tensor_intrinsic.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace temper::tuner {
@@ -62,6 +64,19 @@ std::vector<MatrixInstruction> matrix_instructions(const std::vector<std::string
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& x, const auto& y) { return x.rows > y.rows; });
   return found;
+}
+
+std::optional<MatrixInstruction> with_rows(const MatrixInstruction& instruction, int64_t rows) {
+  const std::string old_size = fmt::format("_{}x", instruction.rows);
+  const size_t at = instruction.name.find(old_size);
+  if (at == std::string::npos)
+    return std::nullopt;
+  MatrixInstruction other = instruction;
+  other.name.replace(at, old_size.size(), fmt::format("_{}x", rows));
+  other.rows = rows;
+  if (find_tensor_intrinsic(other.name) == nullptr)
+    return std::nullopt;
+  return other;
 }
 
 std::vector<DotInstruction> dot_instructions(const std::vector<std::string>& features, DataType a,

@@ -4,6 +4,7 @@
 #include "ir/dtype.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct MatrixInstruction {
   int64_t depth = 0;
   DotInstruction groups; ///< without a name
 };
+
+/// As `instruction`, of so many rows, where the table has it (amx_32x32x256_bf16 of 20 rows is
+/// amx_20x32x256_bf16).
+std::optional<MatrixInstruction> with_rows(const MatrixInstruction& instruction, int64_t rows);
 
 /// Those with these types that a target with `features` (LLVM's names) has, most rows first.
 std::vector<MatrixInstruction> matrix_instructions(const std::vector<std::string>& features,

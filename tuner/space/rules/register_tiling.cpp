@@ -18,7 +18,7 @@
 /// and the panels hold groups: B_packed[n // nr, k // g, n % nr * g + k % g].
 /// Where it has instructions for whole matrices (AMX) and the shape divides into their tiles, these
 /// take the place of the register tile: sums stay in tile registers over a long cut of the
-/// reduction. Operands of 16-bit floats can also be converted while they are packed: where the
+/// reduction. Tiles have as many rows as divide m, where those of 16 and 32 do not. Operands of 16-bit floats can also be converted while they are packed: where the
 /// instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that
 /// is the better way. A convolution's window may be what is unrolled, instead of k: neighbouring
 /// rows read the same elements of A in other steps, and loads are what a tile has too many of.
@@ -538,22 +538,49 @@ private:
     return results;
   }
 
+  /// The same instructions where the listed numbers of rows do not divide the output's: of so many
+  /// that do, in as few tiles of 16 rows as any, which take their time whether they are full or
+  /// not. None below four rows, where vectors do as well.
+  static std::vector<MatrixInstruction> of_uneven_rows(std::vector<MatrixInstruction> listed,
+                                                       int64_t extent) {
+    constexpr int64_t kTileRows = 16;
+    constexpr int64_t kFewest = 4;
+    const auto tiles = [&](int64_t rows) {
+      return extent / rows * ((rows + kTileRows - 1) / kTileRows);
+    };
+    int64_t best = 0;
+    for (int64_t rows = 2 * kTileRows; rows >= kFewest; --rows)
+      if (extent % rows == 0 && (best == 0 || tiles(rows) < tiles(best)))
+        best = rows;
+    std::vector<MatrixInstruction> uneven;
+    for (const MatrixInstruction& instruction : listed)
+      if (best > 0 && instruction.rows == kTileRows)
+        if (auto other = with_rows(instruction, best))
+          uneven.push_back(*std::move(other));
+    return uneven;
+  }
+
   /// Whole matrices of sums in one instruction's registers: every depth and packing, of the most
   /// rows that divide the output's (each row more reads B less often). A is read as it is.
   std::vector<Schedule> by_matrix_instruction(const Schedule& schedule, BlockRv block,
                                               const BlockFacts& facts,
                                               const Product& product) const {
     const auto& reads = facts.block->reads;
-    const auto fits = [&](const MatrixInstruction& instruction) {
-      return can_group(facts, product, instruction.groups) &&
-             facts.extents[product.m] % instruction.rows == 0 &&
-             facts.extents[product.n] % instruction.columns == 0 &&
-             facts.extents[product.k] % instruction.depth == 0;
-    };
     std::vector<MatrixInstruction> fitting =
         matrix_instructions(machine_.features, reads[product.a_read].buffer->dtype,
                             reads[product.b_read].buffer->dtype, facts.store->buffer->dtype);
-    std::erase_if(fitting, [&](const MatrixInstruction& one) { return !fits(one); });
+    std::erase_if(fitting, [&](const MatrixInstruction& instruction) {
+      return !can_group(facts, product, instruction.groups) ||
+             facts.extents[product.n] % instruction.columns != 0 ||
+             facts.extents[product.k] % instruction.depth != 0;
+    });
+    const int64_t m_extent = facts.extents[product.m];
+    const auto divides = [&](const MatrixInstruction& instruction) {
+      return m_extent % instruction.rows == 0;
+    };
+    if (std::none_of(fitting.begin(), fitting.end(), divides))
+      fitting = of_uneven_rows(std::move(fitting), m_extent);
+    std::erase_if(fitting, [&](const MatrixInstruction& one) { return !divides(one); });
     int64_t deepest = 0;
     for (const MatrixInstruction& instruction : fitting)
       deepest = std::max(deepest, instruction.depth);
