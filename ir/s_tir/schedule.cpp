@@ -1,5 +1,6 @@
 #include "ir/s_tir/schedule.h"
 
+#include "ir/s_tir/detail/storage_scope.h"
 #include "ir/s_tir/primitives/common.h"
 #include "ir/support/text.h"
 #include "ir/walk.h"
@@ -122,6 +123,9 @@ Result<Value> Schedule::resolve(const Operand& operand) const {
 
 Result<Value> Schedule::perform(const Primitive& primitive, const Arguments& arguments,
                                 std::vector<Rv>& outputs) {
+  for (size_t i = 0; i < arguments.attrs.size(); ++i)
+    if (primitive.attrs[i].name == kStorageScope)
+      TEMPER_TRY_VOID(require_storage_scope(*arguments.attrs[i].as_string()));
   const uint64_t random_state = random_.state();
   auto applied = primitive.apply({module_, &random_, render_errors_}, arguments);
   if (!applied) {
@@ -326,7 +330,7 @@ Result<void> Schedule::apply(const Trace& trace, const ReplayOptions& options) {
 
 Result<void> Schedule::apply_each(const Trace& trace, const ReplayOptions& options) {
   // On a fresh schedule the numbering is the trace's own, and its instructions can be shared.
-  const bool same_numbers = table_.empty();
+  bool same_numbers = table_.empty();
   const size_t count = trace.size(); // the trace may be our own, which grows
   std::vector<Rv> known;             // by the trace's number
   for (size_t index = 0; index < count; ++index) {
@@ -368,11 +372,18 @@ Result<void> Schedule::apply_each(const Trace& trace, const ReplayOptions& optio
     if (!decision)
       return failed(std::move(decision).error());
     const size_t made = outputs.size();
+    // A call whose list of results got no name, in Python: nothing refers to them, and what follows
+    // is numbered on from behind them.
+    const bool unnamed = primitive.variadic_output && instruction.outputs.empty();
     if (same_numbers && outputs == instruction.outputs && *decision == instruction.decision)
       trace_.append(trace.shared(index));
     else
       trace_.append(Instruction{&primitive, same_numbers ? instruction.inputs : std::move(inputs),
                                 std::move(arguments.attrs), outputs, *std::move(decision)});
+    if (unnamed && made != 0) {
+      same_numbers = false;
+      continue;
+    }
     if (made != instruction.outputs.size())
       return failed(
           Error(ErrorCode::kIllegal,

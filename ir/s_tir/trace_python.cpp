@@ -445,17 +445,22 @@ private:
 
   Result<void> append(Instruction instruction, const std::vector<std::string>& targets) {
     const Primitive& primitive = *instruction.primitive;
-    if (!primitive.variadic_output && targets.size() != primitive.outputs.size())
+    // Results that get no name; of a list of them, nobody knows here how many there will be.
+    const bool unnamed = targets.empty();
+    if (!primitive.variadic_output && !unnamed && targets.size() != primitive.outputs.size())
       return Error(ErrorCode::kInvalidArgument,
                    fmt::format("{} has {} outputs, not {}", primitive.python_name,
                                primitive.outputs.size(), targets.size()));
-    for (size_t i = 0; i < targets.size(); ++i) {
+    const size_t made =
+        unnamed && !primitive.variadic_output ? primitive.outputs.size() : targets.size();
+    for (size_t i = 0; i < made; ++i) {
       const ValueKind kind = primitive.outputs[primitive.variadic_output ? 0 : i];
       const Rv rv{kind == ValueKind::kBlock  ? RvKind::kBlock
                   : kind == ValueKind::kLoop ? RvKind::kLoop
                                              : RvKind::kExpr,
                   trace.rv_count() + static_cast<uint32_t>(i)};
-      names_[targets[i]] = rv; // a name may be used again, as in Python
+      if (!unnamed)
+        names_[targets[i]] = rv; // a name may be used again, as in Python
       instruction.outputs.push_back(rv);
     }
     trace.append(std::move(instruction));

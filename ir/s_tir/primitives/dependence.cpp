@@ -1,6 +1,7 @@
 #include "ir/s_tir/primitives/dependence.h"
 
 #include "ir/s_tir/detail/index_math.h"
+#include "ir/s_tir/detail/nest.h"
 #include "ir/s_tir/detail/reducer.h"
 #include "ir/structural.h"
 
@@ -41,12 +42,83 @@ bool same_region(const BufferRegion& a, const BufferRegion& b) {
   return true;
 }
 
-/// A buffer of which the block reads other elements than it writes; null when there is none.
-Buffer reads_other_elements(const SBlock& block) {
-  for (const BufferRegion& write : block.writes)
-    for (const BufferRegion& read : block.reads)
-      if (read.buffer == write.buffer && !same_region(read, write))
-        return read.buffer;
+/// In one dimension the regions lie beside each other, and stand still while the loops from
+/// `moving` on run.
+bool stay_apart(const ChildBlock& child, size_t moving, const BufferRegion& a,
+                const BufferRegion& b) {
+  const auto stands_still = [&](const Expr& expr) {
+    return !uses_var(expr, [&](const VarNode& var) {
+      for (size_t i = 0; i < child.realize->iter_values.size(); ++i)
+        for (size_t l = moving; l < child.loops.size(); ++l)
+          if (child.block().iter_vars[i].var.get() == &var &&
+              mentions(child.realize->iter_values[i], child.loops[l]->loop_var.get()))
+            return true;
+      return false;
+    });
+  };
+  IndexMath math;
+  for (size_t d = 0; d < a.region.size(); ++d) {
+    const Range& x = a.region[d];
+    const Range& y = b.region[d];
+    const auto x_extent = as_int(x.extent);
+    const auto y_extent = as_int(y.extent);
+    if (!x_extent || !y_extent || !stands_still(x.min) || !stands_still(y.min))
+      continue;
+    const Linear distance = math.difference(math.linear(y.min), math.linear(x.min));
+    if (distance.is_constant() &&
+        (distance.constant >= *x_extent || -distance.constant >= *y_extent))
+      return true;
+  }
+  return false;
+}
+
+/// What a block reads or writes of one buffer lies in what `writer` writes of it, all of which is
+/// written, within one iteration of the first `shared` loops, which both have.
+bool lies_within(const ChildBlock& child, const BufferRegion& region, const ChildBlock& writer,
+                 const BufferRegion& write, size_t shared) {
+  IndexMath math;
+  for (size_t i = 0; i < shared; ++i)
+    math.set_loop(*writer.loops[i]);
+  const auto touched = relax_region(math, child, shared, region);
+  const auto written = relax_region(math, writer, shared, write);
+  return touched && written && covers(math, *written, *touched, write.buffer) &&
+         touches_whole_box(math, writer, shared, write);
+}
+
+/// Different iterations of loops[first, last) write different elements.
+bool writes_apart(const ChildBlock& child, size_t first, size_t last) {
+  for (size_t i = first; i < last; ++i)
+    if (constant_extent(*child.loops[i]) != 1 &&
+        !loop_use(*child.realize, child.loops[i]->loop_var).data_parallel())
+      return false;
+  return first >= last || is_injective(child, first, Axes::kSpatial);
+}
+
+/// A buffer that `from` reads or writes and `to` writes: of which some iteration of the loops from
+/// `first` on, of which both have the first `shared`, may find or leave another value when
+/// iterations of the two follow each other in another order. Null when there is none. What `to`
+/// reads is not looked at.
+Buffer overwrites(const ChildBlock& from, const ChildBlock& to, size_t first, size_t shared) {
+  for (const BufferRegion& write : to.block().writes) {
+    for (const BufferRegion& read : from.block().reads)
+      if (read.buffer == write.buffer &&
+          !(lies_within(from, read, to, write, shared) && writes_apart(to, first, shared)))
+        return write.buffer;
+    for (const BufferRegion& before : from.block().writes) {
+      if (before.buffer != write.buffer)
+        continue;
+      // An update of what `from` sets in each iteration anew, as an init does.
+      const bool updates = std::any_of(
+          to.block().reads.begin(), to.block().reads.end(), [&](const BufferRegion& read) {
+            return read.buffer == write.buffer && same_region(read, write);
+          });
+      if (updates ||
+          (lies_within(to, write, from, before, shared) && writes_apart(from, first, shared)) ||
+          (lies_within(from, before, to, write, shared) && writes_apart(to, first, shared)))
+        continue;
+      return write.buffer;
+    }
+  }
   return nullptr;
 }
 
@@ -85,6 +157,15 @@ bool is_private(const LoopPlace& place, std::span<const ChildBlock> below, const
 }
 
 } // namespace
+
+Buffer exchanged_buffer(const ChildBlock& child, size_t moving) {
+  for (const BufferRegion& write : child.block().writes)
+    for (const BufferRegion& read : child.block().reads)
+      if (read.buffer == write.buffer && !same_region(read, write) &&
+          !stay_apart(child, moving, read, write))
+        return read.buffer;
+  return nullptr;
+}
 
 bool accumulates(const SBlock& block) {
   if (block.init ||
@@ -183,6 +264,9 @@ std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
   std::vector<bool> inside(scope.children.size());
   for (const ChildBlock& child : below)
     inside[static_cast<size_t>(scope.index_of(child.block().id))] = true;
+  size_t first = 0; // of the loops: the chain's last statement
+  for (const Stmt& stmt : chain.first(chain.size() - 1))
+    first = stmt.is<For>() ? first + 1 : stmt.is<SBlockRealize>() ? 0 : first;
   auto reads_from = [&](int from, int to) {
     return std::any_of(scope.dependencies.begin(), scope.dependencies.end(),
                        [&](const Dependency& dependency) {
@@ -206,6 +290,19 @@ std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
       return fmt::format("blocks \"{}\" and \"{}\" write the same buffer", writer, other);
     if (!reads && dependency.kind == DependencyKind::kWriteAfterRead)
       return fmt::format("block \"{}\" writes what block \"{}\" reads before", other, writer);
+    if (!reads || dependency.kind != DependencyKind::kReadAfterWrite)
+      continue;
+    const ChildBlock& earlier = scope.children[from];
+    const ChildBlock& later = scope.children[to];
+    const size_t shared =
+        static_cast<size_t>(std::mismatch(earlier.loops.begin(), earlier.loops.end(),
+                                          later.loops.begin(), later.loops.end())
+                                .first -
+                            earlier.loops.begin());
+    if (const Buffer buffer = overwrites(earlier, later, first, shared))
+      return fmt::format("block \"{}\" writes elements of {} that block \"{}\" reads or writes in "
+                         "another iteration",
+                         other, buffer->name, writer);
   }
   return std::nullopt;
 }
@@ -246,15 +343,14 @@ Result<void> require_independent_iterations(const Context& context, const LoopPl
                      fmt::format("each iteration of {} repeats the reduction of block \"{}\" into "
                                  "the same elements",
                                  describe(place.loop), block.name));
-    if (const Buffer buffer = reads_other_elements(block))
+    const size_t from = static_cast<size_t>(
+        std::find(child.loops.begin(), child.loops.end(), place.loop.get()) - child.loops.begin());
+    if (const Buffer buffer = exchanged_buffer(child, from))
       return illegal(context, at,
                      fmt::format("block \"{}\" reads other elements of {} than it writes",
                                  block.name, buffer->name));
     // Instances of other blocks write the same values when they write the same elements.
     if (!runs_once && accumulates(block) && !is_private(place, *below, block)) {
-      const size_t from =
-          static_cast<size_t>(std::find(child.loops.begin(), child.loops.end(), place.loop.get()) -
-                              child.loops.begin());
       if (!is_injective(child, from, Axes::kSpatial))
         return illegal(
             context, at,

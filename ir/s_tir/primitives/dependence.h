@@ -17,8 +17,14 @@ std::optional<std::vector<ChildBlock>> blocks_below(std::span<const Stmt> chain)
 /// Not a block whose instances each compute their elements whole; a block inside may be the one.
 bool accumulates(const SBlock& block);
 
+/// A buffer of which the block reads other elements than it writes, so that its instances may
+/// exchange values while the loops from `moving` on run and those before stand still; null when
+/// there is none.
+Buffer exchanged_buffer(const ChildBlock& child, size_t moving);
+
 /// What blocks below a loop exchange stays within one iteration of the loops they share: what one
-/// reads it finds written by the other in the same iteration. Null, or the reason why not.
+/// reads it finds written by the other in the same iteration, and what one has read or written the
+/// other overwrites in the same iteration. Null, or the reason why not.
 std::optional<std::string> carried_dependence(std::span<const Stmt> chain,
                                               std::span<const ChildBlock> below);
 

@@ -2,7 +2,8 @@
 ///
 /// From the statement in which they stand side by side down to the given loops, all loops are
 /// merged, pair by pair. An iteration of the later nest then runs right behind the same iteration
-/// of the earlier one, so that it may need nothing that a later iteration computes.
+/// of the earlier one, so that it may need nothing that a later iteration computes, nor overwrite
+/// what a later iteration still reads or writes.
 #include "ir/s_tir/detail/scoped_block.h"
 #include "ir/s_tir/primitives/dependence.h"
 
@@ -222,8 +223,8 @@ void register_merge() {
       .outputs = {ValueKind::kLoop},
       .summary = "Nests of loops that stand one behind the other become one: the given loops, one "
                  "of each nest, and those above them, pair by pair, which must have the same "
-                 "extents. No iteration may need what a later one computes. Returns the innermost "
-                 "merged loop.\n"
+                 "extents. No iteration may need what a later one computes, nor overwrite what a "
+                 "later one still reads or writes. Returns the innermost merged loop.\n"
                  "\n"
                  "    for i, j in T.grid(8, 16):          for i_m, j_m in T.grid(8, 16):\n"
                  "        with T.sblock(\"B\"): ...    →        with T.sblock(\"B\"): ...\n"

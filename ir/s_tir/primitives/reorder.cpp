@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 namespace temper::s_tir {
 namespace {
@@ -19,6 +20,13 @@ struct Plan {
 bool is_named(std::span<const Value> loops, const For& loop) {
   return std::any_of(loops.begin(), loops.end(),
                      [&](const Value& value) { return value.as_loop()->var == loop.loop_var; });
+}
+
+/// The two orders agree on the loops that run more than once.
+bool same_sequence(std::span<const For* const> before, std::span<const For* const> after) {
+  const auto repeats = [](const For* loop) { return constant_extent(*loop) != 1; };
+  return std::ranges::equal(before | std::views::filter(repeats),
+                            after | std::views::filter(repeats));
 }
 
 /// The two orders agree on the loops that reduce into `realize`'s block.
@@ -138,9 +146,15 @@ Result<Plan> plan_reorder(const Context& context, const Arguments& arguments) {
                        fmt::format("axis {} of block \"{}\" is neither spatial nor reduction: the "
                                    "order of its instances matters",
                                    axis.var->name, block.name));
-    // Where iterations overlap, the initialisation of one would wipe out what another accumulated.
     const size_t outer = static_cast<size_t>(
         std::find(child.loops.begin(), child.loops.end(), before[0]) - child.loops.begin());
+    if (const Buffer buffer = exchanged_buffer(child, outer);
+        buffer && !same_sequence(before, plan.order))
+      return illegal(context, at,
+                     fmt::format("block \"{}\" reads other elements of {} than it writes, which "
+                                 "other iterations write: their order matters",
+                                 block.name, buffer->name));
+    // Where iterations overlap, the initialisation of one would wipe out what another accumulated.
     if (block.init && !is_injective(child, outer, Axes::kAll))
       return illegal(
           context, at,

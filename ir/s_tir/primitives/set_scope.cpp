@@ -12,8 +12,6 @@ Result<Applied> apply(const Context& context, const Arguments& arguments) {
   const std::string& storage = *arguments.attrs[1].as_string();
   TEMPER_TRY(allocated, require_allocated(context, at, *arguments.attrs[0].as_int(),
                                           "the scope of a parameter is the caller's"));
-  if (storage.empty())
-    return Error(ErrorCode::kInvalidArgument, "the scope must have a name, as \"shared\"");
   if (allocated.buffer->scope == storage)
     return Applied{.module = context.module};
   const BufferMap replaced{{allocated.buffer, cache_of(allocated.buffer, storage)}};

@@ -1,0 +1,51 @@
+#include "ir/s_tir/detail/storage_scope.h"
+
+#include "ir/support/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace temper::s_tir {
+
+Result<void> require_storage_scope(const std::string& scope) {
+  static const std::vector<std::string> known = {
+      "global",
+      "shared",
+      "shared.dyn",
+      "local",
+      "local.fragment",
+      "warp",
+      "wmma.matrix_a",
+      "wmma.matrix_b",
+      "wmma.accumulator",
+      "m16n8k8.matrixA",
+      "m16n8k8.matrixB",
+      "m16n8k8.matrixC",
+      "m16n8k16.matrixA",
+      "m16n8k16.matrixB",
+      "m16n8k16.matrixC",
+      "amx.tmm",
+      "metal.simdgroup",
+      "texture",
+      "global.texture",
+      "global.texture-nchw",
+      "global.texture-nhwc",
+      "global.texture-weight",
+      "global.vtcm",
+      "trn.sbuf",
+      "trn.psum",
+  };
+  if (std::find(known.begin(), known.end(), scope) != known.end())
+    return {};
+  const std::string nearest = nearest_name(scope, known);
+  return Error(ErrorCode::kInvalidArgument,
+               fmt::format("there is no memory scope \"{}\"; {}", scope,
+                           nearest.empty()
+                               ? "there are global, shared, shared.dyn, local, warp, and "
+                                 "those of matrix units, as wmma.matrix_a"
+                               : fmt::format("did you mean \"{}\"?", nearest)));
+}
+
+} // namespace temper::s_tir
