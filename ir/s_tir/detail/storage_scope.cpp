@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 namespace temper::s_tir {
@@ -40,6 +41,10 @@ Result<void> require_storage_scope(const std::string& scope) {
   if (std::find(known.begin(), known.end(), scope) != known.end())
     return {};
   const std::string nearest = nearest_name(scope, known);
+  // Behind these, as in TVM, a tag of one's own, of which a tensor intrinsic knows the meaning.
+  for (const std::string_view tagged : {"global.", "shared.", "local.", "warp."})
+    if (nearest.empty() && scope.starts_with(tagged) && scope.size() > tagged.size())
+      return {};
   return Error(ErrorCode::kInvalidArgument,
                fmt::format("there is no memory scope \"{}\"; {}", scope,
                            nearest.empty()
