@@ -127,6 +127,8 @@ public:
                 found.store->indices) ||
         !same(wanted.store->value, found.store->value))
       return refuse(why_.empty() ? "it computes something else" : why_);
+    if (block_.init)
+      return refuse("it starts its sums, too: decompose_reduction makes a block of that");
     TensorMatch match;
     for (size_t i = 0; i < places_.size(); ++i) {
       if (!places_[i].buffer)

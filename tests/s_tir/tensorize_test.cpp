@@ -2,6 +2,7 @@
 // compute is refused.
 
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/script/parser.h"
 #include "tests/s_tir/checked_schedule.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/tensorized_product.h"
@@ -267,6 +268,31 @@ TEST(TensorizeRefuses, WhatTheIntrinsicDoesNotCompute) {
     const BlockRv made = *copy.blockize(k[1]);
     EXPECT_THAT(refusal(copy.tensorize(made, dot)), HasSubstr("extents (4), not (16, 4)"));
   }
+}
+
+// Lowering ended the process: the instruction has no place for the start.
+TEST(TensorizeRefuses, WhatStartsItsSumsToo) {
+  Schedule sch(*script::parse_module(R"py(
+@T.prim_func(s_tir=True)
+def main(A: T.Buffer((8, 64), "bfloat16"), B: T.Buffer((32, 64), "bfloat16"), C: T.Buffer((8, 32), "float32")):
+    for i, j, k, g in T.grid(8, 32, 32, 2):
+        with T.sblock("C"):
+            vi, vj, vk, vg = T.axis.remap("SSRR", [i, j, k, g])
+            with T.init():
+                C[vi, vj] = T.float32(0)
+            C[vi, vj] = C[vi, vj] + T.float32(A[vi, vk * 2 + vg]) * T.float32(B[vk, vj * 2 + vg])
+)py",
+                                     "product.py"),
+               0);
+  const BlockRv block = *sch.get_sblock("C");
+  const LoopRv outer = (*sch.get_loops(block))[0];
+  {
+    Schedule copy = sch;
+    EXPECT_THAT(refusal(copy.tensorize(outer, "amx_8x32x64_bf16")),
+                HasSubstr("decompose_reduction makes a block of that"));
+  }
+  ASSERT_TRUE(sch.decompose_reduction(block, outer));
+  EXPECT_TRUE(sch.tensorize(*sch.blockize(outer), "amx_8x32x64_bf16"));
 }
 
 TEST(TensorIntrinsics, HaveDescriptionsAndImplementationsThatAgree) {
