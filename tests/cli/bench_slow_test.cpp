@@ -12,6 +12,10 @@ constexpr const char* kMine = R"(
 void scale(const float* a, float* b, long n, int m) {
   for (long i = 0; i < n * m; ++i) b[i] = a[i] * 2.0f + 1.0f;
 }
+void idle(const float* a, float* b, long n, int m) {
+  const long last = n * m - 1;
+  if (b[0] != a[0] * 2.0f + 1.0f || b[last] != a[last] * 2.0f + 1.0f) scale(a, b, n, m);
+}
 void wrong(const float* a, float* b, long n, int m) {
   for (long i = 0; i < n * m; ++i) b[i] = a[i] * 3.0f;
 }
@@ -107,6 +111,26 @@ workload = "nonesuch"
   EXPECT_THAT(table["missing"][1].get<std::string>(),
               HasSubstr("has no function 'sgem'; did you mean 'sgemm'?"));
   EXPECT_THAT(table["missing"][2].dump(), HasSubstr("nothere.so"));
+}
+
+// What returns at once where its output is right already takes less than its operations can.
+TEST_F(Bench, ATimeThatCannotBeIsNone) {
+  shell.write("peers.toml", R"toml(
+[[bench]]
+workload = "scale.py"
+shapes = [{M = 1024, N = 1024}]
+seconds = 1
+functions = [
+  "./libmine.so:scale(const float* A, float* B, int64_t M, int N)",
+  "./libmine.so:idle(const float* A, float* B, int64_t M, int N)",
+]
+)toml");
+  const Ran ran = shell.run("temper bench peers.toml --json");
+  const Json rows = ran.json()["tables"][0]["rows"];
+  ASSERT_EQ(rows.size(), 2U) << ran.out << ran.err;
+  EXPECT_EQ(rows[1]["outcome"], "disturbed") << rows[1];
+  EXPECT_TRUE(rows[1]["median_ns"].is_null()) << rows[1];
+  EXPECT_THAT(shell.run("temper bench peers.toml").out, HasSubstr("disturbed"));
 }
 
 TEST_F(Bench, ReadsAnotherProgramsBenchmarks) {
