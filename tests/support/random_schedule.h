@@ -36,9 +36,14 @@ inline int64_t iterations(const Stmt& stmt) {
         return std::min(total, kMany);
       },
       [&](const For& loop) {
-        return std::min(as_int(loop.extent).value_or(1) * iterations(loop.body), kMany);
+        const int64_t inner = iterations(loop.body);
+        const int64_t extent = std::max<int64_t>(as_int(loop.extent).value_or(1), 1);
+        return inner > kMany / extent ? kMany : extent * inner;
       },
-      [&](const SBlockRealize& realize) { return iterations(realize.block->body); },
+      [&](const SBlockRealize& realize) {
+        const SBlock& block = *realize.block;
+        return std::min(iterations(block.body) + (block.init ? iterations(block.init) : 0), kMany);
+      },
       [](const StmtNode&) { return int64_t{1}; });
 }
 
