@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   if (place)
     place->database.clear();
 
-  const bool is_file = !QString(path).contains(QStringLiteral("://"));
+  const bool is_file = !database::is_postgres_url(path.toStdString());
   if ((parser.isSet(shots) || parser.isSet(save)) && is_file && !QFileInfo::exists(path)) {
     std::fprintf(stderr,
                  "temper-gui: there is no database %s to take pictures of; --db "

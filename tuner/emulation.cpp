@@ -281,14 +281,18 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
   return program;
 }
 
-MeaningCheck check_meaning(const Task& task) {
+static bool accesses_are_proven(const Task& task) {
+  s_tir::register_layer();
+  const Result<bool> proven = ir::verify_accesses(function_of(task.module));
+  return proven && *proven;
+}
+
+/// `proven`: its accesses. What is proven needs no look; assertions, and elements that are read
+/// before they are written, are looked for where it takes little.
+static MeaningCheck meaning_of(const Task& task, bool proven) {
   MeaningCheck check;
   const ir::PrimFunc function = function_of(task.module);
-  // What is proven needs no look; assertions, and elements that are read before they are written,
-  // are looked for where it takes little.
-  s_tir::register_layer();
-  const Result<bool> proven = ir::verify_accesses(function);
-  check.looked = proven && *proven;
+  check.looked = proven;
   if (work_of(task) > kInterpretedWork)
     return check;
   auto arguments = filled_arguments(task, engine::default_input_sets(1, task.inputs).back());
@@ -308,11 +312,12 @@ MeaningCheck check_meaning(const Task& task) {
   return check;
 }
 
+MeaningCheck check_meaning(const Task& task) { return meaning_of(task, accesses_are_proven(task)); }
+
 Result<void> refuse_faulty(const Task& task) {
-  s_tir::register_layer();
-  if (const auto proven = ir::verify_accesses(function_of(task.module)); proven && *proven)
+  if (accesses_are_proven(task))
     return {};
-  const MeaningCheck meaning = check_meaning(task);
+  const MeaningCheck meaning = meaning_of(task, false);
   if (meaning.found.empty())
     return {};
   return script::located(Error(ErrorCode::kFailed, meaning.found), task.source_path);

@@ -18,15 +18,16 @@
 /// and the panels hold groups: B_packed[n // nr, k // g, n % nr * g + k % g].
 /// Where it has instructions for whole matrices (AMX) and the shape divides into their tiles, these
 /// take the place of the register tile: sums stay in tile registers over a long cut of the
-/// reduction. Tiles have as many rows as divide m, where those of 16 and 32 do not. Operands of 16-bit floats can also be converted while they are packed: where the
-/// instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that
-/// is the better way. A convolution's window may be what is unrolled, instead of k: neighbouring
-/// rows read the same elements of A in other steps, and loads are what a tile has too many of.
-/// Where m is short (four columns of a small image), one more such axis gives the tile its rows:
-/// all of m times some of that. The reduction is blocked only where it is long: with panels of mr
-/// and nr in cache one pass over it costs nothing until they outgrow L2. Of a window's axes (the
-/// depth and height of a convolution's) some may run around the tiles instead, so that what is left
-/// of a panel of B stays in L1 and steps in which all of A is padding are left out.
+/// reduction. Tiles have as many rows as divide m, where those of 16 and 32 do not. Operands of
+/// 16-bit floats can also be converted while they are packed: where the instruction is slow
+/// (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that is the better way. A
+/// convolution's window may be what is unrolled, instead of k: neighbouring rows read the same
+/// elements of A in other steps, and loads are what a tile has too many of. Where m is short (four
+/// columns of a small image), one more such axis gives the tile its rows: all of m times some of
+/// that. The reduction is blocked only where it is long: with panels of mr and nr in cache one pass
+/// over it costs nothing until they outgrow L2. Of a window's axes (the depth and height of a
+/// convolution's) some may run around the tiles instead, so that what is left of a panel of B stays
+/// in L1 and steps in which all of A is padding are left out.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
