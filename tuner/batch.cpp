@@ -463,8 +463,7 @@ private:
     filter.target = row.target;
     filter.threads = task.threads;
     filter.environment_class = devices_.environment_class;
-    filter.regime = task.regime == engine::Regime::kCold ? database::TimingRegime::kCold
-                                                         : database::TimingRegime::kHot;
+    filter.regime = to_row(task.regime);
     filter.inputs = task.inputs_text();
     filter.current_toolchains = {row.toolchain};
     TEMPER_TRY(best, store().best(filter));

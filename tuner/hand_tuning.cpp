@@ -40,8 +40,7 @@ Result<HandStart> HandTuning::open_record(const std::string& record) {
   TEMPER_TRY(trace, s_tir::trace_from_json_text(candidate.program));
   HandStart start;
   start.subject = {row.workload, row.target.substr(0, row.target.find(' ')), row.threads,
-                   row.regime == database::TimingRegime::kCold ? engine::Regime::kCold
-                                                               : engine::Regime::kHot};
+                   from_row(row.regime)};
   TEMPER_TRY(known, task(start.subject));
   start.title = known->title();
   start.trace = trace.to_python();

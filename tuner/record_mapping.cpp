@@ -21,6 +21,15 @@ database::Outcome to_row(engine::Outcome outcome) {
 
 } // namespace
 
+database::TimingRegime to_row(engine::Regime regime) {
+  return regime == engine::Regime::kCold ? database::TimingRegime::kCold
+                                         : database::TimingRegime::kHot;
+}
+
+engine::Regime from_row(database::TimingRegime regime) {
+  return regime == database::TimingRegime::kCold ? engine::Regime::kCold : engine::Regime::kHot;
+}
+
 database::Workload workload_row(const Task& task) {
   database::Workload row;
   row.name = task.workload;
@@ -59,8 +68,7 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
   }
   row.samples_ns.assign(measurement.samples_ns.begin(), measurement.samples_ns.end());
   row.gaps_dropped = measurement.gaps_dropped;
-  row.regime = measurement.regime == engine::Regime::kCold ? database::TimingRegime::kCold
-                                                           : database::TimingRegime::kHot;
+  row.regime = to_row(measurement.regime);
   row.inputs = task.inputs_text();
   row.threads = task.threads;
   if (measurement.compile_ms > 0)

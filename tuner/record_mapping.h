@@ -9,6 +9,9 @@
 
 namespace temper::tuner {
 
+database::TimingRegime to_row(engine::Regime regime);
+engine::Regime from_row(database::TimingRegime regime);
+
 database::Workload workload_row(const Task& task);
 /// A trial's row. `artifact` may be null (it did not compile).
 database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,

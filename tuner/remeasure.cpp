@@ -74,8 +74,7 @@ public:
     if (!task)
       return undecided(task.error().message);
     task_ = std::move(*task);
-    task_.regime =
-        row.regime == database::TimingRegime::kCold ? engine::Regime::kCold : engine::Regime::kHot;
+    task_.regime = from_row(row.regime);
     result_.title = task_.title();
     if (auto runs_here = bench_.check_host(task_); !runs_here)
       return undecided(runs_here.error().message);

@@ -482,8 +482,7 @@ Result<database::RecordFilter> Workbench::comparable() {
   TEMPER_TRY(environment, this->environment());
   database::RecordFilter filter;
   filter.environment_class = environment.class_name;
-  filter.regime = options_.regime == engine::Regime::kCold ? database::TimingRegime::kCold
-                                                           : database::TimingRegime::kHot;
+  filter.regime = to_row(options_.regime);
   // What temper did not make cannot be out of date with temper's compiler.
   TEMPER_TRY(current, toolchains_like_todays(is_external));
   filter.current_toolchains = std::move(current);
@@ -828,7 +827,7 @@ Result<database::Run> Workbench::new_run(const Task& task) {
   TEMPER_TRY(toolchain_id, store->add(toolchain));
   run.toolchain = toolchain_id;
   run.options_json = Json{
-      {"cache", task.regime == engine::Regime::kCold ? "cold" : "hot"},
+      {"cache", engine::to_string(task.regime)},
       {"temper",
        version_text()}}.dump();
   return run;

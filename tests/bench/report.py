@@ -67,7 +67,8 @@ def read(folder):
             group = "suite"
         rows.append({
             "operator": operator, "workload": tune["workload"], "sizes": sizes, "group": group,
-            "types": types, "constant": ahead, "threads": tune.get("threads", 1),
+            "types": types, "constant": ahead, "cache": compared["peers"][0].get("cache", "hot"),
+            "threads": tune.get("threads", 1),
             "untuned_ns": tune["untuned_ns"], "tuned_ns": ours["median_ns"],
             "gflops": ours["gflops"], "trials": tune["trials"], "seconds": tune["seconds"],
             "of_bound": share_of_bound(tune, sides),
@@ -83,7 +84,8 @@ def kernel_name(row):
     sizes = "x".join(str(value) for value in row["sizes"].values() if value > 3)
     types = "" if row["types"] == "float32" else " " + row["types"]
     ahead = f" {row['constant']} ahead" if row["constant"] else ""
-    return f"{row['operator'] or ''} {row['workload']} {sizes}{types}{ahead}".lstrip()
+    cold = " cold" if row["cache"] == "cold" else ""
+    return f"{row['operator'] or ''} {row['workload']} {sizes}{types}{ahead}{cold}".lstrip()
 
 
 def print_table(rows):

@@ -115,13 +115,15 @@ class Report(unittest.TestCase):
         write("gemm-compare", {"peers": [{"contenders": sides}]})
         failed = [{"name": "PyTorch", "outcome": "compile_failed", "ratio": 0}]
         write("attention-compare", {"peers": [{"contenders": failed}]})
+        by_parts = [{"name": "PyTorch", "outcome": "ok", "ratio": 1.49}]
+        write("attention-bf16x3-compare", {"peers": [{"contenders": by_parts}]})
         for name, ns in (("gemv", 6e6), ("gemv-int4", 1.5e6), ("gemv-int2", 2e6)):
             write(name, {"best": {"median_ns": ns}})
         write("lowering", {"benchmarks": [
             {"name": "lower_it", "real_time": 21.0, "time_unit": "ms"}]})
         self.assertEqual([(measured, met) for _, measured, _, met in
                           tile_report.verdicts(self.path)],
-                         [("0.96x", True), ("4.00x", True), ("3.00x", False), ("21.0 ms", False)])
+                         [("0.96x", True), ("1.49x", False), ("4.00x", True), ("3.00x", False), ("21.0 ms", False)])
 
     def test_the_plot_has_a_line_for_each_kernel_and_is_well_formed(self):
         kernel(self.path, "01", "matmul", {"M": 512, "N": 512, "K": 512}, 1e6, 9e5,

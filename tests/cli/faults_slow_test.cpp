@@ -222,6 +222,21 @@ TEST(Resume, KeepsTheTimingRegime) {
     EXPECT_EQ(record["regime"], "cold");
 }
 
+TEST(Compare, MeasuresInTheRegimeThatRecordsWereFoundIn) {
+  const Shell shell;
+  const Ran tuned =
+      shell.run("temper tune softmax M=8 N=64 --trials 3 --seed 1 --cache cold --json");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const std::string record = tuned.json()["best"]["record"].get<std::string>();
+  const auto regime = [&](const std::string& options) {
+    const Json found =
+        shell.run("temper compare " + record + " --peers --seconds 1 --json" + options).json();
+    return found["peers"][0]["cache"].get<std::string>();
+  };
+  EXPECT_EQ(regime(""), "cold");
+  EXPECT_EQ(regime(" --cache hot"), "hot");
+}
+
 TEST(Resume, RefusesABudgetThatIsSpent) {
   const Shell shell;
   ASSERT_EQ(shell.run("temper tune matmul M=32 N=32 K=32 --trials 5 --seed 1").code, 0);

@@ -190,6 +190,31 @@ TEST(VectorReduction, LanesAreWholeRegistersThatFit) {
   EXPECT_THAT(lanes512("40"), HasSubstr("sch.vectorize("));
 }
 
+TEST(RowStreaming, RowsRunThroughPastSumsThatStayInCache) {
+  const auto texts =
+      sketches(make_row_streaming_rule,
+               module_of("matmul", {{"M", "1"}, {"N", "256"}, {"K", "64"}}), {.vector_bits = 512});
+  ASSERT_EQ(texts.size(), 2U) << "and as it was";
+  EXPECT_THAT(texts[0], HasSubstr("candidates=[16, 32, 64]")) << "vectors";
+  EXPECT_THAT(texts[0], HasSubstr("candidates=[2, 4, 8, 1]")) << "rows at a time";
+  EXPECT_THAT(texts[0], HasSubstr("ann_key=\"temper.prefetch\""));
+  EXPECT_THAT(texts[0], HasSubstr("sch.decompose_reduction("));
+  EXPECT_THAT(texts[1], Not(HasSubstr("sch.split(")));
+}
+
+TEST(RowStreaming, EachThreadHasItsOwnSums) {
+  const std::string text = sketches(make_row_streaming_rule,
+                                    module_of("matmul", {{"M", "1"}, {"N", "4096"}, {"K", "64"}}),
+                                    {.threads = 4, .vector_bits = 512})[0];
+  EXPECT_THAT(text, HasSubstr("candidates=[1024, 256]"));
+}
+
+TEST(RowStreaming, LeavesWhatIsUsedAgainOrLiesAcrossAlone) {
+  EXPECT_EQ(sketches(make_row_streaming_rule, matmul()).size(), 1U);
+  EXPECT_EQ(
+      sketches(make_row_streaming_rule, module_of("gemv", {{"M", "32"}, {"N", "256"}})).size(), 1U);
+}
+
 TEST(RowFusion, ComputesAllBlocksInsideTheRowLoop) {
   const auto texts = sketches(make_row_fusion_rule, softmax());
   ASSERT_EQ(texts.size(), 2U) << "the unfused form stays";

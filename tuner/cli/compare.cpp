@@ -126,14 +126,17 @@ Result<void> follow_gpu(Workbench& bench, const RecordRow& row) {
   return {};
 }
 
-/// b against a, measured now in interleaved rounds.
+/// b against a, measured now in interleaved rounds; in the regime that both were found in, unless
+/// one was asked for.
 Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
-                         double max_seconds) {
+                         double max_seconds, bool regime_given) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(workload, store->workload(a.workload));
   TEMPER_TRY_VOID(follow_gpu(bench, a));
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
+  if (!regime_given && a.regime == b.regime)
+    task.regime = tuner::from_row(a.regime);
   TEMPER_TRY(first, bench.code_of(task, a));
   TEMPER_TRY(second, bench.code_of(task, b));
   TEMPER_TRY(
@@ -232,6 +235,8 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                           task->workload + " names no library routine to compare with; its file "
                                            "may, as baseline={\"openblas\": \"sgemm(M, N, K)\"}"));
     task->threads = row.threads;
+    if (!options.stored_options.has_cache) // as it was found
+      task->regime = tuner::from_row(row.regime);
     Settings settings;
     std::string tuned_as; // "B packed ahead"
     auto comparison =
@@ -243,12 +248,14 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
       const bool right = engine::is_correct(side.measurement.outcome);
       const double ns = right ? side.measurement.median_ns : 0;
       const bool tuned = &side == &comparison->contenders.front();
-      table.add({tuned ? task->title() : "",
-                 tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
-                 right ? format_time(ns) : engine::to_string(side.measurement.outcome),
-                 format_rate(task->flops, ns, task->binding_json),
-                 right ? fmt::format("{:.2f}", side.ratio) : "-",
-                 right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
+      table.add(
+          {tuned ? task->title() + (task->regime == engine::Regime::kCold ? ", cold caches" : "")
+                 : "",
+           tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
+           right ? format_time(ns) : engine::to_string(side.measurement.outcome),
+           format_rate(task->flops, ns, task->binding_json),
+           right ? fmt::format("{:.2f}", side.ratio) : "-",
+           right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
       contenders.push_back(Json{
           {"name", side.name},
           {"outcome", engine::to_string(side.measurement.outcome)},
@@ -267,6 +274,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                         {"workload", task->workload},
                         {"tuned", tuned_as.empty() ? Json(nullptr) : Json(tuned_as)},
                         {"binding", binding_object(task->binding_json)},
+                        {"cache", engine::to_string(task->regime)},
                         {"rounds", comparison->rounds},
                         {"contenders", std::move(contenders)}});
   }
@@ -320,7 +328,7 @@ int run_compare(CompareOptions& options) {
     for (const RecordRow& b : sides[1]) {
       if (a.workload != b.workload)
         continue;
-      auto row = compare_pair(bench, a, b, options.seconds);
+      auto row = compare_pair(bench, a, b, options.seconds, options.stored_options.has_cache);
       if (!row)
         return report(row.error());
       rows.push_back(std::move(*row));

@@ -51,6 +51,7 @@ RuleList default_cpu_rules(const MachineHints& machine) {
   rules.push_back(make_auto_inline_rule());
   rules.push_back(make_row_fusion_rule(machine));
   rules.push_back(make_vector_reduction_rule(machine));
+  rules.push_back(make_row_streaming_rule(machine));
   rules.push_back(make_register_tiling_rule(machine));
   rules.push_back(make_window_tiling_rule(machine));
   rules.push_back(make_add_rfactor_rule(machine));

@@ -39,6 +39,7 @@ using RuleList = std::vector<std::unique_ptr<Rule>>;
 std::unique_ptr<Rule> make_auto_inline_rule();
 std::unique_ptr<Rule> make_row_fusion_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_vector_reduction_rule(const MachineHints& machine);
+std::unique_ptr<Rule> make_row_streaming_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_register_tiling_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_window_tiling_rule(const MachineHints& machine);
 std::unique_ptr<Rule> make_multi_level_tiling_rule(const MachineHints& machine);

@@ -30,6 +30,10 @@ const std::map<std::string, Description>& descriptions() {
        {"A reduction along the contiguous axis whose output has none (GEMV, row sums) is summed in "
         "vectors of partial results for several rows at a time.",
         "lanes, rows at a time", ""}},
+      {"row_streaming",
+       {"A product of a vector with a matrix whose contiguous axis is the output's, or sums of "
+        "columns: rows run through some at a time, asked for ahead, past sums that stay in cache.",
+        "cut of the sums, vectors, rows at a time, how far ahead", ""}},
       {"register_tiling",
        {"Matrix products and everything shaped like them: a tile of the output stays in vector "
         "registers over the whole reduction, operands are packed, loops blocked for the caches; "

@@ -811,13 +811,6 @@ private:
     return schedule.split(loop, {std::nullopt, rows});
   }
 
-  /// Sums are set to zero before `loop`, in vectors.
-  static Result<void> init_in_vectors(Schedule& schedule, BlockRv block, LoopRv loop) {
-    TEMPER_TRY(init, schedule.decompose_reduction(block, loop));
-    TEMPER_TRY(init_loops, schedule.get_loops(init));
-    return schedule.vectorize(init_loops.back());
-  }
-
   /// What is below the loop as one instruction, in a block that other rules leave alone.
   static Result<BlockRv> tensorize(Schedule& schedule, LoopRv loop, const std::string& name) {
     TEMPER_TRY(made, schedule.blockize(loop));

@@ -41,6 +41,12 @@ Result<void> move_under_tile(Schedule& schedule, BlockRv consumer, LoopRv tile) 
   return schedule.annotate(consumer, kScheduled, 1);
 }
 
+Result<void> init_in_vectors(Schedule& schedule, BlockRv block, LoopRv loop) {
+  TEMPER_TRY(init, schedule.decompose_reduction(block, loop));
+  TEMPER_TRY(init_loops, schedule.get_loops(init));
+  return schedule.vectorize(init_loops.back());
+}
+
 namespace {
 
 int element_bytes(const BlockFacts& facts) { return facts.store->buffer->dtype.element_bytes(); }

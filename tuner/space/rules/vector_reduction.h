@@ -26,6 +26,10 @@ Result<std::optional<s_tir::BlockRv>> only_elementwise_consumer(s_tir::Schedule&
 Result<void> move_under_tile(s_tir::Schedule& schedule, s_tir::BlockRv consumer,
                              s_tir::LoopRv tile);
 
+/// Decomposes the reduction at `loop`: its start becomes a block of its own, whose innermost loop is
+/// vectorised.
+Result<void> init_in_vectors(s_tir::Schedule& schedule, s_tir::BlockRv block, s_tir::LoopRv loop);
+
 /// Lanes to choose from for elements of `bytes`: one to eight registers wide, at most `extent`.
 std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_t extent);
 
