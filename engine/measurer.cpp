@@ -12,10 +12,10 @@ std::vector<InputSet> default_input_sets(uint64_t seed,
   InputSet random{seed, distributions, "normal"};
   InputSet exact{seed + 1, distributions, "small_int"};
   // "normal" and "uniform" are only a wish for random numbers; a range of integers is meaning
-  // (an index), which the exact set must keep.
-  for (auto it = exact.distributions.begin(); it != exact.distributions.end();)
-    it = it->second == "normal" || it->second == "uniform" ? exact.distributions.erase(it)
-                                                           : std::next(it);
+  // (an index), which the exact set must keep. An output that is named stays one that is read.
+  for (auto& [argument, distribution] : exact.distributions)
+    if (distribution == "normal" || distribution == "uniform")
+      distribution = exact.default_distribution;
   return {std::move(random), std::move(exact)};
 }
 

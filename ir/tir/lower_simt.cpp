@@ -1,8 +1,10 @@
 #include "ir/tir/lower_simt.h"
+#include "ir/tir/atomic.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/atomic.h"
 #include "ir/tir/cluster.h"
 #include "ir/tir/gpu_architecture.h"
 #include "ir/tir/kernel_layouts.h"
@@ -698,6 +700,34 @@ private:
                                   : make_store(known.registers, reg, make_load(scratch, indices)));
   }
 
+  /// Whether iterations that several threads hold must be run by one of them: what one stores for
+  /// all, another one of them would read before or after it by chance; or the old value of an
+  /// atomic operation is used.
+  static bool only_one_may_run(const Step& step, const std::vector<Use>& uses) {
+    bool one = false;
+    std::unordered_set<const BufferNode*> stored, loaded;
+    walk(step.body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        stored.insert(store->buffer.get());
+      else if (const auto* load = node.as<BufferLoad>())
+        loaded.insert(load->buffer.get());
+      else if (node.is<Evaluate>() && as_atomic(cast_ref<StmtNode>(node)) != nullptr)
+        return false; // is guarded as it is
+      else if (const auto* call = node.as<Call>())
+        one |= is_atomic(*call);
+      return true;
+    });
+    if (step.body.is<BufferStore>())
+      return one; // guarded with what it reads
+    for (const BufferNode* buffer : stored) {
+      const auto use = std::find_if(uses.begin(), uses.end(),
+                                    [&](const Use& known) { return known.buffer.get() == buffer; });
+      const bool by_one = use != uses.end() ? !use->direct : !buffer->scope.starts_with("local");
+      one |= by_one && loaded.contains(buffer);
+    }
+    return one;
+  }
+
   Stmt step(const Step& step) {
     std::vector<Use> uses = uses_of(step);
     for (const Use& use : uses)
@@ -730,6 +760,19 @@ private:
       if (use.direct && use.written)
         use.direct = covers(*needed, *have);
     }
+    // Stores to memory of the block by one of the threads that hold an iteration.
+    Expr first = make_bool(true);
+    for (const LayoutDigit& digit : loops.replicas) {
+      Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
+      first =
+          logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
+    }
+    // Where the others would see these stores too early, it runs the whole iteration, and what it
+    // computes comes back to them through shared memory.
+    const bool alone = !is_int(first, 1) && only_one_may_run(step, uses);
+    if (alone)
+      for (Use& use : uses)
+        use.direct &= !use.written;
     bool shared = touches(step.body, is_shared);
     const bool global =
         touches(step.body, [](const Buffer& buffer) { return buffer->scope == "global"; });
@@ -755,13 +798,6 @@ private:
           return use.direct;
       return false;
     };
-    // Stores to memory of the block by one of the threads that hold an iteration.
-    Expr first = make_bool(true);
-    for (const LayoutDigit& digit : loops.replicas) {
-      Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
-      first =
-          logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
-    }
     const Var number = make_var("r", DataType::int32());
     std::unordered_map<const BufferNode*, Expr> registers;
     for (const Use& use : uses)
@@ -785,7 +821,7 @@ private:
           }
           if (const auto* store = node.as<BufferStore>()) {
             if (!is_fragment(store->buffer)) {
-              if (is_int(first, 1) || store->buffer->scope.starts_with("local"))
+              if (is_int(first, 1) || alone || store->buffer->scope.starts_with("local"))
                 return node;
               return make_if(first, Stmt(store));
             }
@@ -796,14 +832,16 @@ private:
                                : make_store(scratch_of(store->buffer), store->indices, store->value,
                                             store->predicate);
             changed->span = store->span;
-            return direct(store->buffer) || is_int(first, 1) ? changed : make_if(first, changed);
+            return direct(store->buffer) || is_int(first, 1) || alone ? changed
+                                                                      : make_if(first, changed);
           }
-          if (node.is<Evaluate>() && !is_int(first, 1) &&
-              as_print(cast_ref<StmtNode>(node)) != nullptr)
+          if (node.is<Evaluate>() && !is_int(first, 1) && !alone &&
+              (as_print(cast_ref<StmtNode>(node)) != nullptr ||
+               as_atomic(cast_ref<StmtNode>(node)) != nullptr))
             return make_if(first, cast_ref<StmtNode>(node));
           return node;
         }));
-    Stmt main = each_element(loops, step.vars, number, false, body);
+    Stmt main = each_element(loops, step.vars, number, false, alone ? make_if(first, body) : body);
     std::vector<Stmt> list;
     if (shared || global)
       list.push_back(barrier());

@@ -75,7 +75,7 @@ def words_reference(N):
             B[i] = B[i] + A[i]
     return main
 
-words_workload = dict(shapes=[dict(N=8)], inputs={"B": "constant(1)"})
+words_workload = dict(shapes=[dict(N=8)], inputs={"B": "normal"})
 )py");
   for (const char* place : kPlaces) {
     SCOPED_TRACE(place);

@@ -158,6 +158,43 @@ def main(A: T.Tensor((8, 64), "float32"), B: T.Tensor((8, 64), "float32"), C: T.
                {"line 11", "the fragment y goes through shared memory"});
 }
 
+// Rows whose sums every thread of a group holds: what is done to memory is done once, and who reads
+// what another one of the group stores in the same iteration does so by chance.
+TEST(LowerSimt, iterations_that_several_threads_hold_act_once) {
+  const auto kernel = [](const std::string& step) {
+    return R"(
+@T.prim_func
+def main(A: T.Tensor((64, 16), "float32"), C: T.Tensor((64,), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        a = T.alloc_fragment((64, 16), "float32")
+        s = T.alloc_fragment((64,), "float32")
+        memory = T.alloc_shared((64,), "float32")
+        T.copy(A, a)
+        T.reduce_sum(a, s, dim=1)
+        T.fill(memory, 1)
+)" + step + R"(
+        for i in T.Parallel(64):
+            s[i] = s[i] + memory[i]
+        T.copy(s, C)
+)";
+  };
+  for (const char* step : {// once by each group
+                           "        for i in T.Parallel(64):\n"
+                           "            T.atomic_add(memory[i], s[i])",
+                           // a store to memory that the same iteration reads
+                           "        for i in T.Parallel(64):\n"
+                           "            memory[i] = memory[i] * T.float32(2) + s[i]\n"
+                           "            s[i] = s[i] + memory[i]",
+                           // the same of a fragment that lies elsewhere
+                           "        for j in T.serial(16):\n"
+                           "            for i in T.Parallel(64):\n"
+                           "                a[i, 15 - j] = a[i, 15 - j] * T.float32(2)\n"
+                           "                s[i] = s[i] + a[i, 15 - j]"}) {
+    SCOPED_TRACE(step);
+    expect_meaning(kernel(step), {quarters(1024, 12)}, 64);
+  }
+}
+
 TEST(LowerSimt, products_whose_warps_share_them_otherwise_exchange_what_they_hold) {
   // 4 warps: 2 x 2 of the first product's 32 x 64, but 2 x 2 of the second's 32 x 16.
   expect_meaning(R"(
