@@ -55,9 +55,9 @@ public:
         batch.push_back(candidate);
       }
     }
-    for (const CandidateRef& candidate : by_chance)
-      if (distinct.add(*candidate))
-        batch.push_back(candidate);
+    // First what may take long to time: others are compiled meanwhile.
+    std::erase_if(by_chance, [&](const CandidateRef& one) { return !distinct.add(*one); });
+    batch.insert(batch.begin(), by_chance.begin(), by_chance.end());
     return batch.empty() ? seeds(count, state, random) : batch;
   }
 
