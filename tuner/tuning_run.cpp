@@ -11,6 +11,7 @@
 #include "tuner/gpu_counters.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/record_mapping.h"
+#include "tuner/search/draws_ahead.h"
 #include "tuner/transfer.h"
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -286,8 +288,15 @@ private:
     return prepare_workload();
   }
 
+  /// Null where the strategy does not, or the space is for one thread.
+  DrawsAhead* draws_ahead() const {
+    return space_.is_shared() ? dynamic_cast<DrawsAhead*>(strategy_.get()) : nullptr;
+  }
+
   std::vector<CandidateRef> propose(Strategy& strategy, int64_t count) {
     const PhaseTimer timer(now_, phases_.propose);
+    if (const auto stream = std::exchange(ahead_, std::nullopt)) // nobody was idle
+      draws_ahead()->draw_ahead(space_, *stream, false);
     return strategy.propose(static_cast<size_t>(count), state_, random_);
   }
 
@@ -553,6 +562,8 @@ private:
     }
 
     std::vector<double> measured_scores;
+    if (draws_ahead() != nullptr)
+      ahead_ = random_.fork();
     {
       const PhaseTimer timer(now_, phases_.measure);
       TEMPER_TRY_VOID(steadily("batch", [&](std::optional<double> drift) {
@@ -676,6 +687,7 @@ private:
     size_t next = 0;       ///< of batch.timed, to hand to the device
     bool drains = false;
     bool timing = false;
+    std::jthread drawing; ///< while the last ones are timed; joined at the end
     const auto note_phase = [&] {
       const double now = now_();
       if (!timing) {
@@ -717,6 +729,8 @@ private:
         hand_over(measuring, batch, next);
       if (compiling.empty() && measuring.empty())
         continue;
+      if (beside && timing && sorted == count && ahead_ && !drawing.joinable())
+        drawing = draw_ahead(batch.timed.size() - next + measuring.size());
       if (!beside) { // one of them is at work, never both
         if (!compiling.empty()) {
           TEMPER_TRY_VOID(poll_compilers(compiling, batch.items, 200));
@@ -742,6 +756,16 @@ private:
     }
     note_phase();
     return next > 0;
+  }
+
+  /// Draws on another thread what the next proposal wants, when there is to be one: `left` trials
+  /// are still to come of this batch.
+  std::jthread draw_ahead(size_t left) {
+    if (options_.stop.trials > 0 && trials_ + static_cast<int64_t>(left) >= options_.stop.trials)
+      return {};
+    return std::jthread([this, stream = *std::exchange(ahead_, std::nullopt)] {
+      draws_ahead()->draw_ahead(space_, stream, true);
+    });
   }
 
   /// Until one of the devices has something to say; 200 ms at most, and for those without a
@@ -1148,9 +1172,10 @@ private:
   const TuneHooks& hooks_;
   Clock now_;
   Random random_;
-  int depth_ = 0;     ///< of calls that are at work
-  double since_ = 0;  ///< when the outermost began
-  double worked_ = 0; ///< seconds in those that are over
+  std::optional<Random> ahead_; ///< for what the next proposal draws ahead, until that is done
+  int depth_ = 0;               ///< of calls that are at work
+  double since_ = 0;            ///< when the outermost began
+  double worked_ = 0;           ///< seconds in those that are over
 
   std::unique_ptr<Strategy> strategy_; ///< null until prepared
   std::unique_ptr<CostModel> model_;
