@@ -27,6 +27,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <unistd.h>
 
 namespace temper::tuner {
 
@@ -764,6 +765,8 @@ private:
     if (options_.stop.trials > 0 && trials_ + static_cast<int64_t>(left) >= options_.stop.trials)
       return {};
     return std::jthread([this, stream = *std::exchange(ahead_, std::nullopt)] {
+      // Of this thread; it yields to what is measured, as compilers do.
+      (void)!::nice(engine::CompilePoolOptions().nice);
       draws_ahead()->draw_ahead(space_, stream, true);
     });
   }
