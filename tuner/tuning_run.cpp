@@ -11,6 +11,7 @@
 #include "tuner/gpu_counters.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/record_mapping.h"
+#include "tuner/search/draws_ahead.h"
 #include "tuner/transfer.h"
 
 #include <fmt/format.h>
@@ -20,11 +21,13 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include <poll.h>
+#include <unistd.h>
 
 namespace temper::tuner {
 
@@ -124,6 +127,22 @@ public:
 
 private:
   Device& device_;
+};
+
+/// Of the last 32 or so.
+class LateMean {
+public:
+  explicit LateMean(double guess) : mean_(guess) {}
+  void add(double value) {
+    constexpr double kRemembered = 32;
+    count_ = std::min(count_ + 1, kRemembered);
+    mean_ += (value - mean_) / count_;
+  }
+  operator double() const { return mean_; }
+
+private:
+  double mean_;
+  double count_ = 4; ///< the guess is worth so many
 };
 
 struct Estimated {
@@ -270,8 +289,15 @@ private:
     return prepare_workload();
   }
 
+  /// Null where the strategy does not, or the space is for one thread.
+  DrawsAhead* draws_ahead() const {
+    return space_.is_shared() ? dynamic_cast<DrawsAhead*>(strategy_.get()) : nullptr;
+  }
+
   std::vector<CandidateRef> propose(Strategy& strategy, int64_t count) {
     const PhaseTimer timer(now_, phases_.propose);
+    if (const auto stream = std::exchange(ahead_, std::nullopt)) // nobody was idle
+      draws_ahead()->draw_ahead(space_, *stream, false);
     return strategy.propose(static_cast<size_t>(count), state_, random_);
   }
 
@@ -291,7 +317,8 @@ private:
     if (!batch.empty() && !untuned_is_known_ && options_.stop.trials > 0 &&
         trials_ + static_cast<int64_t>(batch.size()) + 1 >= options_.stop.trials) {
       count_untuned();
-      batch.push_back(space_.untuned());
+      // As a rule it takes the longest to time: others are compiled meanwhile.
+      batch.insert(best_ns_ > 0 ? batch.begin() : batch.end(), space_.untuned());
     }
     return batch;
   }
@@ -536,6 +563,8 @@ private:
     }
 
     std::vector<double> measured_scores;
+    if (draws_ahead() != nullptr)
+      ahead_ = random_.fork();
     {
       const PhaseTimer timer(now_, phases_.measure);
       TEMPER_TRY_VOID(steadily("batch", [&](std::optional<double> drift) {
@@ -615,7 +644,7 @@ private:
       return {};
     }
     ++funnel_.compiled.count;
-    compile_ms_ += (item.compile_ms - compile_ms_) / kRemembered;
+    compile_ms_.add(item.compile_ms);
     if (item.artifact->kind == codegen::ArtifactKind::kCubin)
       if (const auto refused = refused_by_code(*item.artifact)) {
         funnel_.refuse(funnel_.ran, refused->reason, refused->message);
@@ -643,19 +672,31 @@ private:
 
   /// Compiles on all processors, then times, in the order of the batch. Where the machine bears a
   /// compiler beside what is timed, timing begins as soon as it will take as long as compiling the
-  /// rest on the other processors. True: something was timed.
+  /// rest on the other processors. Should the device run out of what is compiled all the same, all
+  /// processors compile again for a while. True: something was timed.
   Result<bool> compile_and_measure(Batch& batch) {
     Tickets compiling(*devices_.compilers);
     Tickets measuring(*devices_.measurer);
     const size_t count = batch.items.size();
     const size_t workers = std::max<size_t>(devices_.compilers->worker_pids().size(), 1);
     const bool beside = beside_ && workers > 1;
-    const double began = now_();
-    size_t asked = 0;  ///< to compile
-    size_t sorted = 0; ///< of those that came back
-    size_t next = 0;   ///< of batch.timed, to hand to the device
+    // Compiling may end a little after timing: then there is a way back, from the reverse none.
+    constexpr double kLag = 1.2;
+    double since = now_(); ///< when timing began, or ended
+    size_t asked = 0;      ///< to compile
+    size_t sorted = 0;     ///< of those that came back
+    size_t next = 0;       ///< of batch.timed, to hand to the device
     bool drains = false;
     bool timing = false;
+    std::jthread drawing; ///< while the last ones are timed; joined at the end
+    const auto note_phase = [&] {
+      const double now = now_();
+      if (!timing) {
+        phases_.compile += now - since;
+        phases_.measure -= now - since; // which counts all of this
+      }
+      since = now;
+    };
     while (sorted < count || next < batch.timed.size() || !measuring.empty()) {
       const size_t most = !beside ? count : drains ? workers - 1 : workers;
       for (; asked < count && compiling.size() < most; ++asked) {
@@ -668,23 +709,29 @@ private:
       }
       for (; sorted < count && batch.items[sorted].is_compiled; ++sorted)
         TEMPER_TRY_VOID(sort_out(batch.items[sorted], batch));
+      if (timing && sorted < count && next == batch.timed.size() && measuring.empty()) {
+        note_phase();
+        timing = drains = false;
+      }
       if (!timing) {
-        const auto to_compile = static_cast<double>(count - asked + compiling.size());
-        drains = beside && !batch.timed.empty() &&
-                 to_compile * compile_ms_ <=
-                     static_cast<double>(count) * measure_ms_ * static_cast<double>(workers - 1);
-        timing = sorted == count || (drains && compiling.size() < workers);
-        if (timing) {
-          phases_.compile += now_() - began;
-          phases_.measure -= now_() - began; // which counts all of this
+        const size_t to_compile = count - asked + compiling.size();
+        const size_t to_time = batch.timed.size() - next + to_compile;
+        drains = beside && next < batch.timed.size() &&
+                 static_cast<double>(to_compile) * compile_ms_ <=
+                     kLag * static_cast<double>(to_time * (workers - 1)) * measure_ms_;
+        if (sorted == count || (drains && compiling.size() < workers)) {
+          note_phase();
+          timing = true;
         }
       }
       // Two at a time, so that each is held against the best that is known when it starts: in a
       // first batch the slow ones would else be timed in full.
       for (; timing && next < batch.timed.size() && measuring.size() < 2; ++next)
-        measuring[devices_.measurer->submit(request_for(batch.timed[next]))] = next;
+        hand_over(measuring, batch, next);
       if (compiling.empty() && measuring.empty())
         continue;
+      if (beside && timing && sorted == count && ahead_ && !drawing.joinable())
+        drawing = draw_ahead(batch.timed.size() - next + measuring.size());
       if (!beside) { // one of them is at work, never both
         if (!compiling.empty()) {
           TEMPER_TRY_VOID(poll_compilers(compiling, batch.items, 200));
@@ -708,7 +755,20 @@ private:
       if (interrupted())
         break;
     }
+    note_phase();
     return next > 0;
+  }
+
+  /// Draws on another thread what the next proposal wants, when there is to be one: `left` trials
+  /// are still to come of this batch.
+  std::jthread draw_ahead(size_t left) {
+    if (options_.stop.trials > 0 && trials_ + static_cast<int64_t>(left) >= options_.stop.trials)
+      return {};
+    return std::jthread([this, stream = *std::exchange(ahead_, std::nullopt)] {
+      // Of this thread; it yields to what is measured, as compilers do.
+      (void)!::nice(engine::CompilePoolOptions().nice);
+      draws_ahead()->draw_ahead(space_, stream, true);
+    });
   }
 
   /// Until one of the devices has something to say; 200 ms at most, and for those without a
@@ -815,6 +875,12 @@ private:
     return request;
   }
 
+  void hand_over(Tickets<engine::Measurer>& tickets, const Batch& batch, size_t index) {
+    if (tickets.empty())
+      busy_since_ = now_();
+    tickets[devices_.measurer->submit(request_for(batch.timed[index]))] = index;
+  }
+
   /// All that is finished, batch.timed by ticket; an error when nothing more will come.
   Result<bool> poll_device(Tickets<engine::Measurer>& tickets, Batch& batch, bool again,
                            int timeout_ms) {
@@ -829,7 +895,9 @@ private:
       engine::Measurement& measurement = done.measurement;
       measurement.compile_ms = batch.timed[index].compile_ms;
       measurement.log = trial_log(batch.timed[index].log, measurement.log);
-      measure_ms_ += (measurement.measure_ms - measure_ms_) / kRemembered;
+      const double now = now_();
+      measure_ms_.add(1e3 * (now - busy_since_)); // what lies between two trials as well
+      busy_since_ = now;
       const bool has_time =
           measurement.outcome == Outcome::kOk ||
           (measurement.outcome == Outcome::kCensored && measurement.median_ns > 0);
@@ -874,7 +942,7 @@ private:
     Tickets tickets(*devices_.measurer);
     for (size_t next = 0; (next < again.size() || !tickets.empty()) && !interrupted();) {
       for (; next < again.size() && tickets.size() < 2; ++next)
-        tickets[devices_.measurer->submit(request_for(batch.timed[again[next]]))] = again[next];
+        hand_over(tickets, batch, again[next]);
       TEMPER_TRY_VOID(poll_device(tickets, batch, true, 200));
     }
     return !again.empty();
@@ -1107,9 +1175,10 @@ private:
   const TuneHooks& hooks_;
   Clock now_;
   Random random_;
-  int depth_ = 0;     ///< of calls that are at work
-  double since_ = 0;  ///< when the outermost began
-  double worked_ = 0; ///< seconds in those that are over
+  std::optional<Random> ahead_; ///< for what the next proposal draws ahead, until that is done
+  int depth_ = 0;               ///< of calls that are at work
+  double since_ = 0;            ///< when the outermost began
+  double worked_ = 0;           ///< seconds in those that are over
 
   std::unique_ptr<Strategy> strategy_; ///< null until prepared
   std::unique_ptr<CostModel> model_;
@@ -1122,10 +1191,10 @@ private:
   std::unordered_map<uint64_t, double> code_seconds_;      ///< by code_hash
   std::unordered_set<uint64_t> given_up_;                  ///< of these, what was censored
   std::unordered_map<uint64_t, uint64_t> code_of_lowered_; ///< code_hash by lowered_hash
-  bool beside_ = false; ///< candidates are compiled while others are timed
-  static constexpr double kRemembered = 8;
-  double compile_ms_ = 30;       ///< of a candidate, over the last kRemembered or so
-  double measure_ms_ = 30;       ///< likewise
+  bool beside_ = false;          ///< candidates are compiled while others are timed
+  LateMean compile_ms_{30};      ///< of a candidate, on one processor
+  LateMean measure_ms_{30};      ///< that the device is at one
+  double busy_since_ = 0;        ///< when the device began with what it is at
   std::vector<double> excesses_; ///< of late samples above their kernel's median, in parts of it
   std::optional<engine::DeviceState> state_of_device_;
   double looked_at_device_ = 0;

@@ -588,6 +588,58 @@ TEST(TuningRun, CandidatesAreCompiledBesideOthersWhereThatIsHarmless) {
   }
 }
 
+TEST(TuningRun, AllProcessorsCompileAgainWhereNothingIsLeftToTime) {
+  for (const bool beside : {false, true}) {
+    Scene scene;
+    scene.options.stop.trials = static_cast<int64_t>(scene.options.batch); // a single batch
+    scene.options.compile_beside = beside;
+    scene.use(TwoProcessors(0.97));
+    int recorded = 0;
+    scene.hooks.recorded = [&](const auto&, const auto&) { ++recorded; };
+    int together = 0; ///< compiled with another one, when some had been timed
+    // Each takes many polls, so that the device, which takes a few, waits for them.
+    scene.compilers = engine::FakeCompilePool(
+        [&](std::string_view request) {
+          together += recorded > 0 && scene.compilers.pending() == 1;
+          return testing::compile_to_text(request);
+        },
+        50);
+    scene.compilers.workers = 2;
+    EXPECT_EQ(must(scene.run()).trials, scene.options.stop.trials);
+    EXPECT_EQ(together > 0, beside);
+  }
+}
+
+TEST(TuningRun, WhatIsDrawnWhileOthersAreTimedIsTheSame) {
+  std::vector<uint64_t> measured;
+  for (const bool beside : {false, true}) {
+    Scene scene;
+    scene.row.strategy = "evolutionary";
+    scene.options.stop.trials = 60;
+    scene.compilers.workers = 2;
+    scene.options.compile_beside = beside;
+    scene.use(TwoProcessors(0.97));
+    must(scene.run());
+    if (measured.empty())
+      measured = scene.measured();
+    EXPECT_EQ(scene.measured(), measured);
+  }
+}
+
+TEST(TuningRun, TheUntunedProgramIsTimedAheadOfItsBatchWhereSomethingIsKnown) {
+  for (const int64_t trials : {10, 40}) {
+    Scene scene;
+    scene.options.stop.trials = trials;
+    must(scene.run());
+    const std::string untuned = s_tir::trace_to_json_text(scene.space->untuned()->trace);
+    const auto& requests = scene.measurer->requests;
+    const auto at = std::find_if(requests.begin(), requests.end(), [&](const auto& request) {
+      return request.artifact->code == untuned;
+    });
+    EXPECT_EQ(at - requests.begin(), trials == 10 ? 9 : 32);
+  }
+}
+
 /// Fails for good after some trials.
 class DyingMeasurer : public FakeMeasurer {
 public:

@@ -1,3 +1,4 @@
+#include "tuner/search/draws_ahead.h"
 #include "tuner/search/strategy.h"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace {
 ///  - Later: the model's favourites are ordered by model and estimate together; the model's word
 ///    counts more as it has seen more. A part of each batch are the neighbours of the best
 ///    candidates (coordinate descent), which finds the last percents that the model cannot see.
-class AutoStrategy final : public Strategy {
+class AutoStrategy final : public Strategy, public DrawsAhead {
 public:
   const char* name() const override { return "auto"; }
 
@@ -55,10 +56,15 @@ public:
         batch.push_back(candidate);
       }
     }
-    for (const CandidateRef& candidate : by_chance)
-      if (distinct.add(*candidate))
-        batch.push_back(candidate);
+    // First what may take long to time: others are compiled meanwhile.
+    std::erase_if(by_chance, [&](const CandidateRef& one) { return !distinct.add(*one); });
+    batch.insert(batch.begin(), by_chance.begin(), by_chance.end());
     return batch.empty() ? seeds(count, state, random) : batch;
+  }
+
+  void draw_ahead(const Space& space, Random stream, bool alone) override {
+    if (auto* evolution = dynamic_cast<DrawsAhead*>(evolution_.get()))
+      evolution->draw_ahead(space, stream, alone);
   }
 
 private:

@@ -10,9 +10,10 @@
 namespace temper::tuner {
 
 /// `count` results of `draw(index, stream)`, in order. Each draw has a random stream of its own,
-/// forked from `random`, so that they are the same on any number of processors.
+/// forked from `random`, so that they are the same on any number of processors. `alone`: on the
+/// calling thread.
 std::vector<Result<CandidateRef>>
 draw_many(const Space& space, size_t count, Random& random,
-          FunctionRef<Result<CandidateRef>(size_t index, Random& stream)> draw);
+          FunctionRef<Result<CandidateRef>(size_t index, Random& stream)> draw, bool alone = false);
 
 } // namespace temper::tuner

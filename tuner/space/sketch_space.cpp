@@ -4,6 +4,7 @@
 #include "ir/s_tir/packs.h"
 #include "ir/structural.h"
 #include "ir/support/function_ref.h"
+#include "ir/support/parallel.h"
 #include "tuner/mutate/mutator.h"
 #include "tuner/space/postprocess.h"
 
@@ -173,14 +174,18 @@ public:
   }
 
   std::vector<CandidateRef> neighbours(const Candidate& from, size_t limit) const override {
-    std::vector<CandidateRef> result;
-    for (Mutation& mutation : neighbour_traces(from.trace.without_postproc(), limit)) {
-      Result<CandidateRef> candidate =
-          build(mutation.trace, 0, true, "step " + mutation.mutator, from.program_hash);
-      if (candidate && (*candidate)->program_hash != from.program_hash)
-        result.push_back(std::move(*candidate));
-    }
-    return result;
+    const std::vector<Mutation> mutations = neighbour_traces(from.trace.without_postproc(), limit);
+    std::vector<CandidateRef> built(mutations.size());
+    constexpr size_t kGrain = 8;
+    parallel_for(mutations.size(), kGrain, [&](size_t i) {
+      if (Result<CandidateRef> candidate =
+              build(mutations[i].trace, 0, true, "step " + mutations[i].mutator, from.program_hash))
+        built[i] = std::move(*candidate);
+    });
+    std::erase_if(built, [&](const CandidateRef& candidate) {
+      return !candidate || candidate->program_hash == from.program_hash;
+    });
+    return built;
   }
 
   Result<CandidateRef> apply(const Trace& trace, std::string origin) const override {
