@@ -11,8 +11,9 @@ namespace temper::database {
 namespace {
 
 constexpr std::array<const char*, kOutcomeCount> kOutcomes = {
-    "ok",        "censored",      "disturbed",    "rejected",     "compile_failed", "crashed",
-    "timed_out", "out_of_memory", "wrong_result", "device_limit", "checked",        "not_checked"};
+    "ok",      "censored",    "disturbed",     "rejected",     "compile_failed",
+    "crashed", "timed_out",   "out_of_memory", "wrong_result", "device_limit",
+    "checked", "not_checked", "unbelievable"};
 constexpr std::array<const char*, 6> kRunStates = {"created",  "running",     "paused",
                                                    "finished", "interrupted", "failed"};
 constexpr std::array<const char*, 3> kRequestedStates = {"none", "pause", "stop"};

@@ -37,12 +37,13 @@ enum class Outcome : uint8_t {
   kCrashed,       ///< signal or non-zero return while running
   kTimedOut,
   kOutOfMemory,
-  kWrongResult, ///< never becomes best
-  kDeviceLimit, ///< more threads, shared memory, registers than the device has
-  kChecked,     ///< correct where it was emulated; not timed, for want of the device
-  kNotChecked,  ///< nothing there could run it, so whether it is right is not known
+  kWrongResult,  ///< never becomes best
+  kDeviceLimit,  ///< more threads, shared memory, registers than the device has
+  kChecked,      ///< correct where it was emulated; not timed, for want of the device
+  kNotChecked,   ///< nothing there could run it, so whether it is right is not known
+  kUnbelievable, ///< correct; its time cannot be the kernel's
 };
-inline constexpr int kOutcomeCount = 12;
+inline constexpr int kOutcomeCount = 13;
 const char* to_string(Outcome outcome);
 Result<Outcome> parse_outcome(std::string_view word);
 

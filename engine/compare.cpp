@@ -169,11 +169,20 @@ double narrow_sum_tolerance(DataType sum, int64_t length) {
 }
 
 double tolerance_of(double asked, DataType type, int64_t reduction_length) {
-  if (asked <= 0)
+  if (asked <= 0 || !type.is_floating())
     return default_tolerance(type, reduction_length);
   // Nobody can ask for more digits than the result's type has.
-  const bool half = type.is_floating() && type.bits == 16;
-  return half ? std::max(asked, default_tolerance(type, 1)) : asked;
+  return type.bits == 16 ? std::max(asked, default_tolerance(type, 1)) : asked;
+}
+
+double tolerance_of(double asked, const std::map<std::string, double>& by_output,
+                    const std::string& output, DataType type, int64_t reduction_length) {
+  const auto own = by_output.find(output);
+  if (own == by_output.end())
+    return tolerance_of(asked, type, reduction_length);
+  if (own->second <= 0 || !type.is_floating())
+    return own->second;
+  return tolerance_of(own->second, type, reduction_length);
 }
 
 double reference_scale(std::span<const std::byte> bytes, DataType type) {
@@ -200,7 +209,7 @@ bool has_number(std::span<const std::byte> bytes, DataType type) {
 }
 
 std::optional<WorstElement> compare(std::span<const std::byte> got, DataType type,
-                                    const Reference& reference, double relative) {
+                                    const Reference& reference, double tolerance) {
   WorstKeeper worst;
   const size_t size = static_cast<size_t>(type.element_bytes());
   if (!type.is_floating()) {
@@ -209,10 +218,14 @@ std::optional<WorstElement> compare(std::span<const std::byte> got, DataType typ
       return std::nullopt;
     std::vector<std::byte> want(got.size());
     convert(want, type, reference.bytes, reference.type);
-    for (size_t i = 0; i * size < got.size(); ++i)
-      if (std::memcmp(&got[i * size], &want[i * size], size) != 0)
-        worst.see(static_cast<int64_t>(i), read_element(&got[i * size], type),
-                  read_element(&want[i * size], type), 0);
+    for (size_t i = 0; i * size < got.size(); ++i) {
+      if (std::memcmp(&got[i * size], &want[i * size], size) == 0)
+        continue;
+      const double value = read_element(&got[i * size], type);
+      const double right = read_element(&want[i * size], type);
+      if (tolerance <= 0 || !(std::abs(value - right) <= tolerance))
+        worst.see(static_cast<int64_t>(i), value, right, tolerance);
+    }
     return worst.result();
   }
   const double type_largest = largest(type);
@@ -222,7 +235,7 @@ std::optional<WorstElement> compare(std::span<const std::byte> got, DataType typ
         const std::byte* here = got.data() + first * size;
         int64_t wrong;
         if (size == 8) {
-          wrong = count_double(reinterpret_cast<const double*>(here), want, count, relative,
+          wrong = count_double(reinterpret_cast<const double*>(here), want, count, tolerance,
                                reference.scale);
         } else {
           const auto* narrow = reinterpret_cast<const float*>(here);
@@ -231,13 +244,14 @@ std::optional<WorstElement> compare(std::span<const std::byte> got, DataType typ
                     DataType::float32(), {here, count * size}, type);
             narrow = widened;
           }
-          wrong = count_float(narrow, want, count, relative, reference.scale);
+          wrong = count_float(narrow, want, count, tolerance, reference.scale);
         }
         for (size_t i = 0; wrong > 0 && i < count; ++i) {
           const double value = read_element(here + i * size, type);
-          const double bound = relative * std::max(std::abs(want[i]), reference.scale);
+          const double bound = tolerance * std::max(std::abs(want[i]), reference.scale);
           if (!is_right(value, want[i], std::isnan(bound) ? 0 : bound, type_largest))
-            worst.see(static_cast<int64_t>(first + i), value, want[i], bound);
+            worst.see(static_cast<int64_t>(first + i), value, want[i],
+                      std::isnan(bound) ? 0 : bound);
         }
       });
   return worst.result();

@@ -1,6 +1,7 @@
 /// An output against its reference, element by element.
 ///
-/// Integers and booleans must be equal. A floating element may differ from its reference by
+/// Integers and booleans must be equal, unless a workload allows an integer output some steps: an
+/// element may differ by so many. A floating element may differ from its reference by
 ///     relative * max(|reference|, rms of the reference's finite elements):
 /// the second term is there because a sum that cancels keeps the rounding errors of its terms. NaN
 /// must meet NaN, and an infinity the same infinity (or a reference beyond the type's range).
@@ -11,8 +12,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 
 namespace temper::engine {
 
@@ -25,8 +28,12 @@ double default_tolerance(DataType type, int64_t reduction_length);
 /// grows with the square root of the length there, too, in units of that type.
 double narrow_sum_tolerance(DataType sum, int64_t length);
 /// `asked` (0: the default) as far as the type can meet it: a workload's tolerance is meant for
-/// float32, and 16-bit results are rounded once at the least.
+/// float32, and 16-bit results are rounded once at the least; it is none for integers.
 double tolerance_of(double asked, DataType type, int64_t reduction_length);
+/// Of one output: what `by_output` says under its name (0: equality; steps, where it is of
+/// integers), else the above.
+double tolerance_of(double asked, const std::map<std::string, double>& by_output,
+                    const std::string& output, DataType type, int64_t reduction_length);
 
 /// What is known of a reference output before any candidate is compared with it.
 struct Reference {
@@ -39,8 +46,8 @@ double reference_scale(std::span<const std::byte> bytes, DataType type);
 bool has_number(std::span<const std::byte> bytes, DataType type);
 
 /// Nothing when all of `got` is right; else the worst element and how many are wrong.
-/// `relative` 0 demands equality.
+/// `tolerance` is a relative error, or steps of integers; 0 demands equality.
 std::optional<WorstElement> compare(std::span<const std::byte> got, DataType type,
-                                    const Reference& reference, double relative);
+                                    const Reference& reference, double tolerance);
 
 } // namespace temper::engine

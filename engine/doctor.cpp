@@ -361,16 +361,25 @@ NoiseFloor noise_floor(const NoiseSample& sample) {
 }
 
 std::vector<Finding> examine(const DoctorOptions& options) {
+  const auto look_at = [&](const char* probe) {
+    if (options.progress)
+      options.progress(probe);
+  };
   const Machine machine = read_machine();
   std::vector<Finding> findings;
   findings.push_back(examine_cpu(machine));
+  look_at("speed: peak rates, and the bandwidth of each level of cache");
   findings.push_back(examine_speed(machine, options.quick));
+  look_at("isolation");
   const Result<std::unique_ptr<LocalMeasurer>> measurer = LocalMeasurer::start(options.measurer);
   findings.push_back(examine_isolation(measurer));
   if (measurer && !options.quick) {
+    look_at("cores: whether they run side by side");
     findings.push_back(examine_cores(**measurer, machine));
+    look_at("noise: a kernel against itself");
     findings.push_back(examine_noise(**measurer));
   }
+  look_at("clock, counters, memory, load");
   findings.push_back(examine_clock());
   findings.push_back(examine_counters());
   findings.push_back(examine_frequency(machine));
@@ -379,6 +388,7 @@ std::vector<Finding> examine(const DoctorOptions& options) {
   findings.push_back(examine_quota(machine));
   findings.push_back(examine_load(machine));
   findings.push_back(examine_openmp());
+  look_at("peers: libraries to compare with");
   findings.push_back(examine_peers());
   if (!options.database.empty())
     findings.push_back(examine_disk(options.database));

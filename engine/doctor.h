@@ -5,6 +5,7 @@
 #include "ir/support/json.h"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct DoctorOptions {
   std::filesystem::path database; ///< the file, or the folder it would be in; empty: not examined
   bool quick = false;             ///< without what takes longer than a blink (noise, cores)
   LocalMeasurerOptions measurer;
+  /// Told what is looked at next, before it is: some of it takes a minute.
+  std::function<void(const std::string& probe)> progress;
 };
 
 /// cpu, speed, isolation, cores, noise, clock, counters, frequency, huge_pages, memory, quota,

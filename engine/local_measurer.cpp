@@ -498,6 +498,11 @@ static void add_sitting(Comparison& all, const Comparison& next,
       sum = one;
       continue;
     }
+    if (one.outcome == Outcome::kUnbelievable) {
+      sum.outcome = one.outcome;
+      sum.stage = one.stage;
+      sum.error = one.error;
+    }
     sum.samples_ns.insert(sum.samples_ns.end(), one.samples_ns.begin(), one.samples_ns.end());
     sum.gaps_dropped += one.gaps_dropped;
     sum.measure_ms += one.measure_ms;
@@ -632,7 +637,9 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
       seated.clear();
       sitting.contenders.clear();
       for (size_t i = 0; i < racing.size(); ++i) {
-        racing[i] = racing[i] && !out[i] && is_correct(all.contenders[i].measurement.outcome);
+        const Outcome outcome = all.contenders[i].measurement.outcome;
+        racing[i] =
+            racing[i] && !out[i] && is_correct(outcome) && outcome != Outcome::kUnbelievable;
         if (!racing[i] && i != 0) // the first is what the others are compared with
           continue;
         seated.push_back(i);

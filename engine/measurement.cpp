@@ -30,6 +30,8 @@ const char* to_string(Outcome outcome) {
     return "checked";
   case Outcome::kNotChecked:
     return "not_checked";
+  case Outcome::kUnbelievable:
+    return "unbelievable";
   }
   TEMPER_UNREACHABLE("an outcome outside its enum");
 }

@@ -30,18 +30,21 @@ enum class Outcome : uint8_t {
   kDeviceLimit,   ///< needs more of the device than it has (threads, shared memory, registers)
   kChecked,       ///< correct where it was emulated; its device is not there, so nothing was timed
   kNotChecked,    ///< nothing here can run it, so whether it is right is not known
+  kUnbelievable,  ///< correct, but its time cannot be the kernel's: faster than its operations can
+                  ///< be, or than it is where it does not find its results in its outputs
 };
 
-inline constexpr int kOutcomeCount = 12;
+inline constexpr int kOutcomeCount = 13;
 
 /// "ok", "censored", "disturbed", "rejected", "compile_failed", "crashed", "timed_out",
-/// "out_of_memory", "wrong_result", "device_limit", "checked", "not_checked".
+/// "out_of_memory", "wrong_result", "device_limit", "checked", "not_checked", "unbelievable".
 const char* to_string(Outcome outcome);
 std::optional<Outcome> parse_outcome(std::string_view word);
-/// The kernel gave right results: ok, censored, disturbed or checked.
+/// The kernel gave right results: ok, censored, disturbed, unbelievable or checked.
 constexpr bool is_correct(Outcome outcome) {
   return outcome == Outcome::kOk || outcome == Outcome::kCensored ||
-         outcome == Outcome::kDisturbed || outcome == Outcome::kChecked;
+         outcome == Outcome::kDisturbed || outcome == Outcome::kUnbelievable ||
+         outcome == Outcome::kChecked;
 }
 
 /// Where the data is when a timed call begins. Two different quantities, never compared.

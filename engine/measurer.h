@@ -46,8 +46,9 @@ struct WorkloadSpec {
   int reference_timeout_ms = 600'000;
   /// Allowed relative error of an element; 0: by data type and reduction length (compare.h).
   double tolerance = 0;
+  std::map<std::string, double> output_tolerances; ///< of single outputs (compare.h)
   int64_t reduction_length = 1; ///< terms that are summed into one output element
-  /// A bound no correct kernel can beat (roofline); a faster median is reported as disturbed.
+  /// A bound no correct kernel can beat (roofline); a faster median is unbelievable.
   double floor_ns = 0;
 };
 

@@ -217,9 +217,13 @@ Json to_json(const WorkloadSpec& spec) {
     sets.push_back({{"seed", set.seed},
                     {"distributions", set.distributions},
                     {"default", set.default_distribution}});
-  return {{"name", spec.name},           {"signature", to_json(spec.signature)},
-          {"input_sets", sets},          {"reference_timeout_ms", spec.reference_timeout_ms},
-          {"tolerance", spec.tolerance}, {"reduction_length", spec.reduction_length},
+  return {{"name", spec.name},
+          {"signature", to_json(spec.signature)},
+          {"input_sets", sets},
+          {"reference_timeout_ms", spec.reference_timeout_ms},
+          {"tolerance", spec.tolerance},
+          {"output_tolerances", spec.output_tolerances},
+          {"reduction_length", spec.reduction_length},
           {"floor_ns", spec.floor_ns}};
 }
 
@@ -234,6 +238,7 @@ Result<WorkloadSpec> workload_from_json(const Json& json) {
                                  set.at("default").get<std::string>()});
     spec.reference_timeout_ms = json.at("reference_timeout_ms").get<int>();
     spec.tolerance = json.at("tolerance").get<double>();
+    spec.output_tolerances = json.at("output_tolerances").get<std::map<std::string, double>>();
     spec.reduction_length = json.at("reduction_length").get<int64_t>();
     spec.floor_ns = json.at("floor_ns").get<double>();
     return spec;

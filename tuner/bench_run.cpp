@@ -79,12 +79,9 @@ public:
 
 private:
   static bool ran(const engine::ComparedContender& side) {
-    const engine::Measurement& measured = side.measurement;
-    // Disturbed in spite of its samples: faster than its operations can be, so it left them out.
-    constexpr size_t kFew = 3;
-    const bool unbelievable =
-        measured.outcome == engine::Outcome::kDisturbed && measured.samples_ns.size() >= kFew;
-    return engine::is_correct(measured.outcome) && !unbelievable && measured.median_ns > 0;
+    return engine::is_correct(side.measurement.outcome) &&
+           side.measurement.outcome != engine::Outcome::kUnbelievable &&
+           side.measurement.median_ns > 0;
   }
 
   Result<void> collect() {

@@ -106,9 +106,10 @@ Result<void> compare_sampled(Workbench& bench, engine::WorkloadId prepared, size
     }
     TEMPER_TRY(values,
                measurer->reference_values(prepared, set, static_cast<int>(i), written->second));
-    if (auto worst = engine::compare(
-            got, spec.dtype, {values.bytes, values.type, values.scale},
-            engine::tolerance_of(task.tolerance, spec.dtype, task.reduction_length))) {
+    if (auto worst =
+            engine::compare(got, spec.dtype, {values.bytes, values.type, values.scale},
+                            engine::tolerance_of(task.tolerance, task.output_tolerances, spec.name,
+                                                 spec.dtype, task.reduction_length))) {
       worst->argument = spec.name;
       worst->index = elements[static_cast<size_t>(worst->index)];
       check.worst = worst;
@@ -226,9 +227,10 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
       continue;
     const std::vector<std::byte>& right = expected[i].bytes;
     const engine::Reference known{right, spec.dtype, engine::reference_scale(right, spec.dtype)};
-    if (auto worst = engine::compare(
-            (*arguments)[i].bytes, spec.dtype, known,
-            engine::tolerance_of(task.tolerance, spec.dtype, task.reduction_length))) {
+    if (auto worst =
+            engine::compare((*arguments)[i].bytes, spec.dtype, known,
+                            engine::tolerance_of(task.tolerance, task.output_tolerances, spec.name,
+                                                 spec.dtype, task.reduction_length))) {
       worst->argument = spec.name;
       check.worst = worst;
       check.outcome = Outcome::kWrongResult;
@@ -289,9 +291,9 @@ static bool accesses_are_proven(const Task& task) {
 
 /// `proven`: its accesses. What is proven needs no look; assertions, and elements that are read
 /// before they are written, are looked for where it takes little.
-static MeaningCheck meaning_of(const Task& task, bool proven) {
+static MeaningCheck meaning_of(const Task& task, const ir::IRModule& module, bool proven) {
   MeaningCheck check;
-  const ir::PrimFunc function = function_of(task.module);
+  const ir::PrimFunc function = function_of(module);
   check.looked = proven;
   if (work_of(task) > kInterpretedWork)
     return check;
@@ -312,12 +314,22 @@ static MeaningCheck meaning_of(const Task& task, bool proven) {
   return check;
 }
 
-MeaningCheck check_meaning(const Task& task) { return meaning_of(task, accesses_are_proven(task)); }
+MeaningCheck check_meaning(const Task& task) {
+  return meaning_of(task, task.module, accesses_are_proven(task));
+}
+
+std::string check_reference(const Task& task, bool suspect) {
+  constexpr double kQuickWork = kInterpretedWork / 10;
+  if (!task.reference || task.reference == task.module || (!suspect && work_of(task) > kQuickWork))
+    return {};
+  s_tir::register_layer();
+  return meaning_of(task, task.reference, false).found;
+}
 
 Result<void> refuse_faulty(const Task& task) {
   if (accesses_are_proven(task))
     return {};
-  const MeaningCheck meaning = meaning_of(task, false);
+  const MeaningCheck meaning = meaning_of(task, task.module, false);
   if (meaning.found.empty())
     return {};
   return script::located(Error(ErrorCode::kFailed, meaning.found), task.source_path);

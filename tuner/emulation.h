@@ -77,6 +77,11 @@ struct MeaningCheck {
   std::string found;
 };
 MeaningCheck check_meaning(const Task& task);
+/// What is wrong with a reference of the task's own: an element that it reads before it is written
+/// makes NaN of its results, or anything. With the line; empty where nothing is found, and where
+/// the shape is too large to run the reference element by element. `suspect`: it gave no number, so
+/// it may take as long as a program under test.
+std::string check_reference(const Task& task, bool suspect);
 
 /// Before anything is measured or exported: an error where check_meaning() finds something, which
 /// is only asked where accesses are not proven to lie inside.

@@ -10,6 +10,7 @@
 #include "tuner/external_function.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_counters.h"
+#include "tuner/limits.h"
 
 #include <fmt/format.h>
 
@@ -408,8 +409,11 @@ private:
       told_.memory_ns = told_.bytes / (level->bytes_per_s * cores) * 1e9;
     }
     told_.bound_ns = machine_bound_ns(task, speed);
+    int compiled_bits = 0;
+    for (const CodeLoop& loop : told_.loops)
+      compiled_bits = std::max(compiled_bits, loop.vector_bits);
     if (lowered_)
-      told_.estimate = estimate_time(lowered_, told_.rates, task.threads);
+      told_.estimate = estimate_time(lowered_, told_.rates, task.threads, compiled_bits);
     return {};
   }
 
@@ -476,11 +480,32 @@ std::vector<LoopBound> loop_bounds(const CodeLoop& loop, const MachineRates& rat
   return bounds;
 }
 
+/// Of the time; what explains less is no limit.
+static constexpr double kMost = 0.5;
+
+bool Explanation::loop_explains() const {
+  return !estimate || !(context.row.median_ns > 0) ||
+         estimate->port_ns >= kMost * context.row.median_ns;
+}
+
+/// "multiply-add units 12 %, traffic beyond L1 8 %"; empty where a bound is most of the time, or
+/// none is known.
+static std::string what_explains_little(const Explanation& told) {
+  const std::vector<LimitBar> bars = machine_bars(told);
+  if (!told.estimate || !(told.context.row.median_ns > 0) ||
+      std::ranges::any_of(bars, [](const LimitBar& bar) { return bar.share >= kMost; }))
+    return {};
+  std::vector<std::string> shares;
+  for (const LimitBar& bar : bars)
+    shares.push_back(fmt::format("{} {:.0f} %{}", bar.what, 100 * bar.share,
+                                 bar.estimated ? " (estimated)" : ""));
+  return shares.empty() ? "all of them less than 1 %" : join(shares, ", ");
+}
+
 std::vector<std::string> Explanation::limits() const {
   std::vector<std::string> sentences = counted;
   const double ns = context.row.median_ns;
   constexpr double kNear = 0.9;
-  constexpr double kMachines = 0.5; // from here on it is the machine that limits, not the loop
   if (bound_ns > 0 && ns > 0) {
     const double share = bound_ns / ns;
     const bool computes = compute_ns >= bound_ns;
@@ -497,14 +522,14 @@ std::vector<std::string> Explanation::limits() const {
     const std::vector<LoopBound> bounds = loop_bounds(*loop, rates);
     // One limit is the cause. The peak of the multiply-add units is one and the same.
     const bool same = compute_ns >= bound_ns && bounds[0].what == "multiply-add units";
-    const bool by_machine = bound_ns > 0 && ns > 0 && bound_ns / ns >= kMachines && !same;
+    const bool by_machine = bound_ns > 0 && ns > 0 && bound_ns / ns >= kMost && !same;
+    const bool by_loop = !by_machine && loop_explains();
     std::string text =
-        by_machine
-            ? fmt::format("its hot loop alone would allow a time through in {:.3g} cycles, by "
-                          "the {}",
-                          bounds[0].cycles, bounds[0].what)
-            : fmt::format("its hot loop is bound by the {}: {:.3g} cycles a time through",
-                          bounds[0].what, bounds[0].cycles);
+        !by_loop ? fmt::format("its hot loop alone would allow a time through in {:.3g} cycles, by "
+                               "the {}",
+                               bounds[0].cycles, bounds[0].what)
+                 : fmt::format("its hot loop is bound by the {}: {:.3g} cycles a time through",
+                               bounds[0].what, bounds[0].cycles);
     if (bounds[1].cycles > 0)
       text += fmt::format(", then the {} with {:.3g}", bounds[1].what, bounds[1].cycles);
     sentences.push_back(text);
@@ -522,11 +547,14 @@ std::vector<std::string> Explanation::limits() const {
               : fmt::format("the hot loop has no vectors; the target has {} bits",
                             machine_vector_bits));
     const double needed = rates.add_latency * rates.multiply_adds_per_cycle;
-    if (!by_machine && bounds[0].what == "chain of sums" && loop->sums < needed)
+    if (by_loop && bounds[0].what == "chain of sums" && loop->sums < needed)
       sentences.push_back(fmt::format(
           "the hot loop adds to {}; {:g} are needed to keep the multiply-add units busy",
           format_count(loop->sums, "register"), needed));
   }
+  const std::string little = what_explains_little(*this);
+  if (!little.empty())
+    sentences.push_back("none of the bounds explains its time: " + little);
   if (estimate && estimate->total_ns > 0 && ns > 0) {
     double largest = estimate->port_ns;
     std::string what = "the ports of the core";
@@ -537,8 +565,8 @@ std::vector<std::string> Explanation::limits() const {
       }
     const double ratio = ns / estimate->total_ns;
     sentences.push_back(fmt::format(
-        "the analytical estimate says {}, most of it for {}; measured is {:.2f} times that{}",
-        format_time(estimate->total_ns), what, ratio,
+        "the analytical estimate says {}{}; measured is {:.2f} times that{}",
+        format_time(estimate->total_ns), little.empty() ? ", most of it for " + what : "", ratio,
         ratio > 1.5 ? ", so something costs that it does not see (latency, conflicts, page walks)"
                     : ""));
   }

@@ -92,7 +92,11 @@ struct Explanation {
   std::vector<std::string> counted; ///< what hardware counters say limits it; of a GPU's records
   std::vector<std::string> unknown; ///< what could not be found out, and why
 
-  /// Sentences on what limits it, the weightiest first.
+  /// Whether what its loops ask of a core is most of its time, so that the hot loop is what limits
+  /// it; true where no estimate says otherwise.
+  bool loop_explains() const;
+  /// Sentences on what limits it, the weightiest first. A limit is one that explains most of the
+  /// time; where none does, they say that and what each explains.
   std::vector<std::string> limits() const;
 };
 

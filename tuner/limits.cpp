@@ -153,7 +153,7 @@ private:
     if (loop->stack > 0 && told_.facts.is_object() && told_.facts.value("spills", int64_t{0}) > 0)
       add("The hot loop spills registers to the stack: its register tile is too large",
           format_count(loop->stack, "access") + " a time through", "none", best());
-    if (!told_.here)
+    if (!told_.here || !told_.loop_explains())
       return;
     const std::vector<LoopBound> bounds = loop_bounds(*loop, told_.rates);
     const double needed = told_.rates.add_latency * told_.rates.multiply_adds_per_cycle;

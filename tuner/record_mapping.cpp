@@ -19,6 +19,9 @@ database::Outcome to_row(engine::Outcome outcome) {
   return *parsed;
 }
 
+constexpr const char* kTolerance = "tolerance";
+constexpr const char* kOutputTolerances = "output_tolerances";
+
 } // namespace
 
 database::TimingRegime to_row(engine::Regime regime) {
@@ -28,6 +31,32 @@ database::TimingRegime to_row(engine::Regime regime) {
 
 engine::Regime from_row(database::TimingRegime regime) {
   return regime == database::TimingRegime::kCold ? engine::Regime::kCold : engine::Regime::kHot;
+}
+
+void restore_checking(const database::Measurement& row, script::Workload& workload) {
+  // "A=int(0, 4),B=normal", as Task::inputs_text writes it; "normal" alone names no argument.
+  size_t begin = 0;
+  int depth = 0;
+  for (size_t i = 0; i <= row.inputs.size(); ++i) {
+    const char c = i < row.inputs.size() ? row.inputs[i] : ',';
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (c != ',' || depth != 0)
+      continue;
+    const std::string one = row.inputs.substr(begin, i - begin);
+    if (const size_t equals = one.find('='); equals != std::string::npos)
+      workload.inputs[one.substr(0, equals)] = one.substr(equals + 1);
+    begin = i + 1;
+  }
+  const Json timing = parse_json(row.timing_json).value_or(Json::object());
+  if (!timing.is_object())
+    return;
+  if (const auto one = timing.find(kTolerance); one != timing.end() && one->is_number())
+    if (const double tolerance = one->get<double>(); tolerance > 0)
+      workload.tolerance = tolerance;
+  if (const auto all = timing.find(kOutputTolerances); all != timing.end() && all->is_object())
+    for (const auto& [output, tolerance] : all->items())
+      if (tolerance.is_number())
+        workload.output_tolerances[output] = tolerance.get<double>();
 }
 
 database::Workload workload_row(const Task& task) {
@@ -83,17 +112,20 @@ database::Measurement measurement_row(const engine::Measurement& measurement, co
              {"expected", measurement.worst->expected},   {"got", measurement.worst->got},
              {"tolerance", measurement.worst->tolerance}, {"wrong", measurement.worst->wrong_count}}
             .dump();
+  Json timing{{kTolerance, task.tolerance}};
+  if (!task.output_tolerances.empty())
+    timing[kOutputTolerances] = task.output_tolerances;
   if (!measurement.samples_ns.empty()) {
-    Json timing{{"calls_per_sample", measurement.calls_per_sample},
-                {"flagged", measurement.flagged},
-                {"steal_ms", measurement.steal_ms},
-                {"involuntary_switches", measurement.involuntary_switches},
-                {"side_by_side", measurement.side_by_side},
-                {"clock_ghz", measurement.clock_ghz}};
+    timing.update(Json{{"calls_per_sample", measurement.calls_per_sample},
+                       {"flagged", measurement.flagged},
+                       {"steal_ms", measurement.steal_ms},
+                       {"involuntary_switches", measurement.involuntary_switches},
+                       {"side_by_side", measurement.side_by_side},
+                       {"clock_ghz", measurement.clock_ghz}});
     if (const auto conditions = engine::conditions_of(measurement))
       timing["gpu"] = engine::to_json(*conditions);
-    row.timing_json = timing.dump();
   }
+  row.timing_json = timing.dump();
   row.unchecked = !task.reference;
   if (artifact != nullptr) {
     row.code_hash = artifact->code_hash;

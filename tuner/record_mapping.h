@@ -16,6 +16,9 @@ database::Workload workload_row(const Task& task);
 /// A trial's row. `artifact` may be null (it did not compile).
 database::Measurement measurement_row(const engine::Measurement& measurement, const Task& task,
                                       const codegen::Artifact* artifact);
+/// Inputs and tolerances that a record was checked with, for a workload whose file says them no
+/// more; what the record does not say stays as it is.
+void restore_checking(const database::Measurement& row, script::Workload& workload);
 /// The log of a trial: what its compiler wrote in front of what the measurement has.
 std::string trial_log(const std::string& compiler, const std::string& measurement_log);
 database::Candidate candidate_row(const Candidate& candidate, const database::Id& workload,

@@ -38,6 +38,7 @@ const char* invalidity(Outcome outcome) {
   case Outcome::kDisturbed:
   case Outcome::kChecked:
   case Outcome::kNotChecked:
+  case Outcome::kUnbelievable:
     return "runtime";
   }
   return "runtime";
@@ -175,7 +176,8 @@ Result<SavedTable> table_of_run(database::Store& store, const database::Id& id, 
     // What is measured again at the end is in the table already, and what the machine disturbed
     // says nothing about the configuration.
     if (measurement.purpose == database::Purpose::kSearch &&
-        measurement.outcome != Outcome::kDisturbed && seen.insert(measurement.candidate).second)
+        measurement.outcome != Outcome::kDisturbed &&
+        measurement.outcome != Outcome::kUnbelievable && seen.insert(measurement.candidate).second)
       measurements.push_back(measurement);
     return true;
   }));

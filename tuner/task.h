@@ -26,10 +26,11 @@ struct Task {
   std::string reference_text;
   double flops = 0; ///< 0: not known
   double bytes = 0;
-  std::map<std::string, std::string> inputs; ///< distribution by argument name
-  double tolerance = 0;                      ///< 0: by data type and reduction length
-  int64_t reduction_length = 1;              ///< longest reduction of the program
-  ir::Target target;                         ///< resolved
+  std::map<std::string, std::string> inputs;       ///< distribution by argument name
+  double tolerance = 0;                            ///< 0: by data type and reduction length
+  std::map<std::string, double> output_tolerances; ///< of single outputs (engine/compare.h)
+  int64_t reduction_length = 1;                    ///< longest reduction of the program
+  ir::Target target;                               ///< resolved
   int threads = 1;
   engine::Regime regime = engine::Regime::kHot;
   std::vector<codegen::ArgumentSpec> signature;

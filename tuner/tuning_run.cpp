@@ -83,6 +83,7 @@ engine::WorkloadSpec workload_spec(const Task& task, ArtifactRef reference, uint
   spec.input_sets = engine::default_input_sets(seed, task.inputs);
   spec.reference = std::move(reference);
   spec.tolerance = task.tolerance;
+  spec.output_tolerances = task.output_tolerances;
   spec.reduction_length = task.reduction_length;
   spec.floor_ns = roofline_ns(task);
   return spec;
@@ -958,6 +959,7 @@ private:
       break;
     case Outcome::kCensored:
     case Outcome::kDisturbed:
+    case Outcome::kUnbelievable:
       ++funnel_.ran.count;
       ++funnel_.correct.count;
       funnel_.refuse(funnel_.timed, reason, measurement.error);
@@ -1153,7 +1155,8 @@ private:
     for (const bool stayed : {false, true})
       for (size_t i = 0; i < items.size(); ++i) {
         const engine::Measurement& measurement = comparison.contenders[i].measurement;
-        const bool right = engine::is_correct(measurement.outcome);
+        const bool right = engine::is_correct(measurement.outcome) &&
+                           measurement.outcome != Outcome::kUnbelievable;
         if (stayed != (!right || measurement.samples_ns.size() == most_samples))
           continue;
         if (!right)

@@ -41,6 +41,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <deque>
 #include <filesystem>
@@ -562,6 +563,34 @@ Result<void> check_accesses(const ir::IRModule& module, const std::string& path)
   return {};
 }
 
+/// Each is of an output, and whole steps where that is of integers.
+Result<void> check_output_tolerances(const std::string& file, const std::string& workload,
+                                     const std::map<std::string, double>& tolerances,
+                                     const std::vector<codegen::ArgumentSpec>& signature) {
+  std::vector<std::string> outputs;
+  for (const codegen::ArgumentSpec& argument : signature)
+    if (argument.is_output)
+      outputs.push_back(argument.name);
+  for (const auto& [name, allowed] : tolerances) {
+    const auto output =
+        std::find_if(signature.begin(), signature.end(),
+                     [&](const codegen::ArgumentSpec& argument) { return argument.name == name; });
+    if (output == signature.end() || !output->is_output)
+      return Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: {}_workload: tolerance names '{}', which is no output{}; outputs are {}",
+                      file, workload, name, script::did_you_mean(name, outputs),
+                      join(outputs, ", ")));
+    if (!output->dtype.is_floating() && allowed != std::floor(allowed))
+      return Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: {}_workload: the tolerance of {}, which is of {}, is a number of whole "
+                      "steps as 1, not {}",
+                      file, workload, name, to_string(output->dtype), allowed));
+  }
+  return {};
+}
+
 Result<Task> make_task(Workbench& bench, const std::string& name, const std::string& file,
                        const std::string& layer, script::Workload workload) {
   Task task;
@@ -596,6 +625,9 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
     return Error(ErrorCode::kUnsupported, "'" + name + "' is not a prim_func");
   TEMPER_TRY(signature, signature_of(function));
   task.signature = std::move(signature);
+  TEMPER_TRY_VOID(
+      check_output_tolerances(file, workload.name, workload.output_tolerances, task.signature));
+  task.output_tolerances = std::move(workload.output_tolerances);
   const Sums sums = sums_of(function);
   task.reduction_length = sums.length;
   for (const auto& [dimension, extent] : ir::extents_of(function))
@@ -657,6 +689,25 @@ static std::vector<WorkloadArguments> where_it_is(const database::Workload& row)
   return places;
 }
 
+/// With what inputs and tolerances the workload's records were checked, of which only its file knew
+/// when they were made. Nothing where it has none: then nobody said either.
+static Result<void> restore_checking(Workbench& bench, const database::Workload& row,
+                                     script::Workload& workload) {
+  if (row.id.empty())
+    return {};
+  TEMPER_TRY(store, bench.store());
+  database::RecordFilter filter;
+  filter.workloads = {row.id};
+  filter.include_stale = true;
+  filter.limit = 1;
+  TEMPER_TRY(newest, store->list_records(filter));
+  if (newest.empty())
+    return {};
+  TEMPER_TRY(measurement, store->measurement(newest.front().id));
+  restore_checking(measurement, workload);
+  return {};
+}
+
 Result<Task> Workbench::task(const database::Workload& row) {
   if (row.layer == kFunctionLayer || row.layer == kBenchmarkLayer)
     return Error(ErrorCode::kUnsupported,
@@ -690,6 +741,7 @@ Result<Task> Workbench::task(const database::Workload& row) {
     workload.reference = module;
   workload.flops = row.flops > 0 ? row.flops : 0;
   workload.bytes = row.bytes > 0 ? row.bytes : 0;
+  TEMPER_TRY_VOID(restore_checking(*this, row, workload));
   return make_task(*this, row.name, row.source_path, row.layer, std::move(workload));
 }
 

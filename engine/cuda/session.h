@@ -43,6 +43,13 @@ struct SessionTimes {
   GpuConditions conditions;
 };
 
+/// Calls on outputs without and with results, in turns (engine/timing/repeated_calls.h).
+struct SessionPairs {
+  std::optional<CudaFault> fault;
+  std::vector<double> fresh_ns;
+  std::vector<double> repeated_ns;
+};
+
 class GpuSession {
 public:
   /// kEnvironment in one sentence: no driver, no GPU, taken, no memory for the arguments.
@@ -71,6 +78,11 @@ public:
   SessionTimes calibrate(int number, Regime regime, double sample_ns);
   /// One sample of `calls` calls, for turns: nanoseconds of a call.
   SessionTimes turn(int number, Regime regime, int64_t calls);
+  /// After calls on the first set: times calls that find what those left in its outputs in turns
+  /// with calls that find poison. The last is of the latter; its outputs are in the host's
+  /// arguments then. No times where a trace is broken, there is no memory for the outputs twice
+  /// more, or they start with values.
+  SessionPairs repeat(int number, Regime regime);
   /// Hands the outputs of the last call on the first set to the host.
   std::optional<CudaFault> show(int number);
   /// Counters of one call on the first set, caches flushed before it where `regime` is cold.
@@ -118,6 +130,10 @@ private:
   TimedCalls timed(Loaded& loaded, Regime regime, int64_t count);
   /// Measures; takes a broken trace for none, and goes down the ladder where none was ever whole.
   SessionTimes sample(Loaded& loaded, Regime regime, int64_t count, GpuConditions& conditions);
+  /// One pair of them. `kept`: all outputs one behind the other as they are to be, poison behind.
+  std::optional<CudaFault> time_pair(Loaded& loaded, Regime regime, const DeviceMemory& kept,
+                                     SessionPairs& pairs);
+  int64_t output_bytes() const;
   void read_clocks();
   void begin_conditions();
   GpuConditions end_conditions(int broken) const;

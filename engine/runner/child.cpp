@@ -3,6 +3,7 @@
 #include "codegen/assertions.h"
 #include "engine/anchor.h"
 #include "engine/counters.h"
+#include "engine/poison.h"
 #include "engine/runner/sandbox.h"
 #include "engine/timing/cold.h"
 #include "engine/timing/frequency.h"
@@ -40,6 +41,8 @@ namespace {
 using Entry = int32_t (*)(void* const*);
 
 constexpr size_t kHugeArgument = size_t{2} << 20;
+/// Outputs that are kept a second time, to put them back before a call.
+constexpr size_t kMostKeptBytes = size_t{256} << 20;
 constexpr size_t kLogBytes = 4000;
 /// Of what the first call wrote; a tile of some hundred elements, a line each.
 constexpr size_t kFirstCallBytes = 16000;
@@ -112,14 +115,14 @@ private:
     set_environment();
 
     Limits limits;
-    const int64_t own_bytes = private_bytes() + packed_bytes();
+    const int64_t own_bytes = private_bytes() + packed_bytes() + kept_bytes();
     // Threads cost address space: a stack each, and 128 MiB that malloc reserves for each.
     limits.address_space_bytes = plan_.memory_limit_bytes > 0
                                      ? address_space_in_use() + plan_.memory_limit_bytes +
                                            int64_t{plan_.threads} * (int64_t{136} << 20) + own_bytes
                                      : 0;
-    // A backstop behind the runner's own deadline, for three orders of that length.
-    limits.cpu_seconds = (int64_t{3} * plan_.timeout_ms / 1000 + 30) * std::max(plan_.threads, 1);
+    // A backstop behind the runner's own deadline, for four orders of that length.
+    limits.cpu_seconds = (int64_t{4} * plan_.timeout_ms / 1000 + 30) * std::max(plan_.threads, 1);
     if (!apply_limits(limits))
       fail(ChildError::kSetUp, "the limits could not be set");
     if (plan_.filter_system_calls)
@@ -146,6 +149,17 @@ private:
     for (const codegen::PackStep& pack : plan_.artifact->packs)
       bytes += reserved_bytes(static_cast<size_t>(pack.packed.byte_count()));
     return bytes * static_cast<int64_t>(plan_.sets.size());
+  }
+
+  size_t output_bytes() const {
+    size_t bytes = 0;
+    each_output([&](size_t, size_t, size_t size) { bytes += size; });
+    return bytes;
+  }
+
+  /// Address space that `repeat_on_results` will take.
+  int64_t kept_bytes() const {
+    return output_bytes() <= kMostKeptBytes ? 2 * reserved_bytes(output_bytes()) : 0;
   }
 
   static void close_all_but(int a, int b) {
@@ -256,6 +270,8 @@ private:
       return calibrate();
     case Command::kTurn:
       return take_turn();
+    case Command::kRepeat:
+      return repeat_on_results();
     }
   }
 
@@ -351,6 +367,74 @@ private:
       if (moved_[i].size() > 0 && plan_.signature[i].is_output)
         std::memcpy(plan_.sets.front()->buffers[i].data(), moved_[i].data(), moved_[i].size());
     control_->moving_ns += now_ns() - begin;
+  }
+
+  /// Times calls on poisoned outputs in turns with calls on right ones, the arguments being those
+  /// of the timed calls. The last call finds poison and its results are shown: who knows by
+  /// another sign that it was called before leaves poison behind.
+  void repeat_on_results() {
+    control_->pair_count = 0;
+    const size_t bytes = output_bytes();
+    if (bytes > 0 && bytes <= kMostKeptBytes) {
+      auto right = GuardedBuffer::allocate_private(static_cast<int64_t>(bytes),
+                                                   GuardedBuffer::Place::kAtEnd);
+      auto poisoned = GuardedBuffer::allocate_private(static_cast<int64_t>(bytes),
+                                                      GuardedBuffer::Place::kAtEnd);
+      if (right && poisoned)
+        time_pairs(right->data(), poisoned->data());
+    }
+    if (control_->pair_count == 0) {
+      each_output([&](size_t i, size_t, size_t size) {
+        std::memset(addresses_[i], poison_of(plan_.signature[i].dtype), size);
+      });
+      call();
+    }
+    show_results();
+  }
+
+  void time_pairs(std::byte* right, std::byte* poisoned) {
+    call(); // contenders share outputs, and another one, or the runner, was there last
+    each_output([&](size_t i, size_t at, size_t size) {
+      std::memcpy(right + at, addresses_[i], size);
+      std::memset(poisoned + at, poison_of(plan_.signature[i].dtype), size);
+    });
+    // Either call finds that outputs were written twice, from both, so that caches do not tell the
+    // two apart: only what was written last does.
+    const auto put = [&](const std::byte* first, const std::byte* last) {
+      for (const std::byte* from : {first, last})
+        each_output(
+            [&](size_t i, size_t at, size_t size) { std::memcpy(addresses_[i], from + at, size); });
+    };
+    const double overhead = clock_overhead_ns();
+    const auto one = [this] { return call(); };
+    const auto timed = [&] {
+      return plan_.regime == Regime::kHot ? time_hot(one, 1, overhead)
+                                          : time_cold(one, lines_, overhead);
+    };
+    int pairs = 0;
+    const auto so_far = [&](const double* times) {
+      return std::span<const double>(times, static_cast<size_t>(pairs));
+    };
+    while (wants_another_pair(so_far(control_->fresh_ns), so_far(control_->repeated_ns))) {
+      put(poisoned, right);
+      control_->repeated_ns[pairs] = timed();
+      put(right, poisoned);
+      control_->fresh_ns[pairs] = timed();
+      control_->pair_count = ++pairs;
+    }
+  }
+
+  /// For each output `act` gets its argument's number, where it lies among all of them one behind
+  /// the other, and its bytes.
+  template <typename Act> void each_output(const Act& act) const {
+    size_t at = 0;
+    for (size_t i = 0; i < plan_.signature.size(); ++i) {
+      if (!plan_.signature[i].is_output)
+        continue;
+      const size_t size = plan_.sets.front()->buffers[i].size();
+      act(i, at, size);
+      at += size;
+    }
   }
 
   /// How often the system took a core away from one of our threads.
@@ -511,8 +595,6 @@ private:
     // While others had their turns the caches were theirs and the threads asleep.
     sample(plan_.regime == Regime::kHot ? std::max<int64_t>(1, calls / 2) : 1);
     keep(sample(calls));
-    if (control_->show_results)
-      show_results();
   }
 
   const ChildPlan& plan_;

@@ -3,6 +3,7 @@
 /// clock, results against its own memory).
 #pragma once
 
+#include "engine/timing/repeated_calls.h"
 #include "engine/timing/stop_rule.h"
 
 #include <atomic>
@@ -20,6 +21,7 @@ enum class Command : uint32_t {
   kTime,      ///< warm-up, then samples until the stop rule is content
   kCalibrate, ///< find `calls` for turns of `sample_ns`
   kTurn,      ///< one sample of `calls` calls, after a warm-up
+  kRepeat,    ///< calls on poisoned outputs in turns with calls on right ones
 };
 
 enum class ChildError : uint32_t {
@@ -36,7 +38,6 @@ struct ControlBlock {
   Command command = Command::kLoad;
   double sample_ns = 0;
   int64_t calls = 1;
-  bool show_results = false; ///< of a turn: put the outputs where the runner compares them
 
   // Where it is.
   std::atomic<uint32_t> completed{0}; ///< last order that is done
@@ -74,6 +75,11 @@ struct ControlBlock {
   int32_t sample_count = 0;
   double samples[kMaxSamples] = {};
   uint8_t switched[kMaxSamples] = {}; ///< the system took a core away during this sample
+
+  // Calls on outputs without and with results, in turns (timing/repeated_calls.h).
+  int32_t pair_count = 0;
+  double fresh_ns[kMostPairs] = {};
+  double repeated_ns[kMostPairs] = {};
 
   // Counters over the timed calls.
   int32_t counter_count = 0;

@@ -142,6 +142,12 @@ private:
       return times_json(session_->calibrate(number, regime, request.at("sample_ns").get<double>()));
     if (order == "turn")
       return times_json(session_->turn(number, regime, request.at("calls").get<int64_t>()));
+    if (order == "repeat") {
+      const SessionPairs pairs = session_->repeat(number, regime);
+      if (pairs.fault)
+        return fault_json(pairs.fault);
+      return Json{{"fresh_ns", pairs.fresh_ns}, {"repeated_ns", pairs.repeated_ns}};
+    }
     if (order == "count") {
       TEMPER_TRY(metrics, metrics_of_sets(request.at("sets").get<std::vector<std::string>>()));
       TEMPER_TRY(counters, session_->count(number, regime, metrics));

@@ -48,6 +48,12 @@ Measurement disturbed(Measurement m, const char* stage, std::string sentence) {
   return m;
 }
 
+Measurement unbelievable(Measurement m, std::string doubt) {
+  m = disturbed(std::move(m), "time", std::move(doubt));
+  m.outcome = Outcome::kUnbelievable;
+  return m;
+}
+
 /// Conditions of a measurement from those of its parts.
 void keep_answer_conditions(const Json& answer, Measurement& m) {
   for (const auto& [name, value] : answer.at("conditions").items())
@@ -206,14 +212,20 @@ GpuTrials::Step GpuTrials::start_and_check(WorkloadId id, PreparedWorkload& work
 
 GpuTrials::Step GpuTrials::recheck(GpuChild& child, PreparedWorkload& workload,
                                    const TrialRequest& request, int number,
-                                   const Child::Interruption& interruption, Measurement& m) {
+                                   const Child::Interruption& interruption, Measurement& m,
+                                   std::string& doubt) {
   if (!request.check || !workload.has_reference)
     return Step::kGoOn;
   Json answer;
   // Timed calls went on from each other's results: one more, from the start, is comparable.
-  const char* which = reads_outputs(workload) ? "check" : "show";
-  if (const Step step = order(child, {{"order", which}, {"number", number}, {"set", 0}}, -1,
-                              request.timeout_ms, "recheck", interruption, m, answer);
+  const bool from_start = reads_outputs(workload);
+  if (const Step step =
+          order(child,
+                {{"order", from_start ? "check" : "repeat"},
+                 {"number", number},
+                 {"set", 0},
+                 {"regime", to_string(request.regime)}},
+                -1, pairs_timeout_ms(request.timeout_ms), "recheck", interruption, m, answer);
       step != Step::kGoOn)
     return step;
   if (const auto worst = check_outputs(workload, 0)) {
@@ -223,6 +235,9 @@ GpuTrials::Step GpuTrials::recheck(GpuChild& child, PreparedWorkload& workload,
     m.error = describe_worst(workload, *worst, kAfterRepeatedCalls);
     return Step::kFailed;
   }
+  if (!from_start)
+    doubt = faster_on_results(answer.at("fresh_ns").get<std::vector<double>>(),
+                              answer.at("repeated_ns").get<std::vector<double>>());
   return Step::kGoOn;
 }
 
@@ -286,8 +301,9 @@ std::optional<Measurement> GpuTrials::run_trial(WorkloadId id, PreparedWorkload&
     return finish();
   }
   const bool hopeless = answer.at("hopeless").get<bool>();
+  std::string doubt;
   if (!hopeless)
-    if (const Step step = recheck(child, workload, request, kNumber, interruption, m);
+    if (const Step step = recheck(child, workload, request, kNumber, interruption, m, doubt);
         step != Step::kGoOn)
       return step == Step::kCancelled ? std::nullopt : finish();
 
@@ -301,8 +317,10 @@ std::optional<Measurement> GpuTrials::run_trial(WorkloadId id, PreparedWorkload&
   m.outcome = hopeless ? Outcome::kCensored : Outcome::kOk;
   if (samples.empty())
     m = disturbed(std::move(m), "time", "the clock of the GPU was never steady: no sample is left");
-  else if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty())
-    m = disturbed(std::move(m), "time", std::move(doubt));
+  else if (std::string fast = too_fast(workload.spec, m.median_ns); !fast.empty())
+    m = unbelievable(std::move(m), std::move(fast));
+  else if (!doubt.empty())
+    m = unbelievable(std::move(m), std::move(doubt));
   m.samples_ns = std::move(summary.kept);
   if (request.counters && m.outcome == Outcome::kOk)
     count(id, workload, request, interruption, m);
@@ -426,7 +444,14 @@ std::optional<TurnsResult> GpuTrials::run_turns(WorkloadId id, PreparedWorkload&
         check_sets(*timing_.child, workload, request.contenders[i], number_of(i), interruption, m);
     if (step == Step::kCancelled)
       return std::nullopt;
-    if (step != Step::kGoOn) {
+    std::string doubt;
+    const Step again = step != Step::kGoOn || reads_outputs(workload)
+                           ? step
+                           : recheck(*timing_.child, workload, request.contenders[i], number_of(i),
+                                     interruption, m, doubt);
+    if (again == Step::kCancelled)
+      return std::nullopt;
+    if (again != Step::kGoOn) {
       m.stage = "recheck";
       continue;
     }
@@ -437,8 +462,10 @@ std::optional<TurnsResult> GpuTrials::run_turns(WorkloadId id, PreparedWorkload&
     m.flagged = summary.flagged;
     m.median_ns = summary.value_ns;
     m.interval = summary.interval;
-    if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty())
-      m = disturbed(std::move(m), "time", std::move(doubt));
+    if (std::string fast = too_fast(workload.spec, m.median_ns); !fast.empty())
+      m = unbelievable(std::move(m), std::move(fast));
+    else if (!doubt.empty())
+      m = unbelievable(std::move(m), std::move(doubt));
   }
   // What was loaded under these numbers is nobody's any more.
   Measurement ignored;

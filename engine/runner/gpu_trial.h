@@ -57,8 +57,9 @@ private:
                        int number, const Child::Interruption& interruption, Measurement& m);
   Step check_sets(GpuChild& child, PreparedWorkload& workload, const TrialRequest& request,
                   int number, const Child::Interruption& interruption, Measurement& m);
+  /// `doubt`: why its times are not to be believed, where repeated calls show that.
   Step recheck(GpuChild& child, PreparedWorkload& workload, const TrialRequest& request, int number,
-               const Child::Interruption& interruption, Measurement& m);
+               const Child::Interruption& interruption, Measurement& m, std::string& doubt);
   void count(WorkloadId id, PreparedWorkload& workload, const TrialRequest& request,
              const Child::Interruption& interruption, Measurement& m);
   Step load(GpuChild& child, const TrialRequest& request, int number,

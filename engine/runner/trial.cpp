@@ -347,7 +347,7 @@ public:
     if (!child_)
       return {};
     std::string all = child_->log_tail();
-    const bool well = measurement.stage.empty() || measurement.outcome == Outcome::kDisturbed;
+    const bool well = measurement.stage.empty() || is_correct(measurement.outcome);
     if (const int64_t first = child_->control().written_by_first_call; well && first > 0)
       all = child_->log_head(static_cast<size_t>(first));
     return trim(all).empty() ? std::string() : "the kernel wrote:\n" + std::string(trim(all));
@@ -391,6 +391,31 @@ std::string implausible(const ControlBlock& control, const Passed& passed, int t
   return fmt::format("its times add up to {:.3g} ms where {:.3g} ms passed and {:.3g} ms of "
                      "processor time were used",
                      claimed / 1e6, passed.wall_ns / 1e6, passed.cpu_ns / 1e6);
+}
+
+/// For the calls that come after the timed ones; those of kRepeat are several.
+int again_timeout_ms(const TrialRequest& trial, Command command) {
+  return command == Command::kRepeat ? pairs_timeout_ms(trial.timeout_ms) : trial.timeout_ms;
+}
+
+/// Whether calls on poison are to be held against calls on results. What is slower than the best
+/// need not be believed. Of a call that takes longer than all the time there is for samples, those
+/// that were checked say enough where they were as fast: they found poison, too.
+bool wants_pairs(const ControlBlock& control, const TrialRequest& trial) {
+  if (control.decision != Decision::kPrecise && control.decision != Decision::kOutOfTime)
+    return false;
+  const auto count = static_cast<size_t>(std::clamp(control.sample_count, 0, kMaxSamples));
+  return control.fastest_check_ns <= trial.rule.max_seconds * 1e9 ||
+         is_faster_on_results({&control.fastest_check_ns, 1}, {control.samples, count});
+}
+
+/// Why a time is not the kernel's although samples agree; empty when nothing speaks against it.
+std::string doubts(const PreparedWorkload& workload, const ControlBlock& control,
+                   double median_ns) {
+  if (std::string doubt = too_fast(workload.spec, median_ns); !doubt.empty())
+    return doubt;
+  const auto pairs = static_cast<size_t>(std::clamp(control.pair_count, 0, kMostPairs));
+  return faster_on_results({control.fresh_ns, pairs}, {control.repeated_ns, pairs});
 }
 
 /// What the child has written, as far as it can be a time.
@@ -646,14 +671,24 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
       step != Step::kGoOn)
     return step == Step::kCancelled ? std::nullopt : std::optional(finish());
   const Passed passed = Passed::now(attempt.child()).since(before);
+  const std::string contradiction =
+      attempt.control().convicted_by_check
+          ? std::string()
+          : implausible(attempt.control(), passed, attempt.plan().threads);
+  std::optional<Command> again;
   if (reads_outputs(workload) && !attempt.control().convicted_by_check) {
     // Timed calls went on from each other's results; one more call, from the start, is comparable.
     for (PreparedSet& set : workload.sets)
       poison(workload, set);
-    if (const Step step = attempt.run(Command::kCheck, trial.timeout_ms, "recheck", interruption);
+    again = Command::kCheck;
+  } else if (wants_pairs(attempt.control(), trial)) {
+    again = Command::kRepeat;
+  }
+  if (again)
+    if (const Step step =
+            attempt.run(*again, again_timeout_ms(trial, *again), "recheck", interruption);
         step != Step::kGoOn)
       return step == Step::kCancelled ? std::nullopt : std::optional(finish());
-  }
   if (!attempt.control().convicted_by_check && attempt.compare_all("recheck") != Step::kGoOn)
     return finish();
   attempt.child().end();
@@ -673,23 +708,20 @@ std::optional<Measurement> try_trial(PreparedWorkload& workload, const TrialRequ
   m.median_ns = summary.value_ns;
   m.interval = summary.interval;
   m.outcome = control.decision == Decision::kHopeless ? Outcome::kCensored : Outcome::kOk;
-  const auto disturb = [&](std::string sentence) {
-    m.outcome = Outcome::kDisturbed;
+  const auto disturb = [&](std::string sentence, Outcome outcome = Outcome::kDisturbed) {
+    m.outcome = outcome;
     m.stage = "time";
     m.error = std::move(sentence);
   };
-  if (std::string contradiction = control.convicted_by_check
-                                      ? std::string()
-                                      : implausible(control, passed, attempt.plan().threads);
-      !contradiction.empty())
-    disturb(std::move(contradiction));
+  if (!contradiction.empty())
+    disturb(contradiction);
   else if (samples.ns.empty())
     disturb("no sample was taken");
   else if (summary.kept.size() < samples.ns.size() - samples.ns.size() / 2)
     disturb(fmt::format("{} of {} samples had a gap: something else is using this machine",
                         summary.gaps_dropped, samples.ns.size()));
-  else if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty())
-    disturb(std::move(doubt));
+  else if (std::string doubt = doubts(workload, control, m.median_ns); !doubt.empty())
+    disturb(std::move(doubt), Outcome::kUnbelievable);
   m.samples_ns = std::move(summary.kept);
   return finish();
 }
@@ -775,7 +807,6 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
         continue;
       ControlBlock& control = attempt.child().control();
       control.calls = calls[index];
-      control.show_results = false;
       const Passed before = Passed::now(attempt.child());
       const Step step = attempt.run(Command::kTurn, trials[index].timeout_ms, "time", interruption);
       if (step == Step::kCancelled)
@@ -803,17 +834,17 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
     ++result.rounds;
   }
 
-  // Once more with fresh poison, this time to be looked at.
+  // Once more on poison, this time to be looked at.
+  const Command last = reads_outputs(workload) ? Command::kCheck : Command::kRepeat;
   for (size_t i = 0; i < count; ++i) {
     Attempt& attempt = *attempts[i];
     if (!attempt.alive)
       continue;
-    for (PreparedSet& set : workload.sets)
-      poison(workload, set);
-    attempt.child().control().calls = 1;
-    attempt.child().control().show_results = true;
-    const Command last = reads_outputs(workload) ? Command::kCheck : Command::kTurn;
-    Step step = attempt.run(last, trials[i].timeout_ms, "recheck", interruption);
+    // Pairs put poison themselves.
+    if (last == Command::kCheck)
+      for (PreparedSet& set : workload.sets)
+        poison(workload, set);
+    Step step = attempt.run(last, again_timeout_ms(trials[i], last), "recheck", interruption);
     if (step == Step::kGoOn)
       step = attempt.compare_all("recheck");
     if (step == Step::kCancelled)
@@ -842,8 +873,9 @@ std::optional<TurnsResult> try_turns(PreparedWorkload& workload, const TurnsRequ
         m.outcome = Outcome::kDisturbed;
         m.stage = "time";
         m.error = "nearly every round had a gap: something else is using this machine";
-      } else if (std::string doubt = too_fast(workload.spec, m.median_ns); !doubt.empty()) {
-        m.outcome = Outcome::kDisturbed;
+      } else if (std::string doubt = doubts(workload, attempts[i]->control(), m.median_ns);
+                 !doubt.empty()) {
+        m.outcome = Outcome::kUnbelievable;
         m.stage = "time";
         m.error = std::move(doubt);
       }

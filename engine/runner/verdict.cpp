@@ -1,6 +1,7 @@
 #include "engine/runner/verdict.h"
 
 #include "engine/compare.h"
+#include "engine/timing/repeated_calls.h"
 #include "ir/support/text.h"
 
 #include <fmt/format.h>
@@ -18,11 +19,11 @@ std::optional<WorstElement> check_outputs(const PreparedWorkload& workload, size
     if (!spec.is_output || set.references[i].bytes.empty())
       continue;
     const ReferenceOutput& reference = set.references[i];
-    const double relative =
-        tolerance_of(workload.spec.tolerance, spec.dtype, workload.spec.reduction_length);
+    const double tolerance = tolerance_of(workload.spec.tolerance, workload.spec.output_tolerances,
+                                          spec.name, spec.dtype, workload.spec.reduction_length);
     std::optional<WorstElement> worst =
         compare(set.arguments.buffers[i].bytes(), spec.dtype,
-                {reference.bytes.bytes(), reference.type, reference.scale}, relative);
+                {reference.bytes.bytes(), reference.type, reference.scale}, tolerance);
     if (worst) {
       worst->argument = spec.name;
       worst->input_set = static_cast<int>(set_index);
@@ -86,6 +87,22 @@ std::string too_fast(const WorkloadSpec& spec, double median_ns) {
   return fmt::format("its {:.4g} ns are less than the {:.4g} ns that this workload's operations "
                      "take at the least: it leaves some out, or `flops` counts too many",
                      median_ns, spec.floor_ns);
+}
+
+int pairs_timeout_ms(int timeout_ms) {
+  constexpr int64_t kLongest = 1 << 30;
+  return static_cast<int>(std::min(int64_t{2} * kMostPairs * timeout_ms, kLongest));
+}
+
+std::string faster_on_results(std::span<const double> fresh_ns,
+                              std::span<const double> repeated_ns) {
+  if (!is_faster_on_results(fresh_ns, repeated_ns))
+    return {};
+  return fmt::format("a call takes {:.4g} ns where its outputs hold the right results already and "
+                     "{:.4g} ns where they do not: it looks at what it is to write, so repeated "
+                     "calls do not measure it",
+                     *std::min_element(repeated_ns.begin(), repeated_ns.end()),
+                     *std::min_element(fresh_ns.begin(), fresh_ns.end()));
 }
 
 } // namespace temper::engine

@@ -4,6 +4,7 @@
 #include "engine/runner/trial.h"
 
 #include <optional>
+#include <span>
 #include <string>
 
 namespace temper::engine {
@@ -20,6 +21,14 @@ std::string describe_worst(const PreparedWorkload& workload, const WorstElement&
 bool reads_outputs(const PreparedWorkload& workload);
 /// Why a time cannot be true; empty when it can.
 std::string too_fast(const WorkloadSpec& spec, double median_ns);
+
+/// Why calls that follow each other are no measure of the kernel: it is faster where it finds its
+/// results (timing/repeated_calls.h). Empty when it is not.
+std::string faster_on_results(std::span<const double> fresh_ns,
+                              std::span<const double> repeated_ns);
+
+/// For all calls of pairs, each of which may take `timeout_ms`.
+int pairs_timeout_ms(int timeout_ms);
 
 inline constexpr const char* kAfterRepeatedCalls =
     " after repeated calls (the first call was right)";

@@ -592,7 +592,7 @@ scaled_workload = dict(
     shapes=[dict(M=40, N=64), dict(M=4096, N=4096)],  # check takes all, tune the first
     flops="M*N",
     bytes="2*M*N*sizeof(dtype)",
-    tolerance=1e-6,
+    tolerance=1e-6,  # or by output: {"B": 1e-6, "Q": 1}, of integers in steps
 )
 )python";
 }

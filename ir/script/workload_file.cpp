@@ -999,6 +999,14 @@ Result<IRModule> first_program(const std::string& text, const std::string& file,
                  first.error().message + "; relax a constraint or add choices");
 }
 
+/// What stands for a tolerance; negative where it is no number.
+double tolerance_value(const Value& value) {
+  if (const auto* real = value.as<double>())
+    return *real;
+  const auto* integer = value.as<Int>();
+  return integer != nullptr ? static_cast<double>(*integer) : -1;
+}
+
 } // namespace
 
 Result<WorkloadFile> WorkloadFile::read(const std::filesystem::path& path,
@@ -1262,14 +1270,22 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   }
   if (const Value* tolerance = dict_item(*dict, "tolerance");
       tolerance != nullptr && !tolerance->is<None>()) {
-    const auto* real = tolerance->as<double>();
-    const auto* integer = tolerance->as<Int>();
-    const double value = real != nullptr      ? *real
-                         : integer != nullptr ? static_cast<double>(*integer)
-                                              : -1;
-    if (!(value >= 0))
-      return invalid(info->name + "_workload: tolerance is a relative error as 1e-4");
-    workload.tolerance = value;
+    if (const auto* items = tolerance->as<Dict>()) {
+      for (const auto& [key, allowed] : *items->items) {
+        const double value = tolerance_value(allowed);
+        if (key.text() == nullptr || !(value >= 0))
+          return invalid(info->name + "_workload: tolerance by output is a dict as {\"C\": 1e-4, "
+                                      "\"Q\": 1}: a relative error, or steps of integers");
+        workload.output_tolerances[*key.text()] = value;
+      }
+    } else {
+      const double value = tolerance_value(*tolerance);
+      if (!(value >= 0))
+        return invalid(info->name +
+                       "_workload: tolerance is a relative error as 1e-4, or a dict of "
+                       "them by output as {\"C\": 1e-4, \"Q\": 1}");
+      workload.tolerance = value;
+    }
   }
   TEMPER_TRY(baselines, read_baselines(info->name, *dict, workload.parameters));
   workload.baselines = std::move(baselines);

@@ -13,7 +13,7 @@
 ///   scale_workload = dict(
 ///       shapes=[dict(M=512, N=512), dict(M=4096, N=4096)],
 ///       flops="M*N", bytes="2*M*N*sizeof(dtype)",
-///       inputs={"A": "normal"}, tolerance=1e-5,
+///       inputs={"A": "normal"}, tolerance=1e-5,  # or by output, {"C": 1e-5, "Q": 1}
 ///       baseline={"onednn": "relu(M*N)"},
 ///   )
 ///
@@ -92,7 +92,9 @@ struct Workload {
   double flops = 0; ///< 0: not known
   double bytes = 0;
   std::map<std::string, std::string> inputs; ///< distribution by buffer: "normal", "int(0, 512)"
-  std::optional<double> tolerance;
+  std::optional<double> tolerance;           ///< relative error of floating outputs
+  /// Of single outputs, by name: a relative error, or steps where the output is of integers.
+  std::map<std::string, double> output_tolerances;
   std::vector<Baseline> baselines;
 };
 

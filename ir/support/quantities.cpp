@@ -10,6 +10,8 @@ namespace temper {
 std::string format_time(double ns) {
   if (!(ns > 0) || !std::isfinite(ns))
     return "-";
+  if (ns < 1)
+    return fmt::format("{:.1g} ns", ns);
   if (ns < 1e3)
     return fmt::format("{:.0f} ns", ns);
   if (ns < 1e6)

@@ -20,6 +20,9 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <map>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -35,13 +38,55 @@ std::string at(const Span& span) {
                         : fmt::format("line {}, column {}: ", span.line, span.column);
 }
 
+/// Why choices are made, for people.
+struct Decisions {
+  std::string text;
+  /// What operators say in the program as it is written, by their labels: pipelines copy them, each
+  /// with a stage of its own in its operands.
+  std::map<std::string, std::string> written;
+  std::set<std::string> listed; ///< so a copy that is dispatched as another one is left out
+
+  void add(const std::string& label, const std::string& call, const std::string& lines) {
+    const auto known = written.find(label);
+    if (known == written.end())
+      text += call + lines;
+    else if (listed.insert(label + lines).second)
+      text += known->second + lines;
+  }
+};
+
 /// What is noted of the choices that are made; either may be null.
 struct Notes {
-  std::string* decisions = nullptr;      ///< why, for people
+  Decisions* decisions = nullptr;
   std::vector<OpenCall>* open = nullptr; ///< of operators that carry kLabel
 };
 /// Annotation of an operator: its label, which copies of it share.
 constexpr const char* kLabel = "temper.label";
+
+std::string call_text(const TileCall& call) {
+  std::string operands;
+  for (const BufferRegion& region : call.regions)
+    operands += (operands.empty() ? "" : ", ") + tile_text(region);
+  return at(call.span) + "T." + call.op + "(" + operands + ")\n";
+}
+
+/// Every operator with its label; `see(label, statement)` is asked about each statement first.
+PrimFunc labelled(const PrimFunc& function,
+                  const std::function<void(const std::string&, const Stmt&)>& see) {
+  OpenLabels labels;
+  const auto label = [&](auto&& self, const Stmt& stmt) -> Stmt {
+    const std::string name = labels.next(stmt);
+    see(name, stmt);
+    if (const auto* call = stmt.as<TileCall>())
+      return copy_node(*call, [&](TileCall& copy) {
+        copy.options = copy.options.with(kLabel, make_string(name));
+      });
+    return rebuild(
+        stmt, [&](const Stmt& child) { return self(self, child); },
+        [](const Expr& expr) { return expr; });
+  };
+  return with_body(function, label(label, function->body));
+}
 
 class Lowering {
 public:
@@ -141,11 +186,8 @@ private:
       if (notes_.open != nullptr)
         note_choices(call, context);
       if (notes_.decisions != nullptr) {
-        std::string operands;
-        for (const BufferRegion& region : call.regions)
-          operands += (operands.empty() ? "" : ", ") + tile_text(region);
-        *notes_.decisions +=
-            at(call.span) + "T." + call.op + "(" + operands + ")\n" + dispatch_lines(call, context);
+        notes_.decisions->add(call.options.get_string(kLabel).value_or(""), call_text(call),
+                              dispatch_lines(call, context));
       }
       auto variant = choose_tile_variant(call, context);
       if (!variant)
@@ -781,9 +823,10 @@ private:
       if (!use.direct) {
         shared = true;
         if (notes_.decisions != nullptr)
-          *notes_.decisions += at(step.where) + "the fragment " + use.buffer->name +
-                               " goes through shared memory: other threads need its elements than "
-                               "those that hold them\n";
+          notes_.decisions->text +=
+              at(step.where) + "the fragment " + use.buffer->name +
+              " goes through shared memory: other threads need its elements than "
+              "those that hold them\n";
         // What a step does not overwrite is to come back as it was.
         if (use.read || !use.covered)
           before.push_back(move_fragment(use.buffer, true));
@@ -977,23 +1020,23 @@ Result<PrimFunc> lower_simt(const PrimFunc& function, int architecture) {
 }
 
 std::string simt_dispatch(const PrimFunc& function, int architecture) {
-  std::string decisions;
-  if (auto result = lowered(function, architecture, {.decisions = &decisions}); !result)
-    decisions += result.error().message + "\n";
-  return decisions;
+  Decisions decisions;
+  const PrimFunc named = labelled(function, [&](const std::string& label, const Stmt& stmt) {
+    if (const auto* call = stmt.as<TileCall>())
+      decisions.written.emplace(label, call_text(*call));
+  });
+  if (auto result = lowered(named, architecture, {.decisions = &decisions}); !result)
+    decisions.text += result.error().message + "\n";
+  return decisions.text;
 }
 
 Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int architecture) {
   // Loops and kernels as they stand; operators under their labels, since pipelines copy them.
   std::vector<OpenCall> all;
-  OpenLabels labels;
-  const auto label = [&](auto&& self, const Stmt& stmt) -> Stmt {
-    const std::string name = labels.next(stmt);
-    if (const auto* call = stmt.as<TileCall>()) {
+  const PrimFunc named = labelled(function, [&](const std::string& name, const Stmt& stmt) {
+    if (stmt.is<TileCall>()) {
       all.push_back({name, {}});
-      return copy_node(*call, [&](TileCall& copy) {
-        copy.options = copy.options.with(kLabel, make_string(name));
-      });
+      return;
     }
     const auto knob = [&](const char* what, std::vector<int64_t> choices, int64_t otherwise) {
       if (all.empty() || all.back().label != name)
@@ -1020,13 +1063,9 @@ Result<std::vector<OpenCall>> simt_open_calls(const PrimFunc& function, int arch
                loop->annotations.get_int(kStages).value_or(1) >= 2)
         knob(kTma, {0, 1, kOwnWarp}, 0);
     }
-    return rebuild(
-        stmt, [&](const Stmt& child) { return self(self, child); },
-        [](const Expr& expr) { return expr; });
-  };
-  const Stmt body = label(label, function->body);
+  });
   std::vector<OpenCall> calls;
-  TEMPER_TRY(rest, lowered(with_body(function, body), architecture, {.open = &calls}));
+  TEMPER_TRY(rest, lowered(named, architecture, {.open = &calls}));
   (void)rest;
   std::vector<OpenCall> result;
   bool producer = any_producer(function);

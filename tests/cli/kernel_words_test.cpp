@@ -322,6 +322,34 @@ TEST(KernelWords, AnAssertionOfAProgramWithKnobsNamesTheFilesLine) {
       << tune.out << tune.err;
 }
 
+// A reference that reads what it has not written makes NaN of it, or what the compiler likes.
+TEST(KernelWords, AReferenceThatReadsWhatIsNotWrittenIsNamedWithItsLine) {
+  const Shell shell;
+  // All of B, or one element of it; line 15 is where the reference reads its scratch.
+  for (const char* read : {"scratch[i + 8]", "T.if_then_else(i == 5, scratch[i + 8], A[i])"}) {
+    SCOPED_TRACE(read);
+    std::string text = kernel("T.clear(tile)");
+    const size_t at = text.find("        for i in range(N):");
+    text.replace(at, text.find("    return main", at) - at,
+                 std::string("        scratch = T.alloc_buffer((16,), \"float32\")\n"
+                             "        for i in range(8):\n"
+                             "            scratch[i] = A[i]\n"
+                             "        for i in range(N):\n"
+                             "            B[i] = ") +
+                     read + "\n");
+    shell.write("words.py", text);
+    for (const char* place : kPlaces) {
+      const Ran ran = shell.run("temper check words.py" + std::string(place));
+      EXPECT_NE(ran.code, 0);
+      const std::string said = ran.out + ran.err;
+      EXPECT_NE(said.find("the reference is nothing to compare with"), std::string::npos) << said;
+      EXPECT_NE(said.find("element of scratch that was never written"), std::string::npos) << said;
+      EXPECT_NE(said.find("words.py:"), std::string::npos) << said;
+      EXPECT_EQ(said.find("nan within"), std::string::npos) << said;
+    }
+  }
+}
+
 TEST(KernelWords, AmdHasNoPrintAndSaysSoAtItsLine) {
   const Shell shell;
   shell.write("words.py", kernel("T.print(bx)"));

@@ -295,7 +295,13 @@ TEST(Usage, WhoOnlyReadsMakesNoDatabase) {
     expect_refused(shell.run("temper " + command + " --db typo.db"), 2,
                    "there is no database 'typo.db'");
   EXPECT_EQ(shell.run("temper best").code, 0) << "nothing is tuned yet";
-  EXPECT_EQ(shell.run("temper doctor --quick").code, 0);
+  const Ran doctor = shell.run("temper doctor --quick");
+  EXPECT_EQ(doctor.code, 0);
+  // A line a probe, for who waits; what is found is on stdout alone.
+  for (const char* probe : {"looking at speed", "looking at isolation", "looking at peers",
+                            "looking at GPUs", "looking at the database"})
+    EXPECT_NE(doctor.err.find(probe), std::string::npos) << doctor.err;
+  EXPECT_EQ(doctor.out.find("looking at"), std::string::npos) << doctor.out;
   EXPECT_FALSE(std::filesystem::exists(shell.folder() / "typo.db"));
   EXPECT_FALSE(std::filesystem::exists(shell.folder() / "t.db"));
 }

@@ -324,6 +324,29 @@ TEST(GpuMeasurer, AnOutputThatIsReadStartsWithItsValuesEachTimeItIsChecked) {
   expect_failure(gpu.measure(gpu.request(idle)), Outcome::kWrongResult, "check", "wrong result");
 }
 
+TEST(GpuMeasurer, LookingForItsResultsIsUnbelievable) {
+  for (const char* folder : {"", "/no_cupti"})
+    for (const Regime regime : {Regime::kHot, Regime::kCold}) {
+      SCOPED_TRACE(folder + std::string(to_string(regime)));
+      Gpu gpu("", addition(), 0, folder);
+      MeasureRequest request = gpu.request(gpu_code("looks_at_output", 50'000));
+      request.regime = regime;
+      const Measurement m = gpu.measure(request);
+      EXPECT_EQ(m.outcome, Outcome::kUnbelievable) << to_string(m.outcome) << ": " << m.error;
+      EXPECT_THAT(m.error, HasSubstr("hold the right results already"));
+      CompareRequest compared;
+      compared.workload = gpu.workload;
+      compared.regime = regime;
+      compared.contenders = {{"a", gpu_code("add", 50'000), {}, 0, true},
+                             {"b", gpu_code("looks_at_output", 50'000), {}, 0, true}};
+      compared.rounds = 4;
+      const auto both = gpu.measurer->compare(compared);
+      ASSERT_TRUE(both) << both.error().message;
+      EXPECT_EQ(both->contenders[0].measurement.outcome, Outcome::kOk);
+      EXPECT_EQ(both->contenders[1].measurement.outcome, Outcome::kUnbelievable);
+    }
+}
+
 TEST(GpuMeasurer, WhatIsHopelesslySlowIsNotTimedOn) {
   Gpu gpu;
   MeasureRequest slow = gpu.request(gpu_code("add", 500'000));

@@ -134,6 +134,28 @@ TEST(Tolerance, AskedForIsMetAsFarAsTheTypeCan) {
   EXPECT_EQ(tolerance_of(0.5, DataType::bfloat16(), 1), 0.5);
 }
 
+TEST(Tolerance, OfOneOutputIsItsOwnAndInSteps) {
+  const std::map<std::string, double> own = {{"Q", 1}, {"S", 1e-3}, {"E", 0}};
+  const auto of = [&](const std::string& output, DataType type) {
+    return tolerance_of(1e-5, own, output, type, 1);
+  };
+  EXPECT_EQ(of("Q", DataType::integer(8)), 1);
+  EXPECT_EQ(of("R", DataType::integer(8)), 0) << "integers that nobody named are exact";
+  EXPECT_EQ(of("S", DataType::float32()), 1e-3);
+  EXPECT_EQ(of("R", DataType::float32()), 1e-5);
+  EXPECT_EQ(of("E", DataType::float32()), 0);
+
+  const std::vector<int8_t> want = {-128, -3, 0, 5, 127};
+  const std::vector<int8_t> ties = {-127, -3, -1, 6, 127};
+  EXPECT_TRUE(compared(ties, DataType::integer(8), want, DataType::integer(8), 0));
+  EXPECT_FALSE(compared(ties, DataType::integer(8), want, DataType::integer(8), 1));
+  const std::vector<int8_t> wrapped = {127, -3, 0, 5, -128};
+  const auto worst = compared(wrapped, DataType::integer(8), want, DataType::integer(8), 1);
+  ASSERT_TRUE(worst);
+  EXPECT_EQ(worst->wrong_count, 2);
+  EXPECT_EQ(worst->tolerance, 1);
+}
+
 TEST(Tolerance, ASingleFloatSumOf4096TermsPassesAndAMissingTermDoesNot) {
   const size_t length = 4096;
   std::vector<float> got;

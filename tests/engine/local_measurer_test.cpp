@@ -393,6 +393,40 @@ TEST_F(Candidates, DoingNothingAfterTheFirstCallIsAWrongResult) {
                  HasSubstr("1000 of 1000"));
 }
 
+// A millisecond where there is poison, next to nothing where its results are: what repeated calls
+// take is no time of the kernel.
+TEST_F(Candidates, LookingForItsResultsIsUnbelievable) {
+  const Measurement m = measure("looks_at_its_output");
+  EXPECT_EQ(m.outcome, Outcome::kUnbelievable) << m.error;
+  EXPECT_THAT(m.error, HasSubstr("hold the right results already"));
+  for (const Regime regime : {Regime::kHot, Regime::kCold}) {
+    CompareRequest request;
+    request.workload = workload_;
+    request.regime = regime;
+    request.rounds = 4;
+    request.contenders = {{"a", artifact("correct"), {}, 0, true},
+                          {"b", artifact("looks_at_its_output"), {}, 0, true}};
+    const Result<Comparison> comparison = measurer_->compare(request);
+    ASSERT_TRUE(comparison) << comparison.error().message;
+    EXPECT_TRUE(is_correct(comparison->contenders[0].measurement.outcome));
+    EXPECT_NE(comparison->contenders[0].measurement.outcome, Outcome::kUnbelievable);
+    EXPECT_EQ(comparison->contenders[1].measurement.outcome, Outcome::kUnbelievable);
+  }
+}
+
+// Arguments of 2 MiB and more are timed in memory of the child's own, where the same calls follow
+// each other on the same addresses: only poison in between tells.
+TEST_F(Candidates, KnowingThatItWasCalledBeforeIsAWrongResult) {
+  WorkloadSpec spec = addition();
+  spec.signature = vectors(DataType::float32(), {1 << 20});
+  spec.reference = artifact("reference_of_a_million", vectors(DataType::float64(), {1 << 20}));
+  const Result<WorkloadId> workload = measurer_->add_workload(spec);
+  ASSERT_TRUE(workload) << workload.error().message;
+  EXPECT_FAILURE(measure(quick(*workload, artifact("remembers_its_output", spec.signature))),
+                 Outcome::kWrongResult, "recheck", HasSubstr("after repeated calls"));
+  measurer_->remove_workload(*workload);
+}
+
 TEST_F(Candidates, EveryInputSetIsChecked) {
   const Measurement m = measure("right_on_the_first_set");
   EXPECT_EQ(m.outcome, Outcome::kWrongResult) << m.error;
@@ -425,6 +459,21 @@ TEST_F(Candidates, TimesThatDoNotAddUpAreNotBelieved) {
   const Measurement m = measure(request);
   EXPECT_NE(m.outcome, Outcome::kOk) << m.median_ns;
   EXPECT_THAT(m.error, HasSubstr("times add up to"));
+}
+
+// What could not be timed is right all the same: what it printed is shown, as one call wrote it,
+// and not once for each input set and each timed call.
+TEST_F(Candidates, WhatHasNoTimePrintsAsOneCallDoes) {
+  for (const char* entry : {"prints_and_lies_about_its_time", "prints_and_looks_at_its_output"}) {
+    MeasureRequest request = quick(workload_, artifact(entry));
+    request.rule.max_seconds = 1;
+    request.rule.half_width = 0;
+    request.rule.max_samples = 300;
+    const Measurement m = measure(request);
+    ASSERT_TRUE(is_correct(m.outcome)) << entry << ": " << m.error;
+    ASSERT_NE(m.outcome, Outcome::kOk) << entry;
+    EXPECT_EQ(m.log, "the kernel wrote:\na line of the kernel") << entry;
+  }
 }
 
 TEST_F(Candidates, CodeThatDoesNotLoadIsACompileFailure) {
@@ -475,12 +524,12 @@ TEST_F(Candidates, ColdIsMeasuredCallByCall) {
   EXPECT_EQ(cold.calls_per_sample, 1);
 }
 
-TEST_F(Candidates, TooFastToBeTrueIsDisturbed) {
+TEST_F(Candidates, TooFastToBeTrueIsUnbelievable) {
   WorkloadSpec spec = addition();
   spec.floor_ns = 1e9;
   const WorkloadId workload = *measurer_->add_workload(spec);
   const Measurement m = measure(quick(workload, artifact("correct")));
-  EXPECT_EQ(m.outcome, Outcome::kDisturbed);
+  EXPECT_EQ(m.outcome, Outcome::kUnbelievable);
   EXPECT_THAT(m.error, HasSubstr("at the least"));
   CompareRequest request; // in turns as well: that is how a run confirms its best
   request.workload = workload;
@@ -488,7 +537,7 @@ TEST_F(Candidates, TooFastToBeTrueIsDisturbed) {
   request.contenders = {{"a", artifact("correct"), {}, 0, true}};
   const Result<Comparison> comparison = measurer_->compare(request);
   ASSERT_TRUE(comparison) << comparison.error().message;
-  EXPECT_EQ(comparison->contenders[0].measurement.outcome, Outcome::kDisturbed);
+  EXPECT_EQ(comparison->contenders[0].measurement.outcome, Outcome::kUnbelievable);
   EXPECT_THAT(comparison->contenders[0].measurement.error, HasSubstr("at the least"));
   measurer_->remove_workload(workload);
 }

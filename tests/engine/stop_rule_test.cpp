@@ -2,6 +2,7 @@
 
 #include "engine/timing/cold.h"
 #include "engine/timing/hot.h"
+#include "engine/timing/repeated_calls.h"
 #include "ir/support/random.h"
 
 #include <gtest/gtest.h>
@@ -218,6 +219,27 @@ TEST(Summarize, WhenNearlyAllWereSwitchedOutTheLowerQuartileStands) {
 TEST(Summarize, IsEmptyForNoSamples) {
   EXPECT_EQ(summarize({}, 1).value_ns, 0);
   EXPECT_TRUE(summarize({}, 1).kept.empty());
+}
+
+using Times = std::vector<double>;
+
+TEST(RepeatedCalls, AreHeldAgainstFreshOnesByTheFastestOfEach) {
+  EXPECT_TRUE(is_faster_on_results(Times{2000, 2100, 1900}, Times{1000, 1000, 5000}));
+  EXPECT_FALSE(is_faster_on_results(Times{2000, 1010, 1900}, Times{1000, 1000, 5000}))
+      << "one fresh call that is as fast acquits";
+  EXPECT_FALSE(is_faster_on_results(Times{75, 120}, Times{30, 40})) << "within what the clock sees";
+  EXPECT_FALSE(is_faster_on_results(Times{110'000}, Times{100'000}));
+  EXPECT_FALSE(is_faster_on_results(Times{}, Times{}));
+}
+
+TEST(RepeatedCalls, GoOnWhileTheySpeakAgainstAKernel) {
+  EXPECT_TRUE(wants_another_pair(Times{}, Times{}));
+  EXPECT_TRUE(wants_another_pair(Times{1000, 1000}, Times{1000, 1000}));
+  EXPECT_FALSE(wants_another_pair(Times{1000, 1000, 1000}, Times{1000, 1000, 1000}));
+  EXPECT_FALSE(wants_another_pair(Times{20e6}, Times{20e6})) << "no core lost hides in that";
+  EXPECT_TRUE(wants_another_pair(Times{40e6}, Times{20e6}));
+  EXPECT_TRUE(wants_another_pair(Times{9e3, 9e3, 9e3, 9e3}, Times{1e3, 1e3, 1e3, 1e3}));
+  EXPECT_FALSE(wants_another_pair(Times(kMostPairs, 9e3), Times(kMostPairs, 1e3)));
 }
 
 } // namespace

@@ -128,6 +128,16 @@ TEST(WorkloadFile, ABaselineMayHaveACondition) {
               ::testing::HasSubstr("a condition that is"));
 }
 
+TEST(WorkloadFile, AToleranceMayBeOfSingleOutputs) {
+  std::string text = kScale;
+  const auto workload =
+      file_of(replaced(text, "tolerance=1e-4", "tolerance={\"B\": 1e-3, \"Q\": 2}"))
+          .instantiate("scale", {});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  EXPECT_FALSE(workload->tolerance);
+  EXPECT_EQ(workload->output_tolerances, (std::map<std::string, double>{{"B", 1e-3}, {"Q", 2}}));
+}
+
 TEST(WorkloadFile, WithoutParametersTheFirstShapeIsTaken) {
   const auto workload = file_of(kScale).instantiate("scale", {});
   ASSERT_TRUE(workload) << workload.error().to_string();
@@ -226,6 +236,7 @@ TEST(WorkloadFile, EachMistakeGetsOneSentence) {
        "shapes is a list"},
       {replaced(text, "inputs={\"A\"", "inputs={\"X\""), "scale", {}, "scale takes A, B"},
       {replaced(text, "tolerance=1e-4", "tolerance=\"small\""), "scale", {}, "relative error"},
+      {replaced(text, "tolerance=1e-4", "tolerance={\"B\": -1}"), "scale", {}, "steps of integers"},
       {replaced(text, "scale_workload", "scael_workload"),
        "scale",
        {},

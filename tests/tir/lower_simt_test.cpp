@@ -195,6 +195,35 @@ def main(A: T.Tensor((64, 16), "float32"), C: T.Tensor((64,), "float32")):
   }
 }
 
+TEST(LowerSimt, operators_of_a_pipeline_are_listed_once_as_they_are_written) {
+  const std::string text = simt_dispatch(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((64, 128), "float16"), B: T.Tensor((128, 64), "float16"), C: T.Tensor((64, 64), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        A_shared = T.alloc_shared((64, 32), "float16")
+        B_shared = T.alloc_shared((32, 64), "float16")
+        C_local = T.alloc_fragment((64, 64), "float32")
+        T.clear(C_local)
+        for k in T.Pipelined(4, num_stages=3):
+            T.copy(A[0, k * 32], A_shared)
+            T.copy(B[k * 32, 0], B_shared)
+            T.gemm(A_shared, B_shared, C_local)
+        T.copy(C_local, C[0, 0])
+)"),
+                                         80);
+  const auto count = [&](const std::string& words) {
+    size_t found = 0;
+    for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(count("T.copy(A["), 1) << text;
+  EXPECT_EQ(count("T.copy(B["), 1) << text;
+  EXPECT_EQ(count("T.gemm("), 1) << text;
+  EXPECT_EQ(count("T.copy("), 3) << text;
+  EXPECT_EQ(count("k * 32"), 2) << text;
+}
+
 TEST(LowerSimt, products_whose_warps_share_them_otherwise_exchange_what_they_hold) {
   // 4 warps: 2 x 2 of the first product's 32 x 64, but 2 x 2 of the second's 32 x 16.
   expect_meaning(R"(

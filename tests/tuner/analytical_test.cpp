@@ -1,6 +1,7 @@
 // The analytical estimate, and the strategy that starts from it.
 
 #include "codegen/lower_for_estimate.h"
+#include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
 #include "ir/walk.h"
@@ -47,6 +48,30 @@ std::unique_ptr<Space> product_space(const IRModule& module) {
   auto space = make_sketch_space(module, std::move(options));
   EXPECT_TRUE(space);
   return std::move(space).value();
+}
+
+// Loops of scalars that the compiler was seen to make vectors of do not store one element a cycle.
+TEST(Analytical, LoopsThatTheCompilerMakesVectorsOfAreCountedAsVectors) {
+  const auto ports = [](const char* statement, int compiled_bits) {
+    const auto module = script::parse_module(std::string(R"(
+@T.prim_func
+def main(A: T.Buffer((4096,), "float32"), B: T.Buffer((8192,), "float32")):
+    for i in range(4096):
+        )") + statement + "\n",
+                                             "loop.py");
+    EXPECT_TRUE(module) << module.error().to_string();
+    const auto lowered = codegen::lower_for_cpu(*module, {});
+    EXPECT_TRUE(lowered) << lowered.error().to_string();
+    return estimate_time((*lowered)->functions.front().function.as_ref<ir::PrimFuncNode>(), {}, 1,
+                         compiled_bits)
+        .port_ns;
+  };
+  const char* contiguous = "B[i] = A[i] + T.float32(1)";
+  EXPECT_NEAR(ports(contiguous, 0) / ports(contiguous, 512), 16, 0.5);
+  EXPECT_NEAR(ports(contiguous, 0) / ports(contiguous, 256), 8, 0.5);
+  for (const char* scalar :
+       {"B[2 * i] = A[i] + T.float32(1)", "B[0] = B[0] + A[i]", "B[i] = T.exp(A[i])"})
+    EXPECT_EQ(ports(scalar, 512), ports(scalar, 0)) << scalar;
 }
 
 TEST(Analytical, ARegisterTileBeatsTheProgramAsWritten) {

@@ -181,7 +181,7 @@ TEST(Limits, NameWhatTheHotLoopLacks) {
   told.loops = {loop};
   told.context.row.median_ns = 1000;
   told.bound_ns = told.compute_ns = 400;
-  told.estimate = KernelEstimate{.port_ns = 400, .traffic_ns = {100, 500}, .total_ns = 600};
+  told.estimate = KernelEstimate{.port_ns = 520, .traffic_ns = {100, 550}, .total_ns = 600};
   const auto says = [&](const char* words) { return limits_say(told, words); };
   EXPECT_TRUE(says("40 % of what this machine allows"));
   EXPECT_FALSE(says("little to gain"));
@@ -191,6 +191,31 @@ TEST(Limits, NameWhatTheHotLoopLacks) {
   EXPECT_TRUE(says("adds to 2 registers; 8 are needed"));
   EXPECT_TRUE(says("what L2 does not hold"));
   EXPECT_TRUE(says("1.67 times that, so something costs that it does not see"));
+}
+
+TEST(Limits, AreWhatExplainsMostOfTheTime) {
+  Explanation told;
+  CodeLoop loop;
+  loop.instructions = 10;
+  loop.stores = 4;
+  told.loops = {loop};
+  told.context.row.median_ns = 1000;
+  told.bound_ns = told.memory_ns = 60;
+  told.compute_ns = 40;
+  told.level = "L2";
+  told.estimate = KernelEstimate{.port_ns = 120, .traffic_ns = {90, 2}, .total_ns = 140};
+  EXPECT_TRUE(limits_say(told, "none of the bounds explains its time: multiply-add units 4 %, "
+                               "arguments once from L2 6 %, ports of the core 12 % (estimated), "
+                               "traffic beyond L1 9 % (estimated)"));
+  EXPECT_FALSE(limits_say(told, "bound by"));
+  EXPECT_FALSE(limits_say(told, "most of it for"));
+  EXPECT_TRUE(limits_say(told, "alone would allow a time through in 4 cycles, by the store port"));
+  EXPECT_TRUE(limits_say(told, "7.14 times that, so something costs that it does not see"));
+  told.estimate->port_ns = 700;
+  told.estimate->total_ns = 720;
+  EXPECT_FALSE(limits_say(told, "none of the bounds"));
+  EXPECT_TRUE(limits_say(told, "bound by the store port"));
+  EXPECT_TRUE(limits_say(told, "most of it for the ports of the core"));
 }
 
 TEST(Limits, OneIsTheCause) {

@@ -362,7 +362,7 @@ TEST(KnobSpaces, ForAGpuOfferItsInstructionsCopiesSwizzlesStagesAndThreads) {
   EXPECT_EQ((*cpu)->describe().find("kernel.threads"), std::string::npos);
 }
 
-TEST(KnobSpaces, RefuseWhatLeavesNothingOpen) {
+TEST(KnobSpaces, OfWhatLeavesNothingOpenHoldTheOneProgram) {
   const auto plain = script::parse_module(R"(
 @T.prim_func
 def main(A: T.Tensor((16,), "float32")):
@@ -372,8 +372,17 @@ def main(A: T.Tensor((16,), "float32")):
                                           "plain.py");
   ASSERT_TRUE(plain) << plain.error().to_string();
   const auto space = make_knob_space(*plain, {});
-  ASSERT_FALSE(space);
-  EXPECT_NE(space.error().message.find("leaves nothing open"), std::string::npos);
+  ASSERT_TRUE(space) << space.error().to_string();
+  EXPECT_NE((*space)->describe().find("nothing to choose"), std::string::npos)
+      << (*space)->describe();
+  Random random(3);
+  const auto drawn = (*space)->sample(random);
+  ASSERT_TRUE(drawn) << drawn.error().to_string();
+  EXPECT_EQ((*drawn)->program_hash, (*space)->untuned()->program_hash);
+  const auto mutated = (*space)->mutate(**drawn, random);
+  ASSERT_TRUE(mutated) << mutated.error().to_string();
+  EXPECT_EQ((*mutated)->program_hash, (*space)->untuned()->program_hash);
+  EXPECT_TRUE((*space)->neighbours(**drawn, 10).empty());
   EXPECT_FALSE(is_knob_program(ir::make_module(std::vector<ir::ModuleEntry>{})));
 }
 

@@ -146,7 +146,10 @@ Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& 
   const engine::ComparedContender& left = comparison.contenders[0];
   const engine::ComparedContender& right = comparison.contenders[1];
   for (const engine::ComparedContender* side : {&left, &right})
-    if (!engine::is_correct(side->measurement.outcome))
+    if (side->measurement.outcome == engine::Outcome::kUnbelievable)
+      return Error(ErrorCode::kFailed,
+                   "record " + side->name + " has no time to compare: " + side->measurement.error);
+    else if (!engine::is_correct(side->measurement.outcome))
       return Error(ErrorCode::kFailed, "record " + side->name + " does not run any more (" +
                                            engine::to_string(side->measurement.outcome) +
                                            "): " + side->measurement.error);
@@ -245,7 +248,8 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
       return report(comparison.error());
     Json contenders = Json::array();
     for (const engine::ComparedContender& side : comparison->contenders) {
-      const bool right = engine::is_correct(side.measurement.outcome);
+      const bool right = engine::is_correct(side.measurement.outcome) &&
+                         side.measurement.outcome != engine::Outcome::kUnbelievable;
       const double ns = right ? side.measurement.median_ns : 0;
       const bool tuned = &side == &comparison->contenders.front();
       table.add(

@@ -21,6 +21,12 @@ struct DoctorCommand {
   bool quick = false;
 };
 
+/// A line a probe, for whoever waits.
+void looking_at(const std::string& probe) {
+  fmt::print(stderr, "looking at {}\n", probe);
+  std::fflush(stderr);
+}
+
 /// What only this program knows: the code generator and the database.
 std::vector<engine::Finding> own_findings(const DoctorCommand& options,
                                           const std::filesystem::path& database) {
@@ -36,6 +42,7 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options,
   } else {
     findings.push_back({"code generator", State::kMissing, target.error().message, Json::object()});
   }
+  looking_at("GPUs and their compilers");
   const auto nvrtc = codegen::Nvrtc::load();
   findings.push_back({"GPU compiler", nvrtc ? State::kOk : State::kMissing,
                       nvrtc ? fmt::format("NVRTC {} ({}): programs for cuda:sm_90a and others are "
@@ -45,6 +52,7 @@ std::vector<engine::Finding> own_findings(const DoctorCommand& options,
                       Json::object()});
   for (engine::Finding& finding : engine::examine_gpu())
     findings.push_back(std::move(finding));
+  looking_at("the database");
   if (std::error_code ignored;
       !database.empty() && !std::filesystem::exists(database, ignored) &&
       std::filesystem::is_directory(std::filesystem::absolute(database).parent_path(), ignored)) {
@@ -76,6 +84,7 @@ int run_doctor(DoctorCommand& options) {
       settings.database = *path;
   if (database::is_postgres_url(settings.database.string()))
     settings.database.clear(); // the disk of a server is not ours to see
+  settings.progress = looking_at;
   std::vector<engine::Finding> findings = engine::examine(settings);
   for (engine::Finding& finding : own_findings(options, settings.database))
     findings.push_back(std::move(finding));

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 namespace temper::cli {
@@ -114,6 +115,13 @@ Error in_source(const Error& error, const Task& task) {
   return script::located(error, task.source_path);
 }
 
+std::string reference_fault(const Task& task, bool suspect) {
+  const std::string found = tuner::check_reference(task, suspect);
+  return found.empty() ? found
+                       : "the reference is nothing to compare with: " +
+                             in_source(Error(ErrorCode::kFailed, found), task).message;
+}
+
 Result<Place> place_of(CommonOptions& options, const std::string& device) {
   const auto target = ir::parse_target(options.workbench.target);
   const bool for_gpu = target && !target->is_cpu();
@@ -188,13 +196,16 @@ int check_emulated(EmulatedWork work) {
         !fits)
       return report(in_source(fits.error(), *task));
     auto check = emulated_check(bench, *task, *program, *gpu);
+    const bool no_number = !check || (check->worst && std::isnan(check->worst->expected));
+    const std::string no_reference = reference_fault(*task, no_number);
     if (!check)
-      return report(check.error());
-    wrong |= check->checked() && !check->right();
+      return report(no_reference.empty() ? check.error() : Error(ErrorCode::kFailed, no_reference));
+    wrong |= check->checked() && (!check->right() || !no_reference.empty());
     unknown |= !check->checked();
     // Compiled loops do not say where in the program it goes wrong; its meaning may.
-    const tuner::MeaningCheck meaning =
-        check->checked() && !check->right() ? tuner::check_meaning(*task) : tuner::MeaningCheck();
+    const tuner::MeaningCheck meaning = check->checked() && !check->right() && no_reference.empty()
+                                            ? tuner::check_meaning(*task)
+                                            : tuner::MeaningCheck();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
     // Right, and yet no kernel: where there is a compiler for the GPU, it must take the program.
     const bool no_kernel = check->right() && !code && codegen::gpu_compiler_version(*gpu);
@@ -226,9 +237,13 @@ int check_emulated(EmulatedWork work) {
         item["not_compiled_for_gpu"] = code.error().message;
       if (!check->printed.empty())
         item["printed"] = check->printed;
-      if (!check->right())
-        item["error"] = tuner::emulated_verdict(*check, true) +
-                        (meaning.found.empty() ? "" : "; " + meaning.found);
+      if (!no_reference.empty())
+        item["outcome"] = engine::to_string(engine::Outcome::kWrongResult);
+      if (!check->right() || !no_reference.empty())
+        item["error"] = !no_reference.empty()
+                            ? no_reference
+                            : tuner::emulated_verdict(*check, true) +
+                                  (meaning.found.empty() ? "" : "; ") + meaning.found;
       else if (no_kernel)
         item["error"] = "it does not compile for the GPU: " + code.error().message;
       if (!check->interpreted)
@@ -237,7 +252,9 @@ int check_emulated(EmulatedWork work) {
       continue;
     }
     fmt::print("{} on {}, emulated: {}{}\n", task->title(), gpu->to_string(),
-               tuner::emulated_verdict(*check, static_cast<bool>(task->reference)),
+               no_reference.empty()
+                   ? tuner::emulated_verdict(*check, static_cast<bool>(task->reference))
+                   : no_reference,
                no_kernel ? ", but it does not compile for the GPU" : "");
     if (!meaning.found.empty())
       fmt::print("  {}\n", in_source(Error(ErrorCode::kFailed, meaning.found), *task).message);
@@ -249,7 +266,7 @@ int check_emulated(EmulatedWork work) {
     fmt::print("  {}\n", about_code);
     if (!check->compiled && !program->why_interpreted.empty() && program->only_on_gpu.empty())
       fmt::print("  run warp by warp alone: {}\n", program->why_interpreted);
-    if (!check->right())
+    if (!check->right() || !no_reference.empty())
       continue;
     if (check->interpreted)
       fmt::print("  no races, no reads of what was not written, no divergent barriers{}\n",
@@ -264,7 +281,7 @@ int check_emulated(EmulatedWork work) {
   }
   if (work.common.json)
     print_json("check", Json{{"ok", !wrong && !unknown}, {"results", std::move(results)}});
-  return wrong ? kAnswerIsNo : unknown ? kFailedWork : kDone;
+  return wrong ? kAnswerIsNo : unknown ? kNotLookedAt : kDone;
 }
 
 int tune_emulated(EmulatedWork work) {
@@ -369,8 +386,10 @@ int tune_emulated(EmulatedWork work) {
                 : fmt::format(", {} of its blocks were checked", one.sampled_blocks),
             one.code == nullptr
                 ? std::string()
-                : fmt::format(", {}, {} at the least", tuner::gpu_code_text(one.code->facts, *gpu),
-                              format_time(one.bound.ns())));
+                : fmt::format(", {}{}", tuner::gpu_code_text(one.code->facts, *gpu),
+                              one.bound.ns() < 1 // of a shape so small it says nothing
+                                  ? std::string()
+                                  : fmt::format(", {} at the least", format_time(one.bound.ns()))));
     };
     listed("right", result.sound);
     listed("compiled, not checked", result.unproven);

@@ -35,6 +35,9 @@ struct Place {
 /// filled in. A target that is none is for others to refuse.
 Result<Place> place_of(CommonOptions& options, const std::string& device);
 
+/// Why the reference of a task is no measure of results, with its file and line; empty where
+/// nothing is found (tuner/emulation.h).
+std::string reference_fault(const tuner::Task& task, bool suspect);
 /// An error of lowering or running, with the file and a caret below the line that it names.
 Error in_source(const Error& error, const tuner::Task& task);
 

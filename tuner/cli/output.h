@@ -19,6 +19,7 @@ inline constexpr int kDone = 0;
 inline constexpr int kFailedWork = 1;    ///< the work failed
 inline constexpr int kWrongUsage = 2;    ///< the command line is wrong
 inline constexpr int kAnswerIsNo = 3;    ///< wrong result, slower, stale
+inline constexpr int kNotLookedAt = 4;   ///< check: nothing here could run it
 inline constexpr int kInterrupted = 130; ///< can be resumed
 
 int exit_code(const Error& error);

@@ -15,6 +15,8 @@
 #include "ir/support/text.h"
 #include "ir/tir/gpu_architecture.h"
 #include "tuner/compile_protocol.h"
+#include "tuner/external_function.h"
+#include "tuner/google_benchmark.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/packed_ahead.h"
 #include "tuner/record_context.h"
@@ -97,24 +99,32 @@ std::string marks(const RecordRow& row, bool with_search) {
   return join(words, " ");
 }
 
-/// Titles of kernels, each looked up once.
+/// Titles and layers of kernels, each looked up once.
 class Titles {
 public:
   explicit Titles(Store& store) : store_(store) {}
-  const std::string& of(const RecordRow& row) {
-    const auto [known, is_new] = texts_.try_emplace(row.workload);
+  const std::string& of(const RecordRow& row) { return about(row).first; }
+  const std::string& layer_of(const RecordRow& row) { return about(row).second; }
+  /// A function of a library, or a benchmark of another program.
+  bool is_foreign(const RecordRow& row) {
+    return layer_of(row) == tuner::kFunctionLayer || layer_of(row) == tuner::kBenchmarkLayer;
+  }
+
+private:
+  const std::pair<std::string, std::string>& about(const RecordRow& row) {
+    const auto [known, is_new] = known_.try_emplace(row.workload);
     if (is_new) {
       auto workload = store_.workload(row.workload);
       if (workload)
         workload->name = row.workload_name;
-      known->second = workload ? title_of(*workload) : row.workload_name;
+      known->second = workload ? std::pair(title_of(*workload), workload->layer)
+                               : std::pair(row.workload_name, std::string());
     }
     return known->second;
   }
 
-private:
   Store& store_;
-  std::map<std::string, std::string> texts_;
+  std::map<std::string, std::pair<std::string, std::string>> known_;
 };
 
 void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_outcome) {
@@ -341,18 +351,27 @@ int run_best(const BestOptions& options) {
   auto chosen = best_records(bench, options.words, options.all);
   if (!chosen)
     return report(chosen.error());
-  const std::vector<RecordRow>& rows = *chosen;
+  std::vector<RecordRow>& rows = *chosen;
+  Titles titles(**store);
+  const auto foreign = std::stable_partition(
+      rows.begin(), rows.end(), [&](const RecordRow& row) { return !titles.is_foreign(row); });
   if (options.common.json) {
     Json list = Json::array();
     for (const RecordRow& row : rows) {
       list.push_back(record_json(row));
+      list.back()["layer"] = titles.layer_of(row);
       list.back()["packed_ahead"] = tuner::to_json(packed_of(**store, row));
     }
     print_json("best", Json{{"records", std::move(list)}});
   } else if (rows.empty()) {
     print_wrapped(nothing_best(bench));
   } else {
-    print_records(**store, rows, false);
+    if (foreign != rows.begin())
+      print_records(**store, {rows.begin(), foreign}, false);
+    if (foreign != rows.end()) {
+      fmt::print("{}not made by temper:\n", foreign != rows.begin() ? "\n" : "");
+      print_records(**store, {foreign, rows.end()}, false);
+    }
   }
   return kDone;
 }

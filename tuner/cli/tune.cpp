@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <random>
 
 namespace temper::cli {
@@ -89,11 +90,17 @@ int run_check(CheckOptions& options) {
     // What machine code does not notice: an access beyond a buffer may read what suits. Where it
     // ends the process instead, this knows the line.
     const tuner::MeaningCheck meaning = tuner::check_meaning(*task);
+    const bool no_number = !measured || (measured->worst && std::isnan(measured->worst->expected));
+    const std::string no_reference = reference_fault(*task, no_number);
     if (!measured)
-      return report(in_source(meaning.found.empty() ? measured.error()
-                                                    : Error(ErrorCode::kFailed, meaning.found),
-                              *task));
-    const bool right = engine::is_correct(measured->outcome) && meaning.found.empty();
+      return report(!no_reference.empty()
+                        ? Error(ErrorCode::kFailed, no_reference)
+                        : in_source(meaning.found.empty()
+                                        ? measured.error()
+                                        : Error(ErrorCode::kFailed, meaning.found),
+                                    *task));
+    const bool right =
+        engine::is_correct(measured->outcome) && meaning.found.empty() && no_reference.empty();
     wrong |= !right;
     const engine::Outcome outcome = engine::is_correct(measured->outcome) && !right
                                         ? engine::Outcome::kWrongResult
@@ -109,6 +116,8 @@ int run_check(CheckOptions& options) {
         item["worst"] = worst_sentence(*measured->worst);
       if (!meaning.found.empty())
         item["error"] = meaning.found;
+      else if (!no_reference.empty())
+        item["error"] = no_reference;
       else if (!measured->error.empty())
         item["error"] = measured->error;
       if (!measured->log.empty())
@@ -118,7 +127,8 @@ int run_check(CheckOptions& options) {
     }
     if (right) {
       const char* verdict = task->reference ? "right" : "runs (unchecked: it has no reference)";
-      if (measured->outcome == engine::Outcome::kDisturbed)
+      if (measured->outcome == engine::Outcome::kDisturbed ||
+          measured->outcome == engine::Outcome::kUnbelievable)
         fmt::print("{}: {}, but its time is not to be believed: {}\n", task->title(), verdict,
                    measured->error);
       else
@@ -132,11 +142,14 @@ int run_check(CheckOptions& options) {
                    "proven, and this is too large to run element by element; check a smaller "
                    "shape\n");
     } else {
-      const std::string sentence = measured->worst          ? worst_sentence(*measured->worst)
+      const std::string sentence = !no_reference.empty()    ? no_reference
+                                   : measured->worst        ? worst_sentence(*measured->worst)
                                    : !meaning.found.empty() ? meaning.found
                                                             : measured->error;
       fmt::print("{}: {}: {}\n", task->title(), engine::to_string(outcome),
-                 in_source(Error(ErrorCode::kFailed, sentence), *task).message);
+                 no_reference.empty()
+                     ? in_source(Error(ErrorCode::kFailed, sentence), *task).message
+                     : sentence);
       if (measured->worst && !meaning.found.empty())
         fmt::print("  {}\n", in_source(Error(ErrorCode::kFailed, meaning.found), *task).message);
     }

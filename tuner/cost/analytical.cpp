@@ -404,8 +404,9 @@ private:
 
 class Estimator {
 public:
-  Estimator(const MachineRates& rates, int threads)
-      : rates_(rates), threads_(std::max(threads, 1)) {}
+  Estimator(const MachineRates& rates, int threads, int compiled_vector_bits)
+      : rates_(rates), threads_(std::max(threads, 1)), compiled_vector_bits_(compiled_vector_bits) {
+  }
 
   KernelEstimate run(const Nest& top) {
     KernelEstimate estimate;
@@ -426,6 +427,27 @@ public:
   }
 
 private:
+  /// Iterations that the compiler makes one of: 1 where the loop has vectors already, elements that
+  /// do not lie one behind the other, or a sum whose order is to be kept.
+  double compiled_lanes(const Nest& nest) const {
+    if (compiled_vector_bits_ == 0 || !nest.nests.empty() || nest.streams.empty() ||
+        nest.ops.calls > 0 || nest.chain > 0)
+      return 1;
+    int64_t widest = 1;
+    for (const Stream& stream : nest.streams) {
+      const int64_t element = stream.buffer->dtype.element_bytes();
+      if (stream.span != element)
+        return 1;
+      for (const auto& [var, step] : stream.steps)
+        if (var == nest.var && step != 0 && step != element)
+          return 1;
+      widest = std::max(widest, element);
+    }
+    return std::clamp(static_cast<double>(compiled_vector_bits_) /
+                          (8.0 * static_cast<double>(widest)),
+                      1.0, std::max(nest.extent, 1.0));
+  }
+
   double cycles(const Nest& nest) {
     const Ops& ops = nest.ops;
     // Slots of register tiles that do not fit go to the stack and back in each iteration.
@@ -449,6 +471,7 @@ private:
       times = std::ceil(nest.extent / threads_);
       parallel_ = std::max(parallel_, nest.extent / times);
     }
+    times /= compiled_lanes(nest);
     return times * body;
   }
 
@@ -530,16 +553,18 @@ private:
 
   const MachineRates& rates_;
   double threads_;
+  int compiled_vector_bits_;
   double parallel_ = 1;
 };
 
 } // namespace
 
-KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads) {
+KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads,
+                             int compiled_vector_bits) {
   Nest top;
   Reader reader(rates); // whose names the nests mention
   reader.read(lowered->body, top);
-  return Estimator(rates, threads).run(top);
+  return Estimator(rates, threads, compiled_vector_bits).run(top);
 }
 
 } // namespace temper::tuner

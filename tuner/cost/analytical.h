@@ -42,7 +42,11 @@ struct KernelEstimate {
   double total_ns = 0;            ///< the largest, and a share of the others, which overlap with it
 };
 
-/// `lowered` is what codegen::lower_for_cpu makes, or lower_for_estimate, of which it says the same.
-KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads);
+/// `lowered` is what codegen::lower_for_cpu makes, or lower_for_estimate, of which it says the
+/// same. `compiled_vector_bits`: of the vectors that the compiler was seen to make of it; innermost
+/// loops of scalars along contiguous elements are then taken to run in such vectors. 0: as it
+/// stands.
+KernelEstimate estimate_time(const ir::PrimFunc& lowered, const MachineRates& rates, int threads,
+                             int compiled_vector_bits = 0);
 
 } // namespace temper::tuner

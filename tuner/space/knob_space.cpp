@@ -254,11 +254,6 @@ public:
       for (const DecisionPoint& point : decision_points(first_->trace))
         open_sizes_.push_back(point.candidates.size());
     }
-    const size_t own = program_ ? program_->knobs().size() : 0;
-    if (own == 0 && open_sizes_.empty())
-      return Error(ErrorCode::kUnsupported,
-                   "the program leaves nothing open: it has no knobs (T.tune), and its tile "
-                   "operators have one variant each");
     return {};
   }
 
@@ -267,6 +262,10 @@ public:
 
   std::string describe() const override {
     const size_t own = program_ ? program_->knobs().size() : 0;
+    if (own == 0 && open_sizes_.empty())
+      return "nothing to choose: the program has no knobs (T.tune), and its tile operators have "
+             "one "
+             "variant each; it is measured as it is written";
     std::string text = std::to_string(own) + (own == 1 ? " knob" : " knobs");
     if (own > 0) {
       const std::string about = count_.estimated ? "about " : "";

@@ -6,9 +6,9 @@
 //   kernel NAME BEHAVIOUR n=1000 ns=5000
 //
 // BEHAVIOUR: add (C = A + B of n float32), add_by_map (A through a descriptor of the copy engine,
-// the fourth parameter), wrong, wrong_later, unwritten, beside, writes_input, hang,
-// illegal_address, misaligned, kills (the process), accumulate (C += factor * A, with a scalar in
-// the place of B).
+// the fourth parameter), wrong, wrong_later, looks_at_output, unwritten, beside, writes_input,
+// hang, illegal_address, misaligned, kills (the process), accumulate (C += factor * A, with a
+// scalar in the place of B).
 //
 // Real code (a cubin) is taken for the behaviour `any` of `n` elements, double (B = 2 A) say, and
 // is the slower the more threads a block has.
@@ -90,6 +90,18 @@ CudaResult state() {
     while (true)
       ::pause();
   return gpu.sticky;
+}
+
+/// What a call takes: next to nothing where a kernel finds its results, and looks for them.
+uint64_t duration(const Function& function, void** parameters) {
+  if (function.behaviour != "looks_at_output")
+    return function.ns;
+  const auto value = [&](int index) {
+    DevicePointer address = 0;
+    std::memcpy(&address, parameters[index], sizeof address);
+    return *reinterpret_cast<const float*>(address);
+  };
+  return value(2) == value(0) + value(1) ? 500 : function.ns;
 }
 
 void run(Function& function, void** parameters) {
@@ -382,10 +394,11 @@ CudaResult cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** par
   gpu.now += 2000;             // on its way
   if (!setting("any").empty()) // so that there is something to be found
     function.ns = 4000 + 8 * threads;
-  Ran ran{function.name, gpu.now, gpu.now + function.ns, ++gpu.correlation,
+  const uint64_t ns = duration(function, parameters);
+  Ran ran{function.name, gpu.now, gpu.now + ns, ++gpu.correlation,
           gpu.marks.empty() ? 0 : gpu.marks.back()};
   run(function, parameters);
-  gpu.now += function.ns;
+  gpu.now += ns;
   if (gpu.traced)
     gpu.trace.push_back(ran);
   if (gpu.in_range) {

@@ -81,6 +81,15 @@ static void wait_ms(int ms) { usleep(1000u * (unsigned)ms); }
 int32_t slow(void* const* arguments) { wait_ms(20); return add(arguments); }
 int32_t fast(void* const* arguments) { wait_ms(2); return add(arguments); }
 
+/* The reference of kernels over 2^20 floats. */
+int32_t reference_of_a_million(void* const* arguments) {
+  const double* a = arguments[0];
+  const double* b = arguments[1];
+  double* c = arguments[2];
+  for (int i = 0; i < 1 << 20; ++i)
+    c[i] = a[i] + b[i];
+  return 0;
+}
 /* The reference: the same in double. */
 int32_t reference(void* const* arguments) {
   const double* a = arguments[0];
@@ -273,6 +282,30 @@ int32_t right_the_first_time(void* const* arguments) {
   return 0;
 }
 int32_t works_only_once(void* const* arguments) { return calls++ > 1 ? 0 : add(arguments); }
+/* Works for some hundred microseconds, unless its result is there already. */
+int32_t looks_at_its_output(void* const* arguments) {
+  const float* a = arguments[0];
+  const float* b = arguments[1];
+  const float* c = arguments[2];
+  if (c[0] == a[0] + b[0] && c[kCount - 1] == a[kCount - 1] + b[kCount - 1])
+    return 0;
+  for (int i = 0; i < 400000; ++i)
+    sink = (float)i;
+  return add(arguments);
+}
+/* Over 2^20 floats: works where it was called last no more. */
+int32_t remembers_its_output(void* const* arguments) {
+  static void* last = 0;
+  if (last == arguments[2])
+    return 0;
+  last = arguments[2];
+  const float* a = arguments[0];
+  const float* b = arguments[1];
+  float* c = arguments[2];
+  for (int i = 0; i < 1 << 20; ++i)
+    c[i] = a[i] + b[i];
+  return 0;
+}
 int32_t right_on_the_first_set(void* const* arguments) {
   static void* seen = 0;
   if (!seen)
@@ -342,6 +375,17 @@ int32_t lies_about_its_time(void* const* arguments) {
   if (maps)
     fclose(maps);
   return 0;
+}
+
+int32_t prints_and_lies_about_its_time(void* const* arguments) {
+  printf("a line of the kernel\n");
+  fflush(stdout);
+  return lies_about_its_time(arguments);
+}
+int32_t prints_and_looks_at_its_output(void* const* arguments) {
+  printf("a line of the kernel\n");
+  fflush(stdout);
+  return looks_at_its_output(arguments);
 }
 
 /* In and out: C += A, B a scalar factor: for workloads with initialised outputs. */
