@@ -399,10 +399,13 @@ int again_timeout_ms(const TrialRequest& trial, Command command) {
 }
 
 /// Whether calls on poison are to be held against calls on results. What is slower than the best
-/// need not be believed. Of a call that takes longer than all the time there is for samples, those
-/// that were checked say enough where they were as fast: they found poison, too.
+/// need not be believed, and who gives no time for samples does not ask for one. Of a call that
+/// takes longer than all the time there is for samples, those that were checked say enough where
+/// they were as fast: they found poison, too.
 bool wants_pairs(const ControlBlock& control, const TrialRequest& trial) {
-  if (control.decision != Decision::kPrecise && control.decision != Decision::kOutOfTime)
+  constexpr double kNoSeconds = 1e-3;
+  if ((control.decision != Decision::kPrecise && control.decision != Decision::kOutOfTime) ||
+      trial.rule.max_seconds < kNoSeconds)
     return false;
   const auto count = static_cast<size_t>(std::clamp(control.sample_count, 0, kMaxSamples));
   return control.fastest_check_ns <= trial.rule.max_seconds * 1e9 ||

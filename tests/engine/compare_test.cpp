@@ -82,7 +82,7 @@ TEST(Compare, AReferenceBeyondTheTypesRangeMayRoundToInfinity) {
 
 TEST(Compare, IntegersMustBeEqual) {
   const auto ints = [](std::vector<int32_t> got, std::vector<int32_t> want) {
-    return compared(got, DataType::int32(), want, DataType::int32(), 1);
+    return compared(got, DataType::int32(), want, DataType::int32(), 0);
   };
   EXPECT_FALSE(ints({1, 2}, {1, 2}));
   const auto worst = ints({1, 3}, {1, 2});
