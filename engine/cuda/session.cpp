@@ -556,7 +556,7 @@ int64_t GpuSession::output_bytes() const {
   return bytes;
 }
 
-SessionPairs GpuSession::repeat(int number, Regime regime) {
+SessionPairs GpuSession::repeat(int number) {
   SessionPairs pairs;
   Loaded* loaded = find(number);
   if (loaded == nullptr) {
@@ -592,7 +592,7 @@ SessionPairs GpuSession::repeat(int number, Regime regime) {
       pairs.fault = fault_of(driver, code, "keeping its outputs");
     while (!pairs.fault && wants_another_pair(pairs.fresh_ns, pairs.repeated_ns)) {
       const size_t before = pairs.fresh_ns.size();
-      pairs.fault = time_pair(*loaded, regime, *kept, pairs);
+      pairs.fault = time_pair(*loaded, *kept, pairs);
       if (pairs.fresh_ns.size() == before)
         break;
     }
@@ -602,8 +602,8 @@ SessionPairs GpuSession::repeat(int number, Regime regime) {
   return pairs;
 }
 
-std::optional<CudaFault> GpuSession::time_pair(Loaded& loaded, Regime regime,
-                                               const DeviceMemory& kept, SessionPairs& pairs) {
+std::optional<CudaFault> GpuSession::time_pair(Loaded& loaded, const DeviceMemory& kept,
+                                               SessionPairs& pairs) {
   const CudaDriver& driver = context_->driver();
   const auto bytes = static_cast<uint64_t>(output_bytes());
   const auto put = [&](DevicePointer from) {
@@ -631,7 +631,7 @@ std::optional<CudaFault> GpuSession::time_pair(Loaded& loaded, Regime regime,
     CudaResult code = put(fresh ? right : poison);
     if (code == 0)
       code = put(fresh ? poison : right);
-    return code == 0 && regime == Regime::kCold ? flush() : code;
+    return code;
   };
   const CallTimes taken = timer_->time(calls);
   if (taken.code != 0)

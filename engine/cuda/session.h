@@ -82,7 +82,7 @@ public:
   /// with calls that find poison. The last is of the latter; its outputs are in the host's
   /// arguments then. No times where a trace is broken, there is no memory for the outputs twice
   /// more, or they start with values.
-  SessionPairs repeat(int number, Regime regime);
+  SessionPairs repeat(int number);
   /// Hands the outputs of the last call on the first set to the host.
   std::optional<CudaFault> show(int number);
   /// Counters of one call on the first set, caches flushed before it where `regime` is cold.
@@ -131,8 +131,7 @@ private:
   /// Measures; takes a broken trace for none, and goes down the ladder where none was ever whole.
   SessionTimes sample(Loaded& loaded, Regime regime, int64_t count, GpuConditions& conditions);
   /// One pair of them. `kept`: all outputs one behind the other as they are to be, poison behind.
-  std::optional<CudaFault> time_pair(Loaded& loaded, Regime regime, const DeviceMemory& kept,
-                                     SessionPairs& pairs);
+  std::optional<CudaFault> time_pair(Loaded& loaded, const DeviceMemory& kept, SessionPairs& pairs);
   int64_t output_bytes() const;
   void read_clocks();
   void begin_conditions();

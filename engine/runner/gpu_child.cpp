@@ -143,7 +143,7 @@ private:
     if (order == "turn")
       return times_json(session_->turn(number, regime, request.at("calls").get<int64_t>()));
     if (order == "repeat") {
-      const SessionPairs pairs = session_->repeat(number, regime);
+      const SessionPairs pairs = session_->repeat(number);
       if (pairs.fault)
         return fault_json(pairs.fault);
       return Json{{"fresh_ns", pairs.fresh_ns}, {"repeated_ns", pairs.repeated_ns}};

@@ -409,7 +409,7 @@ bool wants_pairs(const ControlBlock& control, const TrialRequest& trial) {
     return false;
   const auto count = static_cast<size_t>(std::clamp(control.sample_count, 0, kMaxSamples));
   return control.fastest_check_ns <= trial.rule.max_seconds * 1e9 ||
-         is_faster_on_results({&control.fastest_check_ns, 1}, {control.samples, count});
+         may_be_faster_on_results({&control.fastest_check_ns, 1}, {control.samples, count});
 }
 
 /// Why a time is not the kernel's although samples agree; empty when nothing speaks against it.

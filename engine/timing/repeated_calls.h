@@ -11,15 +11,19 @@
 
 namespace temper::engine {
 
-inline constexpr int kMostPairs = 7;
+inline constexpr int kMostPairs = 11;
 
 /// True when the fastest fresh call is slower than the fastest repeated one by more than the clock
-/// and noise explain.
+/// explains: reason to look closer.
+bool may_be_faster_on_results(std::span<const double> fresh_ns,
+                              std::span<const double> repeated_ns);
+/// True when kMostPairs pairs were timed and even the fastest fresh call is slower than all
+/// repeated ones but two, which may have been disturbed. Of one kernel on whatever noisy machine
+/// that happens once in ten thousand times.
 bool is_faster_on_results(std::span<const double> fresh_ns, std::span<const double> repeated_ns);
 
-/// Whether another pair is to be timed before is_faster_on_results() is believed: a kernel that
-/// looks well is let go after three, or fewer when they are long; one that does not is timed
-/// kMostPairs times.
+/// Whether another pair is to be timed: a kernel that looks well is let go after three, or fewer
+/// when they are long; one that does not is timed kMostPairs times.
 bool wants_another_pair(std::span<const double> fresh_ns, std::span<const double> repeated_ns);
 
 } // namespace temper::engine

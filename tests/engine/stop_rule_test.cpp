@@ -223,13 +223,23 @@ TEST(Summarize, IsEmptyForNoSamples) {
 
 using Times = std::vector<double>;
 
-TEST(RepeatedCalls, AreHeldAgainstFreshOnesByTheFastestOfEach) {
-  EXPECT_TRUE(is_faster_on_results(Times{2000, 2100, 1900}, Times{1000, 1000, 5000}));
-  EXPECT_FALSE(is_faster_on_results(Times{2000, 1010, 1900}, Times{1000, 1000, 5000}))
-      << "one fresh call that is as fast acquits";
-  EXPECT_FALSE(is_faster_on_results(Times{75, 120}, Times{30, 40})) << "within what the clock sees";
-  EXPECT_FALSE(is_faster_on_results(Times{110'000}, Times{100'000}));
-  EXPECT_FALSE(is_faster_on_results(Times{}, Times{}));
+TEST(RepeatedCalls, AreHeldAgainstTheFastestFreshOne) {
+  Times fresh(kMostPairs, 2000);
+  Times repeated(kMostPairs, 1000);
+  EXPECT_TRUE(is_faster_on_results(fresh, repeated));
+  repeated[3] = repeated[7] = 9000;
+  EXPECT_TRUE(is_faster_on_results(fresh, repeated)) << "two that were disturbed";
+  repeated[5] = 2100;
+  EXPECT_FALSE(is_faster_on_results(fresh, repeated));
+  repeated[5] = 1000;
+  fresh[4] = 1010;
+  EXPECT_FALSE(is_faster_on_results(fresh, repeated)) << "one fresh call that is as fast acquits";
+  EXPECT_FALSE(is_faster_on_results(Times(kMostPairs, 75), Times(kMostPairs, 30)))
+      << "within what the clock sees";
+  EXPECT_FALSE(is_faster_on_results(Times(kMostPairs, 110e3), Times(kMostPairs, 100e3)));
+  EXPECT_FALSE(is_faster_on_results(Times{2000, 2000}, Times{1000, 1000})) << "too few";
+  EXPECT_TRUE(may_be_faster_on_results(Times{2000, 2000}, Times{1000, 1000}));
+  EXPECT_FALSE(may_be_faster_on_results(Times{}, Times{}));
 }
 
 TEST(RepeatedCalls, GoOnWhileTheySpeakAgainstAKernel) {

@@ -221,7 +221,7 @@ def main(A: T.Tensor((64, 128), "float16"), B: T.Tensor((128, 64), "float16"), C
   EXPECT_EQ(count("T.copy(B["), 1) << text;
   EXPECT_EQ(count("T.gemm("), 1) << text;
   EXPECT_EQ(count("T.copy("), 3) << text;
-  EXPECT_EQ(count("k * 32"), 2) << text;
+  EXPECT_EQ(count("A_shared["), 2) << text;
 }
 
 TEST(LowerSimt, products_whose_warps_share_them_otherwise_exchange_what_they_hold) {

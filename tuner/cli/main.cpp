@@ -67,17 +67,15 @@ int main(int argc, char** argv) {
   cli::add_score(program);
   cli::add_gui(program);
   cli::add_session(program);
-  app.footer(
-      "A kernel is named by a workload (temper list workloads), a file (scale.py), or\n"
-      "file:function; its parameters follow as NAME=VALUE.\n\n"
-      "examples:\n"
-      "  temper tune matmul M=512 N=512 K=512 --trials 200\n"
-      "  temper best matmul\n"
-      "  temper export --name kernels --out out matmul\n"
-      "  temper doctor\n\n"
-      "exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the answer is no (wrong\n"
-      "result, slower, stale), 4 check could not look: nothing here runs it, 130 interrupted,\n"
-      "can be resumed");
+  app.footer("A kernel is named by a workload (temper list workloads), a file (scale.py), or\n"
+             "file:function; its parameters follow as NAME=VALUE.\n\n"
+             "examples:\n"
+             "  temper tune matmul M=512 N=512 K=512 --trials 200\n"
+             "  temper best matmul\n"
+             "  temper export --name kernels --out out matmul\n"
+             "  temper doctor\n\n"
+             "exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the answer is no (wrong\n"
+             "result, slower, stale), 4 check could not look, 130 interrupted, can be resumed");
   // Of its own: the commands' options need a wider column than the commands' names.
   const auto formatter = std::make_shared<cli::HelpFormatter>();
   formatter->label("SUBCOMMAND", "COMMAND");
