@@ -138,6 +138,7 @@ std::vector<Pass> gpu_passes(const GpuLimits& limits, bool s_tir) {
       // After planning: buffers that share a place need barriers between them.
       function_pass("remove_barriers",
                     [](F f) -> Result<PrimFunc> { return tir::remove_barriers(f); }),
+      function_pass("join_waits", [](F f) -> Result<PrimFunc> { return tir::join_waits(f); }),
       function_pass("apply_layouts", [](F f) { return tir::apply_layouts(f); }),
       function_pass("lower_narrow_types",
                     [](F f) -> Result<PrimFunc> {

@@ -256,7 +256,7 @@ private:
         break;
       TEMPER_TRY_VOID(compile(batch));
       for (Item& item : batch) {
-        if (interrupted())
+        if (interrupted() || (tried() > 0 && stopped())) // one is checked, however short the time
           break;
         TEMPER_TRY_VOID(check(item));
       }
@@ -425,6 +425,7 @@ private:
   Result<void> compile(std::vector<Item>& batch, Result<ArtifactRef> Item::*made,
                        const Request& request_for) {
     std::map<engine::Ticket, Item*> tickets;
+    bool compiled = false; // one of them
     for (Item& item : batch)
       if (made != &Item::loops || item.program.why_interpreted.empty())
         tickets[pool_->submit(encode(request_for(item)))] = &item;
@@ -435,6 +436,7 @@ private:
           continue;
         Item& item = *ticket->second;
         tickets.erase(ticket);
+        compiled = true;
         item.compile_ms += done.compile_ms;
         if (done.outcome != Outcome::kOk) {
           item.*made = Error(ErrorCode::kFailed, done.error);
@@ -443,10 +445,19 @@ private:
         TEMPER_TRY(artifact, codegen::deserialize_artifact(done.response));
         item.*made = std::make_shared<const codegen::Artifact>(std::move(artifact));
       }
-      if (interrupted()) {
-        for (const auto& [ticket, item] : tickets)
+      const bool leaves = interrupted();
+      if (leaves || (stopped() && (tried() > 0 || compiled))) {
+        // What is not compiled when time is up is left: some programs take seconds each.
+        std::set<const Item*> left;
+        for (const auto& [ticket, item] : tickets) {
           pool_->cancel(ticket);
-        batch.clear();
+          left.insert(item);
+        }
+        std::vector<Item> rest;
+        for (Item& item : batch)
+          if (!leaves && !left.contains(&item))
+            rest.push_back(std::move(item));
+        batch = std::move(rest);
         return {};
       }
       if (!tickets.empty() && pool_->pending() == 0)

@@ -10,6 +10,7 @@
 #include "ir/support/hash.h"
 #include "ir/support/quantities.h"
 #include "ir/support/significance.h"
+#include "ir/support/target_text.h"
 #include "ir/support/text.h"
 #include "tuner/compile_protocol.h"
 #include "tuner/gpu_pruning.h"
@@ -162,8 +163,9 @@ Result<RecordContext> context_of(database::Store& store, const database::RecordR
 std::vector<std::pair<std::string, std::string>> provenance(const RecordContext& context) {
   const database::Measurement& record = context.record;
   const database::Run& run = context.run;
-  std::string conditions = std::string(to_string(record.regime)) + " caches, " +
-                           format_count(record.threads, "thread") + ", inputs " + record.inputs;
+  const std::string threads = thread_text(context.row.target, record.threads);
+  std::string conditions = std::string(to_string(record.regime)) + " caches, " + threads +
+                           (threads.empty() ? "" : ", ") + "inputs " + record.inputs;
   if (record.gaps_dropped > 0)
     conditions += ", " + format_count(record.gaps_dropped, "sample") + " dropped for gaps";
   if (const std::string state = database::machine_state(record); !state.empty())

@@ -121,9 +121,12 @@ template <typename Device> class Tickets : public std::unordered_map<engine::Tic
 public:
   explicit Tickets(Device& device) : device_(device) {}
   Tickets(const Tickets&) = delete;
-  ~Tickets() {
+  ~Tickets() { cancel(); }
+
+  void cancel() {
     for (const auto& [ticket, index] : *this)
       device_.cancel(ticket);
+    this->clear();
   }
 
 private:
@@ -329,10 +332,11 @@ private:
     return measure_batch({space_.untuned()});
   }
 
-  void count_untuned() {
-    ++funnel_.proposed.count;
-    ++funnel_.legal.count;
-    untuned_is_known_ = true;
+  /// -1: it is not counted any more.
+  void count_untuned(int count = 1) {
+    funnel_.proposed.count += count;
+    funnel_.legal.count += count;
+    untuned_is_known_ = count > 0;
   }
 
   double seconds() const { return run_.seconds + worked_ + (depth_ > 0 ? now_() - since_ : 0); }
@@ -678,7 +682,7 @@ private:
   Result<bool> compile_and_measure(Batch& batch) {
     Tickets compiling(*devices_.compilers);
     Tickets measuring(*devices_.measurer);
-    const size_t count = batch.items.size();
+    size_t count = batch.items.size();
     const size_t workers = std::max<size_t>(devices_.compilers->worker_pids().size(), 1);
     const bool beside = beside_ && workers > 1;
     // Compiling may end a little after timing: then there is a way back, from the reverse none.
@@ -707,6 +711,12 @@ private:
           item.is_compiled = true; // what becomes of the first one holds for it
         else
           compiling[ask_to_compile(*item.candidate)] = asked;
+      }
+      if (sorted > 0 && sorted < count && time_is_up()) {
+        // Some compile for seconds each: what did not come back is left, the rest still timed.
+        compiling.cancel();
+        leave_uncompiled(batch, sorted);
+        asked = count = batch.items.size();
       }
       for (; sorted < count && batch.items[sorted].is_compiled; ++sorted)
         TEMPER_TRY_VOID(sort_out(batch.items[sorted], batch));
@@ -770,6 +780,22 @@ private:
       (void)!::nice(engine::CompilePoolOptions().nice);
       draws_ahead()->draw_ahead(space_, stream, true);
     });
+  }
+
+  bool time_is_up() const {
+    return options_.stop.seconds > 0 && seconds() >= options_.stop.seconds;
+  }
+  /// Of the items from number `first` on, those that are not compiled leave the batch.
+  void leave_uncompiled(Batch& batch, size_t first) {
+    size_t kept = first;
+    for (size_t i = first; i < batch.items.size(); ++i) {
+      Compiled& item = batch.items[i];
+      if (item.is_compiled && !item.is_twin)
+        std::swap(batch.items[kept++], item);
+      else if (item.candidate->program_hash == space_.untuned()->program_hash)
+        count_untuned(-1); // its turn comes at the end
+    }
+    batch.items.resize(kept);
   }
 
   /// Until one of the devices has something to say; 200 ms at most, and for those without a

@@ -4,6 +4,7 @@
 #include "gui/core/workers.h"
 #include "ir/support/quantities.h"
 #include "ir/support/statistics.h"
+#include "ir/support/target_text.h"
 
 #include <QCoreApplication>
 #include <QPointer>
@@ -491,10 +492,9 @@ Analysis::Analysis(RecordModel& records, QString database, QObject* parent)
 Analysis::~Analysis() = default;
 
 QString Analysis::seriesText(const Series& series) {
-  return QStringLiteral("%1%2 · %3, %4%5")
+  return QStringLiteral("%1%2 · %3%4")
       .arg(series.workload, series.shape.isEmpty() ? QString() : u' ' + series.shape,
-           toQString(short_target(series.target.toStdString())),
-           countText(series.threads, "thread"),
+           toQString(target_and_threads(short_target(series.target.toStdString()), series.threads)),
            series.regime == database::TimingRegime::kCold ? QStringLiteral(", cold caches")
                                                           : QString());
 }

@@ -1,6 +1,7 @@
 #include "gui/core/library_model.h"
 
 #include "gui/core/format.h"
+#include "ir/support/target_text.h"
 
 #include <QRegularExpression>
 
@@ -124,7 +125,9 @@ QVariant LibraryModel::data(const QModelIndex& index, int role) const {
   case kName:
     return row.name.isEmpty() ? tr("(as export names it)") : row.name;
   case kThreads:
-    return row.record.threads;
+    return thread_text(row.record.target, row.record.threads).empty()
+               ? QVariant()
+               : QVariant(row.record.threads);
   case kTime:
     return timeText(row.record.median_ns);
   case kRate:

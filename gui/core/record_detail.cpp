@@ -7,6 +7,7 @@
 #include "gui/core/json_entry.h"
 #include "ir/support/json.h"
 #include "ir/support/quantities.h"
+#include "ir/support/target_text.h"
 
 #include <cmath>
 
@@ -221,11 +222,7 @@ QList<RecordDetail::Fact> RecordDetail::facts() const {
     add("got to", toQString(measurement.stage));
   if (const auto worst = parse_json(measurement.worst_json); worst && worst->is_object())
     add("worst element", toQString(worst->dump()));
-  const QString target = toQString(short_target(row.target));
-  // A GPU's are in its program.
-  add("target", hasLevel(target, CodeLevel::kCuda)
-                    ? target
-                    : target + QStringLiteral(", ") + countText(row.threads, "thread"));
+  add("target", toQString(target_and_threads(short_target(row.target), row.threads)));
   add("machine", machineText());
   add("system", systemText());
   add("compiler", compilerText());

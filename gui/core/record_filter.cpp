@@ -2,6 +2,7 @@
 
 #include "gui/core/format.h"
 #include "ir/support/quantities.h"
+#include "ir/support/target_text.h"
 
 #include <QDateTime>
 #include <QRegularExpression>
@@ -197,7 +198,9 @@ QString cellText(const RecordTable& table, const PackedRecord& record, RecordCol
                ? rateText(series.flops, record.medianNs, series.binding)
                : QString();
   case RecordColumn::kThreads:
-    return QString::number(series.threads);
+    return thread_text(series.target.toStdString(), series.threads).empty()
+               ? QString()
+               : QString::number(series.threads);
   case RecordColumn::kTarget:
     return toQString(short_target(series.target.toStdString()));
   case RecordColumn::kRun:

@@ -4,7 +4,9 @@
 //   wmma_sync_16x16x16_f16f16f32: C[i, j] += A[i, k] * B[k, j] over 16 x 16 x 16, by two m16n8k16
 #include "ir/s_tir/detail/builtin_intrinsics.h"
 
+#include "ir/narrow.h"
 #include "ir/op.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/warp_fragments.h"
 
 #include <fmt/format.h>
@@ -53,11 +55,14 @@ Stmt operation(const char* op, std::vector<Expr> args) {
 }
 
 TensorIntrinsic entry_of(std::string name, PrimFunc description, PrimFunc implementation) {
+  const bool float8 =
+      std::any_of(description->params.begin(), description->params.end(),
+                  [](const Param& param) { return is_float8(param.buffer->dtype); });
   TensorIntrinsic entry;
   entry.name = std::move(name);
   entry.description = std::move(description);
   entry.implementation = std::move(implementation);
-  entry.features = {"sm_80"}; // the first with these shapes
+  entry.features = {float8 ? "sm_89" : "sm_80"}; // the first with these shapes
   return entry;
 }
 
@@ -155,6 +160,8 @@ constexpr Type kF16 = {"f16", DataType::floating(16)};
 constexpr Type kBf16 = {"bf16", DataType::bfloat16()};
 constexpr Type kTf32 = {"tf32", DataType::float32()};
 constexpr Type kS8 = {"s8", DataType::integer(8)};
+constexpr Type kE4m3 = {"e4m3", DataType{TypeCode::kFloat, 8, 1}};
+constexpr Type kE5m2 = {"e5m2", DataType{TypeCode::kBFloat, 8, 1}};
 constexpr Type kF32 = {"f32", DataType::float32()};
 constexpr Type kS32 = {"s32", DataType::int32()};
 
@@ -204,7 +211,8 @@ void add_wmma(std::vector<TensorIntrinsic>& list) {
   }
 }
 
-/// One instruction: its shape, its text and what it multiplies.
+/// One instruction: its shape, its text and what it multiplies. The text of one for float8 says
+/// which.
 struct Instruction {
   const char* shape;
   const char* text;
@@ -229,20 +237,22 @@ void add_mma(std::vector<TensorIntrinsic>& list, const Instruction& mma) {
     const Type& out = types.sum;
     // The sums of tf32 are held in a layout of their own name.
     const std::string kind = in.dtype.bits == 32 ? "tf32_" : "";
+    const std::string text =
+        is_float8(in.dtype) ? mma.text + tir::matrix_types(in.dtype, in.dtype) : mma.text;
     if (first(fmt::format("operand {}", in.name)))
       for (const Memory& memory : kShared) {
         list.push_back(make_move(
             fmt::format("mma_load_{}_{}_A_{}", mma.shape, in.name, memory.name), mma.load_a,
-            in.dtype, memory.scope, scopes.a, "warp_load_matrix", fmt::format("{}.A", mma.text)));
+            in.dtype, memory.scope, scopes.a, "warp_load_matrix", fmt::format("{}.A", text)));
         for (const bool turned : {false, true})
           list.push_back(make_move(fmt::format("mma_load_{}_{}_B{}_{}", mma.shape, in.name,
                                                turned ? "_trans" : "", memory.name),
                                    turned ? Shape{mma.load_b.columns, mma.load_b.rows} : mma.load_b,
                                    in.dtype, memory.scope, scopes.b, "warp_load_matrix",
-                                   fmt::format("{}.B{}", mma.text, turned ? "t" : "")));
+                                   fmt::format("{}.B{}", text, turned ? "t" : "")));
       }
     if (first(fmt::format("sums {}{}", kind, out.name))) {
-      const std::string role = fmt::format("{}.C", mma.text);
+      const std::string role = fmt::format("{}.C", text);
       list.push_back(make_fill(fmt::format("mma_init_{}_{}{}", mma.shape, kind, out.name), {16, 8},
                                out.dtype, scopes.c, role));
       for (const Memory& memory : kTargets)
@@ -253,8 +263,7 @@ void add_mma(std::vector<TensorIntrinsic>& list, const Instruction& mma) {
     for (const bool turned : {false, true})
       list.push_back(make_product(fmt::format("mma_sync_{0}_{1}{1}{2}{3}", mma.shape, in.name,
                                               out.name, turned ? "_trans_b" : ""),
-                                  16, 8, mma.k, in.dtype, out.dtype, scopes, false, turned,
-                                  mma.text));
+                                  16, 8, mma.k, in.dtype, out.dtype, scopes, false, turned, text));
   }
 }
 
@@ -274,7 +283,10 @@ void add_lanes(std::vector<TensorIntrinsic>& list) {
   const Kind kinds[] = {
       {"f16", kF16.dtype, 16, "m16n8k16", {kF32, kF16}},
       {"i8", kS8.dtype, 32, "m16n8k32.i8", {{"i32", DataType::int32()}}},
+      {"e4m3", kE4m3.dtype, 32, "m16n8k32.e4m3.e4m3", {kF32}},
+      {"e5m2", kE5m2.dtype, 32, "m16n8k32.e5m2.e5m2", {kF32}},
   };
+  std::vector<std::string> sums; // that have their entries
   for (const Kind& kind : kinds) {
     const bool bytes = kind.dtype.bits == 8; // of which A is not turned
     for (const char operand : {'a', 'b'})
@@ -291,10 +303,13 @@ void add_lanes(std::vector<TensorIntrinsic>& list) {
         }
     for (const Type& sum : kind.sums) {
       const std::string role = fmt::format("{}.C", kind.instruction);
-      list.push_back(
-          make_fill(fmt::format("mma_fill_16x16_{}", sum.name), {16, 16}, sum.dtype, warp, role));
-      list.push_back(make_move(fmt::format("mma_store_16x16_{}_global_", sum.name), {16, 16},
-                               sum.dtype, warp, "global", "warp_store_matrix", role));
+      if (std::find(sums.begin(), sums.end(), sum.name) == sums.end()) {
+        sums.emplace_back(sum.name);
+        list.push_back(
+            make_fill(fmt::format("mma_fill_16x16_{}", sum.name), {16, 16}, sum.dtype, warp, role));
+        list.push_back(make_move(fmt::format("mma_store_16x16_{}_global_", sum.name), {16, 16},
+                                 sum.dtype, warp, "global", "warp_store_matrix", role));
+      }
       for (const bool turned_a : {false, true})
         for (const bool turned_b : {false, true})
           if (!bytes || !turned_a)
@@ -319,6 +334,7 @@ std::vector<TensorIntrinsic> warp_tensor_intrinsics() {
       list,
       {"m16n8k16", "m16n8k16", 16, {16, 16}, {16, 8}, {{kF16, kF32}, {kF16, kF16}, {kBf16, kF32}}});
   add_mma(list, {"m16n8k32", "m16n8k32.i8", 32, {16, 32}, {32, 8}, {{kS8, kS32}}});
+  add_mma(list, {"m16n8k32", "m16n8k32", 32, {16, 32}, {32, 8}, {{kE4m3, kF32}, {kE5m2, kF32}}});
   return list;
 }
 

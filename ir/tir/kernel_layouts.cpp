@@ -2,10 +2,12 @@
 // loop nest whose operands are indexed by its loops.
 #include "ir/tir/kernel_layouts.h"
 
+#include "ir/narrow.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/mfma.h"
 #include "ir/tir/ops/gemm.h"
 #include "ir/tir/roles.h"
+#include "ir/tir/step_vectors.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -251,6 +253,12 @@ private:
       result_.problem.uses.push_back(std::move(use));
       return;
     }
+    if (call.op == "copy" && (fragments[0] < 0) != (fragments[1] < 0)) {
+      const Buffer& memory = call.regions[fragments[0] < 0 ? 0 : 1].buffer;
+      if (!is_fragment_scope(memory->scope) && !is_packed(memory->dtype))
+        exchanged(std::max(fragments[0], fragments[1]),
+                  static_cast<int>(memory->dtype.element_bytes()) * 8);
+    }
     // Copies and the like: fragments of one shape lie alike.
     for (size_t i = 0; i < fragments.size(); ++i) {
       if (fragments[i] < 0)
@@ -263,6 +271,11 @@ private:
     }
     if (use.operands.size() > 1)
       result_.problem.uses.push_back(std::move(use));
+  }
+
+  void exchanged(int fragment, int bits) {
+    int& widest = result_.problem.buffers[static_cast<size_t>(fragment)].exchanged_bits;
+    widest = std::max(widest, bits);
   }
 
   void parallel(const For& outermost) {
@@ -311,6 +324,10 @@ private:
         access(load->buffer, load->indices);
       return true;
     });
+    if (const int bits = exchanged_bits(loop->body, loop->loop_var); bits > 0)
+      for (const LayoutOperand& operand : use.operands)
+        if (operand.loops.back() + 1 == use.loop_rank)
+          exchanged(operand.buffer, bits);
     if (use.operands.size() > 1)
       result_.problem.uses.push_back(std::move(use));
   }

@@ -304,12 +304,20 @@ private:
     return {};
   }
 
+  static int vector_bits(const LayoutBuffer& buffer) {
+    return buffer.exchanged_bits > 0 ? std::min(buffer.exchanged_bits, buffer.element_bits)
+                                     : buffer.element_bits;
+  }
+
   Result<void> defaults() {
     // Operands with most dimensions first: the others follow from them.
     std::vector<size_t> order(problem_.buffers.size());
     std::iota(order.begin(), order.end(), size_t{0});
+    // Of these, first what is exchanged with memory, whose vectors are to be whole.
     std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) {
-      return problem_.buffers[x].shape.size() > problem_.buffers[y].shape.size();
+      const LayoutBuffer& a = problem_.buffers[x];
+      const LayoutBuffer& b = problem_.buffers[y];
+      return std::pair(a.shape.size(), vector_bits(b)) > std::pair(b.shape.size(), vector_bits(a));
     });
     for (const size_t i : order) {
       const LayoutBuffer& buffer = problem_.buffers[i];
@@ -319,7 +327,7 @@ private:
         layouts_[i] = {row_major(buffer.shape), "default"};
         continue;
       }
-      auto layout = default_fragment(buffer.shape, threads_of(buffer.threads), buffer.element_bits);
+      auto layout = default_fragment(buffer.shape, threads_of(buffer.threads), vector_bits(buffer));
       if (!layout)
         return bad(buffer.name + ": " + layout.error().message);
       layouts_[i] = {*std::move(layout), "default"};

@@ -27,6 +27,9 @@ struct LayoutBuffer {
   std::optional<Layout> fixed; ///< by the program
   Span fixed_where;
   int64_t threads = 0; ///< of a fragment: that hold it (a role's); 0: the block's
+  /// Of a fragment: bits of the widest elements in memory that it is read from or written to as its
+  /// rows lie; 0: of none.
+  int exchanged_bits = 0;
 };
 
 enum class GemmPolicy : uint8_t { kSquare, kFullRow, kFullColumn };
@@ -101,8 +104,9 @@ Result<WarpGrid> warp_grid(int64_t m, int64_t n, int64_t warps, GemmPolicy polic
 /// Every way in which they can, by how many share the rows.
 std::vector<WarpGrid> warp_grids(int64_t m, int64_t n, int64_t warps, int64_t step_m = 16,
                                  int64_t step_n = 8);
-/// Rows dealt to threads in vectors of up to 16 bytes, the last dimension fastest; elements that
-/// are fewer than the threads are held by several of them.
+/// Rows dealt to threads in vectors of up to 16 bytes of so many bits each (of the fragment's
+/// elements, or of those in memory), the last dimension fastest; elements that are fewer than the
+/// threads are held by several of them.
 Result<Layout> default_fragment(const std::vector<int64_t>& shape, int64_t threads,
                                 int element_bits);
 

@@ -10,11 +10,13 @@
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/lower_tiles.h"
+#include "ir/tir/ops/gemm.h"
 #include "ir/tir/pipeline.h"
 #include "ir/tir/pipeline_order.h"
 #include "ir/tir/printing.h"
 #include "ir/tir/role_options.h"
 #include "ir/tir/roles.h"
+#include "ir/tir/step_vectors.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -199,7 +201,9 @@ private:
         return marker;
       }
     }
-    Stmt meaning = find_tile_op(call.op)->meaning(call);
+    Stmt meaning = call.op == "gemm" ? ops::gemm_rounds(call) : nullptr;
+    if (!meaning)
+      meaning = find_tile_op(call.op)->meaning(call);
     // Findings in it are findings at the operator's line.
     walk(meaning, [&](const NodeRef& node) {
       if (node->span.line == 0)
@@ -479,6 +483,18 @@ private:
     const auto* loop = stmt.as<For>();
     if (loop != nullptr && loop->kind == ForKind::kTileParallel)
       return step(nest(*loop));
+    if (loop != nullptr && loop->annotations.get(ops::kRounds)) {
+      meets_ = false;
+      const Stmt body = statement(loop->body);
+      meets_ = true;
+      return make_seq({barrier(),
+                       change_loop(*loop,
+                                   [&](For& node) {
+                                     node.body = body;
+                                     node.annotations = {};
+                                   }),
+                       barrier()});
+    }
     if (!has_parallel(stmt)) {
       // By single threads, or by the block: one step that every thread would do alike.
       const bool by_threads = any(stmt, [&](const NodeRef& node) {
@@ -624,7 +640,10 @@ private:
           for (size_t d = 0; d < use.loops.size(); ++d)
             if (use.loops[d] == static_cast<int>(v))
               order.push_back(static_cast<int>(d));
-        if (order.size() != step.vars.size())
+        // A loop of one iteration goes with no dimension, or with any.
+        const auto longer = std::count_if(step.extents.begin(), step.extents.end(),
+                                          [](int64_t extent) { return extent != 1; });
+        if (static_cast<std::ptrdiff_t>(order.size()) != longer)
           continue;
         for (size_t d = 0; d < use.loops.size(); ++d) // dimensions of one element, last
           if (use.loops[d] < 0)
@@ -637,7 +656,8 @@ private:
       }
     const std::vector<int64_t> shape =
         step.extents.empty() ? std::vector<int64_t>{1} : step.extents;
-    auto layout = default_fragment(shape, threads_, 32);
+    const int bits = step.vars.empty() ? 0 : exchanged_bits(step.body, step.vars.back());
+    auto layout = default_fragment(shape, threads_, bits > 0 ? std::min(bits, 32) : 32);
     TEMPER_CHECK(layout.has_value(), "any shape can be dealt out");
     return *std::move(layout);
   }
@@ -662,10 +682,23 @@ private:
       fail({}, elements.error().message);
       return body;
     }
-    const int64_t registers = elements->shape[1];
+    int64_t registers = elements->shape[1];
     const Analyzer::Scope scope(math_);
+    const int64_t width = neighbours(*elements, layout, vars, body);
+    registers /= width;
     math_.bind(reg, IntInterval::range(0, registers));
-    const Expr number = layout_value(*elements, std::vector<Expr>{thread_, reg});
+    const Expr number =
+        layout_value(*elements, std::vector<Expr>{thread_, width > 1 ? Expr(reg) * width : reg});
+    if (width > 1) {
+      // One iteration for each vector, whose number takes the place of the last coordinate.
+      const Var& last = vars.back();
+      const Var lane = make_var(last->name, last->dtype);
+      const Expr lane32 = tile_cast(dtype, lane);
+      body = make_for(lane, make_int(lane->dtype, 0), make_int(lane->dtype, width),
+                      ForKind::kVectorized,
+                      cast_ref<StmtNode>(substitute(body, {{last, Expr(last) * width + Expr(lane)},
+                                                           {reg, Expr(reg) * width + lane32}})));
+    }
     std::vector<Stmt> list;
     int64_t weight = layout.size();
     for (size_t d = 0; d < vars.size(); ++d) {
@@ -676,6 +709,8 @@ private:
       Expr index = weight > 1 ? floordiv(number, weight) : number;
       if (above < layout.size())
         index = floormod(index, layout.shape[d]);
+      if (width > 1 && d + 1 == vars.size())
+        index = floordiv(index, width);
       list.push_back(make_bind(vars[d], tile_cast(vars[d]->dtype, math_.simplify(index))));
     }
     Expr first = make_bool(true);
@@ -687,6 +722,38 @@ private:
     list.push_back(is_int(first, 1) ? std::move(body) : make_if(first, std::move(body)));
     return make_for(reg, make_int(dtype, 0), make_int(dtype, registers), ForKind::kSerial,
                     make_seq(std::move(list)));
+  }
+
+  /// How many elements a thread should look at together: those that registers hold side by side,
+  /// as far as the body has memory side by side for them; 1: it does not.
+  int64_t neighbours(const Layout& elements, const Layout& layout, const std::vector<Var>& vars,
+                     const Stmt& body) {
+    constexpr int64_t kVectorBytes = 16;
+    int64_t most = 1;
+    bool alone = true;
+    const auto access = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      if (buffer->scope.starts_with("local") || indices.empty() || vars.empty() ||
+          !mentions(indices.back(), vars.back()))
+        return;
+      const int64_t bytes = buffer->dtype.element_bytes();
+      int64_t run = bytes > 0 ? std::max<int64_t>(kVectorBytes / bytes, 1) : 1;
+      if (indices.size() > 1)
+        while (run > 1 && as_int(buffer->shape.back()).value_or(1) % run != 0)
+          run /= 2;
+      most = std::max(most, run);
+    };
+    walk(body, [&](const NodeRef& node) {
+      if (const auto* store = node.as<BufferStore>())
+        access(store->buffer, store->indices);
+      if (const auto* load = node.as<BufferLoad>())
+        access(load->buffer, load->indices);
+      const auto* loop = node.as<For>();
+      alone &= loop == nullptr;
+      return true;
+    });
+    if (!alone || most == 1 || layout.shape.size() != vars.size())
+      return 1;
+    return neighbouring_registers(elements, layout.shape.back(), most);
   }
 
   /// Which register of `fragment` holds what iteration number `reg` of a thread needs, where that
@@ -886,7 +953,8 @@ private:
         }));
     Stmt main = each_element(loops, step.vars, number, false, alone ? make_if(first, body) : body);
     std::vector<Stmt> list;
-    if (shared || global)
+    const bool meets = (shared || global) && (meets_ || !before.empty() || !after.empty());
+    if (meets)
       list.push_back(barrier());
     for (Stmt& stmt : before)
       list.push_back(std::move(stmt));
@@ -899,7 +967,7 @@ private:
     list.push_back(std::move(main));
     if (fenced)
       list.push_back(make_evaluate(call_op("fence_proxy_async", {})));
-    if (shared || global)
+    if (meets)
       list.push_back(barrier());
     for (Stmt& stmt : after)
       list.push_back(std::move(stmt));
@@ -950,6 +1018,7 @@ private:
   std::unordered_map<const BufferNode*, Buffer> staging_;
   std::vector<Stmt> scratch_;
   std::unordered_set<const BufferNode*> cleared_;
+  bool meets_ = true; ///< threads meet before and behind a step
   Error error_;
 };
 
@@ -1010,7 +1079,7 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes
                  [&](const Stmt& stmt) {
                    return Lowering(architecture, notes).kernel(annotated, *stmt.as<KernelLaunch>());
                  }));
-  return guard_accesses(with_body(annotated, body));
+  return vectorize_steps(guard_accesses(with_body(annotated, body)));
 }
 
 } // namespace

@@ -19,4 +19,7 @@ PrimFunc plan_shared_memory(const PrimFunc& function);
 /// from the wait for it on.
 PrimFunc remove_barriers(const PrimFunc& function);
 
+/// Asynchronous copies that follow each other are waited for together.
+PrimFunc join_waits(const PrimFunc& function);
+
 } // namespace temper::tir

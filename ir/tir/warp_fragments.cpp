@@ -10,6 +10,7 @@
 #include "ir/tir/fragments.h"
 #include "ir/tir/kernel_math.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/matrix_text.h"
 #include "ir/tir/tile.h"
 
 #include <fmt/format.h>
@@ -25,6 +26,9 @@ namespace {
 constexpr int64_t kLanes = 32;
 
 Expr int32(int64_t value) { return make_int(DataType::int32(), value); }
+
+/// Of instructions of 16 rows and 8 columns.
+constexpr const char* kSums = "m16n8k16";
 
 /// Which operand of which instruction a tile is.
 struct Role {
@@ -45,7 +49,8 @@ std::optional<Role> role_of(std::string text) {
       std::string("ABC").find(text.back()) == std::string::npos)
     return std::nullopt;
   role.operand = text.back();
-  role.instruction = text.substr(0, text.size() - 2);
+  // The sums of all instructions lie alike.
+  role.instruction = role.operand == 'C' ? kSums : text.substr(0, text.size() - 2);
   return role;
 }
 
@@ -147,7 +152,7 @@ private:
                        text));
       return {};
     }
-    return {{0, {a->instruction, 'C', false}}, {2, *a}, {4, *b}};
+    return {{0, {kSums, 'C', false}}, {2, *a}, {4, *b}};
   }
 
   /// Which buffers are fragments, and of what.
@@ -193,11 +198,9 @@ private:
   }
 
   std::optional<Unit> unit_of(const Role& role) {
-    auto layout = hardware_fragment(fmt::format("mma.{}.{}", role.instruction, role.operand));
-    // The sums of all instructions of one shape lie alike.
-    if (!layout && role.operand == 'C')
-      layout = hardware_fragment(
-          fmt::format("mma.{}.C", role.instruction.substr(0, role.instruction.find('.'))));
+    const auto text = parse_matrix_text(role.instruction);
+    const auto layout = hardware_fragment(
+        fmt::format("mma.{}.{}", text ? text->fragment : role.instruction, role.operand));
     if (!layout) {
       fail(layout.error().message);
       return std::nullopt;

@@ -318,6 +318,12 @@ turn_workload = dict(shapes=[dict(N=1048576)], flops="N", bytes="8*N")
   const std::string id = tuned.out.substr(record + 12, 6);
   EXPECT_NE(shell.run("temper show " + id + " --log").out.find("races between threads were not"),
             std::string::npos);
+  // Threads of a CPU are none of a GPU's.
+  for (const char* command : {"temper show ", "temper explain "})
+    EXPECT_EQ(shell.run(command + id).out.find("1 thread"), std::string::npos) << command;
+  const Ran listed = shell.run("temper list records query:outcome=checked");
+  EXPECT_NE(listed.out.find(id), std::string::npos) << listed.out;
+  EXPECT_EQ(listed.out.find("thread"), std::string::npos) << listed.out;
 }
 
 TEST(Emulated, WhatCannotBeCheckedIsNotWrong) {

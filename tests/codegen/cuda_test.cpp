@@ -521,7 +521,8 @@ TEST(Cuda, tensor_cores_take_every_type_they_have) {
 // 64 accumulators of 64 terms: left to themselves, NVVM and ptxas make 4096 copies of a term and
 // take minutes over twice as many.
 TEST(Cuda, a_loop_inside_of_unrolled_ones_is_copied_a_few_times) {
-  std::string text = product_of_rows("float32", "float32", "float32", "", "threads", false);
+  // A goes through registers, which makes it a sum for each element of C.
+  std::string text = product_of_rows("float32", "float32", "float32", "", "threads", true);
   const auto few = source_of(text);
   ASSERT_TRUE(few.has_value()) << few.error().message;
   EXPECT_EQ(few->text.find("#pragma unroll 4"), std::string::npos) << "2048 copies may be";
@@ -609,6 +610,42 @@ TEST(Cuda, rows_are_loaded_and_stored_in_vectors) {
   ASSERT_TRUE(artifact.has_value()) << artifact.error().message;
   expect_found(artifact->object, {"ld.global.nc.v4", "st.global.v4.u16", "shfl.sync.bfly"});
   EXPECT_EQ(artifact->facts.shared_bytes, 0) << "rows are folded in registers";
+}
+
+// Of sixteen bits in memory and thirty-two in registers.
+TEST(Cuda, loops_over_rows_move_16_bytes_at_a_time) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(X: T.Tensor((64, 2048), "bfloat16"), W: T.Tensor((2048,), "bfloat16"), Y: T.Tensor((64, 2048), "bfloat16")):
+    with T.Kernel(64, threads=128) as bx:
+        rows = T.alloc_fragment((1, 2048), "float32")
+        total = T.alloc_fragment((1,), "float32")
+        for i, j in T.Parallel(1, 2048):
+            rows[i, j] = T.cast(X[bx + i, j], "float32")
+        T.reduce_sum(rows, total, dim=1)
+        for i, j in T.Parallel(1, 2048):
+            Y[bx + i, j] = T.cast(rows[i, j] * total[i] * T.cast(W[j], "float32"), "bfloat16")
+)",
+                          "cuda:sm_90a");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text,
+               {"copy_vector<16>(&X_vector[0], &X[", "copy_vector<16>(&W_vector[0], &W[",
+                "copy_vector<16>(&Y[", "&Y_result[0]);"});
+  SKIP_WITHOUT_NVRTC();
+  const auto code = nvrtc->compile(source->text, "sm_90a");
+  ASSERT_TRUE(code) << code.error().message;
+  const auto count = [&](const std::string& text) {
+    int found = 0;
+    for (size_t at = code->ptx.find(text); at != std::string::npos;
+         at = code->ptx.find(text, at + 1))
+      ++found;
+    return found;
+  };
+  // 2048 elements by 128 threads: two vectors of eight of X, W and Y.
+  EXPECT_EQ(count("ld.global"), 4) << code->ptx;
+  EXPECT_EQ(count("st.global"), 2) << code->ptx;
+  EXPECT_EQ(count("ld.global.nc.v4"), 4) << code->ptx;
+  EXPECT_EQ(count("st.global.v4"), 2) << code->ptx;
 }
 
 TEST(Cuda, tiles_are_stored_by_the_copy_engine) {

@@ -3,9 +3,13 @@
 #include "codegen/cuda/nvrtc.h"
 #include "codegen/cuda/prelude.h"
 #include "codegen/cuda/print.h"
+#include "ir/interpret.h"
+#include "ir/narrow.h"
 #include "ir/s_tir/detail/builtin_intrinsics.h"
+#include "ir/s_tir/layer.h"
 #include "ir/s_tir/schedule.h"
 #include "ir/s_tir/tensor_intrinsic.h"
+#include "ir/tir/emulator/emulate.h"
 #include "ir/tir/matrix_text.h"
 #include "ir/walk.h"
 #include "tests/support/bound_programs.h"
@@ -296,6 +300,61 @@ const std::vector<Family>& families() {
   return all;
 }
 
+const std::vector<Family>& float8_families() {
+  static const std::vector<Family> all = {
+      {"mma_m16n8k32_e4m3",
+       "float8_e4m3",
+       "float32",
+       16,
+       8,
+       32,
+       {16, 32},
+       {32, 8},
+       "m16n8k32",
+       "mma_load_m16n8k32_e4m3_A_shared",
+       "mma_load_m16n8k32_e4m3_B_shared",
+       "mma_sync_m16n8k32_e4m3e4m3f32",
+       "mma_init_m16n8k32_f32",
+       "mma_store_m16n8k32_f32_global",
+       false,
+       "m16n8k32.e4m3.e4m3"},
+      {"mma_m16n8k32_e5m2",
+       "float8_e5m2",
+       "float32",
+       16,
+       8,
+       32,
+       {16, 32},
+       {32, 8},
+       "m16n8k32",
+       "mma_load_m16n8k32_e5m2_A_shared",
+       "mma_load_m16n8k32_e5m2_B_shared",
+       "mma_sync_m16n8k32_e5m2e5m2f32",
+       "mma_init_m16n8k32_f32",
+       "mma_store_m16n8k32_f32_global",
+       false,
+       "m16n8k32.e5m2.e5m2"},
+      {"lanes_e4m3_trans",
+       "float8_e4m3",
+       "float32",
+       16,
+       16,
+       32,
+       {16, 32},
+       {16, 32},
+       "warp",
+       "mma_ldmatrix_e4m3_a",
+       "mma_ldmatrix_e4m3_b_trans",
+       "mma_e4m3e4m3f32_trans_b",
+       "mma_fill_16x16_f32",
+       "mma_store_16x16_f32_global_",
+       true,
+       "m16n8k32.e4m3.e4m3",
+       {kLanes16x32, kLanes16x32, kLanes16}},
+  };
+  return all;
+}
+
 IRModule product(const Family& family) {
   const std::string cast =
       std::string(family.in) == family.out
@@ -377,12 +436,7 @@ Tiled tiled(const Family& family) {
   return t;
 }
 
-class WarpFamilies : public ::testing::TestWithParam<Family> {};
-
-TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
-  const Family& family = GetParam();
-  const auto expected = ir::testing::run(function_of(product(family)));
-  ASSERT_TRUE(expected) << expected.error().to_string();
+Tiled tensorized(const Family& family) {
   Tiled t = tiled(family);
   done(t.sch.tensorize(tiles_of(t.sch, t.load[0], family.load_a[0], family.load_a[1]), family.a));
   done(t.sch.tensorize(tiles_of(t.sch, t.load[1], family.load_b[0], family.load_b[1]), family.b));
@@ -390,6 +444,16 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
   done(t.sch.tensorize(init[init.size() - 2], family.fill));
   done(t.sch.tensorize(t.tile, family.sync));
   done(t.sch.tensorize(tiles_of(t.sch, t.write, family.m, family.n), family.store));
+  return t;
+}
+
+class WarpFamilies : public ::testing::TestWithParam<Family> {};
+
+TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
+  const Family& family = GetParam();
+  const auto expected = ir::testing::run(function_of(product(family)));
+  ASSERT_TRUE(expected) << expected.error().to_string();
+  const Tiled t = tensorized(family);
   // The schedule means what the program means as it stands, too.
   const auto scheduled = ir::testing::run(function_of(t.sch.module()));
   ASSERT_TRUE(scheduled) << scheduled.error().to_string();
@@ -408,6 +472,61 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
   if (const auto nvrtc = Nvrtc::load()) {
     const auto code = (*nvrtc)->compile(source->text, "sm_80");
     EXPECT_TRUE(code) << code.error().message << "\n" << source->text;
+  }
+}
+
+/// What `execute` makes of a product of small integers in float8.
+template <typename F> std::vector<float> float8_product(const Family& family, F&& execute) {
+  const bool e5m2 = std::string(family.in) == "float8_e5m2";
+  std::vector<std::vector<uint8_t>> operands(2, std::vector<uint8_t>(64 * 64));
+  std::vector<float> sums(64 * 64);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    operands[0][i] = ir::float_to_float8(static_cast<float>(i * 7 % 5) - 2, e5m2);
+    operands[1][i] = ir::float_to_float8(static_cast<float>(i * 13 % 7) - 3, e5m2);
+  }
+  std::vector<ir::InterpretArgument> arguments;
+  for (auto& operand : operands)
+    arguments.emplace_back(ir::ArrayView{DataType::uint(8), operand.data(), 64 * 64, {}, true});
+  arguments.emplace_back(ir::ArrayView{DataType::float32(), sums.data(), 64 * 64, {}, false});
+  const Result<void> done = execute(arguments);
+  EXPECT_TRUE(done) << done.error().message;
+  return sums;
+}
+
+TEST(WarpFragments, Float8IsMultipliedWhereThereAreInstructionsForIt) {
+  s_tir::register_layer(); // for the interpreter
+  for (const Family& family : float8_families()) {
+    SCOPED_TRACE(family.what);
+    const auto interpreted = [&](const IRModule& module) {
+      return float8_product(family, [&](const std::vector<ir::InterpretArgument>& arguments) {
+        return ir::interpret(function_of(module), arguments);
+      });
+    };
+    const std::vector<float> expected = interpreted(product(family));
+    EXPECT_NE(expected, std::vector<float>(expected.size()));
+    const Tiled t = tensorized(family);
+    EXPECT_EQ(interpreted(t.sch.module()), expected);
+    EXPECT_FALSE(lower_for_gpu(t.sch.module(), *ir::parse_target("cuda:sm_80")));
+    const auto lowered = lower_for_gpu(t.sch.module(), *ir::parse_target("cuda:sm_89"));
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    const ir::PrimFunc flat = function_of(*lowered);
+    const std::string text = script::to_text(flat);
+    EXPECT_THAT(text, HasSubstr(family.extra));
+    EXPECT_THAT(text, Not(HasSubstr("T.warp_")));
+    EXPECT_EQ(
+        float8_product(family,
+                       [&](const std::vector<ir::InterpretArgument>& arguments) -> Result<void> {
+                         TEMPER_TRY_VOID(tir::emulate(flat, arguments));
+                         return {};
+                       }),
+        expected);
+    const auto source = print_cuda(flat);
+    ASSERT_TRUE(source) << source.error().message;
+    EXPECT_THAT(source->text, HasSubstr("mma.sync.aligned.m16n8k32"));
+    if (const auto nvrtc = Nvrtc::load()) {
+      const auto code = (*nvrtc)->compile(source->text, "sm_89");
+      EXPECT_TRUE(code) << code.error().message << "\n" << source->text;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include "ir/support/random.h"
 #include "ir/support/result.h"
 #include "ir/support/statistics.h"
+#include "ir/support/target_text.h"
 #include "ir/support/text.h"
 
 #include <gtest/gtest.h>
@@ -120,6 +121,15 @@ TEST(Quantities, RatesOfIntegersAreNotOfFloatingPoint) {
   for (const char* none : {"", "[1]", "{"})
     EXPECT_EQ(format_rate(flops, ns, none), "200.0 GFLOP/s");
   EXPECT_EQ(format_rate(flops, 0, "{}"), "-");
+}
+
+TEST(TargetText, ThreadsAreThoseOfACpu) {
+  EXPECT_EQ(target_and_threads("cpu:znver4", 1), "cpu:znver4, 1 thread");
+  EXPECT_EQ(target_and_threads("native", 2), "native, 2 threads");
+  for (const char* gpu : {"cuda:sm_90a", "cuda:sm_80,nvptx", "hip:gfx942"}) {
+    EXPECT_EQ(target_and_threads(gpu, 1), gpu);
+    EXPECT_EQ(thread_text(gpu, 1), "");
+  }
 }
 
 } // namespace

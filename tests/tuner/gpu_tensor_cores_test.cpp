@@ -50,6 +50,18 @@ TEST(GpuTensorCores, LeavesWhatTheyDoNotMultiply) {
               Not(HasSubstr("tile_warp")));
 }
 
+TEST(GpuTensorCores, TakesFloat8WhereThereAreInstructionsForIt) {
+  for (const char* dtype : {"float8_e4m3", "float8_e5m2"}) {
+    const ir::IRModule module = module_of(
+        "matmul",
+        {{"M", "64"}, {"N", "64"}, {"K", "64"}, {"dtype", dtype}, {"out_dtype", "float32"}});
+    EXPECT_THAT(sketches(make_gpu_tensor_cores_rule, module).at(0), Not(HasSubstr("tile_warp")));
+    for (const int architecture : {89, 90})
+      EXPECT_THAT(sketches(make_gpu_tensor_cores_rule, module, gpu_of(architecture)).at(0),
+                  HasSubstr("tile_warp"));
+  }
+}
+
 TEST(GpuTensorCores, FusesAConvolutionsAxesToThoseOfAProduct) {
   const TensorCase& conv = tensor_cases().back();
   const auto texts = sketches(make_gpu_tensor_cores_rule, module_of(conv.workload, conv.shape));

@@ -191,6 +191,38 @@ TEST(TuningRun, SeveralOfEqualCodeInABatchAreOneTrialForEachCode) {
   }
 }
 
+// Some kernels compile for seconds each, a batch of them for much longer than a short run may last.
+TEST(TuningRun, WhatIsNotCompiledWhenTimeIsUpIsLeft) {
+  for (const bool beside : {false, true}) {
+    SCOPED_TRACE(beside);
+    Scene scene;
+    double now = 0;
+    scene.compilers = engine::FakeCompilePool(
+        [&](std::string_view bytes) {
+          now += 1;
+          return testing::compile_to_text(bytes);
+        },
+        1);
+    scene.compilers.workers = 2;
+    scene.options.compile_beside = beside;
+    scene.options.stop.seconds = 5.5;
+    scene.run_id = must(scene.store->create_run(scene.row));
+    const auto claim = must(scene.store->claim_run(scene.run_id));
+    const Devices devices{scene.store.get(), scene.measurer.get(), &scene.compilers, "cpu:fake/1",
+                          [&] { return now; }};
+    const TuneResult result =
+        must(tune(scene.task, *scene.space, must(scene.store->run(scene.run_id)), claim, devices,
+                  scene.options, scene.hooks));
+    // What was compiled is timed, and so is the program as it is written.
+    EXPECT_GE(result.trials, 2);
+    EXPECT_LT(result.trials, static_cast<int64_t>(scene.options.batch) / 2);
+    EXPECT_GT(result.untuned_ns, 0);
+    EXPECT_FALSE(result.best_record.empty());
+    EXPECT_EQ(result.stopped_because, "6 seconds");
+    EXPECT_EQ(result.funnel.ran.count, result.trials);
+  }
+}
+
 TEST(TuningRun, AnUntunedProgramWhoseCodeIsKnownLeavesItsTrialToTheSearch) {
   Scene scene;
   codegen::Artifact same;

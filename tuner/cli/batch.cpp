@@ -2,6 +2,7 @@
 #include "tuner/cli/command.h"
 #include "tuner/cli/output.h"
 
+#include "ir/support/target_text.h"
 #include "ir/support/text.h"
 #include "tuner/batch.h"
 #include "tuner/batch_file.h"
@@ -282,7 +283,9 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
     }
     seconds += estimate;
     trials += item.trials;
-    table.add({title, short_target(entry.target), std::to_string(entry.threads),
+    table.add({title, short_target(entry.target),
+               thread_text(entry.target, entry.threads).empty() ? std::string()
+                                                                : std::to_string(entry.threads),
                fmt::format("{:g}", item.weight), budget_text(item.trials, item.seconds),
                format_time(known_ns), state});
     list.push_back(Json{{"task", title},

@@ -12,6 +12,7 @@
 #include "ir/script/diagnostic.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
+#include "ir/support/target_text.h"
 #include "ir/support/text.h"
 #include "ir/tir/gpu_architecture.h"
 #include "tuner/compile_protocol.h"
@@ -136,7 +137,8 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
   const bool targets = differ([](const RecordRow& row) { // its threads have a column of their own
     return row.target.substr(0, row.target.find(' '));
   });
-  const bool threads = differ([](const RecordRow& row) { return row.threads; });
+  const bool threads =
+      differ([](const RecordRow& row) { return thread_text(row.target, row.threads); });
   std::vector<Table::Column> columns{{"record"}, {"workload", false, true}};
   if (with_outcome)
     columns.push_back({"outcome"});
@@ -152,10 +154,10 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
       cells.emplace_back(database::to_string(row.outcome));
     cells.insert(cells.end(), {format_time(row.median_ns),
                                format_rate(row.flops, row.median_ns, row.binding_json)});
-    if (targets || threads)
-      cells.push_back((targets ? short_target(row.target) : std::string()) +
-                      (targets && threads ? ", " : "") +
-                      (threads ? format_count(row.threads, "thread") : std::string()));
+    if (targets && threads)
+      cells.push_back(target_and_threads(short_target(row.target), row.threads));
+    else if (targets || threads)
+      cells.push_back(targets ? short_target(row.target) : thread_text(row.target, row.threads));
     std::string mark = marks(row, with_outcome);
     if (const std::string ahead = tuner::short_text(packed_of(store, row)); !ahead.empty())
       mark += (mark.empty() ? "" : " ") + ahead;
@@ -166,8 +168,9 @@ void print_records(Store& store, const std::vector<RecordRow>& rows, bool with_o
   std::vector<std::string> common;
   if (!targets)
     common.push_back(short_target(rows[0].target));
-  if (!threads)
-    common.push_back(format_count(rows[0].threads, "thread"));
+  if (const std::string words = thread_text(rows[0].target, rows[0].threads);
+      !threads && !words.empty())
+    common.push_back(words);
   if (!common.empty())
     fmt::print("{}on {}\n", rows.size() > 1 ? "all " : "", join(common, ", "));
 }
@@ -629,7 +632,7 @@ int show_record(Workbench& bench, const ShowOptions& options) {
     fmt::print("  operand     {}\n", operand.text());
   if (!record->error.empty())
     fmt::print("  error       {} ({})\n", record->error, record->stage);
-  fmt::print("  target      {}, {}\n", row.target, format_count(row.threads, "thread"));
+  fmt::print("  target      {}\n", target_and_threads(row.target, row.threads));
   fmt::print("  machine     {}\n", row.environment_class);
   fmt::print("  run         {}, measurement {}{}, proposed by {}\n", short_id(**store, row.run),
              row.sequence, row.purpose == database::Purpose::kConfirm ? " (a final one)" : "",

@@ -5,6 +5,7 @@
 
 #include "engine/machine.h"
 #include "ir/s_tir/trace_json.h"
+#include "ir/support/target_text.h"
 #include "ir/support/text.h"
 #include "tuner/emulation.h"
 #include "tuner/packed_ahead.h"
@@ -248,8 +249,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                     {"funnel", parse_json(tuner::funnel_to_json(result.funnel)).value_or(Json())},
                     {"stopped_because", result.stopped_because}});
   } else {
-    fmt::print("{} on {}, {}\n", task.title(), short_target(task.target.to_string()),
-               format_count(task.threads, "thread"));
+    fmt::print("{} on {}\n", task.title(),
+               target_and_threads(short_target(task.target.to_string()), task.threads));
     if (!result.best_record.empty()) {
       fmt::print("best {}  {}", record, format_time(result.best_ns));
       if (task.flops > 0)

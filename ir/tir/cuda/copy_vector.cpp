@@ -11,6 +11,7 @@
 #include "ir/op.h"
 #include "ir/pass/index_math.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/step_vectors.h"
 
 #include <numeric>
 
@@ -92,19 +93,7 @@ Result<Vectors> vectors_of(const TileCall& call, TileContext& context) {
   if (!elements || elements->shape[0] != gpu.threads)
     return no("the threads do not share out " + held.buffer->name);
   TEMPER_TRY(width, width_in(memory, layout->shape.back(), context));
-  const LayoutMap numbers(*elements);
-  const int64_t registers = elements->shape[1];
-  const auto side_by_side = [&](int64_t count) {
-    if (registers % count != 0)
-      return false;
-    for (int64_t i = 0; i < numbers.size(); i += count)
-      for (int64_t e = 0; e < count; ++e)
-        if (numbers.offset(i + e) != numbers.offset(i) + e || numbers.offset(i) % count != 0)
-          return false;
-    return true;
-  };
-  while (width > 1 && !side_by_side(width))
-    width /= 2;
+  width = neighbouring_registers(*elements, layout->shape.back(), width);
   if (width * memory.buffer->dtype.element_bytes() < 4 || width == 1)
     return no("neighbouring registers of " + held.buffer->name + " hold no neighbouring elements");
   vectors.width = width;
@@ -132,18 +121,6 @@ Expr inside_of(const BufferRegion& region, const std::vector<Expr>& first, TileC
          make_binary<LT>(first[d], extent));
   }
   return inside;
-}
-
-/// Coordinates of a row-major number.
-std::vector<Expr> coordinate(const Expr& number, const std::vector<int64_t>& shape) {
-  std::vector<Expr> indices(shape.size());
-  int64_t weight = 1;
-  for (size_t d = shape.size(); d-- > 0;) {
-    Expr index = weight > 1 ? floordiv(number, weight) : number;
-    weight *= shape[d];
-    indices[d] = d > 0 ? floormod(index, shape[d]) : index;
-  }
-  return indices;
 }
 
 Stmt moved(const TileCall& call, const Expr& to, const Expr& from, int64_t width) {

@@ -10,8 +10,10 @@ std::vector<TileVariant> variants() {
   std::vector<TileVariant> list{gemm_mma(), gemm_wgmma(), gemm_mfma(),     copy_async(),
                                 copy_tma(), store_tma(),  copy_stmatrix(), copy_vector()};
   for (const char* op : {"reduce_sum", "reduce_max", "reduce_min", "reduce_absmax", "reduce_abssum",
-                         "reduce_bitand", "reduce_bitor", "reduce_bitxor"})
+                         "reduce_bitand", "reduce_bitor", "reduce_bitxor"}) {
     list.push_back(reduce_shuffle(op));
+    list.push_back(reduce_shared(op));
+  }
   list.push_back(threads());
   return list;
 }
@@ -62,6 +64,17 @@ void add_operand_swizzles(const TileCall& call, std::vector<TileKnob>& knobs) {
     swizzle.choices.push_back(0);
     knobs.push_back(std::move(swizzle));
   }
+}
+
+std::vector<Expr> coordinate(const Expr& number, const std::vector<int64_t>& shape) {
+  std::vector<Expr> indices(shape.size());
+  int64_t weight = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    const Expr index = weight > 1 ? floordiv(number, weight) : number;
+    weight *= shape[d];
+    indices[d] = d > 0 ? floormod(index, shape[d]) : index;
+  }
+  return indices;
 }
 
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body) {

@@ -16,6 +16,7 @@ TileVariant copy_stmatrix();
 TileVariant copy_vector();
 /// Of one of the operators T.reduce_*.
 TileVariant reduce_shuffle(const char* op);
+TileVariant reduce_shared(const char* op);
 TileVariant threads();
 
 /// The swizzle of 128, 64 or 32 bytes, or 0, with which the tiles of a buffer in shared memory lie
@@ -42,6 +43,8 @@ template <auto analysis> Result<void> succeeds(const TileCall& call, TileContext
 std::vector<TileVariant> variants();
 
 inline Expr int32(int64_t value) { return make_int(DataType::int32(), value); }
+/// Coordinates of a row-major number.
+std::vector<Expr> coordinate(const Expr& number, const std::vector<int64_t>& shape);
 /// for var in range(extent); the one iteration alone where it is one.
 Stmt unrolled(const Var& var, int64_t extent, const Stmt& body);
 

@@ -3,6 +3,7 @@
 
 #include "ir/narrow.h"
 #include "ir/tir/ops/ops.h"
+#include "ir/tir/pipeline_stages.h"
 
 namespace temper::tir::ops {
 
@@ -81,7 +82,8 @@ Result<void> check(const TileCall& call) {
   return {};
 }
 
-Stmt meaning(const TileCall& call) {
+/// `rounds`: the sum's loop is outside.
+Stmt product(const TileCall& call, bool rounds) {
   const GemmShape shape = gemm_shape(call).value();
   const BufferRegion& c = call.regions[2];
   const DataType sum = c.buffer->dtype;
@@ -96,17 +98,41 @@ Stmt meaning(const TileCall& call) {
         transposed ? std::vector{column, row} : std::vector{row, column};
     return tile_cast(sum, tile_load(region, indices));
   };
-  const Expr product = make_binary<Mul>(load(call.regions[0], shape.transpose_a, i, k),
-                                        load(call.regions[1], shape.transpose_b, k, j));
+  const Expr term = make_binary<Mul>(load(call.regions[0], shape.transpose_a, i, k),
+                                     load(call.regions[1], shape.transpose_b, k, j));
   const Stmt update =
-      tile_store(c, outer.indices, make_binary<Add>(tile_load(c, outer.indices), product));
+      tile_store(c, outer.indices, make_binary<Add>(tile_load(c, outer.indices), term));
+  const bool clears = flag_option(call, "clear_accum");
+  if (rounds) {
+    const Stmt loop = inner.wrap(outer.wrap(update, ForKind::kTileParallel));
+    const Stmt all = copy_node(*loop.as<For>(), [](For& node) {
+      node.annotations = node.annotations.with(kRounds, make_bool(true));
+    });
+    if (!clears)
+      return all;
+    const TileLoops first({shape.m, shape.n});
+    const Stmt clear = tile_store(c, first.indices, make_const(sum, 0));
+    return make_seq({first.wrap(clear, ForKind::kTileParallel), all});
+  }
   Stmt body = inner.wrap(update);
-  if (flag_option(call, "clear_accum"))
+  if (clears)
     body = make_seq({tile_store(c, outer.indices, make_const(sum, 0)), body});
   return outer.wrap(body, ForKind::kTileParallel);
 }
 
+Stmt meaning(const TileCall& call) { return product(call, false); }
+
 } // namespace
+
+Stmt gemm_rounds(const TileCall& call) {
+  const auto in_registers = [](const BufferRegion& region) {
+    return tile_scope(region.buffer->scope) == "fragment";
+  };
+  if (!in_registers(call.regions[2]) || !is_whole(call.regions[2]) ||
+      in_registers(call.regions[0]) || in_registers(call.regions[1]))
+    return nullptr;
+  return product(call, true);
+}
 
 const TileOp& gemm() {
   static const TileOp op{

@@ -24,6 +24,14 @@ struct GemmExtents {
 };
 Result<GemmExtents> gemm_extents(const TileCall& call);
 
+/// Annotation of a serial loop around a T.Parallel: what its rounds share, none of them writes, so
+/// that threads need not meet in it.
+inline constexpr const char* kRounds = "temper.rounds";
+/// The same as one T.Parallel for each column of A and row of B, so that of C, which must be a whole
+/// fragment, a thread has its part in registers and uses what it reads for all of it; null where C
+/// is none, or an operand is a fragment.
+Stmt gemm_rounds(const TileCall& call);
+
 /// What tensor cores multiply the call's operands as.
 enum class TensorTypes : uint8_t {
   kNone,

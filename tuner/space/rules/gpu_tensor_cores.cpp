@@ -1,6 +1,6 @@
 /// Products for tensor cores (MetaSchedule's MultiLevelTilingTensorCore), with its structure, its
-/// levels of reuse and its tile sizes: 16-bit floats and bytes, in the form C[i, j] += A[i, k] B[k,
-/// j] of a matrix product, a batch of them, or what becomes one when its axes are fused (a
+/// levels of reuse and its tile sizes: 16-bit floats, float8 and bytes, in the form C[i, j] += A[i,
+/// k] B[k, j] of a matrix product, a batch of them, or what becomes one when its axes are fused (a
 /// convolution).
 ///
 ///   for b (blockIdx.z), i_0 j_0 (blockIdx.y), i_1 j_1 (blockIdx.x):       i_2 x j_2 warps
@@ -15,6 +15,7 @@
 #include "tuner/space/gpu_rules.h"
 #include "tuner/space/rules/tiles.h"
 
+#include "ir/narrow.h"
 #include "ir/tir/bound_threads.h"
 #include "ir/walk.h"
 
@@ -50,7 +51,9 @@ const BufferLoad* operand_of(const Expr& expr) {
   return (cast != nullptr ? cast->value : expr).as<BufferLoad>();
 }
 
-bool has_tensor_cores(DataType operand, DataType sum) {
+bool has_tensor_cores(DataType operand, DataType sum, int architecture) {
+  if (is_float8(operand))
+    return architecture >= 89 && operand.is_scalar() && sum == DataType::float32();
   if (operand.is_floating() && operand.bits == 16)
     return sum == DataType::float32() || (sum == operand && operand.code == TypeCode::kFloat);
   return operand.is_integral() && operand.bits == 8 && operand.is_scalar() &&
@@ -87,7 +90,7 @@ std::optional<Product::Operand> operand_of(const SBlock& block, const BufferLoad
   return operand;
 }
 
-std::optional<Product> product_of(const BlockFacts& facts) {
+std::optional<Product> product_of(const BlockFacts& facts, int architecture) {
   if (!is_tileable(facts) || !facts.has_init)
     return std::nullopt;
   const SBlock& block = *facts.block;
@@ -100,7 +103,7 @@ std::optional<Product> product_of(const BlockFacts& facts) {
   const BufferLoad* b = operand_of(product->b);
   if (a == nullptr || b == nullptr || a->buffer == b->buffer ||
       a->buffer->dtype != b->buffer->dtype ||
-      !has_tensor_cores(a->buffer->dtype, facts.store->buffer->dtype))
+      !has_tensor_cores(a->buffer->dtype, facts.store->buffer->dtype, architecture))
     return std::nullopt;
   // The operand that the first of C's axes moves, of those that move one alone, is A.
   Product result;
@@ -188,7 +191,7 @@ public:
     const BlockFacts facts = block_facts(schedule, block);
     if (gpu_.architecture < 80 || gpu_.architecture > 100)
       return {schedule};
-    const auto product = product_of(facts);
+    const auto product = product_of(facts, gpu_.architecture);
     if (!product)
       return {schedule};
     // An instruction takes 32 bytes of the reduction.
