@@ -209,5 +209,56 @@ TEST(Pipeline, operands_are_read_until_their_products_are_waited_for) {
   expect_meaning(product(kRow, gemm(", wg_wait=-1") + "            T.warpgroup_wait(0)\n", 0, 1));
 }
 
+// It lies there before the loop begins, and is fenced off from the threads' writes there.
+TEST(Pipeline, an_operand_that_the_loop_does_not_write_needs_no_barrier_in_it) {
+  const std::string code = expect_meaning(R"(
+@T.prim_func
+def main(A: T.Tensor((64, 32), "float16"), B: T.Tensor((256, 32), "float16"), C: T.Tensor((64, 64), "float32")):
+    with T.Kernel(1, threads=128) as b:
+        A_shared = T.alloc_shared((64, 32), "float16")
+        B_shared = T.alloc_shared((64, 32), "float16")
+        C_local = T.alloc_fragment((64, 64), "float32")
+        T.copy(A[0, 0], A_shared)
+        T.clear(C_local)
+        for k in T.Pipelined(4, num_stages=2, annotations={"tma": 2}):
+            T.copy(B[k * 64, 0], B_shared)
+            T.gemm(A_shared, B_shared, C_local, transpose_B=True, annotations={"variant": "wgmma"})
+        T.copy(C_local, C[0, 0])
+)");
+  EXPECT_NE(code.find("T.fence_proxy_async("), std::string::npos) << code;
+  EXPECT_EQ(in_loop(code, "T.fence_proxy_async("), 0) << code;
+  EXPECT_EQ(in_loop(code, "T.sync_threads("), 0) << code;
+}
+
+TEST(Pipeline, threads_meet_once_a_tile_rather_than_in_each_step) {
+  const std::string code = expect_meaning(
+      replaced(replaced(kTiles, "                done = done + 1\n", ""),
+               "            T.copy(C_local, C[row, 0])\n",
+               "            T.copy(C_local, C_shared)\n"
+               "            T.copy(C_shared, C[row, 0], annotations={\"variant\": \"tma_store\"})\n"
+               "            done = done + 8\n")
+          .insert(std::string(kTiles).find("        C_local ="),
+                  "        C_shared = T.alloc_shared((64, 64), \"float32\")\n"));
+  EXPECT_NE(code.find("T.tma_store("), std::string::npos) << code;
+  EXPECT_EQ(in_loop(code, "T.sync_threads("), 0) << code;
+}
+
+TEST(Pipeline, sm_90_has_nothing_that_is_sm_90as_alone) {
+  const std::string text = product(kRow, gemm());
+  expect_found(refusal(text, "cuda:sm_90"), {"wgmma is there on sm_90a alone"});
+  const std::string warps = replaced(replaced(text, ", annotations={\"variant\": \"wgmma\"}", ""),
+                                     "        T.warpgroup_wait(0)\n", "");
+  const std::string wide = replaced(warps, "threads=128", "threads=256");
+  for (const char* target : {"cuda:sm_90a", "cuda:sm_90"}) {
+    const auto function = lowered(wide, target);
+    ASSERT_TRUE(function) << function.error().message;
+    const std::string code = script::to_text(*function);
+    EXPECT_NE(code.find("T.tma_load("), std::string::npos) << code;
+    EXPECT_EQ(code.find("T.setmaxnreg(") != std::string::npos, std::string(target).ends_with("a"))
+        << code;
+  }
+  EXPECT_EQ(architecture_name(kPlainSm90), "sm_90");
+}
+
 } // namespace
 } // namespace temper::tir
