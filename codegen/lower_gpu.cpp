@@ -32,13 +32,14 @@ struct Known {
   GpuLimits limits;
 };
 constexpr int64_t kRegistersOfThread = 255;
+constexpr int64_t kBlocksBehind = 65535; ///< along the second and the third axis of a grid
 /// "Maximum amount of shared memory per thread block", by compute capability.
 constexpr std::array<Known, 8> kArchitectures = {
     {{"sm_75", {75, int64_t{64} * 1024}},
      {"sm_80", {80, int64_t{163} * 1024}},
      {"sm_86", {86, int64_t{99} * 1024}},
      {"sm_89", {89, int64_t{99} * 1024}},
-     {"sm_90", {90, int64_t{227} * 1024}},
+     {"sm_90", {tir::kPlainSm90, int64_t{227} * 1024}},
      {"sm_90a", {90, int64_t{227} * 1024}},
      {"sm_100a", {100, int64_t{227} * 1024}},
      // Of a compute unit, whose threads have 512.
@@ -171,9 +172,10 @@ Result<IRModule> lower_for_gpu(const IRModule& module, const Target& target,
 
 GpuNeeds gpu_needs(const PrimFunc& function) {
   GpuNeeds needs;
-  const auto kernel = [&](const Node& root, int64_t blocks, int64_t threads) {
+  const auto kernel = [&](const Node& root, int64_t blocks, int64_t behind, int64_t threads) {
     ++needs.kernels;
     needs.blocks = std::max(needs.blocks, blocks);
+    needs.blocks_behind = std::max(needs.blocks_behind, behind);
     needs.threads = std::max(needs.threads, threads);
     int64_t end = 0;
     needs.local_registers = std::max(needs.local_registers, local_bytes(NodeRef(&root)) / 4);
@@ -199,7 +201,10 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
   };
   walk(function->body, [&](const NodeRef& node) {
     if (const auto* launch = node.as<tir::KernelLaunch>()) {
-      kernel(*launch, constant_product(launch->grid), constant_product(launch->threads));
+      int64_t behind = 0;
+      for (size_t axis = 1; axis < launch->grid.size(); ++axis)
+        behind = std::max(behind, as_int(launch->grid[axis]).value_or(0));
+      kernel(*launch, constant_product(launch->grid), behind, constant_product(launch->threads));
       return false;
     }
     const auto* loop = node.as<tir::For>();
@@ -207,6 +212,7 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
       return true;
     std::array<std::string, 6> seen;
     int64_t blocks = 1;
+    int64_t behind = 0;
     int64_t threads = 1;
     size_t count = 0;
     walk(node, [&](const NodeRef& inner) {
@@ -215,10 +221,13 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
           std::find(seen.begin(), seen.end(), axis->thread) != seen.end())
         return true;
       seen[count++] = axis->thread;
-      (axis->thread.starts_with("block") ? blocks : threads) *= as_int(axis->extent).value_or(0);
+      const int64_t extent = as_int(axis->extent).value_or(0);
+      (axis->thread.starts_with("block") ? blocks : threads) *= extent;
+      if (axis->thread == "blockIdx.y" || axis->thread == "blockIdx.z")
+        behind = std::max(behind, extent);
       return true;
     });
-    kernel(*loop, blocks, threads);
+    kernel(*loop, blocks, behind, threads);
     return false;
   });
   return needs;
@@ -227,6 +236,8 @@ GpuNeeds gpu_needs(const PrimFunc& function) {
 std::string exceeded_limit(const GpuNeeds& needs, const GpuLimits& limits) {
   if (needs.threads > limits.threads)
     return "threads";
+  if (needs.blocks_behind > kBlocksBehind)
+    return "blocks";
   if (needs.shared_bytes > limits.shared_bytes)
     return "shared memory";
   // Fragments that are never there in full (a copy through them) may be more than the registers.
@@ -241,6 +252,11 @@ Result<void> check_gpu_limits(const PrimFunc& function, const GpuLimits& limits)
   if (exceeded == "threads")
     return Error(ErrorCode::kUnsupported, fmt::format("the block has {} threads, there may be {}",
                                                       needs.threads, limits.threads));
+  if (exceeded == "blocks")
+    return Error(ErrorCode::kUnsupported,
+                 fmt::format("the grid has {} blocks along its second or third axis, there may be "
+                             "{}; the first one may have more",
+                             needs.blocks_behind, kBlocksBehind));
   if (exceeded == "shared memory" && needs.largest_shared.empty())
     return Error(ErrorCode::kUnsupported,
                  fmt::format("the kernel asks for {} bytes of shared memory (shared=), there are "

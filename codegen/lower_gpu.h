@@ -41,6 +41,8 @@ Result<ir::IRModule> lower_for_gpu(const ir::IRModule& module, const ir::Target&
 struct GpuNeeds {
   int64_t kernels = 0;
   int64_t blocks = 0; ///< 0: not constant
+  /// Along the second or third axis of the grid, which have fewer than the first; 0: as above.
+  int64_t blocks_behind = 0;
   int64_t threads = 0;
   int64_t shared_bytes = 0;
   /// Of the buffers in shared memory the one that takes most.
@@ -52,7 +54,8 @@ struct GpuNeeds {
   int64_t local_registers = 0;
 };
 GpuNeeds gpu_needs(const ir::PrimFunc& function);
-/// The first limit that is exceeded: "threads", "shared memory", "registers"; empty: none.
+/// The first limit that is exceeded: "threads", "blocks", "shared memory", "registers"; empty:
+/// none.
 std::string exceeded_limit(const GpuNeeds& needs, const GpuLimits& limits);
 /// Which limit the function exceeds, in one sentence (kUnsupported).
 Result<void> check_gpu_limits(const ir::PrimFunc& function, const GpuLimits& limits);

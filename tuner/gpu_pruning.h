@@ -15,8 +15,8 @@
 namespace temper::tuner {
 
 struct GpuRefusal {
-  /// "threads", "shared memory", "registers", "spills", "occupancy", "serialised", "waves",
-  /// "roofline".
+  /// "threads", "blocks", "shared memory", "registers", "spills", "occupancy", "serialised",
+  /// "waves", "roofline".
   std::string reason;
   std::string message; ///< one sentence
   engine::Outcome outcome = engine::Outcome::kRejected;

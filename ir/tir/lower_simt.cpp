@@ -296,17 +296,26 @@ private:
                 read_by_engines_.insert(load->buffer.get());
           return true;
         });
-      // What needs no fence, or has one behind it, as stmatrix and copies that were waited for.
-      const bool by_engine =
-          code != code_of_.end() && any(code->second, [](const NodeRef& part) {
-            const auto* op = part.as<Call>();
-            return op != nullptr && (op->op.starts_with("tma_load") || op->op == "ptx_stmatrix");
-          });
-      if (!by_engine)
+      // What needs no fence, or has one behind it.
+      const bool by_engine = code != code_of_.end() && any(code->second, [](const NodeRef& part) {
+                               const auto* op = part.as<Call>();
+                               return op != nullptr && op->op.starts_with("tma_load");
+                             });
+      if (!by_engine && (code == code_of_.end() || !has_written(code->second)))
         for (const size_t i : written_operands(*call))
           written_by_threads_.insert(call->regions[i].buffer.get());
       return true;
     });
+  }
+  /// Threads wrote what the code writes when it ends: no copies of it are under way.
+  static bool has_written(const Stmt& code) {
+    const auto calls = [&](const char* op) {
+      return any(code, [&](const NodeRef& node) {
+        const auto* call = node.as<Call>();
+        return call != nullptr && call->op == op;
+      });
+    };
+    return !calls("ptx_cp_async") || calls("ptx_wait_group");
   }
   /// Products of warpgroups, and stores by the tensor memory accelerator.
   static bool reads_tiles(const Call& call) {
@@ -448,16 +457,17 @@ private:
         return make_seq(
             {make_evaluate(call_op("fence_proxy_async", {})), barrier(), found->second, barrier()});
       // Asynchronous copies that are waited for elsewhere have the fence before what reads them.
-      const bool waited = any(found->second, [](const NodeRef& node) {
-        const auto* call = node.as<Call>();
-        return call != nullptr && call->op == "ptx_wait_group";
-      });
-      if (any(found->second, [&](const NodeRef& node) {
+      if (has_written(found->second) && any(found->second, [&](const NodeRef& node) {
             const auto* call = node.as<Call>();
-            const bool writes = call != nullptr && (call->op == "ptx_stmatrix" ||
-                                                    (call->op == "ptx_cp_async" && waited));
+            const auto* store = node.as<BufferStore>();
+            const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
+            const bool writes =
+                op != nullptr && op->addresses > 0 && !call->op.starts_with("tma_load");
             const auto* to = writes ? call->args[0].as<BufferLoad>() : nullptr;
-            return to != nullptr && read_by_engines_.contains(to->buffer.get());
+            const BufferNode* buffer = store != nullptr ? store->buffer.get()
+                                       : to != nullptr  ? to->buffer.get()
+                                                        : nullptr;
+            return read_by_engines_.contains(buffer);
           }))
         return make_seq(
             {barrier(), found->second, make_evaluate(call_op("fence_proxy_async", {})), barrier()});
@@ -1069,7 +1079,7 @@ Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes
   // Names: what copies ahead is known by them, and by no memory.
   TEMPER_TRY(expanded, expand_ordered_pipelines(bind_scalars(function), asynchronous));
   if (asynchronous) {
-    TEMPER_TRY(pipelined, expand_pipelines(expanded));
+    TEMPER_TRY(pipelined, expand_pipelines(expanded, architecture != kPlainSm90));
     expanded = pipelined;
   }
   TEMPER_TRY(annotated, annotate_layouts(expanded, false, is_amd(architecture)));

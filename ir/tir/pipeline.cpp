@@ -6,6 +6,7 @@
 #include "ir/tir/cluster.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
+#include "ir/tir/pipeline_slice.h"
 #include "ir/tir/pipeline_stages.h"
 
 #include <fmt/format.h>
@@ -20,7 +21,8 @@ namespace {
 
 class Expanding {
 public:
-  explicit Expanding(const PrimFunc& function) : total_(uses_below(function)) {}
+  Expanding(const PrimFunc& function, bool trades)
+      : total_(uses_below(function)), trades_(trades) {}
 
   Stmt rewrite(const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
@@ -99,22 +101,15 @@ private:
     std::vector<Stmt> copies, rest;
     BufferMap stage_of; ///< buffers to those with stages
   };
-  Ahead ahead_of(const For& loop, int64_t stages) {
+  /// `writers`: what may write what the copies read without their waiting for it.
+  Ahead ahead_of(const For& loop, int64_t stages, const Stmt& writers) {
     Ahead ahead;
     auto& [copies, rest, stage_of] = ahead;
     const auto* body = loop.body.as<SeqStmt>();
     if (body == nullptr)
       return ahead;
     const auto below = uses_below(loop.body);
-    std::unordered_set<const BufferNode*> written; // in global memory, by the loop
-    walk(loop.body, [&](const NodeRef& node) {
-      if (const auto* store = node.as<BufferStore>())
-        written.insert(store->buffer.get());
-      if (const auto* call = node.as<TileCall>())
-        for (const size_t i : written_operands(*call))
-          written.insert(call->regions[i].buffer.get());
-      return true;
-    });
+    const std::unordered_set<const BufferNode*> written = written_below(writers);
     std::unordered_set<const BufferNode*> seen;
     for (const Stmt& stmt : body->statements) {
       const auto* call = stmt.as<TileCall>();
@@ -246,7 +241,7 @@ private:
   }
 
   Stmt pipeline(const For& loop, int64_t stages, bool tma) {
-    const Ahead ahead_of_loop = ahead_of(loop, stages);
+    const Ahead ahead_of_loop = ahead_of(loop, stages, loop.body);
     const auto& [copies, rest, stage_of] = ahead_of_loop;
     if (copies.empty())
       return nullptr;
@@ -304,7 +299,7 @@ private:
     if (!tma)
       round.push_back(commit());
     ++loops_;
-    const Stmt compute = substitute(finished(rewrite(make_seq(std::vector<Stmt>(rest)))),
+    const Stmt compute = substitute(drained(rewrite(make_seq(std::vector<Stmt>(rest)))),
                                     {{loop.loop_var, loop.min + Expr(k)}});
     --loops_;
     round.push_back(staged(compute, stage_of, floormod(Expr(k), number(stages))));
@@ -350,7 +345,8 @@ private:
     const int64_t stages = loop.annotations.get_int(kStages).value_or(1);
     const auto threads =
         kernel.threads.size() == 1 ? as_int(kernel.threads[0]) : std::optional<int64_t>();
-    const Ahead ahead = ahead_of(loop, stages);
+    // Nothing orders what other threads write before a warp that goes ahead of them.
+    const Ahead ahead = ahead_of(loop, stages, kernel.body);
     const Stmt as_it_is = Stmt(&kernel);
     if (stages < 2 || ahead.copies.empty()) {
       fail(loop, kNothingAhead);
@@ -392,11 +388,17 @@ private:
     const auto waited = [&](const Buffer& barriers, const Expr& stage, const Expr& parity) {
       return make_evaluate(call_op("mbarrier_wait_parity", {make_load(barriers, {stage}), parity}));
     };
+    const auto slice = slice_for_copies(kernel, loop, ahead.copies);
+    if (!slice) {
+      fail(loop, slice.error().message);
+      return as_it_is;
+    }
     // Products that may be under way when an iteration ends: their stages are free later.
-    int64_t under_way = 0;
-    for (const Stmt& stmt : ahead.rest)
-      if (const auto* call = stmt.as<TileCall>(); call != nullptr && call->op == "gemm")
-        under_way = std::max(under_way, integer_option(*call, "wg_wait"));
+    Stmt computed = make_seq(std::vector<Stmt>(ahead.rest));
+    const std::optional<int64_t> counted_products = products_under_way(computed);
+    if (!counted_products)
+      computed = drained(computed);
+    const int64_t under_way = counted_products.value_or(0);
     if (under_way >= stages) {
       fail(loop, fmt::format("{} products may be under way, which takes {} stages at the least",
                              under_way, under_way + 1));
@@ -421,8 +423,7 @@ private:
       const Var round = make_var("round", i32);
       const Var stage = make_var("stage", i32);
       ++loops_;
-      const Stmt compute = substitute(rewrite(make_seq(std::vector<Stmt>(ahead.rest))),
-                                      {{loop.loop_var, loop.min + Expr(k)}});
+      const Stmt compute = substitute(rewrite(computed), {{loop.loop_var, loop.min + Expr(k)}});
       --loops_;
       std::vector<Stmt> body{make_bind(round, counted(rounds)), make_bind(stage, stage_at(round)),
                              waited(full, stage, parity_at(round)),
@@ -446,7 +447,30 @@ private:
                               free_stage(counted(rounds) - left)));
       return make_seq(std::move(all));
     };
-    // The warp that copies.
+    // The warp that copies, and of all else does what says how often and where from.
+    const auto sliced = [&](auto&& self, const Stmt& stmt, const auto& producer) -> Stmt {
+      if (stmt.get() == &loop)
+        return producer();
+      if (const auto* seq = stmt.as<SeqStmt>()) {
+        std::vector<Stmt> kept;
+        for (const Stmt& child : seq->statements)
+          if (slice->contains(child.get()))
+            kept.push_back(self(self, child, producer));
+        return make_seq(std::move(kept));
+      }
+      if (!slice->contains(stmt.get()))
+        return make_seq({});
+      const Stmt result = rebuild(
+          stmt, [&](const Stmt& child) { return self(self, child, producer); },
+          [](const Expr& expr) { return expr; });
+      const auto* other = result.as<For>();
+      if (other == nullptr || other->kind != ForKind::kPipelined)
+        return result;
+      return copy_node(*other, [](For& copy) {
+        copy.kind = ForKind::kSerial;
+        copy.annotations = {};
+      });
+    };
     const Buffer copied = make_buffer("rounds", i32, {number(1)}, "local");
     const auto producer = [&] {
       const Var k = make_var(loop.loop_var->name, loop.loop_var->dtype);
@@ -458,6 +482,11 @@ private:
                     // Of a stage that was never filled the phase before the first one has passed.
                     waited(empty, stage, number(1) - parity_at(round)),
                     copies_of(loop, ahead, Expr(k), stage, full, shared),
+                    substitute(sliced(sliced, make_seq(std::vector<Stmt>(ahead.rest)),
+                                      [] {
+                                        return make_seq({}); // no loop is in itself
+                                      }),
+                               {{loop.loop_var, loop.min + Expr(k)}}),
                     make_store(copied, {number(0)}, Expr(round) + 1)}));
       main->span = loop.span;
       return main;
@@ -474,23 +503,6 @@ private:
       loops_ -= stmt.as<For>() != nullptr || stmt.as<While>() != nullptr ? 1 : 0;
       return result;
     };
-    // Of what stands around the loop, what says how often it runs and where it copies from.
-    const auto sliced = [&](auto&& self, const Stmt& stmt) -> Stmt {
-      if (stmt.get() == &loop)
-        return producer();
-      if (const auto* seq = stmt.as<SeqStmt>()) {
-        std::vector<Stmt> kept;
-        for (const Stmt& child : seq->statements)
-          if (contains(child, loop) || is_of_thread(child))
-            kept.push_back(self(self, child));
-        return make_seq(std::move(kept));
-      }
-      if (!contains(stmt, loop))
-        return is_of_thread(stmt) ? stmt : make_seq({});
-      return rebuild(
-          stmt, [&](const Stmt& child) { return self(self, child); },
-          [](const Expr& expr) { return expr; });
-    };
     const auto from_zero = [&](const Buffer& count) {
       return make_store(count, {number(0)}, number(0));
     };
@@ -500,7 +512,7 @@ private:
       return make_evaluate(call_op("setmaxnreg", {number(count), number(more ? 1 : 0)}));
     };
     std::vector<Stmt> computing, copying;
-    if (few > 0) {
+    if (few > 0 && trades_) {
       computing.push_back(registers(many, true));
       copying.push_back(registers(few, false));
     }
@@ -512,7 +524,7 @@ private:
     computing.insert(computing.end(),
                      {make_alloc(rounds), from_zero(rounds), replaced(replaced, own)});
     Stmt copies = make_seq({make_alloc(copied), from_zero(copied),
-                            with_fresh_definitions(sliced(sliced, kernel.body))});
+                            with_fresh_definitions(sliced(sliced, kernel.body, producer))});
     copying.push_back(make_if(less(index, number(*threads + kWarp)), copies));
     std::vector<Stmt> body = shared_allocations(kernel.body);
     body.push_back(make_alloc(full));
@@ -547,25 +559,6 @@ private:
     return {kFew, std::min(many, kMost)};
   }
 
-  /// Names and scalars of a thread.
-  static bool is_of_thread(const Stmt& stmt) {
-    const auto of_thread = [](const Buffer& buffer) {
-      return buffer->scope.starts_with("local") && tile_scope(buffer->scope) != "fragment";
-    };
-    if (const auto* alloc = stmt.as<AllocBuffer>())
-      return of_thread(alloc->buffer);
-    if (stmt.as<Bind>() == nullptr && stmt.as<BufferStore>() == nullptr)
-      return false;
-    bool alone = true;
-    walk(stmt, [&](const NodeRef& node) {
-      if (const auto* load = node.as<BufferLoad>())
-        alone &= of_thread(load->buffer) || load->buffer->scope == "global";
-      if (const auto* store = node.as<BufferStore>())
-        alone &= of_thread(store->buffer);
-      return alone;
-    });
-    return alone;
-  }
   /// Shared memory is there for both.
   static std::vector<Stmt> shared_allocations(const Stmt& body) {
     std::vector<Stmt> list;
@@ -621,6 +614,7 @@ private:
   }
 
   std::unordered_map<const BufferNode*, int> total_;
+  bool trades_ = true; ///< registers, between warpgroups
   BufferMap stages_;
   Analyzer math_;
   const KernelLaunch* kernel_ = nullptr; ///< around the loop
@@ -630,8 +624,8 @@ private:
 
 } // namespace
 
-Result<PrimFunc> expand_pipelines(const PrimFunc& function) {
-  Expanding expanding(function);
+Result<PrimFunc> expand_pipelines(const PrimFunc& function, bool trades) {
+  Expanding expanding(function, trades);
   const Stmt body = expanding.rewrite(function->body);
   if (!expanding.error().message.empty())
     return expanding.error();

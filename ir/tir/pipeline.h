@@ -80,6 +80,7 @@ inline constexpr int64_t kOwnWarp = 2;
 
 /// Every T.Pipelined of two or more stages, on which that can be done; others stay as they are.
 /// kUnsupported, with the line, for a loop with tma=1 or 2 that cannot have it.
-Result<PrimFunc> expand_pipelines(const PrimFunc& function);
+/// `trades`: warpgroups may give registers to each other.
+Result<PrimFunc> expand_pipelines(const PrimFunc& function, bool trades = true);
 
 } // namespace temper::tir

@@ -1,7 +1,11 @@
 #include "ir/tir/pipeline_stages.h"
 
+#include "ir/op.h"
+#include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/tile_ops.h"
+
+#include <algorithm>
 
 namespace temper::tir {
 
@@ -18,6 +22,23 @@ std::unordered_map<const BufferNode*, int> uses_below(const NodeRef& root) {
     return true;
   });
   return uses;
+}
+
+std::unordered_set<const BufferNode*> written_below(const NodeRef& root) {
+  std::unordered_set<const BufferNode*> written;
+  walk(root, [&](const NodeRef& node) {
+    if (const auto* store = node.as<BufferStore>())
+      written.insert(store->buffer.get());
+    if (const auto* call = node.as<TileCall>())
+      for (const size_t i : written_operands(*call))
+        written.insert(call->regions[i].buffer.get());
+    if (const auto* call = node.as<Call>())
+      if (const OpInfo* op = find_op(call->op); op != nullptr && op->addresses > 0)
+        if (const auto* first = call->args[0].as<BufferLoad>())
+          written.insert(first->buffer.get());
+    return true;
+  });
+  return written;
 }
 
 bool is_whole(const BufferRegion& region) {
@@ -92,13 +113,113 @@ Stmt with_stages(const Stmt& body, const BufferMap& stages) {
   }));
 }
 
-Stmt finished(const Stmt& stmt) {
-  return cast_ref<StmtNode>(rewrite_post(stmt, [](const NodeRef& node) -> NodeRef {
+namespace {
+
+constexpr const char* kWait = "wg_wait"; ///< of a product: others that may be under way behind it
+
+bool is_wgmma(const TileCall& call) {
+  return call.op == "gemm" && call.options.get_string(kVariant).value_or("") == kWgmma;
+}
+
+const Call* warpgroup_wait(const NodeRef& node) {
+  const auto* evaluate = node.as<Evaluate>();
+  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  return call != nullptr && call->op == "warpgroup_wait" ? call : nullptr;
+}
+
+/// Products that were asked for and that nobody waited for yet.
+struct UnderWay {
+  static constexpr int64_t kMany = 64; ///< more than a pipeline has stages
+  int64_t products = 0;
+  bool uncertain = false; ///< not every iteration asks for the same
+  bool operator==(const UnderWay&) const = default;
+
+  void wait(int64_t left) {
+    products = std::min(products, left);
+    uncertain &= products > 0;
+  }
+  void join(const UnderWay& other) {
+    products = std::max(products, other.products);
+    uncertain |= other.uncertain;
+  }
+
+  /// `always`: each iteration comes by here.
+  void run(const Stmt& stmt, bool always) {
+    if (!stmt)
+      return;
+    if (const auto* call = stmt.as<TileCall>()) {
+      if (!is_wgmma(*call))
+        return;
+      products = std::min(products + 1, kMany);
+      if (const int64_t left = integer_option(*call, kWait); left >= 0)
+        wait(left);
+      uncertain |= products > 0 && !always;
+    } else if (const Call* waits = warpgroup_wait(stmt)) {
+      wait(as_int(waits->args[0]).value_or(kMany));
+    } else if (const auto* seq = stmt.as<SeqStmt>()) {
+      for (const Stmt& child : seq->statements)
+        run(child, always);
+    } else if (const auto* branch = stmt.as<IfThenElse>()) {
+      UnderWay other = *this;
+      run(branch->then_case, false);
+      other.run(branch->else_case, false);
+      join(other);
+    } else {
+      // Loops: until nothing new comes round.
+      UnderWay before;
+      do {
+        before = *this;
+        UnderWay round = *this;
+        stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
+          if (child && StmtNode::accepts(child->kind()))
+            round.run(cast_ref<StmtNode>(child), false);
+        });
+        join(round);
+      } while (!(*this == before));
+    }
+  }
+};
+
+/// Products that say `which` number of others may be under way wait for none to be.
+Stmt waited_for(const Stmt& stmt, bool (*which)(int64_t)) {
+  return cast_ref<StmtNode>(rewrite_post(stmt, [&](const NodeRef& node) -> NodeRef {
     const auto* call = node.as<TileCall>();
-    if (call == nullptr || call->op != "gemm" || integer_option(*call, "wg_wait") <= 0)
+    if (call == nullptr || call->op != "gemm" || !which(integer_option(*call, kWait)))
       return node;
-    return copy_node(*call, [](TileCall& copy) { copy.options = copy.options.without("wg_wait"); });
+    return copy_node(*call, [](TileCall& copy) { copy.options = copy.options.without(kWait); });
   }));
+}
+
+} // namespace
+
+std::optional<int64_t> products_under_way(const Stmt& body) {
+  UnderWay state, before;
+  do {
+    before = state;
+    state.run(body, true);
+  } while (!(state == before));
+  if (state.uncertain || state.products >= UnderWay::kMany)
+    return std::nullopt;
+  return state.products;
+}
+
+Stmt finished(const Stmt& stmt) {
+  const Stmt calls = waited_for(stmt, [](int64_t left) { return left > 0; });
+  return cast_ref<StmtNode>(rewrite_post(calls, [](const NodeRef& node) -> NodeRef {
+    const Call* call = warpgroup_wait(node);
+    if (call == nullptr || is_int(call->args[0], 0))
+      return node;
+    return copy_node(*node.as<Evaluate>(), [](Evaluate& copy) {
+      copy.value = call_op("warpgroup_wait", {make_int(DataType::int32(), 0)});
+    });
+  }));
+}
+
+Stmt drained(const Stmt& body) {
+  const Stmt result = finished(body);
+  if (products_under_way(result) == 0)
+    return result;
+  return waited_for(result, [](int64_t left) { return left < 0; });
 }
 
 } // namespace temper::tir

@@ -225,6 +225,7 @@ private:
     Memory before; ///< the latest barrier
     Memory since;
     Memory asked;                 ///< of asynchronous copies that nobody waited for
+    Memory multiplied;            ///< operands of products that nobody waited for
     std::set<const Node*> latest; ///< barriers, one of which was the last
     /// A thread waited for what others must not read before the next barrier, as the program has
     /// it.
@@ -234,6 +235,7 @@ private:
       before.add(other.before);
       since.add(other.since);
       asked.add(other.asked);
+      multiplied.add(other.multiplied);
       latest.insert(other.latest.begin(), other.latest.end());
       waited |= other.waited;
     }
@@ -278,14 +280,18 @@ private:
                        [&](const BufferNode* other) { return same_memory(other, buffer); });
   }
 
-  void access(State& state, const Buffer& buffer, bool write, bool asynchronous = false) {
-    if (!matters(buffer))
-      return;
-    // All that may have been the last one stay: what is before them is done.
+  /// All barriers that may have been the last one stay: what is before them is done.
+  void settle(State& state) const {
     if (!state.latest.empty() &&
         std::all_of(state.latest.begin(), state.latest.end(),
                     [&](const Node* barrier) { return kept_.contains(barrier); }))
       state.before = {};
+  }
+
+  void access(State& state, const Buffer& buffer, bool write, bool asynchronous = false) {
+    if (!matters(buffer))
+      return;
+    settle(state);
     if (meets(state.before.written, buffer.get()) ||
         (write && meets(state.before.read, buffer.get()))) {
       kept_.insert(state.latest.begin(), state.latest.end());
@@ -320,6 +326,14 @@ private:
         state.asked = {};
       return;
     }
+    if (node.op == "warpgroup_wait") {
+      // What it reads is read until here.
+      for (const BufferNode* buffer : state.multiplied.read)
+        state.since.read.insert(buffer);
+      if (is_int(node.args[0], 0))
+        state.multiplied = {};
+      return;
+    }
     if (node.op == "mbarrier_wait_parity" && branches_ == 0) {
       // All threads wait themselves for what they asked for: it needs no other barrier.
       state.asked = {};
@@ -345,6 +359,8 @@ private:
       // Barriers in memory order themselves, once they are prepared.
       const bool barrier = node.op.starts_with("mbarrier_") && node.op != "mbarrier_init";
       access(state, load->buffer, i == 0 && !barrier && !node.op.starts_with("atomic_"), copies);
+      if (i > 0 && takes_tiles(node.op) && is_shared(load->buffer))
+        state.multiplied.read.insert(load->buffer.get());
     }
   }
 
@@ -352,9 +368,17 @@ private:
     if (!stmt)
       return;
     if (is_barrier(stmt)) {
-      // Nothing happened since the last one: that one will do.
-      if (is_candidate(stmt) && !state.latest.empty() && state.since == Memory() && !state.waited)
+      depth_[stmt.get()] = loops_;
+      // Nothing happened since the last one: that one will do, or this one where that is met in
+      // more rounds of a loop.
+      if (is_candidate(stmt) && !state.latest.empty() && state.since == Memory() && !state.waited) {
+        const auto kept = [&](const Node* other) { return kept_.contains(other); };
+        const auto deeper = [&](const Node* other) { return depth_.at(other) > loops_; };
+        if (std::any_of(state.latest.begin(), state.latest.end(), deeper) &&
+            !std::all_of(state.latest.begin(), state.latest.end(), kept))
+          state.latest = {stmt.get()};
         return;
+      }
       if (std::exchange(state.waited, false))
         kept_.insert(stmt.get());
       state.before.add(state.since);
@@ -380,6 +404,9 @@ private:
       statement(branch->then_case, state);
       statement(branch->else_case, other);
       --branches_;
+      // What one side settled is settled for the other, too.
+      settle(state);
+      settle(other);
       state.add(other);
     } else if (const auto* loop = stmt.as<For>();
                loop != nullptr && loop->kind == ForKind::kThreadBinding) {
@@ -391,7 +418,12 @@ private:
         State round = state;
         if (const auto* loop = stmt.as<While>())
           reads(round, loop->condition);
+        ++loops_;
         statement(body, round);
+        --loops_;
+        // The round may have settled what it began with, which the loop is not to bring up again.
+        settle(state);
+        settle(round);
         State joined = state;
         joined.add(round);
         if (joined == state) {
@@ -429,10 +461,12 @@ private:
       State inside;
       inside.since = state.since;
       inside.asked = state.asked;
+      inside.multiplied = state.multiplied;
       statement(side, inside);
       after.since.add(inside.before);
       after.since.add(inside.since);
       after.asked.add(inside.asked);
+      after.multiplied.add(inside.multiplied);
     }
     --branches_;
     in_role_ = around;
@@ -443,7 +477,9 @@ private:
   std::unordered_set<const BufferNode*> stored_;
   std::unordered_set<const BufferNode*> read_by_engines_; ///< wgmma's operands
   std::unordered_set<const Node*> kept_;
-  int branches_ = 0;     ///< around the statement at hand
+  std::unordered_map<const Node*, int> depth_; ///< loops around a barrier
+  int loops_ = 0;                              ///< around the statement at hand
+  int branches_ = 0;
   bool in_role_ = false; ///< it is run by a role
 };
 

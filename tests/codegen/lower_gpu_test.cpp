@@ -501,6 +501,31 @@ def main(A: T.Buffer((4,), "float32")):
   expect_found(gpu_limits(gpu("cuda:sm_12")).error().message, {"cuda:sm_90a"});
 }
 
+TEST(LowerGpu, only_the_first_axis_of_a_grid_has_many_blocks) {
+  const std::string text = R"(
+@T.prim_func
+def main(A: T.Tensor((70000, 32), "float32"), B: T.Tensor((70000, 32), "float32")):
+    with T.Kernel(GRID, threads=32) as (BLOCKS):
+        t = T.get_thread_binding(0)
+        B[b, t] = A[b, t] + T.float32(1)
+)";
+  const auto limits = gpu_limits(gpu());
+  const auto fits = [&](const char* grid, const char* blocks) {
+    auto module = lower_for_gpu(
+        make_module(parsed(replaced(replaced(text, "GRID", grid), "BLOCKS", blocks))), gpu());
+    EXPECT_TRUE(module) << module.error().message;
+    return check_gpu_limits((*module)->functions[0].function.as_ref<PrimFuncNode>(), *limits);
+  };
+  EXPECT_TRUE(fits("70000, 1", "b, one"));
+  for (const auto& [grid, blocks] :
+       {std::pair("1, 70000", "one, b"), std::pair("1, 1, 70000", "one, two, b")}) {
+    const auto refused = fits(grid, blocks);
+    ASSERT_FALSE(refused);
+    expect_found(refused.error().message,
+                 {"the grid has 70000 blocks along its second or third axis, there may be 65535"});
+  }
+}
+
 TEST(LowerGpu, warpgroups_multiply_what_the_copy_engine_brings) {
   struct Case {
     const char* dtype;
