@@ -2,6 +2,7 @@
 
 #include "ir/support/check.h"
 #include "ir/support/text.h"
+#include "ir/tir/wgmma_width.h"
 
 #include <fmt/format.h>
 
@@ -354,8 +355,8 @@ std::optional<std::string> wgmma_function(std::string_view name) {
     parts.pop_back();
   int n = 0, k = 0;
   const auto types = product_types(std::span(parts).subspan(1));
-  if (!types || std::sscanf(parts[0].c_str(), "m64n%dk%d", &n, &k) != 2 || k != types->k || n < 8 ||
-      n > 256 || n % 8 != 0 || (columns && !types->half))
+  if (!types || std::sscanf(parts[0].c_str(), "m64n%dk%d", &n, &k) != 2 || k != types->k ||
+      !tir::is_wgmma_width(n, types->bytes) || (columns && !types->half))
     return std::nullopt;
   // 64 rows of n among 128 threads; two float16 share a register.
   const int sums = types->out == "f16" ? n / 4 : n / 2;

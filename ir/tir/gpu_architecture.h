@@ -1,5 +1,5 @@
-/// GPU architectures as numbers: 80 for sm_80, 90 for sm_90a, kPlainSm90 for sm_90, which lacks some
-/// of it. AMD's are negative, -942 for gfx942, so that whatever asks for a level of PTX
+/// GPU architectures as numbers: 80 for sm_80, 90 for sm_90a, kPlainSm90 for sm_90, which lacks
+/// some of it. AMD's are negative, -942 for gfx942, so that whatever asks for a level of PTX
 /// (architecture >= 80) is told that there is none; 0 is no GPU. Targets of AMD's GPUs are written
 /// hip:gfx942 and are otherwise as CUDA's: kernels of blocks and threads.
 #pragma once

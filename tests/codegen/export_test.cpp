@@ -557,7 +557,7 @@ TEST_F(Export, CodeForAGpuIsStartedThroughTheDriverOnTheCallersStream) {
   if (!nvrtc)
     GTEST_SKIP() << nvrtc.error().message;
   const auto program = script::parse_prim_func(
-      hopper_gemm("float16", 512, 256, 128, false, "128x128x64", 256, true), "kernel.py");
+      hopper_gemm("float16", 512, 256, 128, false, "64x64x32", 128, true), "kernel.py");
   ASSERT_TRUE(program) << program.error().message;
   const ir::Target target = *ir::parse_target("cuda:sm_90a");
   const auto lowered = lower_for_gpu(ir::make_module(*program), target);
@@ -568,6 +568,7 @@ TEST_F(Export, CodeForAGpuIsStartedThroughTheDriverOnTheCallersStream) {
                          {"B", DataType::floating(16), {128, 256}, true, false},
                          {"C", DataType::float32(), {512, 256}, true, true}};
   const int64_t shared = artifact->launch.kernels[0].shared_bytes;
+  EXPECT_LT(shared, 48 * 1024) << "it is asked for, since static memory takes of the 48 KB, too";
   artifact->launch.kernels[0].cluster = {2, 2, 1};
   ExportFunction function;
   function.name = "gemm";
@@ -611,10 +612,10 @@ int main(void) {
   const std::string a = number_after("addresses ", 0), c = number_after("addresses ", 1);
   for (const std::string& words :
        {std::string("picky 0\n"), std::string("load cubin\nkernel gemm_kernel\ncontext of 0\n"),
-        "map type 6 rank 2 at " + a + " shape 128 512 stride 256 box 64 128 steps 1 swizzle 3\n",
-        std::string("shape 256 128 stride 512 box 64 64 steps 1 swizzle 3\n"),
+        "map type 6 rank 2 at " + a + " shape 128 512 stride 256 box 32 64 steps 1 swizzle 2\n",
+        std::string("shape 256 128 stride 512 box 64 32 steps 1 swizzle 3\n"),
         "attribute 8 " + std::to_string(shared) + " on 3\n",
-        "launch 2 4 1 of 256 1 1, " + std::to_string(shared) + " bytes, stream 0x70, A " + a +
+        "launch 4 8 1 of 128 1 1, " + std::to_string(shared) + " bytes, stream 0x70, A " + a +
             ", C " + c + ", map 5a5a5a5a\nattribute 4: 2 2 1\n",
         std::string("popped\ngemm 0 \n"), std::string("null -1\n")})
     EXPECT_NE(text.find(words), std::string::npos) << words << "in:\n" << text;

@@ -243,6 +243,46 @@ TEST(Pipeline, threads_meet_once_a_tile_rather_than_in_each_step) {
   EXPECT_EQ(in_loop(code, "T.sync_threads("), 0) << code;
 }
 
+TEST(Pipeline, wgmma_of_bytes_has_the_columns_that_there_are) {
+  const auto bytes = [](int columns) {
+    std::string text = R"(
+@T.prim_func
+def main(A: T.Tensor((64, 64), "int8"), B: T.Tensor((N, 64), "int8"), C: T.Tensor((64, N), "int32")):
+    with T.Kernel(1, threads=128) as b:
+        A_shared = T.alloc_shared((64, 64), "int8")
+        B_shared = T.alloc_shared((N, 64), "int8")
+        C_local = T.alloc_fragment((64, N), "int32")
+        T.copy(A, A_shared)
+        T.copy(B, B_shared)
+        T.gemm(A_shared, B_shared, C_local, transpose_B=True, clear_accum=True, annotations={"variant": "wgmma"})
+        T.copy(C_local, C)
+)";
+    for (int i = 0; i < 4; ++i)
+      text = replaced(text, "N", std::to_string(columns));
+    return text;
+  };
+  for (const int columns : {40, 72, 120})
+    expect_found(refusal(bytes(columns)),
+                 {"line 10", "8 or 24 columns, or a multiple of 16, and not"});
+  for (const int columns : {8, 24, 48, 144, 256}) {
+    const auto function = lowered(bytes(columns));
+    ASSERT_TRUE(function) << function.error().message;
+    const std::string code = script::to_text(*function);
+    EXPECT_NE(code.find(fmt::format("\"m64n{}k32\"", columns)), std::string::npos) << code;
+  }
+  // Written by hand, too.
+  const auto function = lowered(bytes(24));
+  ASSERT_TRUE(function) << function.error().message;
+  std::vector<int8_t> a(64 * 64, 1), b(24 * 64, 1);
+  std::vector<int32_t> c(64 * 24);
+  const std::vector<InterpretArgument> arguments{
+      ArrayView{DataType::integer(8), a.data(), static_cast<int64_t>(a.size())},
+      ArrayView{DataType::integer(8), b.data(), static_cast<int64_t>(b.size())},
+      ArrayView{DataType::int32(), c.data(), static_cast<int64_t>(c.size()), {}, false}};
+  expect_found(error_of(replaced(script::to_text(*function), "m64n24k32", "m64n40k32"), arguments),
+               {"8 or 24 columns, or a multiple of 16 up to 256, not 40"});
+}
+
 TEST(Pipeline, sm_90_has_nothing_that_is_sm_90as_alone) {
   const std::string text = product(kRow, gemm());
   expect_found(refusal(text, "cuda:sm_90"), {"wgmma is there on sm_90a alone"});

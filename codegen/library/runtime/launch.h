@@ -163,7 +163,8 @@ static int start_kernels(const temper_function* function, void* const* arguments
         gpu_failed(function, "could not describe an argument to the copy engine", code);
       parameters[count++] = maps[m].words;
     }
-    if (code == 0 && kernel->shared_bytes > 48 * 1024) {
+    /* 48 KB less what is declared statically are there without being asked for */
+    if (code == 0 && kernel->shared_bytes > 0) {
       code = driver.set_attribute(kDynamicSharedBytes, (int)kernel->shared_bytes, gpu->loaded[i],
                                   device);
       if (code != 0)

@@ -17,6 +17,7 @@
 #include "ir/tir/layout_inference.h"
 #include "ir/tir/matrix_text.h"
 #include "ir/tir/ops/gemm.h"
+#include "ir/tir/wgmma_width.h"
 
 #include <fmt/format.h>
 
@@ -93,6 +94,16 @@ Result<Product> shapes_fit(const TileCall& call, TileContext& context) {
   product.grids = warp_grids(product.m, product.n, threads / kWarpgroup, kRows, 8);
   if (product.registers_a)
     std::erase_if(product.grids, [](const WarpGrid& grid) { return grid.columns != 1; });
+  const bool shared = !product.grids.empty();
+  if (*types == ops::TensorTypes::kBytes)
+    std::erase_if(product.grids, [&](const WarpGrid& grid) {
+      return !is_wgmma_width(wgmma_width(product.n / grid.columns), true);
+    });
+  if (shared && product.grids.empty())
+    return no(
+        fmt::format("an instruction on integers has 8 or 24 columns, or a multiple of 16, and "
+                    "not {}",
+                    wgmma_width(product.n)));
   if (product.grids.empty())
     return no(fmt::format("{} warpgroups cannot share {} x {} in steps of 64 x {}",
                           threads / kWarpgroup, product.m, product.n,

@@ -1,6 +1,8 @@
 // Operations of whole warps on matrices, by the layouts of their fragments.
 #include "ir/tir/emulator/machine.h"
 
+#include "ir/tir/wgmma_width.h"
+
 namespace temper::tir::emulator {
 
 bool Machine::whole_warp(const Warp& warp, const Instruction& inst) {
@@ -286,7 +288,7 @@ void Machine::wgmma(Warp& warp, Instruction& inst) {
   if (!whole_warp(warp, inst))
     return;
   const auto text = parse_matrix_text(inst.text);
-  if (!text || text->m != 64 || text->n < 8 || text->n > 256 || text->n % 8 != 0) {
+  if (!text || text->m != 64 || !is_wgmma_width(text->n, false)) {
     fail(inst.node, "there is no wgmma of shape \"" + inst.text +
                         "\"; write \"m64n64k16\": n a multiple of 8 up to 256");
     return;
@@ -306,6 +308,12 @@ void Machine::wgmma(Warp& warp, Instruction& inst) {
   const DataType out = type_of(inst.addresses[0]);
   if (!operands_are(*text, in, type_of(b), inst.node))
     return;
+  if (!is_wgmma_width(n, out.is_int())) {
+    fail(inst.node, fmt::format("wgmma of integers has 8 or 24 columns, or a multiple of 16 up to "
+                                "256, not {}",
+                                n));
+    return;
+  }
   if (type_of(b) != in || k * in.bits != 256) {
     fail(inst.node,
          fmt::format("wgmma of {} and {} takes k = {}: 32 bytes of it", temper::to_string(in),
