@@ -511,6 +511,11 @@ std::array<Expr, 2> lane_element(const Expr& row, const Expr& column, int64_t of
           floordiv(column, 8) * 4 + floordiv(row, 8) * 2 + floormod(column, 2)};
 }
 
+/// What a product's text, "m16n8k32.e4m3.e4m3.A.Bt", takes its operands for.
+static MatrixText operand_types(const std::string& text) {
+  return parse_matrix_text(text.substr(0, text.find(".A"))).value_or(MatrixText());
+}
+
 Stmt warp_as_loops(const Call& call) {
   const auto place = [&](size_t argument) { return call.args[argument].as<BufferLoad>(); };
   // The size of a tile along one of its two dimensions.
@@ -556,11 +561,15 @@ Stmt warp_as_loops(const Call& call) {
     body = stored(at(0, i, j), call.args[2]);
   } else if (call.op == "warp_mma") {
     const DataType sum = place(0)->buffer->dtype;
-    const auto term = [&](const Expr& element) {
-      return element->dtype == sum ? element : make_cast(sum, element);
+    const MatrixText types = operand_types(name);
+    const auto term = [&](MatrixOperand type, const Expr& element) {
+      // Narrow floats may lie there as the bytes that they are.
+      const Expr value =
+          element->dtype == DataType::uint(8) ? matrix_operand_value(type, element) : element;
+      return value->dtype == sum ? value : make_cast(sum, value);
     };
-    const Expr product =
-        term(turned_a ? at(2, k, i) : at(2, i, k)) * term(turned_b ? at(4, j, k) : at(4, k, j));
+    const Expr product = term(types.a, turned_a ? at(2, k, i) : at(2, i, k)) *
+                         term(types.b, turned_b ? at(4, j, k) : at(4, k, j));
     body = make_for(k, int32(0), size(2, turned_a ? 0 : 1), ForKind::kSerial,
                     stored(at(0, i, j), at(0, i, j) + product));
   } else {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/interpret.h"
+#include "ir/narrow.h"
 #include "ir/s_tir/block.h"
 #include "ir/s_tir/layer.h"
 #include "ir/support/half.h"
@@ -44,6 +45,8 @@ public:
   TypedArray(DataType dtype, int64_t count)
       : dtype_(dtype), count_(count), bytes_(static_cast<size_t>(count * dtype.element_bytes())) {}
   void set(int64_t i, float value) {
+    if (is_float8(dtype_))
+      return put(i, float_to_float8(value, dtype_.code == TypeCode::kBFloat));
     switch (dtype_.code) {
     case TypeCode::kFloat:
       return dtype_.bits == 64   ? put(i, static_cast<double>(value))
@@ -59,6 +62,8 @@ public:
     }
   }
   float get(int64_t i) const {
+    if (is_float8(dtype_))
+      return float8_to_float(at<uint8_t>(i), dtype_.code == TypeCode::kBFloat);
     switch (dtype_.code) {
     case TypeCode::kFloat:
       return dtype_.bits == 64   ? static_cast<float>(at<double>(i))
@@ -80,7 +85,10 @@ public:
       list.push_back(get(i));
     return list;
   }
-  ArrayView view(bool initialised) { return {dtype_, bytes_.data(), count_, {}, initialised}; }
+  /// As it lies in memory: floats of one byte are bytes.
+  ArrayView view(bool initialised) {
+    return {is_float8(dtype_) ? DataType::uint(8) : dtype_, bytes_.data(), count_, {}, initialised};
+  }
 
 private:
   template <typename T> void put(int64_t i, T value) {
