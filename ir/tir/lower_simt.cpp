@@ -1,5 +1,4 @@
 #include "ir/tir/lower_simt.h"
-#include "ir/tir/atomic.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
