@@ -235,6 +235,12 @@ TEST(Compare, MeasuresInTheRegimeThatRecordsWereFoundIn) {
   };
   EXPECT_EQ(regime(""), "cold");
   EXPECT_EQ(regime(" --cache hot"), "hot");
+  const auto rerun = [&](const std::string& options) {
+    return shell.run("temper rerun " + record + options);
+  };
+  EXPECT_EQ(rerun(" --json").json()["cache"], "cold");
+  EXPECT_EQ(rerun(" --json --cache hot").json()["cache"], "hot");
+  EXPECT_NE(rerun("").out.find(", cold caches: ok"), std::string::npos);
 }
 
 TEST(Resume, RefusesABudgetThatIsSpent) {

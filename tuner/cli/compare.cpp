@@ -126,6 +126,11 @@ Result<void> follow_gpu(Workbench& bench, const RecordRow& row) {
   return {};
 }
 
+/// Said after a title.
+const char* caches(const Task& task) {
+  return task.regime == engine::Regime::kCold ? ", cold caches" : "";
+}
+
 /// b against a, measured now in interleaved rounds; in the regime that both were found in, unless
 /// one was asked for.
 Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
@@ -252,14 +257,12 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                          side.measurement.outcome != engine::Outcome::kUnbelievable;
       const double ns = right ? side.measurement.median_ns : 0;
       const bool tuned = &side == &comparison->contenders.front();
-      table.add(
-          {tuned ? task->title() + (task->regime == engine::Regime::kCold ? ", cold caches" : "")
-                 : "",
-           tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
-           right ? format_time(ns) : engine::to_string(side.measurement.outcome),
-           format_rate(task->flops, ns, task->binding_json),
-           right ? fmt::format("{:.2f}", side.ratio) : "-",
-           right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
+      table.add({tuned ? task->title() + caches(*task) : "",
+                 tuned && !tuned_as.empty() ? side.name + " (" + tuned_as + ")" : side.name,
+                 right ? format_time(ns) : engine::to_string(side.measurement.outcome),
+                 format_rate(task->flops, ns, task->binding_json),
+                 right ? fmt::format("{:.2f}", side.ratio) : "-",
+                 right ? format_ratio_interval(side.ratio_interval, 2) : side.measurement.error});
       contenders.push_back(Json{
           {"name", side.name},
           {"outcome", engine::to_string(side.measurement.outcome)},
@@ -379,6 +382,7 @@ int run_compare(CompareOptions& options) {
 
 struct RerunOptions {
   CommonOptions common;
+  bool has_cache = false; ///< --cache was given
   std::vector<std::string> words;
   std::string keep;
   std::string counters; ///< sets, with commas; empty: none
@@ -467,6 +471,8 @@ int run_rerun(RerunOptions& options) {
   if (!task)
     return report(task.error());
   task->threads = row.threads;
+  if (!options.has_cache) // as it was found
+    task->regime = tuner::from_row(row.regime);
   auto candidate = (*store)->candidate(row.candidate);
   if (!candidate)
     return report(candidate.error());
@@ -502,6 +508,7 @@ int run_rerun(RerunOptions& options) {
       gpu ? tuner::counter_limits(counters, gpu->architecture) : std::vector<std::string>();
   if (options.common.json) {
     print_json("rerun", Json{{"record", row.id},
+                             {"cache", engine::to_string(task->regime)},
                              {"outcome", engine::to_string(measured->outcome)},
                              {"median_ns", number(measured->median_ns)},
                              {"stored_ns", number(row.median_ns)},
@@ -512,7 +519,7 @@ int run_rerun(RerunOptions& options) {
                              {"limits", limits},
                              {"log", measured->log}});
   } else {
-    fmt::print("{} {}: {}", short_id(**store, row.id), task->title(),
+    fmt::print("{} {}{}: {}", short_id(**store, row.id), task->title(), caches(*task),
                engine::to_string(measured->outcome));
     const auto here = bench.environment();
     if (right)
@@ -600,8 +607,11 @@ void add_rerun(Program& program) {
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper rerun m3f9c2", "temper rerun m3f9c2 --keep out",
                           "temper rerun m3f9c2 --counters lite,stall"});
-  command->callback(
-      [&program, options] { program.action = [options] { return run_rerun(*options); }; });
+  const CLI::Option* cache = command->get_option("--cache");
+  command->callback([&program, options, cache] {
+    options->has_cache = cache->count() > 0;
+    program.action = [options] { return run_rerun(*options); };
+  });
 }
 
 } // namespace temper::cli
