@@ -3,6 +3,7 @@
 #include "ir/tir/buffer_views.h"
 
 #include "ir/op.h"
+#include "ir/tir/spans.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -157,11 +158,7 @@ private:
     if (regions)
       return copy_node(call, [&](TileCall& copy) { copy.regions = std::move(behind_them); });
     Stmt meaning = find_tile_op(call.op)->meaning(call);
-    walk(meaning, [&](const NodeRef& node) {
-      if (node->span.line == 0)
-        node->span = call.span;
-      return true;
-    });
+    place_at(meaning, call.span);
     return rewrite(meaning);
   }
 

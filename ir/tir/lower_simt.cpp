@@ -15,6 +15,7 @@
 #include "ir/tir/printing.h"
 #include "ir/tir/role_options.h"
 #include "ir/tir/roles.h"
+#include "ir/tir/spans.h"
 #include "ir/tir/step_vectors.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -204,11 +205,7 @@ private:
     if (!meaning)
       meaning = find_tile_op(call.op)->meaning(call);
     // Findings in it are findings at the operator's line.
-    walk(meaning, [&](const NodeRef& node) {
-      if (node->span.line == 0)
-        node->span = call.span;
-      return true;
-    });
+    place_at(meaning, call.span);
     return meaning;
   }
 
@@ -681,6 +678,17 @@ private:
     return scratch;
   }
 
+  /// Whether the thread is the first of those that hold its elements.
+  Expr is_first_holder(const Layout& layout) const {
+    Expr first = make_bool(true);
+    for (const LayoutDigit& digit : layout.replicas) {
+      const Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
+      first =
+          logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
+    }
+    return first;
+  }
+
   /// For each element that a thread holds by `layout`: `body` of its coordinate, with `reg` as the
   /// number among those that it holds. `once`: only by the first of the threads that hold it.
   Stmt each_element(const Layout& layout, const std::vector<Var>& vars, const Var& reg, bool once,
@@ -722,12 +730,7 @@ private:
         index = floordiv(index, width);
       list.push_back(make_bind(vars[d], tile_cast(vars[d]->dtype, math_.simplify(index))));
     }
-    Expr first = make_bool(true);
-    if (once)
-      for (const LayoutDigit& digit : layout.replicas) {
-        Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
-        first = logical_and(first, equal(floormod(part, digit.extent), make_int(dtype, 0)));
-      }
+    const Expr first = once ? is_first_holder(layout) : make_bool(true);
     list.push_back(is_int(first, 1) ? std::move(body) : make_if(first, std::move(body)));
     return make_for(reg, make_int(dtype, 0), make_int(dtype, registers), ForKind::kSerial,
                     make_seq(std::move(list)));
@@ -879,12 +882,7 @@ private:
         use.direct = covers(*needed, *have);
     }
     // Stores to memory of the block by one of the threads that hold an iteration.
-    Expr first = make_bool(true);
-    for (const LayoutDigit& digit : loops.replicas) {
-      Expr part = digit.stride > 1 ? floordiv(thread_, digit.stride) : thread_;
-      first =
-          logical_and(first, equal(floormod(part, digit.extent), make_int(DataType::int32(), 0)));
-    }
+    const Expr first = is_first_holder(loops);
     // Where the others would see these stores too early, it runs the whole iteration, and what it
     // computes comes back to them through shared memory.
     const bool alone = !is_int(first, 1) && only_one_may_run(step, uses);

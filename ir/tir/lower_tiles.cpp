@@ -1,5 +1,6 @@
 #include "ir/tir/lower_tiles.h"
 #include "ir/tir/kernel_math.h"
+#include "ir/tir/spans.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
@@ -59,11 +60,7 @@ private:
         return stmt;
       }
       // Errors at run time are those of the operator's line.
-      walk(*expanded, [&](const NodeRef& node) {
-        if (node->span.line == 0)
-          node->span = stmt->span;
-        return true;
-      });
+      place_at(*expanded, stmt->span);
       return std::move(*expanded);
     }
     const Analyzer::Scope scope(math);

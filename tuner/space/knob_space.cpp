@@ -264,8 +264,7 @@ public:
     const size_t own = program_ ? program_->knobs().size() : 0;
     if (own == 0 && open_sizes_.empty())
       return "nothing to choose: the program has no knobs (T.tune), and its tile operators have "
-             "one "
-             "variant each; it is measured as it is written";
+             "one variant each; it is measured as it is written";
     std::string text = std::to_string(own) + (own == 1 ? " knob" : " knobs");
     if (own > 0) {
       const std::string about = count_.estimated ? "about " : "";

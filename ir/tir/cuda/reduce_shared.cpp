@@ -12,6 +12,7 @@
 // Along other dimensions than the last, neighbouring threads have neighbouring columns, and there
 // are no lanes to shuffle among.
 #include "ir/tir/cuda/variants.h"
+#include "ir/tir/spans.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
@@ -19,7 +20,6 @@
 #include "ir/tir/ops/reduce.h"
 #include "ir/tir/pipeline_stages.h"
 #include "ir/tir/role_options.h"
-#include "ir/walk.h"
 
 #include <bit>
 
@@ -203,11 +203,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
       {make_alloc(results),
        make_for(round, int32(0), int32(rounds), ForKind::kSerial, make_seq(std::move(body))),
        make_evaluate(call_op("sync_threads", {})), read});
-  walk(result, [&](const NodeRef& node) {
-    if (node->span.line == 0)
-      node->span = call.span;
-    return true;
-  });
+  place_at(result, call.span);
   return result;
 }
 

@@ -14,13 +14,13 @@
 //   for row in the rows of a thread:
 //     total[row] = among_warps[row, tx of the first warp] + among_warps[row, ... of the next]
 #include "ir/tir/cuda/variants.h"
+#include "ir/tir/spans.h"
 
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/ops/reduce.h"
 #include "ir/tir/role_options.h"
-#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -205,11 +205,7 @@ Result<Stmt> lower(const TileCall& call, TileContext& context) {
         make_seq({make_alloc(shared), std::move(leave), make_evaluate(call_op("sync_threads", {})),
                   unrolled(again, folding.rows, finish(again, all))});
   }
-  walk(result, [&](const NodeRef& node) {
-    if (node->span.line == 0)
-      node->span = call.span;
-    return true;
-  });
+  place_at(result, call.span);
   return result;
 }
 

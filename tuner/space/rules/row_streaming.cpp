@@ -92,7 +92,7 @@ private:
   }
 
   int64_t lanes_of(const BlockFacts& facts) const {
-    return std::max(1, machine_.vector_bits / 8 / facts.store->buffer->dtype.element_bytes());
+    return vector_lanes(machine_, facts.store->buffer->dtype.element_bytes());
   }
 
   /// Extents of a cut of the sums: what a thread gets of them, a quarter of it, what fits in L1; of

@@ -10,8 +10,12 @@ namespace temper::tuner {
 
 using namespace s_tir;
 
+int64_t vector_lanes(const MachineHints& machine, int bytes) {
+  return std::max(1, machine.vector_bits / 8 / std::max(1, bytes));
+}
+
 std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_t extent) {
-  const int64_t lanes = std::max(1, machine.vector_bits / 8 / std::max(1, bytes));
+  const int64_t lanes = vector_lanes(machine, bytes);
   std::vector<int64_t> choices;
   for (int64_t registers : {1, 2, 4, 8})
     if (lanes * registers <= extent)
@@ -67,7 +71,7 @@ LaneSource lane_source(const BlockFacts& facts, const MachineHints& machine) {
       innermost = facts.extents[l];
       ++loops;
     }
-  const int64_t lanes = std::max(1, machine.vector_bits / 8 / std::max(1, element_bytes(facts)));
+  const int64_t lanes = vector_lanes(machine, element_bytes(facts));
   source.fused = loops > 1 && innermost % lanes != 0;
   if (!source.fused && loops > 0)
     source.extent = innermost;

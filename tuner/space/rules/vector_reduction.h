@@ -30,6 +30,8 @@ Result<void> move_under_tile(s_tir::Schedule& schedule, s_tir::BlockRv consumer,
 /// vectorised.
 Result<void> init_in_vectors(s_tir::Schedule& schedule, s_tir::BlockRv block, s_tir::LoopRv loop);
 
+/// Elements of `bytes` in a vector register; 1 at the least.
+int64_t vector_lanes(const MachineHints& machine, int bytes);
 /// Lanes to choose from for elements of `bytes`: one to eight registers wide, at most `extent`.
 std::vector<int64_t> lane_choices(const MachineHints& machine, int bytes, int64_t extent);
 
