@@ -10,7 +10,7 @@ def gemv_int4(
     group=128,
     rows=T.tune([4, 1, 2, 8, 16]),
     lanes=T.tune([64, 16, 32]),
-    ahead=T.tune([0, 64, 256, 1024]),
+    ahead=T.tune([0, 1024, 2048, 4096]),
 ):
     """y = (W - 8) * scales x; W: [N, K/2] packed, scales: [N, K/group], x: [K], y: [N]."""
     half = group // 2
@@ -38,8 +38,10 @@ def gemv_int4(
             total = T.alloc_fragment((rows,), "float32")
             T.clear(part)
             for r in T.serial(rows):
-                # The weights are read once, from memory: asked for so many statements before.
-                for g in T.serial(K // group, annotations={"temper.prefetch": ahead}):
+                for g in T.serial(K // group):
+                    # The weights are read once, from memory, and processors look ahead too little.
+                    if ahead > 0:
+                        T.prefetch(W[bx * rows + r, g * half + ahead])
                     T.clear(products)
                     for j in T.unroll(half // lanes):
                         for v in T.Parallel(lanes):

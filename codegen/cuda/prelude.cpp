@@ -94,6 +94,14 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool is_the
                  "l"(from), "n"(bytes), "r"(size) : "memory");
 }
 )"},
+      {"prefetch_l1", {}, R"(__device__ __forceinline__ void prefetch_l1(const void* at) {
+  asm volatile("prefetch.L1 [%0];" ::"l"(at));
+}
+)"},
+      {"prefetch_l2", {}, R"(__device__ __forceinline__ void prefetch_l2(const void* at) {
+  asm volatile("prefetch.L2 [%0];" ::"l"(at));
+}
+)"},
       {"cp_async_commit", {}, R"(__device__ __forceinline__ void cp_async_commit() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 }

@@ -2,6 +2,7 @@
 
 #include "codegen/artifact.h"
 #include "codegen/cuda/prelude.h"
+#include "codegen/prefetch.h"
 #include "codegen/shared_offsets.h"
 #include "codegen/written_buffers.h"
 #include "ir/arith/simplify.h"
@@ -600,6 +601,14 @@ private:
         dialect_.in_prelude(op)) {
       want(op);
       return line(call->args.empty() ? op + "();" : fmt::format("{}<{}>();", op, number(0)), &s);
+    }
+    if (op == "prefetch") {
+      const std::string at = address(prefetch_address(*call), s);
+      if (dialect_.own_builtins)
+        return line("__builtin_prefetch(" + at + ");", &s);
+      const std::string function = fmt::format("prefetch_l{}", prefetch_level(*call));
+      want(function);
+      return line(function + "(" + at + ");", &s);
     }
     if (op == "setmaxnreg") {
       want(op);

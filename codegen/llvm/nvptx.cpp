@@ -3,6 +3,7 @@
 #include "codegen/cuda/assemble.h"
 #include "codegen/cuda/compile.h"
 #include "codegen/cuda/cubin.h"
+#include "codegen/prefetch.h"
 #include "codegen/shared_offsets.h"
 #include "codegen/written_buffers.h"
 #include "ir/arith/simplify.h"
@@ -14,6 +15,7 @@
 
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -462,6 +464,15 @@ private:
     if (op == "ptx_wait_group")
       return (void)builder_.CreateIntrinsic(I::nvvm_cp_async_wait_group, {},
                                             {builder_.getInt32(static_cast<uint32_t>(number(0)))});
+    if (op == "prefetch") {
+      Value* const at = address(prefetch_address(*call), s);
+      auto* type = llvm::FunctionType::get(builder_.getVoidTy(), {builder_.getPtrTy()}, false);
+      builder_.CreateCall(
+          llvm::InlineAsm::get(type, fmt::format("prefetch.L{} [$0];", prefetch_level(*call)), "l",
+                               /*hasSideEffects=*/true),
+          {builder_.CreateAddrSpaceCast(at, builder_.getPtrTy())});
+      return;
+    }
     const OpInfo* info = find_op(op);
     if (info != nullptr && info->result == OpResult::kStatement)
       return (void)no_form(s, "T." + op, DataType::int32());

@@ -1055,6 +1055,33 @@ Value operation(Evaluator& evaluator, CallArguments& call) {
   return call_op(op->name, std::move(args));
 }
 
+/// T.prefetch(A[i, j], locality=3), or as it prints: T.prefetch("int32", A[i, j], 0, 3).
+Value prefetch(Evaluator& evaluator, CallArguments& call) {
+  if (!call.positional.empty() && call.positional[0].is<Text>())
+    return operation(evaluator, call);
+  ArgReader args(evaluator, call, {"element", "locality"}, 1);
+  if (!args.ok())
+    return Poison{};
+  const Expr element = evaluator.to_expr(args[0], args.where(0));
+  if (!element)
+    return Poison{};
+  if (element->kind() != BufferLoad::kKind)
+    return evaluator.report(args.where(0),
+                            "T.prefetch asks for an element, as A[i, j], not " + describe(args[0]));
+  constexpr int64_t kAllLevels = 3;
+  const auto locality = args.has(1) ? evaluator.to_int64(args[1], args.where(1), "a locality")
+                                    : std::optional(kAllLevels);
+  if (!locality)
+    return Poison{};
+  if (*locality < 0 || *locality > kAllLevels)
+    return evaluator.report(args.where(1),
+                            "a locality is 0 (used once) to 3 (kept in all caches), not " +
+                                std::to_string(*locality));
+  return make_call(
+      DataType::int32(), "prefetch",
+      {element, make_int(DataType::int32(), 0), make_int(DataType::int32(), *locality)});
+}
+
 Value logical_not(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"a"}, 1);
   const Expr a = args.ok() ? evaluator.to_condition(args[0], args.where(0)) : nullptr;
@@ -1331,6 +1358,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"any_of", {any_or_all, "any", {}}},
         {"all_of", {any_or_all, "all", {}}},
         {"dp4a", {dot_of_four, nullptr, {}}},
+        {"prefetch", {prefetch, "prefetch", {}}},
         {"print", {print_values, nullptr, {}}},
         {"sync_grid", {sync_grid, nullptr, {}}},
         {"im2col", {im2col, nullptr, {}}},

@@ -335,6 +335,13 @@ std::vector<LanguageEntry> language_entries() {
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    T.constraint(64 % 32 == 0)\n    with T.Kernel(2, threads=32) as bx:\n"
       "        T.copy(A[bx * 32:bx * 32 + 32], B[bx * 32])\n");
+  add(hints, "T.prefetch", "T.prefetch(A[i, j], locality=3)",
+      "A hint to fetch the line of memory that holds the element, which is read later: into all "
+      "caches (3), from the second level on (2), into the last (1), or for a single use (0). It is "
+      "no access: the element may lie behind the buffer's end. Where memory is read in order but "
+      "slower than it could be, ask for what comes a kilobyte or two later.",
+      on_rows("        for i in T.serial(32):\n            T.prefetch(A[bx * 32 + i + 256])\n"
+              "            B[bx * 32 + i] = A[bx * 32 + i]\n"));
   const char* threads = "Threads";
   add(threads, "T.get_thread_binding, T.thread_binding, T.thread_id",
       "tx = T.get_thread_binding(dim=0)",

@@ -145,6 +145,23 @@ def main(B: T.Buffer((64,), "int32")):
   }
 }
 
+TEST(Cuda, hints_stay_inside_of_their_buffer) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "float32"), B: T.Buffer((64,), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        T.prefetch(A[tx + 32])
+        T.prefetch(A[tx], locality=1)
+        B[tx] = A[tx]
+)");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text, {"prefetch_l1(&A[min(tx + 32, 63)]);", "prefetch_l2(&A[tx]);"});
+  if (auto nvrtc = Nvrtc::load()) {
+    EXPECT_TRUE((*nvrtc)->compile(source->text, "sm_80").has_value());
+  }
+}
+
 /// A kernel of one's own: `parameters` of the kernel, `declared` in front of it.
 std::string source_kernel(const std::string& parameters,
                           const std::string& declared = "extern \\\"C\\\" __global__ void") {

@@ -65,6 +65,7 @@ def control(A: T.Buffer((64,), "int32"), B: T.Buffer((64,), "float32"), n: T.int
             S[tx] = x
             T.sync_threads()
             T.atomic_max(A[0], S[31 - tx])
+            T.prefetch(B[bx * 32 + tx + 64])
             B[bx * 32 + tx] = T.shfl_xor_sync(T.Cast("float32", x), 16) + T.tanh(B[tx]) * T.sqrt(B[tx])
 )";
 
@@ -98,7 +99,7 @@ TEST(Nvptx, programs_of_threads_become_ptx) {
   EXPECT_EQ(gemm->find(".local"), std::string::npos);
   const auto control = ptx_of(kControl);
   ASSERT_TRUE(control) << control.error().message;
-  expect_found(*control, {"global.max.s32", "shfl.sync.bfly.b32", "sqrt.rn.f32"});
+  expect_found(*control, {"global.max.s32", "shfl.sync.bfly.b32", "sqrt.rn.f32", "prefetch.L1"});
 }
 
 TEST(Nvptx, what_it_has_no_form_for_is_refused_by_its_line) {

@@ -1,6 +1,7 @@
 // The analytical estimate, and the strategy that starts from it.
 
 #include "codegen/lower_for_estimate.h"
+#include "ir/script/knobs.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/structural.h"
@@ -10,6 +11,7 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/cost/analytical.h"
 #include "tuner/search/strategy.h"
+#include "tuner/space/knob_space.h"
 #include "tuner/space/sketch_space.h"
 #include "tuner/workbench.h"
 
@@ -109,6 +111,27 @@ TEST(Analytical, WhatFitsALevelIsNotMoved) {
   ASSERT_EQ(estimated.traffic_ns.size(), 2U);
   EXPECT_GT(estimated.traffic_ns[0], 0);
   EXPECT_EQ(estimated.traffic_ns[1], 0);
+}
+
+TEST(Analytical, ProductsOfTilesMoveTheirOperands) {
+  // 32 x 32 sums of A, 4 KiB in all, and of B's `panels` of 4 KiB, eight times over.
+  const auto moved = [](int panels) {
+    const auto module = script::parse_module(fmt::format(R"(
+@T.prim_func
+def main(A: T.Buffer((2048,), "bfloat16"), B: T.Buffer(({0} * 2048,), "bfloat16"), C: T.Buffer((1024,), "float32")):
+    for i, p in T.grid(8, {0}):
+        T.amx_multiply_add("int32", C[0], C[32], C[1023], A[0], A[64], A[2047], B[p * 2048], B[p * 2048 + 64], B[p * 2048 + 2047], 32, 32, 64, 0)
+)",
+                                                         panels),
+                                             "tiles.py");
+    EXPECT_TRUE(module) << module.error().to_string();
+    MachineRates rates;
+    rates.levels = {{32 << 10, 1}};
+    return estimate_time((*module)->functions.front().function.as_ref<ir::PrimFuncNode>(), rates, 1)
+        .traffic_ns[0];
+  };
+  EXPECT_EQ(moved(4), 0); // 24 KiB in all stay where they are
+  EXPECT_GE(moved(16), 8 * 16 * 4096 / 64);
 }
 
 TEST(Analytical, AColumnReadCostsMoreThanARowRead) {
@@ -367,6 +390,42 @@ TEST(AutoStrategy, StartsWithTheBestByEstimateOfManySketches) {
     return sum / static_cast<double>(candidates.size());
   };
   EXPECT_LT(mean(batch), mean(make_random_strategy()->propose(32, search.state, random)));
+}
+
+TEST(AutoStrategy, StartsWithEachChoiceOfAProgramsOwnKnobs) {
+  const auto file = script::WorkloadFile::parse(R"(
+from tvm.script import tirx as T
+
+def many(a=T.tune([0, 1, 2, 3]), b=T.tune([0, 1, 2, 3, 4, 5, 6, 7]), c=T.tune([0, 1, 2, 3, 4, 5, 6, 7])):
+    @T.prim_func
+    def main(A: T.Tensor((8,), "float32")):
+        with T.Kernel(1) as bx:
+            A[0] = T.float32(a * 64 + b * 8 + c)
+    return main
+)",
+                                                "many.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("many", {}, true);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  Searching search;
+  search.space = *make_knob_space(workload->module, {});
+  search.state.space = search.space.get();
+  const auto a_of = [](const Candidate& candidate) {
+    return *candidate.trace[0].decision.as_int();
+  };
+  // By estimate a = 0 is the best, 1 and 2 are not far behind, 3 is.
+  search.state.estimate = of_each([&](const Candidate& candidate) {
+    constexpr double kTimes[] = {1, 1.5, 1.6, 4};
+    return kTimes[a_of(candidate)] + 1e-9 * static_cast<double>(candidate.program_hash % 1000);
+  });
+  Random random(5);
+  std::map<int64_t, int> times;
+  for (const CandidateRef& candidate : make_auto_strategy()->propose(24, search.state, random))
+    ++times[a_of(*candidate)];
+  EXPECT_GE(times[0], 12);
+  EXPECT_GE(times[1], 1);
+  EXPECT_GE(times[2], 1);
+  EXPECT_EQ(times[3], 0);
 }
 
 TEST(AutoStrategy, NeverProposesWhatWasProposed) {

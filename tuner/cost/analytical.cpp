@@ -208,6 +208,8 @@ private:
         }
         if (call->op == "amx_multiply_add") {
           ops.multiply_adds += amx_in_multiply_adds(*call);
+          for (size_t operand = 0; operand < 3; ++operand)
+            tile_access(*call, operand, statement);
           return false;
         }
         const OpInfo* op = find_op(call->op);
@@ -249,6 +251,21 @@ private:
     const double tiles = std::ceil(extent(9) / kTile) * extent(10) / kTile; // full or not
     const double steps = extent(11) * bytes / 64;
     return rates_.multiply_adds_per_cycle * tiles * (kTile * steps + kSumsCycles);
+  }
+
+  /// All of C, A or B (`operand` 0 to 2), from its first element to its last.
+  void tile_access(const Call& call, size_t operand, Statement& statement) const {
+    const auto* first = call.args[3 * operand].as<BufferLoad>();
+    const auto* last = call.args[3 * operand + 2].as<BufferLoad>();
+    if (first == nullptr || last == nullptr || first->indices.size() != 1)
+      return;
+    Access whole = access(first->buffer.get(), first->indices[0], 1, operand == 0);
+    const LinearForm from = linear_form(first->indices[0]);
+    const LinearForm to = linear_form(last->indices[0]);
+    if (same_terms(from, to) && to.constant > from.constant)
+      whole.span += (to.constant - from.constant) * first->buffer->dtype.element_bytes();
+    whole.is_contiguous = true;
+    statement.accesses.push_back(std::move(whole));
   }
 
   Access access(const BufferNode* buffer, const Expr& index, int lanes, bool is_store) const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace temper::tuner {
 namespace {
@@ -133,6 +134,7 @@ private:
         ++state.funnel->legal.count;
       }
     std::erase_if(estimated, [&](const auto& entry) { return !distinct.add(*entry.second); });
+    add_each_choice(estimated, batch, batch.size() + (count - batch.size()) / 2);
     std::map<uint64_t, size_t> of_sketch;
     // Two of each sketch first; when there are too few sketches, the next by estimate.
     for (const bool limited : {true, false})
@@ -141,6 +143,52 @@ private:
             (!limited || of_sketch[sketch_of(*candidate)]++ < kSeedsOfSketch))
           batch.push_back(std::exchange(candidate, nullptr));
     return batch;
+  }
+
+  /// "block_M", 2 of each knob that a tile program's author left open.
+  static std::vector<std::pair<std::string, int64_t>> knobs_of(const Candidate& candidate) {
+    std::vector<std::pair<std::string, int64_t>> knobs;
+    for (size_t i = 0; i < candidate.trace.size(); ++i) {
+      const s_tir::Instruction& one = candidate.trace[i];
+      if (one.primitive->name != "SampleKnob")
+        continue;
+      const std::string& name = *one.attrs[0].as_string();
+      if (name.find('.') == std::string::npos) // "gemm.variant" is an operator's
+        knobs.emplace_back(name, *one.decision.as_int());
+    }
+    return knobs;
+  }
+
+  /// Up to `most` in `batch`: the best by estimate, and for each other choice of a program's own
+  /// knobs the best that has it. What the estimate does not see would keep the better choices out
+  /// of the first batches, and a model cannot tell of a choice that no candidate had. Those far
+  /// slower, again by estimate, are not worth it. Takes them out of `estimated`, which has the
+  /// fastest first.
+  static void add_each_choice(std::vector<std::pair<double, CandidateRef>>& estimated,
+                              std::vector<CandidateRef>& batch, size_t most) {
+    constexpr double kFarSlower = 2;
+    std::vector<std::pair<CandidateRef*, std::vector<std::pair<std::string, int64_t>>>> open;
+    for (auto& [time, candidate] : estimated)
+      if (time <= kFarSlower * estimated.front().first)
+        open.emplace_back(&candidate, knobs_of(*candidate));
+    if (batch.size() >= most || open.empty() || open.front().second.empty())
+      return;
+    std::set<std::pair<std::string, int64_t>> covered;
+    const auto take = [&](auto& entry) {
+      covered.insert(entry.second.begin(), entry.second.end());
+      batch.push_back(std::exchange(*entry.first, nullptr));
+    };
+    take(open.front());
+    const size_t knobs = open.front().second.size(); // all programs have the same
+    // In turns, or a knob of many choices would take the place of the others'.
+    for (size_t k = 0, without = 0; without < knobs && batch.size() < most; k = (k + 1) % knobs) {
+      const auto other = std::find_if(open.begin(), open.end(), [&](const auto& entry) {
+        return *entry.first && !covered.contains(entry.second[k]);
+      });
+      without = other == open.end() ? without + 1 : 0;
+      if (other != open.end())
+        take(*other);
+    }
   }
 
   /// One decision away from the best two, not yet proposed.
