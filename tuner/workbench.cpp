@@ -629,6 +629,10 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   TEMPER_TRY_VOID(
       check_output_tolerances(file, workload.name, workload.output_tolerances, task.signature));
   task.output_tolerances = std::move(workload.output_tolerances);
+  if (workload.tolerance == 0) // every output as it is, where 0 of a task leaves it to the types
+    for (const codegen::ArgumentSpec& argument : task.signature)
+      if (argument.is_output)
+        task.output_tolerances.try_emplace(argument.name, 0);
   const Sums sums = sums_of(function);
   task.reduction_length = sums.length;
   for (const auto& [dimension, extent] : ir::extents_of(function))
