@@ -532,7 +532,29 @@ private:
         copy.kind = ForKind::kSerial;
         copy.annotations = {};
       });
+    if (const auto* loop = changed.as<For>();
+        loop != nullptr && loop->kind == ForKind::kSerial && selects_registers(*loop))
+      changed = copy_node<For>(*loop, [](For& copy) { copy.kind = ForKind::kUnrolled; });
     return cast_ref<StmtNode>(changed);
+  }
+
+  /// A short loop whose variable says which of a fragment's registers: they must be constants.
+  bool selects_registers(const For& loop) const {
+    constexpr int64_t kMost = 16;
+    if (as_int(loop.extent).value_or(kMost + 1) > kMost)
+      return false;
+    std::unordered_set<const BufferNode*> registers;
+    for (const auto& [fragment, known] : fragments_)
+      registers.insert(known.registers.get());
+    const auto selects = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      return registers.contains(buffer.get()) && mentions(indices[0], loop.loop_var);
+    };
+    return any(loop.body, [&](const NodeRef& node) {
+      const auto* load = node.as<BufferLoad>();
+      const auto* store = node.as<BufferStore>();
+      return (load != nullptr && selects(load->buffer, load->indices)) ||
+             (store != nullptr && selects(store->buffer, store->indices));
+    });
   }
 
   Stmt allocation(const AllocBuffer& alloc, const Stmt& stmt) {
@@ -567,6 +589,41 @@ private:
     return step;
   }
 
+  /// Each thread that holds anything of the fragment holds all along this dimension.
+  bool is_held_whole(const Buffer& fragment, size_t dimension) const {
+    const auto found = fragments_.find(fragment.get());
+    return found != fragments_.end() && row_stride(found->second.layout, dimension) > 0;
+  }
+  /// Registers from one element to the next along a dimension of which a thread holds all; 0: it
+  /// does not.
+  static int64_t row_stride(const Layout& layout, size_t dimension) {
+    size_t digit = 0;
+    for (size_t d = 0; d < layout.shape.size(); ++d) {
+      const size_t first = digit;
+      for (int64_t weight = 1; digit < layout.digits.size() && weight < layout.shape[d]; ++digit)
+        weight *= layout.digits[digit].extent;
+      if (digit == first && digit < layout.digits.size() && layout.digits[digit].extent == 1)
+        ++digit;
+      if (d == dimension)
+        return digit == first + 1 && layout.digits[first].axis == kMemoryAxis
+                   ? layout.digits[first].stride
+                   : 0;
+    }
+    return 0;
+  }
+  /// The layout of a fragment without the dimensions that go with no loop, and which loops the
+  /// others go with.
+  std::pair<Layout, std::vector<int>> moving(const Use& use) const {
+    Layout layout = fragments_.at(use.buffer.get()).layout;
+    std::vector<int> loops;
+    for (size_t d = use.loops.size(); d-- > 0;)
+      if (use.loops[d] >= 0 || is_int(use.buffer->shape[d], 1))
+        loops.insert(loops.begin(), use.loops[d]);
+      else if (auto without = reduced(layout, static_cast<int>(d)))
+        layout = *std::move(without);
+    return {layout, loops};
+  }
+
   /// The fragments of a step, in order of appearance.
   std::vector<Use> uses_of(const Step& step) {
     std::vector<Use> uses;
@@ -586,8 +643,12 @@ private:
         for (size_t v = 0; v < step.vars.size(); ++v)
           if (indices[d].get() == step.vars[v].get())
             which = static_cast<int>(v);
-        direct &= which >= 0 &&
-                  is_int(buffer->shape[d], step.extents[static_cast<size_t>(std::max(which, 0))]);
+        const bool moves = uses_var(indices[d], [&](const VarNode& var) {
+          return std::any_of(step.vars.begin(), step.vars.end(),
+                             [&](const Var& loop) { return loop.get() == &var; });
+        });
+        direct &= which >= 0 ? is_int(buffer->shape[d], step.extents[static_cast<size_t>(which)])
+                             : !moves && is_held_whole(buffer, d);
         loops.push_back(which);
       }
       if (found == uses.end()) {
@@ -642,20 +703,21 @@ private:
       for (const Use& use : uses) {
         if (!use.direct || use.written != written)
           continue;
+        const auto [held, dimensions] = moving(use);
         std::vector<int> order;
         for (size_t v = 0; v < step.vars.size(); ++v)
-          for (size_t d = 0; d < use.loops.size(); ++d)
-            if (use.loops[d] == static_cast<int>(v))
+          for (size_t d = 0; d < dimensions.size(); ++d)
+            if (dimensions[d] == static_cast<int>(v))
               order.push_back(static_cast<int>(d));
         // A loop of one iteration goes with no dimension, or with any.
         const auto longer = std::count_if(step.extents.begin(), step.extents.end(),
                                           [](int64_t extent) { return extent != 1; });
         if (static_cast<std::ptrdiff_t>(order.size()) != longer)
           continue;
-        for (size_t d = 0; d < use.loops.size(); ++d) // dimensions of one element, last
-          if (use.loops[d] < 0)
+        for (size_t d = 0; d < dimensions.size(); ++d) // dimensions of one element, last
+          if (dimensions[d] < 0)
             order.push_back(static_cast<int>(d));
-        auto layout = permute(fragments_.at(use.buffer.get()).layout, order);
+        auto layout = permute(held, order);
         if (layout && !step.vars.empty())
           layout = reshape(*layout, step.extents);
         if (layout)
@@ -876,7 +938,7 @@ private:
       if (shape.empty())
         shape.push_back(1);
       auto needed = operand_layout(loops, operand);
-      auto have = reshape(fragments_.at(use.buffer.get()).layout, shape);
+      auto have = reshape(moving(use).first, shape);
       use.direct = needed && have && needed->shape == have->shape && covers(*have, *needed);
       // Writing needs all copies of the element.
       if (use.direct && use.written)
@@ -924,7 +986,16 @@ private:
           registers.emplace(use.buffer.get(), found);
     const auto register_index = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
       const auto found = registers.find(buffer.get());
-      return found != registers.end() ? found->second : register_of(buffer, indices);
+      if (found == registers.end())
+        return register_of(buffer, indices);
+      const auto use = std::find_if(uses.begin(), uses.end(),
+                                    [&](const Use& known) { return known.buffer == buffer; });
+      Expr reg = found->second;
+      for (size_t d = 0; d < indices.size(); ++d)
+        if (use->loops[d] < 0 && !is_int(buffer->shape[d], 1))
+          reg = reg + tile_cast(DataType::int32(), indices[d]) *
+                          row_stride(fragments_.at(buffer.get()).layout, d);
+      return reg;
     };
     const Stmt body =
         cast_ref<StmtNode>(rewrite_post(step.body, [&](const NodeRef& node) -> NodeRef {
