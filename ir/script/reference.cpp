@@ -464,9 +464,8 @@ std::vector<LanguageEntry> language_entries() {
   add(gpu, "T.ws", "with T.ws(0):",
       "A role: the code of warpgroup 0 alone (T.ws(1, 2): of two), as if T.get_warp_group_idx() == "
       "0 is. Tile "
-      "operators in it are run by its threads, fragments belong to them, T.sync_threads() is "
-      "theirs; roles meet "
-      "at barriers. Emulated warp by warp.",
+      "operators in it are run by its threads, fragments belong to them; roles meet at barriers "
+      "(T.sync_threads says whose). Emulated warp by warp.",
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    with T.Kernel(1, threads=256) as bx:\n        tile = T.alloc_shared((64,), "
       "\"float32\")\n"
