@@ -8,6 +8,7 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/cluster.h"
+#include "ir/tir/inline_ptx.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
@@ -646,30 +647,38 @@ private:
     if (text == nullptr)
       return fail(s, "T." + call.op + " begins with its text");
     const bool ptx = call.op == "inline_ptx";
+    const size_t values = ptx ? tir::kPtxValues : 1; // the first of them
     std::string code;
-    std::string operands;
     for (size_t i = 0; i < text->value.size(); ++i) {
       if (text->value[i] != '$' || i + 1 == text->value.size() ||
           std::isdigit(static_cast<unsigned char>(text->value[i + 1])) == 0) {
         code += ptx && text->value[i] == '"' ? "\\\"" : std::string(1, text->value[i]);
         continue;
       }
-      const auto which = static_cast<size_t>(text->value[++i] - '0') + 1;
-      if (which >= call.args.size())
-        return fail(s, fmt::format("T.{} has no value for ${}", call.op, which - 1));
-      code += ptx ? "%" + std::to_string(which - 1) : "(" + expression(call.args[which]).text + ")";
+      const auto which = static_cast<size_t>(text->value[++i] - '0');
+      if (values + which >= call.args.size())
+        return fail(s, fmt::format("T.{} has no value for ${}", call.op, which));
+      code += ptx ? "%" + std::to_string(which)
+                  : "(" + expression(call.args[values + which]).text + ")";
     }
     if (!ptx)
       return line(code, &s);
-    for (size_t i = 1; i < call.args.size(); ++i) {
-      const DataType dtype = call.args[i]->dtype;
+    // What is written is read, too: under a predicate it may stay as it was.
+    const auto outputs = static_cast<size_t>(tir::ptx_outputs(call));
+    std::string lists[2]; // written, read
+    for (size_t i = 0; values + i < call.args.size(); ++i) {
+      const Expr& value = call.args[values + i];
+      const DataType dtype = value->dtype;
       const char* constraint = dtype.is_floating() ? (dtype.bits == 64 ? "d" : "f")
                                : dtype.bits == 64  ? "l"
                                                    : "r";
-      operands += fmt::format("{}\"{}\"({})", operands.empty() ? "" : ", ", constraint,
-                              expression(call.args[i]).text);
+      std::string& list = lists[i < outputs ? 0 : 1];
+      list += fmt::format("{}\"{}{}\"({})", list.empty() ? "" : ", ", i < outputs ? "+" : "",
+                          constraint, expression(value).text);
     }
-    line("asm volatile(\"" + code + "\" ::" + operands + " : \"memory\");", &s);
+    line("asm volatile(\"" + code + "\" :" + (lists[0].empty() ? "" : " " + lists[0] + " ") + ":" +
+             lists[1] + " : \"memory\");",
+         &s);
   }
 
   /// "mma_m16n8k16_f32_f16": the function of the prelude for a product, by `text` and the types of
