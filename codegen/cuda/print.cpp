@@ -90,10 +90,11 @@ public:
 
 private:
   void fail(const Node& where, const std::string& message) {
+    // What lowering made has the line of the statement that it is part of.
+    const uint32_t line = where.span.line > 0 ? where.span.line : statement_line_;
     if (error_.message.empty())
-      error_ =
-          Error(ErrorCode::kUnsupported,
-                (where.span.line > 0 ? fmt::format("line {}: ", where.span.line) : "") + message);
+      error_ = Error(ErrorCode::kUnsupported,
+                     (line > 0 ? fmt::format("line {}: ", line) : "") + message);
   }
   void want(const std::string& name) { wanted_.insert(name); }
   /// A function of CUDA C++ itself, which other dialects have to say.
@@ -382,6 +383,8 @@ private:
   void statement(const Stmt& stmt) {
     if (!error_.message.empty())
       return;
+    if (stmt->span.line > 0)
+      statement_line_ = stmt->span.line;
     if (is_tile_statement(stmt->kind()) || stmt->kind() >= kTileKinds)
       return fail(*stmt,
                   no_form(std::string("a ") + stmt->info().name + " has") + "; lower it first");
@@ -522,20 +525,37 @@ private:
     }
     if (op == "atomic_max" || op == "atomic_min") {
       const DataType dtype = call->args[0]->dtype;
+      const std::string of_float = op + "_float";
+      if (dtype == DataType::float32() && dialect_.in_prelude(of_float)) {
+        want(of_float);
+        return line(of_float + "(" + address(call->args[0], s) + ", " +
+                        expression(call->args[1]).text + ");",
+                    &s);
+      }
       if (!dtype.is_integral() || dtype.bits < 32)
-        return fail(s, no_form("T." + op + " of " + to_string(dtype) + " has") + " yet");
+        return fail(s, no_form("T." + op + " of " + to_string(dtype) + " has") +
+                           "; it takes float32, and integers of 32 and 64 bits");
       return line(builtin(op == "atomic_max" ? "atomicMax" : "atomicMin") + "(" +
                       address(call->args[0], s) + ", " + expression(call->args[1]).text + ");",
                   &s);
     }
     if (op == "atomic_add") {
       const DataType dtype = call->args[0]->dtype;
+      const std::string place = address(call->args[0], s);
+      const std::string value = expression(call->args[1]).text;
+      const std::string small = is_half(dtype) ? "atomic_add_half" : "atomic_add_bfloat";
+      if (is_small_float(dtype) && dialect_.in_prelude(small)) {
+        want(small);
+        return line(small + "(" + place + ", " + stored(dtype, value) + ");", &s);
+      }
       if (is_small_float(dtype) || dtype.bits < 32)
-        return fail(s,
-                    no_form("T.atomic_add of " + to_string(dtype) + " has") + " yet; add float32");
-      return line(builtin("atomicAdd") + "(" + address(call->args[0], s) + ", " +
-                      expression(call->args[1]).text + ");",
-                  &s);
+        return fail(s, no_form("T.atomic_add of " + to_string(dtype) + " has") + "; add float32");
+      if (dtype == DataType::int64()) // the same bits as without a sign, which CUDA C++ adds
+        return line(fmt::format("{0}(reinterpret_cast<unsigned long long*>({1}), "
+                                "static_cast<unsigned long long>({2}));",
+                                builtin("atomicAdd"), place, value),
+                    &s);
+      return line(builtin("atomicAdd") + "(" + place + ", " + value + ");", &s);
     }
     if (op == "ptx_cp_async") {
       const int64_t elements = call->args.size() > 2 ? number(2) : 1;
@@ -1144,6 +1164,18 @@ private:
         return call(builtin("__uint_as_float"), x);
       if (from.is_integral() && dtype.is_integral())
         return call("static_cast<" + value_type(dtype, e) + ">", x);
+      // Small floats are values as float, and bits in memory alone.
+      if (is_small_float(dtype) && from.is_integral() && from.bits == 16) {
+        const std::string made = is_half(dtype) ? "half_of_bits" : "bfloat_of_bits";
+        want(made);
+        return call("to_float", made + "(" + x + ")");
+      }
+      if (is_small_float(from) && dtype.is_integral() && dtype.bits == 16) {
+        const std::string bits = is_half(from) ? "bits_of_half" : "bits_of_bfloat";
+        want(bits);
+        return call("static_cast<" + value_type(dtype, e) + ">",
+                    bits + "(" + stored(from, x) + ")");
+      }
       fail(e,
            no_form("T.reinterpret from " + to_string(from) + " to " + to_string(dtype) + " has") +
                " yet");
@@ -1154,6 +1186,7 @@ private:
   }
 
   const GpuDialect& dialect_;
+  uint32_t statement_line_ = 0; ///< of the statement that is printed
   PrimFunc function_;
   CudaSource source_;
   std::vector<Buffer> workspaces_;
