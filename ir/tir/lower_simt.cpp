@@ -23,6 +23,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <functional>
 #include <map>
 #include <set>
@@ -324,11 +325,58 @@ private:
   }
 
   /// Of those who run the code at hand: the block, or a role, which has a barrier of its own.
-  Stmt barrier() const {
-    if (role_ == block_)
+  Stmt barrier() { return barrier_of(warps_of(role_), {}); }
+
+  /// A single warp needs none of the block's barriers: it becomes sync_warp in the end
+  /// (remove_barriers).
+  Stmt barrier_of(WarpSet warps, const Span& where) {
+    if (warps == warps_of(block_))
       return make_evaluate(call_op("sync_threads", {}));
-    return make_evaluate(call_op("sync_threads", {make_int(DataType::int32(), role_number_),
-                                                  make_int(DataType::int32(), role_.count)}));
+    const int count = std::popcount(warps);
+    size_t number = 0;
+    if (count > 1) {
+      number =
+          static_cast<size_t>(std::find(roles_.begin(), roles_.end(), warps) - roles_.begin()) + 1;
+      if (number > roles_.size())
+        roles_.push_back(warps);
+      constexpr size_t kBarriers = 15; // besides the block's own
+      if (number > kBarriers)
+        fail(where, "a block has barriers for 15 roles; this is one more");
+    }
+    const auto dtype = DataType::int32();
+    return make_evaluate(call_op("sync_threads", {make_int(dtype, static_cast<int64_t>(number)),
+                                                  make_int(dtype, int64_t{count} * 32)}));
+  }
+
+  /// Code of threads, in which `warps` are: their barriers are of those who come there, as far as
+  /// conditions say so by whole warps. Others stay the block's, where emulation finds them
+  /// divergent.
+  Stmt with_own_barriers(const Stmt& stmt, WarpSet warps) {
+    if (is_barrier(stmt) && stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
+      if (warps == warps_of(block_))
+        return stmt;
+      Stmt own = barrier_of(warps, stmt->span);
+      own->span = stmt->span;
+      return own;
+    }
+    if (const auto* branch = stmt.as<IfThenElse>()) {
+      const auto side = [&](const Stmt& body, bool holds) {
+        if (!body)
+          return body;
+        const auto there = warps_where(branch->condition, holds, *launch_, warps);
+        return there && *there != 0 ? with_own_barriers(body, *there) : body;
+      };
+      const Stmt yes = side(branch->then_case, true);
+      const Stmt no = side(branch->else_case, false);
+      if (yes == branch->then_case && no == branch->else_case)
+        return stmt;
+      Stmt result = make_if(branch->condition, yes, no);
+      result->span = stmt->span;
+      return result;
+    }
+    return rebuild(
+        stmt, [&](const Stmt& child) { return with_own_barriers(child, warps); },
+        [](const Expr& expr) { return expr; });
   }
 
   /// Each operator of a role with the role's threads beside it: operators are dispatched before the
@@ -368,21 +416,13 @@ private:
     const ThreadRange around = std::exchange(role_, *threads);
     const Expr thread = thread_;
     const int64_t count = threads_;
-    const int number = role_number_;
     thread_ = role_.first > around.first ? thread_ - (role_.first - around.first) : thread_;
     threads_ = role_.count;
-    const auto known = std::find(roles_.begin(), roles_.end(), role_);
-    role_number_ = static_cast<int>(known - roles_.begin()) + 1;
-    if (known == roles_.end())
-      roles_.push_back(role_);
-    constexpr int kBarriers = 15; // besides the block's own
-    if (role_number_ > kBarriers)
-      fail(branch.span, "a block has barriers for 15 roles; this is one more");
+    barrier_of(warps_of(role_), branch.span); // there are so many and no more
     Stmt result = body();
     role_ = around;
     thread_ = thread;
     threads_ = count;
-    role_number_ = number;
     return result;
   }
 
@@ -400,6 +440,8 @@ private:
       for (const Stmt& child : seq->statements)
         if (kept.empty() || !is_barrier(child) || !is_barrier(kept.back()))
           kept.push_back(child);
+        else if (kept.back()->span.line == 0)
+          kept.back() = child; // the program's own stays, whatever the operators around it need
       return kept.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(kept)));
     }));
   }
@@ -470,12 +512,8 @@ private:
             {barrier(), found->second, make_evaluate(call_op("fence_proxy_async", {})), barrier()});
       return make_seq({barrier(), found->second, barrier()});
     }
-    if (is_barrier(stmt) && role_ != block_ &&
-        stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
-      Stmt own = barrier();
-      own->span = stmt->span;
-      return own;
-    }
+    if (is_barrier(stmt))
+      return with_own_barriers(stmt, warps_of(role_));
     if (const auto* branch = stmt.as<IfThenElse>();
         branch != nullptr && has_parallel(stmt) && divides_roles(*branch, *launch_)) {
       const auto side = [&](const Stmt& body, bool holds) {
@@ -502,24 +540,26 @@ private:
                                    }),
                        barrier()});
     }
-    if (!has_parallel(stmt)) {
-      // By single threads, or by the block: one step that every thread would do alike.
-      const bool by_threads = any(stmt, [&](const NodeRef& node) {
-        return thread_vars_.contains(static_cast<const VarNode*>(node.get()));
-      });
+    // By single threads, or by the block: one step that every thread would do alike.
+    const bool by_threads = any(stmt, [&](const NodeRef& node) {
+      return thread_vars_.contains(static_cast<const VarNode*>(node.get()));
+    });
+    const bool meets = any(stmt, [](const NodeRef& node) {
+      return node.is<Evaluate>() && is_barrier(cast_ref<StmtNode>(node));
+    });
+    if (!has_parallel(stmt) && (by_threads || !meets)) {
       const bool shared_write = writes(stmt, is_shared) || writes(stmt, [](const Buffer& buffer) {
                                   return buffer->scope == "global";
                                 });
       const bool prints = any(stmt, [](const NodeRef& node) {
         return node.is<Evaluate>() && as_print(cast_ref<StmtNode>(node)) != nullptr;
       });
-      if (!by_threads && !is_barrier(stmt) &&
-          (touches(stmt, is_fragment) || shared_write || prints))
+      if (!by_threads && (touches(stmt, is_fragment) || shared_write || prints))
         return step({{}, {}, stmt, stmt->span});
       if (touches(stmt, is_fragment))
         fail(stmt->span, "code of single threads uses a fragment, which the block shares out; "
                          "use T.Parallel, or copy it into shared memory");
-      return stmt;
+      return meets ? with_own_barriers(stmt, warps_of(role_)) : stmt;
     }
     // Control flow of the block.
     NodeRef changed = stmt->info().map_children(stmt.get(), [&](const NodeRef& child, Role) {
@@ -1089,9 +1129,8 @@ private:
   int64_t threads_ = 1; ///< how many they are
   const KernelLaunch* launch_ = nullptr;
   ThreadRange block_;
-  ThreadRange role_;               ///< who they are
-  int role_number_ = 0;            ///< of the role's barrier
-  std::vector<ThreadRange> roles_; ///< in order of appearance
+  ThreadRange role_;           ///< who they are
+  std::vector<WarpSet> roles_; ///< those with a barrier of their own, in order of appearance
   std::unordered_set<const VarNode*> thread_vars_;
   std::unordered_map<const BufferNode*, Fragment> fragments_;
   std::unordered_map<const BufferNode*, Buffer> staging_;
