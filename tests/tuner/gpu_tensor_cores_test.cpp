@@ -59,9 +59,12 @@ TEST(GpuTensorCores, LargeGridsLieAlongTheirFirstAxis) {
   // None is refused for its grid.
   const auto space = gpu_space(large, gpu_of(80));
   Random random(1);
-  for (int i = 0; i < 40; ++i)
-    if (const auto candidate = space->sample(random); !candidate)
+  for (int i = 0; i < 40; ++i) {
+    const auto candidate = space->sample(random);
+    if (!candidate) {
       EXPECT_THAT(candidate.error().message, Not(HasSubstr("blocks"))) << i;
+    }
+  }
 }
 
 TEST(GpuTensorCores, LeavesWhatTheyDoNotMultiply) {
