@@ -214,7 +214,8 @@ int check_emulated(EmulatedWork work) {
     const bool no_form = no_kernel && code.error().code == ErrorCode::kUnsupported;
     wrong |= no_kernel && !no_form;
     unknown |= no_form;
-    std::string about_code = code ? tuner::gpu_code_text(code->facts, *gpu) : code.error().message;
+    std::string about_code =
+        code ? tuner::gpu_code_text(code->facts, *gpu) : in_source(code.error(), *task).message;
     if (const auto refused = code ? tuner::refused_code(code->facts, gpu->arch) : std::nullopt)
       about_code += "; " + refused->message;
     if (work.common.json) {
