@@ -372,7 +372,19 @@ Result<void> check_narrow_types(const PrimFunc& function) {
                 ", which programs read only; to write it take a buffer of uint8 and put the bytes "
                 "together";
   };
+  const auto atomically = [&](const std::string& op, const Buffer& buffer, const NodeRef& node) {
+    if (op.starts_with("atomic_") && is_narrow(buffer->dtype) && problem.empty())
+      problem = (node->span.line == 0 ? "" : "line " + std::to_string(node->span.line) + ": ") +
+                "T." + op + " of " + to_string(buffer->dtype) +
+                " is not there: take a buffer of float32, or of int32";
+  };
   walk(function->body, [&](const NodeRef& node) {
+    if (const auto* evaluate = node.as<Evaluate>())
+      if (const auto* call = evaluate->value.as<Call>(); call != nullptr && !call->args.empty())
+        if (const auto* place = call->args[0].as<BufferLoad>())
+          atomically(call->op, place->buffer, node);
+    if (const auto* call = node.as<TileCall>(); call != nullptr && !call->regions.empty())
+      atomically(call->op, call->regions[0].buffer, node);
     if (const auto* store = node.as<BufferStore>())
       written(store->buffer, node);
     else if (const auto* call = node.as<TileCall>())

@@ -313,9 +313,9 @@ Result<codegen::Artifact> compile_request(const CompileRequest& request) {
   } else {
     TEMPER_TRY(made, requested_program(request, module, pass_options));
     program = made;
-    if (const auto source = tir::source_kernel_in(function_of(program)->body))
-      return Error(ErrorCode::kUnsupported,
-                   tir::only_on_gpu(*source) + ": name one, as --target cuda:sm_90a");
+    if (tir::source_kernel_in(function_of(program)->body))
+      return Error(ErrorCode::kUnsupported, tir::only_on_gpu(function_of(program)->body) +
+                                                ": name one, as --target cuda:sm_90a");
   }
   TEMPER_TRY(signature, signature_of(function_of(program)));
   script::render_programs(); // in dumps, and in errors of passes

@@ -189,10 +189,9 @@ public:
       result_.compiler = *version;
     else
       result_.why_no_compiler = version.error().message;
-    if (const auto source = tir::source_kernel_in(
-            task_.module->functions.front().function.as_ref<ir::PrimFuncNode>()->body))
-      result_.only_on_gpu = tir::only_on_gpu(*source);
-    else if (!options_.check)
+    result_.only_on_gpu =
+        tir::only_on_gpu(task_.module->functions.front().function.as_ref<ir::PrimFuncNode>()->body);
+    if (result_.only_on_gpu.empty() && !options_.check)
       result_.only_on_gpu = kOnlyCompiled;
     const bool checks = result_.only_on_gpu.empty();
     if (checks)
@@ -282,6 +281,10 @@ private:
 
   double seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  /// Of one program: as long as the whole run may take, where that is said.
+  double limit_seconds() const {
+    return options_.seconds > 0 ? std::max(options_.seconds, kLeastLimit) : kMostLimit;
   }
   bool interrupted() {
     result_.interrupted = result_.interrupted || (hooks_.interrupted && hooks_.interrupted());
@@ -470,7 +473,7 @@ private:
     const bool look_for_races = result_.interpreted < options_.interpret;
     TEMPER_TRY(check, check_emulated(bench_, prepared_, task_, item.program, item.loops,
                                      look_for_races || !item.program.why_interpreted.empty(),
-                                     options_.seed));
+                                     options_.seed, limit_seconds()));
     const std::string text = choice_text(item.candidate->trace);
     if (!check.checked()) {
       ++result_.not_checked;
@@ -572,7 +575,8 @@ private:
     return recorded.measurement;
   }
 
-  static constexpr size_t kBatch = 8; ///< that are compiled side by side
+  static constexpr size_t kBatch = 8;                         ///< that are compiled side by side
+  static constexpr double kLeastLimit = 10, kMostLimit = 600; ///< seconds that one program may run
 
   Workbench& bench_;
   const Task& task_;
@@ -614,7 +618,9 @@ std::string emulated_verdict(const EmulatedCheck& check, bool has_reference) {
                : fmt::format("{}, as far as {} of its blocks, drawn by chance, say", text,
                              check.sampled_blocks);
   }
-  std::string text = check.checked() ? engine::to_string(check.outcome) : "not checked";
+  std::string text = !check.checked()        ? "not checked"
+                     : check.finding.empty() ? engine::to_string(check.outcome)
+                                             : check.finding;
   if (check.worst)
     text += fmt::format(": {}[{}] is {:.9g}, expected {:.9g} within {:.3g}; {} wrong",
                         check.worst->argument, check.worst->index, check.worst->got,

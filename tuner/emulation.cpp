@@ -123,9 +123,46 @@ Result<void> compare_sampled(Workbench& bench, engine::WorkloadId prepared, size
   return {};
 }
 
+/// What kind of mistake the emulator's sentence is about.
+std::string finding_of(const std::string& message) {
+  static constexpr std::pair<const char*, const char*> kKinds[] = {
+      {"race on ", "race"},
+      {"different values to ", "race"},
+      {"deadlock", "deadlock"},
+      {"divergent ", "divergence"},
+      {" that was never written", "read before writing"},
+      {"was last written through another buffer", "overlapping buffers"},
+      {" outside ", "out of bounds"},
+      {"the results depend on timing", "depends on timing"},
+      {"assertion failed", "assertion failed"},
+  };
+  for (const auto& [part, kind] : kKinds)
+    if (message.find(part) != std::string::npos)
+      return kind;
+  return "faulty";
+}
+
+/// The emulator gave up on the program, or found something: what that says of it.
+void note_error(const Error& error, const EmulatedProgram& program, EmulatedCheck& check) {
+  const bool endless = tir::did_not_end(error);
+  if (error.code == ErrorCode::kUnsupported ||
+      (endless && check.compiled && check.outcome != Outcome::kTimedOut)) {
+    check.not_interpreted = error.message;
+    if (!check.compiled)
+      check.error = program.why_interpreted + "; " + error.message;
+    return;
+  }
+  check.interpreted = true;
+  check.outcome = endless ? Outcome::kTimedOut : Outcome::kWrongResult;
+  check.finding = endless ? "" : finding_of(error.message);
+  check.worst.reset();
+  check.error = error.message;
+}
+
 /// So many blocks of the program, drawn by `seed`, are run warp by warp; or why none are.
 Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const Task& task,
-                            const EmulatedProgram& program, uint64_t seed, EmulatedCheck& check) {
+                            const EmulatedProgram& program, uint64_t seed, double limit_seconds,
+                            EmulatedCheck& check) {
   const auto no = [&](const std::string& why) {
     check.not_interpreted =
         "the shape is too large to run all of it warp by warp, " + why + "; check a smaller one";
@@ -162,17 +199,18 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
   options.sample = blocks;
   options.sample_seed = seed;
   options.max_steps = int64_t{1} << 40;
+  options.max_seconds = limit_seconds;
   std::string again; // compiled loops have printed the same
   options.print = noted_in(check.compiled ? again : check.printed);
   auto report = tir::emulate_thoroughly(function, views(*arguments), options);
-  check.interpreted = true;
-  (check.compiled ? check.raced_blocks : check.sampled_blocks) = report ? report->blocks : blocks;
-  if (!report) {
-    check.outcome = Outcome::kWrongResult;
-    check.worst.reset();
-    check.error = report.error().message;
+  if (!report)
+    note_error(report.error(), program, check);
+  else
+    check.interpreted = true;
+  if (check.interpreted)
+    (check.compiled ? check.raced_blocks : check.sampled_blocks) = report ? report->blocks : blocks;
+  if (!report)
     return {};
-  }
   for (const tir::SharedAccess& access : report->conflicts())
     check.conflicts.push_back(access.to_string());
   if (check.compiled)
@@ -185,7 +223,7 @@ Result<void> sample_threads(Workbench& bench, engine::WorkloadId prepared, const
 
 /// Warp by warp: what is found, and the outputs against the reference's.
 Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
-                               EmulatedCheck& check) {
+                               double limit_seconds, EmulatedCheck& check) {
   const engine::InputSet set = engine::default_input_sets(1, task.inputs).back(); // exact sums
   auto arguments = filled_arguments(task, set);
   if (!arguments) {
@@ -195,14 +233,12 @@ Result<void> interpret_threads(const Task& task, const EmulatedProgram& program,
     return {};
   }
   tir::EmulateOptions options;
+  options.max_seconds = limit_seconds;
   std::string again; // compiled loops have printed the same
   options.print = noted_in(check.compiled ? again : check.printed);
   auto report = tir::emulate_thoroughly(function_of(program.flat), views(*arguments), options);
   if (!report) {
-    check.interpreted = true;
-    check.outcome = Outcome::kWrongResult;
-    check.worst.reset();
-    check.error = report.error().message;
+    note_error(report.error(), program, check);
     return {};
   }
   check.interpreted = true;
@@ -270,9 +306,10 @@ Result<EmulatedProgram> emulated_program(const ir::IRModule& module, const ir::T
   program.flat = std::move(flat);
   const ir::PrimFunc function = function_of(program.flat);
   program.needs = codegen::gpu_needs(function);
-  if (const auto source = tir::source_kernel_in(function->body))
-    program.only_on_gpu = program.why_interpreted = tir::only_on_gpu(*source);
-  else if (const auto loops = tir::thread_loops(function); !loops)
+  program.only_on_gpu = program.why_interpreted = tir::only_on_gpu(function->body);
+  if (!program.only_on_gpu.empty())
+    return program;
+  if (const auto loops = tir::thread_loops(function); !loops)
     program.why_interpreted = loops.error().message;
   ir::walk(function->body, [&](const ir::NodeRef& node) {
     const auto* call = node.as<ir::Call>();
@@ -305,8 +342,7 @@ static MeaningCheck meaning_of(const Task& task, const ir::IRModule& module, boo
   silent.max_steps = kInterpretedSteps;
   const auto done = ir::interpret(function, views(*arguments), silent);
   // Longer than that it may be: its machine code has come to an end, or said that it did not.
-  const bool gave_up =
-      !done && done.error().message.find("did not end within") != std::string::npos;
+  const bool gave_up = !done && tir::did_not_end(done.error());
   const bool looked = done || (done.error().code == ErrorCode::kFailed && !gave_up);
   if (looked && !done)
     check.found = done.error().message;
@@ -344,7 +380,10 @@ std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& g
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
                                      const Result<std::shared_ptr<const codegen::Artifact>>& loops,
-                                     bool look_for_races, uint64_t seed) {
+                                     bool look_for_races, uint64_t seed, double limit_seconds) {
+  // What has not ended in many times of what it should take will not.
+  constexpr double kShortest = 20, kSlowest = 5e5; // seconds; operations in one
+  limit_seconds = std::min(limit_seconds, kShortest + work_of(task) / kSlowest);
   EmulatedCheck check;
   if (!program.only_on_gpu.empty()) {
     check.error = program.only_on_gpu;
@@ -361,13 +400,14 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
     engine::StopRule once; // its time says nothing of a GPU
     once.max_seconds = 1e-6;
     once.min_samples = 1;
-    TEMPER_TRY(measured, bench.measure_on(prepared, task, *loops, 600'000, once));
+    TEMPER_TRY(measured, bench.measure_on(prepared, task, *loops,
+                                          static_cast<int>(limit_seconds * 1e3), once));
     check.outcome = measured.outcome;
     check.error = measured.error;
     check.worst = measured.worst;
     check.printed = measured.log;
-    // Of wrong values the interpreter may know why.
-    if (!check.right() && !check.worst)
+    // Of wrong values the interpreter may know why, of what does not end the loop.
+    if (!check.right() && !check.worst && check.outcome != Outcome::kTimedOut)
       return check;
   }
   if (!program.not_by_warps.empty()) {
@@ -376,16 +416,16 @@ Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepar
       check.error = program.why_interpreted + "; " + check.not_interpreted;
     return check;
   }
-  if (!look_for_races && check.compiled) {
+  if (!look_for_races && check.compiled && check.outcome != Outcome::kTimedOut) {
     check.not_interpreted = "not asked for";
     return check;
   }
   if (work_of(task) > kInterpretedWork) {
     check.not_interpreted = "the shape is too large to run it warp by warp; check a smaller one";
-    TEMPER_TRY_VOID(sample_threads(bench, prepared, task, program, seed, check));
+    TEMPER_TRY_VOID(sample_threads(bench, prepared, task, program, seed, limit_seconds, check));
     return check;
   }
-  TEMPER_TRY_VOID(interpret_threads(task, program, check));
+  TEMPER_TRY_VOID(interpret_threads(task, program, limit_seconds, check));
   return check;
 }
 

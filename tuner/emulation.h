@@ -41,6 +41,9 @@ std::string gpu_code_text(const codegen::StaticFacts& facts, const ir::Target& g
 struct EmulatedCheck {
   engine::Outcome outcome = engine::Outcome::kNotChecked;
   std::string error;
+  /// What kind of mistake the emulator found, for people: "race", "deadlock"; empty where values
+  /// differ and where there is none. `outcome` is kWrongResult for all of them.
+  std::string finding;
   std::optional<engine::WorstElement> worst;
   bool compiled = false;    ///< else interpreted alone
   bool interpreted = false; ///< races and the like were looked for
@@ -90,10 +93,11 @@ Result<void> refuse_faulty(const Task& task);
 /// Checks `program`, which was made of the program of `task`, whose target is this machine's CPU.
 /// `prepared` as Workbench::prepare gives it with `seed`. `loops`: what thread_loops_request
 /// became; null where the program has to be interpreted. An error is ours; what the program does
-/// wrong is in the result.
+/// wrong is in the result. `limit_seconds`: of each way to run it; what should take little is given
+/// less.
 Result<EmulatedCheck> check_emulated(Workbench& bench, engine::WorkloadId prepared,
                                      const Task& task, const EmulatedProgram& program,
                                      const Result<std::shared_ptr<const codegen::Artifact>>& loops,
-                                     bool look_for_races, uint64_t seed);
+                                     bool look_for_races, uint64_t seed, double limit_seconds);
 
 } // namespace temper::tuner

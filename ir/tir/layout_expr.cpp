@@ -112,6 +112,10 @@ private:
       }
       indices[d] = ramp->base;
     }
+    // An index of a single barrier may be wrong, and is not to be lost: nothing has proven it.
+    if (flat.buffer->dtype == DataType::uint(64) && indices.size() == 1 &&
+        is_int(flat.buffer->shape[0], 1))
+      return tile_cast(DataType::int32(), indices[0]);
     const Expr first = layout_value(flat.layout, indices);
     return lanes == 1 ? first : make_ramp(first, make_int(first->dtype, 1), lanes);
   }

@@ -16,8 +16,19 @@ std::optional<SourceKernel> source_kernel_in(const NodeRef& root) {
   return found;
 }
 
-std::string only_on_gpu(const SourceKernel& kernel) {
-  return kernel.name + " is CUDA C++ of its own, which nothing but a GPU runs";
+std::string only_on_gpu(const NodeRef& root) {
+  if (const auto kernel = source_kernel_in(root))
+    return kernel->name + " is CUDA C++ of its own, which nothing but a GPU runs";
+  std::string why;
+  walk(root, [&](const NodeRef& node) {
+    const auto* evaluate = node.as<Evaluate>();
+    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    if (call != nullptr && why.empty() && (call->op == "inline_cuda" || call->op == "inline_ptx"))
+      why = (node->span.line > 0 ? "line " + std::to_string(node->span.line) + ": " : "") + "T." +
+            call->op + " is text for a GPU's compiler, and nothing but a GPU runs it";
+    return why.empty();
+  });
+  return why;
 }
 
 } // namespace temper::tir

@@ -26,7 +26,8 @@ struct SourceKernel {
 };
 /// The first one below `root`; nothing where there is none.
 std::optional<SourceKernel> source_kernel_in(const NodeRef& root);
-/// Why it does not run here: "gemm is CUDA C++ of its own, which nothing but a GPU runs".
-std::string only_on_gpu(const SourceKernel& kernel);
+/// Why what is below `root` does not run here: "gemm is CUDA C++ of its own, which nothing but a
+/// GPU runs", "line 6: T.inline_ptx is code of a GPU's own, ..."; empty where it does.
+std::string only_on_gpu(const NodeRef& root);
 
 } // namespace temper::tir

@@ -467,6 +467,82 @@ TEST(Emulated, WrongUsageIsOneSentence) {
   EXPECT_EQ(from.code, 2);
 }
 
+/// A program of one warp, which copies A to B and does `more` before.
+std::string warp_program(const std::string& more) {
+  return R"(import tilelang.language as T
+
+def one(N):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(N // 32, threads=32) as bx:
+            tx = T.get_thread_binding(0)
+            k = T.alloc_var("int32", 0)
+            s = T.alloc_shared((32,), "float32")
+)" + more +
+         R"(            B[bx * 32 + tx] = A[bx * 32 + tx]
+    return main
+
+def one_reference(N):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        for i in range(N):
+            B[i] = A[i]
+    return main
+
+one_workload = dict(shapes=[dict(N=64)], flops="N", bytes="8*N")
+)";
+}
+
+TEST(Emulated, WhatTheEmulatorFindsHasItsOwnName) {
+  const Shell shell;
+  const std::string check = "temper check one.py --target cuda:sm_80";
+  shell.write("one.py", warp_program("            s[tx] = A[bx * 32 + tx]\n"
+                                     "            B[bx * 32 + tx] = s[31 - tx]\n"));
+  const Ran race = shell.run(check);
+  EXPECT_EQ(race.code, 3) << race.out << race.err;
+  EXPECT_NE(race.out.find("emulated: race: line 11"), std::string::npos) << race.out;
+  const Json json = shell.run(check + " --json").list("results")[0];
+  EXPECT_EQ(json["finding"], "race");
+  EXPECT_EQ(json["outcome"], "wrong_result");
+  const Ran tuned = shell.run("temper tune one.py --target cuda:sm_80 --trials 1 --interpret 1");
+  EXPECT_NE(tuned.out.find("race: line 11"), std::string::npos) << tuned.out;
+  shell.write("one.py", warp_program("            if tx < 16:\n                T.sync_warp()\n"));
+  const Ran divergent = shell.run(check);
+  EXPECT_EQ(divergent.code, 3) << divergent.out << divergent.err;
+  EXPECT_NE(divergent.out.find("emulated: divergence: line 11, column 17: divergent T.sync_warp"),
+            std::string::npos)
+      << divergent.out;
+}
+
+// Both hung.
+TEST(Emulated, AProgramThatDoesNotEndIsGivenUpWithItsLoop) {
+  const Shell shell;
+  shell.write("one.py", warp_program("            while k < 1:\n                k = k * 1\n"));
+  const Ran ran = shell.run("temper check one.py --target cuda:sm_80 --seconds 1");
+  EXPECT_EQ(ran.code, 3) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("emulated: timed_out: line 10, column 13: the program did not end within"),
+            std::string::npos)
+      << ran.out;
+}
+
+TEST(Emulated, TextForAGpusCompilerIsNotChecked) {
+  const Shell shell;
+  shell.write("one.py", warp_program("            T.inline_ptx(\"nanosleep.u32 $0;\", 20)\n"));
+  const std::string target = " one.py --target cuda:sm_80";
+  const Ran check = shell.run("temper check" + target);
+  EXPECT_EQ(check.code, 4) << check.out << check.err;
+  EXPECT_NE(check.out.find("emulated: not checked: line 10: T.inline_ptx is text for a GPU's "
+                           "compiler, and nothing but a GPU runs it"),
+            std::string::npos)
+      << check.out;
+  const Ran tune = shell.run("temper tune" + target + " --trials 1 --json");
+  if (tune.code != 0 && tune.err.find("cannot be compiled either") != std::string::npos)
+    GTEST_SKIP() << tune.err;
+  ASSERT_EQ(tune.code, 0) << tune.out << tune.err;
+  EXPECT_EQ(tune.json()["checked"], 0);
+  EXPECT_EQ(tune.json()["unproven"].size(), 1U) << tune.out;
+}
+
 constexpr const char* kAddition = R"cu(/* temper
 def addition(N, block=T.tune([64, 2048, 128]), per=T.tune([1, 2])):
     """B = A + 1: the kernel is CUDA C++"""

@@ -200,6 +200,17 @@ def main(A: T.Tensor((32, 32), "float16"), B: T.Tensor((32, 32), "float32")):
   EXPECT_EQ(barriers(replaced(text, "T.get_warp_idx() == 2", "T.get_warp_idx() >= 0")), 0);
 }
 
+TEST(Roles, a_barrier_that_is_not_there_is_found) {
+  Matrices matrices;
+  std::string text = replaced(kProduct, "full = T.alloc_barrier([128, 128])",
+                              "full = T.alloc_barrier([128, 128])\n"
+                              "        one = T.alloc_barrier(256)\n"
+                              "        T.barrier_arrive(one[bx + 1])");
+  auto function = lowered(text);
+  ASSERT_TRUE(function) << function.error().message;
+  expect_found(error_of(*function, matrices.arguments()), {"line 10", "one", "outside"});
+}
+
 TEST(Roles, a_fragment_belongs_to_one_of_them) {
   expect_found(
       refusal(replaced(kProduct, "            T.copy(C_local, C)", "        T.copy(C_local, C)")),

@@ -94,16 +94,17 @@ Result<Task> emulated_task(Workbench& bench, const tuner::WorkloadArguments& arg
 /// On the task's inputs; of what nothing here can run they are not made.
 Result<tuner::EmulatedCheck> emulated_check(Workbench& bench, const Task& task,
                                             const tuner::EmulatedProgram& program,
-                                            const ir::Target& gpu) {
+                                            const ir::Target& gpu, double limit_seconds) {
   constexpr uint64_t kSeed = 1;
   Result<std::shared_ptr<const codegen::Artifact>> loops =
       std::shared_ptr<const codegen::Artifact>();
   if (!program.only_on_gpu.empty())
-    return tuner::check_emulated(bench, {}, task, program, loops, false, kSeed);
+    return tuner::check_emulated(bench, {}, task, program, loops, false, kSeed, limit_seconds);
   TEMPER_TRY(prepared, bench.prepare(task, kSeed));
   if (program.why_interpreted.empty())
     loops = shared(tuner::compile_request(tuner::thread_loops_request(task, "", gpu)));
-  auto check = tuner::check_emulated(bench, prepared, task, program, loops, true, kSeed);
+  auto check =
+      tuner::check_emulated(bench, prepared, task, program, loops, true, kSeed, limit_seconds);
   if (auto measurer = bench.measurer())
     (*measurer)->remove_workload(prepared);
   return check;
@@ -195,7 +196,7 @@ int check_emulated(EmulatedWork work) {
             program->flat->functions.front().function.as_ref<ir::PrimFuncNode>(), *limits);
         !fits)
       return report(in_source(fits.error(), *task));
-    auto check = emulated_check(bench, *task, *program, *gpu);
+    auto check = emulated_check(bench, *task, *program, *gpu, work.common.workbench.limit_seconds);
     const bool no_number = !check || (check->worst && std::isnan(check->worst->expected));
     const std::string no_reference = reference_fault(*task, no_number);
     if (!check)
@@ -213,7 +214,8 @@ int check_emulated(EmulatedWork work) {
     const bool no_form = no_kernel && code.error().code == ErrorCode::kUnsupported;
     wrong |= no_kernel && !no_form;
     unknown |= no_form;
-    std::string about_code = code ? tuner::gpu_code_text(code->facts, *gpu) : code.error().message;
+    std::string about_code =
+        code ? tuner::gpu_code_text(code->facts, *gpu) : in_source(code.error(), *task).message;
     if (const auto refused = code ? tuner::refused_code(code->facts, gpu->arch) : std::nullopt)
       about_code += "; " + refused->message;
     if (work.common.json) {
@@ -235,6 +237,8 @@ int check_emulated(EmulatedWork work) {
         item["facts"] = codegen::facts_to_json(code->facts);
       else
         item["not_compiled_for_gpu"] = code.error().message;
+      if (!check->finding.empty())
+        item["finding"] = check->finding;
       if (!check->printed.empty())
         item["printed"] = check->printed;
       if (!no_reference.empty())

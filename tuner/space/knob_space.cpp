@@ -599,7 +599,7 @@ static Result<std::unique_ptr<Space>> make_space(const ir::IRModule& module,
   const ir::PrimFunc function = function_of(module);
   if (const auto source = tir::source_kernel_in(function->body); source && architecture == 0)
     return Error(ErrorCode::kUnsupported,
-                 tir::only_on_gpu(*source) + ": name one, as --target cuda:sm_90a");
+                 tir::only_on_gpu(function->body) + ": name one, as --target cuda:sm_90a");
   if (!function->shape_vars.empty() && architecture != 0)
     return Error(ErrorCode::kUnsupported,
                  "the shapes of '" + function->name + "' are symbolic; for a GPU they are numbers");
