@@ -136,6 +136,9 @@ std::vector<Pass> gpu_passes(const GpuLimits& limits, bool s_tir) {
   std::vector<Pass> rest = {
       function_pass("plan_shared_memory",
                     [](F f) -> Result<PrimFunc> { return tir::plan_shared_memory(f); }),
+      // After planning: what lies in the same place waits for a store, too.
+      function_pass("delay_store_waits",
+                    [](F f) -> Result<PrimFunc> { return tir::delay_store_waits(f); }),
       // After planning: buffers that share a place need barriers between them.
       function_pass("remove_barriers",
                     [](F f) -> Result<PrimFunc> { return tir::remove_barriers(f); }),

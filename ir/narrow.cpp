@@ -204,6 +204,11 @@ private:
     return yes && no ? if_then_else(rewrite(call->args[0]), yes, no) : nullptr;
   }
 
+  /// Which byte of a row holds an element of a packed type.
+  static Expr byte_of(const Expr& index, DataType type) {
+    return make_binary<FloorDiv>(index, make_const_int(index->dtype, 8 / type.bits));
+  }
+
   Expr load(const BufferLoad& node) {
     const DataType type = node.buffer->dtype;
     const Buffer memory = buffer(node.buffer);
@@ -215,7 +220,7 @@ private:
       return make_load(memory, std::move(at), predicate);
     const int per_byte = 8 / type.bits;
     const Expr index = at.back();
-    at.back() = make_binary<FloorDiv>(index, make_const_int(index->dtype, per_byte));
+    at.back() = byte_of(index, type);
     const Expr byte = make_load(memory, std::move(at), predicate);
     const int lanes = byte->dtype.lanes;
     Expr place = make_binary<FloorMod>(index, make_const_int(index->dtype, per_byte));
@@ -278,8 +283,12 @@ private:
           if (role == Role::kDefine && child->kind() == VarNode::kKind)
             return variable(cast_ref<VarNode>(child));
           if (const auto* place = child.as<BufferLoad>();
-              places-- > 0 && place != nullptr && is_float8(place->buffer->dtype))
-            return make_load(buffer(place->buffer), indices(place->indices));
+              places-- > 0 && place != nullptr && is_narrow(place->buffer->dtype)) {
+            std::vector<Expr> at = indices(place->indices);
+            if (is_packed(place->buffer->dtype) && parameters_.contains(place->buffer.get()))
+              at.back() = byte_of(at.back(), place->buffer->dtype);
+            return make_load(buffer(place->buffer), std::move(at));
+          }
           return rewrite(child);
         }));
     if (!is_narrow(mapped->dtype))

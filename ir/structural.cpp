@@ -2,6 +2,7 @@
 
 #include "ir/buffer.h"
 #include "ir/expr.h"
+#include "ir/function.h"
 
 #include <bit>
 #include <unordered_map>
@@ -106,6 +107,11 @@ public:
     }
     const std::vector<Token> left = tokens_of(a);
     const std::vector<Token> right = tokens_of(b);
+    // Numbers among parameters may stand behind the buffers whose shapes mention them.
+    if (a->kind() == PrimFuncNode::kKind)
+      for (size_t i = 0; i < std::min(left.size(), right.size()); ++i)
+        if (is_number(left[i]) && is_number(right[i]) && !equal(left[i].node, right[i].node, true))
+          return false;
     for (size_t i = 0; i < left.size(); ++i) {
       if (i >= right.size())
         return fail("different lengths");
@@ -127,6 +133,11 @@ public:
   }
 
 private:
+  static bool is_number(const Token& token) {
+    return token.type == Token::Type::kNode && token.role == Role::kDefine &&
+           token.node != nullptr && token.node->kind() == VarNode::kKind;
+  }
+
   struct PathEntry {
     PathEntry(Comparer& owner, const char* node, const char* field) : owner_(owner) {
       owner_.path_.emplace_back(node, field);

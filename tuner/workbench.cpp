@@ -27,6 +27,7 @@
 #include "tuner/compile_protocol.h"
 #include "tuner/emulation.h"
 #include "tuner/external_function.h"
+#include "tuner/float8_sums.h"
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/gpu_space.h"
@@ -628,6 +629,10 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
   TEMPER_TRY_VOID(
       check_output_tolerances(file, workload.name, workload.output_tolerances, task.signature));
   task.output_tolerances = std::move(workload.output_tolerances);
+  if (workload.tolerance == 0) // every output as it is, where 0 of a task leaves it to the types
+    for (const codegen::ArgumentSpec& argument : task.signature)
+      if (argument.is_output)
+        task.output_tolerances.try_emplace(argument.name, 0);
   const Sums sums = sums_of(function);
   task.reduction_length = sums.length;
   for (const auto& [dimension, extent] : ir::extents_of(function))
@@ -642,6 +647,9 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
     task.tolerance = engine::narrow_sum_tolerance(*sums.narrow, task.reduction_length);
   TEMPER_TRY(target, bench.target());
   task.target = target;
+  if (!workload.tolerance)
+    task.tolerance = std::max(
+        task.tolerance, float8_tolerance(function, task.reduction_length, target).value_or(0));
   task.threads = std::max(1, target.threads);
   task.regime = bench.options().regime;
   TEMPER_TRY_VOID(check_memory(task));
@@ -878,10 +886,8 @@ Result<database::Run> Workbench::new_run(const Task& task) {
   run.environment = environment_id;
   TEMPER_TRY(toolchain_id, store->add(toolchain));
   run.toolchain = toolchain_id;
-  run.options_json = Json{
-      {"cache", engine::to_string(task.regime)},
-      {"temper",
-       version_text()}}.dump();
+  run.options_json =
+      Json{{"cache", engine::to_string(task.regime)}, {"temper", version_text()}}.dump();
   return run;
 }
 

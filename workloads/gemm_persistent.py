@@ -11,6 +11,7 @@ def gemm_persistent(
     dtype="bfloat16",
     out_dtype="",
     multiprocessors=132,
+    imprecise=128,
     block_M=T.tune([128, 64, 256]),
     block_N=T.tune([128, 64, 192, 256]),
     row_bytes=T.tune([128, 64]),
@@ -21,11 +22,15 @@ def gemm_persistent(
     through_shared=T.tune([True, False]),
 ):
     """C = A B^T; A: [M, K], B: [N, K], C: [M, N], all row-major, C of `out_dtype`, or else of A's type
-    (int32 of bytes, float32 of other narrow types)."""
+    (int32 of bytes, float32 of other narrow types). imprecise: how many products of float8 may be
+    summed with the few bits of Hopper's tensor cores; 0: all of them, in less time, up to some percent
+    off."""
     total = "int32" if dtype in ("int8", "uint8") else "float32"
     out = out_dtype if out_dtype != "" else (dtype if dtype in ("float16", "bfloat16") else total)
     block_K = row_bytes // (4 if dtype == "float32" else 2 if dtype in ("float16", "bfloat16") else 1)
+    most = imprecise if dtype in ("float8_e4m3", "float8_e5m2") else 0
     T.constraint(under_way < num_stages)
+    T.constraint(most == 0 or block_K <= most)
 
     @T.prim_func
     def main(A: T.Tensor((M, K), dtype), B: T.Tensor((N, K), dtype), C: T.Tensor((M, N), out)):
@@ -41,7 +46,8 @@ def gemm_persistent(
                 for k in T.Pipelined(T.ceildiv(K, block_K), num_stages=num_stages):
                     T.copy(A[by * block_M, k * block_K], A_shared)
                     T.copy(B[bx * block_N, k * block_K], B_shared)
-                    T.gemm(A_shared, B_shared, C_local, transpose_B=True, allow_tf32=True, wg_wait=under_way)
+                    T.gemm(A_shared, B_shared, C_local, transpose_B=True, allow_tf32=True,
+                        wg_wait=under_way, max_num_imprecise_acc=most)
                 if through_shared:
                     T.copy(C_local, C_shared)
                     T.copy(C_shared, C[by * block_M, bx * block_N])
@@ -51,7 +57,7 @@ def gemm_persistent(
     return main
 
 
-def gemm_persistent_reference(M, N, K, dtype="bfloat16", out_dtype="", multiprocessors=132):
+def gemm_persistent_reference(M, N, K, dtype="bfloat16", out_dtype="", multiprocessors=132, imprecise=128):
     total = "int32" if dtype in ("int8", "uint8") else "float32"
     out = out_dtype if out_dtype != "" else (dtype if dtype in ("float16", "bfloat16") else total)
 

@@ -83,8 +83,10 @@ __device__ __forceinline__ void copy_vector(void* to, const void* from) {
     *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
   else if constexpr (bytes == 8)
     *static_cast<uint2*>(to) = *static_cast<const uint2*>(from);
-  else
+  else if constexpr (bytes == 4)
     *static_cast<unsigned*>(to) = *static_cast<const unsigned*>(from);
+  else
+    *static_cast<unsigned short*>(to) = *static_cast<const unsigned short*>(from);
 }
 )"},
       {"cp_async", {"shared_address"}, R"(// What is not there is filled with zeros.

@@ -24,7 +24,7 @@
 namespace temper::codegen {
 
 /// As kCodegenVersion, of code for GPUs alone: raised when that changes and code for CPUs does not.
-inline constexpr int kGpuCodegenVersion = 2;
+inline constexpr int kGpuCodegenVersion = 3;
 /// "codegen 9.1", for toolchains.
 std::string gpu_codegen_version();
 

@@ -431,8 +431,10 @@ private:
       return atomic(s, *call);
     if (op == "copy_vector") {
       const int64_t bytes = number(2) * element_bytes(call->args[0]);
-      auto* type = llvm::FixedVectorType::get(
-          builder_.getInt32Ty(), static_cast<unsigned>(std::max<int64_t>(1, bytes / 4)));
+      llvm::Type* const type =
+          bytes < 4
+              ? static_cast<llvm::Type*>(builder_.getInt16Ty())
+              : llvm::FixedVectorType::get(builder_.getInt32Ty(), static_cast<unsigned>(bytes / 4));
       const llvm::Align align(static_cast<uint64_t>(bytes));
       Value* const value = builder_.CreateAlignedLoad(type, address(call->args[1], s), align);
       builder_.CreateAlignedStore(value, address(call->args[0], s), align);

@@ -15,6 +15,8 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -163,7 +165,21 @@ Result<void> set_llvm_flags() {
                "TEMPER_LLVM_FLAGS: " + (sentence.empty() ? "LLVM does not take it" : sentence));
 }
 
-Result<ir::Target> resolve_target(const ir::Target& target) {
+namespace {
+
+/// What `make` made of a target's text before, on this thread: a compile process asks for every
+/// kernel, and reading a processor's features takes some tenths of a millisecond.
+template <typename T, typename Make>
+Result<T> remembered(const ir::Target& target, const Make& make) {
+  thread_local std::map<std::string, T> known;
+  const std::string key = target.to_string();
+  if (const auto found = known.find(key); found != known.end())
+    return found->second;
+  TEMPER_TRY(made, make());
+  return known.emplace(key, std::move(made)).first->second;
+}
+
+Result<ir::Target> resolve(const ir::Target& target) {
   if (!target.is_cpu())
     return Error(ErrorCode::kUnsupported, "target '" + target.to_string() +
                                               "' is no CPU; this back end compiles for x86-64 "
@@ -209,6 +225,12 @@ Result<ir::Target> resolve_target(const ir::Target& target) {
   return resolved;
 }
 
+} // namespace
+
+Result<ir::Target> resolve_target(const ir::Target& target) {
+  return remembered<ir::Target>(target, [&] { return resolve(target); });
+}
+
 Result<llvm::TargetMachine*> target_machine(const ir::Target& resolved) {
   // One per thread and target: making one costs as much as compiling a small kernel, and it must
   // not be shared between threads.
@@ -252,24 +274,30 @@ Result<VectorRegisters> vector_registers(const ir::Target& target) {
 }
 
 Result<std::vector<std::string>> required_features(const ir::Target& target) {
-  TEMPER_TRY(resolved, resolve_target(target));
-  TEMPER_TRY(machine, target_machine(resolved));
-  std::vector<std::string> features;
-  const auto look_for = [&](std::span<const char* const> known) {
-    for (const char* feature : known)
-      if (has_feature(*machine, feature))
-        features.emplace_back(feature);
-  };
-  if (&family_of(resolved.arch) == &kArm)
-    look_for(kKnownArmFeatures);
-  else
-    look_for(kKnownFeatures);
-  std::sort(features.begin(), features.end());
-  return features;
+  using Features = std::vector<std::string>;
+  return remembered<Features>(target, [&]() -> Result<Features> {
+    TEMPER_TRY(resolved, resolve_target(target));
+    TEMPER_TRY(machine, target_machine(resolved));
+    Features features;
+    const auto look_for = [&](std::span<const char* const> known) {
+      for (const char* feature : known)
+        if (has_feature(*machine, feature))
+          features.emplace_back(feature);
+    };
+    if (&family_of(resolved.arch) == &kArm)
+      look_for(kKnownArmFeatures);
+    else
+      look_for(kKnownFeatures);
+    std::sort(features.begin(), features.end());
+    return features;
+  });
 }
 
 std::string compiler_version() {
-  std::string version = "LLVM " LLVM_VERSION_STRING " codegen " + std::to_string(kCodegenVersion);
+  // As kCodegenVersion, of code for CPUs alone.
+  constexpr int kCpuCodegenVersion = 1;
+  std::string version = fmt::format("LLVM " LLVM_VERSION_STRING " codegen {}.{}", kCodegenVersion,
+                                    kCpuCodegenVersion);
   for (const std::string& flag : llvm_flags())
     version += " " + flag;
   return version;

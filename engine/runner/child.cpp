@@ -8,6 +8,7 @@
 #include "engine/timing/cold.h"
 #include "engine/timing/frequency.h"
 #include "engine/timing/hot.h"
+#include "engine/timing/warm_up.h"
 
 #include <fmt/format.h>
 
@@ -518,6 +519,8 @@ private:
     if (is_hopeless(plan_.rule, fastest, calls, plan_.best_ns)) {
       control_->decision = Decision::kHopeless;
     } else {
+      if (!is_warm)
+        fastest = settle(fastest, calls);
       if (counters)
         counters->start();
       take_samples(fastest);
@@ -531,6 +534,26 @@ private:
     show_results();
   }
 
+  /// Of this kernel on these arguments (timing/warm_up.h).
+  int64_t calls_until_settled(double call_ns) const {
+    if (plan_.regime == Regime::kCold)
+      return 1;
+    size_t bytes = 0;
+    for (std::span<const std::byte> argument : lines_)
+      bytes += argument.size();
+    return engine::calls_until_settled(static_cast<int64_t>(bytes), own_cache_bytes(), call_ns);
+  }
+
+  /// Calls until data lies where it will stay, `calls` having been made, the fastest of which took
+  /// `fastest_ns`. Single samples of before that are none. The fastest of all.
+  double settle(double fastest_ns, int64_t calls) {
+    if (calls_until_settled(fastest_ns) > 1)
+      control_->sample_count = 0;
+    for (; calls < calls_until_settled(fastest_ns); ++calls)
+      fastest_ns = std::min(fastest_ns, sample(1));
+    return fastest_ns;
+  }
+
   void take_samples(double fastest_call_ns) {
     const int64_t calls =
         plan_.regime == Regime::kHot ? calls_per_sample(plan_.rule, fastest_call_ns) : 1;
@@ -540,7 +563,7 @@ private:
     control_->timed_calls = control_->sample_count;
     StopRule rule = plan_.rule;
     rule.max_samples = std::min(rule.max_samples, kMaxSamples);
-    int next_decision = 0;
+    int next_decision = 1;
     while (true) {
       if (control_->sample_count >= next_decision) {
         control_->decision = decide(rule, samples(), calls, plan_.best_ns,
@@ -552,7 +575,8 @@ private:
                             ? control_->sample_count + 1
                             : control_->sample_count + 1 + control_->sample_count / 6;
         next_decision = std::min(next_decision, rule.max_samples);
-      } else if (control_->spent_ns + control_->flushing_ns > rule.max_seconds * 1e9) {
+      } else if (control_->sample_count > 0 &&
+                 control_->spent_ns + control_->flushing_ns > rule.max_seconds * 1e9) {
         next_decision = control_->sample_count;
         continue;
       }
@@ -577,10 +601,11 @@ private:
     StopRule rule;
     rule.sample_ns = control_->sample_ns;
     sample(1);
-    double fastest = sample(1);
+    double fastest = settle(sample(1), 2);
     for (int i = 0; i < 4 && control_->spent_ns < 20e6 && calls_per_sample(rule, fastest) > 1; ++i)
       fastest = std::min(fastest, sample(1));
     control_->calls_per_sample = plan_.regime == Regime::kHot ? calls_per_sample(rule, fastest) : 1;
+    until_settled_ = calls_until_settled(fastest);
     show_results();
   }
 
@@ -590,7 +615,7 @@ private:
     const int64_t calls = control_->calls;
     control_->calls_per_sample = calls;
     // While others had their turns the caches were theirs and the threads asleep.
-    sample(plan_.regime == Regime::kHot ? std::max<int64_t>(1, calls / 2) : 1);
+    sample(warm_up_calls(calls, until_settled_));
     keep(sample(calls));
   }
 
@@ -607,6 +632,7 @@ private:
   std::vector<GuardedBuffer> moved_;
   std::vector<std::span<const std::byte>> lines_;
   double overhead_ns_ = 0;
+  int64_t until_settled_ = 1; ///< of a turn's calls
   bool was_switched_ = false; ///< during the last sample
 };
 

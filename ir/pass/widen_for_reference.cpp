@@ -3,7 +3,8 @@
 // Intermediate buffers, outputs and floating variables are widened; parameters that are only read
 // (and scalar parameters) keep their type and are cast where they are read, so a reference takes
 // the very inputs a candidate takes. Constants of float32 are rounded first: a candidate sees the
-// rounded ones. Integers, comparisons and structure stay, so that blocks and schedules carry over.
+// rounded ones, and a cast to fewer bits inside of one to more stays: it rounds on purpose.
+// Integers, comparisons and structure stay, so that blocks and schedules carry over.
 #include "ir/narrow.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
@@ -55,6 +56,13 @@ private:
   static DataType wide(DataType type) {
     return widens(type) ? DataType::float64().with_lanes(type.lanes) : type;
   }
+  /// A cast to a narrower type on the way to a wider one, `then`: it is there to round.
+  static bool rounds(const Expr& value, DataType then) {
+    const auto* cast = value.as<Cast>();
+    return cast != nullptr && widens(cast->dtype) && then.is_floating() &&
+           cast->value->dtype.is_floating() && cast->dtype.bits < cast->value->dtype.bits &&
+           cast->dtype.bits < then.bits;
+  }
   /// What is rounded to eight bits is meant to be.
   static bool widens(DataType type) { return type.is_floating() && !is_float8(type); }
 
@@ -89,8 +97,12 @@ private:
                                load->predicate ? rewrite(load->predicate) : nullptr));
     }
     if (const auto* cast = expr.as<Cast>()) {
-      const Expr value = rewrite(cast->value);
       const DataType to = wide(cast->dtype);
+      if (rounds(cast->value, cast->dtype)) {
+        const auto* narrow = cast->value.as<Cast>();
+        return make_cast(to, make_cast(narrow->dtype, rewrite(narrow->value)));
+      }
+      const Expr value = rewrite(cast->value);
       return value->dtype == to ? value : make_cast(to, value);
     }
     if (const auto* call = expr.as<Call>(); call != nullptr && call->op == "prefetch") {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 namespace temper::script {
 
@@ -203,6 +204,19 @@ std::optional<s_tir::te::Statements> FunctionBuilder::build_statements(FunctionR
 }
 
 void FunctionBuilder::parameters(Environment& environment) {
+  // Numbers first: shapes of buffers before them may mention them, as in (A: T.Buffer((n,)), n:
+  // T.int32), which is how programs with sizes as arguments print.
+  std::map<std::string, Var> numbers;
+  for (const Parameter& parameter : def_.parameters) {
+    if (!parameter.annotation || parameter.annotation->type != Expression::Type::kAttribute)
+      continue;
+    if (const auto dtype = parse_data_type(parameter.annotation->text);
+        dtype && dtype->is_scalar()) {
+      const Var var = make_var(parameter.name, *dtype);
+      numbers.emplace(parameter.name, var);
+      environment.set(parameter.name, Value(Expr(var)));
+    }
+  }
   for (const Parameter& parameter : def_.parameters) {
     for (const ParameterSlot& slot : parameters_)
       if (slot.name == parameter.name)
@@ -235,7 +249,10 @@ void FunctionBuilder::parameters(Environment& environment) {
       if (dtype && !dtype->is_scalar()) {
         evaluator_.report(where, "a parameter is a buffer or one number, not a vector");
       } else if (dtype) {
-        Var var = make_var(parameter.name, *dtype);
+        const auto known = numbers.find(parameter.name);
+        Var var = known != numbers.end() && known->second->dtype == *dtype
+                      ? known->second
+                      : make_var(parameter.name, *dtype);
         evaluator_.set_span(var, parameter.position);
         slot.param.var = var;
         environment.set(parameter.name, Value(Expr(var)));

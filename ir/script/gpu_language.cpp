@@ -300,9 +300,10 @@ Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
 }
 
 Value inline_source(Evaluator& evaluator, CallArguments& call) {
-  FunctionBuilder* builder = in_kernel(evaluator, call);
+  FunctionBuilder* builder = evaluator.builder(); // where blocks are loops there is no kernel
   if (builder == nullptr)
-    return Poison{};
+    return evaluator.report(call.position,
+                            std::string(call.callee->name) + " stands inside a function decorated with @T.prim_func");
   const std::string name = call.callee->name;
   if (!call.keywords.empty())
     return evaluator.report(call.keyword_positions[0], name + " takes its arguments by position");

@@ -737,9 +737,6 @@ Value print_values(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = builder_of(evaluator, call);
   if (builder == nullptr)
     return Poison{};
-  if (!builder->in_kernel())
-    return evaluator.report(call.position,
-                            "T.print stands inside of a kernel: with T.Kernel(...):");
   const auto line = [](std::vector<Expr> operands) {
     return tir::make_evaluate(call_op(tir::kPrint, std::move(operands)));
   };
@@ -748,9 +745,7 @@ Value print_values(Evaluator& evaluator, CallArguments& call) {
       return evaluator.report(call.keyword_positions[0],
                               "T.print takes its text first, then the value of each {} in it");
     const std::string& text = *call.positional[0].text();
-    size_t places = 0;
-    for (size_t at = text.find("{}"); at != std::string::npos; at = text.find("{}", at + 2))
-      ++places;
+    const size_t places = tir::count_places(text);
     if (places + 1 != call.positional.size())
       return evaluator.report(call.positions[0],
                               "the text has " + std::to_string(places) + " times {}, but " +
@@ -777,7 +772,7 @@ Value print_values(Evaluator& evaluator, CallArguments& call) {
     const auto message = evaluator.to_string(args[1], args.where(1), "msg");
     if (!message)
       return Poison{};
-    text = *message + ": ";
+    text = tir::escaped_braces(*message) + ": ";
   }
   if (!args[0].is<Buffer>() && !args[0].is<Region>()) {
     const Expr value = evaluator.to_expr(args[0], args.where(0));

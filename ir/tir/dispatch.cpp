@@ -124,19 +124,35 @@ Result<int64_t> tile_knob(const TileCall& call, const TileKnob& knob) {
   return *value;
 }
 
-Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options) {
-  return expand_tiles(function, [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
-    const auto lower = [&]() -> Result<Stmt> {
-      TEMPER_TRY_VOID(check_tile_call(call));
-      TileContext context{options, math};
-      TEMPER_TRY(variant, choose_tile_variant(call, context));
-      return variant->lower(call, context);
-    };
-    Result<Stmt> code = lower();
-    if (!code)
-      return Error(code.error().code, place_of(call) + code.error().message);
-    return code;
+/// A CPU carries out pipelines as they are written: once operators are loops, an order of theirs
+/// means nothing.
+Stmt without_order(const Stmt& stmt) {
+  const Stmt inner = rebuild(
+      stmt, [](const Stmt& child) { return without_order(child); },
+      [](const Expr& expr) { return expr; });
+  const auto* loop = inner.as<For>();
+  if (loop == nullptr || loop->kind != ForKind::kPipelined)
+    return inner;
+  return change_loop(*loop, [](For& node) {
+    for (const char* key : {"order", "stage", "sync", "group"})
+      node.annotations = node.annotations.without(key);
   });
+}
+
+Result<PrimFunc> dispatch_tiles(const PrimFunc& function, const LowerOptions& options) {
+  return expand_tiles(with_body(function, without_order(function->body)),
+                      [&](const TileCall& call, Analyzer& math) -> Result<Stmt> {
+                        const auto lower = [&]() -> Result<Stmt> {
+                          TEMPER_TRY_VOID(check_tile_call(call));
+                          TileContext context{options, math};
+                          TEMPER_TRY(variant, choose_tile_variant(call, context));
+                          return variant->lower(call, context);
+                        };
+                        Result<Stmt> code = lower();
+                        if (!code)
+                          return Error(code.error().code, place_of(call) + code.error().message);
+                        return code;
+                      });
 }
 
 std::span<const TileStep> tile_steps() {

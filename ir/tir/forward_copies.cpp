@@ -36,6 +36,7 @@
 #include "ir/structural.h"
 #include "ir/tir/cpu/variants.h"
 #include "ir/tir/dispatch.h"
+#include "ir/tir/pipeline_stages.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -44,14 +45,6 @@
 
 namespace temper::tir {
 namespace {
-
-bool is_whole(const BufferRegion& region) {
-  for (size_t d = 0; d < region.region.size(); ++d)
-    if (!is_int(region.region[d].min, 0) ||
-        !same_extent(region.region[d].extent, region.buffer->shape[d]))
-      return false;
-  return true;
-}
 
 bool reads_memory(const BufferRegion& region) {
   bool found = false;

@@ -6,6 +6,7 @@
 #include "ir/tir/dispatch.h"
 #include "ir/tir/mfma.h"
 #include "ir/tir/ops/gemm.h"
+#include "ir/tir/pipeline_stages.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/step_vectors.h"
 #include "ir/tir/tile_ops.h"
@@ -71,8 +72,10 @@ private:
         if (const Stmt& side = holds ? branch->then_case : branch->else_case)
           role(*branch, holds, side);
     } else {
-      if (stmt.as<BufferStore>() != nullptr || stmt.as<Evaluate>() != nullptr)
+      if (stmt.as<BufferStore>() != nullptr || stmt.as<Evaluate>() != nullptr) {
         note_scopes(stmt, stmt->span);
+        note_by_hand(stmt);
+      }
       stmt->info().for_each_child(stmt.get(), [&](const NodeRef& child, Role) {
         if (StmtNode::accepts(child->kind()))
           statement(cast_ref<StmtNode>(child));
@@ -127,6 +130,17 @@ private:
     });
   }
 
+  void note_by_hand(const NodeRef& root) {
+    walk(root, [&](const NodeRef& node) {
+      const auto* load = node.as<BufferLoad>();
+      const auto* store = node.as<BufferStore>();
+      if (load != nullptr || store != nullptr)
+        if (const int index = find(load != nullptr ? load->buffer : store->buffer); index >= 0)
+          result_.problem.buffers[static_cast<size_t>(index)].by_hand = true;
+      return true;
+    });
+  }
+
   void add(const AllocBuffer& alloc) {
     const Buffer& buffer = alloc.buffer;
     const bool fragment = is_fragment_scope(buffer->scope);
@@ -166,14 +180,7 @@ private:
   /// The buffer's number when the region is all of a fragment; -1 where it is not: of a part of a
   /// fragment nothing follows for the whole, and it goes through shared memory where need be.
   int whole_fragment(const BufferRegion& region) {
-    const int index = find(region.buffer);
-    if (index < 0 || !is_fragment_scope(region.buffer->scope))
-      return -1;
-    for (size_t d = 0; d < region.region.size(); ++d)
-      if (!is_int(region.region[d].min, 0) ||
-          !same_extent(region.region[d].extent, region.buffer->shape[d]))
-        return -1;
-    return index;
+    return is_fragment_scope(region.buffer->scope) && is_whole(region) ? find(region.buffer) : -1;
   }
 
   static std::vector<int> all_loops(const Buffer& buffer) {
@@ -258,6 +265,14 @@ private:
       if (!is_fragment_scope(memory->scope) && !is_packed(memory->dtype))
         exchanged(std::max(fragments[0], fragments[1]),
                   static_cast<int>(memory->dtype.element_bytes()) * 8);
+    }
+    if (call.op == "copy" && fragments[0] >= 0 && is_whole(call.regions[1]) &&
+        is_shared_scope(call.regions[1].buffer->scope) && !result_.problem.mfma) {
+      use.stored = find(call.regions[1].buffer);
+      use.operands = {{fragments[0], all_loops(call.regions[0].buffer)}};
+      use.loop_rank = static_cast<int>(call.regions[0].buffer->shape.size());
+      result_.problem.uses.push_back(std::move(use));
+      return;
     }
     // Copies and the like: fragments of one shape lie alike.
     for (size_t i = 0; i < fragments.size(); ++i) {

@@ -1,6 +1,7 @@
 #include "ir/tir/layout_inference.h"
 
 #include "ir/support/function_ref.h"
+#include "ir/tir/bank_conflicts.h"
 #include "ir/tir/mfma.h"
 
 #include <fmt/format.h>
@@ -60,6 +61,9 @@ public:
         known(use.boxes) = {std::move(layout), "boxes of " + use.op + place(use.where)};
       }
     TEMPER_TRY_VOID(propagate());
+    for (const LayoutUse& use : problem_.uses)
+      if (use.stored >= 0)
+        stored(use);
     TEMPER_TRY_VOID(defaults());
     TEMPER_TRY_VOID(check());
     std::vector<InferredLayout> result;
@@ -256,6 +260,24 @@ private:
       if (auto swizzled = shared_tiles(operand.shape, operand.element_bits, bytes))
         return swizzled;
     return shared_tiles(operand.shape, operand.element_bits, 0);
+  }
+
+  /// Memory that a fragment of known layout is stored to whole: rows as they are, or with a swizzle
+  /// where a warp stores them in fewer passes then.
+  void stored(const LayoutUse& use) {
+    const LayoutBuffer& memory = buffer(use.stored);
+    const auto& from = known(use.operands[0].buffer);
+    if (!from || known(use.stored) || memory.by_hand || memory.shape.size() < 2)
+      return;
+    const auto passes = [&](const Layout& layout) -> std::optional<int64_t> {
+      const auto report = transfer_conflicts(from->layout, layout, memory.element_bits);
+      return report ? std::optional(report->wavefronts) : std::nullopt;
+    };
+    const auto swizzled = shared_operand(memory, -1);
+    const auto as_rows = passes(row_major(memory.shape));
+    const auto fewer = swizzled && as_rows ? passes(*swizzled) : std::nullopt;
+    if (fewer && *fewer < *as_rows)
+      known(use.stored) = {*swizzled, "stored to by " + use.op + place(use.where)};
   }
 
   // What follows.

@@ -6,9 +6,10 @@
 ///   copy(scores, scores_cast)            scores_cast: as scores, and so the A of the next product
 ///
 /// First what the program says itself (annotate_layout), then what products need, then what follows
-/// from both: elements that are used together lie in the same threads. What is left gets rows dealt
-/// to the threads in vectors. A buffer that two operators need in different places is an error that
-/// names both, or goes through shared memory for one of them (LayoutConflicts).
+/// from both: elements that are used together lie in the same threads, and memory that a product's
+/// registers are stored to has the swizzle that keeps them out of each other's banks. What is left
+/// gets rows dealt to the threads in vectors. A buffer that two operators need in different places
+/// is an error that names both, or goes through shared memory for one of them (LayoutConflicts).
 ///
 /// The problem is stated apart from the IR, so that it can be posed by any lowering:
 /// layout_problem_of() (with the tile nodes) poses it for a kernel.
@@ -30,6 +31,7 @@ struct LayoutBuffer {
   /// Of a fragment: bits of the widest elements in memory that it is read from or written to as its
   /// rows lie; 0: of none.
   int exchanged_bits = 0;
+  bool by_hand = false; ///< of a shared buffer: code outside of operators addresses it, too
 };
 
 enum class GemmPolicy : uint8_t { kSquare, kFullRow, kFullColumn };
@@ -62,6 +64,10 @@ struct LayoutUse {
 
   /// A buffer in shared memory that an engine reads in boxes: with the widest swizzle.
   int boxes = -1;
+
+  /// A whole shared buffer that takes the whole fragment of operand 0: with a swizzle where that
+  /// spares bank conflicts.
+  int stored = -1;
 
   /// Everything else: operands of one loop nest (copies, reductions, T.Parallel).
   std::vector<LayoutOperand> operands;

@@ -13,6 +13,7 @@
 #include "ir/tir/pipeline.h"
 #include "ir/tir/pipeline_order.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/promote_sums.h"
 #include "ir/tir/role_options.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/spans.h"
@@ -1074,7 +1075,8 @@ bool any_producer(const PrimFunc& function) {
 Result<PrimFunc> lowered(const PrimFunc& function, int architecture, Notes notes) {
   const bool asynchronous = architecture >= 80;
   // Names: what copies ahead is known by them, and by no memory.
-  TEMPER_TRY(expanded, expand_ordered_pipelines(bind_scalars(function), asynchronous));
+  TEMPER_TRY(expanded, expand_ordered_pipelines(bind_scalars(promote_sums(function, architecture)),
+                                                asynchronous));
   if (asynchronous) {
     TEMPER_TRY(pipelined, expand_pipelines(expanded, architecture != kPlainSm90));
     expanded = pipelined;

@@ -20,11 +20,30 @@ template <typename T, typename V> void each_part(const Call& call, T&& on_text, 
       on_value(next++);
       ++i;
     } else {
+      if (text->value.compare(i, 2, "{{") == 0 || text->value.compare(i, 2, "}}") == 0)
+        ++i;
       on_text(text->value[i]);
     }
 }
 
 } // namespace
+
+std::string escaped_braces(const std::string& text) {
+  std::string result;
+  for (const char c : text)
+    result.append(c == '{' || c == '}' ? 2 : 1, c);
+  return result;
+}
+
+size_t count_places(const std::string& text) {
+  size_t places = 0;
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    const std::string_view two = std::string_view(text).substr(i, 2);
+    places += two == "{}" ? 1 : 0;
+    i += two == "{}" || two == "{{" || two == "}}" ? 1 : 0;
+  }
+  return places;
+}
 
 const Call* as_print(const Stmt& stmt) {
   const auto* evaluate = stmt.as<Evaluate>();

@@ -192,8 +192,8 @@ public:
   explicit Barriers(const Stmt& root) {
     walk(root, [&](const NodeRef& node) {
       if (const auto* alloc = node.as<AllocBuffer>(); alloc != nullptr && is_shared(alloc->buffer))
-        if (const auto offset = alloc->annotations.get_int(kSharedOffset))
-          places_[alloc->buffer.get()] = {*offset, *offset + bytes_of(*alloc)};
+        if (const auto place = shared_place(*alloc); place.first >= 0)
+          places_[alloc->buffer.get()] = place;
       const auto* store = node.as<BufferStore>();
       if (store != nullptr && store->buffer->scope == "global")
         stored_.insert(store->buffer.get());
@@ -226,6 +226,7 @@ private:
     Memory since;
     Memory asked;                 ///< of asynchronous copies that nobody waited for
     Memory multiplied;            ///< operands of products that nobody waited for
+    Memory stored;                ///< what stores of boxes read that nobody waited for
     std::set<const Node*> latest; ///< barriers, one of which was the last
     /// A thread waited for what others must not read before the next barrier, as the program has
     /// it.
@@ -236,6 +237,7 @@ private:
       since.add(other.since);
       asked.add(other.asked);
       multiplied.add(other.multiplied);
+      stored.add(other.stored);
       latest.insert(other.latest.begin(), other.latest.end());
       waited |= other.waited;
     }
@@ -334,6 +336,13 @@ private:
         state.multiplied = {};
       return;
     }
+    if (node.op == "tma_store_wait") {
+      for (const BufferNode* buffer : state.stored.read)
+        state.since.read.insert(buffer);
+      if (is_int(node.args[0], 0))
+        state.stored = {};
+      return;
+    }
     if (node.op == "mbarrier_wait_parity" && branches_ == 0) {
       // All threads wait themselves for what they asked for: it needs no other barrier.
       state.asked = {};
@@ -360,7 +369,7 @@ private:
       const bool barrier = node.op.starts_with("mbarrier_") && node.op != "mbarrier_init";
       access(state, load->buffer, i == 0 && !barrier && !node.op.starts_with("atomic_"), copies);
       if (i > 0 && takes_tiles(node.op) && is_shared(load->buffer))
-        state.multiplied.read.insert(load->buffer.get());
+        (node.op == "tma_store" ? state.stored : state.multiplied).read.insert(load->buffer.get());
     }
   }
 
@@ -462,11 +471,13 @@ private:
       inside.since = state.since;
       inside.asked = state.asked;
       inside.multiplied = state.multiplied;
+      inside.stored = state.stored;
       statement(side, inside);
       after.since.add(inside.before);
       after.since.add(inside.since);
       after.asked.add(inside.asked);
       after.multiplied.add(inside.multiplied);
+      after.stored.add(inside.stored);
     }
     --branches_;
     in_role_ = around;
@@ -483,18 +494,25 @@ private:
   bool in_role_ = false; ///< it is run by a role
 };
 
-template <typename F> PrimFunc each_kernel(const PrimFunc& function, F&& change) {
+} // namespace
+
+std::pair<int64_t, int64_t> shared_place(const AllocBuffer& alloc) {
+  const auto offset = alloc.annotations.get_int(kSharedOffset);
+  return offset ? std::pair(*offset, *offset + bytes_of(alloc))
+                : std::pair<int64_t, int64_t>(-1, -1);
+}
+
+PrimFunc each_kernel_of_threads(const PrimFunc& function,
+                                FunctionRef<Stmt(const Stmt& kernel)> change) {
   return with_body(
       function, cast_ref<StmtNode>(rewrite_pre(function->body, [&](const NodeRef& node) -> NodeRef {
         return is_kernel(node) ? NodeRef(change(cast_ref<StmtNode>(node))) : nullptr;
       })));
 }
 
-} // namespace
-
 PrimFunc plan_shared_memory(const PrimFunc& function) {
   Plan plan;
-  return each_kernel(function, [&](const Stmt& kernel) {
+  return each_kernel_of_threads(function, [&](const Stmt& kernel) {
     plan.kernel(kernel);
     return cast_ref<StmtNode>(rewrite_post(kernel, [&](const NodeRef& node) -> NodeRef {
       const auto* alloc = node.as<AllocBuffer>();
@@ -511,7 +529,8 @@ PrimFunc plan_shared_memory(const PrimFunc& function) {
 }
 
 PrimFunc remove_barriers(const PrimFunc& function) {
-  return each_kernel(function, [](const Stmt& kernel) { return Barriers(kernel).run(kernel); });
+  return each_kernel_of_threads(function,
+                                [](const Stmt& kernel) { return Barriers(kernel).run(kernel); });
 }
 
 } // namespace temper::tir

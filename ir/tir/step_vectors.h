@@ -1,6 +1,6 @@
 /// Vectors in the steps of tile programs: where neighbouring registers of a thread stand for
-/// neighbouring elements, what the step reads and writes of memory moves 4, 8 or 16 bytes at a
-/// time.
+/// neighbouring elements, what the step reads and writes of memory moves 2, 4, 8 or 16 bytes at
+/// a time.
 ///
 ///   for i, j in T.Parallel(4, 1024):          for q in range(4):
 ///     y[i, j] = W[bx * 4 + i, j] * x[j]         T.copy_vector(W_vector[0], W[bx * 4 + q, tx * 8],

@@ -1,4 +1,5 @@
-// Vectorized loops on a GPU: what lies side by side in memory moves 4, 8 or 16 bytes at a time.
+// Vectorized loops on a GPU: what lies side by side in memory moves 2, 4, 8 or 16 bytes at a time
+// (2: of elements of one byte).
 //
 //   for v in T.vectorized(4):                    T.copy_vector(S[t * 4], A[b * 64 + t * 4], 4)
 //     S[t * 4 + v] = A[b * 64 + t * 4 + v]  ->
@@ -9,7 +10,14 @@
 //                                                T.copy_vector(B[t * 4], y[0], 4)
 //
 // An access is a vector when its last index grows with the loop (or with v // 2: several elements
-// of one byte) and all else is a multiple of the vector. Conditions around it, of statements and of
+// of one byte) and all else is a multiple of the vector. Of a parameter with several elements in a
+// byte (ir/narrow.h) whole bytes are read, out of which each lane takes its own:
+//
+//   for v in T.vectorized(8):                    W_vector = T.alloc_local((4,), "uint8")
+//     B[t * 8 + v] = T.cast(W[t * 8 + v], ..) -> T.copy_vector(W_vector[0], W[t * 8], 4)
+//                                                ... T.int4(W_vector[v // 2] >> v % 2 * 4) ...
+//
+// Conditions around it, of statements and of
 // T.if_then_else, must hold for all of the loop or for nothing of it; where they do for parts of it
 // alone, the loop is cut into these. Other accesses stay single, and a loop with nothing to move at
 // once is unrolled.
@@ -38,7 +46,11 @@ bool is_register(const Buffer& buffer) { return buffer->scope.starts_with("local
 class Vectors {
 public:
   /// `pragmas`: what they ask to unroll is marked so, and annotations of loops are decided.
-  explicit Vectors(bool pragmas) : pragmas_(pragmas) {}
+  Vectors(const PrimFunc& function, bool pragmas) : pragmas_(pragmas) {
+    for (const Param& param : function->params)
+      if (param.buffer && is_packed(param.buffer->dtype))
+        packed_.insert(param.buffer.get());
+  }
 
   Stmt rewrite(const Stmt& stmt) {
     const Analyzer::Scope scope(math_);
@@ -184,14 +196,15 @@ private:
     int64_t width = 1;       ///< elements that move at once; 1: none do
     int64_t count = 0;       ///< elements in all
     int64_t lanes_each = 1;  ///< neighbouring lanes that have the same one
+    int64_t per_byte = 1;    ///< of a packed parameter: width and count are of its bytes then
     std::vector<Expr> first; ///< of the first lane
   };
 
   Access access(const Buffer& buffer, const std::vector<Expr>& indices, const Var& var,
                 int64_t lanes) {
-    if (indices.empty() || is_packed(buffer->dtype) || buffer->dtype.is_bool() ||
-        !buffer->dtype.is_scalar() || !buffer->strides.empty() || buffer->elem_offset ||
-        buffer->layout)
+    if (indices.empty() || (is_packed(buffer->dtype) && !packed_.contains(buffer.get())) ||
+        buffer->dtype.is_bool() || !buffer->dtype.is_scalar() || !buffer->strides.empty() ||
+        buffer->elem_offset || buffer->layout)
       return {};
     Access result;
     const auto at_lane = [&](const Expr& index, int64_t lane) {
@@ -219,8 +232,15 @@ private:
       common = row ? std::gcd(common, *row) : 1;
     if (const auto run = runs_.find(buffer.get()); run != runs_.end())
       common = std::gcd(common, run->second);
+    if (is_packed(buffer->dtype)) {
+      result.per_byte = 8 / buffer->dtype.bits;
+      if (result.lanes_each != 1 || common % result.per_byte != 0)
+        return {};
+      result.count /= result.per_byte;
+      common /= result.per_byte;
+    }
     const int64_t bytes = buffer->dtype.element_bytes();
-    for (const int64_t size : {16, 8, 4})
+    for (const int64_t size : {16, 8, 4, 2})
       if (size % bytes == 0 && size > bytes && common % (size / bytes) == 0) {
         result.width = size / bytes;
         break;
@@ -245,13 +265,15 @@ private:
     indices.back() = indices.back() + offset;
     return indices;
   }
+  /// `per`: elements of `from` for each of `to`.
   static Stmt copies(const Buffer& to, const std::vector<Expr>& at, const Buffer& from,
-                     const std::vector<Expr>& source, int64_t lanes, int64_t width) {
+                     const std::vector<Expr>& source, int64_t lanes, int64_t width,
+                     int64_t per = 1) {
     std::vector<Stmt> list;
     for (int64_t i = 0; i < lanes; i += width)
       list.push_back(make_evaluate(
-          call_op("copy_vector", {make_load(to, behind(at, i)), make_load(from, behind(source, i)),
-                                  int32(width)})));
+          call_op("copy_vector", {make_load(to, behind(at, i)),
+                                  make_load(from, behind(source, i * per)), int32(width)})));
     return make_seq(std::move(list));
   }
 
@@ -267,7 +289,7 @@ private:
     struct Known {
       Expr load;
       Expr condition;
-      Buffer held;
+      Expr of_lane; ///< what a lane has in its place
     };
     std::vector<Known> known;
     std::vector<Stmt> before;
@@ -323,8 +345,7 @@ private:
     const Access to = access(store.buffer, store.indices, var, lanes);
     const Access from = access(load->buffer, load->indices, var, lanes);
     const int64_t width = std::gcd(to.width, from.width);
-    if (width * store.buffer->dtype.element_bytes() < 4 || width == 1 || to.count != lanes ||
-        from.count != lanes)
+    if (width == 1 || to.count != lanes || from.count != lanes)
       return nullptr;
     return copies(store.buffer, to.first, load->buffer, from.first, lanes, width);
   }
@@ -424,9 +445,12 @@ private:
         return value;
       if (call->op == "if_then_else") {
         const auto all = known_of_all(call->args[0], moves);
-        if (!all)
-          return if_then_else(loaded(call->args[0], condition, moves), call->args[1],
-                              call->args[2]);
+        if (!all) {
+          // What lanes read by a condition of their own is not moved for them, but may be there.
+          const Expr own = loaded(call->args[0], condition, moves);
+          return if_then_else(own, moved_before(call->args[1], condition, moves),
+                              moved_before(call->args[2], condition, moves));
+        }
         return if_then_else(
             *all, loaded(call->args[1], logical_and(condition, *all), moves),
             loaded(call->args[2], logical_and(condition, logical_not(*all)), moves));
@@ -454,20 +478,42 @@ private:
         indices.push_back(loaded(index, condition, moves));
       return indices == load.indices ? value : make_load(buffer, std::move(indices));
     }
-    const Expr lane =
-        from.lanes_each > 1 ? floordiv(Expr(moves.var), from.lanes_each) : Expr(moves.var);
     for (const Moves::Known& known : moves.known)
       if (structural_equal(known.load, value) && structural_equal(known.condition, condition))
-        return make_load(known.held, {lane});
-    const Buffer vector = registers(buffer->name + "_vector", buffer->dtype, from.count);
+        return known.of_lane;
+    const bool packed = from.per_byte > 1;
+    const Buffer vector =
+        registers(buffer->name + "_vector", packed ? DataType::uint(8) : buffer->dtype, from.count);
     moves.before.push_back(make_alloc(vector));
-    moves.before.push_back(
-        under(condition, copies(vector, {int32(0)}, buffer, from.first, from.count, from.width)));
-    moves.known.push_back({value, condition, vector});
-    return make_load(vector, {lane});
+    moves.before.push_back(under(condition, copies(vector, {int32(0)}, buffer, from.first,
+                                                   from.count, from.width, from.per_byte)));
+    const int64_t each = from.lanes_each * from.per_byte;
+    const Expr place = each > 1 ? floordiv(Expr(moves.var), each) : Expr(moves.var);
+    Expr of_lane = make_load(vector, {place});
+    if (packed) {
+      const Expr shift =
+          make_cast(DataType::int32(), floormod(Expr(moves.var), each)) * int32(buffer->dtype.bits);
+      of_lane = make_cast(buffer->dtype,
+                          call_op("shift_right", {make_cast(DataType::int32(), of_lane), shift}));
+    }
+    moves.known.push_back({value, condition, of_lane});
+    return of_lane;
+  }
+
+  /// With what has been moved already for all lanes, or for those of the same condition.
+  static Expr moved_before(const Expr& value, const Expr& condition, const Moves& moves) {
+    return cast_ref<ExprNode>(rewrite_post(value, [&](const NodeRef& node) -> NodeRef {
+      if (node.is<BufferLoad>())
+        for (const Moves::Known& known : moves.known)
+          if (structural_equal(known.load, cast_ref<ExprNode>(node)) &&
+              (is_int(known.condition, 1) || structural_equal(known.condition, condition)))
+            return known.of_lane;
+      return node;
+    }));
   }
 
   bool pragmas_;
+  std::unordered_set<const BufferNode*> packed_; ///< parameters with several elements in a byte
   Analyzer math_;
   int64_t unroll_ = 0; ///< statements that unrolling a nest may make
   /// Elements that lie side by side in buffers with a layout.
@@ -477,7 +523,7 @@ private:
 } // namespace
 
 PrimFunc vectorize_accesses(const PrimFunc& function) {
-  return with_body(function, Vectors(true).rewrite(function->body));
+  return with_body(function, Vectors(function, true).rewrite(function->body));
 }
 
 int64_t neighbouring_registers(const Layout& elements, int64_t row, int64_t most) {
@@ -503,7 +549,7 @@ int exchanged_bits(const Stmt& body, const Var& last) {
   int widest = 0;
   const auto access = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
     const std::string scope = tile_scope(buffer->scope);
-    if ((scope != "global" && scope != "shared") || is_packed(buffer->dtype) || indices.empty() ||
+    if ((scope != "global" && scope != "shared") || indices.empty() ||
         !is_index_type(indices.back()->dtype) || !mentions(indices.back(), last))
       return;
     const auto at = [&](int64_t value) {
@@ -512,7 +558,10 @@ int exchanged_bits(const Stmt& body, const Var& last) {
     const auto span = math.constant_difference(at(kSpan - 1), at(0));
     if (!span || *span < 1 || *span >= kSpan)
       return;
-    const int64_t bits = buffer->dtype.element_bytes() * 8 * (*span + 1) / kSpan;
+    const int64_t element = is_packed(buffer->dtype) && scope == "global"
+                                ? buffer->dtype.bits
+                                : buffer->dtype.element_bytes() * 8;
+    const int64_t bits = element * (*span + 1) / kSpan;
     widest = std::max(widest, static_cast<int>(std::max<int64_t>(bits, 8)));
   };
   walk(body, [&](const NodeRef& node) {
@@ -526,7 +575,7 @@ int exchanged_bits(const Stmt& body, const Var& last) {
 }
 
 PrimFunc vectorize_steps(const PrimFunc& function) {
-  return with_body(function, Vectors(false).rewrite(function->body));
+  return with_body(function, Vectors(function, false).rewrite(function->body));
 }
 
 } // namespace temper::tir

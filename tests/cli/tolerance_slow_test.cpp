@@ -64,6 +64,27 @@ TEST(Tolerance, OfAnOutputOfIntegersIsInSteps) {
   EXPECT_NE(wrong.out.find("within 1"), std::string::npos) << wrong.out;
 }
 
+TEST(Tolerance, OfNothingIsEquality) {
+  const Shell shell;
+  const auto tripled = [&](const std::string& tolerance, const std::string& value) {
+    const auto loops = [&](const std::string& name, const std::string& right) {
+      return "def " + name +
+             "(N):\n    @T.prim_func\n    def main(A: T.Buffer((N,), \"float32\"), "
+             "B: T.Buffer((N,), \"float32\")):\n        for i in range(N):\n            B[i] = " +
+             right + "\n    return main\n\n";
+    };
+    shell.write("tripled.py", loops("tripled", value) + loops("tripled_reference", "A[i] * 3.0") +
+                                  "tripled_workload = dict(shapes=[dict(N=64)]" + tolerance +
+                                  ")\n");
+    return shell.run("temper check tripled.py").code;
+  };
+  const std::string off = "A[i] * 3.0000005"; // two steps of float32
+  EXPECT_EQ(tripled(", tolerance=1e-4", off), 0);
+  EXPECT_EQ(tripled(", tolerance=0", off), 3);
+  EXPECT_EQ(tripled(", tolerance=0", "A[i]"), 3);
+  EXPECT_EQ(tripled(", tolerance=0, inputs={\"A\": \"int(0, 9)\"}", "A[i] * 3.0"), 0);
+}
+
 TEST(Tolerance, IsOfAnOutputAndOfWholeSteps) {
   const Shell shell;
   for (const auto& [tolerance, words] :

@@ -500,6 +500,17 @@ TEST(Opt, AnUnknownPassGetsTheNearestOne) {
   EXPECT_NE(ran.err.find("did you mean 'flatten_buffers'"), std::string::npos) << ran.err;
 }
 
+TEST(Opt, ReadsTheModulesThatItWritesAsJson) {
+  const Shell shell;
+  const Ran text = shell.run("temper-opt matmul M=8 N=8 K=8");
+  const Ran json = shell.run("temper-opt matmul M=8 N=8 K=8 --print json");
+  ASSERT_EQ(json.code, 0) << json.err;
+  shell.write("module.json", json.out);
+  const Ran again = shell.run("temper-opt module.json");
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.out, text.out);
+}
+
 TEST(Opt, AWorkloadNeedsNoParameters) {
   const Shell shell;
   const Ran ran = shell.run("temper-opt softmax --sketches");

@@ -80,6 +80,33 @@ TEST(Compile, RegisterTilesStayInRegistersAndFactsSaySo) {
   EXPECT_EQ(must_compile(tiled_matmul(12, 32, 64, 6, 2, 8), target).facts.vector_bits, 256);
 }
 
+TEST(Compile, BesideARegisterTileLoopsStayLoops) {
+  ir::Target target = native();
+  target.arch = "sapphirerapids"; // compiled, not run
+  const PrimFunc tiled = tiled_matmul(28, 64, 64, 14, 2, 16);
+  const Buffer packed = flat("packed", DataType::float32(), 12 * 16);
+  const Var p = index_var("p");
+  const Expr at = ramp(p * 16, 16);
+  const Stmt pack = serial(
+      p, 12,
+      make_store(packed, {at}, make_load(tiled->params[0].buffer, {at}) + splat(f32(3), 16)));
+  const auto copies_of_loop = [&](const Stmt& body) {
+    std::vector<Param> params = tiled->params;
+    params.push_back({packed, nullptr});
+    const auto text = emit_llvm_ir_text(function_of(params, body), target);
+    EXPECT_TRUE(text);
+    const std::string three = "float 3.000000e+00";
+    int copies = 0;
+    for (size_t found = text->find("fadd"); found != std::string::npos;
+         found = text->find("fadd", found + 1))
+      copies +=
+          text->substr(found, text->find('\n', found) - found).find(three) != std::string::npos;
+    return copies;
+  };
+  EXPECT_EQ(copies_of_loop(pack), 12); // for itself it is unrolled
+  EXPECT_EQ(copies_of_loop(make_seq({pack, tiled->body})), 1);
+}
+
 TEST(Compile, NamesDoNotChangeTheCodeHash) {
   CompileOptions other;
   other.entry = "another_name";

@@ -43,7 +43,11 @@ struct Arguments {
     uint64_t seed = 1;
     for (const Param& param : function->params) {
       One one{param.buffer->dtype, {}};
-      const int64_t count = param.buffer->element_count().value_or(0);
+      int64_t count = param.buffer->element_count().value_or(0);
+      if (ir::is_packed(one.type)) { // bytes of any content
+        count /= 8 / one.type.bits;
+        one.type = DataType::uint(8);
+      }
       one.bytes.resize(static_cast<size_t>(count * one.type.element_bytes()));
       const std::vector<float> values = numbers(static_cast<size_t>(count), seed++, 2);
       for (size_t i = 0; i < values.size(); ++i)
@@ -296,6 +300,29 @@ TEST(LowerGpu, what_tensor_cores_do_not_multiply_is_said) {
   ASSERT_FALSE(refused.has_value());
   expect_found(refused.error().message,
                {"of elements of 32 bits, wgmma takes B as [n, k]: transpose_B=True"});
+}
+
+// In float32 proper are the sums of calls then, where tensor cores sum float8 in fewer bits.
+TEST(LowerGpu, float8_sums_are_promoted_where_the_program_says_so) {
+  const std::string text = product_of_rows("float8_e4m3", "float8_e4m3", "float32",
+                                           ", max_num_imprecise_acc=32, wg_wait=1");
+  const std::string groups = replaced(text, ", transpose_B=True",
+                                      ", transpose_B=True, annotations={\"variant\": \"wgmma\"}");
+  for (const auto& [program, target, promoted] :
+       {std::tuple(text, "cuda:sm_89", true), std::tuple(groups, "cuda:sm_90a", true),
+        std::tuple(text, "cuda:sm_80", false), std::tuple(text, "cuda:sm_100a", false)}) {
+    SCOPED_TRACE(target);
+    const Lowered lowered = expect_meaning(parsed(program), gpu(target));
+    EXPECT_EQ(count(lowered.text, "C_local[r] = C_local[r] + C_local_part[r]"), promoted ? 1 : 0)
+        << lowered.text;
+    EXPECT_EQ(count(lowered.text, "C_local_part = T.alloc_local((32,))"), promoted ? 1 : 0)
+        << lowered.text;
+  }
+  // Others have no such sums.
+  const Lowered half = expect_meaning(
+      parsed(product_of_rows("float16", "float16", "float32", ", max_num_imprecise_acc=32")),
+      gpu("cuda:sm_90a"));
+  EXPECT_EQ(count(half.text, "_part"), 0) << half.text;
 }
 
 /// Sums of many products that only tf32's 10 bits of mantissa round.
@@ -841,6 +868,53 @@ def main(A: T.Tensor((32, 64), "int8"), I: T.Tensor((32,), "int32"), C: T.Tensor
   EXPECT_EQ(count(lowered.text, "A_vector[j_1 // 2]"), 1) << lowered.text;
 }
 
+TEST(LowerGpu, packed_weights_are_read_as_whole_bytes) {
+  for (const auto& [type, bytes] : {std::pair("int4", 4), std::pair("uint2", 2)}) {
+    SCOPED_TRACE(type);
+    const Lowered lowered = expect_meaning(parsed(with_type(R"(
+@T.prim_func
+def main(W: T.Tensor((50, 64), "TYPE"), S: T.Tensor((50,), "float16"), C: T.Tensor((50, 64), "float16")):
+    with T.Kernel(T.ceildiv(50, 16), threads=64) as bx:
+        tile = T.alloc_shared((16, 64), "float16")
+        for i, j in T.Parallel(16, 64):
+            tile[i, j] = T.cast(W[bx * 16 + i, j], "float16") * S[bx * 16 + i]
+        T.copy(tile, C[bx * 16, 0])
+)",
+                                                            type)));
+    EXPECT_EQ(count(lowered.text, "T.copy_vector(W_vector[0], W["), 1) << lowered.text;
+    EXPECT_EQ(count(lowered.text, fmt::format("], {})\n", bytes)), 1) << lowered.text;
+    EXPECT_EQ(count(lowered.text, " W["), 1) << lowered.text;
+  }
+  // An element that lies in the middle of a byte begins none.
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(W: T.Tensor((32, 64), "int4"), S: T.Tensor((32,), "float16"), C: T.Tensor((32, 64), "float16")):
+    with T.Kernel(1, threads=64) as bx:
+        for i, j in T.Parallel(32, 63):
+            C[i, j] = T.cast(W[i, j + 1], "float16") + S[i]
+        for i in T.Parallel(32):
+            C[i, 63] = S[i]
+)"));
+  EXPECT_EQ(count(lowered.text, "W_vector"), 0) << lowered.text;
+}
+
+// The bounds of the table stand around the second use of the same bytes.
+TEST(LowerGpu, indices_of_a_lookup_are_read_once_for_all_lanes) {
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(codes: T.Tensor((512,), "uint8"), tables: T.Tensor((2, 16), "int8"), C: T.Tensor((512,), "int32")):
+    with T.Kernel(1, threads=64) as bx:
+        sums = T.alloc_fragment((512,), "int16")
+        T.clear(sums)
+        T.lookup(tables[0, 0:16], codes[0:512], sums)
+        T.lookup(tables[1, 0:16], codes[0:512], sums, shift=4)
+        for i in T.Parallel(512):
+            C[i] = T.cast(sums[i], "int32")
+)"));
+  EXPECT_EQ(count(lowered.text, "T.copy_vector(codes_vector"), 2) << lowered.text;
+  EXPECT_EQ(count(lowered.text, " codes["), 2) << lowered.text;
+}
+
 // What a step itself changes is read where it is.
 TEST(LowerGpu, values_that_a_step_makes_are_not_read_ahead) {
   const Lowered lowered = expect_meaning(parsed(R"(
@@ -986,11 +1060,50 @@ TEST(LowerGpu, results_leave_through_shared_memory_and_the_copy_engine) {
         EXPECT_EQ(count(lowered.text, "T.ptx_stmatrix("), 1) << lowered.text;
         const bool engine = std::string(store) == "tma_store";
         EXPECT_EQ(count(lowered.text, "T.tma_store("), engine ? 1 : 0) << lowered.text;
-        if (engine) {
-          EXPECT_TRUE(lowered.report.conflicts().empty())
-              << lowered.report.conflicts().front().to_string();
-        }
+        EXPECT_TRUE(lowered.report.conflicts().empty())
+            << lowered.report.conflicts().front().to_string();
       }
+}
+
+// Of 4 bytes each a row of the matrix takes all banks: pairs of registers met in half of them.
+TEST(LowerGpu, memory_that_registers_of_products_go_to_has_few_conflicts) {
+  std::string text = replaced(kGemm, "        C_local = ",
+                              "        C_shared = T.alloc_shared((64, 64), \"float32\")\n"
+                              "        C_local = ");
+  text = replaced(text, "T.copy(C_local, C[by * 64, bx * 64])",
+                  "T.copy(C_local, C_shared)\n        T.copy(C_shared, C[by * 64, bx * 64])");
+  const Lowered lowered = expect_meaning(parsed(text));
+  EXPECT_EQ(count(lowered.text, "C_shared = T.alloc_shared((4096,)"), 1) << lowered.text;
+  for (const auto& site : lowered.report.conflicts())
+    EXPECT_LE(site.ways(), 2) << site.to_string();
+}
+
+// The next tile is computed beside the store of the last one.
+TEST(LowerGpu, stores_of_the_copy_engine_are_waited_for_where_their_memory_is_written_again) {
+  for (const int tma : {0, 2}) {
+    SCOPED_TRACE(tma);
+    std::string text = hopper_gemm("float16", 192, 64, 96, false, "64x64x32", 128, true);
+    text = replaced(text, "{\"tma\": 1}", fmt::format("{{\"tma\": {}}}", tma));
+    text =
+        replaced(text, "T.Kernel(T.ceildiv(64, 64), T.ceildiv(192, 64), threads=128) as (bx, by)",
+                 "T.Kernel(1, threads=128) as bx");
+    const size_t clear = text.find("        T.clear(C_local)");
+    std::string tile = text.substr(clear);
+    text.erase(clear);
+    tile = replaced(tile, "T.copy(C_local, C[by * 64, bx * 64])",
+                    "T.copy(C_local, C_shared)\n        T.copy(C_shared, C[by * 64, bx * 64], "
+                    "annotations={\"variant\": \"tma_store\"})");
+    text += "        C_shared = T.alloc_shared((64, 64), \"float32\")\n"
+            "        for by in T.serial(3):\n";
+    for (const std::string& line : split_text(tile, '\n'))
+      text += "    " + line + "\n";
+    const Lowered lowered = expect_meaning(parsed(text), gpu("cuda:sm_90a"), tma == 2);
+    EXPECT_EQ(count(lowered.text, "T.tma_store_arrive()"), 1) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.tma_store_wait(0)"), 2) << lowered.text;
+    const size_t stored = lowered.text.find("T.tma_store_arrive()");
+    EXPECT_LT(lowered.text.find("T.tma_store_wait(0)"), stored) << lowered.text;
+    EXPECT_GT(lowered.text.rfind("T.tma_store_wait(0)"), stored) << lowered.text;
+  }
 }
 
 TEST(LowerGpu, attention_keeps_its_scores_in_registers) {

@@ -724,6 +724,88 @@ TEST_F(Candidates, InARaceWhoCannotWinLeavesAndKeepsItsSamples) {
   EXPECT_LE(lost->rounds, 3 * request.rounds) << "one sitting decides";
 }
 
+/// How often a kernel is called where one of its arguments has so many floats.
+class CountedCalls {
+public:
+  CountedCalls(LocalMeasurer& measurer, int64_t floats) : measurer_(measurer) {
+    spec_.name = "calls";
+    spec_.signature = {{"A", DataType::float32(), {floats}, true, false},
+                       {"C", DataType::float32(), {16}, true, true}};
+    spec_.input_sets.resize(1);
+    // An output that is read: what follows the timed calls is one more, not pairs of calls.
+    spec_.input_sets[0].distributions["C"] = "normal";
+    workload_ = *measurer.add_workload(spec_);
+    kernel_ = artifact("notes_its_calls", spec_.signature);
+    kernel_->environment["TEMPER_TEST_CALLS"] = file_;
+    std::remove(file_.c_str());
+  }
+  ~CountedCalls() {
+    std::remove(file_.c_str());
+    measurer_.remove_workload(workload_);
+  }
+
+  /// Of a trial, without the checked one before and after: those that are no sample.
+  int64_t before_samples(Regime regime) {
+    MeasureRequest request = quick(workload_, kernel_);
+    request.regime = regime;
+    request.rule.sample_ns = 1;
+    const Ticket ticket = measurer_.submit(std::move(request));
+    const Measurement m = all(measurer_).at(ticket);
+    EXPECT_TRUE(is_correct(m.outcome)) << m.error;
+    EXPECT_EQ(m.calls_per_sample, 1);
+    return calls() - 2 - static_cast<int64_t>(m.samples_ns.size()) - m.gaps_dropped;
+  }
+  /// Of a turn of one call, before it.
+  int64_t before_turn(Regime regime) {
+    const auto calls_of = [&](int rounds) {
+      CompareRequest request;
+      request.workload = workload_;
+      request.regime = regime;
+      request.rounds = rounds;
+      request.sample_ns = 1;
+      request.contenders = {{"a", kernel_, {}, 0, true}};
+      const Result<Comparison> comparison = measurer_.compare(request);
+      EXPECT_TRUE(comparison) << comparison.error().message;
+      EXPECT_EQ(comparison->contenders[0].measurement.calls_per_sample, 1);
+      return std::pair(calls(), comparison->rounds);
+    };
+    const auto [few, few_rounds] = calls_of(3);
+    const auto [many, many_rounds] = calls_of(30); // with gaps, up to 9 are made of 3
+    EXPECT_EQ((many - few) % (many_rounds - few_rounds), 0);
+    return (many - few) / (many_rounds - few_rounds) - 1;
+  }
+
+private:
+  /// Since the last time that somebody asked.
+  int64_t calls() {
+    const Result<std::string> noted = read_file(file_);
+    EXPECT_TRUE(noted);
+    std::remove(file_.c_str());
+    return static_cast<int64_t>(noted->size());
+  }
+
+  LocalMeasurer& measurer_;
+  WorkloadSpec spec_;
+  WorkloadId workload_ = 0;
+  std::shared_ptr<Artifact> kernel_;
+  std::string file_ = ::testing::TempDir() + "/temper-calls-" + std::to_string(::getpid());
+};
+
+TEST_F(Candidates, ATurnFindsDataBeyondTheCachesWhereATrialDoes) {
+  CountedCalls large(*measurer_, 1 << 22);
+  EXPECT_EQ(large.before_turn(Regime::kHot), 5);
+  EXPECT_EQ(large.before_samples(Regime::kHot), 5);
+}
+
+TEST_F(Candidates, OneCallWarmsUpWhatIsSmallOrCold) {
+  CountedCalls large(*measurer_, 1 << 22);
+  EXPECT_EQ(large.before_turn(Regime::kCold), 1);
+  EXPECT_EQ(large.before_samples(Regime::kCold), 1);
+  CountedCalls small(*measurer_, 16);
+  EXPECT_EQ(small.before_turn(Regime::kHot), 1);
+  EXPECT_EQ(small.before_samples(Regime::kHot), 1);
+}
+
 TEST_F(Candidates, AComparisonKeepsItsContendersOnOneProcessor) {
   CompareRequest request;
   request.workload = workload_;

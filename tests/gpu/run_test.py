@@ -295,6 +295,21 @@ class Run(unittest.TestCase):
         self.assertGreater(tests["tests"], 0)
         self.assertIn("failed", table)
 
+    def test_without_a_gpu_that_is_said_once_and_nothing_is_tried(self):
+        said = io.StringIO()
+        there, gpu_run.no_gpu = gpu_run.no_gpu, lambda: "there is no driver here"
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                sys.argv = ["run", "gemm", "llm", "--build", str(BUILD), "--out", folder]
+                with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                    self.assertEqual(gpu_run.main(), 1)
+                self.assertEqual(os.listdir(folder), [])
+        finally:
+            gpu_run.no_gpu = there
+        self.assertEqual(said.getvalue().count("there is no driver here"), 1)
+        self.assertIn("bf16 GEMM against cuBLAS (>= 1.0x): not measured", said.getvalue())
+        self.assertIsNone(gpu_run.no_gpu())  # the one that is none counts
+
     def test_a_part_that_is_not_there_is_named(self):
         sys.argv = ["run", "gemms"]
         said = io.StringIO()

@@ -771,6 +771,23 @@ def main(A: T.Buffer((8, 6), "float32"), I: T.Buffer((8,), "int32"), C: T.Buffer
   ASSERT_TRUE(lower_step_by_step(after));
 }
 
+TEST(WidenForReference, ACastToFewerBitsInsideOfOneToMoreRounds) {
+  const PrimFunc after = widen_for_reference(parse(R"(
+@T.prim_func
+def main(A: T.Buffer((8,), "float32"), B: T.Buffer((8,), "float32"), H: T.Buffer((8,), "float16")):
+    for i in range(8):
+        B[i] = T.Cast("float32", T.Cast("float16", A[i]))
+        H[i] = T.Cast("float16", A[i])
+)"));
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((8,), "float32"), B: T.Buffer((8,), "float64"), H: T.Buffer((8,), "float64")):
+    for i in range(8):
+        B[i] = T.Cast("float64", T.Cast("float16", T.Cast("float64", A[i])))
+        H[i] = T.Cast("float64", A[i])
+)");
+}
+
 TEST(CheckLowerable, ThreadBindingsAndSymbolicShapesAreRefusedInOneSentence) {
   const PrimFunc bound = parse(R"(
 @T.prim_func

@@ -72,6 +72,39 @@ TEST(KernelLayouts, attention_gets_its_layouts_and_prints_them) {
   EXPECT_TRUE(structural_equal(*twice, *annotated));
 }
 
+TEST(KernelLayouts, memory_that_a_products_registers_go_to_is_swizzled) {
+  const std::string text = R"(
+@T.prim_func
+def main(A: T.Tensor((64, 32), "float16"), B: T.Tensor((64, 32), "float16"), C: T.Tensor((64, 64), "float16")):
+    with T.Kernel(1, threads=128) as bx:
+        A_shared = T.alloc_shared((64, 32), "float16")
+        B_shared = T.alloc_shared((64, 32), "float16")
+        C_shared = T.alloc_shared((64, 64), "float16")
+        C_local = T.alloc_fragment((64, 64), "float32")
+        T.copy(A, A_shared)
+        T.copy(B, B_shared)
+        T.gemm(A_shared, B_shared, C_local, transpose_B=True, clear_accum=True)
+        T.copy(C_local, C_shared)
+        T.copy(C_shared, C)
+)";
+  const auto layout = [](const std::string& program) {
+    auto annotated = annotate_layouts(parsed(program));
+    EXPECT_TRUE(annotated.has_value()) << annotated.error().message;
+    return annotated ? layouts_of(*annotated).at("C_shared") : Layout{};
+  };
+  EXPECT_EQ(layout(text), *shared_tiles({64, 64}, 16, 128));
+  // Code of the program's own may count on rows, and what is stored in vectors needs no swizzle.
+  EXPECT_EQ(
+      layout(replaced(text, "        T.copy(C_shared, C)\n",
+                      "        C_shared[0, 0] = T.float16(1)\n        T.copy(C_shared, C)\n")),
+      row_major({64, 64}));
+  EXPECT_EQ(layout(replaced(replaced(text, "T.copy(A, A_shared)", "T.copy(C, C_local)"),
+                            "        T.gemm(A_shared, B_shared, C_local, transpose_B=True, "
+                            "clear_accum=True)\n",
+                            "")),
+            row_major({64, 64}));
+}
+
 TEST(KernelLayouts, products_that_leave_their_policy_open_share_rows_where_fragments_connect_them) {
   std::string text = kAttention;
   for (int i = 0; i < 2; ++i)

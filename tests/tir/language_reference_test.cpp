@@ -1,6 +1,7 @@
 // The language reference is what the registries say, and every example in it is a program that is
 // read, printed, read back, verified, and, unless it is for GPUs only, runs as it is lowered.
 #include "codegen/lower.h"
+#include "codegen/lower_gpu.h"
 #include "ir/interpret.h"
 #include "ir/op.h"
 #include "ir/script/evaluator.h"
@@ -75,6 +76,56 @@ TEST(LanguageReference, HasExamplesThatRun) {
         if ((*expected)[p][i] != (*got)[p][i]) { // infinities too
           EXPECT_NEAR((*expected)[p][i], (*got)[p][i], 1e-4 * (1 + std::abs((*expected)[p][i])));
         }
+  }
+}
+
+void expect_read_back(const IRModule& module) {
+  const std::string text = to_text(module);
+  const auto again = parse_module(text, "step.py");
+  std::string difference;
+  EXPECT_TRUE(again) << again.error().to_string() << text;
+  EXPECT_TRUE(again && structural_equal(module, *again, &difference)) << difference << text;
+}
+
+/// What each of the passes makes is printed and read back; where one refuses, until then.
+void expect_read_back(IRModule module, const std::vector<Pass>& passes) {
+  for (const Pass& pass : passes) {
+    SCOPED_TRACE(pass.name);
+    const auto next = pass.run(module);
+    if (!next)
+      return; // it is for another kind of target
+    module = *next;
+    expect_read_back(module);
+  }
+}
+
+TEST(LanguageReference, EachStepOfLoweringItsExamplesReadsBack) {
+  std::vector<std::string> programs = {R"(
+m = T.dynamic("m")
+
+@T.prim_func
+def main(A: T.Tensor((m, 40), "float32"), B: T.Tensor((m,), "float32")):
+    with T.Kernel(T.ceildiv(m, 32), threads=32) as bx:
+        tile = T.alloc_fragment((32, 40), "float32")
+        sums = T.alloc_fragment((32,), "float32")
+        T.copy(A[bx * 32, 0], tile)
+        T.reduce_sum(tile, sums, dim=1)
+        T.print(sums, msg="sums {} of {m}")
+        T.copy(sums, B[bx * 32])
+)"};
+  for (const LanguageEntry& entry : language_entries())
+    programs.push_back(entry.example);
+  const LowerOptions options;
+  const auto limits = codegen::gpu_limits(*parse_target("cuda:sm_90a"));
+  ASSERT_TRUE(limits);
+  for (const std::string& program : programs) {
+    SCOPED_TRACE(program);
+    const auto module = parse_module(program, "example.py");
+    ASSERT_TRUE(module) << module.error().to_string();
+    expect_read_back(*module, codegen::tile_passes(options));
+    if (const auto lowered = codegen::lower_for_cpu(*module, options))
+      expect_read_back(*lowered);
+    expect_read_back(*module, codegen::gpu_passes(*limits));
   }
 }
 

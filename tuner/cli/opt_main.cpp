@@ -79,7 +79,7 @@ Result<Program> load(const Options& options) {
       options.file.find('.') != std::string::npos || options.file.find('/') != std::string::npos;
   if (is_file && options.parameters.empty() && options.file.find(':') == std::string::npos) {
     TEMPER_TRY(text, read_file(options.file));
-    if (text.find("\"temper.module/") != std::string::npos && text.starts_with("{")) {
+    if (text.starts_with("{") && text.find("\"temper.ir/") != std::string::npos) {
       TEMPER_TRY(json, parse_json(text));
       TEMPER_TRY(module, ir::module_from_json(json));
       return Program{module, {}, {}};

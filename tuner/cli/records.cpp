@@ -631,7 +631,10 @@ int show_record(Workbench& bench, const ShowOptions& options) {
   for (const tuner::PackedAhead& operand : packed_of(**store, row))
     fmt::print("  operand     {}\n", operand.text());
   if (!record->error.empty())
-    fmt::print("  error       {} ({})\n", record->error, record->stage);
+    // Of what was found right it is a remark.
+    fmt::print("  {}{}{}\n",
+               record->outcome == database::Outcome::kChecked ? "checked     " : "error       ",
+               record->error, record->stage.empty() ? "" : " (" + record->stage + ")");
   fmt::print("  target      {}\n", target_and_threads(row.target, row.threads));
   fmt::print("  machine     {}\n", row.environment_class);
   fmt::print("  run         {}, measurement {}{}, proposed by {}\n", short_id(**store, row.run),

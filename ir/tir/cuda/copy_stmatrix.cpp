@@ -8,6 +8,7 @@
 
 #include "ir/op.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/pipeline_stages.h"
 
 #include <fmt/format.h>
 
@@ -22,14 +23,6 @@ struct Matrices {
   Layout elements;   ///< (thread, register) -> row-major number of the element
   int64_t count = 4; ///< of matrices in an operation
 };
-
-bool is_whole(const BufferRegion& region) {
-  for (size_t d = 0; d < region.region.size(); ++d)
-    if (!is_int(region.region[d].min, 0) ||
-        !same_extent(region.region[d].extent, region.buffer->shape[d]))
-      return false;
-  return true;
-}
 
 Result<Matrices> matrices_of(const TileCall& call, TileContext& context) {
   if (context.gpu == nullptr || context.gpu->architecture < 90)

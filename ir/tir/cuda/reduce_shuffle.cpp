@@ -20,6 +20,7 @@
 #include "ir/op.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/ops/reduce.h"
+#include "ir/tir/pipeline_stages.h"
 #include "ir/tir/role_options.h"
 
 #include <fmt/format.h>
@@ -44,14 +45,6 @@ struct Folding {
   int64_t lanes() const { return sharers % 32; }
   int64_t warps() const { return sharers - lanes(); }
 };
-
-bool is_whole(const BufferRegion& region) {
-  for (size_t d = 0; d < region.region.size(); ++d)
-    if (!is_int(region.region[d].min, 0) ||
-        !same_extent(region.region[d].extent, region.buffer->shape[d]))
-      return false;
-  return true;
-}
 
 Result<Folding> folding_of(const TileCall& call, TileContext& context) {
   if (context.gpu == nullptr)

@@ -34,7 +34,7 @@
 ///   fence_mbarrier_init()            other blocks may use barriers from here on, once they met
 ///   mbarrier_arrive(bar[i]), mbarrier_expect_tx(bar[i], bytes),
 ///   mbarrier_arrive_expect_tx(bar[i], bytes), mbarrier_wait_parity(bar[i], parity)
-///   copy_vector(B[i], A[j], elements)   4, 8 or 16 bytes at a time, between any memories
+///   copy_vector(B[i], A[j], elements)   2, 4, 8 or 16 bytes at a time, between any memories
 ///   ptx_cp_async(S[i], A[j], elements[, predicate]), ptx_commit_group(), ptx_wait_group(n)
 ///   tma_load(S[i], A[j, k], bar[i], extents...)   a box of A, zero outside of it, lands row-major
 ///   tma_load_multicast(S[i], A[j, k], bar[i], mask, extents...)   the same into every block of the

@@ -86,8 +86,8 @@ void Machine::copy_vector(Warp& warp, Instruction& inst) {
   each_lane(warp, warp.active, [&](int lane) {
     const int64_t count = inst.codes[0]->scalar(*frame_).i;
     const int64_t bytes = count * dtype.element_bytes();
-    if (bytes != 4 && bytes != 8 && bytes != 16) {
-      fail(inst.node, fmt::format("T.copy_vector copies 4, 8 or 16 bytes, not {}", bytes));
+    if (bytes != 2 && bytes != 4 && bytes != 8 && bytes != 16) {
+      fail(inst.node, fmt::format("T.copy_vector copies 2, 4, 8 or 16 bytes, not {}", bytes));
       return;
     }
     Move move{lane, locate(to.buffer, evaluate(to.indices), inst.node), {}};

@@ -4,6 +4,7 @@
 #include "ir/narrow.h"
 #include "ir/tir/ops/ops.h"
 #include "ir/tir/pipeline_stages.h"
+#include "ir/tir/promote_sums.h"
 #include "ir/tir/tile_dimensions.h"
 
 namespace temper::tir::ops {
@@ -85,7 +86,18 @@ namespace {
 
 Result<void> check(const TileCall& call) {
   TEMPER_TRY(shape, gemm_shape(call));
-  (void)shape;
+  const int64_t imprecise = integer_option(call, kImpreciseSums);
+  if (const int64_t k = as_int(shape.k).value_or(0);
+      imprecise < 0 || (imprecise > 0 && imprecise < k))
+    return Error(ErrorCode::kInvalidArgument,
+                 std::string("T.gemm: ") + kImpreciseSums + " is 0 or at least the " +
+                     std::to_string(k) + " products that a call sums, not " +
+                     std::to_string(imprecise) + "; give it tiles of a smaller K");
+  if (imprecise > 0 &&
+      (tile_scope(call.regions[2].buffer->scope) != "fragment" || !is_whole(call.regions[2])))
+    return Error(ErrorCode::kInvalidArgument, std::string("T.gemm: with ") + kImpreciseSums +
+                                                  " C is a whole fragment, not " +
+                                                  tile_text(call.regions[2]));
   const DataType a = call.regions[0].buffer->dtype;
   const DataType b = call.regions[1].buffer->dtype;
   if (a.is_floating() != b.is_floating())
@@ -158,8 +170,11 @@ const TileOp& gemm() {
           "tf32: 10 bits of mantissa. With allow_bf16x3 they may be taken as sums of three "
           "bfloat16: all 24 bits of mantissa, but an infinity gives NaN, and operands below "
           "2^-110 and terms below 2^-104 lose digits. wg_wait: how many products of warpgroups may "
-          "be under way behind "
-          "it; -1: all, until T.warpgroup_wait(n).",
+          "be under way behind it; -1: all, until T.warpgroup_wait(n). max_num_imprecise_acc: "
+          "tensor "
+          "cores of sm_89 and sm_90 sum float8 with 13 bits of mantissa; with n > 0, at least the "
+          "call's own K, they sum at most n products so, and what each call sums is added to C, a "
+          "whole fragment, in float32. 0: they sum all of them so (cuBLAS: fast accumulation).",
       .example = R"(@T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: T.Tensor((64, 48), "float32")):
     with T.Kernel(1, threads=128) as bx:
@@ -185,7 +200,8 @@ def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((48, 32), "float32"), C: 
                      {"k_pack", TileParameterType::kInteger, make_int(DataType::int32(), 1)},
                      {"allow_tf32", TileParameterType::kFlag, make_bool(false)},
                      {"allow_bf16x3", TileParameterType::kFlag, make_bool(false)},
-                     {"wg_wait", TileParameterType::kInteger, make_int(DataType::int32(), 0)}},
+                     {"wg_wait", TileParameterType::kInteger, make_int(DataType::int32(), 0)},
+                     {kImpreciseSums, TileParameterType::kInteger, make_int(DataType::int32(), 0)}},
       .check = check,
       .meaning = meaning};
   return op;

@@ -9,6 +9,8 @@
 ///       for i_2..i_4, j_2..j_4, k_1 k_2: C_fragment += A_shared * B_shared    -> T.gemm
 ///     C = C_fragment                                                     -> T.copy
 ///
+/// A grid whose axes y or z may have too many blocks for the hardware has these loops along x, too.
+///
 /// TVM tensorizes the innermost 16 x 16 x 16 by WMMA or mma.m16n8k8. Here all that is below k_0 is
 /// left as loops of the block's tile (ir/tir/bound_threads.h): they become the tile operators,
 /// which know mma.sync and wgmma, their layouts, swizzles and asynchronous copies.
@@ -22,6 +24,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace temper::tuner {
 namespace {
@@ -29,7 +32,8 @@ namespace {
 using namespace s_tir;
 
 constexpr std::string_view kStructure = "SSSRRSRS";
-constexpr int64_t kRows = 16; ///< of an instruction, and columns of two
+constexpr int64_t kRows = 16;            ///< of an instruction, and columns of two
+constexpr int64_t kBlocksBehind = 65535; ///< that a grid may have along y, and along z
 
 /// C[b.., i.., j..] += A[b.., i.., k..] * B[b.., k.., j..]: numbers of the block's axes.
 struct Product {
@@ -229,12 +233,22 @@ private:
       order.push_back(loop);
     TEMPER_TRY_VOID(schedule.reorder(order));
 
-    if (batch > 0) {
-      order.resize(batch);
+    // The same blocks in the same order, along one axis where the others might be too short.
+    order.resize(batch);
+    int64_t batches = 1;
+    for (const size_t axis : product.batch)
+      batches *= facts.extents[axis];
+    std::vector<LoopRv> fastest;
+    if (batches > kBlocksBehind)
+      fastest = std::exchange(order, {});
+    if (!order.empty())
       TEMPER_TRY_VOID(bind(schedule, order, "blockIdx.z"));
-    }
-    TEMPER_TRY_VOID(bind(schedule, {i.loops[0], j.loops[0]}, "blockIdx.y"));
-    TEMPER_TRY(block_loop, bind(schedule, {i.loops[1], j.loops[1]}, "blockIdx.x"));
+    if (!fastest.empty() || (product.m / kRows) * (product.n / kRows) > kBlocksBehind)
+      fastest.insert(fastest.end(), {i.loops[0], j.loops[0]});
+    else
+      TEMPER_TRY_VOID(bind(schedule, {i.loops[0], j.loops[0]}, "blockIdx.y"));
+    fastest.insert(fastest.end(), {i.loops[1], j.loops[1]});
+    TEMPER_TRY(block_loop, bind(schedule, fastest, "blockIdx.x"));
     TEMPER_TRY_VOID(schedule.annotate(block_loop, tir::kTileWarpRows, i.factors[2]));
     TEMPER_TRY_VOID(schedule.annotate(block_loop, tir::kTileWarpColumns, j.factors[2]));
     if (gpu_.use_software_pipeline)
