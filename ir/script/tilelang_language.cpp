@@ -104,7 +104,12 @@ Value reduce_of_kind(Evaluator& evaluator, CallArguments& call) {
 
 Value lane_shuffle(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"value", "lane", "width", "mask"}, 2);
-  if (in_kernel(evaluator, call) == nullptr || !args.ok() ||
+  // Lowered programs have it too, whose threads are loops.
+  if (evaluator.builder() == nullptr)
+    return evaluator.report(call.position, std::string(call.callee->name) +
+                                               " stands inside a function decorated with "
+                                               "@T.prim_func");
+  if (!args.ok() ||
       !is_default(evaluator, args, 2, "width", {32},
                   "lanes are those of the whole warp of 32 here; leave width out, and of a part of "
                   "it write T.shfl_sync(x, lane) with the lane's number") ||
