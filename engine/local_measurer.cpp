@@ -1,5 +1,6 @@
 #include "engine/local_measurer.h"
 
+#include "engine/believed.h"
 #include "engine/protocol.h"
 #include "engine/timing/sittings.h"
 #include "ir/support/text.h"
@@ -638,8 +639,7 @@ Result<Comparison> LocalMeasurer::compare(const CompareRequest& request) {
       sitting.contenders.clear();
       for (size_t i = 0; i < racing.size(); ++i) {
         const Outcome outcome = all.contenders[i].measurement.outcome;
-        racing[i] =
-            racing[i] && !out[i] && is_correct(outcome) && outcome != Outcome::kUnbelievable;
+        racing[i] = racing[i] && !out[i] && is_believed(outcome);
         if (!racing[i] && i != 0) // the first is what the others are compared with
           continue;
         seated.push_back(i);

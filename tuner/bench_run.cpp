@@ -1,5 +1,6 @@
 #include "tuner/bench_run.h"
 
+#include "engine/believed.h"
 #include "engine/subprocess.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/support/text.h"
@@ -79,9 +80,7 @@ public:
 
 private:
   static bool ran(const engine::ComparedContender& side) {
-    return engine::is_correct(side.measurement.outcome) &&
-           side.measurement.outcome != engine::Outcome::kUnbelievable &&
-           side.measurement.median_ns > 0;
+    return engine::is_believed(side.measurement.outcome) && side.measurement.median_ns > 0;
   }
 
   Result<void> collect() {

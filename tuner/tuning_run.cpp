@@ -2,6 +2,7 @@
 
 #include "codegen/artifact_json.h"
 #include "codegen/lower_for_estimate.h"
+#include "engine/believed.h"
 #include "ir/s_tir/trace_json.h"
 #include "ir/structural.h"
 #include "ir/support/json.h"
@@ -247,7 +248,7 @@ public:
     result.best_is_untuned = !best_record_.empty() && best_hash_ == space_.untuned()->program_hash;
     result.best_ns = best_ns_;
     result.best_interval = best_interval_;
-    result.untuned_ns = untuned_ns_;
+    result.untuned_ns = untuned_ns();
     result.trials = trials_;
     result.seconds = seconds();
     result.phases = phases_;
@@ -261,7 +262,11 @@ public:
   TuneProgress progress(const char* phase) const {
     return {trials_, failures_, seconds(), best_ns_, quality_, phase};
   }
-  double untuned_ns() const { return untuned_ns_; }
+  double untuned_ns() const {
+    if (best_confirmed_ && best_hash_ == space_.untuned()->program_hash)
+      return best_ns_;
+    return times_untuned_ > 0 ? times_untuned_ * best_ns_ : untuned_ns_;
+  }
   PhaseSeconds phases() const { return phases_; }
   int64_t trials_since_gain() const { return trials_ - trials_at_gain_; }
 
@@ -423,7 +428,7 @@ private:
           const double time = timed ? row.median_ns * 1e-9 : kFailed;
           state_.seen.insert((*candidate)->program_hash);
           state_.trials.push_back({*candidate, time});
-          if ((*candidate)->program_hash == space_.untuned()->program_hash && timed)
+          if (is_untuned(**candidate) && timed)
             untuned_ns_ = row.median_ns;
           candidate_ids_[(*candidate)->program_hash] = row.candidate;
           samples.push_back({(*candidate)->features, time, counted_in(row)});
@@ -588,8 +593,7 @@ private:
       const double seconds = code_seconds_.at(code_hash);
       batch.samples.push_back({candidate->features, seconds});
       // What was given up after a call or two has no time to be held against others.
-      if (candidate->program_hash == space_.untuned()->program_hash && std::isfinite(seconds) &&
-          !given_up_.contains(code_hash))
+      if (is_untuned(*candidate) && std::isfinite(seconds) && !given_up_.contains(code_hash))
         untuned_ns_ = seconds * 1e9;
     }
     if (predicted && measured_scores.size() > 1) {
@@ -792,7 +796,7 @@ private:
       Compiled& item = batch.items[i];
       if (item.is_compiled && !item.is_twin)
         std::swap(batch.items[kept++], item);
-      else if (item.candidate->program_hash == space_.untuned()->program_hash)
+      else if (is_untuned(*item.candidate))
         count_untuned(-1); // its turn comes at the end
     }
     batch.items.resize(kept);
@@ -885,7 +889,7 @@ private:
     // one than 2 GFLOP/s, is not worth its checks; the untuned program is, once.
     constexpr double kSlowFlopPerNs = 2;
     constexpr double kCalls = 5;
-    if (item.candidate->program_hash == space_.untuned()->program_hash) {
+    if (is_untuned(*item.candidate)) {
       // Others are held against its time, so that it is not given up as hopeless: a first call of a
       // short program takes many times as long as the rest.
       request.best_ns = 0;
@@ -1024,8 +1028,8 @@ private:
       stop_requested_ = true;
       pause_requested_ = recorded.requested == database::RequestedState::kPause;
     }
-    if (engine::is_correct(measurement.outcome) && measurement.outcome != Outcome::kCensored &&
-        measurement.median_ns > 0 && item.candidate->program_hash == space_.untuned()->program_hash)
+    if (engine::is_believed(measurement.outcome) && measurement.outcome != Outcome::kCensored &&
+        measurement.median_ns > 0 && is_untuned(*item.candidate))
       untuned_ns_ = measurement.median_ns;
     if (measurement.outcome == Outcome::kOk) {
       artifacts_[item.candidate->program_hash] = item.artifact;
@@ -1130,43 +1134,30 @@ private:
 
   Result<void> confirm(std::vector<Trial> best, engine::WorkloadId workload) {
     const double most_seconds = std::clamp(0.1 * seconds(), 0.2, 3.0); // a short run ends shortly
-    // Of slow kernels fewer: one takes part in a sitting with so many calls at the least.
-    constexpr double kCalls = 12;
+    // Of slow kernels fewer.
     constexpr size_t kFewest = 3;
-    const auto afforded =
-        static_cast<size_t>(2 * most_seconds / (kCalls * std::max(best.front().seconds, 1e-9)));
+    const auto afforded = static_cast<size_t>(
+        2 * most_seconds / (kCallsOfASitting * std::max(best.front().seconds, 1e-9)));
     best.resize(std::min(best.size(), std::max(afforded, kFewest)));
-    std::vector<Compiled> items;
-    std::vector<CandidateRef> missing;
-    for (const Trial& trial : best) {
-      const auto known = artifacts_.find(trial.candidate->program_hash);
-      if (known != artifacts_.end())
-        items.push_back({.candidate = trial.candidate, .artifact = known->second});
-      else
-        missing.push_back(trial.candidate);
-    }
-    if (!missing.empty()) {
-      TEMPER_TRY(compiled, compile(missing));
-      for (Compiled& item : compiled)
-        if (item.artifact != nullptr)
-          items.push_back(std::move(item));
-    }
+    // The program as it is written wins where nothing is faster, whatever the search made of it.
+    constexpr double kNear = 1.5;
+    if (untuned_ns_ > 0 && untuned_ns_ * 1e-9 <= kNear * best.front().seconds &&
+        !wrong_.contains(space_.untuned()->program_hash) &&
+        std::none_of(best.begin(), best.end(),
+                     [&](const Trial& trial) { return is_untuned(*trial.candidate); }))
+      best.push_back({space_.untuned(), untuned_ns_ * 1e-9});
+    std::vector<CandidateRef> candidates;
+    for (const Trial& trial : best)
+      candidates.push_back(trial.candidate);
+    TEMPER_TRY(items, with_code(candidates));
     if (items.empty())
       return {};
-    engine::CompareRequest request;
-    request.workload = workload;
-    request.regime = task_.regime;
+    engine::CompareRequest request = in_turns(items, workload);
     // In several sittings: all rounds of one share what disturbs it. Who cannot win leaves.
     request.race = true;
     request.sittings = 3;
     request.half_width = 2 * engine::kComparedHalfWidth;
     request.max_seconds = most_seconds;
-    for (const Compiled& item : items)
-      request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
-                                    item.artifact,
-                                    {},
-                                    task_.threads,
-                                    reference_ != nullptr});
     engine::Comparison comparison;
     TEMPER_TRY_VOID(steadily("confirmation", [&](std::optional<double>) -> Result<bool> {
       TEMPER_TRY(compared, devices_.measurer->compare(request));
@@ -1176,24 +1167,115 @@ private:
     size_t most_samples = 0;
     for (const engine::ComparedContender& contender : comparison.contenders)
       most_samples = std::max(most_samples, contender.measurement.samples_ns.size());
+    const auto stayed = [&](size_t i) {
+      const engine::Measurement& measurement = comparison.contenders[i].measurement;
+      return !engine::is_believed(measurement.outcome) ||
+             measurement.samples_ns.size() == most_samples;
+    };
+    std::optional<size_t> winner;
+    for (size_t i = 0; i < items.size(); ++i) {
+      const engine::Measurement& measurement = comparison.contenders[i].measurement;
+      if (measurement.outcome == Outcome::kOk && stayed(i) &&
+          (!winner || measurement.median_ns < comparison.contenders[*winner].measurement.median_ns))
+        winner = i;
+    }
     // Who left before the end was timed in other rounds: its median is none to rank it by beside
     // theirs. Its row comes first, for what its run confirmed afterwards has beaten it.
-    for (const bool stayed : {false, true})
+    for (const bool to_the_end : {false, true})
       for (size_t i = 0; i < items.size(); ++i) {
         const engine::Measurement& measurement = comparison.contenders[i].measurement;
-        const bool right = engine::is_correct(measurement.outcome) &&
-                           measurement.outcome != Outcome::kUnbelievable;
-        if (stayed != (!right || measurement.samples_ns.size() == most_samples))
+        if (to_the_end != stayed(i))
           continue;
-        if (!right)
+        if (!engine::is_believed(measurement.outcome))
           wrong_.insert(items[i].candidate->program_hash);
-        TEMPER_TRY_VOID(record(items[i], measurement, false,
-                               stayed ? database::Purpose::kConfirm : database::Purpose::kSearch));
+        TEMPER_TRY_VOID(
+            record(items[i], measurement, false,
+                   to_the_end ? database::Purpose::kConfirm : database::Purpose::kSearch));
       }
-    return {};
+    return winner ? hold_against_untuned(items, comparison, *winner, request) : Result<void>();
+  }
+
+  /// How many times as fast the winner of the `finals`, a comparison of `items`, is as the program
+  /// as it is written: both in turns, there, or in a sitting of their own where it had no chance. A
+  /// search times it once, at another moment. Where it is so many times slower that this makes no
+  /// difference, and too long for a sitting, that must do.
+  Result<void> hold_against_untuned(const std::vector<Compiled>& items,
+                                    const engine::Comparison& finals, size_t winner,
+                                    const engine::CompareRequest& request) {
+    const auto in_finals = std::find_if(items.begin(), items.end(), [&](const Compiled& item) {
+      return is_untuned(*item.candidate);
+    });
+    if (in_finals != items.end()) {
+      const engine::ComparedContender& own = finals.contenders[in_finals - items.begin()];
+      const Outcome first = finals.contenders.front().measurement.outcome; // which ratios are to
+      if (own.measurement.outcome == Outcome::kOk && engine::is_correct(first))
+        times_untuned_ = own.ratio / finals.contenders[winner].ratio;
+      return {};
+    }
+    constexpr int kRounds = 12;
+    constexpr double kFarSlower = 8;
+    const double best_ns = finals.contenders[winner].measurement.median_ns;
+    if (untuned_ns_ <= 0 || (untuned_ns_ > kFarSlower * best_ns &&
+                             kCallsOfASitting * untuned_ns_ * 1e-9 > request.max_seconds))
+      return {};
+    TEMPER_TRY(two, with_code({space_.untuned()}));
+    if (two.empty())
+      return {};
+    two.insert(two.begin(), items[winner]);
+    engine::CompareRequest sitting = in_turns(two, request.workload);
+    sitting.rounds = kRounds;
+    sitting.max_seconds = request.max_seconds / request.sittings;
+    TEMPER_TRY(comparison, devices_.measurer->compare(sitting));
+    const engine::Measurement& first = comparison.contenders.front().measurement;
+    const engine::Measurement& own = comparison.contenders.back().measurement;
+    if (first.outcome == Outcome::kOk && own.outcome == Outcome::kOk &&
+        own.samples_ns.size() == first.samples_ns.size())
+      times_untuned_ = comparison.contenders.back().ratio;
+    return record(two.back(), own, false, database::Purpose::kConfirm);
+  }
+
+  bool is_untuned(const Candidate& candidate) const {
+    return candidate.program_hash == space_.untuned()->program_hash;
+  }
+
+  /// Their code, from memory or compiled, without those that do not compile.
+  Result<std::vector<Compiled>> with_code(const std::vector<CandidateRef>& candidates) {
+    std::vector<Compiled> items;
+    std::vector<CandidateRef> missing;
+    for (const CandidateRef& candidate : candidates) {
+      const auto known = artifacts_.find(candidate->program_hash);
+      if (known != artifacts_.end())
+        items.push_back({.candidate = candidate, .artifact = known->second});
+      else
+        missing.push_back(candidate);
+    }
+    if (!missing.empty()) {
+      TEMPER_TRY(compiled, compile(missing));
+      for (Compiled& item : compiled)
+        if (item.artifact != nullptr)
+          items.push_back(std::move(item));
+    }
+    return items;
+  }
+
+  /// One sitting of them.
+  engine::CompareRequest in_turns(const std::vector<Compiled>& items,
+                                  engine::WorkloadId workload) const {
+    engine::CompareRequest request;
+    request.workload = workload;
+    request.regime = task_.regime;
+    for (const Compiled& item : items)
+      request.contenders.push_back({hash_to_hex(item.candidate->program_hash),
+                                    item.artifact,
+                                    {},
+                                    task_.threads,
+                                    reference_ != nullptr});
+    return request;
   }
 
   static constexpr double kFailed = std::numeric_limits<double>::infinity();
+  /// One takes part in a sitting with so many calls at the least.
+  static constexpr double kCallsOfASitting = 12;
 
   const Task& task_;
   const Space& space_;
@@ -1245,7 +1327,8 @@ private:
   Interval best_interval_;
   database::Id best_record_;
   uint64_t best_hash_ = 0;
-  double untuned_ns_ = 0;
+  double untuned_ns_ = 0;    ///< the latest, by itself
+  double times_untuned_ = 0; ///< of the best, in turns with it; 0: not known
 };
 
 TuningRun::TuningRun(const Task& task, const Space& space, const database::Run& run,

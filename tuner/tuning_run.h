@@ -81,7 +81,7 @@ struct TuneResult {
   double best_ns = 0;
   bool best_is_untuned = false; ///< nothing right was faster than the program as it is written
   Interval best_interval;
-  double untuned_ns = 0; ///< 0: not measured in this run
+  double untuned_ns = 0; ///< in turns with the best, unless far too slow; 0: not known
   int64_t trials = 0;
   double seconds = 0;
   PhaseSeconds phases;

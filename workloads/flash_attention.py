@@ -27,6 +27,7 @@ def flash_attention(
     rows=T.tune(["queries", "keys"]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
+    T.constraint(heads % groups == 0)
     T.constraint(block_M * block_N <= 65536)
     scale = 1.44269504 / dim**0.5  # exp2 instead of exp
     shape = (batch, heads, seq, dim)

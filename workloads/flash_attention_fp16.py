@@ -22,6 +22,7 @@ def flash_attention_fp16(
     through_shared=T.tune([True, False]),
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, seq, dim], K, V with heads / groups."""
+    T.constraint(heads % groups == 0)
     T.constraint(block_M * 2 >= threads)  # 64 rows for a warpgroup
     scale = 1.44269504 / dim**0.5  # exp2 instead of exp
     shape = (batch, heads, seq, dim)

@@ -16,6 +16,7 @@ def flash_attention_varlen_tile(
 ):
     """O = softmax(Q K^T / sqrt(dim)) V within each sequence; Q, O: [rows, heads, dim], K, V with
     heads / groups, rows = batch * longest of which sum(lengths) are used; O is 0 in the rest."""
+    T.constraint(heads % groups == 0)
     scale = 1.44269504 / dim**0.5  # exp2 instead of exp
     rows = batch * longest
 

@@ -15,6 +15,7 @@ def flash_decoding_tile(
 ):
     """O = softmax(Q K^T / sqrt(dim)) V; Q, O: [batch, heads, dim], K, V: [batch, heads / groups, seq,
     dim]; the queries of one group of heads share their keys."""
+    T.constraint(heads % groups == 0)
     T.constraint(seq % (splits * block_N) == 0)
     scale = 1.44269504 / dim**0.5
     kv = heads // groups

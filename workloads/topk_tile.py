@@ -6,6 +6,7 @@ from tvm.script import tirx as T
 def topk_tile(M, N, k=8, dtype="float32", rows=T.tune([4, 1, 2, 8, 16])):
     """values, indices: [M, k]: the k largest of each row of A: [M, N], in falling order; of equal ones
     the first."""
+    T.constraint(k <= N)
 
     @T.prim_func
     def main(

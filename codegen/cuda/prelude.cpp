@@ -52,6 +52,66 @@ __device__ __forceinline__ bfloat_t to_bfloat(float x) {
   return y;
 }
 )"},
+      {"atomic_add_half",
+       {"half_t"},
+       R"(__device__ __forceinline__ void atomic_add_half(half_t* place, half_t value) {
+  asm volatile("red.add.noftz.f16 [%0], %1;" ::"l"(place), "h"(value.bits) : "memory");
+}
+)"},
+      {"atomic_add_bfloat",
+       {"bfloat_t"},
+       R"(__device__ __forceinline__ void atomic_add_bfloat(bfloat_t* place, bfloat_t value) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("red.add.noftz.bf16 [%0], %1;" ::"l"(place), "h"(value.bits) : "memory");
+#else
+  bfloat_t found = {*static_cast<volatile unsigned short*>(&place->bits)}, seen;
+  do {
+    seen = found;
+    const bfloat_t sum = to_bfloat(to_float(seen) + to_float(value));
+    asm volatile("atom.cas.b16 %0, [%1], %2, %3;"
+                 : "=h"(found.bits)
+                 : "l"(place), "h"(seen.bits), "h"(sum.bits)
+                 : "memory");
+  } while (found.bits != seen.bits);
+#endif
+}
+)"},
+      {"half_of_bits",
+       {"half_t"},
+       R"(__device__ __forceinline__ half_t half_of_bits(unsigned short bits) { return {bits}; }
+)"},
+      {"bits_of_half",
+       {"half_t"},
+       R"(__device__ __forceinline__ unsigned short bits_of_half(half_t x) { return x.bits; }
+)"},
+      {"bfloat_of_bits",
+       {"bfloat_t"},
+       R"(__device__ __forceinline__ bfloat_t bfloat_of_bits(unsigned short bits) { return {bits}; }
+)"},
+      {"bits_of_bfloat",
+       {"bfloat_t"},
+       R"(__device__ __forceinline__ unsigned short bits_of_bfloat(bfloat_t x) { return x.bits; }
+)"},
+      {"atomic_max_float",
+       {},
+       R"(// Of floats without a sign the bits are ordered as integers, of others the other way round.
+__device__ __forceinline__ void atomic_max_float(float* place, float value) {
+  if (__float_as_int(value) >= 0)
+    atomicMax(reinterpret_cast<int*>(place), __float_as_int(value));
+  else
+    atomicMin(reinterpret_cast<unsigned*>(place), __float_as_uint(value));
+}
+)"},
+      {"atomic_min_float",
+       {},
+       R"(// Of floats without a sign the bits are ordered as integers, of others the other way round.
+__device__ __forceinline__ void atomic_min_float(float* place, float value) {
+  if (__float_as_int(value) >= 0)
+    atomicMin(reinterpret_cast<int*>(place), __float_as_int(value));
+  else
+    atomicMax(reinterpret_cast<unsigned*>(place), __float_as_uint(value));
+}
+)"},
       {"floor_div",
        {},
        R"(__device__ __forceinline__ long long floor_div(long long a, long long b) {

@@ -8,6 +8,7 @@
 #include "ir/arith/simplify.h"
 #include "ir/op.h"
 #include "ir/tir/cluster.h"
+#include "ir/tir/inline_ptx.h"
 #include "ir/tir/kernel_layouts.h"
 #include "ir/tir/layout_expr.h"
 #include "ir/tir/matrix_text.h"
@@ -89,10 +90,11 @@ public:
 
 private:
   void fail(const Node& where, const std::string& message) {
+    // What lowering made has the line of the statement that it is part of.
+    const uint32_t line = where.span.line > 0 ? where.span.line : statement_line_;
     if (error_.message.empty())
-      error_ =
-          Error(ErrorCode::kUnsupported,
-                (where.span.line > 0 ? fmt::format("line {}: ", where.span.line) : "") + message);
+      error_ = Error(ErrorCode::kUnsupported,
+                     (line > 0 ? fmt::format("line {}: ", line) : "") + message);
   }
   void want(const std::string& name) { wanted_.insert(name); }
   /// A function of CUDA C++ itself, which other dialects have to say.
@@ -381,6 +383,8 @@ private:
   void statement(const Stmt& stmt) {
     if (!error_.message.empty())
       return;
+    if (stmt->span.line > 0)
+      statement_line_ = stmt->span.line;
     if (is_tile_statement(stmt->kind()) || stmt->kind() >= kTileKinds)
       return fail(*stmt,
                   no_form(std::string("a ") + stmt->info().name + " has") + "; lower it first");
@@ -521,20 +525,37 @@ private:
     }
     if (op == "atomic_max" || op == "atomic_min") {
       const DataType dtype = call->args[0]->dtype;
+      const std::string of_float = op + "_float";
+      if (dtype == DataType::float32() && dialect_.in_prelude(of_float)) {
+        want(of_float);
+        return line(of_float + "(" + address(call->args[0], s) + ", " +
+                        expression(call->args[1]).text + ");",
+                    &s);
+      }
       if (!dtype.is_integral() || dtype.bits < 32)
-        return fail(s, no_form("T." + op + " of " + to_string(dtype) + " has") + " yet");
+        return fail(s, no_form("T." + op + " of " + to_string(dtype) + " has") +
+                           "; it takes float32, and integers of 32 and 64 bits");
       return line(builtin(op == "atomic_max" ? "atomicMax" : "atomicMin") + "(" +
                       address(call->args[0], s) + ", " + expression(call->args[1]).text + ");",
                   &s);
     }
     if (op == "atomic_add") {
       const DataType dtype = call->args[0]->dtype;
+      const std::string place = address(call->args[0], s);
+      const std::string value = expression(call->args[1]).text;
+      const std::string small = is_half(dtype) ? "atomic_add_half" : "atomic_add_bfloat";
+      if (is_small_float(dtype) && dialect_.in_prelude(small)) {
+        want(small);
+        return line(small + "(" + place + ", " + stored(dtype, value) + ");", &s);
+      }
       if (is_small_float(dtype) || dtype.bits < 32)
-        return fail(s,
-                    no_form("T.atomic_add of " + to_string(dtype) + " has") + " yet; add float32");
-      return line(builtin("atomicAdd") + "(" + address(call->args[0], s) + ", " +
-                      expression(call->args[1]).text + ");",
-                  &s);
+        return fail(s, no_form("T.atomic_add of " + to_string(dtype) + " has") + "; add float32");
+      if (dtype == DataType::int64()) // the same bits as without a sign, which CUDA C++ adds
+        return line(fmt::format("{0}(reinterpret_cast<unsigned long long*>({1}), "
+                                "static_cast<unsigned long long>({2}));",
+                                builtin("atomicAdd"), place, value),
+                    &s);
+      return line(builtin("atomicAdd") + "(" + place + ", " + value + ");", &s);
     }
     if (op == "ptx_cp_async") {
       const int64_t elements = call->args.size() > 2 ? number(2) : 1;
@@ -646,30 +667,38 @@ private:
     if (text == nullptr)
       return fail(s, "T." + call.op + " begins with its text");
     const bool ptx = call.op == "inline_ptx";
+    const size_t values = ptx ? tir::kPtxValues : 1; // the first of them
     std::string code;
-    std::string operands;
     for (size_t i = 0; i < text->value.size(); ++i) {
       if (text->value[i] != '$' || i + 1 == text->value.size() ||
           std::isdigit(static_cast<unsigned char>(text->value[i + 1])) == 0) {
         code += ptx && text->value[i] == '"' ? "\\\"" : std::string(1, text->value[i]);
         continue;
       }
-      const auto which = static_cast<size_t>(text->value[++i] - '0') + 1;
-      if (which >= call.args.size())
-        return fail(s, fmt::format("T.{} has no value for ${}", call.op, which - 1));
-      code += ptx ? "%" + std::to_string(which - 1) : "(" + expression(call.args[which]).text + ")";
+      const auto which = static_cast<size_t>(text->value[++i] - '0');
+      if (values + which >= call.args.size())
+        return fail(s, fmt::format("T.{} has no value for ${}", call.op, which));
+      code += ptx ? "%" + std::to_string(which)
+                  : "(" + expression(call.args[values + which]).text + ")";
     }
     if (!ptx)
       return line(code, &s);
-    for (size_t i = 1; i < call.args.size(); ++i) {
-      const DataType dtype = call.args[i]->dtype;
+    // What is written is read, too: under a predicate it may stay as it was.
+    const auto outputs = static_cast<size_t>(tir::ptx_outputs(call));
+    std::string lists[2]; // written, read
+    for (size_t i = 0; values + i < call.args.size(); ++i) {
+      const Expr& value = call.args[values + i];
+      const DataType dtype = value->dtype;
       const char* constraint = dtype.is_floating() ? (dtype.bits == 64 ? "d" : "f")
                                : dtype.bits == 64  ? "l"
                                                    : "r";
-      operands += fmt::format("{}\"{}\"({})", operands.empty() ? "" : ", ", constraint,
-                              expression(call.args[i]).text);
+      std::string& list = lists[i < outputs ? 0 : 1];
+      list += fmt::format("{}\"{}{}\"({})", list.empty() ? "" : ", ", i < outputs ? "+" : "",
+                          constraint, expression(value).text);
     }
-    line("asm volatile(\"" + code + "\" ::" + operands + " : \"memory\");", &s);
+    line("asm volatile(\"" + code + "\" :" + (lists[0].empty() ? "" : " " + lists[0] + " ") + ":" +
+             lists[1] + " : \"memory\");",
+         &s);
   }
 
   /// "mma_m16n8k16_f32_f16": the function of the prelude for a product, by `text` and the types of
@@ -1135,6 +1164,18 @@ private:
         return call(builtin("__uint_as_float"), x);
       if (from.is_integral() && dtype.is_integral())
         return call("static_cast<" + value_type(dtype, e) + ">", x);
+      // Small floats are values as float, and bits in memory alone.
+      if (is_small_float(dtype) && from.is_integral() && from.bits == 16) {
+        const std::string made = is_half(dtype) ? "half_of_bits" : "bfloat_of_bits";
+        want(made);
+        return call("to_float", made + "(" + x + ")");
+      }
+      if (is_small_float(from) && dtype.is_integral() && dtype.bits == 16) {
+        const std::string bits = is_half(from) ? "bits_of_half" : "bits_of_bfloat";
+        want(bits);
+        return call("static_cast<" + value_type(dtype, e) + ">",
+                    bits + "(" + stored(from, x) + ")");
+      }
       fail(e,
            no_form("T.reinterpret from " + to_string(from) + " to " + to_string(dtype) + " has") +
                " yet");
@@ -1145,6 +1186,7 @@ private:
   }
 
   const GpuDialect& dialect_;
+  uint32_t statement_line_ = 0; ///< of the statement that is printed
   PrimFunc function_;
   CudaSource source_;
   std::vector<Buffer> workspaces_;

@@ -49,6 +49,22 @@ __device__ __forceinline__ bfloat_t to_bfloat(float x) {
   return {static_cast<unsigned short>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 )"},
+      {"half_of_bits",
+       {"half_t"},
+       R"(__device__ __forceinline__ half_t half_of_bits(unsigned short bits) { return {__builtin_bit_cast(_Float16, bits)}; }
+)"},
+      {"bits_of_half",
+       {"half_t"},
+       R"(__device__ __forceinline__ unsigned short bits_of_half(half_t x) { return __builtin_bit_cast(unsigned short, x.value); }
+)"},
+      {"bfloat_of_bits",
+       {"bfloat_t"},
+       R"(__device__ __forceinline__ bfloat_t bfloat_of_bits(unsigned short bits) { return {bits}; }
+)"},
+      {"bits_of_bfloat",
+       {"bfloat_t"},
+       R"(__device__ __forceinline__ unsigned short bits_of_bfloat(bfloat_t x) { return x.bits; }
+)"},
       {"uint4", {}, R"(struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 )"},

@@ -482,15 +482,21 @@ private:
   void atomic(const Evaluate& s, const Call& call) {
     using Operation = llvm::AtomicRMWInst::BinOp;
     const DataType dtype = call.args[0]->dtype;
-    if (dtype.bits < 32 || (call.op != "atomic_add" && !dtype.is_integral()))
+    const bool adds = call.op == "atomic_add";
+    const bool is_small = is_small_float(dtype);
+    if (is_small ? !adds : dtype.bits < 32 || (!adds && dtype.is_floating() && dtype.bits != 32))
       return (void)no_form(s, "T." + call.op + " of " + to_string(dtype), dtype);
     const bool is_float = dtype.is_floating(), is_unsigned = dtype.is_uint();
-    const Operation operation =
-        call.op == "atomic_add"   ? (is_float ? Operation::FAdd : Operation::Add)
-        : call.op == "atomic_max" ? (is_unsigned ? Operation::UMax : Operation::Max)
-                                  : (is_unsigned ? Operation::UMin : Operation::Min);
-    builder_.CreateAtomicRMW(operation, address(call.args[0], s), emit(call.args[1]),
-                             llvm::MaybeAlign(), llvm::AtomicOrdering::Monotonic,
+    const bool largest = call.op == "atomic_max";
+    const Operation operation = adds          ? (is_float ? Operation::FAdd : Operation::Add)
+                                : is_float    ? (largest ? Operation::FMax : Operation::FMin)
+                                : is_unsigned ? (largest ? Operation::UMax : Operation::UMin)
+                                              : (largest ? Operation::Max : Operation::Min);
+    Value* value = emit(call.args[1]);
+    if (is_small)
+      value = builder_.CreateFPTrunc(value, memory_type(dtype));
+    builder_.CreateAtomicRMW(operation, address(call.args[0], s), value, llvm::MaybeAlign(),
+                             llvm::AtomicOrdering::Monotonic,
                              context_.getOrInsertSyncScopeID("device"));
   }
 
@@ -853,6 +859,13 @@ private:
         return builder_.CreateIntCast(x, value_type(e.dtype), !from.is_uint());
       if (from.bits == e.dtype.bits && from.bits >= 32)
         return builder_.CreateBitCast(x, value_type(e.dtype));
+      // Small floats are values as float.
+      if (from.bits == 16 && from.is_integral() && is_small_float(e.dtype))
+        return builder_.CreateFPExt(builder_.CreateBitCast(x, memory_type(e.dtype)),
+                                    builder_.getFloatTy());
+      if (e.dtype.bits == 16 && e.dtype.is_integral() && is_small_float(from))
+        return builder_.CreateBitCast(builder_.CreateFPTrunc(x, memory_type(from)),
+                                      value_type(e.dtype));
     }
     return no_form(e, "T." + op + " of " + to_string(e.dtype), e.dtype);
   }

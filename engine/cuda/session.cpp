@@ -549,10 +549,24 @@ SessionTimes GpuSession::turn(int number, Regime regime, int64_t calls) {
   return result;
 }
 
+template <typename Act> CudaResult GpuSession::each_output(const Act& act) const {
+  uint64_t at = 0;
+  for (size_t i = 0; i < plan_.signature.size(); ++i) {
+    if (!plan_.signature[i].is_output)
+      continue;
+    if (const CudaResult code = act(i, at); code != 0)
+      return code;
+    at += static_cast<uint64_t>(plan_.signature[i].byte_count());
+  }
+  return 0;
+}
+
 int64_t GpuSession::output_bytes() const {
   int64_t bytes = 0;
-  for (const codegen::ArgumentSpec& spec : plan_.signature)
-    bytes += spec.is_output ? spec.byte_count() : 0;
+  (void)each_output([&](size_t i, uint64_t) {
+    bytes += plan_.signature[i].byte_count();
+    return CudaResult{0};
+  });
   return bytes;
 }
 
@@ -575,19 +589,16 @@ SessionPairs GpuSession::repeat(int number) {
   if (room && !starts_filled)
     kept = DeviceMemory::allocate(driver, 2 * bytes);
   if (kept) {
-    CudaResult code = 0;
-    uint64_t at = 0;
-    for (size_t i = 0; i < plan_.signature.size() && code == 0; ++i) {
-      if (!plan_.signature[i].is_output)
-        continue;
+    const DevicePointer poison = kept->address() + static_cast<uint64_t>(bytes);
+    const CudaResult code = each_output([&](size_t i, uint64_t at) {
       const Placed& output = working_.front().arguments[i];
       const auto size = static_cast<size_t>(output.bytes);
-      code = driver.copy(kept->address() + at, output.address, size, context_->stream());
-      if (code == 0)
-        code = driver.fill(kept->address() + static_cast<uint64_t>(bytes) + at,
-                           poison_of(plan_.signature[i].dtype), size, context_->stream());
-      at += size;
-    }
+      const CudaResult copied =
+          driver.copy(kept->address() + at, output.address, size, context_->stream());
+      return copied != 0 ? copied
+                         : driver.fill(poison + at, poison_of(plan_.signature[i].dtype), size,
+                                       context_->stream());
+    });
     if (code != 0)
       pairs.fault = fault_of(driver, code, "keeping its outputs");
     while (!pairs.fault && wants_another_pair(pairs.fresh_ns, pairs.repeated_ns)) {
@@ -607,16 +618,11 @@ std::optional<CudaFault> GpuSession::time_pair(Loaded& loaded, const DeviceMemor
   const CudaDriver& driver = context_->driver();
   const auto bytes = static_cast<uint64_t>(output_bytes());
   const auto put = [&](DevicePointer from) {
-    CudaResult code = 0;
-    for (size_t i = 0; i < plan_.signature.size() && code == 0; ++i) {
-      if (!plan_.signature[i].is_output)
-        continue;
+    return each_output([&](size_t i, uint64_t at) {
       const Placed& output = working_.front().arguments[i];
-      code =
-          driver.copy(output.address, from, static_cast<size_t>(output.bytes), context_->stream());
-      from += static_cast<uint64_t>(output.bytes);
-    }
-    return code;
+      return driver.copy(output.address, from + at, static_cast<size_t>(output.bytes),
+                         context_->stream());
+    });
   };
   bool fresh = true;
   TimedCalls calls;

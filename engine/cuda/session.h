@@ -132,6 +132,9 @@ private:
   SessionTimes sample(Loaded& loaded, Regime regime, int64_t count, GpuConditions& conditions);
   /// One pair of them. `kept`: all outputs one behind the other as they are to be, poison behind.
   std::optional<CudaFault> time_pair(Loaded& loaded, const DeviceMemory& kept, SessionPairs& pairs);
+  /// For each output `act` gets its argument's number and where it lies among all of them one
+  /// behind the other. A code other than 0 ends it and comes back.
+  template <typename Act> CudaResult each_output(const Act& act) const;
   int64_t output_bytes() const;
   void read_clocks();
   void begin_conditions();

@@ -125,9 +125,7 @@ QVariant LibraryModel::data(const QModelIndex& index, int role) const {
   case kName:
     return row.name.isEmpty() ? tr("(as export names it)") : row.name;
   case kThreads:
-    return thread_text(row.record.target, row.record.threads).empty()
-               ? QVariant()
-               : QVariant(row.record.threads);
+    return toQString(thread_cell(row.record.target, row.record.threads));
   case kTime:
     return timeText(row.record.median_ns);
   case kRate:

@@ -198,9 +198,7 @@ QString cellText(const RecordTable& table, const PackedRecord& record, RecordCol
                ? rateText(series.flops, record.medianNs, series.binding)
                : QString();
   case RecordColumn::kThreads:
-    return thread_text(series.target.toStdString(), series.threads).empty()
-               ? QString()
-               : QString::number(series.threads);
+    return toQString(thread_cell(series.target.toStdString(), series.threads));
   case RecordColumn::kTarget:
     return toQString(short_target(series.target.toStdString()));
   case RecordColumn::kRun:

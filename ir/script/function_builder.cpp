@@ -917,6 +917,22 @@ void FunctionBuilder::if_statement(const Statement& statement) {
         statement.position);
 }
 
+/// All threads do a tile operator together; iterations of T.Parallel are shared out among them.
+static void refuse_tiles_in_parallel(Evaluator& evaluator, const Stmt& body, Position loop) {
+  walk(body, [&](const NodeRef& node) {
+    const auto* call = node.as<tir::TileCall>();
+    if (call == nullptr)
+      return !ExprNode::accepts(node->kind());
+    evaluator.report(
+        {call->span.line, call->span.column},
+        "T." + call->op + " is done by all threads together, and the iterations of the " +
+            "T.Parallel in line " + std::to_string(loop.line) +
+            " are shared out among them: move it out of that loop, or write in it what "
+            "one element becomes");
+    return false;
+  });
+}
+
 void FunctionBuilder::for_loop(const Statement& statement) {
   const Value value = evaluator_.evaluate(*statement.value);
   const Expression& target = *statement.targets[0];
@@ -994,6 +1010,8 @@ void FunctionBuilder::for_loop(const Statement& statement) {
   ++loop_depth_;
   Stmt body = nested_in(statement.body, environment);
   --loop_depth_;
+  if (spec && spec->kind == tir::ForKind::kTileParallel && evaluator_.diagnostics().empty())
+    refuse_tiles_in_parallel(evaluator_, body, statement.position);
   for (size_t i = vars.size(); i-- > 0;) {
     loops_.pop_back();
     body = tir::make_for(vars[i], spec->ranges[i].min, spec->ranges[i].extent, spec->kind, body,

@@ -5,8 +5,11 @@
 #include "ir/op.h"
 #include "ir/script/cuda_file.h"
 #include "ir/script/function_builder.h"
+#include "ir/tir/inline_ptx.h"
 #include "ir/tir/source_kernel.h"
 #include "ir/tir/tile.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
@@ -279,9 +282,20 @@ Value barrier_operation(Evaluator& evaluator, CallArguments& call) {
   }
   if (!barrier)
     return Poison{};
-  if (!barrier.is<BufferLoad>() || barrier->dtype != DataType::uint(64))
+  const auto* element = barrier.as<BufferLoad>();
+  if (element == nullptr || barrier->dtype != DataType::uint(64))
     return evaluator.report(args.where(0), std::string(call.callee->name) +
                                                " takes a barrier that T.alloc_barrier made");
+  for (size_t d = 0; d < element->indices.size(); ++d) {
+    const auto index = as_int(element->indices[d]);
+    const auto extent = as_int(element->buffer->shape[d]);
+    if (index && extent && (*index < 0 || *index >= *extent))
+      return evaluator.report(args.where(0),
+                              fmt::format("{} has {} barrier{}, so there is no number "
+                                          "{}",
+                                          element->buffer->name, *extent, *extent == 1 ? "" : "s",
+                                          *index));
+  }
   std::vector<Expr> operands{barrier};
   if (waits || counts) {
     Expr number = evaluator.to_index(args[1], args.where(1), false);
@@ -305,29 +319,67 @@ Value inline_source(Evaluator& evaluator, CallArguments& call) {
     return evaluator.report(call.position,
                             std::string(call.callee->name) + " stands inside a function decorated with @T.prim_func");
   const std::string name = call.callee->name;
-  if (!call.keywords.empty())
-    return evaluator.report(call.keyword_positions[0], name + " takes its arguments by position");
+  const bool ptx = std::string_view(call.callee->data) == "inline_ptx";
   if (call.positional.empty() || call.positional[0].text() == nullptr ||
       call.positional[0].text()->empty())
     return evaluator.report(call.position, name + " takes its text first, then the values that $0, "
                                                   "$1, ... stand for in it");
-  std::vector<Expr> operands{make_string(*call.positional[0].text())};
+  int64_t outputs = 0;
+  for (size_t i = 0; i < call.keywords.size(); ++i) {
+    const Position where = call.keyword_positions[i];
+    if (!ptx || call.keywords[i].first != "outputs")
+      return evaluator.report(where, name + " takes its arguments by position" +
+                                         (ptx ? ", and outputs=" : ""));
+    const auto count = evaluator.to_int64(call.keywords[i].second, where, "outputs");
+    if (!count)
+      return Poison{};
+    const auto given = static_cast<int64_t>(call.positional.size()) - 1;
+    if (*count < 0 || *count > given)
+      return evaluator.report(
+          where,
+          fmt::format("outputs={}: the first so many of the values are written, and {} {} given",
+                      *count, given, given == 1 ? "is" : "are"));
+    outputs = *count;
+  }
+  const std::string& text = *call.positional[0].text();
+  std::vector<Expr> values;
   for (size_t i = 1; i < call.positional.size(); ++i) {
     Expr value = evaluator.to_expr(call.positional[i], call.positions[i]);
     if (!value)
       return Poison{};
-    operands.push_back(std::move(value));
+    if (static_cast<int64_t>(i) <= outputs) {
+      const auto* place = value.as<BufferLoad>();
+      if (place == nullptr || !place->buffer->scope.starts_with("local"))
+        return evaluator.report(call.positions[i],
+                                "what PTX writes is a thread's own variable, as T.alloc_var or "
+                                "T.alloc_local makes it; copy it where it belongs afterwards");
+      if (value->dtype.bits != 32 && value->dtype.bits != 64)
+        return evaluator.report(call.positions[i], "PTX writes values of 32 or 64 bits here, not " +
+                                                       temper::to_string(value->dtype));
+    }
+    values.push_back(std::move(value));
   }
-  // A placeholder without a value would reach the other compiler.
-  const std::string& text = *call.positional[0].text();
-  for (size_t i = 0; i + 1 < text.size(); ++i)
-    if (text[i] == '$' && text[i + 1] >= '0' && text[i + 1] <= '9' &&
-        static_cast<size_t>(text[i + 1] - '0') + 1 >= operands.size())
+  if (ptx)
+    if (const auto destination = tir::unstated_destination(text, outputs);
+        destination && destination->value < values.size())
       return evaluator.report(
           call.positions[0],
-          "the text mentions " + text.substr(i, 2) + ", but only " +
-              std::to_string(operands.size() - 1) +
-              (operands.size() == 2 ? " value follows it" : " values follow it"));
+          fmt::format(
+              "{} writes ${}, which is given as a value to read: say so, as {}(\"{}\", ..., "
+              "outputs={})",
+              destination->instruction, destination->value, name, text, destination->value + 1));
+  // A placeholder without a value would reach the other compiler.
+  for (size_t i = 0; i + 1 < text.size(); ++i)
+    if (text[i] == '$' && text[i + 1] >= '0' && text[i + 1] <= '9' &&
+        static_cast<size_t>(text[i + 1] - '0') >= values.size())
+      return evaluator.report(call.positions[0],
+                              "the text mentions " + text.substr(i, 2) + ", but only " +
+                                  std::to_string(values.size()) +
+                                  (values.size() == 1 ? " value follows it" : " values follow it"));
+  std::vector<Expr> operands{make_string(text)};
+  if (ptx)
+    operands.push_back(make_int(DataType::int32(), outputs));
+  operands.insert(operands.end(), values.begin(), values.end());
   builder->add(tir::make_evaluate(call_op(call.callee->data, std::move(operands))), call.position);
   return None{};
 }

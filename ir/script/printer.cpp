@@ -3,6 +3,7 @@
 #include "ir/op.h"
 #include "ir/s_tir/block.h"
 #include "ir/script/regions.h"
+#include "ir/tir/inline_ptx.h"
 #include "ir/tir/layout.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -1150,6 +1151,11 @@ private:
       args.push_back(quote(temper::to_string(call.dtype)));
     for (const Expr& arg : call.args)
       args.push_back(expr(arg));
+    if (call.op == "inline_ptx" && args.size() > tir::kPtxOutputs) {
+      args.erase(args.begin() + tir::kPtxOutputs);
+      if (const int64_t outputs = tir::ptx_outputs(call); outputs > 0)
+        args.push_back("outputs=" + std::to_string(outputs));
+    }
     return {"T." + name + "(" + joined(args) + ")", kAtom};
   }
 

@@ -623,7 +623,12 @@ std::vector<LanguageEntry> language_entries() {
               "            B[block * width + tx] = A[last * width + tx] + T.get_cluster_id(0) * "
               "0.0\n"));
   add(threads, "T.sync_threads", "T.sync_threads()",
-      "All threads of the block wait for each other.",
+      "All threads that come here wait for each other: the block's, or in T.ws and under "
+      "conditions "
+      "that hold for whole warps (if T.get_warp_idx() < 2:) those warps'. Under any other "
+      "condition "
+      "on the thread it is a mistake, which emulation finds as a divergent barrier. What the "
+      "program writes stays, whatever barriers the operators around it bring.",
       on_rows("        tx = T.get_thread_binding(0)\n        tile = T.alloc_shared((32,), "
               "\"float32\")\n"
               "        tile[tx] = A[bx * 32 + tx]\n        T.sync_threads()\n"
@@ -721,9 +726,8 @@ std::vector<LanguageEntry> language_entries() {
   add(gpu, "T.ws", "with T.ws(0):",
       "A role: the code of warpgroup 0 alone (T.ws(1, 2): of two), as if T.get_warp_group_idx() == "
       "0 is. Tile "
-      "operators in it are run by its threads, fragments belong to them, T.sync_threads() is "
-      "theirs; roles meet "
-      "at barriers. Emulated warp by warp.",
+      "operators in it are run by its threads, fragments belong to them; roles meet at barriers "
+      "(T.sync_threads says whose). Emulated warp by warp.",
       "@T.prim_func\ndef main(A: T.Tensor((64,), \"float32\"), B: T.Tensor((64,), \"float32\")):\n"
       "    with T.Kernel(1, threads=256) as bx:\n        tile = T.alloc_shared((64,), "
       "\"float32\")\n"
@@ -766,8 +770,16 @@ std::vector<LanguageEntry> language_entries() {
       rows("        T.import_source(\"__device__ void wait(int n) { __nanosleep(n); }\")\n"
            "        T.inline_cuda(\"wait($0);\", 20)\n"),
       false);
-  add(gpu, "T.inline_ptx", "T.inline_ptx(\"nanosleep.u32 $0;\", values...)", "One PTX instruction.",
-      rows("        T.inline_ptx(\"nanosleep.u32 $0;\", 20)\n"), false);
+  add(gpu, "T.inline_ptx", "T.inline_ptx(\"add.f32 $0, $1, $2;\", values..., outputs=0)",
+      "A PTX instruction, or several, $0, $1, ... being the values. The first `outputs` of them "
+      "are "
+      "written: variables of the thread, as T.alloc_var makes them. Programs with T.inline_cuda or "
+      "T.inline_ptx run on NVIDIA's GPUs alone.",
+      on_rows("        tx = T.get_thread_binding(0)\n        y = T.alloc_var(\"float32\", 0.0)\n"
+              "        T.inline_ptx(\"add.f32 $0, $1, $2;\", y, A[bx * 32 + tx], "
+              "T.float32(1.0), outputs=1)\n"
+              "        B[bx * 32 + tx] = y\n"),
+      false);
   add(gpu, "T.source_kernel",
       "T.source_kernel(\"gemm\", writes=C, shared=0, define=dict(BM=BM), source=...)",
       "The kernel is CUDA C++ of its own: an extern \"C\" __global__ function that takes what the "

@@ -4,9 +4,20 @@
 
 namespace temper {
 
+namespace {
+
+bool is_gpu(const std::string& target) {
+  return target.starts_with("cuda:") || target.starts_with("hip:");
+}
+
+} // namespace
+
 std::string thread_text(const std::string& target, int64_t threads) {
-  const bool gpu = target.starts_with("cuda:") || target.starts_with("hip:");
-  return gpu ? std::string() : format_count(threads, "thread");
+  return is_gpu(target) ? std::string() : format_count(threads, "thread");
+}
+
+std::string thread_cell(const std::string& target, int64_t threads) {
+  return is_gpu(target) ? std::string() : std::to_string(threads);
 }
 
 std::string target_and_threads(const std::string& target, int64_t threads) {

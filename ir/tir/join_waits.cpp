@@ -77,7 +77,8 @@ PrimFunc join_waits(const PrimFunc& function) {
                 copies = true;
               else if (is_fence(list[next]))
                 fence = true;
-              else if (!fence || !is_call(list[next], "sync_threads"))
+              else if (!fence ||
+                       !(is_call(list[next], "sync_threads") || is_call(list[next], "sync_warp")))
                 break;
             }
             const bool fenced = next + 2 < list.size() && is_fence(list[next + 2]);

@@ -25,6 +25,8 @@ std::string at(const Span& span) {
                         : fmt::format("line {}, column {}: ", span.line, span.column);
 }
 
+constexpr int64_t kMostRows = 16; ///< of a fragment that a thread holds all of
+
 bool is_fragment_scope(const std::string& scope) { return tile_scope(scope) == "fragment"; }
 bool is_shared_scope(const std::string& scope) { return tile_scope(scope) == "shared"; }
 
@@ -43,6 +45,7 @@ public:
     result_.problem.threads = threads;
     kernel_ = &kernel;
     block_ = role_ = {0, threads};
+    find_rows(kernel.body);
     statement(kernel.body);
     if (!error_.message.empty())
       return error_;
@@ -81,6 +84,71 @@ private:
           statement(cast_ref<StmtNode>(child));
       });
     }
+  }
+
+  /// Fragments of which every T.Parallel takes a part whose place is the same for all its
+  /// iterations: `part[r, v]` for v, r of a loop around it. Then a thread holds the parts of all r,
+  /// each as the loops over v have it, and `rows_` says which dimensions r is.
+  void find_rows(const Stmt& body) {
+    std::unordered_set<const BufferNode*> others;
+    std::vector<const VarNode*> vars;
+    std::vector<int64_t> extents;
+    const auto access = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      if (!is_fragment_scope(buffer->scope))
+        return;
+      std::vector<bool> rows;
+      bool along = false;
+      int64_t parts = 1;
+      for (size_t d = 0; d < indices.size(); ++d) {
+        const auto found = std::find(vars.begin(), vars.end(), indices[d].as<VarNode>());
+        const int64_t extent = as_int(buffer->shape[d]).value_or(0);
+        const bool moves = found != vars.end();
+        if (moves ? extents[static_cast<size_t>(found - vars.begin())] != extent
+                  : uses_var(indices[d], [&](const VarNode& var) {
+                      return std::find(vars.begin(), vars.end(), &var) != vars.end();
+                    }))
+          others.insert(buffer.get());
+        rows.push_back(!moves);
+        along |= moves;
+        parts *= moves ? 1 : extent;
+      }
+      const auto [known, fresh] = rows_.emplace(buffer.get(), rows);
+      if (!along || parts < 2 || parts > kMostRows || known->second != rows)
+        others.insert(buffer.get());
+    };
+    walk(body, [&](const NodeRef& node) {
+      if (const auto* alloc = node.as<AllocBuffer>();
+          alloc != nullptr && alloc->annotations.get(kLayoutAnnotation))
+        others.insert(alloc->buffer.get());
+      if (const auto* call = node.as<TileCall>(); call != nullptr && call->op == "gemm")
+        for (const BufferRegion& region : call->regions)
+          others.insert(region.buffer.get());
+      const auto* loop = node.as<For>();
+      if (loop == nullptr || loop->kind != ForKind::kTileParallel)
+        return true;
+      vars.clear();
+      extents.clear();
+      while (loop != nullptr && loop->kind == ForKind::kTileParallel) {
+        vars.push_back(loop->loop_var.get());
+        extents.push_back(as_int(loop->extent).value_or(-1));
+        const Stmt& inner = loop->body;
+        loop = inner.as<For>();
+        if (loop != nullptr && loop->kind == ForKind::kTileParallel)
+          continue;
+        walk(inner, [&](const NodeRef& part) {
+          if (const auto* store = part.as<BufferStore>())
+            access(store->buffer, store->indices);
+          if (const auto* load = part.as<BufferLoad>())
+            access(load->buffer, load->indices);
+          return true;
+        });
+      }
+      return false;
+    });
+    std::erase_if(rows_, [&](const auto& known) {
+      return others.contains(known.first) ||
+             std::find(known.second.begin(), known.second.end(), true) == known.second.end();
+    });
   }
 
   void role(const IfThenElse& branch, bool holds, const Stmt& side) {
@@ -130,6 +198,11 @@ private:
     });
   }
 
+  bool is_row(const Buffer& buffer, size_t dimension) const {
+    const auto found = rows_.find(buffer.get());
+    return found != rows_.end() && found->second[dimension];
+  }
+
   void note_by_hand(const NodeRef& root) {
     walk(root, [&](const NodeRef& node) {
       const auto* load = node.as<BufferLoad>();
@@ -150,6 +223,7 @@ private:
     entry.name = buffer->name;
     entry.element_bits = buffer->dtype.is_bool() ? 8 : buffer->dtype.bits;
     entry.is_fragment = fragment;
+    int skipped = 0;
     for (const Expr& extent : buffer->shape) {
       const auto value = as_int(extent);
       if (!value)
@@ -158,7 +232,10 @@ private:
         return fail(alloc.span, buffer->name + " has no elements: dimension " +
                                     std::to_string(entry.shape.size()) + " of it is " +
                                     std::to_string(*value) + ", and must be at least 1");
-      entry.shape.push_back(*value);
+      if (!is_row(buffer, entry.shape.size() + static_cast<size_t>(skipped)))
+        entry.shape.push_back(*value);
+      else
+        ++skipped;
     }
     if (const Expr annotated = alloc.annotations.get(kLayoutAnnotation)) {
       auto layout = layout_of(annotated);
@@ -169,6 +246,8 @@ private:
     }
     index_[buffer.get()] = static_cast<int>(result_.buffers.size());
     result_.buffers.push_back(buffer);
+    const auto rows = rows_.find(buffer.get());
+    result_.rows.push_back(rows != rows_.end() ? rows->second : std::vector<bool>{});
     result_.problem.buffers.push_back(std::move(entry));
   }
 
@@ -180,7 +259,10 @@ private:
   /// The buffer's number when the region is all of a fragment; -1 where it is not: of a part of a
   /// fragment nothing follows for the whole, and it goes through shared memory where need be.
   int whole_fragment(const BufferRegion& region) {
-    return is_fragment_scope(region.buffer->scope) && is_whole(region) ? find(region.buffer) : -1;
+    return is_fragment_scope(region.buffer->scope) && is_whole(region) &&
+                   !rows_.contains(region.buffer.get())
+               ? find(region.buffer)
+               : -1;
   }
 
   static std::vector<int> all_loops(const Buffer& buffer) {
@@ -317,6 +399,8 @@ private:
         return;
       LayoutOperand operand{index, {}};
       for (size_t d = 0; d < indices.size(); ++d) {
+        if (is_row(buffer, d))
+          continue;
         const auto* var = indices[d].as<VarNode>();
         const auto found = std::find(vars.begin(), vars.end(), var);
         // Of another index, or of a part of the fragment, nothing follows for its layout.
@@ -353,8 +437,37 @@ private:
   ThreadRange role_; ///< who runs the statement at hand
   std::unordered_map<const BufferNode*, std::pair<ThreadRange, Span>> scope_of_; ///< of fragments
   std::unordered_map<const BufferNode*, int> index_;
+  std::unordered_map<const BufferNode*, std::vector<bool>> rows_; ///< of fragments
   Error error_;
 };
+
+/// The layout of a fragment whose dimensions that are `rows` each thread holds all of, from that of
+/// the others.
+Layout with_rows(const Layout& part, const std::vector<bool>& rows, const Buffer& buffer) {
+  Layout all = part;
+  all.shape.clear();
+  all.digits.clear();
+  int64_t registers = std::max<int64_t>(part.span(kMemoryAxis), 1);
+  size_t digit = 0;
+  size_t of_part = 0;
+  for (size_t d = 0; d < rows.size(); ++d) {
+    const int64_t extent = *as_int(buffer->shape[d]);
+    all.shape.push_back(extent);
+    if (rows[d]) {
+      all.digits.push_back({extent, registers, kMemoryAxis});
+      registers *= extent;
+      continue;
+    }
+    for (int64_t left = part.shape[of_part++]; digit < part.digits.size();) {
+      const LayoutDigit& next = part.digits[digit++];
+      all.digits.push_back(next);
+      left /= next.extent;
+      if (left <= 1)
+        break;
+    }
+  }
+  return canonical(all);
+}
 
 } // namespace
 
@@ -392,7 +505,10 @@ Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma, bool mfm
       return false;
     }
     for (size_t i = 0; i < layouts->size(); ++i)
-      found.emplace(posed->buffers[i].get(), std::move((*layouts)[i].layout));
+      found.emplace(posed->buffers[i].get(),
+                    posed->rows[i].empty()
+                        ? std::move((*layouts)[i].layout)
+                        : with_rows((*layouts)[i].layout, posed->rows[i], posed->buffers[i]));
     return false;
   });
   TEMPER_TRY_VOID(status);

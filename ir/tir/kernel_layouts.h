@@ -28,6 +28,9 @@ inline constexpr const char* kSwizzleB = "swizzle_B";
 struct KernelLayouts {
   LayoutProblem problem;
   std::vector<Buffer> buffers; ///< of problem.buffers, in order
+  /// Of each buffer the dimensions that every thread holds all of, which the problem leaves out
+  /// (`part[r, v]` in a T.Parallel over v, r of a loop around it); empty: there are none.
+  std::vector<std::vector<bool>> rows;
 };
 
 /// The fragments and shared buffers of a kernel and the operators that use them. Shapes and the

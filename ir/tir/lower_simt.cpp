@@ -23,6 +23,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <functional>
 #include <map>
 #include <set>
@@ -324,11 +325,58 @@ private:
   }
 
   /// Of those who run the code at hand: the block, or a role, which has a barrier of its own.
-  Stmt barrier() const {
-    if (role_ == block_)
+  Stmt barrier() { return barrier_of(warps_of(role_), {}); }
+
+  /// A single warp needs none of the block's barriers: it becomes sync_warp in the end
+  /// (remove_barriers).
+  Stmt barrier_of(WarpSet warps, const Span& where) {
+    if (warps == warps_of(block_))
       return make_evaluate(call_op("sync_threads", {}));
-    return make_evaluate(call_op("sync_threads", {make_int(DataType::int32(), role_number_),
-                                                  make_int(DataType::int32(), role_.count)}));
+    const int count = std::popcount(warps);
+    size_t number = 0;
+    if (count > 1) {
+      number =
+          static_cast<size_t>(std::find(roles_.begin(), roles_.end(), warps) - roles_.begin()) + 1;
+      if (number > roles_.size())
+        roles_.push_back(warps);
+      constexpr size_t kBarriers = 15; // besides the block's own
+      if (number > kBarriers)
+        fail(where, "a block has barriers for 15 roles; this is one more");
+    }
+    const auto dtype = DataType::int32();
+    return make_evaluate(call_op("sync_threads", {make_int(dtype, static_cast<int64_t>(number)),
+                                                  make_int(dtype, int64_t{count} * 32)}));
+  }
+
+  /// Code of threads, in which `warps` are: their barriers are of those who come there, as far as
+  /// conditions say so by whole warps. Others stay the block's, where emulation finds them
+  /// divergent.
+  Stmt with_own_barriers(const Stmt& stmt, WarpSet warps) {
+    if (is_barrier(stmt) && stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
+      if (warps == warps_of(block_))
+        return stmt;
+      Stmt own = barrier_of(warps, stmt->span);
+      own->span = stmt->span;
+      return own;
+    }
+    if (const auto* branch = stmt.as<IfThenElse>()) {
+      const auto side = [&](const Stmt& body, bool holds) {
+        if (!body)
+          return body;
+        const auto there = warps_where(branch->condition, holds, *launch_, warps);
+        return there && *there != 0 ? with_own_barriers(body, *there) : body;
+      };
+      const Stmt yes = side(branch->then_case, true);
+      const Stmt no = side(branch->else_case, false);
+      if (yes == branch->then_case && no == branch->else_case)
+        return stmt;
+      Stmt result = make_if(branch->condition, yes, no);
+      result->span = stmt->span;
+      return result;
+    }
+    return rebuild(
+        stmt, [&](const Stmt& child) { return with_own_barriers(child, warps); },
+        [](const Expr& expr) { return expr; });
   }
 
   /// Each operator of a role with the role's threads beside it: operators are dispatched before the
@@ -368,21 +416,13 @@ private:
     const ThreadRange around = std::exchange(role_, *threads);
     const Expr thread = thread_;
     const int64_t count = threads_;
-    const int number = role_number_;
     thread_ = role_.first > around.first ? thread_ - (role_.first - around.first) : thread_;
     threads_ = role_.count;
-    const auto known = std::find(roles_.begin(), roles_.end(), role_);
-    role_number_ = static_cast<int>(known - roles_.begin()) + 1;
-    if (known == roles_.end())
-      roles_.push_back(role_);
-    constexpr int kBarriers = 15; // besides the block's own
-    if (role_number_ > kBarriers)
-      fail(branch.span, "a block has barriers for 15 roles; this is one more");
+    barrier_of(warps_of(role_), branch.span); // there are so many and no more
     Stmt result = body();
     role_ = around;
     thread_ = thread;
     threads_ = count;
-    role_number_ = number;
     return result;
   }
 
@@ -400,6 +440,8 @@ private:
       for (const Stmt& child : seq->statements)
         if (kept.empty() || !is_barrier(child) || !is_barrier(kept.back()))
           kept.push_back(child);
+        else if (kept.back()->span.line == 0)
+          kept.back() = child; // the program's own stays, whatever the operators around it need
       return kept.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(kept)));
     }));
   }
@@ -470,12 +512,8 @@ private:
             {barrier(), found->second, make_evaluate(call_op("fence_proxy_async", {})), barrier()});
       return make_seq({barrier(), found->second, barrier()});
     }
-    if (is_barrier(stmt) && role_ != block_ &&
-        stmt.as<Evaluate>()->value.as<Call>()->args.empty()) {
-      Stmt own = barrier();
-      own->span = stmt->span;
-      return own;
-    }
+    if (is_barrier(stmt))
+      return with_own_barriers(stmt, warps_of(role_));
     if (const auto* branch = stmt.as<IfThenElse>();
         branch != nullptr && has_parallel(stmt) && divides_roles(*branch, *launch_)) {
       const auto side = [&](const Stmt& body, bool holds) {
@@ -502,24 +540,26 @@ private:
                                    }),
                        barrier()});
     }
-    if (!has_parallel(stmt)) {
-      // By single threads, or by the block: one step that every thread would do alike.
-      const bool by_threads = any(stmt, [&](const NodeRef& node) {
-        return thread_vars_.contains(static_cast<const VarNode*>(node.get()));
-      });
+    // By single threads, or by the block: one step that every thread would do alike.
+    const bool by_threads = any(stmt, [&](const NodeRef& node) {
+      return thread_vars_.contains(static_cast<const VarNode*>(node.get()));
+    });
+    const bool meets = any(stmt, [](const NodeRef& node) {
+      return node.is<Evaluate>() && is_barrier(cast_ref<StmtNode>(node));
+    });
+    if (!has_parallel(stmt) && (by_threads || !meets)) {
       const bool shared_write = writes(stmt, is_shared) || writes(stmt, [](const Buffer& buffer) {
                                   return buffer->scope == "global";
                                 });
       const bool prints = any(stmt, [](const NodeRef& node) {
         return node.is<Evaluate>() && as_print(cast_ref<StmtNode>(node)) != nullptr;
       });
-      if (!by_threads && !is_barrier(stmt) &&
-          (touches(stmt, is_fragment) || shared_write || prints))
+      if (!by_threads && (touches(stmt, is_fragment) || shared_write || prints))
         return step({{}, {}, stmt, stmt->span});
       if (touches(stmt, is_fragment))
         fail(stmt->span, "code of single threads uses a fragment, which the block shares out; "
                          "use T.Parallel, or copy it into shared memory");
-      return stmt;
+      return meets ? with_own_barriers(stmt, warps_of(role_)) : stmt;
     }
     // Control flow of the block.
     NodeRef changed = stmt->info().map_children(stmt.get(), [&](const NodeRef& child, Role) {
@@ -532,7 +572,29 @@ private:
         copy.kind = ForKind::kSerial;
         copy.annotations = {};
       });
+    if (const auto* loop = changed.as<For>();
+        loop != nullptr && loop->kind == ForKind::kSerial && selects_registers(*loop))
+      changed = copy_node<For>(*loop, [](For& copy) { copy.kind = ForKind::kUnrolled; });
     return cast_ref<StmtNode>(changed);
+  }
+
+  /// A short loop whose variable says which of a fragment's registers: they must be constants.
+  bool selects_registers(const For& loop) const {
+    constexpr int64_t kMost = 16;
+    if (as_int(loop.extent).value_or(kMost + 1) > kMost)
+      return false;
+    std::unordered_set<const BufferNode*> registers;
+    for (const auto& [fragment, known] : fragments_)
+      registers.insert(known.registers.get());
+    const auto selects = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
+      return registers.contains(buffer.get()) && mentions(indices[0], loop.loop_var);
+    };
+    return any(loop.body, [&](const NodeRef& node) {
+      const auto* load = node.as<BufferLoad>();
+      const auto* store = node.as<BufferStore>();
+      return (load != nullptr && selects(load->buffer, load->indices)) ||
+             (store != nullptr && selects(store->buffer, store->indices));
+    });
   }
 
   Stmt allocation(const AllocBuffer& alloc, const Stmt& stmt) {
@@ -567,6 +629,41 @@ private:
     return step;
   }
 
+  /// Each thread that holds anything of the fragment holds all along this dimension.
+  bool is_held_whole(const Buffer& fragment, size_t dimension) const {
+    const auto found = fragments_.find(fragment.get());
+    return found != fragments_.end() && row_stride(found->second.layout, dimension) > 0;
+  }
+  /// Registers from one element to the next along a dimension of which a thread holds all; 0: it
+  /// does not.
+  static int64_t row_stride(const Layout& layout, size_t dimension) {
+    size_t digit = 0;
+    for (size_t d = 0; d < layout.shape.size(); ++d) {
+      const size_t first = digit;
+      for (int64_t weight = 1; digit < layout.digits.size() && weight < layout.shape[d]; ++digit)
+        weight *= layout.digits[digit].extent;
+      if (digit == first && digit < layout.digits.size() && layout.digits[digit].extent == 1)
+        ++digit;
+      if (d == dimension)
+        return digit == first + 1 && layout.digits[first].axis == kMemoryAxis
+                   ? layout.digits[first].stride
+                   : 0;
+    }
+    return 0;
+  }
+  /// The layout of a fragment without the dimensions that go with no loop, and which loops the
+  /// others go with.
+  std::pair<Layout, std::vector<int>> moving(const Use& use) const {
+    Layout layout = fragments_.at(use.buffer.get()).layout;
+    std::vector<int> loops;
+    for (size_t d = use.loops.size(); d-- > 0;)
+      if (use.loops[d] >= 0 || is_int(use.buffer->shape[d], 1))
+        loops.insert(loops.begin(), use.loops[d]);
+      else if (auto without = reduced(layout, static_cast<int>(d)))
+        layout = *std::move(without);
+    return {layout, loops};
+  }
+
   /// The fragments of a step, in order of appearance.
   std::vector<Use> uses_of(const Step& step) {
     std::vector<Use> uses;
@@ -586,8 +683,12 @@ private:
         for (size_t v = 0; v < step.vars.size(); ++v)
           if (indices[d].get() == step.vars[v].get())
             which = static_cast<int>(v);
-        direct &= which >= 0 &&
-                  is_int(buffer->shape[d], step.extents[static_cast<size_t>(std::max(which, 0))]);
+        const bool moves = uses_var(indices[d], [&](const VarNode& var) {
+          return std::any_of(step.vars.begin(), step.vars.end(),
+                             [&](const Var& loop) { return loop.get() == &var; });
+        });
+        direct &= which >= 0 ? is_int(buffer->shape[d], step.extents[static_cast<size_t>(which)])
+                             : !moves && is_held_whole(buffer, d);
         loops.push_back(which);
       }
       if (found == uses.end()) {
@@ -642,20 +743,21 @@ private:
       for (const Use& use : uses) {
         if (!use.direct || use.written != written)
           continue;
+        const auto [held, dimensions] = moving(use);
         std::vector<int> order;
         for (size_t v = 0; v < step.vars.size(); ++v)
-          for (size_t d = 0; d < use.loops.size(); ++d)
-            if (use.loops[d] == static_cast<int>(v))
+          for (size_t d = 0; d < dimensions.size(); ++d)
+            if (dimensions[d] == static_cast<int>(v))
               order.push_back(static_cast<int>(d));
         // A loop of one iteration goes with no dimension, or with any.
         const auto longer = std::count_if(step.extents.begin(), step.extents.end(),
                                           [](int64_t extent) { return extent != 1; });
         if (static_cast<std::ptrdiff_t>(order.size()) != longer)
           continue;
-        for (size_t d = 0; d < use.loops.size(); ++d) // dimensions of one element, last
-          if (use.loops[d] < 0)
+        for (size_t d = 0; d < dimensions.size(); ++d) // dimensions of one element, last
+          if (dimensions[d] < 0)
             order.push_back(static_cast<int>(d));
-        auto layout = permute(fragments_.at(use.buffer.get()).layout, order);
+        auto layout = permute(held, order);
         if (layout && !step.vars.empty())
           layout = reshape(*layout, step.extents);
         if (layout)
@@ -876,7 +978,7 @@ private:
       if (shape.empty())
         shape.push_back(1);
       auto needed = operand_layout(loops, operand);
-      auto have = reshape(fragments_.at(use.buffer.get()).layout, shape);
+      auto have = reshape(moving(use).first, shape);
       use.direct = needed && have && needed->shape == have->shape && covers(*have, *needed);
       // Writing needs all copies of the element.
       if (use.direct && use.written)
@@ -924,7 +1026,16 @@ private:
           registers.emplace(use.buffer.get(), found);
     const auto register_index = [&](const Buffer& buffer, const std::vector<Expr>& indices) {
       const auto found = registers.find(buffer.get());
-      return found != registers.end() ? found->second : register_of(buffer, indices);
+      if (found == registers.end())
+        return register_of(buffer, indices);
+      const auto use = std::find_if(uses.begin(), uses.end(),
+                                    [&](const Use& known) { return known.buffer == buffer; });
+      Expr reg = found->second;
+      for (size_t d = 0; d < indices.size(); ++d)
+        if (use->loops[d] < 0 && !is_int(buffer->shape[d], 1))
+          reg = reg + tile_cast(DataType::int32(), indices[d]) *
+                          row_stride(fragments_.at(buffer.get()).layout, d);
+      return reg;
     };
     const Stmt body =
         cast_ref<StmtNode>(rewrite_post(step.body, [&](const NodeRef& node) -> NodeRef {
@@ -1018,9 +1129,8 @@ private:
   int64_t threads_ = 1; ///< how many they are
   const KernelLaunch* launch_ = nullptr;
   ThreadRange block_;
-  ThreadRange role_;               ///< who they are
-  int role_number_ = 0;            ///< of the role's barrier
-  std::vector<ThreadRange> roles_; ///< in order of appearance
+  ThreadRange role_;           ///< who they are
+  std::vector<WarpSet> roles_; ///< those with a barrier of their own, in order of appearance
   std::unordered_set<const VarNode*> thread_vars_;
   std::unordered_map<const BufferNode*, Fragment> fragments_;
   std::unordered_map<const BufferNode*, Buffer> staging_;

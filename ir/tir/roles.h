@@ -25,6 +25,17 @@ struct ThreadRange {
   bool operator==(const ThreadRange&) const = default;
 };
 
+/// Warps of a block, a bit each: a block has at most 32.
+using WarpSet = uint32_t;
+
+/// Those of the range, which is whole warps.
+WarpSet warps_of(const ThreadRange& range);
+/// Which of `around` come where the condition is `holds`, as the threads that meet at a
+/// T.sync_threads there. Nothing where threads of one warp part, or the condition depends on more
+/// than the thread: not all that wait for each other would come.
+std::optional<WarpSet> warps_where(const Expr& condition, bool holds, const KernelLaunch& kernel,
+                                   WarpSet around);
+
 /// A condition on the kernel's thread numbers stands around tile operators or T.Parallel.
 bool divides_roles(const IfThenElse& branch, const KernelLaunch& kernel);
 /// Which of `around` run the side of the branch for which the condition is `holds`. An error: they

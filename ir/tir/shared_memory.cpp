@@ -208,7 +208,7 @@ public:
   Stmt run(const Stmt& root) {
     State state;
     statement(root, state);
-    return cast_ref<StmtNode>(rewrite_post(root, [&](const NodeRef& node) -> NodeRef {
+    const auto left = rewrite_post(root, [&](const NodeRef& node) -> NodeRef {
       const auto* seq = node.as<SeqStmt>();
       if (seq == nullptr)
         return node;
@@ -217,6 +217,16 @@ public:
         if (!is_candidate(child) || kept_.contains(child.get()))
           list.push_back(child);
       return list.size() == seq->statements.size() ? node : NodeRef(make_seq(std::move(list)));
+    });
+    // The threads of a single warp meet without a barrier of the block.
+    return cast_ref<StmtNode>(rewrite_post(left, [](const NodeRef& node) -> NodeRef {
+      const Call* call = node.is<Evaluate>() ? call_of(cast_ref<StmtNode>(node)) : nullptr;
+      if (call == nullptr || call->op != "sync_threads" || call->args.size() != 2 ||
+          !is_int(call->args[1], 32))
+        return node;
+      Stmt own = make_evaluate(call_op("sync_warp", {}));
+      own->span = node->span;
+      return own;
     }));
   }
 

@@ -19,7 +19,7 @@ PrimFunc plan_shared_memory(const PrimFunc& function);
 /// Takes out the block's barriers that order nothing. Those of the program itself, which have a
 /// line, stay; of the others one stays between two accesses to the same shared or global memory, if
 /// one of them writes and they belong to different steps. What an asynchronous copy writes counts
-/// from the wait for it on.
+/// from the wait for it on. The barriers of single warps become sync_warp.
 PrimFunc remove_barriers(const PrimFunc& function);
 
 /// Stores by the tensor memory accelerator are waited for where their memory is written again, or

@@ -95,7 +95,8 @@ def print_table(rows):
         ratios = [f"{row['peers'][name]['ratio']:.2f}x" if name in row["peers"] else "-"
                   for name in peers]
         cells.append((kernel_name(row), time(row["untuned_ns"]), time(row["tuned_ns"]),
-                      f"{row['gflops']:.1f}", f"{row['of_bound']:.0%}" if row["of_bound"] else "-",
+                      f"{row['gflops']:.1f}" if row["gflops"] else "-",
+                      f"{row['of_bound']:.0%}" if row["of_bound"] else "-",
                       *ratios, f"{row['best']:.2f}x" if row["best"] else "-", str(row["trials"]),
                       f"{row['seconds']:.0f}"))
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]

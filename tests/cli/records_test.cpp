@@ -83,6 +83,13 @@ TEST_F(Records, HaveALog) {
                      "outcome    crashed (at: time)\n");
 }
 
+TEST_F(Records, HaveNoRateWhereNoneIsKnown) {
+  EXPECT_EQ(shell.run("temper show m20000 --json").json().value("gflops", 0.0), 500);
+  const Ran failed = shell.run("temper show m30000 --json");
+  ASSERT_EQ(failed.code, 0) << failed.err;
+  EXPECT_TRUE(failed.json().at("gflops").is_null());
+}
+
 TEST_F(Records, OfColdCachesAreAskedForByName) {
   Shelf shelf(shell.folder() / "t.db");
   shelf.add(shelf.place("cellar", "LLVM 19"), {.name = "scale", .size = 4, .ns = 4000});

@@ -145,6 +145,93 @@ def main(B: T.Buffer((64,), "int32")):
   }
 }
 
+TEST(Cuda, what_ptx_writes_is_an_output) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "float32"), B: T.Tensor((64,), "float32")):
+    with T.Kernel(1, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        y = T.alloc_var("float32")
+        n = T.alloc_local((2,), "int64")
+        y = A[tx]
+        T.inline_ptx("add.f32 $0, $1, $2;", y, y, T.float32(1), outputs=1)
+        T.inline_ptx("{ mov.s64 $1, $2; mul.f32 $0, $0, $0; }", y, n[1], T.int64(3), outputs=2)
+        B[tx] = y
+)");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text,
+               {"asm volatile(\"add.f32 %0, %1, %2;\" : \"+f\"(y) :\"f\"(y), \"f\"(1.0f) : "
+                "\"memory\");",
+                ": \"+f\"(y), \"+l\"(n[1]) :\"l\"(3"});
+  if (auto nvrtc = Nvrtc::load()) {
+    auto code = (*nvrtc)->compile(source->text, "sm_80");
+    EXPECT_TRUE(code.has_value()) << code.error().message;
+  }
+}
+
+/// main adds to elements of the type.
+std::string added_to(const std::string& type) {
+  return tir::replaced(tir::replaced(R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "TYPE"), B: T.Tensor((64,), "TYPE")):
+    with T.Kernel(1, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        T.atomic_add(B[tx // 2], A[tx])
+)",
+                                     "TYPE", type),
+                       "TYPE", type);
+}
+
+TEST(Cuda, atomics_are_there_for_each_type_or_refused_by_their_line) {
+  const std::pair<const char*, const char*> forms[] = {
+      {"float32", "atomicAdd(&B[tx >> 1], A[tx]);"},
+      {"float16", "atomic_add_half(&B[tx >> 1], to_half("},
+      {"bfloat16", "atomic_add_bfloat(&B[tx >> 1], to_bfloat("},
+      {"int64", "atomicAdd(reinterpret_cast<unsigned long long*>(&B[tx >> 1]), "
+                "static_cast<unsigned long long>(A[tx]));"},
+      {"uint64", "atomicAdd(&B[tx >> 1], A[tx]);"}};
+  for (const auto& [type, form] : forms) {
+    SCOPED_TRACE(type);
+    auto source = source_of(added_to(type));
+    ASSERT_TRUE(source.has_value()) << source.error().message;
+    expect_found(source->text, {form});
+    if (auto nvrtc = Nvrtc::load())
+      for (const char* arch : {"sm_80", "sm_90a"}) {
+        auto code = (*nvrtc)->compile(source->text, arch);
+        EXPECT_TRUE(code.has_value()) << code.error().message;
+      }
+  }
+  for (const char* type : {"int8", "int16"}) {
+    auto source = source_of(added_to(type));
+    ASSERT_FALSE(source.has_value());
+    expect_found(source.error().message,
+                 {"line 6: T.atomic_add of", type, "has no CUDA form; add float32"});
+  }
+  auto largest = source_of(tir::replaced(added_to("float32"), "atomic_add", "atomic_max"));
+  ASSERT_TRUE(largest.has_value()) << largest.error().message;
+  expect_found(largest->text, {"atomic_max_float(&B[tx >> 1], A[tx]);"});
+  if (auto nvrtc = Nvrtc::load()) {
+    EXPECT_TRUE((*nvrtc)->compile(largest->text, "sm_80").has_value());
+  }
+}
+
+TEST(Cuda, small_floats_are_made_of_their_bits) {
+  auto source = source_of(R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "uint16"), B: T.Tensor((64,), "float32"), C: T.Tensor((64,), "uint16")):
+    with T.Kernel(1, threads=64) as bx:
+        tx = T.get_thread_binding(0)
+        B[tx] = T.Cast("float32", T.reinterpret("float16", A[tx]))
+        C[tx] = T.reinterpret("uint16", T.Cast("bfloat16", B[tx]))
+)");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  expect_found(source->text, {"to_float(half_of_bits(A[tx]))", "bits_of_bfloat(to_bfloat("});
+  if (auto nvrtc = Nvrtc::load()) {
+    auto code = (*nvrtc)->compile(source->text, "sm_80");
+    EXPECT_TRUE(code.has_value()) << code.error().message;
+  }
+}
+
 TEST(Cuda, hints_stay_inside_of_their_buffer) {
   auto source = source_of(R"(
 @T.prim_func
@@ -248,13 +335,13 @@ def main(A: T.Tensor((64,), "float32"), B: T.Tensor((64,), "float32")):
 TEST(Cuda, what_has_no_cuda_form_is_named_with_its_line) {
   auto refused = print_cuda(parsed(R"(
 @T.prim_func
-def main(A: T.Buffer((64,), "float32")):
+def main(A: T.Buffer((64,), "float64")):
     for tx in T.thread_binding(32, thread="threadIdx.x"):
-        A[tx] = T.float32(0)
-        T.atomic_max(A[tx], T.float32(1))
+        A[tx] = T.float64(0)
+        T.atomic_max(A[tx], T.float64(1))
 )"));
   ASSERT_FALSE(refused.has_value());
-  expect_found(refused.error().message, {"line 6", "T.atomic_max of float32 has no CUDA form yet"});
+  expect_found(refused.error().message, {"line 6", "T.atomic_max of float64 has no CUDA form"});
   auto plain = print_cuda(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((64,), "float32")):

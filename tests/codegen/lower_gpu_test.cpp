@@ -915,6 +915,47 @@ def main(codes: T.Tensor((512,), "uint8"), tables: T.Tensor((2, 16), "int8"), C:
   EXPECT_EQ(count(lowered.text, " codes["), 2) << lowered.text;
 }
 
+// Sums of several rows in turn: each thread has its share of all of them.
+TEST(LowerGpu, rows_of_a_fragment_that_loops_go_through_stay_in_registers) {
+  for (const char* index : {"r", "3 - r", "2"}) {
+    SCOPED_TRACE(index);
+    const Lowered lowered = expect_meaning(parsed(replaced(
+        R"(
+@T.prim_func
+def main(A: T.Tensor((4, 3, 64), "int8"), x: T.Tensor((3, 64), "float32"), C: T.Tensor((4, 64), "float32")):
+    with T.Kernel(1, threads=32) as bx:
+        sums = T.alloc_fragment((4, 64), "float32")
+        part = T.alloc_fragment((64,), "float32")
+        T.clear(sums)
+        for r in T.serial(4):
+            for g in T.serial(3):
+                T.clear(part)
+                for v in T.Parallel(64):
+                    part[v] = part[v] + T.cast(A[r, g, v], "float32") * x[g, v]
+                for v in T.Parallel(64):
+                    sums[ROW, v] = sums[ROW, v] + part[v]
+        T.copy(sums, C)
+)",
+        "sums[ROW, v] = sums[ROW, v]", fmt::format("sums[{0}, v] = sums[{0}, v]", index))));
+    EXPECT_EQ(count(lowered.text, "_staged"), 0) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "T.sync_threads()"), 0) << lowered.text;
+    EXPECT_EQ(count(lowered.text, "for r in T.unroll(4)"), *index == '2' ? 0 : 1) << lowered.text;
+  }
+  // More than a thread can hold, and rows that differ between iterations, go through memory.
+  const Lowered lowered = expect_meaning(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((32, 64), "float32"), B: T.Tensor((32, 64), "float32"), C: T.Tensor((32, 64), "float32")):
+    with T.Kernel(1, threads=32) as bx:
+        sums = T.alloc_fragment((32, 64), "float32")
+        T.clear(sums)
+        for r in T.serial(32):
+            for v in T.Parallel(64):
+                sums[r, v] = sums[31 - r, v] + A[r, v] + B[r, v]
+        T.copy(sums, C)
+)"));
+  EXPECT_GT(count(lowered.text, "_staged"), 0) << lowered.text;
+}
+
 // What a step itself changes is read where it is.
 TEST(LowerGpu, values_that_a_step_makes_are_not_read_ahead) {
   const Lowered lowered = expect_meaning(parsed(R"(

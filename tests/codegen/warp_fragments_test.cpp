@@ -42,15 +42,15 @@ void done(const Result<void>& result) {
 
 /// One family of entries: their names, and the tiles that they take.
 struct Family {
-  const char* what;
-  const char* in;
-  const char* out;
-  int64_t m, n, k;                         ///< of a product
-  std::array<int64_t, 2> load_a, load_b;   ///< rows and columns at once
-  const char* scopes;                      ///< "wmma.matrix_a" or the shape of "m16n8k8.matrixA"
-  const char *a, *b, *sync, *fill, *store; ///< names
-  bool turned = false;                     ///< B is [n, k]
-  const char* extra = nullptr;             ///< what its text has
+  std::string what;
+  std::string in;
+  std::string out;
+  int64_t m, n, k;                       ///< of a product
+  std::array<int64_t, 2> load_a, load_b; ///< rows and columns at once
+  std::string scopes;                    ///< "wmma.matrix_a" or the shape of "m16n8k8.matrixA"
+  std::string a, b, sync, fill, store;   ///< names
+  bool turned = false;                   ///< B is [n, k]
+  std::string extra = {};                ///< what its text has; empty: nothing in particular
   /// Maps to TVM's layout by lanes, of A, B and C; null: rows and columns.
   std::array<const char*, 3> lanes = {};
 };
@@ -300,40 +300,30 @@ const std::vector<Family>& families() {
   return all;
 }
 
+/// By rows and columns, both operands of `type`, "e4m3" or "e5m2".
+Family float8_by_rows(const std::string& type) {
+  return {"mma_m16n8k32_" + type,
+          "float8_" + type,
+          "float32",
+          16,
+          8,
+          32,
+          {16, 32},
+          {32, 8},
+          "m16n8k32",
+          "mma_load_m16n8k32_" + type + "_A_shared",
+          "mma_load_m16n8k32_" + type + "_B_shared",
+          "mma_sync_m16n8k32_" + type + type + "f32",
+          "mma_init_m16n8k32_f32",
+          "mma_store_m16n8k32_f32_global",
+          false,
+          "m16n8k32." + type + "." + type};
+}
+
 const std::vector<Family>& float8_families() {
   static const std::vector<Family> all = {
-      {"mma_m16n8k32_e4m3",
-       "float8_e4m3",
-       "float32",
-       16,
-       8,
-       32,
-       {16, 32},
-       {32, 8},
-       "m16n8k32",
-       "mma_load_m16n8k32_e4m3_A_shared",
-       "mma_load_m16n8k32_e4m3_B_shared",
-       "mma_sync_m16n8k32_e4m3e4m3f32",
-       "mma_init_m16n8k32_f32",
-       "mma_store_m16n8k32_f32_global",
-       false,
-       "m16n8k32.e4m3.e4m3"},
-      {"mma_m16n8k32_e5m2",
-       "float8_e5m2",
-       "float32",
-       16,
-       8,
-       32,
-       {16, 32},
-       {32, 8},
-       "m16n8k32",
-       "mma_load_m16n8k32_e5m2_A_shared",
-       "mma_load_m16n8k32_e5m2_B_shared",
-       "mma_sync_m16n8k32_e5m2e5m2f32",
-       "mma_init_m16n8k32_f32",
-       "mma_store_m16n8k32_f32_global",
-       false,
-       "m16n8k32.e5m2.e5m2"},
+      float8_by_rows("e4m3"),
+      float8_by_rows("e5m2"),
       {"lanes_e4m3_trans",
        "float8_e4m3",
        "float32",
@@ -357,7 +347,7 @@ const std::vector<Family>& float8_families() {
 
 IRModule product(const Family& family) {
   const std::string cast =
-      std::string(family.in) == family.out
+      family.in == family.out
           ? "A[vi, vk] * {}"
           : fmt::format("T.Cast(\"{0}\", A[vi, vk]) * T.Cast(\"{0}\", {{}})", family.out);
   const std::string text = fmt::format(
@@ -376,7 +366,7 @@ def main(A: T.Buffer((64, 64), "{0}"), B: T.Buffer((64, 64), "{0}"), C: T.Buffer
 }
 
 std::string scope_of(const Family& family, char operand) {
-  const std::string shape = family.scopes;
+  const std::string& shape = family.scopes;
   if (shape == "warp")
     return shape;
   if (shape != "wmma")
@@ -463,7 +453,7 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
   const std::string text = script::to_text(flat);
   EXPECT_THAT(text, HasSubstr("T.ptx_mma("));
   EXPECT_THAT(text, Not(HasSubstr("T.warp_")));
-  if (family.extra != nullptr) {
+  if (!family.extra.empty()) {
     EXPECT_THAT(text, HasSubstr(family.extra));
   }
   const auto source = print_cuda(flat);
@@ -477,7 +467,7 @@ TEST_P(WarpFamilies, ComputeTheProductOnTensorCores) {
 
 /// What `execute` makes of a product of small integers in float8.
 template <typename F> std::vector<float> float8_product(const Family& family, F&& execute) {
-  const bool e5m2 = std::string(family.in) == "float8_e5m2";
+  const bool e5m2 = family.in == "float8_e5m2";
   std::vector<std::vector<uint8_t>> operands(2, std::vector<uint8_t>(64 * 64));
   std::vector<float> sums(64 * 64);
   for (size_t i = 0; i < sums.size(); ++i) {
@@ -555,7 +545,7 @@ TEST(WarpFragments, EveryProductOfTheTableHasAFormInCuda) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WarpFamilies, ::testing::ValuesIn(families()),
-                         [](const auto& info) { return std::string(info.param.what); });
+                         [](const auto& info) { return info.param.what; });
 
 TEST(WarpFragments, EverythingThatTouchesThemIsTensorized) {
   Tiled t = tiled(families()[0]);

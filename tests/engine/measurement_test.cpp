@@ -1,3 +1,4 @@
+#include "engine/believed.h"
 #include "engine/measurement.h"
 #include "engine/measurer.h"
 #include "tests/support/fake_measurer.h"
@@ -13,6 +14,14 @@ TEST(Outcome, EveryWordParsesBack) {
     EXPECT_EQ(parse_outcome(to_string(outcome)), outcome);
   }
   EXPECT_FALSE(parse_outcome("fine"));
+}
+
+TEST(Outcome, WhatIsBelievedIsRightAndNotTooFast) {
+  EXPECT_TRUE(is_believed(Outcome::kOk));
+  EXPECT_TRUE(is_believed(Outcome::kCensored));
+  EXPECT_TRUE(is_correct(Outcome::kUnbelievable));
+  EXPECT_FALSE(is_believed(Outcome::kUnbelievable));
+  EXPECT_FALSE(is_believed(Outcome::kWrongResult));
 }
 
 TEST(DeviceState, DriftIsTheLargestChangeOfAnAnchor) {

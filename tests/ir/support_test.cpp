@@ -129,7 +129,9 @@ TEST(TargetText, ThreadsAreThoseOfACpu) {
   for (const char* gpu : {"cuda:sm_90a", "cuda:sm_80,nvptx", "hip:gfx942"}) {
     EXPECT_EQ(target_and_threads(gpu, 1), gpu);
     EXPECT_EQ(thread_text(gpu, 1), "");
+    EXPECT_EQ(thread_cell(gpu, 1), "");
   }
+  EXPECT_EQ(thread_cell("cpu:znver4", 12), "12");
 }
 
 } // namespace

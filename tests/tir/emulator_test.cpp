@@ -195,12 +195,11 @@ TEST(Emulator, a_shuffle_from_a_lane_that_is_not_there_is_found) {
   expect_found(error_of(parsed(R"(
 @T.prim_func
 def main(A: T.Buffer((32,), "float32"), B: T.Buffer((32,), "float32")):
-    for tx in T.thread_binding(32, thread="threadIdx.x"):
-        if tx < 16:
-            B[tx] = T.shfl_down_sync(A[tx], 8)
+    for tx in T.thread_binding(16, thread="threadIdx.x"):
+        B[tx] = T.shfl_down_sync(A[tx], 8)
 )"),
                         {input(a), output(b)}),
-               {"line 6", "thread 8 takes a value from lane 16", "no part"});
+               {"line 5", "thread 8 takes a value from lane 16", "no part"});
 }
 
 // Seeded mistakes.
@@ -249,6 +248,82 @@ def main(A: T.Buffer((32,), "float32"), B: T.Buffer((32,), "float32")):
       parsed(replaced(text, "            B[tx]", "            T.sync_warp()\n            B[tx]"));
   auto report = emulate(good, {input(a), output(b)});
   EXPECT_TRUE(report.has_value()) << report.error().message;
+}
+
+/// Lanes give each other what they wrote, with `between` in between.
+std::string handed_over(const std::string& between) {
+  return R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), B: T.Buffer((32,), "float32")):
+    for bx in T.thread_binding(1, thread="blockIdx.x"):
+        S = T.alloc_shared((32,), "float32")
+        for tx in T.thread_binding(32, thread="threadIdx.x"):
+            S[tx] = A[tx]
+)" + between +
+         "            B[tx] = S[31 - tx]\n";
+}
+
+TEST(EmulatorMistakes, a_shuffle_orders_no_memory) {
+  std::vector<float> a = numbers(32), b(32);
+  expect_found(error_of(handed_over("            x = T.shfl_xor_sync(A[tx], 1)\n"
+                                    "            B[tx] = x\n"),
+                        {input(a), output(b)}),
+               {"line 10", "within a warp", "line 7", "T.sync_warp()"});
+  auto report = emulate(parsed(handed_over("            T.sync_warp()\n")), {input(a), output(b)});
+  EXPECT_TRUE(report.has_value()) << report.error().message;
+}
+
+TEST(EmulatorMistakes, what_a_warp_does_together_is_not_for_some_of_its_lanes) {
+  std::vector<float> a = numbers(32), b(32);
+  const std::string text = R"(
+@T.prim_func
+def main(A: T.Buffer((32,), "float32"), B: T.Buffer((32,), "float32")):
+    for tx in T.thread_binding(32, thread="threadIdx.x"):
+        B[tx] = A[tx]
+        if tx % 32 < 16:
+            B[tx] = T.shfl_xor_sync(A[tx], 1)
+)";
+  expect_found(
+      error_of(text, {input(a), output(b)}),
+      {"line 7", "divergent T.shfl_xor_sync", "16 of the 32 threads", "thread 16 does not"});
+  expect_found(error_of(replaced(text, "B[tx] = T.shfl_xor_sync(A[tx], 1)", "T.sync_warp()"),
+                        {input(a), output(b)}),
+               {"line 7", "divergent T.sync_warp", "16 of the 32 threads"});
+  // Threads that are not there any more take no part in anything.
+  auto report = emulate(parsed(replaced(text, "B[tx] = T.shfl_xor_sync(A[tx], 1)",
+                                        "return\n        B[tx] = T.shfl_xor_sync(A[tx], 1)")),
+                        {input(a), output(b)});
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  EXPECT_EQ(b[16], a[17]);
+}
+
+TEST(Emulator, atomics_keep_the_largest_and_the_smallest) {
+  std::vector<int32_t> a(64), most(1, -100), least(1, 100);
+  std::vector<uint32_t> u(64), unsigned_most(1, 0);
+  std::vector<float> f(64), float_least(1, 100);
+  for (int i = 0; i < 64; ++i) {
+    a[static_cast<size_t>(i)] = i * 37 % 64 - 50;
+    u[static_cast<size_t>(i)] = i == 9 ? 0xfffffff0u : static_cast<uint32_t>(i);
+    f[static_cast<size_t>(i)] = static_cast<float>(i) - 60.5f;
+  }
+  auto report = emulate_thoroughly(
+      parsed(R"(
+@T.prim_func
+def main(A: T.Buffer((64,), "int32"), U: T.Buffer((64,), "uint32"), F: T.Buffer((64,), "float32"), B: T.Buffer((1,), "int32"), C: T.Buffer((1,), "int32"), D: T.Buffer((1,), "uint32"), E: T.Buffer((1,), "float32")):
+    for bx in T.thread_binding(2, thread="blockIdx.x"):
+        for tx in T.thread_binding(32, thread="threadIdx.x"):
+            T.atomic_max(B[0], A[bx * 32 + tx])
+            T.atomic_min(C[0], A[bx * 32 + tx])
+            T.atomic_max(D[0], U[bx * 32 + tx])
+            T.atomic_min(E[0], F[bx * 32 + tx])
+)"),
+      std::vector<InterpretArgument>{input(a), input(u), input(f), input(most), input(least),
+                                     input(unsigned_most), input(float_least)});
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  EXPECT_EQ(most[0], 13);
+  EXPECT_EQ(least[0], -50);
+  EXPECT_EQ(unsigned_most[0], 0xfffffff0u);
+  EXPECT_EQ(float_least[0], -60.5f);
 }
 
 TEST(EmulatorMistakes, a_divergent_barrier_is_named) {
@@ -446,7 +521,24 @@ def main(B: T.Buffer((1,), "int32")):
 )"),
                    std::span(&argument, 1), options);
   ASSERT_FALSE(result.has_value());
-  expect_found(result.error().message, {"did not end within 1000 steps"});
+  expect_found(result.error().message,
+               {"line 6", "the program did not end within 1000 steps: this loop went on"});
+  EXPECT_TRUE(did_not_end(result.error()));
+  // By the clock: none is left.
+  options.max_steps = int64_t{1} << 40;
+  options.max_seconds = 0;
+  result = emulate(parsed(R"(
+@T.prim_func
+def main(B: T.Buffer((1,), "int32")):
+    for tx in T.thread_binding(1, thread="threadIdx.x"):
+        B[0] = 0
+        while B[0] < 1:
+            B[0] = 0
+)"),
+                   std::span(&argument, 1), options);
+  ASSERT_FALSE(result.has_value());
+  expect_found(result.error().message, {"line 6", "the program did not end within 0 seconds"});
+  EXPECT_TRUE(did_not_end(result.error()));
 }
 
 TEST(EmulatorMistakes, too_much_shared_memory_is_refused) {

@@ -111,6 +111,95 @@ TEST(Roles, mistakes_between_them_are_found_with_their_lines) {
                {"deadlock", "line 12", "parity 0 of empty[0]"});
 }
 
+/// Threads 0 to 127 of 256 turn `A` round in shared memory; `barrier` stands between.
+std::string turned(const std::string& condition, const std::string& barrier) {
+  return R"(
+@T.prim_func
+def main(A: T.Tensor((128,), "float32"), B: T.Tensor((128,), "float32")):
+    with T.Kernel(1, threads=256) as bx:
+        tx = T.get_thread_binding(0)
+        S = T.alloc_shared((128,), "float32")
+        )" +
+         condition +
+         R"(:
+            S[tx] = A[tx]
+            )" +
+         barrier + R"(
+            B[tx] = S[tx ^ 1]
+)";
+}
+
+TEST(Roles, barriers_in_them_are_theirs_without_tile_operators) {
+  std::vector<float> a = numbers(128), b(128);
+  const auto expect_turned = [&](const std::string& text, const char* barrier, int count) {
+    auto function = lowered(text);
+    ASSERT_TRUE(function) << function.error().message;
+    const std::string printed = script::to_text(*function);
+    EXPECT_NE(printed.find(barrier), std::string::npos) << printed;
+    std::fill(b.begin(), b.end(), 0.0f);
+    auto report = emulate_thoroughly(*function, std::vector<InterpretArgument>{input(a), input(b)});
+    ASSERT_TRUE(report) << report.error().message << printed;
+    int right = 0;
+    for (size_t i = 0; i < 128; ++i)
+      right += b[i] == a[i ^ 1] ? 1 : 0;
+    EXPECT_GE(right, count);
+  };
+  const std::string barrier = "T.sync_threads()";
+  expect_turned(turned("with T.ws(0)", barrier), "T.sync_threads(1, 128)", 128);
+  expect_turned(turned("if T.get_warp_idx() < 2", barrier), "T.sync_threads(1, 64)", 64);
+  // Warps that do not lie side by side; one inside of another; a single one.
+  expect_turned(turned("if T.get_warp_idx() == 0 or T.get_warp_idx() == 3", barrier),
+                "T.sync_threads(1, 64)", 64);
+  expect_turned(turned("with T.ws(0)", "if T.get_warp_idx() % 2 == 1:\n                " + barrier +
+                                           "\n            T.sync_threads()"),
+                "T.sync_threads(1, 64)", 128);
+  expect_turned(turned("if T.get_warp_idx() == 2", barrier), "T.sync_warp()", 32);
+  expect_turned(turned("with T.ws(0)", "for k in T.serial(2):\n                " + barrier),
+                "T.sync_threads(1, 128)", 128);
+}
+
+TEST(Roles, barriers_for_some_threads_of_a_warp_are_divergent) {
+  std::vector<float> a = numbers(128), b(128);
+  const auto found = [&](const std::string& condition) {
+    auto function = lowered(turned(condition, "T.sync_threads()"));
+    EXPECT_TRUE(function) << function.error().message;
+    return function ? error_of(*function, {input(a), input(b)}) : std::string();
+  };
+  expect_found(found("if tx < 40"), {"line 9", "divergent barrier"});
+  expect_found(found("if T.get_warp_idx() == 0 and A[tx] > T.float32(-100)"),
+               {"line 9", "divergent barrier"});
+}
+
+TEST(Roles, barriers_of_the_program_stay_beside_those_of_operators) {
+  const std::string text = R"(
+@T.prim_func
+def main(A: T.Tensor((32, 32), "float16"), B: T.Tensor((32, 32), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        S = T.alloc_shared((32, 32), "float16")
+        D = T.alloc_shared((32, 32), "float32")
+        T.copy(A, S)
+        if T.get_warp_idx() == 2:
+            C = T.alloc_fragment((32, 32), "float32")
+            T.clear(C)
+            T.gemm(S, S, C, transpose_B=True)
+            T.sync_threads()
+            T.copy(C, D)
+        T.copy(D, B)
+)";
+  const auto barriers = [](const std::string& of) {
+    auto function = lowered(of);
+    EXPECT_TRUE(function) << function.error().message;
+    const std::string printed = function ? script::to_text(*function) : "";
+    int count = 0;
+    for (size_t at = 0; (at = printed.find("T.sync_warp()", at)) != std::string::npos; ++at)
+      ++count;
+    return count;
+  };
+  EXPECT_EQ(barriers(text), 1);
+  EXPECT_EQ(barriers(replaced(text, "            T.sync_threads()\n", "")), 0);
+  EXPECT_EQ(barriers(replaced(text, "T.get_warp_idx() == 2", "T.get_warp_idx() >= 0")), 0);
+}
+
 TEST(Roles, a_fragment_belongs_to_one_of_them) {
   expect_found(
       refusal(replaced(kProduct, "            T.copy(C_local, C)", "        T.copy(C_local, C)")),

@@ -42,6 +42,31 @@ TEST(GpuTensorCores, TilesAsMetaScheduleDoes) {
   EXPECT_EQ(count_of(hopper.at(0), "temper.tile_tma"), 1) << hopper[0];
 }
 
+// Along y and z a grid has 65,535 blocks at most.
+TEST(GpuTensorCores, LargeGridsLieAlongTheirFirstAxis) {
+  const ir::IRModule large =
+      module_of("matmul", {{"M", "16384"}, {"N", "16384"}, {"K", "64"}, {"dtype", "float16"}});
+  const auto texts = sketches(make_gpu_tensor_cores_rule, large);
+  ASSERT_EQ(texts.size(), 1U);
+  EXPECT_EQ(count_of(texts[0], "blockIdx.y"), 0) << texts[0];
+  EXPECT_EQ(count_of(texts[0], "blockIdx.x"), 1) << texts[0];
+  const auto batches = sketches(
+      make_gpu_tensor_cores_rule,
+      module_of("batch_matmul",
+                {{"B", "70000"}, {"M", "16"}, {"N", "16"}, {"K", "32"}, {"dtype", "float16"}}));
+  EXPECT_EQ(count_of(batches.at(0), "blockIdx.z"), 0) << batches[0];
+  EXPECT_EQ(count_of(batches.at(0), "blockIdx.x"), 1) << batches[0];
+  // None is refused for its grid.
+  const auto space = gpu_space(large, gpu_of(80));
+  Random random(1);
+  for (int i = 0; i < 40; ++i) {
+    const auto candidate = space->sample(random);
+    if (!candidate) {
+      EXPECT_THAT(candidate.error().message, Not(HasSubstr("blocks"))) << i;
+    }
+  }
+}
+
 TEST(GpuTensorCores, LeavesWhatTheyDoNotMultiply) {
   const ir::IRModule single = module_of("matmul", {{"M", "64"}, {"N", "64"}, {"K", "64"}});
   for (const ir::IRModule& module : {single, half_matmul("60")})

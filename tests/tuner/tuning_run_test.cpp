@@ -56,7 +56,9 @@ TEST(TuningRun, WhoIsFarBehindIsNoFinalist) {
   }));
   must(scene.run());
   EXPECT_EQ(times.size(), 40U);
-  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 2U);
+  const auto confirmed = scene.rows(database::Purpose::kConfirm);
+  ASSERT_EQ(confirmed.size(), 3U);
+  EXPECT_EQ(confirmed.back().origin, "untuned") << "for how many times as fast the best is";
 }
 
 /// The last contender of a comparison leaves early, in a moment when everything was twice as fast.
@@ -81,7 +83,7 @@ TEST(TuningRun, AFinalistThatLeftIsNotRankedByOtherRounds) {
   scene.use(LeavingMeasurer());
   const TuneResult result = must(scene.run());
   EXPECT_GE(result.best_ns, 1e5);
-  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 2U);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 3U);
   const auto searched = scene.rows();
   EXPECT_EQ(searched.size(), 41U) << "what it measured is kept";
   EXPECT_EQ(searched.back().samples_ns.size(), 2U);
@@ -98,7 +100,7 @@ TEST(TuningRun, TheFinalistsAreMeasuredOnFreshInputs) {
   ASSERT_EQ(scene.measurer->workloads.size(), 2U);
   EXPECT_NE(scene.measurer->workloads[0].input_sets[0].seed,
             scene.measurer->workloads[1].input_sets[0].seed);
-  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 3U);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).size(), 4U) << "and the untuned program";
 }
 
 TEST(TuningRun, TheDeviceKnowsWhatNoKernelCanBeat) {
@@ -269,6 +271,63 @@ TEST(TuningRun, ATimeOfTheUntunedProgramThatWasGivenUpIsNoTime) {
     return measurement;
   }));
   EXPECT_EQ(must(scene.run()).untuned_ns, 0);
+}
+
+bool is_untuned(const Scene& scene, const MeasureRequest& request) {
+  return request.artifact->code == s_tir::trace_to_json_text(scene.space->untuned()->trace);
+}
+
+TEST(TuningRun, HowManyTimesAsFastAsUntunedIsSaidOfTurnsWithTheBest) {
+  Scene scene;
+  // What the machine was in the search it is not in the finals.
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    const double ns = is_untuned(scene, request) ? 9e5 : 1e5 + time_of(request);
+    return FakeMeasurer::took(request.workload == 1 ? ns : 2 * ns);
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_DOUBLE_EQ(result.untuned_ns, 2 * 9e5);
+  EXPECT_FALSE(result.best_is_untuned);
+  EXPECT_EQ(result.trials, 40);
+  EXPECT_EQ(scene.rows().size(), 40U) << "that is no trial";
+  EXPECT_DOUBLE_EQ(scene.rows(database::Purpose::kConfirm).back().median_ns, 2 * 9e5);
+  EXPECT_DOUBLE_EQ(must(scene.store->best({})).at(0).median_ns, result.best_ns);
+}
+
+TEST(TuningRun, TheUntunedProgramWinsTheFinalsWhereNothingIsFaster) {
+  Scene scene;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (!is_untuned(scene, request))
+      return FakeMeasurer::took(1e5 + time_of(request) / 100);
+    return FakeMeasurer::took(request.workload == 1 ? 1.3e5 : 0.9e5);
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_TRUE(result.best_is_untuned);
+  EXPECT_DOUBLE_EQ(result.best_ns, 0.9e5);
+  EXPECT_DOUBLE_EQ(result.untuned_ns, result.best_ns);
+  EXPECT_DOUBLE_EQ(must(scene.store->best({})).at(0).median_ns, 0.9e5);
+}
+
+TEST(TuningRun, AnUntunedProgramThatTakesTooLongForTurnsKeepsTheTimeOfTheSearch) {
+  Scene scene;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    EXPECT_FALSE(is_untuned(scene, request) && request.workload == 2);
+    return FakeMeasurer::took(is_untuned(scene, request) ? 1e10 : time_of(request));
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_DOUBLE_EQ(result.untuned_ns, 1e10);
+}
+
+TEST(TuningRun, AnUntunedProgramThatIsWrongOnFreshInputsIsHeldAgainstNothing) {
+  Scene scene;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (is_untuned(scene, request) && request.workload == 2)
+      return FakeMeasurer::failed(Outcome::kWrongResult, "C[9] is 1, expected 2");
+    return FakeMeasurer::took(is_untuned(scene, request) ? 9e5 : time_of(request));
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_DOUBLE_EQ(result.untuned_ns, 9e5);
+  EXPECT_EQ(scene.rows(database::Purpose::kConfirm).back().outcome, database::Outcome::kWrongResult)
+      << "that is kept";
 }
 
 TEST(TuningRun, TheTrialsAskedForAreSpentAndNotOneMore) {

@@ -283,9 +283,7 @@ int print_plan(Workbench& bench, const std::vector<Kernel>& kernels,
     }
     seconds += estimate;
     trials += item.trials;
-    table.add({title, short_target(entry.target),
-               thread_text(entry.target, entry.threads).empty() ? std::string()
-                                                                : std::to_string(entry.threads),
+    table.add({title, short_target(entry.target), thread_cell(entry.target, entry.threads),
                fmt::format("{:g}", item.weight), budget_text(item.trials, item.seconds),
                format_time(known_ns), state});
     list.push_back(Json{{"task", title},
@@ -409,7 +407,7 @@ Json outcome_json(const BatchOutcome& outcome) {
       {"median_ns", known(outcome.best_ns)},
       {"interval_ns", {number(outcome.best_interval.low), number(outcome.best_interval.high)}},
       {"ratio", known(speedup(outcome))},
-      {"gflops", number(gflops(outcome.flops, outcome.best_ns))},
+      {"gflops", known(gflops(outcome.flops, outcome.best_ns))},
       {"weight", outcome.weight},
       {"trials", outcome.trials},
       {"seconds", outcome.seconds},

@@ -46,7 +46,7 @@ Json json_of(const BenchTable& table) {
         {"record", row.record.empty() ? Json(nullptr) : Json(row.record)},
         {"outcome", row.outcome},
         {"median_ns", known(row.median_ns)},
-        {"gflops", number(gflops(table.flops, row.median_ns))},
+        {"gflops", known(gflops(table.flops, row.median_ns))},
         {"ratio", known(row.ratio)},
         {"ratio_interval",
          row.ratio > 0 ? Json{number(row.interval.low), number(row.interval.high)} : Json(nullptr)},

@@ -3,6 +3,7 @@
 #include "tuner/cli/compare_stored.h"
 #include "tuner/cli/output.h"
 
+#include "engine/believed.h"
 #include "engine/cuda/timer.h"
 #include "engine/gpu_conditions.h"
 #include "engine/local_measurer.h"
@@ -131,17 +132,27 @@ const char* caches(const Task& task) {
   return task.regime == engine::Regime::kCold ? ", cold caches" : "";
 }
 
+/// The regime to time a record in: the one that was asked for, else as it was found.
+engine::Regime regime_for(const RecordRow& row, std::optional<engine::Regime> asked) {
+  return asked.value_or(tuner::from_row(row.regime));
+}
+
+/// What --cache says, once the command line is read; nothing where it was not given.
+std::optional<engine::Regime> asked_regime(const CLI::App& command, const CommonOptions& options) {
+  return command.count("--cache") > 0 ? std::optional(options.workbench.regime) : std::nullopt;
+}
+
 /// b against a, measured now in interleaved rounds; in the regime that both were found in, unless
 /// one was asked for.
 Result<Row> compare_pair(Workbench& bench, const RecordRow& a, const RecordRow& b,
-                         double max_seconds, bool regime_given) {
+                         double max_seconds, std::optional<engine::Regime> asked) {
   TEMPER_TRY(store, bench.store());
   TEMPER_TRY(workload, store->workload(a.workload));
   TEMPER_TRY_VOID(follow_gpu(bench, a));
   TEMPER_TRY(task, bench.task(workload));
   task.threads = std::max(a.threads, b.threads);
-  if (!regime_given && a.regime == b.regime)
-    task.regime = tuner::from_row(a.regime);
+  if (a.regime == b.regime)
+    task.regime = regime_for(a, asked);
   TEMPER_TRY(first, bench.code_of(task, a));
   TEMPER_TRY(second, bench.code_of(task, b));
   TEMPER_TRY(
@@ -243,8 +254,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
                           task->workload + " names no library routine to compare with; its file "
                                            "may, as baseline={\"openblas\": \"sgemm(M, N, K)\"}"));
     task->threads = row.threads;
-    if (!options.stored_options.has_cache) // as it was found
-      task->regime = tuner::from_row(row.regime);
+    task->regime = regime_for(row, options.stored_options.regime);
     Settings settings;
     std::string tuned_as; // "B packed ahead"
     auto comparison =
@@ -253,8 +263,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
       return report(comparison.error());
     Json contenders = Json::array();
     for (const engine::ComparedContender& side : comparison->contenders) {
-      const bool right = engine::is_correct(side.measurement.outcome) &&
-                         side.measurement.outcome != engine::Outcome::kUnbelievable;
+      const bool right = engine::is_believed(side.measurement.outcome);
       const double ns = right ? side.measurement.median_ns : 0;
       const bool tuned = &side == &comparison->contenders.front();
       table.add({tuned ? task->title() + caches(*task) : "",
@@ -267,7 +276,7 @@ int run_compare_peers(CompareOptions& options, const database::Selection& select
           {"name", side.name},
           {"outcome", engine::to_string(side.measurement.outcome)},
           {"median_ns", number(ns)},
-          {"gflops", number(gflops(task->flops, ns))},
+          {"gflops", known(gflops(task->flops, ns))},
           {"ratio", number(side.ratio)},
           {"ratio_interval", {number(side.ratio_interval.low), number(side.ratio_interval.high)}},
           {"settings", settings[side.name]},
@@ -335,7 +344,7 @@ int run_compare(CompareOptions& options) {
     for (const RecordRow& b : sides[1]) {
       if (a.workload != b.workload)
         continue;
-      auto row = compare_pair(bench, a, b, options.seconds, options.stored_options.has_cache);
+      auto row = compare_pair(bench, a, b, options.seconds, options.stored_options.regime);
       if (!row)
         return report(row.error());
       rows.push_back(std::move(*row));
@@ -382,7 +391,7 @@ int run_compare(CompareOptions& options) {
 
 struct RerunOptions {
   CommonOptions common;
-  bool has_cache = false; ///< --cache was given
+  std::optional<engine::Regime> regime; ///< of --cache, where it was given
   std::vector<std::string> words;
   std::string keep;
   std::string counters; ///< sets, with commas; empty: none
@@ -471,8 +480,7 @@ int run_rerun(RerunOptions& options) {
   if (!task)
     return report(task.error());
   task->threads = row.threads;
-  if (!options.has_cache) // as it was found
-    task->regime = tuner::from_row(row.regime);
+  task->regime = regime_for(row, options.regime);
   auto candidate = (*store)->candidate(row.candidate);
   if (!candidate)
     return report(candidate.error());
@@ -587,9 +595,8 @@ void add_compare(Program& program) {
                           "temper compare --stored tag:monday tag:tuesday --json",
                           "temper compare --stored 'query:host = attic' 'query:host = cellar'",
                           "temper compare --stored 'query:toolchain ~ \"LLVM 18\"' matmul"});
-  const CLI::Option* cache = command->get_option("--cache");
-  command->callback([&program, options, cache] {
-    options->stored_options.has_cache = cache->count() > 0;
+  command->callback([&program, options, command] {
+    options->stored_options.regime = asked_regime(*command, options->common);
     program.action = [options] { return run_compare(*options); };
   });
 }
@@ -607,9 +614,8 @@ void add_rerun(Program& program) {
   add_common_options(*command, options->common, true);
   add_examples(*command, {"temper rerun m3f9c2", "temper rerun m3f9c2 --keep out",
                           "temper rerun m3f9c2 --counters lite,stall"});
-  const CLI::Option* cache = command->get_option("--cache");
-  command->callback([&program, options, cache] {
-    options->has_cache = cache->count() > 0;
+  command->callback([&program, options, command] {
+    options->regime = asked_regime(*command, options->common);
     program.action = [options] { return run_rerun(*options); };
   });
 }

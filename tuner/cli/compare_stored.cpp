@@ -40,7 +40,7 @@ Json side_json(const StoredSide& side) {
   return Json{{"record", side.row.id},
               {"median_ns", number(side.row.median_ns)},
               {"interval_ns", {number(side.row.low_ns), number(side.row.high_ns)}},
-              {"gflops", number(gflops(side.row.flops, side.row.median_ns))},
+              {"gflops", known(gflops(side.row.flops, side.row.median_ns))},
               {"samples", side.samples},
               {"target", side.row.target},
               {"environment", side.row.environment_class},
@@ -192,7 +192,7 @@ Result<std::vector<database::RecordRow>> rows_of(tuner::Workbench& bench,
   // Of any machine and any toolchain: that is what is compared.
   filter.environment_class.clear();
   filter.include_stale = true;
-  if (!options.has_cache)
+  if (!options.regime)
     filter.regime.reset();
   return database::resolve_selection(*store, selection, filter);
 }

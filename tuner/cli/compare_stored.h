@@ -4,12 +4,14 @@
 #include "database/query.h"
 #include "tuner/cli/command.h"
 
+#include <optional>
+
 namespace temper::cli {
 
 struct CompareStoredOptions {
   CommonOptions common;
-  bool has_cache = false;  ///< --cache was given: only records of that regime
-  double tolerance = 0.02; ///< smaller differences count as none
+  std::optional<engine::Regime> regime; ///< of --cache, where it was given: only its records
+  double tolerance = 0.02;              ///< smaller differences count as none
 };
 
 int run_compare_stored(const CompareStoredOptions& options, const database::Selection& a,

@@ -67,7 +67,7 @@ Json record_json(const RecordRow& row) {
               {"outcome", database::to_string(row.outcome)},
               {"median_ns", number(row.median_ns)},
               {"interval_ns", {number(row.low_ns), number(row.high_ns)}},
-              {"gflops", number(gflops(row.flops, row.median_ns))},
+              {"gflops", known(gflops(row.flops, row.median_ns))},
               {"run", row.run},
               {"measured_at", row.measured_at},
               {"unchecked", row.unchecked},

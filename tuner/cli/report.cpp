@@ -265,7 +265,7 @@ public:
           {"binding", binding_object(context.row.binding_json)},
           {"median_ns", number(context.row.median_ns)},
           {"interval_ns", {number(context.row.low_ns), number(context.row.high_ns)}},
-          {"gflops", number(gflops(context.row.flops, context.row.median_ns))},
+          {"gflops", known(gflops(context.row.flops, context.row.median_ns))},
           {"untuned_ns", known(context.untuned ? context.untuned->median_ns : 0)},
           {"ratio", known(context.gain())},
           {"ratio_interval", std::isfinite(gain.low) ? Json{gain.low, gain.high} : Json(nullptr)},

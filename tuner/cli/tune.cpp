@@ -214,6 +214,11 @@ Result<std::vector<tuner::PackedAhead>> packed_by_best(database::Store& store, c
   return tuner::packed_ahead(task.module, candidate.program);
 }
 
+/// "1.7"; what is ten times and more is known less well (TuneResult::untuned_ns): "851".
+std::string times_text(double ratio) {
+  return ratio < 10 ? fmt::format("{:.1f}", ratio) : fmt::format("{:.0f}", ratio);
+}
+
 int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, bool json) {
   auto store = bench.store();
   if (!store)
@@ -230,7 +235,7 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
           {"record", result.best_record},
           {"median_ns", number(result.best_ns)},
           {"interval_ns", {number(result.best_interval.low), number(result.best_interval.high)}},
-          {"gflops", number(gflops(task.flops, result.best_ns))},
+          {"gflops", known(gflops(task.flops, result.best_ns))},
           {"packed_ahead", tuner::to_json(*packed)}};
     print_json("tune",
                Json{{"run", result.run},
@@ -261,7 +266,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
                    task.flops > 0 ? "this machine can do"
                                   : "memory allows (flops= in the workload says the rest)");
       if (result.untuned_ns > 0)
-        fmt::print("  ({:.1f} times as fast as untuned)", result.untuned_ns / result.best_ns);
+        fmt::print("  ({} times as fast as untuned)",
+                   times_text(result.untuned_ns / result.best_ns));
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
       if (result.best_is_untuned && result.trials > 1)
         fmt::print("that is the program as it is written: no schedule that is right was faster\n");

@@ -24,9 +24,10 @@
 /// **Operations** (all take their operands by position; an address is written as an element, S[i,
 /// j]):
 ///   sync_threads()                   the block's barrier; (id, threads): one of several
-///   sync_warp()                      orders the lanes of a warp
+///   sync_warp()                      orders the memory of a warp's lanes, all of which reach it
 ///   shfl_sync(x, lane), shfl_xor_sync(x, mask), shfl_up_sync(x, n), shfl_down_sync(x, n)
-///   atomic_add(B[i], x)
+///                                    of all lanes, too; they order no memory
+///   atomic_add(B[i], x), atomic_max(B[i], x), atomic_min(B[i], x)
 ///   cluster_sync()                   the barrier of all blocks of a cluster
 ///   mbarrier_init(bar[i], arrivals)  an element of a shared uint64 buffer becomes an mbarrier
 ///   mbarrier_arrive_cluster(bar[i], rank)   an arrival at the same barrier of another block of the
@@ -79,6 +80,7 @@ struct EmulateOptions {
   uint64_t seed = 1; ///< of kRandom
   int64_t max_steps =
       int64_t{1} << 28;              ///< statements of warps before the program counts as endless
+  double max_seconds = 1e9;          ///< the same by the clock, for each time that it is run
   int64_t shared_limit = 227 * 1024; ///< bytes of shared memory of a block
   /// So many blocks of each kernel are run (whole clusters), drawn by `sample_seed`; 0: all. What
   /// the others would have written is not there.
@@ -128,6 +130,10 @@ inline Result<EmulateReport> emulate(const PrimFunc& function,
                                      const EmulateOptions& options = {}) {
   return emulate(function, std::span(arguments.begin(), arguments.size()), options);
 }
+
+/// The error of emulate(), and of ir::interpret(), that says nothing but that the program had not
+/// ended when its steps or its time were over.
+bool did_not_end(const Error& error);
 
 /// Runs it with asynchronous operations early, late and at random moments, warps forward, backward
 /// and at random. The outputs of all runs must be the same, bit by bit; except with atomics on

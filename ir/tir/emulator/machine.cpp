@@ -28,6 +28,11 @@ Result<EmulateReport> Machine::run(const PrimFunc& function,
 
 } // namespace emulator
 
+bool did_not_end(const Error& error) {
+  return error.code == ErrorCode::kFailed &&
+         error.message.find("did not end within") != std::string::npos;
+}
+
 std::string SharedAccess::to_string() const {
   std::string text =
       (where.line == 0 ? std::string()

@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -318,7 +319,10 @@ private:
   int64_t threads_of_cluster() const;
 
   /// Whether all threads of the warp that run are at the barrier; an error where they are not.
-  bool arrives_whole(const Warp& warp, const Node* where);
+  /// It runs for longer than it may.
+  bool is_late() const;
+  /// All of the warp's threads that go on are here, as `what` ("divergent barrier") needs.
+  bool arrives_whole(const Warp& warp, const Node* where, const std::string& what);
 
   void arrive_at_cluster(Warp& warp, Instruction& inst);
 
@@ -390,7 +394,7 @@ private:
   /// tma_store(A[j, k], S[i], extents...)
   void tma_store(Warp& warp, Instruction& inst);
 
-  void atomic_add(Warp& warp, Instruction& inst);
+  void atomic(Warp& warp, Instruction& inst);
 
   // Matrix operations: on whole warps.
 
@@ -443,6 +447,8 @@ private:
   std::unique_ptr<Frame> frame_;
   EmulateReport report_;
   int64_t steps_ = 0;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const Node* looping_ = nullptr; ///< the loop whose end was asked for last
   uint64_t statement_ = 0;
 
   Warp host_;

@@ -81,19 +81,23 @@ int64_t Machine::threads_of_cluster() const {
   return threads;
 }
 
-bool Machine::arrives_whole(const Warp& warp, const Node* where) {
+namespace {
+constexpr const char* kDivergent = "divergent barrier";
+}
+
+bool Machine::arrives_whole(const Warp& warp, const Node* where, const std::string& what) {
   const uint32_t alive = warp.all & ~warp.returned;
   if (warp.active == alive)
     return true;
-  fail(where, fmt::format("divergent barrier: {} of the {} threads of warp {} reach it ({} "
+  fail(where, fmt::format("{}: {} of the {} threads of warp {} reach it ({} "
                           "does not); move it out of the condition",
-                          std::popcount(warp.active), std::popcount(alive), warp.number,
+                          what, std::popcount(warp.active), std::popcount(alive), warp.number,
                           thread(warp.number, std::countr_zero(alive & ~warp.active))));
   return false;
 }
 
 void Machine::arrive_at_cluster(Warp& warp, Instruction& inst) {
-  if (!arrives_whole(warp, inst.node))
+  if (!arrives_whole(warp, inst.node, kDivergent))
     return;
   Barrier& barrier = cluster_barrier_;
   barrier.arrived += std::popcount(warp.active);
@@ -115,7 +119,7 @@ void Machine::arrive_at_barrier(Warp& warp, Instruction& inst) {
   });
   if (failed())
     return;
-  if (!arrives_whole(warp, inst.node))
+  if (!arrives_whole(warp, inst.node, kDivergent))
     return;
   if (id < 0 || id > 15 || count < 0 || count % kLanes != 0) {
     fail(inst.node, fmt::format("barrier {} of {} threads: there are barriers 0 to 15, for whole "

@@ -1,4 +1,4 @@
-// Copies: cp.async, vectors, boxes (TMA), and atomic additions.
+// Copies: cp.async, vectors, boxes (TMA), and atomic operations.
 #include "ir/tir/emulator/machine.h"
 
 namespace temper::tir::emulator {
@@ -276,14 +276,27 @@ void Machine::tma_store(Warp& warp, Instruction& inst) {
   });
 }
 
-void Machine::atomic_add(Warp& warp, Instruction& inst) {
+void Machine::atomic(Warp& warp, Instruction& inst) {
   Address& to = inst.addresses[0];
   const BufferInfo& info = program_.buffers[static_cast<size_t>(to.buffer)];
   if (info.where == Where::kLocal) {
-    fail(inst.node, "T.atomic_add works on shared or global memory");
+    fail(inst.node, "T." + inst.operation + " works on shared or global memory");
     return;
   }
   const DataType dtype = info.buffer->dtype;
+  const bool adds = inst.operation == "atomic_add";
+  const bool largest = inst.operation == "atomic_max";
+  // As plain_atomic (ir/tir/atomic.h) has it.
+  const auto after = [&](Slot old, Slot value) {
+    if (adds)
+      return dtype.is_floating() ? interpreter::slot_of(old.d + value.d)
+                                 : interpreter::slot_of(wrap_integer(dtype, old.i + value.i));
+    const bool less = dtype.is_floating() ? value.d < old.d
+                      : dtype.is_uint()
+                          ? static_cast<uint64_t>(value.i) < static_cast<uint64_t>(old.i)
+                          : value.i < old.i;
+    return less == largest ? old : value;
+  };
   each_lane(warp, warp.active, [&](int) {
     const Slot value = inst.codes[0]->scalar(*frame_);
     const int64_t element = locate(to.buffer, evaluate(to.indices), inst.node);
@@ -295,9 +308,7 @@ void Machine::atomic_add(Warp& warp, Instruction& inst) {
     if (!check_read(to.buffer, element, who) || !check_write(to.buffer, element, who, false))
       return;
     const Slot old = get(to.buffer, element);
-    put(to.buffer, element,
-        dtype.is_floating() ? interpreter::slot_of(old.d + value.d)
-                            : interpreter::slot_of(wrap_integer(dtype, old.i + value.i)));
+    put(to.buffer, element, after(old, value));
   });
 }
 

@@ -6,8 +6,13 @@ namespace temper::tir::emulator {
 void Machine::step(Warp& warp, std::vector<Instruction>& code) {
   Instruction& inst = code[warp.at];
   ++statement_;
-  if (++steps_ > options_.max_steps) {
-    fail(inst.node, fmt::format("the program did not end within {} steps", options_.max_steps));
+  if (++steps_ > options_.max_steps || is_late()) {
+    fail(looping_ != nullptr ? looping_ : inst.node,
+         fmt::format("the program did not end within {}{}",
+                     steps_ > options_.max_steps
+                         ? fmt::format("{} steps", options_.max_steps)
+                         : fmt::format("{:.3g} seconds", options_.max_seconds),
+                     looping_ != nullptr ? ": this loop went on" : ""));
     return;
   }
   enter(warp);
@@ -66,6 +71,7 @@ void Machine::step(Warp& warp, std::vector<Instruction>& code) {
     break;
   }
   case Do::kForTest: {
+    looping_ = inst.node;
     Mask& mask = warp.stack.back();
     mask.continued = 0;
     uint32_t live = mask.restore & ~mask.broken & ~warp.returned;
@@ -90,6 +96,7 @@ void Machine::step(Warp& warp, std::vector<Instruction>& code) {
     break;
   }
   case Do::kWhileTest: {
+    looping_ = inst.node;
     Mask& mask = warp.stack.back();
     mask.continued = 0;
     const uint32_t live = mask.restore & ~mask.broken & ~warp.returned;
@@ -158,6 +165,13 @@ void Machine::step(Warp& warp, std::vector<Instruction>& code) {
   }
   if (!requests_.empty())
     count_requests();
+}
+
+bool Machine::is_late() const {
+  constexpr int64_t kStepsBetweenLooks = 1024;
+  return steps_ % kStepsBetweenLooks == 0 &&
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count() >
+             options_.max_seconds;
 }
 
 void Machine::store(Warp& warp, Instruction& inst) {
@@ -242,6 +256,10 @@ void Machine::alloc(Warp& warp, Instruction& inst) {
 }
 
 void Machine::shuffle(Warp& warp, Instruction& inst) {
+  if (warp.active == 0 ||
+      !arrives_whole(warp, inst.node,
+                     "divergent T." + inst.operation + ", which is of all lanes of a warp"))
+    return;
   std::vector<Slot> values(kLanes);
   std::vector<int64_t> other(kLanes);
   each_lane(warp, warp.active, [&](int lane) {
@@ -266,7 +284,7 @@ void Machine::shuffle(Warp& warp, Instruction& inst) {
     warp.vars[static_cast<size_t>(lane)][static_cast<size_t>(inst.slot)] =
         values[static_cast<size_t>(from)];
   }
-  ++warp.sync;
+  // The lanes met, and yet it orders no memory: that is sync_warp's.
 }
 
 void Machine::launch(Warp& host, Kernel& kernel) {

@@ -32,9 +32,10 @@ void Machine::intrinsic(Warp& warp, Instruction& inst) {
   } else if (op == kPrint) {
     each_lane(warp, warp.active, [&](int) { print(inst); });
   } else if (op == "sync_warp") {
-    ++warp.sync;
-  } else if (op == "atomic_add") {
-    atomic_add(warp, inst);
+    if (arrives_whole(warp, inst.node, "divergent T.sync_warp, which is of all lanes of a warp"))
+      ++warp.sync;
+  } else if (op.starts_with("atomic_")) {
+    atomic(warp, inst);
   } else if (op == "mbarrier_init") {
     each_lane(warp, warp.active, [&](int) {
       init_mbarrier(inst.addresses[0], inst.codes[0]->scalar(*frame_).i, inst.node);

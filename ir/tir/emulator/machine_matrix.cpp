@@ -141,7 +141,6 @@ void Machine::mma(Warp& warp, Instruction& inst) {
                   first[0][static_cast<size_t>(lane)] + tables[0]->reg[at],
                   accumulated(dtype(0), values[0][at], sum), inst.node);
     }
-  ++warp.sync;
 }
 
 void Machine::ldmatrix(Warp& warp, Instruction& inst) {

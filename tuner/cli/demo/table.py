@@ -36,7 +36,7 @@ for tune_file in sorted(folder.glob("tune-*.json")):
     else:
         bound = f"{tune['bound_ns'] / tuned['median_ns']:.0%}" if tune["bound_ns"] else "-"
     rows.append((f"{tune['workload']} {sizes}", time(tune["untuned_ns"]), time(tuned["median_ns"]),
-                 f"{tuned['gflops']:.1f}", bound, openblas[0], openblas[1], onednn[0], onednn[1],
+                 f"{tuned['gflops']:.1f}" if tuned["gflops"] else "-", bound, openblas[0], openblas[1], onednn[0], onednn[1],
                  str(tune["trials"]), f"{tune['seconds']:.0f}"))
 widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 for row in rows:

@@ -16,18 +16,18 @@
 /// Where the target multiplies and adds short groups of narrow numbers in one instruction (bf16 in
 /// pairs, int8 in fours: ir/s_tir/tensor_intrinsic.h), that instruction computes a vector of sums,
 /// and the panels hold groups: B_packed[n // nr, k // g, n % nr * g + k % g].
-/// Where it has instructions for whole matrices (AMX) and the shape divides into their tiles, these
+/// Where it has instructions for whole matrices (AMX) and n and k divide into their tiles, these
 /// take the place of the register tile: sums stay in tile registers over a long cut of the
-/// reduction. Tiles have as many rows as divide m, where those of 16 and 32 do not. Operands of
-/// 16-bit floats can also be converted while they are packed: where the instruction is slow
-/// (Sapphire Rapids runs one vdpbf16ps in the time of four multiply-adds) that is the better way. A
-/// convolution's window may be what is unrolled, instead of k: neighbouring rows read the same
-/// elements of A in other steps, and loads are what a tile has too many of. Where m is short (four
-/// columns of a small image), one more such axis gives the tile its rows: all of m times some of
-/// that. The reduction is blocked only where it is long: with panels of mr and nr in cache one pass
-/// over it costs nothing until they outgrow L2. Of a window's axes (the depth and height of a
-/// convolution's) some may run around the tiles instead, so that what is left of a panel of B stays
-/// in L1 and steps in which all of A is padding are left out.
+/// reduction. Where 16 and 32 do not divide m, tiles have as many rows as do, or zeros fill the
+/// last (primitive pad_einsum). Operands of 16-bit floats can also be converted while they are
+/// packed: where the instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four
+/// multiply-adds) that is the better way. A convolution's window may be what is unrolled, instead
+/// of k: neighbouring rows read the same elements of A in other steps, and loads are what a tile
+/// has too many of. Where m is short (four columns of a small image), one more such axis gives the
+/// tile its rows: all of m times some of that. The reduction is blocked only where it is long: with
+/// panels of mr and nr in cache one pass over it costs nothing until they outgrow L2. Of a window's
+/// axes (the depth and height of a convolution's) some may run around the tiles instead, so that
+/// what is left of a panel of B stays in L1 and steps in which all of A is padding are left out.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
@@ -539,20 +539,57 @@ private:
     return results;
   }
 
+  static constexpr int64_t kTileRows = 16;      ///< of a matrix instruction, whether full or not
+  static constexpr int64_t kFewestTileRows = 4; ///< below, vectors do as well
+
+  /// Tiles of 16 rows that the output takes, so many rows at a time.
+  static int64_t tiles_of(int64_t extent, int64_t rows) {
+    return extent / rows * ((rows + kTileRows - 1) / kTileRows);
+  }
+  /// Up to 32 rows that divide the output's, in as few tiles as any; 0: none do.
+  static int64_t uneven_rows(int64_t extent) {
+    int64_t best = 0;
+    for (int64_t rows = 2 * kTileRows; rows >= kFewestTileRows; --rows)
+      if (extent % rows == 0 && (best == 0 || tiles_of(extent, rows) < tiles_of(extent, best)))
+        best = rows;
+    return best;
+  }
+
+  /// Zeros after the rows of A, up to whole tiles, where these are fewer tiles than any rows that
+  /// divide the output's: 40 rows are three, and four as twice 20; nothing divides 37. A is copied;
+  /// of the sums, what was asked for is copied out as soon as they are there.
+  std::vector<Schedule> by_padded_rows(const Schedule& schedule, BlockRv block,
+                                       const BlockFacts& facts, const Product& product) const {
+    const int64_t extent = facts.extents[product.m];
+    const int64_t uneven = uneven_rows(extent);
+    if (extent < kFewestTileRows ||
+        (uneven > 0 && tiles_of(extent, uneven) <= (extent + kTileRows - 1) / kTileRows))
+      return {};
+    Schedule padded = schedule;
+    padded.set_render_errors(false);
+    Value::List multiples(facts.extents.size(), Value(int64_t{1}));
+    multiples[product.m] = kTileRows;
+    if (!padded.call("PadEinsum", {block}, {Value(std::move(multiples))}))
+      return {};
+    const BlockFacts now = block_facts(padded, block);
+    const std::optional<Product> same = product_of(padded, now);
+    const auto producers = padded.get_producers(block);
+    if (!same || !producers)
+      return {};
+    for (const BlockRv producer : *producers) {
+      const BlockFacts copy = block_facts(padded, producer);
+      if (copy.store != nullptr && copy.store->buffer == now.block->reads[same->a_read].buffer &&
+          !copy_in_vectors(padded, producer))
+        return {};
+    }
+    return by_matrix_instruction(padded, block, now, *same);
+  }
+
   /// The same instructions where the listed numbers of rows do not divide the output's: of so many
-  /// that do, in as few tiles of 16 rows as any, which take their time whether they are full or
-  /// not. None below four rows, where vectors do as well.
+  /// that do, in as few tiles as any.
   static std::vector<MatrixInstruction> of_uneven_rows(std::vector<MatrixInstruction> listed,
                                                        int64_t extent) {
-    constexpr int64_t kTileRows = 16;
-    constexpr int64_t kFewest = 4;
-    const auto tiles = [&](int64_t rows) {
-      return extent / rows * ((rows + kTileRows - 1) / kTileRows);
-    };
-    int64_t best = 0;
-    for (int64_t rows = 2 * kTileRows; rows >= kFewest; --rows)
-      if (extent % rows == 0 && (best == 0 || tiles(rows) < tiles(best)))
-        best = rows;
+    const int64_t best = uneven_rows(extent);
     std::vector<MatrixInstruction> uneven;
     for (const MatrixInstruction& instruction : listed)
       if (best > 0 && instruction.rows == kTileRows)
@@ -579,13 +616,15 @@ private:
     const auto divides = [&](const MatrixInstruction& instruction) {
       return m_extent % instruction.rows == 0;
     };
-    if (std::none_of(fitting.begin(), fitting.end(), divides))
+    std::vector<Schedule> results;
+    if (!fitting.empty() && std::none_of(fitting.begin(), fitting.end(), divides)) {
+      results = by_padded_rows(schedule, block, facts, product);
       fitting = of_uneven_rows(std::move(fitting), m_extent);
+    }
     std::erase_if(fitting, [&](const MatrixInstruction& one) { return !divides(one); });
     int64_t deepest = 0;
     for (const MatrixInstruction& instruction : fitting)
       deepest = std::max(deepest, instruction.depth);
-    std::vector<Schedule> results;
     int64_t rows = 0;
     for (const MatrixInstruction& instruction : fitting) {
       // Each time through a cut the sums are loaded and stored: short ones are for want of longer.
