@@ -38,6 +38,13 @@ std::optional<DataType> parse_data_type(std::string_view text) {
   for (const char* name : {"float8_e5m2", "e5m2_float8"})
     if (text == name)
       return DataType{TypeCode::kBFloat, 8, 1};
+  // What TVM and TileLang read without a width.
+  static constexpr std::pair<std::string_view, std::string_view> kShort[] = {
+      {"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"int", "int32"},
+      {"long", "int64"},    {"short", "int16"},    {"uint", "uint32"}};
+  for (const auto& [name, meant] : kShort)
+    if (text == name)
+      return parse_data_type(meant);
   int lanes = 1;
   if (const size_t x = text.rfind('x'); x != std::string_view::npos) {
     lanes = parse_number<int>(text.substr(x + 1)).value_or(0);
@@ -49,10 +56,9 @@ std::optional<DataType> parse_data_type(std::string_view text) {
     return DataType::boolean(lanes);
   if (text == "handle" && lanes == 1)
     return DataType::handle();
-  for (const std::string_view narrow : {"float8_e4m3", "float8_e5m2"})
-    if (text == narrow)
-      return DataType{narrow.back() == '3' ? TypeCode::kFloat : TypeCode::kBFloat, 8,
-                      static_cast<uint16_t>(lanes)};
+  if (text == "float8_e4m3" || text == "float8_e4m3fn" || text == "float8_e5m2")
+    return DataType{text == "float8_e5m2" ? TypeCode::kBFloat : TypeCode::kFloat, 8,
+                    static_cast<uint16_t>(lanes)};
   for (int bits : {2, 4, 8, 16, 32, 64}) {
     for (DataType type : {DataType::integer(bits), DataType::uint(bits)})
       if (text == to_string(type))

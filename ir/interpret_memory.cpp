@@ -169,7 +169,14 @@ public:
   }
 
   void unwritten(Frame& frame) const {
-    frame.fail(node_, "read of an element of " + buffer_->name + " that was never written");
+    // Memory that the program does not allocate is the caller's.
+    const BufferState& state = frame.buffers[slot_];
+    const bool is_output = state.memory.empty() && state.data != nullptr;
+    frame.fail(node_, "read of an element of " + buffer_->name + " that was never written" +
+                          (is_output ? "; where the caller gives " + buffer_->name +
+                                           " its values, the workload says so: inputs=dict(" +
+                                           buffer_->name + "=\"normal\")"
+                                     : std::string()));
   }
 
 private:

@@ -403,7 +403,7 @@ private:
         item.bound = gpu_bound(task_, code, limits_.architecture);
         auto refused = refused_code(code.facts, gpu_.arch);
         if (!refused)
-          refused = refused_bound(item.bound, 0, least_bound_ns_);
+          refused = refused_bound(item.bound, 0, least_bound_ ? &*least_bound_ : nullptr);
         if (refused) {
           TEMPER_TRY_VOID(refuse(item, "pruning", *refused, funnel_.ran));
         } else if (!codes_.insert(code.code_hash).second) {
@@ -487,8 +487,7 @@ private:
       unknown.error = check.error;
       TEMPER_TRY(id, record(item, unknown));
       if (item.code && *item.code != nullptr) {
-        least_bound_ns_ =
-            least_bound_ns_ == 0 ? item.bound.ns() : std::min(least_bound_ns_, item.bound.ns());
+        note_bound(item.bound);
         result_.unproven.push_back({.record = id,
                                     .choice = text,
                                     .needs = item.program.needs,
@@ -536,10 +535,15 @@ private:
     }
     TEMPER_TRY(id, record(item, checked));
     const ArtifactRef code = item.code ? *item.code : nullptr;
-    if (code != nullptr && (least_bound_ns_ == 0 || item.bound.ns() < least_bound_ns_))
-      least_bound_ns_ = item.bound.ns();
+    if (code != nullptr)
+      note_bound(item.bound);
     result_.sound.push_back({id, text, item.program.needs, check.sampled_blocks, code, item.bound});
     return {};
+  }
+
+  void note_bound(const GpuBound& bound) {
+    if (!least_bound_ || bound.ns() < least_bound_->ns())
+      least_bound_ = bound;
   }
 
   Result<void> refuse(const Item& item, const std::string& stage, const GpuRefusal& refusal,
@@ -594,7 +598,7 @@ private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unordered_set<uint64_t> programs_; ///< hashes of what was lowered
   std::unordered_set<uint64_t> codes_;    ///< code_hash
-  double least_bound_ns_ = 0;             ///< of what is right
+  std::optional<GpuBound> least_bound_;   ///< of what is right
 };
 
 } // namespace

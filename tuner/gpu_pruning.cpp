@@ -110,21 +110,25 @@ GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int arch
 }
 
 std::optional<GpuRefusal> refused_bound(const GpuBound& bound, double best_ns,
-                                        double least_bound_ns) {
+                                        const GpuBound* rival) {
   if (best_ns > 0 && bound.ns() > best_ns)
     return GpuRefusal{"roofline", fmt::format("it takes {:.3g} us at the least, and the best one "
                                               "that was timed takes {:.3g} us",
                                               bound.ns() * 1e-3, best_ns * 1e-3)};
-  if (least_bound_ns > 0 && bound.ns() > kHopelessBound * least_bound_ns) {
-    if (bound.arithmetic_ns >= bound.memory_ns && bound.imbalance > kHopelessBound)
+  if (rival != nullptr && bound.ns() > kHopelessBound * rival->ns()) {
+    // Its blocks are to blame only where the other one's are shared out better.
+    if (bound.arithmetic_ns >= bound.memory_ns &&
+        bound.imbalance > kHopelessBound * rival->imbalance)
       return GpuRefusal{"waves",
                         fmt::format("its blocks ({}) leave {}s idle: it takes {:.3g} us at the "
                                     "least, another one {:.3g} us",
                                     bound.blocks, bound.processor, bound.ns() * 1e-3,
-                                    least_bound_ns * 1e-3)};
-    return GpuRefusal{"roofline",
-                      fmt::format("it takes {:.3g} us at the least, another one {:.3g} us",
-                                  bound.ns() * 1e-3, least_bound_ns * 1e-3)};
+                                    rival->ns() * 1e-3)};
+    return GpuRefusal{
+        "roofline",
+        fmt::format("its arithmetic takes {:.3g} us at the least with the instructions it "
+                    "has, another one's {:.3g} us",
+                    bound.ns() * 1e-3, rival->ns() * 1e-3)};
   }
   return std::nullopt;
 }

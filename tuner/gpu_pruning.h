@@ -60,11 +60,11 @@ struct GpuBound {
 };
 GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int architecture);
 
-/// `best_ns`: of what was timed on such a card, 0: nothing. `least_bound_ns`: of the programs of
-/// this task that are known to be right; 0: none. A kernel reaches about half of its bound, so one
-/// whose bound is more than kHopelessBound times another's is not worth a run.
+/// `best_ns`: of what was timed on such a card, 0: nothing. `rival`: the least bound of the programs
+/// of this task that are known to be right; null: there is none. A kernel reaches about half of its
+/// bound, so one whose bound is more than kHopelessBound times another's is not worth a run.
 inline constexpr double kHopelessBound = 2.5;
 std::optional<GpuRefusal> refused_bound(const GpuBound& bound, double best_ns,
-                                        double least_bound_ns);
+                                        const GpuBound* rival);
 
 } // namespace temper::tuner

@@ -92,7 +92,8 @@ public:
       return see(*store);
     if (const auto* call = stmt.as<tir::TileCall>()) {
       // How many terms the reference says, which has them as loops.
-      if (call->op == "gemm" || call->op == "cumsum" || call->op.starts_with("reduce_"))
+      if (call->op == "gemm" || call->op == "cumsum" || call->op == "cummax" ||
+          call->op.starts_with("reduce_"))
         for (const size_t operand : tir::written_operands(*call))
           note(call->regions[operand].buffer->dtype);
       return;

@@ -623,7 +623,7 @@ private:
     const auto limits = codegen::gpu_limits(task_.target);
     if (!limits)
       return std::nullopt;
-    return refused_bound(gpu_bound(task_, code, limits->architecture), best_ns_, 0);
+    return refused_bound(gpu_bound(task_, code, limits->architecture), best_ns_, nullptr);
   }
 
   /// What came of compiling: a failure is recorded, equal code is one trial, all else is to be

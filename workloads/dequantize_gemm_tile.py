@@ -38,6 +38,7 @@ def dequantize_gemm_tile(
 ):
     """C = A (W scales)^T; A: [M, K], W: [N, K / 2] bytes, scales: [N, K / group]; format: int4 (codes 0
     to 15 mean -8 to 7) or fp4 (e2m1)."""
+    assert format in ["int4", "fp4"], "format is int4 or fp4"
     T.constraint(K % block_K == 0)
     T.constraint(block_K % group == 0 or group % block_K == 0)
     T.constraint(block_N * block_K // 2 % (threads * 4) == 0)

@@ -15,6 +15,8 @@ def matmul_epilogue_tile(
     block_K=T.tune([256, 64, 128, 512]),
 ):
     """C = f(A B); A: [M, K], B: [K, N]; f: bias, bias_relu, bias_gelu, bias_silu or scale_residual."""
+    known = ["bias", "bias_relu", "bias_gelu", "bias_silu", "scale_residual"]
+    assert epilogue in known, f"epilogue is one of {known}"
 
     @T.macro
     def finish(acc, bias, residual, by, bx):

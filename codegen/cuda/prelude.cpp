@@ -41,7 +41,14 @@ __device__ __forceinline__ float to_float(bfloat_t x) {
 }
 __device__ __forceinline__ bfloat_t to_bfloat(float x) {
   bfloat_t y;
+#if __CUDA_ARCH__ >= 800
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+#else
+  const unsigned bits = __float_as_uint(x);
+  y.bits = (bits & 0x7fffffffu) > 0x7f800000u
+               ? 0x7fff
+               : static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+#endif
   return y;
 }
 )"},

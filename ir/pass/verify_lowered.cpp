@@ -48,29 +48,41 @@ Result<void> check_lowerable(const PrimFunc& function) {
       parameters.insert(param.buffer.get());
       check_buffer(*param.buffer);
     }
+  Span place; // of the statement around
+  bool located = false;
   walk(function->body, [&](const NodeRef& node) {
+    if (StmtNode::accepts(node->kind()) && node->span.line != 0)
+      place = node->span;
     if (const auto* buffer = node.as<BufferNode>())
       check_buffer(*buffer);
     else if (const auto* loop = node.as<For>();
              loop != nullptr && loop->kind == ForKind::kThreadBinding)
       problem = "loop " + loop->loop_var->name + " is bound to " + loop->thread +
                 ", which a CPU does not have: use T.serial or T.parallel";
-    else if (const auto* evaluate = node.as<Evaluate>(); evaluate != nullptr && problem.empty()) {
+    else if (const auto* call = node.as<Call>(); call != nullptr && problem.empty()) {
       // Atomic operations and barriers of tile programs have a meaning without threads.
-      const auto* call = evaluate->value.as<Call>();
-      const OpInfo* op = call != nullptr ? find_op(call->op) : nullptr;
-      if (op != nullptr && op->result == OpResult::kStatement && !op->name.starts_with("atomic_") &&
-          !op->name.starts_with("sync_") && op->name != tir::kPrint)
-        problem = (node->span.line == 0 ? "" : "line " + std::to_string(node->span.line) + ": ") +
-                  "T." + op->name +
-                  " is an instruction of a GPU: take a cuda target, or --device emulated";
+      const OpInfo* op = find_op(call->op);
+      const bool of_lanes = call->op.starts_with("shfl_");
+      if (op != nullptr &&
+          (of_lanes || (op->result == OpResult::kStatement && !op->name.starts_with("atomic_") &&
+                        !op->name.starts_with("sync_") && op->name != tir::kPrint))) {
+        located = place.line != 0;
+        problem =
+            (located ? "line " + std::to_string(place.line) + ", column " +
+                           std::to_string(place.column) + ": "
+                     : "") +
+            (of_lanes ? "values of other threads of a warp (T." + op->name +
+                            ", T.warp_reduce_sum) are of GPUs: of tiles take T.reduce_sum, or "
+                      : "T." + op->name + " is an instruction of a GPU: ") +
+            "take a cuda target, or --device emulated";
+      }
     }
     return problem.empty();
   });
   if (problem.empty())
     return check_narrow_types(function);
   return Error{ErrorCode::kUnsupported,
-               "cannot lower " + function->name + " for a CPU: " + problem};
+               located ? problem : "cannot lower " + function->name + " for a CPU: " + problem};
 }
 
 namespace {

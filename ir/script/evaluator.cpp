@@ -471,7 +471,8 @@ std::optional<bool> Evaluator::truth(const Value& value) {
     return !items->empty();
   if (const auto* dict = value.as<Dict>())
     return !dict->items->empty();
-  if (value.is_poison() || value.is_ir())
+  // A buffer is no condition: its elements may be.
+  if (value.is_poison() || value.is_ir() || value.is<Buffer>() || value.is<Region>())
     return std::nullopt;
   return true;
 }
@@ -979,7 +980,7 @@ Value Evaluator::call_closure(const Closure& closure, CallArguments& arguments) 
       if (builder_ == nullptr)
         result = report(arguments.position, name + " is a macro: it is called inside of a kernel");
       else
-        builder_->inline_statements(closure.def->body);
+        result = builder_->inline_statements(closure.def->body);
     } else if (closure.lambda != nullptr) {
       result = evaluate(*closure.lambda->items[0]);
     } else {

@@ -206,6 +206,9 @@ private:
   bool ok_ = true;
 };
 
+/// The range of a loop from `first` to before `last` by `step`, which is not 0.
+void set_steps(LoopSpec& spec, const Expr& first, const Expr& last, int64_t step);
+
 /// What a lambda or function of the script gives for these arguments.
 Value call_with(Evaluator& evaluator, const Closure& closure, std::vector<Value> values,
                 Position position);

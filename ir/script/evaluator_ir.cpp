@@ -53,8 +53,11 @@ Expr Evaluator::to_expr(const Value& value, Position position, std::optional<Dat
     return nullptr;
   if (const auto* expr = value.as<Expr>())
     return *expr;
-  if (const auto* scalar = value.as<ScalarVar>())
-    return make_load(scalar->buffer, {make_int(DataType::int32(), 0)});
+  if (const auto* scalar = value.as<ScalarVar>()) {
+    const Expr load = make_load(scalar->buffer, {make_int(DataType::int32(), 0)});
+    set_span(load, position);
+    return load;
+  }
   if (value.is<bool>() && !wanted)
     return make_bool(*value.as<bool>());
   if (value.is_number()) {
@@ -130,6 +133,11 @@ Expr Evaluator::to_condition(const Value& value, Position position) {
     return nullptr;
   if (const auto which = truth(value); which && !value.is_ir() && value.is_number())
     return make_bool(*which);
+  if (value.is<Buffer>() || value.is<Region>()) {
+    report(position, describe(value) + " is no condition; compare an element of it, or write "
+                                       "T.any_of(...) or T.all_of(...) of it");
+    return nullptr;
+  }
   const Expr expr = to_expr(value, position);
   if (!expr)
     return nullptr;

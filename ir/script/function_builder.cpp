@@ -35,6 +35,24 @@ std::string_view called_attribute(const Expression* expression) {
 
 } // namespace
 
+void set_steps(LoopSpec& spec, const Expr& first, const Expr& last, int64_t step) {
+  if (step == 1) {
+    spec.ranges.push_back({first, extent_between(first, last)});
+    return;
+  }
+  // for i in range(first, last, 4):      for i_0 in range(ceildiv(last - first, 4)):
+  //                                  ->      i = first + i_0 * 4
+  const Expr way = step > 0 ? extent_between(first, last) : extent_between(last, first);
+  const int64_t size = step > 0 ? step : -step;
+  const auto known = as_int(way);
+  spec.ranges.push_back(
+      {make_int(first->dtype, 0),
+       known ? make_int(first->dtype, std::max<int64_t>(0, *known + size - 1) / size)
+             : floordiv(way + (size - 1), size)});
+  spec.step = step;
+  spec.first = first;
+}
+
 FunctionBuilder::FunctionBuilder(Evaluator& evaluator, const Statement& def,
                                  const Decorator& decorator, Environment& outer)
     : evaluator_(evaluator), def_(def), decorator_(decorator), outer_(outer) {
@@ -423,6 +441,25 @@ void FunctionBuilder::statements(const Body& body) {
   }
 }
 
+Value FunctionBuilder::inline_statements(const Body& body) {
+  const std::vector<std::string> saved = std::exchange(pending_, {});
+  ++macro_depth_;
+  Value result = None{};
+  for (const StatementPtr& child : body) {
+    if (!evaluator_.step(child->position))
+      break;
+    evaluator_.enter();
+    if (in_kernel() && child == body.back() && child->type == S::kReturn)
+      result = child->value ? evaluator_.evaluate(*child->value) : Value(None{});
+    else
+      statement(*child);
+    evaluator_.leave();
+  }
+  --macro_depth_;
+  pending_ = saved;
+  return result;
+}
+
 Stmt FunctionBuilder::nested(const Body& body) {
   return nested_in(body, evaluator_.new_environment(evaluator_.environment()));
 }
@@ -466,6 +503,12 @@ void FunctionBuilder::statement(const Statement& statement) {
     assertion(statement);
     return;
   case S::kReturn: {
+    if (macro_depth_ > 0 && in_kernel()) {
+      evaluator_.report(statement.position,
+                        "a macro's statements stand where it is called, so its return is its last "
+                        "line, in no loop or condition; put the value into a T.alloc_var first");
+      return;
+    }
     Expr value;
     if (statement.value) {
       const Value result = evaluator_.evaluate(*statement.value);
@@ -622,7 +665,8 @@ void FunctionBuilder::assign_to(const Expression& target, const Value& value, Po
         return;
       }
       if (const auto* expr = known->as<Expr>();
-          expr != nullptr && environment.find_here(name) == nullptr && expr->is<VarNode>()) {
+          expr != nullptr && expr->is<VarNode>() &&
+          (environment.find_here(name) == nullptr || lets_.contains(expr->as<VarNode>()))) {
         evaluator_.report(position, describe(*known) +
                                         " cannot be assigned; a name that changes is made by " +
                                         name + ": T.int32 = 0");
@@ -704,7 +748,11 @@ Expr FunctionBuilder::fit_value(const Value& value, DataType dtype, Position pos
                       (from.is_floating() && dtype.is_floating() && from.bits < dtype.bits) ||
                       (from.is_integral() && dtype.is_integral() && from.bits < dtype.bits &&
                        (from.is_uint() || dtype.is_int()));
-  if (same_lanes && widens)
+  // A tile program's stores round and wrap as T.copy between the same types does, and as
+  // TileLang's stores do; only a fraction is not dropped unsaid.
+  const bool narrows = in_kernel() && (from.is_integral() || from.is_floating()) &&
+                       (dtype.is_floating() || (dtype.is_integral() && from.is_integral()));
+  if (same_lanes && (widens || narrows))
     return make_cast(dtype, expr);
   evaluator_.report(position,
                     what + " holds " + temper::to_string(dtype) + ", but the value is " +
@@ -798,6 +846,7 @@ void FunctionBuilder::annotated(const Statement& statement) {
     evaluator_.set_span(var, statement.position);
     add(tir::make_bind(var, std::move(expr)), statement.position);
     environment.set(name, Value(Expr(var)));
+    lets_.insert(var.get());
     return;
   }
   if (type.is<TypeName>() || type.text() != nullptr) {
@@ -901,17 +950,12 @@ void FunctionBuilder::for_loop(const Statement& statement) {
   } else if (const auto* range = value.as<RangeValue>()) {
     auto made = std::make_shared<LoopSpec>();
     const Value& step = (*range->bounds)[2];
-    if (step.is<Int>() && *step.as<Int>() != 1) {
-      evaluator_.report(statement.value->position,
-                        "loops have no step; write for i_0 in range(n // 4), and i_0 * 4 inside");
-    } else {
-      Expr begin = evaluator_.to_index((*range->bounds)[0], statement.value->position, false);
-      Expr end = evaluator_.to_index((*range->bounds)[1], statement.value->position, false);
-      if (begin && end &&
-          evaluator_.operands((*range->bounds)[0], (*range->bounds)[1], statement.value->position,
-                              "range", begin, end))
-        made->ranges.push_back({begin, extent_between(begin, end)});
-    }
+    Expr begin = evaluator_.to_index((*range->bounds)[0], statement.value->position, false);
+    Expr end = evaluator_.to_index((*range->bounds)[1], statement.value->position, false);
+    if (begin && end &&
+        evaluator_.operands((*range->bounds)[0], (*range->bounds)[1], statement.value->position,
+                            "range", begin, end))
+      set_steps(*made, begin, end, step.is<Int>() ? static_cast<int64_t>(*step.as<Int>()) : 1);
     spec = std::move(made);
   } else if (value.is<Sequence>()) {
     // A list known here: its items one after the other, without a loop.
@@ -956,9 +1000,10 @@ void FunctionBuilder::for_loop(const Statement& statement) {
       environment.set(name, Poison{});
       continue;
     }
-    Var var = make_var(name, spec->ranges[i].extent->dtype);
+    const bool steps = spec->step != 1;
+    Var var = make_var(steps ? name + "_0" : name, spec->ranges[i].extent->dtype);
     evaluator_.set_span(var, position);
-    environment.set(name, Value(Expr(var)));
+    environment.set(name, steps ? Value(spec->first + Expr(var) * spec->step) : Value(Expr(var)));
     loops_.emplace_back(var, spec->ranges[i]);
     vars.push_back(std::move(var));
   }

@@ -9,6 +9,7 @@
 #include "ir/tir/reducers.h"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -72,11 +73,8 @@ public:
   bool has_symbol(const std::string& name) const;
   bool in_loop() const { return loop_depth_ > 0; }
   /// The statements of a macro, at this place.
-  void inline_statements(const Body& body) {
-    const std::vector<std::string> saved = std::exchange(pending_, {});
-    statements(body);
-    pending_ = saved;
-  }
+  /// A macro's statements; what its last one returns, if it is a return.
+  Value inline_statements(const Body& body);
   bool in_kernel() const { return kernel_threads_ != nullptr; }
   /// An attribute of the function, as far as it was set.
   std::optional<std::string> text_attr(const std::string& key) const {
@@ -162,6 +160,8 @@ private:
   tir::Reducers reducers_;
   std::vector<BlockFrame*> blocks_;
   std::vector<std::pair<Var, Range>> loops_;
+  int macro_depth_ = 0;
+  std::set<const VarNode*> lets_; ///< what x: T.let = ... made
   std::vector<Var> free_variables_;
   int loop_depth_ = 0;
   const std::vector<Var>* kernel_threads_ = nullptr;

@@ -56,6 +56,8 @@ std::vector<int64_t> cluster_of(FunctionBuilder& builder) {
 
 } // namespace
 
+Expr thread_number(FunctionBuilder& builder) { return linear(builder, *builder.kernel_threads()); }
+
 Value thread_place(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = in_kernel(evaluator, call);
   if (builder == nullptr)
@@ -65,7 +67,7 @@ Value thread_place(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"size", "group"}, 0);
   if (!args.ok())
     return Poison{};
-  const Expr thread = linear(*builder, *builder->kernel_threads());
+  const Expr thread = thread_number(*builder);
   int64_t warp = kWarp;
   int64_t group = kWarpsPerGroup;
   const bool declares = args.has(0) && args[0].sequence() != nullptr;
@@ -132,7 +134,7 @@ Value warp_role(Evaluator& evaluator, CallArguments& call) {
     return evaluator.report(call.position,
                             "T.ws takes the numbers of the warpgroups whose role this "
                             "is: with T.ws(0):");
-  const Expr group = floordiv(linear(*builder, *builder->kernel_threads()), kWarp * kWarpsPerGroup);
+  const Expr group = floordiv(thread_number(*builder), kWarp * kWarpsPerGroup);
   ContextSpec context;
   context.kind = ContextSpec::Kind::kRole;
   for (size_t i = 0; i < call.positional.size(); ++i) {
@@ -140,6 +142,18 @@ Value warp_role(Evaluator& evaluator, CallArguments& call) {
         evaluator.to_int64(call.positional[i], call.positions[i], "the number of a warpgroup");
     if (!number)
       return Poison{};
+    int64_t threads = 1;
+    for (const Var& var : *builder->kernel_threads())
+      threads *= as_int(builder->loop_range(var)->extent).value_or(0);
+    const int64_t groups = threads / (kWarp * kWarpsPerGroup);
+    if (*number < 0 || (threads > 0 && *number >= groups))
+      return evaluator.report(
+          call.positions[i],
+          "a warpgroup is 128 threads, and this kernel has " + std::to_string(threads) + ": " +
+              (groups == 0   ? "there is none"
+               : groups == 1 ? "there is warpgroup 0 alone"
+                             : "warpgroups are 0 to " + std::to_string(groups - 1)) +
+              ", not " + std::to_string(*number));
     const Expr here = equal(group, make_int(group->dtype, *number));
     context.condition = context.condition ? logical_or(context.condition, here) : here;
   }
@@ -165,10 +179,11 @@ Value block_place(Evaluator& evaluator, CallArguments& call) {
     }
     return Value(rank).defining();
   }
-  if (what == "all_blocks" || what == "all_threads") {
+  const bool extents = what == "block_extents" || what == "thread_extents";
+  if (extents || what == "all_blocks" || what == "all_threads") {
     std::vector<Value> items;
-    for (const Var& var : what == "all_blocks" ? blocks : threads)
-      items.emplace_back(Expr(var));
+    for (const Var& var : what == "all_blocks" || what == "block_extents" ? blocks : threads)
+      items.emplace_back(extents ? builder->loop_range(var)->extent : Expr(var));
     return make_sequence(std::move(items), true).defining();
   }
   int64_t dim = 0;
@@ -230,7 +245,7 @@ Value alloc_barrier(Evaluator& evaluator, CallArguments& call) {
                                   make_int(i32, counts[i])})));
   for (const Stmt& stmt : init)
     evaluator.set_span(stmt, call.position);
-  const Expr thread = linear(*builder, *builder->kernel_threads());
+  const Expr thread = thread_number(*builder);
   builder->add(tir::make_if(make_binary<EQ>(thread, make_int(thread->dtype, 0)),
                             tir::make_seq(std::move(init))),
                call.position);

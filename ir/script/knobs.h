@@ -42,6 +42,9 @@ public:
   /// The product of the numbers of choices; less than it when it does not fit.
   int64_t size() const;
 
+  /// Knobs whose names stand nowhere but among the parameters: all their choices are one program.
+  std::vector<std::string> unread() const;
+
   /// The program with one choice of each knob, without the attributes. kIllegal when a
   /// T.constraint does not hold: the message is the constraint.
   Result<ir::IRModule> instantiate(std::span<const size_t> choices) const;

@@ -6,6 +6,7 @@
 #include "ir/script/layouts.h"
 #include "ir/script/regions.h"
 #include "ir/script/tile_language.h"
+#include "ir/script/tilelang_names.h"
 #include "ir/support/text.h"
 #include "ir/tir/tile_ops.h"
 
@@ -312,6 +313,10 @@ Value alloc(Evaluator& evaluator, CallArguments& call) {
       return evaluator.report(args.where(0), "the extent \"" + *extent.text() +
                                                  "\" of an allocation is no dimension of a "
                                                  "parameter; write it without quotes");
+  if (kind == "global" && builder->in_kernel())
+    return evaluator.report(call.position, "memory that all blocks share is made before the kernel "
+                                           "that they are of: move T.alloc_global above with "
+                                           "T.Kernel(...):");
   Annotations annotations;
   if (args.has(7) && !evaluator.to_annotations(args[7], args.where(7), annotations))
     return Poison{};
@@ -599,9 +604,9 @@ Value remap(Evaluator& evaluator, CallArguments& call) {
 // Loops.
 
 /// T.thread_binding as the kernel's own threads: its extent must be theirs.
-Value thread_number(Evaluator& evaluator, FunctionBuilder& builder, ArgReader& args,
-                    CallArguments& call) {
-  const auto axis = args.has(3) ? evaluator.to_string(args[3], args.where(3), "a thread")
+Value bound_thread(Evaluator& evaluator, FunctionBuilder& builder, ArgReader& args,
+                   CallArguments& call) {
+  const auto axis = args.has(2) ? evaluator.to_string(args[2], args.where(2), "a thread")
                                 : std::optional<std::string>("threadIdx.x");
   if (!axis)
     return Poison{};
@@ -618,21 +623,21 @@ Value thread_number(Evaluator& evaluator, FunctionBuilder& builder, ArgReader& a
                                                  std::to_string(*stop));
     return Value(Expr(threads[d])).defining();
   }
-  return evaluator.report(args.where(3), "the kernel's threads have no axis '" + *axis + "'");
+  return evaluator.report(args.where(2), "the kernel's threads have no axis '" + *axis + "'");
 }
 
 Value loop(Evaluator& evaluator, CallArguments& call) {
   const std::string_view kind = call.callee->data;
   const bool thread = kind == "thread";
-  ArgReader args(evaluator, call,
-                 {"start", "stop", "annotations", "thread", "explicit", "unroll_factor", "step"},
-                 1);
+  ArgReader args(
+      evaluator, call,
+      {"start", "stop", thread ? "thread" : "step", "annotations", "explicit", "unroll_factor"}, 1);
   if (kernel(evaluator, call) == nullptr || !args.ok())
     return Poison{};
   // t = T.thread_binding(0, threads, thread="threadIdx.x") in a kernel: the thread's number.
   if (FunctionBuilder* builder = evaluator.builder();
       thread && builder->in_kernel() && builder->pending_count() == 1)
-    return thread_number(evaluator, *builder, args, call);
+    return bound_thread(evaluator, *builder, args, call);
   auto spec = std::make_shared<LoopSpec>();
   spec->kind = kind == "parallel"     ? tir::ForKind::kParallel
                : kind == "vectorized" ? tir::ForKind::kVectorized
@@ -642,7 +647,7 @@ Value loop(Evaluator& evaluator, CallArguments& call) {
   const Value* begin = args.get(0);
   const Value* end = args.get(1);
   const Value zero(Int{0});
-  const Value* thread_name = args.get(3);
+  const Value* thread_name = thread ? args.get(2) : nullptr;
   if (thread && end != nullptr && end->text() != nullptr && thread_name == nullptr) {
     thread_name = end; // T.thread_binding(8, "blockIdx.x")
     end = nullptr;
@@ -651,19 +656,29 @@ Value loop(Evaluator& evaluator, CallArguments& call) {
     end = begin;
     begin = &zero;
   }
-  if (args.has(6) && !(args[6].is<Int>() && *args[6].as<Int>() == 1))
-    return evaluator.report(args.where(6), "loops have no step; multiply the variable instead");
+  int64_t step = 1;
+  if (!thread && args.has(2) && !args[2].is<None>()) {
+    const auto given = evaluator.to_int64(args[2], args.where(2), "a loop's step");
+    if (!given)
+      return Poison{};
+    step = *given;
+    if (step == 0 || (step != 1 && kind == "vectorized"))
+      return evaluator.report(args.where(2),
+                              step == 0 ? "a loop's step is not 0"
+                                        : "T.vectorized has no step: its iterations lie side by "
+                                          "side; multiply the variable instead");
+  }
   Expr first = evaluator.to_index(*begin, args.where(0), false);
   Expr last = first ? evaluator.to_index(*end, args.where(0), false) : nullptr;
   if (!first || !last || !evaluator.operands(*begin, *end, args.where(0), "a loop", first, last))
     return Poison{};
-  spec->ranges.push_back({first, extent_between(first, last)});
-  if (args.has(2) && !args[2].is<None>() &&
-      !evaluator.to_annotations(args[2], args.where(2), spec->annotations))
+  set_steps(*spec, first, last, step);
+  if (args.has(3) && !args[3].is<None>() &&
+      !evaluator.to_annotations(args[3], args.where(3), spec->annotations))
     return Poison{};
   if (thread) {
     const auto name = thread_name != nullptr
-                          ? evaluator.to_string(*thread_name, args.where(3), "a thread")
+                          ? evaluator.to_string(*thread_name, args.where(2), "a thread")
                           : std::nullopt;
     if (!name)
       return thread_name != nullptr
@@ -674,11 +689,9 @@ Value loop(Evaluator& evaluator, CallArguments& call) {
         "blockIdx.x",  "blockIdx.y", "blockIdx.z", "threadIdx.x", "threadIdx.y",
         "threadIdx.z", "vthread.x",  "vthread.y",  "vthread.z",   "vthread"};
     if (std::find(kThreads.begin(), kThreads.end(), *name) == kThreads.end())
-      return evaluator.report(args.where(3),
+      return evaluator.report(args.where(2),
                               "'" + *name + "' is no thread axis" + did_you_mean(*name, kThreads));
     spec->thread = *name;
-  } else if (thread_name != nullptr) {
-    return evaluator.report(args.where(3), "only T.thread_binding has a thread");
   }
   return std::shared_ptr<const LoopSpec>(std::move(spec));
 }
@@ -1184,6 +1197,12 @@ Value tune(Evaluator& evaluator, CallArguments& call) {
     return Poison{};
   if (items->empty())
     return evaluator.report(call.position, "T.tune needs at least one choice");
+  for (size_t i = 0; i < items->size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (repr((*items)[i]) == repr((*items)[j]))
+        return evaluator.report(args.where(0), "the choice " + repr((*items)[i]) +
+                                                   " stands twice; a choice that counts double "
+                                                   "would be tried twice");
   return Tunable{std::make_shared<const std::vector<Value>>(std::move(*items))};
 }
 
@@ -1192,7 +1211,11 @@ Value constraint(Evaluator& evaluator, CallArguments& call) {
   ArgReader args(evaluator, call, {"condition"}, 1);
   if (!args.ok())
     return Poison{};
-  const auto holds = args[0].is_ir() ? std::nullopt : evaluator.truth(args[0]);
+  const auto* condition = args[0].as<bool>();
+  const auto holds = condition != nullptr ? std::optional(*condition) : std::nullopt;
+  if (!holds && !args[0].is_ir() && !args[0].is_poison())
+    return evaluator.report(args.where(0), "a constraint is a condition, as block % 16 == 0, not " +
+                                               describe(args[0]));
   if (!holds)
     return args[0].is_poison()
                ? Value(Poison{})
@@ -1321,6 +1344,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"match_buffer", {match_buffer, nullptr, {}}},
         {"alloc_buffer", {alloc, "any", {}}},
         {"sblock_alloc_buffer", {alloc, "block", {}}},
+        {"alloc_global", {alloc, "global", {}}},
         {"alloc_local", {alloc, "local", {}}},
         {"alloc_shared", {alloc, "shared", {}}},
         {"alloc_fragment", {alloc, "fragment", {}}},
@@ -1368,10 +1392,34 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"warp_reduce_sum", {warp_reduce, "sum", {}}},
         {"warp_reduce_max", {warp_reduce, "max", {}}},
         {"warp_reduce_min", {warp_reduce, "min", {}}},
+        {"warp_reduce_bitand", {warp_reduce, "bitand", {}}},
+        {"warp_reduce_bitor", {warp_reduce, "bitor", {}}},
+        {"transpose", {transpose, nullptr, {}}},
+        {"reduce", {reduce_of_kind, nullptr, {}}},
+        {"shfl_sync", {lane_shuffle, "shfl_sync", {}}},
+        {"shfl_xor", {lane_shuffle, "shfl_xor_sync", {}}},
+        {"shfl_up", {lane_shuffle, "shfl_up_sync", {}}},
+        {"shfl_down", {lane_shuffle, "shfl_down_sync", {}}},
+        {"any_sync", {warp_vote, "any", {}}},
+        {"all_sync", {warp_vote, "all", {}}},
+        {"ballot_sync", {warp_vote, "ballot", {}}},
+        {"ballot", {warp_vote, "ballot", {}}},
+        {"shuffle_elect", {elected, nullptr, {}}},
+        {"atomic_addx2", {atomic_add_several, "2", {}}},
+        {"atomic_addx4", {atomic_add_several, "4", {}}},
+        {"inc_max_nreg", {register_hint, nullptr, {}}},
+        {"dec_max_nreg", {register_hint, nullptr, {}}},
+        {"annotate_consumer_reg_alloc", {register_hint, nullptr, {}}},
+        {"annotate_producer_reg_dealloc", {register_hint, nullptr, {}}},
+        {"disable_warp_group_reg_alloc", {register_hint, nullptr, {}}},
+        {"no_set_max_nreg", {register_hint, nullptr, {}}},
         {"ClusterKernel", {tile_kernel, nullptr, {}}},
         {"get_block_binding", {block_place, "block", {}}},
         {"get_block_bindings", {block_place, "all_blocks", {}}},
         {"get_thread_bindings", {block_place, "all_threads", {}}},
+        {"get_block_extents", {block_place, "block_extents", {}}},
+        {"get_thread_extents", {block_place, "thread_extents", {}}},
+        {"get_cluster_id", {block_place, "cluster", {}}},
         {"get_block_extent", {block_place, "block_extent", {}}},
         {"get_thread_extent", {block_place, "thread_extent", {}}},
         {"cta_id", {block_place, "block", {}}},
@@ -1408,6 +1456,10 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"vectorized", {loop, "vectorized", {}}},
         {"unroll", {loop, "unroll", {}}},
         {"unrolled", {loop, "unroll", {}}},
+        {"Serial", {loop, "serial", {}}},
+        {"Unroll", {loop, "unroll", {}}},
+        {"Vectorized", {loop, "vectorized", {}}},
+        {"loop_break", {jump, "break", {}}},
         {"thread_binding", {loop, "thread", {}}},
         {"grid", {grid, nullptr, {}}},
         {"evaluate", {evaluate, nullptr, {}}},
@@ -1440,6 +1492,7 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"floormod", {binary_node, "floormod", {}}},
         {"FloorMod", {binary_node, "floormod", {}}},
         {"ceildiv", {binary_node, "ceildiv", {}}},
+        {"cdiv", {binary_node, "ceildiv", {}}},
         {"And", {binary_node, "and", {}}},
         {"Or", {binary_node, "or", {}}},
         {"Not", {logical_not, nullptr, {}}},
@@ -1465,10 +1518,13 @@ const std::map<std::string, Entry, std::less<>>& table() {
     };
     for (const OpInfo& op : all_ops())
       map.emplace(op.name, Entry{operation, op.name.c_str(), {}});
+    map.emplace("wait_wgmma", Entry{operation, "warpgroup_wait", {}});
     map.emplace("fabs", Entry{operation, "abs", {}});
     map.emplace("power", Entry{operation, "pow", {}});
     for (const tir::TileOp* op : tir::all_tile_ops())
       map.emplace(op->name, Entry{tile_call, op->name.c_str(), {}});
+    for (const auto& [name, data] : names_of_tilelang())
+      map.emplace(name, Entry{refused, data, {}});
     for (const char* name : {"launch_thread", "device_entry", "cuda", "ptx", "tile", "cta", "warp",
                              "wg", "inline", "jit", "tvm_storage_sync", "tvm_thread_allreduce",
                              "attr", "allocate", "decl_buffer", "hint"})
@@ -1477,30 +1533,6 @@ const std::map<std::string, Entry, std::less<>>& table() {
          {"call_extern", "call_packed", "call_intrin", "call_llvm_intrin", "address_of",
           "comm_reducer", "preflattened_buffer", "env_thread", "buffer_decl", "access_ptr"})
       map.emplace(name, Entry{refused, kForeign, {}});
-    // What TileLang has and this language has not, with what does the same.
-    static constexpr std::pair<const char*, const char*> kOther[] = {
-        {"tma_copy", "is not there: it leaves open who waits at which barrier; T.copy moves the "
-                     "region, a T.Pipelined carries it out ahead, and a variant of it takes that "
-                     "engine"},
-        {"copy_cluster", "is not there: copies reach the shared memory of their own block only; a "
-                         "T.Pipelined with \"tma\": 2 brings blocks of a cluster what they share"},
-        {"tma_gather4", "is not there: rows by index are of Blackwell's copy engine alone; write "
-                        "T.Parallel with the rows' indices"},
-        {"tma_scatter4", "is not there: rows by index are of Blackwell's copy engine alone; write "
-                         "T.Parallel with the rows' indices"},
-        {"tcgen05_gemm", "is not there: products into tensor memory are of Blackwell alone; T.gemm "
-                         "is dispatched to the instructions of the target"},
-        {"tcgen05_gemm_blockscaled", "is not there: products with block scales are of Blackwell "
-                                     "alone; scale the operands, then T.gemm"},
-        {"gemm_sp", "is not there: the order of its metadata is that of one generation's "
-                    "instruction, and nothing here packs it; expand the operand, then T.gemm"},
-        {"alloc_tmem", "is not there: tensor memory is of Blackwell alone; take T.alloc_fragment"},
-        {"alloc_wgmma_desc", "is not there: descriptors are made where the instruction is; T.gemm "
-                             "takes the buffers themselves"},
-        {"annotate_ws_schedule", "is not there: which warps do what is the program's or the "
-                                 "search's; write the roles with T.ws or if "
-                                 "T.get_warp_group_idx() == 0, or leave T.Pipelined to the search"},
-    };
     // What NumPy, PyTorch and Triton call what is there by another name.
     static constexpr std::pair<const char*, const char*> kElsewhere[] = {
         {"zero", "is not there: T.clear(tile) sets a tile to zero"},
@@ -1516,8 +1548,6 @@ const std::map<std::string, Entry, std::less<>>& table() {
         {"store", "is not there: T.copy moves tiles, A[i, j] = x stores an element"},
         {"program_id", "is not there: `with T.Kernel(n) as bx` names the block"},
     };
-    for (const auto& [name, data] : kOther)
-      map.emplace(name, Entry{refused, data, {}});
     for (const auto& [name, data] : kElsewhere)
       map.emplace(name, Entry{refused, data, {}});
     for (auto& [name, entry] : map)

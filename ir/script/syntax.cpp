@@ -372,7 +372,10 @@ private:
   bool compound(Body& body) {
     const std::string_view word = here().text;
     StatementPtr node;
-    if (word == "if") {
+    if (word == "if" && block_depth_ == 0 && ahead(1).text == "__name__" && ahead(2).text == "==" &&
+        ahead(3).text == "__main__") {
+      recover(); // what a script does when it is started says nothing about its programs
+    } else if (word == "if") {
       node = if_statement();
     } else if (word == "for") {
       node = make_statement(S::kFor);

@@ -7,9 +7,11 @@
 #include "ir/tir/grid_sync.h"
 #include "ir/tir/layout.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/tile_annotations.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
+#include <array>
 
 namespace temper::script {
 
@@ -104,6 +106,62 @@ std::string cluster_problem(const std::vector<Expr>& grid, const std::vector<Exp
   return {};
 }
 
+/// Takes out of the call what TileLang's programs say about how, never about what: it is read and
+/// checked, and how is this target's variants' to choose. False when one is wrong (reported).
+bool read_hints(Evaluator& evaluator, CallArguments& call,
+                std::initializer_list<const char*> hints) {
+  bool ok = true;
+  for (size_t i = 0; i < call.keywords.size();) {
+    const auto& [name, value] = call.keywords[i];
+    const Position where = call.keyword_positions[i];
+    const std::string_view key = name;
+    if (std::find(hints.begin(), hints.end(), key) == hints.end()) {
+      ++i;
+      continue;
+    }
+    if (value.is_poison()) {
+      ok = false;
+    } else if (value.is<None>()) {
+      // left out
+    } else if (key == "eviction_policy") {
+      const auto policy = evaluator.to_string(value, where, "eviction_policy");
+      ok &= policy.has_value();
+      if (policy && *policy != "evict_normal" && *policy != "evict_first" &&
+          *policy != "evict_last") {
+        evaluator.report(where,
+                         "eviction_policy is evict_normal, evict_first or evict_last, not '" +
+                             *policy + "'");
+        ok = false;
+      }
+    } else if (key == "prefer_instruction") {
+      ok &= evaluator.to_string(value, where, "prefer_instruction").has_value();
+    } else if (key == "batch") {
+      const auto batch = evaluator.to_int64(value, where, "batch");
+      ok &= batch.has_value() && *batch >= 1;
+      if (batch && *batch < 1)
+        evaluator.report(where, "batch is at least 1, not " + std::to_string(*batch));
+    } else if (key == "nan_propagate") {
+      const auto flag = value.is_ir() ? std::nullopt : evaluator.truth(value);
+      if (!flag || *flag) {
+        evaluator.report(where, "where an element is NaN, either it or another may come out; for "
+                                "NaN itself, ask T.isnan of the elements, and T.if_then_else");
+        ok = false;
+      }
+    } else if (key == "prefer_async" || key == "explicit") {
+      if (value.is_ir() || !evaluator.truth(value)) {
+        evaluator.report(where, name + " is True or False, known before the kernel runs");
+        ok = false;
+      }
+    } else if (key == "mbar") {
+      evaluator.report(where, "products are waited for where their result is read; leave mbar out");
+      ok = false;
+    }
+    call.keywords.erase(call.keywords.begin() + static_cast<std::ptrdiff_t>(i));
+    call.keyword_positions.erase(call.keyword_positions.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return ok;
+}
+
 } // namespace
 
 Value tile_kernel(Evaluator& evaluator, CallArguments& call) {
@@ -185,6 +243,13 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
       required = names.size();
   }
   names.push_back("annotations");
+  const bool copies = op->name == "copy";
+  const bool reduces = op->name.starts_with("reduce_");
+  if ((copies &&
+       !read_hints(evaluator, call, {"eviction_policy", "prefer_instruction", "loop_layout"})) ||
+      (reduces && !read_hints(evaluator, call, {"batch", "nan_propagate"})) ||
+      (op->name == "gemm" && !read_hints(evaluator, call, {"mbar"})))
+    return Poison{};
   ArgReader args(evaluator, call, names, required);
   if (!args.ok())
     return Poison{};
@@ -253,12 +318,15 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
       tir::make_tile_call(op->name, std::move(regions), std::move(values), std::move(options));
   if (const auto good = tir::check_tile_call(*statement.as<tir::TileCall>()); !good)
     return evaluator.report(call.position, good.error().message);
+  if (const auto good = tir::check_tile_annotations(*statement.as<tir::TileCall>()); !good)
+    return evaluator.report(call.position, good.error().message);
   builder->add(statement, call.position);
   return None{};
 }
 
 Value tile_parallel(Evaluator& evaluator, CallArguments& call) {
-  if (builder_of(evaluator, call) == nullptr)
+  if (builder_of(evaluator, call) == nullptr ||
+      !read_hints(evaluator, call, {"loop_layout", "prefer_async"}))
     return Poison{};
   auto spec = std::make_shared<LoopSpec>();
   spec->kind = tir::ForKind::kTileParallel;
@@ -272,11 +340,16 @@ Value tile_parallel(Evaluator& evaluator, CallArguments& call) {
       const auto width = evaluator.to_int64(value, call.keyword_positions[i], "coalesced_width");
       if (!width)
         return Poison{};
+      if (*width < 1)
+        return evaluator.report(call.keyword_positions[i], "coalesced_width is at least one "
+                                                           "element, not " +
+                                                               std::to_string(*width));
       spec->annotations = spec->annotations.with(name, make_int(DataType::int32(), *width));
     } else {
       return evaluator.report(call.keyword_positions[i],
                               "T.Parallel has no argument '" + name +
-                                  "'; it has coalesced_width= and annotations=");
+                                  "'; it has coalesced_width=, loop_layout=, "
+                                  "prefer_async= and annotations=");
     }
   }
   if (call.positional.empty())
@@ -452,9 +525,19 @@ Value annotate_layout(Evaluator& evaluator, CallArguments& call) {
 Value kernel_hint(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = builder_of(evaluator, call);
   const std::string name = call.callee->data;
-  ArgReader args(evaluator, call, {"value"}, 1);
+  // T.set_max_nreg(240, 1) is of a role, as T.inc_max_nreg(240) is.
+  static constexpr std::array<const char*, 2> kNames{"value", "is_inc"};
+  ArgReader args(evaluator, call, std::span(kNames).first(name == "max_registers" ? 2 : 1), 1);
   if (builder == nullptr || !args.ok())
     return Poison{};
+  if (name == "max_registers" && args.has(1)) {
+    CallArguments inner = call;
+    inner.positional = {args[0]};
+    inner.positions = {args.where(0)};
+    inner.keywords.clear();
+    inner.keyword_positions.clear();
+    return register_hint(evaluator, inner);
+  }
   if (builder->kernel_annotations() == nullptr)
     return evaluator.report(call.position, std::string(call.callee->name) +
                                                " stands inside of a kernel: with T.Kernel(...):");
@@ -811,6 +894,28 @@ Value finalize_reducer(Evaluator& evaluator, CallArguments& call) {
   return None{};
 }
 
+Expr fold_warp(FunctionBuilder& builder, const Expr& value, WarpFold fold, Position position) {
+  const Value first(value);
+  const Value made =
+      builder.new_scalar(builder.pending_name(0, "of_warp"), value->dtype, &first, position);
+  const auto* scalar = made.as<ScalarVar>();
+  if (scalar == nullptr)
+    return nullptr;
+  const std::vector<Expr> at{make_int(DataType::int32(), 0)};
+  const Expr now = make_load(scalar->buffer, at);
+  for (int64_t distance = 16; distance > 0; distance /= 2) {
+    const Expr other = call_op("shfl_xor_sync", {now, make_int(DataType::int32(), distance)});
+    builder.add(tir::make_store(scalar->buffer, at,
+                                fold == WarpFold::kSum      ? make_binary<Add>(now, other)
+                                : fold == WarpFold::kMax    ? make_binary<Max>(now, other)
+                                : fold == WarpFold::kMin    ? make_binary<Min>(now, other)
+                                : fold == WarpFold::kBitAnd ? call_op("bitwise_and", {now, other})
+                                                            : call_op("bitwise_or", {now, other})),
+                position);
+  }
+  return now;
+}
+
 Value warp_reduce(Evaluator& evaluator, CallArguments& call) {
   FunctionBuilder* builder = builder_of(evaluator, call);
   ArgReader args(evaluator, call, {"value"}, 1);
@@ -820,23 +925,19 @@ Value warp_reduce(Evaluator& evaluator, CallArguments& call) {
   if (!value)
     return Poison{};
   const std::string_view op = call.callee->data;
-  const Value first(value);
-  const Value made =
-      builder->new_scalar(builder->pending_name(0, "of_warp"), value->dtype, &first, call.position);
-  const auto* scalar = made.as<ScalarVar>();
-  if (scalar == nullptr)
-    return Poison{};
-  const std::vector<Expr> at{make_int(DataType::int32(), 0)};
-  const Expr now = make_load(scalar->buffer, at);
-  for (int64_t distance = 16; distance > 0; distance /= 2) {
-    const Expr other = call_op("shfl_xor_sync", {now, make_int(DataType::int32(), distance)});
-    builder->add(tir::make_store(scalar->buffer, at,
-                                 op == "sum"   ? make_binary<Add>(now, other)
-                                 : op == "max" ? make_binary<Max>(now, other)
-                                               : make_binary<Min>(now, other)),
-                 call.position);
-  }
-  return Value(now);
+  const bool bits = op == "bitand" || op == "bitor";
+  if (bits && !value->dtype.is_integral())
+    return evaluator.report(args.where(0), std::string(call.callee->name) +
+                                               " joins the bits of integers, not " +
+                                               temper::to_string(value->dtype));
+  const Expr folded = fold_warp(*builder, value,
+                                op == "sum"      ? WarpFold::kSum
+                                : op == "max"    ? WarpFold::kMax
+                                : op == "min"    ? WarpFold::kMin
+                                : op == "bitand" ? WarpFold::kBitAnd
+                                                 : WarpFold::kBitOr,
+                                call.position);
+  return folded ? Value(folded) : Value(Poison{});
 }
 
 Value alloc_var(Evaluator& evaluator, CallArguments& call) {

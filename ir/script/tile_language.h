@@ -43,6 +43,11 @@ Value alloc_reducer(Evaluator& evaluator, CallArguments& call);
 Value finalize_reducer(Evaluator& evaluator, CallArguments& call);
 /// T.warp_reduce_sum(value), ...: of the threads of a warp, in each of them.
 Value warp_reduce(Evaluator& evaluator, CallArguments& call);
+/// How values of the threads of a warp are joined.
+enum class WarpFold : uint8_t { kSum, kMax, kMin, kBitAnd, kBitOr };
+/// The values joined, in each thread of the warp: statements of the kernel, and what they leave.
+/// Null when it was reported.
+Expr fold_warp(FunctionBuilder& builder, const Expr& value, WarpFold fold, Position position);
 /// T.print(x, msg="..."), T.print(buffer), T.print("i = {}", i): lines of text (ir/tir/printing.h).
 Value print_values(Evaluator& evaluator, CallArguments& call);
 /// T.sync_grid(): all blocks wait for each other (ir/tir/grid_sync.h).
@@ -53,7 +58,27 @@ Value im2col(Evaluator& evaluator, CallArguments& call);
 /// T.dp4a(A, B, C): C[0] += A[0] B[0] + ... + A[3] B[3].
 Value dot_of_four(Evaluator& evaluator, CallArguments& call);
 
+// tilelang_language.cpp.
+
+/// T.transpose(src, dst): dst[j, i] = src[i, j].
+Value transpose(Evaluator& evaluator, CallArguments& call);
+/// T.reduce(buffer, out, "max", dim, clear): T.reduce_max and the others.
+Value reduce_of_kind(Evaluator& evaluator, CallArguments& call);
+/// T.shfl_xor(value, mask), T.shfl_up(value, delta), ...: the value of another lane.
+Value lane_shuffle(Evaluator& evaluator, CallArguments& call);
+/// T.any_sync(condition), T.all_sync, T.ballot_sync: of the threads of a warp, in each of them.
+Value warp_vote(Evaluator& evaluator, CallArguments& call);
+/// T.shuffle_elect(128): true in one of so many threads.
+Value elected(Evaluator& evaluator, CallArguments& call);
+/// T.atomic_addx2(C[i], x[j]), T.atomic_addx4: of so many elements side by side.
+Value atomic_add_several(Evaluator& evaluator, CallArguments& call);
+/// T.inc_max_nreg(240), T.dec_max_nreg(24), ...: read; who has which registers is the search's.
+Value register_hint(Evaluator& evaluator, CallArguments& call);
+
 // gpu_language.cpp.
+
+/// The number of the thread in its block; the first axis moves fastest.
+Expr thread_number(FunctionBuilder& builder);
 
 /// T.get_lane_idx(), T.get_warp_idx(), T.warp_id([4]), ...: places of a thread, as expressions of
 /// its number.

@@ -122,6 +122,9 @@ struct LoopSpec {
   Annotations annotations;
   std::string thread;
   bool is_grid = false;
+  /// The loop's variable counts rounds from 0 on, and the name it is given is first + step * round.
+  int64_t step = 1;
+  Expr first = nullptr; ///< where step is not 1
   /// T.Persistent: how many blocks share the tiles of `ranges`, and which of them this is.
   Expr persistent_blocks;
   Expr persistent_block;

@@ -4,6 +4,7 @@
 #include "ir/s_tir/packs.h"
 #include "ir/script/cuda_file.h"
 #include "ir/script/knobs.h"
+#include "ir/script/lexer.h"
 #include "ir/script/rule_file.h"
 #include "ir/script/session.h"
 #include "ir/support/number.h"
@@ -296,6 +297,22 @@ void read_description(Session& session, const Dict& dict, Position where, Worklo
   }
 }
 
+/// Where a function that is no program's generator traces one, as TileLang's eager style does:
+/// T.const("M, N") or T.empty(...), or a T.Kernel in no prim_func.
+const Expression* eager_call(const Body& body) {
+  for (const StatementPtr& statement : body) {
+    if (statement->type == S::kDef)
+      return nullptr;
+    const Expression* value = statement->value.get();
+    if (value != nullptr && value->type == E::kCall && value->items[0]->type == E::kAttribute) {
+      const std::string& name = value->items[0]->text;
+      if (name == "const" || name == "empty" || (statement->type == S::kWith && name == "Kernel"))
+        return value;
+    }
+  }
+  return nullptr;
+}
+
 /// The names that a target of an assignment gives a value: a, or those of (a, b).
 void collect_names(const Expression& target, std::vector<const Expression*>& names) {
   if (target.type == E::kName)
@@ -347,6 +364,17 @@ std::vector<WorkloadInfo> list_workloads(Session& session) {
       continue;
     if (described && places.count(name) == 0)
       continue; // a helper
+    if (const Expression* call = def->decorators.empty() ? nullptr : eager_call(def->body);
+        call != nullptr && session.function(name) != nullptr) {
+      session.diagnostics.report(
+          call->position, "a kernel that is traced when it is called, TileLang's eager style, is "
+                          "written here as a function of its extents that returns the program: "
+                          "def " +
+                              name +
+                              "(M, N, K): with @T.prim_func def main(A: T.Tensor((M, K), dtype), "
+                              "..., C: T.Tensor((M, N), dtype)): in it, and return main");
+      continue;
+    }
     WorkloadInfo info;
     info.name = name;
     info.line = def->position.line;
@@ -400,14 +428,22 @@ Result<ParameterValue> parse_parameter(const WorkloadParameter& parameter,
       return ParameterValue(real);
     return invalid(parameter.name + "=" + text + ": " + parameter.name + " is a number");
   }
-  // Strings reach parameters without a default only when they name a type.
-  if (!parameter.default_value && parse_data_type(text))
-    return ParameterValue(text);
+  if (!parameter.default_value) {
+    if (text == "True" || text == "False")
+      return ParameterValue(text == "True");
+    if (const auto real = parse_number<double>(text))
+      return ParameterValue(*real);
+    if (!text.empty())
+      return ParameterValue(text);
+  }
   return invalid(parameter.name + "=" + text + ": " + parameter.name + " is a positive integer");
 }
 
-/// Extents are at least 1; a parameter whose default is 0 (a padding) may be 0.
+/// Extents are at least 1; a parameter whose default is 0 (a padding) may be 0. What a parameter
+/// without a default takes, the program says (no_extents).
 Result<void> check_parameter(const WorkloadParameter& parameter, const ParameterValue& value) {
+  if (!parameter.default_value)
+    return {};
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     const auto* usual =
         parameter.default_value ? std::get_if<int64_t>(&*parameter.default_value) : nullptr;
@@ -415,11 +451,8 @@ Result<void> check_parameter(const WorkloadParameter& parameter, const Parameter
     if (*integer < least)
       return invalid(parameter.name + "=" + std::to_string(*integer) + ": " + parameter.name +
                      (least == 0 ? " is not negative" : " is a positive integer"));
-  } else if (!parameter.default_value && !std::holds_alternative<std::string>(value)) {
-    return invalid(parameter.name + "=" + to_string(value) + ": " + parameter.name +
-                   " is a positive integer");
   }
-  if (parameter.default_value && value.index() != parameter.default_value->index() &&
+  if (value.index() != parameter.default_value->index() &&
       !(std::holds_alternative<double>(*parameter.default_value) &&
         std::holds_alternative<int64_t>(value)))
     return invalid(parameter.name + "=" + to_string(value) + ": the default " +
@@ -433,6 +466,34 @@ Result<void> check_parameter(const WorkloadParameter& parameter, const Parameter
                    " is not among its choices: " + join(choices, ", "));
   }
   return {};
+}
+
+/// Nothing, or the first of the given parameters without a default that is no positive integer:
+/// where the program does not come out with it, it was meant to be an extent.
+const Binding::value_type* not_an_extent(const WorkloadInfo& info, const Binding& binding) {
+  for (const auto& entry : binding)
+    for (const WorkloadParameter& parameter : info.parameters) {
+      const auto* integer = std::get_if<int64_t>(&entry.second);
+      const auto* text = std::get_if<std::string>(&entry.second);
+      if (parameter.name == entry.first && !parameter.default_value &&
+          !(integer != nullptr && *integer >= 1) && !(text != nullptr && parse_data_type(*text)))
+        return &entry;
+    }
+  return nullptr;
+}
+
+/// True when a tensor of the program has an extent below 1, or one that `text` names.
+bool has_such_extent(const PrimFunc& program, const ParameterValue& value) {
+  for (const Param& param : program->params)
+    if (param.buffer)
+      for (const Expr& extent : param.buffer->shape) {
+        const auto known = as_int(extent);
+        const auto* var = extent.as<VarNode>();
+        const auto* text = std::get_if<std::string>(&value);
+        if ((known && *known < 1) || (var != nullptr && text != nullptr && var->name == *text))
+          return true;
+      }
+  return false;
 }
 
 Value call_generator(Session& session, const std::string& name, const Binding& binding,
@@ -803,6 +864,34 @@ int64_t KnobProgram::size() const {
   return size;
 }
 
+std::vector<std::string> KnobProgram::unread() const {
+  Diagnostics diagnostics(generator_->file, generator_->text);
+  const Body body = parse_syntax(generator_->text, diagnostics);
+  uint32_t begin = 0;
+  uint32_t end = UINT32_MAX;
+  for (const StatementPtr& statement : body) {
+    if (begin != 0 && end == UINT32_MAX)
+      end = statement->position.line;
+    if (statement->type == S::kDef && statement->name == generator_->name)
+      begin = statement->position.line;
+  }
+  const TokenList list = tokenize(generator_->text, diagnostics);
+  std::vector<std::string> result;
+  for (const Knob& knob : knobs_) {
+    int count = 0; // one of them is the parameter
+    for (const Token& token : list.tokens)
+      if (token.position.line >= begin && token.position.line < end)
+        count += (token.type == TokenType::kName && token.text == knob.name) ||
+                         (token.type == TokenType::kFString &&
+                          token.text.find(knob.name) != std::string_view::npos)
+                     ? 1
+                     : 0;
+    if (begin != 0 && count < 2)
+      result.push_back(knob.name);
+  }
+  return result;
+}
+
 template <typename Run>
 auto KnobProgram::with_choices(std::span<const size_t> choices,
                                std::vector<std::string>& violations, Run&& run) const {
@@ -961,6 +1050,19 @@ std::string to_string(const ParameterValue& value) {
 
 namespace {
 
+/// Where T.constraint(words) stands; the first line when the text has it in other words.
+Position place_of_constraint(const std::string& text, const std::string& words) {
+  const std::string call = "constraint(" + words + ")";
+  const size_t at = text.find(call);
+  if (at == std::string::npos)
+    return {1, 1, 1};
+  const size_t line = static_cast<size_t>(
+      std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+  const size_t begin = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
+  return {static_cast<uint32_t>(line + 1), static_cast<uint32_t>(at - begin + 12),
+          static_cast<uint32_t>(words.size())};
+}
+
 /// The program with the first choice of each knob that no constraint refuses; its attributes hold
 /// the knobs.
 Result<IRModule> first_program(const std::string& text, const std::string& file,
@@ -993,10 +1095,12 @@ Result<IRModule> first_program(const std::string& text, const std::string& file,
   }
   if (first.error().code != ErrorCode::kIllegal)
     return first.error();
-  return invalid("no choice of the knobs of " + name +
-                 " is left: the constraints refuse all, the "
-                 "first by " +
-                 first.error().message + "; relax a constraint or add choices");
+  Diagnostics diagnostics(file, text);
+  diagnostics.report(place_of_constraint(text, first.error().message),
+                     "no choice of the knobs of " + name +
+                         " is left: the constraints refuse all, the first by " +
+                         first.error().message + "; relax a constraint or add choices");
+  return diagnostics.to_error();
 }
 
 /// What stands for a tolerance; negative where it is no number.
@@ -1170,9 +1274,20 @@ Result<Workload> WorkloadFile::bind(const std::string& name, const Binding& bind
   Session session(state_->file, state_->text);
   if (!session.diagnostics.empty())
     return session.diagnostics.to_error();
-  TEMPER_TRY(module, knobs.empty() ? generate(session, info->name, workload.parameters)
-                                   : first_program(state_->text, state_->file, info->name,
-                                                   workload.parameters, knobs, extents));
+  auto made = knobs.empty() ? generate(session, info->name, workload.parameters)
+                            : first_program(state_->text, state_->file, info->name,
+                                            workload.parameters, knobs, extents);
+  if (const auto* odd = not_an_extent(*info, workload.parameters)) {
+    const std::string words =
+        odd->first + "=" + to_string(odd->second) + ": " + odd->first + " is a positive integer";
+    if (!made)
+      return invalid(words + ", or the program refuses this value: " + made.error().message);
+    if (has_such_extent((*made)->functions[0].function.as_ref<PrimFuncNode>(), odd->second))
+      return invalid(words);
+  }
+  if (!made)
+    return made.error();
+  const IRModule module = *std::move(made);
   const PrimFunc program =
       with_extents(module->functions[0].function.as_ref<PrimFuncNode>(), extents);
   workload.module =

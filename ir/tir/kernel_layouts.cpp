@@ -489,6 +489,16 @@ Result<PrimFunc> annotate_layouts(const PrimFunc& function, bool wgmma, bool mfm
     }
     if (posed->buffers.empty())
       return false; // any number of threads will do
+    // Blocks of any number of threads have fragments only where warps are whole.
+    if (const int64_t threads = posed->problem.threads;
+        threads < 32 || threads % 32 != 0 || threads > 1024) {
+      status =
+          Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}a block of {} threads: the tiles of a block on a GPU are shared "
+                            "out among whole warps of 32, up to 1024 threads",
+                            at(kernel->span), threads));
+      return false;
+    }
     auto layouts = choose_layouts(posed->problem);
     if (!layouts) {
       status = layouts.error();

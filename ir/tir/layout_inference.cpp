@@ -96,6 +96,8 @@ private:
           return bad(fmt::format("{} spreads over {} threads, the {} has {}", who,
                                  flat.span(kThreadAxis), buffer.threads > 0 ? "role" : "block",
                                  threads_of(buffer.threads)));
+        if (!is_injective(flat))
+          return bad(who + " puts several elements into the same register of a thread");
         layouts_[i] = {flat, "annotated" + place(buffer.fixed_where)};
       } else {
         if (buffer.fixed->is_fragment())

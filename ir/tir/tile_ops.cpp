@@ -2,6 +2,7 @@
 
 #include "ir/support/text.h"
 #include "ir/tir/ops/ops.h"
+#include "ir/tir/tile_dimensions.h"
 
 #include <algorithm>
 
@@ -127,22 +128,40 @@ std::string tile_text(const BufferRegion& region) {
   return text + "]";
 }
 
+std::vector<size_t> tile_dimensions(const BufferRegion& region, size_t rank) {
+  std::vector<bool> taken;
+  size_t count = 0;
+  for (const Range& range : region.region) {
+    taken.push_back(!is_int(range.extent, 1));
+    count += taken.back() ? 1 : 0;
+  }
+  for (size_t d = taken.size(); d-- > 0 && count < rank;)
+    if (!taken[d]) {
+      taken[d] = true;
+      ++count;
+    }
+  std::vector<size_t> dimensions;
+  for (size_t d = 0; d < taken.size(); ++d)
+    if (taken[d])
+      dimensions.push_back(d);
+  return dimensions;
+}
+
 std::vector<Expr> tile_indices(const BufferRegion& region, std::span<const Expr> indices) {
   std::vector<Expr> result;
+  for (const Range& range : region.region)
+    result.push_back(range.min);
   size_t next = 0;
-  for (const Range& range : region.region) {
-    if (is_int(range.extent, 1)) {
-      result.push_back(range.min);
-      continue;
-    }
+  for (const size_t d : tile_dimensions(region, indices.size())) {
     TEMPER_CHECK(next < indices.size(), "an index for each extent of the tile");
+    const Expr& first = region.region[d].min;
     Expr index = indices[next++];
-    if (index->dtype != range.min->dtype) {
+    if (index->dtype != first->dtype) {
       const DataType wide = DataType::int64();
       index = make_cast(wide, index);
-      result.push_back(is_int(range.min, 0) ? index : make_cast(wide, range.min) + index);
+      result[d] = is_int(first, 0) ? index : make_cast(wide, first) + index;
     } else {
-      result.push_back(range.min + index);
+      result[d] = first + index;
     }
   }
   return result;

@@ -390,6 +390,14 @@ const Nvrtc* nvrtc_or_null() {
   if (nvrtc == nullptr)                                                                            \
   GTEST_SKIP() << Nvrtc::load().error().message
 
+TEST(Cuda, bfloat16_is_rounded_by_integers_where_no_instruction_does) {
+  SKIP_WITHOUT_NVRTC();
+  const auto source = source_of(kSoftmax, "cuda:sm_75");
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  const auto code = nvrtc->compile(source->text, "sm_75");
+  EXPECT_TRUE(code.has_value()) << code.error().message;
+}
+
 TEST(Cuda, nvrtc_compiles_programs_for_every_architecture) {
   SKIP_WITHOUT_NVRTC();
   for (const char* arch : {"sm_80", "sm_90a", "sm_100a"})

@@ -65,6 +65,33 @@ def main(A: T.Buffer((512,), "float32"), B: T.Buffer((512,), "float32")):
   EXPECT_EQ(actual, expected);
 }
 
+TEST(ThreadLoops, a_copy_from_behind_a_tensor_is_found_before_it_is_made) {
+  const std::string text = R"(
+@T.prim_func
+def main(A: T.Buffer((128,), "float32"), B: T.Buffer((128,), "float32")):
+    for bx in T.thread_binding(1, thread="blockIdx.x"):
+        S = T.alloc_shared((128,), "float32")
+        for tx in T.thread_binding(32, thread="threadIdx.x"):
+            T.ptx_cp_async(S[tx * 4], A[tx * 4 + SHIFT], 4)
+            T.ptx_commit_group()
+            T.ptx_wait_group(0)
+            T.sync_threads()
+            for k in range(4):
+                B[tx * 4 + k] = S[127 - tx * 4 - k]
+)";
+  std::vector<float> a = numbers(128), b(128);
+  const auto run = [&](const char* shift) {
+    auto loops = tir::thread_loops(parsed(replaced(text, "SHIFT", shift)));
+    EXPECT_TRUE(loops.has_value()) << loops.error().message;
+    const auto done = interpret(*loops, {input(a), output(b)});
+    return done ? std::string("right") : done.error().message;
+  };
+  EXPECT_EQ(run("0"), "right");
+  for (size_t i = 0; i < 128; ++i)
+    EXPECT_EQ(b[i], a[127 - i]);
+  expect_found(run("1"), {"line 7", "T.ptx_cp_async reads outside of A", "number of elements"});
+}
+
 TEST(ThreadLoops, control_flow_of_threads_stays_theirs) {
   const PrimFunc function = parsed(R"(
 @T.prim_func

@@ -91,7 +91,8 @@ TEST_F(Interpret, ErrorsNameTheLine) {
 
 TEST_F(Interpret, UnwrittenElementsMayNotBeRead) {
   expect_error(make_store(b, {imm(0)}, make_load(b, {imm(1)})),
-               "read of an element of B that was never written");
+               "read of an element of B that was never written; where the caller gives B its values, "
+               "the workload says so: inputs=dict(B=\"normal\")");
   // Content does not survive the end of the sequence.
   const Buffer t = make_buffer("T", kFloat, {imm(8)}, "local");
   const Stmt body =

@@ -64,6 +64,95 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return text.replace(at, what.size(), with);
 }
 
+TEST(WorkloadFile, ParametersWithoutADefaultAreWhatTheProgramTakes) {
+  const char* text = R"(from tvm.script import tirx as T
+
+
+def shifted(N, by, causal, mode):
+    assert mode in ["add", "keep"], "mode is add or keep"
+
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(1, threads=32) as bx:
+            for i in T.Parallel(N):
+                B[i] = A[i] + (by if mode == "add" else 0) if causal else 0.0
+
+    return main
+)";
+  const auto file = WorkloadFile::parse(text, "shifted.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto made = [&](const char* n, const char* by, const char* causal, const char* mode) {
+    const auto workload = file->instantiate(
+        "shifted", {{"N", n}, {"by", by}, {"causal", causal}, {"mode", mode}}, true);
+    return workload ? std::string("made") : workload.error().message;
+  };
+  for (const char* by : {"0", "-3", "4", "0.5"})
+    for (const char* causal : {"True", "False", "0"})
+      EXPECT_EQ(made("8", by, causal, "keep"), "made") << by << " " << causal;
+  EXPECT_THAT(made("0", "1", "True", "add"), HasSubstr("N=0: N is a positive integer"));
+  EXPECT_THAT(made("-8", "1", "True", "add"), HasSubstr("N=-8: N is a positive integer"));
+  EXPECT_THAT(made("eight", "1", "True", "add"), HasSubstr("N=eight: N is a positive integer"));
+  EXPECT_THAT(made("8", "1", "True", "drop"), HasSubstr("mode is add or keep"));
+}
+
+TEST(WorkloadFile, AnEmptySpaceIsSaidAtItsConstraint) {
+  const char* text = R"(from tvm.script import tirx as T
+
+
+def doubled(N, block=T.tune([16, 32])):
+    T.constraint(block % 16 == 0)
+    T.constraint(block > 100)
+
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(1, threads=32) as bx:
+            for i in T.Parallel(N):
+                B[i] = A[i] * 2
+
+    return main
+)";
+  const auto file = WorkloadFile::parse(text, "doubled.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("doubled", {{"N", "64"}}, true);
+  ASSERT_FALSE(workload);
+  EXPECT_THAT(workload.error().to_string(), HasSubstr("doubled.py:6:18: no choice"));
+  EXPECT_THAT(workload.error().to_string(), HasSubstr("                     ^^^^^^^^^^^"));
+}
+
+TEST(WorkloadFile, AKnobThatNothingReadsIsNamed) {
+  const char* text = R"(from tvm.script import tirx as T
+
+
+def doubled(N, block=T.tune([16, 32]), idle=T.tune([1, 2]), said=T.tune([1, 2])):
+    @T.prim_func
+    def main(A: T.Tensor((N,), "float32"), B: T.Tensor((N,), "float32")):
+        with T.Kernel(N // block, threads=32) as bx:
+            for i in T.Parallel(block):
+                B[bx * block + i] = A[bx * block + i] * said
+
+    return main
+
+
+def other(idle):
+    return idle
+)";
+  const auto file = WorkloadFile::parse(text, "doubled.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  const auto workload = file->instantiate("doubled", {{"N", "64"}}, true);
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  const auto program = KnobProgram::of(workload->module);
+  ASSERT_TRUE(program) << program.error().to_string();
+  EXPECT_EQ(program->unread(), std::vector<std::string>{"idle"});
+}
+
+TEST(WorkloadFile, ChoicesOfAKnobStandOnce) {
+  const auto file = WorkloadFile::parse("from tvm.script import tirx as T\n\n\ndef f(N, "
+                                        "block=T.tune([16, 32, 16])):\n    return None\n",
+                                        "twice.py");
+  ASSERT_FALSE(file);
+  EXPECT_THAT(file.error().to_string(), HasSubstr("the choice 16 stands twice"));
+}
+
 TEST(WorkloadFile, ListsWorkloadsWithTheirParametersAndFormulas) {
   const WorkloadFile file = file_of(kScale);
   ASSERT_EQ(file.workloads().size(), 1u);

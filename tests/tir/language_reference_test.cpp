@@ -3,12 +3,14 @@
 #include "codegen/lower.h"
 #include "codegen/lower_gpu.h"
 #include "ir/interpret.h"
+#include "ir/op.h"
 #include "ir/script/evaluator.h"
 #include "ir/script/parser.h"
 #include "ir/script/printer.h"
 #include "ir/script/reference.h"
 #include "ir/script/workload_file.h"
 #include "ir/structural.h"
+#include "ir/tir/emulator/emulate.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/verify.h"
 #include "tests/support/golden.h"
@@ -161,6 +163,177 @@ def scale(n, block=32, dtype="float32"):
   ASSERT_FALSE(tool);
   EXPECT_NE(tool.error().to_string().find("tilelang.compile is not known"), std::string::npos)
       << tool.error().to_string();
+}
+
+TEST(LanguageReference, ForGpusHasRawInstructionsWhoseExamplesRunEmulated) {
+  size_t count = 0;
+  std::set<std::string> documented;
+  for (const LanguageEntry& entry : language_entries()) {
+    if (entry.section != "Raw instructions of GPUs")
+      continue;
+    SCOPED_TRACE(entry.name + "\n" + entry.example);
+    ++count;
+    for (const std::string& name : split_text(entry.name, ','))
+      documented.insert(std::string(trim(name)).substr(2));
+    const auto module = parse_module(entry.example, "example.py");
+    ASSERT_TRUE(module) << module.error().to_string();
+    const PrimFunc function = function_of(*module);
+    const std::vector<bool> written = written_parameters(function);
+    std::vector<std::vector<float>> floats(function->params.size());
+    std::vector<std::vector<uint16_t>> halves(function->params.size());
+    std::vector<InterpretArgument> arguments;
+    for (size_t p = 0; p < function->params.size(); ++p) {
+      const Buffer& buffer = function->params[p].buffer;
+      const auto elements = static_cast<size_t>(*buffer->element_count());
+      if (buffer->dtype == DataType::floating(16)) {
+        halves[p].assign(elements, 0x3c00); // 1
+        arguments.emplace_back(
+            ArrayView{buffer->dtype, halves[p].data(), static_cast<int64_t>(elements)});
+        continue;
+      }
+      floats[p].assign(elements, 1.0F);
+      arguments.emplace_back(written[p] ? output(floats[p]) : input(floats[p]));
+    }
+    const auto report = tir::emulate_thoroughly(function, arguments);
+    EXPECT_TRUE(report) << report.error().message;
+  }
+  EXPECT_GE(count, 9U);
+  // What threads of a GPU carry out is documented, but for what only lowering writes.
+  static const std::set<std::string> kWritten{
+      "warp_load_matrix",   "warp_fill",     "warp_store_matrix",
+      "warp_mma",           "amd_mfma",      "setmaxnreg",
+      "call_source_kernel", "source_writes", "mbarrier_arrive_cluster"};
+  std::set<std::string> elsewhere;
+  for (const LanguageEntry& entry : language_entries())
+    for (const std::string& name : split_text(entry.name, ','))
+      elsewhere.insert(std::string(trim(name)));
+  for (const OpInfo& op : all_ops())
+    if (op.result == OpResult::kStatement && !kWritten.contains(op.name))
+      EXPECT_TRUE(documented.contains(op.name) || elsewhere.contains("T." + op.name)) << op.name;
+}
+
+/// Names of TileLang 0.1.15's language, its types among them.
+std::vector<std::string> public_names() {
+  std::vector<std::string> names;
+  const std::string text =
+      read_file(testing::golden_path("tests/text/tir/tilelang_names.txt")).value();
+  for (const std::string& line : split_text(text, '\n'))
+    if (!trim(line).empty())
+      names.emplace_back(trim(line));
+  return names;
+}
+
+TEST(TileLangNames, AreThereOrSayWhatWorksInstead) {
+  EXPECT_GE(public_names().size(), 600U);
+  for (const std::string& name : public_names()) {
+    const bool there = find_in_t(name).has_value();
+    EXPECT_TRUE(there) << "T." << name << " is not known";
+    if (const auto refusal = refusal_in_t(name)) {
+      EXPECT_TRUE(refusal->starts_with("is ") || refusal->starts_with("belongs ")) << name;
+      EXPECT_GE(refusal->size(), 20U) << name;
+    }
+  }
+}
+
+TEST(TileLangNames, ThatAreThereStandInAnExampleOfTheReference) {
+  std::string examples;
+  for (const LanguageEntry& entry : language_entries())
+    examples += entry.example;
+  const auto used = [&](const std::string& name) {
+    for (size_t at = examples.find("T." + name); at != std::string::npos;
+         at = examples.find("T." + name, at + 1)) {
+      const char next = examples[at + 2 + name.size()];
+      if (std::isalnum(static_cast<unsigned char>(next)) == 0 && next != '_')
+        return true;
+    }
+    return false;
+  };
+  size_t count = 0;
+  for (const std::string& line : split_text(compatibility_reference(), '\n')) {
+    if (!line.starts_with("| `T.") || line.find("` | yes |") == std::string::npos)
+      continue;
+    const std::string name = line.substr(5, line.find('`', 5) - 5);
+    EXPECT_TRUE(used(name)) << "T." << name << " is said to have an example";
+    ++count;
+  }
+  EXPECT_GE(count, 150U);
+}
+
+// A file in TileLang's own style: implicit casts, hints, steps, "float", a part that only a script
+// has.
+TEST(LanguageReference, OfTileLangsStyleAKernelRunsAsItIs) {
+  const auto file = WorkloadFile::parse(R"(import tilelang
+import tilelang.language as T
+
+@tilelang.jit(out_idx=[-1])
+def rows(M, N, doubled, threads=32, dtype="float16", accum_dtype="float"):
+    @T.prim_func
+    def main(A: T.Tensor((M, N), dtype), B: T.Tensor((M,), dtype), C: T.Tensor((M, N), dtype)):
+        with T.Kernel(M, threads=threads) as bx:
+            tile = T.alloc_shared((1, N), dtype)
+            sums = T.alloc_fragment((1,), accum_dtype)
+            T.copy(A[bx, 0], tile, eviction_policy="evict_first", prefer_instruction="cp_async",
+                   loop_layout=None)
+            part = T.alloc_fragment((1, N), accum_dtype)
+            for i, j in T.Parallel(1, N, prefer_async=True, loop_layout=None):
+                part[i, j] = tile[i, j]
+            T.reduce_sum(part, sums, dim=1, batch=1)
+            B[bx] = sums[0]
+            for i in T.serial(0, N, 2):
+                C[bx, i] = T.float32(2.0) * tile[0, i] if doubled else tile[0, i]
+            for i in range(N - 1, 0, -2):
+                C[bx, i] = 0
+    return main
+
+def ref_program(a):
+    return torch.sum(a)
+
+if __name__ == "__main__":
+    kernel = rows(8, 16, True)
+    with torch.no_grad():
+        print(f"{kernel.get_profiler().do_bench():.2f}")
+    try:
+        pass
+    finally:
+        pass
+)",
+                                        "rows.py");
+  ASSERT_TRUE(file) << file.error().to_string();
+  for (const bool doubled : {true, false}) {
+    const auto workload = file->instantiate(
+        "rows", {{"M", "3"}, {"N", "6"}, {"doubled", doubled ? "True" : "False"}}, true);
+    ASSERT_TRUE(workload) << workload.error().to_string();
+    const PrimFunc function = function_of(workload->module);
+    std::vector<uint16_t> a(18, 0x3c00), b(3), c(18); // 1
+    const auto view = [](std::vector<uint16_t>& data) {
+      return ArrayView{DataType::floating(16), data.data(), static_cast<int64_t>(data.size())};
+    };
+    const std::vector<InterpretArgument> arguments{view(a), view(b), view(c)};
+    const auto run = interpret(function, arguments);
+    ASSERT_TRUE(run) << run.error().to_string();
+    EXPECT_EQ(b, std::vector<uint16_t>(3, 0x4600)); // 6
+    for (size_t i = 0; i < c.size(); ++i)
+      EXPECT_EQ(c[i], i % 2 == 1 ? 0 : doubled ? 0x4000 : 0x3c00) << i;
+  }
+}
+
+TEST(LanguageReference, OfAKernelThatIsTracedSaysHowItIsWrittenHere) {
+  const auto file = WorkloadFile::parse(R"(import tilelang
+import tilelang.language as T
+@tilelang.jit
+def matmul(A, B, block_M: int = 64):
+    M, N, K = T.const("M, N, K")
+    C = T.empty([M, N], "float16")
+    with T.Kernel(1, threads=128) as bx:
+        T.clear(C)
+    return C
+)",
+                                        "eager.py");
+  ASSERT_FALSE(file);
+  const std::string message = file.error().to_string();
+  EXPECT_NE(message.find("eager.py:5:"), std::string::npos) << message;
+  EXPECT_NE(message.find("a function of its extents that returns the program"), std::string::npos)
+      << message;
 }
 
 TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {

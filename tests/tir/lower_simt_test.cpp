@@ -8,6 +8,8 @@
 #include "ir/verify.h"
 #include "tests/tir/emulated_programs.h"
 
+#include <tuple>
+
 namespace temper::tir {
 namespace {
 
@@ -62,6 +64,65 @@ def main(A: T.Tensor((50, 40), "float32"), B: T.Tensor((40, 36), "float32"), C: 
         T.copy(C_local, C[by * 32, bx * 16])
 )",
                  {quarters(2000, 1), quarters(1440, 2)}, 1800);
+}
+
+TEST(LowerSimt, a_product_may_have_one_row_one_column_or_one_term) {
+  for (const auto& [m, n, k] : {std::tuple(32, 32, 1), std::tuple(1, 32, 8), std::tuple(32, 1, 8),
+                                std::tuple(1, 1, 4), std::tuple(1, 1, 1)})
+    for (const bool transposed : {false, true}) {
+      SCOPED_TRACE(testing::Message() << m << " " << n << " " << k << " " << transposed);
+      const auto shape = [&](int rows, int columns) {
+        return "(" + std::to_string(transposed ? columns : rows) + ", " +
+               std::to_string(transposed ? rows : columns) + ")";
+      };
+      const std::string a = shape(m, k);
+      const std::string b = shape(k, n);
+      const std::string c = "(" + std::to_string(m) + ", " + std::to_string(n) + ")";
+      const std::string flags = transposed ? ", transpose_A=True, transpose_B=True" : "";
+      expect_meaning(
+          "\n@T.prim_func\ndef main(A: T.Tensor(" + a + ", \"float32\"), B: T.Tensor(" + b +
+              ", \"float32\"), C: T.Tensor(" + c + ", \"float32\")):\n" +
+              "    with T.Kernel(1, threads=64) as bx:\n"
+              "        A_shared = T.alloc_shared(" +
+              a + ", \"float16\")\n        B_shared = T.alloc_shared(" + b +
+              ", \"float16\")\n        C_local = T.alloc_fragment(" + c +
+              ", \"float32\")\n        T.copy(A, A_shared)\n        T.copy(B, B_shared)\n"
+              "        T.clear(C_local)\n        T.gemm(A_shared, B_shared, C_local" +
+              flags + ")\n        T.copy(C_local, C)\n",
+          {quarters(static_cast<size_t>(m * k), 1), quarters(static_cast<size_t>(k * n), 2)},
+          static_cast<size_t>(m * n));
+    }
+}
+
+TEST(LowerSimt, what_no_gpu_has_is_said_at_its_line) {
+  for (const char* threads : {"1", "33", "2048"}) {
+    const auto lowered = lower_simt(parsed(replaced(R"(
+@T.prim_func
+def main(A: T.Tensor((64,), "float32"), B: T.Tensor((64,), "float32")):
+    with T.Kernel(1, threads=THREADS) as bx:
+        tile = T.alloc_fragment((64,), "float32")
+        T.copy(A, tile)
+        T.copy(tile, B)
+)",
+                                                    "THREADS", threads)));
+    ASSERT_FALSE(lowered.has_value());
+    expect_found(lowered.error().message,
+                 {"line 4, column 5: a block of ", threads, "whole warps of 32, up to 1024"});
+  }
+  const auto overlapping = lower_simt(parsed(R"(
+@T.prim_func
+def main(A: T.Tensor((256,), "float32"), B: T.Tensor((256,), "float32")):
+    with T.Kernel(1, threads=128) as bx:
+        t = T.alloc_fragment((16, 16), "float32")
+        T.annotate_layout({t: T.Fragment((16, 16), lambda i, j: (i * 8 + j // 2, 0))})
+        for i, j in T.Parallel(16, 16):
+            t[i, j] = A[i * 16 + j]
+        for i, j in T.Parallel(16, 16):
+            B[i * 16 + j] = t[i, j]
+)"));
+  ASSERT_FALSE(overlapping.has_value());
+  expect_found(overlapping.error().message,
+               {"line 5, column ", "the layout of t puts several elements into the same register"});
 }
 
 TEST(LowerSimt, rows_are_reduced_across_lanes) {

@@ -60,12 +60,12 @@ TEST(GpuPruning, TheBoundIsOfTheInstructionsThatAreUsed) {
   EXPECT_EQ(gpu_bound(task, code(even, {{"mma.sync", 4}}), 90).ns(), tensor.ns());
   const GpuBound plain = gpu_bound(task, code(even, {{"fma", 4}}), 90);
   EXPECT_GT(plain.ns(), 10 * tensor.ns());
-  EXPECT_EQ(refused_bound(plain, 0, tensor.ns())->reason, "roofline");
-  EXPECT_FALSE(refused_bound(tensor, 0, tensor.ns()));
-  EXPECT_FALSE(refused_bound(plain, 0, 0)) << "nothing to compare with";
+  EXPECT_EQ(refused_bound(plain, 0, &tensor)->reason, "roofline");
+  EXPECT_FALSE(refused_bound(tensor, 0, &tensor));
+  EXPECT_FALSE(refused_bound(plain, 0, nullptr)) << "nothing to compare with";
   // Against what was timed, the bound itself counts.
-  EXPECT_EQ(refused_bound(tensor, 0.99 * tensor.ns(), 0)->reason, "roofline");
-  EXPECT_FALSE(refused_bound(tensor, 1.01 * tensor.ns(), 0));
+  EXPECT_EQ(refused_bound(tensor, 0.99 * tensor.ns(), nullptr)->reason, "roofline");
+  EXPECT_FALSE(refused_bound(tensor, 1.01 * tensor.ns(), nullptr));
 }
 
 TEST(GpuPruning, BlocksThatLeaveMultiprocessorsIdle) {
@@ -74,10 +74,16 @@ TEST(GpuPruning, BlocksThatLeaveMultiprocessorsIdle) {
   EXPECT_DOUBLE_EQ(few.imbalance, 132.0 / 16);
   EXPECT_NEAR(gpu_bound(task, code(133, {{"wgmma", 4}}), 90).imbalance, 2 * 132.0 / 133, 1e-9);
   const GpuBound many = gpu_bound(task, code(256, {{"wgmma", 4}}), 90);
-  const auto refused = refused_bound(few, 0, many.ns());
+  const auto refused = refused_bound(few, 0, &many);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->reason, "waves");
   EXPECT_NE(refused->message.find("its blocks (16)"), std::string::npos) << refused->message;
+  // Of a rival with as few blocks, the instructions are the reason.
+  const GpuBound plain = gpu_bound(task, code(16, {{"fma", 4}}), 90);
+  const auto slower = refused_bound(plain, 0, &few);
+  ASSERT_TRUE(slower);
+  EXPECT_EQ(slower->reason, "roofline");
+  EXPECT_EQ(slower->message.find("blocks"), std::string::npos) << slower->message;
 }
 
 TEST(GpuPruning, WhatMemoryBoundsIsNotHeldAgainstItsBlocks) {
@@ -86,7 +92,7 @@ TEST(GpuPruning, WhatMemoryBoundsIsNotHeldAgainstItsBlocks) {
   task.flops = 8192.0 * 8192;
   const GpuBound bound = gpu_bound(task, code(100, {{"fma", 1}}), 90);
   EXPECT_NEAR(bound.ns(), 2 * 4 * 8192.0 * 8192 / 4.8e12 * 1e9, 1);
-  EXPECT_FALSE(refused_bound(bound, 0, bound.memory_ns));
+  EXPECT_FALSE(refused_bound(bound, 0, &bound));
 }
 
 } // namespace

@@ -272,6 +272,9 @@ public:
       if (!count_.pruned.empty())
         text +=
             ", of which " + about + std::to_string(count_.legal) + " are legal (" + pruned() + ")";
+      for (const std::string& knob : program_->unread())
+        text += "; nothing in the program reads the knob " + knob +
+                ": its choices are all the same program, leave it out";
     }
     const size_t open = open_sizes_.size() > own ? open_sizes_.size() - own : 0;
     if (open > 0) {

@@ -528,6 +528,8 @@ private:
       return make_seq({});
     } else if (call != nullptr && (call->op == "ptx_cp_async" || call->op == "copy_vector")) {
       result = copied(*call, thread);
+      if (const Stmt within = reads_inside(*call, thread, stmt->span))
+        result = make_seq({within, result});
     } else if (call != nullptr && (call->op == "tma_load" || call->op == "tma_store")) {
       result = box_copied(*call, thread);
     } else if (call != nullptr && is_atomic(*call)) {
@@ -556,6 +558,31 @@ private:
     for (const Expr& index : load->indices)
       indices.push_back(of_thread(index, thread));
     return make_load(memory(load->buffer), with_thread(behind(std::move(indices), reg), thread));
+  }
+
+  /// That T.ptx_cp_async reads what its source has: behind a tensor's end is no memory at all, and
+  /// its address is the program's own. Null where a condition is given, or it is not from a tensor.
+  Stmt reads_inside(const Call& call, const Thread& thread, const Span& span) {
+    const auto* source = call.args[1].as<BufferLoad>();
+    if (call.op != "ptx_cp_async" || call.args.size() != 3 || source == nullptr ||
+        source->buffer->scope != "global")
+      return nullptr;
+    Expr inside;
+    for (size_t d = 0; d < source->indices.size(); ++d) {
+      const Expr index = of_thread(source->indices[d], thread);
+      Expr end = index;
+      if (d + 1 == source->indices.size())
+        end = end + tile_cast(index->dtype, of_thread(call.args[2], thread)) - 1;
+      const Expr here =
+          logical_and(make_binary<GE>(index, make_int(index->dtype, 0)),
+                      make_binary<LT>(end, tile_cast(index->dtype, source->buffer->shape[d])));
+      inside = inside ? logical_and(inside, here) : here;
+    }
+    Stmt check = make_assert(
+        inside, "T.ptx_cp_async reads outside of " + source->buffer->name +
+                    "; its third argument is the number of elements, and a tail needs a condition");
+    check->span = span;
+    return check;
   }
 
   Stmt copied(const Call& call, const Thread& thread) {

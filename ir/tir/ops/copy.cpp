@@ -14,6 +14,9 @@ Result<void> check(const TileCall& call) {
     return Error(ErrorCode::kInvalidArgument,
                  "T.copy moves tiles of equal shape, but " + tile_text(call.regions[0]) + " and " +
                      tile_text(call.regions[1]) + " differ; give the region, as A[i:i + 64, 0:32]");
+  if (const int64_t width = integer_option(call, "coalesced_width"); width < 0)
+    return Error(ErrorCode::kInvalidArgument,
+                 "T.copy: coalesced_width is a number of elements, not " + std::to_string(width));
   return {};
 }
 

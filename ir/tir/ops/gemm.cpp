@@ -5,13 +5,26 @@
 #include "ir/tir/ops/ops.h"
 #include "ir/tir/pipeline_stages.h"
 #include "ir/tir/promote_sums.h"
+#include "ir/tir/tile_dimensions.h"
 
 namespace temper::tir::ops {
 
+namespace {
+
+/// The extents of a region as a matrix, some of which may be 1.
+std::vector<Expr> matrix_shape(const BufferRegion& region) {
+  std::vector<Expr> shape;
+  for (const size_t d : tile_dimensions(region, 2))
+    shape.push_back(region.region[d].extent);
+  return shape;
+}
+
+} // namespace
+
 Result<GemmShape> gemm_shape(const TileCall& call) {
-  const std::vector<Expr> a = tile_shape(call.regions[0]);
-  const std::vector<Expr> b = tile_shape(call.regions[1]);
-  const std::vector<Expr> c = tile_shape(call.regions[2]);
+  const std::vector<Expr> a = matrix_shape(call.regions[0]);
+  const std::vector<Expr> b = matrix_shape(call.regions[1]);
+  const std::vector<Expr> c = matrix_shape(call.regions[2]);
   const auto text = [&] {
     return tile_text(call.regions[0]) + ", " + tile_text(call.regions[1]) + " and " +
            tile_text(call.regions[2]);

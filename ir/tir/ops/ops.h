@@ -18,6 +18,7 @@ const TileOp& reduce_bitand();
 const TileOp& reduce_bitor();
 const TileOp& reduce_bitxor();
 const TileOp& cumsum();
+const TileOp& cummax();
 const TileOp& lookup();
 const TileOp& atomic_add();
 const TileOp& atomic_max();
