@@ -17,8 +17,10 @@ namespace {
 /// Knobs of the variants that are built in, by what their operators begin with.
 std::vector<std::string> knob_names(const std::string& op) {
   if (op == "gemm")
-    return {"vectors",  "rows",    "panels",  "a_layout", "order",  "step",
-            "prefetch", kWarpRows, kSwizzleA, kSwizzleB,  kMfmaRows};
+    return {"vectors",  "rows",  "panels",  "a_layout", "order",   "step",
+            "prefetch", "share", kWarpRows, kSwizzleA,  kSwizzleB, kMfmaRows};
+  if (op == "copy")
+    return {"bytes"};
   if (op.starts_with("reduce_"))
     return {"vectors", "chains"};
   return {};

@@ -88,7 +88,7 @@ TEST(DataType, NamesRoundTrip) {
   }
   EXPECT_FALSE(parse_data_type("float33"));
   EXPECT_FALSE(parse_data_type("float32x0"));
-  EXPECT_FALSE(parse_data_type("int"));
+  EXPECT_FALSE(parse_data_type("integer"));
 }
 
 TEST(Text, NearestNameIsOffered) {

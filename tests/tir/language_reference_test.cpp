@@ -208,8 +208,9 @@ TEST(LanguageReference, ForGpusHasRawInstructionsWhoseExamplesRunEmulated) {
     for (const std::string& name : split_text(entry.name, ','))
       elsewhere.insert(std::string(trim(name)));
   for (const OpInfo& op : all_ops())
-    if (op.result == OpResult::kStatement && !kWritten.contains(op.name))
+    if (op.result == OpResult::kStatement && !kWritten.contains(op.name)) {
       EXPECT_TRUE(documented.contains(op.name) || elsewhere.contains("T." + op.name)) << op.name;
+    }
 }
 
 /// Names of TileLang 0.1.15's language, its types among them.

@@ -108,6 +108,14 @@ TEST(Knobs, ThatArePinnedAreParametersAndMustKeepTheConstraints) {
       << bad.error().message;
 }
 
+/// What a choice leaves in the program is part of the language.
+void expect_reads_back(const Candidate& candidate) {
+  const std::string text = script::to_text(candidate.module);
+  const auto again = script::parse_module(text, "candidate.py");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(ir::structural_equal(*again, candidate.module)) << text;
+}
+
 TEST(KnobSpaces, SampleProgramsThatTheirTracesMakeAgainAndThatComputeTheSame) {
   const ir::IRModule module = workload().module;
   auto space = make_knob_space(module, {});
@@ -122,6 +130,7 @@ TEST(KnobSpaces, SampleProgramsThatTheirTracesMakeAgainAndThatComputeTheSame) {
     const auto candidate = (*space)->sample(random);
     ASSERT_TRUE(candidate) << candidate.error().to_string();
     programs.insert((*candidate)->program_hash);
+    expect_reads_back(**candidate);
     const std::string json = s_tir::trace_to_json_text((*candidate)->trace);
     const auto trace = s_tir::trace_from_json_text(json);
     ASSERT_TRUE(trace) << trace.error().to_string();
@@ -336,6 +345,7 @@ TEST(KnobSpaces, ForAGpuOfferItsInstructionsCopiesSwizzlesStagesAndThreads) {
       continue;
     }
     programs.insert((*candidate)->program_hash);
+    expect_reads_back(**candidate);
     const std::string text = knob_text((*candidate)->trace);
     for (size_t at = 0; at < text.size();) {
       const size_t end = std::min(text.find(' ', at), text.size());
