@@ -53,6 +53,22 @@ bool is_first_element(const Value& value) {
   return expr != nullptr && expr->is<BufferLoad>();
 }
 
+/// The extents of an operand as it is written, those of 1 among them; an index alone is none. A
+/// region of `rank` dimensions may have fewer: then those of 1 go, the first ones first.
+std::vector<Expr> written_extents(const Value& value, const BufferRegion& region, size_t rank) {
+  const auto* parts = value.as<Region>();
+  std::vector<Expr> extents;
+  for (size_t d = 0; d < region.region.size(); ++d)
+    if (parts == nullptr || (*parts->indices)[d].end)
+      extents.push_back(region.region[d].extent);
+  for (size_t d = 0; d < extents.size() && extents.size() > rank;)
+    if (is_int(extents[d], 1))
+      extents.erase(extents.begin() + static_cast<std::ptrdiff_t>(d));
+    else
+      ++d;
+  return extents;
+}
+
 /// The element's region gets the extents of `shape` along its last dimensions.
 bool extend(BufferRegion& region, const std::vector<Expr>& shape) {
   if (shape.size() > region.region.size())
@@ -259,6 +275,7 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
 
   std::vector<BufferRegion> regions;
   std::vector<bool> first_element;
+  std::vector<const Value*> given_regions;
   std::vector<Expr> values;
   Annotations options;
   for (size_t i = 0; i < op->parameters.size(); ++i) {
@@ -268,6 +285,7 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
       if (!given && parameter.in_place) {
         regions.push_back(regions[0]);
         first_element.push_back(false);
+        given_regions.push_back(given_regions[0]);
         continue;
       }
       auto region = builder->to_region(args[i], args.where(i));
@@ -275,6 +293,7 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
         return Poison{};
       regions.push_back(std::move(*region));
       first_element.push_back(is_first_element(args[i]));
+      given_regions.push_back(&args[i]);
     } else if (parameter.type == TileParameterType::kValue) {
       Expr value = evaluator.to_expr(args[i], args.where(i),
                                      regions.empty() ? std::nullopt
@@ -305,10 +324,11 @@ Value tile_call(Evaluator& evaluator, CallArguments& call) {
                               std::string(call.callee->name) +
                                   " needs the extents of one operand: a whole buffer, or a region "
                                   "as A[i:i + 64, 0:32]");
-    const BufferRegion& source = regions[static_cast<size_t>(known - first_element.begin())];
-    std::vector<Expr> shape = tir::tile_shape(source);
+    const auto from = static_cast<size_t>(known - first_element.begin());
+    const BufferRegion& source = regions[from];
     for (size_t i = 0; i < regions.size(); ++i)
-      if (first_element[i] && !extend(regions[i], shape))
+      if (first_element[i] && !extend(regions[i], written_extents(*given_regions[from], source,
+                                                                  regions[i].region.size())))
         return evaluator.report(call.position, regions[i].buffer->name + " has " +
                                                    std::to_string(regions[i].region.size()) +
                                                    " dimensions, too few for the tile " +
