@@ -356,6 +356,7 @@ void Evaluator::import(const Statement& statement) {
     const bool whole = statement.name.empty();
     const std::optional<Value> value =
         whole ? find_import(what, "") : find_import(statement.name, what);
+    is_for_tilelang_ |= (whole ? what : statement.name).starts_with("tilelang");
     if (!value) {
       report(statement.position,
              "'" + (whole ? what : statement.name + "." + what) +

@@ -137,6 +137,8 @@ public:
   /// Functions that `run` built at the level of the file, in order.
   const std::vector<std::pair<std::string, PrimFunc>>& functions() const { return functions_; }
   const std::vector<IRModule>& modules() const { return modules_; }
+  /// The file imports tilelang: its kernels leave barriers of threads to the compiler.
+  bool is_for_tilelang() const { return is_for_tilelang_; }
   /// The body of def statements that are decorated is needed again for each call of a generator.
   int nested_depth() const { return depth_; }
   void enter() { ++depth_; }
@@ -180,6 +182,7 @@ private:
   int64_t steps_ = 0;
   int depth_ = 0;
   bool stopped_ = false;
+  bool is_for_tilelang_ = false;
   Value returned_;
   std::vector<std::pair<std::string, PrimFunc>> functions_;
   std::vector<IRModule> modules_;

@@ -3,6 +3,7 @@
 
 #include "ir/script/regions.h"
 #include "ir/tir/pipeline_order.h"
+#include "ir/tir/thread_barriers.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -148,6 +149,8 @@ PrimFunc FunctionBuilder::build() {
     node.is_private = decorator_.is_private;
     node.body = std::move(body);
   });
+  if (evaluator_.is_for_tilelang())
+    function = tir::meet_between_threads(function);
   evaluator_.set_span(function, def_.position);
   return function;
 }

@@ -628,7 +628,9 @@ std::vector<LanguageEntry> language_entries() {
       "that hold for whole warps (if T.get_warp_idx() < 2:) those warps'. Under any other "
       "condition "
       "on the thread it is a mistake, which emulation finds as a divergent barrier. What the "
-      "program writes stays, whatever barriers the operators around it bring.",
+      "program writes stays, whatever barriers the operators around it bring. Where code of single "
+      "threads hands shared memory on, barriers are the author's; in files that import tilelang "
+      "they are put in between such statements, as there.",
       on_rows("        tx = T.get_thread_binding(0)\n        tile = T.alloc_shared((32,), "
               "\"float32\")\n"
               "        tile[tx] = A[bx * 32 + tx]\n        T.sync_threads()\n"

@@ -337,6 +337,38 @@ def matmul(A, B, block_M: int = 64):
       << message;
 }
 
+// TileLang puts barriers between statements of single threads; for tvm.script they are the
+// author's.
+TEST(LanguageReference, OfTileLangsFilesThreadsMeetWhereTheyHandSomethingOver) {
+  const std::string kernel = R"(
+@T.prim_func
+def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((32,), "float32")):
+    with T.Kernel(1, threads=32) as bx:
+        tx = T.get_thread_binding(0)
+        row = T.alloc_shared((32,), "float32")
+        sums = T.alloc_local((1,), "float32")
+        sums[0] = 0.0
+        for i in T.serial(64):
+            row[tx] = A[i, tx]
+            if tx < 16:
+                sums[0] = sums[0] + row[31 - tx]
+        B[tx] = sums[0]
+)";
+  const auto barriers = [&](const std::string& imports) {
+    const auto module = parse_module(imports + kernel, "kernel.py");
+    EXPECT_TRUE(module) << module.error().to_string();
+    std::vector<std::string> around;
+    const std::vector<std::string> lines = split_text(to_text(*module), '\n');
+    for (size_t i = 1; i + 1 < lines.size(); ++i)
+      if (lines[i].find("T.sync_threads()") != std::string::npos)
+        around.emplace_back(trim(lines[i - 1]));
+    return around;
+  };
+  EXPECT_TRUE(barriers("from tvm.script import tirx as T\n").empty());
+  EXPECT_EQ(barriers("import tilelang.language as T\n"),
+            (std::vector<std::string>{"row[tx] = A[i, tx]", "sums = sums + row[31 - tx]"}));
+}
+
 TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {
   std::set<std::string> known;
   for (const LanguageEntry& entry : language_entries())
