@@ -1,5 +1,6 @@
 // Calls: mathematics, LLVM's own intrinsics, atomics, tiles of AMX, printing.
 #include "codegen/llvm/emitter.h"
+#include "ir/tir/statement_call.h"
 
 namespace temper::codegen::emitter {
 
@@ -278,8 +279,7 @@ Value* Emitter::emit_atomic(const Call& call) {
 }
 
 const Call* Emitter::as_amx(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  const Call* call = call_of(stmt);
   return call != nullptr && call->op == "amx_multiply_add" ? call : nullptr;
 }
 

@@ -18,6 +18,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/warp_fragments.h"
 
@@ -61,11 +62,7 @@ std::string place_of(const For& loop) {
              : fmt::format("line {}, column {}: ", loop.span.line, loop.span.column);
 }
 
-bool is_barrier(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-  return call != nullptr && call->op == "sync_threads";
-}
+bool is_barrier(const Stmt& stmt) { return is_call(stmt, "sync_threads"); }
 Stmt operation(const char* op, std::vector<Expr> args = {}) {
   return make_evaluate(call_op(op, std::move(args)));
 }

@@ -10,6 +10,7 @@
 #include "ir/pass/index_math.h"
 #include "ir/pass/lowering.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/statement_call.h"
 
 #include <algorithm>
 #include <optional>
@@ -53,8 +54,7 @@ bool run_constantly(const Nest& nest) {
 }
 
 const Call* product_in(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  const Call* call = call_of(stmt);
   return call != nullptr && call->op == "amx_multiply_add" ? call : nullptr;
 }
 

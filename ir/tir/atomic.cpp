@@ -1,6 +1,7 @@
 #include "ir/tir/atomic.h"
 
 #include "ir/support/check.h"
+#include "ir/tir/statement_call.h"
 
 namespace temper::tir {
 
@@ -9,8 +10,7 @@ bool is_atomic(const Call& call) {
 }
 
 const Call* as_atomic(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  const Call* call = call_of(stmt);
   return call != nullptr && is_atomic(*call) && call->args[0].is<BufferLoad>() ? call : nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "ir/op.h"
 #include "ir/pass/pipeline_loops.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/statement_call.h"
 
 #include <unordered_set>
 
@@ -52,8 +53,7 @@ PrimFunc copy_asynchronously(const PrimFunc& function) {
             return asynchronous(make_load(store->buffer, store->indices), store->value, 1,
                                 store->span);
         }
-        const auto* evaluate = node.as<Evaluate>();
-        const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+        const Call* call = call_of(node);
         if (call == nullptr || call->op != "copy_vector")
           return node;
         const auto* to = call->args[0].as<BufferLoad>();
@@ -62,7 +62,7 @@ PrimFunc copy_asynchronously(const PrimFunc& function) {
         if (to == nullptr || from == nullptr || !marked.contains(to->buffer.get()) ||
             !moves(to->buffer, from->buffer, elements))
           return node;
-        return asynchronous(call->args[0], call->args[1], elements, evaluate->span);
+        return asynchronous(call->args[0], call->args[1], elements, node->span);
       }));
   return with_body(function, body);
 }

@@ -21,6 +21,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/structural.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile.h"
 
 #include <algorithm>
@@ -31,14 +32,6 @@
 namespace temper::tir {
 namespace {
 
-const Call* call_of(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-}
-bool is_call(const Stmt& stmt, std::string_view op) {
-  const Call* call = call_of(stmt);
-  return call != nullptr && call->op == op;
-}
 bool is_barrier(const Stmt& stmt) { return is_call(stmt, "sync_threads"); }
 /// The block's, or a role's, which lowering made.
 bool is_own_barrier(const Stmt& stmt) { return is_barrier(stmt) && stmt->span.line == 0; }

@@ -2,6 +2,7 @@
 
 #include "ir/arith/region.h"
 #include "ir/op.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
 
@@ -10,15 +11,7 @@
 namespace temper::tir {
 namespace {
 
-const Call* statement_call(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-}
-
-bool is_sync(const Stmt& stmt) {
-  const Call* call = statement_call(stmt);
-  return call != nullptr && call->op == kSyncGrid;
-}
+bool is_sync(const Stmt& stmt) { return is_call(stmt, kSyncGrid); }
 
 bool occurs(const Node* what, const NodeRef& where) {
   bool found = false;

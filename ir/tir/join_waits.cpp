@@ -13,6 +13,7 @@
 
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
+#include "ir/tir/statement_call.h"
 
 #include <algorithm>
 #include <utility>
@@ -20,14 +21,6 @@
 namespace temper::tir {
 namespace {
 
-const Call* call_of(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-}
-bool is_call(const Stmt& stmt, std::string_view op) {
-  const Call* call = call_of(stmt);
-  return call != nullptr && call->op == op;
-}
 bool waits_for_all(const Stmt& stmt) {
   return is_call(stmt, "ptx_wait_group") && is_int(call_of(stmt)->args[0], 0);
 }

@@ -17,6 +17,7 @@
 #include "ir/tir/role_options.h"
 #include "ir/tir/roles.h"
 #include "ir/tir/spans.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/step_vectors.h"
 #include "ir/tir/tile_ops.h"
 #include "ir/walk.h"
@@ -426,11 +427,7 @@ private:
     return result;
   }
 
-  static bool is_barrier(const Stmt& stmt) {
-    const auto* evaluate = stmt.as<Evaluate>();
-    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-    return call != nullptr && call->op == "sync_threads";
-  }
+  static bool is_barrier(const Stmt& stmt) { return is_call(stmt, "sync_threads"); }
   static Stmt without_double_barriers(const Stmt& stmt) {
     return cast_ref<StmtNode>(rewrite_post(stmt, [](const NodeRef& node) -> NodeRef {
       const auto* seq = node.as<SeqStmt>();

@@ -6,6 +6,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/atomic.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
@@ -480,9 +481,7 @@ public:
 private:
   /// The blocks' threads run one after the other: nobody is waited for.
   static bool is_barrier(const Stmt& stmt) {
-    const auto* evaluate = stmt.as<Evaluate>();
-    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-    return call != nullptr && (call->op == "sync_threads" || call->op == "sync_warp");
+    return is_call(stmt, "sync_threads") || is_call(stmt, "sync_warp");
   }
 
   static bool has_parallel(const Stmt& stmt) {

@@ -8,6 +8,7 @@
 #include "ir/tir/pipeline.h"
 #include "ir/tir/pipeline_stages.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile_ops.h"
 
 #include <fmt/format.h>
@@ -201,8 +202,7 @@ Result<void> check_movable(const Step& step) {
   walk(step.stmt, [&](const NodeRef& node) {
     if (node.is<Break>() || node.is<Continue>() || node.is<Return>())
       what = "a jump";
-    const auto* evaluate = node.as<Evaluate>();
-    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    const Call* call = call_of(node);
     if (call != nullptr && !is_atomic(*call) && call->op != kPrint) {
       what = "T.";
       name = call->op;

@@ -3,6 +3,7 @@
 #include "ir/op.h"
 #include "ir/tir/dispatch.h"
 #include "ir/tir/kernel_layouts.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile_ops.h"
 
 #include <algorithm>
@@ -122,8 +123,7 @@ bool is_wgmma(const TileCall& call) {
 }
 
 const Call* warpgroup_wait(const NodeRef& node) {
-  const auto* evaluate = node.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  const Call* call = call_of(node);
   return call != nullptr && call->op == "warpgroup_wait" ? call : nullptr;
 }
 

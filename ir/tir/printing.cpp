@@ -1,4 +1,5 @@
 #include "ir/tir/printing.h"
+#include "ir/tir/statement_call.h"
 
 #include <cstdio>
 
@@ -46,8 +47,7 @@ size_t count_places(const std::string& text) {
 }
 
 const Call* as_print(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+  const Call* call = call_of(stmt);
   return call != nullptr && call->op == kPrint ? call : nullptr;
 }
 

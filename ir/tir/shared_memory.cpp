@@ -3,6 +3,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/layout_expr.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile.h"
 
 #include <algorithm>
@@ -253,18 +254,13 @@ private:
     }
   };
 
-  static const Call* call_of(const Stmt& stmt) {
-    const auto* evaluate = stmt.as<Evaluate>();
-    return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-  }
   /// Of the block, a role, or the cluster.
   static bool is_barrier(const Stmt& stmt) {
-    const Call* call = call_of(stmt);
-    return call != nullptr && (call->op == "sync_threads" || call->op == "cluster_sync");
+    return is_call(stmt, "sync_threads") || is_call(stmt, "cluster_sync");
   }
   /// What meets other blocks is there for their sake, too.
   static bool is_candidate(const Stmt& stmt) {
-    return is_barrier(stmt) && stmt->span.line == 0 && call_of(stmt)->op == "sync_threads";
+    return is_call(stmt, "sync_threads") && stmt->span.line == 0;
   }
   static bool has_roles(const Stmt& branch) {
     bool found = false;

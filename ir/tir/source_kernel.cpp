@@ -1,5 +1,6 @@
 #include "ir/tir/source_kernel.h"
 
+#include "ir/tir/statement_call.h"
 #include "ir/walk.h"
 
 namespace temper::tir {
@@ -21,8 +22,7 @@ std::string only_on_gpu(const NodeRef& root) {
     return kernel->name + " is CUDA C++ of its own, which nothing but a GPU runs";
   std::string why;
   walk(root, [&](const NodeRef& node) {
-    const auto* evaluate = node.as<Evaluate>();
-    const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
+    const Call* call = call_of(node);
     if (call != nullptr && why.empty() && (call->op == "inline_cuda" || call->op == "inline_ptx"))
       why = (node->span.line > 0 ? "line " + std::to_string(node->span.line) + ": " : "") + "T." +
             call->op + " is text for a GPU's compiler, and nothing but a GPU runs it";

@@ -3,6 +3,7 @@
 #include "ir/op.h"
 #include "ir/pass/rewrite.h"
 #include "ir/tir/pipeline_stages.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile.h"
 #include "ir/walk.h"
 
@@ -35,11 +36,7 @@ struct Uses {
 
 Stmt barrier() { return make_evaluate(call_op("sync_threads", {})); }
 
-bool is_barrier(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  const auto* call = evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-  return call != nullptr && call->op == "sync_threads";
-}
+bool is_barrier(const Stmt& stmt) { return is_call(stmt, "sync_threads"); }
 
 class Meeting {
 public:

@@ -499,27 +499,19 @@ def main(B: T.Buffer((1,), "int32")):
 TEST(EmulatorMistakes, endless_programs_end) {
   EmulateOptions options;
   options.max_steps = 1000;
-  auto result = emulate(parsed(R"(
+  const PrimFunc endless = parsed(R"(
 @T.prim_func
 def main(B: T.Buffer((1,), "int32")):
     for tx in T.thread_binding(1, thread="threadIdx.x"):
         B[0] = 0
         while B[0] < 1:
             B[0] = 0
-)"),
-                        std::vector<InterpretArgument>{}, options);
+)");
+  auto result = emulate(endless, std::vector<InterpretArgument>{}, options);
   ASSERT_FALSE(result.has_value()); // the argument is missing
   std::vector<int32_t> b(1);
   const InterpretArgument argument = output(b);
-  result = emulate(parsed(R"(
-@T.prim_func
-def main(B: T.Buffer((1,), "int32")):
-    for tx in T.thread_binding(1, thread="threadIdx.x"):
-        B[0] = 0
-        while B[0] < 1:
-            B[0] = 0
-)"),
-                   std::span(&argument, 1), options);
+  result = emulate(endless, std::span(&argument, 1), options);
   ASSERT_FALSE(result.has_value());
   expect_found(result.error().message,
                {"line 6", "the program did not end within 1000 steps: this loop went on"});
@@ -527,15 +519,7 @@ def main(B: T.Buffer((1,), "int32")):
   // By the clock: none is left.
   options.max_steps = int64_t{1} << 40;
   options.max_seconds = 0;
-  result = emulate(parsed(R"(
-@T.prim_func
-def main(B: T.Buffer((1,), "int32")):
-    for tx in T.thread_binding(1, thread="threadIdx.x"):
-        B[0] = 0
-        while B[0] < 1:
-            B[0] = 0
-)"),
-                   std::span(&argument, 1), options);
+  result = emulate(endless, std::span(&argument, 1), options);
   ASSERT_FALSE(result.has_value());
   expect_found(result.error().message, {"line 6", "the program did not end within 0 seconds"});
   EXPECT_TRUE(did_not_end(result.error()));

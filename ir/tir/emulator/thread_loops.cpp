@@ -12,6 +12,7 @@
 #include "ir/tir/matrix_text.h"
 #include "ir/tir/mfma.h"
 #include "ir/tir/printing.h"
+#include "ir/tir/statement_call.h"
 #include "ir/tir/tile.h"
 #include "ir/tir/tile_ops.h"
 
@@ -42,10 +43,6 @@ const DataType kIndex = DataType::int32();
 
 Expr integer(int64_t value) { return make_int(kIndex, value); }
 
-const Call* statement_call(const Stmt& stmt) {
-  const auto* evaluate = stmt.as<Evaluate>();
-  return evaluate != nullptr ? evaluate->value.as<Call>() : nullptr;
-}
 bool is_shuffle(const Expr& value) {
   const auto* call = value.as<Call>();
   return call != nullptr && call->op.starts_with("shfl_");
@@ -53,13 +50,13 @@ bool is_shuffle(const Expr& value) {
 
 /// Orders the threads' accesses, and does nothing else here.
 bool is_barrier(const Stmt& stmt) {
-  const Call* call = statement_call(stmt);
+  const Call* call = call_of(stmt);
   return call != nullptr && ((call->op == "sync_threads" && call->args.empty()) ||
                              call->op == "sync_warp" || call->op == "mbarrier_wait_parity");
 }
 /// What copies at issue make of waits for them.
 bool is_nothing_here(const Stmt& stmt) {
-  const Call* call = statement_call(stmt);
+  const Call* call = call_of(stmt);
   return call != nullptr &&
          (call->op == "ptx_commit_group" || call->op == "ptx_wait_group" ||
           call->op == "fence_proxy_async" || call->op == "setmaxnreg" ||
@@ -70,7 +67,7 @@ bool is_nothing_here(const Stmt& stmt) {
 bool is_collective(const Stmt& stmt) {
   if (const auto* bind = stmt.as<Bind>())
     return is_shuffle(bind->value);
-  const Call* call = statement_call(stmt);
+  const Call* call = call_of(stmt);
   return call != nullptr &&
          (call->op == "ptx_ldmatrix" || call->op == "ptx_stmatrix" || call->op == "ptx_mma" ||
           call->op == "amd_mfma" || call->op == "ptx_wgmma_ss" || call->op == "ptx_wgmma_rs");
@@ -187,7 +184,7 @@ private:
           list.push_back(std::move(part));
       return list;
     }
-    if (const Call* call = statement_call(stmt)) {
+    if (const Call* call = call_of(stmt)) {
       const OpInfo* op = find_op(call->op);
       const bool known = is_barrier(stmt) || is_collective(stmt) || is_nothing_here(stmt) ||
                          call->op == "ptx_cp_async" || call->op == "copy_vector" ||
@@ -285,7 +282,7 @@ private:
         differ |= differs(index);
       if (differ && is_local(store->buffer))
         varying_.insert(store->buffer.get());
-    } else if (const Call* call = statement_call(stmt)) {
+    } else if (const Call* call = call_of(stmt)) {
       for (const Expr& arg : call->args)
         if (const auto* load = arg.as<BufferLoad>(); load != nullptr && is_local(load->buffer))
           varying_.insert(load->buffer.get());
@@ -524,7 +521,7 @@ private:
         indices.push_back(mapped(index));
       result = make_store(memory(store->buffer), with_thread(std::move(indices), thread),
                           mapped(store->value), mapped(store->predicate));
-    } else if (const Call* call = statement_call(stmt); call != nullptr && is_nothing_here(stmt)) {
+    } else if (const Call* call = call_of(stmt); call != nullptr && is_nothing_here(stmt)) {
       return make_seq({});
     } else if (call != nullptr && (call->op == "ptx_cp_async" || call->op == "copy_vector")) {
       result = copied(*call, thread);
@@ -744,7 +741,7 @@ private:
       fail(*stmt, fmt::format("a block of {} threads is no number of whole warps", threads_));
     if (const auto* bind = stmt.as<Bind>())
       shuffle(*bind, out);
-    else if (const Call* call = statement_call(stmt); call->op == "ptx_mma")
+    else if (const Call* call = call_of(stmt); call->op == "ptx_mma")
       mma(stmt, *call, out);
     else if (call->op == "amd_mfma")
       mfma(stmt, *call, out);
