@@ -43,15 +43,19 @@ public:
   explicit Meeting(const KernelLaunch& launch) {
     for (const Var& var : launch.thread_vars)
       of_threads_.insert(var.get());
+    bool by_barriers = false; // of its own, which say who waits for whom
     walk(launch.body, [&](const NodeRef& node) {
-      names_threads_ |= of_threads_.contains(node.get());
+      is_open_ |= of_threads_.contains(node.get());
+      const auto* call = node.as<Call>();
+      by_barriers |= call != nullptr && call->op.starts_with("mbarrier_");
       return true;
     });
+    is_open_ &= !by_barriers;
   }
 
   Stmt body(const Stmt& stmt) {
     Uses open;
-    return names_threads_ ? statement(stmt, open) : stmt;
+    return is_open_ ? statement(stmt, open) : stmt;
   }
 
 private:
@@ -155,7 +159,7 @@ private:
   }
 
   std::unordered_set<const Node*> of_threads_;
-  bool names_threads_ = false;
+  bool is_open_ = false; ///< its threads are named, and their order is left to the compiler
 };
 
 Stmt rewritten(const Stmt& stmt) {

@@ -10,7 +10,8 @@ namespace temper::tir {
 /// shared memory that the other reads, and at the end of loops whose next iteration does. Only
 /// where all threads come by: not below conditions and loops of some threads, nor within a
 /// statement that hands something over to itself, which stays the author's to order (the emulator
-/// finds what is missing). Kernels that do not name their threads have none: operators meet.
+/// finds what is missing). Kernels that do not name their threads have none: operators meet; nor
+/// have those with mbarriers, which say themselves who waits for whom.
 ir::PrimFunc meet_between_threads(const ir::PrimFunc& function);
 
 } // namespace temper::tir

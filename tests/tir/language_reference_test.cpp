@@ -340,7 +340,7 @@ def matmul(A, B, block_M: int = 64):
 // TileLang puts barriers between statements of single threads; for tvm.script they are the
 // author's.
 TEST(LanguageReference, OfTileLangsFilesThreadsMeetWhereTheyHandSomethingOver) {
-  const std::string kernel = R"(
+  std::string kernel = R"(
 @T.prim_func
 def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((32,), "float32")):
     with T.Kernel(1, threads=32) as bx:
@@ -367,6 +367,11 @@ def main(A: T.Tensor((64, 32), "float32"), B: T.Tensor((32,), "float32")):
   EXPECT_TRUE(barriers("from tvm.script import tirx as T\n").empty());
   EXPECT_EQ(barriers("import tilelang.language as T\n"),
             (std::vector<std::string>{"row[tx] = A[i, tx]", "sums = sums + row[31 - tx]"}));
+  // The one barrier is of the mbarriers' preparation.
+  kernel += "        bar = T.alloc_barrier(32)\n        T.barrier_arrive(bar)\n"
+            "        T.barrier_wait(bar, 0)\n";
+  EXPECT_EQ(barriers("import tilelang.language as T\n"),
+            barriers("from tvm.script import tirx as T\n"));
 }
 
 TEST(LanguageReference, KnowsEveryNameOfTheLanguage) {
