@@ -295,7 +295,7 @@ Result<std::vector<std::string>> required_features(const ir::Target& target) {
 
 std::string compiler_version() {
   // As kCodegenVersion, of code for CPUs alone.
-  constexpr int kCpuCodegenVersion = 1;
+  constexpr int kCpuCodegenVersion = 2;
   std::string version = fmt::format("LLVM " LLVM_VERSION_STRING " codegen {}.{}", kCodegenVersion,
                                     kCpuCodegenVersion);
   for (const std::string& flag : llvm_flags())

@@ -14,7 +14,8 @@
 //  2. Bound. A condition that is the whole body of L and bounds L's variable becomes L's extent.
 //     (A vectorized loop takes only a constant bound; otherwise the condition becomes a mask.)
 //  3. Hoist. A condition that is the whole body of L and does not mention its variable goes
-//     around L.
+//     around L. So does one that every statement of L's body has, as the parts of a loop that rule
+//     1 has cut do.
 //
 // Rule 1 is also for the choice that a padded copy stores, in loops that hold nothing else:
 //        for w in range(10):                          for w in range(1): P[w] = 0
@@ -32,6 +33,7 @@
 #include "ir/pass/rewrite.h"
 #include "ir/pass/simplify.h"
 #include "ir/pass/unroll.h"
+#include "ir/structural.h"
 
 #include <algorithm>
 
@@ -182,7 +184,7 @@ private:
   struct Search {
     From from;
     Var var;
-    std::vector<Var> inner; ///< of the loops around what is looked at
+    std::vector<Var> inner;   ///< of the loops around what is looked at
     std::vector<Var> defined; ///< names that the loop's body makes: unknown around the loop
     std::vector<LinearForm> found;
   };
@@ -373,13 +375,14 @@ private:
   }
 
   /// Rules 2 and 3.
-  Stmt bound_and_hoist(const For& loop, const Stmt& body) {
+  Stmt bound_and_hoist(const For& loop, const Stmt& statements) {
+    const Stmt body = with_common_condition(loop, statements);
     const auto* branch = body.as<IfThenElse>();
     if (branch == nullptr || branch->else_case)
       return body == loop.body ? Stmt(Ref<For>(&loop))
                                : Stmt(change_loop(loop, [&](For& node) { node.body = body; }));
     std::vector<Expr> conjuncts;
-    split_conjunction(branch->condition, conjuncts);
+    const Stmt guarded = without_conditions(body, conjuncts);
     std::vector<Expr> around;
     std::vector<Expr> inside;
     Expr first = loop.min;
@@ -423,9 +426,7 @@ private:
     Expr extent = math_.simplify(end - first);
     if (math_.bounds(extent).low < 0)
       extent = max(extent, make_int(extent->dtype, 0));
-    Stmt inner = branch->then_case;
-    if (!inside.empty())
-      inner = make_if(join_conjunction(inside), inner);
+    const Stmt inner = inside.empty() ? guarded : make_if(join_conjunction(inside), guarded);
     Stmt result = simplify_loops(change_loop(loop,
                                              [&](For& node) {
                                                node.min = first;
@@ -436,6 +437,47 @@ private:
     if (is_nothing(result) || around.empty())
       return result;
     return make_if(join_conjunction(around), result);
+  }
+
+  /// What is under a statement's conditions, one within the other, which are appended.
+  static Stmt without_conditions(Stmt stmt, std::vector<Expr>& conjuncts) {
+    for (const auto* branch = stmt.as<IfThenElse>(); branch != nullptr && !branch->else_case;
+         branch = stmt.as<IfThenElse>()) {
+      split_conjunction(branch->condition, conjuncts);
+      stmt = Stmt(branch->then_case);
+    }
+    return stmt;
+  }
+
+  /// A sequence of which every statement is under a condition that L does not change: under it as a
+  /// whole. What is else there stays as it is.
+  static Stmt with_common_condition(const For& loop, const Stmt& body) {
+    const auto* sequence = body.as<SeqStmt>();
+    if (sequence == nullptr)
+      return body;
+    std::vector<std::vector<Expr>> conditions;
+    std::vector<Stmt> guarded;
+    for (const Stmt& statement : sequence->statements)
+      guarded.push_back(without_conditions(statement, conditions.emplace_back()));
+    const auto holds = [](const std::vector<Expr>& conjuncts, const Expr& one) {
+      return std::any_of(conjuncts.begin(), conjuncts.end(),
+                         [&](const Expr& other) { return structural_equal(one, other); });
+    };
+    std::vector<Expr> common;
+    for (const Expr& conjunct : conditions.front())
+      if (!mentions(conjunct, loop.loop_var) && !has_load(conjunct) &&
+          std::all_of(conditions.begin(), conditions.end(),
+                      [&](const auto& others) { return holds(others, conjunct); }))
+        common.push_back(conjunct);
+    if (common.empty())
+      return body;
+    std::vector<Stmt> rest;
+    for (size_t i = 0; i < conditions.size(); ++i) {
+      std::erase_if(conditions[i], [&](const Expr& one) { return holds(common, one); });
+      rest.push_back(conditions[i].empty() ? guarded[i]
+                                           : make_if(join_conjunction(conditions[i]), guarded[i]));
+    }
+    return make_if(join_conjunction(common), make_seq(std::move(rest)));
   }
 
   static bool has_load(const Expr& expr) {

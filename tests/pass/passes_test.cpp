@@ -197,6 +197,60 @@ def main(A: T.Buffer((10,), "float32")):
 )");
 }
 
+TEST(PartitionLoops, AConditionOfAllPartsOfACutLoopGoesAroundThem) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((12,), "float32"), n: T.int64):
+    for k in range(T.int64(2)):
+        for i_1 in range(T.int64(2)):
+            for i_0 in range(T.int64(4)):
+                if i_0 * T.int64(2) + i_1 < T.int64(7):
+                    if T.int64(3) <= n and n < T.int64(9):
+                        A[i_0 * T.int64(2) + i_1 + k] = T.float32(1)
+)");
+  expect_text(partition_loops(before), R"(
+@T.prim_func
+def main(A: T.Buffer((12,), "float32"), n: T.int64):
+    if T.int64(3) <= n and n < T.int64(9):
+        for k in range(T.int64(2)):
+            for i_0 in range(T.int64(4)):
+                A[i_0 * T.int64(2) + k] = T.float32(1)
+            for i_0 in range(T.int64(3)):
+                A[i_0 * T.int64(2) + k + T.int64(1)] = T.float32(1)
+)");
+}
+
+TEST(PartitionLoops, AConditionOfSomeStatementsStaysWithThem) {
+  const PrimFunc before = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32"), n: T.int64):
+    for k in range(T.int64(4)):
+        if T.int64(3) <= n:
+            A[k] = T.float32(1)
+        if T.int64(3) <= n and n < T.int64(9):
+            B[k] = T.float32(2)
+)");
+  expect_text(partition_loops(before), R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32"), n: T.int64):
+    if T.int64(3) <= n:
+        for k in range(T.int64(4)):
+            A[k] = T.float32(1)
+            if n < T.int64(9):
+                B[k] = T.float32(2)
+)");
+  const PrimFunc loads = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "int32")):
+    for k in range(T.int64(4)):
+        if B[T.int64(0)] == 0:
+            A[k] = T.float32(1)
+        if B[T.int64(0)] == 0:
+            B[k] = 1
+)");
+  EXPECT_EQ(partition_loops(loads), loads) << "what is read may be written in between";
+}
+
 TEST(PartitionLoops, APaddedCopyIsCutIntoZerosAndACopyWithoutConditions) {
   const PrimFunc before = parse(R"(
 @T.prim_func

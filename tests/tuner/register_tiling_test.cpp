@@ -236,16 +236,19 @@ TEST(RegisterTilingRule, AShortReductionIsUnrolledAltogether) {
 
 TEST(RegisterTilingRule, AWindowIsUnrolledWhereItsStepsReadTheSame) {
   // The axis whose inner part is unrolled comes from the third or the fourth of the block's loops.
-  const auto unrolled = [](const IRModule& module) {
+  const auto unrolled = [](const IRModule& module, const char* factors) {
     int windows = 0;
     for (const std::string& text : space_of(module)->sketch_texts())
-      windows += text.find("factors=[None, 5]") != std::string::npos;
+      windows += text.find(factors) != std::string::npos;
     return windows;
   };
-  EXPECT_GT(unrolled(window(12, 16, 5, 1, 1)), 0);
-  EXPECT_GT(unrolled(window(12, 16, 5, 2, 1)), 0);
-  EXPECT_GT(unrolled(window(12, 16, 5, 1, 2)), 0);
-  EXPECT_EQ(unrolled(window(12, 16, 5, 5, 1)), 0) << "windows that do not overlap share nothing";
+  EXPECT_GT(unrolled(window(12, 16, 5, 1, 1), "factors=[None, 5]"), 0);
+  EXPECT_GT(unrolled(window(12, 16, 5, 1, 2), "factors=[None, 5]"), 0);
+  // Of every second step with a stride of two, first those that start at 0.
+  EXPECT_GT(unrolled(window(12, 16, 5, 2, 1), "factors=[None, 3, 2]"), 0);
+  EXPECT_EQ(unrolled(window(12, 16, 5, 5, 1), "factors=[None, 5]"), 0)
+      << "windows that do not overlap share nothing";
+  EXPECT_EQ(unrolled(window(12, 16, 5, 5, 1), "factors=[None, 1, 5]"), 0);
 }
 
 TEST(RegisterTiling, OuterAxesOfALongWindowRunAroundTheTilesAndSkipPadding) {

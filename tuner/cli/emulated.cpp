@@ -208,10 +208,12 @@ int check_emulated(EmulatedWork work) {
                                             ? tuner::check_meaning(*task)
                                             : tuner::MeaningCheck();
     auto code = tuner::compile_request(tuner::gpu_request(*task, "", *gpu));
+    // What a back end has no form of says nothing against the program, and it takes no compiler to
+    // say so.
+    const bool no_form = check->right() && !code && code.error().code == ErrorCode::kUnsupported;
     // Right, and yet no kernel: where there is a compiler for the GPU, it must take the program.
-    const bool no_kernel = check->right() && !code && codegen::gpu_compiler_version(*gpu);
-    // What a back end has no form of says nothing against the program.
-    const bool no_form = no_kernel && code.error().code == ErrorCode::kUnsupported;
+    const bool no_kernel =
+        no_form || (check->right() && !code && codegen::gpu_compiler_version(*gpu));
     wrong |= no_kernel && !no_form;
     unknown |= no_form;
     std::string about_code =

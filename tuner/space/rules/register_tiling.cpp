@@ -23,11 +23,14 @@
 /// packed: where the instruction is slow (Sapphire Rapids runs one vdpbf16ps in the time of four
 /// multiply-adds) that is the better way. A convolution's window may be what is unrolled, instead
 /// of k: neighbouring rows read the same elements of A in other steps, and loads are what a tile
-/// has too many of. Where m is short (four columns of a small image), one more such axis gives the
-/// tile its rows: all of m times some of that. The reduction is blocked only where it is long: with
-/// panels of mr and nr in cache one pass over it costs nothing until they outgrow L2. Of a window's
-/// axes (the depth and height of a convolution's) some may run around the tiles instead, so that
-/// what is left of a panel of B stays in L1 and steps in which all of A is padding are left out.
+/// has too many of. Its steps then run class by class (every second one where the stride is two):
+/// only those of one class share what they read, so that a value is used up before the next class
+/// needs its register. Where m is short (four columns of a small image), one more such axis gives
+/// the tile its rows: all of m times some of that. The reduction is blocked only where it is long:
+/// with panels of mr and nr in cache one pass over it costs nothing until they outgrow L2. Of a
+/// window's axes (the depth and height of a convolution's) some may run around the tiles instead,
+/// so that what is left of a panel of B stays in L1 and steps in which all of A is padding are left
+/// out.
 #include "tuner/space/rules/dot_instruction.h"
 #include "tuner/space/rules/vector_reduction.h"
 
@@ -346,10 +349,10 @@ private:
         const bool sliding = shape == Shape::kSliding;
         if ((square && (!product.m2 || m_extent >= kLongRows)) || (sliding && !product.window))
           continue;
-        std::vector<int64_t> rows =
-            square    ? row_choices(vectors, m_extent, facts.extents[*product.m2])
-            : sliding ? sliding_rows(vectors, product.window_period, m_extent)
-                      : row_choices(vectors, 1, m_extent);
+        std::vector<int64_t> rows = square
+                                        ? row_choices(vectors, m_extent, facts.extents[*product.m2])
+                                    : sliding ? sliding_rows(vectors, m_extent)
+                                              : row_choices(vectors, 1, m_extent);
         if (square)
           std::erase(rows, 1); // that is all of m
         if (rows.empty())
@@ -704,11 +707,11 @@ private:
   }
 
   /// Rows where a whole window is unrolled: what its steps share stays in registers, too, that is
-  /// a value for each row and step of the period. Two too many are folded into their uses.
-  std::vector<int64_t> sliding_rows(int64_t vectors, int64_t period, int64_t extent) const {
+  /// a value for each row. Two too many are folded into their uses.
+  std::vector<int64_t> sliding_rows(int64_t vectors, int64_t extent) const {
     constexpr int64_t kFolded = 2;
     const int64_t most =
-        std::min((machine_.vector_registers + kFolded - vectors) / (vectors + period), extent);
+        std::min((machine_.vector_registers + kFolded - vectors) / (vectors + 1), extent);
     std::vector<int64_t> rows;
     for (int64_t row = most; row >= 2 && rows.size() < 3; --row)
       if (row == most || extent % row == 0)
@@ -735,7 +738,9 @@ private:
     TEMPER_TRY(m_outer, in_blocks(schedule, m_parts[0], kMaxBlock));
     TEMPER_TRY(n_outer, in_blocks(schedule, n_parts[0], kMaxBlock));
     const int64_t k_extent = facts.extents[k] / group;
-    Operand step = k_extent; // a whole window: its steps share what they read
+    // A whole window, by classes of the steps that share what they read.
+    const int64_t classes = sliding ? product.window_period : 1;
+    Operand step = (k_extent + classes - 1) / classes;
     if (!sliding) {
       std::vector<int64_t> steps;
       for (const int64_t one : {int64_t{1}, int64_t{2}, int64_t{4}, kMaxStep})
@@ -749,6 +754,8 @@ private:
     std::vector<Operand> k_factors{std::nullopt, step};
     if (group > 1)
       k_factors.emplace_back(group);
+    if (classes > 1)
+      k_factors.emplace_back(classes);
     TEMPER_TRY(k_parts, schedule.split(loops[k], std::move(k_factors)));
 
     std::vector<LoopRv> order;
@@ -773,7 +780,10 @@ private:
     order.insert(order.end(), reduce.begin(), inside);
     order.insert(order.end(), {m_outer[0], n_outer[1], m_outer[1]});
     order.insert(order.end(), inside, reduce.end());
-    order.insert(order.end(), {k_loop, k_parts[1], m_parts[1]});
+    order.push_back(k_loop);
+    if (classes > 1)
+      order.push_back(k_parts[2]);
+    order.insert(order.end(), {k_parts[1], m_parts[1]});
     if (square)
       order.push_back(loops[product.m]);
     order.insert(order.end(), {n_parts[1], n_parts[2]});
@@ -781,6 +791,8 @@ private:
       order.push_back(k_parts[2]);
     TEMPER_TRY_VOID(schedule.reorder(order));
     TEMPER_TRY_VOID(schedule.unroll(k_parts[1]));
+    if (classes > 1)
+      TEMPER_TRY_VOID(schedule.unroll(k_parts[2]));
     if (instruction == nullptr)
       TEMPER_TRY_VOID(schedule.vectorize(n_parts[2]));
     // What stays in L1 is only asked for in vain. What comes from L2 the processor may find in time
