@@ -102,7 +102,7 @@ private:
     }
     const auto* store = body.as<BufferStore>();
     const Call* choice = store != nullptr ? as_choice(store->value) : nullptr;
-    if (choice == nullptr || has_load(choice->args[0]))
+    if (choice == nullptr || is_fixed(choice->args[0]))
       return nullptr;
     std::vector<Expr> conjuncts;
     split_conjunction(choice->args[0], conjuncts);
@@ -256,7 +256,7 @@ private:
         return std::any_of(search.defined.begin(), search.defined.end(),
                            [&](const Var& one) { return one.get() == &node; });
       });
-      if (is_defined || has_load(term.expr))
+      if (is_defined || is_fixed(term.expr))
         return; // the loop's body decides what this is
       if (is_inner && mentions(term.expr, search.var))
         return; // mixed in one term: not to be separated
@@ -390,7 +390,7 @@ private:
     bool bounded = false;
     for (const Expr& conjunct : conjuncts) {
       if (!mentions(conjunct, loop.loop_var)) {
-        (has_load(conjunct) ? inside : around).push_back(conjunct);
+        (is_fixed(conjunct) ? inside : around).push_back(conjunct);
         continue;
       }
       const auto bound = bound_of(conjunct);
@@ -451,7 +451,7 @@ private:
 
   /// A sequence of which every statement is under a condition that L does not change: under it as a
   /// whole. What is else there stays as it is.
-  static Stmt with_common_condition(const For& loop, const Stmt& body) {
+  Stmt with_common_condition(const For& loop, const Stmt& body) {
     const auto* sequence = body.as<SeqStmt>();
     if (sequence == nullptr)
       return body;
@@ -465,7 +465,7 @@ private:
     };
     std::vector<Expr> common;
     for (const Expr& conjunct : conditions.front())
-      if (!mentions(conjunct, loop.loop_var) && !has_load(conjunct) &&
+      if (!mentions(conjunct, loop.loop_var) && !is_fixed(conjunct) &&
           std::all_of(conditions.begin(), conditions.end(),
                       [&](const auto& others) { return holds(others, conjunct); }))
         common.push_back(conjunct);
@@ -480,9 +480,24 @@ private:
     return make_if(join_conjunction(common), make_seq(std::move(rest)));
   }
 
-  static bool has_load(const Expr& expr) {
+  /// What must be computed where it stands, and only there: it reads memory, calls, or divides by
+  /// what may be zero elsewhere.
+  bool is_fixed(const Expr& expr) {
     bool found = false;
     walk(expr, [&](const NodeRef& node) {
+      Expr divisor;
+      if (const auto* div = node.as<FloorDiv>())
+        divisor = div->b;
+      else if (const auto* mod = node.as<FloorMod>())
+        divisor = mod->b;
+      else if (const auto* quotient = node.as<Div>())
+        divisor = quotient->b;
+      else if (const auto* rest = node.as<Mod>())
+        divisor = rest->b;
+      if (divisor && divisor->dtype.is_integral()) {
+        const IntInterval values = math_.bounds(divisor);
+        found |= values.low <= 0 && values.high >= 0;
+      }
       found |= node->kind() == BufferLoad::kKind || node->kind() == Call::kKind;
       return !found;
     });

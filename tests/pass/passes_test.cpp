@@ -249,6 +249,24 @@ def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "int32")):
             B[k] = 1
 )");
   EXPECT_EQ(partition_loops(loads), loads) << "what is read may be written in between";
+  const PrimFunc divides = parse(R"(
+@T.prim_func
+def main(A: T.Buffer((8, 16), "float32")):
+    for k in range(T.int64(8)):
+        for i in range(T.int64(16)):
+            if i < k:
+                if T.int64(3) <= T.int64(12) // k:
+                    A[k, i] = T.float32(1)
+)");
+  const PrimFunc after = partition_loops(divides);
+  expect_text(after, R"(
+@T.prim_func
+def main(A: T.Buffer((8, 16), "float32")):
+    for k in range(T.int64(8)):
+        for i in range(k):
+            if T.int64(3) <= T.int64(12) // k:
+                A[k, i] = T.float32(1)
+)");
 }
 
 TEST(PartitionLoops, APaddedCopyIsCutIntoZerosAndACopyWithoutConditions) {
