@@ -344,6 +344,45 @@ Json to_json(const MachineSpeed& speed) {
           {"measured_at", speed.measured_at}};
 }
 
+namespace {
+
+/// Figures that no machine has: the name of the first, empty where all can be.
+std::string impossible_figure(const MachineSpeed& speed) {
+  const auto between = [](double value, double least, double most) {
+    return value >= least && value <= most;
+  };
+  const auto rate = [&](double value) { return value == 0 || between(value, 1e6, 1e16); };
+  const std::pair<const char*, bool> figures[] = {
+      {"f32_flops", rate(speed.f32_flops)},
+      {"f64_flops", rate(speed.f64_flops)},
+      {"bf16_flops", rate(speed.bf16_flops)},
+      {"int8_ops", rate(speed.int8_ops)},
+      {"bf16_matrix_flops", rate(speed.bf16_matrix_flops)},
+      {"int8_matrix_ops", rate(speed.int8_matrix_ops)},
+      {"store_bytes_per_s", rate(speed.store_bytes_per_s)},
+      {"threads", between(speed.threads, 0, 1 << 16)},
+      {"fork_ns", between(speed.fork_ns, 0, 1e10)},
+      {"barrier_ns", between(speed.barrier_ns, 0, 1e10)},
+      {"company_ratio", speed.company_ratio == 0 || between(speed.company_ratio, 0.1, 1000)},
+  };
+  for (const auto& [name, possible] : figures)
+    if (!possible)
+      return name;
+  int64_t inner = 0;
+  for (size_t i = 0; i < speed.levels.size(); ++i) {
+    const MachineSpeed::Level& level = speed.levels[i];
+    const bool memory = i + 1 == speed.levels.size();
+    if (!rate(level.bytes_per_s) || memory != (level.level == 0) ||
+        (!memory && !between(static_cast<double>(level.bytes), static_cast<double>(inner + 1),
+                             static_cast<double>(int64_t{1} << 40))))
+      return fmt::format("levels[{}]", i);
+    inner = level.bytes;
+  }
+  return speed.levels.empty() ? "levels" : "";
+}
+
+} // namespace
+
 Result<MachineSpeed> machine_speed_from_json(const Json& json) {
   try {
     if (json.at("schema").get<std::string>() != "temper.machine_speed/1")
@@ -368,6 +407,10 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json) {
     } else {
       speed.measured_at = 0; // by a version that did not look: to be measured again
     }
+    if (const std::string name = impossible_figure(speed); !name.empty())
+      return Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("the figures of this machine are damaged: no machine has such {}", name));
     return speed;
   } catch (const Json::exception& wrong) {
     return Error(ErrorCode::kInvalidArgument,

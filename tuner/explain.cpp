@@ -402,7 +402,7 @@ private:
       told_.bytes += static_cast<double>(argument.byte_count());
     const double cores = std::max(task.threads, 1);
     if (const double peak = machine_peak(task, speed); peak > 0)
-      told_.compute_ns = task.flops / (peak * cores) * 1e9;
+      told_.compute_ns = task.least_flops() / (peak * cores) * 1e9;
     if (const auto* level = speed.holds(static_cast<int64_t>(told_.bytes));
         level != nullptr && level->bytes_per_s > 0) {
       told_.level = level->level == 0 ? "memory" : fmt::format("L{}", level->level);
@@ -514,8 +514,16 @@ std::vector<std::string> Explanation::limits() const {
             ? fmt::format("its operations at the measured peak take {}", format_time(compute_ns))
             : fmt::format("moving its {:.3g} MiB once at the bandwidth of {} takes {}",
                           bytes / (1 << 20), level, format_time(memory_ns));
-    sentences.push_back(fmt::format("{:.0f} % of what this machine allows: {}{}", share * 100, roof,
-                                    share > kNear ? "; there is little to gain" : ""));
+    constexpr double kBeyond = 1.05; // a machine measured in a slow moment
+    const char* consequence = "";
+    if (share > kBeyond)
+      consequence =
+          "; so that is no bound: `flops` counts too much, not all arguments are used, or "
+          "the machine was slow when it was measured (temper doctor measures it again)";
+    else if (share > kNear)
+      consequence = "; there is little to gain";
+    sentences.push_back(
+        fmt::format("{:.0f} % of what this machine allows: {}{}", share * 100, roof, consequence));
   }
   const CodeLoop* loop = hottest(loops);
   if (loop != nullptr && loop->instructions > 0) {

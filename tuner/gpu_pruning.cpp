@@ -71,7 +71,7 @@ double gpu_floor_ns(const Task& task) {
       bits = std::min(bits, 8 * argument.dtype.element_bytes());
   }
   const double peak = rates.tensor_flops * (bits <= 8 ? 2 : bits <= 16 ? 1 : 0.5);
-  return std::max(task.flops / peak, bytes / rates.bytes_per_s) * 1e9;
+  return std::max(task.least_flops() / peak, bytes / rates.bytes_per_s) * 1e9;
 }
 
 GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int architecture) {
@@ -105,7 +105,7 @@ GpuBound gpu_bound(const Task& task, const codegen::Artifact& artifact, int arch
     peak = rates.tensor_flops * (bits <= 8 ? 2 : bits <= 16 ? 1 : 0.5);
   else if (operations.contains("dp4a"))
     peak *= 4;
-  bound.arithmetic_ns = task.flops / peak * bound.imbalance * 1e9;
+  bound.arithmetic_ns = task.least_flops() / peak * bound.imbalance * 1e9;
   return bound;
 }
 

@@ -291,7 +291,7 @@ double bound_at(const Task& task, const engine::MachineSpeed& speed, double peak
   double bytes = 0;
   for (const codegen::ArgumentSpec& argument : task.signature)
     bytes += static_cast<double>(argument.byte_count());
-  return speed.bound_ns(peak, task.flops, bytes, task.threads);
+  return speed.bound_ns(peak, task.least_flops(), bytes, task.threads);
 }
 
 } // namespace

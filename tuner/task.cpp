@@ -53,7 +53,7 @@ double roofline_ns(const Task& task) {
     bits = std::min(bits, 8 * argument.dtype.element_bytes());
   const double lanes = static_cast<double>(registers->bits) / bits;
   const double operations = bits <= 16 ? kMatrixOperations : kVectorOperations;
-  return task.flops / (lanes * operations * kCyclesPerNs * std::max(task.threads, 1));
+  return task.least_flops() / (lanes * operations * kCyclesPerNs * std::max(task.threads, 1));
 }
 
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function) {

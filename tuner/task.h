@@ -25,6 +25,8 @@ struct Task {
   ir::IRModule reference;      ///< computes what is right; null: unchecked
   std::string reference_text;
   double flops = 0; ///< 0: not known
+  /// Of `flops`: a kernel may leave out what multiplies the zeros of a padded copy.
+  double share_besides_padding = 1;
   double bytes = 0;
   std::map<std::string, std::string> inputs;       ///< distribution by argument name
   double tolerance = 0;                            ///< 0: by data type and reduction length
@@ -38,6 +40,8 @@ struct Task {
 
   /// Names of the operands that are constant, which may be packed ahead of the kernel's calls.
   std::vector<std::string> constants() const;
+  /// That no kernel can leave out; 0: not known.
+  double least_flops() const { return flops * share_besides_padding; }
   /// "matmul M=512 N=512 K=512 dtype=float32".
   std::string title() const;
   /// Input distributions as the database's key has them: "normal", or "A=int(0, 4),B=normal".
@@ -47,12 +51,12 @@ struct Task {
 /// Argument types, shapes and roles of a function; its symbolic dimensions at their extents
 /// (ir/extents.h), which are numbers behind the others.
 Result<std::vector<codegen::ArgumentSpec>> signature_of(const ir::PrimFunc& function);
-/// Nanoseconds that no kernel can stay below, from the task's flops and the widest vectors of its
-/// target: eight operations per lane and cycle (four vector units, each with a multiply-add) at
-/// 8 GHz, which no processor reaches by far; eight times as much where an argument's elements have
-/// 16 bits or less, for matrix units (AMX does 2048 operations on 8 bits a cycle). A measurement
-/// below it measured something else, or the workload's flops counts too much. 0 when the flops are
-/// not known.
+/// Nanoseconds that no kernel can stay below, from the task's least_flops() and the widest vectors
+/// of its target: eight operations per lane and cycle (four vector units, each with a multiply-add)
+/// at 8 GHz, which no processor reaches by far; eight times as much where an argument's elements
+/// have 16 bits or less, for matrix units (AMX does 2048 operations on 8 bits a cycle). A
+/// measurement below it measured something else, or the workload's flops counts too much. 0 when
+/// the flops are not known.
 double roofline_ns(const Task& task);
 /// What a program sums.
 struct Sums {

@@ -246,6 +246,7 @@ public:
     result.run = run_.id;
     result.best_record = best_record_;
     result.best_is_untuned = !best_record_.empty() && best_hash_ == space_.untuned()->program_hash;
+    result.finals_slower = finals_slower_ > kBeyondNoise ? finals_slower_ : 0;
     result.best_ns = best_ns_;
     result.best_interval = best_interval_;
     result.untuned_ns = untuned_ns();
@@ -1028,8 +1029,10 @@ private:
       stop_requested_ = true;
       pause_requested_ = recorded.requested == database::RequestedState::kPause;
     }
-    if (engine::is_believed(measurement.outcome) && measurement.outcome != Outcome::kCensored &&
-        measurement.median_ns > 0 && is_untuned(*item.candidate))
+    const bool doubtful = measurement.outcome == Outcome::kCensored ||
+                          (measurement.outcome == Outcome::kDisturbed && untuned_ns_ > 0);
+    if (engine::is_believed(measurement.outcome) && !doubtful && measurement.median_ns > 0 &&
+        is_untuned(*item.candidate))
       untuned_ns_ = measurement.median_ns;
     if (measurement.outcome == Outcome::kOk) {
       artifacts_[item.candidate->program_hash] = item.artifact;
@@ -1179,20 +1182,50 @@ private:
           (!winner || measurement.median_ns < comparison.contenders[*winner].measurement.median_ns))
         winner = i;
     }
+    // What is timed in another order of magnitude than before was not alone: the search's word
+    // stands, unconfirmed.
+    finals_slower_ =
+        winner ? slower_than_found(items[*winner], comparison.contenders[*winner], best) : 0;
+    const bool disturbed = finals_slower_ > kBeyondNoise;
+    if (disturbed)
+      TEMPER_TRY_VOID(note_contradicted_finals());
     // Who left before the end was timed in other rounds: its median is none to rank it by beside
     // theirs. Its row comes first, for what its run confirmed afterwards has beaten it.
     for (const bool to_the_end : {false, true})
       for (size_t i = 0; i < items.size(); ++i) {
-        const engine::Measurement& measurement = comparison.contenders[i].measurement;
+        engine::Measurement measurement = comparison.contenders[i].measurement;
         if (to_the_end != stayed(i))
           continue;
+        if (disturbed && measurement.outcome == Outcome::kOk)
+          measurement.outcome = Outcome::kDisturbed;
         if (!engine::is_believed(measurement.outcome))
           wrong_.insert(items[i].candidate->program_hash);
         TEMPER_TRY_VOID(
             record(items[i], measurement, false,
                    to_the_end ? database::Purpose::kConfirm : database::Purpose::kSearch));
       }
-    return winner ? hold_against_untuned(items, comparison, *winner, request) : Result<void>();
+    return winner && !disturbed ? hold_against_untuned(items, comparison, *winner, request)
+                                : Result<void>();
+  }
+
+  /// No kernel is so many times slower at another moment, unless something is in its way.
+  static constexpr double kBeyondNoise = 3;
+
+  /// Its time in the finals over what the search found; 0 where that is not known.
+  static double slower_than_found(const Compiled& item, const engine::ComparedContender& finals,
+                                  const std::vector<Trial>& found) {
+    for (const Trial& trial : found)
+      if (trial.candidate->program_hash == item.candidate->program_hash && trial.seconds > 0)
+        return finals.measurement.median_ns * 1e-9 / trial.seconds;
+    return 0;
+  }
+
+  Result<void> note_contradicted_finals() {
+    database::Event event;
+    event.run = run_.id;
+    event.kind = "confirmation_contradicted";
+    event.json = Json{{"batch", batch_number_}, {"slower", finals_slower_}}.dump();
+    return devices_.store->add(event);
   }
 
   /// How many times as fast the winner of the `finals`, a comparison of `items`, is as the program
@@ -1228,10 +1261,19 @@ private:
     TEMPER_TRY(comparison, devices_.measurer->compare(sitting));
     const engine::Measurement& first = comparison.contenders.front().measurement;
     const engine::Measurement& own = comparison.contenders.back().measurement;
-    if (first.outcome == Outcome::kOk && own.outcome == Outcome::kOk &&
-        own.samples_ns.size() == first.samples_ns.size())
-      times_untuned_ = comparison.contenders.back().ratio;
-    return record(two.back(), own, false, database::Purpose::kConfirm);
+    // A ratio of another order of magnitude than both times by themselves is that of a moment in
+    // which one of them was not alone.
+    const double ratio = comparison.contenders.back().ratio;
+    const double apart = untuned_ns_ / best_ns;
+    const bool both = first.outcome == Outcome::kOk && own.outcome == Outcome::kOk;
+    const bool contradicted =
+        both && (ratio > kBeyondNoise * apart || ratio * kBeyondNoise < apart);
+    if (both && !contradicted && own.samples_ns.size() == first.samples_ns.size())
+      times_untuned_ = ratio;
+    engine::Measurement kept = own;
+    if (contradicted)
+      kept.outcome = Outcome::kDisturbed;
+    return record(two.back(), kept, false, database::Purpose::kConfirm);
   }
 
   bool is_untuned(const Candidate& candidate) const {
@@ -1323,6 +1365,7 @@ private:
   bool pause_requested_ = false;
   bool confirming_ = false;
   bool best_confirmed_ = false;
+  double finals_slower_ = 0; ///< the winner's time there over what the search found; 0: not known
   double best_ns_ = 0;
   Interval best_interval_;
   database::Id best_record_;

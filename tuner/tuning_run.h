@@ -79,6 +79,9 @@ struct TuneResult {
   database::Id run;
   database::Id best_record; ///< empty: no valid candidate
   double best_ns = 0;
+  /// In the finals the best took so many times as long as in the search, which no noise explains:
+  /// it is as the search measured it, unconfirmed. 0: they were not disturbed.
+  double finals_slower = 0;
   bool best_is_untuned = false; ///< nothing right was faster than the program as it is written
   Interval best_interval;
   double untuned_ns = 0; ///< in turns with the best, unless far too slow; 0: not known

@@ -31,6 +31,7 @@
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_pruning.h"
 #include "tuner/gpu_space.h"
+#include "tuner/padding.h"
 #include "tuner/record_context.h"
 #include "tuner/record_mapping.h"
 #include "tuner/space/knob_space.h"
@@ -633,6 +634,7 @@ Result<Task> make_task(Workbench& bench, const std::string& name, const std::str
     for (const codegen::ArgumentSpec& argument : task.signature)
       if (argument.is_output)
         task.output_tolerances.try_emplace(argument.name, 0);
+  task.share_besides_padding = share_besides_padding(function, task.flops);
   const Sums sums = sums_of(function);
   task.reduction_length = sums.length;
   for (const auto& [dimension, extent] : ir::extents_of(function))

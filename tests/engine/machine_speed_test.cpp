@@ -189,15 +189,15 @@ TEST(MachineSpeed, WhatIsOldIsMeasuredAgainAndTheFasterKept) {
   const Machine machine = read_machine();
   MachineSpeed planted = known_machine_speed(machine, folder.path());
   const fs::path file = fs::directory_iterator(folder.path())->path();
-  planted.f64_flops = 1e30; // faster than any
-  planted.f32_flops = 1;    // of a busy moment
+  planted.f64_flops = 1e15; // faster than any
+  planted.f32_flops = 1e7;  // of a busy moment
   std::ofstream(file) << to_json(planted).dump();
   EXPECT_EQ(known_machine_speed(machine, folder.path(), std::chrono::hours(1)), planted);
   fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(2));
   const MachineSpeed again = known_machine_speed(machine, folder.path(), std::chrono::hours(1));
-  EXPECT_EQ(again.f64_flops, 1e30);
+  EXPECT_EQ(again.f64_flops, 1e15);
   if (again.f32_flops != 0) { // where there is a probe
-    EXPECT_GT(again.f32_flops, 1);
+    EXPECT_GT(again.f32_flops, 1e7);
   }
   EXPECT_EQ(known_machine_speed(machine, folder.path(), std::chrono::hours(1)), again);
 }
@@ -221,6 +221,24 @@ TEST(MachineSpeed, ADamagedFileIsMeasuredAnew) {
   for (const auto& entry : fs::directory_iterator(folder.path()))
     std::ofstream(entry.path()) << "{";
   EXPECT_FALSE(known_machine_speed(machine, folder.path()).levels.empty());
+}
+
+TEST(MachineSpeed, FiguresThatNoMachineHasAreNoFigures) {
+  const auto refused = [](const char* field, const Json& value) {
+    Json json = to_json(example());
+    json[Json::json_pointer(field)] = value;
+    const auto read = machine_speed_from_json(json);
+    return read ? std::string("taken") : read.error().message;
+  };
+  for (const double flops : {-5.0, 1000.0, 1e30})
+    EXPECT_EQ(refused("/f32_flops", flops),
+              "the figures of this machine are damaged: no machine has such f32_flops");
+  EXPECT_EQ(refused("/f64_flops", 0), "taken") << "no probe for its vectors";
+  EXPECT_NE(refused("/levels/0/bytes", -49152), "taken");
+  EXPECT_NE(refused("/levels/0/bytes", int64_t{1} << 62), "taken");
+  EXPECT_NE(refused("/levels", Json::array()), "taken");
+  EXPECT_NE(refused("/fork_ns", -1e9), "taken");
+  EXPECT_NE(refused("/threads", 100'000), "taken");
 }
 
 TEST(MachineSpeed, NoFolderIsNoError) {

@@ -104,6 +104,22 @@ TEST_F(Tables, ABrokenTableIsNamedWithItsLine) {
   EXPECT_THAT(error_of(write("x_T4.json", other)), HasSubstr(":6: a correct result has no"));
 }
 
+TEST_F(Tables, TheTimeOfACorrectResultIsANumberInAUnit) {
+  const auto with = [&](const std::string& reading) {
+    std::string changed = kT4;
+    changed.replace(changed.find("\"value\": 4}"), 11, reading + "}");
+    return write("x_T4.json", changed);
+  };
+  for (const char* value : {"-1", "0", "null", "\"fast\""})
+    EXPECT_THAT(error_of(with(std::string("\"value\": ") + value)),
+                HasSubstr("has to be a number above 0"))
+        << value;
+  EXPECT_THAT(error_of(with("\"value\": 4, \"unit\": \"parsec\"")), HasSubstr("not 'parsec'"));
+  const auto seconds = read_measured_table(with("\"value\": 0.004, \"unit\": \"s\""));
+  ASSERT_TRUE(seconds) << seconds.error().to_string();
+  EXPECT_DOUBLE_EQ(seconds->times_ms[2], 4);
+}
+
 TEST_F(Tables, AFileThatIsCutOffIsNamedWithTheLastLineItHas) {
   const std::string text = kCache;
   for (size_t length : {text.size() - 2, text.find("\"32,1,3\"") + 20})

@@ -307,6 +307,37 @@ TEST(TuningRun, TheUntunedProgramWinsTheFinalsWhereNothingIsFaster) {
   EXPECT_DOUBLE_EQ(must(scene.store->best({})).at(0).median_ns, 0.9e5);
 }
 
+TEST(TuningRun, FinalsInWhichSomethingElseUsedTheMachineConfirmNothing) {
+  Scene scene;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    const double ns = is_untuned(scene, request) ? 9e5 : 1e5 + time_of(request) / 100;
+    return FakeMeasurer::took(request.workload == 1 ? ns : 100 * ns);
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_NEAR(result.finals_slower, 100, 1);
+  EXPECT_LT(result.best_ns, 9e5);
+  EXPECT_FALSE(result.best_is_untuned);
+  EXPECT_DOUBLE_EQ(result.untuned_ns, 9e5);
+  const auto confirmed = scene.rows(database::Purpose::kConfirm);
+  EXPECT_FALSE(confirmed.empty()) << "what it measured is kept";
+  for (const auto& row : confirmed)
+    EXPECT_EQ(row.outcome, database::Outcome::kDisturbed);
+  EXPECT_DOUBLE_EQ(must(scene.store->best({})).at(0).median_ns, result.best_ns);
+}
+
+TEST(TuningRun, ARatioToTheUntunedProgramThatBothTimesContradictIsNotSaid) {
+  Scene scene;
+  scene.use(FakeMeasurer([&](const MeasureRequest& request) {
+    if (is_untuned(scene, request))
+      return FakeMeasurer::took(request.workload == 1 ? 9e5 : 0.5e5);
+    return FakeMeasurer::took(1e5 + time_of(request) / 100);
+  }));
+  const TuneResult result = must(scene.run());
+  EXPECT_DOUBLE_EQ(result.untuned_ns, 9e5);
+  EXPECT_FALSE(result.best_is_untuned);
+  EXPECT_EQ(result.finals_slower, 0);
+}
+
 TEST(TuningRun, AnUntunedProgramThatTakesTooLongForTurnsKeepsTheTimeOfTheSearch) {
   Scene scene;
   scene.use(FakeMeasurer([&](const MeasureRequest& request) {

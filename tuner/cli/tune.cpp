@@ -269,6 +269,17 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
         fmt::print("  ({} times as fast as untuned)",
                    times_text(result.untuned_ns / result.best_ns));
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
+      if (task.share_besides_padding < 0.97)
+        fmt::print(
+            "{:.0f} % of its operations multiply padding, which a kernel may leave out: that "
+            "counts the others\n",
+            100 * (1 - task.share_besides_padding));
+      if (result.finals_slower > 0)
+        fmt::print(
+            "not confirmed: something else used this machine when the best were measured again "
+            "({:.0f} times as long as in the search); temper rerun {} measures it when that is "
+            "over\n",
+            result.finals_slower, record);
       if (result.best_is_untuned && result.trials > 1)
         fmt::print("that is the program as it is written: no schedule that is right was faster\n");
       for (const tuner::PackedAhead& operand : *packed)
@@ -299,7 +310,12 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
     return kInterrupted;
   if (result.best_record.empty()) {
     std::fflush(stdout); // "above", in a log of both as well
-    std::fprintf(stderr, "temper: no candidate was valid; the first failures are above\n");
+    std::fprintf(
+        stderr, "%s",
+        result.trials > 0
+            ? "temper: no candidate was valid; the first failures are above\n"
+            : "temper: no candidate was left to try: earlier runs have had them all, and none "
+              "was valid (--fresh tries them again)\n");
     return kFailedWork;
   }
   return kDone;

@@ -132,6 +132,9 @@ private:
     std::string text;
     double number;
   };
+  /// In milliseconds; published results leave the unit of their milliseconds empty.
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1}, {"ms", 1}, {"milliseconds", 1}, {"s", 1e3}, {"us", 1e-3}, {"ns", 1e-6}};
   struct Container {
     std::string path;
     bool object;
@@ -183,8 +186,15 @@ private:
     const std::string path = std::move(stack_.back().path);
     stack_.pop_back();
     if (path == "$.results[].measurements[]") {
-      if (!time_ && measurement_.first == "time")
-        time_ = measurement_.second;
+      if (time_ || measurement_.name != "time")
+        return true;
+      const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& one) {
+        return one.first == measurement_.unit;
+      });
+      if (unit == std::end(kUnits))
+        return fail(fmt::format("the unit of 'time' has to be s, ms, us or ns, not '{}'",
+                                measurement_.unit));
+      time_ = measurement_.value * unit->second;
       return true;
     }
     if (path == "$.cache[]")
@@ -194,7 +204,11 @@ private:
         return fail("a result has no 'invalidity'");
       if (*invalidity_ != "correct")
         time_ = kNotANumber;
-      return time_ ? add_row() : fail("a correct result has no measurement of 'time'");
+      else if (!time_)
+        return fail("a correct result has no measurement of 'time'");
+      else if (!std::isfinite(*time_) || *time_ <= 0)
+        return fail("the 'time' of a correct result has to be a number above 0");
+      return add_row();
     }
     return true;
   }
@@ -215,9 +229,11 @@ private:
       invalidity_ = std::move(value.text);
     } else if (inside == "$.results[].measurements[]") {
       if (key_ == "name")
-        measurement_.first = std::move(value.text);
+        measurement_.name = std::move(value.text);
       else if (key_ == "value")
-        measurement_.second = value.number;
+        measurement_.value = value.number;
+      else if (key_ == "unit")
+        measurement_.unit = std::move(value.text);
     } else if (inside == "$.cache[]") {
       if (key_ == "time")
         time_ = value.number;
@@ -264,7 +280,12 @@ private:
   bool has_cache_ = false;
   // Of the row that is being read.
   std::vector<std::pair<std::string, std::string>> values_;
-  std::pair<std::string, double> measurement_;
+  struct Reading {
+    std::string name;
+    double value = 0;
+    std::string unit;
+  };
+  Reading measurement_;
   std::optional<double> time_;
   std::optional<std::string> invalidity_;
 
