@@ -271,8 +271,8 @@ int finish(Workbench& bench, const Task& task, const tuner::TuneResult& result, 
       fmt::print("{}\n", task.reference ? "" : "  unchecked");
       if (task.share_besides_padding < 0.97)
         fmt::print(
-            "{:.0f} % of its operations multiply padding, which a kernel may leave out: that "
-            "counts the others\n",
+            "{:.3g} % of its operations multiply padding, which a kernel may leave out: what "
+            "this machine can do is said of the others\n",
             100 * (1 - task.share_besides_padding));
       if (result.finals_slower > 0)
         fmt::print(
