@@ -2,6 +2,7 @@
 
 #include "ir/s_tir/packs.h"
 #include "ir/script/printer.h"
+#include "ir/walk.h"
 #include "tests/s_tir/programs.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tensorized_product.h"
@@ -232,6 +233,42 @@ TEST(RegisterTilingRule, AShortReductionIsUnrolledAltogether) {
   EXPECT_EQ(steps(6), "candidates=[1, 2, 6]");
   EXPECT_EQ(steps(8), "candidates=[1, 2, 4, 8]");
   EXPECT_EQ(steps(9), "candidates=[1]");
+}
+
+TEST(RegisterTiling, LoopsBehindABatchOfOneRunInParallel) {
+  const auto workload = workload_cases::workload_of(
+      {"batch_matmul", {{"B", "1"}, {"M", "96"}, {"N", "32"}, {"K", "8"}}});
+  ASSERT_TRUE(workload) << workload.error().to_string();
+  SketchOptions options;
+  options.machine.threads = 2;
+  options.jobs_per_core = 1; // fewer than most loops have iterations
+  auto space = make_sketch_space(workload->module, std::move(options));
+  ASSERT_TRUE(space) << space.error().to_string();
+  Random random(1);
+  int parallel = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto candidate = (*space)->sample(random);
+    ASSERT_TRUE(candidate) << candidate.error().to_string();
+    bool sums = false;
+    const auto function =
+        (*candidate)->module->functions.front().function.as_ref<ir::PrimFuncNode>();
+    ir::walk(function->body, [&](const ir::NodeRef& node) {
+      const auto* loop = node.as<tir::For>();
+      if (loop != nullptr && loop->kind == tir::ForKind::kParallel)
+        ir::walk(loop->body, [&](const ir::NodeRef& inner) {
+          const auto* block = inner.as<s_tir::SBlock>();
+          sums |= block != nullptr && std::any_of(block->iter_vars.begin(), block->iter_vars.end(),
+                                                  [](const s_tir::IterVar& axis) {
+                                                    return axis.type == s_tir::IterType::kReduce;
+                                                  });
+          return true;
+        });
+      return true;
+    });
+    parallel += sums ? 1 : 0;
+  }
+
+  EXPECT_GT(parallel, 25) << "17 where a loop of one iteration was all that was tried";
 }
 
 TEST(RegisterTilingRule, AWindowIsUnrolledWhereItsStepsReadTheSame) {

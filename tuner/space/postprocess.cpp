@@ -49,11 +49,11 @@ Result<void> parallelize(Schedule& schedule, BlockRv block, int64_t max_jobs) {
   while (count < reach && facts.classes[count] == LoopClass::kSpatial &&
          facts.loops[count]->kind == ForKind::kSerial && jobs * facts.extents[count] <= max_jobs)
     jobs *= facts.extents[count++];
-  if (count == 0 && reach > 0 && facts.classes[0] == LoopClass::kSpatial &&
-      facts.loops[0]->kind == ForKind::kSerial) {
-    // One loop with more iterations than jobs: the runtime cuts it into chunks anyway.
-    jobs = facts.extents[0];
-    count = 1;
+  if (jobs == 1 && count < reach && facts.classes[count] == LoopClass::kSpatial &&
+      facts.loops[count]->kind == ForKind::kSerial) {
+    // One loop with more iterations than jobs, perhaps behind some of a single one (a batch of one
+    // image): the runtime cuts it into chunks anyway.
+    jobs = facts.extents[count++];
   }
   if (jobs <= 1)
     return {};
