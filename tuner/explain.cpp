@@ -11,6 +11,7 @@
 #include "tuner/google_benchmark.h"
 #include "tuner/gpu_counters.h"
 #include "tuner/limits.h"
+#include "tuner/search/stop_condition.h"
 
 #include <fmt/format.h>
 
@@ -514,9 +515,8 @@ std::vector<std::string> Explanation::limits() const {
             ? fmt::format("its operations at the measured peak take {}", format_time(compute_ns))
             : fmt::format("moving its {:.3g} MiB once at the bandwidth of {} takes {}",
                           bytes / (1 << 20), level, format_time(memory_ns));
-    constexpr double kBeyond = 1.05; // a machine measured in a slow moment
     const char* consequence = "";
-    if (share > kBeyond)
+    if (StopCondition::refuted(bound_ns, ns))
       consequence =
           "; so that is no bound: `flops` counts too much, not all arguments are used, or "
           "the machine was slow when it was measured (temper doctor measures it again)";

@@ -26,14 +26,6 @@ constexpr int64_t kLongest = 1 << 14;
 
 int64_t extent_of(const IterVar& axis) { return as_int(axis.domain.extent).value_or(0); }
 
-bool is_zero(const Expr& value) {
-  if (const auto* cast = value.as<Cast>())
-    return is_zero(cast->value);
-  if (const auto* real = value.as<FloatImm>())
-    return real->value == 0;
-  return is_int(value, 0);
-}
-
 /// A padded copy: which positions of each dimension are no padding.
 struct Padding {
   const BufferNode* buffer = nullptr;
@@ -43,7 +35,7 @@ struct Padding {
 std::optional<Padding> padding_of(const SBlock& block) {
   const auto* store = block.body.as<BufferStore>();
   const auto* choice = store != nullptr ? store->value.as<Call>() : nullptr;
-  if (choice == nullptr || choice->op != "if_then_else" || !is_zero(choice->args[2]) ||
+  if (choice == nullptr || choice->op != "if_then_else" || as_number(choice->args[2]) != 0.0 ||
       store->indices.size() != block.iter_vars.size())
     return std::nullopt;
   Padding padding{store->buffer.get(), {}};

@@ -246,7 +246,7 @@ public:
     result.run = run_.id;
     result.best_record = best_record_;
     result.best_is_untuned = !best_record_.empty() && best_hash_ == space_.untuned()->program_hash;
-    result.finals_slower = finals_slower_ > kBeyondNoise ? finals_slower_ : 0;
+    result.finals_slower = finals_slower_;
     result.best_ns = best_ns_;
     result.best_interval = best_interval_;
     result.untuned_ns = untuned_ns();
@@ -256,6 +256,15 @@ public:
     result.funnel = funnel_;
     result.transferred = static_cast<int64_t>(state_.transferred.size());
     return result;
+  }
+
+  /// An event of the run.
+  Result<void> note(std::string kind, const Json& about) {
+    database::Event event;
+    event.run = run_.id;
+    event.kind = std::move(kind);
+    event.json = about.dump();
+    return devices_.store->add(event);
   }
 
   Result<void> put_aside() { return devices_.store->update_run(claim_, progress_row()); }
@@ -447,11 +456,8 @@ private:
     TEMPER_TRY(known, transfer(*devices_.store, task_, space_));
     if (known.candidates.empty() && known.dropped == 0)
       return {};
-    database::Event event;
-    event.run = run_.id;
-    event.kind = "transferred";
-    event.json = Json{{"candidates", known.candidates.size()}, {"dropped", known.dropped}}.dump();
-    TEMPER_TRY_VOID(devices_.store->add(event));
+    TEMPER_TRY_VOID(
+        note("transferred", {{"candidates", known.candidates.size()}, {"dropped", known.dropped}}));
     state_.transferred = std::move(known.candidates);
     return {};
   }
@@ -819,13 +825,8 @@ private:
     beside_ = state && state->side_by_side >= kSideBySide;
     if (again && beside_)
       return {};
-    database::Event event;
-    event.run = run_.id;
-    event.kind = "company";
-    event.json =
-        Json{{"compile_beside", beside_}, {"side_by_side", state ? state->side_by_side : 0.0}}
-            .dump();
-    return devices_.store->add(event);
+    return note("company",
+                {{"compile_beside", beside_}, {"side_by_side", state ? state->side_by_side : 0.0}});
   }
 
   /// Nothing when the look at the device fails twice, as when its probe is killed: then drift goes
@@ -862,11 +863,8 @@ private:
         break;
       const double drift = engine::DeviceState::drift(*before, *after);
       drifted_by = drift;
-      database::Event event;
-      event.run = run_.id;
-      event.kind = kind + (again ? "_disturbed" : "_repeated");
-      event.json = Json{{"batch", batch_number_}, {"drift", drift}}.dump();
-      TEMPER_TRY_VOID(devices_.store->add(event));
+      TEMPER_TRY_VOID(note(kind + (again ? "_disturbed" : "_repeated"),
+                           {{"batch", batch_number_}, {"drift", drift}}));
       TEMPER_TRY_VOID(decide_company(true));
     }
     return {};
@@ -1184,11 +1182,14 @@ private:
     }
     // What is timed in another order of magnitude than before was not alone: the search's word
     // stands, unconfirmed.
-    finals_slower_ =
+    const double slower =
         winner ? slower_than_found(items[*winner], comparison.contenders[*winner], best) : 0;
-    const bool disturbed = finals_slower_ > kBeyondNoise;
-    if (disturbed)
-      TEMPER_TRY_VOID(note_contradicted_finals());
+    const bool disturbed = slower > kBeyondNoise;
+    if (disturbed) {
+      finals_slower_ = slower;
+      TEMPER_TRY_VOID(
+          note("confirmation_contradicted", {{"batch", batch_number_}, {"slower", slower}}));
+    }
     // Who left before the end was timed in other rounds: its median is none to rank it by beside
     // theirs. Its row comes first, for what its run confirmed afterwards has beaten it.
     for (const bool to_the_end : {false, true})
@@ -1218,14 +1219,6 @@ private:
       if (trial.candidate->program_hash == item.candidate->program_hash && trial.seconds > 0)
         return finals.measurement.median_ns * 1e-9 / trial.seconds;
     return 0;
-  }
-
-  Result<void> note_contradicted_finals() {
-    database::Event event;
-    event.run = run_.id;
-    event.kind = "confirmation_contradicted";
-    event.json = Json{{"batch", batch_number_}, {"slower", finals_slower_}}.dump();
-    return devices_.store->add(event);
   }
 
   /// How many times as fast the winner of the `finals`, a comparison of `items`, is as the program
@@ -1365,7 +1358,7 @@ private:
   bool pause_requested_ = false;
   bool confirming_ = false;
   bool best_confirmed_ = false;
-  double finals_slower_ = 0; ///< the winner's time there over what the search found; 0: not known
+  double finals_slower_ = 0; ///< as the result has it
   double best_ns_ = 0;
   Interval best_interval_;
   database::Id best_record_;
